@@ -10,7 +10,9 @@ from parvis.common.reply import ReplyId, ReplyKind
 
 DeliveryId = NewType("DeliveryId", str)
 DeliveryState = Literal["planned", "reserved", "accepted", "delivered", "undelivered", "failed", "unknown", "cancelled"]
-FailureClass = Literal["permanent", "temporary", "opted-out", "unreachable", "too-long", "refused", "budget", "no-address"]
+FailureClass = Literal[
+    "permanent", "temporary", "opted-out", "unreachable", "too-long", "refused", "budget", "no-address"
+]
 
 # A later word never undoes an earlier, stronger one: callbacks come in any order and number.
 RANK: dict[str, int] = {

@@ -48,7 +48,9 @@ class ReplyRequested(Event):
     reference: Reference
     kind: ReplyKind
     department: DepartmentSlug
-    channel_of_contact: str = Field(description="where the citizen last wrote: the answer's channel, nothing else stated")
+    channel_of_contact: str = Field(
+        description="where the citizen last wrote: the answer's channel, nothing else stated"
+    )
     template: str | None = None
     language: Language = "fr"
     legal: bool = Field(description="owed by law: an opt-out moves it to another channel, never blocks it")

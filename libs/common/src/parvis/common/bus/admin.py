@@ -1,0 +1,170 @@
+"""Topics as the map states them, made true by command; and topics read from beginning to end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+
+from parvis.common.bus.records import Received
+from parvis.common.errors import Unavailable
+from parvis.common.topics import Topic
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that `parvis topics apply` would do."""
+
+    topic: str
+    what: str
+
+
+def configuration(topic: Topic, *, replication: int) -> dict[str, str]:
+    """The broker's settings of a topic."""
+    retention_ms = int(topic.retention / timedelta(milliseconds=1)) if topic.retention else -1
+    return {
+        "cleanup.policy": "compact" if topic.compacted else "delete",
+        "retention.ms": str(retention_ms),
+        "max.message.bytes": str(topic.largest_record_bytes + 64 * 1024),  # a batch of one record and its frame
+        "min.insync.replicas": str(max(1, replication - 1)),
+        "unclean.leader.election.enable": "false",
+        "compression.type": "producer",
+        "message.timestamp.type": "CreateTime",
+    }
+
+
+async def plan(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int) -> list[Change]:
+    """What differs between the map and the cluster."""
+    async with _Admin(bootstrap) as admin:
+        changes, _ = await _compare(admin, topics, prefix, replication)
+        return changes
+
+
+async def apply(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int) -> list[Change]:
+    """Create what is missing, add partitions, mend settings; never delete, never shrink. Again is harmless."""
+    async with _Admin(bootstrap) as admin:
+        changes, todo = await _compare(admin, topics, prefix, replication)
+        if todo.create:
+            with suppress(TopicAlreadyExistsError):
+                await admin.create_topics(todo.create, timeout_ms=20_000)
+        if todo.grow:
+            await admin.create_partitions(todo.grow)
+        if todo.configure:
+            await admin.alter_configs(todo.configure)
+        return changes
+
+
+@dataclass
+class _Work:
+    create: list[NewTopic]
+    grow: dict[str, NewPartitions]
+    configure: list[ConfigResource]
+
+
+async def _compare(admin: Any, topics: Sequence[Topic], prefix: str, replication: int) -> tuple[list[Change], _Work]:
+    existing = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics() if not t["error_code"]}
+    known = [topic for topic in topics if topic.full_name(prefix) in existing]
+    settings = await _settings_of(admin, [topic.full_name(prefix) for topic in known])
+    changes: list[Change] = []
+    work = _Work([], {}, [])
+    for topic in topics:
+        name = topic.full_name(prefix)
+        wanted = configuration(topic, replication=replication)
+        if name not in existing:
+            changes.append(Change(name, f"create with {topic.partitions} partitions"))
+            work.create.append(NewTopic(name, topic.partitions, replication, topic_configs=wanted))
+            continue
+        if existing[name] < topic.partitions:
+            changes.append(Change(name, f"grow from {existing[name]} to {topic.partitions} partitions"))
+            work.grow[name] = NewPartitions(total_count=topic.partitions)
+        wrong = {key: value for key, value in wanted.items() if settings[name].get(key) != value}
+        if wrong:
+            changes.append(Change(name, ", ".join(f"{key}={value}" for key, value in wrong.items())))
+            work.configure.append(ConfigResource(ConfigResourceType.TOPIC, name, wanted))
+    return changes, work
+
+
+async def _settings_of(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    found: dict[str, dict[str, str]] = {}
+    for answer in answers:
+        for _code, _message, _type, name, entries in answer.resources:
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found
+
+
+class _Admin:
+    """The admin client for one command, with errors in our families."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._admin: Any = None
+
+    async def __aenter__(self) -> Any:
+        self._admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._bootstrap, client_id="parvis-topics", request_timeout_ms=20_000
+        )
+        try:
+            async with asyncio.timeout(20):
+                await self._admin.start()
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._admin.close()
+            raise Unavailable(f"Kafka at {self._bootstrap} does not answer") from error
+        return self._admin
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._admin.close()
+
+
+async def read_all(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[Received]:
+    """Every record of these topics from the first to the last that stood there at the start; no group, no commits."""
+    consumer: Any = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=3 * 1024 * 1024,
+    )
+    try:
+        await consumer.start()
+        ends = await _ends(consumer, topics)
+        left = {tp for tp, end in ends.items() if end > 0}
+        consumer.assign(list(left))
+        left -= {tp for tp in left if await consumer.position(tp) >= ends[tp]}
+        while left:
+            for tp, records in (await consumer.getmany(timeout_ms=1000, max_records=5000)).items():
+                for r in records:
+                    if r.offset < ends[tp]:
+                        yield Received(
+                            r.topic,
+                            r.partition,
+                            r.offset,
+                            r.key or b"",
+                            r.value or b"",
+                            tuple((n, v or b"") for n, v in r.headers),
+                        )
+            for tp in list(left):
+                if await consumer.position(tp) >= ends[tp]:
+                    left.discard(tp)
+    except (KafkaError, OSError) as error:
+        raise Unavailable(f"Kafka at {bootstrap} does not answer") from error
+    finally:
+        await consumer.stop()
+
+
+async def _ends(consumer: Any, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    partitions: list[TopicPartition] = []
+    existing = await consumer.topics()
+    for topic in topics:
+        if topic in existing:
+            await consumer._client._wait_on_metadata(topic)  # partitions of a topic nobody subscribed to
+            partitions += [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+    return await consumer.end_offsets(partitions) if partitions else {}

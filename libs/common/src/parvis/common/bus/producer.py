@@ -1,0 +1,212 @@
+"""Records in, Kafka's acknowledgement out: idempotent, always with a deadline, replaced after a fatal error."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    DuplicateSequenceNumber,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    RecordListTooLargeError,
+    UnknownProducerId,
+)
+
+from parvis.common import metrics
+from parvis.common.bus.records import Record
+from parvis.common.errors import ParvisError, Poison, Unavailable, Unknown
+from parvis.common.health import Health
+from parvis.common.logs import logger
+
+log = logger()
+DEADLINE_S = 8.0
+LARGEST_RECORD_BYTES = 2 * 1024 * 1024
+
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_FATAL = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoch, InvalidProducerIdMapping, ProducerFenced)
+
+
+class Producer:
+    """The one way to write to Kafka.
+
+    Gives:  send() returns after acks=all; every event has an id, so that writing it twice is harmless.
+    Raises: Unavailable, when the record surely did not leave (no broker, no metadata, no room before the deadline);
+            Unknown, when it left and no answer came: it may be there, or may come later;
+            Poison, when it is larger than its topic takes.
+    Retry:  by the caller, with the same event id. Never from here: aiokafka itself resends what it holds.
+    Order:  per partition, within the life of one producer; a replaced one may interleave, so order rests on sequence.
+
+    aiokafka 0.14, with idempotence, never lets a batch expire (aio-libs/aiokafka#1101) and leaves a gap in the
+    sequence after a batch failed for good, which fails every later one of that partition (#1017). Hence the
+    deadline here, and a new producer (a new producer id) after any failure of a batch.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        service: str,
+        health: Health | None = None,
+        linger_ms: int = 2,
+        limits: dict[str, int] | None = None,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._service = service
+        self._health = health
+        self._linger_ms = linger_ms
+        self._limits = limits or {}
+        self._kafka: AIOKafkaProducer | None = None
+        self._connecting = asyncio.Lock()
+        self._abandoned: set[asyncio.Task[None]] = set()
+
+    async def send(self, record: Record, *, deadline_s: float = DEADLINE_S) -> None:
+        """Write one record and wait for its acknowledgement."""
+        await self.send_all([record], deadline_s=deadline_s)
+
+    async def send_all(self, records: Sequence[Record], *, deadline_s: float = DEADLINE_S) -> None:
+        """Write records in order and wait for all acknowledgements; the worst outcome of any is raised."""
+        ends_at = time.monotonic() + deadline_s
+        for record in records:
+            self._refuse_too_large(record)
+        try:
+            await self._send_all(records, ends_at)
+        except ParvisError as error:
+            if self._health and isinstance(error, Unavailable):
+                self._health.bad("kafka", str(error))
+            raise
+        if self._health:
+            self._health.good("kafka")
+
+    async def _send_all(self, records: Sequence[Record], ends_at: float) -> None:
+        kafka = await self._connected(ends_at)
+        sent: list[tuple[Record, asyncio.Future[Any]]] = []
+        try:
+            for record in records:
+                sent.append((record, await self._append(kafka, record, ends_at)))
+        except Unavailable:
+            if sent:  # some left, some did not: the caller sends all of them again
+                await self._outcomes(kafka, sent, ends_at)
+            raise
+        await self._outcomes(kafka, sent, ends_at)
+
+    def _refuse_too_large(self, record: Record) -> None:
+        limit = self._limits.get(record.topic, LARGEST_RECORD_BYTES)
+        if record.size_bytes > limit:
+            raise Poison(f"record of {record.size_bytes} bytes, {record.topic} takes {limit}")
+
+    async def _append(self, kafka: AIOKafkaProducer, record: Record, ends_at: float) -> asyncio.Future[Any]:
+        """Hand a record to aiokafka. Cancelled before it returns, the record was not taken (its send docstring)."""
+        try:
+            async with asyncio.timeout(ends_at - time.monotonic()):
+                return await kafka.send(record.topic, value=record.value, key=record.key, headers=list(record.headers))
+        except TimeoutError as error:
+            raise Unavailable(f"{record.topic} took no record in time") from error
+        except KafkaError as error:
+            self._replace(kafka, error)
+            raise Unavailable(f"{record.topic} takes no record: {type(error).__name__}") from error
+
+    async def _outcomes(
+        self, kafka: AIOKafkaProducer, sent: list[tuple[Record, asyncio.Future[Any]]], ends_at: float
+    ) -> None:
+        futures = [future for _, future in sent]
+        if futures:
+            await asyncio.wait(futures, timeout=max(0.0, ends_at - time.monotonic()))
+        problems: list[ParvisError] = []
+        for record, future in sent:
+            problem = self._outcome(kafka, record, future)
+            if problem:
+                problems.append(problem)
+            else:
+                metrics.records_sent.labels(record.topic).inc()
+        if problems:
+            raise next((p for p in problems if isinstance(p, Unavailable)), problems[0])
+
+    def _outcome(self, kafka: AIOKafkaProducer, record: Record, future: asyncio.Future[Any]) -> ParvisError | None:
+        if not future.done():
+            future.cancel()  # nobody waits any more; the batch itself stays aiokafka's and may still be written
+            metrics.records_unknown.labels(record.topic).inc()
+            return Unknown(f"{record.topic} has not acknowledged")
+        error = future.exception()
+        if error is None or isinstance(error, DuplicateSequenceNumber):
+            return None
+        self._replace(kafka, error)
+        if isinstance(error, _TOO_LARGE):
+            return Poison(f"{record.topic} refused a record of {record.size_bytes} bytes")
+        metrics.records_unknown.labels(record.topic).inc()
+        return Unknown(f"{record.topic} answered {type(error).__name__}")
+
+    async def _connected(self, ends_at: float) -> AIOKafkaProducer:
+        if self._kafka:
+            return self._kafka
+        try:
+            async with asyncio.timeout(max(0.01, ends_at - time.monotonic())), self._connecting:
+                if not self._kafka:
+                    self._kafka = await self._connect()
+                return self._kafka
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise Unavailable(f"Kafka at {self._bootstrap} does not answer") from error
+
+    async def _connect(self) -> AIOKafkaProducer:
+        kafka = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            client_id=f"parvis-{self._service}",
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=self._linger_ms,
+            max_batch_size=256 * 1024,
+            max_request_size=LARGEST_RECORD_BYTES + 64 * 1024,
+            request_timeout_ms=5000,
+            metadata_max_age_ms=30_000,
+            compression_type=None,
+        )
+        try:
+            await kafka.start()
+        except BaseException:
+            with suppress(Exception):
+                await kafka.client.close()
+            raise
+        return kafka
+
+    def _replace(self, kafka: AIOKafkaProducer, error: BaseException) -> None:
+        """Throw a producer away whose sequence may have a gap; the next send makes a new one."""
+        if self._kafka is not kafka:
+            return
+        self._kafka = None
+        metrics.producers_replaced.labels(self._service).inc()
+        log.warning("producer.replaced", reason=type(error).__name__, error=isinstance(error, _FATAL))
+        task = asyncio.create_task(_close(kafka, deadline_s=5.0))
+        self._abandoned.add(task)
+        task.add_done_callback(self._abandoned.discard)
+
+    async def check(self) -> None:
+        """Raise Unavailable when no broker answers."""
+        await self._connected(time.monotonic() + 5)
+
+    async def stop(self, *, deadline_s: float = 5.0) -> None:
+        """Let what is on its way arrive, at most `deadline_s`, then close whatever Kafka says."""
+        kafka, self._kafka = self._kafka, None
+        if kafka:
+            await _close(kafka, deadline_s=deadline_s)
+        for task in list(self._abandoned):
+            task.cancel()
+
+
+async def _close(kafka: AIOKafkaProducer, *, deadline_s: float) -> None:
+    """Stop within the deadline: aiokafka's own stop() waits for ever while Kafka is away (#1101)."""
+    with suppress(Exception):
+        async with asyncio.timeout(deadline_s):
+            await kafka.stop()
+            return
+    sender: Any = kafka._sender  # pyright: ignore[reportPrivateUsage] (no public way to end it)
+    if sender.sender_task and not sender.sender_task.done():
+        sender.sender_task.cancel()
+    with suppress(Exception):
+        async with asyncio.timeout(1):
+            await kafka.client.close()

@@ -1,0 +1,109 @@
+"""Events in, Kafka records out, and back: CloudEvents 1.0, binary mode, JSON values. Pure; no I/O."""
+
+import secrets
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from parvis.common.clock import now
+from parvis.common.contact import Event, iso
+from parvis.common.errors import Poison
+
+# W3C trace context of the work in hand: set when a record is taken, carried into what it causes.
+traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is to be written: full topic name, key, value and headers, as bytes."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers
+
+    @property
+    def size_bytes(self) -> int:
+        headers = sum(len(name) + len(value) + 10 for name, value in self.headers)
+        return len(self.key) + len(self.value) + headers + 100  # 100: the record's and the batch's own fields
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What was read, and where it stood."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+    headers: Headers
+
+    def header(self, name: str) -> str | None:
+        return next((value.decode("utf-8", "replace") for key, value in self.headers if key == name), None)
+
+    @property
+    def event_id(self) -> str:
+        return self.header("ce_id") or ""
+
+    def event(self, types: tuple[type[Event], ...]) -> Event:
+        """The event in the value.
+
+        Raises: Poison, for a type that is not one of `types`, a wrong version or a value that does not fit;
+                the reason names the member, never its value.
+        """
+        if not (self.header("ce_specversion") or "1.0").startswith("1."):
+            raise Poison(f"CloudEvents version {self.header('ce_specversion')!r}")
+        name = self.header("ce_type")
+        kind = next((candidate for candidate in types if name == candidate.TYPE), None)
+        if kind is None:
+            raise Poison(f"type {name!r} is not read here")
+        try:
+            return kind.model_validate_json(self.value)
+        except ValidationError as error:
+            problem = error.errors(include_input=False, include_url=False)[0]
+            place = ".".join(str(part) for part in problem["loc"])
+            raise Poison(f"{name} does not fit at {place or 'its beginning'}: {problem['type']}") from None
+        except RecursionError:
+            raise Poison(f"{name} is nested too deep") from None
+
+
+def record(
+    event: Event,
+    *,
+    topic: str,
+    key: str,
+    event_id: str,
+    source: str,
+    subject: str | None = None,
+    time: datetime | None = None,
+    value: bytes | None = None,
+) -> Record:
+    """An event as the record that carries it. `value` replaces the encoded event where bytes must stay untouched."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": event_id,
+        "ce_source": f"/parvis/{source}",
+        "ce_type": event.TYPE,
+        "ce_time": iso(time or now()),
+        "ce_subject": subject,
+        "ce_partitionkey": key,
+        "ce_traceparent": traceparent.get() or new_traceparent(),
+        "content-type": "application/json",
+    }
+    encoded = tuple((name, text.encode()) for name, text in headers.items() if text is not None)
+    return Record(topic, key.encode(), value if value is not None else encode(event), encoded)
+
+
+def encode(event: Event) -> bytes:
+    """The JSON value of an event. Members that are none are left out."""
+    return event.model_dump_json(exclude_none=True, by_alias=True).encode()
+
+
+def new_traceparent() -> str:
+    """A fresh W3C trace context: version 00, random trace and span, sampled."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

@@ -1,0 +1,55 @@
+"""`parvis config check DIR` and `parvis settings SERVICE`: is it right, and what can be set."""
+
+import argparse
+import importlib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from parvis.common.cli.commands import Commands
+from parvis.common.directory import Directory, load_directory
+from parvis.common.errors import Rejected
+from parvis.common.settings import ServiceSettings, TownSettings, variables
+
+Check = Callable[[Path, Directory], list[str]]
+
+
+def register(commands: Commands) -> None:
+    command = commands.add_parser("config", help="check a town's configuration")
+    check = command.add_subparsers(metavar="check", required=True).add_parser(
+        "check", help="read it all; exit 78 names file, line and mend"
+    )
+    check.add_argument("folder", type=Path, metavar="DIR")
+    check.set_defaults(run=_check)
+    settings = commands.add_parser("settings", help="the environment variables of a service")
+    settings.add_argument("service", help="such as router, or common for those that all share")
+    settings.set_defaults(run=_settings)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    directory = load_directory(arguments.folder)
+    print(f"{len(directory.departments)} departments, {len(directory.procedures)} procedures")
+    for point in sorted(entry_points(group="parvis.config_checks"), key=lambda p: p.name):
+        check: Check = point.load()
+        for line in check(arguments.folder, directory):
+            print(line)
+    print(f"{arguments.folder}: fine")
+    return 0
+
+
+def settings_of(service: str) -> type[TownSettings] | type[ServiceSettings]:
+    """The settings class of a service. Raises: Rejected, when there is no such service."""
+    if service == "common":
+        return TownSettings
+    try:
+        return importlib.import_module(f"parvis.{service.replace('-', '_')}.settings").Settings
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise Rejected(f"no settings for {service}") from error
+
+
+def _settings(arguments: argparse.Namespace) -> int:
+    rows = variables(settings_of(arguments.service))
+    width = max(len(row[0]) for row in rows)
+    for name, kind, default, description in rows:
+        print(f"{name:<{width}}  {kind} = {default}\n{'':<{width}}  {description}")
+    return 0

@@ -1,0 +1,35 @@
+"""`parvis migrate`: every installed service's schema to its newest form."""
+
+import argparse
+import asyncio
+import importlib
+import pkgutil
+from pathlib import Path
+
+import parvis
+from parvis.common.cli.commands import Commands
+from parvis.common.database import migrate, migrations_of
+from parvis.common.settings import TownSettings, load
+
+
+def register(commands: Commands) -> None:
+    command = commands.add_parser("migrate", help="bring the database to its newest form")
+    command.set_defaults(run=_migrate)
+
+
+def services_with_migrations() -> dict[str, Path]:
+    """Schema and folder of each installed service that has tables."""
+    found: dict[str, Path] = {}
+    for module in pkgutil.iter_modules(parvis.__path__):
+        folder = migrations_of(importlib.import_module(f"parvis.{module.name}"))
+        if folder:
+            found[module.name] = folder
+    return found
+
+
+def _migrate(_: argparse.Namespace) -> int:
+    url = load(TownSettings).database_url.get_secret_value()
+    for schema, folder in services_with_migrations().items():
+        asyncio.run(migrate(url, schema, folder))
+        print(f"{schema}: up to date")
+    return 0

@@ -1,0 +1,31 @@
+"""`parvis reference`: the pages and schemas under docs/reference, generated from the code; `--check` says if they are old."""
+
+import argparse
+from pathlib import Path
+
+from parvis.common.cli.commands import Commands
+from parvis.common.cli.documents import documents
+
+
+def register(commands: Commands) -> None:
+    command = commands.add_parser("reference", help="write the generated reference, or check that it is current")
+    command.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is old")
+    command.add_argument("folder", type=Path, nargs="?", default=Path("docs/reference"))
+    command.set_defaults(run=_reference)
+
+
+def _reference(arguments: argparse.Namespace) -> int:
+    wanted = {arguments.folder / name: text for name, text in documents().items()}
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    strangers = [path for path in arguments.folder.rglob("*") if path.is_file() and path not in wanted]
+    if arguments.check:
+        for path in (*stale, *strangers):
+            print(f"{path}: not current; run `parvis reference`")
+        return 1 if stale or strangers else 0
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[path])
+    for path in strangers:
+        path.unlink()
+    print(f"{arguments.folder}: {len(stale)} written, {len(strangers)} removed, {len(wanted) - len(stale)} current")
+    return 0

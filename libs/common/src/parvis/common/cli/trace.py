@@ -1,0 +1,48 @@
+"""`parvis trace ID`: where a contact, a conversation or a reply stands, from the topics themselves."""
+
+import argparse
+import asyncio
+from collections.abc import Iterable
+
+from parvis.common.bus import Received
+from parvis.common.bus.admin import read_all
+from parvis.common.cli.commands import Commands
+from parvis.common.cli.topics import town_topics
+from parvis.common.settings import TownSettings, load
+
+
+def register(commands: Commands) -> None:
+    command = commands.add_parser("trace", help="show every event about a contact, conversation, reply or reference")
+    command.add_argument("id", help="contact id, conversation id, reply id, or a reference such as P-7F3K-2Q9X-M4TC")
+    command.set_defaults(run=_trace)
+
+
+def _trace(arguments: argparse.Namespace) -> int:
+    town = load(TownSettings)
+    names = [topic.full_name(town.topic_prefix) for topic in town_topics(town)]
+    found = asyncio.run(_about(town.kafka_bootstrap, names, arguments.id))
+    for received in sorted(found, key=lambda r: r.header("ce_time") or ""):
+        place = f"{received.topic}[{received.partition}]@{received.offset}"
+        print(f"{received.header('ce_time')}  {received.header('ce_type'):<20} {received.event_id}  {place}")
+    if not found:
+        print(f"nothing is known of {arguments.id}: it was not accepted, or its events are past their retention")
+    return 0 if found else 1
+
+
+async def _about(bootstrap: str, topics: Iterable[str], wanted: str) -> list[Received]:
+    """Events that name the id in a header or key, or whose value holds it as a whole string; then their kin."""
+    needles = {wanted.encode()}
+    everything = [received async for received in read_all(bootstrap, list(topics))]
+    found: dict[tuple[str, int, int], Received] = {}
+    for _ in range(2):  # the second pass follows from the contact to its conversation
+        for received in everything:
+            if _names(received, needles):
+                found[received.topic, received.partition, received.offset] = received
+        subjects = (received.header("ce_subject") for received in found.values())
+        needles |= {subject.encode() for subject in subjects if subject}
+    return list(found.values())
+
+
+def _names(received: Received, needles: set[bytes]) -> bool:
+    headers = {received.event_id.encode(), (received.header("ce_subject") or "").encode(), received.key}
+    return bool(headers & needles) or any(b'"' + needle + b'"' in received.value for needle in needles)

@@ -1,0 +1,116 @@
+"""PostgreSQL: one engine a process, one transaction a batch, one schema a service, migrations by command."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from alembic import command, context
+from alembic.config import Config
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from parvis.common.errors import Unavailable
+
+_MIGRATION_LOCK = 0x70617276  # "parv": one migration at a time in a database
+# SQLSTATE classes that pass by themselves: connection, resources, operator intervention, serialization, deadlock.
+_PASSING = ("08", "53", "57", "40", "55P03", "25006")
+
+
+class Database:
+    """The door to PostgreSQL.
+
+    Gives:  begin() opens a transaction; it commits at the end of the block, or rolls back.
+    Raises: Unavailable, when the server is away, slow or in conflict; after a lost commit nothing is known,
+            so every write is keyed by an id and may be repeated.
+    """
+
+    def __init__(self, url: str, *, service: str, pool_size: int = 5, statement_timeout_s: int = 15) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=5,
+            pool_timeout=5,
+            pool_pre_ping=False,
+            pool_recycle=1800,
+            connect_args={
+                "timeout": 5,
+                "server_settings": {
+                    "application_name": f"parvis-{service}",
+                    "statement_timeout": str(statement_timeout_s * 1000),
+                    "idle_in_transaction_session_timeout": "60000",
+                },
+            },
+        )
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[AsyncConnection]:
+        try:
+            async with self.engine.begin() as connection:
+                yield connection
+        except (OperationalError, InterfaceError, PoolTimeoutError, OSError, TimeoutError) as error:
+            raise Unavailable("PostgreSQL does not answer") from error
+        except DBAPIError as error:
+            if _will_pass(error):
+                raise Unavailable("PostgreSQL is in conflict or restarting") from error
+            raise
+
+    async def check(self) -> None:
+        """Raise Unavailable when the database does not answer a question."""
+        async with asyncio.timeout(5), self.begin() as connection:
+            await connection.execute(text("select 1"))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _will_pass(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
+    return error.connection_invalidated or any(state.startswith(passing) for passing in _PASSING)
+
+
+def metadata(schema: str) -> MetaData:
+    """The tables of one service: its own schema, named constraints."""
+    names = {"ix": "ix_%(column_0_label)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"}
+    return MetaData(schema=schema, naming_convention=names)
+
+
+def migrations_of(package: object) -> Path | None:
+    """The migrations folder of a service: beside its `src`."""
+    file = inspect.getfile(package)  # pyright: ignore[reportArgumentType] (a module)
+    folder = Path(file).resolve().parents[3] / "migrations"
+    return folder if folder.is_dir() else None
+
+
+async def migrate(url: str, schema: str, folder: Path) -> None:
+    """Bring one service's schema to its newest form. Running it twice, or from two places at once, is harmless."""
+    engine = create_async_engine(url)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            await connection.execute(text(f'create schema if not exists "{schema}"'))
+            await connection.run_sync(_upgrade, schema, folder)
+    except (OperationalError, InterfaceError, OSError) as error:
+        raise Unavailable("PostgreSQL does not answer") from error
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, schema: str, folder: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    config.attributes["schema"] = schema
+    command.upgrade(config, "head")
+
+
+def run_migrations() -> None:
+    """What every service's migrations/env.py calls."""
+    attributes = context.config.attributes
+    context.configure(connection=attributes["connection"], version_table_schema=attributes["schema"])
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,56 @@
+"""What an operator wrote in `config/<town>/`, as checked values: the town, its departments, procedures and templates."""
+
+from parvis.common.directory.loading import load_directory
+from parvis.common.directory.models import (
+    AddressField,
+    Choice,
+    ChoiceField,
+    Clocks,
+    ConfigModel,
+    ConsentField,
+    DateField,
+    Department,
+    Directory,
+    FileField,
+    FormField,
+    LocalText,
+    LongTextField,
+    Period,
+    Procedure,
+    TextField,
+    Town,
+    said_in,
+)
+from parvis.common.directory.reading import Document, read_document, validate
+from parvis.common.directory.templates import MEDIA, TEMPLATES, Rendered, Template, Templates, load_templates
+
+__all__ = [
+    "MEDIA",
+    "TEMPLATES",
+    "AddressField",
+    "Choice",
+    "ChoiceField",
+    "Clocks",
+    "ConfigModel",
+    "ConsentField",
+    "DateField",
+    "Department",
+    "Directory",
+    "Document",
+    "FileField",
+    "FormField",
+    "LocalText",
+    "LongTextField",
+    "Period",
+    "Procedure",
+    "Rendered",
+    "Template",
+    "Templates",
+    "TextField",
+    "Town",
+    "load_directory",
+    "load_templates",
+    "read_document",
+    "said_in",
+    "validate",
+]

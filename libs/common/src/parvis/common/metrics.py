@@ -1,0 +1,20 @@
+"""The catalogue of metrics: each with its kind, meaning and unit. No label holds personal data."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+contacts_received = Counter("parvis_contacts_received", "contacts accepted by a door", ["channel"])
+contacts_refused = Counter("parvis_contacts_refused", "contacts a door did not accept", ["channel", "why"])
+contacts_routed = Counter("parvis_contacts_routed", "decisions stored by the router", ["department"])
+records_sent = Counter("parvis_records_sent", "records acknowledged by Kafka", ["topic"])
+records_unknown = Counter("parvis_records_unknown", "records whose acknowledgement did not come in time", ["topic"])
+records_handled = Counter("parvis_records_handled", "records finished by a consumer", ["topic"])
+dead_letters = Counter("parvis_dead_letters", "records nobody could handle", ["service"])
+producers_replaced = Counter("parvis_producers_replaced", "producers thrown away after a fatal error", ["service"])
+outbox_waiting = Gauge("parvis_outbox_waiting", "rows not yet acknowledged by Kafka", ["service"])
+consumer_waiting = Gauge("parvis_consumer_waiting", "1 while the world is down and partitions are paused", ["service"])
+accept_seconds = Histogram(
+    "parvis_accept_seconds", "from first byte to a door's yes, in seconds", ["channel"], buckets=_SECONDS
+)
+deliveries = Counter("parvis_deliveries", "deliveries by the state they reached", ["channel", "state"])

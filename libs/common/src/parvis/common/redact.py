@@ -1,0 +1,79 @@
+"""Log entries in, log entries without personal data out: only known keys pass."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+# The fixed list of keys. Ids, hashes, counts and codes; never a body, a number, an address or a name.
+ALLOWED_KEYS = frozenset(
+    [
+        "event",
+        "level",
+        "timestamp",
+        "service",
+        "logger",
+        "exception",
+        "stack",
+        "contact_id",
+        "conversation_id",
+        "reply_id",
+        "delivery_id",
+        "transfer_id",
+        "reference",
+        "sender_hash",
+        "channel",
+        "department",
+        "rule",
+        "kind",
+        "state",
+        "outcome",
+        "procedure",
+        "language",
+        "media_type",
+        "topic",
+        "partition",
+        "offset",
+        "group",
+        "records",
+        "attempt",
+        "sequence",
+        "size_bytes",
+        "elapsed_ms",
+        "wait_s",
+        "limit_s",
+        "lag",
+        "count",
+        "total",
+        "port",
+        "pid",
+        "address",
+        "url",
+        "file",
+        "line",
+        "reason",
+        "error",
+        "code",
+        "signal",
+        "path",
+        "status",
+        "provider",
+        "provider_id",
+        "check",
+        "version",
+        "host",
+        "method",
+        "folder",
+        "worker",
+        "confidence",
+        "pages",
+    ]
+)
+
+
+def drop_unknown_keys(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keep the known keys; name those that were dropped, so that the mistake is seen and the value is not."""
+    unknown = [key for key in entry if key not in ALLOWED_KEYS and not key.startswith("_")]
+    for key in unknown:
+        del entry[key]
+    if unknown:
+        entry["reason"] = f"keys not logged: {', '.join(sorted(unknown))}"
+    return entry

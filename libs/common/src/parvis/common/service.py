@@ -1,0 +1,139 @@
+"""One process: started, ready, drained on SIGTERM within ten seconds, ended with an exit code that says why."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from parvis.common import health as health_pages
+from parvis.common import logs
+from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured
+from parvis.common.health import Health
+from parvis.common.settings import TownSettings, load
+
+log = logs.logger()
+DRAIN_S = 8.0  # of the ten that a supervisor and Kubernetes give; the rest is for leaving
+
+Task = Callable[[asyncio.Event], Awaitable[None]]
+
+
+@dataclass
+class Service:
+    """What `build` makes: pages, tasks that run until the event is set, and what to close in this order afterwards."""
+
+    name: str
+    host: str
+    port: int
+    health: Health
+    app: FastAPI = field(default_factory=lambda: FastAPI(openapi_url=None))
+    tasks: list[Task] = field(default_factory=list[Task])
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
+
+
+Build = Callable[[], Awaitable[Service]]
+
+
+def run(name: str, build: Build) -> None:
+    """Run a service until SIGTERM or SIGINT.
+
+    Exits: 0 after a clean drain; 78 when something is misconfigured, with its name on stderr; 1 when a task died.
+    """
+    try:
+        town = load(TownSettings)
+        logs.configure(name, level=town.log_level, format=town.log_format)
+        uvloop.run(_run(build))
+    except* Misconfigured as group:
+        for error in _leaves(group):
+            sys.stderr.write(f"{name}: misconfigured: {error}\n")
+        sys.stderr.flush()
+        os._exit(EXIT_MISCONFIGURED)
+    except* Exception as group:
+        log.exception("service.failed", reason="; ".join(f"{type(e).__name__}: {e}" for e in _leaves(group)))
+        sys.stdout.flush()
+        os._exit(1)
+
+
+async def _run(build: Build) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    service = await build()
+    service.app.include_router(health_pages.routes(service.health))
+    server = _Server(
+        uvicorn.Config(
+            service.app, host=service.host, port=service.port, log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=5, timeout_keep_alive=15, h11_max_incomplete_event_size=64 * 1024,
+        )
+    )  # fmt: skip
+    log.info("service.started", port=service.port)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_drain(stopping, server))
+            group.create_task(_serve(server, service, stopping))
+            for task in service.tasks:
+                group.create_task(_until_stopped(task, stopping))
+    finally:
+        stopping.set()
+        for close in service.closing:
+            with suppress(Exception):
+                async with asyncio.timeout(4):
+                    await close()
+        log.info("service.stopped")
+
+
+async def _until_stopped(task: Task, stopping: asyncio.Event) -> None:
+    """Run a task; when the service stops, give it the drain time, then cancel it."""
+    work = asyncio.ensure_future(task(stopping))
+    stopped = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([work], timeout=DRAIN_S)
+        if work.done():
+            work.result()
+            if not stopping.is_set():
+                stopping.set()  # a task that ends by itself ends the service
+    finally:
+        stopped.cancel()
+        work.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await work
+
+
+async def _serve(server: "_Server", service: Service, stopping: asyncio.Event) -> None:
+    try:
+        await server.serve()
+    except SystemExit as error:
+        raise Misconfigured(
+            f"port {service.port} on {service.host} is taken", mend="stop what uses it or set another port"
+        ) from error
+    finally:
+        stopping.set()
+
+
+async def _drain(stopping: asyncio.Event, server: "_Server") -> None:
+    await stopping.wait()
+    log.info("service.draining")
+    server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the service decides when to drain."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
