@@ -89,7 +89,8 @@ class Producer:
         sent: list[tuple[Record, asyncio.Future[Any]]] = []
         try:
             for record in records:
-                sent.append((record, await self._append(kafka, record, ends_at)))
+                future = await self._append(kafka, record, ends_at)
+                sent.append((record, future))
         except Unavailable:
             if sent:  # some left, some did not: the caller sends all of them again
                 await self._outcomes(kafka, sent, ends_at)
