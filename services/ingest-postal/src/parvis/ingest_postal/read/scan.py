@@ -1,0 +1,136 @@
+"""The bytes of a scan in, its pages as pictures out. Runs in the worker only: Pillow and PDFium meet hostile bytes here."""
+
+import io
+import math
+from typing import Any, Protocol
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+from PIL import Image, ImageOps
+
+from parvis.common.errors import ParvisError
+from parvis.ingest_postal.read import layer
+from parvis.ingest_postal.tables import Line, MediaType
+
+READING_DPI = 300
+_SCREEN_SIDE = 1754  # A4 at 150 dpi
+_PILLOW_FORMATS = {"image/tiff": "TIFF", "image/png": "PNG", "image/jpeg": "JPEG"}
+_PASSWORD_CODE = 4  # FPDF_ERR_PASSWORD
+
+
+class Unreadable(ParvisError):
+    """The letter is accepted, but no machine can read it; the message is for an agent."""
+
+
+class Scan(Protocol):
+    """A letter as pages, counted from 0. Every method raises Unreadable, MemoryError, or what its library raises."""
+
+    page_count: int
+
+    def picture(self, index: int, *, dpi: int) -> Image.Image: ...
+
+    def text_layer(self, index: int) -> tuple[Line, ...] | None: ...
+
+    def is_photographed(self, index: int) -> bool: ...
+
+
+def open_scan(content: bytes, media_type: MediaType, *, pixels: int) -> Scan:
+    """Open a letter.
+
+    Raises: Unreadable, when it is encrypted, damaged, or larger than allowed.
+    """
+    if media_type == "application/pdf":
+        return _Pdf(content, pixels)
+    return _Photograph(content, _PILLOW_FORMATS[media_type], pixels)
+
+
+class _Pdf:
+    def __init__(self, content: bytes, pixels: int) -> None:
+        self._pixels = pixels
+        try:
+            self._document = pypdfium2.PdfDocument(content)
+        except pypdfium2.PdfiumError as error:
+            # PDFium keeps the code of the last file that failed so: the word itself must be there too.
+            encrypted = getattr(error, "err_code", None) == _PASSWORD_CODE and b"/Encrypt" in content
+            raise Unreadable("encrypted PDF" if encrypted else "damaged PDF") from error
+        self._document.init_forms()  # what was typed into a form's fields is part of the letter
+        self.page_count = len(self._document)
+        if not self.page_count:
+            raise Unreadable("PDF without pages")
+
+    def picture(self, index: int, *, dpi: int) -> Image.Image:
+        page = self._page(index)
+        width, height = page.get_size()
+        scale = min(dpi / 72, math.sqrt(self._pixels / max(width * height, 1)))
+        return page.render(scale=scale).to_pil().convert("RGB")
+
+    def text_layer(self, index: int) -> tuple[Line, ...] | None:
+        return layer.read_layer(self._page(index))
+
+    def is_photographed(self, index: int) -> bool:
+        """Whether a picture fills most of the page: a scan, whatever text was laid under it."""
+        page = self._page(index)
+        width, height = page.get_size()
+        for picture in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
+            left, bottom, right, top = picture.get_bounds()
+            if abs((right - left) * (top - bottom)) > 0.5 * width * height:
+                return True
+        return False
+
+    def _page(self, index: int) -> Any:
+        try:
+            return self._document[index]
+        except pypdfium2.PdfiumError as error:
+            raise Unreadable(f"damaged PDF: page {index + 1} does not open") from error
+
+
+class _Photograph:
+    def __init__(self, content: bytes, pillow_format: str, pixels: int) -> None:
+        Image.MAX_IMAGE_PIXELS = None  # each frame is measured below, before it is decoded
+        self._pixels = pixels
+        try:
+            self._image: Image.Image = Image.open(io.BytesIO(content), formats=[pillow_format])
+            self.page_count: int = getattr(self._image, "n_frames", 1)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise Unreadable("damaged picture") from error
+
+    def picture(self, index: int, *, dpi: int) -> Image.Image:
+        """The page as it was scanned: no dpi is asked of a picture that has its own."""
+        del dpi
+        try:
+            if self.page_count > 1:
+                self._image.seek(index)
+            if self._image.width * self._image.height > self._pixels:
+                raise Unreadable(f"picture of more than {self._pixels // 1_000_000} million dots")
+            return _on_white(ImageOps.exif_transpose(self._image))
+        except (OSError, ValueError, SyntaxError, EOFError) as error:
+            raise Unreadable(f"damaged picture: page {index + 1} does not open") from error
+
+    def text_layer(self, index: int) -> tuple[Line, ...] | None:
+        del index
+        return None
+
+    def is_photographed(self, index: int) -> bool:
+        del index
+        return True
+
+
+def for_screen(picture: Image.Image) -> bytes:
+    """A JPEG for the desk: a screen's size, and nothing of the original's metadata."""
+    picture.thumbnail((_SCREEN_SIDE, _SCREEN_SIDE), reducing_gap=2.0)
+    file = io.BytesIO()
+    picture.save(file, format="JPEG", quality=70, optimize=True)
+    return file.getvalue()
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(
+        ("I", "F")
+    ):  # 16 bits a dot: Pillow's own conversion cuts them off instead of scaling them
+        levels = image.convert("F")
+        return levels.point(lambda level: level * (1 / 257)).convert("L")
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(paper, image).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")

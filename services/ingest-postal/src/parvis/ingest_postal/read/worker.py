@@ -1,0 +1,132 @@
+"""The process that meets hostile bytes: scans in on one pipe, words and pictures out on another; limited, without secrets, killed at will."""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from parvis.ingest_postal.read import frames
+from parvis.ingest_postal.read.engine import Engine
+from parvis.ingest_postal.read.scan import READING_DPI, Scan, Unreadable, for_screen, open_scan
+from parvis.ingest_postal.tables import Page
+
+_SCREEN_DPI = 150
+_FEWEST_CHARACTERS = 40  # a page number or a copier's stamp is not the letter
+# What Pillow, PDFium and Tesseract raise at damaged files; anything else ends this process, and the reader says so.
+_SURPRISES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError)
+_Part = Callable[[Engine, Scan, int], bytes]
+_DOUBTFUL = 0.6  # below it, the text that a copier laid under its picture is as good a guess as ours
+
+
+def main(memory_bytes: int) -> None:
+    """Read one scan after another until the reader closes the pipe."""
+    answers = _keep_output_to_ourselves()
+    _limit(memory_bytes)
+    engine = Engine()
+    _send(answers, frames.frame(frames.HELLO))
+    _be_silent()
+    while (job := _next_job(sys.stdin.buffer)) is not None:
+        for answer in read(engine, *job):
+            _send(answers, answer)
+
+
+def read(engine: Engine, job: frames.Job, content: bytes) -> Iterator[bytes]:
+    """Everything that can be told of a scan, as frames: the number of pages, their pictures, their words, and how it ended."""
+    troubles: list[str] = []
+    try:
+        scan = open_scan(content, job.media_type, pixels=job.pixels)
+        yield frames.frame(frames.COUNT, frames.NUMBER.pack(scan.page_count))
+        pages = range(min(scan.page_count, job.pages))
+        # All pictures before any word: should reading fail, people have the pictures.
+        for answer in (_tried(part, engine, scan, index, troubles) for part in (_picture, _words) for index in pages):
+            yield from answer
+    except (*_SURPRISES, MemoryError, Unreadable) as error:
+        troubles.append(_say(error))
+    yield frames.frame(frames.TROUBLE, troubles[0].encode()) if troubles else frames.frame(frames.DONE)
+
+
+def _tried(part: _Part, engine: Engine, scan: Scan, index: int, troubles: list[str]) -> list[bytes]:
+    """One page's answer; a page that fails costs itself only."""
+    try:
+        return [part(engine, scan, index)]
+    except (*_SURPRISES, MemoryError, Unreadable) as error:
+        troubles.append(_say(error))
+        return []
+
+
+def _picture(_: Engine, scan: Scan, index: int) -> bytes:
+    jpeg = for_screen(scan.picture(index, dpi=_SCREEN_DPI))
+    return frames.frame(frames.PICTURE, frames.NUMBER.pack(index + 1) + jpeg)
+
+
+def _words(engine: Engine, scan: Scan, index: int) -> bytes:
+    return frames.frame(frames.PAGE, read_page(engine, scan, index).model_dump_json().encode())
+
+
+def _say(error: BaseException) -> str:
+    """What an agent reads; a library's own sentence may quote the letter and stays here."""
+    if isinstance(error, Unreadable):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "reading needs more memory than allowed"
+    return f"damaged file ({type(error).__name__})"
+
+
+def read_page(engine: Engine, scan: Scan, index: int) -> Page:
+    """The file's own text where a program wrote the page; ours where paper was laid on the glass, or words are drawn."""
+    own = scan.text_layer(index)
+    if own and sum(len(line.text) for line in own) >= _FEWEST_CHARACTERS and not scan.is_photographed(index):
+        return Page(number=index + 1, lines=own, confidence=1.0, source="layer")
+    page = engine.read(scan.picture(index, dpi=READING_DPI), index + 1)
+    if own and page.confidence < _DOUBTFUL:
+        return page.model_copy(update={"lines": own, "source": "layer"})
+    return page
+
+
+def _next_job(stream: BinaryIO) -> tuple[frames.Job, bytes] | None:
+    asked, scan = frames.read_frame(stream), frames.read_frame(stream)
+    if asked is None or scan is None:
+        return None
+    job = frames.Job.model_validate_json(asked[1])
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(used.ru_utime + used.ru_stime) + job.cpu_s
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))  # SIGXCPU ends the process
+    return job, scan[1]
+
+
+def _keep_output_to_ourselves() -> BinaryIO:
+    """A C library that prints must not speak on the pipe of the answers."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+def _be_silent() -> None:
+    """What parsers print about a scan may quote it: nothing of that reaches a log."""
+    with open(os.devnull, "wb") as nothing:  # noqa: PTH123 (a device, not a path)
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
+
+
+def _limit(memory_bytes: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then closes the pipe
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):  # macOS does not limit address space
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    if sys.platform == "linux":  # PR_SET_PDEATHSIG: a killed service leaves no reader behind
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def _send(answers: BinaryIO, frame: bytes) -> None:
+    answers.write(frame)
+    answers.flush()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        main(int(sys.argv[1]))
