@@ -1,0 +1,61 @@
+# The commands of this repository. A bare machine with Python >= 3.11 and make is enough.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check bench faults corpus reference lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## Install everything into .venv, from the lock
+
+$(READY): requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "The module venv is missing: on Debian, apt install python3-venv"; exit 1; }
+	@test -x $(BIN)/uv || { awk '/^uv==/{p=1} p{print} p&&!/\\$$/{exit}' requirements.lock > $(VENV)/uv.txt && $(BIN)/python -m pip install --quiet --require-hashes -r $(VENV)/uv.txt; }
+	@echo "Installing the packages of requirements.lock"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(addprefix -e ./,$(MEMBERS))
+	@touch $(READY)
+
+demo: setup ## A whole town hall on this machine, with five citizens (ONCE=1: watch, then stop)
+	@$(BIN)/parvis demo $(if $(ONCE),--once)
+
+up: setup ## The stack alone, until Ctrl-C
+	@$(BIN)/parvis up
+
+check: setup ## Lint, types, contracts, deployment files, reference pages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/parvis reference --check
+	$(BIN)/parvis config check config/example-town
+	$(BIN)/python deploy/check.py
+
+test: check ## Everything that CI needs
+	$(BIN)/pytest
+
+bench: setup ## Measure (BENCH=name for one): a table, and var/bench/<name>.json
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+faults: setup ## The fault matrix in its full size (FAULT=F-01 for one)
+	@$(BIN)/python -m tests.faults $(FAULT)
+
+corpus: setup ## Real-world samples through the doors (DATA=folder)
+	@$(BIN)/python -m tests.corpus $(DATA)
+
+reference: setup ## Write docs/reference again from the code
+	@$(BIN)/parvis reference
+
+lock: setup ## Resolve the dependencies again
+	@$(BIN)/uv lock --quiet
+	@$(BIN)/uv export --quiet --no-header --all-packages --no-emit-workspace --format requirements-txt > requirements.lock
+
+clean: ## Forget the laptop's data (var); .venv stays
+	rm -rf var
