@@ -1,6 +1,6 @@
 """What an operator wrote in `config/<town>/`, as checked values: the town, its departments, procedures and templates."""
 
-from parvis.common.directory.loading import load_directory
+from parvis.common.directory.loading import check_department, load_directory
 from parvis.common.directory.models import (
     AddressField,
     Choice,
@@ -21,8 +21,9 @@ from parvis.common.directory.models import (
     Town,
     said_in,
 )
-from parvis.common.directory.reading import Document, read_document, validate
+from parvis.common.directory.reading import Document, closest, read_document, validate
 from parvis.common.directory.templates import MEDIA, TEMPLATES, Rendered, Template, Templates, load_templates
+from parvis.common.directory.wording import spoken_day, spoken_phone, standard_variables
 
 __all__ = [
     "MEDIA",
@@ -48,9 +49,14 @@ __all__ = [
     "Templates",
     "TextField",
     "Town",
+    "check_department",
+    "closest",
     "load_directory",
     "load_templates",
     "read_document",
     "said_in",
+    "spoken_day",
+    "spoken_phone",
+    "standard_variables",
     "validate",
 ]

@@ -202,7 +202,7 @@ def _field_names(annotation: Any, seen: set[Any]) -> set[str]:
     names: set[str] = set()
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         for name, field in annotation.model_fields.items():
-            names |= {name} | _field_names(field.annotation, seen)
+            names |= {field.alias or name} | _field_names(field.annotation, seen)
     for part in typing.get_args(annotation):
         if isinstance(part, type) or typing.get_args(part):
             names |= _field_names(part, seen)
