@@ -1,0 +1,1 @@
+"""The simulated outside world: a Twilio account, the citizens' mail provider and the print shop's tray, over the real protocols."""

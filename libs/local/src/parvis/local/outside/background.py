@@ -1,0 +1,46 @@
+"""Work that outlives the request that asked for it: spawned here, ended together, never lost."""
+
+import asyncio
+from collections.abc import Coroutine
+
+
+class Background:
+    """The tasks of the outside world.
+
+    A TaskGroup would cancel the task that opened it, and in tests that is a fixture's, long gone: the tasks are held
+    here instead, and what failed is raised by `stop`.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failures: list[BaseException] = []
+        self.ending = asyncio.Event()
+
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()):
+            self._failures.append(failure)
+
+    async def silence(self, longest_s: float) -> None:
+        """Say nothing for so long, or until the outside world ends."""
+        try:
+            async with asyncio.timeout(longest_s):
+                await self.ending.wait()
+        except TimeoutError:
+            return
+
+    async def stop(self) -> None:
+        """Cancel all; raise what failed meanwhile."""
+        self.ending.set()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._failures:
+            raise BaseExceptionGroup("the outside world had failures", self._failures)

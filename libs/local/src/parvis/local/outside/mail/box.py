@@ -1,0 +1,62 @@
+"""The mailboxes: each mail that the relay has taken, in memory and as a file."""
+
+import asyncio
+import itertools
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One recipient, and what its RCPT said about delivery reports (RFC 3461)."""
+
+    address: str
+    notify: frozenset[str] = frozenset()
+    original: str | None = None
+
+    @property
+    def wants_success(self) -> bool:
+        return "SUCCESS" in self.notify
+
+    @property
+    def wants_failure(self) -> bool:
+        return not self.notify or "FAILURE" in self.notify
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    id: str
+    mail_from: str
+    recipients: tuple[Recipient, ...]
+    content: bytes
+    envelope_id: str | None = None
+    return_full: bool = False
+    tls: bool = False
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class Box:
+    """What was delivered, oldest first.
+
+    The folder gets one `.eml` a mail, the bytes as they came; a restart begins with an empty memory and leaves the files.
+    """
+
+    def __init__(self, folder: Path, *, kept: int) -> None:
+        self.mails: deque[Mail] = deque(maxlen=kept)
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def next_id(self) -> str:
+        return f"{self._started}-{next(self._numbers):06d}"
+
+    async def keep(self, mail: Mail) -> None:
+        path = self._folder / f"{mail.id}.eml"
+        await asyncio.to_thread(path.write_bytes, mail.content)
+        self.mails.append(mail)
+
+    def find(self, mail_id: str) -> Mail | None:
+        return next((mail for mail in self.mails if mail.id == mail_id), None)

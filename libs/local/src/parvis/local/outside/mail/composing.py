@@ -1,0 +1,84 @@
+"""What a citizen wrote in, an RFC 5322 message out. Pure."""
+
+from email.errors import MessageError
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from uuid import uuid4
+
+from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
+
+
+class OutgoingAttachment(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    filename: str
+    content_type: str = Field(default="application/octet-stream", pattern="^[^/ ]+/[^/ ]+$")
+    base64: Base64Bytes
+
+
+class Outgoing(BaseModel):
+    """A citizen's mail to the town."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    sender: str = Field(
+        validation_alias="from", description="The From header, such as `A. Citizen <a@citizens.example>`."
+    )
+    to: str | list[str] | None = Field(
+        default=None, description="Recipients, also of the envelope; the town's mailbox if not given."
+    )
+    envelope_from: str | None = Field(
+        default=None, description="Sender of the envelope if not the one of `from`; an empty text is the null sender."
+    )
+    subject: str = ""
+    text: str = ""
+    html: str | None = None
+    message_id: str | None = Field(default=None, description="With its angle brackets; a new one if not given.")
+    in_reply_to: str | None = None
+    date: AwareDatetime | None = None
+    headers: dict[str, str] = Field(default_factory=dict, description="Added as they are, or in the place of ours.")
+    attachments: list[OutgoingAttachment] = Field(default_factory=list[OutgoingAttachment])
+
+    def recipients(self, town_mailbox: str) -> list[str]:
+        given = [self.to] if isinstance(self.to, str) else self.to or [town_mailbox]
+        return [parseaddr(address)[1] or address for address in given]
+
+    def envelope_sender(self) -> str:
+        return parseaddr(self.sender)[1] if self.envelope_from is None else self.envelope_from
+
+
+def compose(outgoing: Outgoing, town_mailbox: str, now: AwareDatetime) -> bytes:
+    """Write the message.
+
+    Raises: ValueError, a header that cannot be written.
+    """
+    try:
+        return _compose(outgoing, town_mailbox, now).as_bytes()
+    except (MessageError, LookupError, AttributeError, TypeError) as error:
+        raise ValueError(f"the message cannot be written: {error}") from error
+
+
+def _compose(outgoing: Outgoing, town_mailbox: str, now: AwareDatetime) -> EmailMessage:
+    message = EmailMessage(policy=SMTP)
+    domain = outgoing.envelope_sender().rpartition("@")[2] or "citizens.example"
+    message["From"] = outgoing.sender
+    message["To"] = ", ".join(outgoing.recipients(town_mailbox))
+    message["Subject"] = outgoing.subject
+    message["Date"] = format_datetime(outgoing.date or now)
+    message["Message-ID"] = outgoing.message_id or f"<{uuid4()}@{domain}>"
+    if outgoing.in_reply_to:
+        message["In-Reply-To"] = outgoing.in_reply_to
+        message["References"] = outgoing.in_reply_to
+    message.set_content(outgoing.text)
+    if outgoing.html is not None:
+        message.add_alternative(outgoing.html, subtype="html")
+    for attachment in outgoing.attachments:
+        maintype, _, subtype = attachment.content_type.partition("/")
+        message.add_attachment(
+            bytes(attachment.base64), maintype=maintype, subtype=subtype, filename=attachment.filename
+        )
+    for name, value in outgoing.headers.items():
+        del message[name]
+        message[name] = value
+    return message
