@@ -55,13 +55,11 @@ class Producer:
         service: str,
         health: Health | None = None,
         linger_ms: int = 2,
-        limits: dict[str, int] | None = None,
     ) -> None:
         self._bootstrap = bootstrap
         self._service = service
         self._health = health
         self._linger_ms = linger_ms
-        self._limits = limits or {}
         self._kafka: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
         self._abandoned: set[asyncio.Task[None]] = set()
@@ -74,7 +72,7 @@ class Producer:
         """Write records in order and wait for all acknowledgements; the worst outcome of any is raised."""
         ends_at = time.monotonic() + deadline_s
         for record in records:
-            self._refuse_too_large(record)
+            _refuse_too_large(record)
         try:
             await self._send_all(records, ends_at)
         except ParvisError as error:
@@ -96,11 +94,6 @@ class Producer:
                 await self._outcomes(kafka, sent, ends_at)
             raise
         await self._outcomes(kafka, sent, ends_at)
-
-    def _refuse_too_large(self, record: Record) -> None:
-        limit = self._limits.get(record.topic, LARGEST_RECORD_BYTES)
-        if record.size_bytes > limit:
-            raise Poison(f"record of {record.size_bytes} bytes, {record.topic} takes {limit}")
 
     async def _append(self, kafka: AIOKafkaProducer, record: Record, ends_at: float) -> asyncio.Future[Any]:
         """Hand a record to aiokafka. Cancelled before it returns, the record was not taken (its send docstring)."""
@@ -171,7 +164,7 @@ class Producer:
             await kafka.start()
         except BaseException:
             with suppress(Exception):
-                await kafka.client.close()
+                await kafka.stop()
             raise
         return kafka
 
@@ -197,6 +190,12 @@ class Producer:
             await _close(kafka, deadline_s=deadline_s)
         for task in list(self._abandoned):
             task.cancel()
+
+
+def _refuse_too_large(record: Record) -> None:
+    """What no topic takes is refused here: a batch that the broker refuses costs the producer."""
+    if record.size_bytes > LARGEST_RECORD_BYTES:
+        raise Poison(f"record of {record.size_bytes} bytes for {record.topic}")
 
 
 async def _close(kafka: AIOKafkaProducer, *, deadline_s: float) -> None:
