@@ -1,0 +1,50 @@
+"""Lines of many processes in, one readable stream out: each with the name of who said it, in a colour on a terminal."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from typing import TextIO
+
+_COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
+_OURS = "parvis"
+
+
+class Console:
+    """Whole lines only, one at a time, also when nobody reads any more."""
+
+    def __init__(self, names: Iterable[str] = (), *, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._lock = threading.Lock()
+        self._is_terminal = self._stream.isatty()
+        known = [_OURS, *sorted(names)]
+        self._width = max(map(len, known))
+        self._colours = {name: _COLOURS[place % len(_COLOURS)] for place, name in enumerate(known)}
+
+    def tell(self, sentence: str) -> None:
+        self._say(_OURS, sentence)
+
+    def of(self, name: str) -> Callable[[str], None]:
+        return lambda line: self._say(name, line)
+
+    def plain(self, line: str) -> None:
+        """A line for programs: no prefix, flushed."""
+        self._write(line)
+
+    def _say(self, name: str, line: str) -> None:
+        prefix = f"{name:<{self._width}} |"
+        if self._is_terminal:
+            prefix = f"\x1b[{self._colours.get(name, 37)}m{prefix}\x1b[0m"
+        self._write(f"{prefix} {line}")
+
+    def _write(self, line: str) -> None:
+        try:
+            with self._lock:
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+        except (OSError, ValueError):
+            # The reader has gone (`parvis up | head`): the processes still have to be emptied, or they would stand still.
+            return
+
+
+def silent(_sentence: str) -> None:
+    """For tests: nobody is told."""

@@ -1,0 +1,87 @@
+"""A folder and a port in, a running Kafka broker out; it can be stopped, killed and started again on the same data."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+from parvis.common.errors import Unavailable
+from parvis.local.kafka.handshake import answers
+from parvis.local.kafka.installation import Installation, ensure
+from parvis.local.kafka.properties import log_properties, server_properties
+from parvis.local.ledger import Ledger
+from parvis.local.ports import HOST, FreePorts
+from parvis.local.process import Process
+from parvis.local.waiting import NEVER, until
+
+_READY_WITHIN_S = 60
+
+# What a broker says when it gives up, and what to do about it.
+_REASONS = {
+    "No space left on device": "the disk is full. Make room and start again",
+    "Address already in use": "its port is taken. Stop what listens there, or start with PARVIS_PORTS=free",
+    "Cannot allocate memory": "the machine has no memory left for it (it takes 400 MB). Close something and start again",
+    "insufficient memory": "the machine has no memory left for it (it takes 400 MB). Close something and start again",
+    "Could not reserve enough space": "the machine has no memory left for it (it takes 400 MB). Close something and start again",
+    "OutOfMemoryError": "its 512 MB of memory were not enough",
+    "Permission denied": "its folder cannot be written to. Give it to the user who starts Parvis",
+}
+
+
+class Broker:
+    """The embedded Kafka."""
+
+    def __init__(self, *, folder: Path, cache: Path, port: int, ports: FreePorts, ledger: Ledger, log: Path) -> None:
+        self.folder = folder
+        self.port = port
+        self.bootstrap = f"{HOST}:{port}"
+        self.log = log
+        self._cache = cache
+        self._controller_port = ports.take()
+        self.process = Process(name="kafka", command=[], ledger=ledger, log=log.with_name("kafka.out"))
+
+    def start(self, *, tell: Callable[[str], None], stopping: Event = NEVER) -> None:
+        """Start on the data that is there, or on none.
+
+        Raises: Unavailable, with the reason and the way out; Stopped.
+        """
+        installation = ensure(self._cache, tell=tell, stopping=stopping)
+        self._write_settings(installation)
+        self._launch(installation, quick=True)
+        if self._comes_up(stopping):
+            return
+        if installation.snapshot.exists() and not self.process.is_running and self._reason() is None:
+            # A snapshot that another Java or processor wrote may end the start: it is only a help, do without.
+            installation.snapshot.unlink(missing_ok=True)
+            self._launch(installation, quick=False)
+            if self._comes_up(stopping):
+                return
+        self.process.kill()
+        raise Unavailable(f"Kafka did not start: {self._reason() or f'see {self.log} and {self.process.log}'}")
+
+    def _write_settings(self, installation: Installation) -> None:
+        data = self.folder / "data"
+        if not (data / "meta.properties").exists():
+            installation.format(data, scratch=self.folder)
+        settings = server_properties(port=self.port, controller_port=self._controller_port, folder=data)
+        (self.folder / "server.properties").write_text(settings, encoding="utf-8")
+        (self.folder / "log4j2.properties").write_text(log_properties(self.log), encoding="utf-8")
+
+    def _launch(self, installation: Installation, *, quick: bool) -> None:
+        logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
+        settings = str(self.folder / "server.properties")
+        self.process.command = installation.command("kafka.Kafka", [settings], options=[logging], quick=quick)
+        self._said_before = self.log.stat().st_size if self.log.exists() else 0
+        self.process.log.unlink(missing_ok=True)
+        self.process.start()
+
+    def _comes_up(self, stopping: Event) -> bool:
+        until(lambda: not self.process.is_running or answers(self.port), seconds=_READY_WITHIN_S, stopping=stopping)
+        return self.process.is_running and answers(self.port)
+
+    def _reason(self) -> str | None:
+        said = "\n".join(self.process.tail())
+        if self.log.exists():
+            with self.log.open("rb") as log:
+                log.seek(self._said_before)
+                said += log.read().decode("utf-8", "replace")
+        return next((why for words, why in _REASONS.items() if words in said), None)

@@ -1,0 +1,128 @@
+"""The lock file in, the broker's jars out: each checked against its SHA-256, fetched where it is missing or broken."""
+
+import contextlib
+import functools
+import hashlib
+import tempfile
+import threading
+import tomllib
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from parvis.common.errors import Misconfigured, Unavailable
+from parvis.local.waiting import NEVER, Stopped
+
+LOCK = Path(__file__).parent / "jgo.lock.toml"
+_AT_ONCE = 4
+_WAY_OUT = (
+    "Check the network, or the proxy (HTTPS_PROXY), and start again: what came already is kept. "
+    "Or name a Kafka of your own in PARVIS_KAFKA_BOOTSTRAP"
+)
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One file that the lock names."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.artifact}-{self.version}.jar"
+
+    def is_whole(self, folder: Path) -> bool:
+        with contextlib.suppress(OSError), (folder / self.file_name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        return False
+
+
+def locked(lock: Path = LOCK) -> list[Jar]:
+    rows = tomllib.loads(lock.read_text(encoding="utf-8"))["dependencies"]
+    return [Jar(row["groupId"], row["artifactId"], row["version"], row["sha256"]) for row in rows]
+
+
+def missing(folder: Path, jars: Sequence[Jar]) -> list[Jar]:
+    """Those that are not there, or only half there."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        whole = list(pool.map(functools.partial(Jar.is_whole, folder=folder), jars))
+    return [jar for jar, is_whole in zip(jars, whole, strict=True) if not is_whole]
+
+
+def fetch(folder: Path, jars: Sequence[Jar], *, tell: Callable[[str], None], stopping: Event = NEVER) -> None:
+    """Bring jars into the folder; each appears there whole and checked, or not at all.
+
+    Raises: Unavailable, when the repository cannot be reached or the disk is full; Stopped.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    progress = _Progress(len(jars), tell, stopping)
+    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder) as incoming, ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            bring = functools.partial(_fetch_one, folder=folder, incoming=Path(incoming), progress=progress)
+            for _ in pool.map(bring, jars):
+                progress.one_more()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _fetch_one(jar: Jar, folder: Path, incoming: Path, progress: "_Progress") -> None:
+    # jgo brings `requests` and `rich`: 0.3 s that a warm start does without.
+    import requests
+    from jgo.config import GlobalSettings
+    from jgo.maven import MavenContext, PythonResolver
+
+    mirrors = GlobalSettings.load().repositories or None  # jgo's own way to name a town's mirror
+    resolver = PythonResolver(progress_callback=progress.of_file)
+    context = MavenContext(resolver=resolver, repo_cache=incoming, local_repos=[], remote_repos=mirrors)
+    artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact("", "jar")
+    try:
+        fetched = resolver.download(artifact)
+    except requests.RequestException as error:
+        raise Unavailable(
+            f"{jar.file_name} could not be fetched: the Maven repository does not answer. {_WAY_OUT}"
+        ) from error
+    except RuntimeError as error:
+        raise Unavailable(
+            f"{jar.file_name} could not be fetched: the Maven repository refused it. {_WAY_OUT}"
+        ) from error
+    except OSError as error:
+        raise Unavailable(
+            f"{jar.file_name} could not be written to {folder}: {error.strerror}. Make room there"
+        ) from error
+    if not fetched or hashlib.sha256(fetched.read_bytes()).hexdigest() != jar.sha256:
+        raise Misconfigured(
+            f"{jar.file_name} as fetched is not the file that the lock names",
+            file=LOCK,
+            mend="something between here and the repository changes files: try another network or mirror",
+        )
+    fetched.replace(folder / jar.file_name)
+
+
+class _Progress:
+    """One line now and then: a log that is read later needs no bar."""
+
+    def __init__(self, files: int, tell: Callable[[str], None], stopping: Event) -> None:
+        self._files, self._tell, self._stopping = files, tell, stopping
+        self._done = 0
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def of_file(self, _name: str, _size_bytes: int) -> Generator[Callable[[int], None]]:
+        yield self._add
+
+    def _add(self, count: int) -> None:
+        if self._stopping.is_set():
+            raise Stopped
+        with self._lock:
+            self._bytes += count
+
+    def one_more(self) -> None:
+        self._done += 1
+        if self._done % 10 == 0 or self._done == self._files:
+            self._tell(f"fetching Kafka: {self._done} of {self._files} files, {self._bytes / 1e6:.0f} MB")

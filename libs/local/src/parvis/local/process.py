@@ -1,0 +1,149 @@
+"""One program in, one running process out: in a group of its own, known to the ledger, its output where it was asked for."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from parvis.local.ledger import MARK, Ledger, runs
+from parvis.local.waiting import until
+
+
+@dataclass(frozen=True)
+class User:
+    """Whom a process runs as, where that is not ourselves."""
+
+    uid: int
+    gid: int
+
+
+@dataclass
+class Process:
+    """A child that takes its whole group with it.
+
+    `show` is given each line of output; without it the output goes to `log` directly, which costs us nothing.
+    """
+
+    name: str
+    command: Sequence[str]
+    ledger: Ledger
+    log: Path
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    show: Callable[[str], None] | None = None
+    user: User | None = None
+    folder: Path | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    last_lines: deque[str] = field(default_factory=lambda: deque[str](maxlen=20))
+    _child: subprocess.Popen[bytes] | None = None
+    _reader: threading.Thread | None = None
+    _is_cleared: bool = True
+
+    def start(self) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.last_lines.clear()
+        self._is_cleared = False
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                list(self.command),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if self.show else log,
+                stderr=subprocess.STDOUT,
+                env={**self.environment, MARK: str(self.ledger.file)},
+                cwd=self.folder,
+                start_new_session=True,
+                user=self.user.uid if self.user else None,
+                group=self.user.gid if self.user else None,
+                extra_groups=[] if self.user else None,
+            )
+        self.ledger.add(self.name, self._child.pid)
+        if self.show and self._child.stdout:
+            road = (self._child.stdout, self.show)
+            self._reader = threading.Thread(target=self._read, args=road, name=f"log-{self.name}", daemon=True)
+            self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        if not self._child:
+            raise LookupError(f"{self.name} was never started")
+        return self._child.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs, and before it was started."""
+        return self._child.poll() if self._child else None
+
+    @property
+    def is_running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process and to its group."""
+        if self._child and not self._is_cleared:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._child.pid, number)
+
+    def ask_to_stop(self) -> None:
+        """Send the polite signal to the process alone: its workers are its own affair, PostgreSQL's above all."""
+        if self.is_running:
+            self.signal(signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, self.stop_signal)
+
+    def kill(self) -> None:
+        """End it as a power cut would, with all it started; nothing is left when this returns."""
+        # PostgreSQL's backends are sessions of their own: the group does not reach them.
+        descendants = self._descendants()
+        self.signal(signal.SIGKILL)
+        for process in descendants:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        until(lambda: not any(map(runs, descendants)), seconds=5)
+        self.wait(None)
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait until it has ended, and clear away its group."""
+        if not self._child:
+            return True
+        try:
+            self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        self.signal(signal.SIGKILL)
+        self._is_cleared = True
+        if self._reader:
+            self._reader.join(timeout=2)
+        return True
+
+    def stop(self, patience_s: float) -> None:
+        self.ask_to_stop()
+        if not self.wait(patience_s):
+            self.kill()
+
+    def tail(self) -> list[str]:
+        """Its last words."""
+        if self.show:
+            return list(self.last_lines)
+        if not self.log.exists():
+            return []
+        return self.log.read_bytes()[-4000:].decode("utf-8", "replace").splitlines()[-20:]
+
+    def _descendants(self) -> list[psutil.Process]:
+        if self.is_running:
+            with contextlib.suppress(psutil.Error):
+                return psutil.Process(self.pid).children(recursive=True)
+        return []
+
+    def _read(self, output: IO[bytes], show: Callable[[str], None]) -> None:
+        with output:
+            for line in output:
+                text = line.decode("utf-8", "replace").rstrip("\r\n")
+                self.last_lines.append(text)
+                show(text)

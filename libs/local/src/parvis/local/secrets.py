@@ -1,0 +1,76 @@
+"""A file in, the laptop's secrets out: made once, readable by their owner alone."""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from parvis.common.errors import Misconfigured, Unavailable
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What the town, its database and the simulated outside world know, and nobody else."""
+
+    secret_key: str
+    contact_point_key: str
+    database_password: str
+    twilio_account_sid: str
+    twilio_auth_token: str
+    relay_username: str
+    relay_password: str
+
+    def __repr__(self) -> str:
+        return "Secrets(…)"
+
+
+def generate() -> dict[str, str]:
+    return {
+        "secret_key": secrets.token_hex(32),
+        "contact_point_key": secrets.token_hex(32),
+        "database_password": secrets.token_hex(16),
+        "twilio_account_sid": f"AC{secrets.token_hex(16)}",
+        "twilio_auth_token": secrets.token_hex(16),
+        "relay_username": "town-hall",
+        "relay_password": secrets.token_hex(16),
+    }
+
+
+def load(file: Path) -> Secrets:
+    """Read the secrets, or make them. A name that an older version did not know is added.
+
+    Raises: Misconfigured, when the file is none of ours; Unavailable, when it cannot be written.
+    """
+    known = _read(file)
+    values = generate() | known
+    if values != known:
+        _write(file, values)
+    return Secrets(**{name: values[name] for name in Secrets.__dataclass_fields__})
+
+
+def _read(file: Path) -> dict[str, str]:
+    if not file.exists():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Misconfigured(
+            "cannot be read",
+            file=file,
+            mend="put it back from a copy, or remove it with the database's folder beside it",
+        ) from error
+    return {name: str(value) for name, value in found.items()}
+
+
+def _write(file: Path, values: dict[str, str]) -> None:
+    part = file.with_name(f"{file.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as text:
+            json.dump(values, text, indent=2)
+        part.replace(file)
+    except OSError as error:
+        raise Unavailable(
+            f"{file} cannot be written: {error.strerror}. Make room, or give the folder to yourself"
+        ) from error

@@ -1,0 +1,372 @@
+"""A folder in, a running town hall out: Kafka and PostgreSQL, topics and tables, the outside world, the services."""
+
+import contextlib
+import functools
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured, Unavailable
+from parvis.local import secrets, surroundings, town
+from parvis.local.console import Console
+from parvis.local.kafka.broker import Broker
+from parvis.local.keeper import Keeper
+from parvis.local.ledger import Ledger
+from parvis.local.lock import only_one
+from parvis.local.ports import FreePorts, check_free
+from parvis.local.postgres.server import Server
+from parvis.local.process import Process
+from parvis.local.readiness import is_ready, listens, ready_answer
+from parvis.local.supervisor import Failure, Supervisor
+from parvis.local.waiting import until
+
+_READY_WITHIN_S = 120
+_PREPARED_WITHIN_S = 120
+# Of the ten seconds that Ctrl-C may take: services drain for eight at most, then their brokers have the rest.
+_SERVICES_END_WITHIN_S, _ALL_END_WITHIN_S = 8.5, 9.5
+OUTSIDE = "outside"
+KAFKA, POSTGRES = "kafka", "postgres"
+
+
+class Stack:
+    """A town hall on this machine; for `parvis up`, and for tests, benches and faults.
+
+    ```
+    with Stack.start(tmp_path, services=["router", "notifier"]) as stack:
+        stack.url("router"), stack.kafka, stack.database_url
+        stack.kill("router")                      # it comes back after half a second
+        stack.kill("kafka", stays_down=True)      # until stack.start_again("kafka")
+    ```
+    Every process is called by its name: the services', `kafka`, `postgres`, `outside`.
+    """
+
+    def __init__(self, plan: town.Plan, *, console: Console | None, fsync: bool, cache: Path, ports: FreePorts) -> None:
+        self.plan = plan
+        self.env: Mapping[str, str] = plan.environment
+        self.stopping = threading.Event()
+        self._console = console
+        self._ports = ports
+        self._log_folder = plan.var / "log"
+        self._ledger = Ledger(plan.var / "processes.jsonl")
+        self._is_up = False
+        self._file_lock = threading.Lock()
+        self.supervisor = Supervisor(tell=self._tell, changed=self._write_up_file, failed=self.stopping)
+        self._broker = self._make_broker(cache) if plan.embeds_kafka else None
+        self._server = self._make_server(fsync=fsync) if plan.embeds_postgres else None
+        for name in (*plan.services, *([OUTSIDE] if plan.outside else [])):
+            self.supervisor.add(self._process(name))
+
+    @classmethod
+    @contextlib.contextmanager
+    def start(  # noqa: PLR0913 (a wish list; each has a default, all but the first by name)
+        cls,
+        var: Path,
+        *,
+        services: Sequence[str] | None = None,
+        ports: str = "free",
+        outside: bool = False,
+        fsync: bool = False,
+        prepare: bool | None = None,
+        environment: Mapping[str, str] | None = None,
+        console: Console | None = None,
+        keep: bool = False,
+        stopping: threading.Event | None = None,
+        started: Callable[["Stack"], None] | None = None,
+    ) -> Generator["Stack"]:
+        """Start, give the stack when everything is ready, and end all of it with the block.
+
+        Shape:  services: None for all that are installed, [] for Kafka and PostgreSQL alone. environment: what is
+                set in it is honoured, as by `parvis up`; by default nothing of ours is. prepare: topics and tables,
+                by default where there are services. keep: PostgreSQL's files outlive the stack also where they had
+                to be put under the system's temporary folder. started: gets the stack before it is ready.
+        Raises: Misconfigured or Unavailable, in a sentence with the way out; Stopped, when `stopping` was set.
+        """
+        given = surroundings.neutral_environment() | dict(environment or {})
+        chosen = surroundings.installed_services() if services is None else list(services)
+        var, free_ports = var.absolute(), FreePorts()
+        with only_one(var), contextlib.ExitStack() as undo:
+            undo.callback(free_ports.release)
+            _sweep(var, console)
+            plan = town.plan(
+                var=var,
+                services=chosen,
+                given=given,
+                secrets=secrets.load(var / "secrets.json"),
+                free_port=None if ports == "fixed" else free_ports.take,
+                outside=outside,
+                config_dir=surroundings.config_dir(),
+            )
+            check_free(plan.ports_to_open if ports == "fixed" else {})
+            stack = cls(plan, console=console, fsync=fsync, cache=surroundings.cache(given), ports=free_ports)
+            if stopping:
+                stack.stopping = stack.supervisor.failed = stopping
+            if started:
+                started(stack)
+            keeper = Keeper(stack._ledger)
+            undo.callback(keeper.dismiss)
+            undo.callback(stack._forget if not keep else lambda: None)
+            undo.callback(stack.stop)
+            stack._come_up(prepare=bool(chosen) if prepare is None else prepare)
+            yield stack
+
+    # what it offers
+
+    @property
+    def kafka(self) -> str:
+        return self.env["PARVIS_KAFKA_BOOTSTRAP"]
+
+    @property
+    def database_url(self) -> str:
+        return self.env["PARVIS_DATABASE_URL"]
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it had to end, if it had to."""
+        return self.supervisor.failure
+
+    def url(self, service: str) -> str:
+        return self.plan.url(service)
+
+    def port(self, name: str) -> int:
+        """Of "router", "ingest-email.smtp", "kafka", "outside.twilio"…"""
+        return self.plan.ports[name]
+
+    def pid(self, name: str) -> int:
+        return self.supervisor.process(name).pid
+
+    def log(self, name: str) -> Path:
+        """Where its output goes when nobody watches a terminal."""
+        return self.supervisor.process(name).log
+
+    def kill(self, name: str, *, stays_down: bool = False) -> None:
+        """kill -9, with all that it started; it comes back by itself unless it is to stay down."""
+        self.supervisor.kill(name, stays_down=stays_down)
+
+    def stop_one(self, name: str) -> None:
+        """SIGTERM, and wait; it stays down until `start_again`."""
+        self.supervisor.stop(name)
+
+    def start_again(self, name: str, *, seconds: float = 60) -> None:
+        """Start what is down, on the same port and data, and wait until it is ready."""
+        self.supervisor.start(name)
+        self.wait_ready(name, seconds=seconds)
+
+    def restart(self, name: str, *, seconds: float = 60) -> None:
+        """kill -9 and start again, without the supervisor's delay."""
+        self.kill(name, stays_down=True)
+        self.start_again(name, seconds=seconds)
+
+    def pause(self, name: str) -> None:
+        """SIGSTOP: it stands still, its connections stay open."""
+        self.supervisor.process(name).signal(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        self.supervisor.process(name).signal(signal.SIGCONT)
+
+    def stop_kafka(self) -> None:
+        self.kill(KAFKA, stays_down=True)
+
+    def start_kafka(self) -> None:
+        self.start_again(KAFKA)
+
+    def stop_postgres(self) -> None:
+        self.kill(POSTGRES, stays_down=True)
+
+    def start_postgres(self) -> None:
+        self.start_again(POSTGRES)
+
+    def new_database(self, name: str) -> str:
+        """Make an empty database in the embedded PostgreSQL, in place of an older one of that name; give its URL."""
+        server = self._embedded_server()
+        server.run_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        server.run_sql(f'CREATE DATABASE "{name}"')
+        return server.url(name)
+
+    def drop_database(self, name: str) -> None:
+        self._embedded_server().run_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def wait_ready(self, name: str, *, seconds: float = 60) -> None:
+        """Raises: Unavailable, with what it says of itself."""
+        if not until(lambda: self._is_ready(name), seconds=seconds, stopping=self.stopping):
+            raise Unavailable(f"{name} is not ready after {seconds:.0f} s: {self._standing(name)}")
+
+    def run_parvis(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a `parvis` command in this stack's environment."""
+        command = [*surroundings.parvis_command(), *arguments]
+        return subprocess.run(
+            command, env=dict(self.env), capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+
+    # how it comes up
+
+    def _come_up(self, *, prepare: bool) -> None:
+        for folder in ("blobs", "log", "scans/ready", "letters"):
+            (self.plan.var / folder).mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(2, thread_name_prefix="start") as pool:
+            roads = [
+                pool.submit(self._road, self._broker and KAFKA, ["topics", "apply"] if prepare else None),
+                pool.submit(self._road, self._server and POSTGRES, ["migrate"] if prepare else None),
+            ]
+            for road in roads:
+                road.result()
+        for name in self.plan.services if not self.plan.outside else (OUTSIDE, *self.plan.services):
+            self.supervisor.start(name)
+        self._wait_for_all()
+        self._is_up = True
+        self._write_up_file()
+
+    def _road(self, broker: str | None, then: Sequence[str] | None) -> None:
+        """One of the two halves that do not need each other: a broker, and what has to be made in it."""
+        try:
+            if broker:
+                self.supervisor.start(broker)
+            if then:
+                self._prepare(then)
+        except BaseException:
+            self.stopping.set()  # the other half need not go on
+            raise
+
+    def _prepare(self, arguments: Sequence[str]) -> None:
+        """Run one of the commands that an operator runs before the services."""
+        command = [*surroundings.parvis_command(), *arguments]
+        process = self._process(arguments[0], command=command)
+        process.start()
+        until(lambda: not process.is_running, seconds=_PREPARED_WITHIN_S, stopping=self.stopping)
+        if process.is_running:
+            process.kill()
+        if process.exit_code:
+            said = next((line for line in reversed(process.tail()) if line.strip()), "no reason given")
+            kind = Misconfigured if process.exit_code == EXIT_MISCONFIGURED else Unavailable
+            raise kind(
+                f"`parvis {' '.join(arguments)}` failed: {said.removeprefix('parvis: ').removeprefix('misconfigured: ')}"
+            )
+
+    def _wait_for_all(self) -> None:
+        names = self.supervisor.names()
+        done = until(
+            lambda: all(map(self._is_ready, names)), seconds=_READY_WITHIN_S, stopping=self.stopping, every_s=0.05
+        )
+        if not done:
+            late = [f"{name} ({self._standing(name)})" for name in names if not self._is_ready(name)]
+            raise Unavailable(f"not ready after {_READY_WITHIN_S} s: {'; '.join(late)}")
+
+    def _is_ready(self, name: str) -> bool:
+        if not self.supervisor.process(name).is_running:
+            return False
+        if name == OUTSIDE:
+            return all(listens(port) for port in self.plan.ports_of(OUTSIDE).values())
+        # The brokers' own start waits for their own answer.
+        return name in (KAFKA, POSTGRES) or is_ready(self.plan.ports[name])
+
+    def _standing(self, name: str) -> str:
+        process = self.supervisor.process(name)
+        if not process.is_running:
+            return f"not running; see {process.log}" if not self._console else "not running"
+        return ready_answer(self.plan.ports[name])[1] if name in self.plan.services else "no answer yet"
+
+    # how it ends
+
+    def stop(self) -> None:
+        """End everything within ten seconds: the services first, so that they can finish, then the brokers."""
+        began = time.monotonic()
+        self.stopping.set()
+        self._write_up_file()
+        self.supervisor.stop_all([*self.plan.services, OUTSIDE], until_s=began + _SERVICES_END_WITHIN_S)
+        self.supervisor.stop_all([KAFKA, POSTGRES], until_s=began + _ALL_END_WITHIN_S)
+        self.supervisor.end()
+        self._ledger.sweep(patience_s=0.5)
+        (self.plan.var / "up.json").unlink(missing_ok=True)
+
+    def kill_all(self) -> None:
+        """Whoever asks twice is in a hurry."""
+        for name in self.supervisor.names():
+            self.supervisor.process(name).signal(signal.SIGKILL)
+
+    def _forget(self) -> None:
+        if self._server:
+            self._server.forget()
+
+    # what it is made of
+
+    def _make_broker(self, cache: Path) -> Broker:
+        broker = Broker(
+            folder=self.plan.var / "kafka",
+            cache=cache,
+            port=self.plan.ports[KAFKA],
+            ports=self._ports,
+            ledger=self._ledger,
+            log=self._log_folder / "kafka.log",
+        )
+        self.supervisor.add(broker.process, start=functools.partial(self._start_broker, broker))
+        return broker
+
+    def _make_server(self, *, fsync: bool) -> Server:
+        server = Server(
+            folder=self.plan.var / "postgres",
+            port=self.plan.ports[POSTGRES],
+            password=secrets.load(self.plan.var / "secrets.json").database_password,
+            ledger=self._ledger,
+            log=self._log_folder / "postgres.log",
+            fsync=fsync,
+        )
+        self.supervisor.add(server.process, start=functools.partial(self._start_broker, server))
+        return server
+
+    def _start_broker(self, broker: Broker | Server) -> None:
+        broker.start(tell=self._tell, stopping=self.stopping)
+
+    def _process(self, name: str, *, command: Sequence[str] | None = None) -> Process:
+        module = "parvis.local.outside" if name == OUTSIDE else f"parvis.{name.replace('-', '_')}"
+        return Process(
+            name=name,
+            command=command or surroundings.command(module),
+            ledger=self._ledger,
+            log=self._log_folder / f"{name}.log",
+            environment={**self.env, "PYTHONUNBUFFERED": "1"},
+            show=self._console.of(name) if self._console else None,
+        )
+
+    def _embedded_server(self) -> Server:
+        if not self._server:
+            raise Misconfigured("this stack has no PostgreSQL of its own", mend="unset PARVIS_DATABASE_URL")
+        return self._server
+
+    def _tell(self, sentence: str) -> None:
+        if self._console:
+            self._console.tell(sentence)
+
+    def _write_up_file(self) -> None:
+        """Say where everything is, for programs; anew whenever a process was started again."""
+        if not self._is_up or self.stopping.is_set():
+            return
+        names = [*self.plan.services, *([OUTSIDE] if self.plan.outside else [])]
+        described = {
+            "services": {
+                name: {"pid": self.pid(name), **self.plan.ports_of(name)} for name in names if name != OUTSIDE
+            },
+            "outside": {
+                name: self.plan.ports_of(name) | {"pid": self.pid(name)} for name in names if name == OUTSIDE
+            }.get(OUTSIDE),
+            "kafka": self.kafka,
+            "database": self.database_url,
+        }
+        with self._file_lock:
+            file = self.plan.var / "up.json"
+            part = file.with_name("up.json.part")
+            with contextlib.suppress(FileNotFoundError):
+                part.unlink()
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as text:
+                json.dump(described, text, indent=2)
+            part.replace(file)
+
+
+def _sweep(var: Path, console: Console | None) -> None:
+    ended = Ledger(var / "processes.jsonl").sweep()
+    if ended and console:
+        console.tell(f"an earlier run was killed; ended what it had left: {', '.join(ended)}")
