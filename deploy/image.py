@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""A service's name in; out, the folder its image is made from: its members' sources, its share of the lock, its start."""
+
+import argparse
+import re
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+OPERATOR = "operator"  # the image with every service's code, and with it every `parvis` command and every migration
+_KEPT = ("pyproject.toml", "README.md", "LICENSE", "src", "migrations")  # of a member: no tests, no samples
+_ENTRY = re.compile(r"^([a-z0-9][a-z0-9._-]*)==")
+_REQUIRED_BY = re.compile(r"^ {4}# (?:via +|  +)([a-z0-9][a-z0-9._-]*)")
+
+
+def members_of(service: str, root: Path) -> dict[str, Path]:
+    """Name and folder of each workspace member in a service's image: the service, and the libs it depends on.
+
+    Raises: LookupError, there is no such service.
+    """
+    folders = {
+        _name(file): file.parent for kind in ("libs", "services") for file in root.glob(f"{kind}/*/pyproject.toml")
+    }
+    services = sorted(path.name for path in folders.values() if path.parent.name == "services")
+    wanted = services if service == OPERATOR else [service]
+    if unknown := [name for name in wanted if name not in services]:
+        msg = f"no service is called {unknown[0]!r}: choose one of {', '.join(services)}, or {OPERATOR}"
+        raise LookupError(msg)
+    found: dict[str, Path] = {}
+    waiting = [f"parvis-{name}" for name in wanted]
+    while waiting:
+        name = waiting.pop()
+        if name in folders and name not in found:
+            found[name] = folders[name]
+            waiting += _dependencies(folders[name] / "pyproject.toml")
+    return dict(sorted(found.items()))
+
+
+def share_of(lock: str, members: set[str]) -> str:
+    """The lines of the lock that these members need, directly or not, with their hashes.
+
+    Shape: as `uv export` writes it: an entry begins at the margin, and its last lines say `# via` whom.
+    """
+    entries = _entries(lock)
+    needed, grown = set(members), True
+    while grown:
+        more = {name for name, _, required_by in entries if name not in needed and required_by & needed}
+        needed |= more
+        grown = bool(more)
+    return "".join(text for name, text, _ in entries if name in needed)
+
+
+def entry_of(lock: str, package: str) -> str:
+    """One package's lines of the lock.
+
+    Raises: LookupError, the lock does not have it.
+    """
+    for name, text, _ in _entries(lock):
+        if name == package:
+            return text
+    msg = f"requirements.lock has no {package}"
+    raise LookupError(msg)
+
+
+def start_of(service: str) -> str:
+    """What the image's entry point runs: as process 1, so that SIGTERM reaches the service itself."""
+    command = "parvis" if service == OPERATOR else f"python -m parvis.{service.replace('-', '_')}"
+    return f'#!/bin/sh\nexec {command} "$@"\n'
+
+
+def lay_out(service: str, root: Path, into: Path) -> None:
+    """Write into/uv.txt, into/requirements.txt and into/app."""
+    lock = (root / "requirements.lock").read_text(encoding="utf-8")
+    members = members_of(service, root)
+    app = into / "app"
+    app.mkdir(parents=True)
+    (into / "uv.txt").write_text(entry_of(lock, "uv"), encoding="utf-8")
+    (into / "requirements.txt").write_text(share_of(lock, set(members)), encoding="utf-8")
+    for folder in members.values():
+        for name in _KEPT:
+            _copy(folder / name, app / folder.relative_to(root) / name)
+    (app / "members.txt").write_text(
+        "".join(f"--editable ./{folder.relative_to(root)}\n" for folder in members.values()), encoding="utf-8"
+    )
+    start = app / "start"
+    start.write_text(start_of(service), encoding="utf-8")
+    start.chmod(0o755)
+
+
+def _entries(lock: str) -> list[tuple[str, str, set[str]]]:
+    """Name, text and requirers of each entry."""
+    found: list[tuple[str, str, set[str]]] = []
+    for line in lock.splitlines(keepends=True):
+        if entry := _ENTRY.match(line):
+            found.append((entry[1], line, set()))
+        elif found and line.startswith(" "):
+            name, text, required_by = found[-1]
+            if requirer := _REQUIRED_BY.match(line):
+                required_by.add(requirer[1])
+            found[-1] = (name, text + line, required_by)
+    return found
+
+
+def _name(pyproject: Path) -> str:
+    return tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["name"]
+
+
+def _dependencies(pyproject: Path) -> list[str]:
+    """Bare names of what a member asks for."""
+    wanted = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"].get("dependencies", [])
+    return [re.split(r"[^a-zA-Z0-9._-]", requirement, maxsplit=1)[0].lower() for requirement in wanted]
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    elif source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("service")
+    arguments.add_argument("into", type=Path)
+    chosen = arguments.parse_args()
+    try:
+        lay_out(chosen.service, Path(__file__).resolve().parents[1], chosen.into)
+    except LookupError as error:
+        sys.stderr.write(f"image: {error}\n")
+        return 78
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
