@@ -69,8 +69,7 @@ class Outside:
             lambda: protocol(self.mail.relay, self.mail.context), sock=smtp
         )
         stack.callback(relay.close)
-        await stack.enter_async_context(serving(self.twilio.app, twilio))
-        await stack.enter_async_context(serving(self.mail.app, web))
+        await stack.enter_async_context(serving((self.twilio.app, twilio), (self.mail.app, web)))
         # Last in, first out: what waits is let go before its listener is asked to stop.
         stack.push_async_callback(self.background.stop)
 

@@ -10,9 +10,17 @@ from fastapi import APIRouter, FastAPI
 
 
 class _Server(uvicorn.Server):
+    """uvicorn's server, told to stop by an event: its own loop looks ten times a second."""
+
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listens = asyncio.Event()
+        self.ending = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the signals to the one who started us: uvicorn's own would stop only one of the servers."""
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
@@ -20,10 +28,12 @@ class _Server(uvicorn.Server):
         finally:
             self.listens.set()
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Leave the signals to the one who started us: uvicorn's own would stop only one of the servers."""
-        yield
+    async def main_loop(self) -> None:
+        ticks = 0
+        while not (await self.on_tick(ticks) or self.ending.is_set()):
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ending.wait(), 0.1)
 
 
 def bind(host: str, port: int, purpose: str) -> socket.socket:
@@ -48,19 +58,22 @@ def port_of(listener: socket.socket) -> int:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: FastAPI, listener: socket.socket) -> AsyncGenerator[None]:
-    """Serve until the block ends; connections that are still open then have one second."""
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    await server.listens.wait()
+async def serving(*pairs: tuple[FastAPI, socket.socket]) -> AsyncGenerator[None]:
+    """Serve each application on its socket until the block ends; connections that are still open then have one second."""
+    servers: list[tuple[_Server, asyncio.Task[None]]] = []
+    for app, listener in pairs:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
+        )
+        server = _Server(config)
+        servers.append((server, asyncio.create_task(server.serve(sockets=[listener]))))
+        await server.listens.wait()
     try:
         yield
     finally:
-        server.should_exit = True
-        await task
+        for server, _ in servers:
+            server.ending.set()
+        await asyncio.gather(*(task for _, task in servers))
 
 
 def probes() -> APIRouter:
