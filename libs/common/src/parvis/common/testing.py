@@ -54,3 +54,7 @@ class FakeProducer:
         if self.broken:
             raise self.broken
         self.sent.extend(records)
+
+    async def check(self) -> None:
+        if self.broken:
+            raise self.broken

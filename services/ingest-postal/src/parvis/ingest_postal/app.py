@@ -1,0 +1,75 @@
+"""The wiring of the postal door: settings in, a Service out."""
+
+from parvis.common.blobs import Blobs
+from parvis.common.bus import Producer
+from parvis.common.errors import Misconfigured
+from parvis.common.health import Health
+from parvis.common.service import Service
+from parvis.common.settings import TownSettings, load
+from parvis.common.topics import CONTACT_RECEIVED
+from parvis.ingest_postal.read.reader import Readers
+from parvis.ingest_postal.receive.door import Door
+from parvis.ingest_postal.receive.folder import Folder
+from parvis.ingest_postal.receive.watch import Watch
+from parvis.ingest_postal.settings import Settings
+from parvis.ingest_postal.tables import Limits
+
+NAME = "ingest-postal"
+_MIB = 1024 * 1024
+
+
+async def build() -> Service:
+    """Construct everything the door needs.
+
+    Raises: Misconfigured, when a setting is wrong or the folder cannot be made.
+    """
+    town, settings = load(TownSettings), load(Settings)
+    health = Health(parts={"kafka": "not reached yet", "folder": "not looked into yet"})
+    topic = CONTACT_RECEIVED.full_name(town.topic_prefix)
+    producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
+    readers = Readers(settings.readers, limits_of(settings))
+    door = Door(
+        folder=_folder(town, settings),
+        watch=Watch(settle_s=settings.settle_s, patience_s=settings.quarantine_after_s),
+        readers=readers,
+        blobs=Blobs(town.blobs_url),
+        producer=producer,
+        health=health,
+        topic=topic,
+        drop_box=settings.drop_box,
+        size_limit_bytes=settings.size_limit_mib * _MIB,
+        poll_s=settings.poll_s,
+        at_once=settings.readers,
+    )
+
+    return Service(
+        name=NAME,
+        host=settings.host,
+        port=settings.port,
+        health=health,
+        tasks=[door.run],
+        closing=[readers.close, producer.stop],
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        size_bytes=settings.size_limit_mib * _MIB,
+        pages=settings.pages_limit,
+        pixels=settings.megapixels_limit * 1_000_000,
+        wall_s=settings.reading_limit_s,
+        cpu_s=round(settings.reading_limit_s) + 1,
+        memory_bytes=settings.memory_limit_mib * _MIB,
+    )
+
+
+def _folder(town: TownSettings, settings: Settings) -> Folder:
+    folder = Folder(settings.folder or town.var / "scans")
+    try:
+        folder.prepare()
+    except OSError as error:
+        raise Misconfigured(
+            f"PARVIS_INGEST_POSTAL_FOLDER: {folder.root} cannot be used: {error.strerror}",
+            mend="name a folder that this process may write to",
+        ) from error
+    return folder

@@ -1,0 +1,134 @@
+"""What was read of a letter, and what the door knows about it, in; the contact out. Pure; no I/O."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from parvis.common.contact import (
+    ClaimCheck,
+    ContactId,
+    ContactPoint,
+    ContactReceived,
+    OpticalReading,
+    PersonalContact,
+    ReplyAddress,
+    ThreadMarks,
+    Verification,
+    clip_text,
+    reference_of,
+    references_in,
+)
+from parvis.ingest_postal.parse.language import language_of
+from parvis.ingest_postal.parse.sender import Sender, find_sender
+from parvis.ingest_postal.parse.wishes import find_wishes
+from parvis.ingest_postal.tables import Line, Reading
+
+LOW_CONFIDENCE = 0.6  # below it most words of a page have a mistake: people read it from the picture
+SURE_OF_SENDER = 0.8  # a letter that goes to the wrong door shows one citizen's business to another
+
+_SUBJECT = re.compile(r"^\s*(?:objet|obj|concerne|subject|re)\s?[:;.]\s*(\S.{2,300})$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the door knows of a letter without reading it."""
+
+    contact_id: ContactId
+    drop_box: str
+    received_at: datetime
+    recorded_at: datetime
+    original: ClaimCheck
+    pictures: tuple[ClaimCheck, ...] = ()
+    text_overflow: ClaimCheck | None = None
+
+
+def parse(reading: Reading, facts: Facts) -> ContactReceived:
+    """Turn one letter into a contact.
+
+    Shape:  the reading may be empty, partial or full of mistakes.
+    Gives:  a contact, always; `unreadable` where people must read it from the picture. Its key is its own id: what was read by
+            machine decides no partition, so a misread name cannot mix two citizens.
+    Raises: nothing, whatever was read.
+    """
+    text = text_of(reading)
+    sender = find_sender(reading)
+    return ContactReceived(
+        contact_id=facts.contact_id,
+        reference=reference_of(facts.contact_id),
+        channel="post",
+        received_at=facts.received_at,
+        recorded_at=facts.recorded_at,
+        to=facts.drop_box,
+        language=language_of(text),
+        sender=Verification(level="none", evidence="as written on paper"),
+        thread=ThreadMarks(reference=next(iter(references_in(text)), None)),
+        original=facts.original,
+        attachments=facts.pictures,
+        text_overflow=facts.text_overflow,
+        unreadable=_unreadable(reading),
+        ocr=_worth(reading),
+        personal=_personal(reading, text, sender, len(facts.pictures)),
+    )
+
+
+def text_of(reading: Reading) -> str:
+    """The whole text: a line a line, an empty one between blocks and pages; no control characters."""
+    return "\n\n".join(paragraph for page in reading.pages for paragraph in _paragraphs(page.lines))
+
+
+def _personal(reading: Reading, text: str, sender: Sender | None, pictures: int) -> PersonalContact:
+    known = sender is not None and sender.confidence >= SURE_OF_SENDER
+    address = sender.address if sender and known else None
+    wishes = find_wishes(reading)
+    if address:
+        wishes = (*wishes, ReplyAddress(channel="post", address=address))
+    values = {
+        "from": ContactPoint(kind="post", value=address) if address else None,
+        "display_name": sender.name if sender and known else "",
+        "subject": _subject(reading),
+        "text": clip_text(text),
+        "file_names": tuple(f"page-{number}.jpg" for number in range(1, pictures + 1)),
+        "reply_channels": wishes,
+    }
+    return PersonalContact.model_validate(values)
+
+
+def _paragraphs(lines: tuple[Line, ...]) -> Iterator[str]:
+    for _, block in groupby(lines, key=lambda line: line.block):
+        yield "\n".join(_plain(line.text) for line in block)
+
+
+def _plain(text: str) -> str:
+    """Without what no printer prints: control characters, lone surrogates, unassigned code points."""
+    return "".join(c for c in text if c == "\t" or unicodedata.category(c) not in ("Cc", "Cs", "Cn"))
+
+
+def _subject(reading: Reading) -> str:
+    """The line that says « Objet : … », on the first page."""
+    for line in reading.pages[0].lines if reading.pages else ():
+        found = _SUBJECT.match(_plain(line.text))
+        if found:
+            return found.group(1).strip()
+    return ""
+
+
+def _worth(reading: Reading) -> OpticalReading | None:
+    """What was read from pictures was worth; none where the file had its own text, or no word was found."""
+    read = [page for page in reading.pages if page.source == "reading" and page.words]
+    weights = [sum(len(word.text) for word in page.words) for page in read]
+    if not read:
+        return None
+    mean = sum(page.confidence * weight for page, weight in zip(read, weights, strict=True)) / sum(weights)
+    return OpticalReading(confidence=min(mean, 1.0), pages=len(read))
+
+
+def _unreadable(reading: Reading) -> str | None:
+    worth = _worth(reading)
+    if reading.trouble:
+        return reading.trouble[:200]
+    if not any(page.words for page in reading.pages):
+        return "no text was found on the paper"
+    return "the text was read with little confidence" if worth and worth.confidence < LOW_CONFIDENCE else None

@@ -1,0 +1,1 @@
+"""Scanned letters in from a watched folder, contact.received out."""

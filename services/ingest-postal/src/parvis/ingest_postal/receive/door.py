@@ -1,0 +1,232 @@
+"""The door: each settled file becomes a contact on Kafka, and only then leaves the folder."""
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from parvis.common import metrics
+from parvis.common.blobs import Blobs
+from parvis.common.bus import Record, record
+from parvis.common.clock import Clock, now
+from parvis.common.contact import ClaimCheck, ContactId, ContactReceived, contact_id, kafka_key, overflows
+from parvis.common.errors import Poison, Unavailable
+from parvis.common.health import Health
+from parvis.common.logs import logger
+from parvis.ingest_postal.parse import Facts, parse, text_of
+from parvis.ingest_postal.read.reader import Readers
+from parvis.ingest_postal.receive.folder import Folder, Waiting
+from parvis.ingest_postal.receive.watch import Watch
+from parvis.ingest_postal.tables import MediaType, Reading
+from parvis.ingest_postal.verify import verify
+
+log = logger()
+_LONGEST_WAIT_S = 60.0
+_SOME = 20  # letters a reader takes between two looks into the folder
+
+
+class Sends(Protocol):
+    """Kafka's producer, or a test's."""
+
+    async def send(self, record: Record, *, deadline_s: float = 8.0) -> None: ...
+
+    async def check(self) -> None: ...
+
+
+@dataclass
+class Door:
+    """The watched folder's door.
+
+    Promises: a file leaves ready/ for done/ only after its blobs are durable and Kafka has acknowledged its contact; while the world is
+              away it stays where it is. The same bytes in the same drop box are the same contact, however often they come.
+    """
+
+    folder: Folder
+    watch: Watch
+    readers: Readers
+    blobs: Blobs
+    producer: Sends
+    health: Health
+    topic: str
+    drop_box: str
+    size_limit_bytes: int
+    poll_s: float
+    at_once: int = 1
+    clock: Clock = now
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _failures: int = field(default=1, init=False)  # until the first success nothing is known to be there
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look into the folder until told to stop; what is in hand then is finished, or stays in ready/."""
+        self._stopping = stopping
+        while not stopping.is_set():
+            taken = await self.look()
+            if taken and not self._failures:
+                continue
+            await self._pause(min(self.poll_s * 2 ** max(self._failures - 1, 0), _LONGEST_WAIT_S))
+
+    async def look(self) -> int:
+        """Take what is settled, some files at a time; the number taken."""
+        try:
+            files = await asyncio.to_thread(self.folder.waiting)
+        except OSError as error:
+            self._delay("folder", Unavailable(f"the folder does not answer: {_say(error)}"))
+            return 0
+        self.health.good("folder")
+        self.watch.look(files, at=self.clock(), clock_s=time.monotonic())
+        metrics.scans_waiting.set(len(files))
+        metrics.scans_oldest_seconds.set(self.watch.oldest_s(self.clock()))
+        await self._put_hopeless_aside(files)
+        settled = self.watch.settled(files, clock_s=time.monotonic())
+        if self._failures and not settled:
+            await self._recover()
+        return await self._take_some(settled)
+
+    async def _recover(self) -> None:
+        """Nothing waits for what was away: ask whether it is back, or /ready would say no for ever."""
+        try:
+            await self.readers.open()
+            await self.producer.check()
+        except Unavailable as error:
+            self._delay("letters", error)
+        else:
+            self._go_on()
+
+    async def _take_some(self, settled: list[Waiting]) -> int:
+        """The oldest first; while the world is away one at a time, and not always the same: it may be the file."""
+        if self._failures and settled:
+            settled = [settled[self._failures % len(settled)]]
+        queue = iter(settled[: _SOME * self.at_once])
+        async with asyncio.TaskGroup() as group:
+            takers = [group.create_task(self._take_from(queue)) for _ in range(self.at_once)]
+        return sum(taker.result() for taker in takers)
+
+    async def _take_from(self, queue: Iterator[Waiting]) -> int:
+        taken = 0
+        for file in queue:
+            taken += await self._take_or_wait(file)
+            if self._failures or self._stopping.is_set():
+                break
+        return taken
+
+    async def _take_or_wait(self, file: Waiting) -> bool:
+        try:
+            return await self._take(file)
+        except Unavailable as error:
+            self._delay("letters", error)
+        except Poison as error:
+            self.watch.found_fault(file, str(error))
+        except OSError as error:  # this one file: no permission, a bad sector, no plain file
+            self.watch.found_fault(file, f"the file cannot be read: {_say(error)}")
+        return False
+
+    async def _take(self, file: Waiting) -> bool:
+        handle = await asyncio.to_thread(self.folder.hold, file)
+        if handle is None:
+            return False
+        try:
+            return await self._take_held(file, handle)
+        finally:
+            await asyncio.to_thread(self.folder.release, handle)
+
+    async def _take_held(self, file: Waiting, handle: int) -> bool:
+        started_s = time.monotonic()
+        content = await asyncio.to_thread(self.folder.read, handle, self.size_limit_bytes + 1)
+        verdict = verify(content, size_limit_bytes=self.size_limit_bytes)
+        if verdict.fault or verdict.media_type is None:
+            self.watch.found_fault(file, verdict.fault or "the file is no scan")
+            return False
+        if not self.folder.unchanged(handle, file):
+            return False
+        contact = await self._accept(file, content, verdict.media_type)
+        try:
+            await asyncio.to_thread(self.folder.finish, file, contact.original.sha256)
+        except (
+            OSError
+        ) as error:  # accepted already: to be sent again with the same id is harmless, to be put aside is not
+            raise Unavailable(f"a letter cannot be moved to done: {_say(error)}") from error
+        self._go_on()
+        self._tell(contact, time.monotonic() - started_s)
+        return True
+
+    async def _accept(self, file: Waiting, content: bytes, media_type: MediaType) -> ContactReceived:
+        """Store, read, send; in this order, and each once the one before is durable."""
+        made = contact_id("post", self.drop_box, hashlib.sha256(content).hexdigest())
+        original = await self.blobs.put(made, content, media_type)
+        reading = await self.readers.read(content, media_type)
+        facts = Facts(
+            contact_id=made,
+            drop_box=self.drop_box,
+            received_at=self.watch.first_seen_at(file),
+            recorded_at=self.clock(),
+            original=original,
+            pictures=await self._store_pictures(made, reading),
+            text_overflow=await self._store_overflow(made, reading),
+        )
+        contact = parse(reading, facts)
+        await self.producer.send(
+            record(
+                contact,
+                topic=self.topic,
+                key=kafka_key(contact),
+                event_id=contact.contact_id,
+                source="ingest-postal",
+                time=contact.received_at,
+            )
+        )
+        return contact
+
+    async def _store_pictures(self, made: ContactId, reading: Reading) -> tuple[ClaimCheck, ...]:
+        return tuple([await self.blobs.put(made, page.content, page.media_type) for page in reading.pictures])
+
+    async def _store_overflow(self, made: ContactId, reading: Reading) -> ClaimCheck | None:
+        text = text_of(reading)
+        return await self.blobs.put(made, text.encode(), "text/plain") if overflows(text) else None
+
+    async def _put_hopeless_aside(self, files: list[Waiting]) -> None:
+        for file, reason in self.watch.hopeless(files, clock_s=time.monotonic()):
+            try:
+                await asyncio.to_thread(self.folder.put_aside, file, reason)
+            except OSError as error:
+                log.warning("file.stuck", channel="post", reason=f"{reason}; it cannot be put aside: {_say(error)}")
+                continue
+            metrics.contacts_refused.labels("post", "quarantined").inc()
+            log.error("file.quarantined", channel="post", reason=reason, size_bytes=file.mark.size_bytes)
+
+    def _delay(self, part: str, error: Unavailable) -> None:
+        self._failures = min(self._failures + 1, 10)
+        self.health.bad(part, str(error))
+        log.warning("letter.delayed", channel="post", reason=str(error), attempt=self._failures)
+
+    async def _pause(self, wait_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._stopping.wait()
+
+    def _go_on(self) -> None:
+        self._failures = 0
+        self.health.good("letters")
+        self.health.good("kafka")
+
+    def _tell(self, contact: ContactReceived, elapsed_s: float) -> None:
+        metrics.contacts_received.labels("post").inc()
+        metrics.accept_seconds.labels("post").observe(elapsed_s)
+        log.info(
+            "letter.received",
+            contact_id=contact.contact_id,
+            channel="post",
+            size_bytes=contact.original.size_bytes,
+            pages=len(contact.attachments),
+            confidence=round(contact.ocr.confidence, 2) if contact.ocr else None,
+            reason=contact.unreadable,
+            elapsed_ms=round(elapsed_s * 1000),
+        )
+
+
+def _say(error: OSError) -> str:
+    """What the system says, without the file's name: it may hold a citizen's."""
+    return os.strerror(error.errno) if error.errno else "no reason given"

@@ -1,0 +1,39 @@
+"""What an operator can set about the postal door: PARVIS_INGEST_POSTAL_*. Data only."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from parvis.common.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """The watched folder, its pace, and the limits of one letter."""
+
+    model_config = SettingsConfigDict(env_prefix="PARVIS_INGEST_POSTAL_", extra="ignore")
+
+    port: int = Field(default=8104, ge=0, le=65535, description="HTTP port, with /live, /ready and /metrics")
+    folder: Path | None = Field(
+        default=None, description="holds ready/, done/, quarantine/, tmp/; none: scans/ in PARVIS_VAR"
+    )
+    drop_box: str = Field(
+        default="mail-room",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,60}$",
+        description="name of the place where the letters were scanned; part of each contact's id: never change it",
+    )
+    poll_s: float = Field(default=2.0, gt=0, le=300, description="seconds between two looks into the folder")
+    settle_s: float = Field(default=10.0, ge=0, le=600, description="seconds without change before a file is opened")
+    quarantine_after_s: float = Field(
+        default=900.0, gt=0, description="seconds without change before an unfinished file is put aside"
+    )
+    readers: int = Field(
+        default=1, ge=1, le=64, description="letters read at once; each takes a processor and up to its memory limit"
+    )
+    size_limit_mib: int = Field(default=50, ge=1, le=1024, description="largest file, MiB")
+    pages_limit: int = Field(default=50, ge=1, le=100, description="pages read of one letter; the rest is for people")
+    megapixels_limit: int = Field(
+        default=50, ge=1, le=500, description="largest page, million dots; A4 at 600 dpi is 35"
+    )
+    reading_limit_s: float = Field(default=120.0, gt=0, le=3600, description="longest reading of one letter, seconds")
+    memory_limit_mib: int = Field(default=1024, ge=256, description="memory of one reading process, MiB")
