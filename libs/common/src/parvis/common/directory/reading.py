@@ -84,10 +84,9 @@ def read_document(path: Path) -> Document:
     Raises: Misconfigured, with the line, for what cannot be read: missing, not UTF-8, not YAML, a duplicate key, an alias.
     """
     text = _read_text(path)
-    loader = _Loader(text)
     lines: dict[Place, int] = {}
     try:
-        node = loader.get_single_node()
+        node = _Loader(text).get_single_node()
         value = None if node is None else _value(node, (), lines)
     except _Refused as error:
         raise Misconfigured(error.fact, file=path, line=error.line, mend=error.mend) from None
@@ -98,8 +97,6 @@ def read_document(path: Path) -> Document:
         raise Misconfigured(fact, file=path, line=mark.line + 1 if mark else 1, mend=mend) from error
     except yaml.YAMLError as error:
         raise Misconfigured("not YAML: a control character", file=path, mend="remove it") from error
-    finally:
-        loader.dispose()
     if not isinstance(value, dict):
         raise Misconfigured("not a mapping", file=path, line=1, mend="begin with `name: value` lines")
     return Document(file=path, value=value, lines=lines)
@@ -113,7 +110,10 @@ def validate(model: type[ModelT], document: Document, *, context: Mapping[str, A
     try:
         return model.model_validate(document.value, context=dict(context or {}))
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
+        # An unknown key is the likely cause of the missing one beside it.
+        details = sorted(
+            error.errors(include_url=False, include_input=False), key=lambda e: e["type"] != "extra_forbidden"
+        )
         first, others = details[0], len(details) - 1
         place: Place = tuple(first["loc"])
         fact = f"{_dotted(place)}: {_fact(first)}" + (f", and {others} more" if others else "")

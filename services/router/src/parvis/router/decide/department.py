@@ -1,0 +1,161 @@
+"""A contact, the rules and the directory in, a department and the reason out. Pure; never raises, whatever the text."""
+
+from dataclasses import dataclass
+
+from parvis.common.contact import TRIAGE, ContactReceived
+from parvis.common.directory import Directory, Procedure, said_in
+from parvis.common.routing import RunnerUp
+from parvis.router.rules import Facts, Match, Rules
+from parvis.router.rules.matching import facts_text
+from parvis.router.rules.models import Urgency
+
+_MOST_RUNNERS_UP = 3
+_LANGUAGES = ("fr", "en")
+
+# How sure: what the citizen chose beats what was read in their words, and more words beat fewer. An agent reads this figure.
+_CHOSEN = 0.95
+_HARD = 1.0
+_ONE_TERM, _EACH_MORE_TERM, _MOST_BY_TERMS = 0.6, 0.1, 0.9
+_CONTESTED = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the rules say about one contact, before any conversation is looked at."""
+
+    department: str
+    procedure: str | None
+    rule: str
+    matched: tuple[str, ...]
+    confidence: float
+    runners_up: tuple[RunnerUp, ...]
+    reason: dict[str, str]
+    urgency: Urgency
+    language: str | None
+
+
+def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, language: str | None = None) -> Decision:
+    """The department that gets this contact, and why.
+
+    Order: hard rules, the form's procedure, a department's own mailbox, rules by priority, triage.
+    Gives: always a department that exists and has not retired.
+    """
+    spoken = contact.language or language
+    matches = rules.matching(_facts(contact, spoken))
+    hard = next((match for match in matches if match.rule.hard), None)
+    if hard:
+        return _by_rule(hard, matches, directory, spoken)
+    chosen = _chosen(contact, matches, directory, spoken)
+    if chosen:
+        return chosen
+    if matches:
+        return _by_rule(matches[0], matches, directory, spoken)
+    return Decision(
+        department=TRIAGE,
+        procedure=None,
+        rule="default",
+        matched=(),
+        confidence=0.0,
+        runners_up=(),
+        reason=_sentences(
+            "Rien dans ce message ne désigne un service : une personne le lit.",
+            "Nothing in this message points to a department: a person reads it.",
+        ),
+        urgency="normal",
+        language=spoken,
+    )
+
+
+def _facts(contact: ContactReceived, language: str | None) -> Facts:
+    personal = contact.personal
+    return Facts(
+        channel=contact.channel,
+        to=contact.to,
+        procedure=contact.procedure,
+        language=language,
+        machine_sent=contact.machine is not None,
+        text=facts_text((personal.subject, personal.text, *personal.answers.values())),
+    )
+
+
+def _chosen(
+    contact: ContactReceived, matches: list[Match], directory: Directory, language: str | None
+) -> Decision | None:
+    """What the citizen chose: a form of ours, or the mailbox of a department. A machine chooses nothing."""
+    procedure = directory.procedure(contact.procedure)
+    mailbox = None if contact.machine or procedure else directory.of_mailbox(contact.to)
+    if procedure:
+        department, rule, reason = procedure.department, "procedure", _of_procedure(procedure)
+    elif mailbox:
+        department, rule = directory.current(mailbox.slug), "mailbox"
+        reason = {
+            "fr": f"Vous avez écrit à l'adresse du service : {said_in(mailbox.name, 'fr')}.",
+            "en": f"You wrote to the address of the department: {said_in(mailbox.name, 'en')}.",
+        }
+    else:
+        return None
+    return Decision(
+        department=department,
+        procedure=procedure.slug if procedure else None,
+        rule=rule,
+        matched=(rule,),
+        confidence=_CHOSEN,
+        runners_up=_runners_up(matches, department),
+        reason=reason,
+        urgency=_most_urgent(matches),
+        language=language,
+    )
+
+
+def _most_urgent(matches: list[Match]) -> Urgency:
+    stated = {match.rule.then.urgency for match in matches}
+    return "immediate" if "immediate" in stated else "high" if "high" in stated else "normal"
+
+
+def _by_rule(match: Match, matches: list[Match], directory: Directory, language: str | None) -> Decision:
+    rule = match.rule
+    runners_up = _runners_up(matches, rule.then.department)
+    confidence = _HARD if rule.hard else max(0.0, _confidence(match) - (_CONTESTED if runners_up else 0))
+    department = directory.departments[rule.then.department]
+    return Decision(
+        department=rule.then.department,
+        procedure=rule.then.procedure,
+        rule=rule.id,
+        matched=match.matched,
+        confidence=round(confidence, 2),
+        runners_up=runners_up,
+        reason=rule.reason
+        or _sentences(
+            f"Des mots de ce message désignent le service : {said_in(department.name, 'fr')}.",
+            f"Words in this message point to the department: {said_in(department.name, 'en')}.",
+        ),
+        urgency=rule.then.urgency,
+        language=language,
+    )
+
+
+def _confidence(match: Match) -> float:
+    if not match.terms:
+        return _CHOSEN
+    return min(_MOST_BY_TERMS, _ONE_TERM + _EACH_MORE_TERM * (match.terms - 1))
+
+
+def _runners_up(matches: list[Match], department: str) -> tuple[RunnerUp, ...]:
+    """The other departments that rules name, each once, the likeliest first."""
+    best: dict[str, RunnerUp] = {}
+    for match in matches:
+        other = match.rule.then.department
+        if other != department and other not in best:
+            best[other] = RunnerUp(department=other, rule=match.rule.id, confidence=round(_confidence(match), 2))
+    return tuple(best.values())[:_MOST_RUNNERS_UP]
+
+
+def _of_procedure(procedure: Procedure) -> dict[str, str]:
+    return {
+        "fr": f"Vous avez choisi : {said_in(procedure.title, 'fr')}.",
+        "en": f"You chose: {said_in(procedure.title, 'en')}.",
+    }
+
+
+def _sentences(fr: str, en: str) -> dict[str, str]:
+    return dict(zip(_LANGUAGES, (fr, en), strict=True))

@@ -1,0 +1,88 @@
+"""`rules.yaml` in, compiled rules out, or the one sentence that says which line to mend."""
+
+import hashlib
+from pathlib import Path
+
+from parvis.common.directory import (
+    Directory,
+    Document,
+    check_department,
+    closest,
+    load_templates,
+    read_document,
+    validate,
+)
+from parvis.router.rules.matching import PatternError, Rules, check_pattern, compile_rules, has_words
+from parvis.router.rules.models import Rule, RulesFile
+
+
+def load_rules(path: Path, directory: Directory) -> Rules:
+    """Read, check and compile the rules of the configuration folder `path`.
+
+    Raises: Misconfigured, with file, line and mend: an id twice, an unknown department, procedure or language, a pattern
+            that RE2 does not take, a word without a letter.
+    """
+    document = read_document(path / "rules.yaml")
+    rules = validate(RulesFile, document, context={"languages": directory.town.languages}).rules
+    _check_ids(document, rules)
+    for index, rule in enumerate(rules):
+        _check_names(document, index, rule, directory)
+        _check_terms(document, index, rule)
+    version = hashlib.sha256(document.file.read_bytes()).hexdigest()[:12]
+    try:
+        return compile_rules(rules, version=version)
+    except PatternError as error:
+        raise document.wrong(str(error), "rules", mend="use fewer or shorter patterns") from error
+
+
+def check(path: Path, directory: Directory) -> list[str]:
+    """What `parvis config check` says about what the router reads.
+
+    Raises: Misconfigured, as `load_rules` and `load_templates` do.
+    """
+    rules = load_rules(path, directory)
+    templates = load_templates(path, directory)
+    hard = sum(rule.hard for rule in rules.rules)
+    return [
+        f"{len(rules.rules)} rules, {hard} of them hard, version {rules.version}",
+        f"{len(templates.by_name)} templates in {', '.join(directory.town.languages)}",
+    ]
+
+
+def _check_ids(document: Document, rules: tuple[Rule, ...]) -> None:
+    seen: dict[str, int] = {}
+    for index, rule in enumerate(rules):
+        if rule.id in seen:
+            first = document.line("rules", seen[rule.id], "id")
+            fact = f"the rule id {rule.id!r} stands at line {first} already"
+            raise document.wrong(fact, "rules", index, "id", mend="give this rule another id")
+        seen[rule.id] = index
+
+
+def _check_names(document: Document, index: int, rule: Rule, directory: Directory) -> None:
+    check_department(rule.then.department, directory.departments, document, "rules", index, "then", "department")
+    procedures = directory.procedures
+    if rule.then.procedure and rule.then.procedure not in procedures:
+        fact, mend = f"unknown procedure {rule.then.procedure!r}", closest(rule.then.procedure, procedures)
+        raise document.wrong(fact, "rules", index, "then", "procedure", mend=mend)
+    for position, slug in enumerate(rule.when.procedure):
+        if slug not in procedures:
+            fact, mend = f"unknown procedure {slug!r}", closest(slug, procedures)
+            raise document.wrong(fact, "rules", index, "when", "procedure", position, mend=mend)
+
+
+def _check_terms(document: Document, index: int, rule: Rule) -> None:
+    for position, pattern in enumerate(rule.when.patterns):
+        try:
+            check_pattern(pattern)
+        except PatternError as error:
+            mend = "RE2 has no look-around and no back-references"
+            raise document.wrong(
+                f"bad pattern: {error}", "rules", index, "when", "patterns", position, mend=mend
+            ) from error
+    words = rule.when.words
+    for name, terms in (("any", words.any_), ("all", words.all_), ("none", words.none_)) if words else ():
+        for position, term in enumerate(terms):
+            if not has_words(term):
+                place = ("rules", index, "when", "words", name, position)
+                raise document.wrong(f"{term!r} holds no letter or digit", *place, mend="use a pattern")

@@ -1,0 +1,73 @@
+"""The shape of `rules.yaml`. Data only."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from parvis.common.contact import ChannelName, DepartmentSlug, Language
+from parvis.common.directory import ConfigModel, LocalText
+
+Urgency = Literal["normal", "high", "immediate"]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Term = Annotated[str, Field(min_length=1, max_length=200)]
+Terms = Annotated[tuple[Term, ...], BeforeValidator(_listed)]
+
+
+class Words(ConfigModel):
+    """Words or phrases in the subject, the text or the form's answers; capitals, accents and plurals do not matter."""
+
+    any_: Terms = Field(default=(), alias="any", description="at least one of them")
+    all_: Terms = Field(default=(), alias="all", description="each of them")
+    none_: Terms = Field(default=(), alias="none", description="not one of them")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Words":
+        if not (self.any_ or self.all_):
+            raise ValueError("words need `any` or `all`; `none` alone matches almost everything")
+        return self
+
+
+class When(ConfigModel):
+    """All of the conditions that are stated must hold."""
+
+    channel: Annotated[tuple[ChannelName, ...], BeforeValidator(_listed)] = ()
+    to: Terms = Field(default=(), description="our numbers, mailboxes, forms or scanners")
+    procedure: Terms = ()
+    language: Annotated[tuple[Language, ...], BeforeValidator(_listed)] = ()
+    machine_sent: bool | None = None
+    words: Words | None = None
+    patterns: Terms = Field(default=(), description="RE2; at least one of them; sees small letters without accents")
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> "When":
+        if not self.model_fields_set:
+            raise ValueError("no condition: it would match everything; `triage` does that already")
+        return self
+
+
+class Then(ConfigModel):
+    department: DepartmentSlug
+    procedure: str | None = None
+    urgency: Urgency = "normal"
+
+
+class Rule(ConfigModel):
+    id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,60}$", description="stands in every decision; keep it when you edit")
+    priority: int = Field(
+        default=50, ge=0, le=100, description="the highest that matches decides; then the file's order"
+    )
+    hard: bool = Field(
+        default=False, description="goes before the form's procedure and the mailbox; no machine overrides it"
+    )
+    when: When
+    then: Then
+    reason: LocalText | None = Field(default=None, description="one sentence that a citizen may read")
+
+
+class RulesFile(ConfigModel):
+    rules: tuple[Rule, ...] = Field(max_length=5000)

@@ -1,0 +1,250 @@
+"""Decisions: what a contact's words, form and mailbox lead to, and when the answer is due."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contact import MachineSent, PersonalContact, ReplyAddress, ThreadMarks
+from parvis.common.directory import Period, load_directory
+from parvis.common.language import language_of
+from parvis.common.routing import Routing, conversation_id
+from parvis.common.testing import AN_INSTANT, a_contact
+from parvis.router.decide import Calendar, Decision, Known, Windows, decide, registration, resolve
+from parvis.router.decide.conversation import Conversation
+from parvis.router.rules import load_rules
+
+EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
+DIRECTORY = load_directory(EXAMPLE)
+RULES = load_rules(EXAMPLE, DIRECTORY)
+
+
+def decided(text: str = "", **changes: Any) -> Decision:
+    return decide(a_contact(text=text, **changes), RULES, DIRECTORY)
+
+
+def test_words_lead_to_a_department_with_a_reason_in_both_languages() -> None:
+    decision = decided("il y a un nid-de-poule")
+    assert (decision.department, decision.rule, decision.procedure) == ("voirie", "pothole", "road-report")
+    assert decision.matched == ("word: nid de poule",)
+    assert set(decision.reason) == {"fr", "en"}
+
+
+def test_what_nothing_matches_goes_to_people() -> None:
+    decision = decided("bonjour")
+    assert (decision.department, decision.rule, decision.confidence) == ("triage", "default", 0.0)
+
+
+def test_the_form_decides_over_words_and_keeps_them_as_runners_up() -> None:
+    decision = decided("fuite d'eau", procedure="birth-certificate", channel="web")
+    assert (decision.department, decision.rule) == ("etat-civil", "procedure")
+    assert [other.department for other in decision.runners_up] == ["eau-assainissement"]
+
+
+def test_danger_decides_over_the_form() -> None:
+    decision = decided("odeur de gaz", procedure="birth-certificate", channel="web")
+    assert (decision.department, decision.urgency, decision.confidence) == ("police-municipale", "immediate", 1.0)
+
+
+def test_an_unknown_procedure_is_no_obstacle() -> None:
+    assert decided("un nid de poule", procedure="no-such-form").department == "voirie"
+
+
+def test_a_departments_own_mailbox_decides_unless_a_machine_wrote() -> None:
+    changes: dict[str, Any] = {"channel": "email", "to": "Urbanisme@example-town.example"}
+    assert decided("bonjour", **changes).rule == "mailbox"
+    machine = decided("facture", machine=MachineSent(reason="auto-submitted"), **changes)
+    assert (machine.department, machine.rule) == ("triage", "machine-sent")
+
+
+def test_two_departments_in_one_message_make_the_decision_less_sure() -> None:
+    one, two = decided("un nid de poule"), decided("un nid de poule et mes encombrants")
+    assert two.confidence < one.confidence
+    assert two.runners_up[0].department == "dechets"
+
+
+def test_the_answers_of_a_form_are_read_too() -> None:
+    personal = PersonalContact(answers={"details": "le lampadaire clignote"})
+    assert decided(personal=personal, channel="web").department == "voirie"
+
+
+@given(st.text(), st.text(max_size=50), st.text(max_size=50))
+def test_no_text_makes_a_decision_raise_and_each_names_a_department(text: str, subject: str, to: str) -> None:
+    contact = a_contact(to=to, personal=PersonalContact(text=text, subject=subject, answers={subject: text}))
+    decision = decide(contact, RULES, DIRECTORY, language=language_of(text))
+    assert decision.department in DIRECTORY.departments
+    assert 0 <= decision.confidence <= 1
+
+
+# Clocks
+
+
+def day(text: str, time: str = "10:00") -> datetime:
+    return datetime.fromisoformat(f"{text}T{time}:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("start", "period", "end"),
+    [
+        ("2026-03-02", "1 working day", "2026-03-03"),
+        ("2026-03-06", "1 working day", "2026-03-09"),  # a Friday
+        ("2026-04-03", "1 working day", "2026-04-07"),  # before Easter Monday
+        ("2026-04-30", "2 working days", "2026-05-05"),  # before the First of May, a Friday
+        ("2026-12-24", "1 working day", "2026-12-28"),
+        ("2026-03-02", "7 days", "2026-03-09"),
+        ("2026-12-31", "2 months", "2027-02-28"),
+        ("2026-01-31", "1 month", "2026-02-28"),
+        ("2026-11-15", "2 months", "2027-01-15"),
+    ],
+)
+def test_a_period_ends_with_the_last_second_of_its_last_day_in_the_town(start: str, period: str, end: str) -> None:
+    ends_at = Calendar(DIRECTORY.town).end(day(start), Period.model_validate(period))
+    local = ends_at.astimezone(timezone())
+    assert (local.date().isoformat(), local.time().isoformat()) == (end, "23:59:59")
+
+
+def timezone() -> Any:
+    return ZoneInfo(DIRECTORY.town.time_zone)
+
+
+def test_a_contact_at_night_counts_from_the_towns_day() -> None:
+    late = day("2026-03-02", "23:30")  # half past midnight on the 3rd in the town
+    assert Calendar(DIRECTORY.town).end(late, Period.model_validate("1 day")) == datetime(
+        2026, 3, 4, 22, 59, 59, tzinfo=UTC
+    )
+
+
+def test_the_change_of_the_clocks_moves_no_deadline() -> None:
+    before_summer_time = day("2026-03-28")
+    assert Calendar(DIRECTORY.town).end(before_summer_time, Period.model_validate("2 days")).hour == 21
+
+
+@given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)), st.integers(1, 60))  # noqa: DTZ001
+def test_working_days_end_on_a_working_day_after_the_start(start: datetime, count: int) -> None:
+    calendar = Calendar(DIRECTORY.town)
+    begun = start.replace(tzinfo=UTC)
+    end = calendar.end(begun, Period(count=count, unit="working days"))
+    assert end > begun
+    assert calendar.works(end.astimezone(timezone()).date())
+
+
+# Conversations
+
+
+def a_conversation(**changes: Any) -> Conversation:
+    values: dict[str, Any] = {
+        "id": uuid4(),
+        "reference": "P-0000-0000-0000",
+        "department": "voirie",
+        "sequence": 1,
+        "procedure": None,
+        "opened_at": AN_INSTANT,
+    }
+    return Conversation(**(values | changes))
+
+
+def later(**span: float) -> datetime:
+    return AN_INSTANT + timedelta(**span)
+
+
+def test_an_sms_soon_after_another_of_the_same_sender_continues_it() -> None:
+    known, first = Known(), a_conversation()
+    known.note(a_contact(), first)
+    assert resolve(a_contact(key="SM2", received_at=later(days=6)), known, Windows()) is first
+    assert resolve(a_contact(key="SM2", received_at=later(days=8)), known, Windows()) is None
+    assert resolve(a_contact(key="SM2", contact_point_hash="v1.other"), known, Windows()) is None
+
+
+def test_a_mail_of_the_same_sender_is_a_new_conversation_without_a_mark() -> None:
+    known = Known()
+    known.note(a_contact(channel="email"), a_conversation())
+    assert resolve(a_contact(key="2", channel="email"), known, Windows()) is None
+
+
+def test_our_token_names_the_conversation_if_it_exists() -> None:
+    known, first = Known(), a_conversation()
+    known.note(a_contact(channel="email"), first)
+    reply = a_contact(
+        key="2", channel="email", contact_point_hash="v1.a", thread=ThreadMarks(conversation_id=str(first.id))
+    )
+    assert resolve(reply, known, Windows()) is first
+    stranger = a_contact(key="3", thread=ThreadMarks(conversation_id=str(uuid4())), contact_point_hash="v1.b")
+    assert resolve(stranger, known, Windows()) is None
+    assert (
+        resolve(
+            a_contact(key="4", thread=ThreadMarks(conversation_id="x\x00y"), contact_point_hash=None), known, Windows()
+        )
+        is None
+    )
+
+
+def test_a_quoted_reference_counts_only_for_somebody_who_writes_there() -> None:
+    known, first = Known(), a_conversation()
+    opening = a_contact(channel="email")
+    known.note(opening, first)
+    quoting: dict[str, Any] = {"key": "2", "channel": "email", "thread": ThreadMarks(reference=opening.reference)}
+    assert resolve(a_contact(**quoting), known, Windows()) is first
+    assert resolve(a_contact(**quoting, contact_point_hash="v1.other"), known, Windows()) is None
+    assert resolve(a_contact(**quoting, contact_point_hash=None), known, Windows()) is None
+
+
+def test_a_closed_conversation_reopens_within_the_grace_and_not_by_mere_sms() -> None:
+    known, first = Known(), a_conversation(closed_at=later(days=1))
+    known.note(a_contact(), first)
+    token = ThreadMarks(conversation_id=str(first.id))
+    assert resolve(a_contact(key="2", received_at=later(days=20), thread=token), known, Windows()) is first
+    assert resolve(a_contact(key="2", received_at=later(days=40), thread=token), known, Windows()) is None
+    assert resolve(a_contact(key="2", received_at=later(days=2)), known, Windows()) is None
+
+
+# Notices
+
+
+def a_routing(contact: Any, **changes: Any) -> Routing:
+    values: dict[str, Any] = {
+        "conversation_id": conversation_id(contact.contact_id),
+        "sequence": 1,
+        "department": "voirie",
+        "reference": contact.reference,
+        "rule": "pothole",
+        "rules_version": "0" * 12,
+        "confidence": 0.6,
+        "reason": {"fr": "x", "en": "x"},
+        "received_at": contact.received_at,
+        "decided_at": AN_INSTANT,
+    }
+    return Routing(**(values | changes))
+
+
+def test_a_registration_says_what_the_law_wants_and_nothing_of_the_message() -> None:
+    contact = a_contact(text="mon secret")
+    notice = registration(contact, a_routing(contact), DIRECTORY, language="en")
+    assert notice is not None
+    assert (notice.kind, notice.template, notice.language, notice.legal) == ("registration", "registration", "en", True)
+    variables = notice.personal.variables
+    assert variables["received_on"] == "2 March 2026"
+    assert variables["department_phone"] == "05 36 49 01 20"
+    assert "secret" not in notice.model_dump_json()
+    assert notice.reply_id == registration(contact, a_routing(contact), DIRECTORY, language="en").reply_id  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_no_registration_goes_to_a_machine_or_to_nobody() -> None:
+    for contact in (
+        a_contact(machine=MachineSent(reason="auto-submitted")),
+        a_contact(personal=PersonalContact(text="x")),
+    ):
+        assert registration(contact, a_routing(contact), DIRECTORY, language=None) is None
+
+
+def test_a_registration_carries_the_preference_stated_with_the_contact() -> None:
+    stated = ReplyAddress(channel="sms", address="+33639980002")
+    contact = a_contact(channel="email", personal=PersonalContact(reply_channels=(stated,)))
+    notice = registration(contact, a_routing(contact), DIRECTORY, language="tr")
+    assert notice is not None
+    assert notice.personal.stated == (stated,)
+    assert notice.language == "fr"

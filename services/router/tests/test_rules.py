@@ -1,0 +1,174 @@
+"""The rules: read, checked, and matched in one pass."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.directory import Directory, load_directory
+from parvis.common.errors import Misconfigured
+from parvis.router.rules import Facts, Rules, check, load_rules
+from parvis.router.rules.matching import fold
+
+EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
+
+
+@pytest.fixture(scope="module")
+def directory() -> Directory:
+    return load_directory(EXAMPLE)
+
+
+@pytest.fixture(scope="module")
+def rules(directory: Directory) -> Rules:
+    return load_rules(EXAMPLE, directory)
+
+
+def facts(text: str, **changes: object) -> Facts:
+    known: dict[str, object] = {
+        "channel": "sms",
+        "to": "+33536490100",
+        "procedure": None,
+        "language": "fr",
+        "machine_sent": False,
+    }
+    return Facts(text=text, **(known | changes))  # pyright: ignore[reportArgumentType]
+
+
+def matched(rules: Rules, text: str, **changes: object) -> str | None:
+    found = rules.matching(facts(text, **changes))
+    return found[0].rule.id if found else None
+
+
+def only(directory: Directory, tmp_path: Path, body: str) -> Rules:
+    """A rule set of one rule, whose `when` and `then` is `body`."""
+    (tmp_path / "rules.yaml").write_text(f"rules:\n  - id: one\n{body}")
+    return load_rules(tmp_path, directory)
+
+
+def test_the_example_town_has_a_realistic_rule_set(directory: Directory, rules: Rules) -> None:
+    assert len(rules.rules) >= 25
+    assert {rule.then.department for rule in rules.rules} == set(directory.departments)
+    assert check(EXAMPLE, directory)[0].startswith(f"{len(rules.rules)} rules, ")
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("Bonjour, il y a un NID-DE-POULE devant le 12 rue des Lilas", "pothole"),
+        ("Deux nids de  poules\net un trottoir cassé", "pothole"),
+        ("there is a huge pothole on Mill Road", "pothole"),
+        ("J’ai besoin d’un extrait d’acte de naissance", "birth-certificate"),
+        ("I need a copy of my birth certificate, please", "birth-certificate"),
+        ("le lampadaire ne marche plus", "street-lamp"),
+        ("Il y a une fuite d eau depuis hier", "water-leak"),
+        ("Comment inscrire mon fils à la cantine ?", "school-meals"),
+        ("mes ENCOMBRANTS n'ont pas été pris", "bulky-waste"),
+        ("My bin collection was missed", "bins-and-collection"),
+        ("Je voudrais m'inscrire sur la liste electorale", "electoral-roll"),
+        ("une voiture est garée devant mon garage", "bad-parking"),
+        ("tapage toute la nuit chez le voisin", "noise-and-peace"),
+        ("horaires de la piscine svp", "library-and-pool"),
+        ("je dors dehors depuis une semaine, aidez moi", "no-home-tonight"),
+        ("forte odeur de gaz dans la cour de l'école", "gas-or-collapse"),
+        ("il a plu toute la journée", None),
+        ("merci", None),
+        ("", None),
+    ],
+)
+def test_a_message_in_a_citizens_words_finds_its_rule(rules: Rules, text: str, rule: str | None) -> None:
+    assert matched(rules, text) == rule
+
+
+def test_a_hard_rule_goes_first_whatever_the_priorities(directory: Directory, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        "rules:\n"
+        "  - {id: soft, priority: 100, when: {words: {any: chat}}, then: {department: finances}}\n"
+        "  - {id: first, priority: 1, when: {words: {any: chat}}, then: {department: voirie}}\n"
+        "  - {id: hard, priority: 0, hard: true, when: {words: {any: chat}}, then: {department: dechets}}\n"
+        "  - {id: second, priority: 1, when: {words: {any: chat}}, then: {department: voirie}}\n"
+    )
+    found = load_rules(tmp_path, directory).matching(facts("un chat"))
+    assert [match.rule.id for match in found] == ["hard", "soft", "first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("when", "yes", "no"),
+    [
+        ("{words: {all: [chat, rue]}}", {"text": "la rue du chat"}, {"text": "un chat"}),
+        ("{words: {any: [chat], none: [chien]}}", {"text": "chats"}, {"text": "un chat et un chien"}),
+        ("{words: {any: 'inond*'}}", {"text": "tout est inondé"}, {"text": "une onde"}),
+        ("{words: {any: rat}}", {"text": "des rats"}, {"text": "la rature"}),
+        ("{words: {any: 'cœur'}}", {"text": "au COEUR"}, {"text": "le choeur"}),
+        ("{words: {any: 'вода'}}", {"text": "нет: вода!"}, {"text": "водка"}),
+        ("{patterns: ['\\b001\\d\\d\\b']}", {"text": "à 00100 Val-Exemple"}, {"text": "001000"}),
+        ("{patterns: ['École Élémentaire']}", {"text": "une ecole elementaire"}, {"text": "collège"}),
+        ("{channel: [sms, email]}", {"text": ""}, {"text": "", "channel": "web"}),
+        ("{to: Accueil@Example-Town.example}", {"text": "", "to": "accueil@example-town.example"}, {"text": ""}),
+        ("{language: en}", {"text": "x", "language": "en"}, {"text": "x"}),
+        ("{procedure: water-leak}", {"text": "x", "procedure": "water-leak"}, {"text": "x"}),
+        ("{machine_sent: true}", {"text": "x", "machine_sent": True}, {"text": "x"}),
+        ("{channel: sms, words: {any: chat}}", {"text": "chat"}, {"text": "chat", "channel": "web"}),
+    ],
+)  # fmt: skip
+def test_each_condition_holds_where_it_should_and_not_elsewhere(
+    directory: Directory, tmp_path: Path, when: str, yes: dict[str, object], no: dict[str, object]
+) -> None:
+    rules = only(directory, tmp_path, f"    when: {when}\n    then: {{department: voirie}}\n")
+    assert rules.matching(facts(**yes))  # pyright: ignore[reportArgumentType]
+    assert not rules.matching(facts(**no))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("department: voirie", "department: voiri", "unknown department 'voiri' (did you mean 'voirie'?)"),
+        (
+            "procedure: road-report",
+            "procedure: road-reports",
+            "unknown procedure 'road-reports' (did you mean 'road-report'?)",
+        ),
+        ("id: pothole", "id: street-lamp", "the rule id 'street-lamp' stands at line 1"),
+        ("    hard: true", "    hart: true", "unknown key (did you mean 'hard'?)"),
+        (r"\bchorus\s*pro\b", r"(chorus", "bad pattern: missing ): "),
+        (r"\bchorus\s*pro\b", r"(?<=a)b", "bad pattern: invalid perl operator: (?<"),
+        ("any: [encombrant,", "any: ['?!',", "'?!' holds no letter or digit"),
+        ("when: {machine_sent: true}", "when: {}", "no condition"),
+        ("none: [perdu", "non: [perdu", "unknown key (did you mean 'none'?)"),
+        ("urgency: immediate", "urgency: now", "then.urgency"),
+    ],
+)
+def test_a_wrong_rule_is_told_with_file_line_and_mend(
+    directory: Directory, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    folder = shutil.copytree(EXAMPLE, tmp_path / "town")
+    file = folder / "rules.yaml"
+    text = file.read_text()
+    at = text.index(old)
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(Misconfigured) as caught:
+        load_rules(folder, directory)
+    line = int(str(caught.value).split(":")[1])
+    assert said in str(caught.value)
+    assert abs(line - text[:at].count("\n") - 1) <= 12  # a rule's beginning, where the whole rule is wrong
+
+
+def test_the_version_changes_with_the_file(directory: Directory, rules: Rules, tmp_path: Path) -> None:
+    other = only(directory, tmp_path, "    when: {channel: sms}\n    then: {department: voirie}\n")
+    assert len(rules.version) == len(other.version) == 12
+    assert rules.version != other.version
+
+
+@given(st.text() | st.text(alphabet=st.characters(codec=None)), st.sampled_from(["sms", "email", "web"]))
+def test_no_text_makes_the_rules_raise(text: str, channel: str) -> None:
+    for match in RULES.matching(facts(text, channel=channel)):
+        assert match.rule in RULES.rules
+
+
+@given(st.text(max_size=300))
+def test_folding_is_stable(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+RULES = load_rules(EXAMPLE, load_directory(EXAMPLE))
