@@ -1,0 +1,157 @@
+"""What a form says, in the town's words."""
+
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contact import ClaimCheck, ContactReceived, contact_id, reference_of
+from parvis.common.errors import Rejected
+from parvis.common.testing import A_KEY, AN_INSTANT
+from parvis.ingest_sms import parse
+
+ACCOUNT = "AC" + "0123456789abcdef" * 2
+SAMPLES = Path(__file__).parents[1] / "samples"
+REPLY = "9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e"
+A_FORM = {"AccountSid": ACCOUNT, "MessageSid": "SM" + "0" * 32, "To": "+33536490100", "From": "+33639980001"}
+
+
+def told_by(body: bytes) -> parse.Announcement:
+    return parse.announcement(parse.read_form(body), frozenset([ACCOUNT]))
+
+
+def contact_of(body: bytes) -> ContactReceived:
+    original = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=len(body), media_type="text/plain")
+    told = told_by(body)
+    return parse.parse(told, original=original, received_at=AN_INSTANT, recorded_at=AN_INSTANT, hashing_key=A_KEY)
+
+
+def sample(name: str) -> bytes:
+    return (SAMPLES / f"{name}.form").read_bytes()
+
+
+def test_an_sms_is_a_contact_from_a_number() -> None:
+    contact = contact_of(sample("road-fr"))
+    assert contact.channel == "sms"
+    assert contact.to == "+33536490100"
+    assert contact.personal.from_
+    assert contact.personal.from_.value == "+33639980001"
+    assert contact.personal.text.startswith("Bonjour, le lampadaire")
+    assert (contact.language, contact.sender.level, contact.unreadable, contact.machine) == (
+        "fr",
+        "provider",
+        None,
+        None,
+    )
+    assert contact.contact_id == contact_id("sms", "+33536490100", "SM" + "01" * 16)
+
+
+def test_text_is_kept_to_the_letter() -> None:
+    assert contact_of(sample("emoji-and-spaces")).personal.text == "  Merci 👍🏽  à + demain & bon courage=100%  "
+
+
+def test_english_is_told_from_french() -> None:
+    assert contact_of(sample("road-en")).language == "en"
+
+
+def test_a_quoted_reference_is_a_thread_mark() -> None:
+    quoted = reference_of(contact_id("sms", "+33536490100", "SM" + "01" * 16))
+    assert contact_of(sample("quotes-reference")).thread.reference == quoted
+
+
+def test_a_stated_preference_is_kept_with_its_address() -> None:
+    (asked,) = contact_of(sample("wants-mail")).personal.reply_channels
+    assert (asked.channel, asked.address) == ("email", "camille@citizens.example")
+
+
+def test_whatsapp_is_its_own_channel_from_the_same_number() -> None:
+    contact = contact_of(sample("whatsapp"))
+    assert (contact.channel, contact.to) == ("whatsapp", "+33536490100")
+    assert contact.personal.from_
+    assert contact.personal.from_.value == "+33639980002"
+    assert contact.personal.display_name == "Camille Exemple"
+
+
+@pytest.mark.parametrize(("name", "shown"), [("short-code", "36105"), ("name-in-letters", "LaPoste")])
+def test_a_sender_that_is_no_number_is_for_people(name: str, shown: str) -> None:
+    contact = contact_of(sample(name))
+    assert contact.personal.from_ is None
+    assert contact.contact_point_hash is None
+    assert contact.personal.display_name == shown
+    assert contact.unreadable == "the sender's number cannot be read"
+
+
+def test_pictures_are_for_people() -> None:
+    contact = contact_of(sample("mms"))
+    assert contact.unreadable == "comes with pictures or files that are not fetched"
+    assert contact.personal.text == "Voici le trou dans la chaussée"
+
+
+def test_a_blank_message_is_a_contact() -> None:
+    assert contact_of(sample("blank")).unreadable is None
+
+
+@pytest.mark.parametrize("missing", ["AccountSid", "MessageSid"])
+def test_a_form_without_its_marks_is_rejected(missing: str) -> None:
+    form = {name: value for name, value in A_FORM.items() if name != missing}
+    with pytest.raises(Rejected):
+        told_by(urlencode(form).encode())
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        A_FORM | {"AccountSid": "AC" + "f" * 32},
+        A_FORM | {"MessageSid": "SM123"},
+        A_FORM | {"MessageSid": A_FORM["MessageSid"] + "\n"},
+        A_FORM | {"Bo dy": "x"},
+        A_FORM | {"": "x"},
+    ],
+)
+def test_a_form_of_another_shape_is_rejected(form: dict[str, str]) -> None:
+    with pytest.raises(Rejected):
+        told_by(urlencode(form).encode())
+
+
+def test_a_mark_that_comes_twice_is_rejected() -> None:
+    with pytest.raises(Rejected):
+        told_by(urlencode(A_FORM).encode() + b"&MessageSid=SM" + b"1" * 32)
+
+
+@given(st.dictionaries(st.from_regex(r"[A-Za-z]{1,12}", fullmatch=True), st.text(), max_size=8), st.text(), st.text())
+def test_a_signed_message_is_a_contact_whatever_it_says(more: dict[str, str], body: str, sender: str) -> None:
+    form = more | A_FORM | {"Body": body, "From": sender}
+    contact = contact_of(urlencode({k: v.encode("utf-8", "replace") for k, v in form.items()}).encode())
+    assert contact.contact_id == contact_id("sms", A_FORM["To"], A_FORM["MessageSid"])
+    ContactReceived.model_validate_json(contact.model_dump_json(by_alias=True))
+
+
+@given(st.binary())
+def test_any_bytes_are_a_form_or_rejected(body: bytes) -> None:
+    try:
+        told_by(body)
+    except Rejected:
+        return
+    contact_of(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "failure"),
+    [
+        ("status-sent", "accepted", None),
+        ("status-delivered", "delivered", None),
+        ("status-undelivered", "undelivered", "permanent"),
+    ],
+)
+def test_a_status_is_told_in_our_words(name: str, outcome: str, failure: str | None) -> None:
+    report = parse.parse_status(told_by(sample(name)), reply=REPLY, reported_at=AN_INSTANT)
+    assert (report.outcome, report.failure_class, report.provider_id) == (outcome, failure, "SM" + "0b" * 16)
+
+
+@pytest.mark.parametrize(("reply", "status"), [("", "sent"), ("../../etc", "sent"), (REPLY, "received"), (REPLY, "")])
+def test_a_status_of_nothing_is_rejected(reply: str, status: str) -> None:
+    told = told_by(urlencode(A_FORM | {"MessageStatus": status}).encode())
+    with pytest.raises(Rejected):
+        parse.parse_status(told, reply=reply, reported_at=AN_INSTANT)

@@ -1,0 +1,167 @@
+"""What Twilio is told, and what is on the bus by then."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+from twilio.request_validator import RequestValidator
+
+from parvis.common.blobs import Blobs
+from parvis.common.contact import ContactReceived, contact_id
+from parvis.common.delivery import DeliveryReported
+from parvis.common.errors import Unavailable, Unknown
+from parvis.common.testing import A_KEY, FakeProducer
+from parvis.ingest_sms import receive
+from parvis.ingest_sms.parse import read_form
+from parvis.ingest_sms.verify import Signatures
+
+ACCOUNT = "AC" + "0123456789abcdef" * 2
+TOKEN = "the town's token, for tests only"
+OLD_TOKEN = "the token before, for tests only"
+PUBLIC_URL = "https://town.example/hooks"
+SAMPLES = Path(__file__).parents[1] / "samples"
+REPLY = "9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e"
+
+
+def sample(name: str) -> bytes:
+    return (SAMPLES / f"{name}.form").read_bytes()
+
+
+@dataclass
+class Twilio:
+    """Calls the door as Twilio does."""
+
+    door: receive.Door
+    producer: FakeProducer
+    folder: Path
+
+    async def post(self, body: bytes, *, path: str = "/sms", token: str = TOKEN, **headers: str) -> httpx.Response:
+        signature = RequestValidator(token).compute_signature(f"{PUBLIC_URL}{path}", dict(read_form(body)))
+        return await self.post_unsigned(body, path=path, **({"X-Twilio-Signature": signature} | headers))
+
+    async def post_unsigned(self, body: bytes, *, path: str = "/sms", **headers: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app=receive.routes(self.door))
+        async with httpx.AsyncClient(transport=transport, base_url="http://inside:8101") as http:
+            return await http.post(path, content=body, headers=headers)
+
+    def stored(self) -> list[bytes]:
+        return [file.read_bytes() for file in sorted(self.folder.rglob("*")) if file.is_file()]
+
+
+@pytest.fixture
+def twilio(tmp_path: Path) -> Twilio:
+    producer = FakeProducer()
+    door = receive.Door(
+        signatures=Signatures(PUBLIC_URL, [TOKEN, OLD_TOKEN]),
+        accounts=frozenset([ACCOUNT]),
+        blobs=Blobs(f"file://{tmp_path}/blobs"),
+        producer=cast("Any", producer),
+        topic_prefix="parvis",
+        hashing_key=A_KEY,
+        largest_form_bytes=64 * 1024,
+    )
+    return Twilio(door, producer, tmp_path / "blobs")
+
+
+async def test_a_message_is_on_the_bus_before_yes(twilio: Twilio) -> None:
+    answer = await twilio.post(sample("road-fr"))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
+    assert answer.text.endswith("<Response/>")
+    (record,) = twilio.producer.sent
+    contact = ContactReceived.model_validate_json(record.value)
+    headers = dict(record.headers)
+    assert record.topic == "parvis.contact.received"
+    assert record.key.decode() == contact.contact_point_hash
+    assert headers["ce_id"].decode() == contact.contact_id == contact_id("sms", "+33536490100", "SM" + "01" * 16)
+    assert b"+33639980001" not in record.key + b"".join(headers.values())
+
+
+async def test_the_form_is_kept_as_it_came(twilio: Twilio) -> None:
+    await twilio.post(sample("emoji-and-spaces"))
+    assert twilio.stored() == [sample("emoji-and-spaces")]
+
+
+async def test_a_second_delivery_is_the_same_contact(twilio: Twilio) -> None:
+    for _ in range(2):
+        assert (await twilio.post(sample("road-fr"))).status_code == 200
+    first, second = (dict(record.headers)["ce_id"] for record in twilio.producer.sent)
+    assert first == second
+    assert len(twilio.stored()) == 1
+
+
+async def test_the_token_before_still_opens(twilio: Twilio) -> None:
+    assert (await twilio.post(sample("road-fr"), token=OLD_TOKEN)).status_code == 200
+
+
+async def test_what_twilio_did_not_sign_is_refused_and_not_kept(twilio: Twilio) -> None:
+    assert (await twilio.post_unsigned(sample("road-fr"))).status_code == 403
+    assert (await twilio.post(sample("road-fr"), token="another token")).status_code == 403
+    signed_elsewhere = await twilio.post(
+        sample("road-fr"), **{"X-Forwarded-Host": "evil.example", "Host": "evil.example"}
+    )
+    assert signed_elsewhere.status_code == 200  # headers decide nothing, in either direction
+    assert len(twilio.producer.sent) == 1
+    assert len(twilio.stored()) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"AccountSid=AC1", b"\xff\xfe=%ff", b"a=1&" * 300, b"Body=" + b"x" * 70_000])
+async def test_what_is_no_form_of_twilios_is_refused(twilio: Twilio, body: bytes) -> None:
+    signed = body if len(body) < 1000 else b""
+    signature = RequestValidator(TOKEN).compute_signature(f"{PUBLIC_URL}/sms", dict(read_form(signed)))
+    answer = await twilio.post_unsigned(body, **{"X-Twilio-Signature": signature})
+    assert answer.status_code in (400, 403)
+    assert twilio.producer.sent == []
+
+
+@pytest.mark.parametrize("away", [Unavailable("no broker"), Unknown("no answer")])
+async def test_kafka_away_is_503(twilio: Twilio, away: Unavailable) -> None:
+    twilio.producer.broken = away
+    answer = await twilio.post(sample("road-fr"))
+    assert (answer.status_code, answer.content) == (503, b"")
+    twilio.producer.broken = None
+    assert (await twilio.post(sample("road-fr"))).status_code == 200
+
+
+async def test_blobs_away_is_503_and_nothing_is_on_the_bus(twilio: Twilio, tmp_path: Path) -> None:
+    folder = tmp_path / "full"
+    broken = replace(twilio.door, blobs=Blobs(f"file://{folder}"))
+    folder.rmdir()
+    folder.write_text("a file where the folder was")
+    answer = await replace(twilio, door=broken).post(sample("road-fr"))
+    assert answer.status_code == 503
+    assert twilio.producer.sent == []
+
+
+async def test_a_status_is_a_report_on_its_reply(twilio: Twilio) -> None:
+    answer = await twilio.post(sample("status-undelivered"), path=f"/sms/status?reply={REPLY}")
+    assert answer.status_code == 204
+    (record,) = twilio.producer.sent
+    report = DeliveryReported.model_validate_json(record.value)
+    assert (record.topic, record.key.decode()) == ("parvis.delivery.reported", REPLY)
+    assert (report.reply_id, report.outcome, report.failure_class, report.detail) == (
+        REPLY,
+        "undelivered",
+        "permanent",
+        "30005",
+    )
+    assert dict(record.headers)["ce_id"].decode() == f"{REPLY}.{report.provider_id}.undelivered"
+
+
+async def test_a_status_for_another_reply_than_signed_is_refused(twilio: Twilio) -> None:
+    body = sample("status-delivered")
+    signature = RequestValidator(TOKEN).compute_signature(
+        f"{PUBLIC_URL}/sms/status?reply={REPLY}", dict(read_form(body))
+    )
+    answer = await twilio.post_unsigned(body, path="/sms/status?reply=other", **{"X-Twilio-Signature": signature})
+    assert answer.status_code == 403
+
+
+async def test_a_status_that_names_no_reply_is_refused(twilio: Twilio) -> None:
+    assert (await twilio.post(sample("status-delivered"), path="/sms/status")).status_code == 400
+
+
+async def test_a_status_while_kafka_is_away_is_503(twilio: Twilio) -> None:
+    twilio.producer.broken = Unavailable("no broker")
+    assert (await twilio.post(sample("status-delivered"), path=f"/sms/status?reply={REPLY}")).status_code == 503
