@@ -1,0 +1,54 @@
+"""Instants in, days and hours as people in the town write them out. Pure; no I/O."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from parvis.web.words import Words
+
+
+@dataclass(frozen=True)
+class Dates:
+    """How the town writes dates and hours, in its time zone and the reader's language."""
+
+    words: Words
+    zone: ZoneInfo
+
+    def day(self, when: datetime | date, language: str) -> str:
+        """2 mars 2026; the first of a month is `1er mars 2026` in French."""
+        local = self._local(when)
+        key = "date.first_day" if local.day == 1 else "date.day"
+        month = self.words.say("date.months", language).split()[local.month - 1]
+        return self.words.say(key, language, day=local.day, month=month, year=local.year)
+
+    def long_day(self, when: datetime | date, language: str) -> str:
+        """lundi 2 mars 2026."""
+        weekday = self.words.say("date.weekdays", language).split()[self._local(when).weekday()]
+        return self.words.say("date.weekday_day", language, weekday=weekday, day=self.day(when, language))
+
+    def short_day(self, when: datetime | date, language: str) -> str:
+        """02/03/2026, for tables."""
+        local = self._local(when)
+        return self.words.say("date.short_day", language, day=local.day, month=local.month, year=local.year)
+
+    def hour(self, when: datetime, language: str) -> str:
+        """10 h 30 in French, 10:30 in English."""
+        local = when.astimezone(self.zone)
+        return self.words.say("date.hour", language, hour=local.hour, minute=local.minute)
+
+    def day_and_hour(self, when: datetime, language: str) -> str:
+        """2 mars 2026 à 10 h 30."""
+        return self.words.say(
+            "date.day_and_hour", language, day=self.day(when, language), hour=self.hour(when, language)
+        )
+
+    def recent(self, when: datetime, language: str, now: datetime) -> str:
+        """aujourd'hui à 10 h 30, hier à 17 h 02, else the day in figures."""
+        days_ago = self._local(now) - self._local(when)
+        if timedelta(0) <= days_ago <= timedelta(days=1):
+            key = "date.yesterday" if days_ago else "date.today"
+            return self.words.say(key, language, hour=self.hour(when, language))
+        return self.short_day(when, language)
+
+    def _local(self, when: datetime | date) -> date:
+        return when.astimezone(self.zone).date() if isinstance(when, datetime) else when

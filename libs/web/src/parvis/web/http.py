@@ -1,0 +1,198 @@
+"""Requests in, checked and bounded; responses out with the headers that keep a page ours."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from parvis.common.directory import Town
+from parvis.common.errors import Rejected, Unavailable
+from parvis.common.logs import logger
+from parvis.web.pages import Pages
+
+log = logger()
+LANGUAGE_COOKIE = "parvis-language"
+_READ_S = 300.0  # ten megabytes over a slow line; then the connection is given up
+
+# No script at all, nothing from elsewhere, in nobody's frame. Referrer-Policy is not `no-referrer`: browsers would then
+# send `Origin: null` with our own forms.
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
+}
+
+
+def install(app: FastAPI, pages: Pages) -> None:
+    """Give a service's pages their headers, their static files and a page in plain words for every error."""
+    app.add_middleware(SecurityHeaders)
+
+    @app.get("/static/{name}", include_in_schema=False)
+    async def static(name: str) -> Response:
+        file = pages.statics.files.get(name)
+        if file is None:
+            raise HTTPException(404)
+        keep = {"cache-control": "public, max-age=31536000, immutable"}
+        return Response(file.content, media_type=file.media_type, headers=keep)
+
+    def failed(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
+        async def answer(request: Request, error: Exception) -> Response:
+            code = error.status_code if isinstance(error, HTTPException) else status
+            if code == 503:
+                log.warning("page.unavailable", path=request.url.path, reason=str(error))
+            return problem(pages, request, code, detail=str(getattr(error, "detail", error)))
+
+        return answer
+
+    app.add_exception_handler(HTTPException, failed(500))
+    app.add_exception_handler(RequestValidationError, failed(400))
+    app.add_exception_handler(Rejected, failed(400))
+    app.add_exception_handler(Unavailable, failed(503))
+    app.add_exception_handler(Exception, failed(500))
+    _ = static
+
+
+def problem(pages: Pages, request: Request, code: int, *, detail: str = "") -> Response:
+    """What went wrong, as a page; as JSON under /api."""
+    headers = {"retry-after": "30"} if code == 503 else {}
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": detail}, status_code=code, headers=headers)
+    known = code if code in {400, 403, 404, 405, 413, 503} else 400 if code < 500 else 500
+    language = language_of(request, pages.town)
+    html = pages.render("problem.html", language, code=known, request=request)
+    return HTMLResponse(html, status_code=code, headers=headers)
+
+
+class SecurityHeaders:
+    """Adds the headers that every response needs; one that a route has set itself stays."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._headers = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(h for h in self._headers if h[0] not in present)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def language_of(request: Request, town: Town) -> str:
+    """The page's language: asked for in the address, kept from before, the browser's, or the town's first."""
+    asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
+    if asked in town.languages:
+        return asked
+    for part in request.headers.get("accept-language", "")[:200].split(","):
+        language = part.split(";")[0].strip().lower()[:2]
+        if language in town.languages:
+            return language
+    return town.languages[0]
+
+
+def keep_language(request: Request, response: Response, town: Town) -> None:
+    """Remember a language that was asked for; says nothing about the person, so it needs no consent."""
+    asked = request.query_params.get("lang")
+    if asked in town.languages:
+        response.set_cookie(LANGUAGE_COOKIE, asked, max_age=31_536_000, httponly=True, samesite="lax", path="/")
+
+
+def is_same_origin(request: Request, public_url: str) -> bool:
+    """Whether a browser says that the request comes from one of our own pages, or that nobody's page sent it.
+
+    Source: OWASP ASVS 5.0, 3.5.1 to 3.5.3. Without Sec-Fetch-Site (plain HTTP, old browsers) Origin decides.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    origin = request.headers.get("origin")
+    if origin is None:
+        return True  # no browser leaves both out of a cross-site POST
+    return urlsplit(origin).netloc in {request.headers.get("host"), urlsplit(public_url).netloc}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file of a form. `content` is empty when the file is larger than what was allowed: only its size is known."""
+
+    name: str
+    content: bytes
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a form held, cleaned: no NUL, line ends as line feeds."""
+
+    fields: dict[str, list[str]]
+    files: dict[str, list[Upload]]
+
+    def first(self, name: str) -> str:
+        return self.fields.get(name, [""])[0]
+
+
+async def read_form(request: Request, *, largest_bytes: int, largest_file_bytes: int = 0, most_files: int = 0) -> Form:
+    """Read a form of bounded size, urlencoded or multipart.
+
+    Raises: HTTPException 413 over `largest_bytes`; 400 for what is no form, has too many parts, or takes too long.
+    """
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > largest_bytes:
+        raise HTTPException(413)
+    bounded = Request(request.scope, _bounded(request.receive, largest_bytes))
+    fields: dict[str, list[str]] = {}
+    files: dict[str, list[Upload]] = {}
+    try:
+        async with (
+            asyncio.timeout(_READ_S),
+            bounded.form(max_files=most_files, max_fields=300, max_part_size=256 * 1024) as form,
+        ):
+            for name, value in form.multi_items():
+                if not isinstance(value, UploadFile):
+                    fields.setdefault(name, []).append(cleaned(value))
+                elif value.filename:
+                    files.setdefault(name, []).append(await _read(value, largest_file_bytes))
+    except TimeoutError as error:
+        raise HTTPException(400) from error
+    return Form(fields, files)
+
+
+async def _read(file: UploadFile, largest_bytes: int) -> Upload:
+    size_bytes = file.size or 0
+    content = await file.read() if size_bytes <= largest_bytes else b""
+    return Upload(cleaned(file.filename or "")[-200:], content, size_bytes)
+
+
+def cleaned(text: str) -> str:
+    """Text as it can be stored anywhere: no NUL, no lone surrogate, line ends as line feeds."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return text.encode("utf-8", "replace").decode()
+
+
+def _bounded(receive: Receive, largest_bytes: int) -> Receive:
+    taken = 0
+
+    async def bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > largest_bytes:
+            raise HTTPException(413)
+        return message
+
+    return bounded

@@ -1,0 +1,107 @@
+"""Values in, HTML out: one Jinja2 environment a service, autoescaped, with the town's words and dates. Pure once built."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from parvis.common.clock import Clock
+from parvis.common.clock import now as wall_clock
+from parvis.common.directory import Town, said_in
+from parvis.web.dates import Dates
+from parvis.web.static import Statics
+from parvis.web.words import Words
+
+_OURS = Path(__file__).parent / "templates"
+
+
+@dataclass
+class Pages:
+    """What renders the pages of one service.
+
+    Shape:  `folder` is the service's package folder, with `templates/` and `words/`.
+    Gives:  render("queue.html", "fr", cases=…). In a template: `t("key", count=3)`, `lang`, `town`, `static("file")`;
+            `said(text)`, `day(at)`, `long_day(at)`, `short_day(at)`, `hour(at)`, `day_and_hour(at)`, `recent(at)`,
+            `size(bytes)` in the page's language; the filters `spaced` and `lines`. Import macros `with context`.
+    """
+
+    town: Town
+    folder: Path
+    theme: Path
+    clock: Clock = wall_clock
+    statics: Statics = field(init=False)
+    words: Words = field(init=False)
+    dates: Dates = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.statics = Statics.read(self.folder / "static", self.theme)
+        self.words = Words.read(self.folder / "words", languages=self.town.languages)
+        self.dates = Dates(self.words, ZoneInfo(self.town.time_zone))
+        self._environment = Environment(
+            loader=FileSystemLoader([self.folder / "templates", _OURS]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(spaced=spaced, lines=lines)
+        shared: dict[str, Any] = {"town": self.town, "static": self.statics.address}
+        self._environment.globals |= shared
+
+    def render(self, template: str, language: str, **values: Any) -> str:
+        return self._environment.get_template(template).render(self._in(language) | values)
+
+    def say(self, key: str, language: str, **values: object) -> str:
+        return self.words.say(key, language, **values)
+
+    def _in(self, language: str) -> dict[str, Any]:
+        """What a template needs in one language: its own `t`, and formats bound to it."""
+        dates = self.dates
+        return {
+            "lang": language,
+            "t": partial(_say, self.words, language),
+            "said": partial(said_in, language=language),
+            "day": partial(dates.day, language=language),
+            "long_day": partial(dates.long_day, language=language),
+            "short_day": partial(dates.short_day, language=language),
+            "hour": partial(dates.hour, language=language),
+            "day_and_hour": partial(dates.day_and_hour, language=language),
+            "recent": partial(dates.recent, language=language, now=self.clock()),
+            "size": partial(size, words=self.words, language=language),
+            "now": self.clock(),
+        }
+
+
+def _say(words: Words, language: str, key: str, /, **values: object) -> str:
+    return words.say(key, language, **values)
+
+
+def spaced(number: str) -> str:
+    """A telephone number as people write it; anything else as it is."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    form = phonenumbers.PhoneNumberFormat
+    national = parsed.country_code == 33
+    return phonenumbers.format_number(parsed, form.NATIONAL if national else form.INTERNATIONAL)
+
+
+def lines(text: str) -> Markup:
+    """Text with its line ends kept, everything in it escaped."""
+    return Markup("<br>").join(escape(line) for line in text.splitlines())
+
+
+def size(size_bytes: int, words: Words, language: str) -> str:
+    """A file's size for people: no decimals below a megabyte."""
+    if size_bytes < 1000:
+        return words.say("size.bytes", language, count=size_bytes)
+    if size_bytes < 1_000_000:
+        return words.say("size.kilobytes", language, count=round(size_bytes / 1000))
+    count = f"{size_bytes / 1_000_000:.1f}"
+    return words.say("size.megabytes", language, count=count.replace(".", ",") if language == "fr" else count)

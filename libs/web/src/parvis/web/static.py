@@ -1,0 +1,42 @@
+"""Files in, addresses that change with their content out: a browser may keep them for ever."""
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_OURS = Path(__file__).parent / "static"
+
+
+@dataclass(frozen=True)
+class StaticFile:
+    content: bytes
+    media_type: str
+
+
+@dataclass
+class Statics:
+    """The static files of a service: ours, its own, and the town's `theme.css`, read once at the start."""
+
+    files: dict[str, StaticFile] = field(default_factory=dict[str, StaticFile])
+    addresses: dict[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def read(cls, *paths: Path) -> "Statics":
+        """Read ours and those of `paths` (folders or files; what is not there is left out)."""
+        statics = cls()
+        for path in (_OURS, *paths):
+            for file in sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []:
+                statics._add(file)
+        return statics
+
+    def _add(self, file: Path) -> None:
+        content = file.read_bytes()
+        name = f"{file.stem}.{hashlib.sha256(content).hexdigest()[:12]}{file.suffix}"
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        self.files[name] = StaticFile(content, f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
+        self.addresses[file.name] = f"/static/{name}"
+
+    def address(self, name: str) -> str | None:
+        """Where a file is found; none when there is no such file."""
+        return self.addresses.get(name)

@@ -1,0 +1,59 @@
+"""Keys in, sentences in the reader's language out: YAML catalogues, French first. Pure once they are read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from parvis.common.errors import Misconfigured
+
+_OURS = Path(__file__).parent / "words"
+
+
+@dataclass(frozen=True)
+class Words:
+    """The catalogues of one service, on top of the shared ones: `<language>.yaml`, nested keys read with dots.
+
+    Gives:  say("form.send", "fr"); a key that no catalogue has is an error, for a page must never show a key.
+    Counts: a key with the members `one` and `other` is chosen by the value `count`.
+    """
+
+    sentences: dict[str, dict[str, str]]
+
+    @classmethod
+    def read(cls, *folders: Path, languages: tuple[str, ...]) -> "Words":
+        """Read the shared catalogues, then those of `folders`; a later one may replace a sentence.
+
+        Raises: Misconfigured, when a language that the town speaks has no catalogue.
+        """
+        sentences: dict[str, dict[str, str]] = {}
+        for language in languages:
+            sentences[language] = {}
+            for folder in (_OURS, *folders):
+                file = folder / f"{language}.yaml"
+                if not file.exists():
+                    fact = f"the pages have no words in the language {language!r}"
+                    raise Misconfigured(
+                        fact, file=file, mend="write the catalogue, or take the language out of town.yaml"
+                    )
+                sentences[language] |= dict(_flat("", yaml.safe_load(file.read_text(encoding="utf-8"))))
+        return cls(sentences)
+
+    def say(self, key: str, language: str, **values: object) -> str:
+        sentences = self.sentences[language]
+        if key not in sentences:
+            key = f"{key}.{_plural(language, values['count'])}"
+        return sentences[key].format(**values) if values else sentences[key]
+
+
+def _plural(language: str, count: object) -> str:
+    """French counts zero as singular, English as plural."""
+    return "one" if count == 1 or (count == 0 and language == "fr") else "other"
+
+
+def _flat(prefix: str, node: object) -> list[tuple[str, str]]:
+    if isinstance(node, dict):
+        return [
+            pair for name, child in node.items() for pair in _flat(f"{prefix}.{name}" if prefix else str(name), child)
+        ]
+    return [(prefix, str(node))]

@@ -1,0 +1,143 @@
+"""Requests are checked and bounded, responses carry the headers that keep a page ours."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+
+from parvis.common.directory import Town
+from parvis.common.errors import Rejected, Unavailable
+from parvis.web.http import install, is_same_origin, language_of, read_form
+from parvis.web.pages import Pages
+
+TOWN = Town.model_validate(
+    {
+        "name": {"fr": "Mairie d'essai", "en": "Test town"},
+        "fictional": True,
+        "languages": ["fr", "en"],
+        "time_zone": "Europe/Paris",
+        "holidays": "FR",
+        "mailbox": "mairie@example-town.example",
+        "mail_domain": "example-town.example",
+        "sms_number": "+33536490100",
+        "phone": "+33536490101",
+        "web_name": "www.example-town.example",
+        "address": ["Mairie", "1 place du Parvis", "00100 Val-Exemple"],
+        "clocks": {"answer_within": "10 working days", "legal_basis": "-"},
+    }
+)
+
+
+def an_app(folder: Path) -> FastAPI:
+    pages = Pages(TOWN, folder=folder, theme=folder / "theme.css")
+    app = FastAPI(openapi_url=None)
+    install(app, pages)
+
+    @app.post("/form")
+    async def form(request: Request) -> dict[str, Any]:
+        found = await read_form(request, largest_bytes=20_000, largest_file_bytes=100, most_files=2)
+        files = {
+            name: [(f.name, len(f.content), f.size_bytes) for f in several] for name, several in found.files.items()
+        }
+        return {
+            "fields": found.fields,
+            "files": files,
+            "same": is_same_origin(request, "https://town.example"),
+            "language": language_of(request, TOWN),
+        }
+
+    @app.get("/away")
+    async def away() -> None:
+        raise Unavailable("PostgreSQL does not answer")
+
+    @app.get("/api/wrong")
+    async def wrong() -> None:
+        raise Rejected("no such thing")
+
+    _ = form, away, wrong
+    return app
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncGenerator[httpx.AsyncClient]:
+    (tmp_path / "theme.css").write_text(":root { --accent: #333; }")
+    for language in ("fr", "en"):
+        (tmp_path / "words").mkdir(exist_ok=True)
+        (tmp_path / "words" / f"{language}.yaml").write_text("a: b")
+    transport = httpx.ASGITransport(an_app(tmp_path), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://town.example") as client:
+        yield client
+
+
+async def test_every_answer_carries_the_headers(browser: httpx.AsyncClient) -> None:
+    for path in ("/nothing", "/away", "/api/wrong"):
+        headers = (await browser.get(path)).headers
+        assert "script" not in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+        assert headers["cache-control"] == "no-store"
+
+
+async def test_errors_are_pages_in_the_readers_language_and_json_for_programs(browser: httpx.AsyncClient) -> None:
+    lost = await browser.get("/nothing", headers={"accept-language": "en-GB,en;q=0.8"})
+    away = await browser.get("/away")
+    wrong = await browser.get("/api/wrong")
+
+    assert lost.status_code == 404
+    assert "This page does not exist" in lost.text
+    assert '<html lang="en">' in lost.text
+    assert away.status_code == 503
+    assert away.headers["retry-after"] == "30"
+    assert "momentanément indisponible" in away.text
+    assert wrong.json() == {"detail": "no such thing"}
+
+
+async def test_static_files_are_kept_for_ever_under_a_name_that_changes(browser: httpx.AsyncClient) -> None:
+    page = (await browser.get("/nothing")).text
+    addresses = [part.split('"')[0] for part in page.split('href="')[1:] if part.startswith("/static/")]
+
+    assert any("theme" in address for address in addresses)
+    for address in addresses:
+        answer = await browser.get(address)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    assert (await browser.get("/static/..%2fpages.py")).status_code == 404
+
+
+async def test_a_form_is_read_and_cleaned(browser: httpx.AsyncClient) -> None:
+    answer = await browser.post(
+        "/form", data={"text": "a\r\nb\x00", "days": ["mon", "tue"]}, files={"photo": ("é.png", b"x" * 101)}
+    )
+
+    assert answer.json()["fields"] == {"text": ["a\nb\N{REPLACEMENT CHARACTER}"], "days": ["mon", "tue"]}
+    assert answer.json()["files"] == {"photo": [["é.png", 0, 101]]}
+
+
+async def test_a_form_over_its_limit_is_refused(browser: httpx.AsyncClient) -> None:
+    async def endless() -> AsyncGenerator[bytes]:
+        for _ in range(30):
+            yield b"a" * 1000
+
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert (await browser.post("/form", data={"text": "x" * 30_000})).status_code == 413
+    assert (await browser.post("/form", content=endless(), headers=form)).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("headers", "same"),
+    [
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "same-site", "origin": "https://town.example"}, False),
+        ({"origin": "https://town.example"}, True),
+        ({"origin": "null"}, False),
+        ({"origin": "https://evil.example"}, False),
+        ({}, True),
+    ],
+)
+async def test_only_our_own_pages_may_send(browser: httpx.AsyncClient, headers: dict[str, str], same: bool) -> None:
+    assert (await browser.post("/form", data={"a": "b"}, headers=headers)).json()["same"] is same

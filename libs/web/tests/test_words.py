@@ -1,0 +1,58 @@
+"""The catalogues say the same things in each language, and the pages say them rightly."""
+
+import re
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from parvis.common.errors import Misconfigured
+from parvis.web.dates import Dates
+from parvis.web.pages import lines, spaced
+from parvis.web.words import Words
+
+WORDS = Words.read(languages=("fr", "en"))
+DATES = Dates(WORDS, ZoneInfo("Europe/Paris"))
+
+
+def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
+    def values(language: str) -> dict[str, set[str]]:
+        return {key: set(re.findall(r"{(\w+)", said)) for key, said in WORDS.sentences[language].items()}
+
+    assert values("fr") == values("en")
+
+
+def test_a_language_without_catalogue_is_misconfigured() -> None:
+    with pytest.raises(Misconfigured, match=r"eo\.yaml.*no words"):
+        Words.read(languages=("fr", "eo"))
+
+
+def test_zero_is_singular_in_french_and_plural_in_english() -> None:
+    assert WORDS.say("form.problems", "fr", count=0) == "Une réponse est à corriger"
+    assert WORDS.say("form.problems", "en", count=0) == "0 answers need to be corrected"
+
+
+def test_dates_are_those_of_the_town_not_of_utc() -> None:
+    late = datetime(2026, 2, 28, 23, 30, tzinfo=UTC)
+
+    assert DATES.long_day(late, "fr") == "dimanche 1er mars 2026"
+    assert DATES.day_and_hour(late, "fr") == "1er mars 2026 à 0 h 30"
+    assert DATES.day_and_hour(late, "en") == "1 March 2026 at 0:30"
+    assert DATES.short_day(date(2026, 3, 2), "fr") == "02/03/2026"
+
+
+def test_recent_instants_are_told_by_day() -> None:
+    now = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+    assert DATES.recent(datetime(2026, 3, 2, 9, 30, tzinfo=UTC), "fr", now) == "aujourd'hui à 10 h 30"
+    assert DATES.recent(datetime(2026, 3, 1, 9, 2, tzinfo=UTC), "en", now) == "yesterday at 10:02"
+    assert DATES.recent(datetime(2026, 2, 1, 9, 2, tzinfo=UTC), "en", now) == "01/02/2026"
+
+
+def test_numbers_are_written_as_people_write_them() -> None:
+    assert spaced("+33536490101") == "05 36 49 01 01"
+    assert spaced("no number") == "no number"
+
+
+def test_lines_escape_what_they_keep() -> None:
+    assert lines("<b>\n&") == "&lt;b&gt;<br>&amp;"
