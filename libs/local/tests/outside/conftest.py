@@ -31,7 +31,7 @@ PUBLIC_URL = "https://www.example-town.example"
 async def until(holds: Callable[[], object], *, within_s: float = 10) -> None:
     """Wait until it holds; a deadline, so that a failure is a failure and not a hang."""
     async with asyncio.timeout(within_s):
-        while not holds():  # noqa: ASYNC110 (what changes is another process's or loop's state)
+        while not holds():
             await asyncio.sleep(0.01)
 
 

@@ -1,16 +1,14 @@
 """The whole outside world in one process: three listeners, one lifetime."""
 
 import asyncio
-import contextlib
 import signal
 import sys
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from pydantic import ValidationError
-
-from parvis.common.errors import EXIT_MISCONFIGURED
+from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured
+from parvis.common.settings import load
 from parvis.local.outside.background import Background
 from parvis.local.outside.mail.app import build as build_mail
 from parvis.local.outside.mail.relay import protocol
@@ -89,17 +87,14 @@ async def run(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Give the exit code: 0, or 78 with one line for each wrong setting."""
+    """Give the exit code: 0, or 78 with a sentence that names the wrong setting."""
     try:
-        settings = Settings()  # pyright: ignore[reportCallIssue] (the fields come from the environment)
-    except ValidationError as error:
-        for one in error.errors():
-            name = "PARVIS_OUTSIDE_" + "_".join(str(part) for part in one["loc"]).upper()
-            print(f"{name}: {one['msg']}", file=sys.stderr)
+        settings = load(Settings)
+    except Misconfigured as error:
+        print(error, file=sys.stderr)
         return EXIT_MISCONFIGURED
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(run(settings))
+        asyncio.run(run(settings))
     except OSError as error:
         print(f"{error.strerror} (set another PARVIS_OUTSIDE_*_PORT, or stop what uses it)", file=sys.stderr)
         return EXIT_MISCONFIGURED

@@ -14,7 +14,8 @@ class Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[BaseException] = []
-        self.ending = asyncio.Event()
+        self._ending = asyncio.Event()
+        self.waiting = 0
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -29,15 +30,18 @@ class Background:
 
     async def silence(self, longest_s: float) -> None:
         """Say nothing for so long, or until the outside world ends."""
+        self.waiting += 1
         try:
             async with asyncio.timeout(longest_s):
-                await self.ending.wait()
+                await self._ending.wait()
         except TimeoutError:
             return
+        finally:
+            self.waiting -= 1
 
     async def stop(self) -> None:
         """Cancel all; raise what failed meanwhile."""
-        self.ending.set()
+        self._ending.set()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

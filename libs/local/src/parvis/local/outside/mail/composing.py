@@ -61,7 +61,7 @@ def compose(outgoing: Outgoing, town_mailbox: str, now: AwareDatetime) -> bytes:
 
 def _compose(outgoing: Outgoing, town_mailbox: str, now: AwareDatetime) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
-    domain = outgoing.envelope_sender().rpartition("@")[2] or "citizens.example"
+    domain = parseaddr(outgoing.sender)[1].rpartition("@")[2] or "citizens.example"
     message["From"] = outgoing.sender
     message["To"] = ", ".join(outgoing.recipients(town_mailbox))
     message["Subject"] = outgoing.subject

@@ -5,9 +5,6 @@ Source: RFC 3461 (what was asked), RFC 3464 (the report), RFC 3834 §2 (the auto
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email.message import Message
-from email.mime.base import MIMEBase
-from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -39,63 +36,65 @@ def report(mail: Mail, fates: Sequence[Fate]) -> bytes:
     """Write the notification for the sender of `mail`.
 
     Shape:  multipart/report of three parts: a text, message/delivery-status, the original's headers (the whole original
-            when `RET=FULL` was given and something failed: RFC 3461 §4.3).
+            when `RET=FULL` was given and something failed: RFC 3461 §4.3). Written as bytes: the original is kept as it
+            came (RFC 2046 §5.2.1 forbids to encode it), which Python's generator cannot do for 8-bit text.
     Retry:  the same mail and fates give the same Message-ID.
     """
     failed = any(fate.action == "failed" for fate in fates)
-    notification = MIMEMultipart("report", report_type="delivery-status", policy=SMTP)
-    notification["From"] = f"Mail Delivery System <mailer-daemon@{RELAY}>"
-    notification["To"] = mail.mail_from
-    notification["Subject"] = "Undelivered Mail Returned to Sender" if failed else "Successful Mail Delivery Report"
-    notification["Date"] = format_datetime(mail.received_at)
-    notification["Message-ID"] = f"<dsn.{'failed' if failed else 'delivered'}.{mail.id}@{RELAY}>"
-    notification["Auto-Submitted"] = "auto-replied"
-    notification["MIME-Version"] = "1.0"
-    notification.attach(MIMEText(_sentence(fates), "plain", "utf-8", policy=SMTP))
-    notification.attach(_status(mail, fates))
-    notification.attach(_original(mail, whole=failed and mail.return_full))
-    return _written(notification)
-
-
-def _sentence(fates: Sequence[Fate]) -> str:
-    lines = [f"<{fate.recipient.address}>: {fate.action}, {fate.diagnostic}" for fate in fates]
-    return "This is the mail system of " + RELAY + ".\n\n" + "\n".join(lines) + "\n"
-
-
-def _status(mail: Mail, fates: Sequence[Fate]) -> Message:
-    whole = Message(policy=SMTP)
-    if mail.envelope_id:
-        whole["Original-Envelope-Id"] = mail.envelope_id
-    whole["Reporting-MTA"] = f"dns; {RELAY}"
-    whole["Arrival-Date"] = format_datetime(mail.received_at)
-    blocks = [whole]
-    for fate in fates:
-        block = Message(policy=SMTP)
-        if fate.recipient.original:
-            block["Original-Recipient"] = fate.recipient.original
-        block["Final-Recipient"] = f"rfc822; {fate.recipient.address}"
-        block["Action"] = fate.action
-        block["Status"] = fate.status
-        block["Diagnostic-Code"] = fate.diagnostic
-        blocks.append(block)
-    part = MIMEBase("message", "delivery-status", policy=SMTP)
-    for block in blocks:
-        part.attach(block)
-    return part
-
-
-def _original(mail: Mail, *, whole: bool) -> Message:
+    boundary = f"=_report_{mail.id}"
+    top = _block(
+        ("From", f"Mail Delivery System <mailer-daemon@{RELAY}>"),
+        ("To", mail.mail_from),
+        ("Subject", "Undelivered Mail Returned to Sender" if failed else "Successful Mail Delivery Report"),
+        ("Date", format_datetime(mail.received_at)),
+        ("Message-ID", f"<dsn.{'failed' if failed else 'delivered'}.{mail.id}@{RELAY}>"),
+        ("Auto-Submitted", "auto-replied"),
+        ("MIME-Version", "1.0"),
+        ("Content-Type", f'multipart/report; report-type=delivery-status; boundary="{boundary}"'),
+    )
     headers, _, _ = mail.content.partition(b"\r\n\r\n")
-    kind, content = ("rfc822", mail.content) if whole else ("rfc822-headers", headers + b"\r\n")
-    # message/rfc822 must not be encoded (RFC 2046 §5.2.1): its bytes are written as they came.
-    part = MIMEBase("message" if whole else "text", kind, policy=SMTP)
-    part["Content-Transfer-Encoding"] = "7bit" if content.isascii() else "8bit"
-    part.set_payload(content.decode("ascii", "surrogateescape"))
-    return part
+    whole = failed and mail.return_full
+    parts = (
+        _part("text/plain; charset=utf-8", _sentence(fates)),
+        _part("message/delivery-status", _status(mail, fates)),
+        _part("message/rfc822", mail.content) if whole else _part("text/rfc822-headers", headers + b"\r\n"),
+    )
+    between = f"--{boundary}\r\n".encode()
+    return top + b"\r\n" + b"".join(between + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode()
 
 
-def _written(message: Message) -> bytes:
-    return message.as_bytes(policy=SMTP.clone(cte_type="8bit"))
+def _block(*fields: tuple[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
+
+
+def _part(content_type: str, content: bytes) -> bytes:
+    encoding = "7bit" if content.isascii() else "8bit"
+    return _block(("Content-Type", content_type), ("Content-Transfer-Encoding", encoding)) + b"\r\n" + content
+
+
+def _sentence(fates: Sequence[Fate]) -> bytes:
+    lines = [f"This is the mail system of {RELAY}.", ""]
+    lines += [f"<{fate.recipient.address}>: {fate.action}, {fate.diagnostic}" for fate in fates]
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+def _status(mail: Mail, fates: Sequence[Fate]) -> bytes:
+    envelope = [("Original-Envelope-Id", mail.envelope_id)] if mail.envelope_id else []
+    blocks = [
+        _block(*envelope, ("Reporting-MTA", f"dns; {RELAY}"), ("Arrival-Date", format_datetime(mail.received_at)))
+    ]
+    for fate in fates:
+        original = [("Original-Recipient", fate.recipient.original)] if fate.recipient.original else []
+        blocks.append(
+            _block(
+                *original,
+                ("Final-Recipient", f"rfc822; {fate.recipient.address}"),
+                ("Action", fate.action),
+                ("Status", fate.status),
+                ("Diagnostic-Code", fate.diagnostic),
+            )
+        )
+    return b"\r\n".join(blocks)
 
 
 def away(mail: Mail, recipient: Recipient, *, reply_to_id: str) -> bytes:
@@ -110,4 +109,4 @@ def away(mail: Mail, recipient: Recipient, *, reply_to_id: str) -> bytes:
     if reply_to_id:
         answer["In-Reply-To"] = reply_to_id
         answer["References"] = reply_to_id
-    return _written(answer)
+    return answer.as_bytes()

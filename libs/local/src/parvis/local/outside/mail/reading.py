@@ -53,7 +53,7 @@ def _read(message: EmailMessage) -> Reading:
 
 def _body(message: EmailMessage, kind: str) -> str | None:
     part = message.get_body((kind,))
-    return None if part is None else str(part.get_content())
+    return None if part is None else str(part.get_content()).replace("\r\n", "\n")
 
 
 def _parts(message: EmailMessage) -> list[EmailMessage]:

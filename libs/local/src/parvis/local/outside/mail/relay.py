@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -151,7 +152,7 @@ class Relay:
             mail_from="" if sender == "<>" else sender,
             recipients=tuple(server.recipients),
             content=content,
-            envelope_id=server.mail_dsn.get("ENVID"),
+            envelope_id=_decoded(server.mail_dsn.get("ENVID")),
             return_full=server.mail_dsn.get("RET", "").upper() == "FULL",
             tls=session.ssl is not None,
         )
@@ -169,7 +170,12 @@ class Relay:
 
 def _recipient(address: str, dsn: Mapping[str, str]) -> Recipient:
     notify = frozenset(dsn["NOTIFY"].upper().split(",")) if "NOTIFY" in dsn else frozenset[str]()
-    return Recipient(address, notify, dsn.get("ORCPT"))
+    return Recipient(address, notify, _decoded(dsn.get("ORCPT")))
+
+
+def _decoded(xtext: str | None) -> str | None:
+    """Undo RFC 3461's xtext, in which `+2B` is a `+`; control characters stay encoded, they would break the report."""
+    return None if xtext is None else re.sub(r"\+([2-7][0-9A-F])", lambda code: chr(int(code[1], 16)), xtext)
 
 
 def protocol(relay: Relay, context: ssl.SSLContext) -> RelayServer:
