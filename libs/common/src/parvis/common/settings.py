@@ -5,7 +5,7 @@ from typing import Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from parvis.common.errors import Misconfigured
 
@@ -62,6 +62,9 @@ def load(settings: type[Settings]) -> Settings:
         return settings()
     except ValidationError as error:
         raise Misconfigured("; ".join(_sentence(settings, problem) for problem in error.errors())) from None
+    except SettingsError as error:  # a variable that should hold JSON, and does not
+        name = str(error).partition('"')[2].partition('"')[0]
+        raise Misconfigured(f"{_variable(settings, name)} is not valid JSON") from None
 
 
 def variables(settings: type[BaseSettings]) -> list[tuple[str, str, str, str]]:
