@@ -1,9 +1,12 @@
 """The wiring of the postal door: settings in, a Service out."""
 
+import asyncio
+
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer
 from parvis.common.errors import Misconfigured
 from parvis.common.health import Health
+from parvis.common.language import language_of
 from parvis.common.service import Service
 from parvis.common.settings import TownSettings, load
 from parvis.common.topics import CONTACT_RECEIVED
@@ -24,6 +27,7 @@ async def build() -> Service:
     Raises: Misconfigured, when a setting is wrong or the folder cannot be made.
     """
     town, settings = load(TownSettings), load(Settings)
+    await asyncio.to_thread(language_of, "La première lettre n'attendra pas que ce modèle soit chargé.")
     health = Health(parts={"kafka": "not reached yet", "folder": "not looked into yet"})
     topic = CONTACT_RECEIVED.full_name(town.topic_prefix)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health)

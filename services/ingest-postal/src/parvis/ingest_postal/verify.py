@@ -78,7 +78,7 @@ def _fault_of_tiff(content: bytes) -> str | None:
     """Every directory and every strip or tile that they name must lie within the file."""
     try:
         end = _end_of_tiff(content)
-    except struct.error:
+    except (struct.error, OverflowError):  # it points beyond the file, or beyond what a machine can count
         return "a directory of the TIFF is missing"
     if end is None:
         return "the TIFF has no page yet"

@@ -21,7 +21,7 @@ from parvis.common.contact import (
     reference_of,
     references_in,
 )
-from parvis.ingest_postal.parse.language import language_of
+from parvis.common.language import language_of
 from parvis.ingest_postal.parse.sender import Sender, find_sender
 from parvis.ingest_postal.parse.wishes import find_wishes
 from parvis.ingest_postal.tables import Line, Reading
@@ -118,7 +118,7 @@ def _subject(reading: Reading) -> str:
 def _worth(reading: Reading) -> OpticalReading | None:
     """What was read from pictures was worth; none where the file had its own text, or no word was found."""
     read = [page for page in reading.pages if page.source == "reading" and page.words]
-    weights = [sum(len(word.text) for word in page.words) for page in read]
+    weights = [sum(max(len(word.text), 1) for word in page.words) for page in read]
     if not read:
         return None
     mean = sum(page.confidence * weight for page, weight in zip(read, weights, strict=True)) / sum(weights)

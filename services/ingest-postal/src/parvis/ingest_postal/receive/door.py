@@ -25,7 +25,7 @@ from parvis.ingest_postal.tables import MediaType, Reading
 from parvis.ingest_postal.verify import verify
 
 log = logger()
-_LONGEST_WAIT_S = 60.0
+_LONGEST_WAIT_S = 15.0
 _SOME = 20  # letters a reader takes between two looks into the folder
 
 

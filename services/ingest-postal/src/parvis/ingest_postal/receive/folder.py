@@ -13,7 +13,7 @@ _HIDDEN = (".", "~")
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart")
 _JUNK = ("thumbs.db", "desktop.ini")
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF)
-_LONGEST_STEM = 150  # of 255 bytes that a name may have; the digest and a number go behind it
+_LONGEST_STEM_BYTES = 120  # of the 255 that a name may have; the digest, a number and .reason.txt go behind it
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,8 @@ class Folder:
 
     @staticmethod
     def _free_name(folder: Path, name: str, suffix: str) -> Path:
-        stem, extension = Path(name).stem[:_LONGEST_STEM], Path(name).suffix[:20]
+        stem = os.fsencode(Path(name).stem)[:_LONGEST_STEM_BYTES].decode(errors="ignore")
+        extension = Path(name).suffix[:20]
         target, number = folder / f"{stem}{suffix}{extension}", 1
         while target.exists():
             number += 1

@@ -1,0 +1,246 @@
+"""The door, with a real folder, real blobs and a real reader."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from parvis.common.blobs import Blobs
+from parvis.common.bus.records import Record
+from parvis.common.contact import ContactReceived
+from parvis.common.errors import Unavailable, Unknown
+from parvis.common.health import Health
+from parvis.common.testing import FakeProducer
+from parvis.ingest_postal.read.reader import Readers
+from parvis.ingest_postal.receive.door import Door
+from parvis.ingest_postal.receive.folder import Folder
+from parvis.ingest_postal.receive.watch import Watch
+from parvis.ingest_postal.tables import Limits
+from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
+
+LETTER = write_pdf(BIRTH_CERTIFICATE)
+FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def producer() -> FakeProducer:
+    return FakeProducer()
+
+
+@pytest.fixture
+async def door(tmp_path: Path, producer: FakeProducer) -> AsyncGenerator[Door]:
+    made = a_door(tmp_path, producer)
+    yield made
+    await made.readers.close()
+
+
+def a_door(root: Path, producer: FakeProducer, *, settle_s: float = 0, patience_s: float = 900) -> Door:
+    folder = Folder(root / "scans")
+    folder.prepare()
+    return Door(
+        folder=folder,
+        watch=Watch(settle_s=settle_s, patience_s=patience_s),
+        readers=Readers(1, Limits()),
+        blobs=Blobs(f"file://{root / 'blobs'}"),
+        producer=producer,
+        health=Health(),
+        topic="t.contact.received",
+        drop_box="mail-room",
+        size_limit_bytes=1024 * 1024,
+        poll_s=0.01,
+        clock=lambda: FIRST_SEEN,
+    )
+
+
+def drop(door: Door, content: bytes, name: str = "scan.pdf") -> None:
+    """As a good scanner does: beside the folder first, then whole into it."""
+    (door.folder.tmp / name).write_bytes(content)
+    (door.folder.tmp / name).rename(door.folder.ready / name)
+
+
+def contact_in(record: Record) -> ContactReceived:
+    return ContactReceived.model_validate_json(record.value)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def test_a_letter_becomes_a_contact_and_leaves_the_folder(door: Door, producer: FakeProducer):
+    drop(door, LETTER)
+
+    assert await door.look() == 1
+
+    contact = contact_in(producer.sent[0])
+    assert (contact.channel, contact.to, contact.received_at) == ("post", "mail-room", FIRST_SEEN)
+    assert contact.personal.subject == BIRTH_CERTIFICATE.subject
+    assert contact.personal.from_ is not None
+    assert contact.personal.from_.value == "\n".join(BIRTH_CERTIFICATE.sender)
+    assert producer.sent[0].key == contact.contact_id.encode()
+    assert await door.blobs.get(contact.original) == LETTER
+    assert [
+        (claim.media_type, name) for claim, name in zip(contact.attachments, contact.personal.file_names, strict=True)
+    ] == [("image/jpeg", "page-1.jpg")]
+    assert names(door.folder.ready) == []
+    assert names(door.folder.done) == [f"scan.{contact.original.sha256[:12]}.pdf"]
+    assert door.health.ready
+
+
+async def test_the_same_letter_again_is_the_same_contact(door: Door, producer: FakeProducer):
+    for name in ("scan.pdf", "again.pdf"):
+        drop(door, LETTER, name)
+        await door.look()
+
+    first, second = (contact_in(record).contact_id for record in producer.sent)
+    assert first == second
+    assert len(names(door.folder.done)) == 2
+
+
+@pytest.mark.parametrize("away", [Unavailable("Kafka does not answer"), Unknown("Kafka has not acknowledged")])
+async def test_while_kafka_is_away_the_folder_is_left_alone(door: Door, producer: FakeProducer, away: Unavailable):
+    drop(door, LETTER)
+    producer.broken = away
+
+    assert await door.look() == 0
+    assert names(door.folder.ready) == ["scan.pdf"]
+    assert not door.health.ready
+
+    producer.broken = None
+    assert await door.look() == 1
+    assert door.health.ready
+
+
+async def test_a_door_is_ready_again_when_kafka_is_though_no_letter_waits(door: Door, producer: FakeProducer):
+    producer.broken = Unavailable("Kafka does not answer")
+    await door.look()
+    assert not door.health.ready
+
+    producer.broken = None
+    await door.look()
+    assert door.health.ready
+
+
+async def test_while_blobs_are_away_nothing_is_sent(door: Door, producer: FakeProducer, tmp_path: Path):
+    drop(door, LETTER)
+    (tmp_path / "blobs").rmdir()
+    (tmp_path / "blobs").write_text("a file where the folder was")
+
+    assert await door.look() == 0
+
+    assert producer.sent == []
+    assert names(door.folder.ready) == ["scan.pdf"]
+    assert not door.health.ready
+
+
+async def test_a_letter_that_cannot_be_moved_is_sent_again_with_the_same_id(door: Door, producer: FakeProducer):
+    drop(door, LETTER)
+    door.folder.done.rmdir()
+
+    assert await door.look() == 0
+    door.folder.done.mkdir()
+    assert await door.look() == 1
+
+    assert len({contact_in(record).contact_id for record in producer.sent}) == 1
+    assert names(door.folder.ready) == []
+
+
+async def test_an_encrypted_or_broken_pdf_is_accepted_and_goes_to_people(door: Door, producer: FakeProducer):
+    broken = b"%PDF-1.7\nnothing that PDFium could open\n%%EOF\n"
+    drop(door, broken)
+
+    assert await door.look() == 1
+
+    contact = contact_in(producer.sent[0])
+    assert contact.unreadable == "damaged PDF"
+    assert contact.attachments == ()
+    assert await door.blobs.get(contact.original) == broken
+
+
+@pytest.mark.parametrize(
+    "content", [LETTER[:-20], b"", b"Bonjour, je ne suis pas un PDF.", b"%PDF-1.7" + b"x" * 2_000_000]
+)
+async def test_no_partial_or_foreign_file_is_accepted(door: Door, producer: FakeProducer, content: bytes):
+    drop(door, content)
+
+    assert [await door.look() for _ in range(3)] == [0, 0, 0]
+    assert producer.sent == []
+    assert names(door.folder.ready) == ["scan.pdf"]
+
+
+async def test_a_file_that_nobody_finishes_is_put_aside_with_its_reason(tmp_path: Path, producer: FakeProducer):
+    door = a_door(tmp_path, producer, patience_s=0)
+    drop(door, LETTER[:-20])
+
+    await door.look()
+    await door.look()
+    await door.readers.close()
+
+    assert names(door.folder.quarantine) == ["scan.pdf", "scan.pdf.reason.txt"]
+    assert names(door.folder.ready) == []
+
+
+async def test_a_slow_scanner_is_waited_for_and_its_letter_accepted_once(door: Door, producer: FakeProducer):
+    place = door.folder.ready / "scan.pdf"
+    with place.open("wb") as scanner:
+        for start in range(0, len(LETTER), len(LETTER) // 8):
+            scanner.write(LETTER[start : start + len(LETTER) // 8])
+            scanner.flush()
+            os.fsync(scanner.fileno())
+            if scanner.tell() < len(LETTER):
+                assert await door.look() == 0
+    while not await door.look():
+        pass
+
+    assert [contact_in(record).original.size_bytes for record in producer.sent] == [len(LETTER)]
+
+
+async def test_two_doors_on_one_folder_take_each_letter_once(tmp_path: Path, producer: FakeProducer):
+    doors = [a_door(tmp_path, producer) for _ in range(2)]
+    for number in range(6):
+        drop(doors[0], LETTER.replace(b"%%EOF", b"%%%d\n%%%%EOF" % number), f"scan-{number}.pdf")
+
+    while names(doors[0].folder.ready):
+        await asyncio.gather(*(door.look() for door in doors))
+    for door in doors:
+        await door.readers.close()
+
+    assert len(producer.sent) == 6
+    assert len({contact_in(record).contact_id for record in producer.sent}) == 6
+
+
+async def test_a_file_that_cannot_be_taken_does_not_stop_the_others(door: Door, producer: FakeProducer):
+    os.mkfifo(door.folder.ready / "a.pdf")
+    drop(door, LETTER, "b.pdf")
+
+    assert await door.look() == 1
+    assert names(door.folder.ready) == ["a.pdf"]
+
+
+async def test_run_takes_what_comes_until_it_is_told_to_stop(door: Door, producer: FakeProducer):
+    stopping = asyncio.Event()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(door.run(stopping))
+        drop(door, LETTER)
+        while not names(door.folder.done):
+            await asyncio.sleep(0.01)
+        stopping.set()
+
+    assert len(producer.sent) == 1
+
+
+async def test_no_log_line_names_a_citizen(door: Door, producer: FakeProducer):
+    drop(door, LETTER, "Celeste-EXEMPLE.pdf")
+    drop(door, b"", "Hector-EXEMPLE.pdf")
+    with capture_logs() as lines:
+        await door.look()
+        await door.look()
+        producer.broken = Unavailable("Kafka does not answer")
+        drop(door, LETTER, "Zoe-EXEMPLE.pdf")
+        await door.look()
+
+    assert [line["event"] for line in lines] == ["letter.received", "letter.delayed"]
+    assert "exemple" not in str(lines).lower()

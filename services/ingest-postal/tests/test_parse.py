@@ -1,0 +1,240 @@
+"""What a letter says, from what was read of it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contact import ClaimCheck, contact_id, reference_of
+from parvis.ingest_postal.parse import Facts, parse, text_of
+from parvis.ingest_postal.tables import Line, Page, Reading, Word
+
+AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+ID = contact_id("post", "mail-room", "0" * 64)
+FACTS = Facts(
+    contact_id=ID,
+    drop_box="mail-room",
+    received_at=AT,
+    recorded_at=AT,
+    original=ClaimCheck(blob=f"{ID}/{'0' * 64}", sha256="0" * 64, size_bytes=9, media_type="application/pdf"),
+)
+SENDER = ("Mme Céleste EXEMPLE", "12 rue de la Fontaine", "00100 VAL-EXEMPLE")
+ADDRESSEE = ("Mairie de Val-Exemple", "1 place du Parvis", "00100 VAL-EXEMPLE")
+ADDRESS = "Mme Céleste EXEMPLE\n12 rue de la Fontaine\n00100 VAL-EXEMPLE"
+
+
+def a_line(text: str, *, left: float, top: float, confidence: float = 0.95, block: int = 0) -> Line:
+    """Words of 12 points: a hundredth of the width for each character, a hundredth of the height a line."""
+    words: list[Word] = []
+    for part in text.split():
+        right = left + 0.01 * len(part)
+        words.append(Word(text=part, confidence=confidence, left=left, top=top, right=right, bottom=top + 0.01))
+        left = right + 0.008
+    return Line(block=block, words=tuple(words))
+
+
+def a_block(lines: tuple[str, ...], *, left: float, top: float, confidence: float = 0.95, block: int = 0) -> list[Line]:
+    return [
+        a_line(text, left=left, top=top + 0.017 * row, confidence=confidence, block=block)
+        for row, text in enumerate(lines)
+    ]
+
+
+def a_reading(*blocks: list[Line], trouble: str | None = None, confidence: float = 0.95) -> Reading:
+    lines = tuple(line for block in blocks for line in block)
+    page = Page(number=1, lines=lines, confidence=confidence, source="reading", language="fra")
+    return Reading(pages=(page,), page_count=1, trouble=trouble)
+
+
+def test_the_address_at_the_top_left_is_the_senders():
+    reading = a_reading(a_block(SENDER, left=0.1, top=0.08), a_block(ADDRESSEE, left=0.55, top=0.16))
+
+    contact = parse(reading, FACTS)
+
+    assert contact.personal.from_ is not None
+    assert contact.personal.from_.value == ADDRESS
+    assert contact.personal.display_name == "Mme Céleste EXEMPLE"
+    assert [(wish.channel, wish.address) for wish in contact.personal.reply_channels] == [("post", ADDRESS)]
+
+
+def test_two_columns_read_as_one_line_are_told_apart():
+    both = [
+        Line(block=0, words=(*left.words, *right.words))
+        for left, right in zip(
+            a_block(SENDER, left=0.1, top=0.08), a_block(ADDRESSEE, left=0.55, top=0.08), strict=True
+        )
+    ]
+
+    sender = parse(a_reading(both), FACTS).personal.from_
+
+    assert sender is not None
+    assert sender.value == ADDRESS
+
+
+def test_a_telephone_line_between_is_no_line_of_the_address():
+    lines = (SENDER[0], SENDER[1], "Tél. : 06 39 98 00 01", SENDER[2])
+
+    sender = parse(a_reading(a_block(lines, left=0.1, top=0.08)), FACTS).personal.from_
+
+    assert sender is not None
+    assert sender.value == ADDRESS
+
+
+def test_street_and_town_on_one_line_become_two():
+    lines = ("Céleste EXEMPLE", "12 rue de la Fontaine, 00100 VAL-EXEMPLE")
+
+    sender = parse(a_reading(a_block(lines, left=0.1, top=0.08)), FACTS).personal.from_
+
+    assert sender is not None
+    assert sender.value == "Céleste EXEMPLE\n12 rue de la Fontaine\n00100 VAL-EXEMPLE"
+
+
+@pytest.mark.parametrize(
+    ("why", "block"),
+    [
+        ("the addressee's address", a_block(ADDRESSEE, left=0.1, top=0.08)),
+        ("at the right", a_block(SENDER, left=0.6, top=0.08)),
+        ("in the body", a_block(SENDER, left=0.1, top=0.6)),
+        ("no name", a_block(SENDER[1:], left=0.1, top=0.08)),
+        ("no street", a_block((SENDER[0], SENDER[2]), left=0.1, top=0.08)),
+        ("no town", a_block(SENDER[:2], left=0.1, top=0.08)),
+        ("badly read", a_block(SENDER, left=0.1, top=0.08, confidence=0.65)),
+    ],
+)
+def test_a_doubtful_address_is_nobodys(why: str, block: list[Line]):
+    contact = parse(a_reading(block), FACTS)
+
+    assert contact.personal.from_ is None, why
+    assert contact.personal.reply_channels == (), why
+
+
+def test_two_addresses_at_the_left_leave_the_sender_open():
+    reading = a_reading(
+        a_block(SENDER, left=0.1, top=0.05),
+        a_block(("M. Hector EXEMPLE", "3 rue du Lac", "00100 VAL-EXEMPLE"), left=0.1, top=0.2),
+    )
+
+    assert parse(reading, FACTS).personal.from_ is None
+
+
+def test_a_letter_is_keyed_by_its_own_id_whatever_was_read():
+    contact = parse(a_reading(a_block(SENDER, left=0.1, top=0.08)), FACTS)
+
+    assert contact.contact_point_hash is None
+    assert contact.sender.level == "none"
+    assert contact.reference == reference_of(ID)
+
+
+@pytest.mark.parametrize("beginning", ["Objet : ", "OBJET: ", "Objet. ", "Subject: "])
+def test_the_subject_line_is_the_subject(beginning: str):
+    reading = a_reading(a_block((f"{beginning}nid-de-poule rue du Lac",), left=0.1, top=0.3))
+
+    assert parse(reading, FACTS).personal.subject == "nid-de-poule rue du Lac"
+
+
+def test_the_text_has_a_line_a_line_and_an_empty_one_between_blocks():
+    reading = a_reading(
+        a_block(("Madame,", "Monsieur,"), left=0.1, top=0.3, block=1),
+        a_block(("Bonjour.",), left=0.1, top=0.5, block=2),
+    )
+
+    assert text_of(reading) == "Madame,\nMonsieur,\n\nBonjour."
+
+
+def test_a_quoted_reference_is_a_thread_mark():
+    quoted = reference_of(contact_id("post", "mail-room", "1"))
+    reading = a_reading(a_block((f"Votre référence : {quoted}",), left=0.1, top=0.3))
+
+    assert parse(reading, FACTS).thread.reference == quoted
+
+
+@pytest.mark.parametrize(
+    ("sentence", "channel", "address"),
+    [
+        ("Merci de me répondre par SMS au 06 39 98 00 01.", "sms", "+33639980001"),
+        ("Répondez-moi par texto au 06.39.98.00.01, merci", "sms", "+33639980001"),
+        ("Je préfère une réponse par courriel : celeste@citizen.example", "email", "celeste@citizen.example"),
+        ("Vous pouvez me joindre par téléphone au 05 36 49 12 34.", "phone", "+33536491234"),
+        ("Rappelez-moi au +33 6 39 98 00 01", "phone", "+33639980001"),
+        ("Please answer by text message to 06 39 98 00 01", "sms", "+33639980001"),
+    ],
+)
+def test_an_answer_asked_for_by_another_road_is_heard(sentence: str, channel: str, address: str):
+    reading = a_reading(a_block(SENDER, left=0.1, top=0.08), a_block((sentence,), left=0.1, top=0.5))
+
+    wishes = [(wish.channel, wish.address) for wish in parse(reading, FACTS).personal.reply_channels]
+
+    assert wishes == [(channel, address), ("post", ADDRESS)]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Ne me répondez pas par SMS au 06 39 98 00 01.",
+        "Mon voisin a le 06 39 98 00 01.",
+        "Je ne reçois plus de réponse par courriel à celeste@citizen.example",
+        "Répondez-moi par SMS. Mon dossier : 0639980001234567",
+    ],
+)
+def test_a_number_that_is_no_wish_is_left_alone(sentence: str):
+    assert parse(a_reading(a_block((sentence,), left=0.1, top=0.5)), FACTS).personal.reply_channels == ()
+
+
+def test_a_number_read_with_doubt_is_left_to_people():
+    sentence = a_block(("Répondez-moi par SMS au 06 39 98 00 01",), left=0.1, top=0.5, confidence=0.7)
+
+    assert parse(a_reading(sentence), FACTS).personal.reply_channels == ()
+
+
+@pytest.mark.parametrize(
+    ("reading", "why"),
+    [
+        (Reading(trouble="encrypted PDF"), "encrypted PDF"),
+        (Reading(), "no text was found on the paper"),
+        (a_reading(), "no text was found on the paper"),
+        (
+            a_reading(a_block(("Bnjr mdm",), left=0.1, top=0.3), confidence=0.4),
+            "the text was read with little confidence",
+        ),
+        (a_reading(a_block(("Bonjour madame",), left=0.1, top=0.3)), None),
+    ],
+)
+def test_what_no_machine_could_read_goes_to_people_with_the_reason(reading: Reading, why: str | None):
+    assert parse(reading, FACTS).unreadable == why
+
+
+def test_a_files_own_text_was_not_read_by_machine():
+    page = Page(number=1, lines=tuple(a_block(("Bonjour",), left=0.1, top=0.1)), confidence=1.0, source="layer")
+
+    assert parse(Reading(pages=(page,), page_count=1), FACTS).ocr is None
+
+
+words = st.builds(
+    Word,
+    text=st.text(max_size=30),
+    confidence=st.floats(0, 1),
+    left=st.floats(-1, 2),
+    top=st.floats(-1, 2),
+    right=st.floats(-1, 2),
+    bottom=st.floats(-1, 2),
+)
+lines = st.builds(Line, block=st.integers(0, 5), words=st.lists(words, max_size=6).map(tuple))
+pages = st.builds(
+    Page,
+    number=st.integers(1, 3),
+    lines=st.lists(lines, max_size=6).map(tuple),
+    confidence=st.floats(0, 1),
+    source=st.sampled_from(["reading", "layer"]),
+)
+readings = st.builds(
+    Reading, pages=st.lists(pages, max_size=3).map(tuple), trouble=st.none() | st.text(max_size=300).filter(bool)
+)
+
+
+@given(readings)
+def test_no_reading_makes_the_letter_fail(reading: Reading):
+    contact = parse(reading, FACTS)
+
+    assert contact.channel == "post"
+    assert contact.model_dump_json(by_alias=True)
