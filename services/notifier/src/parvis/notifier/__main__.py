@@ -1,0 +1,4 @@
+from parvis.common.service import run
+from parvis.notifier.app import build
+
+run("notifier", build)

@@ -1,0 +1,106 @@
+"""Wiring: the only place that constructs the notifier's clients."""
+
+import asyncio
+import os
+import platform
+
+from parvis.common.blobs import Blobs
+from parvis.common.bus import Consumer, Producer
+from parvis.common.bus.dead_letters import Brake
+from parvis.common.database import Database
+from parvis.common.delivery import DeliveryReported
+from parvis.common.directory import Directory, load_directory, load_templates
+from parvis.common.health import Health
+from parvis.common.outbox import Outbox
+from parvis.common.reply import PreferenceChanged, ReplyRequested
+from parvis.common.service import Service
+from parvis.common.settings import TownSettings, load
+from parvis.common.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED, dead_letter
+from parvis.notifier import tables
+from parvis.notifier.consume.intake import Intake
+from parvis.notifier.consume.ledger import Ledger
+from parvis.notifier.consume.preferences import Preferences
+from parvis.notifier.consume.reconciling import Reconciling
+from parvis.notifier.consume.sending import Sending
+from parvis.notifier.decide import Addressing, own_addresses
+from parvis.notifier.render import Renderer
+from parvis.notifier.rules import Channel
+from parvis.notifier.send.sms import Sms
+from parvis.notifier.settings import Settings
+
+NAME = "notifier"
+
+
+async def build() -> Service:
+    """The notifier, ready to run.
+
+    Raises: Misconfigured.
+    """
+    town, settings = load(TownSettings), load(Settings)
+    directory = load_directory(town.config_dir)
+    templates = load_templates(town.config_dir, directory)
+    health = Health()
+    prefix = town.topic_prefix
+    # Outcomes are stored by as many at a time as there are connections.
+    database = Database(town.database_url.get_secret_value(), service=NAME, pool_size=10)
+    producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
+    outbox = Outbox(tables.outbox, database, producer, health, NAME)
+    ledger = Ledger(outbox, DELIVERY_UPDATED.full_name(prefix))
+    addressing = Addressing(own_addresses(directory), town.hashing_key)
+    preferences_read, due = asyncio.Event(), asyncio.Event()
+    channels = channels_of(settings, directory)
+
+    intake = Intake(database, ledger, outbox, addressing, preferences_read, due)
+    consumer = Consumer(
+        town.kafka_bootstrap,
+        service=NAME,
+        topics=[topic.full_name(prefix) for topic in (REPLY_REQUESTED, DELIVERY_REPORTED, PREFERENCE_CHANGED)],
+        types=(ReplyRequested, DeliveryReported, PreferenceChanged),
+        handle=intake.handle,
+        producer=producer,
+        dead_letter_topic=dead_letter(NAME).full_name(prefix),
+        brake=Brake(database, tables.SCHEMA),
+        health=health,
+    )
+    preferences = Preferences(
+        town.kafka_bootstrap, PREFERENCE_CHANGED.full_name(prefix), database, health, preferences_read
+    )
+    sending = Sending(
+        database=database,
+        producer=producer,
+        ledger=ledger,
+        outbox=outbox,
+        blobs=Blobs(town.blobs_url),
+        channels=channels,
+        render=Renderer(directory, templates, town.signing_key).render,
+        addressing=addressing,
+        limits=settings.limits,
+        worker=f"{platform.node()}:{os.getpid()}",
+        health=health,
+        preferences_read=preferences_read,
+        due=due,
+    )
+    reconciling = Reconciling(database, ledger, outbox, settings.limits, health, due)
+    return Service(
+        name=NAME,
+        host=settings.host,
+        port=settings.port,
+        health=health,
+        tasks=[preferences.run, consumer.run, consumer.watch, sending.run, reconciling.run, outbox.relay],
+        closing=[*(channel.close for channel in channels.values()), producer.stop, database.close],
+    )
+
+
+def channels_of(settings: Settings, directory: Directory) -> dict[str, Channel]:
+    """A provider for each reply channel; each is the file of that name in `send/`."""
+    return {
+        "sms": Sms(
+            account_sid=settings.twilio_account_sid,
+            auth_token=settings.twilio_auth_token.get_secret_value(),
+            base_url=settings.twilio_base_url,
+            sender=directory.town.sms_number,
+            public_url=settings.sms_public_url,
+            timeout_s=settings.provider_timeout_s,
+            most=settings.in_flight,
+        ),
+    }

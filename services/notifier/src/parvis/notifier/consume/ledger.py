@@ -1,0 +1,116 @@
+"""A delivery's step in; the row written and delivery.updated laid into the outbox, in one transaction."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common import metrics
+from parvis.common.bus import Record, record
+from parvis.common.contact import ClaimCheck
+from parvis.common.delivery import DeliveryUpdated
+from parvis.common.logs import logger
+from parvis.common.outbox import Outbox
+from parvis.notifier import store
+from parvis.notifier.decide import Next
+from parvis.notifier.rules import Delivery
+
+log = logger()
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What was done with each delivery, in the table and on the topic."""
+
+    outbox: Outbox
+    topic: str
+
+    def told(self, delivery: Delivery, at: datetime) -> Record:
+        """The record that says where a delivery stands."""
+        attempt = max(1, delivery.attempt)  # what failed before any attempt is told as the first
+        event = DeliveryUpdated.model_validate(
+            {
+                "delivery_id": delivery.delivery_id,
+                "reply_id": delivery.reply_id,
+                "conversation_id": delivery.conversation_id,
+                "reference": delivery.reference,
+                "kind": delivery.kind,
+                "channel": delivery.channel,
+                "attempt": attempt,
+                "state": delivery.state,
+                "provider_id": delivery.provider_id,
+                "failure_class": delivery.failure_class,
+                "detail": delivery.detail[:200],
+                "evidence": delivery.evidence,
+                "at": at,
+            }
+        )
+        return record(
+            event,
+            topic=self.topic,
+            key=delivery.conversation_id,
+            event_id=f"{delivery.delivery_id}.{attempt}.{delivery.state}",
+            source="notifier",
+            subject=delivery.conversation_id,
+            time=at,
+        )
+
+    async def plan(self, connection: AsyncConnection, deliveries: list[Delivery], now: datetime) -> None:
+        """Write new deliveries; those that cannot be sent at all are told at once, for a person to see."""
+        await store.plan(connection, deliveries, now)
+        ended = [delivery for delivery in deliveries if delivery.state != "planned"]
+        await self._tell(connection, ended, now)
+
+    async def step(
+        self,
+        connection: AsyncConnection,
+        delivery: Delivery,
+        to: Next,
+        now: datetime,
+        *,
+        provider: str | None = None,
+        provider_id: str | None = None,
+        evidence: ClaimCheck | None = None,
+        resent_at: datetime | None = None,
+    ) -> Delivery:
+        """Bring a locked delivery to its next state, and tell it; where it is there already, only note what is new."""
+        stepped = replace(
+            delivery,
+            state=to.state,
+            send_at=now + to.wait if to.state == "planned" else delivery.send_at,
+            failure_class=to.failure_class,
+            detail=to.detail,
+            provider=provider or delivery.provider,
+            provider_id=provider_id or delivery.provider_id,
+            evidence=evidence or delivery.evidence,
+            resent_at=resent_at or delivery.resent_at,
+        )
+        await store.change(connection, stepped, now)
+        if stepped.state != delivery.state:
+            await self._tell(connection, [stepped], now)
+        return stepped
+
+    async def _tell(self, connection: AsyncConnection, deliveries: Iterable[Delivery], at: datetime) -> None:
+        told = list(deliveries)
+        await self.outbox.add(connection, *(self.told(delivery, at) for delivery in told))
+        for delivery in told:
+            log_step(delivery)
+
+
+def log_step(delivery: Delivery) -> None:
+    """One line and one count for every state that a delivery reaches."""
+    metrics.deliveries.labels(delivery.channel, delivery.state).inc()
+    say = log.warning if delivery.state in {"failed", "undelivered", "unknown"} else log.info
+    say(
+        "delivery.updated",
+        state=delivery.state,
+        delivery_id=delivery.delivery_id,
+        reply_id=delivery.reply_id,
+        conversation_id=delivery.conversation_id,
+        kind=delivery.kind,
+        channel=delivery.channel,
+        attempt=delivery.attempt,
+        provider_id=delivery.provider_id or "",
+        reason=delivery.failure_class or "",
+    )

@@ -1,0 +1,66 @@
+"""The whole log of preference.changed in, rows out: nothing is sent before it was read (promise 9)."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+from parvis.common.bus.admin import read_all
+from parvis.common.database import Database
+from parvis.common.errors import Poison, Unavailable
+from parvis.common.health import Health
+from parvis.common.logs import logger
+from parvis.common.reply import PreferenceChanged
+from parvis.notifier import store
+
+log = logger()
+BATCH = 500
+
+
+@dataclass
+class Preferences:
+    """Reads the log up to where it stood at our start; the consumer brings what comes later.
+
+    The rows are there already when the database is: what this adds is what a restored backup has lost (promise 11).
+    """
+
+    bootstrap: str
+    topic: str
+    database: Database
+    health: Health
+    read: asyncio.Event
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        wait_s = 0.5
+        while not stopping.is_set():
+            try:
+                count = await self._read()
+            except Unavailable as error:
+                self.health.bad("preferences", str(error))
+                log.warning("preferences.delayed", reason=str(error), wait_s=wait_s)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), wait_s)
+                wait_s = min(wait_s * 2, 10)
+                continue
+            self.health.good("preferences")
+            log.info("preferences.read", count=count)
+            self.read.set()
+            await stopping.wait()
+
+    async def _read(self) -> int:
+        count = 0
+        batch: dict[str, PreferenceChanged] = {}
+        async for received in read_all(self.bootstrap, [self.topic]):
+            with suppress(Poison):  # the consumer brings it to the dead letters
+                event = received.event((PreferenceChanged,))
+                if isinstance(event, PreferenceChanged):
+                    batch[received.event_id] = event
+                    count += 1
+            if len(batch) >= BATCH:
+                await self._keep(batch)
+                batch = {}
+        await self._keep(batch)
+        return count
+
+    async def _keep(self, batch: dict[str, PreferenceChanged]) -> None:
+        async with self.database.begin() as connection:
+            await store.record_preferences(connection, batch)

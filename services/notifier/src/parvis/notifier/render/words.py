@@ -1,0 +1,82 @@
+"""The words of a reply: its template, the town's own values and the asker's, without anything invisible."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import phonenumbers
+
+from parvis.common.contact import TRIAGE
+from parvis.common.directory import TEMPLATES, Department, Directory, Rendered, Templates, said_in
+from parvis.common.reply import ReplyRequested
+
+# C0 and C1 but line feed, bidirectional controls (they make a text read as another), lone surrogates, BOM.
+_INVISIBLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_LINE_ENDS = re.compile("\r\n|\r|\x85|\u2028|\u2029")
+
+
+@dataclass(frozen=True)
+class Words:
+    """One reply, in the language that its citizen reads."""
+
+    directory: Directory
+    templates: Templates
+    reply: ReplyRequested
+
+    @property
+    def language(self) -> str:
+        return self.directory.town.speaks(self.reply.language)
+
+    @property
+    def department(self) -> Department:
+        return self.directory.departments.get(self.reply.department) or self.directory.departments[TRIAGE]
+
+    def say(self, medium: str) -> Rendered:
+        """The template of that medium (`sms`, `email`, `letter`) with everything put in."""
+        name = self.reply.template or self.reply.kind
+        template = self.templates.find(name if name in TEMPLATES else "answer", self.language, medium)
+        rendered = template.render(self._values())
+        return Rendered(subject=one_line(rendered.subject), text=tidy(rendered.text))
+
+    def _values(self) -> Mapping[str, str]:
+        """The asker's variables; the town's own facts win over them, so that nobody writes another number into a notice.
+
+        An acknowledgement has no place for a citizen's text: its templates know none of its variables (E11).
+        """
+        given = {name: one_line(value) for name, value in self.reply.personal.variables.items()}
+        return given | self._facts() | {"text": visible(self.reply.personal.text).strip()}
+
+    def _facts(self) -> dict[str, str]:
+        town, department, language = self.directory.town, self.department, self.language
+        return {
+            "reference": self.reply.reference,
+            "town": said_in(town.name, language),
+            "town_phone": dialled(town.phone),
+            "town_web": town.web_name,
+            "department": said_in(department.name, language),
+            "department_phone": dialled(department.phone),
+            "department_email": department.email,
+            "department_address": ", ".join(department.address),
+            "department_hours": said_in(department.opening_hours, language),
+        }
+
+
+def visible(text: str) -> str:
+    """A text with line feeds only, and nothing that does not show."""
+    return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text).replace("\t", " "))
+
+
+def one_line(text: str) -> str:
+    return " ".join(visible(text).split())
+
+
+def tidy(text: str) -> str:
+    """No spaces at the end of a line, never more than one empty line."""
+    lines = [line.rstrip() for line in visible(text).strip().split("\n")]
+    return re.sub("\n{3,}", "\n\n", "\n".join(lines))
+
+
+def dialled(number: str) -> str:
+    """A number as one dials it at home: 05 36 49 01 00."""
+    parsed = phonenumbers.parse(number, None)
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)

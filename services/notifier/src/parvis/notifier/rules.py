@@ -1,0 +1,92 @@
+"""What the notifier's parts say to each other, and the limits they keep. Data only."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from parvis.common.contact import ClaimCheck, ConversationId
+from parvis.common.delivery import DeliveryId, DeliveryState, FailureClass
+from parvis.common.reply import ReplyId, ReplyKind
+
+# What no person wrote. A question or a transfer notice counts as well: the router asks for them on its own.
+AUTOMATIC: frozenset[str] = frozenset({"registration", "receipt", "status", "question", "transfer"})
+# Sent once more when nobody knows what became of the first: twice is harmless, never is not.
+RESENT: frozenset[str] = frozenset({"registration", "receipt", "status"})
+# A letter is an atomic write under its own name: doing it again is doing it once.
+REPEATABLE: frozenset[str] = frozenset({"post"})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much, how long, how often."""
+
+    in_flight: int = 50
+    lease: timedelta = timedelta(seconds=90)
+    unknown_after: timedelta = timedelta(minutes=15)
+    retry_for: timedelta = timedelta(hours=48)
+    automatic_a_day: int = 5
+    answers_a_day: int = 30
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One delivery as its row stands. Personal: `address`."""
+
+    delivery_id: DeliveryId
+    reply_id: ReplyId
+    conversation_id: ConversationId
+    reference: str
+    kind: ReplyKind
+    channel: str
+    address: str
+    address_hash: str
+    state: DeliveryState
+    attempt: int
+    send_at: datetime
+    first_reserved_at: datetime | None = None
+    resent_at: datetime | None = None
+    provider: str | None = None
+    provider_id: str | None = None
+    failure_class: FailureClass | None = None
+    detail: str = ""
+    evidence: ClaimCheck | None = None
+
+    @property
+    def is_automatic(self) -> bool:
+        return self.kind in AUTOMATIC
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a provider's answer, or its silence, means.
+
+    `retry` says that it surely was not taken and may be later; `unknown` that it may have been taken.
+    """
+
+    state: Literal["accepted", "delivered", "failed", "retry", "unknown"]
+    provider_id: str | None = None
+    failure_class: FailureClass | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A delivery, ready to leave: the rendered bytes, as they are kept for evidence."""
+
+    delivery: Delivery
+    content: bytes
+    media_type: str
+
+
+class Channel(Protocol):
+    """One provider behind one reply channel.
+
+    Gives:  the outcome of exactly one attempt; no retry of its own.
+    Raises: nothing of the provider's: every answer and every silence is an outcome.
+    """
+
+    provider: str
+
+    async def send(self, parcel: Parcel) -> Outcome: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,72 @@
+"""PARVIS_NOTIFIER_* in, one checked Settings out."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from parvis.common.settings import ServiceSettings
+from parvis.notifier.rules import Limits
+
+
+def _web_address(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("it does not begin with http:// or https://")
+    return url.rstrip("/")
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class Settings(ServiceSettings):
+    """The providers that carry our replies, and how patient we are with them."""
+
+    model_config = SettingsConfigDict(env_prefix="PARVIS_NOTIFIER_", extra="ignore")
+
+    port: int = Field(default=8120, ge=0, le=65535, description="HTTP port, with /live, /ready and /metrics")
+
+    twilio_account_sid: str = Field(pattern=r"^AC[0-9a-f]{32}$", description="account at Twilio, AC…")
+    twilio_auth_token: SecretStr = Field(description="its token")
+    twilio_base_url: str = Field(default="", description="another host for Twilio's API; empty: Twilio itself")
+    sms_public_url: WebAddress = Field(
+        description="public URL of ingest-sms: Twilio's status callbacks go to <it>/sms/status"
+    )
+
+    smtp_host: str = Field(description="the mail relay; it must offer STARTTLS and a login")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="its submission port")
+    smtp_username: str = Field(min_length=1, description="login at the relay")
+    smtp_password: SecretStr = Field(description="password of that login")
+    smtp_ca_file: Path | None = Field(
+        default=None, description="PEM file of who signed the relay's certificate; none: the system's authorities"
+    )
+
+    letters_dir: Path = Field(default=Path("var/letters"), description="folder the print shop takes its PDFs from")
+
+    in_flight: int = Field(default=50, ge=1, le=1000, description="most provider calls under way at a time")
+    provider_timeout_s: float = Field(
+        default=10, gt=0, le=600, description="seconds until a provider's silence is unknown"
+    )
+    lease_s: float = Field(
+        default=90, gt=0, le=3600, description="seconds after which a reserved delivery whose process died is unknown"
+    )
+    unknown_after_s: float = Field(
+        default=900, gt=0, description="seconds after which an unresolved registration, receipt or status is sent again"
+    )
+    retry_for_s: float = Field(
+        default=48 * 3600, gt=0, description="seconds during which a refused provider call is tried again"
+    )
+    automatic_a_day: int = Field(default=5, ge=1, description="most automatic messages to one address in 24 hours")
+    answers_a_day: int = Field(default=30, ge=1, description="most answers of agents to one address in 24 hours")
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            in_flight=self.in_flight,
+            lease=timedelta(seconds=self.lease_s),
+            unknown_after=timedelta(seconds=self.unknown_after_s),
+            retry_for=timedelta(seconds=self.retry_for_s),
+            automatic_a_day=self.automatic_a_day,
+            answers_a_day=self.answers_a_day,
+        )

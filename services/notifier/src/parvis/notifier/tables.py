@@ -1,0 +1,67 @@
+"""The notifier's tables; `migrations/` creates them."""
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from parvis.common.database import metadata
+from parvis.common.outbox import outbox_table
+
+SCHEMA = "notifier"
+METADATA = metadata(SCHEMA)
+
+reply = Table(
+    "reply",
+    METADATA,
+    Column("reply_id", Text, primary_key=True),
+    Column("conversation_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("request", JSONB, nullable=False),  # reply.requested as it came; personal
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+)
+
+delivery = Table(
+    "delivery",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),  # the order in which replies were asked for
+    Column("delivery_id", Text, nullable=False, unique=True),
+    Column("reply_id", Text, nullable=False),
+    Column("conversation_id", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),  # personal
+    Column("address_hash", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("send_at", DateTime(timezone=True), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("worker", Text),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("first_reserved_at", DateTime(timezone=True)),
+    Column("reserved_at", DateTime(timezone=True)),
+    Column("resent_at", DateTime(timezone=True)),
+    Column("provider", Text),
+    Column("provider_id", Text),
+    Column("failure_class", Text),
+    Column("detail", Text, nullable=False),
+    Column("evidence", JSONB),
+    Column("planned_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+)
+
+# One row an address, for its lock only: the sends themselves are counted in `delivery`.
+address = Table(
+    "address",
+    METADATA,
+    Column("address_hash", Text, primary_key=True),
+)
+
+preference = Table(
+    "preference",
+    METADATA,
+    Column("event_id", Text, primary_key=True),
+    Column("contact_point_hash", Text, nullable=False),
+    Column("event", JSONB, nullable=False),  # preference.changed as it came; personal
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+)
+
+outbox = outbox_table(METADATA)
