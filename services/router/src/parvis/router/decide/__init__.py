@@ -1,8 +1,29 @@
 """A contact and what is known in, the department and everything that follows from it out. Pure; no I/O."""
 
 from parvis.router.decide.clocks import Calendar, Due
-from parvis.router.decide.conversation import Known, Windows, resolve
+from parvis.router.decide.conversation import THREADLESS, Known, Windows, quoted_by, resolve, uuid_of
 from parvis.router.decide.department import Decision, decide
-from parvis.router.decide.notices import registration
+from parvis.router.decide.notices import receipt, registration
+from parvis.router.decide.placing import Placed, Placing, place
+from parvis.router.decide.transfer import arrived, transfer, transfer_key
 
-__all__ = ["Calendar", "Decision", "Due", "Known", "Windows", "decide", "registration", "resolve"]
+__all__ = [
+    "THREADLESS",
+    "Calendar",
+    "Decision",
+    "Due",
+    "Known",
+    "Placed",
+    "Placing",
+    "Windows",
+    "arrived",
+    "decide",
+    "place",
+    "quoted_by",
+    "receipt",
+    "registration",
+    "resolve",
+    "transfer",
+    "transfer_key",
+    "uuid_of",
+]

@@ -4,20 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from parvis.common.contact import ContactReceived
+from parvis.common.contact import ContactReceived, references_in
+from parvis.router.tables import Conversation
 
-
-@dataclass(slots=True)
-class Conversation:
-    """What the router knows of a conversation while it works on a batch."""
-
-    id: UUID
-    reference: str
-    department: str
-    sequence: int
-    procedure: str | None
-    opened_at: datetime
-    closed_at: datetime | None = None
+# Channels without threads of their own: what the same sender writes soon after belongs to what they wrote before.
+THREADLESS = frozenset({"sms", "whatsapp"})
 
 
 @dataclass(frozen=True)
@@ -34,7 +25,7 @@ class Known:
 
     conversations: dict[UUID, Conversation] = field(default_factory=dict[UUID, Conversation])
     by_reference: dict[str, UUID] = field(default_factory=dict[str, UUID])
-    # Sender's hash and channel → the conversation they last wrote in, and when.
+    # Sender's hash and channel → the open conversation they last wrote in, and when.
     latest: dict[tuple[str, str], tuple[UUID, datetime]] = field(
         default_factory=dict[tuple[str, str], tuple[UUID, datetime]]
     )
@@ -49,10 +40,6 @@ class Known:
             self.latest[contact.contact_point_hash, contact.channel] = (conversation.id, contact.received_at)
 
 
-# Channels without threads of their own: what the same sender writes soon after belongs to what they wrote before.
-THREADLESS = frozenset({"sms", "whatsapp"})
-
-
 def resolve(contact: ContactReceived, known: Known, windows: Windows) -> Conversation | None:
     """The conversation that the contact continues; none when it opens one.
 
@@ -65,17 +52,23 @@ def resolve(contact: ContactReceived, known: Known, windows: Windows) -> Convers
         (_by_reference(contact, known), windows.closed_grace),
         (_by_sender(contact, known, windows), timedelta(0)),
     ):
-        if candidate and _is_open(candidate, contact.received_at, grace):
+        if candidate and _takes(candidate, contact.received_at, grace):
             return candidate
     return None
 
 
 def uuid_of(text: str | None) -> UUID | None:
-    """The id in a text; none when it is not one."""
+    """The id in a text; none when it is not one in its usual form."""
     try:
         return UUID(text) if text and len(text) == 36 else None
     except ValueError:
         return None
+
+
+def quoted_by(contact: ContactReceived) -> str | None:
+    """The reference that a contact quotes; none when it is no reference at all."""
+    found = references_in(contact.thread.reference or "")
+    return found[0] if found else None
 
 
 def _by_token(contact: ContactReceived, known: Known) -> Conversation | None:
@@ -84,7 +77,7 @@ def _by_token(contact: ContactReceived, known: Known) -> Conversation | None:
 
 
 def _by_reference(contact: ContactReceived, known: Known) -> Conversation | None:
-    quoted, sender = contact.thread.reference, contact.contact_point_hash
+    quoted, sender = quoted_by(contact), contact.contact_point_hash
     named = known.by_reference.get(quoted) if quoted else None
     if named is None or not sender or (named, sender) not in known.senders:
         return None
@@ -100,5 +93,6 @@ def _by_sender(contact: ContactReceived, known: Known, windows: Windows) -> Conv
     return known.conversations.get(latest[0])
 
 
-def _is_open(conversation: Conversation, at: datetime, grace: timedelta) -> bool:
+def _takes(conversation: Conversation, at: datetime, grace: timedelta) -> bool:
+    """Whether it is open, or closed so recently that the contact opens it again."""
     return conversation.closed_at is None or at - conversation.closed_at < grace

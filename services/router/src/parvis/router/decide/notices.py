@@ -1,9 +1,27 @@
-"""A routed contact in, the notice that the town owes for it out. Pure; no I/O."""
+"""A routed contact in, the notices that the town owes for it out. Pure; no I/O."""
+
+from datetime import datetime, timedelta
 
 from parvis.common.contact import ContactReceived
-from parvis.common.directory import Directory, spoken_day, standard_variables
-from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.directory import Clocks, Directory, said_in, spoken_day, standard_variables
+from parvis.common.reply import PersonalReply, ReplyKind, ReplyRequested, reply_id
 from parvis.common.routing import Routing
+from parvis.router.decide.clocks import Calendar
+
+# The receipt leaves a day before its deadline: a held letter still reaches the printer in time.
+_BEFORE_DEADLINE = timedelta(days=1)
+
+_SILENCE = {
+    "acceptance": {
+        "fr": "Sans réponse le {day}, et si votre dossier est complet, votre demande est acceptée ; vous pouvez en demander une attestation.",
+        "en": "Without an answer by {day}, and if your file is complete, your request is accepted; you may ask for a certificate of it.",
+    },
+    "rejection": {
+        "fr": "Sans réponse le {day}, votre demande est refusée ; vous avez alors deux mois pour saisir le tribunal administratif.",
+        "en": "Without an answer by {day}, your request is refused; you then have two months to go to the administrative court.",
+    },
+    "none": {"fr": "", "en": ""},
+}
 
 
 def registration(
@@ -14,31 +32,83 @@ def registration(
     Gives: none for a machine's message, and where there is nobody to write to.
     Retry: the same contact gives the same reply id.
     """
-    if contact.machine or not (contact.personal.from_ or contact.personal.reply_channels):
+    if not _may_be_told(contact):
         return None
     spoken = directory.town.speaks(language)
-    variables = standard_variables(
+    variables = _variables(contact, routing, directory, spoken)
+    return _notice("registration", contact, routing, language=spoken, variables=variables, send_at=routing.decided_at)
+
+
+def receipt(
+    contact: ContactReceived, routing: Routing, directory: Directory, calendar: Calendar, *, language: str | None
+) -> ReplyRequested | None:
+    """The receipt (CRPA R112-11-1), asked for at once and held until a day before it is due.
+
+    Gives: none where the procedure is not known or promises none: what silence means could not be said.
+    Retry: the same contact gives the same reply id.
+    """
+    procedure = directory.procedure(routing.procedure)
+    if not (procedure and routing.receipt_due_at and routing.answer_due_at and _may_be_told(contact)):
+        return None
+    spoken = directory.town.speaks(language)
+    variables = _variables(contact, routing, directory, spoken) | {
+        "procedure": said_in(procedure.title, spoken),
+        "answer_due_on": spoken_day(routing.answer_due_at, directory.town, spoken),
+        "silence_rule": _silence_rule(contact, procedure.clocks, directory, calendar, spoken),
+    }
+    send_at = max(routing.decided_at, routing.receipt_due_at - _BEFORE_DEADLINE)
+    return _notice("receipt", contact, routing, language=spoken, variables=variables, send_at=send_at)
+
+
+def _may_be_told(contact: ContactReceived) -> bool:
+    personal = contact.personal
+    return contact.machine is None and bool(personal.from_ or personal.reply_channels)
+
+
+def _variables(contact: ContactReceived, routing: Routing, directory: Directory, spoken: str) -> dict[str, str]:
+    standard = standard_variables(
         directory, department=routing.department, language=spoken, reference=routing.reference
     )
-    received_on = spoken_day(contact.received_at, directory.town, spoken)
+    return standard | {"received_on": spoken_day(contact.received_at, directory.town, spoken)}
+
+
+def _silence_rule(
+    contact: ContactReceived, clocks: Clocks, directory: Directory, calendar: Calendar, spoken: str
+) -> str:
+    if clocks.silence_after is None:
+        return ""
+    ends_at = calendar.end(contact.received_at, clocks.silence_after)
+    day = spoken_day(ends_at, directory.town, spoken)
+    return said_in(_SILENCE[clocks.silence_means], spoken).replace("{day}", day)
+
+
+def _notice(
+    kind: ReplyKind,
+    contact: ContactReceived,
+    routing: Routing,
+    *,
+    language: str,
+    variables: dict[str, str],
+    send_at: datetime,
+) -> ReplyRequested:
     point = contact.personal.from_
     return ReplyRequested(
-        reply_id=reply_id("registration", contact.contact_id),
+        reply_id=reply_id(kind, contact.contact_id),
         conversation_id=routing.conversation_id,
         reference=routing.reference,
-        kind="registration",
+        kind=kind,
         department=routing.department,
         channel_of_contact=contact.channel,
-        template="registration",
-        language=spoken,
+        template=kind,
+        language=language,
         legal=True,
-        send_at=routing.decided_at,
+        send_at=send_at,
         requested_at=routing.decided_at,
         requested_by="router",
         personal=PersonalReply(
             contact_points=(point,) if point else (),
             stated=contact.personal.reply_channels,
-            variables={**variables, "received_on": received_on},
+            variables=variables,
             in_reply_to=contact.thread.message_id,
         ),
     )

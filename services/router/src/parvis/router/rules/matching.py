@@ -48,7 +48,7 @@ def fold(text: str) -> str:
     """Small letters without accents, so that `Été`, `ete` and `ÉTÉ` are one."""
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
+    plain = unicodedata.normalize("NFKD", text.casefold()).casefold().translate(_LETTERS)
     return "".join(character for character in plain if not unicodedata.combining(character))
 
 

@@ -1,0 +1,102 @@
+"""Settings in, the running router out: the only place that builds its clients."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+from parvis.common import topics
+from parvis.common.bus import Consumer, Producer
+from parvis.common.bus.dead_letters import Brake
+from parvis.common.contact import ContactReceived
+from parvis.common.database import Database
+from parvis.common.directory import load_directory, load_templates
+from parvis.common.errors import Unavailable
+from parvis.common.health import Health
+from parvis.common.language import language_of
+from parvis.common.logs import logger
+from parvis.common.routing import CaseUpdated, TransferRequested
+from parvis.common.service import Service
+from parvis.common.settings import TownSettings, load
+from parvis.router import store
+from parvis.router.consume import Mail, Router
+from parvis.router.decide import Calendar, Placing, Windows
+from parvis.router.rules import load_rules
+from parvis.router.settings import Settings
+from parvis.router.tables import SCHEMA
+
+log = logger()
+NAME = "router"
+_CHECK_EVERY_S = 2.0
+
+
+async def build() -> Service:
+    """Construct everything the router needs.
+
+    Raises: Misconfigured, when a setting, the directory, a rule or a template is wrong.
+    """
+    town, own = load(TownSettings), load(Settings)
+    directory = load_directory(town.config_dir)
+    rules = load_rules(town.config_dir, directory)
+    load_templates(town.config_dir, directory)
+    await asyncio.to_thread(language_of, "Le premier message n'attendra pas que ce modèle soit chargé.")
+    health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
+    database = Database(town.database_url.get_secret_value(), service=NAME)
+    producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
+    calendar = Calendar(directory.town)
+    windows = Windows(timedelta(days=own.same_sender_days), timedelta(days=own.closed_grace_days))
+    router = Router(
+        database=database,
+        producer=producer,
+        rules=rules,
+        placing=Placing(directory, calendar, windows, rules.version),
+        mail=Mail(town.topic_prefix, directory, calendar),
+    )
+    consumer = Consumer(
+        town.kafka_bootstrap,
+        service=NAME,
+        topics=[
+            t.full_name(town.topic_prefix)
+            for t in (topics.CONTACT_RECEIVED, topics.TRANSFER_REQUESTED, topics.CASE_UPDATED)
+        ],
+        types=(ContactReceived, TransferRequested, CaseUpdated),
+        handle=router.handle,
+        producer=producer,
+        dead_letter_topic=topics.dead_letter(NAME).full_name(town.topic_prefix),
+        brake=Brake(database, SCHEMA),
+        health=health,
+        batch=own.batch,
+    )
+    log.info("rules.loaded", version=rules.version, count=len(rules.rules))
+
+    async def consume(stopping: asyncio.Event) -> None:
+        if await _until_ready(database, producer, health, stopping):
+            await consumer.run(stopping)
+
+    return Service(
+        NAME,
+        own.host,
+        own.port,
+        health,
+        tasks=[consume, consumer.watch],
+        closing=[producer.stop, database.close],
+    )
+
+
+async def _until_ready(database: Database, producer: Producer, health: Health, stopping: asyncio.Event) -> bool:
+    """Wait for Kafka, PostgreSQL and our tables; whichever is missing stands on /ready. False when the service stops first."""
+    while not stopping.is_set():
+        try:
+            await producer.check()
+            health.good("kafka")
+            async with database.begin() as connection:
+                migrated = await store.is_migrated(connection)
+            health.parts["database"] = None if migrated else "no tables yet: run `parvis migrate`"
+            if migrated:
+                return True
+        except Unavailable as error:
+            part = "kafka" if health.parts["kafka"] else "database"
+            health.bad(part, str(error))
+            log.warning("service.waiting", reason=str(error))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _CHECK_EVERY_S)
+    return False

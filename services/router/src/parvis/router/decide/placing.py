@@ -1,0 +1,105 @@
+"""Contacts with their decisions and the locked conversations in, numbered routings out. Pure; no I/O."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from parvis.common.contact import ContactReceived, ConversationId
+from parvis.common.directory import Directory, said_in
+from parvis.common.routing import Routing, RunnerUp, conversation_id
+from parvis.router.decide.clocks import Calendar
+from parvis.router.decide.conversation import Known, Windows, resolve
+from parvis.router.decide.department import Decision
+from parvis.router.tables import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A contact in its conversation, with its number. `opens` when it is the first."""
+
+    contact: ContactReceived
+    routing: Routing
+    opens: bool
+
+
+@dataclass(frozen=True)
+class Placing:
+    """What placing needs beside the contacts: the same for every batch."""
+
+    directory: Directory
+    calendar: Calendar
+    windows: Windows
+    rules_version: str
+
+
+def place(contact: ContactReceived, decision: Decision, known: Known, placing: Placing, *, at: datetime) -> Placed:
+    """Put one contact into its conversation and give it the next number.
+
+    Needs: the rows of `known` locked; they are changed here, and contacts come in the order of their records.
+    """
+    found = resolve(contact, known, placing.windows)
+    conversation = found or _opened_by(contact, decision)
+    conversation.sequence += 1
+    conversation.closed_at = None
+    conversation.last_contact_at = max(conversation.last_contact_at, contact.received_at)
+    conversation.department = placing.directory.current(conversation.department)
+    known.note(contact, conversation)
+    told = _continuing(conversation, decision, placing.directory) if found else decision
+    return Placed(contact, _routing(contact, conversation, told, placing, at), opens=found is None)
+
+
+def _opened_by(contact: ContactReceived, decision: Decision) -> Conversation:
+    return Conversation(
+        id=UUID(conversation_id(contact.contact_id)),
+        reference=contact.reference,
+        department=decision.department,
+        sequence=0,
+        procedure=decision.procedure,
+        opened_at=contact.received_at,
+        last_contact_at=contact.received_at,
+        is_new=True,
+    )
+
+
+def _continuing(conversation: Conversation, decision: Decision, directory: Directory) -> Decision:
+    """The conversation's department decides; what the words alone would have said becomes the runner-up."""
+    name = directory.departments[conversation.department].name
+    other = RunnerUp(department=decision.department, rule=decision.rule, confidence=decision.confidence)
+    differs = decision.rule != "default" and decision.department != conversation.department
+    return replace(
+        decision,
+        department=conversation.department,
+        procedure=conversation.procedure,
+        rule="conversation",
+        matched=("conversation",),
+        confidence=1.0,
+        runners_up=(other, *decision.runners_up)[:3] if differs else (),
+        reason={
+            "fr": f"Ce message continue l'échange {conversation.reference} avec le service : {said_in(name, 'fr')}.",
+            "en": f"This message continues {conversation.reference} with the department: {said_in(name, 'en')}.",
+        },
+    )
+
+
+def _routing(
+    contact: ContactReceived, conversation: Conversation, decision: Decision, placing: Placing, at: datetime
+) -> Routing:
+    due = placing.calendar.due(contact.received_at, placing.directory.clocks(decision.procedure))
+    return Routing(
+        conversation_id=ConversationId(str(conversation.id)),
+        sequence=conversation.sequence,
+        department=conversation.department,
+        reference=conversation.reference,
+        procedure=decision.procedure,
+        rule=decision.rule,
+        rules_version=placing.rules_version,
+        matched=decision.matched,
+        confidence=decision.confidence,
+        runners_up=decision.runners_up,
+        reason=decision.reason,
+        urgency=decision.urgency,
+        received_at=contact.received_at,
+        receipt_due_at=due.receipt_at,
+        answer_due_at=due.answer_at,
+        decided_at=at,
+    )
