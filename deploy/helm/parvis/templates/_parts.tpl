@@ -1,0 +1,45 @@
+{{/*
+The parts: key in the values → what the chart must know of the service.
+  service   its one name everywhere
+  port      /live, /ready, /metrics, and the pages or webhooks of a door
+  door      named ports that others than the monitoring may reach: name → [port of the container, port of the Service]
+  paths     what a door's Ingress or HTTPRoute lets through
+  folder    a volume of its own: name, where it is mounted, and the setting that names it
+  alone     never two at a time
+  loopback  listens on the pod's loopback alone
+  lag       the topic whose lag KEDA scales it by
+*/}}
+{{- define "parvis.parts" -}}
+ingestSms:
+  service: ingest-sms
+  port: 8101
+  door: {http: [8101, 80]}
+  paths: [/sms]
+ingestEmail:
+  service: ingest-email
+  port: 8102
+  door: {smtp: [2525, 25], lmtp: [2424, 24]}
+ingestWeb:
+  service: ingest-web
+  port: 8103
+  door: {http: [8103, 80]}
+  paths: [/]
+ingestPostal:
+  service: ingest-postal
+  port: 8104
+  folder: {name: scans, path: /data/scans, setting: PARVIS_INGEST_POSTAL_FOLDER}
+  alone: true
+router:
+  service: router
+  port: 8110
+  lag: contact.received
+notifier:
+  service: notifier
+  port: 8120
+  folder: {name: letters, path: /data/letters, setting: PARVIS_NOTIFIER_LETTERS_DIR}
+  lag: reply.requested
+desk:
+  service: desk
+  port: 8130
+  loopback: true
+{{- end }}
