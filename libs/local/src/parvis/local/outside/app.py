@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
+from aiosmtpd.smtp import log as smtp_log
+
 from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured
 from parvis.common.settings import load
 from parvis.local.outside.background import Background
@@ -61,6 +63,7 @@ class Outside:
         smtp = bind(host, settings.mail_smtp_port, "the mail relay")
         stack.callback(smtp.close)
         self.twilio_port, self.mail_web_port, self.mail_smtp_port = port_of(twilio), port_of(web), port_of(smtp)
+        self.twilio.app.state.neighbour_port, self.mail.app.state.neighbour_port = self.mail_web_port, self.twilio_port
 
         stack.push_async_callback(self.twilio.courier.close)
         relay = await asyncio.get_running_loop().create_server(
@@ -88,6 +91,7 @@ async def run(settings: Settings) -> None:
 
 def main() -> int:
     """Give the exit code: 0, or 78 with a sentence that names the wrong setting."""
+    smtp_log.setLevel("ERROR")  # aiosmtpd warns of its own deprecated session field at each login
     try:
         settings = load(Settings)
     except Misconfigured as error:

@@ -1,7 +1,7 @@
 """Values in, HTML pages out: what the pages of the outside world share."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import phonenumbers
@@ -28,7 +28,10 @@ def spaced(number: str) -> str:
 
 
 def clock(instant: datetime) -> str:
-    return instant.astimezone().strftime("%d/%m/%Y %H:%M:%S")
+    """Give the local time; with its date unless that is today."""
+    local = instant.astimezone()
+    today = local.date() == datetime.now(UTC).astimezone().date()
+    return local.strftime("%H:%M:%S" if today else "%d/%m/%Y %H:%M:%S")
 
 
 def kilobytes(size_bytes: int) -> str:
@@ -51,6 +54,12 @@ def language_of(request: Request) -> Language:
     return "en" if request.query_params.get("lang") == "en" else "fr"
 
 
+def _neighbour(request: Request) -> str | None:
+    """Give the address of the other web page, under the name by which the visitor reached this one."""
+    port: int | None = getattr(request.app.state, "neighbour_port", None)
+    return None if port is None else f"{request.url.scheme}://{request.url.hostname}:{port}/"
+
+
 def page(request: Request, template: str, values: Mapping[str, object], *, refresh: bool = False) -> HTMLResponse:
     """Render one page in the language of the request."""
     language = language_of(request)
@@ -63,6 +72,7 @@ def page(request: Request, template: str, values: Mapping[str, object], *, refre
         refresh_s=4 if refresh and not paused else None,
         pausable=refresh,
         here_path=request.url.path,
+        neighbour=_neighbour(request),
         other_language="?" + request.url.include_query_params(lang=other).query,
         toggle_pause="?" + request.url.include_query_params(pause="0" if paused else "1").query,
         **values,

@@ -80,5 +80,7 @@ class Settings(BaseSettings):
         default=60, ge=0, description="How long an answer that never comes is held back, in seconds."
     )
     kept: int = Field(
-        default=100_000, ge=1, description="Messages and mails kept in memory, each; the oldest go first."
+        default=100_000,
+        ge=1,
+        description="SMS of both directions kept in memory, and results of mails to the town; the oldest go first.",
     )

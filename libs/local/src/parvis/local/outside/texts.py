@@ -8,6 +8,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "title": ("Le monde extérieur (simulé)", "The outside world (simulated)"),
     "phones": ("Téléphones", "Phones"),
     "mail": ("Courriels", "Mail"),
+    "mail_and_letters": ("Courriels et lettres", "Mail and letters"),
+    "earlier": ("Messages plus anciens, non affichés :", "Earlier messages, not shown:"),
     "letters": ("Lettres", "Letters"),
     "magic": ("Numéros magiques", "Magic numbers"),
     "magic_addresses": ("Adresses magiques", "Magic addresses"),

@@ -27,7 +27,7 @@ class MailProvider:
 
 
 def build(settings: Settings, background: Background) -> MailProvider:
-    box = Box(settings.mail_dir, kept=settings.kept)
+    box = Box(settings.mail_dir)
     postman = Postman(settings, background)
     relay = Relay(settings, box, postman, background)
     app = FastAPI(title="Mail and letters, simulated", docs_url=None, redoc_url=None)

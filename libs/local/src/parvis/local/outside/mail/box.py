@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+KEPT_BYTES = 256 * 1024 * 1024  # in memory; 50 000 mails of a notifier under load
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
@@ -43,8 +45,9 @@ class Box:
     The folder gets one `.eml` a mail, the bytes as they came; a restart begins with an empty memory and leaves the files.
     """
 
-    def __init__(self, folder: Path, *, kept: int) -> None:
-        self.mails: deque[Mail] = deque(maxlen=kept)
+    def __init__(self, folder: Path) -> None:
+        self.mails: deque[Mail] = deque()
+        self._size_bytes = 0
         self._folder = folder
         self._numbers = itertools.count(1)
         self._started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
@@ -57,6 +60,13 @@ class Box:
         path = self._folder / f"{mail.id}.eml"
         await asyncio.to_thread(path.write_bytes, mail.content)
         self.mails.append(mail)
+        self._size_bytes += len(mail.content)
+        while self._size_bytes > KEPT_BYTES:
+            self._size_bytes -= len(self.mails.popleft().content)
 
     def find(self, mail_id: str) -> Mail | None:
         return next((mail for mail in self.mails if mail.id == mail_id), None)
+
+    def forget(self) -> None:
+        self.mails.clear()
+        self._size_bytes = 0

@@ -69,7 +69,7 @@ class Control:
         return JSONResponse({"messages": [shown(mail) for mail in found]})
 
     async def forget(self) -> JSONResponse:
-        self._box.mails.clear()
+        self._box.forget()
         self._postman.sent.clear()
         return JSONResponse({"messages": []})
 

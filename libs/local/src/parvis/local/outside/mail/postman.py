@@ -29,6 +29,8 @@ class Sent:
     recipients: tuple[str, ...]
     content: bytes
     left: tuple[str, ...]
+    subject: str
+    message_id: str
     taken: bool = False
     state: str = "waiting"
     replies: list[str] = field(default_factory=list[str])
@@ -39,10 +41,12 @@ class Sent:
         self.replies += [f"{code} {message}" for code, message in refused.values()]
         self.left = tuple(address for address, (code, _) in refused.items() if code < 500)
         if not self.left:
-            self.state = "accepted" if self.taken else "refused"
+            self.end("accepted" if self.taken else "refused")
+
+    def end(self, state: str) -> None:
+        self.state, self.content = state, b""  # a load test sends many: only what is said of them is kept
 
     def shown(self) -> dict[str, object]:
-        reading = read(self.content)
         return {
             "id": self.id,
             "state": self.state,
@@ -50,8 +54,8 @@ class Sent:
             "replies": self.replies,
             "mail_from": self.mail_from,
             "rcpt_to": list(self.recipients),
-            "subject": reading.subject,
-            "message_id": reading.message_id,
+            "subject": self.subject,
+            "message_id": self.message_id,
             "created_at": self.created_at.isoformat(),
         }
 
@@ -67,7 +71,8 @@ class Postman:
 
     async def send(self, mail_from: str, recipients: Sequence[str], content: bytes) -> Sent:
         """Try once and give the result; further tries, when the town said "later", go on in the background."""
-        sent = Sent(f"out-{next(self._numbers):06d}", mail_from, tuple(recipients), content, tuple(recipients))
+        reading, to = read(content), tuple(recipients)
+        sent = Sent(f"out-{next(self._numbers):06d}", mail_from, to, content, to, reading.subject, reading.message_id)
         self.sent.append(sent)
         await self._try(sent)
         if sent.state == "waiting":
@@ -97,7 +102,7 @@ class Postman:
             await self._try(sent)
             if sent.state != "waiting":
                 return
-        sent.state = "given-up"
+        sent.end("given-up")
 
     async def _try(self, sent: Sent) -> None:
         """Offer the mail to those who have not answered for good; what stays open is in `sent.left`."""

@@ -4,6 +4,7 @@ import email
 import email.policy
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from functools import lru_cache
 from hashlib import sha256
 from typing import cast
 
@@ -28,6 +29,7 @@ class Reading:
     is_readable: bool = True
 
 
+@lru_cache(maxsize=2000)  # the inbox shows the same mails every few seconds
 def read(content: bytes) -> Reading:
     """Read a mail; one that Python's parser trips over gives a Reading that says so."""
     try:
