@@ -60,8 +60,7 @@ def _up(arguments: argparse.Namespace) -> int:
             if stack.failure:
                 raise Misconfigured(stack.failure.sentence)
     except Stopped:
-        if running and (failure := running[0].failure):
-            raise Misconfigured(failure.sentence) from None
+        console.tell("stopped before everything was ready")
     return 0
 
 

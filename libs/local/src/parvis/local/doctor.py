@@ -25,13 +25,17 @@ _FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts",
 
 @dataclass(frozen=True)
 class Check:
-    """One finding. `prevents`: without it `parvis up` does not start."""
+    """One finding; `is_needed`: where it is not fine, `parvis up` does not start."""
 
     subject: str
     fact: str
     is_fine: bool = True
-    prevents: bool = False
+    is_needed: bool = False
     mend: str = ""
+
+    @property
+    def prevents(self) -> bool:
+        return self.is_needed and not self.is_fine
 
 
 def line(check: Check) -> str:
@@ -57,13 +61,13 @@ def examine(given: Mapping[str, str]) -> list[Check]:
 
 def _python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Check("Python", version, sys.version_info >= (3, 11), prevents=True, mend="Install Python 3.11 or newer")
+    return Check("Python", version, sys.version_info >= (3, 11), is_needed=True, mend="Install Python 3.11 or newer")
 
 
 def _wheels() -> Iterable[Check]:
     missing = [name for name in _WHEELS if not _version(name)]
     fact = "all there" if not missing else f"missing: {', '.join(missing)}"
-    yield Check("packages", fact, not missing, prevents=True, mend="Run `make setup`")
+    yield Check("packages", fact, not missing, is_needed=True, mend="Run `make setup`")
 
 
 def _version(name: str) -> str | None:
@@ -79,7 +83,7 @@ def _memory() -> Check:
         "memory",
         f"{free_mb} MB free",
         free_mb >= _COMFORTABLE_MEMORY_MB,
-        prevents=free_mb < _NEEDED_MEMORY_MB,
+        is_needed=free_mb < _NEEDED_MEMORY_MB,
         mend=f"Close something: a town hall takes {_NEEDED_MEMORY_MB} MB",
     )
 
@@ -92,10 +96,10 @@ def _folders(given: Mapping[str, str]) -> Iterable[Check]:
 def _folder(subject: str, folder: Path, mend: str) -> Check:
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not os.access(there, os.W_OK | os.X_OK):
-        return Check(f"{subject} folder", f"{there} cannot be written to", is_fine=False, prevents=True, mend=mend)
+        return Check(f"{subject} folder", f"{there} cannot be written to", is_fine=False, is_needed=True, mend=mend)
     free_mb = shutil.disk_usage(there).free // 2**20
-    is_fine, prevents = free_mb >= _COMFORTABLE_DISK_MB, free_mb < _NEEDED_DISK_MB
-    return Check(f"{subject} folder", f"{folder}, {free_mb} MB free", is_fine, prevents=prevents, mend=mend)
+    is_fine, is_needed = free_mb >= _COMFORTABLE_DISK_MB, free_mb < _NEEDED_DISK_MB
+    return Check(f"{subject} folder", f"{folder}, {free_mb} MB free", is_fine, is_needed=is_needed, mend=mend)
 
 
 def _kafka(given: Mapping[str, str]) -> Check:
@@ -115,7 +119,7 @@ def _postgres(given: Mapping[str, str]) -> Check:
     try:
         where = quarters.look(surroundings.var(given) / "postgres")
     except ParvisError as error:
-        return Check("PostgreSQL", str(error), is_fine=False, prevents=True)
+        return Check("PostgreSQL", str(error), is_fine=False, is_needed=True)
     return Check("PostgreSQL", where)
 
 
@@ -127,7 +131,7 @@ def _ports(given: Mapping[str, str]) -> Iterable[Check]:
             ports.release()
             return
     except ParvisError as error:
-        yield Check("ports", str(error), is_fine=False, prevents=True)
+        yield Check("ports", str(error), is_fine=False, is_needed=True)
         return
     names = {"kafka", "postgres", "outside", *surroundings.installed_services()}
     wanted = {name: port for name, port in town.FIXED.items() if name.partition(".")[0] in names}
@@ -135,7 +139,7 @@ def _ports(given: Mapping[str, str]) -> Iterable[Check]:
     for name, port in taken.items():
         mend = "Stop it, or start with PARVIS_PORTS=free"
         fact = f"{port} ({name}) is taken by {owner_of(port)}"
-        yield Check("port", fact, is_fine=False, prevents=not name.startswith("outside"), mend=mend)
+        yield Check("port", fact, is_fine=False, is_needed=not name.startswith("outside"), mend=mend)
     if not taken:
         yield Check("ports", f"all {len(wanted)} are free")
 
@@ -148,7 +152,11 @@ def _services() -> Check:
 def _configuration(given: Mapping[str, str]) -> Check:
     folder = Path(given.get("PARVIS_CONFIG_DIR") or surroundings.config_dir())
     return Check(
-        "configuration", str(folder), folder.is_dir(), prevents=True, mend="Name the town's folder in PARVIS_CONFIG_DIR"
+        "configuration",
+        str(folder),
+        folder.is_dir(),
+        is_needed=True,
+        mend="Name the town's folder in PARVIS_CONFIG_DIR",
     )
 
 

@@ -24,7 +24,7 @@ from parvis.local.postgres.server import Server
 from parvis.local.process import Process
 from parvis.local.readiness import is_ready, listens, ready_answer
 from parvis.local.supervisor import Failure, Supervisor
-from parvis.local.waiting import until
+from parvis.local.waiting import Stopped, until
 
 _READY_WITHIN_S = 120
 _PREPARED_WITHIN_S = 120
@@ -112,7 +112,12 @@ class Stack:
             undo.callback(keeper.dismiss)
             undo.callback(stack._forget if not keep else lambda: None)
             undo.callback(stack.stop)
-            stack._come_up(prepare=bool(chosen) if prepare is None else prepare)
+            try:
+                stack._come_up(prepare=bool(chosen) if prepare is None else prepare)
+            except Stopped:
+                if stack.failure:
+                    raise Misconfigured(stack.failure.sentence) from None
+                raise
             yield stack
 
     # what it offers
@@ -213,8 +218,9 @@ class Stack:
                 pool.submit(self._road, self._broker and KAFKA, ["topics", "apply"] if prepare else None),
                 pool.submit(self._road, self._server and POSTGRES, ["migrate"] if prepare else None),
             ]
-            for road in roads:
-                road.result()
+        errors = [error for road in roads if (error := road.exception())]
+        for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):  # the cause before what it stopped
+            raise error
         for name in self.plan.services if not self.plan.outside else (OUTSIDE, *self.plan.services):
             self.supervisor.start(name)
         self._wait_for_all()

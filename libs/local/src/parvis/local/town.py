@@ -156,6 +156,7 @@ def _environment(
         "PARVIS_NOTIFIER_TWILIO_ACCOUNT_SID": secrets.twilio_account_sid,
         "PARVIS_NOTIFIER_TWILIO_AUTH_TOKEN": secrets.twilio_auth_token,
         "PARVIS_NOTIFIER_TWILIO_BASE_URL": url("outside.twilio"),
+        "PARVIS_NOTIFIER_SMS_PUBLIC_URL": url("ingest-sms"),
     }
     mail = {
         "PARVIS_NOTIFIER_SMTP_HOST": HOST,
@@ -179,7 +180,7 @@ def _outside(var: Path, ports: Mapping[str, int], secrets: Secrets, sms_door: st
         "PARVIS_OUTSIDE_MAIL_WEB_PORT": str(ports["outside.mail-web"]),
         "PARVIS_OUTSIDE_TWILIO_ACCOUNT_SID": secrets.twilio_account_sid,
         "PARVIS_OUTSIDE_TWILIO_AUTH_TOKEN": secrets.twilio_auth_token,
-        "PARVIS_OUTSIDE_SMS_WEBHOOK_URL": f"{sms_door}/twilio/sms",
+        "PARVIS_OUTSIDE_SMS_WEBHOOK_URL": f"{sms_door}/sms",
         "PARVIS_OUTSIDE_MAIL_USERNAME": secrets.relay_username,
         "PARVIS_OUTSIDE_MAIL_PASSWORD": secrets.relay_password,
         "PARVIS_OUTSIDE_MAIL_CERTIFICATE": str(var / "outside" / "relay.pem"),

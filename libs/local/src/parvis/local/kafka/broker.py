@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Event
 
 from parvis.common.errors import Unavailable
-from parvis.local.kafka.handshake import answers
+from parvis.local.kafka.handshake import cluster_id
 from parvis.local.kafka.installation import Installation, ensure
 from parvis.local.kafka.properties import log_properties, server_properties
 from parvis.local.ledger import Ledger
@@ -75,8 +75,13 @@ class Broker:
         self.process.start()
 
     def _comes_up(self, stopping: Event) -> bool:
-        until(lambda: not self.process.is_running or answers(self.port), seconds=_READY_WITHIN_S, stopping=stopping)
-        return self.process.is_running and answers(self.port)
+        until(lambda: not self.process.is_running or self._answers(), seconds=_READY_WITHIN_S, stopping=stopping)
+        return self.process.is_running and self._answers()
+
+    def _answers(self) -> bool:
+        """Not just somebody: a broker of this very storage."""
+        said = (self.folder / "data" / "meta.properties").read_text(encoding="utf-8")
+        return f"cluster.id={cluster_id(self.port)}" in said.splitlines()
 
     def _reason(self) -> str | None:
         said = "\n".join(self.process.tail())

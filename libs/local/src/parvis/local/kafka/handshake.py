@@ -4,14 +4,14 @@ import contextlib
 import socket
 import struct
 
-_METADATA, _VERSION, _CORRELATION = 3, 1, 7
-_ALL_TOPICS = -1
+_METADATA, _VERSION, _CORRELATION = 3, 2, 7
+_NO_TOPICS = 0
 
 
-def answers(port: int, *, timeout_s: float = 1.0) -> bool:
-    """Tell whether a broker serves requests here, and knows of a live broker and a controller.
+def cluster_id(port: int, *, timeout_s: float = 1.0) -> str | None:
+    """Give the cluster whose broker serves requests here; None when there is none.
 
-    Source: Kafka protocol guide, "Metadata Request (Version: 1)". A KRaft broker answers nothing before it is unfenced.
+    Source: Kafka protocol guide, "Metadata Request (Version: 2)". A KRaft broker answers nothing before it is unfenced.
     """
     with (
         contextlib.suppress(OSError, struct.error),
@@ -22,14 +22,28 @@ def answers(port: int, *, timeout_s: float = 1.0) -> bool:
         request = (
             struct.pack(">hhih", _METADATA, _VERSION, _CORRELATION, len(client))
             + client
-            + struct.pack(">i", _ALL_TOPICS)
+            + struct.pack(">i", _NO_TOPICS)
         )
         connection.sendall(struct.pack(">i", len(request)) + request)
         (size,) = struct.unpack(">i", _read(connection, 4))
         answer = _read(connection, size)
-        correlation, brokers = struct.unpack(">ii", answer[:8])
-        return correlation == _CORRELATION and brokers > 0
-    return False
+        correlation, brokers = struct.unpack_from(">ii", answer)
+        place = 8
+        for _ in range(brokers if correlation == _CORRELATION else 0):
+            _, place = _string(answer, place + 4)  # after the node id: the host
+            _, place = _string(answer, place + 4)  # after the port: the rack
+        return _string(answer, place)[0] if brokers > 0 else None
+    return None
+
+
+def answers(port: int) -> bool:
+    return cluster_id(port) is not None
+
+
+def _string(answer: bytes, place: int) -> tuple[str | None, int]:
+    (size,) = struct.unpack_from(">h", answer, place)
+    end = place + 2 + max(size, 0)
+    return (answer[place + 2 : end].decode() if size >= 0 else None), end
 
 
 def _read(connection: socket.socket, size: int) -> bytes:

@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from parvis.local.process import User
 
 _UNPRIVILEGED = "nobody"
 _PREFIX = "parvis-postgres-"
+_KEPT_DAYS = 30
 _HOME = "home"  # names the folder that a private room belongs to
 
 
@@ -76,13 +78,15 @@ def shipped_programs() -> Path:
 
 
 def clear_abandoned() -> None:
-    """Remove private rooms whose folder is gone: a clone or a test's folder that was deleted."""
+    """Remove private rooms whose folder is gone: a test's at once; a clone's, which may lie on a disk that is away, in time."""
     if os.geteuid() != 0:
         return
+    passing, long_ago_s = tempfile.gettempdir(), time.time() - _KEPT_DAYS * 86400
     for room in _temporary().glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             home = (room / _HOME).read_text(encoding="utf-8")
-            if room.lstat().st_uid == 0 and not Path(home).exists():
+            is_old = room.lstat().st_mtime < long_ago_s or Path(home).is_relative_to(passing)
+            if room.lstat().st_uid == 0 and is_old and not Path(home).exists():
                 shutil.rmtree(room, ignore_errors=True)
 
 
@@ -148,8 +152,12 @@ def _shared_programs(shipped: Path, user: User) -> Path:
     if not target.exists():
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
-            for inner in ("bin", "lib", "share"):
-                shutil.copytree(shipped / inner, part / inner, symlinks=True, copy_function=_link_or_copy)
+            # The programs look for their libraries beside the package, by a path relative to their own.
+            libraries = shipped.parent.with_name(f"{shipped.parent.name}.libs")
+            for tree in (shipped / "bin", shipped / "lib", shipped / "share", libraries):
+                if tree.is_dir():
+                    copy = part / tree.relative_to(shipped.parent.parent)
+                    shutil.copytree(tree, copy, symlinks=True, copy_function=_link_or_copy)
             (part / _HOME).write_text(str(shipped), encoding="utf-8")
             part.chmod(0o755)
             part.rename(target)
@@ -159,12 +167,13 @@ def _shared_programs(shipped: Path, user: User) -> Path:
                 raise Unavailable(
                     f"PostgreSQL could not be copied to {target}: {error.strerror}. Make room there"
                 ) from error
-    if target.lstat().st_uid != 0 or not _may_run(target / "bin" / "postgres", user):
+    programs = target / shipped.relative_to(shipped.parent.parent)
+    if target.lstat().st_uid != 0 or not _may_run(programs / "bin" / "postgres", user):
         raise Misconfigured(
             f"{target} does not let user {_UNPRIVILEGED!r} run PostgreSQL",
             mend="remove it, or name a database of your own in PARVIS_DATABASE_URL",
         )
-    return target
+    return programs
 
 
 def _link_or_copy(source: str, target: str) -> None:

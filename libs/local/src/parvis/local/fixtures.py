@@ -1,0 +1,38 @@
+"""pytest fixtures: the real Kafka and PostgreSQL, started once a run in a folder of their own, on free ports.
+
+A conftest takes them with `pytest_plugins = ["parvis.local.fixtures"]`; pytest itself is a tool of the developers.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from parvis.local.stack import Stack
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def brokers() -> Generator[Stack]:
+    """Kafka and PostgreSQL alone; no topic and no table is made."""
+    with tempfile.TemporaryDirectory(prefix="parvis-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL's user passes through: no private room is needed
+        with Stack.start(Path(folder), services=[], prepare=False) as stack:
+            yield stack
+
+
+@pytest.fixture(scope="session")
+def kafka(brokers: Stack) -> str:
+    """host:port of the broker; tests keep apart by names of topics and groups."""
+    return brokers.kafka
+
+
+@pytest.fixture(scope="module")
+def database_url(brokers: Stack) -> Generator[str]:
+    """A database of this test module's own, empty at its beginning."""
+    name = f"test_{next(_numbers)}"
+    yield brokers.new_database(name)
+    brokers.drop_database(name)

@@ -1,0 +1,132 @@
+"""Facts about the embedded Kafka: the real one."""
+
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from parvis.common.errors import Unavailable
+from parvis.local import surroundings
+from parvis.local.console import silent
+from parvis.local.kafka.broker import Broker
+from parvis.local.kafka.handshake import answers
+from parvis.local.kafka.installation import Installation
+from parvis.local.ledger import Ledger
+from parvis.local.ports import FreePorts
+
+pytestmark = pytest.mark.stack
+
+
+def a_broker(folder: Path, ledger: Ledger, ports: FreePorts, *, port: int | None = None) -> Broker:
+    return Broker(
+        folder=folder / "kafka",
+        cache=surroundings.cache(surroundings.environment()),
+        port=port or ports.take(),
+        ports=ports,
+        ledger=ledger,
+        log=folder / "log" / "kafka.log",
+    )
+
+
+@pytest.fixture
+def ports() -> Iterator[FreePorts]:
+    made = FreePorts()
+    yield made
+    made.release()
+
+
+async def test_records_survive_a_kill_and_a_start_on_the_same_port(
+    installation: Installation, tmp_path: Path, ledger: Ledger, ports: FreePorts
+):
+    broker = a_broker(tmp_path, ledger, ports)
+    broker.start(tell=silent)
+    topic = f"kept-{uuid.uuid4().hex[:8]}"
+    await _create(broker.bootstrap, topic)
+    await _produce(broker.bootstrap, topic, b"before")
+    broker.process.kill()
+    assert not answers(broker.port)
+    broker.start(tell=silent)
+    await _produce(broker.bootstrap, topic, b"after")
+    assert await _read(broker.bootstrap, topic, 2) == [b"before", b"after"]
+    broker.process.stop(10)
+    assert broker.process.exit_code == 143  # Java's answer to SIGTERM: an orderly end
+    assert (
+        "started (kafka.server.KafkaRaftServer)" in broker.log.read_text()
+        or "Kafka Server started" in broker.log.read_text()
+    )
+
+
+def test_it_listens_on_the_loopback_alone_and_makes_no_topic_by_itself(
+    installation: Installation, tmp_path: Path, ledger: Ledger, ports: FreePorts
+):
+    broker = a_broker(tmp_path, ledger, ports)
+    broker.start(tell=silent)
+    settings = (tmp_path / "kafka" / "server.properties").read_text()
+    assert "listeners=PLAINTEXT://127.0.0.1:" in settings
+    assert "auto.create.topics.enable=false" in settings
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.2", broker.port), timeout=1).close()
+    broker.process.stop(10)
+
+
+def test_a_taken_port_is_a_sentence(installation: Installation, tmp_path: Path, ledger: Ledger, ports: FreePorts):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        broker = a_broker(tmp_path, ledger, ports, port=taken.getsockname()[1])
+        with pytest.raises(Unavailable, match=r"Kafka did not start: its port is taken\. .*PARVIS_PORTS=free"):
+            broker.start(tell=silent)
+    assert not broker.process.is_running
+
+
+def test_a_snapshot_that_java_cannot_use_costs_only_time(
+    installation: Installation, tmp_path: Path, ledger: Ledger, ports: FreePorts
+):
+    cache = tmp_path / "cache"
+    copy = cache / installation.folder.name
+    (copy / "jars").mkdir(parents=True)
+    for jar in installation.jars_folder.iterdir():
+        (copy / "jars" / jar.name).hardlink_to(jar)
+    (copy / installation.snapshot.name).write_bytes(b"no snapshot at all")
+    broker = Broker(
+        folder=tmp_path / "kafka",
+        cache=cache,
+        port=ports.take(),
+        ports=ports,
+        ledger=ledger,
+        log=tmp_path / "kafka.log",
+    )
+    broker.start(tell=silent)
+    assert answers(broker.port)
+    broker.process.stop(10)
+
+
+async def _create(bootstrap: str, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+    finally:
+        await admin.close()
+
+
+async def _produce(bootstrap: str, topic: str, value: bytes) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    try:
+        await producer.send_and_wait(topic, value)
+    finally:
+        await producer.stop()
+
+
+async def _read(bootstrap: str, topic: str, count: int) -> list[bytes | None]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(topic, 0)])
+        await consumer.seek_to_beginning()
+        return [(await consumer.getone()).value for _ in range(count)]
+    finally:
+        await consumer.stop()

