@@ -242,5 +242,5 @@ async def test_no_log_line_names_a_citizen(door: Door, producer: FakeProducer):
         drop(door, LETTER, "Zoe-EXEMPLE.pdf")
         await door.look()
 
-    assert [line["event"] for line in lines] == ["letter.received", "letter.delayed"]
+    assert [line["event"] for line in lines] == ["contact.received", "contact.postponed"]
     assert "exemple" not in str(lines).lower()

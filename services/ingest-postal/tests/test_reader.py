@@ -5,13 +5,14 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from PIL import Image
 
 from parvis.common.errors import Unavailable
@@ -20,6 +21,7 @@ from parvis.ingest_postal.read.reader import Reader, Readers
 from parvis.ingest_postal.tables import Limits, MediaType, Reading
 from parvis.local.letter import BIRTH_CERTIFICATE, Letter, ScanFormat, make_scan, write_pdf
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # one warm reader for all, as in the service
 SHORT = replace(BIRTH_CERTIFICATE, body=("Madame, Monsieur,", "Où en est ma demande ?"))
 MEDIA_TYPES: dict[ScanFormat, MediaType] = {
     "pdf": "application/pdf",
@@ -27,6 +29,13 @@ MEDIA_TYPES: dict[ScanFormat, MediaType] = {
     "png": "image/png",
     "jpeg": "image/jpeg",
 }
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def reader() -> AsyncGenerator[Reader]:
+    made = Reader(Limits())
+    yield made
+    await made.close()
 
 
 def truth(letter: Letter) -> str:
@@ -233,11 +242,13 @@ class TestConfinement:
 
         assert reading.trouble == "reading needs more than 1 s of processor time"
 
-    async def test_the_worker_has_none_of_our_secrets(self, reader: Reader, monkeypatch: pytest.MonkeyPatch):
+    async def test_the_worker_has_none_of_our_secrets(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("PARVIS_SECRET_KEY", "a secret for this test")
+        reader = Reader(Limits())
         await reader.open()
 
         environment = Path(f"/proc/{reader.pid}/environ").read_bytes()  # noqa: ASYNC240 (no disk behind it)
+        await reader.close()
 
         assert b"PARVIS" not in environment
 

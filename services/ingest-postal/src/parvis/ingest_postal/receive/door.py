@@ -200,7 +200,7 @@ class Door:
     def _delay(self, part: str, error: Unavailable) -> None:
         self._failures = min(self._failures + 1, 10)
         self.health.bad(part, str(error))
-        log.warning("letter.delayed", channel="post", reason=str(error), attempt=self._failures)
+        log.warning("contact.postponed", channel="post", reason=str(error), attempt=self._failures)
 
     async def _pause(self, wait_s: float) -> None:
         with suppress(TimeoutError):
@@ -216,7 +216,7 @@ class Door:
         metrics.contacts_received.labels("post").inc()
         metrics.accept_seconds.labels("post").observe(elapsed_s)
         log.info(
-            "letter.received",
+            "contact.received",
             contact_id=contact.contact_id,
             channel="post",
             size_bytes=contact.original.size_bytes,
