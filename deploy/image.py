@@ -33,7 +33,7 @@ def members_of(service: str, root: Path) -> dict[str, Path]:
         name = waiting.pop()
         if name in folders and name not in found:
             found[name] = folders[name]
-            waiting += _dependencies(folders[name] / "pyproject.toml")
+            waiting += dependencies(folders[name] / "pyproject.toml")
     return dict(sorted(found.items()))
 
 
@@ -61,6 +61,10 @@ def entry_of(lock: str, package: str) -> str:
             return text
     msg = f"requirements.lock has no {package}"
     raise LookupError(msg)
+
+
+def names_in(lock: str) -> set[str]:
+    return {name for name, _, _ in _entries(lock)}
 
 
 def start_of(service: str) -> str:
@@ -106,10 +110,11 @@ def _name(pyproject: Path) -> str:
     return tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["name"]
 
 
-def _dependencies(pyproject: Path) -> list[str]:
-    """Bare names of what a member asks for."""
+def dependencies(pyproject: Path) -> list[str]:
+    """Bare names, as the lock writes them, of what a member asks for."""
     wanted = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"].get("dependencies", [])
-    return [re.split(r"[^a-zA-Z0-9._-]", requirement, maxsplit=1)[0].lower() for requirement in wanted]
+    names = (re.split(r"[^a-zA-Z0-9._-]", requirement, maxsplit=1)[0] for requirement in wanted)
+    return [re.sub(r"[-_.]+", "-", name).lower() for name in names]
 
 
 def _copy(source: Path, target: Path) -> None:

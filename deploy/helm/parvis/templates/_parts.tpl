@@ -3,7 +3,7 @@ The parts: key in the values → what the chart must know of the service.
   service   its one name everywhere
   port      /live, /ready, /metrics, and the pages or webhooks of a door
   door      named ports that others than the monitoring may reach: name → [port of the container, port of the Service]
-  paths     what a door's Ingress or HTTPRoute lets through
+  paths     what a door's Ingress or HTTPRoute lets through: its pages, and never /metrics
   folder    a volume of its own: name, where it is mounted, and the setting that names it
   alone     never two at a time
   loopback  listens on the pod's loopback alone
@@ -14,7 +14,7 @@ ingestSms:
   service: ingest-sms
   port: 8101
   door: {http: [8101, 80]}
-  paths: [/sms]
+  paths: {/sms: Prefix}
 ingestEmail:
   service: ingest-email
   port: 8102
@@ -23,7 +23,7 @@ ingestWeb:
   service: ingest-web
   port: 8103
   door: {http: [8103, 80]}
-  paths: [/]
+  paths: {/: Exact, /demarches: Prefix, /merci: Prefix, /static: Prefix}
 ingestPostal:
   service: ingest-postal
   port: 8104

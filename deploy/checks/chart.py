@@ -1,0 +1,154 @@
+"""The chart in, what is wrong with it out: its schema, and every object that its scenarios render."""
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from checks import objects
+from checks.dockerfile import services
+from checks.tools import helm, program, run
+
+_ROOT = Path(__file__).resolve().parents[2]
+_CHART = _ROOT / "deploy" / "helm" / "parvis"
+_TOWN = _ROOT / "config" / "example-town"
+SCENARIOS = sorted(_CHART.glob("ci/*-values.yaml"))
+_OPTIONAL = {"global", "cpu", "memory", "ephemeral-storage"}  # Helm's own; and amounts that need not be limited
+# What must be refused: the key is wrong, the value is wrong, or a demand is unmet; with a word of the answer.
+_REFUSED = (
+    ("ingestSms.replica=2", "replica"),
+    ("router.replicas=two", "replicas"),
+    ("kafka.bootstrap=kafka", "bootstrap"),
+    ("router.keda.minReplicas=0", "minReplicas"),
+    ("ingestPostal.replicas=2", "replicas"),
+    ("blobs.url=file:///data", "url"),
+    ("secrets.existingSecret=", "secrets.existingSecret is needed"),
+    ("town.config.existingConfigMap=", "town's configuration is needed"),
+)
+
+
+def lint() -> Iterator[str]:
+    for scenario in SCENARIOS:
+        done = run(helm(), "lint", "--strict", "--quiet", _CHART, "--values", scenario)
+        if done.returncode:
+            yield f"{scenario.name}: {done.stdout}{done.stderr}"
+
+
+def schema() -> Iterator[str]:
+    """values.yaml and values.schema.json have the same keys."""
+    described = json.loads((_CHART / "values.schema.json").read_text(encoding="utf-8"))
+    given = yaml.safe_load((_CHART / "values.yaml").read_text(encoding="utf-8"))
+    yield from _differences(given, described, described["definitions"], "")
+
+
+def refusals() -> Iterator[str]:
+    for setting, word in _REFUSED:
+        done = _template(_CHART / "ci" / "object-store-values.yaml", "--set", setting)
+        if done.returncode == 0:
+            yield f"--set {setting} is not refused"
+        elif word not in done.stderr:
+            yield f"--set {setting} is refused without saying {word!r}: {done.stderr.strip()}"
+
+
+def rendered() -> Iterator[str]:
+    for scenario in SCENARIOS:
+        done = _template(scenario)
+        if done.returncode:
+            yield f"{scenario.name}: {done.stderr.strip()}"
+            continue
+        yield from (f"{scenario.name}: {problem}" for problem in objects.problems(_objects(done.stdout)))
+
+
+def parts() -> Iterator[str]:
+    """Every service of the repository is a part of the chart."""
+    done = _template(_CHART / "ci" / "volumes-values.yaml")
+    found = {
+        thing["metadata"]["labels"]["app.kubernetes.io/component"]
+        for thing in _objects(done.stdout)
+        if thing["kind"] == "Deployment"
+    }
+    yield from (
+        f"{name}: not in templates/_parts.tpl, or not in ci/volumes-values.yaml"
+        for name in services()
+        if name not in found
+    )
+
+
+def pages() -> Iterator[str]:
+    """Every address of a public door is let through, and nothing else is."""
+    sources = {"ingest-web": ("services/ingest-web/src", "libs/web/src"), "ingest-sms": ("services/ingest-sms/src",)}
+    for thing in _objects(_template(_CHART / "ci" / "volumes-values.yaml").stdout):
+        door = thing["metadata"]["labels"]["app.kubernetes.io/component"]
+        if thing["kind"] != "Ingress":
+            continue
+        let_through = {path["path"]: path["pathType"] for path in thing["spec"]["rules"][0]["http"]["paths"]}
+        there = {page for folder in sources[door] for page in _addresses(_ROOT / folder)}
+        for page in there:
+            if not any(
+                page == path or (kind == "Prefix" and page.startswith(f"{path}/")) for path, kind in let_through.items()
+            ):
+                yield f"{door}: {page} is not let through: add it to paths in templates/_parts.tpl"
+        for path in let_through:
+            if not any(page == path or page.startswith(f"{path}/") for page in there):
+                yield f"{door}: {path} is let through, and no page is there"
+
+
+def _addresses(folder: Path) -> set[str]:
+    """Of the routes that are written in a folder's code."""
+    code = "".join(file.read_text(encoding="utf-8") for file in folder.rglob("*.py"))
+    return set(re.findall(r"""@\w+\.(?:get|post)\(\s*"(/[^"]*)\"""", code))
+
+
+def town() -> Iterator[str]:
+    """The example town comes out of the ConfigMap as it went in, laid out as the kubelet does, and is read."""
+    made = run(program("python"), _CHART.parent / "town_values.py", _TOWN)
+    if made.returncode:
+        yield made.stderr.strip()
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "town-values.yaml").write_text(made.stdout, encoding="utf-8")
+        done = _template(
+            _CHART / "ci" / "object-store-values.yaml",
+            "--set", "town.config.existingConfigMap=", "--values", folder / "town-values.yaml",
+        )  # fmt: skip
+        if done.returncode:
+            yield f"the example town is not rendered: {done.stderr.strip()}"
+            return
+        objects.mount(_objects(done.stdout), "router", "town", folder / "config")
+        checked = run(program("parvis"), "config", "check", folder / "config")
+        if checked.returncode:
+            yield f"the mounted town is not read: {checked.stdout}{checked.stderr}"
+
+
+def unvalidated() -> list[str]:
+    """Kinds that are rendered, and whose schema is at hand nowhere."""
+    kinds: set[str] = set()
+    for scenario in SCENARIOS:
+        kinds |= {thing["kind"] for thing in _objects(_template(scenario).stdout) if not objects.has_schema(thing)}
+    return sorted(kinds)
+
+
+def _template(values: Path, *more: str | Path) -> Any:
+    return run(helm(), "template", "town", _CHART, "--values", values, "--kube-version", objects.OLDEST, *more)
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    return [thing for thing in yaml.safe_load_all(text) if thing]
+
+
+def _differences(given: Any, described: Any, definitions: Any, place: str) -> Iterator[str]:
+    described = definitions[described["$ref"].rpartition("/")[2]] if "$ref" in described else described
+    known = described.get("properties")
+    if known is None or not isinstance(given, dict):
+        return
+    yield from (
+        f"values.yaml lacks {place}{key}, which the schema has" for key in known.keys() - given.keys() - _OPTIONAL
+    )
+    yield from (f"the schema lacks {place}{key}" for key in given.keys() - known.keys())
+    for key in given.keys() & known.keys():
+        yield from _differences(given[key], known[key], definitions, f"{place}{key}.")

@@ -1,0 +1,25 @@
+"""The variables that a deployment sets in, what the services' own settings say of them out."""
+
+from collections.abc import Iterator
+
+from parvis.common.cli.config import settings_of
+from parvis.common.errors import Rejected
+from parvis.common.settings import variables
+
+
+def problems(service: str, given: set[str], *, more_may_come: bool = False) -> Iterator[str]:
+    """Names that no setting has, and settings without a default that are not given.
+
+    Shape:  more_may_come, when the operator can add variables that nobody sees here.
+    """
+    try:
+        rows = variables(settings_of("common")) + (variables(settings_of(service)) if service != "operator" else [])
+    except Rejected:
+        yield f"{service}: it has no settings module to compare with"
+        return
+    known = {name for name, *_ in rows}
+    for name in sorted(given - known):
+        yield f"{service}: {name} is no setting of it (`parvis settings {service}` lists them)"
+    for name, _, default, meaning in rows:
+        if default == "required" and name not in given and not more_may_come:
+            yield f"{service}: {name} is needed and not set ({meaning})"

