@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from parvis.common.redact import drop_unknown_keys
+from parvis.common.redact import drop_unknown_keys, format_exception
 
 # Libraries that would write addresses or bodies at lower levels, or say what we say better.
 _QUIET = (
@@ -34,7 +34,7 @@ def configure(service: str, *, level: str = "info", format: str = "json") -> Non
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        format_exception,
         drop_unknown_keys,
     ]
     renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())

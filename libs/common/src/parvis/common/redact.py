@@ -1,5 +1,7 @@
 """Log entries in, log entries without personal data out: only known keys pass."""
 
+import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -76,4 +78,14 @@ def drop_unknown_keys(_logger: Any, _method: str, entry: MutableMapping[str, Any
         del entry[key]
     if unknown:
         entry["reason"] = f"keys not logged: {', '.join(sorted(unknown))}"
+    return entry
+
+
+def format_exception(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """An exception as its type and its stack, without its message and source lines: nobody knows what a library puts into that."""
+    given = entry.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        frames = [f"{f.filename}:{f.lineno} in {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+        entry["exception"] = "\n".join([*frames, type(error).__name__])
     return entry

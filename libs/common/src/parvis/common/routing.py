@@ -12,6 +12,7 @@ from parvis.common.contact import (
     ConversationId,
     DepartmentSlug,
     Event,
+    Language,
     Model,
     Reference,
 )
@@ -40,6 +41,7 @@ class Routing(Model):
     runners_up: tuple[RunnerUp, ...] = ()
     reason: dict[str, str] = Field(description="one plain sentence per language")
     urgency: Literal["normal", "high", "immediate"] = "normal"
+    language: Language | None = Field(default=None, description="of the text, as the door or the router read it")
     received_at: AwareDatetime = Field(description="the contact's; never changes")
     receipt_due_at: AwareDatetime | None = None
     answer_due_at: AwareDatetime | None = None
@@ -107,7 +109,7 @@ class TransferRefused(Event):
     conversation_id: ConversationId
     from_department: DepartmentSlug
     to_department: DepartmentSlug
-    current_department: DepartmentSlug | None
+    current_department: DepartmentSlug | None = None
     why: Literal["stale", "unknown conversation", "unknown department", "already there"]
     at: AwareDatetime
 

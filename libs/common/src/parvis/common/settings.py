@@ -26,6 +26,9 @@ class TownSettings(BaseSettings):
     )
     topic_prefix: str = Field(default="parvis", pattern=r"^[a-z][a-z0-9-]{0,40}$", description="one town per prefix")
     replication: int = Field(default=1, ge=1, le=5, description="copies of each topic; 3 in production")
+    session_timeout_s: float = Field(
+        default=10.0, ge=1, le=300, description="seconds until a dead consumer's work is given to others"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least level logged"
     )

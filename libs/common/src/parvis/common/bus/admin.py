@@ -57,7 +57,16 @@ async def apply(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replica
             await admin.create_partitions(todo.grow)
         if todo.configure:
             await admin.alter_configs(todo.configure)
+        await _until_known(admin, [topic.name for topic in todo.create])
         return changes
+
+
+async def _until_known(admin: Any, names: Sequence[str]) -> None:
+    """Wait until the brokers tell of new topics: they create first and tell later."""
+    for _ in range(150):
+        if not names or all(t["error_code"] == 0 for t in await admin.describe_topics(list(names))):
+            return
+        await asyncio.sleep(0.1)
 
 
 @dataclass

@@ -1,0 +1,51 @@
+"""What every service agrees on; services are found, not listed."""
+
+import importlib
+import inspect
+import pkgutil
+
+import parvis
+import pytest
+from parvis.common.cli.migrations import services_with_migrations
+from parvis.common.settings import ServiceSettings
+
+LIBRARIES = {"common", "web", "local"}
+SERVICES = sorted(module.name for module in pkgutil.iter_modules(parvis.__path__) if module.name not in LIBRARIES)
+
+
+def test_there_are_services():
+    assert {"ingest_sms", "ingest_email", "ingest_web", "ingest_postal", "router", "notifier", "desk"} <= set(SERVICES)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_its_settings_have_its_name_and_a_description_each(service):
+    settings = importlib.import_module(f"parvis.{service}.settings").Settings
+
+    assert issubclass(settings, ServiceSettings)
+    assert settings.model_config["env_prefix"] == f"PARVIS_{service.upper()}_"
+    assert settings.model_fields["port"].default
+    assert not [name for name, field in settings.model_fields.items() if not field.description]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_its_secrets_have_no_default_and_are_not_shown(service):
+    settings = importlib.import_module(f"parvis.{service}.settings").Settings
+    for name, field in settings.model_fields.items():
+        if any(word in name for word in ("token", "password", "secret")) and not name.endswith(("_file", "_s", "_previous")):
+            assert field.is_required(), f"{name} has a default"
+            assert "Secret" in str(field.annotation), f"{name} would be shown"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_it_is_wired_in_one_place(service):
+    build = importlib.import_module(f"parvis.{service}.app").build
+
+    assert inspect.iscoroutinefunction(build)
+    assert not inspect.signature(build).parameters
+
+
+@pytest.mark.parametrize("service", sorted(services_with_migrations()))
+def test_its_migrations_are_in_its_own_schema(service):
+    for version in (services_with_migrations()[service] / "versions").glob("*.py"):
+        statements = version.read_text()
+        assert f"{service}." in statements or "SCHEMA" in statements, f"{version.name} names no schema"

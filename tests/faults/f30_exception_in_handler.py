@@ -1,0 +1,81 @@
+"""F-30: an error nobody thought of, while a mail is accepted: the sender keeps it, and learns nothing about us."""
+
+import asyncio
+import smtplib
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from parvis.local.ports import FreePorts
+from parvis.local.readiness import listens
+from parvis.local.stack import Stack
+
+from tests.faults.oracle import Verdict, look
+from tests.faults.sabotage import SECRET
+from tests.faults.scenario import Scenario, sabotaged, town, until_ended
+
+MAIL = b"From: une.personne@citizen.example\r\nTo: mairie@example-town.example\r\nSubject: Essai\r\nMessage-ID: <%d@citizen.example>\r\n\r\nBonjour.\r\n"
+RECIPIENT = "mairie@example-town.example"
+
+
+async def run(var: Path, full: bool) -> Verdict:  # noqa: FBT001 (the two sizes)
+    mails = 200 if full else 10
+    verdict = Verdict()
+    with town(var, ["ingest-email"]) as (stack, _log), _ports() as (smtp, lmtp):
+        door = sabotaged(
+            stack, "ingest-email", "fail-while-parsing",
+            PARVIS_INGEST_EMAIL_PORT="0", PARVIS_INGEST_EMAIL_SMTP_PORT=str(smtp), PARVIS_INGEST_EMAIL_LMTP_PORT=str(lmtp),
+        )  # fmt: skip
+        try:
+            await _until_listening(smtp, lmtp)
+            answers = [await asyncio.to_thread(_send, smtp, number) for number in range(mails)]
+            answers += [await asyncio.to_thread(_send, lmtp, number, lmtp=True) for number in range(mails)]
+        finally:
+            door.terminate()
+            verdict.expect(await until_ended(door, seconds=10), "the door did not stop within ten seconds")
+        codes = {code for code, _ in answers}
+        verdict.expect(codes == {451}, f"the sender was told {sorted(codes)}, not 451")
+        verdict.expect(not any(SECRET in text for _, text in answers), "the error's text reached the sender")
+        verdict.expect(not (await look(stack)).received, "a refused mail is in Kafka")
+        await _after_the_fault(stack, verdict)
+    verdict.figures["mails refused"] = len(answers)
+    return verdict
+
+
+@contextmanager
+def _ports() -> Generator[tuple[int, int]]:
+    free = FreePorts()
+    try:
+        yield free.take(), free.take()
+    finally:
+        free.release()
+
+
+async def _until_listening(*ports: int) -> None:
+    async with asyncio.timeout(30):
+        while not all(listens(port) for port in ports):
+            await asyncio.sleep(0.1)
+
+
+async def _after_the_fault(stack: Stack, verdict: Verdict) -> None:
+    """The sender tries again at the whole door, and is heard."""
+    code, _ = await asyncio.to_thread(_send, stack.port("ingest-email.smtp"), 0)
+    verdict.expect(code == 250, f"the second try was told {code}")
+    verdict.expect(len((await look(stack)).received) == 1, "the second try is not one contact")
+
+
+def _send(port: int, number: int, *, lmtp: bool = False) -> tuple[int, str]:
+    client = smtplib.LMTP("127.0.0.1", port) if lmtp else smtplib.SMTP("127.0.0.1", port, timeout=15)
+    try:
+        client.sendmail("une.personne@citizen.example", [RECIPIENT], MAIL % number)
+        return 250, ""
+    except smtplib.SMTPDataError as error:
+        return error.smtp_code, str(error.smtp_error)
+    except smtplib.SMTPRecipientsRefused as error:
+        code, said = next(iter(error.recipients.values()))
+        return code, said.decode()
+    finally:
+        client.close()
+
+
+SCENARIO = Scenario("F-30", "an unexpected exception while a mail is accepted", "451, not 500; no text leaks; I4", run)

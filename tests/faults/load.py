@@ -1,0 +1,113 @@
+"""Citizens' text messages in, signed as Twilio signs them, at a steady rate; what each was told, out."""
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import httpx
+from parvis.common.contact import ContactId, contact_id
+from parvis.local.stack import Stack
+from twilio.request_validator import RequestValidator
+
+TOWN_NUMBER = "+33536490100"
+PATIENCE_S = 10.0
+
+Outcome = Literal["ok", "fail", "unknown"]
+WORDS = (
+    "Bonjour, il me faut un acte de naissance pour mon passeport.",
+    "Il y a un nid-de-poule dangereux rue de l’Église.",
+    "Je voudrais inscrire ma fille à la cantine.",
+    "A water pipe is leaking in front of my house.",
+    "Bonjour, une question sans rapport avec rien.",
+)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One message and what its sender knows: ok was promised, fail was refused, unknown got no answer in time."""
+
+    contact_id: ContactId
+    sender: str
+    outcome: Outcome
+    asked_at: float
+    answered_at: float
+
+
+class ClientLog:
+    """What the senders know, on disk before anybody relies on it: it stands outside of what is tested."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file.open("a", encoding="utf-8")
+        self.attempts: list[Attempt] = []
+
+    def write(self, attempt: Attempt) -> None:
+        self._file.write(json.dumps(asdict(attempt)) + "\n")
+        self.attempts.append(attempt)
+
+    def close(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+class TextMessages:
+    """Many citizens who each write now and then, by signed webhook to ingest-sms."""
+
+    def __init__(self, stack: Stack, log: ClientLog, *, senders: int = 200, run: str = "run") -> None:
+        self._url = f"{stack.env['PARVIS_INGEST_SMS_PUBLIC_URL']}/sms"
+        self._account = stack.env["PARVIS_INGEST_SMS_TWILIO_ACCOUNT_SID"]
+        self._validator = RequestValidator(stack.env["PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN"])
+        self._senders = [f"+336399{80_000 + number:05d}" for number in range(senders)]
+        self._run = run
+        self._log = log
+        self._sent = 0
+
+    async def write(self, *, per_second: float, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
+        """Send at a steady rate, whatever the answers; returns when the last one is answered or given up."""
+        limits = httpx.Limits(max_connections=400, max_keepalive_connections=100)
+        began, first = time.monotonic(), self._sent
+        async with httpx.AsyncClient(timeout=PATIENCE_S, limits=limits) as client, asyncio.TaskGroup() as group:
+            while (elapsed := time.monotonic() - began) < seconds and not enough():
+                while self._sent < first + int(elapsed * per_second) + 1:
+                    group.create_task(self._send(client, self._sent))
+                    self._sent += 1
+                await asyncio.sleep(0.005)
+
+    async def _send(self, client: httpx.AsyncClient, number: int) -> None:
+        sid = "SM" + hashlib.md5(f"{self._run}{number}".encode(), usedforsecurity=False).hexdigest()
+        await self.deliver(client, sid, number)
+
+    async def deliver(self, client: httpx.AsyncClient, sid: str, number: int) -> Attempt:
+        """One delivery of one message; the same sid again is the same message."""
+        sender = self._senders[number % len(self._senders)]
+        form = {
+            "MessageSid": sid,
+            "SmsSid": sid,
+            "AccountSid": self._account,
+            "From": sender,
+            "To": TOWN_NUMBER,
+            "Body": WORDS[number % len(WORDS)],
+            "NumMedia": "0",
+            "NumSegments": "1",
+            "ApiVersion": "2010-04-01",
+        }
+        signature = self._validator.compute_signature(self._url, form)
+        asked_at = time.time()
+        outcome: Outcome
+        try:
+            answer = await client.post(self._url, data=form, headers={"X-Twilio-Signature": signature})
+            outcome = "ok" if answer.status_code == 200 else "fail"
+        except httpx.ConnectError:
+            outcome = "fail"  # nothing was handed over
+        except httpx.HTTPError:
+            outcome = "unknown"
+        made = contact_id("sms", TOWN_NUMBER, sid)
+        attempt = Attempt(made, sender, outcome, asked_at, time.time())
+        self._log.write(attempt)
+        return attempt

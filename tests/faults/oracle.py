@@ -1,0 +1,183 @@
+"""The topics from their beginning, the router's rows and the senders' log in; which invariants hold, out.
+
+Outcomes are three: what was promised (ok) must be there; what was refused (fail) or never answered (unknown) may be there,
+once; nothing may be there twice where it counts. Invariants: I1 complete, I2 one department, I3 order, I4 no false
+acceptance, I5 the clock.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from parvis.common.bus import Received
+from parvis.common.bus.admin import read_all
+from parvis.common.database import Database
+from parvis.common.directory import load_directory
+from parvis.common.topics import CONTACT_RECEIVED, REPLY_REQUESTED, all_topics, dead_letter
+from parvis.local.stack import Stack
+from sqlalchemy import text
+
+from tests.faults.load import Attempt
+
+
+@dataclass
+class Decision:
+    """A row of the router's."""
+
+    contact_id: str
+    conversation_id: str
+    sequence: int
+    department: str
+
+
+@dataclass
+class World:
+    """Everything that is known when the dust has settled."""
+
+    received: list[Received] = field(default_factory=list[Received])
+    routed: list[Received] = field(default_factory=list[Received])
+    replies: list[Received] = field(default_factory=list[Received])
+    dead: list[Received] = field(default_factory=list[Received])
+    decisions: list[Decision] = field(default_factory=list[Decision])
+    current: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass
+class Verdict:
+    """What was found wrong, in sentences, and the figures that are worth knowing when nothing is."""
+
+    broken: list[str] = field(default_factory=list[str])
+    figures: dict[str, int] = field(default_factory=dict[str, int])
+
+    def expect(self, true: bool, sentence: str) -> None:  # noqa: FBT001 (reads as a sentence)
+        if not true:
+            self.broken.append(sentence)
+
+
+async def look(stack: Stack) -> World:
+    """Read the topics of a town from the beginning, and the router's rows."""
+    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    directory = load_directory(stack.plan.config_dir)
+    names = {topic.name: topic.full_name(prefix) for topic in all_topics(list(directory.departments))}
+    world = World()
+    async for received in read_all(stack.kafka, list(names.values())):
+        if received.topic == names[CONTACT_RECEIVED.name]:
+            world.received.append(received)
+        elif received.topic == names[REPLY_REQUESTED.name]:
+            world.replies.append(received)
+        elif received.topic == names[dead_letter("router").name]:
+            world.dead.append(received)
+        elif received.header("ce_type") == "contact.routed":
+            world.routed.append(received)
+    await _rows(stack, world)
+    return world
+
+
+async def _rows(stack: Stack, world: World) -> None:
+    database = Database(stack.database_url, service="oracle")
+    try:
+        async with database.begin() as connection:
+            for row in await connection.execute(text("select id, value from router.decision where kind = 'contact'")):
+                routing = json.loads(row.value) if isinstance(row.value, str | bytes) else row.value
+                world.decisions.append(
+                    Decision(str(row.id), routing["conversation_id"], routing["sequence"], routing["department"])
+                )
+            for row in await connection.execute(text("select id, department from router.conversation")):
+                world.current[str(row.id)] = row.department
+    finally:
+        await database.close()
+
+
+def judge(world: World, attempts: Sequence[Attempt]) -> Verdict:
+    """Hold what is known against what was promised."""
+    verdict = Verdict()
+    _complete(verdict, world, attempts)
+    _one_department(verdict, world)
+    _in_order(verdict, world)
+    _one_clock(verdict, world)
+    return verdict
+
+
+def _complete(verdict: Verdict, world: World, attempts: Sequence[Attempt]) -> None:
+    """I1, and the last half of I4: everything promised is on the topic, and routed or dead."""
+    told = Counter(attempt.outcome for attempt in attempts)
+    promised = {attempt.contact_id for attempt in attempts if attempt.outcome == "ok"}
+    known = {str(attempt.contact_id) for attempt in attempts}
+    there = _ids(world.received)
+    ended = _ids(world.routed) | _ids(world.dead)
+    verdict.expect(promised <= there, f"I4: {len(promised - there)} contacts were promised and are not in Kafka")
+    verdict.expect(promised <= ended, f"I1: {len(promised - ended)} promised contacts are neither routed nor dead")
+    verdict.expect(there <= ended, f"I1: {len(there - ended)} contacts in Kafka are neither routed nor dead")
+    verdict.expect(all(letter.value for letter in world.dead), "I1: a dead letter lost its bytes")
+    strangers = {r.event_id for r in world.received if _channel(r) == "sms"} - known
+    verdict.expect(not strangers, f"{len(strangers)} contacts nobody wrote")
+    verdict.figures |= {f"told {outcome}": count for outcome, count in told.items()}
+    verdict.figures |= {"contacts": len(there), "dead letters": len(_ids(world.dead))}
+    verdict.figures["doubles on contact.received"] = len(world.received) - len(there)
+
+
+def _one_department(verdict: Verdict, world: World) -> None:
+    """I2: one decision a contact; the same on every copy; the conversation's department is its highest sequence's."""
+    decided = {decision.contact_id: decision for decision in world.decisions}
+    routed = _ids(world.routed)
+    verdict.expect(len(decided) == len(world.decisions), "I2: a contact has two decisions")
+    verdict.expect(routed == decided.keys(), f"I2: {len(routed ^ decided.keys())} contacts are routed or decided, not both")
+    for received in world.routed:
+        routing = json.loads(received.value)["routing"]
+        row = decided.get(received.event_id)
+        same = row and (routing["conversation_id"], routing["sequence"]) == (row.conversation_id, row.sequence)
+        verdict.expect(bool(same), f"I2: {received.event_id} was routed as nobody decided")
+        verdict.expect(received.topic.endswith(f".{routing['department']}"), f"I2: {received.event_id} lies in another queue")
+        verdict.expect(received.key.decode() == routing["conversation_id"], f"I2: {received.event_id} has another key")
+    for conversation, decisions in _by_conversation(world.decisions).items():
+        last = max(decisions, key=lambda decision: decision.sequence)
+        verdict.expect(world.current.get(conversation) == last.department, f"I2: {conversation} is not where its last decision put it")
+    verdict.figures["doubles on department topics"] = len(world.routed) - len(routed)
+    notices = Counter(reply.event_id for reply in world.replies)
+    verdict.figures["doubles on reply.requested"] = sum(notices.values()) - len(notices)
+    verdict.figures["conversations"] = len(world.current)
+
+
+def _in_order(verdict: Verdict, world: World) -> None:
+    """I3: sequences without gap or repeat; per contact point, decided in the order of contact.received."""
+    for conversation, decisions in _by_conversation(world.decisions).items():
+        sequences = sorted(decision.sequence for decision in decisions)
+        verdict.expect(sequences == list(range(1, len(sequences) + 1)), f"I3: {conversation} has sequences {sequences[:20]}")
+    decided = {decision.contact_id: decision for decision in world.decisions}
+    reached: dict[tuple[bytes, str], int] = {}
+    seen: set[str] = set()
+    for received in sorted(world.received, key=lambda r: (r.partition, r.offset)):
+        row = decided.get(received.event_id)
+        if row is None or received.event_id in seen:
+            continue
+        seen.add(received.event_id)
+        place = received.key, row.conversation_id
+        verdict.expect(row.sequence > reached.get(place, 0), f"I3: {received.event_id} was decided before its elder")
+        reached[place] = row.sequence
+
+
+def _one_clock(verdict: Verdict, world: World) -> None:
+    """I5: the department sees the received_at of the first record of an id."""
+    first: dict[str, str] = {}
+    for received in sorted(world.received, key=lambda r: (r.partition, r.offset)):
+        first.setdefault(received.event_id, json.loads(received.value)["received_at"])
+    for received in world.routed:
+        routing: dict[str, Any] = json.loads(received.value)["routing"]
+        verdict.expect(routing["received_at"] == first[received.event_id], f"I5: {received.event_id} was stamped anew")
+
+
+def _ids(records: Iterable[Received]) -> set[str]:
+    return {received.event_id for received in records}
+
+
+def _channel(received: Received) -> str:
+    return str(json.loads(received.value).get("channel"))
+
+
+def _by_conversation(decisions: Iterable[Decision]) -> dict[str, list[Decision]]:
+    found: dict[str, list[Decision]] = defaultdict(list)
+    for decision in decisions:
+        found[decision.conversation_id].append(decision)
+    return found

@@ -1,0 +1,81 @@
+"""What every fault scenario is: a stack, a load, an injection, a heal, a verdict; in two sizes."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from parvis.local.stack import Stack
+
+from tests.faults.load import ClientLog
+from tests.faults.oracle import Verdict, World, judge, look
+
+HEAL_S = 60.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One row of the matrix. `run(var, full)`: the small size takes at most 20 s and is part of `make test`."""
+
+    name: str
+    injection: str
+    must_hold: str
+    run: Callable[[Path, bool], Awaitable[Verdict]]
+
+
+@contextmanager
+def town(var: Path, services: Sequence[str], **environment: str) -> Generator[tuple[Stack, ClientLog]]:
+    """A stack of its own, and the senders' log beside it. A killed member is missed after two seconds, not ten."""
+    quick = {"PARVIS_SESSION_TIMEOUT_S": "2", "PARVIS_LOG_FORMAT": "json"}
+    var.mkdir(parents=True, exist_ok=True)
+    log = ClientLog(var / "client.jsonl")
+    try:
+        with Stack.start(var, services=list(services), environment=quick | environment) as stack:
+            yield stack, log
+    finally:
+        log.close()
+
+
+async def healed(stack: Stack, log: ClientLog, verdict: Verdict) -> World:
+    """Wait, at most a minute, until everything in Kafka is decided (I7); then give the world as it is."""
+    began = time.monotonic()
+    world = await look(stack)
+    while not _settled(world) and time.monotonic() - began < HEAL_S:
+        await asyncio.sleep(0.5)
+        world = await look(stack)
+    verdict.expect(_settled(world), f"I7: not settled {HEAL_S:.0f} s after the fault")
+    verdict.figures["heal ms"] = int((time.monotonic() - began) * 1000)
+    found = judge(world, log.attempts)
+    verdict.broken += found.broken
+    verdict.figures |= found.figures
+    return world
+
+
+def _settled(world: World) -> bool:
+    ended = {r.event_id for r in world.routed} | {r.event_id for r in world.dead}
+    return {r.event_id for r in world.received} <= ended
+
+
+def sabotaged(stack: Stack, service: str, how: str, **environment: str) -> subprocess.Popen[bytes]:
+    """Start a service of this stack with a fault built in: see `sabotage.py`."""
+    command = [sys.executable, "-m", "tests.faults.sabotage", service, how]
+    log = (stack.plan.var / "log" / f"{service}-{how}.log").open("ab")
+    return subprocess.Popen(command, env=dict(stack.env) | environment, stdout=log, stderr=subprocess.STDOUT)
+
+
+async def until_ended(process: subprocess.Popen[bytes], *, seconds: float) -> bool:
+    """Whether it ended by itself; else it is killed."""
+    ends_at = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < ends_at:
+        await asyncio.sleep(0.02)
+    if process.poll() is not None:
+        return True
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(10)
+    return False
