@@ -16,8 +16,8 @@ from parvis.common.language import language_of
 from parvis.common.routing import Routing, conversation_id
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.router.decide import Calendar, Decision, Known, Windows, decide, registration, resolve
-from parvis.router.decide.conversation import Conversation
 from parvis.router.rules import load_rules
+from parvis.router.tables import Conversation
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 DIRECTORY = load_directory(EXAMPLE)
@@ -144,6 +144,7 @@ def a_conversation(**changes: Any) -> Conversation:
         "sequence": 1,
         "procedure": None,
         "opened_at": AN_INSTANT,
+        "last_contact_at": AN_INSTANT,
     }
     return Conversation(**(values | changes))
 

@@ -98,6 +98,7 @@ def _routing(
         runners_up=decision.runners_up,
         reason=decision.reason,
         urgency=decision.urgency,
+        language=decision.language,
         received_at=contact.received_at,
         receipt_due_at=due.receipt_at,
         answer_due_at=due.answer_at,

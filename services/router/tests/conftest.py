@@ -1,0 +1,107 @@
+"""A router of a town of its own, on the real Kafka and the real PostgreSQL."""
+
+import itertools
+import json
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from parvis.common import topics
+from parvis.common.bus import Producer, Received, Record, record
+from parvis.common.bus.admin import apply, read_all
+from parvis.common.bus.consumer import Item
+from parvis.common.contact import ContactReceived, Event, kafka_key
+from parvis.common.database import Database, migrate
+from parvis.common.directory import Directory, load_directory
+from parvis.common.routing import CaseUpdated, TransferRequested
+from parvis.common.testing import AN_INSTANT
+from parvis.router.consume import Mail, Router
+from parvis.router.decide import Calendar, Placing, Windows
+from parvis.router.rules import Rules, load_rules
+from parvis.router.tables import SCHEMA
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "config" / "example-town"
+MIGRATIONS = ROOT / "services" / "router" / "migrations"
+_prefixes = itertools.count(1)
+
+
+@dataclass
+class Town:
+    """One town: its topics, its tables, and a router that is fed by hand."""
+
+    kafka: str
+    prefix: str
+    database: Database
+    producer: Producer
+    directory: Directory
+    rules: Rules
+    offsets: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def router(self, producer: Any = None) -> Router:
+        calendar = Calendar(self.directory.town)
+        return Router(
+            database=self.database,
+            producer=producer or self.producer,
+            rules=self.rules,
+            placing=Placing(self.directory, calendar, Windows(), self.rules.version),
+            mail=Mail(self.prefix, self.directory, calendar),
+            now=lambda: AN_INSTANT,
+        )
+
+    def contact_record(self, contact: ContactReceived, value: bytes | None = None) -> Record:
+        topic = topics.CONTACT_RECEIVED.full_name(self.prefix)
+        return record(
+            contact, topic=topic, key=kafka_key(contact), event_id=contact.contact_id, source="test", value=value
+        )
+
+    def item(self, event: Event, value: bytes | None = None) -> Item:
+        """The event as the bus hands it over."""
+        made = (
+            self.contact_record(event, value)
+            if isinstance(event, ContactReceived)
+            else record(event, topic="t", key="k", event_id="e", source="test")
+        )
+        received = Received(made.topic, 0, next(self.offsets), made.key, made.value, made.headers)
+        return Item(received.event((ContactReceived, TransferRequested, CaseUpdated)), received)
+
+    async def route(self, *events: Event) -> None:
+        await self.router().handle([self.item(event) for event in events])
+
+    async def queue(self, department: str) -> list[Received]:
+        return await self.records(topics.department(department).full_name(self.prefix))
+
+    async def queued(self) -> list[tuple[str, Received]]:
+        return [(slug, found) for slug in self.directory.departments for found in await self.queue(slug)]
+
+    async def replies(self) -> list[dict[str, Any]]:
+        found = await self.records(topics.REPLY_REQUESTED.full_name(self.prefix))
+        return [json.loads(received.value) for received in found]
+
+    async def records(self, topic: str) -> list[Received]:
+        return [received async for received in read_all(self.kafka, [topic])]
+
+    async def rows(self, query: str) -> Sequence[Any]:
+        async with self.database.begin() as connection:
+            return (await connection.execute(text(query))).all()
+
+
+@pytest.fixture
+async def town(kafka: str, database_url: str) -> AsyncGenerator[Town]:
+    prefix = f"router{next(_prefixes)}"
+    directory = load_directory(EXAMPLE)
+    small = [replace(topic, partitions=1) for topic in topics.all_topics(list(directory.departments))]
+    await apply(kafka, small, prefix=prefix, replication=1)
+    await migrate(database_url, SCHEMA, MIGRATIONS)
+    database = Database(database_url, service="test")
+    async with database.begin() as connection:
+        for table in ("conversation", "alias", "sender", "decision", "consumer_halt"):
+            await connection.execute(text(f"truncate router.{table}"))
+    producer = Producer(kafka, service="test")
+    yield Town(kafka, prefix, database, producer, directory, load_rules(EXAMPLE, directory))
+    await producer.stop()
+    await database.close()

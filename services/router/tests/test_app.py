@@ -1,0 +1,156 @@
+"""The router as a process: ready, wrong, killed, more than one."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parvis.common.testing import a_contact
+
+from .conftest import EXAMPLE, Town
+
+pytestmark = pytest.mark.stack
+
+
+@dataclass
+class Running:
+    process: asyncio.subprocess.Process
+    port: int
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=2) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    async def until_ready(self) -> None:
+        async with asyncio.timeout(60):
+            while not await asyncio.to_thread(self.ready):
+                assert self.process.returncode is None
+                await asyncio.sleep(0.1)
+
+
+def environment(town: Town, url: str, port: int, **changes: str) -> dict[str, str]:
+    return {
+        "PATH": "/usr/bin:/bin",
+        "PARVIS_KAFKA_BOOTSTRAP": town.kafka,
+        "PARVIS_DATABASE_URL": url,
+        "PARVIS_CONFIG_DIR": str(EXAMPLE),
+        "PARVIS_SECRET_KEY": "a secret for tests only",
+        "PARVIS_CONTACT_POINT_KEY": "a key for tests only",
+        "PARVIS_TOPIC_PREFIX": town.prefix,
+        "PARVIS_ROUTER_PORT": str(port),
+        "PARVIS_ROUTER_BATCH": "40",
+        **changes,
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return opened.getsockname()[1]
+
+
+async def started(town: Town, url: str, **changes: str) -> Running:
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "parvis.router",
+        env=environment(town, url, port, **changes),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    return Running(process, port)
+
+
+@asynccontextmanager
+async def routers(town: Town, url: str, count: int) -> AsyncGenerator[list[Running]]:
+    running = [await started(town, url) for _ in range(count)]
+    try:
+        for router in running:
+            await router.until_ready()
+        yield running
+    finally:
+        for router in running:
+            if router.process.returncode is None:
+                router.process.kill()
+            await router.process.communicate()
+
+
+async def until(condition: Callable[[], Any], *, seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.2)
+
+
+async def test_a_killed_router_loses_nothing_and_decides_nothing_twice(town: Town, database_url: str) -> None:
+    """F-01 in small: 300 contacts of 30 senders, two routers, three kills with SIGKILL while they work."""
+    contacts = [
+        a_contact(key=f"SM{n}", text="un nid de poule" if n % 3 else "bonjour", contact_point_hash=f"v1.{n % 30}")
+        for n in range(300)
+    ]
+    async with routers(town, database_url, 2) as running:
+        for at in range(0, 300, 100):
+            await town.producer.send_all([town.contact_record(contact) for contact in contacts[at : at + 100]])
+            victim = running[at // 100 % 2]
+            victim.process.kill()
+            await victim.process.communicate()
+            running[at // 100 % 2] = await started(town, database_url)
+
+        async def all_queued() -> bool:
+            return len({r.event_id for _, r in await town.queued()}) == 300
+
+        await until(all_queued)
+        queued = await town.queued()
+        for router in running:
+            await router.until_ready()
+
+    rows = await town.rows("select conversation_id, sequence from router.decision order by 1, 2")
+    assert len(rows) == 300
+    assert all(row.sequence == number % 10 + 1 for number, row in enumerate(rows))
+    routed = {r.event_id: (json.loads(r.value)["contact"]["contact_id"], slug) for slug, r in queued}
+    assert {contact for contact, _ in routed.values()} == {contact.contact_id for contact in contacts}
+    assert max(Counter(contact for contact, _ in routed.values()).values()) == 1
+    by_conversation = {(json.loads(r.value)["routing"]["conversation_id"], slug) for slug, r in queued}
+    assert len(by_conversation) == 30
+
+
+async def test_sigterm_drains_and_ends_with_zero(town: Town, database_url: str) -> None:
+    async with routers(town, database_url, 1) as (router,):
+        router.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            await router.process.communicate()
+        assert router.process.returncode == 0
+
+
+async def test_a_wrong_rule_stops_the_process_with_its_line(town: Town, database_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "town"
+    for name in ("procedures", "templates", "town.yaml", "departments.yaml"):
+        folder.mkdir(exist_ok=True)
+        (folder / name).symlink_to(EXAMPLE / name)
+    (folder / "rules.yaml").write_text("rules:\n  - id: one\n    when: {channel: sms}\n    then: {department: voiri}\n")
+    router = await started(town, database_url, PARVIS_CONFIG_DIR=str(folder))
+    _, said = await router.process.communicate()
+    assert router.process.returncode == 78
+    assert f"{folder}/rules.yaml:4: unknown department 'voiri' (did you mean 'voirie'?)" in said.decode()
+
+
+async def test_a_wrong_setting_stops_the_process_with_its_name(town: Town, database_url: str) -> None:
+    router = await started(town, database_url, PARVIS_ROUTER_BATCH="many")
+    _, said = await router.process.communicate()
+    assert router.process.returncode == os.EX_CONFIG
+    assert "PARVIS_ROUTER_BATCH is wrong" in said.decode()
