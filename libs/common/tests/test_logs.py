@@ -5,6 +5,7 @@ import logging
 from collections.abc import Generator
 
 import pytest
+import structlog
 
 from parvis.common import logs
 from parvis.common.logs import logger
