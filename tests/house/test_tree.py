@@ -35,6 +35,13 @@ def test_every_member_has_one_name_and_the_licence(member):
     assert project["tool"]["uv"]["build-backend"]["module-name"] == f"parvis.{folder.replace('-', '_')}"
 
 
+def test_every_service_is_under_the_contract_of_floors():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    held = next(contract["containers"] for contract in contracts if contract["type"] == "layers")
+
+    assert held == [f"parvis.{service.name.replace('-', '_')}" for service in services()]
+
+
 @pytest.mark.parametrize("service", services(), ids=shown)
 def test_every_service_has_a_man_page(service):
     page = (service / "README.md").read_text()

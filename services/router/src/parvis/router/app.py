@@ -65,6 +65,7 @@ async def build() -> Service:
         brake=Brake(database, SCHEMA),
         health=health,
         batch=own.batch,
+        session_timeout_s=town.session_timeout_s,
     )
     log.info("rules.loaded", version=rules.version, count=len(rules.rules))
 

@@ -39,6 +39,8 @@ def server_properties(*, port: int, controller_port: int, folder: Path) -> str:
         # Twelve partitions a topic, two indexes a partition: 10 MB each would be mapped for nothing.
         "log.index.size.max.bytes": str(1024 * 1024),
         "group.initial.rebalance.delay.ms": "0",
+        # Fault scenarios kill consumers a hundred times: each is missed after two seconds, not Kafka's least six.
+        "group.min.session.timeout.ms": "1000",
         # A killed broker's registration must run out before its next life is let in: Kafka's 9 s would be most of a
         # restart (measured: 10.7 s). Missing it does no harm here, where broker and controller are one process.
         "broker.session.timeout.ms": "2500",
