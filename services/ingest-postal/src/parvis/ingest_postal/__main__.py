@@ -1,7 +1,6 @@
-"""Start the postal door."""
+"""Start ingest-postal."""
 
 from parvis.common.service import run
 from parvis.ingest_postal.app import NAME, build
 
-if __name__ == "__main__":
-    run(NAME, build)
+run(NAME, build)
