@@ -50,5 +50,9 @@ class Dates:
             return self.words.say(key, language, hour=self.hour(when, language))
         return self.short_day(when, language)
 
+    def today(self, now: datetime) -> date:
+        """The town's day."""
+        return self._local(now)
+
     def _local(self, when: datetime | date) -> date:
         return when.astimezone(self.zone).date() if isinstance(when, datetime) else when

@@ -19,6 +19,7 @@ from parvis.web.pages import Pages
 
 log = logger()
 LANGUAGE_COOKIE = "parvis-language"
+_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _READ_S = 300.0  # ten megabytes over a slow line; then the connection is given up
 
 # No script at all, nothing from elsewhere, in nobody's frame. Referrer-Policy is not `no-referrer`: browsers would then
@@ -72,7 +73,7 @@ def problem(pages: Pages, request: Request, code: int, *, detail: str = "") -> R
         return JSONResponse({"detail": detail}, status_code=code, headers=headers)
     known = code if code in {400, 403, 404, 405, 413, 503} else 400 if code < 500 else 500
     language = language_of(request, pages.town)
-    html = pages.render("problem.html", language, code=known, request=request)
+    html = pages.render("problem.html", language, code=known, switch=None)
     return HTMLResponse(html, status_code=code, headers=headers)
 
 
@@ -103,6 +104,14 @@ def language_of(request: Request, town: Town) -> str:
         if language in town.languages:
             return language
     return town.languages[0]
+
+
+def switch_of(request: Request, pages: Pages) -> str | None:
+    """The address of the same page in the other language; none where it would lose what was typed."""
+    if request.method != "GET" or len(pages.town.languages) < 2:
+        return None
+    other = pages.say("layout.other_language_code", language_of(request, pages.town))
+    return f"?{request.url.include_query_params(lang=other).query}" if other in pages.town.languages else None
 
 
 def keep_language(request: Request, response: Response, town: Town) -> None:
@@ -137,7 +146,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Form:
-    """What a form held, cleaned: no NUL, line ends as line feeds."""
+    """What a form held, cleaned."""
 
     fields: dict[str, list[str]]
     files: dict[str, list[Upload]]
@@ -179,8 +188,8 @@ async def _read(file: UploadFile, largest_bytes: int) -> Upload:
 
 
 def cleaned(text: str) -> str:
-    """Text as it can be stored anywhere: no NUL, no lone surrogate, line ends as line feeds."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    """Text as it can be stored and sent anywhere: no control character but line feed and tab, no lone surrogate."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
     return text.encode("utf-8", "replace").decode()
 
 

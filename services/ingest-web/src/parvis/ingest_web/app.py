@@ -1,0 +1,79 @@
+"""Settings in, the running web door out: the only place that builds its clients."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from parvis.common.blobs import Blobs
+from parvis.common.bus import Producer
+from parvis.common.database import Database
+from parvis.common.directory import load_directory
+from parvis.common.errors import Unavailable
+from parvis.common.health import Health
+from parvis.common.outbox import Outbox
+from parvis.common.service import Service
+from parvis.common.settings import TownSettings, load
+from parvis.ingest_web import pages, receive, tables
+from parvis.ingest_web.settings import Settings
+from parvis.ingest_web.verify import Guard
+from parvis.web.http import install
+from parvis.web.pages import Pages
+
+_CHECK_EVERY_S = 3.0
+_PURGE_EVERY_S = 3600.0
+
+
+async def build() -> Service:
+    town, own = load(TownSettings), load(Settings)
+    directory = load_directory(town.config_dir)
+    shown = Pages(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
+    health = Health({"database": "not asked yet"})
+    database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10)
+    producer = Producer(town.kafka_bootstrap, service="ingest-web")
+    # Its own health: the door takes forms while Kafka is away, so that must not take it out of the load balancer.
+    outbox = Outbox(tables.outbox, database, producer, Health(), "ingest-web")
+    guard = Guard(town.signing_key, town.public_url, timedelta(hours=own.form_lasts_hours))
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    install(app, shown)
+    app.include_router(pages.routes(pages.Shelf(directory, shown, guard, database)))
+    app.include_router(
+        receive.routes(
+            receive.Door(
+                directory=directory,
+                pages=shown,
+                guard=guard,
+                database=database,
+                outbox=outbox,
+                blobs=Blobs(town.blobs_url),
+                topic_prefix=town.topic_prefix,
+                hashing_key=town.hashing_key,
+                largest_request_bytes=own.largest_request_mb * 1_000_000,
+            )
+        )
+    )
+
+    async def watch(stopping: asyncio.Event) -> None:
+        """Say on /ready whether PostgreSQL answers: without it no form is accepted."""
+        while not stopping.is_set():
+            try:
+                await database.check()
+                health.good("database")
+            except (Unavailable, TimeoutError) as error:
+                health.bad("database", str(error) or "does not answer")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _CHECK_EVERY_S)
+
+    async def purge(stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            with suppress(Unavailable):
+                await outbox.purge()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _PURGE_EVERY_S)
+
+    return Service(
+        "ingest-web", own.host, own.port, health, app=app, tasks=[watch, purge, outbox.relay],
+        closing=[producer.stop, database.close],
+    )  # fmt: skip

@@ -1,0 +1,97 @@
+"""A citizen asks for a page: the list of procedures, the form of one, the receipt; nothing changes here."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse
+
+from parvis.common.contact import references_in
+from parvis.common.database import Database
+from parvis.common.directory import Directory
+from parvis.ingest_web.render import Shown, form_page, receipt_page
+from parvis.ingest_web.store import submission_with_reference
+from parvis.ingest_web.verify import Guard
+from parvis.web.http import keep_language, language_of, switch_of
+from parvis.web.pages import Pages
+
+# Not `no-store`: going back must find the same page with its one-time token and the typed text.
+_KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What the pages are made of."""
+
+    directory: Directory
+    pages: Pages
+    guard: Guard
+    database: Database
+
+
+def routes(shelf: Shelf) -> APIRouter:
+    """The pages.
+
+    Gives: 200, in the reader's language; 404 for a procedure or a reference that does not exist.
+    """
+    router = APIRouter()
+
+    @router.get("/")
+    async def home(request: Request) -> HTMLResponse:
+        procedures = list(shelf.directory.procedures.values())
+        return _page(shelf, request, "home.html", procedures=procedures, departments=shelf.directory.departments)
+
+    @router.get("/demarches/{slug}")
+    async def form(request: Request, slug: str) -> HTMLResponse:
+        return _form(shelf, request, slug)
+
+    @router.get("/merci/{reference}")
+    async def receipt(request: Request, reference: str) -> HTMLResponse:
+        return await _receipt(shelf, request, reference)
+
+    _ = home, form, receipt
+    return router
+
+
+def _page(shelf: Shelf, request: Request, template: str, **values: object) -> HTMLResponse:
+    language = language_of(request, shelf.pages.town)
+    response = HTMLResponse(
+        shelf.pages.render(template, language, switch=switch_of(request, shelf.pages), **values),
+        headers=_KEPT_BY_HISTORY,
+    )
+    keep_language(request, response, shelf.pages.town)
+    return response
+
+
+def _form(shelf: Shelf, request: Request, slug: str) -> HTMLResponse:
+    procedure = shelf.directory.procedure(slug)
+    if not procedure:
+        raise HTTPException(404)
+    now = shelf.pages.clock()
+    shown = Shown(
+        procedure=procedure,
+        department=shelf.directory.departments[shelf.directory.current(procedure.department)],
+        language=language_of(request, shelf.pages.town),
+        once=shelf.guard.new_once(slug, now),
+        csrf=shelf.guard.csrf(slug, now),
+        switch=switch_of(request, shelf.pages),
+    )
+    response = HTMLResponse(form_page(shelf.pages, shown), headers=_KEPT_BY_HISTORY)
+    keep_language(request, response, shelf.pages.town)
+    return response
+
+
+async def _receipt(shelf: Shelf, request: Request, reference: str) -> HTMLResponse:
+    known = references_in(reference)
+    if known != [reference]:
+        raise HTTPException(404)
+    async with shelf.database.begin() as connection:
+        found = await submission_with_reference(connection, reference)
+    procedure = shelf.directory.procedure(found.procedure) if found else None
+    if not found or not procedure:
+        raise HTTPException(404)
+    language = language_of(request, shelf.pages.town)
+    html = receipt_page(
+        shelf.pages, shelf.directory, language=language, procedure=procedure, submission=found,
+        switch=switch_of(request, shelf.pages),
+    )  # fmt: skip
+    return HTMLResponse(html)

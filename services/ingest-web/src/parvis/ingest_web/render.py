@@ -1,0 +1,208 @@
+"""A filled form in, its canonical bytes, its contact and its pages out. Pure; no I/O."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from parvis.common.contact import (
+    ClaimCheck,
+    ContactId,
+    ContactReceived,
+    MachineSent,
+    PersonalContact,
+    Verification,
+    contact_point_hash,
+    reference_of,
+)
+from parvis.common.directory import (
+    ChoiceField,
+    ConsentField,
+    Department,
+    Directory,
+    LongTextField,
+    Procedure,
+    said_in,
+)
+from parvis.ingest_web.parse import File, Filled, Problem
+from parvis.ingest_web.tables import KEPT, NO_REPLY, REPLY, REPLY_CHANNELS, TYPE_NAMES, reply_address
+from parvis.web.pages import Pages
+
+# As JSON. Together with the rest they keep the event below 64 KiB; the whole is in the original.
+TEXT_ROOM_BYTES = 28 * 1024
+ANSWERS_ROOM_BYTES = 20 * 1024
+
+
+def original(procedure: Procedure, fields: Mapping[str, Sequence[str]], files: Mapping[str, Sequence[File]]) -> bytes:
+    """The form as it was sent, in one canonical form: the same content is the same bytes, whenever it is sent."""
+    inputs = {name: list(values) for name, values in fields.items() if not name.startswith("_") or name == "_website"}
+    attached = [
+        {"field": name, "name": f.name, "media_type": f.media_type, "size_bytes": f.size_bytes, "sha256": f.sha256}
+        for name, several in files.items()
+        for f in several
+    ]
+    content = {"form": procedure.slug, "fields": inputs, "files": attached}
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What acceptance adds to a filled form."""
+
+    contact_id: ContactId
+    received_at: datetime
+    recorded_at: datetime
+    original: ClaimCheck
+    attachments: tuple[ClaimCheck, ...]
+    text_overflow: ClaimCheck | None
+
+
+def contact_of(
+    filled: Filled, procedure: Procedure, language: str, accepted: Accepted, *, hashing_key: bytes
+) -> ContactReceived:
+    """The event of a form: subject and text for people and rules, the answers by field name beside them."""
+    return ContactReceived(
+        contact_id=accepted.contact_id,
+        reference=reference_of(accepted.contact_id),
+        channel="web",
+        received_at=accepted.received_at,
+        recorded_at=accepted.recorded_at,
+        to=procedure.slug,
+        procedure=procedure.slug,
+        language=language,
+        sender=Verification(level="none", evidence="web form, no proof of who sent it"),
+        machine=MachineSent(reason="honeypot") if filled.is_trapped else None,
+        original=accepted.original,
+        attachments=accepted.attachments,
+        text_overflow=accepted.text_overflow,
+        contact_point_hash=contact_point_hash(filled.sender, hashing_key) if filled.sender else None,
+        personal=PersonalContact.model_validate(
+            {
+                "from": filled.sender,
+                "display_name": filled.name,
+                "subject": subject(filled, procedure, language),
+                "text": fitting(text(filled, procedure, language), TEXT_ROOM_BYTES),
+                "answers": fitting_answers(filled.answers),
+                "file_names": tuple(file.name for several in filled.files.values() for file in several),
+                "reply_channels": (filled.reply,) if filled.reply else (),
+            }
+        ),
+    )
+
+
+def subject(filled: Filled, procedure: Procedure, language: str) -> str:
+    """The procedure's title; a question with a subject of its own has that."""
+    title = said_in(procedure.title, language)
+    own = filled.answers.get("subject", "")
+    is_own = any(f.name == "subject" and f.type == "text" for f in procedure.form)
+    return f"{own} ({title})" if own and is_own else title
+
+
+def text(filled: Filled, procedure: Procedure, language: str) -> str:
+    """The form as one readable text: what was written freely first, then each answer in a line of its own."""
+    free = [filled.answers[f.name] for f in procedure.form if isinstance(f, LongTextField) and f.name in filled.answers]
+    facts = [
+        f"{said_in(f.label, language)}{' :' if language == 'fr' else ':'} {in_words(f, filled.answers[f.name], language)}"
+        for f in procedure.form
+        if f.name in filled.answers and not isinstance(f, LongTextField | ConsentField)
+    ]
+    return "\n\n".join([*free, "\n".join(facts)] if facts else free)
+
+
+def in_words(form_field: object, answer: str, language: str) -> str:
+    """An answer as people read it: the labels of a choice, one line for an address."""
+    if isinstance(form_field, ChoiceField):
+        labels = {option.value: said_in(option.label, language) for option in form_field.options}
+        return ", ".join(labels.get(value, value) for value in answer.split(","))
+    return ", ".join(answer.split("\n"))
+
+
+def is_fitting(words: str) -> bool:
+    return len(json.dumps(words, ensure_ascii=False).encode()) <= TEXT_ROOM_BYTES
+
+
+def fitting(words: str, room_bytes: int) -> str:
+    """The longest beginning whose JSON is within the room; quotes and line feeds count twice there."""
+    if len(json.dumps(words, ensure_ascii=False).encode()) <= room_bytes:
+        return words
+    low, high = 0, len(words)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = len(json.dumps(words[:middle], ensure_ascii=False).encode()) <= room_bytes
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return words[:low]
+
+
+def fitting_answers(answers: Mapping[str, str]) -> dict[str, str]:
+    """The answers, the long ones cut where all together are too long for the event."""
+    room_bytes = ANSWERS_ROOM_BYTES
+    while len(json.dumps(answers, ensure_ascii=False).encode()) > ANSWERS_ROOM_BYTES:
+        room_bytes //= 2
+        answers = {name: fitting(answer, room_bytes) for name, answer in answers.items()}
+    return dict(answers)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A form page as it is to be shown: empty, or with what was typed and what is to be said about it."""
+
+    procedure: Procedure
+    department: Department
+    language: str
+    once: str
+    csrf: str
+    switch: str | None = None
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    problems: Mapping[str, Problem] = field(default_factory=dict[str, Problem])
+    kept: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict[str, Sequence[tuple[str, str]]])
+    notice: str | None = None
+    reference: str | None = None
+
+
+def form_page(pages: Pages, shown: Shown) -> str:
+    """The page of one procedure."""
+    return pages.render(
+        "form.html",
+        shown.language,
+        procedure=shown.procedure,
+        department=shown.department,
+        once=shown.once,
+        csrf=shown.csrf,
+        switch=shown.switch,
+        typed=shown.fields,
+        problems={name: sentence(pages, problem, shown.language) for name, problem in shown.problems.items()},
+        kept=shown.kept,
+        kept_prefix=KEPT,
+        notice=shown.notice,
+        reference=shown.reference,
+        reply=REPLY,
+        reply_channels=REPLY_CHANNELS,
+        reply_address=reply_address,
+        no_reply=NO_REPLY,
+        today=pages.dates.today(pages.clock()),
+        types_in_words=types_in_words,
+    )
+
+
+def receipt_page(pages: Pages, directory: Directory, **values: Any) -> str:
+    """What a citizen keeps: the reference, and what happens next."""
+    procedure: Procedure = values["procedure"]
+    department = directory.departments[directory.current(procedure.department)]
+    return pages.render("receipt.html", department=department, **values)
+
+
+def sentence(pages: Pages, problem: Problem, language: str) -> str:
+    """What is wrong, and what to do, in one sentence."""
+    values = dict(problem.values)
+    if problem.label:
+        values["label"] = said_in(problem.label, language)
+    if "day" in values:
+        values["day"] = pages.dates.day(values["day"], language)  # pyright: ignore[reportArgumentType] (a date)
+    if "accept" in values:
+        values["accept"] = types_in_words(values["accept"])  # pyright: ignore[reportArgumentType] (media types)
+    return pages.say(f"problem_with.{problem.key}", language, **values)
+
+
+def types_in_words(media_types: Sequence[str]) -> str:
+    return ", ".join(TYPE_NAMES.get(media_type, media_type) for media_type in media_types)

@@ -1,0 +1,356 @@
+"""What a citizen is told, and what is committed by then: on the real PostgreSQL, while Kafka is away."""
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+import parvis.ingest_web
+from parvis.common.bus.records import encode
+from parvis.common.clock import now
+from parvis.common.contact import EVENT_LIMIT_BYTES, ContactReceived
+from parvis.common.database import Database, migrate, migrations_of
+from parvis.common.service import Service
+from parvis.ingest_web.app import build
+from parvis.web import tokens
+
+CONFIG = Path(__file__).parents[3] / "config" / "example-town"
+ROADS: dict[str, Any] = {
+    "problem": "pothole",
+    "place": "12 rue des Lilas",
+    "details": "Un trou.",
+    "reply-channel": "none",
+}
+
+
+@dataclass
+class Browser:
+    """Fills in forms, and looks at what the door wrote."""
+
+    http: httpx.AsyncClient
+    database: Database
+    blobs: Path
+
+    async def open(self, slug: str, **query: str) -> dict[str, str]:
+        """The hidden inputs of a fresh form page."""
+        page = await self.http.get(f"/demarches/{slug}", params=query)
+        assert page.status_code == 200
+        return hidden(page.text)
+
+    async def send(self, slug: str, fields: dict[str, Any], **more: Any) -> httpx.Response:
+        inputs = fields if "_once" in fields else await self.open(slug) | fields
+        return await self.http.post(f"/demarches/{slug}", data=inputs, **more)
+
+    async def events(self) -> list[bytes]:
+        async with self.database.begin() as connection:
+            return list(await connection.scalars(text("select value from ingest_web.outbox order by id")))
+
+    def stored(self) -> list[bytes]:
+        return [file.read_bytes() for file in sorted(self.blobs.rglob("*")) if file.is_file()]
+
+
+def hidden(page: str) -> dict[str, str]:
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
+    return {name: unescape(value) for name, value in found}
+
+
+@pytest.fixture
+async def service(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Service]:
+    folder = migrations_of(parvis.ingest_web)
+    assert folder
+    await migrate(database_url, "ingest_web", folder)
+    settings = {
+        "PARVIS_DATABASE_URL": database_url,
+        "PARVIS_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+        "PARVIS_BLOBS_URL": f"file://{tmp_path}/blobs",
+        "PARVIS_CONFIG_DIR": str(CONFIG),
+        "PARVIS_PUBLIC_URL": "http://town.example",
+        "PARVIS_SECRET_KEY": "a secret for tests only",
+        "PARVIS_CONTACT_POINT_KEY": "another secret for tests only",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    service = await build()
+    yield service
+    for close in service.closing:
+        await close()
+
+
+@pytest.fixture
+async def browser(service: Service, database_url: str, tmp_path: Path) -> AsyncGenerator[Browser]:
+    database = Database(database_url, service="test")
+    async with database.begin() as connection:
+        await connection.execute(text("truncate ingest_web.submission, ingest_web.outbox"))
+    transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://town.example") as http:
+        yield Browser(http, database, tmp_path / "blobs")
+    await database.close()
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 100
+
+
+async def the_contact(browser: Browser) -> ContactReceived:
+    (value,) = await browser.events()
+    return ContactReceived.model_validate_json(value)
+
+
+async def test_a_form_is_accepted_while_kafka_is_away(browser: Browser) -> None:
+    answer = await browser.send("road-report", ROADS | {"reply-channel": "sms", "reply-sms": "06 39 98 00 01"})
+    contact = await the_contact(browser)
+
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/merci/{contact.reference}?lang=fr"
+    assert (contact.channel, contact.to, contact.procedure, contact.language) == (
+        "web",
+        "road-report",
+        "road-report",
+        "fr",
+    )
+    assert contact.personal.answers == {"problem": "pothole", "place": "12 rue des Lilas", "details": "Un trou."}
+    assert contact.personal.text.startswith("Un trou.\n\nQuel est le problème ? : Nid-de-poule")
+    assert contact.personal.from_
+    assert contact.personal.from_.value == "+33639980001"
+    assert [(r.channel, r.address) for r in contact.personal.reply_channels] == [("sms", "+33639980001")]
+    assert contact.contact_point_hash
+    assert contact.machine is None
+    assert any(json.loads(blob)["form"] == "road-report" for blob in browser.stored())
+
+
+async def test_the_receipt_page_shows_the_reference_and_nothing_personal(browser: Browser) -> None:
+    answer = await browser.send("road-report", ROADS | {"your-name": "Camille Exemple"})
+    page = await browser.http.get(answer.headers["location"])
+
+    assert page.status_code == 200
+    assert (await the_contact(browser)).reference in page.text
+    assert "05 36 49 01 20" in page.text
+    assert "Camille" not in page.text
+    assert "Lilas" not in page.text
+
+
+async def test_twenty_clicks_at_once_are_one_contact(browser: Browser) -> None:
+    inputs = await browser.open("road-report") | ROADS
+
+    answers = await asyncio.gather(*(browser.send("road-report", inputs) for _ in range(20)))
+
+    assert {answer.status_code for answer in answers} == {303}
+    assert len({answer.headers["location"] for answer in answers}) == 1
+    assert len(await browser.events()) == 1
+
+
+async def test_going_back_and_sending_again_is_the_same_receipt(browser: Browser) -> None:
+    inputs = await browser.open("road-report") | ROADS
+    first = await browser.send("road-report", inputs)
+    second = await browser.send("road-report", inputs)
+
+    assert first.headers["location"] == second.headers["location"]
+    assert len(await browser.events()) == 1
+
+
+async def test_going_back_and_changing_the_text_loses_neither(browser: Browser) -> None:
+    inputs = await browser.open("road-report") | ROADS
+    await browser.send("road-report", inputs)
+    changed = inputs | {"details": "Deux trous."}
+
+    asked = await browser.send("road-report", changed)
+    again = await browser.send("road-report", changed | hidden(asked.text))
+
+    assert asked.status_code == 409
+    assert "Deux trous." in asked.text
+    assert again.status_code == 303
+    assert len(await browser.events()) == 2
+
+
+async def test_every_problem_is_told_at_once_beside_what_was_typed(browser: Browser) -> None:
+    answer = await browser.send(
+        "school-meals",
+        {"child_name": "Zoé <b>", "child_birth_date": "hier", "reply-channel": "email", "reply-email": "zoe"},
+    )
+
+    assert answer.status_code == 422
+    assert "<title>Erreur : Inscrire un enfant à la cantine" in answer.text
+    for field in ("child_birth_date", "school", "days", "start_date", "rules_accepted", "your-name", "reply-email"):
+        assert f'<a href="#f-{field}">' in answer.text
+        assert f'id="f-{field}"' in answer.text
+    assert 'value="Zoé &lt;b&gt;"' in answer.text
+    assert 'value="zoe"' in answer.text
+    assert not await browser.events()
+
+
+async def test_the_text_stays_in_the_page_while_postgresql_is_away(
+    monkeypatch: pytest.MonkeyPatch, browser: Browser
+) -> None:
+    inputs = await browser.open("road-report") | ROADS
+    monkeypatch.setenv("PARVIS_DATABASE_URL", "postgresql+asyncpg://parvis:x@127.0.0.1:1/parvis")
+    away = await build()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(away.app), base_url="http://town.example") as http:
+        answer = await http.post("/demarches/road-report", data=inputs)
+    for close in away.closing:
+        await close()
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "30"
+    assert "12 rue des Lilas" in answer.text
+    assert hidden(answer.text)["_once"] == inputs["_once"]
+    assert (await browser.send("road-report", inputs)).status_code == 303
+
+
+async def test_a_file_survives_a_mistake_elsewhere_in_the_form(browser: Browser) -> None:
+    photo = {"photo": ("trou.png", PNG, "image/png")}
+    refused = await browser.send("road-report", ROADS | {"place": ""}, files=photo)
+    accepted = await browser.send("road-report", ROADS | hidden(refused.text))
+    contact = await the_contact(browser)
+
+    assert refused.status_code == 422
+    assert "trou.png" in refused.text
+    assert accepted.status_code == 303
+    assert contact.personal.file_names == ("trou.png",)
+    assert contact.attachments[0].sha256 == hashlib.sha256(PNG).hexdigest()
+    assert PNG in browser.stored()
+
+
+async def test_a_kept_file_follows_the_form_to_a_new_token(browser: Browser) -> None:
+    refused = await browser.send("road-report", ROADS | {"place": ""}, files={"photo": ("trou.png", PNG)})
+    elsewhere = await browser.open("road-report")
+    await browser.send("road-report", hidden(refused.text) | elsewhere | ROADS)
+    contact = await the_contact(browser)
+
+    assert contact.attachments[0].blob.startswith(f"{contact.contact_id}/")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("photo.png", b"MZ\x90", "pas d&#39;un format accepté"), ("gros.png", PNG + b"x" * 10_000_001, "trop lourd")],
+)
+async def test_a_wrong_file_is_told_by_its_content(browser: Browser, name: str, content: bytes, said: str) -> None:
+    answer = await browser.send("road-report", ROADS, files={"photo": (name, content, "image/png")})
+
+    assert answer.status_code == 422
+    assert said in answer.text
+
+
+async def test_an_old_page_keeps_the_text_and_gets_a_new_token(browser: Browser, service: Service) -> None:
+    inputs = await browser.open("road-report")
+    old = tokens.once_token("form:road-report", b"a secret for tests only", now() - timedelta(days=2))
+    answer = await browser.send("road-report", inputs | ROADS | {"_once": old})
+
+    assert answer.status_code == 422
+    assert "12 rue des Lilas" in answer.text
+    assert (await browser.send("road-report", ROADS | hidden(answer.text))).status_code == 303
+
+
+@pytest.mark.parametrize("wrong", [{"_once": "x"}, {"_csrf": "x"}, {"_once": ""}])
+async def test_a_form_without_our_tokens_is_shown_again(browser: Browser, wrong: dict[str, str]) -> None:
+    answer = await browser.send("road-report", await browser.open("road-report") | ROADS | wrong)
+
+    assert answer.status_code == 422
+    assert "12 rue des Lilas" in answer.text
+    assert not await browser.events()
+
+
+async def test_another_site_cannot_send_our_form(browser: Browser) -> None:
+    answer = await browser.send("road-report", ROADS, headers={"sec-fetch-site": "cross-site"})
+
+    assert answer.status_code == 403
+    assert not await browser.events()
+
+
+async def test_what_fell_into_the_trap_is_flagged_and_kept(browser: Browser) -> None:
+    await browser.send("road-report", ROADS | {"_website": "http://spam.example"})
+    contact = await the_contact(browser)
+
+    assert contact.machine
+    assert contact.machine.reason == "honeypot"
+
+
+@pytest.mark.parametrize(
+    ("channel", "typed", "address"),
+    [
+        ("email", "Camille@Example-Town.example", "camille@example-town.example"),
+        ("phone", "05 36 49 12 34", "+33536491234"),
+        ("post", "3 rue Haute\n00100 Val-Exemple", "Camille Exemple\n3 rue Haute\n00100 Val-Exemple"),
+    ],
+)
+async def test_each_reply_channel_has_its_own_address(browser: Browser, channel: str, typed: str, address: str) -> None:
+    fields = ROADS | {"your-name": "Camille Exemple", "reply-channel": channel, f"reply-{channel}": typed}
+    answer = await browser.send("road-report", fields)
+    contact = await the_contact(browser)
+
+    assert answer.status_code == 303
+    assert [(r.channel, r.address) for r in contact.personal.reply_channels] == [(channel, address)]
+    assert (contact.contact_point_hash is None) == (channel == "post")
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "{{ 7*7 }}",
+    "a\x00b",
+    "\ud800",
+    "\u202egnp.exe",
+    "'; drop table x; --",
+    "%00%s{0}",
+    "𝕏" * 500,
+]
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+async def test_hostile_text_is_kept_as_text(browser: Browser, words: str) -> None:
+    sent = words.encode("utf-8", "replace").decode()
+    fields = ROADS | {"details": sent, "place": sent[:400], "your-name": sent[:100]}
+    shown = await browser.send("road-report", fields | {"problem": ""})
+    answer = await browser.send("road-report", fields)
+    contact = await the_contact(browser)
+
+    assert "<script>alert" not in shown.text
+    assert answer.status_code == 303
+    assert contact.personal.answers["details"] == sent.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+async def test_the_longest_form_still_fits_the_event(browser: Browser) -> None:
+    await browser.send("social-appointment", _social({"message": '"𝕏' * 1000}))
+    contact = await the_contact(browser)
+
+    assert len(encode(contact)) <= EVENT_LIMIT_BYTES
+
+
+async def test_english_pages_speak_english(browser: Browser) -> None:
+    page = await browser.http.get("/demarches/road-report?lang=en")
+    answer = await browser.http.post(
+        "/demarches/road-report?lang=en", data=hidden(page.text) | ROADS | {"reply-channel": "none"}
+    )
+    receipt = await browser.http.get(answer.headers["location"])
+
+    assert '<html lang="en">' in page.text
+    assert "Send my request" in page.text
+    assert "Your request is registered" in receipt.text
+    assert (await the_contact(browser)).language == "en"
+
+
+async def test_every_procedure_has_its_page_under_fifty_kilobytes(browser: Browser) -> None:
+    home = await browser.http.get("/")
+    for file in sorted((Path(__file__).parents[3] / "config/example-town/procedures").glob("*.yaml")):
+        assert f"/demarches/{file.stem}?" in home.text
+        page = await browser.http.get(f"/demarches/{file.stem}")
+        assert page.status_code == 200
+        assert len(page.content) < 35_000
+
+
+async def test_strangers_find_nothing(browser: Browser) -> None:
+    for path in ("/demarches/nothing", "/merci/P-0000-0000-0000", "/merci/nothing", "/docs", "/openapi.json"):
+        assert (await browser.http.get(path)).status_code == 404
+    assert (await browser.http.post("/demarches/nothing", data={})).status_code == 404
+
+
+def _social(changes: dict[str, Any]) -> dict[str, Any]:
+    base = {"subject": ["housing"], "when": ["morning"], "your-name": "Camille Exemple", "reply-channel": "phone"}
+    return base | {"reply-phone": "0536491234"} | changes
