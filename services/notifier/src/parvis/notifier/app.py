@@ -25,6 +25,7 @@ from parvis.notifier.consume.sending import Sending
 from parvis.notifier.decide import Addressing, own_addresses
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel
+from parvis.notifier.send.email import Email
 from parvis.notifier.send.sms import Sms
 from parvis.notifier.settings import Settings
 
@@ -48,7 +49,7 @@ async def build() -> Service:
     ledger = Ledger(outbox, DELIVERY_UPDATED.full_name(prefix))
     addressing = Addressing(own_addresses(directory), town.hashing_key)
     preferences_read, due = asyncio.Event(), asyncio.Event()
-    channels = channels_of(settings, directory)
+    channels = channels_of(settings, directory, town.signing_key)
 
     intake = Intake(database, ledger, outbox, addressing, preferences_read, due)
     consumer = Consumer(
@@ -91,7 +92,7 @@ async def build() -> Service:
     )
 
 
-def channels_of(settings: Settings, directory: Directory) -> dict[str, Channel]:
+def channels_of(settings: Settings, directory: Directory, key: bytes) -> dict[str, Channel]:
     """A provider for each reply channel; each is the file of that name in `send/`."""
     return {
         "sms": Sms(
@@ -102,5 +103,15 @@ def channels_of(settings: Settings, directory: Directory) -> dict[str, Channel]:
             public_url=settings.sms_public_url,
             timeout_s=settings.provider_timeout_s,
             most=settings.in_flight,
+        ),
+        "email": Email(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=settings.smtp_password.get_secret_value(),
+            ca_file=settings.smtp_ca_file,
+            domain=directory.town.mail_domain,
+            key=key,
+            timeout_s=settings.provider_timeout_s,
         ),
     }

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, and_, exists, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contact import ClaimCheck
@@ -105,7 +105,7 @@ async def preferences_of(connection: AsyncConnection, hashes: Collection[str]) -
     newest = (
         select(p.contact_point_hash, p.event)
         .where(p.contact_point_hash.in_(hashes))
-        .distinct(p.contact_point_hash)
+        .ext(distinct_on(p.contact_point_hash))
         .order_by(p.contact_point_hash, p.changed_at.desc(), p.event_id)
     )
     rows = (await connection.execute(newest)).all()

@@ -101,8 +101,7 @@ class Ledger:
 def log_step(delivery: Delivery) -> None:
     """One line and one count for every state that a delivery reaches."""
     metrics.deliveries.labels(delivery.channel, delivery.state).inc()
-    say = log.warning if delivery.state in {"failed", "undelivered", "unknown"} else log.info
-    say(
+    log.info(
         "delivery.updated",
         state=delivery.state,
         delivery_id=delivery.delivery_id,
@@ -113,4 +112,5 @@ def log_step(delivery: Delivery) -> None:
         attempt=delivery.attempt,
         provider_id=delivery.provider_id or "",
         reason=delivery.failure_class or "",
+        code=delivery.detail,
     )

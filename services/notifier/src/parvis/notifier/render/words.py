@@ -4,10 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import phonenumbers
-
-from parvis.common.contact import TRIAGE
-from parvis.common.directory import TEMPLATES, Department, Directory, Rendered, Templates, said_in
+from parvis.common.directory import TEMPLATES, Department, Directory, Rendered, Templates, standard_variables
 from parvis.common.reply import ReplyRequested
 
 # C0 and C1 but line feed, bidirectional controls (they make a text read as another), lone surrogates, BOM.
@@ -29,7 +26,7 @@ class Words:
 
     @property
     def department(self) -> Department:
-        return self.directory.departments.get(self.reply.department) or self.directory.departments[TRIAGE]
+        return self.directory.departments[self.directory.current(self.reply.department)]
 
     def say(self, medium: str) -> Rendered:
         """The template of that medium (`sms`, `email`, `letter`) with everything put in."""
@@ -44,21 +41,10 @@ class Words:
         An acknowledgement has no place for a citizen's text: its templates know none of its variables (E11).
         """
         given = {name: one_line(value) for name, value in self.reply.personal.variables.items()}
-        return given | self._facts() | {"text": visible(self.reply.personal.text).strip()}
-
-    def _facts(self) -> dict[str, str]:
-        town, department, language = self.directory.town, self.department, self.language
-        return {
-            "reference": self.reply.reference,
-            "town": said_in(town.name, language),
-            "town_phone": dialled(town.phone),
-            "town_web": town.web_name,
-            "department": said_in(department.name, language),
-            "department_phone": dialled(department.phone),
-            "department_email": department.email,
-            "department_address": ", ".join(department.address),
-            "department_hours": said_in(department.opening_hours, language),
-        }
+        facts = standard_variables(
+            self.directory, department=self.department.slug, language=self.language, reference=self.reply.reference
+        )
+        return given | facts | {"text": visible(self.reply.personal.text).strip()}
 
 
 def visible(text: str) -> str:
@@ -74,9 +60,3 @@ def tidy(text: str) -> str:
     """No spaces at the end of a line, never more than one empty line."""
     lines = [line.rstrip() for line in visible(text).strip().split("\n")]
     return re.sub("\n{3,}", "\n\n", "\n".join(lines))
-
-
-def dialled(number: str) -> str:
-    """A number as one dials it at home: 05 36 49 01 00."""
-    parsed = phonenumbers.parse(number, None)
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)

@@ -1,0 +1,223 @@
+"""Where a reply goes, whether it may, and how it goes on."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contact import ContactPoint
+from parvis.common.directory import Directory
+from parvis.common.reply import PersonalPreference, PreferenceChanged, ReplyRequested
+from parvis.common.testing import AN_INSTANT
+from parvis.notifier.decide import (
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    Addressing,
+    Sent,
+    after,
+    after_a_lapsed_lease,
+    back_off,
+    is_own,
+    may_resend,
+    refusal,
+)
+from parvis.notifier.rules import Delivery, Limits, Outcome
+
+AskFor = Callable[..., ReplyRequested]
+MOBILE = ContactPoint(kind="phone", value="+33639980001")
+MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
+HOME = ContactPoint(kind="post", value="Mme Céleste EXEMPLE\n12 rue de la Fontaine\n99999 VILLE-EXEMPLE")
+LIMITS = Limits()
+
+
+def stop(addressing: Addressing, point: ContactPoint, *channels: str, **changes: Any) -> dict[str, PreferenceChanged]:
+    name = addressing.hash_of(point)
+    values: dict[str, Any] = {
+        "contact_point_hash": name,
+        "opt_outs": channels,
+        "source": "sms-stop",
+        "changed_at": AN_INSTANT,
+        "personal": PersonalPreference(contact_point=point),
+    }
+    return {name: PreferenceChanged(**(values | changes))}
+
+
+def chosen(
+    addressing: Addressing, reply: ReplyRequested, kept: dict[str, PreferenceChanged] | None = None
+) -> tuple[str, str]:
+    choice = addressing.choose(reply, kept or {})
+    return choice.channel, choice.failure_class or choice.address
+
+
+def a_delivery(addressing: Addressing, reply: ReplyRequested, **changes: Any) -> Delivery:
+    return replace(addressing.plan(reply, addressing.choose(reply, {})), **changes)
+
+
+@pytest.mark.parametrize(
+    ("channel", "point", "expected"),
+    [
+        ("sms", MOBILE, "sms"),
+        ("whatsapp", MOBILE, "sms"),
+        ("email", MAIL, "email"),
+        ("post", HOME, "post"),
+        ("web", MAIL, "email"),
+        ("web", HOME, "post"),
+        ("counter", MOBILE, "sms"),
+    ],
+)
+def test_a_reply_goes_where_the_citizen_wrote_from(
+    addressing: Addressing, ask_for: AskFor, channel: str, point: ContactPoint, expected: str
+) -> None:
+    assert chosen(addressing, ask_for(channel=channel, points=(point,))) == (expected, point.value)
+
+
+def test_a_stated_preference_goes_before_the_channel_of_the_contact(addressing: Addressing, ask_for: AskFor) -> None:
+    stated = [{"channel": "sms", "address": "06 39 98 00 02"}, {"channel": "post", "address": HOME.value}]
+    reply = ask_for(channel="email", points=(MAIL,), personal={"stated": stated})
+    assert chosen(addressing, reply) == ("sms", "+33639980002")
+
+
+def test_a_kept_preference_goes_before_the_channel_of_the_contact(addressing: Addressing, ask_for: AskFor) -> None:
+    kept = stop(
+        addressing,
+        MAIL,
+        personal=PersonalPreference.model_validate(
+            {"contact_point": MAIL, "reply_channels": [{"channel": "post", "address": HOME.value}]}
+        ),
+    )
+    assert chosen(addressing, ask_for(channel="email", points=(MAIL,)), kept) == ("post", HOME.value)
+
+
+def test_a_stated_address_that_is_none_is_passed_over(addressing: Addressing, ask_for: AskFor) -> None:
+    stated = [{"channel": "email", "address": "not an address"}, {"channel": "inbox", "address": ""}]
+    assert chosen(addressing, ask_for(personal={"stated": stated})) == ("sms", MOBILE.value)
+
+
+def test_who_asks_to_be_called_gets_a_person_not_an_sms(addressing: Addressing, ask_for: AskFor) -> None:
+    reply = ask_for(personal={"stated": [{"channel": "phone", "address": MOBILE.value}]})
+    assert chosen(addressing, reply) == ("phone", "no-address")
+
+
+def test_who_called_is_called_back(addressing: Addressing, ask_for: AskFor) -> None:
+    assert chosen(addressing, ask_for(channel="phone")) == ("phone", "no-address")
+
+
+def test_a_reply_without_any_address_is_a_task_for_people(addressing: Addressing, ask_for: AskFor) -> None:
+    reply = ask_for(channel="web", points=())
+    assert chosen(addressing, reply) == ("phone", "no-address")
+    assert a_delivery(addressing, reply).state == "failed"
+
+
+def test_what_the_law_owes_moves_to_another_channel_after_stop(addressing: Addressing, ask_for: AskFor) -> None:
+    kept = stop(addressing, MOBILE, "sms")
+    assert chosen(addressing, ask_for(points=(MOBILE, HOME)), kept) == ("post", HOME.value)
+    assert chosen(addressing, ask_for(), kept) == ("phone", "opted-out")
+
+
+def test_anything_else_ends_with_stop(addressing: Addressing, ask_for: AskFor) -> None:
+    kept = stop(addressing, MOBILE, "sms")
+    assert chosen(addressing, ask_for(points=(MOBILE, HOME), legal=False), kept) == ("sms", "opted-out")
+
+
+def test_nothing_is_sent_to_ourselves(addressing: Addressing, directory: Directory, ask_for: AskFor) -> None:
+    town = directory.town
+    for value in (town.mailbox, f"bounce+x.y@{town.mail_domain}", next(iter(directory.departments.values())).email):
+        point = ContactPoint(kind="email", value=value)
+        assert is_own(point, addressing.own)
+        assert chosen(addressing, ask_for(channel="email", points=(point,))) == ("phone", "no-address")
+    ours = ContactPoint(kind="phone", value=town.sms_number)
+    assert chosen(addressing, ask_for(points=(ours,))) == ("phone", "no-address")
+
+
+@given(
+    channel=st.sampled_from(["sms", "whatsapp", "email", "web", "post", "phone", "counter", "fax"]),
+    stated=st.lists(
+        st.fixed_dictionaries(
+            {
+                "channel": st.sampled_from(["sms", "whatsapp", "email", "post", "inbox", "phone"]),
+                "address": st.text(max_size=60)
+                | st.sampled_from([MAIL.value, HOME.value, MOBILE.value, "+33536490100"]),
+            }
+        ),
+        max_size=4,
+    ),
+    points=st.lists(st.sampled_from([MOBILE, MAIL, HOME]), max_size=3),
+    legal=st.booleans(),
+)
+def test_a_choice_is_an_address_or_a_reason(
+    addressing: Addressing,
+    ask_for: AskFor,
+    channel: str,
+    stated: list[dict[str, str]],
+    points: list[ContactPoint],
+    legal: bool,
+) -> None:
+    reply = ask_for(channel=channel, points=tuple(points), legal=legal, personal={"stated": stated})
+    choice = addressing.choose(reply, {})
+    delivery = addressing.plan(reply, choice)
+    assert (delivery.state == "planned") == (choice.failure_class is None)
+    if delivery.state == "planned":
+        assert choice.channel in {"sms", "email", "post"}
+        assert choice.address not in addressing.own
+        assert delivery.address_hash
+
+
+@pytest.mark.parametrize("kind", ["registration", "receipt", "status", "question", "transfer"])
+def test_the_sixth_automatic_message_of_a_day_fails_visibly(addressing: Addressing, ask_for: AskFor, kind: str) -> None:
+    delivery = a_delivery(addressing, ask_for(kind=kind))
+    assert refusal(delivery, Sent(automatic=4, answers=20), LIMITS) is None
+    no = refusal(delivery, Sent(automatic=5), LIMITS)
+    assert no
+    assert (no.state, no.failure_class) == ("failed", "budget")
+
+
+def test_answers_have_a_larger_budget(addressing: Addressing, ask_for: AskFor) -> None:
+    delivery = a_delivery(addressing, ask_for())
+    assert refusal(delivery, Sent(automatic=50, answers=29), LIMITS) is None
+    assert refusal(delivery, Sent(answers=30), LIMITS)
+
+
+def test_a_conversation_is_registered_once_and_a_second_receipt_is_dropped(
+    addressing: Addressing, ask_for: AskFor
+) -> None:
+    again = Sent(same_kind=True)
+    registration = refusal(a_delivery(addressing, ask_for(kind="registration")), again, LIMITS)
+    receipt = refusal(a_delivery(addressing, ask_for(kind="receipt")), again, LIMITS)
+    assert registration
+    assert registration.failure_class == "budget"
+    assert receipt
+    assert receipt.state == "cancelled"
+
+
+def test_a_refused_call_waits_longer_each_time_and_gives_up_after_two_days(
+    addressing: Addressing, ask_for: AskFor
+) -> None:
+    delivery = a_delivery(addressing, ask_for(), attempt=1, first_reserved_at=AN_INSTANT)
+    refused = Outcome("retry", failure_class="temporary", detail="20429")
+    soon = after(refused, delivery, LIMITS, now=AN_INSTANT, chance=0)
+    assert (soon.state, soon.wait) == ("planned", FIRST_WAIT)
+    late = after(refused, delivery, LIMITS, now=AN_INSTANT + timedelta(hours=48), chance=0)
+    assert (late.state, late.failure_class) == ("failed", "temporary")
+
+
+@given(attempt=st.integers(1, 10_000), chance=st.floats(0, 1, exclude_max=True))
+def test_a_wait_is_between_half_and_five_minutes(attempt: int, chance: float) -> None:
+    assert FIRST_WAIT / 2 <= back_off(attempt, chance) <= LONGEST_WAIT
+
+
+def test_silence_is_never_a_reason_to_send_again_at_once(addressing: Addressing, ask_for: AskFor) -> None:
+    delivery = a_delivery(addressing, ask_for(), state="reserved", attempt=1)
+    assert after(Outcome("unknown"), delivery, LIMITS, now=AN_INSTANT, chance=0.5).state == "unknown"
+    assert after_a_lapsed_lease(delivery) == "unknown"
+    assert after_a_lapsed_lease(replace(delivery, channel="post")) == "planned"
+
+
+def test_only_notices_are_sent_a_second_time_and_only_once(addressing: Addressing, ask_for: AskFor) -> None:
+    notice = a_delivery(addressing, ask_for(kind="registration"), state="unknown", attempt=1)
+    assert may_resend(notice)
+    assert not may_resend(replace(notice, resent_at=AN_INSTANT))
+    assert not may_resend(a_delivery(addressing, ask_for(), state="unknown", attempt=1))

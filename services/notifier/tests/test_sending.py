@@ -1,0 +1,475 @@
+"""From a planned row to the provider and back, on the real PostgreSQL and against the providers' own protocols."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select, text
+
+from parvis.common.blobs import Blobs
+from parvis.common.bus.consumer import Item
+from parvis.common.bus.records import Received, Record, record
+from parvis.common.clock import now
+from parvis.common.contact import ContactPoint, Event
+from parvis.common.database import Database, migrate
+from parvis.common.delivery import DeliveryReported, DeliveryUpdated
+from parvis.common.directory import Directory
+from parvis.common.errors import Unavailable
+from parvis.common.health import Health
+from parvis.common.outbox import Outbox
+from parvis.common.reply import PersonalPreference, PreferenceChanged, ReplyRequested
+from parvis.common.testing import A_KEY, AN_INSTANT, FakeProducer
+from parvis.local.outside.app import Outside
+from parvis.local.outside.settings import Settings as OutsideSettings
+from parvis.notifier import app, tables
+from parvis.notifier.consume.intake import Intake
+from parvis.notifier.consume.ledger import Ledger
+from parvis.notifier.consume.reconciling import Reconciling
+from parvis.notifier.consume.sending import Sending
+from parvis.notifier.decide import Addressing
+from parvis.notifier.render import Renderer
+from parvis.notifier.rules import Channel, Limits
+from parvis.notifier.settings import Settings
+
+pytestmark = pytest.mark.stack
+
+AskFor = Callable[..., ReplyRequested]
+ACCOUNT = "AC" + "0123456789abcdef" * 2
+TOPIC = "parvis.delivery.updated"
+
+
+@dataclass
+class Notifier:
+    """One notifier's parts, wired as `app` does, with a broker's memory in place of Kafka."""
+
+    database: Database
+    producer: FakeProducer
+    outside: Outside
+    letters: Path
+    channels: dict[str, Channel]
+    addressing: Addressing
+    renderer: Renderer
+    folder: Path
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        self.health = Health()
+        self.read, self.due = asyncio.Event(), asyncio.Event()
+        self.read.set()
+        self.outbox = Outbox(tables.outbox, self.database, self.producer, self.health, "notifier")  # pyright: ignore[reportArgumentType]
+        self.ledger = Ledger(self.outbox, TOPIC)
+        self.intake = Intake(self.database, self.ledger, self.outbox, self.addressing, self.read, self.due)
+
+    def sending(self, **changes: Any) -> Sending:
+        parts: dict[str, Any] = {
+            "database": self.database,
+            "producer": self.producer,
+            "ledger": self.ledger,
+            "outbox": self.outbox,
+            "blobs": Blobs(f"file://{self.folder / 'blobs'}"),
+            "channels": self.channels,
+            "render": self.renderer.render,
+            "addressing": self.addressing,
+            "limits": self.limits,
+            "worker": "a-test:1",
+            "health": self.health,
+            "preferences_read": self.read,
+            "due": self.due,
+        }
+        return Sending(**(parts | changes))
+
+    def reconciling(self) -> Reconciling:
+        return Reconciling(self.database, self.ledger, self.outbox, self.limits, self.health, self.due)
+
+    @asynccontextmanager
+    async def running(self, *others: Sending) -> AsyncGenerator[None]:
+        """Send and tell until the block ends."""
+        stopping = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for part in (*others, *([] if others else [self.sending()])):
+                group.create_task(part.run(stopping))
+            group.create_task(self.outbox.relay(stopping))
+            try:
+                yield
+            finally:
+                stopping.set()
+
+    async def take(self, *events: Event) -> None:
+        """What the consumer would hand over, in one batch."""
+        await self.intake.handle([Item(event, _received(event, number)) for number, event in enumerate(events)])
+
+    async def rows(self) -> list[Any]:
+        async with self.database.begin() as connection:
+            return list((await connection.execute(select(tables.delivery).order_by(tables.delivery.c.id))).all())
+
+    async def states(self) -> list[str]:
+        return [row.state for row in await self.rows()]
+
+    async def until(self, holds: Callable[[list[str]], bool], *, within_s: float = 15) -> list[str]:
+        async with asyncio.timeout(within_s):
+            while not holds(states := await self.states()):
+                await asyncio.sleep(0.02)
+        return states
+
+    @property
+    def told(self) -> list[DeliveryUpdated]:
+        return [DeliveryUpdated.model_validate_json(sent.value) for sent in self.producer.sent]
+
+    @property
+    def at_twilio(self) -> list[Any]:
+        return list(self.outside.twilio.account.messages.values())
+
+    async def break_twilio(self, **faults: Any) -> None:
+        async with httpx.AsyncClient(base_url=self.outside.twilio_url, trust_env=False) as client:
+            (await client.post("/_sim/faults", json=faults)).raise_for_status()
+
+
+def _received(event: Event, number: int) -> Received:
+    made = record(event, topic="t", key="k", event_id=f"event-{number}-{hash(event.model_dump_json())}", source="test")
+    return Received("t", 0, number, made.key, made.value, made.headers)
+
+
+def settings_of(outside: Outside, folder: Path, **changes: Any) -> Settings:
+    values: dict[str, Any] = {
+        "twilio_account_sid": ACCOUNT,
+        "twilio_auth_token": "not-a-secret",
+        "twilio_base_url": outside.twilio_url,
+        "sms_public_url": "https://sms.example-town.example",
+        "smtp_host": "127.0.0.1",
+        "smtp_port": outside.mail_smtp_port,
+        "smtp_username": "mairie",
+        "smtp_password": "also-not-a-secret",
+        "smtp_ca_file": outside.settings.mail_certificate,
+        "letters_dir": folder / "letters",
+        "provider_timeout_s": 0.5,
+    }
+    return Settings(**(values | changes))
+
+
+@pytest.fixture
+async def outside(tmp_path: Path) -> AsyncGenerator[Outside]:
+    settings = OutsideSettings.model_validate(
+        {
+            "twilio_port": 0,
+            "mail_smtp_port": 0,
+            "mail_web_port": 0,
+            "twilio_account_sid": ACCOUNT,
+            "twilio_auth_token": "not-a-secret",
+            "mail_username": "mairie",
+            "mail_password": "also-not-a-secret",
+            "mail_certificate": tmp_path / "relay.pem",
+            "mail_dir": tmp_path / "mail",
+            "letters_dir": tmp_path / "letters",
+            "step_ms": 5,
+            "silence_s": 30,
+        }
+    )
+    async with Outside(settings) as made:
+        yield made
+
+
+@pytest.fixture
+async def notifier(
+    database_url: str,
+    outside: Outside,
+    directory: Directory,
+    renderer: Renderer,
+    addressing: Addressing,
+    tmp_path: Path,
+) -> AsyncGenerator[Notifier]:
+    await migrate(database_url, "notifier", Path(__file__).parents[1] / "migrations")
+    database = Database(database_url, service="notifier")
+    async with database.begin() as connection:
+        names = ", ".join(f"notifier.{table.name}" for table in tables.METADATA.sorted_tables)
+        await connection.execute(text(f"truncate {names}"))
+    channels = app.channels_of(settings_of(outside, tmp_path), directory, A_KEY)
+    yield Notifier(database, FakeProducer(), outside, tmp_path / "letters", channels, addressing, renderer, tmp_path)
+    for channel in channels.values():
+        await channel.close()
+    await database.close()
+
+
+def number(ending: str) -> tuple[ContactPoint, ...]:
+    """One of the simulator's magic recipients."""
+    return (ContactPoint(kind="phone", value=f"+336399899{ending}"),)
+
+
+async def test_an_answer_by_sms_is_reserved_told_sent_and_accepted(notifier: Notifier, ask_for: AskFor) -> None:
+    reply = ask_for()
+    async with notifier.running():
+        await notifier.take(reply)
+        await notifier.until(lambda states: states == ["accepted"])
+    (message,) = notifier.at_twilio
+    (row,) = await notifier.rows()
+    assert message.recipient == "+33639980001"
+    assert message.sender == "+33536490100"
+    assert message.status_callback == f"https://sms.example-town.example/sms/status?reply={reply.reply_id}"
+    assert row.provider_id == message.sid
+    assert [(told.state, told.attempt) for told in notifier.told] == [("reserved", 1), ("accepted", 1)]
+    evidence = notifier.told[-1].evidence
+    assert evidence
+    kept = await Blobs(f"file://{notifier.folder / 'blobs'}").get(evidence)
+    assert kept.decode() == message.body
+
+
+async def test_the_same_reply_asked_for_again_is_one_reply(notifier: Notifier, ask_for: AskFor) -> None:
+    async with notifier.running():
+        await notifier.take(ask_for(), ask_for())
+        await notifier.until(lambda states: states == ["accepted"])
+        await notifier.take(ask_for())
+        await notifier.take(ask_for("2"))
+        await notifier.until(lambda states: states == ["accepted", "accepted"])
+    assert len(notifier.at_twilio) == 2
+
+
+async def test_a_held_reply_is_not_sent_before_its_time(notifier: Notifier, ask_for: AskFor) -> None:
+    async with notifier.running():
+        await notifier.take(ask_for("held", send_at=now() + timedelta(hours=1)), ask_for("due"))
+        await notifier.until(lambda states: "accepted" in states)
+    assert await notifier.states() == ["planned", "accepted"]
+
+
+async def test_nothing_is_sent_that_kafka_does_not_know_of(notifier: Notifier, ask_for: AskFor) -> None:
+    notifier.producer.broken = Unavailable("Kafka is away")
+    async with notifier.running():
+        await notifier.take(ask_for())
+        async with asyncio.timeout(10):
+            while notifier.health.parts.get("sending") is None:
+                await asyncio.sleep(0.01)
+        assert notifier.at_twilio == []
+        notifier.producer.broken = None
+        await notifier.until(lambda states: states == ["accepted"])
+    (row,) = await notifier.rows()
+    assert row.attempt == 1
+    assert len(notifier.at_twilio) == 1
+
+
+async def test_reserved_is_told_before_the_provider_is_called(notifier: Notifier, ask_for: AskFor) -> None:
+    seen: list[int] = []
+
+    class Watching(FakeProducer):
+        async def send_all(self, records: list[Record], *, deadline_s: float = 8.0) -> None:
+            seen.append(len(notifier.at_twilio))
+            await super().send_all(records)
+
+    producer = Watching()
+    async with notifier.running(notifier.sending(producer=producer)):
+        await notifier.take(ask_for())
+        await notifier.until(lambda states: states == ["accepted"])
+    assert seen == [0]
+
+
+@pytest.mark.parametrize(
+    ("ending", "state", "failure_class"),
+    [
+        ("11", "failed", "permanent"),
+        ("10", "failed", "opted-out"),
+        ("50", "unknown", "temporary"),
+        ("51", "unknown", "temporary"),
+    ],
+)
+async def test_each_answer_of_twilio_has_its_state(
+    notifier: Notifier, ask_for: AskFor, ending: str, state: str, failure_class: str
+) -> None:
+    async with notifier.running():
+        await notifier.take(ask_for(points=number(ending)))
+        await notifier.until(lambda states: states == [state])
+    (row,) = await notifier.rows()
+    assert row.failure_class == failure_class
+    assert notifier.told[-1].state == state
+
+
+async def test_too_many_requests_are_tried_again_later(notifier: Notifier, ask_for: AskFor) -> None:
+    await notifier.break_twilio(behaviour="too-many", times=1)
+    started_at = now()
+    async with notifier.running():
+        await notifier.take(ask_for())
+        await notifier.until(lambda states: states == ["planned"])
+        async with asyncio.timeout(10):
+            while not (row := (await notifier.rows())[0]).failure_class:
+                await asyncio.sleep(0.02)
+        assert (row.failure_class, row.attempt) == ("temporary", 1)
+        assert row.send_at > started_at + timedelta(seconds=2)
+        await notifier.until(lambda states: states == ["accepted"])
+    assert [told.attempt for told in notifier.told] == [1, 1, 2, 2]
+
+
+async def test_silence_is_unknown_and_a_callback_resolves_it(notifier: Notifier, ask_for: AskFor) -> None:
+    reply = ask_for(points=number("60"))
+    async with notifier.running():
+        await notifier.take(reply)
+        await notifier.until(lambda states: states == ["unknown"])
+        assert len(notifier.at_twilio) == 1
+        sid = notifier.at_twilio[0].sid
+        await notifier.take(report(reply, "delivered", sid))
+        await notifier.until(lambda states: states == ["delivered"])
+    (row,) = await notifier.rows()
+    assert (row.provider_id, row.attempt) == (sid, 1)
+    assert len(notifier.at_twilio) == 1
+
+
+def report(reply: ReplyRequested, outcome: str, sid: str = "SM1", **changes: Any) -> DeliveryReported:
+    values: dict[str, Any] = {
+        "reply_id": reply.reply_id,
+        "channel": "sms",
+        "provider": "twilio",
+        "provider_id": sid,
+        "outcome": outcome,
+        "reported_at": now(),
+    }
+    return DeliveryReported(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    "order", [("accepted", "delivered"), ("delivered", "accepted"), ("delivered", "delivered", "accepted")]
+)
+async def test_callbacks_in_any_order_and_number_end_in_the_same_state(
+    notifier: Notifier, ask_for: AskFor, order: tuple[str, ...]
+) -> None:
+    reply = ask_for()
+    async with notifier.running():
+        await notifier.take(reply)
+        await notifier.until(lambda states: states == ["accepted"])
+        await notifier.take(*(report(reply, outcome) for outcome in order))
+    assert await notifier.states() == ["delivered"]
+
+
+async def test_a_callback_before_the_api_has_answered_is_kept(notifier: Notifier, ask_for: AskFor) -> None:
+    reply = ask_for()
+
+    @dataclass
+    class Hasty:
+        """Twilio's own network is faster than its API."""
+
+        inner: Channel
+        provider: str = "twilio"
+
+        async def send(self, parcel: Any) -> Any:
+            outcome = await self.inner.send(parcel)
+            await notifier.take(report(reply, "delivered", outcome.provider_id or ""))
+            return outcome
+
+        async def close(self) -> None: ...
+
+    hasty = {**notifier.channels, "sms": Hasty(notifier.channels["sms"])}
+    async with notifier.running(notifier.sending(channels=hasty)):
+        await notifier.take(reply)
+        await notifier.until(lambda states: states == ["delivered"])
+        async with asyncio.timeout(10):
+            while (await notifier.rows())[0].evidence is None:
+                await asyncio.sleep(0.02)
+    assert await notifier.states() == ["delivered"]
+
+
+async def test_a_report_about_a_reply_nobody_asked_for_changes_nothing(notifier: Notifier, ask_for: AskFor) -> None:
+    await notifier.take(report(ask_for("other"), "delivered"))
+    assert await notifier.rows() == []
+
+
+async def test_the_sixth_notice_of_a_day_to_one_address_fails_visibly(notifier: Notifier, ask_for: AskFor) -> None:
+    replies = [ask_for(f"n{i}", kind="status", conversation=f"c{i}") for i in range(8)]
+    async with notifier.running(notifier.sending(), notifier.sending(worker="a-test:2", due=asyncio.Event())):
+        await notifier.take(*replies)
+        states = await notifier.until(lambda states: not {"planned", "reserved"} & set(states))
+        assert (states.count("accepted"), states.count("failed")) == (5, 3)
+        await notifier.take(ask_for("an answer"))
+        await notifier.until(lambda states: states[-1] == "accepted")
+    assert {row.failure_class for row in await notifier.rows() if row.state == "failed"} == {"budget"}
+    assert len(notifier.at_twilio) == 6
+    assert sum(told.failure_class == "budget" for told in notifier.told) == 3
+
+
+async def test_one_conversation_is_sent_in_the_order_in_which_it_was_asked_for(
+    notifier: Notifier, ask_for: AskFor
+) -> None:
+    replies = [ask_for(f"a{i}", conversation="same", personal={"text": f"Réponse {i}."}) for i in range(6)]
+    async with notifier.running(notifier.sending(), notifier.sending(worker="a-test:2", due=asyncio.Event())):
+        await notifier.take(*replies)
+        await notifier.until(lambda states: states == ["accepted"] * 6)
+    assert [message.body.split(".")[0] for message in notifier.at_twilio] == [f"Réponse {i}" for i in range(6)]
+
+
+async def test_a_second_registration_of_a_conversation_is_not_sent(notifier: Notifier, ask_for: AskFor) -> None:
+    twice = [ask_for(f"r{i}", kind="registration", conversation="same") for i in range(2)]
+    async with notifier.running():
+        await notifier.take(*twice)
+        await notifier.until(lambda states: states == ["accepted", "failed"])
+    assert len(notifier.at_twilio) == 1
+
+
+async def test_stop_while_a_reply_is_held_moves_it(notifier: Notifier, ask_for: AskFor, addressing: Addressing) -> None:
+    mobile = ContactPoint(kind="phone", value="+33639980001")
+    mail = ContactPoint(kind="email", value="celeste@citizens.example")
+    held = ask_for(points=(mobile, mail), send_at=now() + timedelta(seconds=1))
+    stop = PreferenceChanged(
+        contact_point_hash=addressing.hash_of(mobile),
+        opt_outs=("sms",),
+        source="sms-stop",
+        changed_at=now(),
+        personal=PersonalPreference(contact_point=mobile),
+    )
+    async with notifier.running():
+        await notifier.take(held)
+        await notifier.take(stop)
+        await notifier.until(lambda states: states == ["cancelled", "accepted"])
+    assert [row.channel for row in await notifier.rows()] == ["sms", "email"]
+    assert notifier.at_twilio == []
+
+
+async def test_a_reply_nobody_can_be_sent_is_told_at_once(notifier: Notifier, ask_for: AskFor) -> None:
+    await notifier.take(ask_for(channel="counter", points=()))
+    async with notifier.running():
+        async with asyncio.timeout(10):
+            while not notifier.told:
+                await asyncio.sleep(0.02)
+    assert [(told.state, told.failure_class, told.channel) for told in notifier.told] == [
+        ("failed", "no-address", "phone")
+    ]
+
+
+async def test_a_lapsed_lease_is_unknown_for_an_sms(notifier: Notifier, ask_for: AskFor) -> None:
+    notifier.limits = replace(notifier.limits, lease=timedelta(0))
+    await notifier.take(ask_for())
+    await reserve_and_die(notifier)
+    await notifier.reconciling().reconcile()
+    assert await notifier.states() == ["unknown"]
+
+
+async def reserve_and_die(notifier: Notifier) -> None:
+    """As after kill -9 between the reservation and the provider's answer."""
+    reserved = await notifier.sending()._reserve(10)  # pyright: ignore[reportPrivateUsage] (dying there is the test)
+    assert len(reserved) == 1
+
+
+@pytest.mark.parametrize(("kind", "calls"), [("registration", 1), ("answer", 0)])
+async def test_what_stays_unknown_is_sent_a_last_time_only_if_it_is_a_notice(
+    notifier: Notifier, ask_for: AskFor, kind: str, calls: int
+) -> None:
+    notifier.limits = replace(notifier.limits, lease=timedelta(0), unknown_after=timedelta(0))
+    await notifier.take(ask_for(kind=kind))
+    await reserve_and_die(notifier)
+    for _ in range(3):
+        await notifier.reconciling().reconcile()
+    notifier.limits = Limits()
+    async with notifier.running():
+        await notifier.until(lambda states: states == (["accepted"] if calls else ["unknown"]))
+    (row,) = await notifier.rows()
+    assert (len(notifier.at_twilio), row.attempt) == (calls, 1 + calls)
+    assert (row.resent_at is not None) == bool(calls)
+
+
+async def test_a_notice_is_never_sent_a_third_time(notifier: Notifier, ask_for: AskFor) -> None:
+    notifier.limits = replace(notifier.limits, lease=timedelta(0), unknown_after=timedelta(0))
+    await notifier.take(ask_for(kind="receipt"))
+    for _ in range(2):
+        await reserve_and_die(notifier)
+        await notifier.reconciling().reconcile()
+        await notifier.reconciling().reconcile()
+    assert await notifier.states() == ["unknown"]
+    assert now() > AN_INSTANT
