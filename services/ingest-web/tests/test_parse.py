@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.directory import load_directory
-from parvis.ingest_web.parse import File, media_type_of, parse
+from parvis.ingest_web.parse import media_type_of, parse
 from parvis.ingest_web.render import fitting, fitting_answers
+from parvis.ingest_web.tables import File
 from parvis.web.words import Words
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from datetime import timedelta
 from html import unescape
@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from sqlalchemy import text
 
 import parvis.ingest_web
@@ -21,6 +22,7 @@ from parvis.common.clock import now
 from parvis.common.contact import EVENT_LIMIT_BYTES, ContactReceived
 from parvis.common.database import Database, migrate, migrations_of
 from parvis.common.service import Service
+from parvis.common.settings import TownSettings, load
 from parvis.ingest_web.app import build
 from parvis.web import tokens
 
@@ -64,36 +66,45 @@ def hidden(page: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in found}
 
 
-@pytest.fixture
-async def service(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Service]:
-    folder = migrations_of(parvis.ingest_web)
-    assert folder
-    await migrate(database_url, "ingest_web", folder)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[pytest.MonkeyPatch]:
     settings = {
         "PARVIS_DATABASE_URL": database_url,
         "PARVIS_KAFKA_BOOTSTRAP": "127.0.0.1:1",
-        "PARVIS_BLOBS_URL": f"file://{tmp_path}/blobs",
+        "PARVIS_BLOBS_URL": f"file://{tmp_path_factory.mktemp('blobs')}",
         "PARVIS_CONFIG_DIR": str(CONFIG),
         "PARVIS_PUBLIC_URL": "http://town.example",
         "PARVIS_SECRET_KEY": "a secret for tests only",
         "PARVIS_CONTACT_POINT_KEY": "another secret for tests only",
     }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield patch
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGenerator[Service]:
+    folder = migrations_of(parvis.ingest_web)
+    assert folder
+    await migrate(database_url, "ingest_web", folder)
     service = await build()
     yield service
     for close in service.closing:
         await close()
 
 
-@pytest.fixture
-async def browser(service: Service, database_url: str, tmp_path: Path) -> AsyncGenerator[Browser]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(service: Service, database_url: str) -> AsyncGenerator[Browser]:
     database = Database(database_url, service="test")
     async with database.begin() as connection:
         await connection.execute(text("truncate ingest_web.submission, ingest_web.outbox"))
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://town.example") as http:
-        yield Browser(http, database, tmp_path / "blobs")
+        yield Browser(http, database, Path(load(TownSettings).blobs_url.removeprefix("file://")))
     await database.close()
 
 

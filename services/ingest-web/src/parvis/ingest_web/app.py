@@ -16,7 +16,7 @@ from parvis.common.health import Health
 from parvis.common.outbox import Outbox
 from parvis.common.service import Service
 from parvis.common.settings import TownSettings, load
-from parvis.ingest_web import pages, receive, tables
+from parvis.ingest_web import pages, receive, store
 from parvis.ingest_web.settings import Settings
 from parvis.ingest_web.verify import Guard
 from parvis.web.http import install
@@ -34,7 +34,7 @@ async def build() -> Service:
     database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10)
     producer = Producer(town.kafka_bootstrap, service="ingest-web")
     # Its own health: the door takes forms while Kafka is away, so that must not take it out of the load balancer.
-    outbox = Outbox(tables.outbox, database, producer, Health(), "ingest-web")
+    outbox = Outbox(store.outbox, database, producer, Health(), "ingest-web")
     guard = Guard(town.signing_key, town.public_url, timedelta(hours=own.form_lasts_hours))
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     install(app, shown)

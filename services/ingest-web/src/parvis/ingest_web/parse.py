@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 
 import phonenumbers
@@ -22,44 +21,22 @@ from parvis.common.directory import (
     TextField,
 )
 from parvis.common.errors import Rejected
-from parvis.ingest_web.tables import NAME, NO_REPLY, REPLY, REPLY_CHANNELS, SIGNATURES, TRAP, reply_address
+from parvis.ingest_web.tables import (
+    NAME,
+    NO_REPLY,
+    REPLY,
+    REPLY_CHANNELS,
+    SIGNATURES,
+    TRAP,
+    File,
+    Filled,
+    Problem,
+    reply_address,
+)
 
 _ADDRESS_LENGTH = 500
 _NAME_LENGTH = 120
 _FRENCH_DATE = re.compile(r"^([0-9]{1,2})[/. -]([0-9]{1,2})[/. -]([0-9]{4})$")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with one answer: a key of the words, and what the sentence needs."""
-
-    key: str
-    label: LocalText | None = None
-    values: dict[str, object] = field(default_factory=dict[str, object])
-
-
-@dataclass(frozen=True)
-class File:
-    """One file of the form: new from the browser, or kept from an earlier try (then without content)."""
-
-    name: str
-    content: bytes
-    size_bytes: int
-    media_type: str
-    sha256: str
-
-
-@dataclass
-class Filled:
-    """A form as it was filled in. It can be accepted when `problems` is empty."""
-
-    answers: dict[str, str] = field(default_factory=dict[str, str])
-    files: dict[str, list[File]] = field(default_factory=dict[str, list[File]])
-    name: str = ""
-    reply: ReplyAddress | None = None
-    sender: ContactPoint | None = None
-    is_trapped: bool = False
-    problems: dict[str, Problem] = field(default_factory=dict[str, Problem])
 
 
 def parse(

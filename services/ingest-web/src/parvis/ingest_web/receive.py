@@ -19,9 +19,9 @@ from parvis.common.logs import logger
 from parvis.common.outbox import Outbox
 from parvis.common.topics import CONTACT_RECEIVED
 from parvis.ingest_web import render
-from parvis.ingest_web.parse import File, Filled, media_type_of, parse
-from parvis.ingest_web.store import Submission, record_submission, submission_of
-from parvis.ingest_web.tables import CSRF, KEPT, TOKEN
+from parvis.ingest_web.parse import media_type_of, parse
+from parvis.ingest_web.store import record_submission, submission_of
+from parvis.ingest_web.tables import CSRF, KEPT, TOKEN, File, Filled, Submission
 from parvis.ingest_web.verify import Guard, Kept
 from parvis.web.http import Form, Upload, language_of, read_form
 from parvis.web.pages import Pages

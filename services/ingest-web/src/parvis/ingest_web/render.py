@@ -25,8 +25,17 @@ from parvis.common.directory import (
     Procedure,
     said_in,
 )
-from parvis.ingest_web.parse import File, Filled, Problem
-from parvis.ingest_web.tables import KEPT, NO_REPLY, REPLY, REPLY_CHANNELS, TYPE_NAMES, reply_address
+from parvis.ingest_web.tables import (
+    KEPT,
+    NO_REPLY,
+    REPLY,
+    REPLY_CHANNELS,
+    TYPE_NAMES,
+    File,
+    Filled,
+    Problem,
+    reply_address,
+)
 from parvis.web.pages import Pages
 
 # As JSON. Together with the rest they keep the event below 64 KiB; the whole is in the original.

@@ -1,26 +1,29 @@
 """Submissions in and out of PostgreSQL: one row a one-time token, whatever is sent how often."""
 
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Column, DateTime, Table, Text, select
+from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.ingest_web.tables import submission
+from parvis.common.database import metadata
+from parvis.common.outbox import outbox_table
+from parvis.ingest_web.tables import Submission
 
+_METADATA = metadata("ingest_web")
 
-@dataclass(frozen=True)
-class Submission:
-    """What is remembered of a form that was sent; nothing personal."""
-
-    seed: str
-    contact_id: str
-    reference: str
-    procedure: str
-    reply_channel: str | None
-    content_hash: str
-    received_at: datetime
+outbox = outbox_table(_METADATA)
+submission = Table(
+    "submission",
+    _METADATA,
+    Column("seed", UUID(as_uuid=False), primary_key=True),
+    Column("contact_id", UUID(as_uuid=False), nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("procedure", Text, nullable=False),
+    Column("reply_channel", Text),
+    Column("content_hash", Text, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+)
 
 
 async def record_submission(connection: AsyncConnection, row: Submission) -> Submission:

@@ -1,26 +1,57 @@
-"""The door's own table, the names of the inputs that every form has, and file types by their first bytes. Data only."""
+"""A form as it is filled in and remembered, the names of the inputs every form has, file types by their first bytes. Data only."""
 
-from sqlalchemy import Column, DateTime, Table, Text
-from sqlalchemy.dialects.postgresql import UUID
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from parvis.common.database import metadata
-from parvis.common.outbox import outbox_table
+from parvis.common.contact import ContactPoint, ReplyAddress
+from parvis.common.directory import LocalText
 
-SCHEMA = "ingest_web"
-_METADATA = metadata(SCHEMA)
 
-outbox = outbox_table(_METADATA)
-submission = Table(
-    "submission",
-    _METADATA,
-    Column("seed", UUID(as_uuid=False), primary_key=True),
-    Column("contact_id", UUID(as_uuid=False), nullable=False),
-    Column("reference", Text, nullable=False),
-    Column("procedure", Text, nullable=False),
-    Column("reply_channel", Text),
-    Column("content_hash", Text, nullable=False),
-    Column("received_at", DateTime(timezone=True), nullable=False),
-)
+@dataclass(frozen=True)
+class Submission:
+    """What is remembered of a form that was sent; nothing personal."""
+
+    seed: str
+    contact_id: str
+    reference: str
+    procedure: str
+    reply_channel: str | None
+    content_hash: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one answer: a key of the words, and what the sentence needs."""
+
+    key: str
+    label: LocalText | None = None
+    values: dict[str, object] = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the form: new from the browser, or kept from an earlier try (then without content)."""
+
+    name: str
+    content: bytes
+    size_bytes: int
+    media_type: str
+    sha256: str
+
+
+@dataclass
+class Filled:
+    """A form as it was filled in. It can be accepted when `problems` is empty."""
+
+    answers: dict[str, str] = field(default_factory=dict[str, str])
+    files: dict[str, list[File]] = field(default_factory=dict[str, list[File]])
+    name: str = ""
+    reply: ReplyAddress | None = None
+    sender: ContactPoint | None = None
+    is_trapped: bool = False
+    problems: dict[str, Problem] = field(default_factory=dict[str, Problem])
+
 
 # Inputs of every form. A procedure's own fields have neither a hyphen nor a leading underscore: they cannot collide.
 NAME = "your-name"

@@ -8,7 +8,7 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from parvis.common.contact import ClaimCheck
-from parvis.ingest_web.parse import File
+from parvis.ingest_web.tables import File
 from parvis.web import tokens
 from parvis.web.http import is_same_origin
 from parvis.web.tokens import Once
