@@ -1,8 +1,9 @@
-"""What every test has: the real `brokers`, `kafka` and `database_url`, and no assertion on how long an example takes."""
+"""Fixtures for every member: `brokers`, `kafka` and `database_url`, the real ones."""
 
 from hypothesis import settings
 
-settings.register_profile("parvis", deadline=None)  # a busy machine is no counterexample
-settings.load_profile("parvis")
-
 pytest_plugins = ["parvis.local.fixtures"]
+
+# A slow machine is no wrong answer.
+settings.register_profile("parvis", deadline=None)
+settings.load_profile("parvis")

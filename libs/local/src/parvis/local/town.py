@@ -61,6 +61,10 @@ class Plan:
         }
         return ({"port": self.ports[service]} if service in self.ports else {}) | second
 
+    def address_of_database(self) -> str:
+        """host:port, without what else the URL holds."""
+        return self.environment["PARVIS_DATABASE_URL"].rpartition("@")[2].partition("/")[0]
+
     @property
     def ports_to_open(self) -> dict[str, int]:
         """Those that something of ours will listen on."""
@@ -167,6 +171,11 @@ def _environment(
     }
     paper = {
         "PARVIS_INGEST_POSTAL_FOLDER": str(var / "scans"),
+        "PARVIS_INGEST_POSTAL_SETTLE_S": "1",  # whoever drops a letter here looks on
+        "PARVIS_INGEST_POSTAL_POLL_S": "0.5",
+        # The service's own patience is for scanners that write over a network; here files are moved in whole.
+        "PARVIS_INGEST_POSTAL_POLL_S": "0.5",
+        "PARVIS_INGEST_POSTAL_SETTLE_S": "1",
         "PARVIS_NOTIFIER_LETTERS_DIR": str(var / "letters"),
     }
     return {**shared, **listening, **twilio, **mail, **paper, **_outside(var, ports, secrets, url("ingest-sms"))}

@@ -38,9 +38,11 @@ class Mail:
         # The contact's bytes as they came: a member that a newer door added is not lost on the way.
         value = b'{"routing":' + row.value.encode() + b',"contact":' + arrival.received.value + b"}"
         event = ContactRouted.model_construct(routing=routing, contact=arrival.contact)
-        conversation, step = routing.conversation_id, f"{routing.conversation_id}:{routing.sequence}"
-        queue = topics.department(routing.department)
-        records = [self._record(event, queue, conversation, step, row, arrival.received, value=value)]
+        conversation, queue = routing.conversation_id, topics.department(routing.department)
+        # The contact's id stays the event's id on every topic: one name to follow it by.
+        records = [
+            self._record(event, queue, conversation, arrival.contact.contact_id, row, arrival.received, value=value)
+        ]
         if not row.opens:
             return records
         contact, language = arrival.contact, arrival.decision.language
