@@ -43,7 +43,7 @@ def _figures(contender: str, waits_s: Sequence[float]) -> list[Measure]:
 async def _parvis(stack: Stack, file: Path, seconds: float) -> list[float]:
     """Text messages through ingest-sms; each one's wait from the answer to its appearance in a department."""
     prefix = "parvis"
-    topics = [department(slug).full_name(prefix) for slug in load_directory(stack.plan.config_dir).departments]
+    topics = [department(slug).full_name(prefix) for slug in load_directory(Path(stack.env["PARVIS_CONFIG_DIR"])).departments]
     log = ClientLog(file)
     seen: dict[str, float] = {}
     reader = await _reader(stack, topics)

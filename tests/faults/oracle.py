@@ -9,6 +9,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from parvis.common.bus import Received
@@ -59,7 +60,7 @@ class Verdict:
 async def look(stack: Stack) -> World:
     """Read the topics of a town from the beginning, and the router's rows."""
     prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
-    directory = load_directory(stack.plan.config_dir)
+    directory = load_directory(Path(stack.env["PARVIS_CONFIG_DIR"]))
     names = {topic.name: topic.full_name(prefix) for topic in all_topics(list(directory.departments))}
     world = World()
     async for received in read_all(stack.kafka, list(names.values())):

@@ -171,8 +171,6 @@ def _environment(
     }
     paper = {
         "PARVIS_INGEST_POSTAL_FOLDER": str(var / "scans"),
-        "PARVIS_INGEST_POSTAL_SETTLE_S": "1",  # whoever drops a letter here looks on
-        "PARVIS_INGEST_POSTAL_POLL_S": "0.5",
         # The service's own patience is for scanners that write over a network; here files are moved in whole.
         "PARVIS_INGEST_POSTAL_POLL_S": "0.5",
         "PARVIS_INGEST_POSTAL_SETTLE_S": "1",
