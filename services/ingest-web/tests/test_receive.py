@@ -189,7 +189,7 @@ async def test_every_problem_is_told_at_once_beside_what_was_typed(browser: Brow
     )
 
     assert answer.status_code == 422
-    assert "<title>Erreur : Inscrire un enfant à la cantine" in answer.text
+    assert "<title>Erreur\N{NO-BREAK SPACE}: Inscrire un enfant à la cantine" in answer.text
     for field in ("child_birth_date", "school", "days", "start_date", "rules_accepted", "your-name", "reply-email"):
         assert f'<a href="#f-{field}">' in answer.text
         assert f'id="f-{field}"' in answer.text

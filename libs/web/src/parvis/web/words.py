@@ -1,5 +1,6 @@
 """Keys in, sentences in the reader's language out: YAML catalogues, French first. Pure once they are read."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,4 +57,9 @@ def _flat(prefix: str, node: object) -> list[tuple[str, str]]:
         return [
             pair for name, child in node.items() for pair in _flat(f"{prefix}.{name}" if prefix else str(name), child)
         ]
-    return [(prefix, str(node))]
+    return [(prefix, _with_firm_spaces(str(node)))]
+
+
+def _with_firm_spaces(sentence: str) -> str:
+    """No line begins with a colon, a question mark or a closing quote, as French sets a space before them."""
+    return re.sub(r" (?=[:;?!»])|(?<=«) ", "\N{NO-BREAK SPACE}", sentence)
