@@ -15,7 +15,7 @@ def services() -> list[str]:
 
 
 def lint() -> Iterator[str]:
-    yield from run(program("hadolint"), "deploy/Dockerfile", cwd=_ROOT).stdout.splitlines()
+    yield from run(program("hadolint"), "--no-color", "deploy/Dockerfile", cwd=_ROOT).stdout.splitlines()
 
 
 def shares() -> Iterator[str]:
