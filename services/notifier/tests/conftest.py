@@ -1,22 +1,28 @@
-"""The town of the tests: the example configuration, and replies to its citizens."""
+"""The town of the tests: the example configuration, replies to its citizens, and a notifier with its providers."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from services.notifier.tests.parts import ACCOUNT, AskFor, Notifier
+from sqlalchemy import text
 
 from parvis.common.contact import ContactPoint, ConversationId, contact_id, reference_of
+from parvis.common.database import Database, migrate
 from parvis.common.directory import Directory, Templates, load_directory, load_templates
 from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
-from parvis.common.testing import A_KEY, AN_INSTANT
+from parvis.common.testing import A_KEY, AN_INSTANT, FakeProducer
+from parvis.local.outside.app import Outside
+from parvis.local.outside.settings import Settings as OutsideSettings
+from parvis.notifier import app, tables
 from parvis.notifier.decide import Addressing, own_addresses
 from parvis.notifier.render import Renderer
+from parvis.notifier.rules import Channel
+from parvis.notifier.settings import Settings
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"
-
-AskFor = Callable[..., ReplyRequested]
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +80,74 @@ def _reply(
         ),
     }
     return ReplyRequested(**(values | changes))
+
+
+def settings_of(outside: Outside, folder: Path, **changes: Any) -> Settings:
+    values: dict[str, Any] = {
+        "twilio_account_sid": ACCOUNT,
+        "twilio_auth_token": "not-a-secret",
+        "twilio_base_url": outside.twilio_url,
+        "sms_public_url": "https://sms.example-town.example",
+        "smtp_host": "127.0.0.1",
+        "smtp_port": outside.mail_smtp_port,
+        "smtp_username": "mairie",
+        "smtp_password": "also-not-a-secret",
+        "smtp_ca_file": outside.settings.mail_certificate,
+        "letters_dir": folder / "letters",
+        "provider_timeout_s": 0.5,
+    }
+    return Settings(**(values | changes))
+
+
+@pytest.fixture
+async def outside(tmp_path: Path) -> AsyncGenerator[Outside]:
+    settings = OutsideSettings.model_validate(
+        {
+            "twilio_port": 0,
+            "mail_smtp_port": 0,
+            "mail_web_port": 0,
+            "twilio_account_sid": ACCOUNT,
+            "twilio_auth_token": "not-a-secret",
+            "mail_username": "mairie",
+            "mail_password": "also-not-a-secret",
+            "mail_certificate": tmp_path / "relay.pem",
+            "mail_dir": tmp_path / "mail",
+            "letters_dir": tmp_path / "letters",
+            "step_ms": 5,
+            "silence_s": 30,
+        }
+    )
+    async with Outside(settings) as made:
+        yield made
+
+
+@pytest.fixture
+async def notifier(
+    database_url: str,
+    outside: Outside,
+    directory: Directory,
+    renderer: Renderer,
+    addressing: Addressing,
+    tmp_path: Path,
+) -> AsyncGenerator[Notifier]:
+    await migrate(database_url, "notifier", Path(__file__).parents[1] / "migrations")
+    database = Database(database_url, service="notifier")
+    async with database.begin() as connection:
+        names = ", ".join(f"notifier.{table.name}" for table in tables.METADATA.sorted_tables)
+        await connection.execute(text(f"truncate {names}"))
+    channels = app.channels_of(settings_of(outside, tmp_path), directory, A_KEY)
+    yield Notifier(database, FakeProducer(), outside, tmp_path / "letters", channels, addressing, renderer, tmp_path)
+    for channel in channels.values():
+        await channel.close()
+    await database.close()
+
+
+@pytest.fixture
+def wrong_login(outside: Outside, tmp_path: Path) -> Channel:
+    return app.email_of(settings_of(outside, tmp_path, smtp_password="not the password"), "town.example", A_KEY)
+
+
+@pytest.fixture
+def untrusting(outside: Outside, tmp_path: Path) -> Channel:
+    """Trusts the machine's own authorities only, none of which signed the relay's certificate."""
+    return app.email_of(settings_of(outside, tmp_path, smtp_ca_file=None), "town.example", A_KEY)

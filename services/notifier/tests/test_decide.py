@@ -1,6 +1,5 @@
 """Where a reply goes, whether it may, and how it goes on."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.notifier.tests.parts import AskFor
 
 from parvis.common.contact import ContactPoint
 from parvis.common.directory import Directory
@@ -27,7 +27,6 @@ from parvis.notifier.decide import (
 )
 from parvis.notifier.rules import Delivery, Limits, Outcome
 
-AskFor = Callable[..., ReplyRequested]
 MOBILE = ContactPoint(kind="phone", value="+33639980001")
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
 HOME = ContactPoint(kind="post", value="Mme Céleste EXEMPLE\n12 rue de la Fontaine\n99999 VILLE-EXEMPLE")

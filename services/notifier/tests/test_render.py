@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.notifier.tests.parts import AskFor
 
 from parvis.common.contact import ContactPoint
 from parvis.common.errors import Rejected
@@ -19,7 +20,6 @@ from parvis.notifier.render import Renderer
 from parvis.notifier.render.sms import plainer, segments
 from parvis.notifier.render.words import one_line, tidy, visible
 
-AskFor = Callable[..., ReplyRequested]
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
 NOTICE = {"variables": {"received_on": "2 mars 2026"}}
 

@@ -1,198 +1,25 @@
-"""From a planned row to the provider and back, on the real PostgreSQL and against the providers' own protocols."""
+"""From a planned row to Twilio and back: the ledger's promises."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from sqlalchemy import select, text
+from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.blobs import Blobs
-from parvis.common.bus.consumer import Item
-from parvis.common.bus.records import Received, Record, record
+from parvis.common.bus.records import Record
 from parvis.common.clock import now
-from parvis.common.contact import ContactPoint, Event
-from parvis.common.database import Database, migrate
-from parvis.common.delivery import DeliveryReported, DeliveryUpdated
-from parvis.common.directory import Directory
+from parvis.common.contact import ContactPoint
+from parvis.common.delivery import DeliveryReported
 from parvis.common.errors import Unavailable
-from parvis.common.health import Health
-from parvis.common.outbox import Outbox
 from parvis.common.reply import PersonalPreference, PreferenceChanged, ReplyRequested
-from parvis.common.testing import A_KEY, AN_INSTANT, FakeProducer
-from parvis.local.outside.app import Outside
-from parvis.local.outside.settings import Settings as OutsideSettings
-from parvis.notifier import app, tables
-from parvis.notifier.consume.intake import Intake
-from parvis.notifier.consume.ledger import Ledger
-from parvis.notifier.consume.reconciling import Reconciling
-from parvis.notifier.consume.sending import Sending
+from parvis.common.testing import FakeProducer
 from parvis.notifier.decide import Addressing
-from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel, Limits
-from parvis.notifier.settings import Settings
 
 pytestmark = pytest.mark.stack
-
-AskFor = Callable[..., ReplyRequested]
-ACCOUNT = "AC" + "0123456789abcdef" * 2
-TOPIC = "parvis.delivery.updated"
-
-
-@dataclass
-class Notifier:
-    """One notifier's parts, wired as `app` does, with a broker's memory in place of Kafka."""
-
-    database: Database
-    producer: FakeProducer
-    outside: Outside
-    letters: Path
-    channels: dict[str, Channel]
-    addressing: Addressing
-    renderer: Renderer
-    folder: Path
-    limits: Limits = field(default_factory=Limits)
-
-    def __post_init__(self) -> None:
-        self.health = Health()
-        self.read, self.due = asyncio.Event(), asyncio.Event()
-        self.read.set()
-        self.outbox = Outbox(tables.outbox, self.database, self.producer, self.health, "notifier")  # pyright: ignore[reportArgumentType]
-        self.ledger = Ledger(self.outbox, TOPIC)
-        self.intake = Intake(self.database, self.ledger, self.outbox, self.addressing, self.read, self.due)
-
-    def sending(self, **changes: Any) -> Sending:
-        parts: dict[str, Any] = {
-            "database": self.database,
-            "producer": self.producer,
-            "ledger": self.ledger,
-            "outbox": self.outbox,
-            "blobs": Blobs(f"file://{self.folder / 'blobs'}"),
-            "channels": self.channels,
-            "render": self.renderer.render,
-            "addressing": self.addressing,
-            "limits": self.limits,
-            "worker": "a-test:1",
-            "health": self.health,
-            "preferences_read": self.read,
-            "due": self.due,
-        }
-        return Sending(**(parts | changes))
-
-    def reconciling(self) -> Reconciling:
-        return Reconciling(self.database, self.ledger, self.outbox, self.limits, self.health, self.due)
-
-    @asynccontextmanager
-    async def running(self, *others: Sending) -> AsyncGenerator[None]:
-        """Send and tell until the block ends."""
-        stopping = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            for part in (*others, *([] if others else [self.sending()])):
-                group.create_task(part.run(stopping))
-            group.create_task(self.outbox.relay(stopping))
-            try:
-                yield
-            finally:
-                stopping.set()
-
-    async def take(self, *events: Event) -> None:
-        """What the consumer would hand over, in one batch."""
-        await self.intake.handle([Item(event, _received(event, number)) for number, event in enumerate(events)])
-
-    async def rows(self) -> list[Any]:
-        async with self.database.begin() as connection:
-            return list((await connection.execute(select(tables.delivery).order_by(tables.delivery.c.id))).all())
-
-    async def states(self) -> list[str]:
-        return [row.state for row in await self.rows()]
-
-    async def until(self, holds: Callable[[list[str]], bool], *, within_s: float = 15) -> list[str]:
-        async with asyncio.timeout(within_s):
-            while not holds(states := await self.states()):
-                await asyncio.sleep(0.02)
-        return states
-
-    @property
-    def told(self) -> list[DeliveryUpdated]:
-        return [DeliveryUpdated.model_validate_json(sent.value) for sent in self.producer.sent]
-
-    @property
-    def at_twilio(self) -> list[Any]:
-        return list(self.outside.twilio.account.messages.values())
-
-    async def break_twilio(self, **faults: Any) -> None:
-        async with httpx.AsyncClient(base_url=self.outside.twilio_url, trust_env=False) as client:
-            (await client.post("/_sim/faults", json=faults)).raise_for_status()
-
-
-def _received(event: Event, number: int) -> Received:
-    made = record(event, topic="t", key="k", event_id=f"event-{number}-{hash(event.model_dump_json())}", source="test")
-    return Received("t", 0, number, made.key, made.value, made.headers)
-
-
-def settings_of(outside: Outside, folder: Path, **changes: Any) -> Settings:
-    values: dict[str, Any] = {
-        "twilio_account_sid": ACCOUNT,
-        "twilio_auth_token": "not-a-secret",
-        "twilio_base_url": outside.twilio_url,
-        "sms_public_url": "https://sms.example-town.example",
-        "smtp_host": "127.0.0.1",
-        "smtp_port": outside.mail_smtp_port,
-        "smtp_username": "mairie",
-        "smtp_password": "also-not-a-secret",
-        "smtp_ca_file": outside.settings.mail_certificate,
-        "letters_dir": folder / "letters",
-        "provider_timeout_s": 0.5,
-    }
-    return Settings(**(values | changes))
-
-
-@pytest.fixture
-async def outside(tmp_path: Path) -> AsyncGenerator[Outside]:
-    settings = OutsideSettings.model_validate(
-        {
-            "twilio_port": 0,
-            "mail_smtp_port": 0,
-            "mail_web_port": 0,
-            "twilio_account_sid": ACCOUNT,
-            "twilio_auth_token": "not-a-secret",
-            "mail_username": "mairie",
-            "mail_password": "also-not-a-secret",
-            "mail_certificate": tmp_path / "relay.pem",
-            "mail_dir": tmp_path / "mail",
-            "letters_dir": tmp_path / "letters",
-            "step_ms": 5,
-            "silence_s": 30,
-        }
-    )
-    async with Outside(settings) as made:
-        yield made
-
-
-@pytest.fixture
-async def notifier(
-    database_url: str,
-    outside: Outside,
-    directory: Directory,
-    renderer: Renderer,
-    addressing: Addressing,
-    tmp_path: Path,
-) -> AsyncGenerator[Notifier]:
-    await migrate(database_url, "notifier", Path(__file__).parents[1] / "migrations")
-    database = Database(database_url, service="notifier")
-    async with database.begin() as connection:
-        names = ", ".join(f"notifier.{table.name}" for table in tables.METADATA.sorted_tables)
-        await connection.execute(text(f"truncate {names}"))
-    channels = app.channels_of(settings_of(outside, tmp_path), directory, A_KEY)
-    yield Notifier(database, FakeProducer(), outside, tmp_path / "letters", channels, addressing, renderer, tmp_path)
-    for channel in channels.values():
-        await channel.close()
-    await database.close()
 
 
 def number(ending: str) -> tuple[ContactPoint, ...]:
@@ -472,4 +299,3 @@ async def test_a_notice_is_never_sent_a_third_time(notifier: Notifier, ask_for: 
         await notifier.reconciling().reconcile()
         await notifier.reconciling().reconcile()
     assert await notifier.states() == ["unknown"]
-    assert now() > AN_INSTANT

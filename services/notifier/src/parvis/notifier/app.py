@@ -26,6 +26,7 @@ from parvis.notifier.decide import Addressing, own_addresses
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel
 from parvis.notifier.send.email import Email
+from parvis.notifier.send.post import Post
 from parvis.notifier.send.sms import Sms
 from parvis.notifier.settings import Settings
 
@@ -94,24 +95,34 @@ async def build() -> Service:
 
 def channels_of(settings: Settings, directory: Directory, key: bytes) -> dict[str, Channel]:
     """A provider for each reply channel; each is the file of that name in `send/`."""
+    town = directory.town
     return {
-        "sms": Sms(
-            account_sid=settings.twilio_account_sid,
-            auth_token=settings.twilio_auth_token.get_secret_value(),
-            base_url=settings.twilio_base_url,
-            sender=directory.town.sms_number,
-            public_url=settings.sms_public_url,
-            timeout_s=settings.provider_timeout_s,
-            most=settings.in_flight,
-        ),
-        "email": Email(
-            host=settings.smtp_host,
-            port=settings.smtp_port,
-            username=settings.smtp_username,
-            password=settings.smtp_password.get_secret_value(),
-            ca_file=settings.smtp_ca_file,
-            domain=directory.town.mail_domain,
-            key=key,
-            timeout_s=settings.provider_timeout_s,
-        ),
+        "sms": sms_of(settings, town.sms_number),
+        "email": email_of(settings, town.mail_domain, key),
+        "post": Post(folder=settings.letters_dir, time_zone=town.time_zone),
     }
+
+
+def sms_of(settings: Settings, sender: str) -> Sms:
+    return Sms(
+        account_sid=settings.twilio_account_sid,
+        auth_token=settings.twilio_auth_token.get_secret_value(),
+        base_url=settings.twilio_base_url,
+        sender=sender,
+        public_url=settings.sms_public_url,
+        timeout_s=settings.provider_timeout_s,
+        most=settings.in_flight,
+    )
+
+
+def email_of(settings: Settings, domain: str, key: bytes) -> Email:
+    return Email(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        username=settings.smtp_username,
+        password=settings.smtp_password.get_secret_value(),
+        ca_file=settings.smtp_ca_file,
+        domain=domain,
+        key=key,
+        timeout_s=settings.provider_timeout_s,
+    )

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from parvis.common.contact import ClaimCheck, ConversationId
 from parvis.common.delivery import DeliveryId, DeliveryState, FailureClass
+from parvis.common.errors import Rejected
 from parvis.common.reply import ReplyId, ReplyKind
 
 # What no person wrote. A question or a transfer notice counts as well: the router asks for them on its own.
@@ -14,6 +15,10 @@ AUTOMATIC: frozenset[str] = frozenset({"registration", "receipt", "status", "que
 RESENT: frozenset[str] = frozenset({"registration", "receipt", "status"})
 # A letter is an atomic write under its own name: doing it again is doing it once.
 REPEATABLE: frozenset[str] = frozenset({"post"})
+
+
+class TooLong(Rejected):
+    """The text does not fit the channel."""
 
 
 @dataclass(frozen=True)

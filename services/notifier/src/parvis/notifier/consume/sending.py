@@ -23,7 +23,7 @@ from parvis.notifier import store
 from parvis.notifier.consume.ledger import Ledger, log_step
 from parvis.notifier.consume.waiting import first_of
 from parvis.notifier.decide import Addressing, Next, Sent, after, points_of, refusal
-from parvis.notifier.rules import Channel, Delivery, Limits, Outcome, Parcel
+from parvis.notifier.rules import Channel, Delivery, Limits, Outcome, Parcel, TooLong
 from parvis.notifier.store import Due
 
 log = logger()
@@ -168,8 +168,10 @@ class Sending:
             parcel = await asyncio.to_thread(self.render, due.reply, delivery, self.clock())
             owner = ContactId(delivery.conversation_id)
             evidence = await self.blobs.put(owner, parcel.content, parcel.media_type)
-        except Rejected as error:
+        except TooLong as error:
             outcome = Outcome("failed", failure_class="too-long", detail=str(error))
+        except Rejected as error:
+            outcome = Outcome("failed", failure_class="permanent", detail=str(error))
         except Unavailable as error:
             outcome = Outcome("retry", failure_class="temporary", detail=str(error))
         else:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from parvis.common.directory import Directory, Templates
 from parvis.common.reply import ReplyRequested
+from parvis.notifier.render.letter import render_letter
 from parvis.notifier.render.mail import render_mail
 from parvis.notifier.render.sms import render_sms
 from parvis.notifier.render.words import Words
@@ -39,4 +40,5 @@ MEDIA_TYPES: Mapping[str, str] = {
 _BY_CHANNEL: Mapping[str, Callable[[Words, Delivery, datetime, bytes], bytes]] = {
     "sms": render_sms,
     "email": render_mail,
+    "post": render_letter,
 }

@@ -20,7 +20,7 @@ _UTF_8 = Charset("utf-8")
 _UTF_8.body_encoding = QP  # readable in the evidence, and lighter with filters than base64
 # The old policy: it writes a value as it is given. The new one parses it first, decodes `=?…?=` and writes what it
 # finds, line feeds as well (CVE-2024-6923).
-_AS_GIVEN = compat32.clone(linesep="\r\n")
+_AS_GIVEN = compat32.clone(linesep="\r\n", max_line_length=None)  # a folded Message-ID is not found by everybody
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")  # printable ASCII without angle brackets
 _PARAGRAPH = '<p style="margin:0 0 1em">{}</p>'
 
@@ -73,7 +73,7 @@ def _machine_marks(delivery: Delivery) -> dict[str, str]:
 def _encoded(text: str) -> str:
     """A header's words. Whatever is not plain ASCII, or looks encoded already, is encoded as a whole."""
     words = one_line(text)
-    if words.isascii() and "=?" not in words and not set(words) & set('",<>@()[]:;\\'):
+    if len(words) < 200 and words.isascii() and "=?" not in words and not set(words) & set('",<>@()[]:;\\'):
         return words
     return Header(words, "utf-8").encode(linesep="\r\n")
 

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from parvis.common.errors import Rejected
 from parvis.notifier.render.words import Words
+from parvis.notifier.rules import TooLong
 
 LONGEST = 1600  # characters: Twilio's limit for one message (error 21617)
 
@@ -26,11 +26,11 @@ _PLAINER = str.maketrans(
 def render_sms(words: Words, *_: object) -> bytes:
     """The text of an SMS.
 
-    Raises: Rejected, over 1600 characters.
+    Raises: TooLong, over 1600 characters.
     """
     text = plainer(words.say("sms").text)
     if len(text) > LONGEST:
-        raise Rejected(f"{len(text)} characters, an SMS takes {LONGEST}")
+        raise TooLong(f"{len(text)} characters, an SMS takes {LONGEST}")
     return text.encode()
 
 

@@ -1,0 +1,98 @@
+"""The words of a reply in, a letter as PDF out: tagged for screen readers, made to be kept, the same on every machine. Pure."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from importlib import resources
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import typst
+import zxingcpp
+
+from parvis.common.directory import said_in, spoken_day, spoken_phone
+from parvis.common.errors import Rejected
+from parvis.notifier.render.words import Words, one_line
+from parvis.notifier.rules import Delivery
+
+# The compiler's own fonts: a letter looks the same wherever it is made, and the machine's fonts play no part.
+_FONTS = typst.Fonts(include_system_fonts=False)
+_LAYOUT = resources.files("parvis.notifier.render").joinpath("letter.typ").read_bytes()
+_LABELS: Mapping[str, Mapping[str, str]] = {
+    "fr": {
+        "reference": "Notre référence : {}",
+        "date": "Le {}",
+        "subject": "Objet : {}",
+        "page": "Page",
+        "qr": "Code de la référence {}",
+        "fictional": "Ville fictive.",
+    },
+    "en": {
+        "reference": "Our reference: {}",
+        "date": "{}",
+        "subject": "Subject: {}",
+        "page": "Page",
+        "qr": "Code of the reference {}",
+        "fictional": "A fictional town.",
+    },
+}
+_PICTURES = re.compile("[\U0001f000-\U0001faff\ufe0f\u200d\u20e3]")  # no font of the compiler draws them
+
+
+def render_letter(words: Words, delivery: Delivery, at: datetime, _key: bytes) -> bytes:
+    """The PDF of a letter, PDF/UA-1 and PDF/A-2a.
+
+    Gives:  the same bytes for every attempt: it is dated by the first.
+    Raises: Rejected, when a character of it is in none of the fonts.
+    """
+    dated_at = delivery.first_reserved_at or at
+    letter = _PICTURES.sub("", json.dumps(_values(words, delivery, dated_at), ensure_ascii=False))
+    try:
+        pdf: Any = typst.compile(
+            _LAYOUT,
+            format="pdf",
+            font_paths=_FONTS,
+            sys_inputs={"letter": letter},
+            pdf_standards=["a-2a", "ua-1"],
+            timestamp=int(dated_at.timestamp()),
+        )
+    except typst.TypstError as error:
+        raise Rejected("the letter cannot be set: a character without a glyph, or a fault of its layout") from error
+    return bytes(pdf)
+
+
+def _values(words: Words, delivery: Delivery, dated_at: datetime) -> dict[str, Any]:
+    town, department, language = words.directory.town, words.department, words.language
+    labels = _LABELS.get(language) or _LABELS["fr" if "fr" in town.languages else "en"]
+    said = words.say("letter")
+    reference = words.reply.reference
+    day = dated_at.astimezone(ZoneInfo(town.time_zone))
+    name = said_in(town.name, language)
+    return {
+        "language": language,
+        "title": said.subject,
+        "subject": labels["subject"].format(said.subject),
+        "day": [day.year, day.month, day.day],
+        "date": labels["date"].format(spoken_day(dated_at, town, language)),
+        "reference": labels["reference"].format(reference),
+        "letterhead": _letterhead(name, words, department.email),
+        "addressee": [one_line(line) for line in delivery.address.split("\n")],
+        "paragraphs": [paragraph.split("\n") for paragraph in said.text.split("\n\n")],
+        "footer": f"{name} · {reference}{' · ' + labels['fictional'] if town.fictional else ''}",
+        "page": labels["page"],
+        "qr": _qr(reference),
+        "qr_says": labels["qr"].format(reference),
+    }
+
+
+def _letterhead(name: str, words: Words, email: str) -> list[str]:
+    department, language = words.department, words.language
+    # Its own address names the town and the department again in its first lines.
+    address = [line for line in department.address if line != name]
+    return [name, said_in(department.name, language), *address, spoken_phone(department.phone), email]
+
+
+def _qr(reference: str) -> str:
+    code: Any = zxingcpp.create_barcode(reference, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
+    return code.to_svg(add_quiet_zones=False)

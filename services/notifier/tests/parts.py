@@ -1,0 +1,126 @@
+"""One notifier's parts on the real PostgreSQL, against the providers' own protocols, with a broker's memory for Kafka."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import select
+
+from parvis.common.blobs import Blobs
+from parvis.common.bus.consumer import Item
+from parvis.common.bus.records import Received, record
+from parvis.common.contact import Event
+from parvis.common.database import Database
+from parvis.common.delivery import DeliveryUpdated
+from parvis.common.health import Health
+from parvis.common.outbox import Outbox
+from parvis.common.reply import ReplyRequested
+from parvis.common.testing import FakeProducer
+from parvis.local.outside.app import Outside
+from parvis.notifier import tables
+from parvis.notifier.consume.intake import Intake
+from parvis.notifier.consume.ledger import Ledger
+from parvis.notifier.consume.reconciling import Reconciling
+from parvis.notifier.consume.sending import Sending
+from parvis.notifier.decide import Addressing
+from parvis.notifier.render import Renderer
+from parvis.notifier.rules import Channel, Limits
+
+AskFor = Callable[..., ReplyRequested]
+ACCOUNT = "AC" + "0123456789abcdef" * 2
+TOPIC = "parvis.delivery.updated"
+
+
+@dataclass
+class Notifier:
+    """One notifier's parts, wired as `app` does, with a broker's memory in place of Kafka."""
+
+    database: Database
+    producer: FakeProducer
+    outside: Outside
+    letters: Path
+    channels: dict[str, Channel]
+    addressing: Addressing
+    renderer: Renderer
+    folder: Path
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        self.health = Health()
+        self.read, self.due = asyncio.Event(), asyncio.Event()
+        self.read.set()
+        self.outbox = Outbox(tables.outbox, self.database, self.producer, self.health, "notifier")  # pyright: ignore[reportArgumentType]
+        self.ledger = Ledger(self.outbox, TOPIC)
+        self.intake = Intake(self.database, self.ledger, self.outbox, self.addressing, self.read, self.due)
+
+    def sending(self, **changes: Any) -> Sending:
+        parts: dict[str, Any] = {
+            "database": self.database,
+            "producer": self.producer,
+            "ledger": self.ledger,
+            "outbox": self.outbox,
+            "blobs": Blobs(f"file://{self.folder / 'blobs'}"),
+            "channels": self.channels,
+            "render": self.renderer.render,
+            "addressing": self.addressing,
+            "limits": self.limits,
+            "worker": "a-test:1",
+            "health": self.health,
+            "preferences_read": self.read,
+            "due": self.due,
+        }
+        return Sending(**(parts | changes))
+
+    def reconciling(self) -> Reconciling:
+        return Reconciling(self.database, self.ledger, self.outbox, self.limits, self.health, self.due)
+
+    @asynccontextmanager
+    async def running(self, *others: Sending) -> AsyncGenerator[None]:
+        """Send and tell until the block ends."""
+        stopping = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for part in (*others, *([] if others else [self.sending()])):
+                group.create_task(part.run(stopping))
+            group.create_task(self.outbox.relay(stopping))
+            try:
+                yield
+            finally:
+                stopping.set()
+
+    async def take(self, *events: Event) -> None:
+        """What the consumer would hand over, in one batch."""
+        await self.intake.handle([Item(event, _received(event, number)) for number, event in enumerate(events)])
+
+    async def rows(self) -> list[Any]:
+        async with self.database.begin() as connection:
+            return list((await connection.execute(select(tables.delivery).order_by(tables.delivery.c.id))).all())
+
+    async def states(self) -> list[str]:
+        return [row.state for row in await self.rows()]
+
+    async def until(self, holds: Callable[[list[str]], bool], *, within_s: float = 15) -> list[str]:
+        async with asyncio.timeout(within_s):
+            while not holds(states := await self.states()):
+                await asyncio.sleep(0.02)
+        return states
+
+    @property
+    def told(self) -> list[DeliveryUpdated]:
+        return [DeliveryUpdated.model_validate_json(sent.value) for sent in self.producer.sent]
+
+    @property
+    def at_twilio(self) -> list[Any]:
+        return list(self.outside.twilio.account.messages.values())
+
+    async def break_twilio(self, **faults: Any) -> None:
+        async with httpx.AsyncClient(base_url=self.outside.twilio_url, trust_env=False) as client:
+            (await client.post("/_sim/faults", json=faults)).raise_for_status()
+
+
+def _received(event: Event, number: int) -> Received:
+    made = record(event, topic="t", key="k", event_id=f"event-{number}-{hash(event.model_dump_json())}", source="test")
+    return Received("t", 0, number, made.key, made.value, made.headers)

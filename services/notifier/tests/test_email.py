@@ -1,0 +1,135 @@
+"""From a planned row to the relay and back: STARTTLS, a login, reports."""
+
+import asyncio
+import email
+from email import policy
+from typing import Any
+
+import pytest
+from services.notifier.tests.parts import AskFor, Notifier
+
+from parvis.common.contact import ContactPoint
+from parvis.common.reply import message_id, reply_of_bounce
+from parvis.common.testing import A_KEY
+from parvis.local.outside.mail.relay import MailFaults
+from parvis.notifier.rules import Parcel
+from parvis.notifier.send.email import outcome_of
+
+pytestmark = pytest.mark.stack
+
+
+def mailbox(name: str) -> tuple[ContactPoint, ...]:
+    return (ContactPoint(kind="email", value=f"{name}@citizens.example"),)
+
+
+async def test_an_answer_by_mail_is_submitted_over_tls_with_a_report_asked_for(
+    notifier: Notifier, ask_for: AskFor
+) -> None:
+    reply = ask_for(channel="email", points=mailbox("celeste"))
+    async with notifier.running():
+        await notifier.take(reply)
+        await notifier.until(lambda states: states == ["accepted"])
+    (mail,) = notifier.outside.mail.box.mails
+    assert mail.tls
+    assert [to.address for to in mail.recipients] == ["celeste@citizens.example"]
+    assert mail.recipients[0].notify == {"SUCCESS", "FAILURE", "DELAY"}
+    assert mail.envelope_id == reply.reply_id
+    assert reply_of_bounce(mail.mail_from, A_KEY) == reply.reply_id
+    message = email.message_from_bytes(mail.content, policy=policy.default)
+    assert message["Message-ID"] == message_id(reply.reply_id, reply.conversation_id, "example-town.example", A_KEY)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "failure_class"),
+    [("inconnu", "failed", "permanent"), ("plein", "failed", "unreachable"), ("muet", "unknown", "temporary")],
+)
+async def test_each_answer_of_the_relay_has_its_state(
+    notifier: Notifier, ask_for: AskFor, name: str, state: str, failure_class: str
+) -> None:
+    async with notifier.running():
+        await notifier.take(ask_for(channel="email", points=mailbox(name)))
+        await notifier.until(lambda states: states == [state])
+    (row,) = await notifier.rows()
+    assert row.failure_class == failure_class
+    assert "@" not in row.detail
+
+
+@pytest.mark.parametrize("fault", [{"rcpt": "451 4.3.0 later", "times": 1}, {"data": "452 4.3.1 full", "times": 1}])
+async def test_a_relay_that_says_later_gets_it_later(
+    notifier: Notifier, ask_for: AskFor, fault: dict[str, Any]
+) -> None:
+    notifier.outside.mail.relay.faults = MailFaults.model_validate(fault)
+    async with notifier.running():
+        await notifier.take(ask_for(channel="email", points=mailbox("celeste")))
+        await notifier.until(lambda states: states == ["accepted"])
+    assert [told.state for told in notifier.told] == ["reserved", "planned", "reserved", "accepted"]
+    assert len(notifier.outside.mail.box.mails) == 1
+
+
+async def test_the_second_sending_of_a_notice_has_the_same_message_id(notifier: Notifier, ask_for: AskFor) -> None:
+    notice = ask_for(kind="registration", channel="email", points=mailbox("muet"))
+    async with notifier.running():
+        await notifier.take(notice)
+        await notifier.until(lambda states: states == ["unknown"])
+        async with notifier.database.begin() as connection:
+            await connection.exec_driver_sql("update notifier.delivery set changed_at = now() - interval '16 minutes'")
+        await notifier.reconciling().reconcile()
+        async with asyncio.timeout(10):
+            while len(notifier.outside.mail.box.mails) < 2:
+                await asyncio.sleep(0.02)
+        await notifier.until(lambda states: states == ["unknown"])
+    first, second = (email.message_from_bytes(mail.content) for mail in notifier.outside.mail.box.mails)
+    assert first["Message-ID"] == second["Message-ID"]
+    await notifier.reconciling().reconcile()
+    assert await notifier.states() == ["unknown"]
+
+
+async def test_a_wrong_login_is_ours_to_mend_and_loses_nothing(
+    notifier: Notifier, ask_for: AskFor, wrong_login: Any
+) -> None:
+    notifier.channels["email"] = wrong_login
+    async with notifier.running():
+        await notifier.take(ask_for(channel="email", points=mailbox("celeste")))
+        async with asyncio.timeout(10):
+            while not (row := (await notifier.rows())[0]).failure_class:
+                await asyncio.sleep(0.02)
+    assert (row.state, row.failure_class, row.attempt) == ("planned", "temporary", 1)
+
+
+async def test_a_relay_without_our_certificate_gets_neither_login_nor_mail(
+    notifier: Notifier, ask_for: AskFor, untrusting: Any
+) -> None:
+    reply = ask_for(channel="email", points=mailbox("celeste"))
+    delivery = notifier.addressing.plan(reply, notifier.addressing.choose(reply, {}))
+    outcome = await untrusting.send(Parcel(delivery, b"Subject: x\r\n\r\nx\r\n", "message/rfc822"))
+    assert outcome.state == "retry"
+    assert not notifier.outside.mail.box.mails
+
+
+async def test_an_address_the_relay_cannot_write_fails_before_it_is_tried(notifier: Notifier, ask_for: AskFor) -> None:
+    async with notifier.running():
+        await notifier.take(
+            ask_for("1", channel="email", points=(ContactPoint(kind="email", value="zoé@citizens.example"),)),
+            ask_for("2", channel="email", points=(ContactPoint(kind="email", value="zoe@café.example"),)),
+        )
+        await notifier.until(lambda states: states == ["failed", "accepted"])
+    assert [to.address for mail in notifier.outside.mail.box.mails for to in mail.recipients] == [
+        "zoe@xn--caf-dma.example"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "state", "failure_class"),
+    [
+        (550, "5.1.1 <x@y.example>: unknown", "failed", "permanent"),
+        (554, "no", "failed", "permanent"),
+        (421, "4.3.2 closing", "retry", "temporary"),
+        (535, "5.7.8 login", "retry", "temporary"),
+        (552, "5.3.4 too large", "failed", "too-long"),
+        (450, "", "retry", "temporary"),
+    ],
+)
+def test_the_table_of_replies(code: int, words: str, state: str, failure_class: str) -> None:
+    outcome = outcome_of(code, words)
+    assert (outcome.state, outcome.failure_class) == (state, failure_class)
+    assert "@" not in outcome.detail

@@ -1,0 +1,195 @@
+"""What lands in the print shop's tray."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pypdfium2
+import pytest
+import zxingcpp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from services.notifier.tests.parts import AskFor, Notifier
+
+from parvis.common.contact import ContactPoint
+from parvis.common.errors import Rejected
+from parvis.common.reply import ReplyRequested
+from parvis.common.testing import AN_INSTANT
+from parvis.notifier.decide import Addressing
+from parvis.notifier.render import Renderer
+
+LINES = (
+    "Mme Céleste EXEMPLE",
+    "Résidence du Théâtre",
+    "Escalier B",
+    "12 rue de la Fontaine-aux-Lièvres",
+    "99999 VILLE-EXEMPLE",
+)
+HOME = ContactPoint(kind="post", value="\n".join(LINES))
+MM = 72 / 25.4
+SEEN_THROUGH_THE_WINDOW = (100, 45, 190, 79)  # millimetres from the left and the top, wherever the sheet lies inside
+
+Write = Callable[[ReplyRequested], bytes]
+
+
+@pytest.fixture
+def write(renderer: Renderer, addressing: Addressing) -> Write:
+    def render(reply: ReplyRequested) -> bytes:
+        return renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), AN_INSTANT).content
+
+    return render
+
+
+def pages_of(pdf: bytes) -> list[str]:
+    document: Any = pypdfium2.PdfDocument(pdf)
+    try:
+        return [page.get_textpage().get_text_range() for page in document]
+    finally:
+        document.close()
+
+
+def place_of(pdf: bytes, words: str) -> tuple[float, float, float, float]:
+    """Where words stand on the first page: left, top, right, bottom in millimetres."""
+    document: Any = pypdfium2.PdfDocument(pdf)
+    try:
+        text = document[0].get_textpage()
+        start, count = text.search(words).get_next()
+        boxes = [text.get_charbox(index) for index in range(start, start + count)]
+        height = document[0].get_height()
+        left, right = min(box[0] for box in boxes), max(box[2] for box in boxes)
+        return (
+            left / MM,
+            (height - max(box[3] for box in boxes)) / MM,
+            right / MM,
+            (height - min(box[1] for box in boxes)) / MM,
+        )
+    finally:
+        document.close()
+
+
+def test_a_letter_says_who_writes_to_whom_about_what(ask_for: AskFor, write: Write) -> None:
+    reply = ask_for(channel="post", points=(HOME,))
+    (text,) = pages_of(write(reply))
+    for words in (
+        *LINES,
+        "Mairie de Val-Exemple",
+        "État civil",
+        "Le 2 mars 2026",
+        reply.reference,
+        "Votre acte est prêt.",
+    ):
+        assert words in text
+    assert "Ville fictive" in text
+
+
+@pytest.mark.parametrize("lines", [LINES, tuple(f"Ligne {i} " + "n" * 50 for i in range(7)), ("Zoé Z", "99998 ZZ")])
+def test_the_whole_address_is_seen_through_the_window(ask_for: AskFor, write: Write, lines: tuple[str, ...]) -> None:
+    pdf = write(ask_for(channel="post", points=(ContactPoint(kind="post", value="\n".join(lines)),)))
+    left, top, right, bottom = SEEN_THROUGH_THE_WINDOW
+    for line in lines:
+        place = place_of(pdf, line)
+        assert place[0] >= left, line
+        assert place[1] >= top, line
+        assert place[2] <= right, line
+        assert place[3] <= bottom, line
+
+
+def test_the_code_on_a_letter_is_its_reference(ask_for: AskFor, write: Write) -> None:
+    reply = ask_for(channel="post", points=(HOME,))
+    document: Any = pypdfium2.PdfDocument(write(reply))
+    image = document[0].render(scale=200 / 72).to_pil()
+    document.close()
+    read: Any = zxingcpp.read_barcodes(image)
+    assert [code.text for code in read] == [reply.reference]
+
+
+def test_a_letter_is_tagged_titled_and_made_to_be_kept(ask_for: AskFor, write: Write) -> None:
+    pdf = write(ask_for(channel="post", points=(HOME,), language="en"))
+    for mark in (
+        b"/MarkInfo",
+        b"/StructTreeRoot",
+        b"/Lang(en)",
+        b"pdfuaid:part",
+        b"pdfaid:part",
+        b"/DisplayDocTitle true",
+    ):
+        assert mark in pdf.replace(b"/Lang (en)", b"/Lang(en)"), mark
+
+
+def test_every_attempt_gives_the_same_bytes(ask_for: AskFor, renderer: Renderer, addressing: Addressing) -> None:
+    reply = ask_for(channel="post", points=(HOME,))
+    delivery = addressing.plan(reply, addressing.choose(reply, {}))
+    first = renderer.render(reply, delivery, AN_INSTANT).content
+    assert renderer.render(reply, delivery, AN_INSTANT).content == first
+
+
+def test_a_long_answer_has_several_pages_with_the_reference_on_each(ask_for: AskFor, write: Write) -> None:
+    reply = ask_for(channel="post", points=(HOME,), personal={"text": "\n\n".join(["Une phrase de plus. " * 20] * 15)})
+    pages = pages_of(write(reply))
+    assert len(pages) > 2
+    assert all(reply.reference in page for page in pages)
+
+
+def test_text_is_never_read_as_layout(ask_for: AskFor, write: Write) -> None:
+    text = '#panic("x") *gras* = Titre $x$ // non \\ #include "/etc/passwd" @ici <la>'
+    (page,) = pages_of(write(ask_for(channel="post", points=(HOME,), personal={"text": text})))
+    assert text in " ".join(page.split())
+
+
+@settings(deadline=None, max_examples=25)
+@given(text=st.text(st.characters(min_codepoint=1, max_codepoint=0x24F), max_size=200))
+def test_any_european_text_can_be_set(ask_for: AskFor, renderer: Renderer, addressing: Addressing, text: str) -> None:
+    reply = ask_for(channel="post", points=(HOME,), personal={"text": text})
+    assert (
+        renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), AN_INSTANT).content[:5] == b"%PDF-"
+    )
+
+
+def test_a_script_without_a_font_is_said_and_not_printed_as_boxes(ask_for: AskFor, write: Write) -> None:
+    assert "Merci" in pages_of(write(ask_for(channel="post", points=(HOME,), personal={"text": "Merci 👍🏽"})))[0]
+    with pytest.raises(Rejected, match="glyph"):
+        write(ask_for(channel="post", points=(HOME,), personal={"text": "你好"}))
+
+
+@pytest.mark.stack
+async def test_a_letter_lands_whole_under_its_own_name(notifier: Notifier, ask_for: AskFor) -> None:
+    reply = ask_for(channel="post", points=(HOME,))
+    async with notifier.running():
+        await notifier.take(reply)
+        await notifier.until(lambda states: states == ["delivered"])
+    (row,) = await notifier.rows()
+    (file,) = notifier.letters.iterdir()
+    assert file.name == row.provider_id
+    assert file.name.endswith(f"-{reply.reference}-{row.delivery_id}.pdf")
+    assert [told.state for told in notifier.told] == ["reserved", "delivered"]
+    assert notifier.told[-1].evidence
+
+
+@pytest.mark.stack
+async def test_a_letter_whose_writer_died_is_written_again_and_is_one_letter(
+    notifier: Notifier, ask_for: AskFor
+) -> None:
+    reply = ask_for(channel="post", points=(HOME,))
+    await notifier.take(reply)
+    notifier.limits = type(notifier.limits)(lease=timedelta(0))
+    (due,) = await notifier.sending()._reserve(1)  # pyright: ignore[reportPrivateUsage] (dying after it is the test)
+    parcel = notifier.renderer.render(due.reply, due.delivery, AN_INSTANT)
+    await notifier.channels["post"].send(parcel)
+    await notifier.reconciling().reconcile()
+    notifier.limits = type(notifier.limits)()
+    async with notifier.running():
+        await notifier.until(lambda states: states == ["delivered"])
+    assert len(list(notifier.letters.iterdir())) == 1
+
+
+@pytest.mark.stack
+async def test_a_folder_that_cannot_be_written_is_tried_again(notifier: Notifier, ask_for: AskFor) -> None:
+    notifier.letters.rmdir() if notifier.letters.exists() else None
+    notifier.letters.touch()  # a file where the folder should be
+    async with notifier.running():
+        await notifier.take(ask_for(channel="post", points=(HOME,)))
+        await notifier.until(lambda states: states == ["planned"])
+        while not (await notifier.rows())[0].failure_class:
+            await notifier.until(lambda states: states in (["planned"], ["reserved"]))
+        notifier.letters.unlink()
+        await notifier.until(lambda states: states == ["delivered"])
