@@ -1,0 +1,48 @@
+"""An address of an envelope in, which of our mailboxes it is out. Pure; no I/O."""
+
+from dataclasses import dataclass
+
+from parvis.common.directory import Directory
+from parvis.common.reply import ReplyId, reply_of_bounce
+
+_BOUNCE = "bounce"
+_POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: every domain has one
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One of our addresses, as it was written, the mailbox behind it, and the reply a bounce address names."""
+
+    address: str
+    mailbox: str
+    reply: ReplyId | None = None
+
+
+class Mailboxes:
+    """The town's own addresses: the general one, the departments', the bounces'; each with any +tag."""
+
+    def __init__(self, directory: Directory, signing_key: bytes) -> None:
+        town = directory.town
+        self._signing_key = signing_key
+        self._general = town.mailbox
+        self._domain = town.mail_domain
+        self._known = frozenset([town.mailbox, *(department.email for department in directory.departments.values())])
+
+    @property
+    def own_addresses(self) -> frozenset[str]:
+        return self._known
+
+    def recipient(self, address: str) -> Recipient | None:
+        """The mailbox that an address of the envelope means; none when it is not ours."""
+        written = address.strip().strip("<>").lower()
+        if written == _POSTMASTER:
+            return Recipient(written, self._general)
+        local, at, domain = written.rpartition("@")
+        if not at:
+            return None
+        base, _, _ = local.partition("+")
+        if f"{base}@{domain}" in self._known:
+            return Recipient(written, f"{base}@{domain}")
+        if domain == self._domain and base == _BOUNCE:
+            return Recipient(written, self._general, reply_of_bounce(written, self._signing_key))
+        return Recipient(written, self._general) if domain == self._domain and base == _POSTMASTER else None

@@ -1,0 +1,152 @@
+"""A mail, read, and how it arrived in; the contact out, within the size of an event. Pure; no I/O."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from parvis.common import contact
+from parvis.common.contact import (
+    EVENT_LIMIT_BYTES,
+    TEXT_LIMIT_BYTES,
+    ClaimCheck,
+    ContactId,
+    ContactPoint,
+    ContactReceived,
+    MachineSent,
+    PersonalContact,
+    ReplyAddress,
+    ThreadMarks,
+    Verification,
+    contact_point_hash,
+    reference_of,
+    references_in,
+)
+from parvis.common.errors import Rejected
+from parvis.common.language import language_of
+from parvis.common.preference import stated_reply_channels
+from parvis.common.reply import conversation_of
+from parvis.ingest_email.tables import Mail
+
+_FILE_NAMES_CHARACTERS = 4000
+_CLAIM_BYTES = 500  # room for the claim check of a text that does not fit
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What makes a mail ours: the domain and key of our tokens, our own addresses, the key of the pseudonyms."""
+
+    mail_domain: str
+    signing_key: bytes
+    hashing_key: bytes
+    own_addresses: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """How one copy of a mail came to one of our mailboxes."""
+
+    contact_id: ContactId
+    mailbox: str
+    envelope_sender: str
+    received_at: datetime
+    recorded_at: datetime
+    original: ClaimCheck
+    attachments: tuple[ClaimCheck, ...]
+    sender: Verification
+
+
+def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
+    """Turn a mail into a contact.
+
+    Gives:  a contact whatever the mail: without a readable sender it has no contact point, and `unreadable` says what failed.
+            The text is as much of it as fits into 64 KiB of event.
+    Retry:  the same mail to the same mailbox gives the same contact.
+    """
+    sender = _sender(mail, arrival)
+    made = ContactReceived(
+        contact_id=arrival.contact_id,
+        reference=reference_of(arrival.contact_id),
+        channel="email",
+        received_at=arrival.received_at,
+        recorded_at=arrival.recorded_at,
+        to=arrival.mailbox,
+        language=language_of(mail.text),
+        sender=arrival.sender,
+        machine=_machine(mail, arrival, keys),
+        thread=_thread(mail, keys),
+        original=arrival.original,
+        attachments=arrival.attachments,
+        unreadable=mail.trouble[:200] if mail.trouble else None,
+        contact_point_hash=contact_point_hash(sender, keys.hashing_key) if sender else None,
+        personal=PersonalContact.model_validate(
+            {
+                "from": sender,
+                "display_name": mail.sender_name[:400],
+                "subject": mail.subject,
+                "file_names": _file_names(mail, len(arrival.attachments)),
+                "reply_channels": _reply_channels(mail, sender),
+            }
+        ),
+    )
+    room = EVENT_LIMIT_BYTES - _CLAIM_BYTES - len(made.model_dump_json(exclude_none=True, by_alias=True).encode())
+    personal = made.personal.model_copy(update={"text": clip(mail.text, min(room, TEXT_LIMIT_BYTES))})
+    return made.model_copy(update={"personal": personal})
+
+
+def clip(text: str, room_bytes: int) -> str:
+    """The beginning of a text that takes no more room than that in JSON, where a quote or a line feed takes two bytes."""
+    kept = contact.clip_text(text)
+    while (size := len(json.dumps(kept, ensure_ascii=False).encode()) - 2) > room_bytes:
+        kept = kept[: min(len(kept) - 1, max(0, len(kept) * room_bytes // size))]
+    return kept
+
+
+def _sender(mail: Mail, arrival: Arrival) -> ContactPoint | None:
+    """From, as people see it; else who the envelope says."""
+    for address in (mail.sender, arrival.envelope_sender):
+        try:
+            return contact.email(address)
+        except Rejected:
+            continue
+    return None
+
+
+def _machine(mail: Mail, arrival: Arrival, keys: Keys) -> MachineSent | None:
+    """Why nothing may be sent because of this mail; our own mail coming back is the shortest loop of all."""
+    if conversation_of(mail.message_id, keys.mail_domain, keys.signing_key):
+        return MachineSent(reason="own-mail")
+    if {mail.sender.lower(), arrival.envelope_sender.lower()} & keys.own_addresses:
+        return MachineSent(reason="own-address")
+    if not arrival.envelope_sender:
+        return MachineSent(reason=mail.machine or "null-sender")
+    return MachineSent(reason=mail.machine) if mail.machine else None
+
+
+def _thread(mail: Mail, keys: Keys) -> ThreadMarks:
+    """Our signed token names the conversation; a reference that is quoted proves nothing, and is a mark all the same."""
+    conversations = (conversation_of(one, keys.mail_domain, keys.signing_key) for one in mail.in_reply_to)
+    quoted = references_in(f"{mail.subject}\n{mail.text}")
+    return ThreadMarks(
+        conversation_id=next((one for one in conversations if one), None),
+        reference=next(iter(quoted), None),
+        message_id=mail.message_id or None,
+        in_reply_to=mail.in_reply_to,
+    )
+
+
+def _reply_channels(mail: Mail, sender: ContactPoint | None) -> tuple[ReplyAddress, ...]:
+    """What the text asks for, else Reply-To where it is another address."""
+    if stated := stated_reply_channels(mail.text, sender=sender):
+        return stated
+    try:
+        reply_to = contact.email(mail.reply_to)
+    except Rejected:
+        return ()
+    return (ReplyAddress(channel="email", address=reply_to.value),) if reply_to != sender else ()
+
+
+def _file_names(mail: Mail, count: int) -> Sequence[str]:
+    """The names, shortened alike where they are many: they share the event with the text."""
+    longest = max(12, _FILE_NAMES_CHARACTERS // max(1, count))
+    return tuple(attachment.name[-longest:] for attachment in mail.attachments[:count])

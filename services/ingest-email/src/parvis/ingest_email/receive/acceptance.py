@@ -1,0 +1,155 @@
+"""One mail for some of our mailboxes in, an answer for each out: stored, read, produced, in this order."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from parvis.common import metrics
+from parvis.common.blobs import Blobs
+from parvis.common.bus import Producer, Record, record
+from parvis.common.clock import Clock, now
+from parvis.common.contact import ClaimCheck, ContactId, ContactReceived, kafka_key
+from parvis.common.delivery import DeliveryReported
+from parvis.common.errors import Poison, Unavailable
+from parvis.common.logs import logger
+from parvis.common.topics import CONTACT_RECEIVED, DELIVERY_REPORTED
+from parvis.ingest_email.decide import Recipient
+from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
+from parvis.ingest_email.parse.identity import Identity, identify
+from parvis.ingest_email.parse.reports import reply_in, report_of
+from parvis.ingest_email.read.reader import Readers, Reading
+from parvis.ingest_email.verify import verify_sender
+
+log = logger()
+DEADLINE_S = 8.0
+_LARGE_BYTES = 512 * 1024  # hashing more than that would hold up the other connections
+LATER = "451 4.3.0 Temporary failure, please try again"
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What accepting a mail stands on."""
+
+    blobs: Blobs
+    producer: Producer
+    reader: Readers
+    keys: Keys
+    topic_prefix: str
+    authserv_id: str
+    clock: Clock = now
+
+    async def accept(self, content: bytes, sender: str, recipients: Sequence[Recipient]) -> list[str]:
+        """Take one mail.
+
+        Gives:  one SMTP reply for each recipient, in their order: `250 2.0.0 <contact id>` after the blob is stored and Kafka
+                has acknowledged, else 451. The same mailbox named twice is one contact.
+        Retry:  a mail that is sent again gives the same contact ids.
+        """
+        started = time.monotonic()
+        identity = await asyncio.to_thread(identify, content) if len(content) > _LARGE_BYTES else identify(content)
+        unique = list(dict.fromkeys(recipients))
+        mail = _Incoming(self, content, sender, identity, len(unique))
+        outcomes = await asyncio.gather(*(self._answer(mail, recipient, started) for recipient in unique))
+        answers: Mapping[Recipient, str] = dict(zip(unique, outcomes, strict=True))
+        return [answers[recipient] for recipient in recipients]
+
+    async def _answer(self, mail: "_Incoming", recipient: Recipient, started: float) -> str:
+        made = mail.identity.contact_id(recipient.address)
+        try:
+            await self._take(mail, recipient, made)
+        except (Unavailable, Poison, TimeoutError) as error:
+            metrics.contacts_refused.labels("email", "unavailable").inc()
+            log.warning("contact.postponed", contact_id=made, channel="email", reason=str(error) or "too slow")
+            return LATER
+        metrics.accept_seconds.labels("email").observe(time.monotonic() - started)
+        return f"250 2.0.0 {made}"
+
+    async def _take(self, mail: "_Incoming", recipient: Recipient, made: ContactId) -> None:
+        received_at = self.clock()
+        async with asyncio.timeout(DEADLINE_S):
+            original = await self.blobs.put(made, mail.content, "message/rfc822")
+        reading = await mail.reading()
+        async with asyncio.timeout(DEADLINE_S):
+            report = self._report(reading, recipient, made, mail.sender)
+            if report:
+                await self._produce(self._report_record(report))
+                log.info(
+                    "delivery.reported",
+                    reply_id=report.reply_id,
+                    channel="email",
+                    outcome=report.outcome,
+                    code=report.detail,
+                )
+                return
+            attachments = [await self._keep(made, reading, number) for number in range(len(reading.contents))]
+            arrival = Arrival(
+                contact_id=made,
+                mailbox=recipient.mailbox,
+                envelope_sender=mail.sender,
+                received_at=received_at,
+                recorded_at=self.clock(),
+                original=original,
+                attachments=tuple(attachments),
+                sender=verify_sender(
+                    reading.mail.authentication, authserv_id=self.authserv_id, sender=reading.mail.sender
+                ),
+            )
+            contact = await self._whole(contact_of(reading.mail, arrival, self.keys), reading.mail.text)
+            await self._produce(self._contact_record(contact))
+        metrics.contacts_received.labels("email").inc()
+        log.info(
+            "contact.received", contact_id=made, channel="email", size_bytes=original.size_bytes,
+            sender_hash=contact.contact_point_hash, reason=contact.machine.reason if contact.machine else None,
+        )  # fmt: skip
+
+    def _report(self, reading: Reading, recipient: Recipient, made: ContactId, sender: str) -> DeliveryReported | None:
+        """What the mail says of one of our replies, when it names one: by its bounce address, or by what it returns."""
+        reply = recipient.reply or reply_in(reading.mail, self.keys.mail_domain, self.keys.signing_key)
+        if not reply:
+            return None
+        return report_of(reading.mail, reply, made, null_sender=not sender, reported_at=self.clock())
+
+    async def _keep(self, made: ContactId, reading: Reading, number: int) -> ClaimCheck:
+        return await self.blobs.put(made, reading.contents[number], reading.mail.attachments[number].media_type)
+
+    async def _whole(self, contact: ContactReceived, text: str) -> ContactReceived:
+        """The contact, with the whole text beside it where the event has only its beginning."""
+        if contact.personal.text == text:
+            return contact
+        whole = await self.blobs.put(contact.contact_id, text.encode("utf-8", "replace"), "text/plain")
+        return contact.model_copy(update={"text_overflow": whole})
+
+    async def _produce(self, made: Record) -> None:
+        await self.producer.send(made, deadline_s=DEADLINE_S)
+
+    def _contact_record(self, contact: ContactReceived) -> Record:
+        return record(
+            contact, topic=CONTACT_RECEIVED.full_name(self.topic_prefix), key=kafka_key(contact),
+            event_id=contact.contact_id, source="ingest-email", subject=contact.contact_id,
+        )  # fmt: skip
+
+    def _report_record(self, report: DeliveryReported) -> Record:
+        return record(
+            report, topic=DELIVERY_REPORTED.full_name(self.topic_prefix), key=report.reply_id,
+            event_id=f"{report.reply_id}.{report.provider_id}.{report.outcome}", source="ingest-email", subject=report.reply_id,
+        )  # fmt: skip
+
+
+class _Incoming:
+    """One mail for all its recipients: stored once for each, read once."""
+
+    def __init__(self, acceptance: Acceptance, content: bytes, sender: str, identity: Identity, copies: int) -> None:
+        self.content = content
+        self.sender = sender
+        self.identity = identity
+        self._copies = copies
+        self._acceptance = acceptance
+        self._lock = asyncio.Lock()
+        self._reading: Reading | None = None
+
+    async def reading(self) -> Reading:
+        async with self._lock:
+            if self._reading is None:
+                self._reading = await self._acceptance.reader.read(self.content)
+            return self._reading

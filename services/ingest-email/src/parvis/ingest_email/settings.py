@@ -1,0 +1,32 @@
+"""PARVIS_INGEST_EMAIL_* in, one checked Settings out."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from parvis.common.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """What the mail door listens on, whom it believes, and how much it takes."""
+
+    model_config = SettingsConfigDict(env_prefix="PARVIS_INGEST_EMAIL_", extra="ignore")
+
+    port: int = Field(default=8102, ge=0, le=65535, description="HTTP port: /live, /ready and /metrics")
+    smtp_port: int = Field(default=2525, ge=0, le=65535, description="SMTP, for the town's mail server; 0 closes it")
+    lmtp_port: int = Field(default=2424, ge=0, le=65535, description="LMTP, for the town's mail server; 0 closes it")
+    authserv_id: str = Field(
+        default="",
+        max_length=253,
+        description="the name our own mail server writes in Authentication-Results; empty believes none. "
+        "The server must remove this name from what comes in",
+    )
+    largest_mail_bytes: int = Field(
+        default=40 * 1024 * 1024, ge=64 * 1024, le=200 * 1024 * 1024, description="bytes; more is refused with 552"
+    )
+    connections: int = Field(default=200, ge=1, le=10_000, description="at once, SMTP and LMTP each; more get 421")
+    readers: int = Field(default=1, ge=1, le=32, description="processes that read mails, one mail at a time each")
+    reader_memory_bytes: int = Field(
+        default=1024 * 1024 * 1024, ge=256 * 1024 * 1024, description="address space of one reading process"
+    )
+    reader_cpu_s: int = Field(default=10, ge=1, le=300, description="processor seconds one mail may take")
+    reader_wall_s: float = Field(default=15, gt=0, le=600, description="seconds one mail may take by the clock")

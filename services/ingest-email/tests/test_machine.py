@@ -1,0 +1,76 @@
+"""Which mails get no answer, and why."""
+
+from pathlib import Path
+
+import pytest
+
+from parvis.ingest_email.parse.machine import is_robot
+from parvis.ingest_email.parse.mail import parse
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+
+def sign_of(head: str) -> str | None:
+    return parse(f"From: camille@citizens.example\n{head}\n\nBonjour\n".encode())[0].machine
+
+
+@pytest.mark.parametrize(
+    ("head", "sign"),
+    [
+        ("Auto-Submitted: auto-replied", "auto-replied"),
+        ("Auto-Submitted: AUTO-GENERATED; type=x", "auto-submitted"),
+        ("Auto-Submitted: no", None),
+        ("Precedence: bulk", "precedence"),
+        ("Precedence: List", "precedence"),
+        ("Precedence: first-class", None),
+        ("List-Id: <x>", "list"),
+        ("Return-Path: <>", "null-sender"),
+        ("X-Loop: x", "automatic-header"),
+        ("X-Autoreply: yes", "automatic-header"),
+        ("Content-Type: multipart/report; report-type=delivery-status; boundary=x", "report"),
+        ("X-Auto-Response-Suppress: All", None),
+        ("Subject: Automatic reply: votre demande", "wording"),
+        ("Subject: Réponse automatique : votre demande", "wording"),
+        ("Subject: Fwd: Undelivered Mail Returned to Sender", None),
+        ("Subject: mon absence du bureau de vote", None),
+        ("Sender: no-reply@shop.example", "robot-address"),
+    ],
+)
+def test_signs_of_a_machine(head: str, sign: str | None) -> None:
+    assert sign_of(head) == sign
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "MAILER-DAEMON@x.example",
+        "no-reply@x.example",
+        "noreply+1@x.example",
+        "bounce-12@x.example",
+        "ne_pas_repondre@x.example",
+    ],
+)
+def test_addresses_of_robots(address: str) -> None:
+    assert is_robot(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["camille@x.example", "n.replay@x.example", "post.master@x.example".replace("post.master", "pascal.master"), ""],
+)
+def test_addresses_of_people(address: str) -> None:
+    assert not is_robot(address)
+
+
+@pytest.mark.parametrize(
+    ("name", "sign"),
+    [
+        ("away", "auto-replied"),
+        ("list", "list"),
+        ("asks-for-silence", None),
+        ("dsn-failed", "auto-replied"),
+        ("road-fr", None),
+    ],
+)
+def test_samples(name: str, sign: str | None) -> None:
+    assert parse((SAMPLES / f"{name}.eml").read_bytes())[0].machine == sign
