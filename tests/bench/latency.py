@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
 from parvis.common.bus.admin import apply
 from parvis.common.directory import load_directory
 from parvis.common.topics import Topic, department
 from parvis.local.stack import Stack
-
 from tests.bench.measure import Bench, Measure, percentile
 from tests.faults.load import ClientLog, TextMessages
 
@@ -36,14 +36,19 @@ async def run(folder: Path) -> Sequence[Measure]:
 
 def _figures(contender: str, waits_s: Sequence[float]) -> list[Measure]:
     shares = (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
-    figures = [Measure(contender, f"yes to department, {name}", "ms", percentile(waits_s, share) * 1000) for name, share in shares]
+    figures = [
+        Measure(contender, f"yes to department, {name}", "ms", percentile(waits_s, share) * 1000)
+        for name, share in shares
+    ]
     return [*figures, Measure(contender, "contacts", "", len(waits_s))]
 
 
 async def _parvis(stack: Stack, file: Path, seconds: float) -> list[float]:
     """Text messages through ingest-sms; each one's wait from the answer to its appearance in a department."""
     prefix = "parvis"
-    topics = [department(slug).full_name(prefix) for slug in load_directory(Path(stack.env["PARVIS_CONFIG_DIR"])).departments]
+    topics = [
+        department(slug).full_name(prefix) for slug in load_directory(Path(stack.env["PARVIS_CONFIG_DIR"])).departments
+    ]
     log = ClientLog(file)
     seen: dict[str, float] = {}
     reader = await _reader(stack, topics)
@@ -101,7 +106,9 @@ async def _make(stack: Stack, topic: str) -> None:
 
 
 async def _reader(stack: Stack, topics: Sequence[str]) -> AIOKafkaConsumer:
-    reader = AIOKafkaConsumer(*topics, bootstrap_servers=stack.kafka, auto_offset_reset="latest", isolation_level="read_committed")
+    reader = AIOKafkaConsumer(
+        *topics, bootstrap_servers=stack.kafka, auto_offset_reset="latest", isolation_level="read_committed"
+    )
     await reader.start()
     await reader.seek_to_end()
     return reader

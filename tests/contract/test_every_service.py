@@ -4,8 +4,9 @@ import importlib
 import inspect
 import pkgutil
 
-import parvis
 import pytest
+
+import parvis
 from parvis.common.cli.migrations import services_with_migrations
 from parvis.common.settings import ServiceSettings
 
@@ -31,7 +32,9 @@ def test_its_settings_have_its_name_and_a_description_each(service):
 def test_its_secrets_have_no_default_and_are_not_shown(service):
     settings = importlib.import_module(f"parvis.{service}.settings").Settings
     for name, field in settings.model_fields.items():
-        if any(word in name for word in ("token", "password", "secret")) and not name.endswith(("_file", "_s", "_previous")):
+        if any(word in name for word in ("token", "password", "secret")) and not name.endswith(
+            ("_file", "_s", "_previous")
+        ):
             assert field.is_required(), f"{name} has a default"
             assert "Secret" in str(field.annotation), f"{name} would be shown"
 

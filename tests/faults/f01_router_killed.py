@@ -8,7 +8,7 @@ from tests.faults.oracle import Verdict
 from tests.faults.scenario import Scenario, healed, town
 
 
-async def run(var: Path, full: bool) -> Verdict:  # noqa: FBT001 (the two sizes)
+async def run(var: Path, full: bool) -> Verdict:
     kills, per_second, pause_s = (10, 200, 5.5) if full else (3, 100, 2.5)
     verdict = Verdict()
     with town(var, ["ingest-sms", "router"]) as (stack, log):
@@ -23,7 +23,9 @@ async def run(var: Path, full: bool) -> Verdict:  # noqa: FBT001 (the two sizes)
         await writing
         await healed(stack, log, verdict)
     verdict.figures["kills"] = kills
-    verdict.expect(verdict.figures.get("told ok", 0) > per_second, "hardly anything was accepted: the load proves nothing")
+    verdict.expect(
+        verdict.figures.get("told ok", 0) > per_second, "hardly anything was accepted: the load proves nothing"
+    )
     return verdict
 
 

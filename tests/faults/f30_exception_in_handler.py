@@ -1,7 +1,6 @@
 """F-30: an error nobody thought of, while a mail is accepted: the sender keeps it, and learns nothing about us."""
 
 import asyncio
-import smtplib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,16 +8,13 @@ from pathlib import Path
 from parvis.local.ports import FreePorts
 from parvis.local.readiness import listens
 from parvis.local.stack import Stack
-
+from tests.faults.mail import a_mail, send
 from tests.faults.oracle import Verdict, look
 from tests.faults.sabotage import SECRET
 from tests.faults.scenario import Scenario, sabotaged, town, until_ended
 
-MAIL = b"From: une.personne@citizen.example\r\nTo: mairie@example-town.example\r\nSubject: Essai\r\nMessage-ID: <%d@citizen.example>\r\n\r\nBonjour.\r\n"
-RECIPIENT = "mairie@example-town.example"
 
-
-async def run(var: Path, full: bool) -> Verdict:  # noqa: FBT001 (the two sizes)
+async def run(var: Path, full: bool) -> Verdict:
     mails = 200 if full else 10
     verdict = Verdict()
     with town(var, ["ingest-email"]) as (stack, _log), _ports() as (smtp, lmtp):
@@ -28,8 +24,8 @@ async def run(var: Path, full: bool) -> Verdict:  # noqa: FBT001 (the two sizes)
         )  # fmt: skip
         try:
             await _until_listening(smtp, lmtp)
-            answers = [await asyncio.to_thread(_send, smtp, number) for number in range(mails)]
-            answers += [await asyncio.to_thread(_send, lmtp, number, lmtp=True) for number in range(mails)]
+            answers = [await asyncio.to_thread(send, smtp, a_mail(number)) for number in range(mails)]
+            answers += [await asyncio.to_thread(send, lmtp, a_mail(number), lmtp=True) for number in range(mails)]
         finally:
             door.terminate()
             verdict.expect(await until_ended(door, seconds=10), "the door did not stop within ten seconds")
@@ -59,23 +55,9 @@ async def _until_listening(*ports: int) -> None:
 
 async def _after_the_fault(stack: Stack, verdict: Verdict) -> None:
     """The sender tries again at the whole door, and is heard."""
-    code, _ = await asyncio.to_thread(_send, stack.port("ingest-email.smtp"), 0)
+    code, _ = await asyncio.to_thread(send, stack.port("ingest-email.smtp"), a_mail(0))
     verdict.expect(code == 250, f"the second try was told {code}")
     verdict.expect(len((await look(stack)).received) == 1, "the second try is not one contact")
-
-
-def _send(port: int, number: int, *, lmtp: bool = False) -> tuple[int, str]:
-    client = smtplib.LMTP("127.0.0.1", port) if lmtp else smtplib.SMTP("127.0.0.1", port, timeout=15)
-    try:
-        client.sendmail("une.personne@citizen.example", [RECIPIENT], MAIL % number)
-        return 250, ""
-    except smtplib.SMTPDataError as error:
-        return error.smtp_code, str(error.smtp_error)
-    except smtplib.SMTPRecipientsRefused as error:
-        code, said = next(iter(error.recipients.values()))
-        return code, said.decode()
-    finally:
-        client.close()
 
 
 SCENARIO = Scenario("F-30", "an unexpected exception while a mail is accepted", "451, not 500; no text leaks; I4", run)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
+from twilio.request_validator import RequestValidator
+
 from parvis.common.contact import ContactId, contact_id
 from parvis.local.stack import Stack
-from twilio.request_validator import RequestValidator
 
 TOWN_NUMBER = "+33536490100"
 PATIENCE_S = 10.0
@@ -66,22 +67,24 @@ class TextMessages:
         self._senders = [f"+336399{80_000 + number:05d}" for number in range(senders)]
         self._run = run
         self._log = log
-        self._sent = 0
+        self.sent = 0
 
     async def write(self, *, per_second: float, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
         """Send at a steady rate, whatever the answers; returns when the last one is answered or given up."""
         limits = httpx.Limits(max_connections=400, max_keepalive_connections=100)
-        began, first = time.monotonic(), self._sent
+        began, first = time.monotonic(), self.sent
         async with httpx.AsyncClient(timeout=PATIENCE_S, limits=limits) as client, asyncio.TaskGroup() as group:
             while (elapsed := time.monotonic() - began) < seconds and not enough():
-                while self._sent < first + int(elapsed * per_second) + 1:
-                    group.create_task(self._send(client, self._sent))
-                    self._sent += 1
+                while self.sent < first + int(elapsed * per_second) + 1:
+                    group.create_task(self.send_one(client))
+                    await asyncio.sleep(0)  # it takes its number
                 await asyncio.sleep(0.005)
 
-    async def _send(self, client: httpx.AsyncClient, number: int) -> None:
+    async def send_one(self, client: httpx.AsyncClient) -> Attempt:
+        """A new message of the next citizen."""
+        number, self.sent = self.sent, self.sent + 1
         sid = "SM" + hashlib.md5(f"{self._run}{number}".encode(), usedforsecurity=False).hexdigest()
-        await self.deliver(client, sid, number)
+        return await self.deliver(client, sid, number)
 
     async def deliver(self, client: httpx.AsyncClient, sid: str, number: int) -> Attempt:
         """One delivery of one message; the same sid again is the same message."""

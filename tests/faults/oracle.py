@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+
 from parvis.common.bus import Received
 from parvis.common.bus.admin import read_all
 from parvis.common.database import Database
 from parvis.common.directory import load_directory
 from parvis.common.topics import CONTACT_RECEIVED, REPLY_REQUESTED, all_topics, dead_letter
 from parvis.local.stack import Stack
-from sqlalchemy import text
-
 from tests.faults.load import Attempt
 
 
@@ -52,7 +52,7 @@ class Verdict:
     broken: list[str] = field(default_factory=list[str])
     figures: dict[str, int] = field(default_factory=dict[str, int])
 
-    def expect(self, true: bool, sentence: str) -> None:  # noqa: FBT001 (reads as a sentence)
+    def expect(self, true: bool, sentence: str) -> None:
         if not true:
             self.broken.append(sentence)
 
@@ -124,17 +124,24 @@ def _one_department(verdict: Verdict, world: World) -> None:
     decided = {decision.contact_id: decision for decision in world.decisions}
     routed = _ids(world.routed)
     verdict.expect(len(decided) == len(world.decisions), "I2: a contact has two decisions")
-    verdict.expect(routed == decided.keys(), f"I2: {len(routed ^ decided.keys())} contacts are routed or decided, not both")
+    verdict.expect(
+        routed == decided.keys(), f"I2: {len(routed ^ decided.keys())} contacts are routed or decided, not both"
+    )
     for received in world.routed:
         routing = json.loads(received.value)["routing"]
         row = decided.get(received.event_id)
         same = row and (routing["conversation_id"], routing["sequence"]) == (row.conversation_id, row.sequence)
         verdict.expect(bool(same), f"I2: {received.event_id} was routed as nobody decided")
-        verdict.expect(received.topic.endswith(f".{routing['department']}"), f"I2: {received.event_id} lies in another queue")
+        verdict.expect(
+            received.topic.endswith(f".{routing['department']}"), f"I2: {received.event_id} lies in another queue"
+        )
         verdict.expect(received.key.decode() == routing["conversation_id"], f"I2: {received.event_id} has another key")
     for conversation, decisions in _by_conversation(world.decisions).items():
         last = max(decisions, key=lambda decision: decision.sequence)
-        verdict.expect(world.current.get(conversation) == last.department, f"I2: {conversation} is not where its last decision put it")
+        verdict.expect(
+            world.current.get(conversation) == last.department,
+            f"I2: {conversation} is not where its last decision put it",
+        )
     verdict.figures["doubles on department topics"] = len(world.routed) - len(routed)
     notices = Counter(reply.event_id for reply in world.replies)
     verdict.figures["doubles on reply.requested"] = sum(notices.values()) - len(notices)
@@ -145,7 +152,9 @@ def _in_order(verdict: Verdict, world: World) -> None:
     """I3: sequences without gap or repeat; per contact point, decided in the order of contact.received."""
     for conversation, decisions in _by_conversation(world.decisions).items():
         sequences = sorted(decision.sequence for decision in decisions)
-        verdict.expect(sequences == list(range(1, len(sequences) + 1)), f"I3: {conversation} has sequences {sequences[:20]}")
+        verdict.expect(
+            sequences == list(range(1, len(sequences) + 1)), f"I3: {conversation} has sequences {sequences[:20]}"
+        )
     decided = {decision.contact_id: decision for decision in world.decisions}
     reached: dict[tuple[bytes, str], int] = {}
     seen: set[str] = set()

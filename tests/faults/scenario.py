@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parvis.local.stack import Stack
-
 from tests.faults.load import ClientLog
 from tests.faults.oracle import Verdict, World, judge, look
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from parvis.common.redact import ALLOWED_KEYS
 
+from parvis.common.redact import ALLOWED_KEYS
 from tests.house.tree import python_files, shown
 
 LEVELS = {"debug", "info", "warning", "error", "exception"}

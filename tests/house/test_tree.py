@@ -22,10 +22,14 @@ def test_the_namespace_has_no_init():
 
 
 def test_no_room_is_called_utils():
-    assert not [shown(path) for path in python_files() if path.stem in ROOMS or ROOMS & set(path.relative_to(ROOT).parts)]
+    assert not [
+        shown(path) for path in python_files() if path.stem in ROOMS or ROOMS & set(path.relative_to(ROOT).parts)
+    ]
 
 
-@pytest.mark.parametrize("member", sorted({*ROOT.glob("libs/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")}), ids=shown)
+@pytest.mark.parametrize(
+    "member", sorted({*ROOT.glob("libs/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")}), ids=shown
+)
 def test_every_member_has_one_name_and_the_licence(member):
     project = tomllib.loads(member.read_text())
     folder = member.parent.name

@@ -1,0 +1,50 @@
+"""F-32: twenty clicks on the same button at once, and once more later: one contact, one reference."""
+
+import asyncio
+from pathlib import Path
+
+from parvis.local.citizens import Citizens
+from parvis.local.stack import Stack
+from tests.faults.oracle import Verdict, World, look
+from tests.faults.scenario import Scenario, town
+
+ANSWERS = {"problem": "pothole", "place": "12 rue de l’Église", "reply-channel": "none"}
+CLICKS = 20
+
+
+async def run(var: Path, full: bool) -> Verdict:
+    forms = 50 if full else 3
+    verdict, references = Verdict(), set[str]()
+    with town(var, ["ingest-web"]) as (stack, _log):
+        async with Citizens(stack) as citizens:
+            for number in range(forms):
+                form = await citizens.open_form("road-report")
+                answers = ANSWERS | {"details": f"Un trou, numéro {number}."}
+                clicks = await asyncio.gather(*(form.send(answers) for _ in range(CLICKS)))
+                clicks.append(await form.send(answers))  # back, and sent again
+                verdict.expect({c.status_code for c in clicks} == {303}, f"told {[c.status_code for c in clicks]}")
+                shown = {click.headers.get("location", "") for click in clicks}
+                verdict.expect(len(shown) == 1, f"one form was given {len(shown)} references")
+                references |= shown
+            world = await _arrived(stack, forms)
+    verdict.expect(len(references) == forms, f"{forms} forms share {len(references)} references")
+    verdict.expect(len(world.received) == forms, f"{forms} forms made {len(world.received)} contacts")
+    verdict.figures |= {"forms": forms, "clicks": forms * (CLICKS + 1), "contacts": len(world.received)}
+    return verdict
+
+
+async def _arrived(stack: Stack, forms: int) -> World:
+    """Give the outbox its time, and a second more: another contact of one form would show as one too many."""
+    world = await look(stack)
+    for _ in range(50):
+        if len(world.received) >= forms:
+            break
+        await asyncio.sleep(0.2)
+        world = await look(stack)
+    await asyncio.sleep(1)
+    return await look(stack)
+
+
+SCENARIO = Scenario(
+    "F-32", "twenty parallel clicks with one token, and the form sent again", "one contact, one reference", run
+)

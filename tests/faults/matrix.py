@@ -1,0 +1,20 @@
+"""The scenarios there are. Data only."""
+
+from tests.faults import (
+    f01_router_killed,
+    f08_brokers_down,
+    f18_crash_before_commit,
+    f30_exception_in_handler,
+    f32_double_click,
+)
+
+SCENARIOS = tuple(
+    module.SCENARIO
+    for module in (
+        f01_router_killed,
+        f08_brokers_down,
+        f18_crash_before_commit,
+        f30_exception_in_handler,
+        f32_double_click,
+    )
+)
