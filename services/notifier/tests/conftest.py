@@ -87,7 +87,7 @@ def settings_of(outside: Outside, folder: Path, **changes: Any) -> Settings:
         "twilio_account_sid": ACCOUNT,
         "twilio_auth_token": "not-a-secret",
         "twilio_base_url": outside.twilio_url,
-        "sms_public_url": "https://sms.example-town.example",
+        "sms_public_url": "http://127.0.0.1:1",
         "smtp_host": "127.0.0.1",
         "smtp_port": outside.mail_smtp_port,
         "smtp_username": "mairie",

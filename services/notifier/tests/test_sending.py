@@ -36,7 +36,7 @@ async def test_an_answer_by_sms_is_reserved_told_sent_and_accepted(notifier: Not
     (row,) = await notifier.rows()
     assert message.recipient == "+33639980001"
     assert message.sender == "+33536490100"
-    assert message.status_callback == f"https://sms.example-town.example/sms/status?reply={reply.reply_id}"
+    assert message.status_callback == f"http://127.0.0.1:1/sms/status?reply={reply.reply_id}"
     assert row.provider_id == message.sid
     assert [(told.state, told.attempt) for told in notifier.told] == [("reserved", 1), ("accepted", 1)]
     evidence = notifier.told[-1].evidence

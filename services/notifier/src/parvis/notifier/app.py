@@ -3,6 +3,7 @@
 import asyncio
 import os
 import platform
+from datetime import timedelta
 
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Consumer, Producer
@@ -24,7 +25,7 @@ from parvis.notifier.consume.reconciling import Reconciling
 from parvis.notifier.consume.sending import Sending
 from parvis.notifier.decide import Addressing, own_addresses
 from parvis.notifier.render import Renderer
-from parvis.notifier.rules import Channel
+from parvis.notifier.rules import Channel, Limits
 from parvis.notifier.send.email import Email
 from parvis.notifier.send.post import Post
 from parvis.notifier.send.sms import Sms
@@ -50,6 +51,7 @@ async def build() -> Service:
     ledger = Ledger(outbox, DELIVERY_UPDATED.full_name(prefix))
     addressing = Addressing(own_addresses(directory), town.hashing_key)
     preferences_read, due = asyncio.Event(), asyncio.Event()
+    limits = limits_of(settings)
     channels = channels_of(settings, directory, town.signing_key)
 
     intake = Intake(database, ledger, outbox, addressing, preferences_read, due)
@@ -76,13 +78,13 @@ async def build() -> Service:
         channels=channels,
         render=Renderer(directory, templates, town.signing_key).render,
         addressing=addressing,
-        limits=settings.limits,
+        limits=limits,
         worker=f"{platform.node()}:{os.getpid()}",
         health=health,
         preferences_read=preferences_read,
         due=due,
     )
-    reconciling = Reconciling(database, ledger, outbox, settings.limits, health, due)
+    reconciling = Reconciling(database, ledger, outbox, limits, health, due)
     return Service(
         name=NAME,
         host=settings.host,
@@ -90,6 +92,17 @@ async def build() -> Service:
         health=health,
         tasks=[preferences.run, consumer.run, consumer.watch, sending.run, reconciling.run, outbox.relay],
         closing=[*(channel.close for channel in channels.values()), producer.stop, database.close],
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        in_flight=settings.in_flight,
+        lease=timedelta(seconds=settings.lease_s),
+        unknown_after=timedelta(seconds=settings.unknown_after_s),
+        retry_for=timedelta(seconds=settings.retry_for_s),
+        automatic_a_day=settings.automatic_a_day,
+        answers_a_day=settings.answers_a_day,
     )
 
 

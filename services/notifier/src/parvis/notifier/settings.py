@@ -1,6 +1,5 @@
 """PARVIS_NOTIFIER_* in, one checked Settings out."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +7,6 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from parvis.common.settings import ServiceSettings
-from parvis.notifier.rules import Limits
 
 
 def _web_address(url: str) -> str:
@@ -59,14 +57,3 @@ class Settings(ServiceSettings):
     )
     automatic_a_day: int = Field(default=5, ge=1, description="most automatic messages to one address in 24 hours")
     answers_a_day: int = Field(default=30, ge=1, description="most answers of agents to one address in 24 hours")
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(
-            in_flight=self.in_flight,
-            lease=timedelta(seconds=self.lease_s),
-            unknown_after=timedelta(seconds=self.unknown_after_s),
-            retry_for=timedelta(seconds=self.retry_for_s),
-            automatic_a_day=self.automatic_a_day,
-            answers_a_day=self.answers_a_day,
-        )
