@@ -19,7 +19,7 @@ from tests.faults.scenario import Scenario, healed, town
 
 Answer = TypeVar("Answer")
 DOORS = ("ingest-sms", "ingest-email", "ingest-web")
-FORM = {"question": "Où se trouve le marché ?", "your-name": "", "reply-channel": "none"}
+FORM = {"your-name": "", "reply-channel": "none"}
 LONGEST_WAIT_S = 12.0  # Twilio gives up after 15 s; a mail server and a person wait longer
 
 
@@ -70,7 +70,7 @@ async def _write(
     while time.monotonic() < ends_at:
         rounds += 1
         form = await citizens.open_form("general-question")
-        answers = FORM | {"question": f"Où se trouve le marché numéro {rounds} ?", "details": "Merci."}
+        answers = FORM | {"message": f"Où se trouve le marché numéro {rounds} ?"}
         sms, mail, web = await asyncio.gather(
             told.time(messages.deliver(client, _sid(rounds), rounds)),
             told.time(asyncio.to_thread(send, stack.port("ingest-email.smtp"), a_mail(rounds))),
