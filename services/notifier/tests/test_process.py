@@ -1,0 +1,154 @@
+"""The notifier as a process, on the real Kafka and PostgreSQL: it is killed while the provider is silent."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import httpx
+import pytest
+from services.notifier.tests.parts import AskFor
+
+from parvis.common.bus import Producer, record
+from parvis.common.bus.admin import read_all
+from parvis.common.clock import now
+from parvis.common.contact import ContactPoint
+from parvis.common.delivery import DeliveryReported, DeliveryUpdated
+from parvis.common.reply import PersonalPreference, PreferenceChanged, ReplyRequested
+from parvis.common.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED
+from parvis.local.stack import Stack
+from parvis.notifier.decide import Addressing
+
+pytestmark = pytest.mark.stack
+
+HANGS = (ContactPoint(kind="phone", value="+33639989960"),)
+QUICK = {"PARVIS_NOTIFIER_LEASE_S": "2", "PARVIS_NOTIFIER_PROVIDER_TIMEOUT_S": "30"}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
+    folder = tmp_path_factory.mktemp("town")
+    for part in (folder, *folder.parents[:2]):
+        part.chmod(0o711)  # PostgreSQL's user passes through
+    with Stack.start(folder / "var", services=["notifier"], outside=True, environment=QUICK) as started:
+        yield started
+
+
+@pytest.fixture
+async def producer(stack: Stack) -> AsyncGenerator[Producer]:
+    made = Producer(stack.kafka, service="test")
+    yield made
+    await made.stop()
+
+
+async def ask(producer: Producer, reply: ReplyRequested) -> None:
+    topic = REPLY_REQUESTED.full_name("parvis")
+    await producer.send(
+        record(reply, topic=topic, key=reply.conversation_id, event_id=reply.reply_id, source="test"), deadline_s=20
+    )
+
+
+async def told(stack: Stack, reply: ReplyRequested, state: str) -> list[DeliveryUpdated]:
+    """Every update of a reply, once it has reached that state."""
+    async with asyncio.timeout(40):
+        while True:
+            updates: list[DeliveryUpdated] = []
+            async for received in read_all(stack.kafka, [DELIVERY_UPDATED.full_name("parvis")]):
+                event = DeliveryUpdated.model_validate_json(received.value)
+                updates += [event] if event.reply_id == reply.reply_id else []
+            if any(update.state == state for update in updates):
+                return updates
+            await asyncio.sleep(0.2)
+
+
+async def at_twilio(stack: Stack, number: str) -> list[dict[str, str]]:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{stack.port('outside.twilio')}", trust_env=False
+    ) as client:
+        answer = await client.get("/_sim/messages", params={"to": number})
+        return answer.json()["messages"]
+
+
+async def test_a_reply_goes_through_the_whole_process(stack: Stack, producer: Producer, ask_for: AskFor) -> None:
+    reply = ask_for("whole")
+    await ask(producer, reply)
+    updates = await told(stack, reply, "accepted")
+    assert [update.state for update in updates] == ["reserved", "accepted"]
+    (message,) = await at_twilio(stack, "+33639980001")
+    assert reply.reference in message["body"]
+
+
+async def test_kill_9_while_the_provider_is_silent_leaves_an_unknown_and_one_call(
+    stack: Stack, producer: Producer, ask_for: AskFor
+) -> None:
+    reply = ask_for("killed", points=HANGS)
+    await ask(producer, reply)
+    async with asyncio.timeout(30):
+        while not await at_twilio(stack, HANGS[0].value):
+            await asyncio.sleep(0.05)
+    await asyncio.to_thread(stack.restart, "notifier")
+    updates = await told(stack, reply, "unknown")
+    assert [update.state for update in updates] == ["reserved", "unknown"]
+    (message,) = await at_twilio(stack, HANGS[0].value)
+
+    report = DeliveryReported(
+        reply_id=reply.reply_id,
+        channel="sms",
+        provider="twilio",
+        provider_id=message["sid"],
+        outcome="delivered",
+        reported_at=now(),
+    )
+    topic = DELIVERY_REPORTED.full_name("parvis")
+    await producer.send(
+        record(report, topic=topic, key=reply.reply_id, event_id="a report", source="test"), deadline_s=20
+    )
+    assert (await told(stack, reply, "delivered"))[-1].provider_id == message["sid"]
+    assert len(await at_twilio(stack, HANGS[0].value)) == 1
+
+
+async def test_preferences_are_read_before_anything_is_sent(
+    stack: Stack, producer: Producer, ask_for: AskFor, addressing: Addressing
+) -> None:
+    """What was said while the notifier was away counts for what was asked while it was away, whichever it reads first."""
+    mobile = ContactPoint(kind="phone", value="+33639980077")
+    key = stack.env["PARVIS_CONTACT_POINT_KEY"].encode()
+    pseudonym = Addressing(addressing.own, key).hash_of(mobile)
+    stop = PreferenceChanged(
+        contact_point_hash=pseudonym,
+        opt_outs=("sms",),
+        source="sms-stop",
+        changed_at=now(),
+        personal=PersonalPreference(contact_point=mobile),
+    )
+    reply = ask_for("after stop", points=(mobile,), legal=False)
+    await asyncio.to_thread(stack.stop_one, "notifier")
+    await ask(producer, reply)
+    topic = PREFERENCE_CHANGED.full_name("parvis")
+    await producer.send(record(stop, topic=topic, key=pseudonym, event_id="a stop", source="test"), deadline_s=20)
+    await asyncio.to_thread(stack.start_again, "notifier")
+    (update,) = await told(stack, reply, "failed")
+    assert update.failure_class == "opted-out"
+    assert await at_twilio(stack, mobile.value) == []
+
+
+def test_a_wrong_setting_stops_the_process_with_its_name(stack: Stack, tmp_path: Path) -> None:
+    wrong = dict(stack.env) | {
+        "PARVIS_NOTIFIER_TWILIO_ACCOUNT_SID": "not an account",
+        "PARVIS_NOTIFIER_SMTP_HOST": "relay",
+    }
+    del wrong["PARVIS_NOTIFIER_SMTP_PASSWORD"]
+    done = subprocess.run(
+        [sys.executable, "-m", "parvis.notifier"],
+        env=wrong,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 78
+    assert "PARVIS_NOTIFIER_TWILIO_ACCOUNT_SID" in done.stderr
+    assert "PARVIS_NOTIFIER_SMTP_PASSWORD" in done.stderr
+    assert "not an account" not in done.stderr
