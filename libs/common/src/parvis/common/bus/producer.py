@@ -180,8 +180,14 @@ class Producer:
         task.add_done_callback(self._abandoned.discard)
 
     async def check(self) -> None:
-        """Raise Unavailable when no broker answers."""
-        await self._connected(time.monotonic() + 5)
+        """Raise Unavailable when no broker answers now; an open connection from before proves nothing."""
+        ends_at = time.monotonic() + 5
+        kafka = await self._connected(ends_at)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.01, ends_at - time.monotonic())):
+                if await kafka.client.force_metadata_update():
+                    return
+        raise Unavailable(f"Kafka at {self._bootstrap} does not answer")
 
     async def stop(self, *, deadline_s: float = 5.0) -> None:
         """Let what is on its way arrive, at most `deadline_s`, then close whatever Kafka says."""
