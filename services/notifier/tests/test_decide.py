@@ -23,6 +23,7 @@ from parvis.notifier.decide import (
     back_off,
     is_own,
     may_resend,
+    preference_now,
     refusal,
 )
 from parvis.notifier.rules import Delivery, Limits, Outcome
@@ -89,6 +90,15 @@ def test_a_kept_preference_goes_before_the_channel_of_the_contact(addressing: Ad
         ),
     )
     assert chosen(addressing, ask_for(channel="email", points=(MAIL,)), kept) == ("post", HOME.value)
+
+
+def test_stop_does_not_forget_the_order_of_channels(addressing: Addressing, ask_for: AskFor) -> None:
+    name = addressing.hash_of(MOBILE)
+    wishes = {"contact_point": MOBILE, "reply_channels": [{"channel": "post", "address": HOME.value}]}
+    ordered = stop(addressing, MOBILE, personal=PersonalPreference.model_validate(wishes))[name]
+    now = preference_now([ordered, stop(addressing, MOBILE, "sms")[name]])
+    assert now.opt_outs == ("sms",)
+    assert chosen(addressing, ask_for(), {name: now}) == ("post", HOME.value)
 
 
 def test_a_stated_address_that_is_none_is_passed_over(addressing: Addressing, ask_for: AskFor) -> None:

@@ -1,6 +1,6 @@
 """A reply and what its citizen wishes in; channel, address, budget and next state out. Pure; no I/O."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -144,6 +144,16 @@ def points_of(reply: ReplyRequested) -> list[ContactPoint]:
     """Every contact point whose preference could matter to a reply."""
     stated = (point_of(wish) for wish in reply.personal.stated)
     return list(dict.fromkeys([*reply.personal.contact_points, *filter(None, stated)]))
+
+
+def preference_now(changes: Sequence[PreferenceChanged]) -> PreferenceChanged:
+    """What counts after all that a citizen said about one contact point, oldest first.
+
+    The newest word on opting out; the newest order of channels: who says STOP has not forgotten that they like letters.
+    """
+    newest = changes[-1]
+    ordered = next((c.personal.reply_channels for c in reversed(changes) if c.personal.reply_channels), ())
+    return newest.model_copy(update={"personal": newest.personal.model_copy(update={"reply_channels": ordered})})
 
 
 def own_addresses(directory: Directory) -> frozenset[str]:

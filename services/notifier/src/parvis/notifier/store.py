@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, and_, exists, func, or_, select, update
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contact import ClaimCheck
 from parvis.common.reply import PreferenceChanged, ReplyRequested
 from parvis.notifier import tables
+from parvis.notifier.decide import preference_now
 from parvis.notifier.rules import AUTOMATIC, Delivery
 
 _d = tables.delivery.c
@@ -98,18 +99,15 @@ async def record_preferences(connection: AsyncConnection, preferences: Mapping[s
 
 
 async def preferences_of(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, PreferenceChanged]:
-    """The newest preference of each contact point that has one."""
+    """What counts now for each contact point of which anything is known."""
     if not hashes:
         return {}
     p = tables.preference.c
-    newest = (
-        select(p.contact_point_hash, p.event)
-        .where(p.contact_point_hash.in_(hashes))
-        .ext(distinct_on(p.contact_point_hash))
-        .order_by(p.contact_point_hash, p.changed_at.desc(), p.event_id)
-    )
-    rows = (await connection.execute(newest)).all()
-    return {row.contact_point_hash: PreferenceChanged.model_validate(row.event) for row in rows}
+    said = select(p.contact_point_hash, p.event).where(p.contact_point_hash.in_(hashes))
+    history: dict[str, list[PreferenceChanged]] = {}
+    for row in (await connection.execute(said.order_by(p.changed_at, p.event_id))).all():
+        history.setdefault(row.contact_point_hash, []).append(PreferenceChanged.model_validate(row.event))
+    return {name: preference_now(changes) for name, changes in history.items()}
 
 
 async def pick_due(connection: AsyncConnection, now: datetime, limit: int) -> list[Due]:

@@ -74,7 +74,7 @@ class Sending:
                     log.warning("sending.delayed", reason=str(error), wait_s=wait_s)
                     wait_s = min(wait_s * 2, 10)
                 for due in reserved:
-                    task = group.create_task(self._send(due, stopping))
+                    task = group.create_task(self._send(due))
                     self._under_way.add(task)
                     task.add_done_callback(self._end)
                 if not reserved:
@@ -161,7 +161,7 @@ class Sending:
             await self.ledger.plan(connection, [planned], at)
         return False
 
-    async def _send(self, due: Due, stopping: asyncio.Event) -> None:
+    async def _send(self, due: Due) -> None:
         delivery = due.delivery
         evidence: ClaimCheck | None = None
         try:
@@ -176,12 +176,10 @@ class Sending:
             outcome = Outcome("retry", failure_class="temporary", detail=str(error))
         else:
             outcome = await self.channels[delivery.channel].send(parcel)
-        await self._settle(delivery, outcome, evidence, stopping)
+        await self._settle(delivery, outcome, evidence)
 
-    async def _settle(
-        self, delivery: Delivery, outcome: Outcome, evidence: ClaimCheck | None, stopping: asyncio.Event
-    ) -> None:
-        """Store the outcome, however long the database is away; when the service stops first, the lease says unknown."""
+    async def _settle(self, delivery: Delivery, outcome: Outcome, evidence: ClaimCheck | None) -> None:
+        """Store the outcome, however long the database is away; when the service ends first, the lease says unknown."""
         wait_s = 0.2
         while True:
             try:
@@ -190,7 +188,7 @@ class Sending:
             except Unavailable as error:
                 self.health.bad("sending", str(error))
                 log.warning("outcome.delayed", delivery_id=delivery.delivery_id, reason=str(error), wait_s=wait_s)
-                await first_of(stopping.wait(), timeout_s=wait_s)
+                await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 5)
                 continue
             self.outbox.kick()
