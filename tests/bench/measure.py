@@ -1,8 +1,9 @@
 """What a benchmark is, and what it measures."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Measure:
 @dataclass(frozen=True)
 class Bench:
     question: str
-    run: Callable[[Path], Awaitable[Sequence[Measure]]]
+    run: Callable[[Path], Coroutine[Any, Any, Sequence[Measure]]]
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -19,17 +19,17 @@ def test_there_are_services():
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_its_settings_have_its_name_and_a_description_each(service):
+def test_its_settings_have_its_name_and_a_description_each(service: str):
     settings = importlib.import_module(f"parvis.{service}.settings").Settings
 
     assert issubclass(settings, ServiceSettings)
-    assert settings.model_config["env_prefix"] == f"PARVIS_{service.upper()}_"
+    assert settings.model_config.get("env_prefix") == f"PARVIS_{service.upper()}_"
     assert settings.model_fields["port"].default
     assert not [name for name, field in settings.model_fields.items() if not field.description]
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_its_secrets_have_no_default_and_are_not_shown(service):
+def test_its_secrets_have_no_default_and_are_not_shown(service: str):
     settings = importlib.import_module(f"parvis.{service}.settings").Settings
     for name, field in settings.model_fields.items():
         if any(word in name for word in ("token", "password", "secret")) and not name.endswith(
@@ -40,7 +40,7 @@ def test_its_secrets_have_no_default_and_are_not_shown(service):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_it_is_wired_in_one_place(service):
+def test_it_is_wired_in_one_place(service: str):
     build = importlib.import_module(f"parvis.{service}.app").build
 
     assert inspect.iscoroutinefunction(build)
@@ -48,7 +48,7 @@ def test_it_is_wired_in_one_place(service):
 
 
 @pytest.mark.parametrize("service", sorted(services_with_migrations()))
-def test_its_migrations_are_in_its_own_schema(service):
+def test_its_migrations_are_in_its_own_schema(service: str):
     for version in (services_with_migrations()[service] / "versions").glob("*.py"):
         statements = version.read_text()
         assert f"{service}." in statements or "SCHEMA" in statements, f"{version.name} names no schema"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
+import aiohttp
 
 from parvis.local.citizens import Citizens
 from parvis.local.stack import Stack
-from tests.faults.load import TextMessages
+from tests.faults.load import TextMessages, web_client
 from tests.faults.mail import a_mail, send
 from tests.faults.oracle import Verdict, World, look
 from tests.faults.scenario import Scenario, healed, town
@@ -43,7 +43,7 @@ class Told:
 async def run(var: Path, full: bool) -> Verdict:
     verdict, told = Verdict(), Told()
     with town(var, [*DOORS, "router"]) as (stack, log):
-        async with httpx.AsyncClient(timeout=20) as client, Citizens(stack) as citizens:
+        async with web_client() as client, Citizens(stack) as citizens:
             messages = TextMessages(stack, log, senders=20)
             await messages.deliver(client, _sid(0), 0)
             await asyncio.to_thread(stack.stop_kafka)
@@ -63,7 +63,13 @@ def _sid(number: int) -> str:
 
 
 async def _write(
-    stack: Stack, client: httpx.AsyncClient, citizens: Citizens, messages: TextMessages, told: Told, *, seconds: float
+    stack: Stack,
+    client: aiohttp.ClientSession,
+    citizens: Citizens,
+    messages: TextMessages,
+    told: Told,
+    *,
+    seconds: float,
 ) -> int:
     """One SMS, one mail and one form a round, all at once, until the time is up; how many rounds there were."""
     ends_at, rounds = time.monotonic() + seconds, 0
@@ -92,7 +98,7 @@ async def _stops_in_time(stack: Stack, verdict: Verdict) -> None:
 
 
 async def _try_again(
-    stack: Stack, client: httpx.AsyncClient, messages: TextMessages, verdict: Verdict, rounds: int
+    stack: Stack, client: aiohttp.ClientSession, messages: TextMessages, verdict: Verdict, rounds: int
 ) -> None:
     """What a refused sender does: the same message, under the same id."""
     for number in range(1, rounds + 1):

@@ -4,12 +4,11 @@ import asyncio
 import subprocess
 from pathlib import Path
 
-import httpx
 from sqlalchemy import text
 
 from parvis.common.database import Database
 from parvis.local.stack import Stack
-from tests.faults.load import TextMessages
+from tests.faults.load import TextMessages, web_client
 from tests.faults.oracle import Verdict
 from tests.faults.scenario import Scenario, healed, sabotaged, town, until_ended
 
@@ -37,7 +36,7 @@ async def _write_until_it_dies(stack: Stack, router: "subprocess.Popen[bytes]", 
     """One message at a time, the next when the one before is decided: a crash repeats one record, not a batch."""
     database = Database(stack.database_url, service="f18")
     try:
-        async with httpx.AsyncClient(timeout=10) as client, asyncio.timeout(60):
+        async with web_client() as client, asyncio.timeout(60):
             while router.poll() is None:
                 await messages.send_one(client)
                 while router.poll() is None and await _decided(database) < messages.sent:

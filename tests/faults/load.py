@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import httpx
+import aiohttp
 from twilio.request_validator import RequestValidator
 
 from parvis.common.contact import ContactId, contact_id
@@ -57,6 +57,12 @@ class ClientLog:
         self._file.close()
 
 
+def web_client() -> aiohttp.ClientSession:
+    """The senders' side of HTTP: a third of httpx's processor time, which the measured services then have."""
+    limits = aiohttp.TCPConnector(limit=400)
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE_S), connector=limits)
+
+
 class TextMessages:
     """Many citizens who each write now and then, by signed webhook to ingest-sms."""
 
@@ -71,22 +77,21 @@ class TextMessages:
 
     async def write(self, *, per_second: float, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
         """Send at a steady rate, whatever the answers; returns when the last one is answered or given up."""
-        limits = httpx.Limits(max_connections=400, max_keepalive_connections=100)
         began, first = time.monotonic(), self.sent
-        async with httpx.AsyncClient(timeout=PATIENCE_S, limits=limits) as client, asyncio.TaskGroup() as group:
+        async with web_client() as client, asyncio.TaskGroup() as group:
             while (elapsed := time.monotonic() - began) < seconds and not enough():
                 while self.sent < first + int(elapsed * per_second) + 1:
                     group.create_task(self.send_one(client))
                     await asyncio.sleep(0)  # it takes its number
                 await asyncio.sleep(0.005)
 
-    async def send_one(self, client: httpx.AsyncClient) -> Attempt:
+    async def send_one(self, client: aiohttp.ClientSession) -> Attempt:
         """A new message of the next citizen."""
         number, self.sent = self.sent, self.sent + 1
         sid = "SM" + hashlib.md5(f"{self._run}{number}".encode(), usedforsecurity=False).hexdigest()
         return await self.deliver(client, sid, number)
 
-    async def deliver(self, client: httpx.AsyncClient, sid: str, number: int) -> Attempt:
+    async def deliver(self, client: aiohttp.ClientSession, sid: str, number: int) -> Attempt:
         """One delivery of one message; the same sid again is the same message."""
         sender = self._senders[number % len(self._senders)]
         form = {
@@ -104,11 +109,12 @@ class TextMessages:
         asked_at = time.time()
         outcome: Outcome
         try:
-            answer = await client.post(self._url, data=form, headers={"X-Twilio-Signature": signature})
-            outcome = "ok" if answer.status_code == 200 else "fail"
-        except httpx.ConnectError:
+            headers = {"X-Twilio-Signature": signature}
+            async with client.post(self._url, data=form, headers=headers) as answer:
+                outcome = "ok" if answer.status == 200 else "fail"
+        except aiohttp.ClientConnectorError:
             outcome = "fail"  # nothing was handed over
-        except httpx.HTTPError:
+        except (aiohttp.ClientError, TimeoutError):
             outcome = "unknown"
         made = contact_id("sms", TOWN_NUMBER, sid)
         attempt = Attempt(made, sender, outcome, asked_at, time.time())

@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from parvis.local.stack import Stack
 from tests.faults.load import ClientLog
@@ -25,7 +26,7 @@ class Scenario:
     name: str
     injection: str
     must_hold: str
-    run: Callable[[Path, bool], Awaitable[Verdict]]
+    run: Callable[[Path, bool], Coroutine[Any, Any, Verdict]]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ def calls(tree: ast.AST) -> Iterator[ast.Call]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=shown)
-def test_log_events_are_constants_with_known_keys(path):
+def test_log_events_are_constants_with_known_keys(path: Path):
     for call in calls(ast.parse(path.read_text())):
         place = f"{shown(path)}:{call.lineno}"
         event = call.args[0] if call.args else None

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_no_room_is_called_utils():
 @pytest.mark.parametrize(
     "member", sorted({*ROOT.glob("libs/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")}), ids=shown
 )
-def test_every_member_has_one_name_and_the_licence(member):
+def test_every_member_has_one_name_and_the_licence(member: Path):
     project = tomllib.loads(member.read_text())
     folder = member.parent.name
 
@@ -47,7 +48,7 @@ def test_every_service_is_under_the_contract_of_floors():
 
 
 @pytest.mark.parametrize("service", services(), ids=shown)
-def test_every_service_has_a_man_page(service):
+def test_every_service_has_a_man_page(service: Path):
     page = (service / "README.md").read_text()
     headings = re.findall(r"^## (.+)$", page, re.MULTILINE)
 
@@ -55,7 +56,7 @@ def test_every_service_has_a_man_page(service):
 
 
 @pytest.mark.parametrize("service", services(), ids=shown)
-def test_every_main_is_three_lines(service):
+def test_every_main_is_three_lines(service: Path):
     main = service / "src" / "parvis" / service.name.replace("-", "_") / "__main__.py"
     code = [line for line in main.read_text().splitlines() if line and not line.startswith(('"""', "#"))]
 
