@@ -33,7 +33,7 @@ def members_of(service: str, root: Path) -> dict[str, Path]:
         name = waiting.pop()
         if name in folders and name not in found:
             found[name] = folders[name]
-            waiting += dependencies(folders[name] / "pyproject.toml")
+            waiting += [_bare(requirement) for requirement in dependencies(folders[name])]
     return dict(sorted(found.items()))
 
 
@@ -110,11 +110,14 @@ def _name(pyproject: Path) -> str:
     return tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["name"]
 
 
-def dependencies(pyproject: Path) -> list[str]:
-    """Bare names, as the lock writes them, of what a member asks for."""
-    wanted = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"].get("dependencies", [])
-    names = (re.split(r"[^a-zA-Z0-9._-]", requirement, maxsplit=1)[0] for requirement in wanted)
-    return [re.sub(r"[-_.]+", "-", name).lower() for name in names]
+def dependencies(member: Path) -> list[str]:
+    """What a member asks for, as its pyproject.toml says it."""
+    return tomllib.loads((member / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("dependencies", [])
+
+
+def _bare(requirement: str) -> str:
+    """`parvis-common[x]>=1` → `parvis-common`."""
+    return re.split(r"[^a-zA-Z0-9._-]", requirement, maxsplit=1)[0].lower()
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,9 +1,13 @@
 """The Dockerfile and the lock in, what is wrong with them out."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import image
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from checks.tools import program, run
 
@@ -19,12 +23,37 @@ def lint() -> Iterator[str]:
 
 
 def shares() -> Iterator[str]:
-    """Each image's share of the lock holds what its members ask for."""
+    """Each image's share of the lock holds what its members ask for, and what that asks for in turn."""
     lock = (_ROOT / "requirements.lock").read_text(encoding="utf-8")
     for service in (*services(), image.OPERATOR):
         members = image.members_of(service, _ROOT)
-        locked = image.names_in(image.share_of(lock, set(members)))
-        for name, folder in members.items():
-            for wanted in image.dependencies(folder / "pyproject.toml"):
-                if wanted not in locked and wanted not in members:
-                    yield f"image {service}: requirements.lock lacks {wanted}, which {name} needs: `make lock`"
+        there = image.names_in(image.share_of(lock, set(members))) | set(members)
+        asked = {name: {Requirement(line) for line in image.dependencies(folder)} for name, folder in members.items()}
+        for wanted, by in _needed(asked).items():
+            if wanted not in there:
+                yield f"image {service}: requirements.lock lacks {wanted}, which {by} needs: `make lock`"
+
+
+def _needed(asked: dict[str, set[Requirement]]) -> dict[str, str]:
+    """Name → who asks for it, followed through what is installed in this environment."""
+    found: dict[str, str] = {}
+    waiting = [(requirement, name) for name, requirements in asked.items() for requirement in requirements]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        requirement, by = waiting.pop()
+        name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        found.setdefault(name, by)
+        waiting += [(more, name) for more in _asked_by(name, extras)]
+    return found
+
+
+def _asked_by(name: str, extras: frozenset[str]) -> Iterator[Requirement]:
+    """What an installed package asks for on this machine; nothing, where it is not installed."""
+    with suppress(PackageNotFoundError):
+        for line in requires(name) or []:
+            requirement = Requirement(line)
+            if not requirement.marker or any(requirement.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+                yield requirement
