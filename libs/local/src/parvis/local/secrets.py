@@ -1,12 +1,12 @@
 """A file in, the laptop's secrets out: made once, readable by their owner alone."""
 
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from parvis.common.errors import Misconfigured, Unavailable
+from parvis.local.private import write_private
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,8 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def _write(file: Path, values: dict[str, str]) -> None:
-    part = file.with_name(f"{file.name}.part")
     try:
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as text:
-            json.dump(values, text, indent=2)
-        part.replace(file)
+        write_private(file, json.dumps(values, indent=2))
     except OSError as error:
         raise Unavailable(
             f"{file} cannot be written: {error.strerror}. Make room, or give the folder to yourself"

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import json
-import os
 import signal
 import subprocess
 import threading
@@ -12,8 +11,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured, Unavailable
-from parvis.local import secrets, surroundings, town
+from parvis.common.errors import Misconfigured, Unavailable
+from parvis.local import preparation, secrets, surroundings, town
 from parvis.local.console import Console
 from parvis.local.kafka.broker import Broker
 from parvis.local.keeper import Keeper
@@ -21,13 +20,13 @@ from parvis.local.ledger import Ledger
 from parvis.local.lock import only_one
 from parvis.local.ports import FreePorts, check_free
 from parvis.local.postgres.server import Server
+from parvis.local.private import write_private
 from parvis.local.process import Process
 from parvis.local.readiness import is_ready, listens, ready_answer
 from parvis.local.supervisor import Failure, Supervisor
 from parvis.local.waiting import Stopped, until
 
 _READY_WITHIN_S = 120
-_PREPARED_WITHIN_S = 120
 # Of the ten seconds that Ctrl-C may take: services drain for eight at most, then their brokers have the rest.
 _SERVICES_END_WITHIN_S, _ALL_END_WITHIN_S = 8.5, 9.5
 OUTSIDE = "outside"
@@ -53,6 +52,7 @@ class Stack:
         self._console = console
         self._ports = ports
         self._log_folder = plan.var / "log"
+        self._up_file = plan.var / "up.json"
         self._ledger = Ledger(plan.var / "processes.jsonl")
         self._is_up = False
         self._file_lock = threading.Lock()
@@ -213,53 +213,47 @@ class Stack:
     def _come_up(self, *, prepare: bool) -> None:
         for folder in ("blobs", "log", "scans/ready", "letters"):
             (self.plan.var / folder).mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(2, thread_name_prefix="start") as pool:
+        with ThreadPoolExecutor(3, thread_name_prefix="start") as pool:
             roads = [
+                # It makes the certificate that the notifier trusts.
+                pool.submit(self._road, OUTSIDE if self.plan.outside else None, None),
                 pool.submit(self._road, self._broker and KAFKA, ["topics", "apply"] if prepare else None),
                 pool.submit(self._road, self._server and POSTGRES, ["migrate"] if prepare else None),
             ]
         errors = [error for road in roads if (error := road.exception())]
         for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):  # the cause before what it stopped
             raise error
-        for name in self.plan.services if not self.plan.outside else (OUTSIDE, *self.plan.services):
+        self._tell(f"Kafka on {self.kafka}, PostgreSQL on {self.plan.address_of_database()}")
+        for name in self.plan.services:
             self.supervisor.start(name)
         self._wait_for_all()
         self._is_up = True
         self._write_up_file()
 
-    def _road(self, broker: str | None, then: Sequence[str] | None) -> None:
-        """One of the two halves that do not need each other: a broker, and what has to be made in it."""
+    def _road(self, name: str | None, then: Sequence[str] | None) -> None:
+        """One of the parts that do not need each other: a broker, and what has to be made in it; the outside world."""
         try:
-            if broker:
-                self.supervisor.start(broker)
+            if name:
+                self.start_again(name)
             if then:
-                self._prepare(then)
+                command = [*surroundings.parvis_command(), *then]
+                preparation.run(self._process(then[0], command=command), self.stopping)
         except BaseException:
-            self.stopping.set()  # the other half need not go on
+            self.stopping.set()  # the others need not go on
             raise
 
-    def _prepare(self, arguments: Sequence[str]) -> None:
-        """Run one of the commands that an operator runs before the services."""
-        command = [*surroundings.parvis_command(), *arguments]
-        process = self._process(arguments[0], command=command)
-        process.start()
-        until(lambda: not process.is_running, seconds=_PREPARED_WITHIN_S, stopping=self.stopping)
-        if process.is_running:
-            process.kill()
-        if process.exit_code:
-            said = next((line for line in reversed(process.tail()) if line.strip()), "no reason given")
-            kind = Misconfigured if process.exit_code == EXIT_MISCONFIGURED else Unavailable
-            raise kind(
-                f"`parvis {' '.join(arguments)}` failed: {said.removeprefix('parvis: ').removeprefix('misconfigured: ')}"
-            )
-
     def _wait_for_all(self) -> None:
-        names = self.supervisor.names()
-        done = until(
-            lambda: all(map(self._is_ready, names)), seconds=_READY_WITHIN_S, stopping=self.stopping, every_s=0.05
+        names, dying = self.supervisor.names(), self.supervisor.dying
+        until(
+            lambda: bool(dying()) or all(map(self._is_ready, names)),
+            seconds=_READY_WITHIN_S,
+            stopping=self.stopping,
+            every_s=0.05,
         )
-        if not done:
-            late = [f"{name} ({self._standing(name)})" for name in names if not self._is_ready(name)]
+        if name := dying():
+            raise Unavailable(f"{name} ends whenever it is started: {self._standing(name)}")
+        late = [f"{name} ({self._standing(name)})" for name in names if not self._is_ready(name)]
+        if late:
             raise Unavailable(f"not ready after {_READY_WITHIN_S} s: {'; '.join(late)}")
 
     def _is_ready(self, name: str) -> bool:
@@ -271,9 +265,10 @@ class Stack:
         return name in (KAFKA, POSTGRES) or is_ready(self.plan.ports[name])
 
     def _standing(self, name: str) -> str:
+        """In its own words, for somebody who waits for it in vain."""
         process = self.supervisor.process(name)
         if not process.is_running:
-            return f"not running; see {process.log}" if not self._console else "not running"
+            return next((line for line in reversed(process.tail()) if line.strip()), "not running")
         return ready_answer(self.plan.ports[name])[1] if name in self.plan.services else "no answer yet"
 
     # how it ends
@@ -287,7 +282,7 @@ class Stack:
         self.supervisor.stop_all([KAFKA, POSTGRES], until_s=began + _ALL_END_WITHIN_S)
         self.supervisor.end()
         self._ledger.sweep(patience_s=0.5)
-        (self.plan.var / "up.json").unlink(missing_ok=True)
+        self._up_file.unlink(missing_ok=True)
 
     def kill_all(self) -> None:
         """Whoever asks twice is in a hurry."""
@@ -351,25 +346,15 @@ class Stack:
         """Say where everything is, for programs; anew whenever a process was started again."""
         if not self._is_up or self.stopping.is_set():
             return
-        names = [*self.plan.services, *([OUTSIDE] if self.plan.outside else [])]
-        described = {
-            "services": {
-                name: {"pid": self.pid(name), **self.plan.ports_of(name)} for name in names if name != OUTSIDE
-            },
-            "outside": {
-                name: self.plan.ports_of(name) | {"pid": self.pid(name)} for name in names if name == OUTSIDE
-            }.get(OUTSIDE),
+        described: dict[str, object] = {
+            "services": {name: {"pid": self.pid(name), **self.plan.ports_of(name)} for name in self.plan.services},
             "kafka": self.kafka,
             "database": self.database_url,
         }
+        if self.plan.outside:
+            described[OUTSIDE] = {"pid": self.pid(OUTSIDE), **self.plan.ports_of(OUTSIDE)}
         with self._file_lock:
-            file = self.plan.var / "up.json"
-            part = file.with_name("up.json.part")
-            with contextlib.suppress(FileNotFoundError):
-                part.unlink()
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as text:
-                json.dump(described, text, indent=2)
-            part.replace(file)
+            write_private(self._up_file, json.dumps(described, indent=2))
 
 
 def _sweep(var: Path, console: Console | None) -> None:

@@ -13,6 +13,7 @@ from parvis.local.waiting import Stopped
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 10.0
 _CALM_AFTER_S = 20.0  # a process that lived so long was well: its next death starts from the first delay again
 _LOOK_EVERY_S = 0.05
+_HOPELESS_AFTER_DEATHS = 5  # some 15 s
 
 
 @dataclass
@@ -56,6 +57,11 @@ class Supervisor:
 
     def names(self) -> list[str]:
         return list(self._watched)
+
+    def dying(self) -> str | None:
+        """Name a process that ends as often as it is started: waiting for it is in vain."""
+        hopeless = (one.name for one in self._watched.values() if one.deaths_in_a_row >= _HOPELESS_AFTER_DEATHS)
+        return next(hopeless, None)
 
     def process(self, name: str) -> Process:
         return self._watched[name].process
