@@ -1,8 +1,8 @@
 """Topics as the map states them, made true by command; and topics read from beginning to end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
+from parvis.common.bus.membership import received_of
 from parvis.common.bus.records import Received
 from parvis.common.errors import Unavailable
 from parvis.common.topics import Topic
@@ -133,8 +134,31 @@ class _Admin:
         await self._admin.close()
 
 
-async def read_all(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[Received]:
+async def read_all(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[Received]:
     """Every record of these topics from the first to the last that stood there at the start; no group, no commits."""
+    async with _reader(bootstrap) as consumer:
+        ends = await _ends(consumer, topics)
+        left = {tp for tp, end in ends.items() if end > 0}
+        consumer.assign(list(left))
+        while left := {tp for tp in left if await consumer.position(tp) < ends[tp]}:
+            for tp, records in (await consumer.getmany(timeout_ms=1000, max_records=5000)).items():
+                for record in records:
+                    if record.offset < ends[tp]:
+                        yield received_of(record)
+
+
+async def follow(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[Received]:
+    """Every record of these topics from the first on, as they come, until the caller stops."""
+    async with _reader(bootstrap) as consumer:
+        consumer.assign(list(await _ends(consumer, topics)))
+        while True:
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                for record in records:
+                    yield received_of(record)
+
+
+@asynccontextmanager
+async def _reader(bootstrap: str) -> AsyncGenerator[Any]:
     consumer: Any = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -144,25 +168,7 @@ async def read_all(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[Recei
     )
     try:
         await consumer.start()
-        ends = await _ends(consumer, topics)
-        left = {tp for tp, end in ends.items() if end > 0}
-        consumer.assign(list(left))
-        left -= {tp for tp in left if await consumer.position(tp) >= ends[tp]}
-        while left:
-            for tp, records in (await consumer.getmany(timeout_ms=1000, max_records=5000)).items():
-                for r in records:
-                    if r.offset < ends[tp]:
-                        yield Received(
-                            r.topic,
-                            r.partition,
-                            r.offset,
-                            r.key or b"",
-                            r.value or b"",
-                            tuple((n, v or b"") for n, v in r.headers),
-                        )
-            for tp in list(left):
-                if await consumer.position(tp) >= ends[tp]:
-                    left.discard(tp)
+        yield consumer
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka at {bootstrap} does not answer") from error
     finally:

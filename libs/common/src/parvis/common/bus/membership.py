@@ -81,7 +81,7 @@ class Membership(ConsumerRebalanceListener):
             raise Misconfigured("a record is larger than the consumer takes", mend="raise its limit") from error
         except (KafkaError, OSError) as error:
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
-        return {tp: [_received(r) for r in records] for tp, records in found.items()}
+        return {tp: [received_of(r) for r in records] for tp, records in found.items()}
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         """Commit what is finished, of the partitions that are still ours; what fails is covered by a later commit."""
@@ -172,7 +172,8 @@ class Membership(ConsumerRebalanceListener):
         return consumer
 
 
-def _received(record: Any) -> Received:
+def received_of(record: Any) -> Received:
+    """aiokafka's record as ours."""
     headers = tuple((name, value or b"") for name, value in record.headers)
     return Received(record.topic, record.partition, record.offset, record.key or b"", record.value or b"", headers)
 
