@@ -26,6 +26,7 @@ _REFUSED = (
     ("router.keda.minReplicas=0", "minReplicas"),
     ("ingestPostal.replicas=2", "replicas"),
     ("blobs.url=file:///data", "url"),
+    ("router.env.PARVIS_ROUTER_HOST=::", "PARVIS_ROUTER_HOST is set by the chart"),
     ("secrets.existingSecret=", "secrets.existingSecret is needed"),
     ("town.config.existingConfigMap=", "town's configuration is needed"),
 )

@@ -70,6 +70,20 @@ configMap:
 {{- end }}
 {{- end }}
 
+{{/* All of a container's variables; what the operator adds must not be what the chart sets. Takes the same. */}}
+{{- define "parvis.environment" -}}
+{{- $ours := printf "%s\n%s" (include "parvis.townEnvironment" .root) (include "parvis.serviceEnvironment" .) }}
+{{- $ours }}
+{{- range $name, $value := .values.env }}
+{{- range fromYamlArray $ours }}
+{{- if eq .name $name }}
+{{- fail (printf "%s.env: %s is set by the chart: see the values that stand for it" $.key $name) }}
+{{- end }}
+{{- end }}
+{{ printf "- {name: %s, value: %s}" $name (quote $value) }}
+{{- end }}
+{{- end }}
+
 {{/* What a service has of its own. Takes (dict "root" $ "key" "router" "part" … "values" …). */}}
 {{- define "parvis.serviceEnvironment" -}}
 {{- $prefix := printf "PARVIS_%s" (.part.service | upper | replace "-" "_") -}}
@@ -97,9 +111,6 @@ configMap:
 - name: PARVIS_NOTIFIER_SMTP_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .passwordKey | quote }}}}
 {{- end }}
-{{- end }}
-{{- range $name, $value := .values.env }}
-- {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
 {{- end }}
 
