@@ -205,12 +205,37 @@ def test_a_conversation_is_registered_once_and_a_second_receipt_is_dropped(
 def test_a_refused_call_waits_longer_each_time_and_gives_up_after_two_days(
     addressing: Addressing, ask_for: AskFor
 ) -> None:
-    delivery = a_delivery(addressing, ask_for(), attempt=1, first_reserved_at=AN_INSTANT)
+    delivery = a_delivery(addressing, ask_for(), state="reserved", attempt=1, first_reserved_at=AN_INSTANT)
     refused = Outcome("retry", failure_class="temporary", detail="20429")
-    soon = after(refused, delivery, LIMITS, now=AN_INSTANT, chance=0)
+    soon = after(refused, delivery, 1, LIMITS, now=AN_INSTANT, chance=0)
     assert (soon.state, soon.wait) == ("planned", FIRST_WAIT)
-    late = after(refused, delivery, LIMITS, now=AN_INSTANT + timedelta(hours=48), chance=0)
+    late = after(refused, delivery, 1, LIMITS, now=AN_INSTANT + timedelta(hours=48), chance=0)
     assert (late.state, late.failure_class) == ("failed", "temporary")
+
+
+@pytest.mark.parametrize(
+    ("stands", "attempt", "outcome", "expected"),
+    [
+        ("reserved", 1, "accepted", "accepted"),
+        ("reserved", 1, "unknown", "unknown"),
+        ("unknown", 1, "accepted", "accepted"),  # the lease lapsed before the provider answered
+        ("unknown", 1, "retry", "planned"),
+        ("delivered", 1, "accepted", "delivered"),  # a callback was faster than the answer
+        ("delivered", 1, "retry", "delivered"),
+        ("accepted", 1, "unknown", "accepted"),
+        ("reserved", 2, "failed", "reserved"),  # a second attempt is under way
+        ("reserved", 2, "unknown", "reserved"),
+        ("reserved", 2, "accepted", "accepted"),
+    ],
+)
+def test_an_answer_never_undoes_what_is_known_better(
+    addressing: Addressing, ask_for: AskFor, stands: str, attempt: int, outcome: str, expected: str
+) -> None:
+    delivery = a_delivery(addressing, ask_for(), state=stands, attempt=attempt)
+    assert (
+        after(replace(Outcome("unknown"), state=outcome), delivery, 1, LIMITS, now=AN_INSTANT, chance=0).state
+        == expected
+    )
 
 
 @given(attempt=st.integers(1, 10_000), chance=st.floats(0, 1, exclude_max=True))
@@ -220,7 +245,7 @@ def test_a_wait_is_between_half_and_five_minutes(attempt: int, chance: float) ->
 
 def test_silence_is_never_a_reason_to_send_again_at_once(addressing: Addressing, ask_for: AskFor) -> None:
     delivery = a_delivery(addressing, ask_for(), state="reserved", attempt=1)
-    assert after(Outcome("unknown"), delivery, LIMITS, now=AN_INSTANT, chance=0.5).state == "unknown"
+    assert after(Outcome("unknown"), delivery, 1, LIMITS, now=AN_INSTANT, chance=0.5).state == "unknown"
     assert after_a_lapsed_lease(delivery) == "unknown"
     assert after_a_lapsed_lease(replace(delivery, channel="post")) == "planned"
 

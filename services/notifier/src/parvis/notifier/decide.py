@@ -1,12 +1,12 @@
 """A reply and what its citizen wishes in; channel, address, budget and next state out. Pure; no I/O."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from parvis.common import contact
-from parvis.common.contact import ContactPoint, ReplyAddress, contact_point_hash
-from parvis.common.delivery import DeliveryState, FailureClass, delivery_id
+from parvis.common.contact import ClaimCheck, ContactPoint, ReplyAddress, contact_point_hash
+from parvis.common.delivery import DeliveryState, FailureClass, delivery_id, outranks
 from parvis.common.directory import Directory
 from parvis.common.errors import Rejected
 from parvis.common.reply import PreferenceChanged, ReplyRequested
@@ -182,13 +182,47 @@ def refusal(delivery: Delivery, sent: Sent, limits: Limits) -> Next | None:
     return None
 
 
-def after(outcome: Outcome, delivery: Delivery, limits: Limits, *, now: datetime, chance: float) -> Next:
-    """How a delivery goes on after an attempt. `chance`, between 0 and 1, spreads those that wait together."""
+def after(outcome: Outcome, stands: Delivery, attempt: int, limits: Limits, *, now: datetime, chance: float) -> Next:
+    """How a delivery goes on after an attempt.
+
+    Shape:  stands, its row now: a callback, or a second attempt of another process, may have been faster than the answer.
+            chance, between 0 and 1, spreads those that wait together.
+    """
+    as_it_is = Next(stands.state, stands.failure_class, stands.detail)
+    if stands.attempt != attempt and outcome.state not in {"accepted", "delivered"}:
+        return as_it_is  # what a later attempt brings counts
     if outcome.state != "retry":
-        return Next(outcome.state, outcome.failure_class, outcome.detail)
-    if delivery.first_reserved_at and now - delivery.first_reserved_at >= limits.retry_for:
+        better = outranks(outcome.state, stands.state)
+        return Next(outcome.state, outcome.failure_class, outcome.detail) if better else as_it_is
+    if stands.state not in {"reserved", "unknown"}:
+        return as_it_is
+    if stands.first_reserved_at and now - stands.first_reserved_at >= limits.retry_for:
         return Next("failed", outcome.failure_class or "temporary", outcome.detail)
-    return Next("planned", outcome.failure_class or "temporary", outcome.detail, back_off(delivery.attempt, chance))
+    return Next("planned", outcome.failure_class or "temporary", outcome.detail, back_off(attempt, chance))
+
+
+def stepped(
+    delivery: Delivery,
+    to: Next,
+    now: datetime,
+    *,
+    provider: str | None = None,
+    provider_id: str | None = None,
+    evidence: ClaimCheck | None = None,
+    resent_at: datetime | None = None,
+) -> Delivery:
+    """A delivery in its next state; what is not given stays."""
+    return replace(
+        delivery,
+        state=to.state,
+        send_at=now + to.wait if to.state == "planned" else delivery.send_at,
+        failure_class=to.failure_class,
+        detail=to.detail,
+        provider=provider or delivery.provider,
+        provider_id=provider_id or delivery.provider_id,
+        evidence=evidence or delivery.evidence,
+        resent_at=resent_at or delivery.resent_at,
+    )
 
 
 def back_off(attempt: int, chance: float) -> timedelta:

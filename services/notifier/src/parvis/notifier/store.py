@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -202,20 +202,29 @@ async def lock(connection: AsyncConnection, ids: Collection[str]) -> dict[str, D
     return {row.delivery_id: _delivery(row) for row in (await connection.execute(held)).all()}
 
 
-async def change(connection: AsyncConnection, delivery: Delivery, now: datetime) -> None:
-    """Write a locked delivery as it now stands."""
-    values = {
-        "state": delivery.state,
-        "send_at": delivery.send_at,
-        "resent_at": delivery.resent_at,
-        "provider": delivery.provider,
-        "provider_id": delivery.provider_id,
-        "failure_class": delivery.failure_class,
-        "detail": delivery.detail[:200],
-        "evidence": delivery.evidence.model_dump(mode="json") if delivery.evidence else None,
-        "changed_at": now,
-    }
-    await connection.execute(update(tables.delivery).where(_d.delivery_id == delivery.delivery_id).values(values))
+async def change(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
+    """Write locked deliveries as they now stand."""
+    columns = (
+        "state", "send_at", "resent_at", "provider", "provider_id", "failure_class", "detail", "evidence", "changed_at",
+    )  # fmt: skip
+    rows = [
+        {
+            "row": d.delivery_id,
+            "new_state": d.state,
+            "new_send_at": d.send_at,
+            "new_resent_at": d.resent_at,
+            "new_provider": d.provider,
+            "new_provider_id": d.provider_id,
+            "new_failure_class": d.failure_class,
+            "new_detail": d.detail[:200],
+            "new_evidence": d.evidence.model_dump(mode="json") if d.evidence else None,
+            "new_changed_at": now,
+        }
+        for d in deliveries
+    ]
+    if rows:
+        values = {name: bindparam(f"new_{name}", type_=_d[name].type) for name in columns}
+        await connection.execute(update(tables.delivery).where(_d.delivery_id == bindparam("row")).values(values), rows)
 
 
 async def lapsed(connection: AsyncConnection, now: datetime, limit: int = 200) -> list[Delivery]:

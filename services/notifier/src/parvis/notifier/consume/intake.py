@@ -16,7 +16,7 @@ from parvis.common.outbox import Outbox
 from parvis.common.reply import PreferenceChanged, ReplyRequested
 from parvis.notifier import store
 from parvis.notifier.consume.ledger import Ledger
-from parvis.notifier.decide import Addressing, Next, points_of
+from parvis.notifier.decide import Addressing, Next, points_of, stepped
 
 log = logger()
 
@@ -62,13 +62,15 @@ class Intake:
         if not reports:
             return
         ids = [delivery_id(report.reply_id, report.channel) for report in reports]
-        deliveries = await store.lock(connection, ids)
+        at = self.clock()
+        stood = await store.lock(connection, ids)
+        stands = dict(stood)
         for name, report in zip(ids, reports, strict=True):
-            delivery = deliveries.get(name)
+            delivery = stands.get(name)
             if delivery is None:
                 log.warning("report.unmatched", reply_id=report.reply_id, channel=report.channel, state=report.outcome)
             elif outranks(report.outcome, delivery.state):
-                step = Next(report.outcome, report.failure_class, report.detail)
-                deliveries[name] = await self.ledger.step(
-                    connection, delivery, step, self.clock(), provider=report.provider, provider_id=report.provider_id
-                )
+                to = Next(report.outcome, report.failure_class, report.detail)
+                stands[name] = stepped(delivery, to, at, provider=report.provider, provider_id=report.provider_id)
+        steps = [(stood[name], stands[name]) for name in stood if stands[name] is not stood[name]]
+        await self.ledger.write(connection, steps, at)

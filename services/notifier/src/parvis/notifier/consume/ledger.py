@@ -1,19 +1,18 @@
 """A delivery's step in; the row written and delivery.updated laid into the outbox, in one transaction."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common import metrics
 from parvis.common.bus import Record, record
-from parvis.common.contact import ClaimCheck
 from parvis.common.delivery import DeliveryUpdated
 from parvis.common.logs import logger
 from parvis.common.outbox import Outbox
 from parvis.notifier import store
-from parvis.notifier.decide import Next
+from parvis.notifier.decide import Next, stepped
 from parvis.notifier.rules import Delivery
 
 log = logger()
@@ -62,39 +61,20 @@ class Ledger:
         ended = [delivery for delivery in deliveries if delivery.state != "planned"]
         await self._tell(connection, ended, now)
 
-    async def step(
-        self,
-        connection: AsyncConnection,
-        delivery: Delivery,
-        to: Next,
-        now: datetime,
-        *,
-        provider: str | None = None,
-        provider_id: str | None = None,
-        evidence: ClaimCheck | None = None,
-        resent_at: datetime | None = None,
-    ) -> Delivery:
-        """Bring a locked delivery to its next state, and tell it; where it is there already, only note what is new."""
-        stepped = replace(
-            delivery,
-            state=to.state,
-            send_at=now + to.wait if to.state == "planned" else delivery.send_at,
-            failure_class=to.failure_class,
-            detail=to.detail,
-            provider=provider or delivery.provider,
-            provider_id=provider_id or delivery.provider_id,
-            evidence=evidence or delivery.evidence,
-            resent_at=resent_at or delivery.resent_at,
-        )
-        await store.change(connection, stepped, now)
-        if stepped.state != delivery.state:
-            await self._tell(connection, [stepped], now)
-        return stepped
+    async def write(
+        self, connection: AsyncConnection, steps: Sequence[tuple[Delivery, Delivery]], now: datetime
+    ) -> None:
+        """Write locked deliveries, each as it stood and as it stands; tell those whose state is another."""
+        await store.change(connection, [stands for _, stands in steps], now)
+        await self._tell(connection, [stands for stood, stands in steps if stands.state != stood.state], now)
 
-    async def _tell(self, connection: AsyncConnection, deliveries: Iterable[Delivery], at: datetime) -> None:
-        told = list(deliveries)
-        await self.outbox.add(connection, *(self.told(delivery, at) for delivery in told))
-        for delivery in told:
+    async def step(self, connection: AsyncConnection, delivery: Delivery, to: Next, now: datetime) -> None:
+        """Bring one locked delivery to its next state."""
+        await self.write(connection, [(delivery, stepped(delivery, to, now))], now)
+
+    async def _tell(self, connection: AsyncConnection, deliveries: Sequence[Delivery], at: datetime) -> None:
+        await self.outbox.add(connection, *(self.told(delivery, at) for delivery in deliveries))
+        for delivery in deliveries:
             log_step(delivery)
 
 

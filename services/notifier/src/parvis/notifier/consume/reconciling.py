@@ -12,11 +12,13 @@ from parvis.common.outbox import Outbox
 from parvis.notifier import store
 from parvis.notifier.consume.ledger import Ledger
 from parvis.notifier.consume.waiting import first_of
-from parvis.notifier.decide import Next, after_a_lapsed_lease, may_resend
+from parvis.notifier.decide import Next, after_a_lapsed_lease, may_resend, stepped
 from parvis.notifier.rules import RESENT, Limits
 
 log = logger()
-PURGE_EVERY = 3600
+PURGE_EVERY = 3600  # turns
+_DIED = "the process that sent it did not say how it ended"
+_RESENT = "sent a last time: nobody knows what became of the first"
 
 
 @dataclass
@@ -50,24 +52,22 @@ class Reconciling:
     async def reconcile(self) -> int:
         """One round; how many deliveries it moved."""
         at = self.clock()
-        moved = 0
         async with self.database.begin() as connection:
-            for delivery in await store.lapsed(connection, at):
-                step = Next(after_a_lapsed_lease(delivery), detail="the process that sent it did not say how it ended")
-                await self.ledger.step(connection, delivery, step, at)
-                moved += 1
+            lapsed = await store.lapsed(connection, at)
+            left = [(d, stepped(d, Next(after_a_lapsed_lease(d), detail=_DIED), at)) for d in lapsed]
             old = await store.unknown_since(connection, at - self.limits.unknown_after, RESENT)
-            for delivery in filter(may_resend, old):
-                step = Next("planned", detail="sent a last time: nobody knows what became of the first")
-                await self.ledger.step(connection, delivery, step, at, resent_at=at)
-                log.warning(
-                    "delivery.resent",
-                    delivery_id=delivery.delivery_id,
-                    reply_id=delivery.reply_id,
-                    conversation_id=delivery.conversation_id,
-                    kind=delivery.kind,
-                    channel=delivery.channel,
-                    attempt=delivery.attempt + 1,
-                )
-                moved += 1
-        return moved
+            again = [
+                (d, stepped(d, Next("planned", detail=_RESENT), at, resent_at=at)) for d in filter(may_resend, old)
+            ]
+            await self.ledger.write(connection, [*left, *again], at)
+        for delivery, _ in again:
+            log.warning(
+                "delivery.resent",
+                delivery_id=delivery.delivery_id,
+                reply_id=delivery.reply_id,
+                conversation_id=delivery.conversation_id,
+                kind=delivery.kind,
+                channel=delivery.channel,
+                attempt=delivery.attempt + 1,
+            )
+        return len(left) + len(again)

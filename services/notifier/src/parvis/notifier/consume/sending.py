@@ -13,7 +13,6 @@ from parvis.common.bus import Producer
 from parvis.common.clock import Clock, now
 from parvis.common.contact import ClaimCheck, ContactId
 from parvis.common.database import Database
-from parvis.common.delivery import outranks
 from parvis.common.errors import ParvisError, Rejected, Unavailable
 from parvis.common.health import Health
 from parvis.common.logs import logger
@@ -22,11 +21,12 @@ from parvis.common.reply import PreferenceChanged, ReplyRequested
 from parvis.notifier import store
 from parvis.notifier.consume.ledger import Ledger, log_step
 from parvis.notifier.consume.waiting import first_of
-from parvis.notifier.decide import Addressing, Next, Sent, after, points_of, refusal
+from parvis.notifier.decide import Addressing, Next, Sent, after, points_of, refusal, stepped
 from parvis.notifier.rules import Channel, Delivery, Limits, Outcome, Parcel, TooLong
 from parvis.notifier.store import Due
 
 log = logger()
+TOGETHER_S = 0.01  # what ends or comes within this is reserved together, while others are under way
 LOOK_AGAIN_S = 1.0  # what another process stored, and what waited for its time, is seen within this
 
 Render = Callable[[ReplyRequested, Delivery, datetime], Parcel]
@@ -56,6 +56,8 @@ class Sending:
     clock: Clock = now
     chance: Callable[[], float] = random.random
     _under_way: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    _ended: list["Ended"] = field(default_factory=list["Ended"])
+    _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Send until the service stops; then let what is under way end."""
@@ -79,6 +81,8 @@ class Sending:
                     task.add_done_callback(self._end)
                 if not reserved:
                     await first_of(self.due.wait(), stopping.wait(), timeout_s=wait_s)
+                if self._under_way:
+                    await asyncio.sleep(TOGETHER_S)
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
@@ -176,37 +180,57 @@ class Sending:
             outcome = Outcome("retry", failure_class="temporary", detail=str(error))
         else:
             outcome = await self.channels[delivery.channel].send(parcel)
-        await self._settle(delivery, outcome, evidence)
+        await self._settle(Ended(delivery, outcome, evidence))
 
-    async def _settle(self, delivery: Delivery, outcome: Outcome, evidence: ClaimCheck | None) -> None:
-        """Store the outcome, however long the database is away; when the service ends first, the lease says unknown."""
+    async def _settle(self, ended: "Ended") -> None:
+        """Store an outcome, together with all that ended while the one before was being stored."""
+        self._ended.append(ended)
+        async with self._settling:
+            batch, self._ended = self._ended, []
+            if batch:  # else the one before took ours along
+                await self._store_until_stored(batch)
+                self.outbox.kick()
+
+    async def _store_until_stored(self, batch: list["Ended"]) -> None:
+        """However long the database is away; when the service ends first, the leases lapse and say unknown."""
         wait_s = 0.2
         while True:
             try:
                 async with self.database.begin() as connection:
-                    await self._store(connection, delivery, outcome, evidence)
+                    await self._store(connection, batch)
+                return
             except Unavailable as error:
                 self.health.bad("sending", str(error))
-                log.warning("outcome.delayed", delivery_id=delivery.delivery_id, reason=str(error), wait_s=wait_s)
+                log.warning("outcomes.delayed", count=len(batch), reason=str(error), wait_s=wait_s)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 5)
-                continue
-            self.outbox.kick()
-            return
 
-    async def _store(
-        self, connection: AsyncConnection, delivery: Delivery, outcome: Outcome, evidence: ClaimCheck | None
-    ) -> None:
-        stands = (await store.lock(connection, [delivery.delivery_id]))[delivery.delivery_id]
-        to = after(outcome, stands, self.limits, now=self.clock(), chance=self.chance())
-        ours = stands.attempt == delivery.attempt
-        again = to.state == "planned" and ours and stands.state in {"reserved", "unknown"}
-        if not (again or outranks(to.state, stands.state)):
-            to = Next(stands.state, stands.failure_class, stands.detail)  # a callback was faster
-        provider = self.channels[delivery.channel].provider
-        await self.ledger.step(
-            connection, stands, to, self.clock(), provider=provider, provider_id=outcome.provider_id, evidence=evidence
-        )
+    async def _store(self, connection: AsyncConnection, batch: list["Ended"]) -> None:
+        at = self.clock()
+        rows = await store.lock(connection, [ended.delivery.delivery_id for ended in batch])
+        steps: list[tuple[Delivery, Delivery]] = []
+        for ended in batch:
+            stands = rows[ended.delivery.delivery_id]
+            to = after(ended.outcome, stands, ended.delivery.attempt, self.limits, now=at, chance=self.chance())
+            after_it = stepped(
+                stands,
+                to,
+                at,
+                provider=self.channels[stands.channel].provider,
+                provider_id=ended.outcome.provider_id,
+                evidence=ended.evidence,
+            )
+            steps.append((stands, after_it))
+        await self.ledger.write(connection, steps, at)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One attempt that is over."""
+
+    delivery: Delivery
+    outcome: Outcome
+    evidence: ClaimCheck | None
 
 
 def _reserved(delivery: Delivery, at: datetime) -> Delivery:
