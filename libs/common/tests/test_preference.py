@@ -20,6 +20,7 @@ MAIL = ContactPoint(kind="email", value="camille@citizens.example")
         ("Please reply to me by SMS on 0639980012", [("sms", "+33639980012")]),
         ("Répondez-moi par mail à Camille.Exemple@citizens.example", [("email", "camille.exemple@citizens.example")]),
         ("Répondez-moi plutôt par courriel à l\u2019adresse a@b.example svp", [("email", "a@b.example")]),
+        ("Répondez-moi par SMS\nau 06  39 98\n00 12", [("sms", "+33639980012")]),
         ("Rappelez-moi au 06 39 98 00 12", [("phone", "+33639980012")]),
         ("Text me on 06 39 98 00 12", [("sms", "+33639980012")]),
         ("Envoyez-moi un SMS au 06 39 98 00 12", [("sms", "+33639980012")]),
@@ -45,6 +46,7 @@ def test_a_plain_request_is_understood(text: str, asked: list[tuple[str, str]]) 
         "Bonjour\nLe 3 mars 2026 à 10:00, Mairie a écrit :\nRépondez-moi par SMS au 06 39 98 00 12",
         "Répondez-moi par SMS",
         "Répondez-moi par SMS au 12",
+        "Répondez-moi par mail à élise@citizens.example",
         "",
     ],
 )

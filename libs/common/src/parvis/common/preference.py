@@ -35,6 +35,8 @@ _ADDRESS = (
     r"(?:(?P<number>(?:\+|00)?[0-9(](?:[ .\-/()]?[0-9]){7,15})"
     r"|(?P<mail>[^\s<>,;:()\[\]\"@]{1,64}@[a-z0-9.-]{1,190}\.[a-z]{2,24}))"
 )
+# A text with none of these asks for nothing: most texts are done with here.
+_HINTS = (*_MEANS, "télé", "électronique", "mèl", "appel", "call", "joindre", "contact")
 # Every quantifier is bounded: the pattern is linear on whatever is sent to us.
 _ASKED_BY = re.compile(
     r"\b(?:repondez|repondre|reponse|recontactez|contactez|contacter|joindre|joignez|prevenez|prevenir|ecrivez|"
@@ -72,19 +74,24 @@ def stated_reply_channels(
     Gives:  nothing in doubt: a means without an address counts only when it is the way the sender wrote to us.
     """
     found: dict[ReplyChannel, ReplyAddress] = {}
-    for channel, typed in _asked(_plain(text)):
-        address = _address(channel, typed, sender, region)
+    beginning = text[:TEXT_LIMIT_BYTES].lower()
+    if not any(word in beginning for word in _HINTS):
+        return ()
+    for channel, typed in _asked(_plain(beginning)):
+        # An address with an accent is another address without it: what is not there to the letter is not used.
+        is_as_typed = "@" not in typed or typed in beginning
+        address = _address(channel, typed, sender, region) if is_as_typed else None
         if address:
             found.setdefault(channel, ReplyAddress(channel=channel, address=address))
     return tuple(found.values())
 
 
 def _plain(text: str) -> str:
-    """The sender's own lines in lower case, without accents, on one line."""
+    """The sender's own lines without accents, on one line."""
     own: list[str] = []
-    for line in text[:TEXT_LIMIT_BYTES].splitlines():
-        decomposed = unicodedata.normalize("NFKD", line.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-        plain = " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
+    for line in text.splitlines():
+        decomposed = unicodedata.normalize("NFKD", line.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+        plain = " ".join(decomposed.encode("ascii", "ignore").decode().split())
         if _ANOTHERS_WORDS.match(plain):
             if not plain.startswith(">"):
                 break
