@@ -1,6 +1,7 @@
 """Bytes and the charset they claim in, readable text out: declared, then likely, then Windows-1252. Pure; no I/O."""
 
 import codecs
+import re
 import unicodedata
 
 from charset_normalizer import from_bytes
@@ -8,6 +9,7 @@ from charset_normalizer import from_bytes
 from parvis.ingest_email.tables import CHARSETS
 
 _GUESSED_FROM_BYTES = 16 * 1024
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -64,6 +66,4 @@ def one_line(text: str, length: int) -> str:
 def lines(text: str) -> str:
     """A text as people may see it: line feeds only, without control or direction characters, or lone surrogates."""
     plain = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
-    if plain.isprintable():
-        return plain
-    return "".join(c for c in plain if c in "\n\t" or (unicodedata.category(c) not in ("Cc", "Cs") and c not in _BIDI))
+    return _UNSEEN.sub("", plain)

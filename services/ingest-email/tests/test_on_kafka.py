@@ -1,0 +1,88 @@
+"""The mail door on the real Kafka: 250 means that the record is there."""
+
+import asyncio
+import smtplib
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from parvis.common.blobs import Blobs
+from parvis.common.bus import Producer
+from parvis.common.bus.admin import apply, read_all
+from parvis.common.contact import ContactReceived
+from parvis.common.directory import load_directory
+from parvis.common.testing import A_KEY
+from parvis.common.topics import CONTACT_RECEIVED
+from parvis.ingest_email.decide import Mailboxes
+from parvis.ingest_email.parse.contact import Keys
+from parvis.ingest_email.read.reader import Limits, Readers
+from parvis.ingest_email.receive.acceptance import Acceptance
+from parvis.ingest_email.receive.listeners import Listeners, Ports
+from parvis.ingest_email.receive.protocol import Hooks
+
+pytestmark = pytest.mark.stack
+PREFIX = "mail-door"
+SAMPLES = Path(__file__).parents[1] / "samples"
+DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
+NAMES = ("road-fr", "road-fr", "html-only", "with-files", "broken-head", "dsn-failed")
+
+
+@asynccontextmanager
+async def door(bootstrap: str, folder: Path) -> AsyncGenerator[tuple[int, Blobs]]:
+    producer, blobs = Producer(bootstrap, service="ingest-email"), Blobs(f"file://{folder}/blobs")
+    readers = Readers(1, Limits(512 * 1024 * 1024, 10, 30))
+    mailboxes = Mailboxes(DIRECTORY, A_KEY)
+    keys = Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
+    acceptance = Acceptance(blobs, producer, readers, keys, PREFIX, authserv_id="")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    ports = Ports("127.0.0.1", port, 0)
+    listeners = Listeners(ports, Hooks(mailboxes), acceptance, hostname=DOMAIN, limit_bytes=1024 * 1024, most=10)
+    stopping = asyncio.Event()
+    async with readers.running(), asyncio.TaskGroup() as group:
+        group.create_task(listeners.run(stopping))
+        await listeners.opened.wait()
+        try:
+            yield port, blobs
+        finally:
+            stopping.set()
+    await producer.stop()
+
+
+def deliver(port: int, names: tuple[str, ...]) -> list[tuple[int, str]]:
+    answers: list[tuple[int, str]] = []
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
+        for name in names:
+            client.ehlo()
+            client.mail("camille@citizens.example")
+            client.rcpt(TOWN)
+            code, text = client.data((SAMPLES / f"{name}.eml").read_bytes())
+            answers.append((code, text.decode().rpartition(" ")[2]))
+    return answers
+
+
+async def test_every_mail_is_in_its_topic_and_its_store(kafka: str, tmp_path: Path) -> None:
+    await apply(kafka, [CONTACT_RECEIVED], prefix=PREFIX, replication=1)
+    async with door(kafka, tmp_path) as (port, blobs):
+        answers = await asyncio.to_thread(deliver, port, NAMES)
+    assert {code for code, _ in answers} == {250}
+    found: dict[str, ContactReceived] = {}
+    async for received in read_all(kafka, [CONTACT_RECEIVED.full_name(PREFIX)]):
+        contact = received.event((ContactReceived,))
+        assert isinstance(contact, ContactReceived)
+        found[received.event_id] = contact
+    assert set(found) == {made for _, made in answers}
+    assert len(found) == len(set(NAMES))
+    for contact in found.values():
+        for claim in (contact.original, *contact.attachments):
+            assert len(await blobs.get(claim)) == claim.size_bytes
+
+
+async def test_a_kafka_that_is_not_there_is_451(tmp_path: Path) -> None:
+    async with door("127.0.0.1:1", tmp_path) as (port, _):
+        ((code, _),) = await asyncio.to_thread(deliver, port, ("road-fr",))
+    assert code == 451
