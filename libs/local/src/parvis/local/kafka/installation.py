@@ -20,6 +20,7 @@ from parvis.common.errors import Unavailable
 from parvis.local.kafka import jars
 from parvis.local.kafka.handshake import answers
 from parvis.local.kafka.properties import server_properties
+from parvis.local.kafka.reasons import reason
 from parvis.local.ports import FreePorts
 from parvis.local.waiting import NEVER, until
 
@@ -71,7 +72,8 @@ class Installation:
         tool = self.command("kafka.tools.StorageTool", ["format", f"--cluster-id={cluster}", "-c", str(settings)])
         done = subprocess.run(tool, capture_output=True, text=True, timeout=60, check=False, env={})
         if done.returncode:
-            raise Unavailable(f"Kafka's storage in {folder} could not be made: {_last_line(done.stdout + done.stderr)}")
+            said = done.stdout + done.stderr
+            raise Unavailable(f"Kafka's storage in {folder} could not be made: {reason(said) or _last_line(said)}")
         new.replace(folder)
 
 

@@ -38,13 +38,13 @@ def find(folder: Path) -> Quarters:
     Raises: Unavailable or Misconfigured, naming what is in the way.
     """
     shipped = shipped_programs()
+    folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() != 0:
         return Quarters(folder / "data", shipped / "bin", None)
     user = _unprivileged()
     programs = (
         shipped / "bin" if _may_run(shipped / "bin" / "postgres", user) else _shared_programs(shipped, user) / "bin"
     )
-    folder.mkdir(parents=True, exist_ok=True)
     if _may_enter(folder, user):
         data = folder / "data"
         _give(data, user)
