@@ -22,6 +22,9 @@ def register(commands: Commands) -> None:
         "--only", metavar="SERVICE", nargs="*", help="these services; without a name Kafka and PostgreSQL alone"
     )
     up.set_defaults(run=_up)
+    demo = commands.add_parser("demo", help="the stack, the simulated outside world, and five citizens who write")
+    demo.add_argument("--once", action="store_true", help="stop afterwards; exit 0 only if every reply was delivered")
+    demo.set_defaults(run=_demo)
     doctor = commands.add_parser(
         "doctor", help="say what this machine lacks to run a town hall; exit 1 when something prevents it"
     )
@@ -61,6 +64,49 @@ def _up(arguments: argparse.Namespace) -> int:
                 raise Misconfigured(stack.failure.sentence)
     except Stopped:
         console.tell("stopped before everything was ready")
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    import asyncio
+
+    from parvis.local import surroundings
+    from parvis.local.console import QuietConsole
+    from parvis.local.demo import show
+    from parvis.local.demo.play import play
+    from parvis.local.stack import Stack
+    from parvis.local.waiting import Stopped
+
+    given = surroundings.environment()
+    given.setdefault("PARVIS_LOG_FORMAT", "console")
+    var = surroundings.var(given)
+    console = QuietConsole(var / "log")
+    stopping = threading.Event()
+    running: list[Stack] = []
+    _on_signals(stopping, running)
+    console.tell("starting Kafka, PostgreSQL, the services and the outside world")
+    try:
+        with Stack.start(
+            var,
+            ports="fixed" if surroundings.wants_fixed_ports(given) else "free",
+            outside=True,
+            fsync=True,
+            environment=given,
+            console=console,
+            keep=True,
+            stopping=stopping,
+            started=running.append,
+        ) as stack:
+            rows = [journey.row() for journey in asyncio.run(play(stack, console.tell))]
+            show.write(rows, var / "demo" / "journey.json")
+            console.plain(f"\n{show.table(rows)}\n")
+            if arguments.once:
+                return 0 if all(row["status"] == "delivered" for row in rows) else 1
+            console.plain(show.addresses(stack))
+            stopping.wait()
+    except Stopped:
+        console.tell("stopped before everything was ready")
+        return 1 if arguments.once else 0
     return 0
 
 

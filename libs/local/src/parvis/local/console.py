@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TextIO
 
 _COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
@@ -44,6 +45,23 @@ class Console:
         except (OSError, ValueError):
             # The reader has gone (`parvis up | head`): the processes still have to be emptied, or they would stand still.
             return
+
+
+class QuietConsole(Console):
+    """Our own sentences for people; what the processes say goes to a file each."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def of(self, name: str) -> Callable[[str], None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = (self._folder / f"{name}.log").open("a", encoding="utf-8", buffering=1)
+
+        def write(line: str) -> None:
+            file.write(f"{line}\n")
+
+        return write
 
 
 def silent(_sentence: str) -> None:

@@ -20,6 +20,7 @@ class Secrets:
     twilio_auth_token: str
     relay_username: str
     relay_password: str
+    desk_api_token: str
 
     def __repr__(self) -> str:
         return "Secrets(…)"
@@ -34,6 +35,7 @@ def generate() -> dict[str, str]:
         "twilio_auth_token": secrets.token_hex(16),
         "relay_username": "town-hall",
         "relay_password": secrets.token_hex(16),
+        "desk_api_token": secrets.token_hex(16),
     }
 
 

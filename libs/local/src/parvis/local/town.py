@@ -176,7 +176,8 @@ def _environment(
         "PARVIS_INGEST_POSTAL_SETTLE_S": "1",
         "PARVIS_NOTIFIER_LETTERS_DIR": str(var / "letters"),
     }
-    return {**shared, **listening, **twilio, **mail, **paper, **_outside(var, ports, secrets, url("ingest-sms"))}
+    desk = {"PARVIS_DESK_API_TOKEN": secrets.desk_api_token}
+    return {**shared, **listening, **twilio, **mail, **paper, **desk, **_outside(var, ports, secrets, url("ingest-sms"))}
 
 
 def _outside(var: Path, ports: Mapping[str, int], secrets: Secrets, sms_door: str) -> dict[str, str]:

@@ -1,0 +1,69 @@
+"""How agents work at this town hall: through the desk's API, by the same rules as its pages."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+
+from parvis.common.errors import Unavailable
+from parvis.local.stack import Stack
+
+PATIENCE_S = 60.0
+NAME = "Camille Exemple"
+
+
+class Agents:
+    """The people behind the desks. `async with Agents(stack) as agents`."""
+
+    def __init__(self, stack: Stack) -> None:
+        token = stack.env["PARVIS_DESK_API_TOKEN"]
+        self._http = httpx.AsyncClient(
+            base_url=f"{stack.url('desk')}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=20
+        )
+
+    async def __aenter__(self) -> "Agents":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def case(self, conversation_id: str, department: str) -> dict[str, Any]:
+        """The case, as soon as it lies on that department's desk."""
+        ends_at = time.monotonic() + PATIENCE_S
+        while time.monotonic() < ends_at:
+            answer = await self._http.get(f"/cases/{conversation_id}", params={"department": department})
+            if answer.status_code == 200:
+                return answer.json()
+            await asyncio.sleep(0.1)
+        raise Unavailable(f"{conversation_id} is not on the desk of {department} after {PATIENCE_S:.0f} s")
+
+    async def cases(self, department: str, *, state: str = "open") -> list[dict[str, Any]]:
+        """A department's queue."""
+        answer = await self._http.get("/cases", params={"department": department, "state": state, "limit": 200})
+        answer.raise_for_status()
+        return answer.json()["cases"]
+
+    async def answer(self, conversation_id: str, department: str, text: str) -> dict[str, Any]:
+        """Take the case and answer it."""
+        await self.case(conversation_id, department)
+        await self._do(conversation_id, "take", department)
+        return await self._do(conversation_id, "reply", department, text=text, then="closed")
+
+    async def transfer(self, conversation_id: str, department: str, to: str, reason: str) -> dict[str, Any]:
+        return await self._do(conversation_id, "transfer", department, to_department=to, reason=reason)
+
+    async def receive_at_the_counter(self, department: str, text: str, **visit: Any) -> dict[str, Any]:
+        """Write down what a visitor asks for."""
+        body = {"agent": NAME, "department": department, "channel": "counter", "text": text} | visit
+        return self._checked(await self._http.post("/contacts", json=body))
+
+    async def _do(self, conversation_id: str, what: str, department: str, **more: Any) -> dict[str, Any]:
+        body = {"agent": NAME, "department": department} | more
+        return self._checked(await self._http.post(f"/cases/{conversation_id}/{what}", json=body))
+
+    @staticmethod
+    def _checked(answer: httpx.Response) -> dict[str, Any]:
+        if answer.status_code >= 400:
+            raise Unavailable(f"the desk refused: {answer.status_code} {answer.text[:200]}")
+        return answer.json()

@@ -1,0 +1,134 @@
+"""The topics in, each contact's journey out: received, routed, answered, delivered, and when."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from parvis.common import topics
+from parvis.common.bus import Received
+from parvis.common.bus.admin import follow
+from parvis.common.directory import load_directory
+
+FINAL = ("delivered", "undelivered", "failed")
+
+
+@dataclass
+class Journey:
+    """What is known of one contact so far. Times are those of the events."""
+
+    contact_id: str
+    channel: str
+    recorded_at: datetime
+    conversation_id: str = ""
+    department: str = ""
+    rule: str = ""
+    routed_at: datetime | None = None
+    replies: dict[str, str] = field(default_factory=dict[str, str])  # reply id → kind
+    deliveries: dict[str, tuple[str, str, datetime]] = field(default_factory=dict[str, tuple[str, str, datetime]])
+
+    @property
+    def answer(self) -> tuple[str, str, datetime] | None:
+        """Channel, state and time of what became of the agent's answer."""
+        wanted = [reply for reply, kind in self.replies.items() if kind == "answer"]
+        return next((self.deliveries[reply] for reply in wanted if reply in self.deliveries), None)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the registration notice and the answer have both reached an end."""
+        kinds = {self.replies.get(reply) for reply, (_, state, _) in self.deliveries.items() if state in FINAL}
+        return {"registration", "answer"} <= kinds
+
+    def row(self) -> dict[str, Any]:
+        """As `journey.json` has it."""
+        channel, state, answered_at = self.answer or (None, "not answered", None)
+        bad = [s for _, s, _ in self.deliveries.values() if s in FINAL and s != "delivered"]
+        return {
+            "channel": self.channel,
+            "contact_id": self.contact_id,
+            "department": self.department or None,
+            "rule": self.rule or None,
+            "answered_on": channel,
+            "status": bad[0] if bad else state,
+            "to_department_ms": _between(self.recorded_at, self.routed_at),
+            "to_answer_ms": _between(self.recorded_at, answered_at),
+        }
+
+
+class Watch:
+    """Follows every contact that is written while it runs. `async with Watch(...) as watch`."""
+
+    def __init__(self, kafka: str, config_dir: Path, *, prefix: str = "parvis") -> None:
+        departments = list(load_directory(config_dir).departments)
+        rows = [*topics.FIXED, *(topics.department(slug) for slug in departments)]
+        self._kafka = kafka
+        self._topics = [row.full_name(prefix) for row in rows]
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.journeys: dict[str, Journey] = {}
+        self._early: list[Received] = []
+
+    async def __aenter__(self) -> "Watch":
+        self._tasks.add(asyncio.create_task(self._follow()))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    def on(self, channel: str) -> Journey | None:
+        """The newest contact of a channel."""
+        return next((j for j in reversed(self.journeys.values()) if j.channel == channel), None)
+
+    async def _follow(self) -> None:
+        async for received in follow(self._kafka, self._topics):
+            self._note(received)
+
+    def _note(self, received: Received) -> None:
+        value, at = json.loads(received.value), datetime.fromisoformat(received.header("ce_time") or "")
+        match received.header("ce_type"):
+            case "contact.received":
+                recorded_at = datetime.fromisoformat(value["recorded_at"])
+                self.journeys.setdefault(
+                    value["contact_id"], Journey(value["contact_id"], value["channel"], recorded_at)
+                )
+            case "contact.routed":
+                self._note_routed(value, at)
+                early, self._early = self._early, []
+                for other in early:
+                    self._note(other)
+            case "reply.requested" | "delivery.updated" as kind:
+                if not self._note_reply(kind, value, at):
+                    self._early.append(received)
+            case _:
+                pass
+
+    def _note_routed(self, value: Mapping[str, Any], at: datetime) -> None:
+        contact, routing = value["contact"], value["routing"]
+        recorded_at = datetime.fromisoformat(contact["recorded_at"])
+        fresh = Journey(contact["contact_id"], contact["channel"], recorded_at)
+        journey = self.journeys.setdefault(contact["contact_id"], fresh)  # partitions are read in no order
+        journey.conversation_id, journey.routed_at = routing["conversation_id"], at
+        journey.department, journey.rule = routing["department"], routing["rule"]
+
+    def _note_reply(self, kind: str, value: Mapping[str, Any], at: datetime) -> bool:
+        """False when its conversation is not known yet: topics are read in no order among themselves."""
+        journey = self._of(value["conversation_id"])
+        if journey is None:
+            return False
+        journey.replies[value["reply_id"]] = value["kind"]
+        if kind == "delivery.updated":
+            known = journey.deliveries.get(value["reply_id"])
+            if known is None or known[1] not in FINAL:
+                journey.deliveries[value["reply_id"]] = value["channel"], value["state"], at
+        return True
+
+    def _of(self, conversation: str) -> Journey | None:
+        return next((j for j in self.journeys.values() if j.conversation_id == conversation), None)
+
+
+def _between(begun: datetime, ended: datetime | None) -> int | None:
+    return max(0, round((ended - begun).total_seconds() * 1000)) if ended else None

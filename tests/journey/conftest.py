@@ -1,0 +1,34 @@
+"""One whole town hall for all journeys: every service, both brokers, the simulated outside world."""
+
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+from parvis.local.citizens import Citizens
+from parvis.local.demo.agents import Agents
+from parvis.local.demo.watch import Watch
+from parvis.local.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
+    with Stack.start(tmp_path_factory.mktemp("town"), outside=True) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def watch(town: Stack) -> AsyncGenerator[Watch]:
+    async with Watch(town.kafka, Path(town.env["PARVIS_CONFIG_DIR"])) as watching:
+        yield watching
+
+
+@pytest.fixture
+async def citizens(town: Stack) -> AsyncGenerator[Citizens]:
+    async with Citizens(town) as people:
+        yield people
+
+
+@pytest.fixture
+async def agents(town: Stack) -> AsyncGenerator[Agents]:
+    async with Agents(town) as people:
+        yield people
