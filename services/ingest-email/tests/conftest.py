@@ -1,0 +1,143 @@
+"""The mail door on real sockets, in front of a broker's memory, and a mail server that speaks to it by hand."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from parvis.common.blobs import Blobs
+from parvis.common.contact import ContactReceived
+from parvis.common.directory import load_directory
+from parvis.common.testing import A_KEY, FakeProducer
+from parvis.ingest_email.decide import Mailboxes
+from parvis.ingest_email.parse.contact import Keys
+from parvis.ingest_email.read.reader import Limits, Readers
+from parvis.ingest_email.receive.acceptance import Acceptance
+from parvis.ingest_email.receive.listeners import Listeners, Ports
+from parvis.ingest_email.receive.protocol import Hooks
+
+DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+DOMAIN = DIRECTORY.town.mail_domain
+LIMIT_BYTES = 1024 * 1024
+
+
+@dataclass
+class Door:
+    smtp_port: int
+    lmtp_port: int
+    producer: FakeProducer
+    folder: Path
+    stopping: asyncio.Event
+
+    def contacts(self) -> list[ContactReceived]:
+        return [
+            ContactReceived.model_validate_json(record.value)
+            for record in self.producer.sent
+            if record.topic.endswith("contact.received")
+        ]
+
+    def stored(self) -> list[bytes]:
+        return [file.read_bytes() for file in self.folder.rglob("*") if file.is_file()]
+
+
+@dataclass
+class Line:
+    """One connection, spoken by hand."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def hear(self) -> str:
+        """One reply, its lines joined."""
+        lines: list[str] = []
+        async with asyncio.timeout(30):
+            while True:
+                line = (await self.reader.readline()).decode().rstrip("\r\n")
+                lines.append(line)
+                if line[3:4] != "-":
+                    return "\n".join(lines)
+
+    async def say(self, text: str | bytes) -> str:
+        self.writer.write((text.encode() if isinstance(text, str) else text) + b"\r\n")
+        return await self.hear()
+
+    async def offer(self, content: bytes, *recipients: str, sender: str = "camille@citizens.example") -> str:
+        """The answer to the lone dot; for LMTP the first of them."""
+        assert (await self.say(f"MAIL FROM:<{sender}>")).startswith("250")
+        for recipient in recipients:
+            await self.say(f"RCPT TO:<{recipient}>")
+        assert (await self.say("DATA")).startswith("354")
+        stuffed = content.replace(b"\r\n.", b"\r\n..")
+        return await self.say(stuffed + (b"." if stuffed.endswith(b"\r\n") else b"\r\n."))
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@dataclass
+class World:
+    """What a test of the door needs."""
+
+    folder: Path
+
+    def sample(self, name: str) -> bytes:
+        return (Path(__file__).parents[1] / "samples" / f"{name}.eml").read_bytes()
+
+    @asynccontextmanager
+    async def line(self, port: int, hello: str = "EHLO mx.citizens.example") -> AsyncGenerator[Line]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        made = Line(reader, writer)
+        try:
+            assert (await made.hear()).startswith("220")
+            assert (await made.say(hello)).startswith("250")
+            yield made
+        finally:
+            writer.close()
+            with_error = await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+            assert not any(isinstance(error, TimeoutError) for error in with_error)
+
+    @asynccontextmanager
+    async def door(self, producer: FakeProducer | None = None, *, most: int = 50) -> AsyncGenerator[Door]:
+        producer = producer or FakeProducer()
+        readers = Readers(1, Limits(512 * 1024 * 1024, 10, 30))
+        mailboxes = Mailboxes(DIRECTORY, A_KEY)
+        acceptance = Acceptance(
+            blobs=Blobs(f"file://{self.folder}/blobs"),
+            producer=cast("Any", producer),
+            reader=readers,
+            keys=Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses),
+            topic_prefix="parvis",
+            authserv_id="mx.example-town.example",
+        )
+        smtp, lmtp = free_ports(2)
+        listeners = Listeners(
+            Ports("127.0.0.1", smtp, lmtp),
+            Hooks(mailboxes),
+            acceptance,
+            hostname=DOMAIN,
+            limit_bytes=LIMIT_BYTES,
+            most=most,
+        )
+        stopping = asyncio.Event()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(readers.running())
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            group.create_task(listeners.run(stopping))
+            stack.callback(stopping.set)
+            await listeners.opened.wait()
+            yield Door(smtp, lmtp, producer, self.folder / "blobs", stopping)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
