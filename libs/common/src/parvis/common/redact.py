@@ -5,6 +5,8 @@ import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
+from parvis.common.errors import ParvisError
+
 # The fixed list of keys. Ids, hashes, counts and codes; never a body, a number, an address or a name.
 ALLOWED_KEYS = frozenset(
     [
@@ -86,6 +88,17 @@ def format_exception(_logger: Any, _method: str, entry: MutableMapping[str, Any]
     given = entry.pop("exc_info", None)
     error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
-        frames = [f"{f.filename}:{f.lineno} in {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-        entry["exception"] = "\n".join([*frames, type(error).__name__])
+        entry["exception"] = "\n".join(line for leaf in leaves(error) for line in _told(leaf))
     return entry
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The errors in a group, however nested; an error itself."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in leaves(inner)]
+
+
+def _told(error: BaseException) -> list[str]:
+    frames = [f"{f.filename}:{f.lineno} in {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+    return [*frames, f"ParvisError: {error}" if isinstance(error, ParvisError) else type(error).__name__]

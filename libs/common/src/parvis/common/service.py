@@ -16,6 +16,7 @@ from parvis.common import health as health_pages
 from parvis.common import logs
 from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured
 from parvis.common.health import Health
+from parvis.common.redact import leaves
 from parvis.common.settings import TownSettings, load
 
 log = logs.logger()
@@ -50,12 +51,12 @@ def run(name: str, build: Build) -> None:
         logs.configure(name, level=town.log_level, format=town.log_format)
         uvloop.run(_run(build))
     except* Misconfigured as group:
-        for error in _leaves(group):
+        for error in leaves(group):
             sys.stderr.write(f"{name}: misconfigured: {error}\n")
         sys.stderr.flush()
         os._exit(EXIT_MISCONFIGURED)
     except* Exception as group:
-        log.exception("service.failed", reason="; ".join(f"{type(e).__name__}: {e}" for e in _leaves(group)))
+        log.exception("service.failed", reason=", ".join(type(error).__name__ for error in leaves(group)))
         sys.stdout.flush()
         os._exit(1)
 
@@ -130,10 +131,3 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
