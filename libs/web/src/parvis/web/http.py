@@ -40,6 +40,7 @@ _HEADERS = {
 def install(app: FastAPI, pages: Pages) -> None:
     """Give a service's pages their headers, their static files and a page in plain words for every error."""
     app.add_middleware(SecurityHeaders)
+    explain_errors(app, pages)
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:
@@ -48,6 +49,12 @@ def install(app: FastAPI, pages: Pages) -> None:
             raise HTTPException(404)
         keep = {"cache-control": "public, max-age=31536000, immutable"}
         return Response(file.content, media_type=file.media_type, headers=keep)
+
+    _ = static
+
+
+def explain_errors(app: FastAPI, pages: Pages) -> None:
+    """Answer every error with a page in plain words, or with JSON under /api."""
 
     def failed(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
         async def answer(request: Request, error: Exception) -> Response:
@@ -58,12 +65,18 @@ def install(app: FastAPI, pages: Pages) -> None:
 
         return answer
 
+    async def misread(request: Request, error: Exception) -> Response:
+        """An id in the path that is none names nothing; anything else is a wrong request."""
+        problems = error.errors() if isinstance(error, RequestValidationError) else []
+        is_lost = any(str(one["loc"][0]) == "path" for one in problems)
+        detail = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems)
+        return problem(pages, request, 404 if is_lost else 422, detail=detail)
+
     app.add_exception_handler(HTTPException, failed(500))
-    app.add_exception_handler(RequestValidationError, failed(400))
+    app.add_exception_handler(RequestValidationError, misread)
     app.add_exception_handler(Rejected, failed(400))
     app.add_exception_handler(Unavailable, failed(503))
     app.add_exception_handler(Exception, failed(500))
-    _ = static
 
 
 def problem(pages: Pages, request: Request, code: int, *, detail: str = "") -> Response:

@@ -1,0 +1,35 @@
+"""What the API stands on, and who may use it."""
+
+import uuid
+from dataclasses import dataclass
+from uuid import UUID
+
+from fastapi import HTTPException
+from pydantic import SecretStr
+
+from parvis.common.directory import Directory
+from parvis.desk.api.shapes import CaseDetail, detail
+from parvis.desk.store import Cases, Counter, case_of, file_of
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the API stands on; without a token it answers nobody."""
+
+    cases: Cases
+    counter: Counter
+    directory: Directory
+    token: SecretStr | None
+
+
+async def detail_of(access: Access, conversation_id: UUID, department: str) -> CaseDetail:
+    async with access.cases.database.begin() as connection:
+        case = await case_of(connection, str(conversation_id))
+        if case is None or case.department != department:
+            raise HTTPException(404, "no such case in this department")
+        file = await file_of(connection, case)
+    return detail(file)
+
+
+def once_of(key: str | None) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"parvis-desk:{key}") if key else uuid.uuid4())

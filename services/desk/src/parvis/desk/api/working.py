@@ -1,0 +1,116 @@
+"""A program works on a case, or writes down who came to the counter."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+from uuid import UUID
+
+from fastapi import FastAPI, HTTPException
+
+from parvis.common.clock import now
+from parvis.common.errors import Rejected
+from parvis.desk import decide
+from parvis.desk.api.access import Access, detail_of, once_of
+from parvis.desk.api.shapes import CallNoted, CaseDetail, Doer, Key, ReplyAsked, TransferAsked, Visited, WrittenDown
+from parvis.desk.decide import Answer, Visit, Words
+from parvis.desk.store import NotHere
+from parvis.desk.tables import Agent, Case, Changes, Opened
+
+Work: TypeAlias = Callable[[Case, Agent, Sequence[Opened]], Changes]
+
+
+def routes(app: FastAPI, access: Access) -> None:
+    """All that changes something; each answers with the case as it is then, once that is committed."""
+    _states(app, access)
+    _words(app, access)
+    _transfers(app, access)
+    _counter(app, access)
+
+
+async def _act(access: Access, conversation_id: UUID, asked: Doer, work: Work) -> CaseDetail:
+    agent = Agent(asked.agent, asked.department)
+    try:
+        await access.cases.act(str(conversation_id), agent, lambda case, opened: work(case, agent, opened))
+    except NotHere:
+        raise HTTPException(404, "no such case in this department") from None
+    except Rejected as error:
+        raise HTTPException(409, str(error)) from error
+    return await detail_of(access, conversation_id, asked.department)
+
+
+def _states(app: FastAPI, access: Access) -> None:
+    directory = access.directory
+
+    @app.post("/cases/{conversation_id}/take")
+    async def take(conversation_id: UUID, asked: Doer) -> CaseDetail:
+        return await _act(access, conversation_id, asked, lambda c, agent, _: decide.take(c, agent, directory, now()))
+
+    @app.post("/cases/{conversation_id}/release")
+    async def release(conversation_id: UUID, asked: Doer) -> CaseDetail:
+        return await _act(
+            access, conversation_id, asked, lambda c, agent, _: decide.release(c, agent, directory, now())
+        )
+
+    @app.post("/cases/{conversation_id}/close")
+    async def close(conversation_id: UUID, asked: Doer) -> CaseDetail:
+        return await _act(access, conversation_id, asked, lambda c, agent, _: decide.close(c, agent, directory, now()))
+
+    @app.post("/cases/{conversation_id}/reopen")
+    async def reopen(conversation_id: UUID, asked: Doer) -> CaseDetail:
+        return await _act(access, conversation_id, asked, lambda c, agent, _: decide.reopen(c, agent, directory, now()))
+
+    _ = take, release, close, reopen
+
+
+def _words(app: FastAPI, access: Access) -> None:
+    directory = access.directory
+
+    @app.post("/cases/{conversation_id}/reply")
+    async def reply(conversation_id: UUID, asked: ReplyAsked, key: Key = None) -> CaseDetail:
+        """Answer the citizen, on the channel they wish unless another is given."""
+        answer = Answer(asked.text, once_of(key), asked.then, asked.channel, asked.address)
+        return await _act(
+            access, conversation_id, asked,
+            lambda case, agent, opened: decide.reply(case, agent, opened, answer, directory, now()),
+        )  # fmt: skip
+
+    @app.post("/cases/{conversation_id}/call")
+    async def call(conversation_id: UUID, asked: CallNoted, key: Key = None) -> CaseDetail:
+        """Note what was said when the citizen was called."""
+        words = Words(asked.text, once_of(key), asked.then)
+        return await _act(
+            access, conversation_id, asked, lambda case, agent, _: decide.call(case, agent, words, directory, now())
+        )
+
+    _ = reply, call
+
+
+def _transfers(app: FastAPI, access: Access) -> None:
+    @app.post("/cases/{conversation_id}/transfer")
+    async def transfer(conversation_id: UUID, asked: TransferAsked, key: Key = None) -> CaseDetail:
+        """Ask the router to bring the conversation to another department; the case leaves when it has."""
+        once = once_of(key)
+        return await _act(
+            access, conversation_id, asked,
+            lambda case, agent, _: decide.transfer(
+                case, agent, asked.to_department, asked.reason, once, access.directory, now()
+            ),
+        )  # fmt: skip
+
+    _ = transfer
+
+
+def _counter(app: FastAPI, access: Access) -> None:
+    @app.post("/contacts", status_code=201)
+    async def write_down(asked: Visited, key: Key = None) -> WrittenDown:
+        """Write down a visit or a call; it comes back as a case when the router has placed it."""
+        if access.directory.department(asked.department) is None:
+            raise HTTPException(409, "no_department")
+        visit = Visit(**asked.model_dump(exclude={"agent", "department"}))
+        agent = Agent(asked.agent, asked.department)
+        try:
+            kept = await access.counter.write_down(visit, agent, seed=once_of(key), at=now())
+        except Rejected as error:
+            raise HTTPException(409, str(error)) from error
+        return WrittenDown(contact_id=UUID(kept.contact_id), reference=kept.reference)
+
+    _ = write_down

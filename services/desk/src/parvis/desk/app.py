@@ -1,0 +1,120 @@
+"""Settings in, the running desk out: the only place that builds its clients."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from parvis.common import topics
+from parvis.common.blobs import Blobs
+from parvis.common.bus import Consumer, Producer
+from parvis.common.bus.dead_letters import Brake
+from parvis.common.database import Database
+from parvis.common.directory import Directory, load_directory, load_templates
+from parvis.common.errors import Unavailable
+from parvis.common.health import Health
+from parvis.common.outbox import Outbox
+from parvis.common.service import Service
+from parvis.common.settings import TownSettings, load
+from parvis.desk import api, pages, store
+from parvis.desk.consume import TYPES, Clerk
+from parvis.desk.pages.place import NotLoggedIn
+from parvis.desk.read import Pictures
+from parvis.desk.settings import Settings
+from parvis.desk.tables import SCHEMA
+from parvis.desk.verify import Sessions
+from parvis.web.http import install
+from parvis.web.pages import Pages
+
+NAME = "desk"
+_CHECK_EVERY_S = 2.0
+_PURGE_EVERY_S = 3600.0
+# Another site's page must not reach the desk under a name of its own that points to this machine (DNS rebinding).
+_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+
+
+async def build() -> Service:
+    """Construct everything the desk needs.
+
+    Raises: Misconfigured, when it should listen on more than loopback, or the town's configuration is wrong.
+    """
+    town, own = load(TownSettings), load(Settings)
+    directory = load_directory(town.config_dir)
+    health = Health({"database": "not reached yet", "consumer": "not begun yet"})
+    database = Database(town.database_url.get_secret_value(), service=NAME)
+    producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
+    outbox = Outbox(store.outbox, database, producer, health, NAME)
+    cases = store.Cases(database, outbox, town.topic_prefix)
+    blobs = Blobs(town.blobs_url)
+    place = pages.Place(
+        directory=directory,
+        templates=load_templates(town.config_dir, directory),
+        pages=Pages(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
+        cases=cases,
+        counter=store.Counter(cases, blobs, directory, town.hashing_key),
+        blobs=blobs,
+        pictures=Pictures(),
+        sessions=Sessions(town.signing_key, timedelta(hours=own.session_hours)),
+    )
+    consumer = Consumer(
+        town.kafka_bootstrap,
+        service=NAME,
+        topics=[topic.full_name(town.topic_prefix) for topic in _topics(directory)],
+        types=TYPES,
+        handle=Clerk(cases, directory).handle,
+        producer=producer,
+        dead_letter_topic=topics.dead_letter(NAME).full_name(town.topic_prefix),
+        brake=Brake(database, SCHEMA),
+        health=health,
+        session_timeout_s=town.session_timeout_s,
+    )
+
+    async def watch(stopping: asyncio.Event) -> None:
+        """Say on /ready whether PostgreSQL answers."""
+        while not stopping.is_set():
+            try:
+                await database.check()
+                health.good("database")
+            except (Unavailable, TimeoutError) as error:
+                health.bad("database", str(error) or "does not answer")
+            await _pause(stopping, _CHECK_EVERY_S)
+
+    async def purge(stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            with suppress(Unavailable):
+                await outbox.purge()
+            await _pause(stopping, _PURGE_EVERY_S)
+
+    return Service(
+        NAME, own.host, own.port, health, app=_pages_and_api(place, own),
+        tasks=[watch, purge, outbox.relay, consumer.run, consumer.watch], closing=[producer.stop, database.close],
+    )  # fmt: skip
+
+
+def _topics(directory: Directory) -> list[topics.Topic]:
+    return [*(topics.department(slug) for slug in directory.departments), topics.DELIVERY_UPDATED]
+
+
+def _pages_and_api(place: pages.Place, own: Settings) -> FastAPI:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
+    install(app, place.pages)
+    app.include_router(pages.routes(place))
+    app.mount(
+        "/api/v1", api.application(api.Access(place.cases, place.counter, place.directory, own.api_token), place.pages)
+    )
+
+    async def log_in_first(_: Request, __: Exception) -> Response:
+        return RedirectResponse("/login", status_code=303)
+
+    app.add_exception_handler(NotLoggedIn, log_in_first)
+    return app
+
+
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)

@@ -1,0 +1,129 @@
+"""What Kafka tells about a case in, the changed case and its rows out; harmless when told twice. Pure; no I/O."""
+
+import uuid
+from datetime import datetime
+
+from parvis.common.delivery import DeliveryUpdated, outranks
+from parvis.common.directory import Directory
+from parvis.common.routing import ContactRouted, ConversationArrived, ConversationLeft, TransferRefused
+from parvis.desk.decide.saying import case_updated
+from parvis.desk.tables import (
+    ANSWERS,
+    UNDELIVERED,
+    URGENCY,
+    Act,
+    Case,
+    Changes,
+    Contact,
+    Delivery,
+    Move,
+    Settlement,
+)
+
+_SNIPPET = 140
+
+
+def received(case: Case, event: ContactRouted, routed: bytes, directory: Directory, at: datetime) -> Changes:
+    """A contact that is not in the case yet: it opens the case again, unless a machine sent it."""
+    routing, contact = event.routing, event.contact
+    row = Contact(
+        contact.contact_id, case.conversation_id, routing.sequence, contact.reference, routing.decided_at, routed
+    )
+    changes = Changes(rows=[row])
+    was = (case.state, case.department, case.contacts)
+    _belongs_to(case, routing.department, routing.sequence)
+    if case.contacts == 0 or routing.sequence == 1:
+        case.subject = one_line(contact.personal.subject or contact.personal.text) or case.subject
+        case.channel = contact.channel
+        case.received_at = routing.received_at
+        case.receipt_due_at = routing.receipt_due_at
+    case.contacts += 1
+    case.reference = routing.reference
+    case.snippet = one_line(contact.personal.text)
+    case.procedure = case.procedure or routing.procedure
+    case.urgency = min(case.urgency, URGENCY[routing.urgency])
+    if contact.machine is None:
+        changes.rows += _opens_again(case, "reopened_by_citizen", str(contact.contact_id), at)
+        if routing.answer_due_at:
+            case.answer_due_at = min(case.answer_due_at, routing.answer_due_at)
+    return _told(case, was, changes, directory, at)
+
+
+def arrived_or_left(
+    case: Case, event: ConversationArrived | ConversationLeft, directory: Directory, at: datetime
+) -> Changes:
+    """A conversation changed its department; both departments' topics tell it under one sequence number."""
+    was = (case.state, case.department, case.contacts)
+    row = Move(case.conversation_id, event.sequence, event.from_department, event.to_department, event.reason, event.at)
+    changes = Changes(rows=[row, Settlement(case.conversation_id, event.to_department, "done")])
+    case.reference = event.reference
+    if _belongs_to(case, event.to_department, event.sequence) and case.state != "open":
+        case.state = "open"
+    return _told(case, was, changes, directory, at)
+
+
+def refused(event: TransferRefused) -> Settlement:
+    return Settlement(event.conversation_id, event.to_department, "refused", event.transfer_id, event.why)
+
+
+def delivered(
+    case: Case | None, event: DeliveryUpdated, known: Delivery | None, directory: Directory, at: datetime
+) -> Changes:
+    """News of a delivery, if it is news; an answer that did not arrive opens its case again: somebody has to act."""
+    if known and event.attempt <= known.attempt and not outranks(event.state, known.state):
+        return Changes()
+    row = Delivery(
+        delivery_id=event.delivery_id,
+        reply_id=event.reply_id,
+        conversation_id=event.conversation_id,
+        kind=event.kind,
+        channel=event.channel,
+        attempt=event.attempt,
+        state=event.state,
+        failure_class=event.failure_class,
+        detail=event.detail,
+        at=event.at,
+    )
+    changes = Changes(rows=[row])
+    if case is None or event.kind not in ANSWERS:
+        return changes
+    was = (case.state, case.department, case.contacts)
+    if event.state == "delivered":
+        case.undelivered = False
+    elif event.state in UNDELIVERED:
+        case.undelivered = True
+        changes.rows += _opens_again(case, "reopened_undelivered", event.delivery_id, at)
+    return _told(case, was, changes, directory, at)
+
+
+def one_line(text: str) -> str:
+    """The beginning of a text for a row of the queue."""
+    words = " ".join(text[: _SNIPPET * 4].replace("\x00", " ").split())
+    return words if len(words) <= _SNIPPET else f"{words[: _SNIPPET - 1].rstrip()}…"
+
+
+def _belongs_to(case: Case, department: str, sequence: int) -> bool:
+    """Whether this number says something newer about the department than what is known."""
+    if sequence <= case.department_sequence:
+        return False
+    moved = department != case.department
+    case.department_sequence = sequence
+    if moved:
+        case.department, case.taken_by = department, None
+    return moved
+
+
+def _opens_again(case: Case, kind: str, cause: str, at: datetime) -> list[Act]:
+    if case.state == "open":
+        return []
+    case.state = "open"
+    act = uuid.uuid5(uuid.UUID(case.conversation_id), f"{kind}:{cause}")
+    return [Act(str(act), case.conversation_id, kind, "", "", at)]
+
+
+def _told(case: Case, was: tuple[str, str, int], changes: Changes, directory: Directory, at: datetime) -> Changes:
+    case.changed_at = at
+    is_first = was[2] == 0 and case.contacts > 0
+    if is_first or (case.state, case.department) != was[:2]:
+        changes.events.append(case_updated(case, directory, at))
+    return changes

@@ -1,0 +1,28 @@
+"""The state of a case in, the event that tells it to the router and the citizen out. Pure; no I/O."""
+
+from datetime import datetime
+
+from parvis.common.contact import ConversationId
+from parvis.common.directory import Directory, said_in
+from parvis.common.routing import CaseUpdated
+from parvis.desk.tables import NO_DATE, PUBLIC_LINES, Case
+
+
+def case_updated(case: Case, directory: Directory, at: datetime) -> CaseUpdated:
+    """What is publicly known of a case now: its department, its state, one line in each language. No agent's name."""
+    department = directory.departments[directory.current(case.department)]
+    lines = PUBLIC_LINES["taken" if case.state == "open" and case.taken_by else case.state]
+    return CaseUpdated.model_validate(
+        {
+            "conversation_id": ConversationId(case.conversation_id),
+            "reference": case.reference,
+            "department": case.department,
+            "state": case.state,
+            "public_line": {
+                language: said_in(lines, language).format(department=said_in(department.name, language))
+                for language in directory.town.languages
+            },
+            "answer_due_at": case.answer_due_at if case.answer_due_at < NO_DATE else None,
+            "at": at,
+        }
+    )

@@ -1,0 +1,49 @@
+"""All that stands in a case in, one list in the order of its numbers out. Pure; no I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from parvis.desk.tables import Act, Delivery, File, Move, Opened, Reply, Transfer
+
+Happening: TypeAlias = Opened | Move | Reply | Transfer | Act | Delivery
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened: `kind` names it, `deliveries` are those of a reply."""
+
+    kind: str
+    at: datetime
+    what: Happening
+    deliveries: tuple[Delivery, ...] = ()
+
+
+def timeline(file: File) -> list[Entry]:
+    """Oldest first. Contacts and moves stand in the order of their sequence, whatever their clocks say."""
+    entries = _numbered(file)
+    mine = {reply.reply_id for reply in file.replies}
+    for reply in file.replies:
+        entries.append(
+            Entry("reply", reply.at, reply, tuple(d for d in file.deliveries if d.reply_id == reply.reply_id))
+        )
+    entries += [Entry("notice", d.at, d) for d in file.deliveries if d.reply_id not in mine]
+    entries += [Entry("transfer", t.at, t) for t in file.transfers if t.outcome != "done"]
+    entries += [Entry("act", act.at, act) for act in file.acts]
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def _numbered(file: File) -> list[Entry]:
+    """Contacts and moves by sequence; an instant never goes back along it, so that sorting by time keeps the order."""
+    numbered: Sequence[tuple[int, datetime, str, Opened | Move]] = sorted(
+        [
+            *((o.routing.sequence, o.routing.decided_at, "contact", o) for o in file.contacts),
+            *((m.sequence, m.at, "move", m) for m in file.moves),
+        ],
+        key=lambda one: one[0],
+    )
+    entries: list[Entry] = []
+    for _, at, kind, what in numbered:
+        entries.append(Entry(kind, max(at, entries[-1].at) if entries else at, what))
+    return entries

@@ -1,0 +1,128 @@
+"""What an agent does with a case, from its page: one form, one transaction, one redirect."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import Response
+
+from parvis.common.errors import Rejected
+from parvis.desk import decide
+from parvis.desk.decide import Answer, Words, language_for, target_of
+from parvis.desk.pages.case import case_page, may_see
+from parvis.desk.pages.place import Place, go
+from parvis.desk.render import frame
+from parvis.desk.store import NotHere, case_of, contacts_of
+from parvis.desk.tables import STATES, Case, Changes, Opened, State, Target
+from parvis.desk.verify import Session
+from parvis.web.http import Form
+
+_SIMPLE = {"take": decide.take, "release": decide.release, "close": decide.close, "reopen": decide.reopen}
+_TOLD = {"take": "taken", "release": "released", "close": "closed", "reopen": "reopened"}
+
+
+def routes(place: Place) -> APIRouter:
+    """The forms of a case's page.
+
+    Gives: 303 back to the case, once it is committed; 422 with the page, what was typed and what is wrong with it;
+           403 for a form that is not ours; 404 when the case is not with the agent's department.
+    Retry: the same form sent twice is one reply, one transfer, one note.
+    """
+    router = APIRouter()
+
+    @router.post("/cases/{conversation}/{what}")
+    async def act(request: Request, conversation: UUID, what: str) -> Response:
+        session = place.session(request)
+        form = await place.form(request, session)
+        case = str(conversation)
+        try:
+            if what in _SIMPLE:
+                return await _simple(place, session, case, what)
+            if what == "reply":
+                return await _reply(place, request, session, case, form)
+            if what == "call":
+                return await _call(place, session, case, form)
+            if what == "transfer":
+                return await _transfer(place, session, case, form)
+        except NotHere:
+            raise HTTPException(404) from None
+        except Rejected as error:
+            draft = {name: values[0] for name, values in form.fields.items()}
+            return await case_page(place, request, session, case, status=422, draft=draft, wrong=(what, str(error)))
+        raise HTTPException(404)
+
+    _ = act
+    return router
+
+
+async def _simple(place: Place, session: Session, case: str, what: str) -> Response:
+    at = place.clock()
+    do = _SIMPLE[what]
+    await place.cases.act(case, session.agent, lambda found, _: do(found, session.agent, place.directory, at))
+    return go("/queue?told=released" if what == "release" else f"/cases/{case}?told={_TOLD[what]}")
+
+
+async def _reply(place: Place, request: Request, session: Session, case: str, form: Form) -> Response:
+    at = place.clock()
+    answer = Answer(
+        text=form.first("text"),
+        once=_once(place, session, form),
+        then=_then(form),
+        channel=form.first("channel"),
+        address=form.first(f"address-{form.first('channel')}"),
+    )
+    if form.first("do") == "preview":
+        return await _preview(place, request, session, case, form, answer)
+
+    def work(found: Case, contacts: Sequence[Opened]) -> Changes:
+        return decide.reply(found, session.agent, contacts, answer, place.directory, at)
+
+    await place.cases.act(case, session.agent, work)
+    return go(f"/cases/{case}?told=replied#end")
+
+
+async def _preview(place: Place, request: Request, session: Session, case: str, form: Form, answer: Answer) -> Response:
+    """The page with the answer as it will read; nothing is sent or kept."""
+    async with place.cases.database.begin() as connection:
+        found = await case_of(connection, case)
+        contacts = await contacts_of(connection, case)
+    if not may_see(found, session) or found is None:
+        raise NotHere("case")
+    target = Target(answer.channel, answer.address, "stated") if answer.channel else target_of(contacts)
+    language = language_for(contacts, place.directory)
+    shown = frame(found, target, answer.text, place.directory, place.templates, language)
+    draft = {name: values[0] for name, values in form.fields.items()}
+    return await case_page(place, request, session, case, draft=draft, preview=shown)
+
+
+async def _call(place: Place, session: Session, case: str, form: Form) -> Response:
+    at = place.clock()
+    words = Words(form.first("note"), _once(place, session, form), _then(form))
+    await place.cases.act(
+        case, session.agent, lambda found, _: decide.call(found, session.agent, words, place.directory, at)
+    )
+    return go(f"/cases/{case}?told=called#end")
+
+
+async def _transfer(place: Place, session: Session, case: str, form: Form) -> Response:
+    at = place.clock()
+    once = _once(place, session, form)
+
+    def work(found: Case, _: Sequence[Opened]) -> Changes:
+        to, reason = form.first("to"), form.first("reason")
+        return decide.transfer(found, session.agent, to, reason, once, place.directory, at)
+
+    await place.cases.act(case, session.agent, work)
+    return go(f"/cases/{case}?told=transfer_asked")
+
+
+def _once(place: Place, session: Session, form: Form) -> str:
+    seed = place.sessions.seed(form.first("_once"), session)
+    if seed is None:
+        raise HTTPException(403)
+    return seed
+
+
+def _then(form: Form) -> State:
+    by_name: dict[str, State] = {state: state for state in STATES}
+    return by_name.get(form.first("then"), "waiting")

@@ -1,0 +1,91 @@
+"""One case: what came and went on it, in its order, and the boxes to work on it."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import Response
+
+from parvis.common.directory import Rendered
+from parvis.desk.decide import language_for, target_of, timeline
+from parvis.desk.pages.place import Place
+from parvis.desk.render import shown_contact
+from parvis.desk.store import case_of, file_of
+from parvis.desk.tables import NO_DATE, Case, File, Opened
+from parvis.desk.verify import Session
+from parvis.web.http import language_of
+
+
+def routes(place: Place) -> APIRouter:
+    """The page of a case; 404 when it never was in the agent's department."""
+    router = APIRouter()
+
+    @router.get("/cases/{conversation}")
+    async def show(request: Request, conversation: UUID) -> Response:
+        session = place.session(request)
+        return await case_page(place, request, session, str(conversation))
+
+    _ = show
+    return router
+
+
+async def case_page(
+    place: Place,
+    request: Request,
+    session: Session,
+    conversation: str,
+    *,
+    status: int = 200,
+    draft: Mapping[str, str] | None = None,
+    wrong: tuple[str, str] | None = None,
+    preview: Rendered | None = None,
+) -> Response:
+    """The page; `draft` is what was typed, `wrong` the box and the key of what is wrong with it."""
+    async with place.cases.database.begin() as connection:
+        case = await case_of(connection, conversation)
+        file = await file_of(connection, case) if case else None
+    if file is None or file.case.department != session.agent.department:
+        return _gone(place, request, session, file)
+    language = language_of(request, place.directory.town)
+    return place.show(
+        request,
+        "case.html",
+        session,
+        status=status,
+        case=file.case,
+        reason=_latest_reason(file),
+        entries=timeline(file),
+        shown={o.contact.contact_id: shown_contact(o, place.directory, language) for o in file.contacts},
+        target=target_of(file.contacts),
+        answer_language=language_for(file.contacts, place.directory),
+        leaving=next((t for t in file.transfers if t.outcome == "pending"), None),
+        citizen=next(
+            (o.contact.personal.display_name for o in reversed(file.contacts) if o.contact.personal.display_name), ""
+        ),
+        departments=[
+            d for d in place.directory.departments.values() if not d.successor and d.slug != file.case.department
+        ],
+        draft=draft or {},
+        wrong=wrong,
+        preview=preview,
+        no_date=NO_DATE,
+    )
+
+
+def _gone(place: Place, request: Request, session: Session, file: File | None) -> Response:
+    """Where a case went that this department once had; without anything of what stands in it."""
+    mine = session.agent.department
+    if file is None or not any(mine in (m.from_department, m.to_department) for m in file.moves):
+        raise HTTPException(404)
+    latest = max(file.moves, key=lambda move: move.sequence)
+    return place.show(request, "gone.html", session, status=410, case=file.case, move=latest)
+
+
+def _latest_reason(file: File) -> Mapping[str, Any]:
+    latest: Opened | None = max(file.contacts, key=lambda o: o.routing.sequence, default=None)
+    return latest.routing.reason if latest else {}
+
+
+def may_see(case: Case | None, session: Session) -> bool:
+    return case is not None and case.department == session.agent.department

@@ -1,0 +1,47 @@
+"""The development login: a name and a department in, a signed cookie out."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from parvis.desk.pages.place import Place, go
+from parvis.desk.tables import Agent
+from parvis.desk.verify import COOKIE
+
+
+def routes(place: Place) -> APIRouter:
+    """Log in, log out."""
+    router = APIRouter()
+
+    @router.get("/login")
+    async def ask(request: Request) -> Response:
+        return _page(place, request)
+
+    @router.post("/login")
+    async def enter(request: Request) -> Response:
+        form = await place.form(request, None)
+        name, department = " ".join(form.first("name").split()), form.first("department")
+        if not 1 <= len(name) <= 80 or department not in place.directory.departments:
+            return _page(place, request, status=422, name=name, chosen=department)
+        response = go("/queue")
+        cookie = place.sessions.begin(Agent(name, department), place.clock())
+        age_s = int(place.sessions.lasts.total_seconds())
+        response.set_cookie(COOKIE, cookie, max_age=age_s, httponly=True, samesite="lax", path="/")
+        return response
+
+    @router.post("/logout")
+    async def leave(request: Request) -> Response:
+        await place.form(request, place.session(request))
+        response = go("/login?told=logged_out")
+        response.delete_cookie(COOKIE, path="/")
+        return response
+
+    _ = ask, enter, leave
+    return router
+
+
+def _page(place: Place, request: Request, *, status: int = 200, name: str = "", chosen: str = "") -> Response:
+    departments = [d for d in place.directory.departments.values() if not d.successor]
+    return place.show(
+        request, "login.html", None, status=status, departments=departments, name=name, chosen=chosen,
+        wrong=status != 200,
+    )  # fmt: skip

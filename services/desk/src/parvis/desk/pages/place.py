@@ -1,0 +1,105 @@
+"""What all pages of the desk stand on, and what each of them does first."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from parvis.common.blobs import Blobs
+from parvis.common.clock import Clock, now
+from parvis.common.directory import Directory, Templates
+from parvis.desk.read import Pictures
+from parvis.desk.store import Cases, Counter
+from parvis.desk.verify import Session, Sessions
+from parvis.web.http import Form, keep_language, language_of, read_form, switch_of
+from parvis.web.pages import Pages
+
+_LARGEST_FORM_BYTES = 256 * 1024
+
+
+class NotLoggedIn(Exception):
+    """Nobody is logged in: the login page comes first."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the pages stand on."""
+
+    directory: Directory
+    templates: Templates
+    pages: Pages
+    cases: Cases
+    counter: Counter
+    blobs: Blobs
+    pictures: Pictures
+    sessions: Sessions
+    clock: Clock = now
+
+    def session(self, request: Request) -> Session:
+        """Who asks.
+
+        Raises: NotLoggedIn, also when the department is no longer there.
+        """
+        session = self.sessions.of(request, self.clock())
+        if session is None or self.directory.department(session.agent.department) is None:
+            raise NotLoggedIn
+        return session
+
+    async def form(self, request: Request, session: Session | None) -> Form:
+        """A form from one of our own pages, in this session.
+
+        Raises: HTTPException 403.
+        """
+        form = await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)
+        if not self.sessions.is_ours(request, form.first("_csrf"), session, self.clock()):
+            raise HTTPException(403)
+        return form
+
+    def show(
+        self, request: Request, template: str, session: Session | None, *, status: int = 200, **values: Any
+    ) -> Response:
+        """A page in the agent's language, with what every page of the desk has."""
+        language = language_of(request, self.directory.town)
+        html = self.pages.render(
+            template,
+            language,
+            session=session,
+            csrf=self.sessions.csrf(session, self.clock()),
+            once=self.sessions.once(session, self.clock()) if session else "",
+            directory=self.directory,
+            here=request.url.path,
+            told=_told(request),
+            switch=switch_of(request, self.pages),
+            **values,
+        )
+        response = HTMLResponse(html, status_code=status)
+        keep_language(request, response, self.directory.town)
+        return response
+
+
+def go(path: str) -> Response:
+    """On to a page, after a form was taken."""
+    return RedirectResponse(path, status_code=303)
+
+
+def _told(request: Request) -> str:
+    """What the page before has done: a key of the words."""
+    told = request.query_params.get("told", "")
+    return told if told in TOLD else ""
+
+
+TOLD = frozenset(
+    [
+        "taken",
+        "released",
+        "closed",
+        "reopened",
+        "replied",
+        "called",
+        "transfer_asked",
+        "written_down",
+        "logged_out",
+        "unknown_reference",
+    ]
+)

@@ -1,0 +1,144 @@
+"""Cases in, what the pages show of them out: labels for answers, pictures and files, the frame of an answer. Pure; no I/O."""
+
+import base64
+import binascii
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from parvis.common.contact import ClaimCheck
+from parvis.common.directory import ChoiceField, Directory, Rendered, Templates, said_in, standard_variables
+from parvis.desk.tables import Case, Opened, Target
+
+MEDIUM = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "letter"}
+SHOWN_PAGES = 4
+_EXTENSIONS = {
+    "message/rfc822": "eml",
+    "application/pdf": "pdf",
+    "application/json": "json",
+    "text/plain": "txt",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/tiff": "tif",
+    "application/x-www-form-urlencoded": "txt",
+}
+_PICTURES = frozenset(["image/jpeg", "image/png", "image/gif", "image/webp"])
+_PAPER = frozenset(["application/pdf", "image/jpeg", "image/png", "image/tiff"])
+
+
+@dataclass(frozen=True)
+class ShownFile:
+    """One attachment as the page names it."""
+
+    number: int
+    name: str
+    claim: ClaimCheck
+    is_picture: bool
+
+
+@dataclass(frozen=True)
+class ShownContact:
+    """One contact as the case page shows it."""
+
+    opened: Opened
+    answers: tuple[tuple[str, str], ...]
+    files: tuple[ShownFile, ...]
+    pages: tuple[tuple[str, int], ...]  # of a scan: which stored file, and its page
+    more_pages: int
+    text: str
+
+
+def shown_contact(opened: Opened, directory: Directory, language: str) -> ShownContact:
+    """What the agent sees of a contact: a form as questions and answers, a letter as its scan, the rest as text."""
+    contact = opened.contact
+    names = (*contact.personal.file_names, *[""] * len(contact.attachments))
+    files = [
+        ShownFile(number, names[number] or f"document-{number + 1}", claim, claim.media_type in _PICTURES)
+        for number, claim in enumerate(contact.attachments)
+    ]
+    pages: list[tuple[str, int]] = []
+    if contact.channel == "post":
+        scanned = [(str(file.number), 1) for file in files if file.claim.media_type in _PICTURES]
+        pages = scanned or _pages_of_original(opened)
+        files = [] if scanned else files
+    return ShownContact(
+        opened=opened,
+        answers=answers_in_words(contact.procedure, contact.personal.answers, directory, language),
+        files=tuple(files),
+        pages=tuple(pages[:SHOWN_PAGES]),
+        more_pages=max(0, len(pages) - SHOWN_PAGES),
+        text=contact.personal.text,
+    )
+
+
+def _pages_of_original(opened: Opened) -> list[tuple[str, int]]:
+    if opened.contact.original.media_type not in _PAPER:
+        return []
+    count = opened.contact.ocr.pages if opened.contact.ocr else 1
+    return [("original", page) for page in range(1, count + 1)]
+
+
+def answers_in_words(
+    slug: str | None, answers: Mapping[str, str], directory: Directory, language: str
+) -> tuple[tuple[str, str], ...]:
+    """Answers under their questions, in the form's order; one whose field is gone keeps its name."""
+    procedure = directory.procedure(slug)
+    fields = {f.name: f for f in procedure.form} if procedure else {}
+    ordered = [name for name in fields if name in answers] + [name for name in answers if name not in fields]
+    shown: list[tuple[str, str]] = []
+    for name in ordered:
+        form_field, value = fields.get(name), answers[name]
+        if isinstance(form_field, ChoiceField):
+            labels = {option.value: said_in(option.label, language) for option in form_field.options}
+            value = ", ".join(labels.get(one, one) for one in value.split(","))
+        shown.append((said_in(form_field.label, language) if form_field else name, value))
+    return tuple(shown)
+
+
+def file_name(reference: str, claim: ClaimCheck) -> str:
+    """What a downloaded original is called."""
+    return f"{reference}.{_EXTENSIONS.get(claim.media_type, 'bin')}"
+
+
+def frame(
+    case: Case, target: Target, text: str, directory: Directory, templates: Templates, language: str
+) -> Rendered | None:
+    """An answer with what the town adds to it, as it will read on its channel; none for a call."""
+    medium = MEDIUM.get(target.channel)
+    if medium is None:
+        return None
+    variables = standard_variables(directory, department=case.department, language=language, reference=case.reference)
+    return templates.find("answer", language, medium).render(variables | {"text": text})
+
+
+def write_key(key: Sequence[Any]) -> str:
+    """The key of a queue's row, for an address."""
+    plain = [part.isoformat() if isinstance(part, datetime) else part for part in key]
+    return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("=")
+
+
+def read_key(text: str | None) -> tuple[Any, ...] | None:
+    """A key from an address; none when somebody made it up, and then the queue begins at its beginning."""
+    if not text or len(text) > 400:
+        return None
+    try:
+        parts = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        match parts:
+            case [int(urgency), str(due), str(received), str(conversation)] if 0 <= urgency <= 9:
+                return (urgency, _instant(due), _instant(received), str(uuid.UUID(conversation)))
+            case [str(changed), str(conversation)]:
+                return (_instant(changed), str(uuid.UUID(conversation)))
+            case _:
+                return None
+    except (ValueError, binascii.Error, RecursionError):
+        return None
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("no time zone")
+    return instant

@@ -1,0 +1,47 @@
+"""PARVIS_DESK_* in, one checked Settings out."""
+
+from ipaddress import ip_address
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from parvis.common.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """What the desk can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="PARVIS_DESK_", extra="ignore")
+
+    host: str = Field(
+        default="127.0.0.1",
+        description="address to listen on; loopback only, as anybody who reaches the desk can choose who to be",
+    )
+    port: int = Field(
+        default=8130, ge=0, le=65535, description="HTTP port: the pages, the API, /live, /ready, /metrics"
+    )
+    api_token: SecretStr | None = Field(
+        default=None, description="bearer token of the API, for development; without one the API answers nobody"
+    )
+    session_hours: int = Field(default=12, ge=1, le=24, description="hours until an agent has to log in again")
+
+    @field_validator("host")
+    @classmethod
+    def _only_loopback(cls, host: str) -> str:
+        if host != "localhost" and not _is_loopback(host):
+            raise ValueError("the desk has a development login only and listens on loopback alone: 127.0.0.1 or ::1")
+        return host
+
+    @field_validator("api_token")
+    @classmethod
+    def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and 0 < len(token.get_secret_value()) < 16:
+            raise ValueError("at least 16 characters")
+        return token if token and token.get_secret_value() else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

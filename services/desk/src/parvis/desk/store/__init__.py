@@ -1,0 +1,48 @@
+"""Cases in and out of PostgreSQL."""
+
+from parvis.desk.store.counter import Counter
+from parvis.desk.store.reading import (
+    Key,
+    Queue,
+    QueueRow,
+    case_of,
+    counter_contact_of,
+    counts,
+    file_of,
+    find_reference,
+    queue,
+)
+from parvis.desk.store.schema import outbox
+from parvis.desk.store.working import Cases, NotHere
+from parvis.desk.store.writing import (
+    add,
+    contacts_of,
+    keep_cases,
+    known_contacts,
+    known_deliveries,
+    lock_cases,
+    open_cases,
+)
+
+__all__ = [
+    "Cases",
+    "Counter",
+    "Key",
+    "NotHere",
+    "Queue",
+    "QueueRow",
+    "add",
+    "case_of",
+    "contacts_of",
+    "counter_contact_of",
+    "counts",
+    "file_of",
+    "find_reference",
+    "keep_cases",
+    "known_contacts",
+    "known_deliveries",
+    "lock_cases",
+    "open_cases",
+    "outbox",
+    "queue",
+]

@@ -1,0 +1,45 @@
+"""A visit or a call in, its blob and its contact kept; the router hears of it by the outbox."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from parvis.common.blobs import Blobs
+from parvis.common.contact import contact_id
+from parvis.common.directory import Directory
+from parvis.desk.decide import Visit, contact_at_counter, original_of
+from parvis.desk.store.reading import counter_contact_of
+from parvis.desk.store.working import Cases
+from parvis.desk.tables import Agent, CounterContact
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Where agents write down who came and who called."""
+
+    cases: Cases
+    blobs: Blobs
+    directory: Directory
+    hashing_key: bytes
+
+    async def write_down(
+        self, visit: Visit, agent: Agent, *, seed: str, at: datetime, conversation: str | None = None
+    ) -> CounterContact:
+        """Keep one visit or call.
+
+        Gives:  what was kept, once it is committed; Kafka may be away.
+        Raises: Rejected, with the key of what is missing or wrong; Unavailable.
+        Retry:  the same seed is the same contact; the first one sent stays.
+        """
+        made = contact_id("counter", agent.department, seed)
+        content = original_of(visit, agent)
+        claim = await self.blobs.put(made, content, "application/json")
+        contact = contact_at_counter(
+            visit, made=made, agent=agent, original=claim, conversation=conversation,
+            directory=self.directory, hashing_key=self.hashing_key, at=at,
+        )  # fmt: skip
+        row = CounterContact(seed, made, contact.reference, agent.department, agent.name, at)
+        return await self.cases.write_down(row, contact) or await self._earlier(seed) or row
+
+    async def _earlier(self, seed: str) -> CounterContact | None:
+        async with self.cases.database.begin() as connection:
+            return await counter_contact_of(connection, seed)

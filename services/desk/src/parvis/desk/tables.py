@@ -1,0 +1,221 @@
+"""What the desk keeps and shows: cases, what came and went on them, and the words citizens may read about them. Data only."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+from parvis.common.contact import ContactReceived
+from parvis.common.reply import ReplyRequested
+from parvis.common.routing import CaseUpdated, Routing, TransferRequested
+
+SCHEMA = "desk"
+State = Literal["open", "waiting", "closed"]
+STATES: tuple[State, ...] = ("open", "waiting", "closed")
+NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
+URGENCY = {"immediate": 0, "high": 1, "normal": 2}  # as the queue is sorted
+ACTS = ("taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called")
+UNDELIVERED = frozenset({"failed", "undelivered", "unknown"})
+ANSWERS = frozenset({"answer", "question"})
+CALLED = ("counter", "phone")
+LARGEST_TEXT = 10_000
+PAGE = 50
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Who works, and for which department."""
+
+    name: str
+    department: str
+
+
+@dataclass
+class Case:
+    """A conversation in a department's hands. Its department is the one that the highest sequence names."""
+
+    conversation_id: str
+    reference: str
+    department: str
+    received_at: datetime
+    changed_at: datetime
+    department_sequence: int = 0
+    state: State = "open"
+    taken_by: str | None = None
+    procedure: str | None = None
+    channel: str = ""
+    subject: str = ""
+    snippet: str = ""
+    urgency: int = URGENCY["normal"]
+    contacts: int = 0
+    receipt_due_at: datetime | None = None
+    answer_due_at: datetime = NO_DATE
+    undelivered: bool = False
+
+    def is_late(self, now: datetime) -> bool:
+        return self.state == "open" and self.answer_due_at < now
+
+
+@dataclass(frozen=True)
+class Contact:
+    """One contact of a case, as the router sent it."""
+
+    contact_id: str
+    conversation_id: str
+    sequence: int
+    reference: str
+    at: datetime
+    routed: bytes
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A contact of a case, decoded."""
+
+    routing: Routing
+    contact: ContactReceived
+
+
+@dataclass(frozen=True)
+class Move:
+    conversation_id: str
+    sequence: int
+    from_department: str
+    to_department: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an agent answered, and where it was meant to go."""
+
+    reply_id: str
+    conversation_id: str
+    agent: str
+    department: str
+    channel: str
+    address: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How far one reply got on one channel."""
+
+    delivery_id: str
+    reply_id: str
+    conversation_id: str
+    kind: str
+    channel: str
+    attempt: int
+    state: str
+    failure_class: str | None
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Transfer:
+    transfer_id: str
+    conversation_id: str
+    from_department: str
+    to_department: str
+    reason: str
+    agent: str
+    at: datetime
+    outcome: str = "pending"
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class Act:
+    """What an agent, or the desk itself (agent ""), did to a case."""
+
+    act_id: str
+    conversation_id: str
+    kind: str
+    agent: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class CounterContact:
+    """A contact that an agent wrote down, remembered by the form's token."""
+
+    seed: str
+    contact_id: str
+    reference: str
+    department: str
+    agent: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What became of a transfer that was asked for: of one, or of all of a conversation towards a department."""
+
+    conversation_id: str
+    to_department: str
+    outcome: str
+    transfer_id: str | None = None
+    why: str | None = None
+
+
+Row: TypeAlias = Contact | Move | Reply | Delivery | Transfer | Act | CounterContact | Settlement
+Said: TypeAlias = CaseUpdated | ReplyRequested | TransferRequested
+
+
+@dataclass
+class Changes:
+    """What one piece of work adds: rows, and events for the outbox. The case itself is changed in place."""
+
+    rows: list[Row] = field(default_factory=list[Row])
+    events: list[Said] = field(default_factory=list[Said])
+
+    def add(self, other: "Changes") -> None:
+        self.rows += other.rows
+        self.events += other.events
+
+
+@dataclass(frozen=True)
+class File:
+    """A case with everything that stands in it."""
+
+    case: Case
+    contacts: tuple[Opened, ...] = ()
+    moves: tuple[Move, ...] = ()
+    replies: tuple[Reply, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    acts: tuple[Act, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an answer will go: the citizen's own wish, the channel they wrote on, or nowhere yet."""
+
+    channel: str
+    address: str
+    why: Literal["stated", "contact", "unknown"]
+
+
+PUBLIC_LINES: dict[str, dict[str, str]] = {
+    "open": {
+        "fr": "Votre demande est au service {department}.",
+        "en": "Your request is with the department {department}.",
+    },
+    "taken": {
+        "fr": "Un agent du service {department} s'occupe de votre demande.",
+        "en": "Someone in the department {department} is dealing with your request.",
+    },
+    "waiting": {
+        "fr": "Le service {department} vous a répondu et attend votre retour.",
+        "en": "The department {department} has answered you and waits to hear from you.",
+    },
+    "closed": {
+        "fr": "Le service {department} a traité votre demande.",
+        "en": "The department {department} has dealt with your request.",
+    },
+}
