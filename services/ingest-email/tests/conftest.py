@@ -13,6 +13,7 @@ import pytest
 from parvis.common.blobs import Blobs
 from parvis.common.contact import ContactReceived
 from parvis.common.directory import load_directory
+from parvis.common.health import Health
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.contact import Keys
@@ -127,6 +128,7 @@ class World:
             hostname=DOMAIN,
             limit_bytes=LIMIT_BYTES,
             most=most,
+            health=Health(),
         )
         stopping = asyncio.Event()
         async with AsyncExitStack() as stack:

@@ -14,6 +14,7 @@ from parvis.common.bus import Producer
 from parvis.common.bus.admin import apply, read_all
 from parvis.common.contact import ContactReceived
 from parvis.common.directory import load_directory
+from parvis.common.health import Health
 from parvis.common.testing import A_KEY
 from parvis.common.topics import CONTACT_RECEIVED
 from parvis.ingest_email.decide import Mailboxes
@@ -41,7 +42,9 @@ async def door(bootstrap: str, folder: Path) -> AsyncGenerator[tuple[int, Blobs]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     ports = Ports("127.0.0.1", port, 0)
-    listeners = Listeners(ports, Hooks(mailboxes), acceptance, hostname=DOMAIN, limit_bytes=1024 * 1024, most=10)
+    listeners = Listeners(
+        ports, Hooks(mailboxes), acceptance, hostname=DOMAIN, limit_bytes=1024 * 1024, most=10, health=Health()
+    )
     stopping = asyncio.Event()
     async with readers.running(), asyncio.TaskGroup() as group:
         group.create_task(listeners.run(stopping))

@@ -120,7 +120,7 @@ async def test_addresses_in_any_script(world: World) -> None:
 
 
 async def test_more_than_may_be_open_are_sent_away(world: World) -> None:
-    async with world.door(most=1) as made, world.line(made.smtp_port), world.line(made.smtp_port):
+    async with world.door(most=2) as made, world.line(made.smtp_port), world.line(made.smtp_port):
         reader, writer = await asyncio.open_connection("127.0.0.1", made.smtp_port)
         assert (await reader.readline()).startswith(b"421 4.7.0")
         writer.close()

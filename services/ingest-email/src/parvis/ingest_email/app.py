@@ -45,6 +45,7 @@ async def build() -> Service:
         hostname=directory.town.mail_domain,
         limit_bytes=own.largest_mail_bytes,
         most=own.connections,
+        health=health,
     )
 
     async def serve(stopping: asyncio.Event) -> None:

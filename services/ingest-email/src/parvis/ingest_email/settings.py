@@ -23,7 +23,7 @@ class Settings(ServiceSettings):
     largest_mail_bytes: int = Field(
         default=40 * 1024 * 1024, ge=64 * 1024, le=200 * 1024 * 1024, description="bytes; more is refused with 552"
     )
-    connections: int = Field(default=200, ge=1, le=10_000, description="at once, SMTP and LMTP each; more get 421")
+    connections: int = Field(default=200, ge=1, le=10_000, description="at once, SMTP and LMTP together; more get 421")
     readers: int = Field(default=1, ge=1, le=32, description="processes that read mails, one mail at a time each")
     reader_memory_bytes: int = Field(
         default=1024 * 1024 * 1024, ge=256 * 1024 * 1024, description="address space of one reading process"

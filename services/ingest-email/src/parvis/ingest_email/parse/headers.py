@@ -9,7 +9,7 @@ from parvis.ingest_email.tables import LARGEST_HEADERS_BYTES, MOST_IDS
 
 _FIELD = re.compile(rb"^([!-9;-~]{1,80})[ \t]*:(.*)$", re.DOTALL)
 _WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?\r\n]*)\?=")
-_ID = re.compile(r"<[^<>\s]{1,250}>")
+_ID = re.compile(r"<[^<>\s\x00-\x1f\x7f-\x9f]{1,250}>")
 _TOKEN = re.compile(
     r'"(?P<quoted>(?:[^"\\]|\\.)*)"|<(?P<angle>[^<>]*)>?|(?P<comment>\((?:[^()\\]|\\.)*\))|(?P<end>[,;])|(?P<word>[^"<(,;]+|["(])'
 )

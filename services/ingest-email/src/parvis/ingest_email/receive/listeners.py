@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 from parvis.common.errors import Misconfigured
+from parvis.common.health import Health
 from parvis.common.logs import logger
 from parvis.ingest_email.receive.acceptance import Acceptance
 from parvis.ingest_email.receive.protocol import Hooks, LocalMailServer, MailServer
@@ -26,7 +27,15 @@ class Listeners:
     """The SMTP and LMTP listeners, in the service's own loop (aiosmtpd's Controller would be a thread with another)."""
 
     def __init__(
-        self, ports: Ports, hooks: Hooks, acceptance: Acceptance, *, hostname: str, limit_bytes: int, most: int
+        self,
+        ports: Ports,
+        hooks: Hooks,
+        acceptance: Acceptance,
+        *,
+        hostname: str,
+        limit_bytes: int,
+        most: int,
+        health: Health,
     ) -> None:
         self._ports = ports
         self._hooks = hooks
@@ -34,6 +43,8 @@ class Listeners:
         self._hostname = hostname
         self._limit_bytes = limit_bytes
         self._most = most
+        self._health = health
+        health.bad("listeners", "not open yet")
         self._open: set[MailServer] = set()
         self._all_gone = asyncio.Event()
         self.opened = asyncio.Event()
@@ -48,12 +59,13 @@ class Listeners:
             for kind, port in ((MailServer, self._ports.smtp), (LocalMailServer, self._ports.lmtp)):
                 if port:
                     stack.enter_context(await self._listen(kind, port))
+            self._health.good("listeners")
             self.opened.set()
             await stopping.wait()
         await self._drain()
 
     def add(self, connection: MailServer) -> bool:
-        if len(self._open) >= 2 * self._most:
+        if len(self._open) >= self._most:
             return False
         self._open.add(connection)
         return True
