@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+
 from parvis.local.citizens import Citizens
 from parvis.local.demo.agents import Agents
 from parvis.local.demo.watch import Watch

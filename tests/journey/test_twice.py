@@ -5,11 +5,11 @@ import uuid
 from pathlib import Path
 
 import pytest
+
 from parvis.local.citizens import TOWN_MAILBOX, Citizens
 from parvis.local.demo.watch import Watch
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 from parvis.local.stack import Stack
-
 from tests.faults.mail import send
 from tests.faults.oracle import look
 from tests.journey.until import until

@@ -177,7 +177,15 @@ def _environment(
         "PARVIS_NOTIFIER_LETTERS_DIR": str(var / "letters"),
     }
     desk = {"PARVIS_DESK_API_TOKEN": secrets.desk_api_token}
-    return {**shared, **listening, **twilio, **mail, **paper, **desk, **_outside(var, ports, secrets, url("ingest-sms"))}
+    return {
+        **shared,
+        **listening,
+        **twilio,
+        **mail,
+        **paper,
+        **desk,
+        **_outside(var, ports, secrets, url("ingest-sms")),
+    }
 
 
 def _outside(var: Path, ports: Mapping[str, int], secrets: Secrets, sms_door: str) -> dict[str, str]:
