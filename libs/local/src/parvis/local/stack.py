@@ -18,10 +18,10 @@ from parvis.local.kafka.broker import Broker
 from parvis.local.keeper import Keeper
 from parvis.local.ledger import Ledger
 from parvis.local.lock import only_one
+from parvis.local.parts import KAFKA, OUTSIDE, POSTGRES, Parts
 from parvis.local.ports import FreePorts, check_free
 from parvis.local.postgres.server import Server
 from parvis.local.private import write_private
-from parvis.local.process import Process
 from parvis.local.readiness import is_ready, listens, ready_answer
 from parvis.local.supervisor import Failure, Supervisor
 from parvis.local.waiting import Stopped, until
@@ -29,8 +29,6 @@ from parvis.local.waiting import Stopped, until
 _READY_WITHIN_S = 120
 # Of the ten seconds that Ctrl-C may take: services drain for eight at most, then their brokers have the rest.
 _SERVICES_END_WITHIN_S, _ALL_END_WITHIN_S = 8.5, 9.5
-OUTSIDE = "outside"
-KAFKA, POSTGRES = "kafka", "postgres"
 
 
 class Stack:
@@ -45,22 +43,22 @@ class Stack:
     Every process is called by its name: the services', `kafka`, `postgres`, `outside`.
     """
 
-    def __init__(self, plan: town.Plan, *, console: Console | None, fsync: bool, cache: Path, ports: FreePorts) -> None:
-        self.plan = plan
-        self.env: Mapping[str, str] = plan.environment
+    def __init__(self, parts: Parts) -> None:
+        self.plan = parts.plan
+        self.env: Mapping[str, str] = self.plan.environment
         self.stopping = threading.Event()
-        self._console = console
-        self._ports = ports
-        self._log_folder = plan.var / "log"
-        self._up_file = plan.var / "up.json"
-        self._ledger = Ledger(plan.var / "processes.jsonl")
+        self._parts = parts
+        self._up_file = self.plan.var / "up.json"
         self._is_up = False
         self._file_lock = threading.Lock()
         self.supervisor = Supervisor(tell=self._tell, changed=self._write_up_file, failed=self.stopping)
-        self._broker = self._make_broker(cache) if plan.embeds_kafka else None
-        self._server = self._make_server(fsync=fsync) if plan.embeds_postgres else None
-        for name in (*plan.services, *([OUTSIDE] if plan.outside else [])):
-            self.supervisor.add(self._process(name))
+        self._broker = parts.broker() if self.plan.embeds_kafka else None
+        self._server = parts.server() if self.plan.embeds_postgres else None
+        for broker in (self._broker, self._server):
+            if broker:
+                self.supervisor.add(broker.process, start=functools.partial(self._start_broker, broker))
+        for name in (*self.plan.services, *([OUTSIDE] if self.plan.outside else [])):
+            self.supervisor.add(parts.service(name))
 
     @classmethod
     @contextlib.contextmanager
@@ -93,22 +91,24 @@ class Stack:
         with only_one(var), contextlib.ExitStack() as undo:
             undo.callback(free_ports.release)
             _sweep(var, console)
+            known = secrets.load(var / "secrets.json")
             plan = town.plan(
                 var=var,
                 services=chosen,
                 given=given,
-                secrets=secrets.load(var / "secrets.json"),
+                secrets=known,
                 free_port=None if ports == "fixed" else free_ports.take,
                 outside=outside,
                 config_dir=surroundings.config_dir(),
             )
             check_free(plan.ports_to_open if ports == "fixed" else {})
-            stack = cls(plan, console=console, fsync=fsync, cache=surroundings.cache(given), ports=free_ports)
+            ledger, cache = Ledger(var / "processes.jsonl"), surroundings.cache(given)
+            stack = cls(Parts(plan, ledger, free_ports, cache, known.database_password, fsync, console))
             if stopping:
                 stack.stopping = stack.supervisor.failed = stopping
             if started:
                 started(stack)
-            keeper = Keeper(stack._ledger)
+            keeper = Keeper(ledger)
             undo.callback(keeper.dismiss)
             undo.callback(stack._forget if not keep else lambda: None)
             undo.callback(stack.stop)
@@ -240,7 +240,7 @@ class Stack:
                 self.start_again(name)
             if then:
                 command = [*surroundings.parvis_command(), *then]
-                preparation.run(self._process(then[0], command=command), self.stopping)
+                preparation.run(self._parts.program(then[0], command), self.stopping)
         except BaseException:
             self.stopping.set()  # the others need not go on
             raise
@@ -283,7 +283,7 @@ class Stack:
         self.supervisor.stop_all([*self.plan.services, OUTSIDE], until_s=began + _SERVICES_END_WITHIN_S)
         self.supervisor.stop_all([KAFKA, POSTGRES], until_s=began + _ALL_END_WITHIN_S)
         self.supervisor.end()
-        self._ledger.sweep(patience_s=0.5)
+        self._parts.ledger.sweep(patience_s=0.5)
         self._up_file.unlink(missing_ok=True)
 
     def kill_all(self) -> None:
@@ -295,54 +295,17 @@ class Stack:
         if self._server:
             self._server.forget()
 
-    # what it is made of
-
-    def _make_broker(self, cache: Path) -> Broker:
-        broker = Broker(
-            folder=self.plan.var / "kafka",
-            cache=cache,
-            port=self.plan.ports[KAFKA],
-            ports=self._ports,
-            ledger=self._ledger,
-            log=self._log_folder / "kafka.log",
-        )
-        self.supervisor.add(broker.process, start=functools.partial(self._start_broker, broker))
-        return broker
-
-    def _make_server(self, *, fsync: bool) -> Server:
-        server = Server(
-            folder=self.plan.var / "postgres",
-            port=self.plan.ports[POSTGRES],
-            password=secrets.load(self.plan.var / "secrets.json").database_password,
-            ledger=self._ledger,
-            log=self._log_folder / "postgres.log",
-            fsync=fsync,
-        )
-        self.supervisor.add(server.process, start=functools.partial(self._start_broker, server))
-        return server
-
-    def _start_broker(self, broker: Broker | Server) -> None:
-        broker.start(tell=self._tell, stopping=self.stopping)
-
-    def _process(self, name: str, *, command: Sequence[str] | None = None) -> Process:
-        module = "parvis.local.outside" if name == OUTSIDE else f"parvis.{name.replace('-', '_')}"
-        return Process(
-            name=name,
-            command=command or surroundings.command(module),
-            ledger=self._ledger,
-            log=self._log_folder / f"{name}.log",
-            environment={**self.env, "PYTHONUNBUFFERED": "1"},
-            show=self._console.of(name) if self._console else None,
-        )
-
     def _embedded_server(self) -> Server:
         if not self._server:
             raise Misconfigured("this stack has no PostgreSQL of its own", mend="unset PARVIS_DATABASE_URL")
         return self._server
 
+    def _start_broker(self, broker: Broker | Server) -> None:
+        broker.start(tell=self._tell, stopping=self.stopping)
+
     def _tell(self, sentence: str) -> None:
-        if self._console:
-            self._console.tell(sentence)
+        if self._parts.console:
+            self._parts.console.tell(sentence)
 
     def _write_up_file(self) -> None:
         """Say where everything is, for programs; anew whenever a process was started again."""
