@@ -1,0 +1,92 @@
+"""Each channel reaches its department; each preference is honoured; what arrives says what was meant."""
+
+import asyncio
+from pathlib import Path
+
+import pypdfium2
+import pytest
+
+from parvis.common.contact import ContactId
+from parvis.local.citizens import Citizens
+from parvis.local.demo.play import ANSWERS, MAIL_CITIZEN, WEB_ANSWERS, play
+from parvis.local.demo.watch import Journey
+from parvis.local.stack import Stack
+from tests.faults.load import Attempt
+from tests.faults.oracle import judge, look
+
+pytestmark = [pytest.mark.journey, pytest.mark.stack]
+
+DEPARTMENTS = {
+    "sms": "eau-assainissement",
+    "email": "elections-citoyennete",
+    "web": "voirie",
+    "post": "etat-civil",
+    "counter": "enfance-ecoles",
+}
+ANSWERED_ON = {"sms": "sms", "email": "sms", "web": "email", "post": "post", "counter": "post"}
+
+
+@pytest.fixture(scope="module")
+def journeys(town: Stack) -> dict[str, Journey]:
+    """Five citizens have written and were answered."""
+    played = asyncio.run(play(town, lambda _sentence: None))
+    return {journey.channel: journey for journey in played}
+
+
+@pytest.mark.parametrize("channel", DEPARTMENTS)
+def test_a_contact_reaches_its_department(journeys: dict[str, Journey], channel: str):
+    assert journeys[channel].department == DEPARTMENTS[channel]
+
+
+@pytest.mark.parametrize("channel", ANSWERED_ON)
+def test_the_answer_takes_the_road_its_reader_prefers(journeys: dict[str, Journey], channel: str):
+    row = journeys[channel].row()
+
+    assert (row["answered_on"], row["status"]) == (ANSWERED_ON[channel], "delivered")
+
+
+async def test_the_telephone_has_the_notice_and_the_answer(citizens: Citizens, journeys: dict[str, Journey]):
+    asked_by_mail = await citizens.messages_to("+33639980002")
+
+    assert journeys["email"].channel == "email"
+    words = ANSWERS["email"].replace("’", "'")  # one typographic apostrophe would cost a second segment
+    assert any(words in message["body"] for message in asked_by_mail), [m["body"] for m in asked_by_mail]
+    assert all("P-" in message["body"] for message in asked_by_mail), "a notice without its reference"
+
+
+async def test_nothing_went_to_the_mailbox_that_is_rarely_read(citizens: Citizens, journeys: dict[str, Journey]):
+    assert journeys["email"].channel == "email"
+    assert await citizens.mails_to(MAIL_CITIZEN) == []
+
+
+async def test_the_mailbox_has_the_answer_in_words(citizens: Citizens, journeys: dict[str, Journey]):
+    mails = await citizens.mails_to(WEB_ANSWERS["reply-email"])
+
+    assert journeys["web"].channel == "web"
+    assert any(ANSWERS["web"] in mail["text"] for mail in mails)
+    assert all(mail["tls"] for mail in mails)
+
+
+async def test_the_letter_can_be_read(citizens: Citizens, journeys: dict[str, Journey]):
+    texts = [_text(file) for file in citizens.letters()]
+
+    answers = [text for text in texts if "copie intégrale de votre acte de naissance" in text]
+    assert journeys["post"].channel == "post"
+    assert len(answers) == 1
+    assert "Céleste EXEMPLE" in answers[0]
+
+
+async def test_the_books_balance(town: Stack, journeys: dict[str, Journey]):
+    assert journeys
+    world = await look(town)
+    everybody = [Attempt(ContactId(r.event_id), "", "ok", 0, 0) for r in world.received]
+    assert judge(world, everybody).broken == []
+
+
+def _text(file: Path) -> str:
+    document = pypdfium2.PdfDocument(file)
+    try:
+        pages = [page.get_textpage().get_text_range() for page in document]
+        return " ".join(" ".join(pages).split())
+    finally:
+        document.close()
