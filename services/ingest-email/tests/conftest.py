@@ -130,6 +130,7 @@ class World:
             most=most,
             health=Health(),
         )
+        listeners.bind()
         stopping = asyncio.Event()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(readers.running())

@@ -45,6 +45,7 @@ async def door(bootstrap: str, folder: Path) -> AsyncGenerator[tuple[int, Blobs]
     listeners = Listeners(
         ports, Hooks(mailboxes), acceptance, hostname=DOMAIN, limit_bytes=1024 * 1024, most=10, health=Health()
     )
+    listeners.bind()
     stopping = asyncio.Event()
     async with readers.running(), asyncio.TaskGroup() as group:
         group.create_task(listeners.run(stopping))

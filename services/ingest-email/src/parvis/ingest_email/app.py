@@ -48,6 +48,8 @@ async def build() -> Service:
         health=health,
     )
 
+    listeners.bind()
+
     async def serve(stopping: asyncio.Event) -> None:
         async with readers.running():
             await listeners.run(stopping)

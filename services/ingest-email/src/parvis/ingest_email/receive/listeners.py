@@ -1,7 +1,8 @@
 """Ports in, connections out; stopped without cutting a mail that is being taken."""
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 
 from parvis.common.errors import Misconfigured
@@ -11,6 +12,7 @@ from parvis.ingest_email.receive.acceptance import Acceptance
 from parvis.ingest_email.receive.protocol import Hooks, LocalMailServer, MailServer
 
 log = logger()
+_BACKLOG = 200
 _DRAIN_S = 6.5  # of the eight that the service has
 
 
@@ -48,20 +50,26 @@ class Listeners:
         self._open: set[MailServer] = set()
         self._all_gone = asyncio.Event()
         self.opened = asyncio.Event()
+        self._bound: list[tuple[type[MailServer], socket.socket]] = []
         self.stopping = False
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Listen until the service stops, then let the mails under way have their answers.
+    def bind(self) -> None:
+        """Take the ports.
 
-        Raises: Misconfigured, when a port is taken.
+        Raises: Misconfigured, when one is taken.
         """
-        async with AsyncExitStack() as stack:
-            for kind, port in ((MailServer, self._ports.smtp), (LocalMailServer, self._ports.lmtp)):
-                if port:
-                    stack.enter_context(await self._listen(kind, port))
-            self._health.good("listeners")
-            self.opened.set()
-            await stopping.wait()
+        for kind, port in ((MailServer, self._ports.smtp), (LocalMailServer, self._ports.lmtp)):
+            if port:
+                self._bound.append((kind, _bind(self._ports.host, port)))
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Listen until the service stops, then let the mails under way have their answers."""
+        servers = [await self._listen(kind, bound) for kind, bound in self._bound]
+        self._health.good("listeners")
+        self.opened.set()
+        await stopping.wait()
+        for server in servers:
+            server.close()  # no new connection; those there are stay
         await self._drain()
 
     def add(self, connection: MailServer) -> bool:
@@ -75,7 +83,7 @@ class Listeners:
         if self.stopping and not self._open:
             self._all_gone.set()
 
-    async def _listen(self, kind: type[MailServer], port: int) -> "_Listening":
+    async def _listen(self, kind: type[MailServer], bound: socket.socket) -> asyncio.Server:
         def connection() -> MailServer:
             return kind(
                 self._hooks,
@@ -86,14 +94,9 @@ class Listeners:
                 data_size_limit=self._limit_bytes,
             )
 
-        try:
-            server = await asyncio.get_running_loop().create_server(connection, self._ports.host, port, backlog=200)
-        except OSError as error:
-            raise Misconfigured(
-                f"port {port} on {self._ports.host} is taken", mend="stop what uses it or set another port"
-            ) from error
-        log.info("listener.opened", kind="lmtp" if kind.answers_each else "smtp", port=port)
-        return _Listening(server)
+        server = await asyncio.get_running_loop().create_server(connection, sock=bound, backlog=_BACKLOG)
+        log.info("listener.opened", kind="lmtp" if kind.answers_each else "smtp", port=bound.getsockname()[1])
+        return server
 
     async def _drain(self) -> None:
         self.stopping = True
@@ -107,14 +110,11 @@ class Listeners:
             connection.hang_up()
 
 
-@dataclass(frozen=True)
-class _Listening:
-    """A listener that takes no new connection once left; those it has stay."""
-
-    server: asyncio.Server
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, *_: object) -> None:
-        self.server.close()
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise Misconfigured(
+            f"port {port} on {host} cannot be opened: {error.strerror}", mend="stop what uses it or set another"
+        ) from error
