@@ -94,7 +94,7 @@ def settings_of(outside: Outside, folder: Path, **changes: Any) -> Settings:
         "smtp_password": "also-not-a-secret",
         "smtp_ca_file": outside.settings.mail_certificate,
         "letters_dir": folder / "letters",
-        "provider_timeout_s": 0.5,
+        "provider_timeout_s": 10,
     }
     return Settings(**(values | changes))
 
@@ -136,10 +136,20 @@ async def notifier(
         names = ", ".join(f"notifier.{table.name}" for table in tables.METADATA.sorted_tables)
         await connection.execute(text(f"truncate {names}"))
     channels = app.channels_of(settings_of(outside, tmp_path), directory, A_KEY)
-    yield Notifier(database, FakeProducer(), outside, tmp_path / "letters", channels, addressing, renderer, tmp_path)
-    for channel in channels.values():
+    made = Notifier(database, FakeProducer(), outside, tmp_path / "letters", channels, addressing, renderer, tmp_path)
+    yield made
+    for channel in made.channels.values():
         await channel.close()
     await database.close()
+
+
+@pytest.fixture
+async def impatient(notifier: Notifier, outside: Outside, directory: Directory, tmp_path: Path) -> Notifier:
+    """One that waits a second for a provider, for tests of silence."""
+    for channel in notifier.channels.values():
+        await channel.close()
+    notifier.channels = app.channels_of(settings_of(outside, tmp_path, provider_timeout_s=1), directory, A_KEY)
+    return notifier
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from parvis.common.blobs import Blobs
 from parvis.common.bus.consumer import Item
@@ -26,6 +26,7 @@ from parvis.notifier.consume.intake import Intake
 from parvis.notifier.consume.ledger import Ledger
 from parvis.notifier.consume.reconciling import Reconciling
 from parvis.notifier.consume.sending import Sending
+from parvis.notifier.consume.settling import Settling
 from parvis.notifier.decide import Addressing
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel, Limits
@@ -58,7 +59,9 @@ class Notifier:
         self.intake = Intake(self.database, self.ledger, self.outbox, self.addressing, self.read, self.due)
 
     def sending(self, **changes: Any) -> Sending:
+        channels = changes.get("channels", self.channels)
         parts: dict[str, Any] = {
+            "settling": Settling(self.database, self.ledger, channels, self.limits, self.health),
             "database": self.database,
             "producer": self.producer,
             "ledger": self.ledger,
@@ -88,8 +91,18 @@ class Notifier:
             group.create_task(self.outbox.relay(stopping))
             try:
                 yield
+                await self._all_told()
             finally:
                 stopping.set()
+
+    async def _all_told(self) -> None:
+        waiting = select(func.count()).where(tables.outbox.c.sent_at.is_(None))
+        async with asyncio.timeout(15):
+            while True:
+                async with self.database.begin() as connection:
+                    if not await connection.scalar(waiting):
+                        return
+                await asyncio.sleep(0.02)
 
     async def take(self, *events: Event) -> None:
         """What the consumer would hand over, in one batch."""

@@ -1,7 +1,7 @@
 """From a planned row to Twilio and back: the ledger's promises."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from parvis.common.errors import Unavailable
 from parvis.common.reply import PersonalPreference, PreferenceChanged, ReplyRequested
 from parvis.common.testing import FakeProducer
 from parvis.notifier.decide import Addressing
-from parvis.notifier.rules import Channel, Limits
+from parvis.notifier.rules import Channel
 
 pytestmark = pytest.mark.stack
 
@@ -127,7 +127,8 @@ async def test_too_many_requests_are_tried_again_later(notifier: Notifier, ask_f
     assert [told.attempt for told in notifier.told] == [1, 1, 2, 2]
 
 
-async def test_silence_is_unknown_and_a_callback_resolves_it(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_silence_is_unknown_and_a_callback_resolves_it(impatient: Notifier, ask_for: AskFor) -> None:
+    notifier = impatient
     reply = ask_for(points=number("60"))
     async with notifier.running():
         await notifier.take(reply)
@@ -258,44 +259,3 @@ async def test_a_reply_nobody_can_be_sent_is_told_at_once(notifier: Notifier, as
     assert [(told.state, told.failure_class, told.channel) for told in notifier.told] == [
         ("failed", "no-address", "phone")
     ]
-
-
-async def test_a_lapsed_lease_is_unknown_for_an_sms(notifier: Notifier, ask_for: AskFor) -> None:
-    notifier.limits = replace(notifier.limits, lease=timedelta(0))
-    await notifier.take(ask_for())
-    await reserve_and_die(notifier)
-    await notifier.reconciling().reconcile()
-    assert await notifier.states() == ["unknown"]
-
-
-async def reserve_and_die(notifier: Notifier) -> None:
-    """As after kill -9 between the reservation and the provider's answer."""
-    reserved = await notifier.sending()._reserve(10)  # pyright: ignore[reportPrivateUsage] (dying there is the test)
-    assert len(reserved) == 1
-
-
-@pytest.mark.parametrize(("kind", "calls"), [("registration", 1), ("answer", 0)])
-async def test_what_stays_unknown_is_sent_a_last_time_only_if_it_is_a_notice(
-    notifier: Notifier, ask_for: AskFor, kind: str, calls: int
-) -> None:
-    notifier.limits = replace(notifier.limits, lease=timedelta(0), unknown_after=timedelta(0))
-    await notifier.take(ask_for(kind=kind))
-    await reserve_and_die(notifier)
-    for _ in range(3):
-        await notifier.reconciling().reconcile()
-    notifier.limits = Limits()
-    async with notifier.running():
-        await notifier.until(lambda states: states == (["accepted"] if calls else ["unknown"]))
-    (row,) = await notifier.rows()
-    assert (len(notifier.at_twilio), row.attempt) == (calls, 1 + calls)
-    assert (row.resent_at is not None) == bool(calls)
-
-
-async def test_a_notice_is_never_sent_a_third_time(notifier: Notifier, ask_for: AskFor) -> None:
-    notifier.limits = replace(notifier.limits, lease=timedelta(0), unknown_after=timedelta(0))
-    await notifier.take(ask_for(kind="receipt"))
-    for _ in range(2):
-        await reserve_and_die(notifier)
-        await notifier.reconciling().reconcile()
-        await notifier.reconciling().reconcile()
-    assert await notifier.states() == ["unknown"]

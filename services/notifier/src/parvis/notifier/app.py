@@ -23,6 +23,7 @@ from parvis.notifier.consume.ledger import Ledger
 from parvis.notifier.consume.preferences import Preferences
 from parvis.notifier.consume.reconciling import Reconciling
 from parvis.notifier.consume.sending import Sending
+from parvis.notifier.consume.settling import Settling
 from parvis.notifier.decide import Addressing, own_addresses
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel, Limits
@@ -74,6 +75,7 @@ async def build() -> Service:
         producer=producer,
         ledger=ledger,
         outbox=outbox,
+        settling=Settling(database, ledger, channels, limits, health),
         blobs=Blobs(town.blobs_url),
         channels=channels,
         render=Renderer(directory, templates, town.signing_key).render,

@@ -1,7 +1,6 @@
 """Due deliveries out of the table, reserved, told, then one provider call each; the outcome back into the table."""
 
 import asyncio
-import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,8 +19,9 @@ from parvis.common.outbox import Outbox
 from parvis.common.reply import PreferenceChanged, ReplyRequested
 from parvis.notifier import store
 from parvis.notifier.consume.ledger import Ledger, log_step
+from parvis.notifier.consume.settling import Ended, Settling
 from parvis.notifier.consume.waiting import first_of
-from parvis.notifier.decide import Addressing, Next, Sent, after, points_of, refusal, stepped
+from parvis.notifier.decide import Addressing, Next, Sent, points_of, refusal
 from parvis.notifier.rules import Channel, Delivery, Limits, Outcome, Parcel, TooLong
 from parvis.notifier.store import Due
 
@@ -44,6 +44,7 @@ class Sending:
     producer: Producer
     ledger: Ledger
     outbox: Outbox
+    settling: Settling
     blobs: Blobs
     channels: Mapping[str, Channel]
     render: Render
@@ -54,10 +55,7 @@ class Sending:
     preferences_read: asyncio.Event
     due: asyncio.Event
     clock: Clock = now
-    chance: Callable[[], float] = random.random
     _under_way: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
-    _ended: list["Ended"] = field(default_factory=list["Ended"])
-    _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Send until the service stops; then let what is under way end."""
@@ -180,57 +178,7 @@ class Sending:
             outcome = Outcome("retry", failure_class="temporary", detail=str(error))
         else:
             outcome = await self.channels[delivery.channel].send(parcel)
-        await self._settle(Ended(delivery, outcome, evidence))
-
-    async def _settle(self, ended: "Ended") -> None:
-        """Store an outcome, together with all that ended while the one before was being stored."""
-        self._ended.append(ended)
-        async with self._settling:
-            batch, self._ended = self._ended, []
-            if batch:  # else the one before took ours along
-                await self._store_until_stored(batch)
-                self.outbox.kick()
-
-    async def _store_until_stored(self, batch: list["Ended"]) -> None:
-        """However long the database is away; when the service ends first, the leases lapse and say unknown."""
-        wait_s = 0.2
-        while True:
-            try:
-                async with self.database.begin() as connection:
-                    await self._store(connection, batch)
-                return
-            except Unavailable as error:
-                self.health.bad("sending", str(error))
-                log.warning("outcomes.delayed", count=len(batch), reason=str(error), wait_s=wait_s)
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, 5)
-
-    async def _store(self, connection: AsyncConnection, batch: list["Ended"]) -> None:
-        at = self.clock()
-        rows = await store.lock(connection, [ended.delivery.delivery_id for ended in batch])
-        steps: list[tuple[Delivery, Delivery]] = []
-        for ended in batch:
-            stands = rows[ended.delivery.delivery_id]
-            to = after(ended.outcome, stands, ended.delivery.attempt, self.limits, now=at, chance=self.chance())
-            after_it = stepped(
-                stands,
-                to,
-                at,
-                provider=self.channels[stands.channel].provider,
-                provider_id=ended.outcome.provider_id,
-                evidence=ended.evidence,
-            )
-            steps.append((stands, after_it))
-        await self.ledger.write(connection, steps, at)
-
-
-@dataclass(frozen=True)
-class Ended:
-    """One attempt that is over."""
-
-    delivery: Delivery
-    outcome: Outcome
-    evidence: ClaimCheck | None
+        await self.settling.settle(Ended(delivery, outcome, evidence))
 
 
 def _reserved(delivery: Delivery, at: datetime) -> Delivery:

@@ -1,0 +1,86 @@
+"""Outcomes of provider calls in; rows and events out, many in one transaction."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common.clock import Clock, now
+from parvis.common.contact import ClaimCheck
+from parvis.common.database import Database
+from parvis.common.errors import Unavailable
+from parvis.common.health import Health
+from parvis.common.logs import logger
+from parvis.notifier import store
+from parvis.notifier.consume.ledger import Ledger
+from parvis.notifier.decide import after, stepped
+from parvis.notifier.rules import Channel, Delivery, Limits, Outcome
+
+log = logger()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One attempt that is over."""
+
+    delivery: Delivery
+    outcome: Outcome
+    evidence: ClaimCheck | None
+
+
+@dataclass
+class Settling:
+    """TX2 of many attempts: what ends while one transaction is under way goes into the next, together."""
+
+    database: Database
+    ledger: Ledger
+    channels: Mapping[str, Channel]
+    limits: Limits
+    health: Health
+    clock: Clock = now
+    chance: Callable[[], float] = random.random
+    _waiting: list[Ended] = field(default_factory=list[Ended])
+    _storing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def settle(self, ended: Ended) -> None:
+        """Return when the outcome is stored."""
+        self._waiting.append(ended)
+        async with self._storing:
+            batch, self._waiting = self._waiting, []
+            if batch:  # else the one before took ours along
+                await self._until_stored(batch)
+                self.ledger.outbox.kick()
+
+    async def _until_stored(self, batch: list[Ended]) -> None:
+        """However long the database is away; when the service ends first, the leases lapse and say unknown."""
+        wait_s = 0.2
+        while True:
+            try:
+                async with self.database.begin() as connection:
+                    await self._store(connection, batch)
+                return
+            except Unavailable as error:
+                self.health.bad("sending", str(error))
+                log.warning("outcomes.delayed", count=len(batch), reason=str(error), wait_s=wait_s)
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, 5)
+
+    async def _store(self, connection: AsyncConnection, batch: list[Ended]) -> None:
+        at = self.clock()
+        rows = await store.lock(connection, [ended.delivery.delivery_id for ended in batch])
+        steps: list[tuple[Delivery, Delivery]] = []
+        for ended in batch:
+            stood = rows[ended.delivery.delivery_id]
+            to = after(ended.outcome, stood, ended.delivery.attempt, self.limits, now=at, chance=self.chance())
+            stands = stepped(
+                stood,
+                to,
+                at,
+                provider=self.channels[stood.channel].provider,
+                provider_id=ended.outcome.provider_id,
+                evidence=ended.evidence,
+            )
+            steps.append((stood, stands))
+        await self.ledger.write(connection, steps, at)
