@@ -28,7 +28,7 @@ from parvis.local.waiting import Stopped, until
 
 _READY_WITHIN_S = 120
 # Of the ten seconds that Ctrl-C may take: services drain for eight at most, then their brokers have the rest.
-_SERVICES_END_WITHIN_S, _ALL_END_WITHIN_S = 8.5, 9.5
+SERVICES_END_WITHIN_S, ALL_END_WITHIN_S = 8.5, 9.5
 
 
 class Stack:
@@ -280,8 +280,8 @@ class Stack:
         """End everything within ten seconds: the services first, so that they can finish, then the brokers."""
         began = time.monotonic()
         self.stopping.set()
-        self.supervisor.stop_all([*self.plan.services, OUTSIDE], until_s=began + _SERVICES_END_WITHIN_S)
-        self.supervisor.stop_all([KAFKA, POSTGRES], until_s=began + _ALL_END_WITHIN_S)
+        self.supervisor.stop_all([*self.plan.services, OUTSIDE], until_s=began + SERVICES_END_WITHIN_S)
+        self.supervisor.stop_all([KAFKA, POSTGRES], until_s=began + ALL_END_WITHIN_S)
         self.supervisor.end()
         self._parts.ledger.sweep(patience_s=0.5)
         self._up_file.unlink(missing_ok=True)
