@@ -43,7 +43,7 @@ def routes(door: Door) -> FastAPI:
     """The door's two pages.
 
     Gives:  200 with an empty TwiML (a message), 204 (a status), after the blob is stored and Kafka has acknowledged.
-            403 when it is not signed by Twilio, 400 or 413 when it is no form of Twilio's, 503 when Kafka or the blobs do not answer.
+            403 when it is not signed by Twilio, 400 when it is no form of Twilio's, 503 when Kafka or the blobs do not answer.
     Retry:  any number of deliveries of one MessageSid are one contact id; of one status one event id.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
