@@ -8,7 +8,7 @@ import pytest
 
 from parvis.common.contact import ContactId
 from parvis.local.citizens import Citizens
-from parvis.local.demo.play import ANSWERS, MAIL_CITIZEN, WEB_ANSWERS, play
+from parvis.local.demo.play import ANSWERS, Cast, play
 from parvis.local.demo.watch import Journey
 from parvis.local.stack import Stack
 from tests.faults.load import Attempt
@@ -16,6 +16,7 @@ from tests.faults.oracle import judge, look
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
+CAST = Cast()
 DEPARTMENTS = {
     "sms": "eau-assainissement",
     "email": "elections-citoyennete",
@@ -29,7 +30,7 @@ ANSWERED_ON = {"sms": "sms", "email": "sms", "web": "email", "post": "post", "co
 @pytest.fixture(scope="module")
 def journeys(town: Stack) -> dict[str, Journey]:
     """Five citizens have written and were answered."""
-    played = asyncio.run(play(town, lambda _sentence: None))
+    played = asyncio.run(play(town, lambda _sentence: None, CAST))
     return {journey.channel: journey for journey in played}
 
 
@@ -46,7 +47,7 @@ def test_the_answer_takes_the_road_its_reader_prefers(journeys: dict[str, Journe
 
 
 async def test_the_telephone_has_the_notice_and_the_answer(citizens: Citizens, journeys: dict[str, Journey]):
-    asked_by_mail = await citizens.messages_to("+33639980002")
+    asked_by_mail = await citizens.messages_to(CAST.mail_writers_number)
 
     assert journeys["email"].channel == "email"
     words = ANSWERS["email"].replace("’", "'")  # one typographic apostrophe would cost a second segment
@@ -56,11 +57,11 @@ async def test_the_telephone_has_the_notice_and_the_answer(citizens: Citizens, j
 
 async def test_nothing_went_to_the_mailbox_that_is_rarely_read(citizens: Citizens, journeys: dict[str, Journey]):
     assert journeys["email"].channel == "email"
-    assert await citizens.mails_to(MAIL_CITIZEN) == []
+    assert await citizens.mails_to(CAST.mail_writer) == []
 
 
 async def test_the_mailbox_has_the_answer_in_words(citizens: Citizens, journeys: dict[str, Journey]):
-    mails = await citizens.mails_to(WEB_ANSWERS["reply-email"])
+    mails = await citizens.mails_to(CAST.cyclist)
 
     assert journeys["web"].channel == "web"
     assert any(ANSWERS["web"] in mail["text"] for mail in mails)

@@ -73,7 +73,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from parvis.local import surroundings
     from parvis.local.console import QuietConsole
     from parvis.local.demo import show
-    from parvis.local.demo.play import play
+    from parvis.local.demo.play import Cast, play_until
     from parvis.local.stack import Stack
     from parvis.local.waiting import Stopped
 
@@ -97,7 +97,7 @@ def _demo(arguments: argparse.Namespace) -> int:
             stopping=stopping,
             started=running.append,
         ) as stack:
-            rows = [journey.row() for journey in asyncio.run(play(stack, console.tell))]
+            rows = [journey.row() for journey in asyncio.run(play_until(stopping, stack, console.tell, Cast()))]
             show.write(rows, var / "demo" / "journey.json")
             console.plain(f"\n{show.table(rows)}\n")
             if arguments.once:
