@@ -73,11 +73,9 @@ def reply(
             `call_instead`, when the citizen asks to be called.
     Retry:  the same `once` is the same reply.
     """
-    target = _target(answer, contacts)
+    text, target = _text(answer), _target(answer, contacts)
     made = reply_id("desk", case.conversation_id, answer.once)
-    row = Reply(
-        made, case.conversation_id, agent.name, case.department, target.channel, target.address, _text(answer), at
-    )
+    row = Reply(made, case.conversation_id, agent.name, case.department, target.channel, target.address, text, at)
     requested = _requested(case, agent, contacts, answer, target, made, directory, at)
     case.taken_by = case.taken_by or agent.name
     case.state, case.undelivered, case.changed_at = answer.then, False, at

@@ -1,0 +1,134 @@
+"""The desk on the real PostgreSQL, its pages asked for as a browser asks; Kafka is away: what comes is handed to the clerk."""
+
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+
+import parvis.desk
+from parvis.common.blobs import Blobs
+from parvis.common.bus.consumer import Item
+from parvis.common.bus.records import Received, encode
+from parvis.common.contact import Event
+from parvis.common.database import Database, migrate, migrations_of
+from parvis.common.directory import Directory, load_directory
+from parvis.common.health import Health
+from parvis.common.outbox import Outbox
+from parvis.common.service import Service
+from parvis.common.settings import TownSettings, load
+from parvis.common.testing import FakeProducer
+from parvis.desk import store
+from parvis.desk.app import build
+from parvis.desk.consume import Clerk
+
+CONFIG = Path(__file__).parents[3] / "config" / "example-town"
+TABLES = ["case_file", "contact", "move", "reply", "delivery", "transfer", "act", "counter_contact", "outbox"]
+Tell = Callable[..., Awaitable[None]]
+Send = Callable[..., Awaitable[httpx.Response]]
+
+
+@pytest.fixture(scope="session")
+def directory() -> Directory:
+    return load_directory(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[pytest.MonkeyPatch]:
+    settings = {
+        "PARVIS_DATABASE_URL": database_url,
+        "PARVIS_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+        "PARVIS_BLOBS_URL": f"file://{tmp_path_factory.mktemp('blobs')}",
+        "PARVIS_CONFIG_DIR": str(CONFIG),
+        "PARVIS_SECRET_KEY": "a secret for tests only",
+        "PARVIS_CONTACT_POINT_KEY": "another secret for tests only",
+        "PARVIS_DESK_API_TOKEN": "a token for tests only",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield patch
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGenerator[Service]:
+    folder = migrations_of(parvis.desk)
+    assert folder
+    await migrate(database_url, "desk", folder)
+    service = await build()
+    yield service
+    for close in service.closing:
+        await close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def database(service: Service, database_url: str) -> AsyncGenerator[Database]:
+    database = Database(database_url, service="test")
+    async with database.begin() as connection:
+        await connection.execute(text("truncate " + ", ".join(f"desk.{table}" for table in TABLES)))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def blobs(environment: pytest.MonkeyPatch) -> Blobs:
+    return Blobs(load(TownSettings).blobs_url)
+
+
+@pytest.fixture
+def tell(database: Database, directory: Directory) -> Tell:
+    """Hand events to the clerk, as one batch."""
+    producer: Any = FakeProducer()
+    outbox = Outbox(store.outbox, database, producer, Health(), "desk")
+    clerk = Clerk(store.Cases(database, outbox, "parvis"), directory)
+
+    async def tell(*events: Event) -> None:
+        await clerk.handle([Item(event, Received("t", 0, n, b"", encode(event), ())) for n, event in enumerate(events)])
+
+    return tell
+
+
+@pytest.fixture
+def said(database: Database) -> Callable[[str], Awaitable[list[bytes]]]:
+    """What stands in the outbox for a topic, in order."""
+
+    async def said(topic: str) -> list[bytes]:
+        query = text("select value from desk.outbox where topic = :topic order by id")
+        async with database.begin() as connection:
+            return list(await connection.scalars(query, {"topic": f"parvis.{topic}"}))
+
+    return said
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(service: Service, database: Database) -> AsyncGenerator[httpx.AsyncClient]:
+    """A browser that nobody has logged in with yet."""
+    transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8130") as http:
+        yield http
+
+
+@pytest.fixture
+def send(browser: httpx.AsyncClient) -> Send:
+    """Fill in the form that posts to `action` on `page`, and send it."""
+
+    async def send(page: str, action: str, **fields: str) -> httpx.Response:
+        shown = (await browser.get(page)).text
+        form = next(part for part in shown.split("<form")[1:] if f'action="{action}' in part)
+        found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.split("</form>")[0])
+        hidden = {name: unescape(value) for name, value in found}
+        return await browser.post(action, data=hidden | {n.replace("__", "-"): v for n, v in fields.items()})
+
+    return send
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def agent(browser: httpx.AsyncClient, send: Send) -> httpx.AsyncClient:
+    """A browser of an agent of the roads department."""
+    await send("/login", "/login", name="Dominique Exemple", department="voirie")
+    return browser

@@ -1,0 +1,126 @@
+"""A program at the desk: with the token, by the same rules as the pages."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from parvis.common.contact import ContactReceived
+from parvis.common.reply import ReplyRequested
+from parvis.common.routing import ContactRouted, Routing, conversation_id
+from parvis.common.testing import AN_INSTANT, a_contact
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+Tell = Callable[..., Awaitable[None]]
+Said = Callable[[str], Awaitable[list[bytes]]]
+CONTACT = a_contact()
+CASE = f"/api/v1/cases/{conversation_id(CONTACT.contact_id)}"
+WHO = {"agent": "Dominique Exemple", "department": "voirie"}
+
+
+def routed(contact: ContactReceived = CONTACT) -> ContactRouted:
+    return ContactRouted(
+        routing=Routing(
+            conversation_id=conversation_id(contact.contact_id),
+            sequence=1,
+            department="voirie",
+            reference=contact.reference,
+            rule="pothole",
+            rules_version="v",
+            confidence=1,
+            reason={"fr": "Parce que."},
+            received_at=AN_INSTANT,
+            answer_due_at=AN_INSTANT + timedelta(days=7),
+            decided_at=AN_INSTANT,
+        ),
+        contact=contact,
+    )
+
+
+@pytest.fixture
+def api(browser: httpx.AsyncClient) -> httpx.AsyncClient:
+    browser.headers["authorization"] = "Bearer a token for tests only"
+    return browser
+
+
+@pytest.mark.parametrize(
+    "token", ["", "Bearer", "Bearer x", "Basic a token for tests only", "Bearer a token for tests onlyx"]
+)
+async def test_without_the_token_nobody_is_answered(browser: httpx.AsyncClient, token: str) -> None:
+    headers = {"authorization": token} if token else {}
+    answer = await browser.get("/api/v1/cases?department=voirie", headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/json"
+
+
+async def test_the_description_is_openapi(browser: httpx.AsyncClient) -> None:
+    described = (await browser.get("/api/v1/openapi.json")).json()
+
+    assert described["openapi"].startswith("3.")
+    assert set(described["paths"]["/cases/{conversation_id}/reply"]) == {"post"}
+    assert described["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+
+
+async def test_a_case_is_listed_read_taken_answered_and_closed(api: httpx.AsyncClient, tell: Tell, said: Said) -> None:
+    await tell(routed())
+    (listed,) = (await api.get("/api/v1/cases?department=voirie")).json()["cases"]
+    read = (await api.get(CASE, params={"department": "voirie"})).json()
+    taken = (await api.post(f"{CASE}/take", json=WHO)).json()
+    answered = await api.post(f"{CASE}/reply", json=WHO | {"text": "Bonjour"})
+    closed = (await api.post(f"{CASE}/close", json=WHO)).json()
+
+    assert listed["reference"] == CONTACT.reference
+    assert (read["answer_channel"], read["contacts"][0]["text"]) == ("", "Bonjour") or read["answer_channel"] == "sms"
+    assert taken["taken_by"] == "Dominique Exemple"
+    assert (answered.status_code, answered.json()["state"]) == (200, "waiting")
+    assert closed["state"] == "closed"
+    assert len(await said("reply.requested")) == 1
+
+
+async def test_the_same_key_is_the_same_reply(api: httpx.AsyncClient, tell: Tell, said: Said) -> None:
+    await tell(routed())
+    for _ in range(3):
+        await api.post(f"{CASE}/reply", json=WHO | {"text": "Bonjour"}, headers={"idempotency-key": "k1"})
+
+    assert len(await said("reply.requested")) == 1
+
+
+async def test_an_answer_may_go_elsewhere(api: httpx.AsyncClient, tell: Tell, said: Said) -> None:
+    await tell(routed())
+    address = "Camille Exemple\n3 rue Haute\n00100 Val-Exemple"
+    await api.post(f"{CASE}/reply", json=WHO | {"text": "Bonjour", "channel": "post", "address": address})
+    (value,) = await said("reply.requested")
+
+    assert ReplyRequested.model_validate_json(value).personal.stated[0].address == address
+
+
+async def test_refusals_say_why(api: httpx.AsyncClient, tell: Tell) -> None:
+    await tell(routed())
+    elsewhere = WHO | {"department": "etat-civil"}
+    wrong = WHO | {"text": "x", "channel": "email", "address": "nobody"}
+
+    assert (await api.post(f"{CASE}/take", json=elsewhere)).status_code == 404
+    assert (await api.get(f"/api/v1/cases/{uuid.uuid4()}?department=voirie")).status_code == 404
+    refused = await api.post(f"{CASE}/reply", json=wrong)
+    assert (refused.status_code, refused.json()) == (409, {"detail": "wrong_address"})
+    assert (await api.post(f"{CASE}/reply", json=WHO)).status_code == 422
+    assert (
+        await api.post(f"{CASE}/transfer", json=WHO | {"to_department": "nowhere", "reason": "x"})
+    ).status_code == 409
+
+
+async def test_a_visit_is_written_down_once_for_a_key(api: httpx.AsyncClient, said: Said) -> None:
+    visit = WHO | {"text": "Un lampadaire.", "phone": "06 39 98 00 01", "reply_channel": "sms"}
+    headers = {"idempotency-key": "visit-1"}
+    first = await api.post("/api/v1/contacts", json=visit, headers=headers)
+    second = await api.post("/api/v1/contacts", json=visit, headers=headers)
+    (value,) = await said("contact.received")
+    contact = ContactReceived.model_validate_json(value)
+
+    assert first.status_code == 201
+    assert first.json() == second.json() == {"contact_id": contact.contact_id, "reference": contact.reference}
+    assert [(w.channel, w.address) for w in contact.personal.reply_channels] == [("sms", "+33639980001")]
+    assert (await api.post("/api/v1/contacts", json=visit | {"phone": "1"})).json() == {"detail": "wrong_phone"}

@@ -1,0 +1,162 @@
+"""What Kafka tells, into cases: once, in any order, with any text."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from parvis.common.contact import ContactPoint, ContactReceived, PersonalContact
+from parvis.common.database import Database
+from parvis.common.delivery import DeliveryId, DeliveryUpdated
+from parvis.common.reply import ReplyId
+from parvis.common.routing import (
+    CaseUpdated,
+    ContactRouted,
+    ConversationArrived,
+    ConversationLeft,
+    Routing,
+    TransferRefused,
+    conversation_id,
+)
+from parvis.common.testing import AN_INSTANT, a_contact
+from parvis.desk.store import case_of, contacts_of, file_of
+from parvis.desk.tables import Case
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+Tell = Callable[..., Awaitable[None]]
+Said = Callable[[str], Awaitable[list[bytes]]]
+FIRST = a_contact()
+CONVERSATION = conversation_id(FIRST.contact_id)
+
+
+def routed(sequence: int, *, contact: ContactReceived | None = None, department: str = "voirie") -> ContactRouted:
+    return ContactRouted(
+        routing=Routing(
+            conversation_id=CONVERSATION,
+            sequence=sequence,
+            department=department,
+            reference=FIRST.reference,
+            rule="r",
+            rules_version="v",
+            confidence=1,
+            reason={"fr": "Parce que."},
+            received_at=AN_INSTANT,
+            decided_at=AN_INSTANT + timedelta(seconds=sequence),
+        ),
+        contact=contact or a_contact(key=f"SM{sequence}"),
+    )
+
+
+def moved(kind: Any, sequence: int, to: str) -> Any:
+    return kind(
+        conversation_id=CONVERSATION,
+        sequence=sequence,
+        reference=FIRST.reference,
+        from_department="voirie",
+        to_department=to,
+        reason="-",
+        at=AN_INSTANT,
+    )
+
+
+async def the_case(database: Database) -> Case:
+    async with database.begin() as connection:
+        case = await case_of(connection, CONVERSATION)
+    assert case
+    return case
+
+
+async def test_a_contact_told_twice_is_one(database: Database, tell: Tell, said: Said) -> None:
+    await tell(routed(1), routed(1))
+    await tell(routed(1))
+
+    assert (await the_case(database)).contacts == 1
+    assert len(await said("case.updated")) == 1
+
+
+async def test_a_redelivered_contact_does_not_open_a_closed_case(database: Database, tell: Tell) -> None:
+    await tell(routed(1))
+    async with database.begin() as connection:
+        await connection.execute(text("update desk.case_file set state = 'closed'"))
+    await tell(routed(1))
+
+    assert (await the_case(database)).state == "closed"
+
+
+async def test_both_sides_of_a_move_are_one(database: Database, tell: Tell, said: Said) -> None:
+    await tell(moved(ConversationArrived, 2, "etat-civil"))
+    await tell(routed(1), moved(ConversationLeft, 2, "etat-civil"))
+    case = await the_case(database)
+    async with database.begin() as connection:
+        file = await file_of(connection, case)
+
+    assert (case.department, case.contacts, len(file.moves)) == ("etat-civil", 1, 1)
+    told = [CaseUpdated.model_validate_json(value) for value in await said("case.updated")]
+    assert told[-1].department == "etat-civil"
+
+
+async def test_a_refused_transfer_is_told_to_the_agent(database: Database, tell: Tell) -> None:
+    transfer = "3f1d5a9e-0000-4000-8000-000000000001"
+    await tell(routed(1))
+    async with database.begin() as connection:
+        await connection.execute(
+            text(
+                "insert into desk.transfer (transfer_id, conversation_id, from_department, to_department, reason, agent, at)"
+                " values (:id, :conversation, 'voirie', 'etat-civil', '-', 'x', now())"
+            ),
+            {"id": transfer, "conversation": CONVERSATION},
+        )
+    await tell(
+        TransferRefused(
+            transfer_id=transfer,
+            conversation_id=CONVERSATION,
+            from_department="voirie",
+            to_department="etat-civil",
+            current_department="triage",
+            why="stale",
+            at=AN_INSTANT,
+        )
+    )
+    async with database.begin() as connection:
+        file = await file_of(connection, await the_case(database))
+
+    assert [(t.outcome, t.why) for t in file.transfers] == [("refused", "stale")]
+
+
+async def test_a_delivery_known_before_its_case_is_kept(database: Database, tell: Tell) -> None:
+    news = DeliveryUpdated(
+        delivery_id=DeliveryId("3f1d5a9e-0000-4000-8000-000000000002"),
+        reply_id=ReplyId("3f1d5a9e-0000-4000-8000-000000000003"),
+        conversation_id=CONVERSATION,
+        reference=FIRST.reference,
+        kind="registration",
+        channel="sms",
+        attempt=1,
+        state="accepted",
+        at=AN_INSTANT,
+    )
+    await tell(news)
+    await tell(routed(1), news, news.model_copy(update={"state": "delivered"}), news)
+    async with database.begin() as connection:
+        file = await file_of(connection, await the_case(database))
+
+    assert [d.state for d in file.deliveries] == ["delivered"]
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["a\x00b", "<script>alert(1)</script>", "\u202egnp.exe", "\x1b[31m", "'; drop table desk.contact; --", "é" * 9000],
+)
+async def test_any_text_comes_back_as_it_came(database: Database, tell: Tell, hostile: str) -> None:
+    point = ContactPoint(kind="phone", value="+33639980001")
+    personal = PersonalContact.model_validate(
+        {"from": point, "text": hostile, "subject": hostile[:200], "answers": {"place": hostile}}
+    )
+    await tell(routed(1, contact=a_contact(personal=personal)))
+    async with database.begin() as connection:
+        (kept,) = await contacts_of(connection, CONVERSATION)
+
+    assert kept.contact.personal == personal
+    assert "\x00" not in (await the_case(database)).subject

@@ -1,0 +1,299 @@
+"""What happens to a case, decided: the highest number names the department, and nothing told twice changes anything."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contact import ContactPoint, ContactReceived, MachineSent, PersonalContact, ReplyAddress
+from parvis.common.delivery import DeliveryId, DeliveryUpdated
+from parvis.common.directory import load_directory
+from parvis.common.errors import Rejected
+from parvis.common.reply import ReplyId, ReplyRequested
+from parvis.common.routing import (
+    CaseUpdated,
+    ContactRouted,
+    ConversationArrived,
+    ConversationLeft,
+    Routing,
+    TransferRequested,
+    conversation_id,
+)
+from parvis.common.testing import AN_INSTANT, a_contact
+from parvis.desk import decide
+from parvis.desk.decide import Answer, Words
+from parvis.desk.tables import Act, Agent, Case, Changes, Delivery, File, Move, Opened
+
+DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+AGENT = Agent("Dominique Exemple", "voirie")
+FIRST = a_contact()
+CONVERSATION = conversation_id(FIRST.contact_id)
+
+
+def a_case(**changes: Any) -> Case:
+    case = Case(CONVERSATION, FIRST.reference, "voirie", AN_INSTANT, AN_INSTANT)
+    for name, value in changes.items():
+        setattr(case, name, value)
+    return case
+
+
+def routed(sequence: int, department: str = "voirie", contact: ContactReceived | None = None) -> ContactRouted:
+    contact = contact or a_contact(key=f"SM{sequence}")
+    routing = Routing(
+        conversation_id=CONVERSATION,
+        sequence=sequence,
+        department=department,
+        reference=FIRST.reference,
+        rule="r",
+        rules_version="v",
+        confidence=1,
+        reason={"fr": "Parce que."},
+        received_at=AN_INSTANT,
+        answer_due_at=AN_INSTANT + timedelta(days=7),
+        decided_at=AN_INSTANT + timedelta(seconds=sequence),
+    )
+    return ContactRouted(routing=routing, contact=contact)
+
+
+def moved(sequence: int, to: str, kind: type[ConversationArrived | ConversationLeft] = ConversationArrived) -> Any:
+    return kind(
+        conversation_id=CONVERSATION,
+        sequence=sequence,
+        reference=FIRST.reference,
+        from_department="triage",
+        to_department=to,
+        reason="C'est la voirie.",
+        at=AN_INSTANT + timedelta(seconds=sequence),
+    )
+
+
+def file(case: Case, event: Any) -> Changes:
+    if isinstance(event, ContactRouted):
+        return decide.received(case, event, b"{}", DIRECTORY, AN_INSTANT)
+    return decide.arrived_or_left(case, event, DIRECTORY, AN_INSTANT)
+
+
+HISTORY = [
+    routed(1, "triage"),
+    moved(2, "voirie", ConversationLeft),
+    moved(2, "voirie"),
+    routed(3, "voirie"),
+    moved(4, "etat-civil", ConversationLeft),
+    moved(4, "etat-civil"),
+    routed(5, "etat-civil"),
+]
+
+
+@given(st.randoms(use_true_random=False))
+def test_in_any_order_the_highest_number_names_the_department(chance: random.Random) -> None:
+    events = [*HISTORY]
+    chance.shuffle(events)
+    case = a_case(department="triage")
+    for event in events:
+        file(case, event)
+
+    assert (case.department, case.department_sequence, case.contacts) == ("etat-civil", 5, 3)
+    assert case.state == "open"
+
+
+def test_a_new_message_opens_a_closed_case_again() -> None:
+    case = a_case(state="closed", contacts=1)
+    changes = file(case, routed(2))
+
+    assert case.state == "open"
+    assert [row.kind for row in changes.rows if isinstance(row, Act)] == ["reopened_by_citizen"]
+    assert [event.state for event in changes.events if isinstance(event, CaseUpdated)] == ["open"]
+
+
+def test_an_out_of_office_note_opens_nothing() -> None:
+    case = a_case(state="closed", contacts=1)
+    changes = file(case, routed(2, contact=a_contact(machine=MachineSent(reason="auto-submitted"))))
+
+    assert case.state == "closed"
+    assert not changes.events
+
+
+def test_a_case_that_moves_away_belongs_to_nobody_there_yet() -> None:
+    case = a_case(taken_by="Dominique Exemple", department_sequence=1)
+    file(case, moved(2, "etat-civil"))
+
+    assert (case.department, case.taken_by) == ("etat-civil", None)
+
+
+def news(state: Any, attempt: int = 1, kind: Any = "answer") -> DeliveryUpdated:
+    return DeliveryUpdated(
+        delivery_id=DeliveryId("d"),
+        reply_id=ReplyId("r"),
+        conversation_id=CONVERSATION,
+        reference=FIRST.reference,
+        kind=kind,
+        channel="sms",
+        attempt=attempt,
+        state=state,
+        at=AN_INSTANT,
+    )
+
+
+def test_an_answer_that_did_not_arrive_opens_its_case_again() -> None:
+    case = a_case(state="closed", contacts=1)
+    decide.delivered(case, news("undelivered"), None, DIRECTORY, AN_INSTANT)
+
+    assert (case.state, case.undelivered) == ("open", True)
+
+
+def test_a_notice_that_did_not_arrive_does_not() -> None:
+    case = a_case(state="closed", contacts=1)
+    decide.delivered(case, news("failed", kind="registration"), None, DIRECTORY, AN_INSTANT)
+
+    assert (case.state, case.undelivered) == ("closed", False)
+
+
+def test_older_news_of_a_delivery_is_no_news() -> None:
+    known = Delivery("d", "r", CONVERSATION, "answer", "sms", 1, "delivered", None, "", AN_INSTANT)
+
+    assert not decide.delivered(a_case(), news("accepted"), known, DIRECTORY, AN_INSTANT).rows
+    assert decide.delivered(a_case(), news("reserved", attempt=2), known, DIRECTORY, AN_INSTANT).rows
+
+
+def opened(channel: str = "sms", sender: ContactPoint | None = None, *wishes: ReplyAddress, **more: Any) -> Opened:
+    personal = PersonalContact.model_validate({"from": sender, "text": "Bonjour", "reply_channels": wishes})
+    event = routed(1, contact=a_contact(channel=channel, personal=personal, **more))
+    return Opened(event.routing, event.contact)
+
+
+PHONE = ContactPoint(kind="phone", value="+33639980001")
+MAIL = ContactPoint(kind="email", value="camille@example-town.example")
+
+
+@pytest.mark.parametrize(
+    ("contact", "channel", "why"),
+    [
+        (opened("email", MAIL, ReplyAddress(channel="sms", address="+33639980001")), "sms", "stated"),
+        (opened("sms", PHONE), "sms", "contact"),
+        (opened("whatsapp", PHONE), "sms", "contact"),
+        (opened("phone", PHONE), "phone", "contact"),
+        (opened("counter", MAIL), "email", "contact"),
+        (opened("web", PHONE), "sms", "contact"),
+        (opened("post"), "", "unknown"),
+    ],
+)
+def test_an_answer_goes_where_the_citizen_wishes(contact: Opened, channel: str, why: str) -> None:
+    target = decide.target_of([contact])
+
+    assert (target.channel, target.why) == (channel, why)
+
+
+def test_a_wish_outlives_later_messages() -> None:
+    first = opened("email", MAIL, ReplyAddress(channel="post", address="Camille\n00100 Val-Exemple"))
+
+    assert decide.target_of([first, opened("sms", PHONE)]).channel == "post"
+
+
+def reply(answer: Answer, *contacts: Opened) -> ReplyRequested:
+    changes = decide.reply(a_case(), AGENT, contacts, answer, DIRECTORY, AN_INSTANT)
+    return next(event for event in changes.events if isinstance(event, ReplyRequested))
+
+
+def test_a_reply_carries_all_that_the_notifier_needs() -> None:
+    contact = opened("email", MAIL, ReplyAddress(channel="sms", address=PHONE.value))
+    marked = contact.contact.model_copy(
+        update={"thread": contact.contact.thread.model_copy(update={"message_id": "<a@b.example>"})}
+    )
+    asked = reply(Answer("Bonjour", "once"), replace(contact, contact=marked))
+
+    assert (asked.kind, asked.template, asked.legal) == ("answer", "answer", False)
+    assert asked.personal.contact_points == (MAIL,)
+    assert [wish.channel for wish in asked.personal.stated] == ["sms"]
+    assert asked.personal.in_reply_to == "<a@b.example>"
+    assert asked.personal.variables["department_phone"] == "05 36 49 01 20"
+    assert asked.channel_of_contact == "email"
+
+
+def test_an_agent_may_answer_elsewhere() -> None:
+    answer = Answer("Bonjour", "once", "closed", "post", "Andrée Exemple\n3 rue Haute\n00100 Val-Exemple")
+    asked = reply(answer, opened("post"))
+
+    assert [(w.channel, w.address.count("\n")) for w in asked.personal.stated] == [("post", 2)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "contact", "why"),
+    [
+        (Answer("  ", "o"), opened("sms", PHONE), "no_text"),
+        (Answer("x" * 10_001, "o"), opened("sms", PHONE), "text_too_long"),
+        (Answer("x", "o"), opened("post"), "no_address"),
+        (Answer("x", "o"), opened("phone", PHONE), "call_instead"),
+        (Answer("x", "o", "open", "email", "nobody"), opened("sms", PHONE), "wrong_address"),
+        (Answer("x", "o", "open", "pigeon", "x"), opened("sms", PHONE), "no_channel"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_with_its_reason(answer: Answer, contact: Opened, why: str) -> None:
+    with pytest.raises(Rejected, match=why):
+        decide.reply(a_case(), AGENT, [contact], answer, DIRECTORY, AN_INSTANT)
+
+
+def test_a_transfer_is_asked_of_the_router_and_moves_nothing_yet() -> None:
+    case = a_case()
+    changes = decide.transfer(case, AGENT, "etat-civil", " Acte de   naissance ", "o", DIRECTORY, AN_INSTANT)
+    (asked,) = changes.events
+
+    assert isinstance(asked, TransferRequested)
+    assert (asked.from_department, asked.to_department, asked.reason) == ("voirie", "etat-civil", "Acte de naissance")
+    assert case.department == "voirie"
+
+
+@pytest.mark.parametrize(
+    ("to", "reason", "why"),
+    [("nowhere", "x", "no_department"), ("voirie", "x", "already_here"), ("etat-civil", " ", "no_reason")],
+)
+def test_a_transfer_needs_a_place_and_a_reason(to: str, reason: str, why: str) -> None:
+    with pytest.raises(Rejected, match=why):
+        decide.transfer(a_case(), AGENT, to, reason, "o", DIRECTORY, AN_INSTANT)
+
+
+def test_taking_releasing_closing_and_opening_again_are_told_once() -> None:
+    case = a_case()
+
+    assert decide.take(case, AGENT, DIRECTORY, AN_INSTANT).events
+    assert not decide.take(case, AGENT, DIRECTORY, AN_INSTANT).rows
+    assert decide.close(case, AGENT, DIRECTORY, AN_INSTANT).events
+    assert not decide.close(case, AGENT, DIRECTORY, AN_INSTANT).rows
+    assert decide.reopen(case, AGENT, DIRECTORY, AN_INSTANT).events
+    assert decide.release(case, AGENT, DIRECTORY, AN_INSTANT).events
+    assert not decide.release(case, AGENT, DIRECTORY, AN_INSTANT).rows
+
+
+def test_no_agent_is_named_to_the_citizen() -> None:
+    case = a_case()
+    (told,) = decide.take(case, AGENT, DIRECTORY, AN_INSTANT).events
+
+    assert isinstance(told, CaseUpdated)
+    assert "Dominique" not in told.model_dump_json()
+    assert told.public_line["fr"] == "Un agent du service Voirie et éclairage s'occupe de votre demande."
+
+
+def test_a_call_is_kept_with_the_case() -> None:
+    case = a_case()
+    changes = decide.call(case, AGENT, Words("Rappeler lundi.", "o", "open"), DIRECTORY, AN_INSTANT)
+
+    assert [row.text for row in changes.rows if isinstance(row, Act)] == ["Rappeler lundi."]
+    assert case.taken_by == "Dominique Exemple"
+
+
+@given(st.permutations([1, 2, 3, 4]))
+def test_the_timeline_follows_the_numbers_whatever_the_clocks(order: list[int]) -> None:
+    contacts: list[Opened] = []
+    for sequence, second in zip((1, 2, 3, 4), order, strict=True):
+        event = routed(sequence)
+        routing = event.routing.model_copy(update={"decided_at": AN_INSTANT + timedelta(seconds=second)})
+        contacts.append(Opened(routing, event.contact))
+    move = Move(CONVERSATION, 5, "voirie", "triage", "-", AN_INSTANT)
+    entries = decide.timeline(File(a_case(), tuple(reversed(contacts)), moves=(move,)))
+
+    numbers = [e.what.routing.sequence if isinstance(e.what, Opened) else 5 for e in entries]
+    assert numbers == [1, 2, 3, 4, 5]

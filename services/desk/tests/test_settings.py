@@ -1,0 +1,50 @@
+"""The desk's development login is for this machine only: elsewhere it does not start."""
+
+import subprocess
+import sys
+
+import pytest
+
+from parvis.common.errors import Misconfigured
+from parvis.common.settings import load
+from parvis.desk.settings import Settings
+
+
+def test_it_refuses_to_listen_on_more_than_loopback() -> None:
+    secrets = {"PARVIS_SECRET_KEY": "x" * 16, "PARVIS_CONTACT_POINT_KEY": "x" * 16, "PARVIS_DATABASE_URL": "x"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "parvis.desk"],
+        env=secrets | {"PARVIS_DESK_HOST": "0.0.0.0"},  # noqa: S104 (what is refused)
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 78
+    assert "PARVIS_DESK_HOST" in ended.stderr
+    assert "loopback" in ended.stderr
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.8.8"])
+def test_loopback_is_fine(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("PARVIS_DESK_HOST", host)
+
+    assert load(Settings).host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.10", "town.example", ""])  # noqa: S104
+def test_anything_else_is_not(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("PARVIS_DESK_HOST", host)
+
+    with pytest.raises(Misconfigured, match="PARVIS_DESK_HOST"):
+        load(Settings)
+
+
+def test_a_short_token_is_refused_and_an_empty_one_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARVIS_DESK_API_TOKEN", "short")
+    with pytest.raises(Misconfigured, match="PARVIS_DESK_API_TOKEN"):
+        load(Settings)
+
+    monkeypatch.setenv("PARVIS_DESK_API_TOKEN", "")
+    assert load(Settings).api_token is None

@@ -1,0 +1,42 @@
+"""The desk's words are the same in each language, and there is one for each thing that can happen."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+from parvis.common.delivery import DeliveryState, FailureClass
+from parvis.common.reply import ReplyKind
+from parvis.desk.pages.place import TOLD
+from parvis.desk.tables import ACTS, STATES
+from parvis.web.words import Words
+
+WORDS = Words.read(Path(__file__).parents[1] / "src/parvis/desk/words", languages=("fr", "en"))
+
+
+def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
+    def values(language: str) -> dict[str, set[str]]:
+        return {key: set(re.findall(r"{(\w+)", said)) for key, said in WORDS.sentences[language].items()}
+
+    assert values("fr") == values("en")
+
+
+def test_everything_that_can_happen_has_its_words() -> None:
+    keys = (
+        [f"told.{told}" for told in TOLD]
+        + [f"act.{act}" for act in ACTS]
+        + [f"state.{state}" for state in STATES]
+        + [f"delivery.{state}" for state in get_args(DeliveryState)]
+        + [f"failure.{failure}" for failure in get_args(FailureClass)]
+        + [f"kind.{kind}" for kind in get_args(ReplyKind)]
+    )
+
+    assert [key for key in keys if key not in WORDS.sentences["fr"]] == []
+
+
+def test_every_refusal_has_its_words() -> None:
+    source = Path(__file__).parents[1] / "src/parvis/desk/decide"
+    said = r'(?:Rejected\(|_read\([^)]*, )"([a-z_]+)"\)'
+    raised = {key for file in source.glob("*.py") for key in re.findall(said, file.read_text())}
+
+    assert len(raised) > 10
+    assert {f"wrong.{key}" for key in raised} <= set(WORDS.sentences["fr"])
