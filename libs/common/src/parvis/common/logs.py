@@ -59,6 +59,8 @@ def configure(service: str, *, level: str = "info", format: str = "json") -> Non
     root.setLevel(logging.WARNING)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)  # noqa: TID251 (this is the one place)
+    # Thirty lines a second while a broker is away; /ready and `consumer.waiting` say it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # noqa: TID251
 
 
 def _library_event(_logger: Any, _method: str, entry: Any) -> Any:

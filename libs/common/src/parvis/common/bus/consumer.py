@@ -171,8 +171,10 @@ class Consumer:
         if not await self._through(lambda: self._producer.send(letter), stopping):
             return False
         metrics.dead_letters.labels(self._service).inc()
-        place = {"topic": received.topic, "partition": received.partition, "offset": received.offset}
-        log.error("record.dead_lettered", reason=reason, **place)
+        log.error(
+            "record.dead_lettered",
+            topic=received.topic, partition=received.partition, offset=received.offset, reason=reason,
+        )  # fmt: skip
         self._limit.count(dead=True)
         if not self._limit.reached:
             return True
