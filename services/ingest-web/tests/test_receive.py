@@ -365,3 +365,18 @@ async def test_strangers_find_nothing(browser: Browser) -> None:
 def _social(changes: dict[str, Any]) -> dict[str, Any]:
     base = {"subject": ["housing"], "when": ["morning"], "your-name": "Camille Exemple", "reply-channel": "phone"}
     return base | {"reply-phone": "0536491234"} | changes
+
+
+async def test_before_the_tables_are_made_the_text_stays_in_the_page(
+    monkeypatch: pytest.MonkeyPatch, browser: Browser
+) -> None:
+    empty = load(TownSettings).database_url.get_secret_value().rpartition("/")[0] + "/parvis"
+    monkeypatch.setenv("PARVIS_DATABASE_URL", empty)
+    early = await build()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(early.app), base_url="http://town.example") as http:
+        answer = await http.post("/demarches/road-report", data=await browser.open("road-report") | ROADS)
+    for close in early.closing:
+        await close()
+
+    assert answer.status_code == 503
+    assert "12 rue des Lilas" in answer.text

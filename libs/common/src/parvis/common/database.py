@@ -17,6 +17,7 @@ from parvis.common.errors import Unavailable
 
 _MIGRATION_LOCK = 0x70617276  # "parv": one migration at a time in a database
 # SQLSTATE classes that pass by themselves: connection, resources, operator intervention, serialization, deadlock.
+_NO_TABLES = ("42P01", "3F000")
 _PASSING = ("08", "53", "57", "40", "55P03", "25006")
 
 
@@ -54,6 +55,10 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeoutError, OSError, TimeoutError) as error:
             raise Unavailable("PostgreSQL does not answer") from error
         except DBAPIError as error:
+            if (
+                _state(error) in _NO_TABLES
+            ):  # a service may start before `parvis migrate`: it waits, it does not dead-letter
+                raise Unavailable("the tables are not there yet: run `parvis migrate`") from error
             if _will_pass(error):
                 raise Unavailable("PostgreSQL is in conflict or restarting") from error
             raise
@@ -68,8 +73,11 @@ class Database:
 
 
 def _will_pass(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
-    return error.connection_invalidated or any(state.startswith(passing) for passing in _PASSING)
+    return error.connection_invalidated or _state(error).startswith(_PASSING)
+
+
+def _state(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
 
 
 def metadata(schema: str) -> MetaData:

@@ -77,7 +77,7 @@ async def build() -> Service:
         """Say on /ready whether PostgreSQL answers."""
         while not stopping.is_set():
             try:
-                await database.check()
+                await store.check(database)
                 health.good("database")
             except (Unavailable, TimeoutError) as error:
                 health.bad("database", str(error) or "does not answer")

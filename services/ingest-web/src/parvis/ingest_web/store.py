@@ -1,12 +1,13 @@
 """Submissions in and out of PostgreSQL: one row a one-time token, whatever is sent how often."""
 
+import asyncio
 from dataclasses import asdict
 
 from sqlalchemy import Column, DateTime, Table, Text, select
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.database import metadata
+from parvis.common.database import Database, metadata
 from parvis.common.outbox import outbox_table
 from parvis.ingest_web.tables import Submission
 
@@ -48,3 +49,9 @@ async def submission_with_reference(connection: AsyncConnection, reference: str)
     query = select(submission).where(submission.c.reference == reference).order_by(submission.c.received_at).limit(1)
     row = (await connection.execute(query)).mappings().one_or_none()
     return Submission(**row) if row else None
+
+
+async def check(database: Database) -> None:
+    """Raise Unavailable when PostgreSQL does not answer, or has not our tables yet."""
+    async with asyncio.timeout(5), database.begin() as connection:
+        await connection.execute(select(submission.c.seed).limit(0))

@@ -1,5 +1,6 @@
 """The queue of a department, and one case with all that stands in it, out."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -7,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Table, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parvis.common.database import Database
 from parvis.desk.store.schema import act, case_file, contact, counter_contact, delivery, move, reply, transfer
 from parvis.desk.store.writing import contacts_of
 from parvis.desk.tables import PAGE, Act, Agent, Case, CounterContact, Delivery, File, Move, Reply, Transfer
@@ -120,3 +122,9 @@ async def counter_contact_of(connection: AsyncConnection, seed: str) -> CounterC
     query = select(counter_contact).where(counter_contact.c.seed == seed)
     row = (await connection.execute(query)).mappings().one_or_none()
     return CounterContact(**row) if row else None
+
+
+async def check(database: Database) -> None:
+    """Raise Unavailable when PostgreSQL does not answer, or has not our tables yet."""
+    async with asyncio.timeout(5), database.begin() as connection:
+        await connection.execute(select(case_file.c.conversation_id).limit(0))
