@@ -1,0 +1,44 @@
+"""Contacts, transfers and cases as the tests of the router need them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from parvis.common.contact import ContactReceived
+from parvis.common.routing import CaseUpdated, TransferRequested, conversation_id
+from parvis.common.testing import AN_INSTANT, a_contact
+
+
+def sms(number: int, text: str = "bonjour", *, sender: str = "v1.one", **changes: Any) -> ContactReceived:
+    values: dict[str, Any] = {"received_at": AN_INSTANT + timedelta(minutes=number), "contact_point_hash": sender}
+    return a_contact(key=f"SM{number}", text=text, **(values | changes))
+
+
+def mail(number: int, text: str = "bonjour", **changes: Any) -> ContactReceived:
+    return sms(number, text, channel="email", **changes)
+
+
+def a_transfer(contact: ContactReceived, to: str, *, came_from: str, transfer_id: str = "t1") -> TransferRequested:
+    return TransferRequested(
+        transfer_id=transfer_id,
+        conversation_id=conversation_id(contact.contact_id),
+        from_department=came_from,
+        to_department=to,
+        reason="not ours",
+        requested_by="agent-7",
+        requested_at=AN_INSTANT,
+    )
+
+
+def a_case(contact: ContactReceived, state: str, *, department: str, hours: int = 1) -> CaseUpdated:
+    return CaseUpdated(
+        conversation_id=conversation_id(contact.contact_id),
+        reference=contact.reference,
+        department=department,
+        state=state,  # pyright: ignore[reportArgumentType]
+        at=AN_INSTANT + timedelta(hours=hours),
+    )
+
+
+def kinds(records: Sequence[Any]) -> list[str]:
+    return [received.header("ce_type") for received in records]

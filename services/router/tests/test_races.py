@@ -1,0 +1,88 @@
+"""Several routers at once, on the real PostgreSQL: one decision a contact, numbers without gap."""
+
+import asyncio
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from parvis.common.bus import Record
+from parvis.common.contact import ThreadMarks
+from parvis.common.errors import Unavailable
+from parvis.common.testing import FakeProducer
+
+from .conftest import Town
+from .makers import a_transfer, mail, sms
+
+pytestmark = pytest.mark.stack
+
+
+async def test_routers_that_race_over_the_same_records_give_one_decision_and_no_gap(town: Town) -> None:
+    """The zombie's case: both have the batch, neither knows of the other."""
+    contacts = [sms(number, sender=f"v1.{number % 7}") for number in range(60)]
+    mails = [
+        mail(100 + n, thread=ThreadMarks(reference=contacts[n].reference), sender=f"v1.{n % 7}") for n in range(30)
+    ]
+    items = [town.item(contact) for contact in (*contacts, *mails)]
+
+    async def one(start: int) -> None:
+        router = town.router(FakeProducer())
+        for at in range(start, len(items), 10):
+            while True:
+                try:
+                    await router.handle(items[at : at + 25])
+                    break
+                except Unavailable:
+                    await asyncio.sleep(0.01)
+
+    await asyncio.gather(one(0), one(0), one(5), one(40))
+
+    decided = await town.rows("select conversation_id, sequence, id from router.decision order by 1, 2")
+    assert len(decided) == len({row.id for row in decided}) == 90
+    by_conversation: dict[Any, list[int]] = {}
+    for row in decided:
+        by_conversation.setdefault(row.conversation_id, []).append(row.sequence)
+    for found in by_conversation.values():
+        assert found == list(range(1, len(found) + 1))
+    last = {row.id: row.sequence for row in await town.rows("select id, sequence from router.conversation")}
+    assert last == {conversation: len(found) for conversation, found in by_conversation.items()}
+
+
+async def test_transfers_that_race_with_contacts_leave_no_gap(town: Town) -> None:
+    first = sms(0)
+    await town.route(first)
+    quiet = FakeProducer()
+
+    async def transfers() -> None:
+        for number in range(20):
+            came_from, to = ("triage", "finances") if number % 2 == 0 else ("finances", "triage")
+            wish = a_transfer(first, to, came_from=came_from, transfer_id=str(uuid4()))
+            await town.router(quiet).handle([town.item(wish)])
+
+    async def contacts() -> None:
+        for number in range(1, 21):
+            await town.router(quiet).handle([town.item(sms(number))])
+
+    await asyncio.gather(transfers(), contacts())
+
+    steps = await town.rows("select sequence, kind from router.decision where sequence is not null order by 1")
+    assert [row.sequence for row in steps] == list(range(1, len(steps) + 1))
+    assert [row.kind for row in steps].count("contact") == 21
+    _check_departments(quiet.sent)
+
+
+def _check_departments(sent: list[Record]) -> None:
+    """A contact lies in the queue of the department that the highest transfer before it names."""
+    department, steps = (
+        "triage",
+        sorted(
+            (json.loads(r.value).get("routing") or json.loads(r.value) for r in sent if b"requested_by" not in r.value),
+            key=lambda step: step["sequence"],
+        ),
+    )
+    for step in steps:
+        if "to_department" in step:
+            department = step["to_department"]
+        else:
+            assert step["department"] == department
