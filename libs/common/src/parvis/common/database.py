@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from parvis.common.errors import Unavailable
 
 _MIGRATION_LOCK = 0x70617276  # "parv": one migration at a time in a database
-# SQLSTATE classes that pass by themselves: connection, resources, operator intervention, serialization, deadlock.
+# SQLSTATE of a missing table or schema: a service may start before `parvis migrate`; it waits, it does not dead-letter.
 _NO_TABLES = ("42P01", "3F000")
+# SQLSTATE classes that pass by themselves: connection, resources, operator intervention, serialization, deadlock.
 _PASSING = ("08", "53", "57", "40", "55P03", "25006")
 
 
@@ -55,9 +56,7 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeoutError, OSError, TimeoutError) as error:
             raise Unavailable("PostgreSQL does not answer") from error
         except DBAPIError as error:
-            if (
-                _state(error) in _NO_TABLES
-            ):  # a service may start before `parvis migrate`: it waits, it does not dead-letter
+            if _state(error) in _NO_TABLES:
                 raise Unavailable("the tables are not there yet: run `parvis migrate`") from error
             if _will_pass(error):
                 raise Unavailable("PostgreSQL is in conflict or restarting") from error
