@@ -247,7 +247,7 @@ class TestConfinement:
         reader = Reader(Limits())
         await reader.open()
 
-        environment = Path(f"/proc/{reader.pid}/environ").read_bytes()  # noqa: ASYNC240 (no disk behind it)
+        environment = Path(f"/proc/{reader.pid}/environ").read_bytes()
         await reader.close()
 
         assert b"PARVIS" not in environment
