@@ -14,13 +14,15 @@ from fastapi import FastAPI
 
 from parvis.common import health as health_pages
 from parvis.common import logs
-from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured
+from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured, Unavailable
 from parvis.common.health import Health
 from parvis.common.redact import leaves
 from parvis.common.settings import TownSettings, load
 
 log = logs.logger()
 DRAIN_S = 8.0  # of the ten that a supervisor and Kubernetes give; the rest is for leaving
+
+CHECK_EVERY_S = 5.0
 
 Task = Callable[[asyncio.Event], Awaitable[None]]
 
@@ -36,6 +38,32 @@ class Service:
     app: FastAPI = field(default_factory=lambda: FastAPI(openapi_url=None))
     tasks: list[Task] = field(default_factory=list[Task])
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
+
+
+def every(seconds: float, step: Callable[[], Awaitable[object]]) -> Task:
+    """A task that does something again and again; when the world is away it tries at the next turn."""
+
+    async def repeat(stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            with suppress(Unavailable, TimeoutError):
+                await step()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), seconds)
+
+    return repeat
+
+
+def checking(health: Health, part: str, check: Callable[[], Awaitable[object]]) -> Task:
+    """A task that says on /ready whether a part answers, before the first citizen finds out."""
+
+    async def look() -> None:
+        try:
+            await check()
+            health.good(part)
+        except (Unavailable, TimeoutError) as error:
+            health.bad(part, str(error) or "does not answer")
+
+    return every(CHECK_EVERY_S, look)
 
 
 Build = Callable[[], Awaitable[Service]]

@@ -1,7 +1,5 @@
 """Settings in, the running desk out: the only place that builds its clients."""
 
-import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,10 +13,9 @@ from parvis.common.bus import Consumer, Producer
 from parvis.common.bus.dead_letters import Brake
 from parvis.common.database import Database
 from parvis.common.directory import Directory, load_directory, load_templates
-from parvis.common.errors import Unavailable
 from parvis.common.health import Health
 from parvis.common.outbox import Outbox
-from parvis.common.service import Service
+from parvis.common.service import Service, checking, every
 from parvis.common.settings import TownSettings, load
 from parvis.desk import api, pages, store
 from parvis.desk.consume import TYPES, Clerk
@@ -31,7 +28,6 @@ from parvis.web.http import install
 from parvis.web.pages import Pages
 
 NAME = "desk"
-_CHECK_EVERY_S = 2.0
 _PURGE_EVERY_S = 3600.0
 # Another site's page must not reach the desk under a name of its own that points to this machine (DNS rebinding).
 _HOSTS = ["127.0.0.1", "localhost", "[::1]"]
@@ -73,25 +69,9 @@ async def build() -> Service:
         session_timeout_s=town.session_timeout_s,
     )
 
-    async def watch(stopping: asyncio.Event) -> None:
-        """Say on /ready whether PostgreSQL answers."""
-        while not stopping.is_set():
-            try:
-                await store.check(database)
-                health.good("database")
-            except (Unavailable, TimeoutError) as error:
-                health.bad("database", str(error) or "does not answer")
-            await _pause(stopping, _CHECK_EVERY_S)
-
-    async def purge(stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            with suppress(Unavailable):
-                await outbox.purge()
-            await _pause(stopping, _PURGE_EVERY_S)
-
     return Service(
         NAME, own.host, own.port, health, app=_pages_and_api(place, own),
-        tasks=[watch, purge, outbox.relay, consumer.run, consumer.watch], closing=[producer.stop, database.close],
+        tasks=[checking(health, "database", lambda: store.check(database)), every(_PURGE_EVERY_S, outbox.purge), outbox.relay, consumer.run, consumer.watch], closing=[producer.stop, database.close],
     )  # fmt: skip
 
 
@@ -113,8 +93,3 @@ def _pages_and_api(place: pages.Place, own: Settings) -> FastAPI:
 
     app.add_exception_handler(NotLoggedIn, log_in_first)
     return app
-
-
-async def _pause(stopping: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), seconds)

@@ -1,15 +1,13 @@
 """Settings and directory in, the running mail door out: the only place that builds its clients."""
 
 import asyncio
-from contextlib import suppress
 
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer
 from parvis.common.directory import load_directory
-from parvis.common.errors import Unavailable
 from parvis.common.health import Health
 from parvis.common.language import language_of
-from parvis.common.service import Service
+from parvis.common.service import Service, checking
 from parvis.common.settings import TownSettings, load
 from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.contact import Keys
@@ -18,8 +16,6 @@ from parvis.ingest_email.receive.acceptance import Acceptance
 from parvis.ingest_email.receive.listeners import Listeners, Ports
 from parvis.ingest_email.receive.protocol import Hooks
 from parvis.ingest_email.settings import Settings
-
-_CHECK_EVERY_S = 5.0
 
 
 async def build() -> Service:
@@ -54,15 +50,11 @@ async def build() -> Service:
         async with readers.running():
             await listeners.run(stopping)
 
-    async def watch(stopping: asyncio.Event) -> None:
-        """Say on /ready whether Kafka answers, before the first mail finds out."""
-        while not stopping.is_set():
-            try:
-                await producer.check()
-                health.good("kafka")
-            except Unavailable as error:
-                health.bad("kafka", str(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _CHECK_EVERY_S)
-
-    return Service("ingest-email", own.host, own.port, health, tasks=[serve, watch], closing=[producer.stop])
+    return Service(
+        "ingest-email",
+        own.host,
+        own.port,
+        health,
+        tasks=[serve, checking(health, "kafka", producer.check)],
+        closing=[producer.stop],
+    )

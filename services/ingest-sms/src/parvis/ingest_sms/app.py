@@ -1,20 +1,14 @@
 """Settings in, the running SMS door out: the only place that builds its clients."""
 
-import asyncio
-from contextlib import suppress
-
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer
-from parvis.common.errors import Unavailable
 from parvis.common.health import Health
 from parvis.common.language import language_of
-from parvis.common.service import Service
+from parvis.common.service import Service, checking
 from parvis.common.settings import TownSettings, load
 from parvis.ingest_sms import receive
 from parvis.ingest_sms.settings import Settings
 from parvis.ingest_sms.verify import Signatures
-
-_CHECK_EVERY_S = 5.0
 
 
 async def build() -> Service:
@@ -32,17 +26,12 @@ async def build() -> Service:
         largest_form_bytes=own.largest_form_bytes,
     )
 
-    async def watch(stopping: asyncio.Event) -> None:
-        """Say on /ready whether Kafka answers, before the first message finds out."""
-        while not stopping.is_set():
-            try:
-                await producer.check()
-                health.good("kafka")
-            except Unavailable as error:
-                health.bad("kafka", str(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _CHECK_EVERY_S)
-
     return Service(
-        "ingest-sms", own.host, own.port, health, app=receive.routes(door), tasks=[watch], closing=[producer.stop]
+        "ingest-sms",
+        own.host,
+        own.port,
+        health,
+        app=receive.routes(door),
+        tasks=[checking(health, "kafka", producer.check)],
+        closing=[producer.stop],
     )

@@ -1,7 +1,5 @@
 """Settings in, the running web door out: the only place that builds its clients."""
 
-import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,10 +9,9 @@ from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer
 from parvis.common.database import Database
 from parvis.common.directory import load_directory
-from parvis.common.errors import Unavailable
 from parvis.common.health import Health
 from parvis.common.outbox import Outbox
-from parvis.common.service import Service
+from parvis.common.service import Service, checking, every
 from parvis.common.settings import TownSettings, load
 from parvis.ingest_web import pages, receive, store
 from parvis.ingest_web.settings import Settings
@@ -55,25 +52,7 @@ async def build() -> Service:
         )
     )
 
-    async def watch(stopping: asyncio.Event) -> None:
-        """Say on /ready whether PostgreSQL answers: without it no form is accepted."""
-        while not stopping.is_set():
-            try:
-                await store.check(database)
-                health.good("database")
-            except (Unavailable, TimeoutError) as error:
-                health.bad("database", str(error) or "does not answer")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _CHECK_EVERY_S)
-
-    async def purge(stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            with suppress(Unavailable):
-                await outbox.purge()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _PURGE_EVERY_S)
-
     return Service(
-        "ingest-web", own.host, own.port, health, app=app, tasks=[watch, purge, outbox.relay],
+        "ingest-web", own.host, own.port, health, app=app, tasks=[checking(health, "database", lambda: store.check(database)), every(_PURGE_EVERY_S, outbox.purge), outbox.relay],
         closing=[producer.stop, database.close],
     )  # fmt: skip
