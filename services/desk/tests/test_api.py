@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -124,3 +125,20 @@ async def test_a_visit_is_written_down_once_for_a_key(api: httpx.AsyncClient, sa
     assert first.json() == second.json() == {"contact_id": contact.contact_id, "reference": contact.reference}
     assert [(w.channel, w.address) for w in contact.personal.reply_channels] == [("sms", "+33639980001")]
     assert (await api.post("/api/v1/contacts", json=visit | {"phone": "1"})).json() == {"detail": "wrong_phone"}
+
+
+@pytest.mark.parametrize("hostile", ["a\x00b", "<script>", "\u202e", "'; drop table desk.reply; --", "𝕏\x1b[0m"])
+async def test_any_text_can_be_sent_and_is_never_a_fault(api: httpx.AsyncClient, tell: Tell, hostile: str) -> None:
+    await tell(routed())
+    who = WHO | {"agent": hostile}
+    answers = [
+        await api.post(f"{CASE}/take", json=who),
+        await api.post(f"{CASE}/reply", json=who | {"text": hostile}),
+        await api.post(f"{CASE}/call", json=who | {"text": hostile}),
+        await api.post(f"{CASE}/transfer", json=who | {"to_department": hostile, "reason": hostile}),
+        await api.post("/api/v1/contacts", json=who | {"text": hostile, "name": hostile, "subject": hostile}),
+        await api.get("/api/v1/cases", params={"department": hostile, "after": hostile}),
+        await api.get(f"/api/v1/cases/{quote(hostile, safe='')}", params={"department": "voirie"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 409, 201, 404, 404]

@@ -69,10 +69,16 @@ async def build() -> Service:
         session_timeout_s=town.session_timeout_s,
     )
 
+    watch = checking(health, "database", lambda: store.check(database))
     return Service(
-        NAME, own.host, own.port, health, app=_pages_and_api(place, own),
-        tasks=[checking(health, "database", lambda: store.check(database)), every(_PURGE_EVERY_S, outbox.purge), outbox.relay, consumer.run, consumer.watch], closing=[producer.stop, database.close],
-    )  # fmt: skip
+        NAME,
+        own.host,
+        own.port,
+        health,
+        app=_pages_and_api(place, own),
+        tasks=[watch, every(_PURGE_EVERY_S, outbox.purge), outbox.relay, consumer.run, consumer.watch],
+        closing=[producer.stop, database.close],
+    )
 
 
 def _topics(directory: Directory) -> list[topics.Topic]:

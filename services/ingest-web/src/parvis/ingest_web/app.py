@@ -52,7 +52,13 @@ async def build() -> Service:
         )
     )
 
+    watch = checking(health, "database", lambda: store.check(database))
     return Service(
-        "ingest-web", own.host, own.port, health, app=app, tasks=[checking(health, "database", lambda: store.check(database)), every(_PURGE_EVERY_S, outbox.purge), outbox.relay],
+        "ingest-web",
+        own.host,
+        own.port,
+        health,
+        app=app,
+        tasks=[watch, every(_PURGE_EVERY_S, outbox.purge), outbox.relay],
         closing=[producer.stop, database.close],
-    )  # fmt: skip
+    )

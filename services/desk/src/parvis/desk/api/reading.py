@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, HTTPException, Query
 
 from parvis.desk.api.access import Access, detail_of
 from parvis.desk.api.shapes import CaseDetail, CaseList, Department, summary
@@ -21,6 +21,8 @@ def routes(app: FastAPI, access: Access) -> None:
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> CaseList:
         """The cases of a department in one state, most urgent first; waiting and closed ones by their last change."""
+        if access.directory.department(department) is None:
+            raise HTTPException(404, "no such department")
         async with access.cases.database.begin() as connection:
             found = await queue(connection, Agent("", department), state, after=read_key(after), limit=limit)
         rest = write_key(found.after) if found.after else None

@@ -5,12 +5,16 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Header, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from parvis.desk.decide import target_of
 from parvis.desk.tables import NO_DATE, URGENCY, Case, File, Opened, State
+from parvis.web.http import cleaned
 
-AgentName = Annotated[str, Field(min_length=1, max_length=80, description="who does it", examples=["Camille Exemple"])]
+Typed = Annotated[str, AfterValidator(cleaned)]
+AgentName = Annotated[
+    Typed, Field(min_length=1, max_length=80, description="who does it", examples=["Camille Exemple"])
+]
 Department = Annotated[str, Query(description="the agent's department", examples=["voirie"])]
 Key = Annotated[
     str | None,
@@ -91,44 +95,44 @@ class CaseDetail(CaseSummary):
 
 class Doer(Shape):
     agent: AgentName
-    department: str = Field(description="the agent's department", examples=["voirie"])
+    department: Typed = Field(description="the agent's department", examples=["voirie"])
 
 
 class ReplyAsked(Doer):
-    text: str = Field(min_length=1, max_length=10_000)
+    text: Typed = Field(min_length=1, max_length=10_000)
     channel: Literal["", "sms", "email", "post"] = Field(
         default="", description="only to answer elsewhere than the citizen wished"
     )
-    address: str = Field(
+    address: Typed = Field(
         default="", max_length=1000, description="with `channel`: number, mail address or postal lines"
     )
     then: State = Field(default="waiting", description="the state the case is left in")
 
 
 class CallNoted(Doer):
-    text: str = Field(min_length=1, max_length=10_000, description="what was said")
+    text: Typed = Field(min_length=1, max_length=10_000, description="what was said")
     then: State = "waiting"
 
 
 class TransferAsked(Doer):
-    to_department: str
-    reason: str = Field(min_length=1, max_length=400)
+    to_department: Typed
+    reason: Typed = Field(min_length=1, max_length=400)
 
 
 class Visited(Doer):
     """Someone at the counter or on the phone."""
 
     channel: Literal["counter", "phone"] = "counter"
-    procedure: str = ""
-    subject: str = Field(default="", max_length=300)
-    text: str = Field(min_length=1, max_length=10_000)
-    name: str = Field(default="", max_length=400)
-    phone: str = Field(default="", max_length=40)
-    email: str = Field(default="", max_length=254)
+    procedure: Typed = ""
+    subject: Typed = Field(default="", max_length=300)
+    text: Typed = Field(min_length=1, max_length=10_000)
+    name: Typed = Field(default="", max_length=400)
+    phone: Typed = Field(default="", max_length=40)
+    email: Typed = Field(default="", max_length=254)
     reply_channel: Literal["", "sms", "email", "post", "phone"] = ""
-    reply_address: str = Field(default="", max_length=1000)
-    reference: str = Field(default="", max_length=40, description="of an earlier contact, as the person quotes it")
-    language: str = Field(default="fr", pattern=r"^[a-z]{2,3}$")
+    reply_address: Typed = Field(default="", max_length=1000)
+    reference: Typed = Field(default="", max_length=40, description="of an earlier contact, as the person quotes it")
+    language: Typed = Field(default="fr", pattern=r"^[a-z]{2,3}$")
 
 
 class WrittenDown(Shape):
