@@ -170,13 +170,14 @@ async def test_going_back_and_sending_again_is_the_same_receipt(browser: Browser
 
 async def test_going_back_and_changing_the_text_loses_neither(browser: Browser) -> None:
     inputs = await browser.open("road-report") | ROADS
-    await browser.send("road-report", inputs)
+    first = await browser.send("road-report", inputs)
     changed = inputs | {"details": "Deux trous."}
 
     asked = await browser.send("road-report", changed)
     again = await browser.send("road-report", changed | hidden(asked.text))
 
     assert asked.status_code == 409
+    assert f"sous la référence {first.headers['location'][7:23]}" in asked.text
     assert "Deux trous." in asked.text
     assert again.status_code == 303
     assert len(await browser.events()) == 2

@@ -44,7 +44,7 @@ class Words:
         sentences = self.sentences[language]
         if key not in sentences:
             key = f"{key}.{_plural(language, values['count'])}"
-        return sentences[key].format(**values) if values else sentences[key]
+        return sentences[key].format(**values)
 
 
 def _plural(language: str, count: object) -> str:

@@ -19,7 +19,6 @@ from parvis.ingest_web.verify import Guard
 from parvis.web.http import install
 from parvis.web.pages import Pages
 
-_CHECK_EVERY_S = 3.0
 _PURGE_EVERY_S = 3600.0
 
 
