@@ -4,14 +4,15 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from parvis.common.contact import ClaimCheck
-from parvis.common.directory import ChoiceField, Directory, Rendered, Templates, said_in, standard_variables
+from parvis.common.directory import Directory, Rendered, Templates, standard_variables
 from parvis.desk.tables import Case, Opened, Target
+from parvis.web.answers import answers_in_words
 
 MEDIUM = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "letter"}
 SHOWN_PAGES = 4
@@ -66,7 +67,7 @@ def shown_contact(opened: Opened, directory: Directory, language: str) -> ShownC
         files = [] if scanned else files
     return ShownContact(
         opened=opened,
-        answers=answers_in_words(contact.procedure, contact.personal.answers, directory, language),
+        answers=answers_in_words(directory, contact.procedure, contact.personal.answers, language),
         files=tuple(files),
         pages=tuple(pages[:SHOWN_PAGES]),
         more_pages=max(0, len(pages) - SHOWN_PAGES),
@@ -79,23 +80,6 @@ def _pages_of_original(opened: Opened) -> list[tuple[str, int]]:
         return []
     count = opened.contact.ocr.pages if opened.contact.ocr else 1
     return [("original", page) for page in range(1, count + 1)]
-
-
-def answers_in_words(
-    slug: str | None, answers: Mapping[str, str], directory: Directory, language: str
-) -> tuple[tuple[str, str], ...]:
-    """Answers under their questions, in the form's order; one whose field is gone keeps its name."""
-    procedure = directory.procedure(slug)
-    fields = {f.name: f for f in procedure.form} if procedure else {}
-    ordered = [name for name in fields if name in answers] + [name for name in answers if name not in fields]
-    shown: list[tuple[str, str]] = []
-    for name in ordered:
-        form_field, value = fields.get(name), answers[name]
-        if isinstance(form_field, ChoiceField):
-            labels = {option.value: said_in(option.label, language) for option in form_field.options}
-            value = ", ".join(labels.get(one, one) for one in value.split(","))
-        shown.append((said_in(form_field.label, language) if form_field else name, value))
-    return tuple(shown)
 
 
 def file_name(reference: str, claim: ClaimCheck) -> str:

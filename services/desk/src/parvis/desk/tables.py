@@ -45,6 +45,7 @@ class Case:
     channel: str = ""
     subject: str = ""
     snippet: str = ""
+    citizen: str = ""
     urgency: int = URGENCY["normal"]
     contacts: int = 0
     receipt_due_at: datetime | None = None

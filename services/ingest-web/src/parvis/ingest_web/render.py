@@ -17,7 +17,6 @@ from parvis.common.contact import (
     reference_of,
 )
 from parvis.common.directory import (
-    ChoiceField,
     ConsentField,
     Department,
     Directory,
@@ -36,6 +35,7 @@ from parvis.ingest_web.tables import (
     Problem,
     reply_address,
 )
+from parvis.web.answers import in_words
 from parvis.web.pages import Pages
 
 # As JSON. Together with the rest they keep the event below 64 KiB; the whole is in the original.
@@ -111,20 +111,13 @@ def subject(filled: Filled, procedure: Procedure, language: str) -> str:
 def text(filled: Filled, procedure: Procedure, language: str) -> str:
     """The form as one readable text: what was written freely first, then each answer in a line of its own."""
     free = [filled.answers[f.name] for f in procedure.form if isinstance(f, LongTextField) and f.name in filled.answers]
+    colon = " :" if language == "fr" else ":"
     facts = [
-        f"{said_in(f.label, language)}{' :' if language == 'fr' else ':'} {in_words(f, filled.answers[f.name], language)}"
+        f"{said_in(f.label, language)}{colon} {', '.join(in_words(f, filled.answers[f.name], language).splitlines())}"
         for f in procedure.form
         if f.name in filled.answers and not isinstance(f, LongTextField | ConsentField)
     ]
     return "\n\n".join([*free, "\n".join(facts)] if facts else free)
-
-
-def in_words(form_field: object, answer: str, language: str) -> str:
-    """An answer as people read it: the labels of a choice, one line for an address."""
-    if isinstance(form_field, ChoiceField):
-        labels = {option.value: said_in(option.label, language) for option in form_field.options}
-        return ", ".join(labels.get(value, value) for value in answer.split(","))
-    return ", ".join(answer.split("\n"))
 
 
 def is_fitting(words: str) -> bool:

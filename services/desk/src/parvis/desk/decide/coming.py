@@ -3,6 +3,7 @@
 import uuid
 from datetime import datetime
 
+from parvis.common.contact import ContactReceived
 from parvis.common.delivery import DeliveryUpdated, outranks
 from parvis.common.directory import Directory
 from parvis.common.routing import ContactRouted, ConversationArrived, ConversationLeft, TransferRefused
@@ -19,6 +20,7 @@ from parvis.desk.tables import (
     Move,
     Settlement,
 )
+from parvis.web.answers import answers_in_words
 
 _SNIPPET = 140
 
@@ -39,7 +41,8 @@ def received(case: Case, event: ContactRouted, routed: bytes, directory: Directo
         case.receipt_due_at = routing.receipt_due_at
     case.contacts += 1
     case.reference = routing.reference
-    case.snippet = one_line(contact.personal.text)
+    case.snippet = _snippet(contact, directory)
+    case.citizen = one_line(contact.personal.display_name) or case.citizen
     case.procedure = case.procedure or routing.procedure
     case.urgency = min(case.urgency, URGENCY[routing.urgency])
     if contact.machine is None:
@@ -100,6 +103,16 @@ def one_line(text: str) -> str:
     """The beginning of a text for a row of the queue."""
     words = " ".join(text[: _SNIPPET * 4].replace("\x00", " ").split())
     return words if len(words) <= _SNIPPET else f"{words[: _SNIPPET - 1].rstrip()}…"
+
+
+def _snippet(contact: ContactReceived, directory: Directory) -> str:
+    """What the queue shows of a contact: a form's answers without their questions; of a scan nothing but its subject."""
+    personal = contact.personal
+    if contact.channel == "post" and personal.subject:
+        return ""
+    answers = answers_in_words(directory, contact.procedure, personal.answers, directory.town.speaks(contact.language))
+    longest_first = sorted((answer for _, answer in answers), key=len, reverse=True)
+    return one_line(" · ".join(longest_first)) if answers else one_line(personal.text)
 
 
 def _belongs_to(case: Case, department: str, sequence: int) -> bool:

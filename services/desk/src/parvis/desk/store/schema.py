@@ -27,7 +27,7 @@ case_file = Table(
     "case_file",
     METADATA,
     _id("conversation_id", is_key=True),
-    *_texts("reference", "department", "state", "taken_by", "procedure", "channel", "subject", "snippet"),
+    *_texts("reference", "department", "state", "taken_by", "procedure", "channel", "subject", "snippet", "citizen"),
     Column("department_sequence", Integer),
     Column("urgency", Integer),
     Column("contacts", Integer),

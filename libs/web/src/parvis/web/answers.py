@@ -1,0 +1,39 @@
+"""A form's answers in, questions and answers as people read them out. Pure; no I/O."""
+
+from collections.abc import Mapping
+from datetime import date
+
+from parvis.common.directory import ChoiceField, ConsentField, DateField, Directory, FormField, said_in
+
+_YES = {"fr": "oui", "en": "yes"}
+
+
+def in_words(form_field: FormField, answer: str, language: str) -> str:
+    """One answer: the labels of a choice, a date as it is written in the town; anything else as it was typed."""
+    match form_field:
+        case ChoiceField():
+            labels = {option.value: said_in(option.label, language) for option in form_field.options}
+            return ", ".join(labels.get(value, value) for value in answer.split(","))
+        case DateField():
+            return _day(answer)
+        case ConsentField():
+            return said_in(_YES, language) if answer == "yes" else answer
+        case _:
+            return answer
+
+
+def answers_in_words(
+    directory: Directory, procedure: str | None, answers: Mapping[str, str], language: str
+) -> tuple[tuple[str, str], ...]:
+    """All answers under their questions, in the form's order; one whose field is gone keeps its name."""
+    found = directory.procedure(procedure)
+    fields = {f.name: f for f in found.form} if found else {}
+    known = [(said_in(f.label, language), in_words(f, answers[n], language)) for n, f in fields.items() if n in answers]
+    return (*known, *((name, answer) for name, answer in answers.items() if name not in fields))
+
+
+def _day(answer: str) -> str:
+    try:
+        return f"{date.fromisoformat(answer):%d/%m/%Y}"
+    except ValueError:
+        return answer
