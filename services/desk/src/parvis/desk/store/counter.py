@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from parvis.common import metrics
 from parvis.common.blobs import Blobs
 from parvis.common.contact import contact_id
 from parvis.common.directory import Directory
+from parvis.common.logs import logger
 from parvis.desk.decide import Visit, contact_at_counter, original_of
 from parvis.desk.store.reading import counter_contact_of
 from parvis.desk.store.working import Cases
 from parvis.desk.tables import Agent, CounterContact
+
+log = logger()
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,12 @@ class Counter:
             directory=self.directory, hashing_key=self.hashing_key, at=at,
         )  # fmt: skip
         row = CounterContact(seed, made, contact.reference, agent.department, agent.name, at)
-        return await self.cases.write_down(row, contact) or await self._earlier(seed) or row
+        kept = await self.cases.write_down(row, contact)
+        if kept is None:
+            return await self._earlier(seed) or row
+        metrics.contacts_received.labels(contact.channel).inc()
+        log.info("contact.received", contact_id=made, channel=contact.channel, size_bytes=len(content))
+        return kept
 
     async def _earlier(self, seed: str) -> CounterContact | None:
         async with self.cases.database.begin() as connection:
