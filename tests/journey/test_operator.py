@@ -5,21 +5,20 @@ import time
 import pytest
 
 from parvis.common.bus import Producer, record
-from parvis.common.contact import reference_of
+from parvis.common.contact import ContactId, reference_of
 from parvis.common.testing import a_contact
 from parvis.common.topics import CONTACT_RECEIVED
 from parvis.local.citizens import Citizens
 from parvis.local.demo.watch import Watch
 from parvis.local.stack import Stack
-from tests.journey.until import until
+from tests.journey.until import routed
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
 
 async def test_trace_shows_a_contact_from_its_reference(town: Stack, citizens: Citizens, watch: Watch):
-    await citizens.text("+33639980401", "Bonjour, ma poubelle n’a pas été vidée.")
-    journey = await until(lambda: next((j for j in watch.journeys.values() if j.department == "dechets"), None))
-    reference = reference_of(journey.contact_id)  # pyright: ignore[reportArgumentType]
+    journey = await routed(watch, await citizens.text("+33639980401", "Bonjour, ma poubelle n’a pas été vidée."))
+    reference = reference_of(ContactId(journey.contact_id))
 
     shown = town.run_parvis("trace", reference)
 

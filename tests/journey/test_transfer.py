@@ -1,20 +1,20 @@
 """What nobody could place goes to people, and they can send it on."""
 
+import asyncio
+
 import pytest
 
 from parvis.local.citizens import Citizens
 from parvis.local.demo.agents import Agents
-from parvis.local.demo.watch import Journey, Watch
-from tests.journey.until import until
+from parvis.local.demo.watch import Watch
+from tests.journey.until import routed
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
 
 async def test_triage_is_no_dead_end(citizens: Citizens, agents: Agents, watch: Watch):
-    number = "+33639980301"
-    told = await citizens.text(number, "Bonjour, zorglub ?")
-    assert told["outcome"] == "accepted"
-    journey = await until(lambda: next((j for j in watch.journeys.values() if j.department == "triage"), None))
+    journey = await routed(watch, await citizens.text("+33639980301", "Bonjour, zorglub ?"))
+    assert journey.department == "triage"
     await agents.case(journey.conversation_id, "triage")
 
     await agents.transfer(journey.conversation_id, "triage", "culture-sports", "C’est le nom du festival.")
@@ -25,19 +25,14 @@ async def test_triage_is_no_dead_end(citizens: Citizens, agents: Agents, watch: 
 
 async def test_what_follows_a_transfer_arrives_at_the_new_department(citizens: Citizens, agents: Agents, watch: Watch):
     number = "+33639980302"
-    await citizens.text(number, "Bonjour, zorglub encore ?")
-    first = await until(lambda: next((j for j in _of(watch, "triage")), None))
+    first = await routed(watch, await citizens.text(number, "Bonjour, zorglub encore ?"))
     await agents.case(first.conversation_id, "triage")
     await agents.transfer(first.conversation_id, "triage", "finances", "Une facture.")
     await agents.case(first.conversation_id, "finances")
 
-    await citizens.text(number, "Et j’ajoute ceci.")
+    second = await routed(watch, await citizens.text(number, "Et j’ajoute ceci."))
 
-    second = await until(lambda: next((j for j in _of(watch, "finances")), None))
-    assert second.conversation_id == first.conversation_id
-    case = await agents.case(first.conversation_id, "finances")
-    assert len(case["contacts"]) == 2
-
-
-def _of(watch: Watch, department: str) -> list[Journey]:
-    return [j for j in watch.journeys.values() if j.department == department]
+    assert (second.department, second.conversation_id) == ("finances", first.conversation_id)
+    async with asyncio.timeout(30):
+        while len((await agents.case(first.conversation_id, "finances"))["contacts"]) < 2:
+            await asyncio.sleep(0.1)

@@ -12,7 +12,7 @@ from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 from parvis.local.stack import Stack
 from tests.faults.mail import send
 from tests.faults.oracle import look
-from tests.journey.until import until
+from tests.journey.until import routed, until
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
@@ -27,7 +27,7 @@ async def test_the_same_webhook_twice_is_one_contact(town: Stack, citizens: Citi
     told = await citizens.text("+33639980201", "Bonjour, une fuite d’eau dans ma rue.", repeat=3)
 
     assert [attempt["status"] for attempt in told["attempts"]] == [200, 200, 200]
-    await until(lambda: watch.on("sms"))
+    await routed(watch, told)
     await asyncio.sleep(1)
     assert len(await contacts_now(town) - before) == 1
 

@@ -2,9 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from parvis.common.contact import contact_id
+from parvis.local.demo.watch import Journey, Watch
 
 Seen = TypeVar("Seen")
+TOWN_NUMBER = "+33536490100"
 
 
 async def until(look: Callable[[], Seen | None], *, seconds: float = 60) -> Seen:
@@ -13,3 +17,14 @@ async def until(look: Callable[[], Seen | None], *, seconds: float = 60) -> Seen
         while not (seen := look()):
             await asyncio.sleep(0.05)
         return seen
+
+
+async def routed(watch: Watch, told: dict[str, Any]) -> Journey:
+    """The journey of one text message, as the outside world told of it, once it lies in a department."""
+    made = contact_id("sms", TOWN_NUMBER, told["sid"])
+
+    def look() -> Journey | None:
+        journey = watch.journeys.get(made)
+        return journey if journey and journey.department else None
+
+    return await until(look)

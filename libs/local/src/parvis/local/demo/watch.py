@@ -79,10 +79,6 @@ class Watch:
             task.cancel()
         await asyncio.wait(self._tasks)
 
-    def on(self, channel: str) -> Journey | None:
-        """The newest contact of a channel."""
-        return next((j for j in reversed(self.journeys.values()) if j.channel == channel), None)
-
     async def _follow(self) -> None:
         async for received in follow(self._kafka, self._topics):
             self._note(received)
