@@ -84,7 +84,10 @@ class Watch:
             self._note(received)
 
     def _note(self, received: Received) -> None:
-        value, at = json.loads(received.value), datetime.fromisoformat(received.header("ce_time") or "")
+        try:
+            value, at = json.loads(received.value), datetime.fromisoformat(received.header("ce_time") or "")
+        except ValueError:
+            return  # a poisonous record is the router's affair
         match received.header("ce_type"):
             case "contact.received":
                 recorded_at = datetime.fromisoformat(value["recorded_at"])
