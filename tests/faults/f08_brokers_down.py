@@ -46,10 +46,10 @@ async def run(var: Path, full: bool) -> Verdict:
         async with web_client() as client, Citizens(stack) as citizens:
             messages = TextMessages(stack, log, senders=20)
             await messages.deliver(client, _sid(0), 0)
-            await asyncio.to_thread(stack.stop_kafka)
+            await asyncio.to_thread(stack.kill, "kafka", stays_down=True)
             rounds = await _write(stack, client, citizens, messages, told, seconds=120 if full else 4)
             await _stops_in_time(stack, verdict)
-            await asyncio.to_thread(stack.start_kafka)
+            await asyncio.to_thread(stack.start_again, "kafka")
             await asyncio.to_thread(stack.start_again, "ingest-sms")
             await _try_again(stack, client, messages, verdict, rounds)
             await _until_there(stack, 1 + 3 * rounds)

@@ -76,7 +76,8 @@ def test_a_paused_process_answers_again_when_it_is_resumed(stack: Stack):
 
 def test_a_restart_takes_one_call(stack: Stack):
     before = stack.pid("fake-two")
-    stack.restart("fake-two")
+    stack.kill("fake-two", stays_down=True)
+    stack.start_again("fake-two")
     assert stack.pid("fake-two") != before
 
 
@@ -120,12 +121,12 @@ def test_a_misconfigured_service_ends_all_with_its_own_words(fakes: Fakes, tmp_p
 
 def test_kafka_and_postgres_go_down_and_come_back(brokers: Stack):
     port = brokers.port("kafka")
-    brokers.stop_kafka()
+    brokers.kill("kafka", stays_down=True)
     assert not answers(port)
-    brokers.start_kafka()
+    brokers.start_again("kafka")
     assert answers(port)
-    brokers.stop_postgres()
-    brokers.start_postgres()
+    brokers.kill("postgres", stays_down=True)
+    brokers.start_again("postgres")
     assert brokers.new_database("again").endswith("/again")
     brokers.drop_database("again")
 

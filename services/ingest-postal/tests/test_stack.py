@@ -99,14 +99,14 @@ async def test_a_truncated_file_is_put_aside_and_never_sent(stack: Stack):
 
 
 async def test_while_kafka_is_down_letters_stay_and_then_none_is_lost(stack: Stack):
-    stack.stop_kafka()
+    stack.kill("kafka", stays_down=True)
     for number in range(10, 14):
         drop(stack, f"down-{number}.pdf", a_letter(number))
     until(lambda: answer(stack, "ready") == 503)
     assert len(list((scans(stack) / "ready").iterdir())) == 4
     assert answer(stack, "live") == 200
 
-    stack.start_kafka()
+    stack.start_again("kafka")
     until(lambda: all(is_done(stack, f"down-{number}") for number in range(10, 14)), seconds=90)
     until(lambda: answer(stack, "ready") == 200)
 

@@ -1,8 +1,10 @@
-"""`parvis up` and `parvis doctor`: the stack on this machine, and what this machine lacks for it."""
+"""`parvis up`, `demo` and `doctor`: the stack on this machine, five citizens who write to it, and what the machine lacks."""
 
 import argparse
+import asyncio
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from parvis.common.cli.commands import Commands
 from parvis.common.errors import Misconfigured
 
 if TYPE_CHECKING:
+    from parvis.local.console import Console
     from parvis.local.stack import Stack
 
 
@@ -35,22 +38,66 @@ def _up(arguments: argparse.Namespace) -> int:
     # Java's wheel, psutil and the rest are not for `parvis --help`.
     from parvis.local import surroundings
     from parvis.local.console import Console
+
+    services = _chosen(arguments.only, surroundings.installed_services())
+    console = Console([*services, "outside", "topics", "migrate"])
+
+    def stay(stack: "Stack", stopping: threading.Event) -> int:
+        console.plain("ready")
+        stopping.wait()
+        if stack.failure:
+            raise Misconfigured(stack.failure.sentence)
+        return 0
+
+    return _with_stack(console, stay, services=services, outside=arguments.outside, otherwise=0)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from parvis.local import surroundings
+    from parvis.local.console import QuietConsole
+    from parvis.local.demo import show
+    from parvis.local.demo.play import Cast, play_until
+
+    var = surroundings.var(surroundings.environment())
+    console = QuietConsole(var / "log")
+    console.tell("starting Kafka, PostgreSQL, the services and the outside world")
+
+    def perform(stack: "Stack", stopping: threading.Event) -> int:
+        rows = [journey.row() for journey in asyncio.run(play_until(stopping, stack, console.tell, Cast()))]
+        show.write(rows, var / "demo" / "journey.json")
+        console.plain(f"\n{show.table(rows)}\n")
+        if not arguments.once:
+            console.plain(show.addresses(stack))
+            stopping.wait()
+        return 0 if all(row["status"] == "delivered" for row in rows) else 1
+
+    return _with_stack(console, perform, services=None, outside=True, otherwise=1 if arguments.once else 0)
+
+
+def _with_stack(
+    console: "Console",
+    work: Callable[["Stack", threading.Event], int],
+    *,
+    services: list[str] | None,
+    outside: bool,
+    otherwise: int,
+) -> int:
+    """Start a stack as the environment wishes, work with it, end it; `otherwise`, when somebody stops it before."""
+    from parvis.local import surroundings
     from parvis.local.stack import Stack
     from parvis.local.waiting import Stopped
 
     given = surroundings.environment()
-    services = _chosen(arguments.only, surroundings.installed_services())
-    console = Console([*services, "outside", "topics", "migrate"])
+    given.setdefault("PARVIS_LOG_FORMAT", "console")
     stopping = threading.Event()
     running: list[Stack] = []
     _on_signals(stopping, running)
-    given.setdefault("PARVIS_LOG_FORMAT", "console")
     try:
         with Stack.start(
             surroundings.var(given),
             services=services,
             ports="fixed" if surroundings.wants_fixed_ports(given) else "free",
-            outside=arguments.outside,
+            outside=outside,
             fsync=True,
             environment=given,
             console=console,
@@ -58,56 +105,10 @@ def _up(arguments: argparse.Namespace) -> int:
             stopping=stopping,
             started=running.append,
         ) as stack:
-            console.plain("ready")
-            stopping.wait()
-            if stack.failure:
-                raise Misconfigured(stack.failure.sentence)
+            return work(stack, stopping)
     except Stopped:
-        console.tell("stopped before everything was ready")
-    return 0
-
-
-def _demo(arguments: argparse.Namespace) -> int:
-    import asyncio
-
-    from parvis.local import surroundings
-    from parvis.local.console import QuietConsole
-    from parvis.local.demo import show
-    from parvis.local.demo.play import Cast, play_until
-    from parvis.local.stack import Stack
-    from parvis.local.waiting import Stopped
-
-    given = surroundings.environment()
-    given.setdefault("PARVIS_LOG_FORMAT", "console")
-    var = surroundings.var(given)
-    console = QuietConsole(var / "log")
-    stopping = threading.Event()
-    running: list[Stack] = []
-    _on_signals(stopping, running)
-    console.tell("starting Kafka, PostgreSQL, the services and the outside world")
-    try:
-        with Stack.start(
-            var,
-            ports="fixed" if surroundings.wants_fixed_ports(given) else "free",
-            outside=True,
-            fsync=True,
-            environment=given,
-            console=console,
-            keep=True,
-            stopping=stopping,
-            started=running.append,
-        ) as stack:
-            rows = [journey.row() for journey in asyncio.run(play_until(stopping, stack, console.tell, Cast()))]
-            show.write(rows, var / "demo" / "journey.json")
-            console.plain(f"\n{show.table(rows)}\n")
-            if arguments.once:
-                return 0 if all(row["status"] == "delivered" for row in rows) else 1
-            console.plain(show.addresses(stack))
-            stopping.wait()
-    except Stopped:
-        console.tell("stopped before everything was ready")
-        return 1 if arguments.once else 0
-    return 0
+        console.tell("stopped before everything was done")
+        return otherwise
 
 
 def _chosen(only: list[str] | None, installed: list[str]) -> list[str]:

@@ -90,7 +90,8 @@ class Stack:
         var, free_ports = var.absolute(), FreePorts()
         with only_one(var), contextlib.ExitStack() as undo:
             undo.callback(free_ports.release)
-            _sweep(var, console)
+            if (ended := Ledger(var / "processes.jsonl").sweep()) and console:
+                console.tell(f"an earlier run was killed; ended what it had left: {', '.join(ended)}")
             known = secrets.load(var / "secrets.json")
             plan = town.plan(
                 var=var,
@@ -165,29 +166,12 @@ class Stack:
         self.supervisor.start(name)
         self.wait_ready(name, seconds=seconds)
 
-    def restart(self, name: str, *, seconds: float = 60) -> None:
-        """kill -9 and start again, without the supervisor's delay."""
-        self.kill(name, stays_down=True)
-        self.start_again(name, seconds=seconds)
-
     def pause(self, name: str) -> None:
         """SIGSTOP: it stands still, its connections stay open."""
         self.supervisor.process(name).signal(signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
         self.supervisor.process(name).signal(signal.SIGCONT)
-
-    def stop_kafka(self) -> None:
-        self.kill(KAFKA, stays_down=True)
-
-    def start_kafka(self) -> None:
-        self.start_again(KAFKA)
-
-    def stop_postgres(self) -> None:
-        self.kill(POSTGRES, stays_down=True)
-
-    def start_postgres(self) -> None:
-        self.start_again(POSTGRES)
 
     def new_database(self, name: str) -> str:
         """Make an empty database in the embedded PostgreSQL, in place of an older one of that name; give its URL."""
@@ -311,18 +295,6 @@ class Stack:
         """Say where everything is, for programs; anew whenever a process was started again."""
         if not self._is_up or self.stopping.is_set():
             return
-        described: dict[str, object] = {
-            "services": {name: {"pid": self.pid(name), **self.plan.ports_of(name)} for name in self.plan.services},
-            "kafka": self.kafka,
-            "database": self.database_url,
-        }
-        if self.plan.outside:
-            described[OUTSIDE] = {"pid": self.pid(OUTSIDE), **self.plan.ports_of(OUTSIDE)}
+        described = self.plan.described({name: self.pid(name) for name in self.supervisor.names()})
         with self._file_lock:
             write_private(self._up_file, json.dumps(described, indent=2))
-
-
-def _sweep(var: Path, console: Console | None) -> None:
-    ended = Ledger(var / "processes.jsonl").sweep()
-    if ended and console:
-        console.tell(f"an earlier run was killed; ended what it had left: {', '.join(ended)}")

@@ -65,6 +65,14 @@ class Plan:
         """host:port, without what else the URL holds."""
         return self.environment["PARVIS_DATABASE_URL"].rpartition("@")[2].partition("/")[0]
 
+    def described(self, pids: Mapping[str, int]) -> dict[str, object]:
+        """As `up.json` has it: where everything is, for programs."""
+        names = [*self.services, *(["outside"] if self.outside else [])]
+        parts = {name: {"pid": pids[name], **self.ports_of(name)} for name in names}
+        kafka, database = self.environment["PARVIS_KAFKA_BOOTSTRAP"], self.environment["PARVIS_DATABASE_URL"]
+        outside = {"outside": parts.pop("outside")} if self.outside else {}
+        return {"services": parts, "kafka": kafka, "database": database, **outside}
+
     @property
     def ports_to_open(self) -> dict[str, int]:
         """Those that something of ours will listen on."""
