@@ -65,8 +65,8 @@ def _settled(world: World) -> bool:
 def sabotaged(stack: Stack, service: str, how: str, **environment: str) -> subprocess.Popen[bytes]:
     """Start a service of this stack with a fault built in: see `sabotage.py`."""
     command = [sys.executable, "-m", "tests.faults.sabotage", service, how]
-    log = (stack.plan.var / "log" / f"{service}-{how}.log").open("ab")
-    return subprocess.Popen(command, env=dict(stack.env) | environment, stdout=log, stderr=subprocess.STDOUT)
+    with (stack.plan.var / "log" / f"{service}-{how}.log").open("ab") as log:
+        return subprocess.Popen(command, env=dict(stack.env) | environment, stdout=log, stderr=subprocess.STDOUT)
 
 
 async def until_ended(process: subprocess.Popen[bytes], *, seconds: float) -> bool:
