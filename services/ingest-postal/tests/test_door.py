@@ -34,8 +34,8 @@ def producer() -> FakeProducer:
 @pytest.fixture
 async def door(tmp_path: Path, producer: FakeProducer) -> AsyncGenerator[Door]:
     made = a_door(tmp_path, producer)
-    async with made.readers.running():
-        yield made
+    yield made
+    await made.readers.close()
 
 
 def a_door(root: Path, producer: FakeProducer, *, settle_s: float = 0, patience_s: float = 900) -> Door:
@@ -175,9 +175,9 @@ async def test_a_file_that_nobody_finishes_is_put_aside_with_its_reason(tmp_path
     door = a_door(tmp_path, producer, patience_s=0)
     drop(door, LETTER[:-20])
 
-    async with door.readers.running():
-        await door.look()
-        await door.look()
+    await door.look()
+    await door.look()
+    await door.readers.close()
 
     assert names(door.folder.quarantine) == ["scan.pdf", "scan.pdf.reason.txt"]
     assert names(door.folder.ready) == []
@@ -203,9 +203,10 @@ async def test_two_doors_on_one_folder_take_each_letter_once(tmp_path: Path, pro
     for number in range(6):
         drop(doors[0], LETTER.replace(b"%%EOF", b"%%%d\n%%%%EOF" % number), f"scan-{number}.pdf")
 
-    async with doors[0].readers.running(), doors[1].readers.running():
-        while names(doors[0].folder.ready):
-            await asyncio.gather(*(door.look() for door in doors))
+    while names(doors[0].folder.ready):
+        await asyncio.gather(*(door.look() for door in doors))
+    for door in doors:
+        await door.readers.close()
 
     assert len(producer.sent) == 6
     assert len({contact_in(record).contact_id for record in producer.sent}) == 6

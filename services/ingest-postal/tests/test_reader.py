@@ -6,20 +6,18 @@ import struct
 import sys
 import zlib
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import pytest_asyncio
 from PIL import Image
 
 from parvis.common.errors import Unavailable
 from parvis.ingest_postal.parse import text_of
-from parvis.ingest_postal.read.reader import Readers
+from parvis.ingest_postal.read.reader import Reader, Readers
 from parvis.ingest_postal.tables import Limits, MediaType, Reading
 from parvis.local.letter import BIRTH_CERTIFICATE, Letter, ScanFormat, make_scan, write_pdf
 
@@ -33,17 +31,11 @@ MEDIA_TYPES: dict[ScanFormat, MediaType] = {
 }
 
 
-@asynccontextmanager
-async def one_reader(limits: Limits) -> AsyncGenerator[Readers]:
-    made = Readers(1, limits)
-    async with made.running():
-        yield made
-
-
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def reader() -> AsyncGenerator[Readers]:
-    async with one_reader(Limits()) as made:
-        yield made
+async def reader() -> AsyncGenerator[Reader]:
+    made = Reader(Limits())
+    yield made
+    await made.close()
 
 
 def truth(letter: Letter) -> str:
@@ -70,7 +62,7 @@ def character_errors(read: str, true: str) -> float:
 
 
 @pytest.mark.parametrize("kind", MEDIA_TYPES)
-async def test_a_scanned_letter_is_read_in_every_format(reader: Readers, kind: ScanFormat):
+async def test_a_scanned_letter_is_read_in_every_format(reader: Reader, kind: ScanFormat):
     reading = await reader.read(make_scan(SHORT, scan_format=kind), MEDIA_TYPES[kind])
 
     assert reading.trouble is None
@@ -78,14 +70,14 @@ async def test_a_scanned_letter_is_read_in_every_format(reader: Readers, kind: S
     assert [page.source for page in reading.pages] == ["reading"]
 
 
-async def test_a_crooked_and_grainy_letter_is_read(reader: Readers):
+async def test_a_crooked_and_grainy_letter_is_read(reader: Reader):
     reading = await reader.read(make_scan(BIRTH_CERTIFICATE, angle=1.5, noise=40), "application/pdf")
 
     assert character_errors(text_of(reading), truth(BIRTH_CERTIFICATE)) <= 0.01
     assert reading.pages[0].confidence > 0.8
 
 
-async def test_a_file_with_its_own_text_is_not_read_from_its_picture(reader: Readers):
+async def test_a_file_with_its_own_text_is_not_read_from_its_picture(reader: Reader):
     reading = await reader.read(write_pdf(BIRTH_CERTIFICATE), "application/pdf")
 
     assert character_errors(text_of(reading), truth(BIRTH_CERTIFICATE)) == 0
@@ -93,7 +85,7 @@ async def test_a_file_with_its_own_text_is_not_read_from_its_picture(reader: Rea
     assert len(reading.pictures) == 1
 
 
-async def test_every_page_has_a_picture_of_a_screens_size_without_metadata(reader: Readers):
+async def test_every_page_has_a_picture_of_a_screens_size_without_metadata(reader: Reader):
     reading = await reader.read(make_scan(SHORT, scan_format="tiff", pages=2), "image/tiff")
 
     assert [picture.number for picture in reading.pictures] == [1, 2]
@@ -104,7 +96,7 @@ async def test_every_page_has_a_picture_of_a_screens_size_without_metadata(reade
         assert not image.getexif()
 
 
-async def test_a_blank_back_is_a_page_without_words(reader: Readers):
+async def test_a_blank_back_is_a_page_without_words(reader: Reader):
     file = BytesIO()
     Image.new("L", (1654, 2339), 255).save(file, "PNG")
 
@@ -114,7 +106,7 @@ async def test_a_blank_back_is_a_page_without_words(reader: Readers):
     assert [page.words for page in reading.pages] == [()]
 
 
-async def test_english_is_read_where_french_does_badly(reader: Readers):
+async def test_english_is_read_where_french_does_badly(reader: Reader):
     english = Letter(
         (), (), "", "", ("Though the weather threw thick fog, we thought through things thoroughly.",) * 4, ""
     )
@@ -180,17 +172,17 @@ def a_png(width: int, height: int) -> bytes:
     ids=["encrypted", "no-pdf", "half-a-pdf", "bomb", "broken-png", "broken-jpeg", "empty-tiff", "nothing"],
 )
 async def test_what_does_not_open_says_why_and_the_reader_goes_on(
-    reader: Readers, content: bytes, media_type: MediaType, trouble: str
+    reader: Reader, content: bytes, media_type: MediaType, trouble: str
 ):
     reading = await reader.read(content, media_type)
-    workers = reader.pids
+    worker = reader.pid
 
     assert (reading.trouble or "").startswith(trouble)
     assert (await reader.read(a_pdf(b""), "application/pdf")).trouble is None
-    assert reader.pids == workers
+    assert reader.pid == worker
 
 
-async def test_a_page_that_is_damaged_costs_itself_only(reader: Readers):
+async def test_a_page_that_is_damaged_costs_itself_only(reader: Reader):
     whole = make_scan(SHORT, dpi=100, scan_format="tiff", pages=2)
     image = Image.open(BytesIO(whole))
     image.seek(1)
@@ -205,28 +197,30 @@ async def test_a_page_that_is_damaged_costs_itself_only(reader: Readers):
 
 
 async def test_only_so_many_pages_are_read():
-    async with one_reader(Limits(pages=2)) as reader:
-        reading = await reader.read(make_scan(SHORT, dpi=60, pages=4), "application/pdf")
+    reader = Reader(Limits(pages=2))
+    reading = await reader.read(make_scan(SHORT, dpi=60, pages=4), "application/pdf")
+    await reader.close()
 
     assert len(reading.pages) == len(reading.pictures) == 2
     assert reading.trouble == "4 pages: only the first 2 were read"
 
 
 async def test_reading_that_takes_too_long_ends_with_what_there_is():
-    async with one_reader(Limits(wall_s=1.5)) as reader:
-        await reader.open()
-        reading = await reader.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf")
+    reader = Reader(Limits(wall_s=1.5))
+    await reader.open()
+    reading = await reader.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf")
+    await reader.close()
 
     assert reading.trouble == "reading took longer than 1.5 s"
     assert reading.page_count == 20
 
 
-async def test_a_worker_that_is_killed_costs_its_letter_no_more_than_the_reading(reader: Readers):
+async def test_a_worker_that_is_killed_costs_its_letter_no_more_than_the_reading(reader: Reader):
     await reader.open()
     killed = asyncio.create_task(reader.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf"))
     await asyncio.sleep(0)  # the task has asked its first question
-    (pid,) = reader.pids
-    os.kill(pid, 9)
+    assert reader.pid
+    os.kill(reader.pid, 9)
 
     assert (await killed).trouble == "the reading worker stopped (SIGKILL)"
     assert (await reader.read(write_pdf(SHORT), "application/pdf")).trouble is None
@@ -235,40 +229,42 @@ async def test_a_worker_that_is_killed_costs_its_letter_no_more_than_the_reading
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits address space and shows a process's environment")
 class TestConfinement:
     async def test_memory_is_limited(self):
-        async with one_reader(Limits(memory_bytes=300 * 1024 * 1024, pixels=500_000_000)) as reader:
-            reading = await reader.read(a_png(20_000, 20_000), "image/png")
+        reader = Reader(Limits(memory_bytes=300 * 1024 * 1024, pixels=500_000_000))
+        reading = await reader.read(a_png(20_000, 20_000), "image/png")
+        await reader.close()
 
         assert reading.trouble == "reading needs more memory than allowed"
 
     async def test_processor_time_is_limited(self):
-        async with one_reader(Limits(cpu_s=1)) as reader:
-            reading = await reader.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf")
+        reader = Reader(Limits(cpu_s=1))
+        reading = await reader.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf")
+        await reader.close()
 
         assert reading.trouble == "reading needs more than 1 s of processor time"
 
     async def test_the_worker_has_none_of_our_secrets(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("PARVIS_SECRET_KEY", "a secret for this test")
-        async with one_reader(Limits()) as reader:
-            await reader.open()
-            (pid,) = reader.pids
-            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        reader = Reader(Limits())
+        await reader.open()
+
+        environment = Path(f"/proc/{reader.pid}/environ").read_bytes()
+        await reader.close()
 
         assert b"PARVIS" not in environment
 
 
 async def test_a_machine_without_room_for_a_worker_is_unavailable():
-    async with one_reader(Limits(memory_bytes=1024)) as reader:
-        with pytest.raises(Unavailable):
-            await reader.open()
+    reader = Reader(Limits(memory_bytes=1024))
+
+    with pytest.raises(Unavailable):
+        await reader.open()
 
 
 async def test_readers_read_at_once_and_all_close():
     readers = Readers(2, Limits())
-    async with readers.running():
-        tasks: list[Any] = [readers.read(write_pdf(SHORT), "application/pdf") for _ in range(4)]
-        readings: list[Reading] = await asyncio.gather(*tasks)
-        pids = readers.pids
+    tasks: list[Any] = [readers.read(write_pdf(SHORT), "application/pdf") for _ in range(4)]
+
+    readings: list[Reading] = await asyncio.gather(*tasks)
+    await readers.close()
 
     assert [reading.trouble for reading in readings] == [None] * 4
-    assert pids
-    assert not any(map(psutil.pid_exists, pids))

@@ -46,17 +46,13 @@ async def build() -> Service:
         at_once=settings.readers,
     )
 
-    async def serve(stopping: asyncio.Event) -> None:
-        async with readers.running():
-            await door.run(stopping)
-
     return Service(
         name=NAME,
         host=settings.host,
         port=settings.port,
         health=health,
-        tasks=[serve],
-        closing=[producer.stop],
+        tasks=[door.run],
+        closing=[readers.close, producer.stop],
     )
 
 

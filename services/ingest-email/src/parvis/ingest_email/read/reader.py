@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import AsyncGenerator
@@ -174,7 +175,9 @@ class _Worker:
     async def end(self) -> int:
         """Kill it, and give the code or the signal that it ended with."""
         with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+            # Not Process.kill(): it polls, takes the exit status, and leaves asyncio's watcher with 255.
+            if self.process.returncode is None:
+                os.kill(self.process.pid, signal.SIGKILL)
         self.questions.close()
         while await self.answers.read(1024 * 1024):  # the pipe must end before asyncio lets go of it
             pass

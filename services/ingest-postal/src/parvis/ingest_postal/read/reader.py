@@ -1,67 +1,181 @@
-"""Scans in, Readings out, whatever the scan does to the worker that reads it."""
+"""A scan in, a Reading out: worker processes kept warm, watched, killed and replaced."""
 
-from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 
-from parvis.common.worker import process
-from parvis.common.worker.workers import Workers
+from pydantic import ValidationError
+
+from parvis.common.errors import Unavailable
 from parvis.ingest_postal.read import frames
 from parvis.ingest_postal.tables import Limits, MediaType, Page, Picture, Reading
 
-_PROGRAM = process.Program("reading", ("-m", "parvis.ingest_postal.read.worker"), recycle_after=200)  # pages
-_PAGE_BYTES = 16 * 1024 * 1024  # no picture for a screen, no page of words comes near
+_START_S = 60.0  # loading Tesseract takes 0.3 s; a laptop that starts everything at once needs longer
+_RECYCLE_PAGES = 200  # what the C libraries leak goes with the process
 
 
-class Readers:
-    """As many letters at once as are set, each in a process of its own.
+class Reader:
+    """One worker process, one scan at a time.
 
     Gives:  a Reading, whatever the bytes: a worker that crashes, is killed or takes too long leaves what it had said by then and its trouble.
     Raises: Unavailable, when no worker starts on this machine now (no memory, no process to be had).
     """
 
-    def __init__(self, count: int, limits: Limits) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._workers = Workers(_PROGRAM, _limits_of(limits), count=count)
+        self._worker: _Worker | None = None
+        self._code = 0
+        self._pages_read = 0
 
     @property
-    def pids(self) -> set[int]:
-        return self._workers.pids
-
-    def running(self) -> AbstractAsyncContextManager[None]:
-        """Keep the workers while the block lasts."""
-        return self._workers.running()
+    def pid(self) -> int | None:
+        return self._worker.process.pid if self._worker else None
 
     async def open(self) -> None:
-        """Wait for a worker, so that the first letter does not."""
-        await self._workers.ready()
+        """Start the worker, so that the first letter does not wait for it."""
+        if self._worker and self._worker.process.returncode is None:
+            return
+        await self.close()
+        try:
+            self._worker = await _start(self._limits.memory_bytes)
+            async with asyncio.timeout(_START_S):
+                kind, _ = await self._worker.answer()
+        except (OSError, TimeoutError, _Gone) as error:
+            await self.close()
+            raise Unavailable("the reading worker does not start") from error
+        if kind != frames.HELLO:
+            await self.close()
+            raise Unavailable("the reading worker does not greet")
+        self._pages_read = 0
 
     async def read(self, content: bytes, media_type: MediaType) -> Reading:
-        job = frames.Job(media_type=media_type, pages=self._limits.pages, pixels=self._limits.pixels)
-        heard = _Heard(self._limits.pages)
-        trouble = await self._workers.ask(job.model_dump_json().encode(), content, hear=heard.take)
-        reading = replace(heard.reading, trouble=trouble.reason) if trouble else heard.reading
+        await self.open()
+        reading, ended_well = Reading(), False
+        try:
+            assert self._worker  # noqa: S101 (open() gave it)
+            async with asyncio.timeout(self._limits.wall_s):
+                await self._ask(self._worker, content, media_type)
+                async for answer in self._told(self._worker):
+                    reading = _with(reading, *answer)
+            ended_well = True
+        except TimeoutError:
+            reading = replace(reading, trouble=f"reading took longer than {self._limits.wall_s:g} s")
+        except _Gone:
+            await self.close()
+            reading = replace(reading, trouble=self._last_words())
+        except (ValidationError, _Nonsense):
+            reading = replace(reading, trouble="the reading worker answered nonsense")
+        finally:
+            self._pages_read += len(reading.pages)
+            if not ended_well or self._pages_read >= _RECYCLE_PAGES:
+                await self.close()
         return _with_the_rest_named(reading, self._limits.pages)
 
+    async def close(self) -> None:
+        """End the worker, whatever it is doing; nothing stays behind."""
+        if self._worker:
+            self._code = await self._worker.end()
+            self._worker = None
 
-class _Heard:
-    """What a worker has said of one scan by now; never more than its pages allow."""
+    async def _ask(self, worker: "_Worker", content: bytes, media_type: MediaType) -> None:
+        limits = self._limits
+        job = frames.Job(media_type=media_type, pages=limits.pages, pixels=limits.pixels, cpu_s=limits.cpu_s)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a worker that is gone is seen by its silence
+            worker.questions.write(frames.frame(frames.JOB, job.model_dump_json().encode()))
+            worker.questions.write(frames.frame(frames.SCAN, content))
+            await worker.questions.drain()
 
-    def __init__(self, pages_limit: int) -> None:
-        self.reading = Reading()
-        self._left = 2 * pages_limit + 2
+    async def _told(self, worker: "_Worker") -> AsyncIterator[tuple[bytes, bytes]]:
+        """Up to the last word, and never more than the pages allow: a worker taken over by a file cannot fill our memory."""
+        for _ in range(2 * self._limits.pages + 2):
+            kind, payload = await worker.answer()
+            yield kind, payload
+            if kind in (frames.DONE, frames.TROUBLE):
+                return
+        raise _Nonsense
 
-    def take(self, answer: bytes) -> int | None:
-        """One more answer; it is pages that wear a worker."""
-        self._left -= 1
-        if self._left < 0:
-            raise ValueError("more answers than pages")
-        kind, payload = answer[:1], answer[1:]
-        self.reading = _with(self.reading, kind, payload)
-        return len(self.reading.pages) if kind in (frames.DONE, frames.TROUBLE) else None
+    def _last_words(self) -> str:
+        name = signal.Signals(-self._code).name if self._code < 0 else f"exit {self._code}"
+        if name == "SIGXCPU":
+            return f"reading needs more than {self._limits.cpu_s} s of processor time"
+        return f"the reading worker stopped ({name})"
 
 
-def _limits_of(limits: Limits) -> process.Limits:
-    return process.Limits(limits.memory_bytes, limits.cpu_s, limits.wall_s, answer_bytes=_PAGE_BYTES * limits.pages)
+class Readers:
+    """Several readers behind one door: as many letters are read at once."""
+
+    def __init__(self, count: int, limits: Limits) -> None:
+        self._all = [Reader(limits) for _ in range(count)]
+        self._free: asyncio.Queue[Reader] = asyncio.Queue()
+        for reader in self._all:
+            self._free.put_nowait(reader)
+
+    async def open(self) -> None:
+        for reader in self._all:
+            await reader.open()
+
+    async def read(self, content: bytes, media_type: MediaType) -> Reading:
+        reader = await self._free.get()
+        try:
+            return await reader.read(content, media_type)
+        finally:
+            self._free.put_nowait(reader)
+
+    async def close(self) -> None:
+        for reader in self._all:
+            await reader.close()
+
+
+class _Gone(Exception):
+    """The worker closed its pipe."""
+
+
+class _Nonsense(Exception):
+    """The worker said what no worker of ours says."""
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: asyncio.subprocess.Process
+    questions: asyncio.StreamWriter
+    answers: asyncio.StreamReader
+
+    async def answer(self) -> tuple[bytes, bytes]:
+        try:
+            kind, length = frames.HEADER.unpack(await self.answers.readexactly(frames.HEADER.size))
+            if length > frames.FRAME_LIMIT_BYTES:
+                raise _Nonsense
+            return kind, await self.answers.readexactly(length)
+        except asyncio.IncompleteReadError as error:
+            raise _Gone from error
+
+    async def end(self) -> int:
+        """Kill it, and give the code or the signal that it ended with."""
+        with contextlib.suppress(ProcessLookupError):
+            # Not Process.kill(): it polls, takes the exit status, and leaves asyncio's watcher with 255.
+            if self.process.returncode is None:
+                os.kill(self.process.pid, signal.SIGKILL)
+        self.questions.close()
+        while await self.answers.read(1024 * 1024):  # the pipe must end before asyncio lets go of it
+            pass
+        return await self.process.wait()
+
+
+async def _start(memory_bytes: int) -> _Worker:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-m", "parvis.ingest_postal.read.worker", str(memory_bytes)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={"OMP_THREAD_LIMIT": "1", "LC_ALL": "C.UTF-8"},  # none of the service's environment: it holds secrets
+        start_new_session=True,
+    )
+    if not (process.stdin and process.stdout):
+        raise OSError("no pipes")
+    return _Worker(process, process.stdin, process.stdout)
 
 
 def _with_the_rest_named(reading: Reading, limit: int) -> Reading:
@@ -71,10 +185,7 @@ def _with_the_rest_named(reading: Reading, limit: int) -> Reading:
 
 
 def _with(reading: Reading, kind: bytes, payload: bytes) -> Reading:
-    """The reading, with one more answer.
-
-    Raises: ValueError, when no worker of ours says that.
-    """
+    """The reading, with one more answer."""
     if kind == frames.COUNT and len(payload) == frames.NUMBER.size:
         return replace(reading, page_count=frames.NUMBER.unpack(payload)[0])
     if kind == frames.PICTURE and payload[frames.NUMBER.size :].startswith(b"\xff\xd8\xff"):
@@ -86,4 +197,4 @@ def _with(reading: Reading, kind: bytes, payload: bytes) -> Reading:
         return replace(reading, trouble=payload.decode(errors="replace")[:200])
     if kind == frames.DONE:
         return reading
-    raise ValueError("no answer of ours")
+    raise _Nonsense

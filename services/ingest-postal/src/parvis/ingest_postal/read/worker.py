@@ -1,8 +1,14 @@
-"""What meets hostile scans: a scan in, its pictures and words out, in a process of its own (`parvis.common.worker`)."""
+"""The process that meets hostile bytes: scans in on one pipe, words and pictures out on another; limited, without secrets, killed at will."""
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
-from parvis.common.worker.inside import Work, serve
 from parvis.ingest_postal.read import frames
 from parvis.ingest_postal.read.engine import Engine
 from parvis.ingest_postal.read.scan import READING_DPI, Scan, Unreadable, for_screen, open_scan
@@ -10,35 +16,37 @@ from parvis.ingest_postal.tables import Page
 
 _SCREEN_DPI = 150
 _FEWEST_CHARACTERS = 40  # a page number or a copier's stamp is not the letter
-# What Pillow, PDFium and Tesseract raise at damaged files; anything else ends this process, and the workers say so.
+# What Pillow, PDFium and Tesseract raise at damaged files; anything else ends this process, and the reader says so.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError)
 _Part = Callable[[Engine, Scan, int], bytes]
 _DOUBTFUL = 0.6  # below it, the text that a copier laid under its picture is as good a guess as ours
 
 
-def prepare() -> Work:
+def main(memory_bytes: int) -> None:
+    """Read one scan after another until the reader closes the pipe."""
+    answers = _keep_output_to_ourselves()
+    _limit(memory_bytes)
     engine = Engine()
-
-    def work(job: Sequence[bytes]) -> Iterator[bytes]:
-        asked, content = job
-        return read(engine, frames.Job.model_validate_json(asked), content)
-
-    return work
+    _send(answers, frames.frame(frames.HELLO))
+    _be_silent()
+    while (job := _next_job(sys.stdin.buffer)) is not None:
+        for answer in read(engine, *job):
+            _send(answers, answer)
 
 
 def read(engine: Engine, job: frames.Job, content: bytes) -> Iterator[bytes]:
-    """Everything that can be told of a scan, as answers: the number of pages, their pictures, their words, and how it ended."""
+    """Everything that can be told of a scan, as frames: the number of pages, their pictures, their words, and how it ended."""
     troubles: list[str] = []
     try:
         scan = open_scan(content, job.media_type, pixels=job.pixels)
-        yield frames.COUNT + frames.NUMBER.pack(scan.page_count)
+        yield frames.frame(frames.COUNT, frames.NUMBER.pack(scan.page_count))
         pages = range(min(scan.page_count, job.pages))
         # All pictures before any word: should reading fail, people have the pictures.
         for answer in (_tried(part, engine, scan, index, troubles) for part in (_picture, _words) for index in pages):
             yield from answer
     except (*_SURPRISES, MemoryError, Unreadable) as error:
         troubles.append(_say(error))
-    yield frames.TROUBLE + troubles[0].encode() if troubles else frames.DONE
+    yield frames.frame(frames.TROUBLE, troubles[0].encode()) if troubles else frames.frame(frames.DONE)
 
 
 def _tried(part: _Part, engine: Engine, scan: Scan, index: int, troubles: list[str]) -> list[bytes]:
@@ -52,11 +60,11 @@ def _tried(part: _Part, engine: Engine, scan: Scan, index: int, troubles: list[s
 
 def _picture(_: Engine, scan: Scan, index: int) -> bytes:
     jpeg = for_screen(scan.picture(index, dpi=_SCREEN_DPI))
-    return frames.PICTURE + frames.NUMBER.pack(index + 1) + jpeg
+    return frames.frame(frames.PICTURE, frames.NUMBER.pack(index + 1) + jpeg)
 
 
 def _words(engine: Engine, scan: Scan, index: int) -> bytes:
-    return frames.PAGE + read_page(engine, scan, index).model_dump_json().encode()
+    return frames.frame(frames.PAGE, read_page(engine, scan, index).model_dump_json().encode())
 
 
 def _say(error: BaseException) -> str:
@@ -79,5 +87,46 @@ def read_page(engine: Engine, scan: Scan, index: int) -> Page:
     return page
 
 
+def _next_job(stream: BinaryIO) -> tuple[frames.Job, bytes] | None:
+    asked, scan = frames.read_frame(stream), frames.read_frame(stream)
+    if asked is None or scan is None:
+        return None
+    job = frames.Job.model_validate_json(asked[1])
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(used.ru_utime + used.ru_stime) + job.cpu_s
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))  # SIGXCPU ends the process
+    return job, scan[1]
+
+
+def _keep_output_to_ourselves() -> BinaryIO:
+    """A C library that prints must not speak on the pipe of the answers."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+def _be_silent() -> None:
+    """What parsers print about a scan may quote it: nothing of that reaches a log."""
+    with open(os.devnull, "wb") as nothing:  # noqa: PTH123 (a device, not a path)
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
+
+
+def _limit(memory_bytes: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then closes the pipe
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):  # macOS does not limit address space
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    if sys.platform == "linux":  # PR_SET_PDEATHSIG: a killed service leaves no reader behind
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def _send(answers: BinaryIO, frame: bytes) -> None:
+    answers.write(frame)
+    answers.flush()
+
+
 if __name__ == "__main__":
-    serve(prepare)
+    with contextlib.suppress(BrokenPipeError):
+        main(int(sys.argv[1]))
