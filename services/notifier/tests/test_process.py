@@ -87,7 +87,8 @@ async def test_kill_9_while_the_provider_is_silent_leaves_an_unknown_and_one_cal
     async with asyncio.timeout(30):
         while not await at_twilio(stack, HANGS[0].value):
             await asyncio.sleep(0.05)
-    await asyncio.to_thread(stack.restart, "notifier")
+    await asyncio.to_thread(stack.kill, "notifier", stays_down=True)
+    await asyncio.to_thread(stack.start_again, "notifier")
     updates = await told(stack, reply, "unknown")
     assert [update.state for update in updates] == ["reserved", "unknown"]
     (message,) = await at_twilio(stack, HANGS[0].value)
