@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal, NewType
 
 import phonenumbers
@@ -19,6 +19,7 @@ Reference = Annotated[str, StringConstraints(pattern=r"^P(-[0-9A-HJKMNP-TV-Z]{4}
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,20}$")]
 ReplyChannel = Literal["sms", "whatsapp", "email", "post", "inbox", "phone"]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+Remark = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,60}(:[0-9]{1,6})?$")]
 ScanVerdict = Literal["unscanned", "pending", "clean", "infected"]
 
 TRIAGE = "triage"
@@ -62,7 +63,20 @@ class ClaimCheck(Model):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size_bytes: int = Field(ge=0)
     media_type: str = Field(description="by content, not by name", examples=["message/rfc822"])
-    scan: ScanVerdict = "unscanned"
+    scan: ScanVerdict = Field(
+        default="unscanned", description="pending is not clean: who opens it asks the scanner again"
+    )
+
+
+class Attachment(ClaimCheck):
+    """What came with the text."""
+
+    trouble: str | None = Field(default=None, description="why it was not looked into, for people", max_length=200)
+    inline: bool = Field(default=False, description="shown inside the message by its sender")
+
+    @classmethod
+    def of(cls, claim: ClaimCheck, *, trouble: str | None = None, inline: bool = False) -> "Attachment":
+        return cls(**claim.model_dump(), trouble=trouble, inline=inline)
 
 
 class Verification(Model):
@@ -73,6 +87,9 @@ class Verification(Model):
         "domain: DMARC passed; staff: an agent saw the person"
     )
     evidence: str = Field(default="", description="what was checked, no personal data", max_length=400)
+    spf: str | None = Field(default=None, description="RFC 8601 result by our own mail server", max_length=20)
+    dkim: str | None = Field(default=None, description="the same", max_length=20)
+    dmarc: str | None = Field(default=None, description="the same", max_length=20)
 
 
 class MachineSent(Model):
@@ -95,6 +112,11 @@ class OpticalReading(Model):
 
     confidence: float = Field(ge=0, le=1, description="mean word confidence")
     pages: int = Field(ge=1)
+    page_confidences: tuple[float, ...] = Field(default=(), description="one per page that was read, in order")
+    low_pages: tuple[int, ...] = Field(default=(), description="numbers, from 1, of the pages that people must read")
+    sender_confidence: float | None = Field(
+        default=None, description="of the sender found on the page; none where none was found"
+    )
 
 
 class PersonalContact(Model):
@@ -103,7 +125,11 @@ class PersonalContact(Model):
     from_: ContactPoint | None = Field(default=None, alias="from")
     display_name: str = Field(default="", max_length=400)
     subject: str = Field(default="", max_length=2000)
-    text: str = Field(default="", description="up to 32 KiB of UTF-8; the rest is in the original")
+    text: str = Field(
+        default="", description="the sender's own words, up to 32 KiB of UTF-8; the whole in the original"
+    )
+    quoted: str = Field(default="", description="what the sender quoted or forwarded, taken out of the text")
+    signature: str = Field(default="", description="taken out of the text", max_length=2000)
     answers: dict[str, str] = Field(default_factory=dict, description="form fields by name")
     file_names: tuple[str, ...] = Field(default=(), description="one per attachment, in the same order")
     reply_channels: tuple[ReplyAddress, ...] = Field(default=(), description="as the citizen stated them, in order")
@@ -128,10 +154,12 @@ class ContactReceived(Event):
     machine: MachineSent | None = None
     thread: ThreadMarks = ThreadMarks()
     original: ClaimCheck
-    attachments: tuple[ClaimCheck, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    remarks: tuple[Remark, ...] = Field(default=(), description="facts an agent should see beside the text")
     text_overflow: ClaimCheck | None = Field(default=None, description="the whole text, where it is over 32 KiB")
     unreadable: str | None = Field(default=None, description="why no machine could read it", max_length=200)
     ocr: OpticalReading | None = None
+    dated_on: date | None = Field(default=None, description="the date that the letter bears")
     contact_point_hash: str | None = Field(default=None, description="HMAC of personal.from; none when anonymous")
     personal: PersonalContact
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from parvis.common.contact import (
+    Attachment,
     ClaimCheck,
     ContactId,
     ContactReceived,
@@ -83,7 +84,7 @@ def contact_of(
         sender=Verification(level="none", evidence="web form, no proof of who sent it"),
         machine=MachineSent(reason="honeypot") if filled.is_trapped else None,
         original=accepted.original,
-        attachments=accepted.attachments,
+        attachments=tuple(map(Attachment.of, accepted.attachments)),
         text_overflow=accepted.text_overflow,
         contact_point_hash=contact_point_hash(filled.sender, hashing_key) if filled.sender else None,
         personal=PersonalContact.model_validate(

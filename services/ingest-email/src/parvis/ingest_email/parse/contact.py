@@ -9,6 +9,7 @@ from parvis.common import contact
 from parvis.common.contact import (
     EVENT_LIMIT_BYTES,
     TEXT_LIMIT_BYTES,
+    Attachment,
     ClaimCheck,
     ContactId,
     ContactPoint,
@@ -76,7 +77,7 @@ def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
         machine=_machine(mail, arrival, keys),
         thread=_thread(mail, keys),
         original=arrival.original,
-        attachments=arrival.attachments,
+        attachments=tuple(map(Attachment.of, arrival.attachments)),
         unreadable=mail.trouble[:200] if mail.trouble else None,
         contact_point_hash=contact_point_hash(sender, keys.hashing_key) if sender else None,
         personal=PersonalContact.model_validate(

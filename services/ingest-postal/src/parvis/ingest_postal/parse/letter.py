@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import groupby
 
 from parvis.common.contact import (
+    Attachment,
     ClaimCheck,
     ContactId,
     ContactPoint,
@@ -66,7 +67,7 @@ def parse(reading: Reading, facts: Facts) -> ContactReceived:
         sender=Verification(level="none", evidence="as written on paper"),
         thread=ThreadMarks(reference=next(iter(references_in(text)), None)),
         original=facts.original,
-        attachments=facts.pictures,
+        attachments=tuple(map(Attachment.of, facts.pictures)),
         text_overflow=facts.text_overflow,
         unreadable=_unreadable(reading),
         ocr=_worth(reading),
