@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 MediaType = Literal["application/pdf", "image/tiff", "image/png", "image/jpeg"]
+CodeFormat = Literal["QRCode", "Code128", "DataMatrix"]
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,27 @@ class Line(Shape):
         return " ".join(word.text for word in self.words)
 
 
+class Code(Shape):
+    """What is printed for machines; its box in fractions of the page as it was scanned, from the top left."""
+
+    text: str = Field(max_length=4000)
+    format: CodeFormat
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 class Page(Shape):
-    """What one page says."""
+    """What one page says. Its codes are known before any word is read: a batch can be split even where reading fails."""
 
     number: int = Field(ge=1, description="from 1")
     lines: tuple[Line, ...]
     confidence: float = Field(ge=0, le=1, description="mean over its words; 0 for a page without any")
     source: Literal["reading", "layer"] = Field(description="read from the picture, or text that the file itself holds")
     language: Literal["fra", "eng"] | None = Field(default=None, description="the data that read it best")
+    codes: tuple[Code, ...] = Field(default=(), description="QR, Code128 and DataMatrix, from the top")
+    is_read: bool = Field(default=True, description="false where reading ended before its words")
 
     @property
     def words(self) -> tuple[Word, ...]:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -14,7 +15,9 @@ from parvis.common.errors import Unavailable
 from parvis.ingest_postal.read import frames
 from parvis.ingest_postal.tables import Limits, MediaType, Page, Picture, Reading
 
+_Numbered = TypeVar("_Numbered", Page, Picture)
 _START_S = 60.0  # loading Tesseract takes 0.3 s; a laptop that starts everything at once needs longer
+_ANSWERS_A_PAGE = 4  # as it lies and as it was read: a picture and words each
 _RECYCLE_PAGES = 200  # what the C libraries leak goes with the process
 
 
@@ -91,7 +94,7 @@ class Reader:
 
     async def _told(self, worker: "_Worker") -> AsyncIterator[tuple[bytes, bytes]]:
         """Up to the last word, and never more than the pages allow: a worker taken over by a file cannot fill our memory."""
-        for _ in range(2 * self._limits.pages + 2):
+        for _ in range(_ANSWERS_A_PAGE * self._limits.pages + 2):
             kind, payload = await worker.answer()
             yield kind, payload
             if kind in (frames.DONE, frames.TROUBLE):
@@ -190,11 +193,16 @@ def _with(reading: Reading, kind: bytes, payload: bytes) -> Reading:
         return replace(reading, page_count=frames.NUMBER.unpack(payload)[0])
     if kind == frames.PICTURE and payload[frames.NUMBER.size :].startswith(b"\xff\xd8\xff"):
         (number,) = frames.NUMBER.unpack_from(payload)
-        return replace(reading, pictures=(*reading.pictures, Picture(number, payload[frames.NUMBER.size :])))
+        return replace(reading, pictures=_put(reading.pictures, Picture(number, payload[frames.NUMBER.size :])))
     if kind == frames.PAGE:
-        return replace(reading, pages=(*reading.pages, Page.model_validate_json(payload)))
+        return replace(reading, pages=_put(reading.pages, Page.model_validate_json(payload)))
     if kind == frames.TROUBLE:
         return replace(reading, trouble=payload.decode(errors="replace")[:200])
     if kind == frames.DONE:
         return reading
     raise _Nonsense
+
+
+def _put(known: tuple[_Numbered, ...], new: _Numbered) -> tuple[_Numbered, ...]:
+    """In the order of the pages; what was known of the same page goes."""
+    return tuple(sorted((*(one for one in known if one.number != new.number), new), key=lambda one: one.number))

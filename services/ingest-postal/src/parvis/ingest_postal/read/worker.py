@@ -6,19 +6,19 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from parvis.ingest_postal.read import frames
+from parvis.ingest_postal.read.codes import find_codes
 from parvis.ingest_postal.read.engine import Engine
 from parvis.ingest_postal.read.scan import READING_DPI, Scan, Unreadable, for_screen, open_scan
 from parvis.ingest_postal.tables import Page
 
-_SCREEN_DPI = 150
+_LOOKING_DPI = 200
 _FEWEST_CHARACTERS = 40  # a page number or a copier's stamp is not the letter
 # What Pillow, PDFium and Tesseract raise at damaged files; anything else ends this process, and the reader says so.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError)
-_Part = Callable[[Engine, Scan, int], bytes]
 _DOUBTFUL = 0.6  # below it, the text that a copier laid under its picture is as good a guess as ours
 
 
@@ -37,34 +37,42 @@ def main(memory_bytes: int) -> None:
 def read(engine: Engine, job: frames.Job, content: bytes) -> Iterator[bytes]:
     """Everything that can be told of a scan, as frames: the number of pages, their pictures, their words, and how it ended."""
     troubles: list[str] = []
+    seen: list[Page] = []
     try:
         scan = open_scan(content, job.media_type, pixels=job.pixels)
         yield frames.frame(frames.COUNT, frames.NUMBER.pack(scan.page_count))
-        pages = range(min(scan.page_count, job.pages))
-        # All pictures before any word: should reading fail, people have the pictures.
-        for answer in (_tried(part, engine, scan, index, troubles) for part in (_picture, _words) for index in pages):
-            yield from answer
+        # All pictures and codes before any word: should reading fail, people have the pictures, and a batch can be split.
+        for index in range(min(scan.page_count, job.pages)):
+            yield from _tried(_look(scan, index, seen), troubles)
+        for page in seen:
+            yield from _tried(_words(engine, scan, page), troubles)
     except (*_SURPRISES, MemoryError, Unreadable) as error:
         troubles.append(_say(error))
     yield frames.frame(frames.TROUBLE, troubles[0].encode()) if troubles else frames.frame(frames.DONE)
 
 
-def _tried(part: _Part, engine: Engine, scan: Scan, index: int, troubles: list[str]) -> list[bytes]:
-    """One page's answer; a page that fails costs itself only."""
+def _tried(answers: Iterator[bytes], troubles: list[str]) -> Iterator[bytes]:
+    """One page's answers; a page that fails costs itself only."""
     try:
-        return [part(engine, scan, index)]
+        yield from answers
     except (*_SURPRISES, MemoryError, Unreadable) as error:
         troubles.append(_say(error))
-        return []
 
 
-def _picture(_: Engine, scan: Scan, index: int) -> bytes:
-    jpeg = for_screen(scan.picture(index, dpi=_SCREEN_DPI))
-    return frames.frame(frames.PICTURE, frames.NUMBER.pack(index + 1) + jpeg)
+def _look(scan: Scan, index: int, seen: list[Page]) -> Iterator[bytes]:
+    picture = scan.picture(index, dpi=_LOOKING_DPI)
+    page = Page(number=index + 1, lines=(), confidence=0, source="reading", codes=find_codes(picture), is_read=False)
+    yield frames.frame(frames.PICTURE, frames.NUMBER.pack(page.number) + for_screen(picture))
+    yield _told(page)
+    seen.append(page)
 
 
-def _words(engine: Engine, scan: Scan, index: int) -> bytes:
-    return frames.frame(frames.PAGE, read_page(engine, scan, index).model_dump_json().encode())
+def _words(engine: Engine, scan: Scan, page: Page) -> Iterator[bytes]:
+    yield _told(read_page(engine, scan, page.number - 1).model_copy(update={"codes": page.codes}))
+
+
+def _told(page: Page) -> bytes:
+    return frames.frame(frames.PAGE, page.model_dump_json().encode())
 
 
 def _say(error: BaseException) -> str:
