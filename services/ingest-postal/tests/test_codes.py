@@ -58,9 +58,7 @@ def test_the_codes_of_all_pages_are_told_before_any_word_is_read():
     sheets[0].save(file, "TIFF", save_all=True, append_images=sheets[1:], compression="tiff_lzw")
     job = frames.Job(media_type="image/tiff", pages=3, pixels=10_000_000, cpu_s=60)
 
-    answers = [
-        frames.HEADER.unpack(answer[:5])[:1] + (answer[5:],) for answer in worker.read(Engine(), job, file.getvalue())
-    ]
+    answers = [(answer[:1], answer[frames.HEADER.size :]) for answer in worker.read(Engine(), job, file.getvalue())]
     pages = [Page.model_validate_json(payload) for kind, payload in answers if kind == frames.PAGE]
 
     assert [page.is_read for page in pages] == [False] * 3 + [True] * 3
