@@ -1,0 +1,13 @@
+"""How much of the machine one job may take."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one job may take; its worker is ended when it wants more."""
+
+    memory_bytes: int
+    cpu_s: int
+    wall_s: float
+    answer_bytes: int = 256 * 1024 * 1024  # all frames together: what a file has taken over cannot fill our memory
