@@ -18,5 +18,6 @@ accept_seconds = Histogram(
     "parvis_accept_seconds", "from first byte to a door's yes, in seconds", ["channel"], buckets=_SECONDS
 )
 deliveries = Counter("parvis_deliveries", "deliveries by the state they reached", ["channel", "state"])
+files_scanned = Counter("parvis_files_scanned", "files by what the antivirus said", ["verdict"])
 scans_waiting = Gauge("parvis_scans_waiting", "files in the scanner's folder that are not accepted yet")
 scans_oldest_seconds = Gauge("parvis_scans_oldest_seconds", "how long the oldest of them has waited, in seconds")

@@ -19,6 +19,9 @@ class TownSettings(BaseSettings):
     database_url: SecretStr = Field(description="postgresql+asyncpg://user:password@host:port/database")
     blobs_url: str = Field(default="file://var/blobs", description="file://folder, s3://, gs:// or az://")
     config_dir: Path = Field(default=Path("config/example-town"), description="the town's configuration")
+    clamav: str = Field(
+        default="", description="host:port or socket path of ClamAV's daemon; empty: files are not scanned"
+    )
     public_url: str = Field(default="http://127.0.0.1:8103", description="where citizens find the town's pages")
     secret_key: SecretStr = Field(min_length=16, description="signs tokens in pages, mails and letters")
     contact_point_key: SecretStr = Field(
