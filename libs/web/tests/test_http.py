@@ -40,10 +40,14 @@ def an_app(folder: Path) -> FastAPI:
     async def form(request: Request) -> dict[str, Any]:
         found = await read_form(request, largest_bytes=20_000, largest_file_bytes=100, most_files=2)
         files = {
-            name: [(f.name, len(f.content), f.size_bytes) for f in several] for name, several in found.files.items()
+            name: [(f.name, len(await f.content()), f.size_bytes) for f in several]
+            for name, several in found.files.items()
         }
+        await found.close()
         return {
             "fields": found.fields,
+            "typed": found.typed,
+            "too_heavy": found.is_too_heavy,
             "files": files,
             "same": is_same_origin(request, "https://town.example"),
             "language": language_of(request, TOWN),
@@ -114,7 +118,22 @@ async def test_a_form_is_read_and_cleaned(browser: httpx.AsyncClient) -> None:
     )
 
     assert answer.json()["fields"] == {"text": ["a\nb\N{REPLACEMENT CHARACTER}"], "days": ["mon", "tue"]}
+    assert answer.json()["typed"]["text"] == ["a\nb\x00"]
     assert answer.json()["files"] == {"photo": [["é.png", 0, 101]]}
+
+
+async def test_a_form_that_is_too_heavy_still_gives_its_text(browser: httpx.AsyncClient) -> None:
+    files = [("photo", ("a.png", b"x" * 15_000)), ("photo", ("b.png", b"x" * 15_000))]
+    found = (await browser.post("/form", data={"text": "kept"}, files=files)).json()
+
+    assert found["too_heavy"]
+    assert found["fields"] == {"text": ["kept"]}
+    assert found["files"] == {"photo": [["a.png", 0, 15_000], ["b.png", 0, 15_000]]}
+
+
+async def test_text_without_end_is_refused(browser: httpx.AsyncClient) -> None:
+    assert (await browser.post("/form", files={"text": (None, "x" * 90_000)})).status_code == 413
+    assert (await browser.post("/form", files={f"f{n}": (None, "x") for n in range(301)})).status_code == 400
 
 
 async def test_a_form_over_its_limit_is_refused(browser: httpx.AsyncClient) -> None:

@@ -1,28 +1,37 @@
 """Requests in, checked and bounded; responses out with the headers that keep a page ours."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from parvis.common.directory import Town
 from parvis.common.errors import Rejected, Unavailable
 from parvis.common.logs import logger
+from parvis.web.forms import Form, Upload, cleaned, read_form
 from parvis.web.pages import Pages
+
+__all__ = [
+    "Form",
+    "Upload",
+    "cleaned",
+    "install",
+    "is_same_origin",
+    "keep_language",
+    "language_of",
+    "read_form",
+    "switch_of",
+    "with_script",
+]
 
 log = logger()
 LANGUAGE_COOKIE = "parvis-language"
-_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-_READ_S = 300.0  # ten megabytes over a slow line; then the connection is given up
 
-# No script at all, nothing from elsewhere, in nobody's frame. Referrer-Policy is not `no-referrer`: browsers would then
+# No script (but on the pages that say so), nothing from elsewhere, in nobody's frame. Referrer-Policy is not `no-referrer`: browsers would then
 # send `Origin: null` with our own forms.
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -107,6 +116,12 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
+def with_script(headers: dict[str, str]) -> dict[str, str]:
+    """The headers of a page that may run our own scripts, from files, and let them speak with us only."""
+    policy = _HEADERS["content-security-policy"]
+    return headers | {"content-security-policy": f"{policy}; script-src 'self'; connect-src 'self'"}
+
+
 def language_of(request: Request, town: Town) -> str:
     """The page's language: asked for in the address, kept from before, the browser's, or the town's first."""
     asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
@@ -146,75 +161,3 @@ def is_same_origin(request: Request, public_url: str) -> bool:
     if origin is None:
         return True  # no browser leaves both out of a cross-site POST
     return urlsplit(origin).netloc in {request.headers.get("host"), urlsplit(public_url).netloc}
-
-
-@dataclass(frozen=True)
-class Upload:
-    """One file of a form. `content` is empty when the file is larger than what was allowed: only its size is known."""
-
-    name: str
-    content: bytes
-    size_bytes: int
-
-
-@dataclass(frozen=True)
-class Form:
-    """What a form held, cleaned."""
-
-    fields: dict[str, list[str]]
-    files: dict[str, list[Upload]]
-
-    def first(self, name: str) -> str:
-        return self.fields.get(name, [""])[0]
-
-
-async def read_form(request: Request, *, largest_bytes: int, largest_file_bytes: int = 0, most_files: int = 0) -> Form:
-    """Read a form of bounded size, urlencoded or multipart.
-
-    Raises: HTTPException 413 over `largest_bytes`; 400 for what is no form, has too many parts, or takes too long.
-    """
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > largest_bytes:
-        raise HTTPException(413)
-    bounded = Request(request.scope, _bounded(request.receive, largest_bytes))
-    fields: dict[str, list[str]] = {}
-    files: dict[str, list[Upload]] = {}
-    try:
-        async with (
-            asyncio.timeout(_READ_S),
-            bounded.form(max_files=most_files, max_fields=300, max_part_size=256 * 1024) as form,
-        ):
-            for name, value in form.multi_items():
-                if not isinstance(value, UploadFile):
-                    fields.setdefault(name, []).append(cleaned(value))
-                elif value.filename:
-                    files.setdefault(name, []).append(await _read(value, largest_file_bytes))
-    except TimeoutError as error:
-        raise HTTPException(400) from error
-    return Form(fields, files)
-
-
-async def _read(file: UploadFile, largest_bytes: int) -> Upload:
-    size_bytes = file.size or 0
-    content = await file.read() if size_bytes <= largest_bytes else b""
-    return Upload(cleaned(file.filename or "")[-200:], content, size_bytes)
-
-
-def cleaned(text: str) -> str:
-    """Text as it can be stored and sent anywhere: no control character but line feed and tab, no lone surrogate."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
-    return text.encode("utf-8", "replace").decode()
-
-
-def _bounded(receive: Receive, largest_bytes: int) -> Receive:
-    taken = 0
-
-    async def bounded() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > largest_bytes:
-            raise HTTPException(413)
-        return message
-
-    return bounded

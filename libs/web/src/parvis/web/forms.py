@@ -1,0 +1,166 @@
+"""A form in, bounded: its text in memory, its files on disk until it is closed."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+
+_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+_READ_S = 300.0  # ten megabytes over a slow line; then the connection is given up
+_TEXT_BYTES = 2 * 1024 * 1024  # of all fields together: twenty of the longest answers, and the seals of kept files
+_MOST_FIELDS = 300
+# A form that is too heavy is read to its end all the same, its files thrown away: only so can the page come back with
+# what was typed. Over this many times the limit nobody waits for it.
+_PATIENCE = 4
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file of a form. `is_whole` is False for one larger than was allowed: then only its size is known."""
+
+    name: str
+    size_bytes: int
+    file: UploadFile
+    is_whole: bool
+
+    async def head(self) -> bytes:
+        """The first bytes, for its type."""
+        await self.file.seek(0)
+        return await self.file.read(8192) if self.is_whole else b""
+
+    async def sha256(self) -> str:
+        digest = hashlib.sha256()
+        await self.file.seek(0)
+        while self.is_whole and (part := await self.file.read(1024 * 1024)):
+            digest.update(part)
+        return digest.hexdigest()
+
+    async def content(self) -> bytes:
+        """All of it, in memory: one at a time, and not for many forms at once."""
+        await self.file.seek(0)
+        return await self.file.read() if self.is_whole else b""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a form held. `typed` is what was typed, character by character, with line feeds; `fields` is the same,
+    cleaned. Close it when its files are no longer needed."""
+
+    fields: dict[str, list[str]]
+    typed: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    files: dict[str, list[Upload]] = field(default_factory=dict[str, list[Upload]])
+    is_too_heavy: bool = False
+
+    def first(self, name: str) -> str:
+        return self.fields.get(name, [""])[0]
+
+    async def close(self) -> None:
+        for several in self.files.values():
+            for upload in several:
+                await upload.file.close()
+
+
+async def read_form(request: Request, *, largest_bytes: int, largest_file_bytes: int = 0, most_files: int = 0) -> Form:
+    """Read a form of bounded size, urlencoded or multipart.
+
+    Gives:  a form over `largest_bytes` with its text and without its files, `is_too_heavy`.
+    Raises: HTTPException 413 for text over 2 MB, or a body far over the limit; 400 for what is no form, has too many
+            parts, or takes too long.
+    """
+    declared = request.headers.get("content-length", "0")
+    is_multipart = request.headers.get("content-type", "").startswith("multipart/form-data")
+    most_bytes = largest_bytes * _PATIENCE if is_multipart and most_files else largest_bytes
+    if declared.isdigit() and int(declared) > most_bytes:
+        raise HTTPException(413)
+    stream = _bounded(request, most_bytes)
+    try:
+        async with asyncio.timeout(_READ_S):
+            if is_multipart:
+                return await _multipart(request, stream, largest_bytes, largest_file_bytes, most_files)
+            return await _urlencoded(request, stream)
+    except (TimeoutError, MultiPartException) as error:
+        raise HTTPException(400) from error
+
+
+async def _multipart(
+    request: Request, stream: AsyncGenerator[bytes], largest_bytes: int, largest_file_bytes: int, most_files: int
+) -> Form:
+    parser = _Parser(request.headers, stream, max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=_TEXT_BYTES)
+    parser.largest_bytes, parser.largest_file_bytes = largest_bytes, largest_file_bytes
+    found = await parser.parse()
+    fields, typed = dict[str, list[str]](), dict[str, list[str]]()
+    files: dict[str, list[Upload]] = {}
+    is_too_heavy = parser.taken_bytes > largest_bytes
+    for name, value in found.multi_items():
+        if not isinstance(value, UploadFile):
+            fields.setdefault(name, []).append(cleaned(value))
+            typed.setdefault(name, []).append(_line_feeds(value))
+            continue
+        size_bytes = parser.sizes.get(id(value), 0)
+        is_whole = size_bytes <= largest_file_bytes and not is_too_heavy
+        upload = Upload(cleaned(value.filename or "")[-200:], size_bytes, value, is_whole)
+        if value.filename:
+            files.setdefault(name, []).append(upload)
+        else:
+            await value.close()  # a file input that was left empty
+    return Form(fields, typed, files, is_too_heavy)
+
+
+async def _urlencoded(request: Request, stream: AsyncGenerator[bytes]) -> Form:
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return Form({})
+    parser = FormParser(request.headers, stream, max_fields=_MOST_FIELDS, max_part_size=_TEXT_BYTES)
+    fields, typed = dict[str, list[str]](), dict[str, list[str]]()
+    for name, value in (await parser.parse()).multi_items():
+        fields.setdefault(name, []).append(cleaned(str(value)))
+        typed.setdefault(name, []).append(_line_feeds(str(value)))
+    return Form(fields, typed)
+
+
+class _Parser(MultiPartParser):
+    """Starlette's, with a bound on all text together, and files over their size counted instead of kept."""
+
+    spool_max_size = 64 * 1024  # in memory; the rest of each file is on disk
+    largest_bytes = 0
+    largest_file_bytes = 0
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # pyright: ignore[reportArgumentType] (passed through)
+        self.text_bytes = self.taken_bytes = 0
+        self.sizes: dict[int, int] = {}
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        file = self._current_part.file
+        self.taken_bytes += end - start
+        if file is None:
+            self.text_bytes += end - start
+            if self.text_bytes > _TEXT_BYTES:
+                raise HTTPException(413)
+        else:
+            size_bytes = self.sizes[id(file)] = self.sizes.get(id(file), 0) + end - start
+            if size_bytes > self.largest_file_bytes or self.taken_bytes > self.largest_bytes:
+                return
+        super().on_part_data(data, start, end)
+
+
+def cleaned(text: str) -> str:
+    """Text as it can be stored and sent anywhere: no control character but line feed and tab, no lone surrogate."""
+    return _line_feeds(text).translate(_CONTROLS).encode("utf-8", "replace").decode()
+
+
+def _line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+async def _bounded(request: Request, most_bytes: int) -> AsyncGenerator[bytes]:
+    taken = 0
+    async for part in request.stream():
+        taken += len(part)
+        if taken > most_bytes:
+            raise HTTPException(413)
+        yield part
