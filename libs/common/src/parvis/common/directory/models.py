@@ -196,8 +196,28 @@ class ConsentField(_Field):
     type: Literal["consent"]
 
 
+class EmailField(_Field):
+    """Somebody's mail address; not the citizen's own, which the page asks for."""
+
+    type: Literal["email"]
+
+
+class PhoneField(_Field):
+    """Somebody's telephone number, kept in E.164; not the citizen's own, which the page asks for."""
+
+    type: Literal["phone"]
+
+
 FormField = Annotated[
-    TextField | LongTextField | ChoiceField | DateField | AddressField | FileField | ConsentField,
+    TextField
+    | LongTextField
+    | ChoiceField
+    | DateField
+    | AddressField
+    | FileField
+    | ConsentField
+    | EmailField
+    | PhoneField,
     Field(discriminator="type"),
 ]
 
