@@ -42,7 +42,7 @@ def a_door(root: Path, producer: FakeProducer, *, settle_s: float = 0, patience_
     folder = Folder(root / "scans")
     folder.prepare()
     return Door(
-        folder=folder,
+        box=folder,
         watch=Watch(settle_s=settle_s, patience_s=patience_s),
         readers=Readers(1, Limits()),
         blobs=Blobs(f"file://{root / 'blobs'}"),
@@ -56,10 +56,15 @@ def a_door(root: Path, producer: FakeProducer, *, settle_s: float = 0, patience_
     )
 
 
+def folder_of(door: Door) -> Folder:
+    assert isinstance(door.box, Folder)
+    return door.box
+
+
 def drop(door: Door, content: bytes, name: str = "scan.pdf") -> None:
     """As a good scanner does: beside the folder first, then whole into it."""
-    (door.folder.tmp / name).write_bytes(content)
-    (door.folder.tmp / name).rename(door.folder.ready / name)
+    (folder_of(door).tmp / name).write_bytes(content)
+    (folder_of(door).tmp / name).rename(folder_of(door).ready / name)
 
 
 def contact_in(record: Record) -> ContactReceived:
@@ -85,8 +90,8 @@ async def test_a_letter_becomes_a_contact_and_leaves_the_folder(door: Door, prod
     assert [
         (claim.media_type, name) for claim, name in zip(contact.attachments, contact.personal.file_names, strict=True)
     ] == [("image/jpeg", "page-1.jpg")]
-    assert names(door.folder.ready) == []
-    assert names(door.folder.done) == [f"scan.{contact.original.sha256[:12]}.pdf"]
+    assert names(folder_of(door).ready) == []
+    assert names(folder_of(door).done) == [f"scan.{contact.original.sha256[:12]}.pdf"]
     assert door.health.ready
 
 
@@ -97,7 +102,7 @@ async def test_the_same_letter_again_is_the_same_contact(door: Door, producer: F
 
     first, second = (contact_in(record).contact_id for record in producer.sent)
     assert first == second
-    assert len(names(door.folder.done)) == 2
+    assert len(names(folder_of(door).done)) == 2
 
 
 @pytest.mark.parametrize("away", [Unavailable("Kafka does not answer"), Unknown("Kafka has not acknowledged")])
@@ -106,7 +111,7 @@ async def test_while_kafka_is_away_the_folder_is_left_alone(door: Door, producer
     producer.broken = away
 
     assert await door.look() == 0
-    assert names(door.folder.ready) == ["scan.pdf"]
+    assert names(folder_of(door).ready) == ["scan.pdf"]
     assert not door.health.ready
 
     producer.broken = None
@@ -132,20 +137,20 @@ async def test_while_blobs_are_away_nothing_is_sent(door: Door, producer: FakePr
     assert await door.look() == 0
 
     assert producer.sent == []
-    assert names(door.folder.ready) == ["scan.pdf"]
+    assert names(folder_of(door).ready) == ["scan.pdf"]
     assert not door.health.ready
 
 
 async def test_a_letter_that_cannot_be_moved_is_sent_again_with_the_same_id(door: Door, producer: FakeProducer):
     drop(door, LETTER)
-    door.folder.done.rmdir()
+    folder_of(door).done.rmdir()
 
     assert await door.look() == 0
-    door.folder.done.mkdir()
+    folder_of(door).done.mkdir()
     assert await door.look() == 1
 
     assert len({contact_in(record).contact_id for record in producer.sent}) == 1
-    assert names(door.folder.ready) == []
+    assert names(folder_of(door).ready) == []
 
 
 async def test_an_encrypted_or_broken_pdf_is_accepted_and_goes_to_people(door: Door, producer: FakeProducer):
@@ -168,7 +173,7 @@ async def test_no_partial_or_foreign_file_is_accepted(door: Door, producer: Fake
 
     assert [await door.look() for _ in range(3)] == [0, 0, 0]
     assert producer.sent == []
-    assert names(door.folder.ready) == ["scan.pdf"]
+    assert names(folder_of(door).ready) == ["scan.pdf"]
 
 
 async def test_a_file_that_nobody_finishes_is_put_aside_with_its_reason(tmp_path: Path, producer: FakeProducer):
@@ -179,12 +184,12 @@ async def test_a_file_that_nobody_finishes_is_put_aside_with_its_reason(tmp_path
     await door.look()
     await door.readers.close()
 
-    assert names(door.folder.quarantine) == ["scan.pdf", "scan.pdf.reason.txt"]
-    assert names(door.folder.ready) == []
+    assert names(folder_of(door).quarantine) == ["scan.pdf", "scan.pdf.reason.txt"]
+    assert names(folder_of(door).ready) == []
 
 
 async def test_a_slow_scanner_is_waited_for_and_its_letter_accepted_once(door: Door, producer: FakeProducer):
-    place = door.folder.ready / "scan.pdf"
+    place = folder_of(door).ready / "scan.pdf"
     with place.open("wb") as scanner:
         for start in range(0, len(LETTER), len(LETTER) // 8):
             scanner.write(LETTER[start : start + len(LETTER) // 8])
@@ -203,7 +208,7 @@ async def test_two_doors_on_one_folder_take_each_letter_once(tmp_path: Path, pro
     for number in range(6):
         drop(doors[0], LETTER.replace(b"%%EOF", b"%%%d\n%%%%EOF" % number), f"scan-{number}.pdf")
 
-    while names(doors[0].folder.ready):
+    while names(folder_of(doors[0]).ready):
         await asyncio.gather(*(door.look() for door in doors))
     for door in doors:
         await door.readers.close()
@@ -213,11 +218,11 @@ async def test_two_doors_on_one_folder_take_each_letter_once(tmp_path: Path, pro
 
 
 async def test_a_file_that_cannot_be_taken_does_not_stop_the_others(door: Door, producer: FakeProducer):
-    os.mkfifo(door.folder.ready / "a.pdf")
+    os.mkfifo(folder_of(door).ready / "a.pdf")
     drop(door, LETTER, "b.pdf")
 
     assert await door.look() == 1
-    assert names(door.folder.ready) == ["a.pdf"]
+    assert names(folder_of(door).ready) == ["a.pdf"]
 
 
 async def test_run_takes_what_comes_until_it_is_told_to_stop(door: Door, producer: FakeProducer):
@@ -225,7 +230,7 @@ async def test_run_takes_what_comes_until_it_is_told_to_stop(door: Door, produce
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(door.run(stopping))
         drop(door, LETTER)
-        while not names(door.folder.done):
+        while not names(folder_of(door).done):
             await asyncio.sleep(0.01)
         stopping.set()
 

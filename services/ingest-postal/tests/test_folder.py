@@ -1,11 +1,16 @@
 """The folder on a real file system."""
 
+import contextlib
 import os
+import resource
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from parvis.common.errors import Poison
 from parvis.ingest_postal.receive.folder import Folder
+from parvis.ingest_postal.receive.names import kept_name
 
 
 @pytest.fixture
@@ -18,7 +23,7 @@ def folder(tmp_path: Path) -> Folder:
 def test_only_finished_files_wait_the_oldest_first(folder: Folder):
     for name in ("b.pdf", "a.pdf", ".hidden.pdf", "~lock.pdf", "c.pdf.part", "d.TMP", "Thumbs.db"):
         (folder.ready / name).write_bytes(b"x")
-    (folder.ready / "a folder").mkdir()
+    (folder.ready / "an empty folder").mkdir()
     os.utime(folder.ready / "b.pdf", ns=(1, 1))
 
     assert [file.name for file in folder.waiting()] == ["b.pdf", "a.pdf"]
@@ -33,10 +38,10 @@ def test_a_file_is_held_by_one_at_a_time(folder: Folder):
     assert held is not None
     assert other.hold(file) is None
 
-    folder.release(held)
+    held.release()
     again = other.hold(file)
     assert again is not None
-    other.release(again)
+    again.release()
 
 
 def test_a_file_that_somebody_wrote_to_is_not_held(folder: Folder):
@@ -61,7 +66,7 @@ def test_a_link_is_not_followed(folder: Folder, tmp_path: Path):
     (folder.ready / "a.pdf").symlink_to(secret)
     (file,) = folder.waiting()
 
-    with pytest.raises(OSError, match="not a plain file"):
+    with pytest.raises(Poison, match="no plain file"):
         folder.hold(file)
 
 
@@ -69,7 +74,7 @@ def test_a_pipe_does_not_stop_the_door(folder: Folder):
     os.mkfifo(folder.ready / "a.pdf")
     (file,) = folder.waiting()
 
-    with pytest.raises(OSError, match="not a plain file"):
+    with pytest.raises(Poison, match="no plain file"):
         folder.hold(file)
 
 
@@ -99,3 +104,149 @@ def test_what_is_put_aside_has_its_reason_beside_it(folder: Folder):
     assert (folder.quarantine / "a.pdf").read_bytes() == b"x"
     assert (folder.quarantine / "a.pdf.reason.txt").read_text().startswith("the end of the PDF is missing")
     assert folder.waiting() == []
+
+
+@contextlib.contextmanager
+def as_an_ordinary_user() -> Generator[None]:
+    """Root may read everything."""
+    before = os.geteuid()
+    os.seteuid(65534 if before == 0 else before)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_a_scanners_own_folders_are_looked_into_but_not_its_hidden_ones_nor_links(folder: Folder, tmp_path: Path):
+    for place in ("2026-11-23/counter", ".trash", "~temp"):
+        (folder.ready / place).mkdir(parents=True)
+        (folder.ready / place / "Scan0001.PDF").write_bytes(b"x")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret.pdf").write_bytes(b"x")
+    (folder.ready / "link").symlink_to(tmp_path / "elsewhere")
+
+    files = folder.waiting()
+    by_name = {file.name: file for file in files}
+    assert {name: file.mark.plain for name, file in by_name.items()} == {
+        "link": False,
+        "2026-11-23/counter/Scan0001.PDF": True,
+    }
+
+    folder.finish(by_name["2026-11-23/counter/Scan0001.PDF"], "a" * 64)
+    assert [path.name for path in folder.done.iterdir()] == ["2026-11-23_counter_Scan0001.aaaaaaaaaaaa.PDF"]
+
+
+def test_folders_in_folders_without_end_are_not_followed(folder: Folder):
+    deep = folder.ready.joinpath(*"abcdefgh")
+    deep.mkdir(parents=True)
+    (deep / "scan.pdf").write_bytes(b"x")
+
+    assert folder.waiting() == []
+
+
+def test_a_file_that_may_not_be_read_hides_no_other(tmp_path: Path):
+    tmp_path.chmod(0o777)
+    for above in (tmp_path.parent, tmp_path.parent.parent):
+        above.chmod(0o755)
+    with as_an_ordinary_user():
+        folder = Folder(tmp_path / "scans")
+        folder.prepare()
+        for name in ("closed.pdf", "open.pdf"):
+            (folder.ready / name).write_bytes(b"x")
+        (folder.ready / "closed.pdf").chmod(0)
+        (folder.ready / "closed folder").mkdir(mode=0)
+
+        files = {file.name: file for file in folder.waiting()}
+        assert sorted(files) == ["closed folder", "closed.pdf", "open.pdf"]
+        with pytest.raises(PermissionError):
+            folder.hold(files["closed.pdf"])
+        with pytest.raises(Poison, match="may not be entered"):
+            folder.hold(files["closed folder"])
+        held = folder.hold(files["open.pdf"])
+        assert held is not None
+        held.release()
+
+        folder.put_aside(files["closed.pdf"], "the file cannot be read: Permission denied")
+        assert (folder.quarantine / "closed.pdf.reason.txt").exists()
+
+
+HOSTILE = [
+    "-rf.pdf", "--.pdf", "a\nb.pdf", "\u202efdp.exe", "e\u0301.pdf", "\u00e9.pdf", "é" * 125 + ".pdf", "a" * 240 + ".reason.txt",
+    os.fsdecode(b"\xff\xfe.pdf"), "…", " .pdf", "CON.pdf", "a\\b.pdf", "$(reboot).pdf", "💌.pdf", "\x1b[31m.pdf", "scan.pdf.reason.txt",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_a_hostile_name_is_kept_as_a_plain_one(folder: Folder, name: str):
+    (folder.ready / name).write_bytes(b"x")
+    (file,) = folder.waiting()
+    folder.finish(file, "a" * 64)
+    (kept,) = (path.name for path in folder.done.iterdir())
+    (folder.ready / name).write_bytes(b"y")
+    folder.put_aside(folder.waiting()[0], "no scan")
+    aside = {path.name for path in folder.quarantine.iterdir()}
+
+    assert kept.isprintable()
+    assert not kept.startswith(("-", ".", " "))
+    assert len(aside) == 2
+    assert all(one.isprintable() and len(one.encode()) <= 255 for one in aside)
+
+
+def test_two_ways_to_write_one_letter_are_one_name():
+    assert kept_name("e\u0301.pdf") == kept_name("\u00e9.pdf") == "é.pdf"
+
+
+def test_a_note_goes_with_its_scan_and_alone_it_waits(folder: Folder):
+    for name in ("a.pdf", "a.pdf.json", "b.pdf", "b.json", "c.json"):
+        (folder.ready / name).write_bytes(name.encode())
+
+    files = {file.name: file for file in folder.waiting()}
+    assert sorted(files) == ["a.pdf", "b.pdf", "c.json"]
+    assert folder.note_beside(files["a.pdf"], 100) == b"a.pdf.json"
+    assert folder.note_beside(files["b.pdf"], 3) == b"b.j"
+    assert folder.note_beside(files["c.json"], 100) is None
+
+    folder.finish(files["a.pdf"], "a" * 64)
+    folder.put_aside(files["b.pdf"], "the end of the PDF is missing")
+    assert sorted(path.name for path in folder.done.iterdir()) == ["a.aaaaaaaaaaaa.pdf", "a.pdf.aaaaaaaaaaaa.json"]
+    assert sorted(path.name for path in folder.quarantine.iterdir()) == ["b.pdf", "b.pdf.json", "b.pdf.reason.txt"]
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no second file system on this machine")  # noqa: S108
+def test_a_move_to_another_file_system_is_whole(folder: Folder):
+    elsewhere = Path("/dev/shm") / f"parvis-{os.getpid()}"  # noqa: S108
+    elsewhere.mkdir()
+    folder.done.rmdir()
+    folder.done.symlink_to(elsewhere)
+    try:
+        (folder.ready / "a.pdf").write_bytes(b"x" * 3_000_000)
+        folder.finish(folder.waiting()[0], "a" * 64)
+        assert [(path.name, path.stat().st_size) for path in elsewhere.iterdir()] == [("a.aaaaaaaaaaaa.pdf", 3_000_000)]
+        assert folder.waiting() == []
+    finally:
+        for path in elsewhere.iterdir():
+            path.unlink()
+        elsewhere.rmdir()
+
+
+def test_when_the_disk_is_full_nothing_half_is_left_and_the_file_stays(folder: Folder):
+    (folder.ready / "a.pdf").write_bytes(b"x")
+    (file,) = folder.waiting()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # as full as can be had without a disk of our own
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            folder.put_aside(file, "no scan")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert list(folder.quarantine.iterdir()) == []
+    assert folder.waiting() == [file]
+
+
+def test_many_files_are_known_by_thousands(folder: Folder):
+    for number in range(300):
+        (folder.ready / f"{number}.pdf").write_bytes(b"x")
+        os.utime(folder.ready / f"{number}.pdf", ns=(number, number))
+
+    assert [file.name for file in folder.waiting()] == [f"{number}.pdf" for number in range(300)]

@@ -2,14 +2,21 @@
 
 from datetime import UTC, datetime, timedelta
 
-from parvis.ingest_postal.receive.folder import Mark, Waiting
+from parvis.ingest_postal.receive.dropbox import Mark, Waiting
 from parvis.ingest_postal.receive.watch import Watch
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
-def a_file(*, size_bytes: int = 100, modified_ns: int = 1, inode: int = 7, name: str = "scan.pdf") -> Waiting:
-    return Waiting(name, Mark(device=1, inode=inode, size_bytes=size_bytes, modified_ns=modified_ns, plain=True))
+def a_file(
+    *,
+    size_bytes: int = 100,
+    modified_ns: int = 1,
+    inode: int = 7,
+    name: str = "scan.pdf",
+    since: datetime | None = None,
+) -> Waiting:
+    return Waiting(name, Mark(size_bytes, modified_ns, f"1:{inode}"), since)
 
 
 def a_watch() -> Watch:
@@ -85,3 +92,32 @@ def test_a_file_that_is_gone_is_forgotten():
     watch.look([], at=AT, clock_s=1)
 
     assert watch.oldest_s(AT + timedelta(hours=1)) == 0
+
+
+def test_a_letter_is_no_younger_than_its_file_when_the_door_starts_again():
+    watch = a_watch()
+    file = a_file(since=AT - timedelta(hours=2))
+    look(watch, file, 0)
+
+    assert watch.first_seen_at(file) == AT - timedelta(hours=2)
+
+
+def test_a_clock_of_the_share_that_is_ahead_makes_no_letter_of_tomorrow():
+    watch = a_watch()
+    file = a_file(since=AT + timedelta(hours=2))
+    look(watch, file, 0)
+
+    assert watch.first_seen_at(file) == AT
+
+
+def test_a_file_that_its_share_does_not_give_is_tried_again_and_has_the_whole_patience():
+    watch = a_watch()
+    file = a_file()
+    look(watch, file, 0)
+    watch.found_trouble(file, "the file cannot be read: Stale file handle", clock_s=2000)
+
+    assert not look(watch, file, 2010)
+    assert look(watch, file, 2030)
+    watch.found_trouble(file, "the file cannot be read: Stale file handle", clock_s=2030)
+    assert watch.hopeless([file], clock_s=2899) == []
+    assert watch.hopeless([file], clock_s=2900) == [(file, "the file cannot be read: Stale file handle")]

@@ -33,7 +33,7 @@ async def build() -> Service:
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
     readers = Readers(settings.readers, limits_of(settings))
     door = Door(
-        folder=_folder(town, settings),
+        box=_folder(town, settings),
         watch=Watch(settle_s=settings.settle_s, patience_s=settings.quarantine_after_s),
         readers=readers,
         blobs=Blobs(town.blobs_url),

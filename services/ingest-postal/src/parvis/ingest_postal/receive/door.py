@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -19,13 +20,14 @@ from parvis.common.health import Health
 from parvis.common.logs import logger
 from parvis.ingest_postal.parse import Facts, parse, text_of
 from parvis.ingest_postal.read.reader import Readers
-from parvis.ingest_postal.receive.folder import Folder, Waiting
+from parvis.ingest_postal.receive.dropbox import DropBox, Held, Waiting
 from parvis.ingest_postal.receive.watch import Watch
 from parvis.ingest_postal.tables import MediaType, Reading
 from parvis.ingest_postal.verify import verify
 
 log = logger()
 _LONGEST_WAIT_S = 15.0
+_BACKLOG, _COUNTED_EVERY_S = 50, 30.0  # how many files are worth a line in the log, and how often
 _SOME = 20  # letters a reader takes between two looks into the folder
 
 
@@ -45,7 +47,7 @@ class Door:
               away it stays where it is. The same bytes in the same drop box are the same contact, however often they come.
     """
 
-    folder: Folder
+    box: DropBox
     watch: Watch
     readers: Readers
     blobs: Blobs
@@ -59,6 +61,9 @@ class Door:
     clock: Clock = now
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _failures: int = field(default=1, init=False)  # until the first success nothing is known to be there
+    _stuck: set[str] = field(default_factory=set[str], init=False)
+    _accepted: int = field(default=0, init=False)  # since the backlog was last counted
+    _counted_at_s: float = field(default=-math.inf, init=False)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look into the folder until told to stop; what is in hand then is finished, or stays in ready/."""
@@ -72,14 +77,13 @@ class Door:
     async def look(self) -> int:
         """Take what is settled, some files at a time; the number taken."""
         try:
-            files = await asyncio.to_thread(self.folder.waiting)
+            files = await asyncio.to_thread(self.box.waiting)
         except OSError as error:
-            self._delay("folder", Unavailable(f"the folder does not answer: {_say(error)}"))
+            self._delay(self.box.kind, Unavailable(f"the {self.box.kind} does not answer: {_say(error)}"))
             return 0
-        self.health.good("folder")
+        self.health.good(self.box.kind)
         self.watch.look(files, at=self.clock(), clock_s=time.monotonic())
-        metrics.scans_waiting.set(len(files))
-        metrics.scans_oldest_seconds.set(self.watch.oldest_s(self.clock()))
+        self._count(files)
         await self._put_hopeless_aside(files)
         settled = self.watch.settled(files, clock_s=time.monotonic())
         if self._failures and not settled:
@@ -120,31 +124,31 @@ class Door:
             self._delay("letters", error)
         except Poison as error:
             self.watch.found_fault(file, str(error))
-        except OSError as error:  # this one file: no permission, a bad sector, no plain file
-            self.watch.found_fault(file, f"the file cannot be read: {_say(error)}")
+        except OSError as error:  # this one file: no permission, a bad sector
+            self.watch.found_trouble(file, f"the file cannot be read: {_say(error)}", clock_s=time.monotonic())
         return False
 
     async def _take(self, file: Waiting) -> bool:
-        handle = await asyncio.to_thread(self.folder.hold, file)
-        if handle is None:
+        held = await asyncio.to_thread(self.box.hold, file)
+        if held is None:
             return False
         try:
-            return await self._take_held(file, handle)
+            return await self._take_held(file, held)
         finally:
-            await asyncio.to_thread(self.folder.release, handle)
+            await asyncio.to_thread(held.release)
 
-    async def _take_held(self, file: Waiting, handle: int) -> bool:
+    async def _take_held(self, file: Waiting, held: Held) -> bool:
         started_s = time.monotonic()
-        content = await asyncio.to_thread(self.folder.read, handle, self.size_limit_bytes + 1)
+        content = await asyncio.to_thread(held.read, self.size_limit_bytes + 1)
         verdict = verify(content, size_limit_bytes=self.size_limit_bytes)
         if verdict.fault or verdict.media_type is None:
             self.watch.found_fault(file, verdict.fault or "the file is no scan")
             return False
-        if not self.folder.unchanged(handle, file):
+        if not await asyncio.to_thread(held.unchanged):
             return False
         contact = await self._accept(file, content, verdict.media_type)
         try:
-            await asyncio.to_thread(self.folder.finish, file, contact.original.sha256)
+            await asyncio.to_thread(self.box.finish, file, contact.original.sha256)
         except (
             OSError
         ) as error:  # accepted already: to be sent again with the same id is harmless, to be put aside is not
@@ -190,12 +194,22 @@ class Door:
     async def _put_hopeless_aside(self, files: list[Waiting]) -> None:
         for file, reason in self.watch.hopeless(files, clock_s=time.monotonic()):
             try:
-                await asyncio.to_thread(self.folder.put_aside, file, reason)
+                await asyncio.to_thread(self.box.put_aside, file, reason)
             except OSError as error:
-                log.warning("file.stuck", channel="post", reason=f"{reason}; it cannot be put aside: {_say(error)}")
+                if file.name not in self._stuck:  # said once, not at every look
+                    log.warning("file.stuck", channel="post", reason=f"{reason}; it cannot be put aside: {_say(error)}")
+                self._stuck.add(file.name)
                 continue
             metrics.contacts_refused.labels("post", "quarantined").inc()
             log.error("file.quarantined", channel="post", reason=reason, size_bytes=file.mark.size_bytes)
+        self._stuck &= {file.name for file in files}
+
+    def _count(self, files: list[Waiting]) -> None:
+        metrics.scans_waiting.set(len(files))
+        metrics.scans_oldest_seconds.set(self.watch.oldest_s(self.clock()))
+        if len(files) >= _BACKLOG and time.monotonic() >= self._counted_at_s + _COUNTED_EVERY_S:
+            log.info("backlog.counted", channel="post", count=self._accepted, total=len(files))
+            self._accepted, self._counted_at_s = 0, time.monotonic()
 
     def _delay(self, part: str, error: Unavailable) -> None:
         self._failures = min(self._failures + 1, 10)
@@ -213,6 +227,7 @@ class Door:
         self.health.good("kafka")
 
     def _tell(self, contact: ContactReceived, elapsed_s: float) -> None:
+        self._accepted += 1
         metrics.contacts_received.labels("post").inc()
         metrics.accept_seconds.labels("post").observe(elapsed_s)
         log.info(

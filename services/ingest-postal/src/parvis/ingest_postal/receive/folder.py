@@ -2,44 +2,33 @@
 
 import errno
 import fcntl
+import heapq
 import os
+import shutil
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-from parvis.common.errors import Misconfigured
+from parvis.common.errors import Poison
+from parvis.ingest_postal.receive.dropbox import Held, Mark, Waiting
+from parvis.ingest_postal.receive.names import is_note, is_unfinished, kept_name, notes_of
 
-_HIDDEN = (".", "~")
-_UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart")
-_JUNK = ("thumbs.db", "desktop.ini")
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF)
-_LONGEST_STEM_BYTES = 120  # of the 255 that a name may have; the digest, a number and .reason.txt go behind it
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What changes when somebody writes to a file, or puts another in its place."""
-
-    device: int
-    inode: int
-    size_bytes: int
-    modified_ns: int
-    plain: bool
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A file in ready/. Its name may hold a citizen's name: it is never logged."""
-
-    name: str
-    mark: Mark
+_OTHER_FILE_SYSTEM = (errno.EXDEV, errno.EPERM)  # some network shares say the second
+_MOST = 20_000  # files known at one time; the others are seen when these are done
+_DEEPEST = 4  # folders in folders: a scanner may make one a user and a day
+_ADVICE = "Put the mended file, or a new scan of the paper, into ready/."
 
 
 class Folder:
-    """tmp/ ready/ done/ quarantine/ under one root, on one file system: a move is then a rename, whole or not at all.
+    """tmp/ ready/ done/ quarantine/ under one root; best on one file system, where a move is a rename, whole or not at all.
 
-    Raises: OSError, whenever the file system does not do as asked.
+    Raises: OSError, whenever the file system does not do as asked; Poison, for what is no file.
     """
+
+    kind = "folder"
+    settles = True
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -48,86 +37,104 @@ class Folder:
         )
 
     def prepare(self) -> None:
-        """Make the folders.
-
-        Raises: Misconfigured, when they are not on one file system.
-        """
-        folders = (self.tmp, self.ready, self.done, self.quarantine)
-        for folder in folders:
+        """Make the folders."""
+        for folder in (self.tmp, self.ready, self.done, self.quarantine):
             folder.mkdir(parents=True, exist_ok=True)
-        if len({folder.stat().st_dev for folder in folders}) > 1:
-            raise Misconfigured(f"{self.root} spans two file systems", mend="put ready, done and quarantine on one")
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
     def waiting(self) -> list[Waiting]:
-        """What stands in ready/, the oldest first; not what a program marks as unfinished, nor folders."""
-        found: list[Waiting] = []
-        with os.scandir(self.ready) as entries:
-            for entry in entries:
-                name = entry.name.lower()
-                if name.startswith(_HIDDEN) or name.endswith(_UNFINISHED) or name in _JUNK:
-                    continue
-                try:
-                    mark = _mark(entry.stat(follow_symlinks=False))
-                except FileNotFoundError:  # another replica has just moved it
-                    continue
-                if mark:
-                    found.append(Waiting(entry.name, mark))
-        return sorted(found, key=lambda file: (file.mark.modified_ns, file.name))
+        """What stands in ready/ and its sub-folders, the oldest first; not what a program marks as unfinished."""
+        found = self._found(self.ready, "", _DEEPEST)
+        return heapq.nsmallest(_MOST, found, key=lambda file: (file.mark.modified_ns, file.name))
 
-    def hold(self, file: Waiting) -> int | None:
-        """Open the file, ours alone until it is released; none when another replica holds it or it is not the same any more.
-
-        A lock instead of a move: whatever happens to us, the file stands where it stood and the lock is gone with the process.
-        """
+    def hold(self, file: Waiting) -> Held | None:
+        """Open the file. A lock instead of a move: it is gone with the process."""
         if not file.mark.plain:
-            raise OSError(errno.EINVAL, "not a plain file")
+            raise Poison("no plain file, or a folder that may not be entered")
         try:
             handle = os.open(self.ready / file.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
-        if _lock(handle) and self._is_there(handle, file):
-            return handle
+        try:
+            if _lock(handle) and self._is_there(handle, file):
+                return _Open(handle, file.mark)
+        except OSError:
+            os.close(handle)
+            raise
         os.close(handle)
         return None
 
-    def release(self, handle: int) -> None:
-        os.close(handle)
-
-    def read(self, handle: int, limit_bytes: int) -> bytes:
-        with os.fdopen(os.dup(handle), "rb") as file:
-            return file.read(limit_bytes)
-
-    def unchanged(self, handle: int, file: Waiting) -> bool:
-        return _mark(os.fstat(handle)) == file.mark
+    def note_beside(self, file: Waiting, limit_bytes: int) -> bytes | None:
+        note = self._note_of(file)
+        if note is None:
+            return None
+        handle = os.open(note, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as opened:
+            return opened.read(limit_bytes)
 
     def finish(self, file: Waiting, digest: str) -> None:
         """Move a letter to done/. Its content is in its new name, so that a move can only ever replace the same letter."""
-        self._move(file, self.done, f".{digest[:12]}")
+        note = self._note_of(file)
+        self._move(self.ready / file.name, _free(self.done, file.name, digest[:12]))
+        if note:
+            self._move(note, _free(self.done, str(note.relative_to(self.ready)), digest[:12]))
+        _sync(self.done)
+        _sync((self.ready / file.name).parent)
 
     def put_aside(self, file: Waiting, reason: str) -> None:
-        """Move a file to quarantine/ with the reason beside it, written first: a crash between leaves the file in ready/."""
-        target = self._free_name(self.quarantine, file.name, "")
-        note = target.with_name(f"{target.name}.reason.txt")
-        note.write_text(
-            f"{reason}\n\nPut the mended file, or a new scan of the paper, into ready/.\n", encoding="utf-8"
-        )
-        (self.ready / file.name).rename(target)
+        """The reason is written first: a crash, or a full disk, between leaves the file in ready/."""
+        note, target = self._note_of(file), _free(self.quarantine, file.name)
+        told = target.with_name(f"{target.name}.reason.txt")
+        try:
+            told.write_text(f"{reason}\n\n{_ADVICE}\n", encoding="utf-8")
+            self._move(self.ready / file.name, target)
+        except OSError:
+            told.unlink(missing_ok=True)
+            raise
+        if note:
+            self._move(note, target.with_name(f"{target.name}.json"))
         _sync(self.quarantine)
 
-    def _move(self, file: Waiting, to: Path, suffix: str) -> None:
-        (self.ready / file.name).rename(self._free_name(to, file.name, suffix))
-        _sync(to)
-        _sync(self.ready)
+    def _found(self, folder: Path, above: str, depth: int) -> Iterator[Waiting]:
+        with os.scandir(folder) as entries:
+            present = [entry for entry in entries if not is_unfinished(entry.name)]
+        with_scan = {note for entry in present if not is_note(entry.name) for note in notes_of(entry.name)}
+        for entry in present:
+            if entry.name in with_scan:
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._below(Path(entry.path), f"{above}{entry.name}/", depth - 1)
+                    continue
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # another replica has just moved it
+                continue
+            yield Waiting(f"{above}{entry.name}", _mark(status), _put_there(status))
 
-    @staticmethod
-    def _free_name(folder: Path, name: str, suffix: str) -> Path:
-        stem = os.fsencode(Path(name).stem)[:_LONGEST_STEM_BYTES].decode(errors="ignore")
-        extension = Path(name).suffix[:20]
-        target, number = folder / f"{stem}{suffix}{extension}", 1
-        while target.exists():
-            number += 1
-            target = folder / f"{stem}{suffix}-{number}{extension}"
-        return target
+    def _below(self, folder: Path, above: str, depth: int) -> Iterator[Waiting]:
+        """A sub-folder that may not be entered hides nothing else: it waits itself, as what is no plain file, and is reported."""
+        if depth <= 0:
+            return
+        try:
+            yield from list(self._found(folder, above, depth))
+        except PermissionError:
+            status = folder.stat(follow_symlinks=False)
+            yield Waiting(above.rstrip("/"), _mark(status), _put_there(status))
+
+    def _note_of(self, file: Waiting) -> Path | None:
+        if is_note(file.name):
+            return None
+        notes = (self.ready / name for name in notes_of(file.name))
+        return next((note for note in notes if _is_plain(note)), None)
+
+    def _move(self, source: Path, target: Path) -> None:
+        try:
+            source.rename(target)
+        except OSError as error:
+            if error.errno not in _OTHER_FILE_SYSTEM or not source.is_file():
+                raise
+            _move_over(source, target)
 
     def _is_there(self, handle: int, file: Waiting) -> bool:
         """Whether the name still means what we opened: the replica before us may have moved it while we waited for the lock."""
@@ -135,14 +142,64 @@ class Folder:
             named = (self.ready / file.name).stat(follow_symlinks=False)
         except FileNotFoundError:
             return False
-        return self.unchanged(handle, file) and _mark(named) == file.mark
+        return _mark(os.fstat(handle)) == file.mark == _mark(named)
 
 
-def _mark(status: os.stat_result) -> Mark | None:
-    if stat.S_ISDIR(status.st_mode):
-        return None
-    plain = stat.S_ISREG(status.st_mode)
-    return Mark(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, plain)
+class _Open:
+    """A file of the folder, open and locked."""
+
+    def __init__(self, handle: int, mark: Mark) -> None:
+        self._handle, self._mark = handle, mark
+
+    def read(self, limit_bytes: int) -> bytes:
+        with os.fdopen(os.dup(self._handle), "rb") as file:
+            return file.read(limit_bytes)
+
+    def unchanged(self) -> bool:
+        return _mark(os.fstat(self._handle)) == self._mark
+
+    def release(self) -> None:
+        os.close(self._handle)
+
+
+def _mark(status: os.stat_result) -> Mark:
+    identity = f"{status.st_dev}:{status.st_ino}"
+    return Mark(status.st_size, status.st_mtime_ns, identity, plain=stat.S_ISREG(status.st_mode))
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat(follow_symlinks=False).st_mode)
+    except OSError:  # not there, or a name that is too long with what we put behind it
+        return False
+
+
+def _put_there(status: os.stat_result) -> datetime:
+    """When the entry last changed: its rename into ready/, or its last write. Unlike the other time nobody can set it."""
+    return datetime.fromtimestamp(status.st_ctime, UTC)
+
+
+def _free(folder: Path, name: str, mark: str = "") -> Path:
+    number, target = 1, folder / kept_name(name, mark)
+    while os.path.lexists(target):
+        number += 1
+        target = folder / kept_name(name, mark, number)
+    return target
+
+
+def _move_over(source: Path, target: Path) -> None:
+    """To another file system: whole under its new name before it goes from the old one."""
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with source.open("rb") as read, part.open("wb") as written:
+            shutil.copyfileobj(read, written, 1024 * 1024)
+            written.flush()
+            os.fsync(written.fileno())
+        part.replace(target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    source.unlink()
 
 
 def _lock(handle: int) -> bool:

@@ -1,9 +1,11 @@
-"""Sightings of the folder in, which files are settled, waiting or hopeless out. Remembers; touches nothing."""
+"""Sightings of a drop box in, which files are settled, waiting or hopeless out. Remembers; touches nothing."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.ingest_postal.receive.folder import Mark, Waiting
+from parvis.ingest_postal.receive.dropbox import Mark, Waiting
+
+_TRIED_AGAIN_S = 30.0
 
 
 @dataclass
@@ -12,13 +14,16 @@ class _Seen:
     first_at: datetime
     unchanged_since_s: float
     fault: str | None = None
+    trouble_since_s: float | None = None  # the storage's trouble with this file, not the file's own
+    tried_at_s: float = 0.0
 
 
 class Watch:
     """What the door remembers of each file between two looks.
 
     A scanner without manners writes for seconds into the folder itself: a file is settled when two looks at least `settle_s` apart see
-    the same size, time and inode. A settled file with a fault waits for its scanner until `patience_s` after its last change.
+    the same size, time and inode. A settled file with a fault waits for its scanner until `patience_s` after its last change. One that
+    cannot be read for now (rights, a share that hangs) is tried again every half minute, and is hopeless after the same patience.
     """
 
     def __init__(self, *, settle_s: float, patience_s: float) -> None:
@@ -32,8 +37,8 @@ class Watch:
         self._seen = {}
         for file in files:
             seen = before.get(file.name)
-            if seen is None or seen.mark.inode != file.mark.inode:
-                seen = _Seen(file.mark, at, clock_s)
+            if seen is None or seen.mark.identity != file.mark.identity:
+                seen = _Seen(file.mark, min(at, file.since or at), clock_s)
             elif seen.mark != file.mark:
                 seen = _Seen(file.mark, seen.first_at, clock_s)
             self._seen[file.name] = seen
@@ -47,10 +52,11 @@ class Watch:
         return [
             (file, seen.fault)
             for file in files
-            if (seen := self._seen[file.name]).fault and clock_s - seen.unchanged_since_s >= self._patience_s
+            if (seen := self._seen[file.name]).fault and clock_s - _since_s(seen) >= self._patience_s
         ]
 
     def first_seen_at(self, file: Waiting) -> datetime:
+        """When the file came: as its storage says, so that a restart of the door does not make the letter younger."""
         return self._seen[file.name].first_at
 
     def oldest_s(self, at: datetime) -> float:
@@ -59,7 +65,20 @@ class Watch:
 
     def found_fault(self, file: Waiting, fault: str) -> None:
         """Until it changes, the file is not looked into again."""
-        self._seen[file.name].fault = fault
+        seen = self._seen[file.name]
+        seen.fault, seen.trouble_since_s = fault, None
+
+    def found_trouble(self, file: Waiting, trouble: str, *, clock_s: float) -> None:
+        """The file may be whole; its storage does not give it."""
+        seen = self._seen[file.name]
+        seen.fault, seen.tried_at_s = trouble, clock_s
+        seen.trouble_since_s = clock_s if seen.trouble_since_s is None else seen.trouble_since_s
 
     def _is_settled(self, seen: _Seen, clock_s: float) -> bool:
-        return seen.fault is None and clock_s - seen.unchanged_since_s >= self._settle_s
+        if seen.fault is not None:
+            return seen.trouble_since_s is not None and clock_s - seen.tried_at_s >= _TRIED_AGAIN_S
+        return clock_s - seen.unchanged_since_s >= self._settle_s
+
+
+def _since_s(seen: _Seen) -> float:
+    return seen.unchanged_since_s if seen.trouble_since_s is None else seen.trouble_since_s
