@@ -6,6 +6,7 @@ from tests.faults import (
     f18_crash_before_commit,
     f30_exception_in_handler,
     f32_double_click,
+    f33_scanner_folder,
 )
 
 SCENARIOS = tuple(
@@ -16,5 +17,6 @@ SCENARIOS = tuple(
         f18_crash_before_commit,
         f30_exception_in_handler,
         f32_double_click,
+        f33_scanner_folder,
     )
 )
