@@ -1,5 +1,7 @@
 """Mail as data: what reading one gives, and the world's habits as tables."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from parvis.common.delivery import FailureClass
@@ -17,12 +19,27 @@ class Attachment(Shape):
     size_bytes: int
 
 
-class Report(Shape):
-    """What a delivery status notification says (RFC 3464)."""
+ReportKind = Literal["bounce", "delayed", "delivered", "complaint", "disposition"]
 
-    action: str = Field(description="failed, delayed, delivered, relayed or expanded; empty when it does not say")
+
+class Reported(Shape):
+    """What a report says of one recipient. Personal: `address`."""
+
+    address: str = ""
+    action: str = Field(default="failed", description="failed, delayed, delivered, relayed or expanded")
     status: str = Field(default="", description="such as 5.1.1; empty when it does not say")
+    reply_code: str = Field(default="", description="such as 550; empty when it does not say")
+    failure: FailureClass | None = Field(default=None, description="permanent: the address itself is dead")
+
+
+class Report(Shape):
+    """What a mail says about another one: a bounce, a complaint (RFC 5965), a note that it was read (RFC 8098)."""
+
+    kind: ReportKind
+    recipients: tuple[Reported, ...] = ()
+    detail: str = Field(default="", description="kind of complaint or disposition, a word")
     message_id: str = Field(default="", description="of the mail that the report is about")
+    is_structured: bool = Field(default=True, description="it says so in fields made for it, not in words alone")
 
 
 class Mail(Shape):
@@ -36,7 +53,7 @@ class Mail(Shape):
     message_id: str = ""
     in_reply_to: tuple[str, ...] = Field(default=(), description="In-Reply-To and References, nearest first")
     attachments: tuple[Attachment, ...] = ()
-    machine: str | None = Field(default=None, description="the header that shows a machine wrote it")
+    machine: str | None = Field(default=None, description="the sign that a machine wrote it")
     report: Report | None = None
     authentication: tuple[str, ...] = Field(default=(), description="Authentication-Results, topmost first")
     trouble: str | None = Field(default=None, description="what could not be read, and why")
@@ -136,15 +153,3 @@ MAGIC = (
     (b"Rar!\x1a\x07", "application/vnd.rar"),
 )
 ZIP = b"PK\x03\x04"  # also Word, Excel and OpenDocument: the declared type is believed among these
-
-# Enhanced status (RFC 3463), longest prefix first → who can do something about it.
-FAILURES: tuple[tuple[str, FailureClass], ...] = (
-    ("5.1.", "permanent"),
-    ("5.2.2", "temporary"),  # mailbox full
-    ("5.2.3", "too-long"),
-    ("5.3.4", "too-long"),
-    ("5.2.", "permanent"),
-    ("5.7.", "refused"),
-    ("5.", "permanent"),
-    ("4.", "temporary"),
-)

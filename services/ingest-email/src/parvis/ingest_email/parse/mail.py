@@ -1,9 +1,10 @@
 """Raw mail in, Mail out: its head by our own reader, its body by the library, in the reading process only. Pure; no I/O."""
 
 from parvis.ingest_email.parse.body import SURPRISES, read_body
+from parvis.ingest_email.parse.bounce.reading import read_report
 from parvis.ingest_email.parse.headers import Headers, read_headers, thread_of
 from parvis.ingest_email.parse.machine import machine_sign
-from parvis.ingest_email.tables import Mail
+from parvis.ingest_email.tables import Mail, Report
 
 
 def parse(content: bytes) -> tuple[Mail, list[bytes]]:
@@ -12,7 +13,10 @@ def parse(content: bytes) -> tuple[Mail, list[bytes]]:
     Raises: never, for whatever bytes; a body that cannot be read is said in `trouble`. It may run out of memory,
             of processor time or of stack: hence the reading process.
     """
+    headers = read_headers(content)
     head = parse_head(content)
+    report = read_report(content, headers, sign=head.machine)
+    head = head.model_copy(update={"report": report, "machine": head.machine or _written_by(report)})
     try:
         found = read_body(content)
     except (*SURPRISES, MemoryError) as error:
@@ -21,11 +25,13 @@ def parse(content: bytes) -> tuple[Mail, list[bytes]]:
     body = {
         "text": found.text,
         "attachments": tuple(attachment for attachment, _ in kept),
-        "report": found.report,
-        "machine": head.machine or ("report" if found.report else None),
         "trouble": next(iter(found.troubles), None),
     }
     return head.model_copy(update=body), [content for _, content in kept]
+
+
+def _written_by(report: Report | None) -> str | None:
+    return "report" if report and report.is_structured else None
 
 
 def parse_head(content: bytes, *, trouble: str | None = None) -> Mail:

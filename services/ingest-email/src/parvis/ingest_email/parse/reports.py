@@ -1,31 +1,26 @@
-"""A bounce that names one of our replies in, what became of that reply out. Pure; no I/O."""
+"""A report that names one of our replies in, what became of that reply out. Pure; no I/O."""
 
-import re
+from collections.abc import Sequence
 from datetime import datetime
 
 from parvis.common.contact import ContactId
 from parvis.common.delivery import DeliveryReported, DeliveryState, FailureClass
 from parvis.common.reply import ReplyId, conversation_of
-from parvis.ingest_email.parse.machine import AUTO_REPLIED
-from parvis.ingest_email.tables import FAILURES, Mail
+from parvis.ingest_email.tables import Mail, Report, Reported
 
 _OUTCOMES: dict[str, DeliveryState] = {
-    "failed": "undelivered",
-    "delivered": "delivered",
+    "bounce": "undelivered",
     "delayed": "accepted",
-    "relayed": "accepted",
-    "expanded": "accepted",
+    "delivered": "delivered",
+    "complaint": "delivered",  # who complains of a mail has got it
+    "disposition": "delivered",
 }
-_CODE = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
-_NOT_YET = re.compile(
-    r"\b(?:delayed|will (?:be retried|retry|keep trying)|still trying|not yet been delivered|en attente)\b",
-    re.IGNORECASE,
-)
-_READ_CHARACTERS = 8000
+_NO_COMPLAINT = ("not-spam", "auth-failure")  # RFC 5965 §7.3, RFC 6591: said by machines, or in our favour
+_OF_MAIL_SYSTEMS = ("null-sender", "wording", "robot-address", "automatic-header", "report")
 
 
 def reply_in(mail: Mail, domain: str, key: bytes) -> ReplyId | None:
-    """The reply whose mail a report returns, by its signed Message-ID; for servers that lose the bounce address."""
+    """The reply whose mail a report is about, by its signed Message-ID; for servers that lose the bounce address."""
     if not (mail.report and conversation_of(mail.report.message_id, domain, key)):
         return None
     return ReplyId(mail.report.message_id.strip("<>").partition(".")[0])
@@ -34,39 +29,43 @@ def reply_in(mail: Mail, domain: str, key: bytes) -> ReplyId | None:
 def report_of(
     mail: Mail, reply: ReplyId, bounce: ContactId, *, null_sender: bool, reported_at: datetime
 ) -> DeliveryReported | None:
-    """What a mail to a bounce address says of the reply; none when it is no report but somebody's, or a robot's, answer.
+    """What a mail about a reply of ours says of it; none when it is no report but somebody's, or a robot's, answer.
 
-    Gives:  the action of RFC 3464 where there is one; else, from a null sender, what its words say.
+    Gives:  what the fields made for it say; mere words only from a null sender or a mail system.
     Retry:  the same bounce gives the same provider id.
     """
-    if mail.report and mail.report.action in _OUTCOMES:
-        outcome, status = _OUTCOMES[mail.report.action], mail.report.status
-    elif null_sender and mail.machine != AUTO_REPLIED and not mail.trouble:
-        outcome, status = _by_its_words(f"{mail.subject}\n{mail.text[:_READ_CHARACTERS]}")
-        if not status and mail.machine not in ("wording", "robot-address", "automatic-header"):
-            return None
-    else:
+    report = mail.report
+    if report is None or not (report.is_structured or null_sender or mail.machine in _OF_MAIL_SYSTEMS):
         return None
+    outcome = _OUTCOMES[report.kind]
+    if report.kind == "delivered" and {one.action for one in report.recipients} <= {"relayed", "expanded"}:
+        outcome = "accepted"  # handed on to somebody who will not say more (RFC 3464 §2.3.3)
     return DeliveryReported(
         reply_id=reply,
         channel="email",
         provider="smtp",
         provider_id=bounce,
         outcome=outcome,
-        failure_class=_failure(status) if outcome == "undelivered" else None,
-        detail=status,
+        failure_class=_failure(report),
+        detail=_detail(report),
         reported_at=reported_at,
     )
 
 
-def _by_its_words(text: str) -> tuple[DeliveryState, str]:
-    found = _CODE.search(text)
-    status = found[1] if found else ""
-    return ("accepted" if status.startswith("4.") or _NOT_YET.search(text) else "undelivered"), status
+def _failure(report: Report) -> FailureClass | None:
+    if report.kind == "complaint":
+        return None if report.detail in _NO_COMPLAINT else "opted-out"
+    failed = _failed(report.recipients)
+    return (next((one.failure for one in failed), None) or "refused") if report.kind == "bounce" else None
 
 
-def _failure(status: str) -> FailureClass:
-    for prefix, failure in FAILURES:
-        if status.startswith(prefix):
-            return failure
-    return "permanent"
+def _detail(report: Report) -> str:
+    """The provider's code: none of these can hold what somebody wrote."""
+    if report.kind in ("complaint", "disposition"):
+        return f"{report.kind} {report.detail}".strip()[:200]
+    found = _failed(report.recipients) or list(report.recipients)
+    return next((one.status or one.reply_code for one in found), "")
+
+
+def _failed(recipients: Sequence[Reported]) -> list[Reported]:
+    return [one for one in recipients if one.action == "failed"]

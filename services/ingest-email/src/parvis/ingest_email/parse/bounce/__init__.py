@@ -1,0 +1,1 @@
+"""Raw mail in, what it says out. Pure; no I/O."""

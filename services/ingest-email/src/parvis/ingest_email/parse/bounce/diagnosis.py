@@ -1,0 +1,68 @@
+"""What a mail system says of one recipient in, whose fault it is out. Pure; no I/O."""
+
+import re
+
+from parvis.common.delivery import FailureClass
+from parvis.ingest_email.rules import AT_CONTENT, AT_RECIPIENT, AT_SENDER, CAUSES, FAILURE_OF_CAUSE, FAILURES
+
+_STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_REPLY = re.compile(r"(?<![\d.#-])([245][0-5]\d)(?![\d.])[ ,;:-]")
+_READ_CHARACTERS = 8000
+_NO_DETAIL = re.compile(r"[245]\.(?:0\.\d{1,3}|\d{1,3}\.0)$")
+
+
+def status_in(text: str) -> str:
+    """The first enhanced status code; one that says something, where there is one."""
+    found = _STATUS.findall(text[:_READ_CHARACTERS])
+    return next((code for code in found if not _NO_DETAIL.match(code)), found[0] if found else "")
+
+
+def reply_code_in(text: str) -> str:
+    found = _REPLY.search(text[:_READ_CHARACTERS] + " ")
+    return found[1] if found else ""
+
+
+def failure_of(diagnosis: str, status: str, reply_code: str, *, said: str = "") -> FailureClass:
+    """Whose fault it is: by what the other server said, then by its numbers, then by the words around.
+
+    Shape: `diagnosis`, the answer of the server that refused; `said`, what was written for people.
+    Gives: `permanent` only when something says that the address is dead; an unexplained refusal is `refused`.
+    """
+    cause = _cause(diagnosis)
+    by_status = _by_status(status)
+    if cause is None and by_status is None:
+        cause = _cause(said)
+    if cause == "unwanted" and by_status == "permanent":
+        cause = None  # `5.1.1 rejected`: the number says more than the word
+    failure = FAILURE_OF_CAUSE[cause] if cause else by_status
+    if failure == "permanent" and not _is_about_recipient(cause, status, reply_code, f"{diagnosis}\n{said}"):
+        return "temporary" if status.startswith("4") else "refused"
+    return failure or ("temporary" if reply_code.startswith("4") else "refused")
+
+
+def _is_about_recipient(cause: str | None, status: str, reply_code: str, text: str) -> bool:
+    """Whether a dead address is meant: a passing trouble, or an answer to MAIL FROM, is not one.
+
+    Filters say `user unknown` of contents too, behind DATA, without a status of their own.
+    """
+    plain = _plain(text)
+    if status.startswith("4") or any(sign in plain for sign in AT_SENDER):
+        return False
+    if cause != "nobody" or not reply_code or _by_status(status) == "permanent":
+        return True
+    return any(sign in plain for sign in AT_RECIPIENT) and not any(sign in plain for sign in AT_CONTENT)
+
+
+def _cause(text: str) -> str | None:
+    plain = _plain(text)
+    return next((cause for cause, words in CAUSES if any(word in plain for word in words)), None) if plain else None
+
+
+def _plain(text: str) -> str:
+    return " ".join(text[:_READ_CHARACTERS].lower().replace("’", "'").split())
+
+
+def _by_status(status: str) -> FailureClass | None:
+    if not status or _NO_DETAIL.search(status):
+        return None
+    return next((failure for prefix, failure in FAILURES if status.startswith(prefix)), None)
