@@ -32,6 +32,10 @@ class Mailboxes:
     def own_addresses(self) -> frozenset[str]:
         return self._known
 
+    def general(self) -> Recipient:
+        """The town's own mailbox."""
+        return Recipient(self._general, self._general)
+
     def recipient(self, address: str) -> Recipient | None:
         """The mailbox that an address of the envelope means; none when it is not ours."""
         written = address.strip().strip("<>").lower()

@@ -1,6 +1,8 @@
 """PARVIS_INGEST_EMAIL_* in, one checked Settings out."""
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from parvis.common.settings import ServiceSettings
@@ -30,3 +32,30 @@ class Settings(ServiceSettings):
     )
     reader_cpu_s: int = Field(default=10, ge=1, le=300, description="processor seconds one mail may take")
     reader_wall_s: float = Field(default=15, gt=0, le=600, description="seconds one mail may take by the clock")
+    imap_url: str = Field(
+        default="",
+        description="hosted mailboxes to pull, such as imaps://mairie@town.example@imap.host.example/INBOX, separated by "
+        "spaces; imap:// begins with STARTTLS; empty pulls none and needs no database",
+    )
+    imap_password: SecretStr | None = Field(
+        default=None, description="one line a mailbox, in the order of the addresses; one line alone serves them all"
+    )
+    imap_token_file: Path | None = Field(
+        default=None, description="a file with an OAuth 2 access token, read at each login, in place of passwords"
+    )
+    imap_ca_file: Path | None = Field(default=None, description="certificates to believe, where not the system's")
+    imap_plain: bool = Field(
+        default=False, description="let imap:// go without TLS; to this machine itself it always may"
+    )
+    imap_done_folder: str = Field(default="Traités", min_length=1, description="where mails go when they are contacts")
+    imap_aside_folder: str = Field(
+        default="Trop volumineux",
+        min_length=1,
+        description="where mails go that are too large, or cannot become contacts",
+    )
+    imap_poll_s: float = Field(
+        default=60, ge=1, le=3600, description="seconds between two looks, where the host has no IDLE"
+    )
+    imap_idle_s: float = Field(
+        default=540, ge=2, le=1740, description="seconds until IDLE is begun anew; hosts end it after 30 minutes"
+    )

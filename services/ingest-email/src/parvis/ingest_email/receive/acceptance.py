@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from parvis.common import metrics
 from parvis.common.blobs import Blobs
@@ -28,6 +29,21 @@ LATER = "451 4.3.0 Temporary failure, please try again"
 
 
 @dataclass(frozen=True)
+class Incomplete:
+    """A mail of which only the head was fetched: it is larger than we take, and lies in that folder of its mailbox."""
+
+    folder: str
+    size_bytes: int
+
+    def marked(self, contact: ContactReceived) -> ContactReceived:
+        """The contact, saying so: people must open the mailbox."""
+        megabytes = self.size_bytes / (1024 * 1024)
+        trouble = f"a mail of {megabytes:.0f} MB; only its head was taken, the whole lies in the folder {self.folder}"
+        remarks = (*contact.remarks, "mail-too-large")
+        return contact.model_copy(update={"unreadable": trouble[:200], "remarks": remarks})
+
+
+@dataclass(frozen=True)
 class Acceptance:
     """What accepting a mail stands on."""
 
@@ -49,10 +65,32 @@ class Acceptance:
         started = time.monotonic()
         identity = await asyncio.to_thread(identify, content) if len(content) > _LARGE_BYTES else identify(content)
         unique = list(dict.fromkeys(recipients))
-        mail = _Incoming(self, content, sender, identity, len(unique))
+        mail = _Incoming(self, content, sender, identity, self.clock())
         outcomes = await asyncio.gather(*(self._answer(mail, recipient, started) for recipient in unique))
         answers: Mapping[Recipient, str] = dict(zip(unique, outcomes, strict=True))
         return [answers[recipient] for recipient in recipients]
+
+    async def take_one(
+        self,
+        content: bytes,
+        sender: str,
+        identity: Identity,
+        recipient: Recipient,
+        *,
+        received_at: datetime,
+        incomplete: Incomplete | None = None,
+    ) -> None:
+        """Take a mail for one mailbox.
+
+        Raises: Unavailable, when it is not surely stored and acknowledged; Poison, when it never can be.
+        """
+        started = time.monotonic()
+        mail = _Incoming(self, content, sender, identity, received_at, incomplete)
+        try:
+            await self._take(mail, recipient, identity.contact_id(recipient.address))
+        except TimeoutError as error:
+            raise Unavailable("accepting a mail took too long") from error
+        metrics.accept_seconds.labels("email").observe(time.monotonic() - started)
 
     async def _answer(self, mail: "_Incoming", recipient: Recipient, started: float) -> str:
         made = mail.identity.contact_id(recipient.address)
@@ -66,7 +104,6 @@ class Acceptance:
         return f"250 2.0.0 {made}"
 
     async def _take(self, mail: "_Incoming", recipient: Recipient, made: ContactId) -> None:
-        received_at = self.clock()
         async with asyncio.timeout(DEADLINE_S):
             original = await self.blobs.put(made, mail.content, "message/rfc822")
         reading = await mail.reading()
@@ -87,7 +124,7 @@ class Acceptance:
                 contact_id=made,
                 mailbox=recipient.mailbox,
                 envelope_sender=mail.sender,
-                received_at=received_at,
+                received_at=mail.received_at,
                 recorded_at=self.clock(),
                 original=original,
                 attachments=tuple(attachments),
@@ -96,6 +133,7 @@ class Acceptance:
                 ),
             )
             contact = await self._whole(contact_of(reading.mail, arrival, self.keys), reading.mail.text)
+            contact = mail.incomplete.marked(contact) if mail.incomplete else contact
             await self._produce(self._contact_record(contact))
         metrics.contacts_received.labels("email").inc()
         log.info(
@@ -139,11 +177,20 @@ class Acceptance:
 class _Incoming:
     """One mail for all its recipients: stored once for each, read once."""
 
-    def __init__(self, acceptance: Acceptance, content: bytes, sender: str, identity: Identity, copies: int) -> None:
+    def __init__(
+        self,
+        acceptance: Acceptance,
+        content: bytes,
+        sender: str,
+        identity: Identity,
+        received_at: datetime,
+        incomplete: Incomplete | None = None,
+    ) -> None:
         self.content = content
         self.sender = sender
         self.identity = identity
-        self._copies = copies
+        self.received_at = received_at
+        self.incomplete = incomplete
         self._acceptance = acceptance
         self._lock = asyncio.Lock()
         self._reading: Reading | None = None

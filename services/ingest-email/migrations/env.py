@@ -1,0 +1,3 @@
+from parvis.common.database import run_migrations
+
+run_migrations()

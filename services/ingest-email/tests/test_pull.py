@@ -1,0 +1,217 @@
+"""A hosted mailbox, emptied: on the real Dovecot and PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import delete
+
+from parvis.common.blobs import Blobs
+from parvis.common.contact import ContactReceived
+from parvis.common.database import Database, migrate
+from parvis.common.directory import load_directory
+from parvis.common.errors import Unavailable
+from parvis.common.health import Health
+from parvis.common.testing import A_KEY, FakeProducer
+from parvis.ingest_email import store
+from parvis.ingest_email.decide import Mailboxes
+from parvis.ingest_email.parse.account import accounts_of
+from parvis.ingest_email.parse.contact import Keys
+from parvis.ingest_email.read.reader import Limits, Readers
+from parvis.ingest_email.receive.acceptance import Acceptance
+from parvis.ingest_email.receive.hosted import Access
+from parvis.ingest_email.receive.pull import Habits, Pull
+from tests.mail import dovecot
+from tests.mail.dovecot import MailHost, mail_host
+
+pytestmark = [pytest.mark.stack, pytest.mark.skipif(bool(dovecot.missing()), reason=dovecot.missing() or "")]
+HERE = Path(__file__)
+DIRECTORY = load_directory(HERE.parents[3] / "config" / "example-town")
+TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
+ROADS = f"voirie@{DOMAIN}"
+NOON = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
+LIMIT_BYTES = 100_000
+
+
+def a_mail(number: int, *, head: str = "Return-Path: <camille@citizens.example>", body: str = "Bonjour.") -> bytes:
+    lines = (
+        head,
+        "From: camille@citizens.example",
+        f"To: {TOWN}",
+        f"Message-ID: <n{number}@citizens.example>",
+        "",
+        body,
+        "",
+    )
+    return "\r\n".join(lines).encode()
+
+
+@pytest.fixture(scope="module")
+def host() -> Generator[MailHost]:
+    with mail_host() as made:
+        yield made
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncGenerator[Database]:
+    await migrate(database_url, "ingest_email", HERE.parents[1] / "migrations")
+    made = Database(database_url, service="test")
+    async with made.begin() as connection:
+        await connection.execute(delete(store.position))
+        await connection.execute(delete(store.pulled))
+    yield made
+    await made.close()
+
+
+class Emptied:
+    """A mailbox that is being pulled."""
+
+    def __init__(self, host: MailHost, database: Database, folder: Path, producer: FakeProducer) -> None:
+        self.producer = producer
+        self.health = Health()
+        mailboxes = Mailboxes(DIRECTORY, A_KEY)
+        self.readers = Readers(1, Limits(512 * 1024 * 1024, 10, 30))
+        keys = Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
+        blobs = Blobs(f"file://{folder}/blobs")
+        acceptance = Acceptance(blobs, cast("Any", producer), self.readers, keys, "parvis", authserv_id="")
+        (account,) = accounts_of(host.url, may_be_plain=False)
+        habits = Habits("Traités", "Trop volumineux", LIMIT_BYTES, poll_s=0.2, idle_s=60)
+        access = Access(dovecot.PASSWORD)
+        self.pull = Pull(account, access, habits, acceptance, mailboxes, database, self.health, "mailbox")
+
+    def contacts(self) -> list[ContactReceived]:
+        return [ContactReceived.model_validate_json(record.value) for record in self.producer.sent]
+
+
+@asynccontextmanager
+async def emptied(
+    host: MailHost, database: Database, folder: Path, producer: FakeProducer | None = None
+) -> AsyncGenerator[Emptied]:
+    made, stopping = Emptied(host, database, folder, producer or FakeProducer()), asyncio.Event()
+    async with made.readers.running(), asyncio.TaskGroup() as group:
+        group.create_task(made.pull.run(stopping))
+        try:
+            yield made
+        finally:
+            stopping.set()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not await asyncio.to_thread(true):
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture(autouse=True)
+def an_empty_mailbox(host: MailHost) -> None:
+    with host.client() as client:
+        for folder in ("INBOX", "Traités", "Trop volumineux"):
+            if client.folder_exists(folder):
+                client.select_folder(folder)
+                client.delete_messages(client.search())
+                client.expunge()
+
+
+async def test_what_lies_there_and_what_comes_becomes_contacts(host: MailHost, database: Database, tmp_path: Path):
+    host.deliver(a_mail(1), a_mail(2), received_at=NOON)
+    async with emptied(host, database, tmp_path) as made:
+        await until(lambda: host.count("Traités") == 2)
+        host.deliver(a_mail(3))  # heard by IDLE
+        await until(lambda: host.count("Traités") == 3)
+        assert made.health.ready
+    contacts = made.contacts()
+    assert len({contact.contact_id for contact in contacts}) == len(contacts) == 3
+    assert [contact.received_at for contact in contacts[:2]] == [NOON, NOON]
+    assert {contact.to for contact in contacts} == {TOWN}
+    assert host.count() == 0
+
+
+async def test_the_envelope_is_what_the_host_wrote_down(host: MailHost, database: Database, tmp_path: Path):
+    host.deliver(
+        a_mail(1, head=f"Delivered-To: {ROADS}"),
+        a_mail(2, head="Return-Path: <>"),
+        a_mail(3, head="Return-Path:"),
+        a_mail(4, head="Delivered-To: somebody@elsewhere.example"),
+    )
+    async with emptied(host, database, tmp_path) as made:
+        await until(lambda: len(made.producer.sent) == 4)
+    assert [contact.to for contact in made.contacts()] == [ROADS, TOWN, TOWN, TOWN]
+    assert [bool(contact.machine) for contact in made.contacts()] == [False, True, False, False]
+
+
+async def test_a_mail_that_is_too_large_stays_with_its_host(host: MailHost, database: Database, tmp_path: Path):
+    host.deliver(a_mail(1, body="x" * 70 + ("\r\n" + "x" * 70) * 2000), a_mail(2))
+    async with emptied(host, database, tmp_path) as made:
+        await until(lambda: host.count("Traités") == 1)
+    large, small = made.contacts()
+    assert host.count("Trop volumineux") == 1
+    assert "mail-too-large" in large.remarks
+    assert large.unreadable
+    assert "Trop volumineux" in large.unreadable
+    assert large.original.size_bytes < 1000
+    assert not small.unreadable
+
+
+async def test_another_uidvalidity_makes_no_second_contact(database: Database, tmp_path: Path):
+    with mail_host(without="MOVE") as host:  # everything stays where it lies
+        host.deliver(a_mail(1), a_mail(2))
+        async with emptied(host, database, tmp_path) as made:
+            await until(lambda: _marked(host) == 2)
+        await asyncio.to_thread(host.make_anew)
+        host.deliver(a_mail(3))
+        async with emptied(host, database, tmp_path) as again:
+            await until(lambda: _marked(host) == 3)
+    assert len(made.contacts()) == 2
+    assert len(again.contacts()) == 1
+
+
+async def test_while_kafka_is_away_the_mail_waits_with_its_host(host: MailHost, database: Database, tmp_path: Path):
+    host.deliver(a_mail(1))
+    producer = FakeProducer()
+    producer.broken = Unavailable("Kafka does not answer")
+    async with emptied(host, database, tmp_path, producer) as made:
+        await until(lambda: not made.health.ready)
+        assert host.count() == 1
+        producer.broken = None
+        await until(lambda: host.count("Traités") == 1)
+    assert len(made.producer.sent) == 1
+
+
+async def test_two_replicas_take_each_mail_once(host: MailHost, database: Database, tmp_path: Path):
+    host.deliver(*map(a_mail, range(8)))
+    producer = FakeProducer()
+    async with emptied(host, database, tmp_path, producer), emptied(host, database, tmp_path, producer) as made:
+        await until(lambda: host.count("Traités") == 8)
+    assert len(made.contacts()) == 8
+
+
+async def test_a_dropped_idle_is_begun_anew(host: MailHost, database: Database, tmp_path: Path):
+    async with emptied(host, database, tmp_path) as made:
+        host.deliver(a_mail(1))
+        await until(lambda: host.count("Traités") == 1)
+        await until(lambda: host.drop_connections() > 0)
+        host.deliver(a_mail(2))
+        await until(lambda: host.count("Traités") == 2)
+    assert len(made.contacts()) == 2
+
+
+@pytest.mark.parametrize("capability", ["IDLE", "MOVE"])
+async def test_hosts_that_can_less_are_emptied_too(capability: str, database: Database, tmp_path: Path):
+    with mail_host(without=capability) as host:
+        host.deliver(a_mail(1))
+        async with emptied(host, database, tmp_path) as made:
+            await until(lambda: len(made.producer.sent) == 1)
+            host.deliver(a_mail(2))
+            await until(lambda: len(made.producer.sent) == 2)
+            await until(lambda: host.count("Traités") == 2 or _marked(host) == 2)
+    assert len(made.contacts()) == 2
+
+
+def _marked(host: MailHost) -> int:
+    with host.client() as client:
+        client.select_folder("INBOX", readonly=True)
+        return len(client.search(["KEYWORD", "$Parvis"]))
