@@ -26,6 +26,9 @@ def main(names: Sequence[str]) -> int:
 
 def _run(scenario: Scenario) -> Verdict:
     print(f"{scenario.name}  {scenario.injection}\n      must hold: {scenario.must_hold}", flush=True)
+    if reason := scenario.missing():
+        print(f"      skipped: {reason}\n", flush=True)
+        return Verdict()
     folder = Path("var/faults")
     shutil.rmtree(folder / scenario.name, ignore_errors=True)
     began = time.monotonic()

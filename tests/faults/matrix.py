@@ -5,6 +5,7 @@ from tests.faults import (
     f08_brokers_down,
     f18_crash_before_commit,
     f30_exception_in_handler,
+    f31_mailbox,
     f32_double_click,
     f33_scanner_folder,
 )
@@ -16,6 +17,7 @@ SCENARIOS = tuple(
         f08_brokers_down,
         f18_crash_before_commit,
         f30_exception_in_handler,
+        f31_mailbox,
         f32_double_click,
         f33_scanner_folder,
     )

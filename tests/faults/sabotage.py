@@ -4,6 +4,7 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from parvis.common.bus.membership import Membership
@@ -37,7 +38,42 @@ def fail_while_parsing() -> None:
     Blobs.put = defect
 
 
-FAULTS = {"die-before-the-second-commit": die_before_the_second_commit, "fail-while-parsing": fail_while_parsing}
+def die_at_the_second_mail(where: str) -> Callable[[], None]:
+    """kill -9 between two of the steps by which a mail leaves a hosted mailbox."""
+
+    def sabotage() -> None:
+        from parvis.common.blobs import Blobs
+        from parvis.common.bus import Producer
+        from parvis.ingest_email.receive.hosted import HostedMailbox
+
+        owner, step, is_before = {
+            "raw-store": (Blobs, "put", False),
+            "ack": (Producer, "send", False),
+            "advance": (HostedMailbox, "put_away", True),
+            "move": (HostedMailbox, "put_away", False),
+        }[where]
+        real, calls = getattr(owner, step), 0
+
+        async def step_or_die(*arguments: Any, **named: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if is_before and calls == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            done = await real(*arguments, **named)
+            if calls == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return done
+
+        setattr(owner, step, step_or_die)
+
+    return sabotage
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "die-before-the-second-commit": die_before_the_second_commit,
+    "fail-while-parsing": fail_while_parsing,
+    **{f"die-after-{where}": die_at_the_second_mail(where) for where in ("raw-store", "ack", "advance", "move")},
+}
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ class Scenario:
     injection: str
     must_hold: str
     run: Callable[[Path, bool], Coroutine[Any, Any, Verdict]]
+    missing: Callable[[], str | None] = lambda: None
+    """Why it cannot be tried on this machine."""
 
 
 @contextmanager

@@ -12,6 +12,9 @@ pytestmark = [pytest.mark.fault, pytest.mark.stack]
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 async def test_the_invariants_hold(scenario: Scenario, tmp_path: Path):
+    if reason := scenario.missing():
+        pytest.skip(reason)
+
     verdict = await scenario.run(tmp_path / "town", False)
 
     assert verdict.broken == []

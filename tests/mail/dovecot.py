@@ -60,21 +60,16 @@ class MailHost:
             return int(client.folder_status(folder, ["MESSAGES"])[b"MESSAGES"]) if client.folder_exists(folder) else 0
 
     def make_anew(self) -> None:
-        """Lose the index, as a host does that restores a backup: the same mails, another UIDVALIDITY and other UIDs."""
+        """Lose the index of the inbox, as a host does that restores a backup: the same mails, another UIDVALIDITY."""
+        before, ends_at = self._uidvalidity(), time.monotonic() + 10
+        while self._uidvalidity() == before and time.monotonic() < ends_at:  # it is made of the clock's seconds
+            for file in (self.folder / "mail" / MAILBOX).glob("dovecot*"):
+                file.unlink(missing_ok=True)
+            time.sleep(0.2)
+
+    def _uidvalidity(self) -> int:
         with self.client() as client:
-            client.select_folder("INBOX")
-            kept = [client.fetch([uid], ["BODY.PEEK[]"])[uid][b"BODY[]"] for uid in client.search()]
-            before = client.folder_status("INBOX", ["UIDVALIDITY"])[b"UIDVALIDITY"]
-            client.close_folder()
-        shutil.rmtree(self.folder / "mail" / MAILBOX)
-        ends_at = time.monotonic() + 10
-        while time.monotonic() < ends_at:  # UIDVALIDITY is made of the clock's seconds
-            with self.client() as client:
-                if client.folder_status("INBOX", ["UIDVALIDITY"])[b"UIDVALIDITY"] != before:
-                    break
-            shutil.rmtree(self.folder / "mail" / MAILBOX)
-            time.sleep(0.3)
-        self.deliver(*kept)
+            return int(client.folder_status("INBOX", ["UIDVALIDITY"])[b"UIDVALIDITY"])
 
     def drop_connections(self) -> int:
         """End every session, as a host does that falls: no BYE, no answer. Gives how many there were."""
