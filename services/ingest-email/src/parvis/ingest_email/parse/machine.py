@@ -3,22 +3,26 @@
 import re
 
 from parvis.ingest_email.parse.headers import Headers, first_address
-from parvis.ingest_email.tables import AUTOMATIC_HEADERS, ROBOTS
+from parvis.ingest_email.rules import AUTOMATIC_HEADERS, AUTOMATIC_SUBJECTS, AUTOMATIC_VALUES, ROBOTS, SYSTEM_SUBJECTS
 
 AUTO_REPLIED = "auto-replied"
 _BULK = frozenset({"bulk", "list", "junk", "auto_reply", "auto-reply"})
+_COMMENT = re.compile(r"\([^()]*\)")
+_MARK = re.compile(r"^\s*(?:\[[^\]]{1,40}\]|\*{2,5}[^*]{1,40}\*{2,5})\s*")
+_ROBOTS = (
+    "noreply",
+    "donotreply",
+    "nepasrepondre",
+    "mailerdaemon",
+    "bounce",
+    "dmarcreport",
+    "autoreply",
+    "autorespond",
+)
+_BEHIND = ":：([-–—.,;!|"
+_NULL = re.compile(r"<\s*>")
 _REPORT = re.compile(
     r"^\s*(?:multipart/report|message/(?:delivery-status|disposition-notification|feedback-report))\b", re.IGNORECASE
-)
-# Subjects of mail systems that set no header: each is the fixed wording of one of them, never a citizen's.
-_SUBJECT = re.compile(
-    r"^(?:undeliver(?:able|ed)(?: mail| message)?(?: returned to sender)?\b|delivery status notification\b|"
-    r"mail delivery (?:failed|failure|system|status report)|delivery (?:failure|has failed|report|notification)\b|"
-    r"failure notice$|returned mail\b|mail system error\b|message delivery failure|non remis\s?:|"
-    r"complaint about message from|nondeliverable mail|warning: (?:could not send|message still undelivered)|"
-    r"(?:automatic reply|auto(?:matic)?[- ]?reply|out of (?:the )?office|autoreply|réponse automatique|absence du bureau|"
-    r"abwesenheitsnotiz|automatische antwort|respuesta automática|risposta automatica|resposta automática)\b)",
-    re.IGNORECASE,
 )
 
 
@@ -34,16 +38,22 @@ def machine_sign(headers: Headers) -> str | None:
 def is_robot(address: str) -> bool:
     """Whether an address is one that only machines write from."""
     local = re.sub(r"[^a-z]", "", address.lower().partition("@")[0].partition("+")[0])
-    return local in ROBOTS or local.startswith(("noreply", "donotreply", "mailerdaemon", "bounce"))
+    return local in ROBOTS or local.startswith(_ROBOTS)
 
 
 def _rfc_3834(headers: Headers) -> str | None:
-    submitted = headers.raw("auto-submitted").partition(";")[0].strip().lower()
-    if submitted and submitted != "no":
-        return AUTO_REPLIED if submitted.startswith("auto-replied") else "auto-submitted"
-    if headers.raw("precedence").strip().lower() in _BULK:
+    submitted = [_word(value) for value in headers.all_raw("auto-submitted")]
+    said = [word for word in submitted if word not in ("", "no")]
+    if said:
+        return AUTO_REPLIED if said[0].startswith("auto-replied") else "auto-submitted"
+    if any(_word(value) in _BULK for value in headers.all_raw("precedence")):
         return "precedence"
-    return "null-sender" if headers.raw("return-path").strip() == "<>" else None
+    return "null-sender" if _NULL.fullmatch(headers.raw("return-path").strip()) else None
+
+
+def _word(value: str) -> str:
+    """The word of a field, without parameters and comments."""
+    return _COMMENT.sub(" ", value[:1000]).partition(";")[0].strip().lower()
 
 
 def _of_a_list(headers: Headers) -> str | None:
@@ -55,7 +65,9 @@ def _report(headers: Headers) -> str | None:
 
 
 def _own_header(headers: Headers) -> str | None:
-    return "automatic-header" if any(headers.has(name) for name in AUTOMATIC_HEADERS) else None
+    named = any(headers.has(name) for name in AUTOMATIC_HEADERS)
+    valued = any(headers.raw(name)[:200].strip().lower().startswith(value) for name, value in AUTOMATIC_VALUES)
+    return "automatic-header" if named or valued else None
 
 
 def _robot(headers: Headers) -> str | None:
@@ -64,4 +76,9 @@ def _robot(headers: Headers) -> str | None:
 
 
 def _wording(headers: Headers) -> str | None:
-    return "wording" if _SUBJECT.match(headers.text("subject", 200)) else None
+    """Fixed subjects of mail systems that set no header; behind a mark such as [SPAM] too, behind `Fwd:` never."""
+    subject = _MARK.sub("", headers.text("subject", 200).lower().replace("’", "'"), count=1).strip()
+    if subject.startswith(SYSTEM_SUBJECTS):
+        return "wording"
+    begins = (subject[len(words) :].lstrip() for words in AUTOMATIC_SUBJECTS if subject.startswith(words))
+    return "wording" if any(not rest or rest[0] in _BEHIND for rest in begins) else None

@@ -42,15 +42,18 @@ def read_report(content: bytes, headers: Headers, *, sign: str | None) -> Report
     said, returned = _split(sections)
     about = _about(returned, headers)
     found = (
-        _made_for_it(own, said, returned)
+        _made_for_it(own, said, returned, sign)
         or _noticed(said, returned, headers, sign)
         or _in_words(own, said, returned, headers, sign)
     )
     return found.model_copy(update={"message_id": found.message_id or about}) if found else None
 
 
-def _made_for_it(own: Sequence[Section], said: str, returned: Headers) -> Report | None:
-    """What fields say that were made for it (RFC 5965, 8098, 3464), whatever the part that holds them is called."""
+def _made_for_it(own: Sequence[Section], said: str, returned: Headers, sign: str | None) -> Report | None:
+    """What fields say that were made for it (RFC 5965, 8098, 3464), whatever the part that holds them is called.
+
+    In a mail without any sign they may be what a citizen copied: no structure then, only words.
+    """
     for section in own:
         if section.media_type == "message/feedback-report":
             return _complaint(section.text, returned)
@@ -59,7 +62,8 @@ def _made_for_it(own: Sequence[Section], said: str, returned: Headers) -> Report
             return Report(kind="disposition", recipients=tuple(read_by), detail=detail, message_id=named)
     holding = [one.text for one in own if one.media_type in _STATUS or status.has_status(one.text)]
     found = [one for text in holding for one in status.recipients_of(text, partial(words.said_of, said=said))]
-    return Report(kind=_kind(found), recipients=tuple(_unique(found))) if found else None
+    certain = bool(sign) or any(one.media_type in _STATUS for one in own)
+    return Report(kind=_kind(found), recipients=tuple(_unique(found)), is_structured=certain) if found else None
 
 
 def _noticed(said: str, returned: Headers, headers: Headers, sign: str | None) -> Report | None:
