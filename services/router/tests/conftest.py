@@ -47,8 +47,8 @@ class Town:
         return Router(
             database=self.database,
             producer=producer or self.producer,
-            rules=self.rules,
-            placing=Placing(self.directory, calendar, Windows(), self.rules.version),
+            rules=lambda: self.rules,
+            placing=Placing(self.directory, calendar, Windows()),
             mail=Mail(self.prefix, self.directory, calendar),
             now=lambda: AN_INSTANT,
         )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import MachineSent, PersonalContact, ReplyAddress, ThreadMarks
+from parvis.common.contact import MachineSent, PersonalContact, ReplyAddress, ThreadMarks, Verification
 from parvis.common.directory import Period, load_directory
 from parvis.common.language import language_of
 from parvis.common.routing import Routing, conversation_id
@@ -234,9 +234,10 @@ def test_a_registration_says_what_the_law_wants_and_nothing_of_the_message() -> 
     assert notice.reply_id == registration(contact, a_routing(contact), DIRECTORY, language="en").reply_id  # pyright: ignore[reportOptionalMemberAccess]
 
 
-def test_no_registration_goes_to_a_machine_or_to_nobody() -> None:
+def test_no_registration_goes_to_a_machine_to_a_forged_address_or_to_nobody() -> None:
     for contact in (
         a_contact(machine=MachineSent(reason="auto-submitted")),
+        a_contact(sender=Verification(level="none", dmarc="fail")),
         a_contact(personal=PersonalContact(text="x")),
     ):
         assert registration(contact, a_routing(contact), DIRECTORY, language=None) is None

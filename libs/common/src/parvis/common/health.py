@@ -9,12 +9,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 @dataclass
 class Health:
-    """The standing of a service: each part it depends on is fine (None) or says what is wrong.
+    """The standing of a service: each part it depends on is fine (None) or says what is wrong; notes say what an operator should mend.
 
     Ready when every part is fine. Live until `dead` is said: a part that waits for the world does not end the process.
     """
 
     parts: dict[str, str | None] = field(default_factory=dict[str, str | None])
+    notes: dict[str, str] = field(default_factory=dict[str, str])
     dead: str | None = None
 
     def good(self, part: str) -> None:
@@ -22,6 +23,10 @@ class Health:
 
     def bad(self, part: str, why: str) -> None:
         self.parts[part] = why
+
+    def note(self, name: str, fact: str) -> None:
+        """Say something on /ready that does not decide whether we are."""
+        self.notes[name] = fact
 
     @property
     def ready(self) -> bool:
@@ -38,7 +43,7 @@ def routes(health: Health) -> APIRouter:
 
     @router.get("/ready")
     async def ready() -> JSONResponse:
-        body = {name: why or "ok" for name, why in health.parts.items()}
+        body = {name: why or "ok" for name, why in health.parts.items()} | health.notes
         return JSONResponse(body, status_code=200 if health.ready else 503)
 
     @router.get("/metrics")

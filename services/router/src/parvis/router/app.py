@@ -15,12 +15,12 @@ from parvis.common.health import Health
 from parvis.common.language import language_of
 from parvis.common.logs import logger
 from parvis.common.routing import CaseUpdated, TransferRequested
-from parvis.common.service import Service
+from parvis.common.service import Service, every
 from parvis.common.settings import TownSettings, load
 from parvis.router import store
 from parvis.router.consume import Mail, Router
 from parvis.router.decide import Calendar, Placing, Windows
-from parvis.router.rules import load_rules
+from parvis.router.read import LOOK_EVERY_S, LiveRules
 from parvis.router.settings import Settings
 from parvis.router.tables import SCHEMA
 
@@ -36,10 +36,10 @@ async def build() -> Service:
     """
     town, own = load(TownSettings), load(Settings)
     directory = load_directory(town.config_dir)
-    rules = load_rules(town.config_dir, directory)
     load_templates(town.config_dir, directory)
     await asyncio.to_thread(language_of, "Le premier message n'attendra pas que ce modèle soit chargé.")
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
+    rules = LiveRules(town.config_dir, directory, health)
     database = Database(town.database_url.get_secret_value(), service=NAME)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
     calendar = Calendar(directory.town)
@@ -48,7 +48,7 @@ async def build() -> Service:
         database=database,
         producer=producer,
         rules=rules,
-        placing=Placing(directory, calendar, windows, rules.version),
+        placing=Placing(directory, calendar, windows),
         mail=Mail(town.topic_prefix, directory, calendar),
     )
     consumer = Consumer(
@@ -67,7 +67,7 @@ async def build() -> Service:
         batch=own.batch,
         session_timeout_s=town.session_timeout_s,
     )
-    log.info("rules.loaded", version=rules.version, count=len(rules.rules))
+    log.info("rules.loaded", version=rules().version, count=len(rules().rules))
 
     async def consume(stopping: asyncio.Event) -> None:
         if await _until_ready(database, producer, health, stopping):
@@ -78,7 +78,7 @@ async def build() -> Service:
         own.host,
         own.port,
         health,
-        tasks=[consume, consumer.watch],
+        tasks=[consume, consumer.watch, every(LOOK_EVERY_S, rules.look)],
         closing=[producer.stop, database.close],
     )
 

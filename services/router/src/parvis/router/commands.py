@@ -1,22 +1,110 @@
-"""`parvis rules`: what an operator asks about the routing rules."""
+"""`parvis rules`: what an operator asks about the routing rules before they go live."""
 
 import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
+from parvis.common import topics
+from parvis.common.bus.admin import read_all
 from parvis.common.cli.commands import Commands
+from parvis.common.clock import now
+from parvis.common.contact import (
+    ClaimCheck,
+    ContactPoint,
+    ContactReceived,
+    PersonalContact,
+    Verification,
+    contact_id,
+    reference_of,
+)
 from parvis.common.directory import load_directory
-from parvis.router.rules import check
+from parvis.common.language import language_of
+from parvis.common.settings import TownSettings, load
+from parvis.router.decide.department import decide
+from parvis.router.decide.trial import compare, explained
+from parvis.router.rules import check, load_rules
 
 
 def register(commands: Commands) -> None:
-    command = commands.add_parser("rules", help="check the routing rules")
-    actions = command.add_subparsers(metavar="check", required=True)
+    command = commands.add_parser("rules", help="check the routing rules, explain a decision, try a change")
+    actions = command.add_subparsers(metavar="check|explain|replay", required=True)
+
     checking = actions.add_parser("check", help="read and compile them; exit 78 names file, line and mend")
     checking.add_argument("folder", type=Path, metavar="DIR")
     checking.set_defaults(run=_check)
+
+    explaining = actions.add_parser("explain", help="what they would say about a text, and why")
+    explaining.add_argument("folder", type=Path, metavar="DIR")
+    explaining.add_argument("text", nargs="?", help="the citizen's words; without them, standard input")
+    explaining.add_argument("--channel", default="web", help="sms, email, web, post, phone, counter (default: web)")
+    explaining.add_argument("--to", default="", help="our number, mailbox or form")
+    explaining.add_argument("--procedure", help="of the form, if it came by one")
+    explaining.add_argument("--from", dest="sender", metavar="MAIL", help="the sender's mail address")
+    explaining.add_argument("--language", default="fr", help="of the explanation (default: fr)")
+    explaining.set_defaults(run=_explain)
+
+    replaying = actions.add_parser("replay", help="what a changed DIR would do to the contacts that came")
+    replaying.add_argument("folder", type=Path, metavar="DIR", help="the changed configuration")
+    replaying.add_argument("--days", type=int, default=31, help="of contacts to look back on (default: 31)")
+    replaying.set_defaults(run=_replay)
 
 
 def _check(arguments: argparse.Namespace) -> int:
     for line in check(arguments.folder, load_directory(arguments.folder)):
         print(line)
     return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    directory = load_directory(arguments.folder)
+    text = arguments.text if arguments.text is not None else sys.stdin.read()
+    decision = decide(
+        _written(arguments, text), load_rules(arguments.folder, directory), directory, language=language_of(text)
+    )
+    for line in explained(decision, arguments.language):
+        print(line)
+    return 0
+
+
+def _written(arguments: argparse.Namespace, text: str) -> ContactReceived:
+    made, at = contact_id(arguments.channel, arguments.to, text), now()
+    point = ContactPoint(kind="email", value=arguments.sender.lower()) if arguments.sender else None
+    return ContactReceived(
+        contact_id=made,
+        reference=reference_of(made),
+        channel=arguments.channel,
+        received_at=at,
+        recorded_at=at,
+        to=arguments.to,
+        procedure=arguments.procedure,
+        sender=Verification(level="none"),
+        original=ClaimCheck(blob=f"{made}/none", sha256="0" * 64, size_bytes=0, media_type="text/plain"),
+        personal=PersonalContact.model_validate({"from": point, "text": text}),
+    )
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    town = load(TownSettings)
+    directory = load_directory(town.config_dir)
+    live, changed = load_rules(town.config_dir, directory), load_rules(arguments.folder, directory)
+    if live.version == changed.version:
+        print(f"{arguments.folder} holds the rules that are live: version {live.version}")
+        return 0
+    contacts = asyncio.run(_came(town, arguments.days))
+    for line in compare(contacts, live, changed, directory).lines():
+        print(line)
+    return 0
+
+
+async def _came(town: TownSettings, days: int) -> Sequence[ContactReceived]:
+    """The contacts of the last days, each once, as the topic still holds them."""
+    since = now() - timedelta(days=days)
+    found: dict[str, ContactReceived] = {}
+    async for received in read_all(town.kafka_bootstrap, [topics.CONTACT_RECEIVED.full_name(town.topic_prefix)]):
+        contact = ContactReceived.model_validate_json(received.value)
+        if contact.received_at >= since:
+            found.setdefault(contact.contact_id, contact)
+    return list(found.values())

@@ -50,14 +50,15 @@ class Router:
 
     database: Database
     producer: Producer
-    rules: Rules
+    rules: Callable[[], Rules]
     placing: Placing
     mail: Mail
     now: clock.Clock = clock.now
 
     async def handle(self, items: Sequence[Item]) -> None:
         """Bring a batch to its end: rows committed, every record acknowledged by Kafka."""
-        contacts = [self._arrival(item) for item in items if isinstance(item.event, ContactReceived)]
+        rules = self.rules()
+        contacts = [self._arrival(item, rules) for item in items if isinstance(item.event, ContactReceived)]
         wishes = [item for item in items if isinstance(item.event, TransferRequested)]
         cases = [item.event for item in items if isinstance(item.event, CaseUpdated)]
         records: list[Record] = []
@@ -73,14 +74,14 @@ class Router:
             await self._at_once(lambda connection: _follow(connection, cases))
         await self.producer.send_all(records)
 
-    def _arrival(self, item: Item) -> Arrival:
+    def _arrival(self, item: Item, rules: Rules) -> Arrival:
         contact = item.event
         assert isinstance(contact, ContactReceived)  # noqa: S101 - for the type checker
         key = uuid_of(contact.contact_id)
         if key is None:
             raise Poison("the contact id is no UUID")
         language = contact.language or language_of(contact.personal.text)
-        decision = decide(contact, self.rules, self.placing.directory, language=language)
+        decision = decide(contact, rules, self.placing.directory, language=language)
         return Arrival(key, contact, item.received, decision)
 
     async def _at_once(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:

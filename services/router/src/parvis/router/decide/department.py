@@ -1,6 +1,8 @@
 """A contact, the rules and the directory in, a department and the reason out. Pure; never raises, whatever the text."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 from parvis.common.contact import TRIAGE, ContactReceived
 from parvis.common.directory import Directory, Procedure, said_in
@@ -11,6 +13,8 @@ from parvis.router.rules.models import Urgency
 
 _MOST_RUNNERS_UP = 3
 _LANGUAGES = ("fr", "en")
+_POSTCODE = re.compile(r"\b([0-9]{5})[ ]{1,3}[^\W\d_]")  # before the name of a town
+_LONGEST_ADDRESS = 1000
 
 # How sure: what the citizen chose beats what was read in their words, and more words beat fewer. An agent reads this figure.
 _CHOSEN = 0.95
@@ -32,6 +36,7 @@ class Decision:
     reason: dict[str, str]
     urgency: Urgency
     language: str | None
+    rules_version: str = ""
 
 
 def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, language: str | None = None) -> Decision:
@@ -40,8 +45,12 @@ def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, lang
     Order: hard rules, the form's procedure, a department's own mailbox, rules by priority, triage.
     Gives: always a department that exists and has not retired.
     """
-    spoken = contact.language or language
-    matches = rules.matching(_facts(contact, spoken))
+    decision = _decide(contact, rules, directory, contact.language or language)
+    return replace(decision, rules_version=rules.version)
+
+
+def _decide(contact: ContactReceived, rules: Rules, directory: Directory, spoken: str | None) -> Decision:
+    matches = rules.matching(facts_of(contact, directory, language=spoken))
     hard = next((match for match in matches if match.rule.hard), None)
     if hard:
         return _by_rule(hard, matches, directory, spoken)
@@ -66,8 +75,10 @@ def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, lang
     )
 
 
-def _facts(contact: ContactReceived, language: str | None) -> Facts:
-    personal = contact.personal
+def facts_of(contact: ContactReceived, directory: Directory, *, language: str | None) -> Facts:
+    """What the rules may know about a contact."""
+    personal, point = contact.personal, contact.personal.from_
+    addresses = [point.value] if point and point.kind == "post" else []
     return Facts(
         channel=contact.channel,
         to=contact.to,
@@ -75,6 +86,14 @@ def _facts(contact: ContactReceived, language: str | None) -> Facts:
         language=language,
         machine_sent=contact.machine is not None,
         text=facts_text((personal.subject, personal.text, *personal.answers.values())),
+        day=contact.received_at.astimezone(ZoneInfo(directory.town.time_zone)).date(),
+        sender_domain=point.value.rpartition("@")[2] if point and point.kind == "email" else "",
+        postcodes=tuple(
+            code
+            for text in (*addresses, *personal.answers.values())
+            for code in _POSTCODE.findall(text[:_LONGEST_ADDRESS])
+        ),
+        attachments=tuple(attachment.media_type for attachment in contact.attachments),
     )
 
 

@@ -61,8 +61,9 @@ def receipt(
 
 
 def _may_be_told(contact: ContactReceived) -> bool:
-    personal = contact.personal
-    return contact.machine is None and bool(personal.from_ or personal.reply_channels)
+    # A sender that fails DMARC is somebody else's address: a notice to it would be a stranger's first word from us.
+    personal, is_forged = contact.personal, contact.sender.dmarc == "fail"
+    return contact.machine is None and not is_forged and bool(personal.from_ or personal.reply_channels)
 
 
 def _variables(contact: ContactReceived, routing: Routing, directory: Directory, spoken: str) -> dict[str, str]:

@@ -29,7 +29,6 @@ class Placing:
     directory: Directory
     calendar: Calendar
     windows: Windows
-    rules_version: str
 
 
 def place(contact: ContactReceived, decision: Decision, known: Known, placing: Placing, *, at: datetime) -> Placed:
@@ -92,7 +91,7 @@ def _routing(
         reference=conversation.reference,
         procedure=decision.procedure,
         rule=decision.rule,
-        rules_version=placing.rules_version,
+        rules_version=decision.rules_version,
         matched=decision.matched,
         confidence=decision.confidence,
         runners_up=decision.runners_up,

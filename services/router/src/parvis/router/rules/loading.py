@@ -28,11 +28,15 @@ def load_rules(path: Path, directory: Directory) -> Rules:
     for index, rule in enumerate(rules):
         _check_names(document, index, rule, directory)
         _check_terms(document, index, rule)
-    version = hashlib.sha256(document.file.read_bytes()).hexdigest()[:12]
     try:
-        return compile_rules(rules, version=version)
+        return compile_rules(rules, version=version_of(document.file.read_bytes()))
     except PatternError as error:
         raise document.wrong(str(error), "rules", mend="use fewer or shorter patterns") from error
+
+
+def version_of(content: bytes) -> str:
+    """What a decision remembers of the rules file that made it."""
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def check(path: Path, directory: Directory) -> list[str]:

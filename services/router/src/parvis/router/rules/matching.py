@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import re2
 
@@ -10,6 +11,8 @@ from parvis.router.rules.models import Rule
 
 # The set's automaton grows as texts come; when it is full it begins anew, it never gives up (RE2, kManyMatch).
 _AUTOMATON_BYTES = 64 * 1024 * 1024
+# Conditions that are no words, as a decision names them.
+_FACTS = ("channel", "to", "procedure", "language", "machine_sent", "sender_domain", "postcode", "attachment")
 # Letters that NFKD does not take apart.
 _LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "’": "'", "ʼ": "'"})
 
@@ -24,6 +27,18 @@ class Facts:
     language: str | None
     machine_sent: bool
     text: str
+    day: date = date.min  # on which the contact came, in the town's time
+    sender_domain: str = ""
+    postcodes: tuple[str, ...] = ()
+    attachments: tuple[str, ...] = ()  # media types
+
+    def is_from(self, domain: str) -> bool:
+        return self.sender_domain == domain or self.sender_domain.endswith(f".{domain}")
+
+    def holds(self, media_type: str) -> bool:
+        """Whether one attachment is of the type; `image/*` is any picture."""
+        kind = media_type.removesuffix("*")
+        return any(one == media_type or (kind.endswith("/") and one.startswith(kind)) for one in self.attachments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +110,7 @@ class Rules:
         if not hits.issuperset(compiled.all_) or not hits.isdisjoint(compiled.none_):
             return None
         terms = [*any_, *compiled.all_, *patterns]
-        stated = [
-            name for name in ("channel", "to", "procedure", "language", "machine_sent") if name in when.model_fields_set
-        ]
+        stated = [name for name in _FACTS if name in when.model_fields_set]
         return Match(compiled.rule, tuple([*stated, *(self._labels[term] for term in terms)][:20]), len(terms))
 
 
@@ -193,11 +206,15 @@ class _Terms:
 def _facts_hold(rule: Rule, facts: Facts) -> bool:
     when = rule.when
     return (
-        (not when.channel or facts.channel in when.channel)
+        (rule.until is None or facts.day <= rule.until)
+        and (not when.channel or facts.channel in when.channel)
         and (not when.to or facts.to.lower() in {to.lower() for to in when.to})
         and (not when.procedure or facts.procedure in when.procedure)
         and (not when.language or facts.language in when.language)
         and (when.machine_sent is None or facts.machine_sent == when.machine_sent)
+        and (not when.sender_domain or any(map(facts.is_from, when.sender_domain)))
+        and (not when.postcode or any(code.startswith(when.postcode) for code in facts.postcodes))
+        and (not when.attachment or any(map(facts.holds, when.attachment)))
     )
 
 

@@ -1,8 +1,9 @@
 """The shape of `rules.yaml`. Data only."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from parvis.common.contact import ChannelName, DepartmentSlug, Language
 from parvis.common.directory import ConfigModel, LocalText
@@ -16,6 +17,9 @@ def _listed(value: Any) -> Any:
 
 Term = Annotated[str, Field(min_length=1, max_length=200)]
 Terms = Annotated[tuple[Term, ...], BeforeValidator(_listed)]
+Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+MediaType = Annotated[str, StringConstraints(pattern=r"^[a-z]+/(\*|[a-z0-9.+-]+)$")]
+Postcode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z][0-9A-Z -]{0,9}$")]
 
 
 class Words(ConfigModel):
@@ -40,6 +44,15 @@ class When(ConfigModel):
     procedure: Terms = ()
     language: Annotated[tuple[Language, ...], BeforeValidator(_listed)] = ()
     machine_sent: bool | None = None
+    sender_domain: Annotated[tuple[Domain, ...], BeforeValidator(_listed)] = Field(
+        default=(), description="of the sender's mail address, or a domain above it"
+    )
+    postcode: Annotated[tuple[Postcode, ...], BeforeValidator(_listed)] = Field(
+        default=(), description="how the postcode of the sender's or the form's address begins"
+    )
+    attachment: Annotated[tuple[MediaType, ...], BeforeValidator(_listed)] = Field(
+        default=(), description="the media type of at least one attachment, by content; image/* takes any picture"
+    )
     words: Words | None = None
     patterns: Terms = Field(default=(), description="RE2; at least one of them; sees small letters without accents")
 
@@ -64,6 +77,7 @@ class Rule(ConfigModel):
     hard: bool = Field(
         default=False, description="goes before the form's procedure and the mailbox; no machine overrides it"
     )
+    until: date | None = Field(default=None, description="the last day on which the rule holds, in the town's time")
     when: When
     then: Then
     reason: LocalText | None = Field(default=None, description="one sentence that a citizen may read")

@@ -1,0 +1,66 @@
+"""Contacts and two rule sets in, what the second would do differently out; and one contact's decision in words. Pure; no I/O."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from parvis.common.contact import ContactReceived
+from parvis.common.directory import Directory
+from parvis.router.decide.department import Decision, decide
+from parvis.router.rules import Rules
+
+_MOST_EXAMPLES = 20
+
+
+@dataclass
+class Trial:
+    """What a changed rule set would have done. `moved` counts contacts by (department now, department then)."""
+
+    contacts: int = 0
+    moved: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    rules_now: Counter[str] = field(default_factory=Counter[str])
+    rules_then: Counter[str] = field(default_factory=Counter[str])
+    examples: list[tuple[str, Decision, Decision]] = field(default_factory=list[tuple[str, Decision, Decision]])
+
+    def lines(self) -> Iterator[str]:
+        """The report, without a word of any citizen."""
+        moved = self.moved.total()
+        yield f"{self.contacts} contacts, {moved} would go elsewhere ({moved / max(1, self.contacts):.1%})"
+        for (now, then), count in self.moved.most_common():
+            yield f"{count:>7}  {now} -> {then}"
+        for rule in sorted(self.rules_now.keys() | self.rules_then.keys()):
+            now, then = self.rules_now[rule], self.rules_then[rule]
+            if now != then:
+                yield f"         rule {rule}: decided {now}, would decide {then}"
+        for reference, now_, then_ in self.examples:
+            yield f"         {reference}: {now_.department} ({now_.rule}) -> {then_.department} ({then_.rule})"
+
+
+def compare(contacts: Iterable[ContactReceived], now: Rules, then: Rules, directory: Directory) -> Trial:
+    """Decide each contact by both rule sets; conversations are left out: only the rules are on trial."""
+    trial = Trial()
+    for contact in contacts:
+        before, after = decide(contact, now, directory), decide(contact, then, directory)
+        trial.contacts += 1
+        trial.rules_now[before.rule] += 1
+        trial.rules_then[after.rule] += 1
+        if before.department != after.department:
+            trial.moved[before.department, after.department] += 1
+            if len(trial.examples) < _MOST_EXAMPLES:
+                trial.examples.append((contact.reference, before, after))
+    return trial
+
+
+def explained(decision: Decision, language: str) -> Iterator[str]:
+    """One decision as an operator reads it."""
+    yield f"department  {decision.department}"
+    yield f"rule        {decision.rule} (rules {decision.rules_version}), confidence {decision.confidence:.2f}"
+    if decision.matched:
+        yield f"matched     {', '.join(decision.matched)}"
+    for other in decision.runners_up:
+        yield f"runner-up   {other.department} by {other.rule}, confidence {other.confidence:.2f}"
+    if decision.procedure:
+        yield f"procedure   {decision.procedure}"
+    if decision.urgency != "normal":
+        yield f"urgency     {decision.urgency}"
+    yield f"reason      {decision.reason.get(language) or next(iter(decision.reason.values()))}"

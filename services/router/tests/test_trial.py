@@ -1,0 +1,104 @@
+"""A change on trial: facts that are no words, a rule that ends, what would go elsewhere."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from parvis.common.contact import Attachment, ClaimCheck, ContactPoint, PersonalContact
+from parvis.common.directory import Directory, load_directory
+from parvis.common.testing import a_contact
+from parvis.router.commands import register
+from parvis.router.decide.department import decide
+from parvis.router.decide.trial import compare, explained
+from parvis.router.rules import Rules, load_rules
+
+EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
+
+
+@pytest.fixture(scope="module")
+def directory() -> Directory:
+    return load_directory(EXAMPLE)
+
+
+def only(directory: Directory, tmp_path: Path, body: str) -> Rules:
+    (tmp_path / "rules.yaml").write_text(f"rules:\n  - {{id: one, then: {{department: voirie}}, {body}}}\n")
+    return load_rules(tmp_path, directory)
+
+
+def a_file(media_type: str) -> Attachment:
+    return Attachment.of(ClaimCheck(blob="x/y", sha256="0" * 64, size_bytes=1, media_type=media_type))
+
+
+def from_(kind: str, value: str) -> PersonalContact:
+    return PersonalContact.model_validate({"from": ContactPoint(kind=kind, value=value), "text": "Bonjour"})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("when", "changes", "decided"),
+    [
+        ("when: {sender_domain: notaires.example}", {"personal": from_("email", "a@notaires.example")}, "one"),
+        ("when: {sender_domain: notaires.example}", {"personal": from_("email", "a@x.notaires.example")}, "one"),
+        ("when: {sender_domain: notaires.example}", {"personal": from_("email", "a@xnotaires.example")}, "default"),
+        ("when: {postcode: '75'}", {"personal": from_("post", "M. Un\n1 rue du Port\n75011 Paris")}, "one"),
+        ("when: {postcode: '75'}", {"personal": from_("post", "M. Un\n75 rue du Port\n13001 Marseille")}, "default"),
+        ("when: {attachment: image/*}", {"attachments": (a_file("application/pdf"), a_file("image/png"))}, "one"),
+        ("when: {attachment: image/*}", {"attachments": (a_file("application/pdf"),)}, "default"),
+        ("when: {attachment: application/pdf}", {"attachments": (a_file("application/pdf"),)}, "one"),
+        ("until: 2026-11-23, when: {channel: sms}", {"received_at": datetime(2026, 11, 23, 22, tzinfo=UTC)}, "one"),
+        ("until: 2026-11-23, when: {channel: sms}", {"received_at": datetime(2026, 11, 23, 23, tzinfo=UTC)}, "default"),
+    ],
+)
+def test_a_rule_sees_more_than_words(
+    directory: Directory, tmp_path: Path, when: str, changes: dict[str, object], decided: str
+) -> None:
+    contact = a_contact(**changes)  # pyright: ignore[reportArgumentType]
+    assert decide(contact, only(directory, tmp_path, when), directory).rule == decided
+
+
+def test_a_postcode_in_a_form_counts_and_other_figures_do_not(directory: Directory, tmp_path: Path) -> None:
+    rules = only(directory, tmp_path, "when: {postcode: '13001'}")
+    answers = {"where": "2 quai du Port, 13001 Marseille", "amount": "13001"}
+    at_home = a_contact(personal=PersonalContact(text="", answers=answers))
+    elsewhere = a_contact(personal=PersonalContact(text="", answers={"amount": "13001"}))
+    assert decide(at_home, rules, directory).rule == "one"
+    assert decide(elsewhere, rules, directory).rule == "default"
+
+
+def test_a_trial_counts_what_would_go_elsewhere(directory: Directory, tmp_path: Path) -> None:
+    now = load_rules(EXAMPLE, directory)
+    then = only(directory, tmp_path, "when: {words: {any: lampadaire}}")
+    contacts = [
+        a_contact(key="1", text="Un lampadaire est éteint"),
+        a_contact(key="2", text="Je voudrais un acte de naissance"),
+        a_contact(key="3", text="zzz"),
+    ]
+    trial = compare(contacts, now, then, directory)
+    assert (trial.contacts, dict(trial.moved)) == (3, {("etat-civil", "triage"): 1})
+    report = "\n".join(trial.lines())
+    assert "3 contacts, 1 would go elsewhere (33.3%)" in report
+    assert f"{contacts[1].reference}: etat-civil (birth-certificate) -> triage (default)" in report
+    assert "naissance" not in report
+    assert dict(compare(contacts, now, now, directory).moved) == {}
+
+
+def test_a_decision_explains_itself(directory: Directory) -> None:
+    decision = decide(a_contact(text="Un lampadaire est éteint"), load_rules(EXAMPLE, directory), directory)
+    told = "\n".join(explained(decision, "fr"))
+    assert "department  voirie" in told
+    assert "word: lampadaire" in told
+    assert "Vous parlez de l'éclairage public." in told
+
+
+def test_the_command_explains_a_text(capsys: pytest.CaptureFixture[str]) -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    register(parser.add_subparsers())
+    arguments = parser.parse_args(
+        ["rules", "explain", str(EXAMPLE), "Une fuite de gaz rue des Lilas", "--language", "en"]
+    )
+    assert arguments.run(arguments) == 0
+    told = capsys.readouterr().out
+    assert "police-municipale" in told
+    assert "urgency     immediate" in told
