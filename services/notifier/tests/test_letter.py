@@ -13,8 +13,9 @@ from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contact import ContactPoint
 from parvis.common.errors import Rejected
+from parvis.common.lettercode import conversation_of_code
 from parvis.common.reply import ReplyRequested
-from parvis.common.testing import AN_INSTANT
+from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.notifier.decide import Addressing
 from parvis.notifier.render import Renderer
 
@@ -94,13 +95,14 @@ def test_the_whole_address_is_seen_through_the_window(ask_for: AskFor, write: Wr
         assert place[3] <= bottom, line
 
 
-def test_the_code_on_a_letter_is_its_reference(ask_for: AskFor, write: Write) -> None:
+def test_the_code_on_a_letter_names_its_conversation_when_it_comes_back(ask_for: AskFor, write: Write) -> None:
     reply = ask_for(channel="post", points=(HOME,))
     document: Any = pypdfium2.PdfDocument(write(reply))
     image = document[0].render(scale=200 / 72).to_pil()
     document.close()
     read: Any = zxingcpp.read_barcodes(image)
-    assert [code.text for code in read] == [reply.reference]
+    assert [conversation_of_code(code.text, A_KEY) for code in read] == [reply.conversation_id]
+    assert reply.reference in read[0].text
 
 
 def test_a_letter_is_tagged_titled_and_made_to_be_kept(ask_for: AskFor, write: Write) -> None:

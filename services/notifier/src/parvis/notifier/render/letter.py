@@ -13,6 +13,7 @@ import zxingcpp
 
 from parvis.common.directory import said_in, spoken_day, spoken_phone
 from parvis.common.errors import Rejected
+from parvis.common.lettercode import letter_code
 from parvis.notifier.render.words import Words, one_line
 from parvis.notifier.rules import Delivery
 
@@ -25,7 +26,7 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
         "date": "Le {}",
         "subject": "Objet : {}",
         "page": "Page",
-        "qr": "Code de la référence {}",
+        "qr": "Code à laisser sur cette feuille si vous nous la renvoyez, référence {}",
         "fictional": "Ville fictive.",
     },
     "en": {
@@ -33,21 +34,21 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
         "date": "{}",
         "subject": "Subject: {}",
         "page": "Page",
-        "qr": "Code of the reference {}",
+        "qr": "Code to leave on this sheet if you send it back, reference {}",
         "fictional": "A fictional town.",
     },
 }
 _PICTURES = re.compile("[\U0001f000-\U0001faff\ufe0f\u200d\u20e3]")  # no font of the compiler draws them
 
 
-def render_letter(words: Words, delivery: Delivery, at: datetime, _key: bytes) -> bytes:
+def render_letter(words: Words, delivery: Delivery, at: datetime, key: bytes) -> bytes:
     """The PDF of a letter, PDF/UA-1 and PDF/A-2a.
 
     Gives:  the same bytes for every attempt: it is dated by the first.
     Raises: Rejected, when a character of it is in none of the fonts.
     """
     dated_at = delivery.first_reserved_at or at
-    letter = _PICTURES.sub("", json.dumps(_values(words, delivery, dated_at), ensure_ascii=False))
+    letter = _PICTURES.sub("", json.dumps(_values(words, delivery, dated_at, key), ensure_ascii=False))
     try:
         pdf: Any = typst.compile(
             _LAYOUT,
@@ -62,7 +63,7 @@ def render_letter(words: Words, delivery: Delivery, at: datetime, _key: bytes) -
     return bytes(pdf)
 
 
-def _values(words: Words, delivery: Delivery, dated_at: datetime) -> dict[str, Any]:
+def _values(words: Words, delivery: Delivery, dated_at: datetime, key: bytes) -> dict[str, Any]:
     town, department, language = words.directory.town, words.department, words.language
     labels = _LABELS.get(language) or _LABELS["fr" if "fr" in town.languages else "en"]
     said = words.say("letter")
@@ -81,7 +82,7 @@ def _values(words: Words, delivery: Delivery, dated_at: datetime) -> dict[str, A
         "paragraphs": [paragraph.split("\n") for paragraph in said.text.split("\n\n")],
         "footer": f"{name} · {reference}{' · ' + labels['fictional'] if town.fictional else ''}",
         "page": labels["page"],
-        "qr": _qr(reference),
+        "qr": _qr(letter_code(reference, words.reply.conversation_id, town.web_name, key)),
         "qr_says": labels["qr"].format(reference),
     }
 
@@ -93,6 +94,6 @@ def _letterhead(name: str, words: Words, email: str) -> list[str]:
     return [name, said_in(department.name, language), *address, spoken_phone(department.phone), email]
 
 
-def _qr(reference: str) -> str:
-    code: Any = zxingcpp.create_barcode(reference, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
+def _qr(text: str) -> str:
+    code: Any = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
     return code.to_svg(add_quiet_zones=False)

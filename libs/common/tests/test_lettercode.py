@@ -1,0 +1,46 @@
+"""The code on our letters: found when it is ours, and only then."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contact import ConversationId
+from parvis.common.lettercode import conversation_of_code, letter_code
+
+KEY = b"a key for the tests, long enough"
+CONVERSATION = ConversationId("5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e11")
+CODE = letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, "www.example-town.example", KEY)
+
+
+def test_our_code_names_its_conversation_and_opens_the_towns_page():
+    assert conversation_of_code(CODE, KEY) == CONVERSATION
+    assert CODE.startswith("https://www.example-town.example/#P-7F3K-2Q9X-M4TC/")
+    assert len(CODE) <= 106  # what a QR code of 41 squares a side holds at level M
+
+
+def test_a_town_that_changed_its_name_on_the_web_still_knows_its_letters():
+    assert conversation_of_code(CODE.replace("www.example-town.example", "old.example"), KEY) == CONVERSATION
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        CODE.replace("5f3f", "5f3e"),
+        CODE[:-1] + ("a" if CODE[-1] != "a" else "b"),
+        CODE.partition(".")[0],
+        "P-7F3K-2Q9X-M4TC",
+        "https://elsewhere.example/",
+        "",
+    ],
+)
+def test_a_forged_or_foreign_code_is_nobodys(code: str):
+    assert conversation_of_code(code, KEY) is None
+
+
+def test_another_towns_letter_is_not_ours():
+    assert conversation_of_code(CODE, b"another town's key, as long as it") is None
+
+
+@given(st.text(max_size=400))
+def test_no_code_raises(text: str):
+    assert conversation_of_code(text, KEY) is None
