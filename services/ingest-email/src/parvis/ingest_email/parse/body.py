@@ -1,205 +1,220 @@
-"""The MIME tree of a mail in, its text and attachments out. Runs only in the reading process: hostile trees end it. Pure; no I/O."""
+"""The tree of a mail in; its words, files and what is to be said of them out. Runs only in the reading process. Pure; no I/O."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import compat32
-from typing import Any, TypeAlias
 
+from parvis.ingest_email.parse import secured
 from parvis.ingest_email.parse.charsets import decode, lines, one_line
-from parvis.ingest_email.parse.headers import decode_words
+from parvis.ingest_email.parse.found import Found, Passage
+from parvis.ingest_email.parse.headers import read_headers
 from parvis.ingest_email.parse.markup import text_of
-from parvis.ingest_email.tables import (
-    DEEPEST,
-    LONGEST_TEXT_CHARACTERS,
-    MAGIC,
-    MOST_ATTACHMENTS,
-    MOST_PARTS,
-    ZIP,
-    Attachment,
-    Report,
+from parvis.ingest_email.parse.passages import SHOWN, is_no_text, passage_of, stands_in_for_html
+from parvis.ingest_email.parse.tnef import is_tnef, unpack
+from parvis.ingest_email.parse.transfer import uuencoded_in
+from parvis.ingest_email.parse.tree import Part, split
+from parvis.ingest_email.tables import LARGEST_HEADERS_BYTES, MOST_ATTACHMENTS
+
+_ONLY_HERE = ("content-type", "content-transfer-encoding")
+_KNOWN_FIELD = re.compile(
+    rb"(?:from|to|cc|bcc|subject|date|sender|reply-to|message-id|received|return-path|in-reply-to|references|mime-version|"
+    rb"content-[a-z-]+|x-[a-z0-9-]+|list-[a-z-]+|dkim-signature|arc-[a-z-]+|authentication-results|received-spf|delivered-to|"
+    rb"importance|priority|user-agent|thread-[a-z]+|organization|errors-to|precedence|auto-submitted|status|lines)[ \t]*:",
+    re.IGNORECASE,
 )
-
-# What the library raises at damaged parameters and encodings; a part that fails costs itself only.
-SURPRISES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,100}")
-
-Part: TypeAlias = "Message[Any, Any]"
-
-
-@dataclass
-class Found:
-    """What a tree holds."""
-
-    texts: list[str] = field(default_factory=list[str])
-    plain: bool = False
-    attachments: list[tuple[Attachment, bytes]] = field(default_factory=list[tuple[Attachment, bytes]])
-    report: Report | None = None
-    troubles: list[str] = field(default_factory=list[str])
-    parts: int = 0
-
-    @property
-    def text(self) -> str:
-        return "\n\n".join(text.strip("\n") for text in self.texts if text.strip())[:LONGEST_TEXT_CHARACTERS]
+_YENC = re.compile(r"^=ybegin [^\n]{0,300}name=([^\n]{1,200})$", re.MULTILINE)
+_QUOTED_CHARACTERS = 200_000
 
 
 def read_body(content: bytes) -> Found:
-    """Text, attachments and report of a mail; what could not be read is said in `troubles`."""
+    """Words, files and remarks of a mail; what could not be read is said in `troubles`."""
+    tree = split(content)
     found = Found()
-    _gather(BytesParser(policy=compat32).parsebytes(content), found, 0)
+    _gather(tree.root, found)
+    if not found.has_words:
+        _read_out_a_file(tree.root, found)
+    if tree.trouble:
+        found.trouble(tree.trouble)
     return found
 
 
-def _gather(part: Part, found: Found, depth: int) -> None:
-    found.parts += 1
-    if depth > DEEPEST or found.parts > MOST_PARTS:
-        found.troubles.append(f"nested deeper than {DEEPEST}" if depth > DEEPEST else f"over {MOST_PARTS} parts")
-        return
-    kind = part.get_content_type()
-    children = _children(part)
-    if kind == "message/delivery-status":
-        found.report = found.report or _report(children or [part])
-    elif kind in ("message/rfc822", "message/global") or (part.get_content_maintype() == "message" and children):
-        _keep_message(part, children, found)
-    elif kind == "multipart/alternative" and children:
-        _choose(children, found, depth)
-    elif children:
-        for child in children:
-            _gather(child, found, depth + 1)
+def _gather(part: Part, found: Found, within: str = "") -> None:
+    if any(len(set(part.headers.all_raw(name))) > 1 for name in _ONLY_HERE):
+        found.remark("ambiguous-mime")
+        if not (part.is_multipart or part.is_message):
+            _keep(part, found, trouble="the mail says in two ways what this is")
+            if part.kind not in ("text/plain", "text/html"):
+                return
+    if part.kind == "multipart/alternative" and part.children:
+        _choose(part.children, found)
+    elif part.is_multipart:
+        _gather_parts(part, found)
+    elif part.is_message:
+        _keep_message(part, found, within)
     else:
-        _leaf(part, kind, found)
+        _leaf(part, found, within)
 
 
-def _children(part: Part) -> Sequence[Part]:
-    payload = part.get_payload()
-    return [child for child in payload if isinstance(child, Message)] if isinstance(payload, list) else []
+def _gather_parts(part: Part, found: Found) -> None:
+    signed = part.kind == "multipart/signed" and len(part.children) >= 2
+    if part.kind == "multipart/encrypted":
+        secured.say_encrypted(found)
+    elif signed:
+        found.remark(secured.verdict(part))
+    for child in part.children:
+        _gather(child, found, part.kind)
+    if not part.children and part.preamble.strip():
+        found.say(Passage(lines(decode(part.preamble, part.content_type.get("charset")))))
+        found.remark("damaged-parts")
+    if part.epilogue.strip() and not part.epilogue.lstrip().startswith(b"--"):
+        found.remark("text-outside-parts")
 
 
-def _choose(children: Sequence[Part], found: Found, depth: int) -> None:
-    """Of several ways to say the same, plain text where it says something; the attachments of all."""
+def _choose(children: Sequence[Part], found: Found) -> None:
+    """Of several ways to say the same, plain text where it says something; the files of all."""
     ways: list[Found] = []
     for child in children:
-        way = Found(parts=found.parts)
-        _gather(child, way, depth + 1)
-        found.parts = way.parts
-        found.attachments += way.attachments
-        found.troubles += way.troubles
-        found.report = found.report or way.report
+        way = Found()
+        _gather(child, way, "multipart/alternative")
         ways.append(way)
-    said = [way for way in ways if way.text]
-    best = next((way for way in said if way.plain), said[-1] if said else None)
-    if best:
-        found.texts += best.texts
-        found.plain = best.plain
+    said = [way for way in ways if way.has_words]
+    plain = [way for way in said if way.passages[0].is_plain]
+    rich = [way for way in said if not way.passages[0].is_plain]
+    best = plain[0] if plain else rich[-1] if rich else None
+    if plain and rich and stands_in_for_html(plain[0].passages[0].text):
+        best = max(rich, key=lambda way: len(way.passages[0].text))
+    for way in ways:
+        is_other = way is not best and "calendar" in way.remarks
+        found.join(way, with_words=way is best or is_other)
 
 
-def _leaf(part: Part, kind: str, found: Found) -> None:
-    content = _content(part, found)
-    name = _name(part)
-    disposition = str(part.get("content-disposition", "")).strip().lower()
-    is_text = kind in ("text/plain", "text/html", "text/enriched") or (kind.startswith("text/") and not name)
-    if is_text and not disposition.startswith("attachment") and not name and kind != "text/rfc822-headers":
-        text = decode(content, _charset(part))
-        found.texts.append(lines(text_of(text) if kind == "text/html" else _flowed(text, part)))
-        found.plain = found.plain or kind != "text/html"
-    elif kind == "text/rfc822-headers":
-        found.report = _about(found.report, content)
-        _keep(found, name or "headers.txt", "text/plain", content)
-    elif content or name:
-        _keep(found, name or "attachment", _media_type(kind, content), content)
-
-
-def _keep_message(part: Part, children: Sequence[Part], found: Found) -> None:
-    """A forwarded or returned mail: one attachment, never the sender's own words."""
-    try:
-        content = children[0].as_bytes() if children else _content(part, found)
-    except SURPRISES:
-        found.troubles.append("a mail within the mail cannot be written out")
+def _leaf(part: Part, found: Found, within: str) -> None:
+    attached = part.disposition.word == "attachment"
+    if part.kind in secured.ENVELOPES and (inner := secured.open_envelope(part, found)):
+        _gather(split(inner).root, found)
+    elif part.kind in ("message/partial", "message/external-body"):
+        found.remark(part.kind.partition("/")[2] + ("-message" if part.kind.endswith("partial") else ""))
+        _keep(
+            part,
+            found,
+            trouble="only named in the mail, not in it" if part.kind.endswith("body") else "a piece of a mail",
+        )
+    elif is_tnef(part.decoded.content):
+        _gather_tnef(part, found)
+    elif part.kind == "text/calendar":
+        found.remark("calendar")
+        found.say(passage_of(part.decoded.content, part.kind, part.content_type))
+        _keep(part, found, name="calendar.ics")
+    elif part.kind in SHOWN and not attached and not part.name:
+        _say(part, found)
+    elif part.kind.startswith("text/") and not attached and not part.name and part.kind != "text/rfc822-headers":
+        found.say(Passage(lines(decode(part.decoded.content, part.content_type.get("charset")))))
+    elif part.kind == "message/delivery-status":
         return
-    found.report = _about(found.report, content)
-    _keep(found, _name(part) or "message.eml", "message/rfc822", content)
+    else:
+        _keep(part, found, inline=_is_inline(part, within))
 
 
-def _keep(found: Found, name: str, media_type: str, content: bytes) -> None:
-    if len(found.attachments) >= MOST_ATTACHMENTS:
-        if len(found.attachments) == MOST_ATTACHMENTS:
-            found.troubles.append(f"over {MOST_ATTACHMENTS} attachments: the others are in the original only")
+def _say(part: Part, found: Found) -> None:
+    """A text part: its words; the files that are written into plain text, beside it."""
+    content = part.decoded.content
+    if part.decoded.is_damaged:
+        found.remark("damaged-parts")
+    if part.kind == "text/plain":
+        for file in reversed(uuencoded_in(content, MOST_ATTACHMENTS)):
+            found.keep(one_line(decode(file.name, "utf-8"), 200), "application/octet-stream", file.content)
+            content = content[: file.start] + content[file.end :]
+    if is_no_text(content, part.content_type):
+        _keep(part, found, name="file", trouble="says it is text, and is none")
         return
-    found.attachments.append((Attachment(name=name, media_type=media_type, size_bytes=len(content)), content))
+    passage = passage_of(content, part.kind, part.content_type)
+    if stray := _stray(part):
+        found.remark("damaged-parts")
+        found.say(Passage(text_of(stray) if part.kind == "text/html" else stray, passage.is_plain))
+    if secured.ARMOUR in passage.text:
+        passage = Passage(secured.unarmoured(passage.text, found), passage.is_plain, passage.remote_images)
+    if part.kind == "text/plain" and (named := _YENC.search(passage.text)):
+        found.remark("yenc")
+        found.trouble(f"a file in yEnc is in the text: {one_line(named[1], 60)}")
+    found.say(passage)
 
 
-def _content(part: Part, found: Found) -> bytes:
-    try:
-        content = part.get_payload(decode=True)
-    except SURPRISES:
-        found.troubles.append("a part is encoded in a way that cannot be undone")
-        return b""
-    return content if isinstance(content, bytes) else b""
+def _keep(part: Part, found: Found, *, name: str = "", trouble: str | None = None, inline: bool = False) -> None:
+    content = part.whole if part.kind.startswith("message/") or part.children else part.decoded.content
+    name = part.name or name or {"text/rfc822-headers": "headers.txt"}.get(part.kind, "")
+    if not content and not part.name:
+        return
+    if part.decoded.is_damaged and not part.children:
+        trouble = trouble or "its encoding is damaged"
+    found.keep(
+        name or "attachment",
+        part.kind if part.kind != "text/rfc822-headers" else "text/plain",
+        content,
+        trouble=trouble,
+        inline=inline,
+    )
 
 
-def _name(part: Part) -> str:
-    try:
-        name = part.get_filename("") or ""
-    except SURPRISES:
-        return "attachment"
-    return one_line(decode_words(str(name)), 400).replace("\\", "/").rpartition("/")[2][:200]
+def _keep_message(part: Part, found: Found, within: str) -> None:
+    """A forwarded or returned mail: one file, its words among what is quoted, never the sender's own."""
+    child = part.children[0] if part.children else None
+    content = child.whole if child else part.decoded.content
+    found.keep(part.name or "message.eml", "message/rfc822", content)
+    if not child or within == "multipart/report" or sum(map(len, found.quoted)) > _QUOTED_CHARACTERS:
+        return
+    inner = Found()
+    _gather(child, inner)
+    found.remark("mail-forwarded")
+    heading = "\n".join(
+        f"{name.title()}: {value}" for name in ("from", "date", "subject") if (value := child.headers.text(name, 400))
+    )
+    words = "\n\n".join(passage.text.strip("\n") for passage in inner.passages)
+    found.quoted += [f"{heading}\n\n{words}".strip()[:_QUOTED_CHARACTERS], *inner.quoted]
+    for trouble in inner.troubles:
+        found.trouble(trouble)
 
 
-def _charset(part: Part) -> str:
-    try:
-        return str(part.get_content_charset("") or "")
-    except SURPRISES:
+def _gather_tnef(part: Part, found: Found) -> None:
+    """Outlook's own envelope: what is in it, and the envelope as well."""
+    content = part.decoded.content
+    found.keep(part.name or "winmail.dat", "application/ms-tnef", content)
+    unpacked = unpack(content)
+    found.remark("winmail")
+    if unpacked.trouble:
+        found.trouble(unpacked.trouble)
+    for file in unpacked.files:
+        found.keep(one_line(file.name, 200) or "attachment", file.media_type, file.content)
+    if not found.has_words:
+        kind = "text/html" if unpacked.is_html else "text/plain"
+        found.say(passage_of(unpacked.body, kind, part.content_type))
+
+
+def _is_inline(part: Part, within: str) -> bool:
+    """Whether the sender shows it inside the message: an image that the page names, or that says so."""
+    if part.disposition.word == "attachment":
+        return False
+    return part.kind.startswith("image/") and (
+        part.disposition.word == "inline" or (within == "multipart/related" and part.headers.has("content-id"))
+    )
+
+
+def _read_out_a_file(root: Part, found: Found) -> None:
+    """Some telephones send the message itself as a named text."""
+    for part in root.leaves():
+        if part.kind in ("text/plain", "text/html") and part.disposition.word != "attachment" and part.name:
+            found.say(passage_of(part.decoded.content, part.kind, part.content_type))
+            return
+
+
+def _stray(part: Part) -> str:
+    """Words that stand in the head, after its last field: mails whose author forgot the empty line."""
+    source = part.source
+    head = source.content[source.head : min(source.start, source.head + LARGEST_HEADERS_BYTES)]
+    rows = head.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n").split(b"\n")
+    last = max((number for number, row in enumerate(rows) if _KNOWN_FIELD.match(row)), default=-1)
+    rest = rows[last + 1 :]
+    while rest and rest[0][:1] in (b" ", b"\t") and rest[0].strip():
+        rest.pop(0)
+    stray = [row for row in rest if row.strip()]
+    if not stray or last < 0 or all(read_headers(row).fields for row in stray):
         return ""
-
-
-def _flowed(text: str, part: Part) -> str:
-    """Undo the soft line ends of format=flowed (RFC 3676); quoted lines stay as they are."""
-    try:
-        is_flowed = str(part.get_param("format", "")).lower() == "flowed"
-        drop_space = str(part.get_param("delsp", "")).lower() == "yes"
-    except SURPRISES:
-        return text
-    if not is_flowed:
-        return text
-    whole, open_line = [""], True
-    for line in text.splitlines():
-        plain = line.removeprefix(" ")
-        if not open_line or plain.startswith(">"):
-            whole.append("")
-        open_line = plain.endswith(" ") and plain != "-- " and not plain.startswith(">")
-        whole[-1] += plain[:-1] if open_line and drop_space else plain
-    return "\n".join(whole)
-
-
-def _media_type(declared: str, content: bytes) -> str:
-    """By content where the first bytes tell, else as declared."""
-    for start, media_type in MAGIC:
-        if content.startswith(start):
-            return media_type
-    if content.startswith(ZIP) and not declared.startswith("application/"):
-        return "application/zip"
-    return declared if _MEDIA_TYPE.fullmatch(declared) else "application/octet-stream"
-
-
-def _report(blocks: Sequence[Part]) -> Report:
-    """The first recipient's fields of a delivery status notification (RFC 3464 §2.3); our replies have one recipient."""
-    for block in blocks:
-        action = str(block.get("action", "")).strip().lower()
-        if action:
-            return Report(action=action[:20], status=_status(str(block.get("status", ""))))
-    return Report(action="")
-
-
-def _status(text: str) -> str:
-    found = re.search(r"\b[245]\.\d{1,3}\.\d{1,3}\b", text[:200])
-    return found[0] if found else ""
-
-
-def _about(report: Report | None, original: bytes) -> Report | None:
-    """The report, with the Message-ID of the mail it returns."""
-    found = re.search(rb"^message-id[ \t]*:\s*(<[^<>\s]{1,250}>)", original[: 64 * 1024], re.IGNORECASE | re.MULTILINE)
-    if not (report and found):
-        return report
-    return report.model_copy(update={"message_id": report.message_id or found[1].decode("latin-1")})
+    return lines(decode(b"\n".join(rest), "utf-8")).strip("\n")

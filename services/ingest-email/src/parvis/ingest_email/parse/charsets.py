@@ -23,7 +23,8 @@ def decode(content: bytes, declared: str) -> str:
                 continue
     if _known(declared) and declared.lower() not in ("us-ascii", "ascii", ""):
         wrong = content.decode(_known(declared), "replace")
-        if wrong.count("\N{REPLACEMENT CHARACTER}") * 50 <= len(wrong):  # a few bad bytes in what is else as claimed
+        bad = wrong.count("\N{REPLACEMENT CHARACTER}")
+        if bad * 2 <= sum(letter > "\x7f" for letter in wrong) - bad:  # a few bad bytes in what is else as claimed
             return wrong
     return _guessed(content)
 

@@ -27,6 +27,7 @@ from parvis.common.errors import Rejected
 from parvis.common.language import language_of
 from parvis.common.preference import stated_reply_channels
 from parvis.common.reply import conversation_of
+from parvis.ingest_email.parse.machine import is_robot
 from parvis.ingest_email.tables import Mail
 
 _FILE_NAMES_CHARACTERS = 4000
@@ -77,7 +78,11 @@ def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
         machine=_machine(mail, arrival, keys),
         thread=_thread(mail, keys),
         original=arrival.original,
-        attachments=tuple(map(Attachment.of, arrival.attachments)),
+        attachments=tuple(
+            Attachment.of(claim, trouble=attachment.trouble, inline=attachment.inline)
+            for claim, attachment in zip(arrival.attachments, mail.attachments, strict=False)
+        ),
+        remarks=_remarks(mail, arrival),
         unreadable=mail.trouble[:200] if mail.trouble else None,
         contact_point_hash=contact_point_hash(sender, keys.hashing_key) if sender else None,
         personal=PersonalContact.model_validate(
@@ -85,22 +90,28 @@ def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
                 "from": sender,
                 "display_name": mail.sender_name[:400],
                 "subject": mail.subject,
+                "signature": mail.signature,
                 "file_names": _file_names(mail, len(arrival.attachments)),
                 "reply_channels": _reply_channels(mail, sender),
             }
         ),
     )
     room = EVENT_LIMIT_BYTES - _CLAIM_BYTES - len(made.model_dump_json(exclude_none=True, by_alias=True).encode())
-    personal = made.personal.model_copy(update={"text": clip(mail.text, min(room, TEXT_LIMIT_BYTES))})
-    return made.model_copy(update={"personal": personal})
+    text = clip(mail.text, min(room, TEXT_LIMIT_BYTES))
+    quoted = clip(mail.quoted, max(0, room - _in_json(text)))
+    return made.model_copy(update={"personal": made.personal.model_copy(update={"text": text, "quoted": quoted})})
 
 
 def clip(text: str, room_bytes: int) -> str:
     """The beginning of a text that takes no more room than that in JSON, where a quote or a line feed takes two bytes."""
     kept = contact.clip_text(text)
-    while (size := len(json.dumps(kept, ensure_ascii=False).encode()) - 2) > room_bytes:
+    while (size := _in_json(kept)) > room_bytes:
         kept = kept[: min(len(kept) - 1, max(0, len(kept) * room_bytes // size))]
     return kept
+
+
+def _in_json(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
 
 
 def _sender(mail: Mail, arrival: Arrival) -> ContactPoint | None:
@@ -117,17 +128,30 @@ def _machine(mail: Mail, arrival: Arrival, keys: Keys) -> MachineSent | None:
     """Why nothing may be sent because of this mail; our own mail coming back is the shortest loop of all."""
     if conversation_of(mail.message_id, keys.mail_domain, keys.signing_key):
         return MachineSent(reason="own-mail")
-    if {mail.sender.lower(), arrival.envelope_sender.lower()} & keys.own_addresses:
+    if any(_is_own(address, keys) for address in (mail.sender, arrival.envelope_sender)):
         return MachineSent(reason="own-address")
     if not arrival.envelope_sender:
         return MachineSent(reason=mail.machine or "null-sender")
-    return MachineSent(reason=mail.machine) if mail.machine else None
+    reason = mail.machine or ("robot-address" if is_robot(arrival.envelope_sender) else None)
+    return MachineSent(reason=reason) if reason else None
+
+
+def _is_own(address: str, keys: Keys) -> bool:
+    """Whether we write under that address ourselves, with or without a +tag; a bounce address is one."""
+    local, _, domain = address.lower().rpartition("@")
+    base = local.partition("+")[0]
+    return f"{base}@{domain}" in keys.own_addresses or (base == "bounce" and domain == keys.mail_domain.lower())
+
+
+def _remarks(mail: Mail, arrival: Arrival) -> tuple[str, ...]:
+    """What an agent should know: of the mail, and of a sender who is not who it says."""
+    return (*mail.remarks, "dmarc-failed") if arrival.sender.dmarc == "fail" else mail.remarks
 
 
 def _thread(mail: Mail, keys: Keys) -> ThreadMarks:
     """Our signed token names the conversation; a reference that is quoted proves nothing, and is a mark all the same."""
     conversations = (conversation_of(one, keys.mail_domain, keys.signing_key) for one in mail.in_reply_to)
-    quoted = references_in(f"{mail.subject}\n{mail.text}")
+    quoted = references_in(f"{mail.subject}\n{mail.text}\n{mail.quoted}")
     return ThreadMarks(
         conversation_id=next((one for one in conversations if one), None),
         reference=next(iter(quoted), None),

@@ -1,10 +1,21 @@
-"""Raw mail in, Mail out: its head by our own reader, its body by the library, in the reading process only. Pure; no I/O."""
+"""Raw mail in, Mail out: its head by a reader that is safe anywhere, its body in the reading process only. Pure; no I/O."""
 
-from parvis.ingest_email.parse.body import SURPRISES, read_body
+import re
+from collections.abc import Sequence
+
+from parvis.ingest_email.parse.body import read_body
 from parvis.ingest_email.parse.bounce.reading import read_report
+from parvis.ingest_email.parse.found import Found
 from parvis.ingest_email.parse.headers import Headers, read_headers, thread_of
 from parvis.ingest_email.parse.machine import machine_sign
-from parvis.ingest_email.tables import Mail, Report
+from parvis.ingest_email.parse.quoted import SIGNATURE_CHARACTERS, Separated, separate
+from parvis.ingest_email.tables import LONGEST_TEXT_CHARACTERS, Mail, Report
+
+# What the libraries below raise at bytes that nobody thought of; the mail is then read by its head alone.
+_SURPRISES = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+_ANSWER = re.compile(
+    r"(?:re|aw|sv|vs|antw|odp|r[ée]f?|rv|ynt|atb|回复|答复|回覆|отв)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
+)
 
 
 def parse(content: bytes) -> tuple[Mail, list[bytes]]:
@@ -19,15 +30,34 @@ def parse(content: bytes) -> tuple[Mail, list[bytes]]:
     head = head.model_copy(update={"report": report, "machine": head.machine or _written_by(report)})
     try:
         found = read_body(content)
-    except (*SURPRISES, MemoryError) as error:
+    except _SURPRISES as error:
         return head.model_copy(update={"trouble": f"damaged mail ({type(error).__name__})"}), []
-    kept = found.attachments
-    body = {
-        "text": found.text,
-        "attachments": tuple(attachment for attachment, _ in kept),
+    is_answer = bool(head.in_reply_to or _ANSWER.match(head.subject))
+    return head.model_copy(update=_body(found, is_answer, is_report=report is not None)), [
+        file for _, file in found.attachments
+    ]
+
+
+def _body(found: Found, is_answer: bool, *, is_report: bool) -> dict[str, object]:
+    texts = [passage.text for passage in found.passages]
+    parts = [Separated(text) if is_report else separate(text, is_reply=is_answer) for text in texts]
+    if any(part.is_forward for part in parts) and "mail-forwarded" not in found.remarks:
+        found.remark("mail-forwarded")
+    text, quoted = _joined([part.text for part in parts]), _joined([*(part.quoted for part in parts), *found.quoted])
+    if not text and found.quoted:  # a mail that only sends another one on: what it says is that one
+        text, quoted = _joined(found.quoted), ""
+    return {
+        "text": text,
+        "quoted": quoted,
+        "signature": _joined([part.signature for part in parts])[:SIGNATURE_CHARACTERS],
+        "attachments": tuple(attachment for attachment, _ in found.attachments),
+        "remarks": found.codes,
         "trouble": next(iter(found.troubles), None),
     }
-    return head.model_copy(update=body), [content for _, content in kept]
+
+
+def _joined(texts: Sequence[str]) -> str:
+    return "\n\n".join(text.strip("\n") for text in texts if text.strip())[:LONGEST_TEXT_CHARACTERS]
 
 
 def _written_by(report: Report | None) -> str | None:

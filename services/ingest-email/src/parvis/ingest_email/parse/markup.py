@@ -1,92 +1,179 @@
 """HTML in, the text a reader would see out. Pure; no I/O."""
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from html.parser import HTMLParser
 
 import nh3
 
 _BLOCKS = frozenset(
+    ["p", "div", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "dl", "dt", "dd", "table", "pre", "section", "article", "header", "footer", "hr", "center", "figure", "address"]
+)  # fmt: skip
+_INLINE = frozenset(
     [
-        "p",
-        "div",
-        "tr",
-        "li",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "blockquote",
-        "ul",
-        "ol",
-        "table",
-        "pre",
-        "section",
-        "article",
-        "header",
-        "footer",
-        "hr",
+        "span",
+        "font",
+        "b",
+        "i",
+        "u",
+        "s",
+        "em",
+        "strong",
+        "small",
+        "big",
+        "a",
+        "img",
+        "br",
+        "td",
+        "th",
+        "label",
+        "sup",
+        "sub",
+        "code",
+        "tt",
+        "q",
+        "del",
+        "ins",
     ]
 )
-_KEPT = {*_BLOCKS, "br", "td", "th", "a", "img"}
-_DROPPED = {"script", "style", "title", "noscript", "template", "object", "applet", "svg", "math"}
+_DROPPED = {"script", "style", "title", "noscript", "template", "object", "applet", "svg", "math", "select", "textarea"}
+_VOID = frozenset({"br", "hr", "img"})
+_HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|(?:^|[;\s])(?:font-size|max-height|max-width|opacity)\s*:\s*0(?:px|pt|em|%)?\s*(?:;|!|$)",
+    re.IGNORECASE,
+)
+_CONTROLS = dict.fromkeys(range(1, 9))
+_CELL, _OPEN, _CLOSE = "\x01", "\x02", "\x03"
+_WORDLESS = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class Page:
+    """The words, and how many images it would have fetched from elsewhere. They are not fetched."""
+
+    text: str
+    remote_images: int = 0
 
 
 def text_of(html: str) -> str:
-    """The words of a page with their line breaks, links with their target; nothing of what runs or hides.
+    """The words of a page with their line breaks, links with their target; nothing of what runs or hides."""
+    return page_of(html).text
+
+
+def page_of(html: str) -> Page:
+    """Read a page.
 
     nh3 first: it reads the odd HTML of mail programs as browsers do, and what it writes is well-formed.
     """
     clean = nh3.clean(
         html,
-        tags=_KEPT,
+        tags={*_BLOCKS, *_INLINE},
         clean_content_tags=_DROPPED,
-        attributes={"a": {"href"}, "img": {"alt"}},
+        attributes={"*": {"style", "hidden"}, "a": {"href"}, "img": {"alt", "src"}},
+        url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
         strip_comments=True,
         link_rel=None,
     )
     reader = _Reader()
     reader.feed(clean)
     reader.close()
-    return reader.text()
+    return Page(reader.text(), reader.remote_images)
 
 
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self._words: list[str] = []
-        self._target = ""
-        self._in_pre = 0
+        self._link: tuple[str, int] = ("", 0)
+        self._in_pre = self._hidden = 0
+        self._lists: list[int] = []
+        self.remote_images = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
+        if tag == "img" and given.get("src", "").startswith(("http:", "https:", "//")):
+            self.remote_images += 1
+        if self._hidden or "hidden" in given or _HIDDEN.search(given.get("style", "")):
+            self._hidden += tag not in _VOID
+            return
         if tag == "br" or tag in _BLOCKS:
             self._words.append("\n")
+        self._open(tag, given)
+
+    def _open(self, tag: str, given: dict[str, str]) -> None:
         if tag == "li":
-            self._words.append("- ")
+            self._words.append(self._bullet())
+        elif tag in ("ul", "ol"):
+            self._lists.append(1 if tag == "ol" else 0)
         elif tag in ("td", "th"):
-            self._words.append(" ")
-        elif tag == "img" and given.get("alt"):
-            self._words.append(f"[{given['alt']}]")
+            self._words.append(_CELL)
+        elif tag == "blockquote":
+            self._words.append(f"{_OPEN}\n")
+        elif tag == "img" and given.get("alt", "").strip():
+            self._words.append(f"[{given['alt'].strip()}]")
         elif tag == "a":
-            self._target = given.get("href", "")
+            self._link = given.get("href", "").strip(), len(self._words)
         self._in_pre += tag == "pre"
 
+    def _bullet(self) -> str:
+        if not (self._lists and self._lists[-1]):
+            return "- "
+        self._lists[-1] += 1
+        return f"{self._lists[-1] - 1}. "
+
     def handle_endtag(self, tag: str) -> None:
+        if self._hidden:
+            self._hidden -= tag not in _VOID
+            return
+        if tag == "a":
+            self._close_link()
+        elif tag == "blockquote":
+            self._words.append(f"\n{_CLOSE}")
+        elif tag in ("ul", "ol") and self._lists:
+            self._lists.pop()
         if tag in _BLOCKS:
             self._words.append("\n")
-        if tag == "a" and self._target.startswith(("http://", "https://")):
-            if "".join(self._words[-1:]).strip() != self._target:
-                self._words.append(f" <{self._target}>")
-            self._target = ""
         self._in_pre -= tag == "pre"
 
+    def _close_link(self) -> None:
+        """A link's address beside its words, where they do not say it already."""
+        target, since = self._link
+        address = (
+            target.removeprefix("mailto:").removeprefix("tel:").partition("?")[0]
+            if target[:7].lower() in ("mailto:", "tel:")
+            else target
+        )
+        is_shown = address.startswith(("http", *"+0123456789")) or target.startswith("mailto:")
+        letters = _WORDLESS.sub("", address.partition("://")[2] or address)
+        if is_shown and letters not in _WORDLESS.sub("", "".join(self._words[since:])):
+            self._words.append(f" <{address}>")
+        self._link = ("", 0)
+
     def handle_data(self, data: str) -> None:
+        if self._hidden:
+            return
+        data = data.translate(_CONTROLS)
         spaced = " ".join(data.split())
         lead, tail = " " * data[:1].isspace(), " " * data[-1:].isspace()
         self._words.append(data if self._in_pre > 0 else f"{lead}{spaced}{tail}" if spaced else " ")
 
     def text(self) -> str:
-        lines = [" ".join(line.split(" ")).strip() for line in "".join(self._words).split("\n")]
-        kept = [line for number, line in enumerate(lines) if line or (number and lines[number - 1])]
+        kept: list[str] = []
+        for line in self._lines():
+            if line.strip("> ") or (kept and kept[-1].strip("> ")):
+                kept.append(line)
         return "\n".join(kept).strip()
+
+    def _lines(self) -> Iterator[str]:
+        """The lines, those of quotes marked as in plain text, the cells of a row apart."""
+        depth = 0
+        for written in "".join(self._words).split("\n"):
+            depth += written.count(_OPEN)
+            cells = (
+                " ".join(cell.split(" ")).strip()
+                for cell in written.replace(_OPEN, "").replace(_CLOSE, "").split(_CELL)
+            )
+            line = " | ".join(cell for cell in cells if cell)
+            yield f"{'>' * min(depth, 20)} {line}".rstrip() if depth else line
+            depth = max(0, depth - written.count(_CLOSE))

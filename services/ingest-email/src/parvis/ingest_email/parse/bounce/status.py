@@ -9,7 +9,7 @@ from parvis.ingest_email.parse.bounce.diagnosis import failure_of, reply_code_in
 from parvis.ingest_email.parse.headers import Headers, first_address, read_headers
 from parvis.ingest_email.tables import Reported
 
-MOST_RECIPIENTS = 200
+MOST_RECIPIENTS = 100
 _ACTIONS = ("failed", "delayed", "delivered", "relayed", "expanded")
 _LONGEST_NOTICE = 64 * 1024
 _NOTICE_FIELDS = (

@@ -7,10 +7,10 @@ from parvis.ingest_email.parse.bounce.diagnosis import failure_of, reply_code_in
 from parvis.ingest_email.rules import COMPLAINTS, GIVEN_UP, NOT_YET, OTHER_WORDS, RECIPIENT_WORDS, RETURNED
 from parvis.ingest_email.tables import Reported
 
-MOST_LINES = 2000
-LONGEST_LINE = 1000
+MOST_LINES = 400
+LONGEST_LINE = 500
 ADDRESS = re.compile(
-    r"(?:\"[^\"\s]{1,64}\"|[\w.!#$%&'*+/=?^`{|}~-]{1,128})@(?:\[[0-9.]{7,15}\]|[\w-]{1,63}(?:\.[\w-]{1,63}){0,8})"
+    r"(?:\"[^\"\s]{1,64}\"|[\w.!#$%&'*+/=?^`{|}~-]{1,64})@(?:\[[0-9.]{7,15}\]|[\w-]{1,63}(?:\.[\w-]{1,63}){0,8})"
 )
 _FIRST = re.compile(r"[\s>*\"'<(\[\d.)•-]{0,16}(?:[245]\d\d[ -](?:[245]\.\d{1,3}\.\d{1,3} )?)?[<\"'(]{0,3}$")
 _FIELD = re.compile(
@@ -54,15 +54,10 @@ def recipients_named(
     Shape:  `others`, who is certainly not meant: the writer of the report and of the mail; `returned_to`, whom the returned
             mail was for; `failed`, what a header names.
     """
-    rows = [row[:LONGEST_LINE] for row in said.split("\n")[:MOST_LINES]]
     known = frozenset(address.lower() for address in others)
-    places = _places(rows, known)
-    chosen = _chosen(places, failed, returned_to)
-    delayed = is_not_yet(said)
-    return [
-        _reported(address, rows, [place for one, place, _ in places if one == address], chosen, said, delayed)
-        for address in chosen
-    ]
+    chosen = _chosen(_places(_rows(said), known), failed, returned_to) or [""]
+    action = "delayed" if is_not_yet(said) else "failed"
+    return [_reported(address, action, said_of(address, said) if len(chosen) > 1 else said, said) for address in chosen]
 
 
 def _places(rows: Sequence[str], others: frozenset[str]) -> list[tuple[str, int, int]]:
@@ -98,22 +93,21 @@ def _chosen(places: Sequence[tuple[str, int, int]], failed: Sequence[str], retur
     return best or list(dict.fromkeys(one.lower() for one in returned_to))
 
 
-def _reported(
-    address: str, rows: Sequence[str], places: Sequence[int], chosen: Sequence[str], said: str, delayed: bool
-) -> Reported:
-    diagnosis = "\n".join(_about(address, rows, places)) if len(chosen) > 1 else said
+def _reported(address: str, action: str, diagnosis: str, said: str) -> Reported:
     status, code = status_in(diagnosis), reply_code_in(diagnosis)
     failure = failure_of(diagnosis, status, code, said=said)
-    return Reported(
-        address=address, action="delayed" if delayed else "failed", status=status, reply_code=code, failure=failure
-    )
+    return Reported(address=address, action=action, status=status, reply_code=code, failure=failure)
 
 
 def said_of(address: str, said: str) -> str:
     """What a text says of one recipient; all of it where it does not name that one."""
-    rows = [row[:LONGEST_LINE] for row in said.split("\n")[:MOST_LINES]]
+    rows = _rows(said)
     places = [number for number, row in enumerate(rows) if address and address.lower() in row.lower()][:20]
     return "\n".join(_about(address, rows, places)) if places else said
+
+
+def _rows(said: str) -> list[str]:
+    return [row[:LONGEST_LINE] for row in said.split("\n")[:MOST_LINES]]
 
 
 def _about(address: str, rows: Sequence[str], places: Sequence[int]) -> list[str]:

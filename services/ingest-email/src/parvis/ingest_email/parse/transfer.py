@@ -1,0 +1,113 @@
+"""A part's body as it was sent in, its bytes before they were made fit for mail out. Pure; no I/O."""
+
+import binascii
+import re
+from dataclasses import dataclass
+
+_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_NOT_ALPHABET = re.compile(rb"[^A-Za-z0-9+/=\s\x00]")
+_LINES_OF_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/=]+\s*)+")
+_JUDGED_BYTES = 8 * 1024
+_BEGIN = re.compile(rb"^begin(?:-base64)? [0-7]{3,4} (\S[^\r\n]{0,200})\r?\n", re.MULTILINE)
+_END = re.compile(rb"^(?:end|====)[ \t]*(?:\r?\n|\r|\Z)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The bytes; whether the encoding was damaged, or was not the one declared: then they are as far as they go."""
+
+    content: bytes
+    is_damaged: bool = False
+
+
+def undo(encoded: bytes, encoding: str) -> Decoded:
+    """Undo a Content-Transfer-Encoding. Cannot raise; what no encoding explains stays as it is."""
+    if encoding == "base64":
+        return _base64(encoded)
+    if encoding == "quoted-printable":
+        return Decoded(binascii.a2b_qp(encoded))
+    if encoding in ("x-uuencode", "uuencode", "x-uue", "uue"):
+        begin = _BEGIN.search(encoded)
+        return undo_uuencoded(encoded[begin.end() :] if begin else encoded)
+    return Decoded(encoded)
+
+
+def _base64(encoded: bytes) -> Decoded:
+    sample = encoded[:_JUDGED_BYTES].strip()
+    if _is_prose(sample):
+        return Decoded(encoded, is_damaged=True)
+    is_damaged = bool(_NOT_ALPHABET.search(encoded))
+    first, *others = re.split(rb"=+", encoded)
+    # Blocks that were encoded one by one; a footer that a list added is none.
+    more = [other for other in others if _LINES_OF_BASE64.fullmatch(other.strip())]
+    return Decoded(b"".join(map(_block, [first, *more])), is_damaged)
+
+
+def _is_prose(sample: bytes) -> bool:
+    """Words with spaces between them, or a page, that only say they are base64."""
+    spaces = len(re.findall(rb"[^\s] +[^\s]", sample))
+    strange = len(_NOT_ALPHABET.findall(sample))
+    return spaces * 20 > len(sample) or strange * 10 > len(sample)
+
+
+def _block(block: bytes) -> bytes:
+    kept = _BASE64.sub(b"", block)
+    if len(kept) % 4 == 1:  # six bits over: no byte
+        kept = kept[:-1]
+    return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
+
+
+def undo_uuencoded(lines: bytes) -> Decoded:
+    """The lines after `begin`, up to `end`."""
+    done: list[bytes] = []
+    is_damaged = False
+    for line in lines.splitlines():
+        if line.strip() == b"end":
+            return Decoded(b"".join(done), is_damaged)
+        if not line.strip(b" `\r\n"):
+            continue
+        try:
+            done.append(binascii.a2b_uu(line))
+        except binascii.Error:
+            length = (((line[0] - 32) & 63) * 4 + 5) // 3
+            try:
+                done.append(binascii.a2b_uu(line[:length]))
+            except binascii.Error:
+                is_damaged = True
+    return Decoded(b"".join(done), is_damaged=True)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A file that stands in a text: its name and bytes, and where it stood."""
+
+    name: bytes
+    content: bytes
+    start: int
+    end: int
+
+
+def uuencoded_in(text: bytes, most: int) -> list[Embedded]:
+    """The files that were uuencoded into a text; `begin` without such lines is prose."""
+    found: list[Embedded] = []
+    at = 0
+    while len(found) < most and (begin := _BEGIN.search(text, at)):
+        end = _END.search(text, begin.end())
+        stop = end.start() if end else len(text)
+        body = text[begin.end() : stop]
+        if end and begin[0].startswith(b"begin-base64"):
+            made = _base64(body)
+        elif end and _looks_uuencoded(body):
+            made = undo_uuencoded(body)
+        else:
+            at = begin.end()
+            continue
+        found.append(Embedded(begin[1], made.content, begin.start(), end.end()))
+        at = end.end()
+    return found
+
+
+def _looks_uuencoded(body: bytes) -> bool:
+    lines = [line for line in body.splitlines() if line.strip(b" `")]
+    good = sum(abs(len(line) - 1 - ((((line[0] - 32) & 63) + 2) // 3) * 4) <= 2 for line in lines)
+    return bool(lines) and good * 10 >= len(lines) * 9
