@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.directory import load_directory
-from parvis.ingest_web.parse import media_type_of, parse
+from parvis.ingest_web.parse import parse
 from parvis.ingest_web.render import fitting, fitting_answers
 from parvis.ingest_web.tables import File
 from parvis.web.words import Words
@@ -96,14 +96,8 @@ def test_a_landline_gets_no_sms() -> None:
     assert problems(reply__channel="sms", **{"reply-sms": "06 39 98 00 01"}) == {}
 
 
-def test_types_are_told_by_content() -> None:
-    assert media_type_of(b"\xff\xd8\xff\xe0") == "image/jpeg"
-    assert media_type_of(b"junk\n%PDF-1.4") == "application/pdf"
-    assert media_type_of(b"<html>") == "application/octet-stream"
-
-
 def test_too_many_files_are_told() -> None:
-    file = File("a.png", b"", 10, "image/png", "0" * 64)
+    file = File("a.png", 10, "image/png", "0" * 64)
     fields = {"problem": ["lamp"], "place": ["ici"]}
 
     filled = parse(DIRECTORY.procedures["road-report"], fields, {"photo": [file] * 4}, today=TODAY)

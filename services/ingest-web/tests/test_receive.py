@@ -3,122 +3,30 @@
 import asyncio
 import hashlib
 import json
-import re
-from collections.abc import AsyncGenerator, Generator
-from dataclasses import dataclass
 from datetime import timedelta
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
-from sqlalchemy import text
 
-import parvis.ingest_web
 from parvis.common.bus.records import encode
 from parvis.common.clock import now
-from parvis.common.contact import EVENT_LIMIT_BYTES, ContactReceived
-from parvis.common.database import Database, migrate, migrations_of
+from parvis.common.contact import EVENT_LIMIT_BYTES
 from parvis.common.service import Service
 from parvis.common.settings import TownSettings, load
 from parvis.ingest_web.app import build
 from parvis.web import tokens
 
-CONFIG = Path(__file__).parents[3] / "config" / "example-town"
-ROADS: dict[str, Any] = {
-    "problem": "pothole",
-    "place": "12 rue des Lilas",
-    "details": "Un trou.",
-    "reply-channel": "none",
-}
-
-
-@dataclass
-class Browser:
-    """Fills in forms, and looks at what the door wrote."""
-
-    http: httpx.AsyncClient
-    database: Database
-    blobs: Path
-
-    async def open(self, slug: str, **query: str) -> dict[str, str]:
-        """The hidden inputs of a fresh form page."""
-        page = await self.http.get(f"/demarches/{slug}", params=query)
-        assert page.status_code == 200
-        return hidden(page.text)
-
-    async def send(self, slug: str, fields: dict[str, Any], **more: Any) -> httpx.Response:
-        inputs = fields if "_once" in fields else await self.open(slug) | fields
-        return await self.http.post(f"/demarches/{slug}", data=inputs, **more)
-
-    async def events(self) -> list[bytes]:
-        async with self.database.begin() as connection:
-            return list(await connection.scalars(text("select value from ingest_web.outbox order by id")))
-
-    def stored(self) -> list[bytes]:
-        return [file.read_bytes() for file in sorted(self.blobs.rglob("*")) if file.is_file()]
-
-
-def hidden(page: str) -> dict[str, str]:
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
-    return {name: unescape(value) for name, value in found}
-
+from .conftest import ROADS, Browser, hidden
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[pytest.MonkeyPatch]:
-    settings = {
-        "PARVIS_DATABASE_URL": database_url,
-        "PARVIS_KAFKA_BOOTSTRAP": "127.0.0.1:1",
-        "PARVIS_BLOBS_URL": f"file://{tmp_path_factory.mktemp('blobs')}",
-        "PARVIS_CONFIG_DIR": str(CONFIG),
-        "PARVIS_PUBLIC_URL": "http://town.example",
-        "PARVIS_SECRET_KEY": "a secret for tests only",
-        "PARVIS_CONTACT_POINT_KEY": "another secret for tests only",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        yield patch
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGenerator[Service]:
-    folder = migrations_of(parvis.ingest_web)
-    assert folder
-    await migrate(database_url, "ingest_web", folder)
-    service = await build()
-    yield service
-    for close in service.closing:
-        await close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def browser(service: Service, database_url: str) -> AsyncGenerator[Browser]:
-    database = Database(database_url, service="test")
-    async with database.begin() as connection:
-        await connection.execute(text("truncate ingest_web.submission, ingest_web.outbox"))
-    transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://town.example") as http:
-        yield Browser(http, database, Path(load(TownSettings).blobs_url.removeprefix("file://")))
-    await database.close()
-
-
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 100
-
-
-async def the_contact(browser: Browser) -> ContactReceived:
-    (value,) = await browser.events()
-    return ContactReceived.model_validate_json(value)
 
 
 async def test_a_form_is_accepted_while_kafka_is_away(browser: Browser) -> None:
     answer = await browser.send("road-report", ROADS | {"reply-channel": "sms", "reply-sms": "06 39 98 00 01"})
-    contact = await the_contact(browser)
+    contact = await browser.the_contact()
 
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/merci/{contact.reference}?lang=fr"
@@ -143,7 +51,7 @@ async def test_the_receipt_page_shows_the_reference_and_nothing_personal(browser
     page = await browser.http.get(answer.headers["location"])
 
     assert page.status_code == 200
-    assert (await the_contact(browser)).reference in page.text
+    assert (await browser.the_contact()).reference in page.text
     assert "05 36 49 01 20" in page.text
     assert "Camille" not in page.text
     assert "Lilas" not in page.text
@@ -221,7 +129,7 @@ async def test_a_file_survives_a_mistake_elsewhere_in_the_form(browser: Browser)
     photo = {"photo": ("trou.png", PNG, "image/png")}
     refused = await browser.send("road-report", ROADS | {"place": ""}, files=photo)
     accepted = await browser.send("road-report", ROADS | hidden(refused.text))
-    contact = await the_contact(browser)
+    contact = await browser.the_contact()
 
     assert refused.status_code == 422
     assert "trou.png" in refused.text
@@ -235,7 +143,7 @@ async def test_a_kept_file_follows_the_form_to_a_new_token(browser: Browser) -> 
     refused = await browser.send("road-report", ROADS | {"place": ""}, files={"photo": ("trou.png", PNG)})
     elsewhere = await browser.open("road-report")
     await browser.send("road-report", hidden(refused.text) | elsewhere | ROADS)
-    contact = await the_contact(browser)
+    contact = await browser.the_contact()
 
     assert contact.attachments[0].blob.startswith(f"{contact.contact_id}/")
 
@@ -279,7 +187,7 @@ async def test_another_site_cannot_send_our_form(browser: Browser) -> None:
 
 async def test_what_fell_into_the_trap_is_flagged_and_kept(browser: Browser) -> None:
     await browser.send("road-report", ROADS | {"_website": "http://spam.example"})
-    contact = await the_contact(browser)
+    contact = await browser.the_contact()
 
     assert contact.machine
     assert contact.machine.reason == "honeypot"
@@ -296,7 +204,7 @@ async def test_what_fell_into_the_trap_is_flagged_and_kept(browser: Browser) -> 
 async def test_each_reply_channel_has_its_own_address(browser: Browser, channel: str, typed: str, address: str) -> None:
     fields = ROADS | {"your-name": "Camille Exemple", "reply-channel": channel, f"reply-{channel}": typed}
     answer = await browser.send("road-report", fields)
-    contact = await the_contact(browser)
+    contact = await browser.the_contact()
 
     assert answer.status_code == 303
     assert [(r.channel, r.address) for r in contact.personal.reply_channels] == [(channel, address)]
@@ -321,7 +229,7 @@ async def test_hostile_text_is_kept_as_text(browser: Browser, words: str) -> Non
     fields = ROADS | {"details": sent, "place": sent[:400], "your-name": sent[:100]}
     shown = await browser.send("road-report", fields | {"problem": ""})
     answer = await browser.send("road-report", fields)
-    contact = await the_contact(browser)
+    contact = await browser.the_contact()
 
     assert "<script>alert" not in shown.text
     assert answer.status_code == 303
@@ -330,7 +238,7 @@ async def test_hostile_text_is_kept_as_text(browser: Browser, words: str) -> Non
 
 async def test_the_longest_form_still_fits_the_event(browser: Browser) -> None:
     await browser.send("social-appointment", _social({"message": '"𝕏' * 1000}))
-    contact = await the_contact(browser)
+    contact = await browser.the_contact()
 
     assert len(encode(contact)) <= EVENT_LIMIT_BYTES
 
@@ -343,9 +251,9 @@ async def test_english_pages_speak_english(browser: Browser) -> None:
     receipt = await browser.http.get(answer.headers["location"])
 
     assert '<html lang="en">' in page.text
-    assert "Send my request" in page.text
+    assert "You can check everything before you send it" in page.text
     assert "Your request is registered" in receipt.text
-    assert (await the_contact(browser)).language == "en"
+    assert (await browser.the_contact()).language == "en"
 
 
 async def test_every_procedure_has_its_page_under_fifty_kilobytes(browser: Browser) -> None:

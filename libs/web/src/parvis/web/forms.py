@@ -14,6 +14,7 @@ _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(1
 _READ_S = 300.0  # ten megabytes over a slow line; then the connection is given up
 _TEXT_BYTES = 2 * 1024 * 1024  # of all fields together: twenty of the longest answers, and the seals of kept files
 _MOST_FIELDS = 300
+_ENDS_BYTES = 64 * 1024
 # A form that is too heavy is read to its end all the same, its files thrown away: only so can the page come back with
 # what was typed. Over this many times the limit nobody waits for it.
 _PATIENCE = 4
@@ -28,10 +29,14 @@ class Upload:
     file: UploadFile
     is_whole: bool
 
-    async def head(self) -> bytes:
-        """The first bytes, for its type."""
+    async def ends(self) -> bytes:
+        """Its beginning and its end, for its type."""
         await self.file.seek(0)
-        return await self.file.read(8192) if self.is_whole else b""
+        head = await self.file.read(_ENDS_BYTES) if self.is_whole else b""
+        if self.size_bytes <= _ENDS_BYTES or not self.is_whole:
+            return head
+        await self.file.seek(max(_ENDS_BYTES, self.size_bytes - _ENDS_BYTES))
+        return head + await self.file.read(_ENDS_BYTES)
 
     async def sha256(self) -> str:
         digest = hashlib.sha256()

@@ -20,6 +20,7 @@ class Once:
 
     seed: str
     issued_at: datetime
+    text: str = ""
 
     def is_older_than(self, age: timedelta, now: datetime) -> bool:
         return now - self.issued_at > age
@@ -36,7 +37,7 @@ def read_once(text: str, purpose: str, key: bytes) -> Once | None:
     match = _ONCE.match(text)
     if not match or not hmac.compare_digest(_mac("once", purpose, f"{match[1]}.{match[2]}", key), match[3]):
         return None
-    return Once(seed=match[1], issued_at=datetime.fromtimestamp(int(match[2]), UTC))
+    return Once(seed=match[1], issued_at=datetime.fromtimestamp(int(match[2]), UTC), text=text)
 
 
 def csrf_token(binding: str, key: bytes, now: datetime) -> str:

@@ -1,21 +1,26 @@
 """Settings in, the running web door out: the only place that builds its clients."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
 
+from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer
 from parvis.common.database import Database
 from parvis.common.directory import load_directory
 from parvis.common.health import Health
+from parvis.common.inspecting import Inspector
+from parvis.common.limits import Sources
 from parvis.common.outbox import Outbox
-from parvis.common.service import Service, checking, every
+from parvis.common.service import Service, Task, checking, every
 from parvis.common.settings import TownSettings, load
 from parvis.ingest_web import pages, receive, store
 from parvis.ingest_web.settings import Settings
-from parvis.ingest_web.verify import Guard
+from parvis.ingest_web.store import Vault
+from parvis.ingest_web.verify import Crowd, Guard, networks
 from parvis.web.http import install
 from parvis.web.pages import Pages
 
@@ -31,22 +36,38 @@ async def build() -> Service:
     producer = Producer(town.kafka_bootstrap, service="ingest-web")
     # Its own health: the door takes forms while Kafka is away, so that must not take it out of the load balancer.
     outbox = Outbox(store.outbox, database, producer, Health(), "ingest-web")
-    guard = Guard(town.signing_key, town.public_url, timedelta(hours=own.form_lasts_hours))
+    guard = Guard(
+        key=town.signing_key,
+        public_url=town.public_url,
+        lasts=timedelta(hours=own.form_lasts_hours),
+        quickest=timedelta(seconds=own.quickest_s),
+        work_bits=own.work_bits,
+        patience=timedelta(seconds=own.work_patience_s),
+    )
+    inspector = Inspector()
+    vault = Vault(
+        database=database,
+        outbox=outbox,
+        blobs=Blobs(town.blobs_url),
+        scanner=Scanner(town.clamav),
+        inspector=inspector,
+        topic_prefix=town.topic_prefix,
+        hashing_key=town.hashing_key,
+        clock=shown.clock,
+    )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     install(app, shown)
-    app.include_router(pages.routes(pages.Shelf(directory, shown, guard, database)))
+    app.include_router(pages.routes(pages.Shelf(directory, shown, guard, database, own.largest_request_mb)))
     app.include_router(
         receive.routes(
             receive.Door(
                 directory=directory,
                 pages=shown,
                 guard=guard,
-                database=database,
-                outbox=outbox,
-                blobs=Blobs(town.blobs_url),
-                topic_prefix=town.topic_prefix,
-                hashing_key=town.hashing_key,
-                largest_request_bytes=own.largest_request_mb * 1_000_000,
+                crowd=_crowd(own),
+                vault=vault,
+                trusted_proxies=networks(own.trusted_proxies),
+                largest_request_mb=own.largest_request_mb,
             )
         )
     )
@@ -58,6 +79,20 @@ async def build() -> Service:
         own.port,
         health,
         app=app,
-        tasks=[watch, every(_PURGE_EVERY_S, outbox.purge), outbox.relay],
+        tasks=[watch, _inspecting(inspector), every(_PURGE_EVERY_S, outbox.purge), outbox.relay],
         closing=[producer.stop, database.close],
     )
+
+
+def _inspecting(inspector: Inspector) -> Task:
+    async def inspect(stopping: asyncio.Event) -> None:
+        async with inspector.running():
+            await stopping.wait()
+
+    return inspect
+
+
+def _crowd(own: Settings) -> Crowd:
+    each = Sources(own.sends_per_minute, own.sends_at_once) if own.sends_per_minute else None
+    together = Sources(own.sends_per_minute_together, round(own.sends_per_minute_together), most=1)
+    return Crowd(each, together, own.asks_for_work)

@@ -11,7 +11,7 @@ from parvis.common.directory import Directory
 from parvis.ingest_web.render import Shown, form_page, receipt_page
 from parvis.ingest_web.store import submission_with_reference
 from parvis.ingest_web.verify import Guard
-from parvis.web.http import keep_language, language_of, switch_of
+from parvis.web.http import keep_language, language_of, switch_of, with_script
 from parvis.web.pages import Pages
 
 # Not `no-store`: going back must find the same page with its one-time token and the typed text.
@@ -26,6 +26,7 @@ class Shelf:
     pages: Pages
     guard: Guard
     database: Database
+    most_mb: int
 
 
 def routes(shelf: Shelf) -> APIRouter:
@@ -33,7 +34,7 @@ def routes(shelf: Shelf) -> APIRouter:
 
     Gives: 200, in the reader's language; 404 for a procedure or a reference that does not exist.
     """
-    router = APIRouter()
+    router = APIRouter(include_in_schema=False)
 
     @router.get("/")
     async def home(request: Request) -> HTMLResponse:
@@ -73,9 +74,10 @@ def _form(shelf: Shelf, request: Request, slug: str) -> HTMLResponse:
         language=language_of(request, shelf.pages.town),
         once=shelf.guard.new_once(slug, now),
         csrf=shelf.guard.csrf(slug, now),
+        most_mb=shelf.most_mb,
         switch=switch_of(request, shelf.pages),
     )
-    response = HTMLResponse(form_page(shelf.pages, shown), headers=_KEPT_BY_HISTORY)
+    response = HTMLResponse(form_page(shelf.pages, shown), headers=with_script(_KEPT_BY_HISTORY))
     keep_language(request, response, shelf.pages.town)
     return response
 

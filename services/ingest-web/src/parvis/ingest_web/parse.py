@@ -13,10 +13,12 @@ from parvis.common.directory import (
     ChoiceField,
     ConsentField,
     DateField,
+    EmailField,
     FileField,
     FormField,
     LocalText,
     LongTextField,
+    PhoneField,
     Procedure,
     TextField,
 )
@@ -26,7 +28,6 @@ from parvis.ingest_web.tables import (
     NO_REPLY,
     REPLY,
     REPLY_CHANNELS,
-    SIGNATURES,
     TRAP,
     File,
     Filled,
@@ -52,7 +53,7 @@ def parse(
         if isinstance(form_field, FileField):
             _take_files(filled, form_field, files.get(form_field.name, ()))
         else:
-            _take_answer(filled, form_field, [v.strip() for v in fields.get(form_field.name, ()) if v.strip()], today)
+            _take_answer(filled, form_field, [v for v in fields.get(form_field.name, ()) if v.strip()], today)
     _take_name(filled, procedure, _first(fields, NAME))
     _take_reply(filled, procedure, fields)
     return filled
@@ -77,16 +78,18 @@ def _take_answer(filled: Filled, form_field: FormField, values: list[str], today
 
 def _answer(form_field: FormField, values: list[str], today: date) -> str | Problem:
     match form_field:
-        case TextField():
-            return _limited(" ".join(values[0].split()), form_field.max_length, form_field.label)
-        case LongTextField():
-            return _limited(values[0], form_field.max_length, form_field.label)
+        case TextField() | LongTextField():
+            is_line = isinstance(form_field, TextField)
+            text = " ".join(values[0].splitlines()).strip() if is_line else values[0]
+            return _limited(text, form_field.max_length, form_field.label)
         case AddressField():
-            return _limited(values[0], _ADDRESS_LENGTH, form_field.label)
+            return _limited(values[0].strip(), _ADDRESS_LENGTH, form_field.label)
         case ChoiceField():
-            return _chosen(form_field, values)
+            return _chosen(form_field, [value.strip() for value in values])
         case DateField():
-            return _date(form_field, values[0], today)
+            return _date(form_field, values[0].strip(), today)
+        case EmailField() | PhoneField():
+            return _reachable(form_field, values[0].strip())
         case _:
             return "yes"
 
@@ -115,6 +118,13 @@ def _date(form_field: DateField, text: str, today: date) -> str | Problem:
     return told.isoformat()
 
 
+def _reachable(form_field: EmailField | PhoneField, typed: str) -> str | Problem:
+    try:
+        return (contact.email if isinstance(form_field, EmailField) else contact.phone)(typed).value
+    except Rejected:
+        return Problem(f"no_{form_field.type}", form_field.label)
+
+
 def _read_date(text: str) -> date | None:
     """ISO, as browsers send it, or as people write it where the browser knows no date field: 31/12/1990."""
     written = _FRENCH_DATE.match(text)
@@ -130,15 +140,18 @@ def _take_files(filled: Filled, form_field: FileField, files: Sequence[File]) ->
         problem = Problem("file_needed", form_field.label)
     elif len(files) > form_field.most_files:
         problem = Problem("too_many_files", form_field.label, {"count": form_field.most_files})
+    good: list[File] = []
     for file in files:
         if file.size_bytes > form_field.largest_mb * 1_000_000:
             problem = Problem("file_too_large", None, {"name": file.name, "most": form_field.largest_mb})
         elif file.media_type not in form_field.accept:
             problem = Problem("wrong_file_type", None, {"name": file.name, "accept": form_field.accept})
+        else:
+            good.append(file)
     if problem:
         filled.problems[form_field.name] = problem
-    elif files:
-        filled.files[form_field.name] = list(files)
+    if good:
+        filled.files[form_field.name] = good  # beside a problem too: nobody should choose them twice
 
 
 def _take_name(filled: Filled, procedure: Procedure, name: str) -> None:
@@ -161,7 +174,7 @@ def _take_reply(filled: Filled, procedure: Procedure, fields: Mapping[str, Seque
         filled.problems[reply_address(channel)] = Problem(f"{channel}_needed")
         return
     try:
-        point = _point(channel, typed, filled.name)
+        point = _point(channel, typed[: _ADDRESS_LENGTH + 1], filled.name[:_NAME_LENGTH])
     except Rejected:
         filled.problems[reply_address(channel)] = Problem(f"{channel}_wrong")
         return
@@ -173,6 +186,8 @@ def _take_reply(filled: Filled, procedure: Procedure, fields: Mapping[str, Seque
 
 
 def _point(channel: str, typed: str, name: str) -> ContactPoint:
+    if len(typed) > _ADDRESS_LENGTH:
+        raise Rejected("longer than any address")
     if channel == "email":
         return contact.email(typed)
     if channel == "post":
@@ -184,11 +199,3 @@ def _point(channel: str, typed: str, name: str) -> ContactPoint:
 def _is_landline(number: str) -> bool:
     """Sure of it: what the library cannot place (new blocks, numbers of fiction) passes."""
     return phonenumbers.number_type(phonenumbers.parse(number)) == phonenumbers.PhoneNumberType.FIXED_LINE
-
-
-def media_type_of(content: bytes) -> str:
-    """The type of a file by its first bytes, never by its name."""
-    for offset, signature, media_type in SIGNATURES:
-        if content.startswith(signature, offset):
-            return media_type
-    return "application/pdf" if b"%PDF-" in content[:1024] else "application/octet-stream"

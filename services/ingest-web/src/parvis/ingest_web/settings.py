@@ -1,6 +1,8 @@
 """PARVIS_INGEST_WEB_* in, one checked Settings out."""
 
-from pydantic import Field
+from ipaddress import ip_network
+
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from parvis.common.settings import ServiceSettings
@@ -18,3 +20,45 @@ class Settings(ServiceSettings):
     form_lasts_hours: int = Field(
         default=24, ge=1, le=168, description="hours a page may stay open before it is sent; then it is shown again"
     )
+    quickest_s: float = Field(
+        default=2.0,
+        ge=0,
+        le=60,
+        description="seconds: a form sent sooner after it was opened is shown for a last look first",
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.0/8,::1",
+        description="addresses and networks, comma-separated, whose X-Forwarded-For is believed",
+    )
+    sends_per_minute: float = Field(
+        default=20.0,
+        ge=0,
+        le=100_000,
+        description="forms that one public address may send in the long run; 0: no limit",
+    )
+    sends_at_once: int = Field(
+        default=60, ge=1, le=100_000, description="forms that one public address may send at once; a library has one"
+    )
+    asks_for_work: bool = Field(
+        default=False, description="under attack: ask the browser for a sum where otherwise one has to wait"
+    )
+    sends_per_minute_together: float = Field(
+        default=300.0, gt=0, le=1_000_000, description="forms from all sources before a sum is asked for, if it is"
+    )
+    work_bits: int = Field(
+        default=16,
+        ge=4,
+        le=24,
+        description="how hard the sum is; 16 takes a telephone a few seconds, each one more doubles it",
+    )
+    work_patience_s: int = Field(
+        default=20, ge=1, le=600, description="seconds to wait instead of the sum, where the browser runs no script"
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        for part in text.split(","):
+            if part.strip():
+                ip_network(part.strip(), strict=False)
+        return text

@@ -1,9 +1,9 @@
-"""A form as it is filled in and remembered, the names of the inputs every form has, file types by their first bytes. Data only."""
+"""A form as it is filled in and remembered, and the names of the inputs every form has. Data only."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from parvis.common.contact import ContactPoint, ReplyAddress
+from parvis.common.contact import Attachment, ContactPoint, ReplyAddress
 from parvis.common.directory import LocalText
 
 
@@ -31,13 +31,20 @@ class Problem:
 
 @dataclass(frozen=True)
 class File:
-    """One file of the form: new from the browser, or kept from an earlier try (then without content)."""
+    """One file of the form, by what is known of it; its bytes are elsewhere."""
 
     name: str
-    content: bytes
     size_bytes: int
     media_type: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file that is stored; until the form is sent it is named in the page under our seal."""
+
+    file: File
+    claim: Attachment
 
 
 @dataclass
@@ -57,7 +64,25 @@ class Filled:
 NAME = "your-name"
 REPLY = "reply-channel"
 TOKEN, CSRF, TRAP = "_once", "_csrf", "_website"
-KEPT = "_kept-"
+# What the button asks for: `review`, `change`; without it the form is sent.
+STEP, REVIEW, CHANGE = "_step", "review", "change"
+SEEN, PROOF, WAITED = "_seen", "_proof", "_waited"
+KEPT, DROP = "_kept-", "_drop-"
+INPUTS = {
+    "name": NAME,
+    "reply": REPLY,
+    "token": TOKEN,
+    "csrf": CSRF,
+    "trap": TRAP,
+    "step": STEP,
+    "review": REVIEW,
+    "change": CHANGE,
+    "seen": SEEN,
+    "proof": PROOF,
+    "waited": WAITED,
+    "kept": KEPT,
+    "drop": DROP,
+}
 NO_REPLY = "none"
 REPLY_CHANNELS = ("sms", "email", "post", "phone")
 
@@ -67,22 +92,6 @@ def reply_address(channel: str) -> str:
     return f"reply-{channel}"
 
 
-# (offset, bytes) → media type. What is in no row is application/octet-stream.
-SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"%PDF-", "application/pdf"),
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (0, b"GIF87a", "image/gif"),
-    (0, b"GIF89a", "image/gif"),
-    (0, b"II*\x00", "image/tiff"),
-    (0, b"MM\x00*", "image/tiff"),
-    (8, b"WEBP", "image/webp"),
-    (4, b"ftypheic", "image/heic"),
-    (4, b"ftypheix", "image/heic"),
-    (4, b"ftypmif1", "image/heic"),
-    (0, b"PK\x03\x04", "application/zip"),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
-)
 TYPE_NAMES = {
     "application/pdf": "PDF",
     "image/jpeg": "JPEG",
@@ -91,4 +100,10 @@ TYPE_NAMES = {
     "image/tiff": "TIFF",
     "image/webp": "WebP",
     "image/heic": "HEIC",
+    "text/plain": "TXT",
+    "application/zip": "ZIP",
+    "application/vnd.oasis.opendocument.text": "ODT",
+    "application/vnd.oasis.opendocument.spreadsheet": "ODS",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "DOCX",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "XLSX",
 }

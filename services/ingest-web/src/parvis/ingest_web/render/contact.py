@@ -1,10 +1,9 @@
-"""A filled form in, its canonical bytes, its contact and its pages out. Pure; no I/O."""
+"""A filled form in, its canonical bytes and its contact out. Pure; no I/O."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from parvis.common.contact import (
     Attachment,
@@ -17,27 +16,9 @@ from parvis.common.contact import (
     contact_point_hash,
     reference_of,
 )
-from parvis.common.directory import (
-    ConsentField,
-    Department,
-    Directory,
-    LongTextField,
-    Procedure,
-    said_in,
-)
-from parvis.ingest_web.tables import (
-    KEPT,
-    NO_REPLY,
-    REPLY,
-    REPLY_CHANNELS,
-    TYPE_NAMES,
-    File,
-    Filled,
-    Problem,
-    reply_address,
-)
+from parvis.common.directory import ConsentField, LongTextField, Procedure, said_in
+from parvis.ingest_web.tables import File, Filled
 from parvis.web.answers import in_words
-from parvis.web.pages import Pages
 
 # As JSON. Together with the rest they keep the event below 64 KiB; the whole is in the original.
 TEXT_ROOM_BYTES = 28 * 1024
@@ -45,7 +26,7 @@ ANSWERS_ROOM_BYTES = 20 * 1024
 
 
 def original(procedure: Procedure, fields: Mapping[str, Sequence[str]], files: Mapping[str, Sequence[File]]) -> bytes:
-    """The form as it was sent, in one canonical form: the same content is the same bytes, whenever it is sent."""
+    """The form as it was typed, each character, line ends as line feeds: the same content is the same bytes, whenever it is sent."""
     inputs = {name: list(values) for name, values in fields.items() if not name.startswith("_") or name == "_website"}
     attached = [
         {"field": name, "name": f.name, "media_type": f.media_type, "size_bytes": f.size_bytes, "sha256": f.sha256}
@@ -64,8 +45,9 @@ class Accepted:
     received_at: datetime
     recorded_at: datetime
     original: ClaimCheck
-    attachments: tuple[ClaimCheck, ...]
+    attachments: tuple[Attachment, ...]
     text_overflow: ClaimCheck | None
+    evidence: str
 
 
 def contact_of(
@@ -81,10 +63,10 @@ def contact_of(
         to=procedure.slug,
         procedure=procedure.slug,
         language=language,
-        sender=Verification(level="none", evidence="web form, no proof of who sent it"),
+        sender=Verification(level="none", evidence=accepted.evidence),
         machine=MachineSent(reason="honeypot") if filled.is_trapped else None,
         original=accepted.original,
-        attachments=tuple(map(Attachment.of, accepted.attachments)),
+        attachments=accepted.attachments,
         text_overflow=accepted.text_overflow,
         contact_point_hash=contact_point_hash(filled.sender, hashing_key) if filled.sender else None,
         personal=PersonalContact.model_validate(
@@ -144,68 +126,3 @@ def fitting_answers(answers: Mapping[str, str]) -> dict[str, str]:
         room_bytes //= 2
         answers = {name: fitting(answer, room_bytes) for name, answer in answers.items()}
     return dict(answers)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A form page as it is to be shown: empty, or with what was typed and what is to be said about it."""
-
-    procedure: Procedure
-    department: Department
-    language: str
-    once: str
-    csrf: str
-    switch: str | None = None
-    fields: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-    problems: Mapping[str, Problem] = field(default_factory=dict[str, Problem])
-    kept: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict[str, Sequence[tuple[str, str]]])
-    notice: str | None = None
-    reference: str | None = None
-
-
-def form_page(pages: Pages, shown: Shown) -> str:
-    """The page of one procedure."""
-    return pages.render(
-        "form.html",
-        shown.language,
-        procedure=shown.procedure,
-        department=shown.department,
-        once=shown.once,
-        csrf=shown.csrf,
-        switch=shown.switch,
-        typed=shown.fields,
-        problems={name: sentence(pages, problem, shown.language) for name, problem in shown.problems.items()},
-        kept=shown.kept,
-        kept_prefix=KEPT,
-        notice=shown.notice,
-        reference=shown.reference,
-        reply=REPLY,
-        reply_channels=REPLY_CHANNELS,
-        reply_address=reply_address,
-        no_reply=NO_REPLY,
-        today=pages.dates.today(pages.clock()),
-        types_in_words=types_in_words,
-    )
-
-
-def receipt_page(pages: Pages, directory: Directory, **values: Any) -> str:
-    """What a citizen keeps: the reference, and what happens next."""
-    procedure: Procedure = values["procedure"]
-    department = directory.departments[directory.current(procedure.department)]
-    return pages.render("receipt.html", department=department, **values)
-
-
-def sentence(pages: Pages, problem: Problem, language: str) -> str:
-    """What is wrong, and what to do, in one sentence."""
-    values = dict(problem.values)
-    if problem.label:
-        values["label"] = said_in(problem.label, language)
-    if "day" in values:
-        values["day"] = pages.dates.day(values["day"], language)  # pyright: ignore[reportArgumentType] (a date)
-    if "accept" in values:
-        values["accept"] = types_in_words(values["accept"])  # pyright: ignore[reportArgumentType] (media types)
-    return pages.say(f"problem_with.{problem.key}", language, **values)
-
-
-def types_in_words(media_types: Sequence[str]) -> str:
-    return ", ".join(TYPE_NAMES.get(media_type, media_type) for media_type in media_types)

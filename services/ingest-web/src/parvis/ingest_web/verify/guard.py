@@ -1,5 +1,6 @@
 """What comes back with a form, checked: our own page, our tokens, the files that we kept from an earlier try."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,19 +8,11 @@ from datetime import datetime, timedelta
 from fastapi import Request
 from pydantic import ValidationError
 
-from parvis.common.contact import ClaimCheck
-from parvis.ingest_web.tables import File
+from parvis.common.contact import Attachment
+from parvis.ingest_web.tables import File, Kept
 from parvis.web import tokens
 from parvis.web.http import is_same_origin
 from parvis.web.tokens import Once
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A file of an earlier try: already stored, and named in the page under our seal."""
-
-    file: File
-    claim: ClaimCheck
 
 
 @dataclass(frozen=True)
@@ -29,6 +22,9 @@ class Guard:
     key: bytes
     public_url: str
     lasts: timedelta
+    quickest: timedelta
+    work_bits: int
+    patience: timedelta
 
     def comes_from_our_page(self, request: Request) -> bool:
         return is_same_origin(request, self.public_url)
@@ -49,6 +45,32 @@ class Guard:
         """Holds as long again as the form: a page sent twice, late, still finds its receipt."""
         return tokens.is_csrf_token(text, f"form:{procedure}", self.key, now, lasts=self.lasts * 30)
 
+    def new_seen(self, once: Once, now: datetime) -> str:
+        """Says that this form was shown to somebody for a last look."""
+        return tokens.csrf_token(f"seen:{once.seed}", self.key, now)
+
+    def was_seen(self, text: str, once: Once, now: datetime) -> bool:
+        return tokens.is_csrf_token(text, f"seen:{once.seed}", self.key, now, lasts=self.lasts * 30)
+
+    def is_hasty(self, once: Once, now: datetime) -> bool:
+        """Whether nobody can have read the page in the time that it was open."""
+        return now - once.issued_at < self.quickest
+
+    def new_wait(self, once: Once, now: datetime) -> str:
+        return tokens.csrf_token(f"wait:{once.seed}", self.key, now)
+
+    def has_worked(self, once: Once, proof: str, waited: str, now: datetime) -> bool:
+        """Whether a browser did its sum for this form, or its person waited instead.
+
+        Both are bound to the one-time token, which makes one contact however often it is sent: so they serve once.
+        """
+        digest = hashlib.sha256(f"{once.seed}.{proof[:40]}".encode("utf-8", "replace")).digest()
+        if proof and int.from_bytes(digest[:8], "big") >> (64 - self.work_bits) == 0:
+            return True
+        binding = f"wait:{once.seed}"
+        was_given = tokens.is_csrf_token(waited, binding, self.key, now, lasts=self.lasts)
+        return was_given and not tokens.is_csrf_token(waited, binding, self.key, now, lasts=self.patience)
+
     def seal(self, kept: Kept) -> str:
         return tokens.seal({"name": kept.file.name, "claim": kept.claim.model_dump()}, "kept-file", self.key)
 
@@ -60,9 +82,9 @@ class Guard:
             if not values:
                 continue
             try:
-                claim = ClaimCheck.model_validate(values["claim"])
+                claim = Attachment.model_validate(values["claim"])
             except ValidationError:
                 continue
-            file = File(values["name"], b"", claim.size_bytes, claim.media_type, claim.sha256)
+            file = File(values["name"], claim.size_bytes, claim.media_type, claim.sha256)
             found.append(Kept(file, claim))
         return found

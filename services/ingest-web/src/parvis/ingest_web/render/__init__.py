@@ -1,0 +1,34 @@
+"""A form out: as canonical bytes, as a contact, as pages. Pure; no I/O."""
+
+from parvis.ingest_web.render.contact import (
+    ANSWERS_ROOM_BYTES,
+    TEXT_ROOM_BYTES,
+    Accepted,
+    contact_of,
+    fitting,
+    fitting_answers,
+    is_fitting,
+    original,
+    subject,
+    text,
+)
+from parvis.ingest_web.render.pages import Shown, form_page, receipt_page, review_page, sentence, types_in_words
+
+__all__ = [
+    "ANSWERS_ROOM_BYTES",
+    "TEXT_ROOM_BYTES",
+    "Accepted",
+    "Shown",
+    "contact_of",
+    "fitting",
+    "fitting_answers",
+    "form_page",
+    "is_fitting",
+    "original",
+    "receipt_page",
+    "review_page",
+    "sentence",
+    "subject",
+    "text",
+    "types_in_words",
+]
