@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from parvis.common.contact import ClaimCheck, ContactReceived, contact_id, reference_of
 from parvis.common.errors import Rejected
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.ingest_sms import parse
+from parvis.ingest_sms.parse.form import Announcement, announcement, read_form
+from parvis.ingest_sms.parse.message import parse_message
+from parvis.ingest_sms.parse.status import parse_status
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -18,14 +20,14 @@ REPLY = "9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e"
 A_FORM = {"AccountSid": ACCOUNT, "MessageSid": "SM" + "0" * 32, "To": "+33536490100", "From": "+33639980001"}
 
 
-def told_by(body: bytes) -> parse.Announcement:
-    return parse.announcement(parse.read_form(body), frozenset([ACCOUNT]))
+def told_by(body: bytes) -> Announcement:
+    return announcement(read_form(body), frozenset([ACCOUNT]))
 
 
 def contact_of(body: bytes) -> ContactReceived:
     original = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=len(body), media_type="text/plain")
     told = told_by(body)
-    return parse.parse(told, original=original, received_at=AN_INSTANT, recorded_at=AN_INSTANT, hashing_key=A_KEY)
+    return parse_message(told, original=original, received_at=AN_INSTANT, recorded_at=AN_INSTANT, hashing_key=A_KEY)
 
 
 def sample(name: str) -> bytes:
@@ -83,10 +85,18 @@ def test_a_sender_that_is_no_number_is_for_people(name: str, shown: str) -> None
     assert contact.unreadable == "the sender's number cannot be read"
 
 
-def test_pictures_are_for_people() -> None:
-    contact = contact_of(sample("mms"))
-    assert contact.unreadable == "comes with pictures or files that are not fetched"
-    assert contact.personal.text == "Voici le trou dans la chaussée"
+def test_a_message_has_its_files_in_order() -> None:
+    told = told_by(sample("mms"))
+    assert [(file.url.rpartition("/")[2], file.declared) for file in told.media] == [("ME01", "image/jpeg")]
+    assert contact_of(sample("mms")).personal.text == "Voici le trou dans la chaussée"
+
+
+def test_files_that_are_counted_and_have_no_address_are_for_people() -> None:
+    form = A_FORM | {"NumMedia": "2", "MediaUrl0": "https://api.twilio.com/x", "Body": "Voici"}
+    assert (
+        contact_of(urlencode(form).encode()).unreadable
+        == "comes with pictures or files that Twilio gives no address of"
+    )
 
 
 def test_a_blank_message_is_a_contact() -> None:
@@ -146,7 +156,7 @@ def test_any_bytes_are_a_form_or_rejected(body: bytes) -> None:
     ],
 )
 def test_a_status_is_told_in_our_words(name: str, outcome: str, failure: str | None) -> None:
-    report = parse.parse_status(told_by(sample(name)), reply=REPLY, reported_at=AN_INSTANT)
+    report = parse_status(told_by(sample(name)), reply=REPLY, reported_at=AN_INSTANT)
     assert (report.outcome, report.failure_class, report.provider_id) == (outcome, failure, "SM" + "0b" * 16)
 
 
@@ -154,4 +164,30 @@ def test_a_status_is_told_in_our_words(name: str, outcome: str, failure: str | N
 def test_a_status_of_nothing_is_rejected(reply: str, status: str) -> None:
     told = told_by(urlencode(A_FORM | {"MessageStatus": status}).encode())
     with pytest.raises(Rejected):
-        parse.parse_status(told, reply=reply, reported_at=AN_INSTANT)
+        parse_status(told, reply=reply, reported_at=AN_INSTANT)
+
+
+def test_a_status_in_capitals_is_the_same() -> None:
+    told = told_by(urlencode(A_FORM | {"MessageStatus": "DELIVERED"}).encode())
+    assert parse_status(told, reply=REPLY, reported_at=AN_INSTANT).outcome == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        ("21610", "opted-out"),
+        ("30003", "unreachable"),
+        ("30005", "permanent"),
+        ("30007", "refused"),
+        ("99999", "temporary"),
+    ],
+)
+def test_an_error_code_says_who_can_act(code: str, failure: str) -> None:
+    form = A_FORM | {"MessageStatus": "undelivered", "ErrorCode": code}
+    assert parse_status(told_by(urlencode(form).encode()), reply=REPLY, reported_at=AN_INSTANT).failure_class == failure
+
+
+def test_read_over_whatsapp_is_delivered() -> None:
+    form = A_FORM | {"MessageStatus": "read", "To": "whatsapp:+33639980002"}
+    report = parse_status(told_by(urlencode(form).encode()), reply=REPLY, reported_at=AN_INSTANT)
+    assert (report.outcome, report.channel) == ("delivered", "whatsapp")

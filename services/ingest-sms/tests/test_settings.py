@@ -16,13 +16,22 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_tokens_while_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load(Settings).tokens == ("a token for tests",)
+    assert load(Settings).tokens[ACCOUNT] == ("a token for tests",)
     monkeypatch.setenv("PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN_PREVIOUS", "the one before")
-    assert load(Settings).tokens == ("a token for tests", "the one before")
+    assert load(Settings).tokens[ACCOUNT] == ("a token for tests", "the one before")
 
 
 def test_several_accounts() -> None:
     assert ACCOUNT in load(Settings).accounts
+
+
+def test_a_sub_account_has_its_own_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_its_own = "AC" + "f" * 32
+    monkeypatch.setenv("PARVIS_INGEST_SMS_TWILIO_TOKENS", f'{{"{of_its_own}": ["its token", "its old one"]}}')
+    settings = load(Settings)
+    assert settings.tokens[of_its_own] == ("its token", "its old one")
+    assert settings.tokens[ACCOUNT] == ("a token for tests",)
+    assert settings.accounts == {*settings.tokens}
 
 
 @pytest.mark.parametrize(
@@ -31,11 +40,17 @@ def test_several_accounts() -> None:
         ("TWILIO_ACCOUNT_SID", "SK123"),
         ("TWILIO_ACCOUNT_SID", " , "),
         ("TWILIO_AUTH_TOKEN", "short"),
+        ("TWILIO_TOKENS", "{"),
+        ("TWILIO_TOKENS", "[]"),
+        ("TWILIO_TOKENS", '{"SK": "long enough"}'),
+        ("TWILIO_TOKENS", '{"' + ACCOUNT + '": ["short"]}'),
+        ("NUMBERS", "0536490100"),
         ("PUBLIC_URL", "town.example"),
         ("PUBLIC_URL", "https://town.example/sms?x=1"),
     ],
 )
 def test_a_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(f"PARVIS_INGEST_SMS_{variable}", value)
-    with pytest.raises(Misconfigured, match=f"PARVIS_INGEST_SMS_{variable}"):
+    with pytest.raises(Misconfigured, match=f"PARVIS_INGEST_SMS_{variable}") as error:
         load(Settings)
+    assert "long enough" not in str(error.value)

@@ -11,7 +11,7 @@ from services.notifier.tests.parts import AskFor
 
 from parvis.common.contact import ContactPoint
 from parvis.common.directory import Directory
-from parvis.common.reply import PersonalPreference, PreferenceChanged, ReplyRequested
+from parvis.common.reply import SMS_HELP, PersonalPreference, PreferenceChanged, ReplyRequested
 from parvis.common.testing import AN_INSTANT
 from parvis.notifier.decide import (
     FIRST_WAIT,
@@ -99,6 +99,12 @@ def test_stop_does_not_forget_the_order_of_channels(addressing: Addressing, ask_
     now = preference_now([ordered, stop(addressing, MOBILE, "sms")[name]])
     assert now.opt_outs == ("sms",)
     assert chosen(addressing, ask_for(), {name: now}) == ("post", HOME.value)
+
+
+def test_who_asks_for_help_after_stop_has_not_opened_again(addressing: Addressing) -> None:
+    name = addressing.hash_of(MOBILE)
+    asked = stop(addressing, MOBILE, source=SMS_HELP)[name]
+    assert preference_now([stop(addressing, MOBILE, "sms")[name], asked]).opt_outs == ("sms",)
 
 
 def test_a_stated_address_that_is_none_is_passed_over(addressing: Addressing, ask_for: AskFor) -> None:

@@ -24,6 +24,9 @@ from parvis.common.contact import (
 ReplyId = NewType("ReplyId", str)
 ReplyKind = Literal["registration", "receipt", "answer", "question", "transfer", "status"]
 
+# `source` of what was said by text message. Who asks for help says nothing about what may be sent to them.
+SMS_STOP, SMS_START, SMS_HELP = "sms-stop", "sms-start", "sms-help"
+
 _NAMESPACE = uuid.UUID("c3d6b6b4-8f0e-5d2a-a1c6-0c6f2a5f4b10")
 _TOKEN_BYTES = 10  # 80 bits: out of reach for guessing over mail, short enough for a plus-address
 

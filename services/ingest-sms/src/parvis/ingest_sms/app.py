@@ -1,37 +1,93 @@
 """Settings in, the running SMS door out: the only place that builds its clients."""
 
+import asyncio
+
+from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer
+from parvis.common.directory import Directory, load_directory
 from parvis.common.health import Health
+from parvis.common.inspecting import Inspector
 from parvis.common.language import language_of
-from parvis.common.service import Service, checking
+from parvis.common.limits import Sources
+from parvis.common.service import Service, Task, checking
 from parvis.common.settings import TownSettings, load
-from parvis.ingest_sms import receive
+from parvis.ingest_sms import render
+from parvis.ingest_sms.read.media import Hosts, MediaReader
+from parvis.ingest_sms.read.messages import MessageList
+from parvis.ingest_sms.receive import webhooks
+from parvis.ingest_sms.receive.fallback import Fallback
+from parvis.ingest_sms.receive.intake import Intake
+from parvis.ingest_sms.receive.pictures import PATIENCE_S, Pictures
+from parvis.ingest_sms.receive.reconciling import Reconciling
 from parvis.ingest_sms.settings import Settings
+from parvis.ingest_sms.store import Spool
 from parvis.ingest_sms.verify import Signatures
+
+_HELP_EVERY_MINUTES = 10
 
 
 async def build() -> Service:
     town, own = load(TownSettings), load(Settings)
+    directory = load_directory(town.config_dir)
     language_of("La première lecture charge le modèle.")
-    health = Health({"kafka": "not connected yet"})
-    producer = Producer(town.kafka_bootstrap, service="ingest-sms", health=health)
-    door = receive.Door(
-        signatures=Signatures(own.public_url, own.tokens),
-        accounts=own.accounts,
-        blobs=Blobs(town.blobs_url),
-        producer=producer,
-        topic_prefix=town.topic_prefix,
-        hashing_key=town.hashing_key,
-        largest_form_bytes=own.largest_form_bytes,
-    )
+    # A fallback is there for when Kafka is not: that must not make it unready.
+    health, kafka = (Health(), Health()) if own.spool else (shared := Health({"kafka": "not connected yet"}), shared)
+    producer = Producer(town.kafka_bootstrap, service="ingest-sms", health=kafka)
+    inspector, blobs = Inspector(), Blobs(town.blobs_url)
+    hosts = Hosts(own.hosts, own.twilio_base_url)
+    media = MediaReader(blobs, Scanner(town.clamav), inspector, hosts, own.tokens)
+    intake = Intake(blobs, producer, media, town.topic_prefix, town.hashing_key)
+    pictures = Pictures(lambda arrived: intake.accept(arrived, patience_s=PATIENCE_S, deadline_s=PATIENCE_S))
+    fallback = Fallback(Spool(own.spool), intake, own.accounts, health) if own.spool else None
+    messages = MessageList(own.tokens, own.twilio_base_url)
+    reconciling = _reconciling(town, own, directory, messages, intake, health)
 
+    async def inspect(stopping: asyncio.Event) -> None:
+        async with inspector.running():
+            await stopping.wait()
+
+    tasks: list[Task] = [checking(kafka, "kafka", producer.check), inspect, pictures.run]
+    tasks += [reconciling.run] if own.reconcile_s else []
+    tasks += [fallback.run] if fallback else []
     return Service(
         "ingest-sms",
         own.host,
         own.port,
         health,
-        app=receive.routes(door),
-        tasks=[checking(health, "kafka", producer.check)],
-        closing=[producer.stop],
+        app=webhooks.routes(_door(own, directory, intake, pictures, fallback)),
+        tasks=tasks,
+        closing=[producer.stop, media.close, messages.close],
+    )
+
+
+def _door(
+    own: Settings, directory: Directory, intake: Intake, pictures: Pictures, fallback: Fallback | None
+) -> webhooks.Door:
+    return webhooks.Door(
+        signatures=Signatures(own.public_url, own.tokens),
+        accounts=own.accounts,
+        intake=intake,
+        pictures=pictures,
+        senders=Sources(own.sender_per_minute, own.sender_burst),
+        helped=Sources(1 / _HELP_EVERY_MINUTES, 1),
+        help_texts=render.help_texts(directory),
+        largest_form_bytes=own.largest_form_bytes,
+        fallback=fallback,
+    )
+
+
+def _reconciling(
+    town: TownSettings, own: Settings, directory: Directory, messages: MessageList, intake: Intake, health: Health
+) -> Reconciling:
+    return Reconciling(
+        messages=messages,
+        intake=intake,
+        accounts=own.accounts,
+        numbers=own.own_numbers or (directory.town.sms_number,),
+        bootstrap=town.kafka_bootstrap,
+        health=health,
+        every_s=own.reconcile_s,
+        window=own.window,
+        grace=own.grace,
     )

@@ -1,9 +1,18 @@
 """PARVIS_INGEST_SMS_* in, one checked Settings out."""
 
+import json
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from parvis.common.settings import ServiceSettings
+
+_ACCOUNT = re.compile(r"AC.{32}")
 
 
 class Settings(ServiceSettings):
@@ -24,6 +33,39 @@ class Settings(ServiceSettings):
     twilio_auth_token_previous: SecretStr | None = Field(
         default=None, description="the token before, accepted too while it is being changed"
     )
+    twilio_tokens: SecretStr | None = Field(
+        default=None,
+        description='JSON: tokens of accounts with one of their own, such as sub-accounts: {"AC…": ["current", "previous"]}',
+    )
+    twilio_base_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/?#\s]+)?$",
+        description="for tests: where the API and its files are instead of Twilio's own address; may be http and private",
+    )
+    media_hosts: str = Field(
+        default="api.twilio.com,*.twilio.com,*.twiliocdn.com,s3-external-1.amazonaws.com",
+        description="hosts that files of messages are fetched from, by https only; *. before a name: all below it",
+    )
+    numbers: str = Field(
+        default="",
+        description="our numbers in E.164, with commas: whose messages the reconciler lists; empty: the town's sms_number",
+    )
+    reconcile_s: float = Field(
+        default=300, ge=0, description="seconds between two looks at Twilio's list for what never reached us; 0: never"
+    )
+    reconcile_window_h: float = Field(
+        default=72, gt=0, le=24 * 30, description="hours that the first look after a start goes back"
+    )
+    reconcile_grace_s: float = Field(
+        default=60, ge=0, description="seconds that a message is left to its webhook before the list is believed"
+    )
+    spool: Path | None = Field(
+        default=None, description="folder of a fallback: what /sms/fallback is told is kept there until Kafka takes it"
+    )
+    sender_per_minute: float = Field(
+        default=120, gt=0, description="messages a minute from one number; what is over gets 429 and comes by the list"
+    )
+    sender_burst: int = Field(default=120, ge=1, description="messages that one number may send at once")
     largest_form_bytes: int = Field(
         default=64 * 1024, ge=8 * 1024, le=1024 * 1024, description="bytes; Twilio's largest form has about 30,000"
     )
@@ -31,20 +73,77 @@ class Settings(ServiceSettings):
     @field_validator("twilio_account_sid")
     @classmethod
     def _accounts_look_like_accounts(cls, text: str) -> str:
-        wrong = [sid for sid in _split(text) if not (sid.startswith("AC") and len(sid) == 34)]
+        wrong = [sid for sid in _split(text) if not _ACCOUNT.fullmatch(sid)]
         if wrong or not _split(text):
             raise ValueError("an account is AC and 32 characters; several are separated by commas")
         return text
 
-    @property
-    def accounts(self) -> frozenset[str]:
-        return frozenset(_split(self.twilio_account_sid))
+    @field_validator("twilio_tokens")
+    @classmethod
+    def _tokens_are_pairs(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret and secret.get_secret_value():
+            _tokens_in(secret.get_secret_value())
+        return secret
+
+    @field_validator("numbers")
+    @classmethod
+    def _numbers_are_numbers(cls, text: str) -> str:
+        if not all(re.fullmatch(r"\+[1-9]\d{6,14}", number) for number in _split(text)):
+            raise ValueError("a number is + and its digits; several are separated by commas")
+        return text
 
     @property
-    def tokens(self) -> tuple[str, ...]:
-        known = (self.twilio_auth_token, self.twilio_auth_token_previous)
-        return tuple(token.get_secret_value() for token in known if token and token.get_secret_value())
+    def tokens(self) -> Mapping[str, tuple[str, ...]]:
+        """By account: the token that it signs with, then the one before."""
+        shared = tuple(
+            _secret(token) for token in (self.twilio_auth_token, self.twilio_auth_token_previous) if _secret(token)
+        )
+        known = _tokens_in(_secret(self.twilio_tokens)) if _secret(self.twilio_tokens) else {}
+        return dict.fromkeys(_split(self.twilio_account_sid), shared) | known
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        return frozenset(self.tokens)
+
+    @property
+    def own_numbers(self) -> tuple[str, ...]:
+        return tuple(_split(self.numbers))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(name.lower() for name in _split(self.media_hosts))
+
+    @property
+    def window(self) -> timedelta:
+        return timedelta(hours=self.reconcile_window_h)
+
+    @property
+    def grace(self) -> timedelta:
+        return timedelta(seconds=self.reconcile_grace_s)
 
 
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""
+
+
+def _tokens_in(text: str) -> dict[str, tuple[str, ...]]:
+    """Raises: ValueError, which names no token."""
+    try:
+        given: Any = json.loads(text)
+    except ValueError:
+        raise ValueError("not JSON") from None
+    if not isinstance(given, dict):
+        raise ValueError('not of the form {"AC…": ["current", "previous"]}')  # noqa: TRY004 (pydantic tells ValueErrors)
+    found: dict[str, tuple[str, ...]] = {}
+    for account, value in given.items():
+        tokens = [value] if isinstance(value, str) else value
+        if not _ACCOUNT.fullmatch(str(account)) or not isinstance(tokens, list) or not 1 <= len(tokens) <= 2:
+            raise ValueError('not of the form {"AC…": ["current", "previous"]}')
+        if not all(isinstance(token, str) and len(token) >= 8 for token in tokens):
+            raise ValueError("a token has eight characters or more")
+        found[account] = tuple(tokens)
+    return found

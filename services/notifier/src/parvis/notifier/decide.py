@@ -9,7 +9,7 @@ from parvis.common.contact import ClaimCheck, ContactPoint, ReplyAddress, contac
 from parvis.common.delivery import DeliveryState, FailureClass, delivery_id, outranks
 from parvis.common.directory import Directory
 from parvis.common.errors import Rejected
-from parvis.common.reply import PreferenceChanged, ReplyRequested
+from parvis.common.reply import SMS_HELP, PreferenceChanged, ReplyRequested
 from parvis.notifier.rules import REPEATABLE, RESENT, Delivery, Limits, Outcome
 
 # Until we can send over WhatsApp, the telephone that it runs on is reached by SMS.
@@ -150,8 +150,9 @@ def preference_now(changes: Sequence[PreferenceChanged]) -> PreferenceChanged:
     """What counts after all that a citizen said about one contact point, oldest first.
 
     The newest word on opting out; the newest order of channels: who says STOP has not forgotten that they like letters.
+    HELP is no word on opting out.
     """
-    newest = changes[-1]
+    newest = next((c for c in reversed(changes) if c.source != SMS_HELP), changes[-1])
     ordered = next((c.personal.reply_channels for c in reversed(changes) if c.personal.reply_channels), ())
     return newest.model_copy(update={"personal": newest.personal.model_copy(update={"reply_channels": ordered})})
 

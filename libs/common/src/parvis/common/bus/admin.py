@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -145,6 +145,22 @@ async def read_all(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[Rece
                 for record in records:
                     if record.offset < ends[tp]:
                         yield received_of(record)
+
+
+async def ids_since(bootstrap: str, topics: Sequence[str], since: datetime) -> set[str]:
+    """The ids of the events that were written since then."""
+    found: set[str] = set()
+    async with _reader(bootstrap) as consumer:
+        ends = await _ends(consumer, topics)
+        starts = await consumer.offsets_for_times(dict.fromkeys(ends, int(since.timestamp() * 1000))) if ends else {}
+        left = {tp for tp, end in ends.items() if starts.get(tp) and starts[tp].offset < end}
+        consumer.assign(list(left))
+        for tp in left:
+            consumer.seek(tp, starts[tp].offset)
+        while left := {tp for tp in left if await consumer.position(tp) < ends[tp]}:
+            for records in (await consumer.getmany(timeout_ms=1000, max_records=5000)).values():
+                found |= {received_of(record).event_id for record in records}
+    return found
 
 
 async def follow(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[Received]:

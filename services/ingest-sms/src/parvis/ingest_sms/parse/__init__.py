@@ -1,0 +1,1 @@
+"""What Twilio's words mean to the town. Pure; no I/O."""

@@ -1,0 +1,79 @@
+"""Twilio's message in, a contact out. Pure; no I/O."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from parvis.common.contact import (
+    Attachment,
+    ClaimCheck,
+    ContactReceived,
+    PersonalContact,
+    ThreadMarks,
+    Verification,
+    clip_text,
+    contact_point_hash,
+    reference_of,
+    references_in,
+)
+from parvis.common.language import language_of
+from parvis.common.preference import stated_reply_channels
+from parvis.ingest_sms.parse.form import WHATSAPP, Announcement
+
+
+def parse_message(
+    told: Announcement,
+    *,
+    original: ClaimCheck,
+    received_at: datetime,
+    recorded_at: datetime,
+    hashing_key: bytes,
+    attachments: Sequence[Attachment] = (),
+    file_names: Sequence[str] = (),
+    evidence: str = "twilio signature",
+) -> ContactReceived:
+    """Turn one announced message into a contact.
+
+    Shape:  Body up to 1600 characters, already joined by Twilio; From and To in E.164, `whatsapp:` before WhatsApp's.
+    Gives:  a contact whatever the values: what cannot be read is said in `unreadable`, and people have the original.
+    Retry:  the same MessageSid gives the same contact id.
+    Source: Twilio docs, "Twilio's request to your incoming message webhook URL".
+    """
+    made, sender, text = told.contact_id, told.sender, clip_text(told.value("Body"))
+    return ContactReceived(
+        contact_id=made,
+        reference=reference_of(made),
+        channel="whatsapp" if told.value("From").startswith(WHATSAPP) else "sms",
+        received_at=received_at,
+        recorded_at=recorded_at,
+        to=_clean(told.value("To").removeprefix(WHATSAPP), 320),
+        language=language_of(text),
+        sender=Verification(level="provider" if sender else "none", evidence=evidence),
+        thread=ThreadMarks(reference=next(iter(references_in(text)), None)),
+        original=original,
+        attachments=tuple(attachments),
+        unreadable=_unreadable(told, text, attachments),
+        contact_point_hash=contact_point_hash(sender, hashing_key) if sender else None,
+        personal=PersonalContact.model_validate(
+            {
+                "from": sender,
+                "display_name": _clean(told.value("ProfileName") or ("" if sender else told.value("From")), 400),
+                "text": text,
+                "file_names": tuple(file_names),
+                "reply_channels": stated_reply_channels(text, sender=sender),
+            }
+        ),
+    )
+
+
+def _unreadable(told: Announcement, text: str, attachments: Sequence[Attachment]) -> str | None:
+    if told.media_missing:
+        return "comes with pictures or files that Twilio gives no address of"
+    if not text.strip() and any(attachment.trouble for attachment in attachments):
+        return "comes with nothing but pictures or files, and one could not be had"
+    if "Body" not in told.values and not attachments:
+        return "the form has no text"
+    return None if told.sender else "the sender's number cannot be read"
+
+
+def _clean(text: str, length: int) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)[:length]

@@ -1,0 +1,141 @@
+"""A door over a folder of blobs and a broker's memory, and Twilio that calls it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from twilio.request_validator import RequestValidator
+
+from parvis.common.antivirus import Scanner
+from parvis.common.blobs import Blobs
+from parvis.common.contact import ContactReceived
+from parvis.common.errors import Unavailable
+from parvis.common.inspecting import Looked
+from parvis.common.limits import Sources
+from parvis.common.reply import PreferenceChanged
+from parvis.common.testing import A_KEY, FakeProducer
+from parvis.ingest_sms.parse.form import read_form
+from parvis.ingest_sms.read.media import Hosts, MediaReader
+from parvis.ingest_sms.receive.intake import Intake
+from parvis.ingest_sms.receive.pictures import Pictures
+from parvis.ingest_sms.receive.webhooks import Door, routes
+from parvis.ingest_sms.verify import Signatures
+
+ACCOUNT = "AC" + "0123456789abcdef" * 2
+TOKEN = "the town's token, for tests only"
+OLD_TOKEN = "the token before, for tests only"
+PUBLIC_URL = "https://town.example/hooks"
+TOWN_NUMBER, CITIZEN = "+33536490100", "+33639980001"
+SAMPLES = Path(__file__).parents[1] / "samples"
+REPLY = "9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e"
+HELP = {"fr": "Mairie : écrivez-nous.", "en": "Town hall: write to us."}
+
+
+def sample(name: str) -> bytes:
+    return (SAMPLES / f"{name}.form").read_bytes()
+
+
+def a_form(body: str, sid: str = "SM" + "0" * 32, **more: str) -> bytes:
+    form = {"AccountSid": ACCOUNT, "MessageSid": sid, "To": TOWN_NUMBER, "From": CITIZEN, "Body": body, "NumMedia": "0"}
+    return urlencode(form | more).encode()
+
+
+@dataclass
+class NoInspection:
+    """A service that is not running its worker, as in these tests."""
+
+    async def look(self, content: bytes, *, declared: str = "", name: str = "") -> Looked:
+        raise Unavailable("no worker")
+
+
+def an_intake(
+    folder: Path,
+    producer: Any,
+    *,
+    hosts: Hosts | None = None,
+    tokens: Mapping[str, Sequence[str]] | None = None,
+    prefix: str = "parvis",
+) -> Intake:
+    blobs = Blobs(f"file://{folder}/blobs")
+    media = MediaReader(
+        blobs, Scanner(""), cast("Any", NoInspection()), hosts or Hosts(()), tokens or {ACCOUNT: [TOKEN, OLD_TOKEN]}
+    )
+    return Intake(blobs, producer, media, prefix, A_KEY)
+
+
+def a_door(intake: Intake, **changes: Any) -> Door:
+    door = Door(
+        signatures=Signatures(PUBLIC_URL, {ACCOUNT: [TOKEN, OLD_TOKEN]}),
+        accounts=frozenset([ACCOUNT]),
+        intake=intake,
+        pictures=Pictures(lambda arrived: intake.accept(arrived, patience_s=90, deadline_s=90)),
+        senders=Sources(600, 600),
+        helped=Sources(0.1, 1),
+        help_texts=HELP,
+        largest_form_bytes=64 * 1024,
+    )
+    return replace(door, **changes)
+
+
+@dataclass
+class Twilio:
+    """Calls the door as Twilio does."""
+
+    door: Door
+    producer: FakeProducer = field(default_factory=FakeProducer)
+    folder: Path = Path()
+
+    async def post(self, body: bytes, *, path: str = "/sms", token: str = TOKEN, **headers: str) -> httpx.Response:
+        signature = RequestValidator(token).compute_signature(f"{PUBLIC_URL}{path}", dict(read_form(body)))
+        return await self.post_unsigned(body, path=path, **({"X-Twilio-Signature": signature} | headers))
+
+    async def post_unsigned(self, body: bytes, *, path: str = "/sms", **headers: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app=routes(self.door))
+        async with httpx.AsyncClient(transport=transport, base_url="http://inside:8101") as http:
+            return await http.post(path, content=body, headers=headers)
+
+    async def write(self, body: str, sid: str = "SM" + "0" * 32, **more: str) -> httpx.Response:
+        return await self.post(a_form(body, sid, **more))
+
+    async def send(self, name: str, **more: Any) -> httpx.Response:
+        """One of the samples."""
+        return await self.post(sample(name), **more)
+
+    def stored(self) -> list[bytes]:
+        return [file.read_bytes() for file in sorted((self.folder / "blobs").rglob("*")) if file.is_file()]
+
+    def contacts(self) -> list[ContactReceived]:
+        return [
+            ContactReceived.model_validate_json(r.value)
+            for r in self.producer.sent
+            if r.topic.endswith("contact.received")
+        ]
+
+    def preferences(self) -> list[PreferenceChanged]:
+        return [
+            PreferenceChanged.model_validate_json(r.value)
+            for r in self.producer.sent
+            if r.topic.endswith("preference.changed")
+        ]
+
+
+@pytest.fixture
+def twilio(tmp_path: Path) -> Twilio:
+    producer = FakeProducer()
+    return Twilio(a_door(an_intake(tmp_path, producer)), producer, tmp_path)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Twilio]:
+    """A door with other parts than the usual ones: of its intake (`hosts`, `tokens`, `prefix`, `producer`) and of its own."""
+
+    def made(*, producer: Any = None, **changes: Any) -> Twilio:
+        producer = producer or FakeProducer()
+        of_intake = {name: changes.pop(name) for name in ("hosts", "tokens", "prefix") if name in changes}
+        return Twilio(a_door(an_intake(tmp_path, producer, **of_intake), **changes), producer, tmp_path)
+
+    return made
