@@ -12,7 +12,7 @@ from parvis.ingest_email.parse.quoted import SIGNATURE_CHARACTERS, Separated, se
 from parvis.ingest_email.tables import LONGEST_TEXT_CHARACTERS, Mail, Report
 
 # What the libraries below raise at bytes that nobody thought of; the mail is then read by its head alone.
-_SURPRISES = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+_SURPRISES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _ANSWER = re.compile(
     r"(?:re|aw|sv|vs|antw|odp|r[ée]f?|rv|ynt|atb|回复|答复|回覆|отв)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
 )
