@@ -60,6 +60,7 @@ class Town:
     smtp_port: int = 0
     calls: list[Call] = field(default_factory=list[Call])
     answers: list[int] = field(default_factory=list[int])
+    bodies: list[str] = field(default_factory=list[str])
     mails: list[Letterbox] = field(default_factory=list[Letterbox])
     replies: list[str] = field(default_factory=list[str])
 
@@ -71,7 +72,8 @@ class Town:
         headers = dict(request.headers)
         self.calls.append(Call(request.url.path, form, headers.get("x-twilio-signature", ""), headers))
         status = self.answers.pop(0) if self.answers else 200
-        return Response("<Response/>", status, media_type="text/xml")
+        body = self.bodies.pop(0) if self.bodies else "<Response/>"
+        return Response(body, status, media_type="text/xml")
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         reply = self.replies.pop(0) if self.replies else "250 2.0.0 stored"

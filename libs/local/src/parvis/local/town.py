@@ -165,6 +165,7 @@ def _environment(
         "PARVIS_INGEST_SMS_TWILIO_ACCOUNT_SID": secrets.twilio_account_sid,
         "PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN": secrets.twilio_auth_token,
         "PARVIS_INGEST_SMS_PUBLIC_URL": url("ingest-sms"),
+        "PARVIS_INGEST_SMS_TWILIO_BASE_URL": url("outside.twilio"),
         "PARVIS_NOTIFIER_TWILIO_ACCOUNT_SID": secrets.twilio_account_sid,
         "PARVIS_NOTIFIER_TWILIO_AUTH_TOKEN": secrets.twilio_auth_token,
         "PARVIS_NOTIFIER_TWILIO_BASE_URL": url("outside.twilio"),

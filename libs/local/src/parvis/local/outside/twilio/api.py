@@ -129,7 +129,12 @@ class MessagesApi:
         return JSONResponse({"media_list": shown, "start": 0, "end": max(len(shown) - 1, 0), "page_size": 50, **page})
 
     async def fetch_media(self, request: Request, account_sid: str, sid: str, media_sid: str) -> Response:
-        for media in self._find(request, account_sid, sid).media:
+        found = self._find(request, account_sid, sid).media
+        if self._carrier.faults.media == "hang":
+            await self._background.silence(self._silence_s)
+        if self._carrier.faults.media:
+            raise Refused(refusal(20404 if self._carrier.faults.media == "lost" else 20500, request.url.path))
+        for media in found:
             if media_sid == media.sid:
                 return Response(media.content, media_type=media.content_type)
             if media_sid == f"{media.sid}.json":
@@ -177,6 +182,8 @@ def _read(form: FormData, carrier: Carrier) -> tuple[Message, Behaviour]:
     behaviour = carrier.faults.next_behaviour(to)
     if behaviour.refused_with:
         raise Refused(refusal(behaviour.refused_with, to))
+    if to in carrier.opted_out:
+        raise Refused(refusal(21610, to))
     sid = new_sid("MM" if "MediaUrl" in fields else "SM")
     message = Message(sid, "outbound-api", sender or None, to, body, "queued", service, callback)
     return message, behaviour

@@ -9,7 +9,7 @@ from parvis.local.outside.settings import Settings
 from parvis.local.outside.twilio.courier import Courier, delivered
 from parvis.local.outside.twilio.faults import Faults
 from parvis.local.outside.twilio.messages import Attempt, Message
-from parvis.local.outside.twilio.numbers import Behaviour
+from parvis.local.outside.twilio.numbers import NEVER_ANNOUNCED, Behaviour
 from parvis.local.outside.twilio.segments import segments
 
 
@@ -21,6 +21,7 @@ class Carrier:
         self._courier = courier
         self._background = background
         self.faults = Faults()
+        self.opted_out: set[str] = set()
 
     # to a citizen
 
@@ -80,6 +81,13 @@ class Carrier:
 
     # from a citizen
 
+    def heed(self, sender: str, order: str) -> None:
+        """What Twilio does by itself where opting out is switched on: after STOP nothing leaves for this number (21610)."""
+        if order == "STOP":
+            self.opted_out.add(sender)
+        elif order == "START":
+            self.opted_out.discard(sender)
+
     async def announce(
         self, message: Message, extra: Mapping[str, str], *, media_base: str, forge: bool = False
     ) -> list[Attempt]:
@@ -87,6 +95,9 @@ class Carrier:
 
         Gives: every attempt; `message.outcome` is `accepted`, `fallback` or `dropped`.
         """
+        if self.faults.webhooks.drop or message.sender == NEVER_ANNOUNCED:
+            message.outcome = "dropped"
+            return []
         form = self._webhook(message, media_base) | dict(extra)
         attempts: list[Attempt] = []
         url = self._settings.sms_webhook_urls.get(message.recipient) or self._settings.sms_webhook_url

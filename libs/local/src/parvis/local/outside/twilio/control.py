@@ -1,12 +1,17 @@
 """What tests and the demo ask of the simulator itself: play a citizen, see everything, break things."""
 
+import xml.etree.ElementTree as ET
+from typing import Literal
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
 from parvis.local.outside.twilio.carrier import Carrier
+from parvis.local.outside.twilio.courier import delivered
 from parvis.local.outside.twilio.faults import Faults
 from parvis.local.outside.twilio.messages import API, Account, Attempt, Media, Message, new_sid
+from parvis.local.outside.twilio.numbers import DELIVERED
 
 
 class InboundMedia(BaseModel):
@@ -36,13 +41,18 @@ class Inbound(BaseModel):
         default=True, description="False keeps the message without any webhook, as when Twilio gave up."
     )
     messaging_service_sid: str | None = None
+    opt_out_type: Literal["STOP", "START", "HELP"] | None = Field(
+        default=None,
+        description="Twilio has taken the text for this order, has acted on it, and says so in the webhook.",
+    )
     profile_name: str | None = Field(default=None, description="WhatsApp's display name.")
 
     def extra(self) -> dict[str, str]:
-        """Give the parameters that only WhatsApp's webhooks have."""
+        """Give the parameters that only some webhooks have: WhatsApp's, and those of Advanced Opt-Out."""
+        order = {"OptOutType": self.opt_out_type} if self.opt_out_type else {}
         if not self.sender.startswith("whatsapp:"):
-            return {}
-        return {"WaId": self.sender.removeprefix("whatsapp:+"), "ProfileName": self.profile_name or ""}
+            return order
+        return order | {"WaId": self.sender.removeprefix("whatsapp:+"), "ProfileName": self.profile_name or ""}
 
 
 async def receive(
@@ -60,11 +70,27 @@ async def receive(
     )
     message.sent_at = message.created_at
     message = account.keep(message)
+    if inbound.opt_out_type:
+        carrier.heed(inbound.sender, inbound.opt_out_type)
     attempts: list[Attempt] = []
     media_base = f"{base_url.rstrip('/')}{API}/Accounts/{account.sid}"
     for _ in range(inbound.repeat if inbound.announce else 0):
         attempts += await carrier.announce(message, inbound.extra(), media_base=media_base, forge=inbound.forge)
+    await _obey(attempts, message, account, carrier)
     return {"sid": sid, "outcome": message.outcome, "attempts": [attempt.shown() for attempt in attempts]}
+
+
+async def _obey(attempts: list[Attempt], message: Message, account: Account, carrier: Carrier) -> None:
+    """Send what the town's TwiML says, to who wrote; as Twilio, no more than the first answer that it took."""
+    if not delivered(attempts):
+        return
+    try:
+        texts = [verb.text or "" for verb in ET.fromstring(attempts[-1].body).iter("Message")]  # noqa: S314 (the town's own)
+    except ET.ParseError:
+        return
+    for text in texts:
+        answer = Message(new_sid("SM"), "outbound-reply", message.recipient, message.sender or "", text, "queued")
+        await carrier.send(account.keep(answer), DELIVERED)
 
 
 def shown(message: Message, account: Account) -> dict[str, object]:

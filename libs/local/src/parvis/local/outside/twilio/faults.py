@@ -19,6 +19,14 @@ class CallbackFaults(BaseModel):
     before_answer: bool = Field(default=False, description="All are sent before the API answers the town.")
 
 
+class WebhookFaults(BaseModel):
+    """What goes wrong with the webhooks that tell the town of a citizen's message."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    drop: bool = Field(default=False, description="None is sent, nor the fallback: the message is in the lists alone.")
+
+
 class Faults(BaseModel):
     """The faults in force; a POST replaces them all, so `{}` heals."""
 
@@ -28,6 +36,10 @@ class Faults(BaseModel):
     times: int | None = Field(default=None, ge=1, description="For so many messages; none means until healed.")
     numbers: dict[str, str] = Field(default_factory=dict, description="Recipient to behaviour, until healed.")
     callbacks: CallbackFaults = Field(default_factory=CallbackFaults)
+    webhooks: WebhookFaults = Field(default_factory=WebhookFaults)
+    media: Literal["error", "hang", "lost"] | None = Field(
+        default=None, description="GET of a message's file fails like this (500, no answer, 404), until healed."
+    )
     lists: Literal["error", "hang"] | None = Field(
         default=None, description="GET of messages fails like this, until healed."
     )

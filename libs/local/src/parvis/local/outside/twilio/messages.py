@@ -11,7 +11,7 @@ from typing import Literal
 from parvis.local.outside.twilio.segments import segments
 
 API = "/2010-04-01"
-Direction = Literal["inbound", "outbound-api"]
+Direction = Literal["inbound", "outbound-api", "outbound-reply"]
 Status = Literal["queued", "sending", "sent", "delivered", "undelivered", "failed", "received"]
 
 

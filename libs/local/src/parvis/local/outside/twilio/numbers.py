@@ -62,6 +62,8 @@ class Behaviour:
     slow: bool = False
 
 
+NEVER_ANNOUNCED = BLOCK + "40"  # what this phone writes is in Twilio's lists, and no webhook tells of it
+
 DELIVERED = Behaviour("delivered", "", "accepté et remis", "accepted and delivered")
 
 MAGIC: tuple[Behaviour, ...] = (
