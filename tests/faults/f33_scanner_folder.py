@@ -40,7 +40,7 @@ async def run(var: Path, full: bool) -> Verdict:
     with town(var, [NAME], **environment) as (stack, _log):
         scans = var.absolute() / "scans"
         began = time.monotonic()
-        slow = asyncio.create_task(_write_slowly(scans, dropped, 60 if full else 6, 0.5))
+        slow = asyncio.create_task(_write_slowly(scans, dropped, 60 if full else 6, 1.0 if full else 0.5))
         _drop_all(scans, dropped, 10_000 if full else 40)
         await _until(lambda: len(_names(scans / "done")) > 5, 60)
         stack.kill(NAME)

@@ -2,28 +2,24 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from parvis.common.blobs import Blobs
 from parvis.common.bus.records import Record
 from parvis.common.contact import ContactReceived
 from parvis.common.errors import Unavailable, Unknown
-from parvis.common.health import Health
 from parvis.common.testing import FakeProducer
-from parvis.ingest_postal.read.reader import Readers
 from parvis.ingest_postal.receive.door import Door
 from parvis.ingest_postal.receive.folder import Folder
-from parvis.ingest_postal.receive.watch import Watch
-from parvis.ingest_postal.tables import Limits
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
 
+FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)  # as the fixtures have it
+MakeDoor = Callable[..., Door]
 LETTER = write_pdf(BIRTH_CERTIFICATE)
-FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -32,28 +28,10 @@ def producer() -> FakeProducer:
 
 
 @pytest.fixture
-async def door(tmp_path: Path, producer: FakeProducer) -> AsyncGenerator[Door]:
+async def door(a_door: MakeDoor, tmp_path: Path, producer: FakeProducer) -> AsyncGenerator[Door]:
     made = a_door(tmp_path, producer)
     yield made
-    await made.readers.close()
-
-
-def a_door(root: Path, producer: FakeProducer, *, settle_s: float = 0, patience_s: float = 900) -> Door:
-    folder = Folder(root / "scans")
-    folder.prepare()
-    return Door(
-        box=folder,
-        watch=Watch(settle_s=settle_s, patience_s=patience_s),
-        readers=Readers(1, Limits()),
-        blobs=Blobs(f"file://{root / 'blobs'}"),
-        producer=producer,
-        health=Health(),
-        topic="t.contact.received",
-        drop_box="mail-room",
-        size_limit_bytes=1024 * 1024,
-        poll_s=0.01,
-        clock=lambda: FIRST_SEEN,
-    )
+    await made.acceptance.readers.close()
 
 
 def folder_of(door: Door) -> Folder:
@@ -86,7 +64,7 @@ async def test_a_letter_becomes_a_contact_and_leaves_the_folder(door: Door, prod
     assert contact.personal.from_ is not None
     assert contact.personal.from_.value == "\n".join(BIRTH_CERTIFICATE.sender)
     assert producer.sent[0].key == contact.contact_id.encode()
-    assert await door.blobs.get(contact.original) == LETTER
+    assert await door.acceptance.blobs.get(contact.original) == LETTER
     assert [
         (claim.media_type, name) for claim, name in zip(contact.attachments, contact.personal.file_names, strict=True)
     ] == [("image/jpeg", "page-1.jpg")]
@@ -162,7 +140,7 @@ async def test_an_encrypted_or_broken_pdf_is_accepted_and_goes_to_people(door: D
     contact = contact_in(producer.sent[0])
     assert contact.unreadable == "damaged PDF"
     assert contact.attachments == ()
-    assert await door.blobs.get(contact.original) == broken
+    assert await door.acceptance.blobs.get(contact.original) == broken
 
 
 @pytest.mark.parametrize(
@@ -176,13 +154,15 @@ async def test_no_partial_or_foreign_file_is_accepted(door: Door, producer: Fake
     assert names(folder_of(door).ready) == ["scan.pdf"]
 
 
-async def test_a_file_that_nobody_finishes_is_put_aside_with_its_reason(tmp_path: Path, producer: FakeProducer):
+async def test_a_file_that_nobody_finishes_is_put_aside_with_its_reason(
+    a_door: MakeDoor, tmp_path: Path, producer: FakeProducer
+):
     door = a_door(tmp_path, producer, patience_s=0)
     drop(door, LETTER[:-20])
 
     await door.look()
     await door.look()
-    await door.readers.close()
+    await door.acceptance.readers.close()
 
     assert names(folder_of(door).quarantine) == ["scan.pdf", "scan.pdf.reason.txt"]
     assert names(folder_of(door).ready) == []
@@ -203,7 +183,7 @@ async def test_a_slow_scanner_is_waited_for_and_its_letter_accepted_once(door: D
     assert [contact_in(record).original.size_bytes for record in producer.sent] == [len(LETTER)]
 
 
-async def test_two_doors_on_one_folder_take_each_letter_once(tmp_path: Path, producer: FakeProducer):
+async def test_two_doors_on_one_folder_take_each_letter_once(a_door: MakeDoor, tmp_path: Path, producer: FakeProducer):
     doors = [a_door(tmp_path, producer) for _ in range(2)]
     for number in range(6):
         drop(doors[0], LETTER.replace(b"%%EOF", b"%%%d\n%%%%EOF" % number), f"scan-{number}.pdf")
@@ -211,7 +191,7 @@ async def test_two_doors_on_one_folder_take_each_letter_once(tmp_path: Path, pro
     while names(folder_of(doors[0]).ready):
         await asyncio.gather(*(door.look() for door in doors))
     for door in doors:
-        await door.readers.close()
+        await door.acceptance.readers.close()
 
     assert len(producer.sent) == 6
     assert len({contact_in(record).contact_id for record in producer.sent}) == 6

@@ -1,16 +1,22 @@
 """The wiring of the postal door: settings in, a Service out."""
 
 import asyncio
+from zoneinfo import ZoneInfo
 
+from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer
+from parvis.common.directory import load_directory
 from parvis.common.errors import Misconfigured
 from parvis.common.health import Health
 from parvis.common.language import language_of
 from parvis.common.service import Service
 from parvis.common.settings import TownSettings, load
 from parvis.common.topics import CONTACT_RECEIVED
+from parvis.ingest_postal.parse import Town
+from parvis.ingest_postal.read.divider import Divider
 from parvis.ingest_postal.read.reader import Readers
+from parvis.ingest_postal.receive.acceptance import Acceptance
 from parvis.ingest_postal.receive.door import Door
 from parvis.ingest_postal.receive.folder import Folder
 from parvis.ingest_postal.receive.watch import Watch
@@ -31,21 +37,29 @@ async def build() -> Service:
     health = Health(parts={"kafka": "not reached yet", "folder": "not looked into yet"})
     topic = CONTACT_RECEIVED.full_name(town.topic_prefix)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
-    readers = Readers(settings.readers, limits_of(settings))
+    directory = load_directory(town.config_dir)
+    limits = limits_of(settings)
+    readers = Readers(settings.readers, limits)
+    acceptance = Acceptance(
+        readers=readers,
+        divider=Divider(limits, letters=settings.letters_limit),
+        blobs=Blobs(town.blobs_url),
+        scanner=Scanner(town.clamav),
+        producer=producer,
+        topic=topic,
+        drop_box=settings.drop_box,
+        town=Town.of(directory, town.signing_key),
+        zone=ZoneInfo(directory.town.time_zone),
+    )
     door = Door(
         box=_folder(town, settings),
         watch=Watch(settle_s=settings.settle_s, patience_s=settings.quarantine_after_s),
-        readers=readers,
-        blobs=Blobs(town.blobs_url),
-        producer=producer,
+        acceptance=acceptance,
         health=health,
-        topic=topic,
-        drop_box=settings.drop_box,
         size_limit_bytes=settings.size_limit_mib * _MIB,
         poll_s=settings.poll_s,
         at_once=settings.readers,
     )
-
     return Service(
         name=NAME,
         host=settings.host,
@@ -60,6 +74,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         size_bytes=settings.size_limit_mib * _MIB,
         pages=settings.pages_limit,
+        batch_pages=settings.batch_pages_limit,
         pixels=settings.megapixels_limit * 1_000_000,
         wall_s=settings.reading_limit_s,
         cpu_s=round(settings.reading_limit_s) + 1,

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pydantic import Field
-from pydantic_settings import SettingsConfigDict
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parvis.common.settings import ServiceSettings
 
@@ -32,8 +32,22 @@ class Settings(ServiceSettings):
     )
     size_limit_mib: int = Field(default=50, ge=1, le=1024, description="largest file, MiB")
     pages_limit: int = Field(default=50, ge=1, le=100, description="pages read of one letter; the rest is for people")
+    batch_pages_limit: int = Field(
+        default=500, ge=1, le=2000, description="pages of one file that are looked at for separator sheets"
+    )
+    letters_limit: int = Field(
+        default=200, ge=1, le=1000, description="letters in one batch; a longer one goes to people as it is"
+    )
     megapixels_limit: int = Field(
         default=50, ge=1, le=500, description="largest page, million dots; A4 at 600 dpi is 35"
     )
     reading_limit_s: float = Field(default=120.0, gt=0, le=3600, description="longest reading of one letter, seconds")
     memory_limit_mib: int = Field(default=1024, ge=256, description="memory of one reading process, MiB")
+
+
+class SheetSettings(BaseSettings):
+    """What `parvis separators` needs of the town's settings to print the sheet of a batch."""
+
+    model_config = SettingsConfigDict(env_prefix="PARVIS_", extra="ignore")
+
+    secret_key: SecretStr = Field(min_length=16, description="signs tokens in pages, mails and letters")

@@ -15,6 +15,7 @@ class Limits:
 
     size_bytes: int = 50 * 1024 * 1024
     pages: int = 50
+    batch_pages: int = 500  # looked at for separator sheets
     pixels: int = 50_000_000  # A4 at 600 dpi is 35 million
     wall_s: float = 120.0
     cpu_s: int = 90

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
@@ -13,6 +13,7 @@ from parvis.common.contact import (
     ContactId,
     ContactPoint,
     ContactReceived,
+    ConversationId,
     OpticalReading,
     PersonalContact,
     ReplyAddress,
@@ -23,7 +24,9 @@ from parvis.common.contact import (
     references_in,
 )
 from parvis.common.language import language_of
+from parvis.common.lettercode import conversation_of_code
 from parvis.ingest_postal.parse.sender import Sender, find_sender
+from parvis.ingest_postal.parse.town import Town
 from parvis.ingest_postal.parse.wishes import find_wishes
 from parvis.ingest_postal.tables import Line, Reading
 
@@ -44,6 +47,8 @@ class Facts:
     original: ClaimCheck
     pictures: tuple[ClaimCheck, ...] = ()
     text_overflow: ClaimCheck | None = None
+    remarks: tuple[str, ...] = ()
+    town: Town = field(default_factory=lambda: Town(key=b""))
 
 
 def parse(reading: Reading, facts: Facts) -> ContactReceived:
@@ -65,9 +70,12 @@ def parse(reading: Reading, facts: Facts) -> ContactReceived:
         to=facts.drop_box,
         language=language_of(text),
         sender=Verification(level="none", evidence="as written on paper"),
-        thread=ThreadMarks(reference=next(iter(references_in(text)), None)),
+        thread=ThreadMarks(
+            conversation_id=_conversation(reading, facts.town.key), reference=next(iter(references_in(text)), None)
+        ),
         original=facts.original,
         attachments=tuple(map(Attachment.of, facts.pictures)),
+        remarks=facts.remarks,
         text_overflow=facts.text_overflow,
         unreadable=_unreadable(reading),
         ocr=_worth(reading),
@@ -95,6 +103,12 @@ def _personal(reading: Reading, text: str, sender: Sender | None, pictures: int)
         "reply_channels": wishes,
     }
     return PersonalContact.model_validate(values)
+
+
+def _conversation(reading: Reading, key: bytes) -> ConversationId | None:
+    """What the code says that we printed on the letter it answers; none when two letters of ours lie in one."""
+    found = {conversation_of_code(code.text, key) for page in reading.pages for code in page.codes} - {None}
+    return found.pop() if len(found) == 1 else None
 
 
 def _paragraphs(lines: tuple[Line, ...]) -> Iterator[str]:

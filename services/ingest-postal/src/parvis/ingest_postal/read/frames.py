@@ -20,6 +20,7 @@ class Job(Shape):
 
     media_type: MediaType
     pages: int
+    batch_pages: int = 0
     pixels: int
     cpu_s: int
 

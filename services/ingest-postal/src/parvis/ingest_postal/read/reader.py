@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from parvis.common.errors import Unavailable
 from parvis.ingest_postal.read import frames
+from parvis.ingest_postal.read.sheets import is_batch
 from parvis.ingest_postal.tables import Limits, MediaType, Page, Picture, Reading
 
 _Numbered = TypeVar("_Numbered", Page, Picture)
@@ -86,7 +87,13 @@ class Reader:
 
     async def _ask(self, worker: "_Worker", content: bytes, media_type: MediaType) -> None:
         limits = self._limits
-        job = frames.Job(media_type=media_type, pages=limits.pages, pixels=limits.pixels, cpu_s=limits.cpu_s)
+        job = frames.Job(
+            media_type=media_type,
+            pages=limits.pages,
+            batch_pages=limits.batch_pages,
+            pixels=limits.pixels,
+            cpu_s=limits.cpu_s,
+        )
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a worker that is gone is seen by its silence
             worker.questions.write(frames.frame(frames.JOB, job.model_dump_json().encode()))
             worker.questions.write(frames.frame(frames.SCAN, content))
@@ -94,7 +101,7 @@ class Reader:
 
     async def _told(self, worker: "_Worker") -> AsyncIterator[tuple[bytes, bytes]]:
         """Up to the last word, and never more than the pages allow: a worker taken over by a file cannot fill our memory."""
-        for _ in range(_ANSWERS_A_PAGE * self._limits.pages + 2):
+        for _ in range(_ANSWERS_A_PAGE * max(self._limits.pages, self._limits.batch_pages) + 2):
             kind, payload = await worker.answer()
             yield kind, payload
             if kind in (frames.DONE, frames.TROUBLE):
@@ -182,7 +189,7 @@ async def _start(memory_bytes: int) -> _Worker:
 
 
 def _with_the_rest_named(reading: Reading, limit: int) -> Reading:
-    if reading.page_count <= limit or reading.trouble:
+    if reading.page_count <= limit or reading.trouble or is_batch(reading.pages):
         return reading
     return replace(reading, trouble=f"{reading.page_count} pages: only the first {limit} were read")
 

@@ -13,6 +13,7 @@ from parvis.ingest_postal.read import frames
 from parvis.ingest_postal.read.codes import find_codes
 from parvis.ingest_postal.read.engine import Engine
 from parvis.ingest_postal.read.scan import READING_DPI, Scan, Unreadable, for_screen, open_scan
+from parvis.ingest_postal.read.sheets import is_batch
 from parvis.ingest_postal.tables import Page
 
 _LOOKING_DPI = 200
@@ -42,9 +43,9 @@ def read(engine: Engine, job: frames.Job, content: bytes) -> Iterator[bytes]:
         scan = open_scan(content, job.media_type, pixels=job.pixels)
         yield frames.frame(frames.COUNT, frames.NUMBER.pack(scan.page_count))
         # All pictures and codes before any word: should reading fail, people have the pictures, and a batch can be split.
-        for index in range(min(scan.page_count, job.pages)):
-            yield from _tried(_look(scan, index, seen), troubles)
-        for page in seen:
+        for index in range(min(scan.page_count, max(job.pages, job.batch_pages))):
+            yield from _tried(_look(scan, index, seen, with_picture=index < job.pages), troubles)
+        for page in [] if is_batch(seen) else seen[: job.pages]:
             yield from _tried(_words(engine, scan, page), troubles)
     except (*_SURPRISES, MemoryError, Unreadable) as error:
         troubles.append(_say(error))
@@ -59,10 +60,11 @@ def _tried(answers: Iterator[bytes], troubles: list[str]) -> Iterator[bytes]:
         troubles.append(_say(error))
 
 
-def _look(scan: Scan, index: int, seen: list[Page]) -> Iterator[bytes]:
+def _look(scan: Scan, index: int, seen: list[Page], *, with_picture: bool) -> Iterator[bytes]:
     picture = scan.picture(index, dpi=_LOOKING_DPI)
     page = Page(number=index + 1, lines=(), confidence=0, source="reading", codes=find_codes(picture), is_read=False)
-    yield frames.frame(frames.PICTURE, frames.NUMBER.pack(page.number) + for_screen(picture))
+    if with_picture:
+        yield frames.frame(frames.PICTURE, frames.NUMBER.pack(page.number) + for_screen(picture))
     yield _told(page)
     seen.append(page)
 

@@ -8,35 +8,23 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from parvis.common import metrics
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Record, record
 from parvis.common.clock import Clock, now
-from parvis.common.contact import ClaimCheck, ContactId, ContactReceived, contact_id, kafka_key, overflows
+from parvis.common.contact import ContactReceived
 from parvis.common.errors import Poison, Unavailable
 from parvis.common.health import Health
 from parvis.common.logs import logger
-from parvis.ingest_postal.parse import Facts, parse, text_of
-from parvis.ingest_postal.read.reader import Readers
+from parvis.ingest_postal.receive.acceptance import Acceptance
+from parvis.ingest_postal.receive.arrival import NOTE_LIMIT_BYTES, Arrival
 from parvis.ingest_postal.receive.dropbox import DropBox, Held, Waiting
 from parvis.ingest_postal.receive.watch import Watch
-from parvis.ingest_postal.tables import MediaType, Reading
 from parvis.ingest_postal.verify import verify
 
 log = logger()
 _LONGEST_WAIT_S = 15.0
 _BACKLOG, _COUNTED_EVERY_S = 50, 30.0  # how many files are worth a line in the log, and how often
 _SOME = 20  # letters a reader takes between two looks into the folder
-
-
-class Sends(Protocol):
-    """Kafka's producer, or a test's."""
-
-    async def send(self, record: Record, *, deadline_s: float = 8.0) -> None: ...
-
-    async def check(self) -> None: ...
 
 
 @dataclass
@@ -49,12 +37,8 @@ class Door:
 
     box: DropBox
     watch: Watch
-    readers: Readers
-    blobs: Blobs
-    producer: Sends
+    acceptance: Acceptance
     health: Health
-    topic: str
-    drop_box: str
     size_limit_bytes: int
     poll_s: float
     at_once: int = 1
@@ -93,8 +77,8 @@ class Door:
     async def _recover(self) -> None:
         """Nothing waits for what was away: ask whether it is back, or /ready would say no for ever."""
         try:
-            await self.readers.open()
-            await self.producer.check()
+            await self.acceptance.readers.open()
+            await self.acceptance.producer.check()
         except Unavailable as error:
             self._delay("letters", error)
         else:
@@ -146,50 +130,22 @@ class Door:
             return False
         if not await asyncio.to_thread(held.unchanged):
             return False
-        contact = await self._accept(file, content, verdict.media_type)
+        arrival = Arrival(
+            self.watch.first_seen_at(file), await asyncio.to_thread(self.box.note_beside, file, NOTE_LIMIT_BYTES)
+        )
+        async for contact in self.acceptance.accept(content, verdict.media_type, arrival):
+            self._tell(contact, time.monotonic() - started_s)
+        await self._move_on(file, hashlib.sha256(content).hexdigest())
+        self._go_on()
+        return True
+
+    async def _move_on(self, file: Waiting, digest: str) -> None:
         try:
-            await asyncio.to_thread(self.box.finish, file, contact.original.sha256)
+            await asyncio.to_thread(self.box.finish, file, digest)
         except (
             OSError
         ) as error:  # accepted already: to be sent again with the same id is harmless, to be put aside is not
             raise Unavailable(f"a letter cannot be moved to done: {_say(error)}") from error
-        self._go_on()
-        self._tell(contact, time.monotonic() - started_s)
-        return True
-
-    async def _accept(self, file: Waiting, content: bytes, media_type: MediaType) -> ContactReceived:
-        """Store, read, send; in this order, and each once the one before is durable."""
-        made = contact_id("post", self.drop_box, hashlib.sha256(content).hexdigest())
-        original = await self.blobs.put(made, content, media_type)
-        reading = await self.readers.read(content, media_type)
-        facts = Facts(
-            contact_id=made,
-            drop_box=self.drop_box,
-            received_at=self.watch.first_seen_at(file),
-            recorded_at=self.clock(),
-            original=original,
-            pictures=await self._store_pictures(made, reading),
-            text_overflow=await self._store_overflow(made, reading),
-        )
-        contact = parse(reading, facts)
-        await self.producer.send(
-            record(
-                contact,
-                topic=self.topic,
-                key=kafka_key(contact),
-                event_id=contact.contact_id,
-                source="ingest-postal",
-                time=contact.received_at,
-            )
-        )
-        return contact
-
-    async def _store_pictures(self, made: ContactId, reading: Reading) -> tuple[ClaimCheck, ...]:
-        return tuple([await self.blobs.put(made, page.content, page.media_type) for page in reading.pictures])
-
-    async def _store_overflow(self, made: ContactId, reading: Reading) -> ClaimCheck | None:
-        text = text_of(reading)
-        return await self.blobs.put(made, text.encode(), "text/plain") if overflows(text) else None
 
     async def _put_hopeless_aside(self, files: list[Waiting]) -> None:
         for file, reason in self.watch.hopeless(files, clock_s=time.monotonic()):

@@ -1,0 +1,47 @@
+"""`parvis separators`: sheets for the mail room, to print."""
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+from parvis.common.cli.commands import Commands
+from parvis.common.errors import Misconfigured
+from parvis.common.settings import load
+from parvis.ingest_postal.settings import SheetSettings
+
+_MOST = 1000
+
+
+def register(commands: Commands) -> None:
+    command = commands.add_parser("separators", help="sheets that separate letters in the scanner")
+    actions = command.add_subparsers(metavar="print", required=True)
+    printing = actions.add_parser("print", help="write a PDF of them, A4")
+    printing.add_argument(
+        "--kind", choices=("letter", "batch"), default="letter", help="between letters, or before a batch"
+    )
+    printing.add_argument("--count", type=_count, default=1, metavar="N", help="pages; print them on both sides")
+    printing.add_argument(
+        "--received", type=date.fromisoformat, metavar="DATE", help="the day that the batch was received: 2026-11-23"
+    )
+    printing.add_argument("-o", "--output", type=Path, default=Path("sheets.pdf"), metavar="FILE")
+    printing.set_defaults(run=_print)
+
+
+def _print(arguments: argparse.Namespace) -> int:
+    from parvis.ingest_postal.render import render_sheets
+
+    is_batch = arguments.kind == "batch"
+    if is_batch != (arguments.received is not None):
+        raise Misconfigured("--received goes with --kind batch", mend="--kind batch --received 2026-11-23")
+    key = load(SheetSettings).secret_key.get_secret_value().encode() if is_batch else b""
+    pdf = render_sheets(arguments.kind, count=arguments.count, received=arguments.received, key=key)
+    arguments.output.write_bytes(pdf)
+    print(arguments.output)
+    return 0
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= _MOST:
+        raise ValueError
+    return count

@@ -1,0 +1,46 @@
+"""The codes on the pages of one file in, which pages make which letter out. Pure; no I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from parvis.ingest_postal.rules import Sheet, sheet_in
+from parvis.ingest_postal.tables import Page
+
+
+@dataclass(frozen=True)
+class Part:
+    """The pages of one letter of a batch, in their order."""
+
+    pages: tuple[int, ...]
+    first_may_be_back: bool  # the page behind a sheet: its other side, when it turns out to be blank
+    stamp: Sheet | None = None  # the sheet that said when the mail room received it
+
+
+def separate(pages: Sequence[Page], key: bytes) -> tuple[Part, ...] | None:
+    """The letters between the sheets; none when there is no sheet: then the file is one letter.
+
+    Gives: no sheet in any letter, no empty letter, each page in one letter at most. A batch's stamp holds until the next one.
+    """
+    if not any(_sheet_on(page, key) for page in pages):
+        return None
+    parts: list[Part] = []
+    stamp: Sheet | None = None
+    behind_sheet, letter = False, list[int]()
+    for page in sorted(pages, key=lambda page: page.number):
+        sheet = _sheet_on(page, key)
+        if sheet is None:
+            letter.append(page.number)
+            continue
+        if letter:
+            parts.append(Part(tuple(letter), behind_sheet, stamp))
+        behind_sheet, letter = True, []
+        stamp = sheet if sheet.received else stamp
+    if letter:
+        parts.append(Part(tuple(letter), behind_sheet, stamp))
+    return tuple(parts)
+
+
+def _sheet_on(page: Page, key: bytes) -> Sheet | None:
+    """What the page says as a sheet; a batch's stamp goes before a bare separator, a signed one before any other."""
+    sheets = [sheet for code in page.codes if (sheet := sheet_in(code.text, key))]
+    return max(sheets, key=lambda sheet: (sheet.is_signed, sheet.kind == "batch"), default=None)

@@ -1,0 +1,70 @@
+"""Doors and acceptances to try, on real folders, blobs and readers."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from parvis.common.antivirus import Scanner
+from parvis.common.blobs import Blobs
+from parvis.common.health import Health
+from parvis.common.testing import A_KEY, FakeProducer
+from parvis.ingest_postal.parse import Town
+from parvis.ingest_postal.read.divider import Divider
+from parvis.ingest_postal.read.reader import Readers
+from parvis.ingest_postal.receive.acceptance import Acceptance
+from parvis.ingest_postal.receive.door import Door
+from parvis.ingest_postal.receive.dropbox import DropBox
+from parvis.ingest_postal.receive.folder import Folder
+from parvis.ingest_postal.receive.watch import Watch
+from parvis.ingest_postal.tables import Limits
+
+FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+
+
+def _door(
+    root: Path, producer: FakeProducer, *, settle_s: float = 0, patience_s: float = 900, box: DropBox | None = None
+) -> Door:
+    folder = Folder(root / "scans")
+    folder.prepare()
+    return Door(
+        box=box or folder,
+        watch=Watch(settle_s=settle_s, patience_s=patience_s),
+        acceptance=_acceptance(root, producer),
+        health=Health(),
+        size_limit_bytes=20 * 1024 * 1024,
+        poll_s=0.01,
+        clock=lambda: FIRST_SEEN,
+    )
+
+
+def _acceptance(root: Path, producer: FakeProducer, *, letters: int = 20) -> Acceptance:
+    return Acceptance(
+        readers=Readers(1, Limits()),
+        divider=Divider(Limits(), letters=letters),
+        blobs=Blobs(f"file://{root / 'blobs'}"),
+        scanner=Scanner(""),
+        producer=producer,
+        topic="t.contact.received",
+        drop_box="mail-room",
+        town=Town(key=A_KEY),
+        zone=ZoneInfo("Europe/Paris"),
+        clock=lambda: FIRST_SEEN,
+    )
+
+
+@pytest.fixture
+def first_seen() -> datetime:
+    return FIRST_SEEN
+
+
+@pytest.fixture
+def a_door() -> Callable[..., Door]:
+    return _door
+
+
+@pytest.fixture
+def an_acceptance() -> Callable[..., Acceptance]:
+    return _acceptance

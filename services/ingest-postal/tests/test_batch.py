@@ -1,0 +1,209 @@
+"""Batches: letters between separator sheets, each a contact of its own, whatever happens in between."""
+
+import hashlib
+import io
+import json
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pypdfium2
+import pytest
+from PIL import Image
+
+from parvis.common.contact import ContactReceived, contact_id
+from parvis.common.errors import Poison, Unavailable
+from parvis.common.testing import A_KEY, FakeProducer
+from parvis.ingest_postal.receive.acceptance import Acceptance
+from parvis.ingest_postal.receive.arrival import Arrival
+from parvis.ingest_postal.render import render_sheets
+from parvis.ingest_postal.tables import MediaType
+from parvis.local.letter import BIRTH_CERTIFICATE, Letter, write_pdf
+
+FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)  # as the fixtures have it
+MakeAcceptance = Callable[..., Acceptance]
+SEPARATOR = render_sheets("letter", count=1)
+STAMP = render_sheets("batch", count=1, received=date(2026, 2, 27), key=A_KEY)
+ARRIVAL = Arrival(FIRST_SEEN)
+
+
+def a_letter(subject: str, *, pages: int = 1) -> bytes:
+    letter: Letter = replace(BIRTH_CERTIFICATE, subject=subject)
+    return joined(*[write_pdf(letter)] * pages)
+
+
+def joined(*files: bytes) -> bytes:
+    """As one file, in their order; an empty one is a blank page."""
+    batch: Any = pypdfium2.PdfDocument.new()
+    for content in files:
+        if content:
+            batch.import_pages(pypdfium2.PdfDocument(content))
+        else:
+            batch.new_page(595, 842)
+    file = io.BytesIO()
+    batch.save(file)
+    return file.getvalue()
+
+
+def scanned(content: bytes, *, dpi: int = 150, angle: float = 0.0, turn: int = 0, mode: str = "L") -> bytes:
+    """The same pages as a scanner gives them: a TIFF."""
+    document: Any = pypdfium2.PdfDocument(content)
+    sheets = [page.render(scale=dpi / 72).to_pil().convert("L") for page in document]
+    sheets = [sheet.rotate(angle, fillcolor=255).rotate(turn, expand=True).convert(mode) for sheet in sheets]
+    file = io.BytesIO()
+    compression = "group4" if mode == "1" else "tiff_lzw"
+    sheets[0].save(file, "TIFF", save_all=True, append_images=sheets[1:], dpi=(dpi, dpi), compression=compression)
+    return file.getvalue()
+
+
+BLANK = b""
+THREE = joined(SEPARATOR, a_letter("première"), SEPARATOR, BLANK, SEPARATOR, a_letter("deuxième", pages=2), SEPARATOR, BLANK, a_letter("troisième"), SEPARATOR)  # fmt: skip
+
+
+@pytest.fixture
+def producer() -> FakeProducer:
+    return FakeProducer()
+
+
+@pytest.fixture
+async def acceptance(
+    an_acceptance: MakeAcceptance, tmp_path: Path, producer: FakeProducer
+) -> AsyncGenerator[Acceptance]:
+    made = an_acceptance(tmp_path, producer)
+    yield made
+    await made.readers.close()
+
+
+async def accepted(
+    acceptance: Acceptance, content: bytes, media_type: MediaType = "application/pdf", arrival: Arrival = ARRIVAL
+) -> list[ContactReceived]:
+    return [contact async for contact in acceptance.accept(content, media_type, arrival)]
+
+
+def subjects(contacts: list[ContactReceived]) -> list[str]:
+    return [contact.personal.subject for contact in contacts]
+
+
+async def test_each_letter_between_sheets_is_a_contact_of_its_own_pages(acceptance: Acceptance):
+    contacts = await accepted(acceptance, THREE)
+
+    assert subjects(contacts) == ["première", "deuxième", "troisième"]
+    assert [len(contact.attachments) for contact in contacts] == [1, 2, 1]
+    assert [contact.remarks for contact in contacts] == [(f"separated-letter:{number}",) for number in (1, 2, 3)]
+    digest = hashlib.sha256(THREE).hexdigest()
+    assert [contact.contact_id for contact in contacts] == [contact_id("post", "mail-room", f"{digest}/{n}") for n in (1, 2, 3)]  # fmt: skip
+    for contact, pages in zip(contacts, (1, 2, 1), strict=True):
+        own: Any = pypdfium2.PdfDocument(await acceptance.blobs.get(contact.original))
+        assert len(own) == pages
+    assert not any("RETIRER" in contact.personal.text for contact in contacts)
+
+
+async def test_the_batch_itself_is_sealed_before_anything_else(
+    acceptance: Acceptance, producer: FakeProducer, tmp_path: Path
+):
+    producer.broken = Unavailable("Kafka does not answer")
+    with pytest.raises(Unavailable):
+        await accepted(acceptance, THREE)
+
+    digest = hashlib.sha256(THREE).hexdigest()
+    assert (tmp_path / "blobs" / contact_id("post", "mail-room", digest) / digest).read_bytes() == THREE
+
+
+async def test_a_file_without_sheets_is_one_letter_with_the_files_own_id(acceptance: Acceptance):
+    content = a_letter("seule", pages=2)
+
+    (contact,) = await accepted(acceptance, content)
+
+    assert contact.contact_id == contact_id("post", "mail-room", hashlib.sha256(content).hexdigest())
+    assert (contact.remarks, len(contact.attachments)) == ((), 2)
+
+
+async def test_what_broke_off_in_the_middle_gives_the_same_letters_again(
+    acceptance: Acceptance, producer: FakeProducer
+):
+    first = anext(aiter(acceptance.accept(THREE, "application/pdf", ARRIVAL)))
+    begun = await first
+    contacts = await accepted(acceptance, THREE)
+
+    assert begun.contact_id == contacts[0].contact_id
+    assert len({ContactReceived.model_validate_json(record.value).contact_id for record in producer.sent}) == 3
+
+
+@pytest.mark.parametrize(("angle", "turn", "mode"), [(1.5, 0, "L"), (0, 90, "1"), (-1, 180, "L"), (0, 270, "L")])
+async def test_sheets_are_seen_however_they_lie(acceptance: Acceptance, angle: float, turn: int, mode: str):
+    batch = scanned(joined(SEPARATOR, a_letter("une"), SEPARATOR, a_letter("deux")), angle=angle, turn=turn, mode=mode)
+
+    contacts = await accepted(acceptance, batch, "image/tiff")
+
+    assert len(contacts) == 2
+    for contact in contacts:
+        own = Image.open(io.BytesIO(await acceptance.blobs.get(contact.original)))
+        assert (own.n_frames, own.mode) == (1, mode)  # pyright: ignore[reportAttributeAccessIssue] (TIFF pages)
+
+
+@pytest.mark.parametrize("content", [joined(SEPARATOR), joined(SEPARATOR, SEPARATOR), joined(SEPARATOR, BLANK)])
+async def test_sheets_alone_are_no_letter(acceptance: Acceptance, content: bytes):
+    with pytest.raises(Poison, match="no letter"):
+        await accepted(acceptance, content)
+
+
+async def test_too_many_letters_go_to_people_as_they_are(
+    an_acceptance: MakeAcceptance, tmp_path: Path, producer: FakeProducer
+):
+    acceptance = an_acceptance(tmp_path, producer, letters=2)
+    (contact,) = await accepted(acceptance, THREE)
+    await acceptance.readers.close()
+
+    assert contact.unreadable == "the batch was not divided: more than 2 letters in one file"
+    assert await acceptance.blobs.get(contact.original) == THREE
+    assert len(contact.attachments) == 11
+
+
+async def test_the_mail_rooms_stamp_is_when_the_letters_behind_it_were_received(acceptance: Acceptance):
+    batch = joined(a_letter("avant"), STAMP, a_letter("une"), SEPARATOR, a_letter("deux"))
+
+    contacts = await accepted(acceptance, batch)
+
+    noon = datetime(2026, 2, 27, 11, 0, tzinfo=UTC)
+    assert [contact.received_at for contact in contacts] == [FIRST_SEEN, noon, noon]
+    assert not any("stamp-doubtful" in contact.remarks for contact in contacts)
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        render_sheets("batch", count=1, received=date(2026, 2, 27), key=b"another town's key"),
+        render_sheets("batch", count=1, received=date(2026, 3, 3), key=A_KEY),
+        render_sheets("batch", count=1, received=date(2025, 2, 27), key=A_KEY),
+    ],
+    ids=["forged", "of tomorrow", "a year old"],
+)
+async def test_a_stamp_that_cannot_be_is_remarked_and_not_believed(acceptance: Acceptance, stamp: bytes):
+    (contact,) = await accepted(acceptance, joined(stamp, a_letter("une")))
+
+    assert contact.received_at == FIRST_SEEN
+    assert contact.remarks == ("separated-letter:1", "stamp-doubtful")
+
+
+@pytest.mark.parametrize(
+    ("note", "received", "remarks"),
+    [
+        ({"received_at": "2026-02-27"}, datetime(2026, 2, 27, 11, 0, tzinfo=UTC), ()),
+        ({"received_at": "2026-02-27T16:45:00+01:00"}, datetime(2026, 2, 27, 15, 45, tzinfo=UTC), ()),
+        ({"received_at": FIRST_SEEN.date().isoformat()}, FIRST_SEEN, ()),
+        ({"received_at": "2026-02-27T16:45:00"}, FIRST_SEEN, ("stamp-doubtful",)),
+        ({"received_at": "2027-02-27"}, FIRST_SEEN, ("stamp-doubtful",)),
+        ({"received_at": 20260227}, FIRST_SEEN, ("stamp-doubtful",)),
+        ([], FIRST_SEEN, ("stamp-doubtful",)),
+    ],
+)
+async def test_a_note_beside_the_scan_says_when_it_was_received(
+    acceptance: Acceptance, note: object, received: datetime, remarks: tuple[str, ...]
+):
+    arrival = Arrival(FIRST_SEEN, json.dumps(note).encode())
+
+    (contact,) = await accepted(acceptance, a_letter("une"), arrival=arrival)
+
+    assert (contact.received_at, contact.remarks) == (received, remarks)
