@@ -1,0 +1,202 @@
+"""Bounces, complaints and vacation notes of the world in; whether we know them, whom they are about and how hard they are, out."""
+
+import asyncio
+import json
+import smtplib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from parvis.common.bus.admin import read_all
+from parvis.common.contact import ContactReceived
+from parvis.common.reply import bounce_address, reply_id
+from parvis.common.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, REPLY_REQUESTED
+from parvis.ingest_email.parse.headers import Headers, read_headers
+from parvis.ingest_email.parse.mail import parse
+from parvis.ingest_email.tables import Mail
+from parvis.local.stack import Stack
+from tests.corpus.corpus import Corpus, Score
+from tests.faults.mail import RECIPIENT
+
+_DOMAIN = RECIPIENT.partition("@")[2]
+_MACHINES = ("bounce", "feedback", "vacation")
+_ORDINARY = b"From: une.personne@citizen.example\nSubject: Re: Votre demande\n\n"
+_AT_ONCE = 4
+_PATIENCE_S = 60
+
+
+@dataclass
+class Known:
+    """What reading alone, without the envelope, says of one labelled mail."""
+
+    row: dict[str, Any]
+    mail: Mail
+
+    @property
+    def count(self) -> int:
+        """A vacation note is about the one who is away."""
+        if self.row["kind"] == "vacation":
+            return 1 if self.mail.sender and self.mail.report is None else 0
+        return len(self.mail.report.recipients) if self.mail.report else 0
+
+    @property
+    def is_hard(self) -> bool:
+        reported = self.mail.report.recipients if self.mail.report else ()
+        return any(one.failure == "permanent" and one.action == "failed" for one in reported)
+
+
+@dataclass
+class Answers:
+    """What the door said, and the ids that it gave."""
+
+    codes: Counter[int] = field(default_factory=Counter[int])
+    ids: list[str] = field(default_factory=list[str])
+
+
+async def run(folder: Path, stack: Stack) -> Sequence[Score]:
+    rows: list[dict[str, Any]] = json.loads((folder / "expected.json").read_text())
+    contents = {row["file"]: (folder / row["file"]).read_bytes() for row in rows if (folder / row["file"]).is_file()}
+    rows = [row for row in rows if row["file"] in contents]
+    known = [Known(row, parse(contents[row["file"]])[0]) for row in rows]
+    return [
+        *_read(known),
+        *_taken_for_machines(folder),
+        *await _through_the_door(stack, contents),
+        *await _as_bounces_of_ours(stack, contents, [row for row in rows if row.get("kind") in _MACHINES]),
+    ]
+
+
+def _read(known: Sequence[Known]) -> list[Score]:
+    machines = [one for one in known if one.row.get("kind") in _MACHINES]
+    labelled = [one for one in known if one.row.get("expected") and one.row.get("kind")]
+    unknown = [one for one in machines if one.mail.machine is None]
+    for one in unknown:
+        print(f"      not taken for a machine: {one.row['file']} ({one.row['kind']})", flush=True)
+    return [
+        Score("machine mail known as such, no envelope", "share", 1 - len(unknown) / max(1, len(machines)), ">= 0.985"),
+        Score("recipients right", "share", _share(one.count == one.row["n_recipients"] for one in labelled), ">= 0.95"),
+        Score(
+            "hard or soft right",
+            "share",
+            _share(one.is_hard == one.row["any_hardbounce"] for one in labelled),
+            ">= 0.9",
+        ),
+        Score("labelled mails", "mails", len(labelled)),
+    ]
+
+
+def _taken_for_machines(folder: Path) -> list[Score]:
+    """Mail of people that we would not answer. What says of itself that a machine sent it (RFC 3834) is none."""
+    named = [file for file in sorted((folder / "not").rglob("*")) if file.is_file()]
+    replies = [file for file in sorted((folder.parent / "email-reply").rglob("*")) if file.suffix in (".eml", ".txt")]
+    wrong: list[str] = []
+    for file in (*named, *replies):
+        content = file.read_bytes()
+        headers = read_headers(content)
+        content = content if headers.has("from") else _ORDINARY + content
+        sign = parse(content)[0].machine
+        if sign and _says_so(headers):
+            print(f"      sent by a machine, as it says: {file.relative_to(folder.parent)} ({sign})", flush=True)
+        elif sign:
+            print(f"      wrongly taken for a machine: {file.relative_to(folder.parent)} ({sign})", flush=True)
+            wrong.append(file.name)
+    return [
+        Score("ordinary mails", "mails", len(named) + len(replies)),
+        Score("ordinary mails taken for a machine", "mails", len(wrong), "= 0"),
+    ]
+
+
+def _says_so(headers: Headers) -> bool:
+    submitted = headers.raw("auto-submitted").strip().lower()
+    return submitted not in ("", "no") or headers.raw("return-path").strip() == "<>"
+
+
+async def _through_the_door(stack: Stack, contents: dict[str, bytes]) -> list[Score]:
+    """All of them from the null sender to the town's mailbox: each one contact, none that a machine may answer."""
+    answers = await _sent(stack, [(content, RECIPIENT) for content in contents.values()])
+    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    written: Counter[str] = Counter()
+    answerable = 0
+    async for received in read_all(stack.kafka, [CONTACT_RECEIVED.full_name(prefix)]):
+        if received.event_id in set(answers.ids):
+            written[received.event_id] += 1
+            answerable += ContactReceived.model_validate_json(received.value).machine is None
+    asked = [received async for received in read_all(stack.kafka, [REPLY_REQUESTED.full_name(prefix)])]
+    return [
+        Score("refused for good (5xx)", "mails", sum(n for code, n in answers.codes.items() if code >= 500), "= 0"),
+        Score("not taken (other than 250)", "mails", sum(n for code, n in answers.codes.items() if code != 250), "= 0"),
+        Score(
+            "of those taken, exactly one contact", "share", _share(written[one] == 1 for one in set(answers.ids)), "= 1"
+        ),
+        Score("contacts that a machine may answer", "contacts", answerable, "= 0"),
+        Score("replies asked for", "replies", len(asked), "= 0"),
+    ]
+
+
+async def _as_bounces_of_ours(stack: Stack, contents: dict[str, bytes], rows: Sequence[dict[str, Any]]) -> list[Score]:
+    """The same, to the signed bounce address of a reply: bounces and complaints are reports, vacation notes contacts."""
+    key = stack.env["PARVIS_SECRET_KEY"].encode()
+    replies = {reply_id("corpus", row["file"]): row for row in rows}
+    mails = [(contents[row["file"]], bounce_address(reply, _DOMAIN, key)) for reply, row in replies.items()]
+    answers = await _sent(stack, mails)
+    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    reported = Counter[str]()
+    async for received in read_all(stack.kafka, [DELIVERY_REPORTED.full_name(prefix)]):
+        reported[json.loads(received.value)["reply_id"]] += 1
+    owed = [reply for reply, row in replies.items() if row["kind"] != "vacation"]
+    missing = [replies[reply]["file"] for reply in owed if reported[reply] != 1]
+    if missing:
+        print(f"      contacts, not reports: {', '.join(missing)}", flush=True)
+    away = [reply for reply, row in replies.items() if row["kind"] == "vacation"]
+    return [
+        Score(
+            "to a bounce address: not taken", "mails", sum(n for code, n in answers.codes.items() if code != 250), "= 0"
+        ),
+        Score(
+            "to a bounce address: one report each", "share", _share(reported[reply] == 1 for reply in owed), ">= 0.985"
+        ),
+        Score("vacation notes taken for reports", "mails", sum(reported[reply] for reply in away), "= 0"),
+    ]
+
+
+async def _sent(stack: Stack, mails: Sequence[tuple[bytes, str]]) -> Answers:
+    answers, free, port = Answers(), asyncio.Semaphore(_AT_ONCE), stack.port("ingest-email.smtp")
+
+    async def one(content: bytes, recipient: str) -> None:
+        async with free:
+            code, said = await asyncio.to_thread(_send, port, content, recipient)
+        answers.codes[code] += 1
+        if code == 250:
+            answers.ids.append(said.split()[-1])
+
+    await asyncio.gather(*(one(content, recipient) for content, recipient in mails))
+    return answers
+
+
+def _send(port: int, content: bytes, recipient: str) -> tuple[int, str]:
+    """One mail from the null sender. Gives the reply to its end, or the one that ended it earlier."""
+    client = smtplib.SMTP("127.0.0.1", port, timeout=_PATIENCE_S)
+    try:
+        client.ehlo("mx.citizen.example")
+        for code, said in (client.docmd("MAIL FROM:<> SMTPUTF8"), client.rcpt(recipient)):
+            if code != 250:
+                return code, said.decode("utf-8", "replace")
+        code, said = client.data(content)
+        return code, said.decode("utf-8", "replace")
+    finally:
+        client.close()
+
+
+def _share(facts: Any) -> float:
+    told = list(facts)
+    return sum(told) / len(told) if told else 1.0
+
+
+CORPUS = Corpus(
+    name="email_bounce",
+    folder="email-bounce",
+    question="Do we know machine mail as such, read whom it is about, and never answer it?",
+    run=run,
+)
