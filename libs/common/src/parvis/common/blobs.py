@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +9,39 @@ import obstore
 from obstore.store import LocalStore, from_url
 
 from parvis.common.contact import ClaimCheck, ContactId
+from parvis.common.durable import Folder
 from parvis.common.errors import Poison, Unavailable
 
 _DEADLINE_S = 15.0
+_LARGE_BYTES = 64 * 1024  # from here on hashing takes longer than asking a thread to do it
 
 
 class Blobs:
     """The store of all that is too large or too raw for an event.
 
-    Gives:  put() returns only when the bytes are durable: fsync of file and folder, or the object store's yes.
+    Gives:  put() returns only when the bytes are durable: fsync of file and folders, or the object store's yes.
     Raises: Unavailable, when the store does not answer; Poison, when bytes are missing or not those of the claim.
     Retry:  the same bytes for the same contact are the same blob.
     """
 
     def __init__(self, url: str) -> None:
-        self._folder: Path | None = None
+        self._folder: Folder | None = None
         if url.startswith("file://"):
-            self._folder = Path(url.removeprefix("file://")).absolute()
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._store: Any = LocalStore(self._folder, mkdir=True)
+            root = Path(url.removeprefix("file://")).absolute()
+            self._folder = Folder(root)
+            self._store: Any = LocalStore(root)
         else:
             self._store = from_url(url)
 
     async def put(self, contact: ContactId, content: bytes, media_type: str) -> ClaimCheck:
-        digest = hashlib.sha256(content).hexdigest()
+        digest = await _digest(content)
         path = f"{contact}/{digest}"
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                await obstore.put_async(self._store, path, content)
-                if self._folder:
-                    await asyncio.to_thread(_make_durable, self._folder / path)
+                if self._folder:  # obstore's local store renames into place but leaves durability to the system
+                    await self._folder.write(contact, digest, content)
+                else:
+                    await obstore.put_async(self._store, path, content)
         except (OSError, TimeoutError, obstore.exceptions.BaseError) as error:
             raise Unavailable(f"blob {path} was not stored") from error
         return ClaimCheck(blob=path, sha256=digest, size_bytes=len(content), media_type=media_type)
@@ -53,16 +55,12 @@ class Blobs:
             raise Poison(f"blob {claim.blob} is missing") from error
         except (OSError, TimeoutError, obstore.exceptions.BaseError) as error:
             raise Unavailable(f"blob {claim.blob} was not read") from error
-        if hashlib.sha256(content).hexdigest() != claim.sha256:
+        if await _digest(content) != claim.sha256:
             raise Poison(f"blob {claim.blob} is not what was stored")
         return content
 
 
-def _make_durable(file: Path) -> None:
-    """fsync the file and both its folders: obstore's local store renames into place but leaves that to the system."""
-    for path in (file, file.parent, file.parent.parent):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+async def _digest(content: bytes) -> str:
+    if len(content) < _LARGE_BYTES:
+        return hashlib.sha256(content).hexdigest()
+    return (await asyncio.to_thread(hashlib.sha256, content)).hexdigest()
