@@ -2,12 +2,14 @@
 
 # The verb of `On <date>, <somebody> wrote:`; whole words, lower case.
 WROTE = (
-    "wrote", "writes", "sent", "a écrit", "a envoyé", "schrieb", "schrieb am", "geschrieben", "hat geschrieben", "escribió", "escribio", "ha escrito",
-    "ha scritto", "scrisse", "schreef", "heeft geschreven", "geschreven", "napisał", "napisała", "napisał(a)", "skrev", "skreiv", "escreveu",
-    "kirjoitti", "napsal", "napsala", "napsal(a)", "napísal", "napísala", "napísal(a)", "írta", "ezt írta", "a scris", "написал", "написала", "написал(а)",
-    "написав", "написала", "пише", "пишет", "yazdı", "şunu yazdı", "έγραψε", "写道", "寫道", "写到", "のメッセージ", "さんは書きました", "작성", "작성:", "đã viết", "كتب", "כתב", "כתבה",
-    "va escriure", "napisao je", "napisala je", "je napisal", "parašė", "rakstīja", "kirjutas", "написа",
+    "wrote", "writes", "sent", "a écrit", "schrieb", "geschrieben", "escribió", "escribio", "ha escrito", "ha scritto", "scrisse", "schreef",
+    "geschreven", "napisał", "napisała", "napisał(a)", "pisze", "skrev", "skreiv", "escreveu", "kirjoitti", "napsal", "napsala", "napsal(a)", "napísal",
+    "napísala", "napísal(a)", "írta", "a scris", "написал", "написала", "написал(а)", "пишет", "писал", "писал(а)", "написав", "написала", "пише",
+    "написа", "yazdı", "έγραψε", "đã viết", "كتب", "כתב", "כתבה", "va escriure", "napisao je", "napisala je", "je napisal", "je napisala",
+    "parašė", "rakstīja", "kirjutas", "skrifaði",
 )  # fmt: skip
+# The same where words stand close together.
+WROTE_UNSPACED = ("写道", "寫道", "写到", "的邮件", "のメッセージ", "は書きました", "からのメール", "작성", "님이 작성")
 
 # The first word of such a line.
 LEADS = (
@@ -21,7 +23,7 @@ ORIGINAL = (
     "original message", "original-nachricht", "originalnachricht", "ursprüngliche nachricht", "urspr. nachricht", "message d'origine",
     "message original", "message initial", "message d’origine", "mensaje original", "messaggio originale", "mensagem original",
     "oorspronkelijk bericht", "origineel bericht", "oorspronkelijke bericht", "wiadomość oryginalna", "oryginalna wiadomość", "ursprungligt meddelande",
-    "originalmeddelande", "opprinnelig melding", "oprindelig besked", "oprindelig meddelelse", "original besked", "alkuperäinen viesti",
+    "originalmeddelande", "opprinnelig melding", "oprindelig besked", "oprindelig meddelelse", "oprindelig mail", "original besked", "opprinnelig e-post", "alkuperäinen viesti",
     "původní zpráva", "původní e-mail", "pôvodná správa", "eredeti üzenet", "mesaj original", "mesajul original", "исходное сообщение",
     "оригинальное сообщение", "пересылаемое сообщение", "вихідне повідомлення", "orijinal mesaj", "özgün ileti", "αρχικό μήνυμα", "原始邮件", "原始郵件", "元のメッセージ", "원본 메시지",
     "thư gốc", "reply message", "antwort nachricht", "reply above this line", "original email", "missatge original", "izvorna poruka", "izvirno sporočilo",

@@ -33,7 +33,8 @@ def _words(table: Sequence[str]) -> str:
 
 _QUOTE = re.compile(r"^\s{0,3}>")
 _DEEP_ARROWS = re.compile(r"^\s{0,3}>>>+\s*>>>|<<<")
-_VERB = re.compile(rf"(?<!\w)(?:{_words(phrases.WROTE)})(?!\w)", re.IGNORECASE)
+_WROTE = rf"(?:(?<![\w'’])(?:{_words(phrases.WROTE)})(?!\w)|{_words(phrases.WROTE_UNSPACED)})"
+_VERB = re.compile(_WROTE, re.IGNORECASE)
 _ENDS_HEADER = re.compile(r"(?:[:\uff1a]|[-_]{2,})\s*$")
 _ADDRESS = re.compile(r"[\w.+'=*-]{1,100}@[\w-]{1,100}")
 _TIME = re.compile(r"\b\d{1,2}[:.]\d\d\b")
@@ -41,9 +42,7 @@ _CLOCK = re.compile(r"\b\d{1,2}:\d\d(?::\d\d)?\b")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./-](?:\d{1,2}|[^\W\d]{3,4}\.?)[./-]\d{2,4}\b|\d{4}年")
 _LEAD = re.compile(rf"^[\s*_-]*(?:{_words(phrases.LEADS)})(?=[\s,\d.]|$)|^[\s*_-]*(?:在|於|于)", re.IGNORECASE)
 _DATE_FIRST = re.compile(r"^[\s*]*(?:[^\W\d]{2,12}\.?,?\s{1,2})?\d{1,4}[\s./-]", re.IGNORECASE)
-_DASHED_WROTE = re.compile(
-    rf"^\s*[-_]{{2,}}\s*[^\n]{{1,200}}(?<!\w)(?:{_words(phrases.WROTE)})\s*:?\s*[-_]{{2,}}\s*$", re.IGNORECASE
-)
+_DASHED_WROTE = re.compile(rf"^\s*[-_]{{2,}}\s*[^\n]{{1,200}}{_WROTE}\s*:?\s*[-_]{{2,}}\s*$", re.IGNORECASE)
 _SHARED_LINE = re.compile(rf"-{{3,}}\s?(?=(?:{_words(phrases.LEADS)})\s.{{1,300}}$)", re.IGNORECASE)
 _ORIGINAL = re.compile(rf"^[\s*#]*[-_=]{{2,}}\s*(?:{_words(phrases.ORIGINAL)})\b[^\n]{{0,60}}$", re.IGNORECASE)
 _FORWARDED = re.compile(
@@ -57,6 +56,9 @@ _LABELS = {
 }  # fmt: skip
 _LABEL_FIRST = re.compile(rf"^[\s*|]*(?:{_words((*phrases.FROM, *phrases.SENT))})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE)
 _MOBILE = re.compile(rf"^\s*(?:{_words(phrases.MOBILE)})(?!\w)", re.IGNORECASE)
+_IN_DASHES = re.compile(r"^\s*[-_=]{3,}[^\n]{2,80}[-_=]{3,}\s*$")
+_PROSE = re.compile(r"[,;!?]|\S\s+(?:\S+\s+){10}")
+_LINK = re.compile(r"<[^<>]{1,500}>|\([^()]{1,300}\)|https?://\S+")
 _DELIMITER = re.compile(r"^--\s*$")
 _FOOTER = re.compile(r"^_{2,}\s*$")
 _REFERS = re.compile(r"https?://|@")
@@ -83,7 +85,7 @@ def separate(text: str, *, is_reply: bool = False) -> Separated:
     lines = text.split("\n")
     if len(lines) > _READ_LINES:
         return Separated(text)
-    pile = _sort(list(lines))
+    pile = _sort(list(lines), is_reply=is_reply)
     if not pile.quoted and is_reply:
         _take_trailing_quote(pile)
     own, signature = _unsigned(pile.own)
@@ -95,7 +97,7 @@ def separate(text: str, *, is_reply: bool = False) -> Separated:
     return Separated(words.rstrip(), quoted, "\n".join(signature).strip(), pile.is_forward)
 
 
-def _sort(lines: list[str]) -> _Pile:
+def _sort(lines: list[str], *, is_reply: bool) -> _Pile:
     pile = _Pile()
     at = 0
     while at < len(lines):
@@ -107,11 +109,11 @@ def _sort(lines: list[str]) -> _Pile:
         if (
             (shared := _SHARED_LINE.search(lines[at]))
             and shared.start()
-            and _wrote([lines[at][shared.end() :], *lines[at + 1 :]], 0)[0]
+            and _wrote([lines[at][shared.end() :], *lines[at + 1 : at + 9]], 0, is_reply=is_reply)[0]
         ):
             pile.own.append(lines[at][: shared.start()])
             lines[at] = lines[at][shared.start() :].lstrip("- ")
-        length, is_rest = _header(lines, at)
+        length, is_rest = _header(lines, at, is_reply=is_reply)
         if is_rest:
             pile.quoted += lines[at:]
             pile.blocks += 1
@@ -129,22 +131,25 @@ def _sort(lines: list[str]) -> _Pile:
     return pile
 
 
-def _header(lines: Sequence[str], at: int) -> tuple[int, bool]:
+def _header(lines: Sequence[str], at: int, *, is_reply: bool) -> tuple[int, bool]:
     """How many lines say that a quote begins here, and whether all that follows is quoted. None: `(0, False)`."""
     line = lines[at]
     if not line.strip() or len(line) > 2 * _HEADER_CHARACTERS or _QUOTE.match(line):
         return 0, False
     if _ORIGINAL.match(line) or _DASHED_WROTE.match(line):
         return 1, not _quote_follows(lines, at + 1)
-    if _RULE.match(line) and (size := _block(lines, at + 1)):
+    if (_RULE.match(line) or _IN_DASHES.match(line)) and (size := _block(lines, at + 1)):
         return 1 + size, not _quote_follows(lines, at + 1 + size)
     if _LABEL_FIRST.match(line) and (size := _block(lines, at)):
         return size, not _quote_follows(lines, at + size)
-    return _wrote(lines, at)
+    return _wrote(lines, at, is_reply=is_reply)
 
 
-def _wrote(lines: Sequence[str], at: int) -> tuple[int, bool]:
-    """`On <date>, <somebody> wrote:`, over as many lines as mail programs fold it into."""
+def _wrote(lines: Sequence[str], at: int, *, is_reply: bool) -> tuple[int, bool]:
+    """`On <date>, <somebody> wrote:`, over as many lines as mail programs fold it into.
+
+    Where no marked line follows, prose may look like it: then it must name an address, or a time of the clock in what is an answer.
+    """
     first = lines[at]
     if not (_LEAD.match(first) or _DATE_FIRST.match(first) or _ADDRESS.search(first)) or not re.search(r"\d|@", first):
         return 0, False
@@ -159,7 +164,7 @@ def _wrote(lines: Sequence[str], at: int) -> tuple[int, bool]:
             continue
         if _quote_follows(lines, at + size):
             return size, False
-        return (size, True) if _ADDRESS.search(joined) or _CLOCK.search(joined) else (0, False)
+        return (size, True) if _ADDRESS.search(joined) or (is_reply and _CLOCK.search(joined)) else (0, False)
     return 0, False
 
 
@@ -256,7 +261,7 @@ def _unsigned(own: Sequence[str]) -> tuple[list[str], list[str]]:
             break
     while kept and not kept[-1].strip():
         kept.pop()
-    if kept and len(kept[-1]) <= 120 and _MOBILE.match(kept[-1]):
+    if kept and _MOBILE.match(kept[-1]) and not _PROSE.search(_LINK.sub("", kept[-1])):
         signature = [kept.pop(), *signature]
     if len("\n".join(signature)) > SIGNATURE_CHARACTERS:
         return list(own), []

@@ -1,0 +1,148 @@
+"""Raw mails that torture parsers: is each one contact, and are its parts what another good parser finds?"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from parvis.ingest_email.parse.mail import parse
+from parvis.ingest_email.parse.tree import Part, split
+from parvis.local.stack import Stack
+from tests.corpus.corpus import Corpus, Score
+from tests.corpus.mail_door import contacts, deliver
+
+_HANG_S = 10
+_NO_MAILS = (".json", ".md", ".list")
+
+
+async def run(folder: Path, stack: Stack) -> Sequence[Score]:
+    mails = [(str(file.relative_to(folder)), _mail(file)) for file in sorted(folder.rglob("*")) if _is_mail(file)]
+    return [*await _through_the_door(stack, mails), *_leaves(folder, dict(mails)), *_read(mails)]
+
+
+def _is_mail(file: Path) -> bool:
+    return file.is_file() and file.suffix not in _NO_MAILS
+
+
+def _mail(file: Path) -> bytes:
+    """The file; a bare winmail.dat in the mail that it came in."""
+    content = file.read_bytes()
+    if file.suffix != ".tnef":
+        return content
+    head = b"From: camille@citizens.example\nSubject: TNEF\nContent-Type: application/ms-tnef; name=winmail.dat\n"
+    return head + b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(content)
+
+
+async def _through_the_door(stack: Stack, mails: Sequence[tuple[str, bytes]]) -> list[Score]:
+    """Of mails that differ in their line ends alone, one: they are one contact."""
+    pid = stack.pid("ingest-email")
+    answers = await deliver(
+        stack,
+        [
+            (name, content)
+            for content, name in {content.replace(b"\r\n", b"\n"): name for name, content in mails}.items()
+        ],
+    )
+    written = await contacts(stack)
+    taken = [answer for answer in answers if answer.code == 250]
+    lost = [answer.name for answer in answers if written.times[answer.contact_id] != 1]
+    unreadable = sum(bool(written.by_id[answer.contact_id].unreadable) for answer in taken if answer.name not in lost)
+    if lost:
+        print(f"      not one contact each: {', '.join(lost)}", flush=True)
+    return [
+        Score("mails", "mails", len(mails)),
+        Score("different mails", "mails", len(answers)),
+        Score("refused for good (5xx)", "mails", sum(answer.code >= 500 for answer in answers), "= 0"),
+        Score("not taken (other than 250)", "mails", len(answers) - len(taken), "= 0"),
+        Score("not exactly one contact", "mails", len(lost), "= 0"),
+        Score(f"answered after more than {_HANG_S} s", "mails", sum(a.seconds > _HANG_S for a in answers), "= 0"),
+        Score("slowest answer", "s", max((answer.seconds for answer in answers), default=0)),
+        Score("crashes of the door", "crashes", int(stack.pid("ingest-email") != pid), "= 0"),
+        Score("contacts flagged unreadable", "contacts", unreadable),
+    ]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What of one message is as expected."""
+
+    leaves: bool
+    kinds: bool
+    texts: bool
+    files: bool
+    attachments: bool
+
+
+def _leaves(folder: Path, mails: dict[str, bytes]) -> list[Score]:
+    """Against mime4j's own expectations. Whole: the number of leaves and all decoded texts of a message are right."""
+    expected = folder / "expected_mime4j.json"
+    rows: list[dict[str, Any]] = json.loads(expected.read_text()) if expected.exists() else []
+    judged = {row["file"]: _judge(mails[row["file"]], row) for row in rows if row["file"] in mails}
+    wrong = [name for name, one in judged.items() if not (one.leaves and one.texts)]
+    if wrong:
+        print(f"      other leaves or texts than expected: {', '.join(wrong)}", flush=True)
+    ones = list(judged.values())
+    return [
+        Score("messages with expected parts", "mails", len(ones)),
+        Score("leaves and texts as expected", "share", _share([one.leaves and one.texts for one in ones]), ">= 0.95"),
+        Score("  number of leaves", "share", _share([one.leaves for one in ones])),
+        Score("  text or file", "share", _share([one.kinds for one in ones])),
+        Score("  decoded texts", "share", _share([one.texts for one in ones])),
+        Score("  decoded files", "share", _share([one.files for one in ones])),
+        Score("  number of attachments", "share", _share([one.attachments for one in ones])),
+    ]
+
+
+def _judge(content: bytes, row: dict[str, Any]) -> _Judged:
+    leaves = list(split(content).root.leaves())
+    expected: list[dict[str, Any]] = row["leaves"]
+    pairs = list(zip(leaves, expected, strict=False))
+    return _Judged(
+        leaves=len(leaves) == row["n_leaves"],
+        kinds=all(_is_text(part) == (leaf["kind"] == "text-body") for part, leaf in pairs),
+        texts=all(_is_same(part.decoded.content, leaf) for part, leaf in pairs if leaf["kind"] == "text-body"),
+        files=all(_is_same(part.decoded.content, leaf) for part, leaf in pairs if leaf["kind"] != "text-body"),
+        attachments=sum(part.disposition.word == "attachment" for part in leaves) == row["n_disposition_attachment"],
+    )
+
+
+def _is_text(part: Part) -> bool:
+    return part.kind.startswith(("text/", "message/"))
+
+
+def _is_same(content: bytes, leaf: dict[str, Any]) -> bool:
+    """The same bytes, whatever their line ends: the expectations were written with the line ends of another system."""
+    ended = content.replace(b"\r\n", b"\n")
+    if leaf["decoded_sha256"] in {hashlib.sha256(one).hexdigest() for one in (content, ended.replace(b"\n", b"\r\n"))}:
+        return True
+    text = leaf.get("decoded_text")
+    return isinstance(text, str) and ended.decode("utf-8", "replace") == text.replace("\r\n", "\n")
+
+
+def _read(mails: Sequence[tuple[str, bytes]]) -> list[Score]:
+    """Mails of which nothing is shown and nothing said, although there is something in them."""
+    silent: list[str] = []
+    for name, content in mails:
+        mail, files = parse(content)
+        if not (mail.text.strip() or files or mail.trouble) and any(
+            leaf.decoded.content.strip() for leaf in split(content).root.leaves()
+        ):
+            silent.append(name)
+    if silent:
+        print(f"      neither shown nor flagged: {', '.join(silent)}", flush=True)
+    return [Score("mails neither shown nor flagged", "mails", len(silent), "= 0")]
+
+
+def _share(facts: Sequence[bool]) -> float:
+    return sum(facts) / len(facts) if facts else 1.0
+
+
+CORPUS = Corpus(
+    name="email_hostile",
+    folder="email-hostile",
+    question="Is every mail one contact, and are its parts what they are?",
+    run=run,
+)
