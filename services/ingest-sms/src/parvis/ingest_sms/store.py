@@ -4,6 +4,7 @@ import base64
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,7 +52,8 @@ class Spool:
             written.rename(target)
             self._sync()
         except OSError as error:
-            written.unlink(missing_ok=True)
+            with suppress(OSError):
+                written.unlink(missing_ok=True)
             raise Unavailable(f"the spool does not take {message_sid}: {error.strerror}") from error
 
     def waiting(self) -> list[Path]:

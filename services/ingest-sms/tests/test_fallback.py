@@ -1,0 +1,102 @@
+"""The fallback: on the disk while the town is away, in the town when it is back, with the first instant."""
+
+import asyncio
+import json
+import stat
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parvis.common.errors import Unavailable
+from parvis.common.health import Health
+from parvis.common.testing import AN_INSTANT
+from parvis.ingest_sms.receive.fallback import Fallback
+from parvis.ingest_sms.store import Spool
+
+Twilio = Any  # the class in conftest.py, which no test can import
+SID = "SM" + "01" * 16  # of the sample road-fr
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def twilio(make: Any, folder: Path) -> Twilio:
+    twilio = make()
+    fallback = Fallback(Spool(folder), twilio.door.intake, frozenset(["AC" + "0123456789abcdef" * 2]), Health())
+    twilio.door = replace(twilio.door, fallback=fallback)
+    return twilio
+
+
+async def drain(twilio: Twilio, until: Any) -> None:
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(twilio.door.fallback.run(stopping))
+        async with asyncio.timeout(10):
+            while not until():
+                await asyncio.sleep(0.01)
+        stopping.set()
+
+
+async def test_the_disk_says_yes_while_kafka_says_nothing(twilio: Twilio, folder: Path) -> None:
+    twilio.producer.broken = Unavailable("no broker")
+    assert (await twilio.send("road-fr", path="/sms/fallback")).status_code == 200
+    (file,) = folder.iterdir()
+    assert file.name == f"{SID}.message"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert json.loads(file.read_text())["signature"]
+
+
+async def test_what_waits_comes_into_the_town_with_its_first_instant(twilio: Twilio, folder: Path) -> None:
+    await twilio.send("road-fr", path="/sms/fallback")
+    first = json.loads(next(folder.iterdir()).read_text())["received_at"]
+    await twilio.send("road-fr", path="/sms/fallback")
+    await drain(twilio, lambda: not list(folder.iterdir()))
+    (contact,) = twilio.contacts()
+    assert contact.received_at.isoformat() == first
+    assert contact.personal.text.startswith("Bonjour, le lampadaire")
+    assert twilio.door.fallback.health.notes["spooled"] == "none"
+
+
+async def test_what_kafka_does_not_take_stays_and_its_age_is_told(twilio: Twilio, folder: Path) -> None:
+    await twilio.send("road-fr", path="/sms/fallback")
+    twilio.producer.broken = Unavailable("no broker")
+    health = twilio.door.fallback.health
+    await drain(twilio, lambda: "oldest" in health.notes.get("spooled", ""))
+    assert len(list(folder.iterdir())) == 1
+    assert health.ready
+
+
+async def test_what_is_not_signed_is_not_kept(twilio: Twilio, folder: Path) -> None:
+    assert (await twilio.send("road-fr", path="/sms/fallback", token="another")).status_code == 403
+    assert not folder.exists()
+
+
+async def test_a_broken_file_is_set_aside_and_holds_nobody_up(twilio: Twilio, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "SM0.message").write_bytes(b"half of a fi")
+    await twilio.send("road-fr", path="/sms/fallback")
+    await drain(twilio, lambda: not list(folder.glob("*.message")))
+    assert [file.name for file in folder.iterdir()] == ["SM0.refused"]
+    assert len(twilio.contacts()) == 1
+
+
+async def test_a_disk_that_is_gone_is_503(twilio: Twilio, folder: Path) -> None:
+    folder.write_text("a file where the folder was")
+    assert (await twilio.send("road-fr", path="/sms/fallback")).status_code == 503
+
+
+def test_the_age_of_the_oldest(folder: Path) -> None:
+    spool = Spool(folder)
+    assert spool.oldest_s(AN_INSTANT) == 0
+    spool.keep(SID, b"x", received_at=AN_INSTANT, signature="s", path="/sms/fallback")
+    later = spool.waiting()[0].stat().st_mtime + 60
+    assert spool.oldest_s(AN_INSTANT.fromtimestamp(later, tz=AN_INSTANT.tzinfo)) == pytest.approx(60)
+    spool.keep(SID, b"y", received_at=AN_INSTANT + timedelta(hours=1), signature="s", path="/sms/fallback")
+    assert [kept.body for kept in spool.each()] == [b"x"]

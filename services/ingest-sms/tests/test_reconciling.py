@@ -1,0 +1,146 @@
+"""What the webhook missed is found in Twilio's list, once, with Twilio's date: on the real Kafka and the simulator."""
+
+import base64
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from parvis.common.bus import Producer, Received
+from parvis.common.bus.admin import apply, read_all
+from parvis.common.contact import ContactReceived, contact_id
+from parvis.common.errors import Unavailable
+from parvis.common.health import Health
+from parvis.common.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
+from parvis.ingest_sms.parse.listed import listed
+from parvis.ingest_sms.read.media import Hosts
+from parvis.ingest_sms.read.messages import MessageList
+from parvis.ingest_sms.receive.intake import Seen
+from parvis.ingest_sms.receive.reconciling import Reconciling
+from parvis.local.outside.app import Outside
+from parvis.local.outside.settings import Settings
+
+pytestmark = pytest.mark.stack
+ACCOUNT = "AC" + "0123456789abcdef" * 2
+TOKEN = "the town's token, for tests only"
+TOWN = "+33536490100"
+
+
+@pytest.fixture
+async def outside(tmp_path: Path) -> AsyncGenerator[Outside]:
+    settings = Settings(
+        twilio_port=0, mail_smtp_port=0, mail_web_port=0, twilio_account_sid=ACCOUNT, twilio_auth_token=TOKEN,
+        mail_username="mairie", mail_password="not a secret", mail_certificate=tmp_path / "relay.pem",
+        mail_dir=tmp_path / "mail", letters_dir=tmp_path / "letters", town_number=TOWN, silence_s=1,
+    )  # fmt: skip
+    async with Outside(settings) as outside:
+        yield outside
+
+
+@pytest.fixture
+async def citizens(outside: Outside) -> AsyncGenerator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=outside.twilio_url, trust_env=False) as http:
+        yield http
+
+
+@pytest.fixture
+async def reconciling(kafka: str, make: Any, outside: Outside, request: Any) -> AsyncGenerator[Reconciling]:
+    prefix = "list-" + request.node.name.replace("_", "-")[-30:].strip("-")
+    await apply(kafka, [CONTACT_RECEIVED, PREFERENCE_CHANGED], prefix=prefix, replication=1)
+    producer = Producer(kafka, service="ingest-sms")
+    intake = make(producer=producer, prefix=prefix, hosts=Hosts((), outside.twilio_url)).door.intake
+    messages = MessageList({ACCOUNT: [TOKEN]}, outside.twilio_url)
+    yield Reconciling(
+        messages, intake, frozenset([ACCOUNT]), (TOWN,), kafka, Health(),
+        every_s=300, window=timedelta(hours=1), grace=timedelta(0),
+    )  # fmt: skip
+    await messages.close()
+    await intake.media.close()
+    await producer.stop()
+
+
+async def missed(citizens: httpx.AsyncClient, body: str, **more: Any) -> str:
+    sms = {"from": "+33639980001", "body": body, "announce": False} | more
+    return (await citizens.post("/_sim/inbound", json=sms)).json()["sid"]
+
+
+async def read(reconciling: Reconciling, topic: str = "contact.received") -> list[Received]:
+    name = f"{reconciling.intake.topic_prefix}.{topic}"
+    return [received async for received in read_all(reconciling.bootstrap, [name])]
+
+
+def contacts(records: list[Received]) -> list[ContactReceived]:
+    return [ContactReceived.model_validate_json(received.value) for received in records]
+
+
+async def test_a_message_without_a_webhook_is_a_contact_with_twilios_date(
+    reconciling: Reconciling, citizens: httpx.AsyncClient, outside: Outside
+) -> None:
+    sid = await missed(citizens, "Un arbre est tombé.")
+    assert await reconciling.look() == 1
+    (contact,) = contacts(await read(reconciling))
+    sent_at = outside.twilio.account.messages[sid].listed_at
+    assert contact.contact_id == contact_id("sms", TOWN, sid)
+    assert contact.received_at == sent_at.replace(microsecond=0)
+    assert (contact.personal.text, contact.sender.level) == ("Un arbre est tombé.", "provider")
+    assert contact.original.media_type == "application/json"
+
+
+async def test_what_is_there_is_not_brought_again(reconciling: Reconciling, citizens: httpx.AsyncClient) -> None:
+    for number in range(3):
+        await missed(citizens, f"Message {number}")
+    assert await reconciling.look() == 3
+    assert await reconciling.look() == 0
+    reconciling.intake = reconciling.intake.__class__(**(vars(reconciling.intake) | {"seen": Seen()}))
+    assert await reconciling.look() == 0  # another process, which remembers nothing, asks Kafka
+    assert len(await read(reconciling)) == 3
+
+
+async def test_many_pages_whatsapp_and_orders(
+    reconciling: Reconciling, citizens: httpx.AsyncClient, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("parvis.ingest_sms.read.messages._PAGE", 2)
+    for number in range(5):
+        await missed(citizens, f"Message {number}")
+    await missed(citizens, "Par WhatsApp", **{"from": "whatsapp:+33639980002", "to": f"whatsapp:{TOWN}"})
+    await missed(citizens, "STOP")
+    assert await reconciling.look() == 7
+    found = contacts(await read(reconciling))
+    assert sorted(contact.personal.text for contact in found) == [*(f"Message {n}" for n in range(5)), "Par WhatsApp"]
+    assert {contact.channel for contact in found} == {"sms", "whatsapp"}
+    assert len(await read(reconciling, "preference.changed")) == 1
+
+
+async def test_files_are_fetched_too(reconciling: Reconciling, citizens: httpx.AsyncClient) -> None:
+    picture = {"content_type": "image/png", "base64": base64.b64encode(b"a picture").decode()}
+    await missed(citizens, "Voici", media=[picture])
+    assert await reconciling.look() == 1
+    (contact,) = contacts(await read(reconciling))
+    assert await reconciling.intake.blobs.get(contact.attachments[0]) == b"a picture"
+
+
+async def test_a_message_is_left_to_its_webhook_for_a_while(
+    reconciling: Reconciling, citizens: httpx.AsyncClient
+) -> None:
+    reconciling.grace = timedelta(minutes=5)
+    await missed(citizens, "Tout juste envoyé")
+    assert await reconciling.look() == 0
+
+
+async def test_a_list_that_does_not_answer_is_asked_again(
+    reconciling: Reconciling, citizens: httpx.AsyncClient
+) -> None:
+    await missed(citizens, "Un arbre est tombé.")
+    await citizens.post("/_sim/faults", json={"lists": "error"})
+    with pytest.raises(Unavailable):
+        await reconciling.look()
+    await citizens.post("/_sim/faults", json={})
+    assert await reconciling.look() == 1
+
+
+def test_a_resource_without_anything_raises_nothing() -> None:
+    assert listed({}).sent_at is None
+    assert listed({"date_sent": "yesterday", "subresource_uris": None}).told.message_sid == ""
