@@ -14,6 +14,7 @@ from parvis.common.contact import ContactReceived
 from parvis.common.reply import bounce_address, reply_id
 from parvis.common.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, REPLY_REQUESTED
 from parvis.ingest_email.parse.headers import Headers, read_headers
+from parvis.ingest_email.parse.identity import identify
 from parvis.ingest_email.parse.mail import parse
 from parvis.ingest_email.tables import Mail
 from parvis.local.stack import Stack
@@ -115,7 +116,8 @@ def _says_so(headers: Headers) -> bool:
 
 async def _through_the_door(stack: Stack, contents: dict[str, bytes]) -> list[Score]:
     """All of them from the null sender to the town's mailbox: each one contact, none that a machine may answer."""
-    answers = await _sent(stack, [(content, RECIPIENT) for content in contents.values()])
+    different = {identify(content): content for content in contents.values()}  # some lie there under several names
+    answers = await _sent(stack, [(content, RECIPIENT) for content in different.values()])
     prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
     written: Counter[str] = Counter()
     answerable = 0
