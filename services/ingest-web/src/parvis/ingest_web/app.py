@@ -17,8 +17,8 @@ from parvis.common.limits import Sources
 from parvis.common.outbox import Outbox
 from parvis.common.service import Service, Task, checking, every
 from parvis.common.settings import TownSettings, load
-from parvis.ingest_web import pages, receive, store
-from parvis.ingest_web.settings import Settings
+from parvis.ingest_web import api, pages, receive, store
+from parvis.ingest_web.settings import Settings, keys_of
 from parvis.ingest_web.store import Vault
 from parvis.ingest_web.verify import Crowd, Guard, networks
 from parvis.web.http import install
@@ -70,6 +70,21 @@ async def build() -> Service:
                 largest_request_mb=own.largest_request_mb,
             )
         )
+    )
+
+    app.mount(
+        "/api",
+        api.application(
+            api.Hatch(
+                directory=directory,
+                pages=shown,
+                vault=vault,
+                keys=keys_of(own.api_keys),
+                sources=Sources(own.api_per_minute, round(own.api_per_minute)),
+                public_url=town.public_url,
+                largest_request_bytes=own.api_largest_request_mb * 1_000_000,
+            )
+        ),
     )
 
     watch = checking(health, "database", lambda: store.check(database))

@@ -1,5 +1,6 @@
 """PARVIS_INGEST_WEB_* in, one checked Settings out."""
 
+import re
 from ipaddress import ip_network
 
 from pydantic import Field, field_validator
@@ -55,6 +56,26 @@ class Settings(ServiceSettings):
         default=20, ge=1, le=600, description="seconds to wait instead of the sum, where the browser runs no script"
     )
 
+    api_keys: str = Field(
+        default="",
+        description="name:SHA-256 (hex) of each integrator's key, comma-separated; empty: there is no API",
+    )
+    api_per_minute: float = Field(
+        default=120.0,
+        gt=0,
+        le=100_000,
+        description="contacts that one integrator may hand in, in the long run and at once",
+    )
+    api_largest_request_mb: int = Field(
+        default=20, ge=1, le=100, description="megabytes that one contact of an integrator may have, with its files"
+    )
+
+    @field_validator("api_keys")
+    @classmethod
+    def _are_digests(cls, text: str) -> str:
+        _ = keys_of(text)
+        return text
+
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, text: str) -> str:
@@ -62,3 +83,17 @@ class Settings(ServiceSettings):
             if part.strip():
                 ip_network(part.strip(), strict=False)
         return text
+
+
+def keys_of(text: str) -> dict[str, str]:
+    """The SHA-256 of each integrator's key, by the integrator's name.
+
+    Raises: ValueError, for what is no such list.
+    """
+    keys = dict[str, str]()
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        name, _, digest = part.partition(":")
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", name) or not re.fullmatch(r"[0-9a-f]{64}", digest) or name in keys:
+            raise ValueError("each is a name of its own, a colon, and 64 hexadecimal digits in lower case")
+        keys[name] = digest
+    return keys

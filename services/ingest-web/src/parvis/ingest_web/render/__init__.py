@@ -12,7 +12,9 @@ from parvis.ingest_web.render.contact import (
     subject,
     text,
 )
+from parvis.ingest_web.render.openapi import openapi
 from parvis.ingest_web.render.pages import Shown, form_page, receipt_page, review_page, sentence, types_in_words
+from parvis.ingest_web.render.schema import reply_schema, request_schema
 
 __all__ = [
     "ANSWERS_ROOM_BYTES",
@@ -24,8 +26,11 @@ __all__ = [
     "fitting_answers",
     "form_page",
     "is_fitting",
+    "openapi",
     "original",
     "receipt_page",
+    "reply_schema",
+    "request_schema",
     "review_page",
     "sentence",
     "subject",

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import asdict
 
-from sqlalchemy import Column, DateTime, Table, Text, select
+from sqlalchemy import Column, DateTime, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -49,6 +49,11 @@ async def submission_with_reference(connection: AsyncConnection, reference: str)
     query = select(submission).where(submission.c.reference == reference).order_by(submission.c.received_at).limit(1)
     row = (await connection.execute(query)).mappings().one_or_none()
     return Submission(**row) if row else None
+
+
+async def lock_key(connection: AsyncConnection, key: str) -> bool:
+    """Keep a key to this transaction; False when another has it just now."""
+    return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(func.hashtextextended(key, 0)))))
 
 
 async def check(database: Database) -> None:

@@ -1,0 +1,126 @@
+"""The town's procedures in, the OpenAPI 3.1 document of the door for programs out. Pure; no I/O."""
+
+from datetime import date
+from typing import Any
+
+from parvis.common.directory import Directory
+from parvis.ingest_web.render.schema import Schema, reply_schema, request_schema
+
+PROBLEMS = {
+    400: "no Idempotency-Key, or the body is no JSON",
+    401: "no key of an integrator, or an unknown one",
+    409: "the same Idempotency-Key is just being worked on",
+    413: "the body is too large",
+    415: "the body is not application/json",
+    422: "the contact is not complete, or the Idempotency-Key was used for another",
+    429: "too many at once; wait as long as Retry-After says",
+    503: "PostgreSQL or the blob store does not answer; send it again with the same key",
+}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "names this contact, as a quoted string (draft-ietf-httpapi-idempotency-key-header) or without quotes; "
+    "sent again it gives the same answer and makes no second contact",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": '^("[!#-~]{1,198}"|[!#-~]{1,200})$'},
+    "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
+}
+
+
+def openapi(directory: Directory, today: date) -> dict[str, Any]:
+    """The document. It changes with the procedures, and with the day where a form has dates from or until today."""
+    procedures = directory.procedures.values()
+    shapes = {_shape(p.slug): request_schema(p, directory.town.languages, today) for p in procedures}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"{directory.town.name.get('en') or next(iter(directory.town.name.values()))}: contacts",
+            "version": "1",
+            "description": "Hands in for a citizen what the town's forms ask for. The same promise as on every other channel.",
+        },
+        "security": [{"key": []}],
+        "paths": {"/api/contacts": {"post": _post()}, "/api/openapi.json": {"get": _document()}},
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "schemas": {
+                "Contact": _one_of(list(shapes), [p.slug for p in procedures]),
+                **shapes,
+                "Reply": reply_schema(),
+                "Accepted": _accepted(),
+                "Problem": _problem(),
+            },
+        },
+    }
+
+
+def _shape(slug: str) -> str:
+    return "".join(part.capitalize() for part in slug.split("-"))
+
+
+def _one_of(names: list[str], slugs: list[str]) -> Schema:
+    refs = [f"#/components/schemas/{name}" for name in names]
+    mapping = dict(zip(slugs, refs, strict=True))
+    return {
+        "oneOf": [{"$ref": ref} for ref in refs],
+        "discriminator": {"propertyName": "procedure", "mapping": mapping},
+    }
+
+
+def _post() -> dict[str, Any]:
+    body = {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Contact"}}}}
+    accepted = {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}}
+    return {
+        "operationId": "sendContact",
+        "summary": "Hand in a contact",
+        "parameters": [_KEY],
+        "requestBody": body,
+        "responses": {
+            "201": {"description": "committed; it will not be lost", "content": accepted},
+            **_problems(PROBLEMS),
+        },
+    }
+
+
+def _document() -> dict[str, Any]:
+    content = {"application/json": {"schema": {"type": "object", "required": ["openapi"]}}}
+    return {
+        "operationId": "describe",
+        "summary": "This document",
+        "security": [],
+        "responses": {"200": {"description": "OpenAPI 3.1", "content": content}},
+    }
+
+
+def _problems(meanings: dict[int, str]) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {str(status): {"description": meaning, "content": content} for status, meaning in meanings.items()}
+
+
+def _accepted() -> Schema:
+    members: dict[str, Schema] = {
+        "contact_id": {"type": "string", "format": "uuid"},
+        "reference": {"type": "string", "description": "what the citizen quotes", "examples": ["P-7F3K-2Q9X-M4TC"]},
+        "procedure": {"type": "string"},
+        "received_at": {"type": "string", "format": "date-time"},
+        "receipt": {"type": "string", "description": "the page that says what happens next"},
+    }
+    return {"type": "object", "properties": members, "required": list(members)}
+
+
+def _problem() -> Schema:
+    errors = {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            "required": ["pointer", "detail"],
+        },
+    }
+    members: dict[str, Schema] = {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": errors,
+    }
+    return {"type": "object", "properties": members, "required": ["type", "title", "status"], "description": "RFC 9457"}

@@ -1,0 +1,148 @@
+"""What a program is told that hands in contacts for citizens: once and for all, in its language."""
+
+import asyncio
+import base64
+import hashlib
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common import contact
+from parvis.ingest_web.app import build
+from parvis.ingest_web.render import schema
+
+from .conftest import Browser
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+KEY = "a key of an integrator, for tests only"
+LAMP: dict[str, Any] = {"procedure": "road-report", "answers": {"problem": "lamp", "place": "12 rue des Lilas"}}
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 100
+
+
+@asynccontextmanager
+async def caller(patch: pytest.MonkeyPatch, **settings: str) -> AsyncGenerator[httpx.AsyncClient]:
+    given_keys = {"API_KEYS": f"street-app:{hashlib.sha256(KEY.encode()).hexdigest()}"}
+    with patch.context() as here:
+        for name, value in (given_keys | settings).items():
+            here.setenv(f"PARVIS_INGEST_WEB_{name}", value)
+        service = await build()
+    transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
+    headers = {"authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://town.example", headers=headers) as http:
+        yield http
+    for close in service.closing:
+        await close()
+
+
+async def send(http: httpx.AsyncClient, told: Any, key: str = '"k1"', **headers: str) -> httpx.Response:
+    return await http.post("/api/contacts", json=told, headers={"idempotency-key": key, **headers})
+
+
+async def test_a_contact_is_committed_once(browser: Browser, environment: pytest.MonkeyPatch) -> None:
+    photo = {"name": "../trou.png", "content": base64.b64encode(PNG).decode()}
+    told = LAMP | {
+        "name": "Camille Exemple",
+        "reply": {"channel": "post", "address": ["3 rue Haute", "00100 Val-Exemple"]},
+        "files": {"photo": [photo]},
+    }
+    async with caller(environment) as http:
+        first, again = await send(http, told), await send(http, told, "k1")
+    made = await browser.the_contact()
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert first.json()["reference"] == made.reference
+    assert made.sender.evidence == "handed in by the integrator street-app, no proof of who asked"
+    assert made.personal.file_names == ("trou.png",)
+    assert made.personal.reply_channels[0].address == "Camille Exemple\n3 rue Haute\n00100 Val-Exemple"
+
+
+async def test_a_key_belongs_to_one_body(browser: Browser, environment: pytest.MonkeyPatch) -> None:
+    other = {"procedure": "road-report", "answers": {"problem": "sign", "place": "Ailleurs"}}
+    async with caller(environment) as http:
+        await send(http, LAMP)
+        reused = await send(http, other)
+        missing = await http.post("/api/contacts", json=LAMP)
+
+    assert (reused.status_code, reused.json()["type"]) == (422, "urn:parvis:problem:key-reused")
+    assert (missing.status_code, missing.json()["type"]) == (400, "urn:parvis:problem:no-key")
+    assert missing.headers["content-type"] == "application/problem+json"
+    assert len(await browser.events()) == 1
+
+
+async def test_twenty_at_once_are_one_contact(browser: Browser, environment: pytest.MonkeyPatch) -> None:
+    async with caller(environment) as http:
+        answers = await asyncio.gather(*(send(http, LAMP) for _ in range(20)))
+
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len({answer.text for answer in answers if answer.status_code == 201}) == 1
+    assert len(await browser.events()) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "pointer"),
+    [
+        ({}, "/procedure"),
+        ({"procedure": "nothing"}, "/procedure"),
+        (LAMP | {"answers": {"problem": "lamp"}}, "/answers"),
+        (LAMP | {"answers": {"problem": "cat", "place": "ici"}}, "/answers/problem"),
+        (LAMP | {"reply": {"channel": "sms", "address": "0536491234"}}, "/reply"),
+        (LAMP | {"files": {"photo": [{"content": "TVo="}]}}, "/files/photo/0/content"),
+        (LAMP | {"more": 1}, "/"),
+    ],
+)
+async def test_what_is_not_complete_is_pointed_at(
+    browser: Browser, environment: pytest.MonkeyPatch, told: dict[str, Any], pointer: str
+) -> None:
+    async with caller(environment) as http:
+        answer = await send(http, told, **{"accept-language": "en"})
+
+    assert (answer.status_code, answer.json()["title"]) == (422, "The request is not complete or has a mistake")
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+    assert not await browser.events()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"NaN", b'{"procedure":"\\ud800"}'])
+async def test_what_is_no_json_is_refused(browser: Browser, environment: pytest.MonkeyPatch, body: bytes) -> None:
+    headers = {"content-type": "application/json", "idempotency-key": "k"}
+    async with caller(environment) as http:
+        answer = await http.post("/api/contacts", content=body, headers=headers)
+
+    assert answer.status_code == 400
+
+
+async def test_strangers_and_the_hasty_are_kept_out(browser: Browser, environment: pytest.MonkeyPatch) -> None:
+    async with caller(environment, API_PER_MINUTE="1") as http:
+        stranger = await send(http, LAMP, authorization="Bearer wrong")
+        wrong_method = await http.get("/api/contacts")
+        text = await http.post("/api/contacts", content=b"x", headers={"idempotency-key": "k"})
+        hasty = await send(http, LAMP)
+        described = await http.get("/api/openapi.json")
+    async with caller(environment, API_KEYS="") as http:
+        closed = [await send(http, LAMP), await http.get("/api/openapi.json")]
+
+    assert (stranger.status_code, stranger.headers["www-authenticate"]) == (401, "Bearer")
+    assert (wrong_method.status_code, wrong_method.headers["allow"]) == (405, "POST")
+    assert (text.status_code, hasty.status_code) == (415, 429)
+    assert int(hasty.headers["retry-after"]) > 0
+    assert described.json()["openapi"] == "3.1.0"
+    assert [answer.status_code for answer in closed] == [404, 404]
+
+
+@given(st.from_regex(schema.PHONE, fullmatch=True).filter(str.isascii), st.from_regex(schema.MAIL, fullmatch=True))
+async def test_what_the_schema_lets_pass_can_be_answered(number: str, mail: str) -> None:
+    assert contact.phone(number.strip()).value == number.strip()
+    assert contact.email(mail)
+
+
+@given(st.dates(), st.dates())
+async def test_patterns_of_dates_know_before_and_after(bound: date, day: date) -> None:
+    assert bool(re.match(schema.not_before(bound), day.isoformat())) is (day >= bound)
+    assert bool(re.match(schema.not_after(bound), day.isoformat())) is (day <= bound)
