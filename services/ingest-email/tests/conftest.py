@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
 from parvis.common.contact import ContactReceived
 from parvis.common.directory import load_directory
@@ -19,8 +20,10 @@ from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.contact import Keys
 from parvis.ingest_email.read.reader import Limits, Readers
 from parvis.ingest_email.receive.acceptance import Acceptance
+from parvis.ingest_email.receive.hooks import Hooks
+from parvis.ingest_email.receive.limits import Allowance, Room
 from parvis.ingest_email.receive.listeners import Listeners, Ports
-from parvis.ingest_email.receive.protocol import Hooks
+from parvis.ingest_email.receive.protocol import Surroundings
 
 DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
 DOMAIN = DIRECTORY.town.mail_domain
@@ -77,6 +80,16 @@ class Line:
         return await self.say(stuffed + (b"." if stuffed.endswith(b"\r\n") else b"\r\n."))
 
 
+def an_allowance(**changes: Any) -> Allowance:
+    given: dict[str, Any] = {
+        "client_per_minute": 1e6,
+        "domain_per_minute": 1e6,
+        "connections": 50,
+        "trusted": ["127.0.0.0/8"],
+    }
+    return Allowance(**(given | changes))
+
+
 def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in sockets]
@@ -108,7 +121,14 @@ class World:
             assert not any(isinstance(error, TimeoutError) for error in with_error)
 
     @asynccontextmanager
-    async def door(self, producer: FakeProducer | None = None, *, most: int = 50) -> AsyncGenerator[Door]:
+    async def door(
+        self,
+        producer: FakeProducer | None = None,
+        *,
+        most: int = 50,
+        allowance: Allowance | None = None,
+        surroundings: Surroundings | None = None,
+    ) -> AsyncGenerator[Door]:
         producer = producer or FakeProducer()
         readers = Readers(1, Limits(512 * 1024 * 1024, 10, 30))
         mailboxes = Mailboxes(DIRECTORY, A_KEY)
@@ -119,12 +139,14 @@ class World:
             keys=Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses),
             topic_prefix="parvis",
             authserv_id="mx.example-town.example",
+            scanner=Scanner(""),
         )
         smtp, lmtp = free_ports(2)
         listeners = Listeners(
             Ports("127.0.0.1", smtp, lmtp),
-            Hooks(mailboxes),
+            Hooks(mailboxes, allowance or an_allowance()),
             acceptance,
+            surroundings or Surroundings(Room(8 * LIMIT_BYTES)),
             hostname=DOMAIN,
             limit_bytes=LIMIT_BYTES,
             most=most,

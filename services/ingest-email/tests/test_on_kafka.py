@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer
 from parvis.common.bus.admin import apply, read_all
@@ -21,8 +22,10 @@ from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.contact import Keys
 from parvis.ingest_email.read.reader import Limits, Readers
 from parvis.ingest_email.receive.acceptance import Acceptance
+from parvis.ingest_email.receive.hooks import Hooks
+from parvis.ingest_email.receive.limits import Allowance, Room
 from parvis.ingest_email.receive.listeners import Listeners, Ports
-from parvis.ingest_email.receive.protocol import Hooks
+from parvis.ingest_email.receive.protocol import Surroundings
 
 pytestmark = pytest.mark.stack
 PREFIX = "mail-door"
@@ -38,12 +41,21 @@ async def door(bootstrap: str, folder: Path) -> AsyncGenerator[tuple[int, Blobs]
     readers = Readers(1, Limits(512 * 1024 * 1024, 10, 30))
     mailboxes = Mailboxes(DIRECTORY, A_KEY)
     keys = Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
-    acceptance = Acceptance(blobs, producer, readers, keys, PREFIX, authserv_id="")
+    acceptance = Acceptance(blobs, producer, readers, keys, PREFIX, authserv_id="", scanner=Scanner(""))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     ports = Ports("127.0.0.1", port, 0)
+    allowance = Allowance(client_per_minute=1e6, domain_per_minute=1e6, connections=50, trusted=["127.0.0.0/8"])
+    hooks = Hooks(mailboxes, allowance)
     listeners = Listeners(
-        ports, Hooks(mailboxes), acceptance, hostname=DOMAIN, limit_bytes=1024 * 1024, most=10, health=Health()
+        ports,
+        hooks,
+        acceptance,
+        Surroundings(Room(8 * 1024 * 1024)),
+        hostname=DOMAIN,
+        limit_bytes=1024 * 1024,
+        most=10,
+        health=Health(),
     )
     listeners.bind()
     stopping = asyncio.Event()

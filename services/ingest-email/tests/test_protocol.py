@@ -33,7 +33,7 @@ async def test_the_library_of_everybody_speaks_to_it(world: World) -> None:
 async def test_each_recipient_over_lmtp_has_its_own_answer(world: World) -> None:
     """F-29 (aio-libs/aiosmtpd#517): three recipients, one of them unknown, and the session stays in step."""
     async with world.door() as made, world.line(made.lmtp_port, "LHLO mx") as caller:
-        assert await caller.say(f"MAIL FROM:<{CITIZEN}>") == "250 OK"
+        assert (await caller.say(f"MAIL FROM:<{CITIZEN}>")).startswith("250")
         assert (await caller.say(f"RCPT TO:<{TOWN}>")).startswith("250")
         assert (await caller.say(f"RCPT TO:<nobody@{DOMAIN}>")).startswith("550 5.1.1")
         assert (await caller.say(f"RCPT TO:<{ROADS}>")).startswith("250")

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import delete
 
+from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
 from parvis.common.contact import ContactReceived
 from parvis.common.database import Database, migrate
@@ -77,7 +78,9 @@ class Emptied:
         self.readers = Readers(1, Limits(512 * 1024 * 1024, 10, 30))
         keys = Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
         blobs = Blobs(f"file://{folder}/blobs")
-        acceptance = Acceptance(blobs, cast("Any", producer), self.readers, keys, "parvis", authserv_id="")
+        acceptance = Acceptance(
+            blobs, cast("Any", producer), self.readers, keys, "parvis", authserv_id="", scanner=Scanner("")
+        )
         (account,) = accounts_of(host.url, may_be_plain=False)
         habits = Habits("Traités", "Trop volumineux", LIMIT_BYTES, poll_s=0.2, idle_s=60)
         access = Access(dovecot.PASSWORD)

@@ -1,7 +1,9 @@
 """Settings and directory in, the running mail door out: the only place that builds its clients."""
 
 import asyncio
+import ssl
 
+from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer
 from parvis.common.database import Database
@@ -16,9 +18,11 @@ from parvis.ingest_email.parse.account import accounts_of
 from parvis.ingest_email.parse.contact import Keys
 from parvis.ingest_email.read.reader import Limits, Readers
 from parvis.ingest_email.receive.acceptance import Acceptance
+from parvis.ingest_email.receive.hooks import Hooks
 from parvis.ingest_email.receive.hosted import Access
+from parvis.ingest_email.receive.limits import Allowance, Room
 from parvis.ingest_email.receive.listeners import Listeners, Ports
-from parvis.ingest_email.receive.protocol import Hooks
+from parvis.ingest_email.receive.protocol import Surroundings
 from parvis.ingest_email.receive.pull import Habits, Pull
 from parvis.ingest_email.settings import Settings
 
@@ -38,11 +42,13 @@ async def build() -> Service:
         keys=Keys(directory.town.mail_domain, town.signing_key, town.hashing_key, mailboxes.own_addresses),
         topic_prefix=town.topic_prefix,
         authserv_id=own.authserv_id,
+        scanner=Scanner(town.clamav),
     )
     listeners = Listeners(
         Ports(own.host, own.smtp_port, own.lmtp_port),
-        Hooks(mailboxes),
+        Hooks(mailboxes, _allowance(own)),
         acceptance,
+        Surroundings(Room(max(own.large_mails_bytes, own.largest_mail_bytes)), _tls(own), own.tls_required),
         hostname=directory.town.mail_domain,
         limit_bytes=own.largest_mail_bytes,
         most=own.connections,
@@ -64,6 +70,33 @@ async def build() -> Service:
         tasks=[serve, checking(health, "kafka", producer.check), *(pull.run for pull in pulls)],
         closing=[producer.stop, *(pull.database.close for pull in pulls[:1])],
     )
+
+
+def _allowance(own: Settings) -> Allowance:
+    try:
+        return Allowance(
+            client_per_minute=own.client_mails_per_minute,
+            domain_per_minute=own.domain_mails_per_minute,
+            connections=own.client_connections,
+            trusted=own.trusted_networks.split(),
+        )
+    except ValueError as error:
+        fact = f"PARVIS_INGEST_EMAIL_TRUSTED_NETWORKS: {error}"
+        raise Misconfigured(fact, mend="write networks such as 127.0.0.0/8 10.0.0.0/8") from error
+
+
+def _tls(own: Settings) -> ssl.SSLContext | None:
+    if not own.tls_certificate:
+        if own.tls_required:
+            raise Misconfigured("PARVIS_INGEST_EMAIL_TLS_REQUIRED needs PARVIS_INGEST_EMAIL_TLS_CERTIFICATE")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(own.tls_certificate, own.tls_key)
+    except OSError as error:  # ssl.SSLError is one
+        fact = f"PARVIS_INGEST_EMAIL_TLS_CERTIFICATE: {error.strerror or 'not a certificate and its key'}"
+        raise Misconfigured(fact, mend="PEM files, the chain first; TLS_KEY for the key") from error
+    return context
 
 
 def _pulls(

@@ -26,12 +26,44 @@ class Settings(ServiceSettings):
         default=40 * 1024 * 1024, ge=64 * 1024, le=200 * 1024 * 1024, description="bytes; more is refused with 552"
     )
     connections: int = Field(default=200, ge=1, le=10_000, description="at once, SMTP and LMTP together; more get 421")
+    client_connections: int = Field(
+        default=50, ge=1, le=10_000, description="at once from one client; our own mail servers may have all"
+    )
+    trusted_networks: str = Field(
+        default="127.0.0.0/8 ::1/128",
+        description="our own mail servers, who say with XFORWARD whose mail they bring, separated by spaces",
+    )
+    client_mails_per_minute: float = Field(
+        default=300,
+        ge=1,
+        le=1_000_000,
+        description="of one client, in the long run; four minutes' worth at once; more get 451",
+    )
+    domain_mails_per_minute: float = Field(
+        default=6000,
+        ge=1,
+        le=1_000_000,
+        description="the same of one sender's domain, behind a mail server that does not say whose mail it brings",
+    )
+    large_mails_bytes: int = Field(
+        default=160 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="bytes of all mails over 256 KiB under way; who comes then waits half a minute, then gets 452",
+    )
+    tls_certificate: Path | None = Field(default=None, description="PEM file with the chain; set, STARTTLS is offered")
+    tls_key: Path | None = Field(default=None, description="PEM file of its key, where the certificate's has none")
+    tls_required: bool = Field(default=False, description="take nothing before STARTTLS")
     readers: int = Field(default=1, ge=1, le=32, description="processes that read mails, one mail at a time each")
     reader_memory_bytes: int = Field(
         default=1024 * 1024 * 1024, ge=256 * 1024 * 1024, description="address space of one reading process"
     )
     reader_cpu_s: int = Field(default=10, ge=1, le=300, description="processor seconds one mail may take")
-    reader_wall_s: float = Field(default=15, gt=0, le=600, description="seconds one mail may take by the clock")
+    reader_wall_s: float = Field(
+        default=5,
+        gt=0,
+        le=600,
+        description="seconds one mail may take by the clock; less than the eight a sender waits",
+    )
     imap_url: str = Field(
         default="",
         description="hosted mailboxes to pull, such as imaps://mairie@town.example@imap.host.example/INBOX, separated by "

@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from parvis.common import metrics
+from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer, Record, record
 from parvis.common.clock import Clock, now
-from parvis.common.contact import ClaimCheck, ContactId, ContactReceived, kafka_key
+from parvis.common.contact import ClaimCheck, ContactId, ContactReceived, ScanVerdict, kafka_key
 from parvis.common.delivery import DeliveryReported
 from parvis.common.errors import Poison, Unavailable
 from parvis.common.logs import logger
@@ -25,6 +26,7 @@ from parvis.ingest_email.verify import verify_sender
 log = logger()
 DEADLINE_S = 8.0
 _LARGE_BYTES = 512 * 1024  # hashing more than that would hold up the other connections
+_BYTES_PER_S = 4 * 1024 * 1024  # a large mail may take longer: a slow disk, a scanner
 LATER = "451 4.3.0 Temporary failure, please try again"
 
 
@@ -53,7 +55,10 @@ class Acceptance:
     keys: Keys
     topic_prefix: str
     authserv_id: str
+    scanner: Scanner
     clock: Clock = now
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Of large mails: a small one waits for one of them at most, and the memory for their copies is taken once."""
 
     async def accept(self, content: bytes, sender: str, recipients: Sequence[Recipient]) -> list[str]:
         """Take one mail.
@@ -62,12 +67,17 @@ class Acceptance:
                 has acknowledged, else 451. The same mailbox named twice is one contact.
         Retry:  a mail that is sent again gives the same contact ids.
         """
-        started = time.monotonic()
-        identity = await asyncio.to_thread(identify, content) if len(content) > _LARGE_BYTES else identify(content)
-        unique = list(dict.fromkeys(recipients))
-        mail = _Incoming(self, content, sender, identity, self.clock())
-        outcomes = await asyncio.gather(*(self._answer(mail, recipient, started) for recipient in unique))
-        answers: Mapping[Recipient, str] = dict(zip(unique, outcomes, strict=True))
+        received_at = self.clock()
+        if len(content) <= _LARGE_BYTES:
+            mail = _Incoming(self, content, sender, identify(content), received_at)
+            unique = list(dict.fromkeys(recipients))
+            outcomes = await asyncio.gather(*(self._answer(mail, recipient) for recipient in unique))
+            answers = dict(zip(unique, outcomes, strict=True))
+        else:
+            async with self.turn:
+                identity = await asyncio.to_thread(identify, content)
+                mail = _Incoming(self, content, sender, identity, received_at)
+                answers = {recipient: await self._answer(mail, recipient) for recipient in dict.fromkeys(recipients)}
         return [answers[recipient] for recipient in recipients]
 
     async def take_one(
@@ -84,15 +94,13 @@ class Acceptance:
 
         Raises: Unavailable, when it is not surely stored and acknowledged; Poison, when it never can be.
         """
-        started = time.monotonic()
         mail = _Incoming(self, content, sender, identity, received_at, incomplete)
         try:
             await self._take(mail, recipient, identity.contact_id(recipient.address))
         except TimeoutError as error:
             raise Unavailable("accepting a mail took too long") from error
-        metrics.accept_seconds.labels("email").observe(time.monotonic() - started)
 
-    async def _answer(self, mail: "_Incoming", recipient: Recipient, started: float) -> str:
+    async def _answer(self, mail: "_Incoming", recipient: Recipient) -> str:
         made = mail.identity.contact_id(recipient.address)
         try:
             await self._take(mail, recipient, made)
@@ -100,45 +108,52 @@ class Acceptance:
             metrics.contacts_refused.labels("email", "unavailable").inc()
             log.warning("contact.postponed", contact_id=made, channel="email", reason=str(error) or "too slow")
             return LATER
-        metrics.accept_seconds.labels("email").observe(time.monotonic() - started)
         return f"250 2.0.0 {made}"
 
     async def _take(self, mail: "_Incoming", recipient: Recipient, made: ContactId) -> None:
-        async with asyncio.timeout(DEADLINE_S):
+        """Store, read, produce.
+
+        Raises: TimeoutError, when it takes longer than a sender should be made to wait.
+        """
+        started = time.monotonic()
+        async with asyncio.timeout(DEADLINE_S + len(mail.content) / _BYTES_PER_S):
             original = await self.blobs.put(made, mail.content, "message/rfc822")
-        reading = await mail.reading()
-        async with asyncio.timeout(DEADLINE_S):
+            reading = await mail.reading()
             report = self._report(reading, recipient, made, mail.sender)
             if report:
-                await self._produce(self._report_record(report))
-                log.info(
-                    "delivery.reported",
-                    reply_id=report.reply_id,
-                    channel="email",
-                    outcome=report.outcome,
-                    code=report.detail,
-                )
-                return
-            attachments = [await self._keep(made, reading, number) for number in range(len(reading.contents))]
-            arrival = Arrival(
-                contact_id=made,
-                mailbox=recipient.mailbox,
-                envelope_sender=mail.sender,
-                received_at=mail.received_at,
-                recorded_at=self.clock(),
-                original=original,
-                attachments=tuple(attachments),
-                sender=verify_sender(
-                    reading.mail.authentication, authserv_id=self.authserv_id, sender=reading.mail.sender
-                ),
-            )
-            contact = await self._whole(contact_of(reading.mail, arrival, self.keys), reading.mail.text)
-            contact = mail.incomplete.marked(contact) if mail.incomplete else contact
-            await self._produce(self._contact_record(contact))
+                await self._send_report(report)
+            else:
+                await self._send_contact(await self._contact(mail, reading, recipient, original, made))
+        metrics.accept_seconds.labels("email").observe(time.monotonic() - started)
+
+    async def _contact(
+        self, mail: "_Incoming", reading: Reading, recipient: Recipient, original: ClaimCheck, made: ContactId
+    ) -> ContactReceived:
+        arrival = Arrival(
+            contact_id=made,
+            mailbox=recipient.mailbox,
+            envelope_sender=mail.sender,
+            received_at=mail.received_at,
+            recorded_at=self.clock(),
+            original=await mail.scanned(original),
+            attachments=tuple([await self._keep(made, mail, reading, each) for each in range(len(reading.contents))]),
+            sender=verify_sender(reading.mail.authentication, authserv_id=self.authserv_id, sender=reading.mail.sender),
+        )
+        contact = await self._whole(contact_of(reading.mail, arrival, self.keys), reading.mail.text)
+        return mail.incomplete.marked(contact) if mail.incomplete else contact
+
+    async def _send_contact(self, contact: ContactReceived) -> None:
+        await self._produce(self._contact_record(contact))
         metrics.contacts_received.labels("email").inc()
         log.info(
-            "contact.received", contact_id=made, channel="email", size_bytes=original.size_bytes,
+            "contact.received", contact_id=contact.contact_id, channel="email", size_bytes=contact.original.size_bytes,
             sender_hash=contact.contact_point_hash, reason=contact.machine.reason if contact.machine else None,
+        )  # fmt: skip
+
+    async def _send_report(self, report: DeliveryReported) -> None:
+        await self._produce(self._report_record(report))
+        log.info(
+            "delivery.reported", reply_id=report.reply_id, channel="email", outcome=report.outcome, code=report.detail,
         )  # fmt: skip
 
     def _report(self, reading: Reading, recipient: Recipient, made: ContactId, sender: str) -> DeliveryReported | None:
@@ -148,8 +163,10 @@ class Acceptance:
             return None
         return report_of(reading.mail, reply, made, null_sender=not sender, reported_at=self.clock())
 
-    async def _keep(self, made: ContactId, reading: Reading, number: int) -> ClaimCheck:
-        return await self.blobs.put(made, reading.contents[number], reading.mail.attachments[number].media_type)
+    async def _keep(self, made: ContactId, mail: "_Incoming", reading: Reading, number: int) -> ClaimCheck:
+        content, media_type = reading.contents[number], reading.mail.attachments[number].media_type
+        claim = await self.blobs.put(made, content, media_type)
+        return claim.model_copy(update={"scan": await mail.scan(claim.sha256, content)})
 
     async def _whole(self, contact: ContactReceived, text: str) -> ContactReceived:
         """The contact, with the whole text beside it where the event has only its beginning."""
@@ -194,9 +211,20 @@ class _Incoming:
         self._acceptance = acceptance
         self._lock = asyncio.Lock()
         self._reading: Reading | None = None
+        self._scans: dict[str, ScanVerdict] = {}
 
     async def reading(self) -> Reading:
         async with self._lock:
             if self._reading is None:
                 self._reading = await self._acceptance.reader.read(self.content)
             return self._reading
+
+    async def scanned(self, original: ClaimCheck) -> ClaimCheck:
+        return original.model_copy(update={"scan": await self.scan(original.sha256, self.content)})
+
+    async def scan(self, sha256: str, content: bytes) -> ScanVerdict:
+        """The scanner's verdict, asked for once however many mailboxes the mail is for."""
+        async with self._lock:
+            if sha256 not in self._scans:
+                self._scans[sha256] = await self._acceptance.scanner.scan(content)
+            return self._scans[sha256]

@@ -9,7 +9,8 @@ from parvis.common.errors import Misconfigured
 from parvis.common.health import Health
 from parvis.common.logs import logger
 from parvis.ingest_email.receive.acceptance import Acceptance
-from parvis.ingest_email.receive.protocol import Hooks, LocalMailServer, MailServer
+from parvis.ingest_email.receive.hooks import Hooks
+from parvis.ingest_email.receive.protocol import LocalMailServer, MailServer, Surroundings
 
 log = logger()
 _BACKLOG = 200
@@ -33,6 +34,7 @@ class Listeners:
         ports: Ports,
         hooks: Hooks,
         acceptance: Acceptance,
+        surroundings: Surroundings,
         *,
         hostname: str,
         limit_bytes: int,
@@ -42,6 +44,7 @@ class Listeners:
         self._ports = ports
         self._hooks = hooks
         self._acceptance = acceptance
+        self._surroundings = surroundings
         self._hostname = hostname
         self._limit_bytes = limit_bytes
         self._most = most
@@ -89,6 +92,7 @@ class Listeners:
                 self._hooks,
                 self._acceptance,
                 self,
+                self._surroundings,
                 hostname=self._hostname,
                 ident="Parvis",
                 data_size_limit=self._limit_bytes,

@@ -1,24 +1,43 @@
 """SMTP and LMTP in, aiosmtpd's protocol with what it lacks: whole DATA, one reply a recipient (LMTP), 451 instead of 500, draining."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import re
+import ssl
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiosmtpd.lmtp import LMTP
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from aiosmtpd.smtp import syntax as smtp_syntax
 
 from parvis.common import metrics
 from parvis.common.logs import logger
-from parvis.ingest_email.decide import Mailboxes, Recipient
+from parvis.ingest_email.decide import Recipient
 from parvis.ingest_email.receive.acceptance import LATER, Acceptance
+from parvis.ingest_email.receive.extensions import Extensions
+from parvis.ingest_email.receive.hooks import NULL, Hooks
+from parvis.ingest_email.receive.limits import SMALL_BYTES, Room, Share
 
 log = logger()
-_MOST_RECIPIENTS = 100
 _END = b".\r\n"
 _TOO_LARGE = "552 5.3.4 Message too large"
 _CLOSING = "421 4.3.2 Closing, please try again"
 _BUSY = "421 4.7.0 Too many connections, please try again"
+_NO_ROOM = "452 4.3.1 Too many large mails at once, please try again"
+_SIZE = re.compile(r"\bSIZE=([0-9]{1,20})(?=\s|$)", re.IGNORECASE)
+_WAIT_FOR_ROOM_S = 30.0  # RFC 5321 §4.5.3.2.4: two minutes for the answer to DATA
+_LONGEST_DATA_S = 1200.0  # 40 MB over a poor line; the room it takes is not for ever
+_LONGEST_COMMAND_BYTES = 2048  # addresses in other scripts, SIZE, XFORWARD
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all connections share."""
+
+    room: Room
+    tls: ssl.SSLContext | None = None
+    tls_required: bool = False
 
 
 class Connections(Protocol):
@@ -31,34 +50,7 @@ class Connections(Protocol):
     def discard(self, connection: "MailServer") -> None: ...
 
 
-class Hooks:
-    """aiosmtpd's questions: may this sender, this recipient."""
-
-    def __init__(self, mailboxes: Mailboxes) -> None:
-        self._mailboxes = mailboxes
-
-    async def handle_EHLO(  # noqa: N802 (aiosmtpd finds the hooks by these names)
-        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
-    ) -> list[str]:
-        session.host_name = hostname
-        return [*responses[:-1], "250-PIPELINING", responses[-1]]
-
-    async def handle_RCPT(  # noqa: N802
-        self, server: "MailServer", _session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
-        if len(envelope.rcpt_tos) >= _MOST_RECIPIENTS:
-            return "452 4.5.3 Too many recipients"
-        recipient = self._mailboxes.recipient(address)
-        if recipient is None:
-            metrics.contacts_refused.labels("email", "unknown-recipient").inc()
-            log.info("recipient.refused", channel="email", code="5.1.1")
-            return "550 5.1.1 No such mailbox here"
-        envelope.rcpt_tos.append(address)
-        server.recipients.append(recipient)
-        return "250 2.1.5 OK"
-
-
-class MailServer(SMTP):
+class MailServer(Extensions):
     """One connection.
 
     aiosmtpd 1.4.6 answers an exception with `500` and its text, refuses lines over 1001 bytes, and answers DATA once however many
@@ -68,21 +60,45 @@ class MailServer(SMTP):
     line_length_limit = 64 * 1024  # of what is read at once; a line of a mail may be as long as the mail
     answers_each = False
 
-    def __init__(self, hooks: Hooks, acceptance: Acceptance, connections: Connections, **named: Any) -> None:
-        super().__init__(hooks, enable_SMTPUTF8=True, loop=asyncio.get_running_loop(), **named)
+    def __init__(
+        self,
+        hooks: Hooks,
+        acceptance: Acceptance,
+        connections: Connections,
+        surroundings: Surroundings,
+        **named: Any,
+    ) -> None:
+        super().__init__(
+            hooks, enable_SMTPUTF8=True, loop=asyncio.get_running_loop(), tls_context=surroundings.tls, **named
+        )
+        self.tls_required = surroundings.tls_required
+        # aiosmtpd keeps one for all connections, and empties it whenever one more comes.
+        self.command_size_limits = defaultdict(lambda: _LONGEST_COMMAND_BYTES)
+        self._hooks = hooks
         self._acceptance = acceptance
         self._connections = connections
+        self._surroundings = surroundings
         self._in_data = False
+        self._declared_bytes = 0
+        self._peer = ""
         self.recipients: list[Recipient] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if not self._connections.add(self) and isinstance(transport, asyncio.Transport):
+        peer = transport.get_extra_info("peername")
+        self.client = str(peer[0]) if peer else ""
+        self.is_trusted = self._hooks.allowance.trusts(self.client)
+        if self._hooks.allowance.connect(self.client):
+            self._peer = self.client
+        if not (self._peer and self._connections.add(self)) and isinstance(transport, asyncio.Transport):
             transport.write(f"{_BUSY}\r\n".encode())
             transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.discard(self)
+        if self._peer:
+            self._hooks.allowance.disconnect(self._peer)
+            self._peer = ""
         super().connection_lost(error)
 
     @property
@@ -104,6 +120,15 @@ class MailServer(SMTP):
         super()._set_post_data_state()
         self.recipients = []
 
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd finds the commands by these names)
+        declared = _SIZE.search(arg or "")
+        self._declared_bytes = int(declared[1]) if declared else 0
+        if self._declared_bytes > (self.data_size_limit or 0):
+            metrics.contacts_refused.labels("email", "too-large").inc()
+            await self.push(_TOO_LARGE)
+            return
+        await super().smtp_MAIL(arg)
+
     @smtp_syntax("DATA")
     async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd finds it by this name)
         if await self.check_helo_needed():
@@ -115,17 +140,31 @@ class MailServer(SMTP):
             await self.push("501 5.5.4 Syntax: DATA")
             return
         self._in_data = True
-        await self.push("354 End data with <CR><LF>.<CR><LF>")
-        content = await self._content()
-        if content is None:
-            metrics.contacts_refused.labels("email", "too-large").inc()
-            log.warning("contact.refused", channel="email", code="5.3.4", limit_s=None)
-            await self._answer([_TOO_LARGE for _ in self.recipients])
-        else:
-            sender = (self.envelope.mail_from or "") if self.envelope else ""
-            await self._answer(
-                await self._acceptance.accept(content, "" if sender == "<>" else sender, self.recipients)
-            )
+        async with self._surroundings.room.share() as share:
+            # A sixteenth more: senders count line ends and doubled dots in their own ways.
+            declared = min(self._declared_bytes * 17 // 16, self.data_size_limit or 0)
+            if not await share.grow(declared, wait_s=_WAIT_FOR_ROOM_S):
+                self._in_data = False
+                await self.push(_NO_ROOM)
+                return
+            await self.push("354 End data with <CR><LF>.<CR><LF>")
+            await self._answer(await self._take(share))
+
+    async def _take(self, share: Share) -> Sequence[str]:
+        """The answers to the lone dot."""
+        try:
+            async with asyncio.timeout(_LONGEST_DATA_S):
+                content = await self._content(share)
+        except TimeoutError:
+            self.hang_up()
+            raise asyncio.CancelledError from None
+        if isinstance(content, str):
+            why = "too-large" if content == _TOO_LARGE else "no-room"
+            metrics.contacts_refused.labels("email", why).inc()
+            log.warning("contact.refused", channel="email", code=content[4:9])
+            return [content for _ in self.recipients]
+        sender = (self.envelope.mail_from or "") if self.envelope else ""
+        return await self._acceptance.accept(content, "" if sender == NULL else sender, self.recipients)
 
     async def handle_exception(self, error: Exception) -> str:
         """Our failure is never the sender's: 451, once for each recipient that an LMTP client counts, and no word of what it was."""
@@ -145,25 +184,29 @@ class MailServer(SMTP):
         if self._connections.stopping:
             self.hang_up()
 
-    async def _content(self) -> bytes | None:
-        """The mail up to its lone dot, dots unstuffed; none when it is too large (it is read to its end all the same).
+    async def _content(self, share: Share) -> bytes | str:
+        """The mail up to its lone dot, dots unstuffed; or why it is not taken (it is read to its end all the same).
 
         Only CRLF `.` CRLF ends it: bare line ends inside stay content (CVE-2024-27305).
         """
         limit = self.data_size_limit or 0
-        content, is_too_large = bytearray(), False
+        content, refused = bytearray(), ""
         while not (content.endswith(b"\r\n" + _END) or bytes(content[:4]) == _END):
             content += await self._more()
             self._reset_timeout()
-            if len(content) > limit + len(_END) or (is_too_large and len(content) > self.line_length_limit):
-                is_too_large = True
+            if not refused and len(content) > max(share.size_bytes, SMALL_BYTES):
+                if len(content) > limit + len(_END):
+                    refused = _TOO_LARGE
+                elif not await share.grow(limit, wait_s=_WAIT_FOR_ROOM_S):
+                    refused = _NO_ROOM
+            if refused:
                 del content[: -len(b"\r\n" + _END)]
-        if is_too_large:
-            return None
+        if refused or len(content) > limit + len(_END):
+            return refused or _TOO_LARGE
         del content[-len(_END) :]
         if content.startswith(b"."):
             del content[:1]
-        return bytes(content.replace(b"\r\n.", b"\r\n"))
+        return bytes(content).replace(b"\r\n.", b"\r\n")
 
     async def _more(self) -> bytes:
         try:
@@ -176,6 +219,3 @@ class LocalMailServer(MailServer, LMTP):
     """The same over LMTP (RFC 2033): LHLO, and one answer for each recipient."""
 
     answers_each = True
-
-
-Factory = Callable[[], asyncio.BaseProtocol]

@@ -1,0 +1,107 @@
+"""Who sends and how much in, who must wait out: per source, and for the bytes of all mails that are under way."""
+
+import asyncio
+import ipaddress
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+from parvis.common.limits import Sources, network_of
+
+_BURST_MINUTES = 4
+SMALL_BYTES = 256 * 1024  # below that, the number of connections is limit enough
+
+
+class Room:
+    """The bytes that large mails may take together; small ones never wait for it."""
+
+    def __init__(self, total_bytes: int) -> None:
+        self._free = self._total = total_bytes
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def share(self) -> AsyncGenerator["Share"]:
+        """What one mail takes, given back with the block."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            if share.size_bytes:
+                self._free += share.size_bytes
+                async with self._changed:
+                    self._changed.notify_all()
+
+    async def take(self, size_bytes: int, *, wait_s: float) -> bool:
+        """Take that much, in the order of asking; false when there was no room in time."""
+        wanted = min(size_bytes, self._total)
+        try:
+            async with asyncio.timeout(wait_s), self._changed:
+                await self._changed.wait_for(lambda: self._free >= wanted)
+                self._free -= wanted
+                return True
+        except TimeoutError:
+            return False
+
+
+class Share:
+    """The room of one mail."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.size_bytes = 0
+
+    async def grow(self, size_bytes: int, *, wait_s: float) -> bool:
+        """Have room for a mail of that size. Who has some already does not wait for more: two who do would wait for ever."""
+        more = size_bytes - self.size_bytes
+        if size_bytes <= SMALL_BYTES or more <= 0:
+            return True
+        if not await self._room.take(more, wait_s=0.001 if self.size_bytes else wait_s):
+            return False
+        self.size_bytes += more
+        return True
+
+
+class Allowance:
+    """How often each source may send, and how many connections it may have.
+
+    Shape:  a source is the client's network. Behind a trusted mail server that does not tell its clients it is the domain of
+            the envelope's sender, which many citizens share; null senders are one source there, and a second one of each client.
+    """
+
+    def __init__(
+        self, *, client_per_minute: float, domain_per_minute: float, connections: int, trusted: Sequence[str]
+    ) -> None:
+        self._clients = Sources(client_per_minute, int(client_per_minute * _BURST_MINUTES))
+        self._domains = Sources(domain_per_minute, int(domain_per_minute * _BURST_MINUTES))
+        self._most = connections
+        self._trusted = [ipaddress.ip_network(network) for network in trusted]
+        self._connected: Counter[str] = Counter()
+
+    def trusts(self, address: str) -> bool:
+        """Whether that is one of the town's own mail servers."""
+        try:
+            ip = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        return any(ip in network for network in self._trusted if network.version == ip.version)
+
+    def connect(self, address: str) -> bool:
+        """Count a connection; false when its source has enough."""
+        source = network_of(address)
+        if not self.trusts(address) and self._connected[source] >= self._most:
+            return False
+        self._connected[source] += 1
+        return True
+
+    def disconnect(self, address: str) -> None:
+        source = network_of(address)
+        self._connected[source] -= 1
+        if self._connected[source] <= 0:
+            del self._connected[source]
+
+    def wait_s(self, client: str, sender: str) -> float:
+        """Seconds until the next mail of this source may come; zero: it may now."""
+        if self.trusts(client):
+            return self._domains.take(sender.rpartition("@")[2].lower() or "<>")
+        return self._clients.take(f"{network_of(client)}{'' if sender else ' <>'}")
