@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from parvis.common.directory import Directory, load_directory
 from parvis.common.errors import Misconfigured
 from parvis.router.rules import Facts, Rules, check, load_rules
-from parvis.router.rules.matching import fold
+from parvis.router.rules.words import fold
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 

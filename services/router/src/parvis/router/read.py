@@ -8,7 +8,7 @@ from parvis.common.directory import Directory
 from parvis.common.errors import Misconfigured
 from parvis.common.health import Health
 from parvis.common.logs import logger
-from parvis.router.rules import Rules, load_rules, version_of
+from parvis.router.rules import Rules, load_rules, version_in
 
 log = logger()
 LOOK_EVERY_S = 5.0
@@ -57,6 +57,6 @@ class LiveRules:
 
 def _version_in(folder: Path) -> str:
     try:
-        return version_of((folder / "rules.yaml").read_bytes())
+        return version_in(folder)
     except OSError:  # gone for the moment in which it is replaced, or for good: loading it says so
         return "missing"

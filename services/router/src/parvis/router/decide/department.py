@@ -10,6 +10,7 @@ from parvis.common.routing import RunnerUp
 from parvis.router.rules import Facts, Match, Rules
 from parvis.router.rules.matching import facts_text
 from parvis.router.rules.models import Urgency
+from parvis.router.rules.territory import Territory
 
 _MOST_RUNNERS_UP = 3
 _LANGUAGES = ("fr", "en")
@@ -50,7 +51,7 @@ def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, lang
 
 
 def _decide(contact: ContactReceived, rules: Rules, directory: Directory, spoken: str | None) -> Decision:
-    matches = rules.matching(facts_of(contact, directory, language=spoken))
+    matches = rules.matching(facts_of(contact, directory, rules.territory, language=spoken))
     hard = next((match for match in matches if match.rule.hard), None)
     if hard:
         return _by_rule(hard, matches, directory, spoken)
@@ -75,17 +76,19 @@ def _decide(contact: ContactReceived, rules: Rules, directory: Directory, spoken
     )
 
 
-def facts_of(contact: ContactReceived, directory: Directory, *, language: str | None) -> Facts:
+def facts_of(contact: ContactReceived, directory: Directory, territory: Territory, *, language: str | None) -> Facts:
     """What the rules may know about a contact."""
     personal, point = contact.personal, contact.personal.from_
     addresses = [point.value] if point and point.kind == "post" else []
+    said = (personal.subject, personal.text, *personal.answers.values())
     return Facts(
         channel=contact.channel,
         to=contact.to,
         procedure=contact.procedure,
         language=language,
         machine_sent=contact.machine is not None,
-        text=facts_text((personal.subject, personal.text, *personal.answers.values())),
+        text=facts_text(said),
+        areas=territory.areas_of(said),
         day=contact.received_at.astimezone(ZoneInfo(directory.town.time_zone)).date(),
         sender_domain=point.value.rpartition("@")[2] if point and point.kind == "email" else "",
         postcodes=tuple(
@@ -132,6 +135,8 @@ def _most_urgent(matches: list[Match]) -> Urgency:
 
 
 def _by_rule(match: Match, matches: list[Match], directory: Directory, language: str | None) -> Decision:
+    if match.is_doubtful:
+        return _by_people(matches, language)
     rule = match.rule
     runners_up = _runners_up(matches, rule.then.department)
     confidence = _HARD if rule.hard else max(0.0, _confidence(match) - (_CONTESTED if runners_up else 0))
@@ -149,6 +154,24 @@ def _by_rule(match: Match, matches: list[Match], directory: Directory, language:
             f"Words in this message point to the department: {said_in(department.name, 'en')}.",
         ),
         urgency=rule.then.urgency,
+        language=language,
+    )
+
+
+def _by_people(matches: list[Match], language: str | None) -> Decision:
+    """The place may lie in more than one area: nobody guesses."""
+    return Decision(
+        department=TRIAGE,
+        procedure=None,
+        rule="place",
+        matched=("area",),
+        confidence=0.0,
+        runners_up=_runners_up(matches, TRIAGE),
+        reason=_sentences(
+            "Le lieu dont parle ce message peut relever de plusieurs services : une personne le lit.",
+            "The place in this message may belong to more than one department: a person reads it.",
+        ),
+        urgency=_most_urgent(matches),
         language=language,
     )
 

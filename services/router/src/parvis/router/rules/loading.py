@@ -12,8 +12,10 @@ from parvis.common.directory import (
     read_document,
     validate,
 )
-from parvis.router.rules.matching import PatternError, Rules, check_pattern, compile_rules, has_words
+from parvis.router.rules.matching import PatternError, Rules, check_pattern, compile_rules
 from parvis.router.rules.models import Rule, RulesFile
+from parvis.router.rules.territory import Territory, TerritoryFile, compile_territory
+from parvis.router.rules.words import has_words
 
 
 def load_rules(path: Path, directory: Directory) -> Rules:
@@ -24,18 +26,25 @@ def load_rules(path: Path, directory: Directory) -> Rules:
     """
     document = read_document(path / "rules.yaml")
     rules = validate(RulesFile, document, context={"languages": directory.town.languages}).rules
+    territory = _load_territory(path, directory)
     _check_ids(document, rules)
     for index, rule in enumerate(rules):
         _check_names(document, index, rule, directory)
+        _check_areas(document, index, rule, territory)
         _check_terms(document, index, rule)
     try:
-        return compile_rules(rules, version=version_of(document.file.read_bytes()))
+        return compile_rules(rules, version=version_in(path), territory=territory)
     except PatternError as error:
         raise document.wrong(str(error), "rules", mend="use fewer or shorter patterns") from error
 
 
-def version_of(content: bytes) -> str:
-    """What a decision remembers of the rules file that made it."""
+def version_in(path: Path) -> str:
+    """What a decision remembers of the files that made it: 12 digits of the SHA-256 of the rules and the territory.
+
+    Raises: OSError, when the rules cannot be read.
+    """
+    territory = path / "territory.yaml"
+    content = (path / "rules.yaml").read_bytes() + (territory.read_bytes() if territory.exists() else b"")
     return hashlib.sha256(content).hexdigest()[:12]
 
 
@@ -49,8 +58,33 @@ def check(path: Path, directory: Directory) -> list[str]:
     hard = sum(rule.hard for rule in rules.rules)
     return [
         f"{len(rules.rules)} rules, {hard} of them hard, version {rules.version}",
+        f"{len(rules.territory.areas)} areas",
         f"{len(templates.by_name)} templates in {', '.join(directory.town.languages)}",
     ]
+
+
+def _load_territory(path: Path, directory: Directory) -> Territory:
+    if not (path / "territory.yaml").exists():
+        return Territory()
+    document = read_document(path / "territory.yaml")
+    areas = validate(TerritoryFile, document, context={"languages": directory.town.languages}).areas
+    seen: set[str] = set()
+    for index, area in enumerate(areas):
+        if area.id in seen:
+            raise document.wrong(f"the area {area.id!r} stands twice", "areas", index, "id", mend="give it another id")
+        seen.add(area.id)
+        for position, street in enumerate(area.streets):
+            if not has_words(street.street):
+                raise document.wrong(f"{street.street!r} is no street", "areas", index, "streets", position)
+    return compile_territory(areas)
+
+
+def _check_areas(document: Document, index: int, rule: Rule, territory: Territory) -> None:
+    known = [area.id for area in territory.areas]
+    for position, area in enumerate(rule.when.area):
+        if area not in known:
+            mend = closest(area, known) if known else "describe the areas in territory.yaml"
+            raise document.wrong(f"unknown area {area!r}", "rules", index, "when", "area", position, mend=mend)
 
 
 def _check_ids(document: Document, rules: tuple[Rule, ...]) -> None:

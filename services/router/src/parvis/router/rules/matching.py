@@ -1,6 +1,5 @@
 """A text and a few facts in, the rules that match out: every word and pattern of every rule in one linear pass. Pure."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -8,13 +7,13 @@ from datetime import date
 import re2
 
 from parvis.router.rules.models import Rule
+from parvis.router.rules.territory import Territory
+from parvis.router.rules.words import fold, pattern_source, word_source
 
 # The set's automaton grows as texts come; when it is full it begins anew, it never gives up (RE2, kManyMatch).
 _AUTOMATON_BYTES = 64 * 1024 * 1024
 # Conditions that are no words, as a decision names them.
-_FACTS = ("channel", "to", "procedure", "language", "machine_sent", "sender_domain", "postcode", "attachment")
-# Letters that NFKD does not take apart.
-_LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "’": "'", "ʼ": "'"})
+_FACTS = ("channel", "to", "procedure", "language", "machine_sent", "sender_domain", "postcode", "attachment", "area")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,7 @@ class Facts:
     sender_domain: str = ""
     postcodes: tuple[str, ...] = ()
     attachments: tuple[str, ...] = ()  # media types
+    areas: tuple[str, ...] = ()  # where the place may lie; more than one when nobody can say
 
     def is_from(self, domain: str) -> bool:
         return self.sender_domain == domain or self.sender_domain.endswith(f".{domain}")
@@ -48,6 +48,7 @@ class Match:
     rule: Rule
     matched: tuple[str, ...]
     terms: int
+    is_doubtful: bool = False  # the place may as well lie in an area that the rule does not name
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,6 @@ class _Compiled:
     all_: tuple[int, ...]
     none_: tuple[int, ...]
     patterns: tuple[int, ...]
-
-
-def fold(text: str) -> str:
-    """Small letters without accents, so that `Été`, `ete` and `ÉTÉ` are one."""
-    if text.isascii():
-        return text.lower()
-    plain = unicodedata.normalize("NFKD", text.casefold()).casefold().translate(_LETTERS)
-    return "".join(character for character in plain if not unicodedata.combining(character))
 
 
 class PatternError(ValueError):
@@ -77,6 +70,7 @@ class Rules:
 
     version: str
     rules: tuple[Rule, ...]
+    territory: Territory
     _ranked: tuple[_Compiled, ...] = field(repr=False)
     _labels: tuple[str, ...] = field(repr=False)
     _by_term: tuple[tuple[int, ...], ...] = field(repr=False)
@@ -111,10 +105,12 @@ class Rules:
             return None
         terms = [*any_, *compiled.all_, *patterns]
         stated = [name for name in _FACTS if name in when.model_fields_set]
-        return Match(compiled.rule, tuple([*stated, *(self._labels[term] for term in terms)][:20]), len(terms))
+        matched = tuple([*stated, *(self._labels[term] for term in terms)][:20])
+        is_doubtful = bool(when.area) and not set(facts.areas) <= set(when.area)
+        return Match(compiled.rule, matched, len(terms), is_doubtful)
 
 
-def compile_rules(rules: Sequence[Rule], *, version: str) -> Rules:
+def compile_rules(rules: Sequence[Rule], *, version: str, territory: Territory) -> Rules:
     """Compile checked rules.
 
     Raises: PatternError, when RE2 refuses the set as a whole (too large).
@@ -132,6 +128,7 @@ def compile_rules(rules: Sequence[Rule], *, version: str) -> Rules:
     return Rules(
         version=version,
         rules=tuple(rules),
+        territory=territory,
         _ranked=ranked,
         _labels=tuple(terms.labels),
         _by_term=tuple(map(tuple, by_term)),
@@ -147,28 +144,6 @@ def check_pattern(pattern: str) -> None:
     except re2.error as error:
         detail = error.args[0] if error.args else "not a pattern"
         raise PatternError(detail.decode() if isinstance(detail, bytes) else str(detail)) from error
-
-
-def word_source(term: str) -> str:
-    """The pattern of a word or phrase: whole words, plurals in s and x, `*` at the end of a word for any ending.
-
-    `\\b` is of ASCII in RE2, and folded French is ASCII; for other scripts a word is found inside longer ones too.
-    """
-    words = _words(term)
-    source = "[^a-z0-9]+".join(_one_word(word) for word in words)
-    before = r"\b" if words[0][0].isascii() else ""
-    after = r"\b" if words[-1].rstrip("*")[-1].isascii() and not words[-1].endswith("*") else ""
-    return f"{before}{source}{after}"
-
-
-def has_words(term: str) -> bool:
-    """Whether a term holds anything that can be looked for."""
-    return bool(_words(term))
-
-
-def pattern_source(pattern: str) -> str:
-    """An operator's pattern, for the folded text: its accents are taken off, its letters fit both cases."""
-    return "(?i)" + "".join(character if character.isascii() else fold(character) for character in pattern)
 
 
 def facts_text(parts: Iterable[str]) -> str:
@@ -215,20 +190,8 @@ def _facts_hold(rule: Rule, facts: Facts) -> bool:
         and (not when.sender_domain or any(map(facts.is_from, when.sender_domain)))
         and (not when.postcode or any(code.startswith(when.postcode) for code in facts.postcodes))
         and (not when.attachment or any(map(facts.holds, when.attachment)))
+        and (not when.area or not set(when.area).isdisjoint(facts.areas))
     )
-
-
-def _words(term: str) -> list[str]:
-    """The words of a term, folded; what is neither a letter nor a digit parts them, a star ends one."""
-    spaced = "".join(character if character.isalnum() or character == "*" else " " for character in fold(term))
-    words = (word.rstrip("*") + "*" * word.endswith("*") for word in spaced.split())
-    return [word for word in words if word.strip("*")]
-
-
-def _one_word(word: str) -> str:
-    if word.endswith("*"):
-        return re2.escape(word[:-1]) + r"[\pL\pN]*"
-    return re2.escape(word) + ("(?:s|x)?" if word.isalpha() else "")
 
 
 def _options() -> "re2.Options":

@@ -53,6 +53,7 @@ class When(ConfigModel):
     attachment: Annotated[tuple[MediaType, ...], BeforeValidator(_listed)] = Field(
         default=(), description="the media type of at least one attachment, by content; image/* takes any picture"
     )
+    area: Terms = Field(default=(), description="where the place lies, by territory.yaml; in doubt people decide")
     words: Words | None = None
     patterns: Terms = Field(default=(), description="RE2; at least one of them; sees small letters without accents")
 
