@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from parvis.ingest_email.parse.identity import identify
 from parvis.ingest_email.parse.mail import parse
 from parvis.ingest_email.parse.tree import Part, split
 from parvis.local.stack import Stack
@@ -37,15 +38,10 @@ def _mail(file: Path) -> bytes:
 
 
 async def _through_the_door(stack: Stack, mails: Sequence[tuple[str, bytes]]) -> list[Score]:
-    """Of mails that differ in their line ends alone, one: they are one contact."""
+    """Of mails that only took another way to us, one: they are one contact."""
     pid = stack.pid("ingest-email")
-    answers = await deliver(
-        stack,
-        [
-            (name, content)
-            for content, name in {content.replace(b"\r\n", b"\n"): name for name, content in mails}.items()
-        ],
-    )
+    different = {identify(content): (name, content) for name, content in mails}
+    answers = await deliver(stack, list(different.values()))
     written = await contacts(stack)
     taken = [answer for answer in answers if answer.code == 250]
     lost = [answer.name for answer in answers if written.times[answer.contact_id] != 1]

@@ -10,6 +10,9 @@ import nh3
 _BLOCKS = frozenset(
     ["p", "div", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "dl", "dt", "dd", "table", "pre", "section", "article", "header", "footer", "hr", "center", "figure", "address"]
 )  # fmt: skip
+_PARAGRAPHS = frozenset(
+    ["p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "dl", "table", "pre", "hr", "figure"]
+)
 _INLINE = frozenset(
     [
         "span",
@@ -44,7 +47,9 @@ _HIDDEN = re.compile(
     re.IGNORECASE,
 )
 _CONTROLS = dict.fromkeys(range(1, 9))
-_CELL, _OPEN, _CLOSE = "\x01", "\x02", "\x03"
+# Marks in what is read, taken out of what is shown: a cell begins, a quote begins, one ends; a new line, a new paragraph.
+_CELL, _OPEN, _CLOSE, _LINE, _PARAGRAPH = "\x01", "\x02", "\x03", "\x04", "\x05"
+_BREAKS = re.compile("[\x02-\x05\n](?: *[\x02-\x05\n])*")
 _WORDLESS = re.compile(r"[\W_]+")
 
 
@@ -97,8 +102,7 @@ class _Reader(HTMLParser):
         if self._hidden or "hidden" in given or _HIDDEN.search(given.get("style", "")):
             self._hidden += tag not in _VOID
             return
-        if tag == "br" or tag in _BLOCKS:
-            self._words.append("\n")
+        self._words.append("\n" if tag == "br" else _break(tag))
         self._open(tag, given)
 
     def _open(self, tag: str, given: dict[str, str]) -> None:
@@ -109,7 +113,7 @@ class _Reader(HTMLParser):
         elif tag in ("td", "th"):
             self._words.append(_CELL)
         elif tag == "blockquote":
-            self._words.append(f"{_OPEN}\n")
+            self._words.append(_OPEN)
         elif tag == "img" and given.get("alt", "").strip():
             self._words.append(f"[{given['alt'].strip()}]")
         elif tag == "a":
@@ -129,11 +133,10 @@ class _Reader(HTMLParser):
         if tag == "a":
             self._close_link()
         elif tag == "blockquote":
-            self._words.append(f"\n{_CLOSE}")
+            self._words.append(_CLOSE)
         elif tag in ("ul", "ol") and self._lists:
             self._lists.pop()
-        if tag in _BLOCKS:
-            self._words.append("\n")
+        self._words.append(_break(tag))
         self._in_pre -= tag == "pre"
 
     def _close_link(self) -> None:
@@ -159,16 +162,12 @@ class _Reader(HTMLParser):
         self._words.append(data if self._in_pre > 0 else f"{lead}{spaced}{tail}" if spaced else " ")
 
     def text(self) -> str:
-        kept: list[str] = []
-        for line in self._lines():
-            if line.strip("> ") or (kept and kept[-1].strip("> ")):
-                kept.append(line)
-        return "\n".join(kept).strip()
+        return "\n".join(self._lines()).strip()
 
     def _lines(self) -> Iterator[str]:
         """The lines, those of quotes marked as in plain text, the cells of a row apart."""
         depth = 0
-        for written in "".join(self._words).split("\n"):
+        for written in _BREAKS.sub(_broken, "".join(self._words)).split("\n"):
             depth += written.count(_OPEN)
             cells = (
                 " ".join(cell.split(" ")).strip()
@@ -177,3 +176,18 @@ class _Reader(HTMLParser):
             line = " | ".join(cell for cell in cells if cell)
             yield f"{'>' * min(depth, 20)} {line}".rstrip() if depth else line
             depth = max(0, depth - written.count(_CLOSE))
+
+
+def _break(tag: str) -> str:
+    return _PARAGRAPH if tag in _PARAGRAPHS else _LINE if tag in _BLOCKS else ""
+
+
+def _broken(run: re.Match[str]) -> str:
+    """The line ends that browsers show for a run of breaks; where it crosses the edge of a quote, they are outside."""
+    marks = run[0]
+    breaks = marks.count("\n")
+    if breaks < len(marks.replace(" ", "")):
+        breaks += not marks.startswith("\n")  # the last break of a block shows nothing
+    if _PARAGRAPH in marks or _OPEN in marks or _CLOSE in marks:
+        breaks = 2
+    return _CLOSE * marks.count(_CLOSE) + "\n" * min(breaks, 2) + _OPEN * marks.count(_OPEN)
