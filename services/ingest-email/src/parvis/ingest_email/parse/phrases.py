@@ -3,25 +3,25 @@
 # The verb of `On <date>, <somebody> wrote:`; whole words, lower case.
 WROTE = (
     "wrote", "writes", "sent", "a écrit", "schrieb", "geschrieben", "escribió", "escribio", "ha escrito", "ha scritto", "scrisse", "schreef",
-    "geschreven", "napisał", "napisała", "napisał(a)", "pisze", "skrev", "skreiv", "escreveu", "kirjoitti", "napsal", "napsala", "napsal(a)", "napísal",
+    "geschreven", "napisał", "napisała", "napisana", "napisał(a)", "pisze", "skrev", "skreiv", "escreveu", "kirjoitti", "napsal", "napsala", "napsal(a)", "napísal",
     "napísala", "napísal(a)", "írta", "a scris", "написал", "написала", "написал(а)", "пишет", "писал", "писал(а)", "написав", "написала", "пише",
     "написа", "yazdı", "έγραψε", "đã viết", "كتب", "כתב", "כתבה", "va escriure", "napisao je", "napisala je", "je napisal", "je napisala",
     "parašė", "rakstīja", "kirjutas", "skrifaði",
 )  # fmt: skip
 # The same where words stand close together.
-WROTE_UNSPACED = ("写道", "寫道", "写到", "的邮件", "のメッセージ", "は書きました", "からのメール", "작성", "님이 작성")
+WROTE_UNSPACED = ("写道", "寫道", "写到", "的邮件", "のメッセージ", "は書きました", "のメール", "작성")
 
 # The first word of such a line.
 LEADS = (
     "on", "le", "am", "el", "il", "op", "w dniu", "dnia", "den", "på", "em", "em data de", "il giorno", "a", "dne", "dňa", "în data de", "pe", "в", "на",
-    "vào", "在", "於", "em", "am/pm", "lør", "pe", "ke", "to", "ti", "ma", "la", "su", "στις", "el día", "date", "dana", "dne", "ons", "tors", "fre",
+    "vào", "在", "於", "em", "am/pm", "lør", "pe", "ke", "to", "ti", "ma", "la", "su", "στις", "în", "في", "el día", "date", "dana", "dne", "ons", "tors", "fre",
     "le lun.", "le mar.", "le mer.", "le jeu.", "le ven.", "le sam.", "le dim.", "sent from",
 )  # fmt: skip
 
 # What stands between dashes, or alone, above what is quoted.
 ORIGINAL = (
-    "original message", "original-nachricht", "originalnachricht", "ursprüngliche nachricht", "urspr. nachricht", "message d'origine",
-    "message original", "message initial", "message d’origine", "mensaje original", "messaggio originale", "mensagem original",
+    "original message", "original-nachricht", "originalnachricht", "ursprüngliche nachricht", "urspr. nachricht", "ursprüngliche e-mail", "ursprüngliche mail", "message d'origine",
+    "message original", "message initial", "mail original", "message reçu", "courriel original", "courrier original", "message d’origine", "mensaje original", "messaggio originale", "mensagem original",
     "oorspronkelijk bericht", "origineel bericht", "oorspronkelijke bericht", "wiadomość oryginalna", "oryginalna wiadomość", "ursprungligt meddelande",
     "originalmeddelande", "opprinnelig melding", "oprindelig besked", "oprindelig meddelelse", "oprindelig mail", "original besked", "opprinnelig e-post", "alkuperäinen viesti",
     "původní zpráva", "původní e-mail", "pôvodná správa", "eredeti üzenet", "mesaj original", "mesajul original", "исходное сообщение",
@@ -75,9 +75,9 @@ MOBILE = (
     "wysłane z", "wysłano z", "wysłane za pomocą", "wysłano za pomocą", "pobierz program outlook", "pobierz aplikację outlook",
     "skickat från", "skickat med", "hämta outlook för", "skaffa outlook för", "sendt fra", "sendt med", "hent outlook for", "få outlook for", "last ned outlook",
     "lähetetty", "hanki outlook", "odesláno z", "odesláno pomocí", "odoslané z", "az iphone-omról küldve", "trimis de pe", "trimis din",
-    "отправлено с", "отправлено из", "надіслано з", "iphone'umdan gönderildi", "ipad'imden gönderildi", "στάλθηκε από", "发自我的", "從我的", "从我的", "iphoneから送信", "나의 iphone에서 보냄",
-    "đã gửi từ", "được gửi từ", "enviat des de", "poslano s", "poslano z",
+    "отправлено с", "отправлено из", "надіслано з", "iphone'umdan gönderildi", "ipad'imden gönderildi", "στάλθηκε από",     "đã gửi từ", "được gửi từ", "enviat des de", "poslano s", "poslano z",
 )  # fmt: skip
+MOBILE_UNSPACED = ("发自我的", "從我的", "从我的", "iphoneから送信", "나의 iphone에서 보냄")
 
 # What a plain part says that stands in for the page beside it; lower case.
 SEE_HTML = (

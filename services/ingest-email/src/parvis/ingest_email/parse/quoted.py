@@ -13,6 +13,7 @@ _READ_LINES = 5000
 _HEADER_LINES = 6
 _HEADER_CHARACTERS = 500
 _BLOCK_LINES = 9
+_NAME_CHARACTERS = 60
 _SIGNATURE_LINES = 12
 SIGNATURE_CHARACTERS = 2000
 
@@ -41,7 +42,7 @@ _TIME = re.compile(r"\b\d{1,2}[:.]\d\d\b")
 _CLOCK = re.compile(r"\b\d{1,2}:\d\d(?::\d\d)?\b")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./-](?:\d{1,2}|[^\W\d]{3,4}\.?)[./-]\d{2,4}\b|\d{4}年")
 _LEAD = re.compile(rf"^[\s*_-]*(?:{_words(phrases.LEADS)})(?=[\s,\d.]|$)|^[\s*_-]*(?:在|於|于)", re.IGNORECASE)
-_DATE_FIRST = re.compile(r"^[\s*]*(?:[^\W\d]{2,12}\.?,?\s{1,2})?\d{1,4}[\s./-]", re.IGNORECASE)
+_DATE_FIRST = re.compile(r"^[\s*]*(?:[^\W\d]{2,12}\.?,?\s{1,2})?\d{1,4}[\s./年년-]", re.IGNORECASE)
 _DASHED_WROTE = re.compile(rf"^\s*[-_]{{2,}}\s*[^\n]{{1,200}}{_WROTE}\s*:?\s*[-_]{{2,}}\s*$", re.IGNORECASE)
 _SHARED_LINE = re.compile(rf"-{{3,}}\s?(?=(?:{_words(phrases.LEADS)})\s.{{1,300}}$)", re.IGNORECASE)
 _ORIGINAL = re.compile(rf"^[\s*#]*[-_=]{{2,}}\s*(?:{_words(phrases.ORIGINAL)})\b[^\n]{{0,60}}$", re.IGNORECASE)
@@ -55,7 +56,7 @@ _LABELS = {
     for kind, words in (("from", phrases.FROM), ("sent", phrases.SENT), ("to", phrases.TO), ("subject", phrases.SUBJECT))
 }  # fmt: skip
 _LABEL_FIRST = re.compile(rf"^[\s*|]*(?:{_words((*phrases.FROM, *phrases.SENT))})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE)
-_MOBILE = re.compile(rf"^\s*(?:{_words(phrases.MOBILE)})(?!\w)", re.IGNORECASE)
+_MOBILE = re.compile(rf"^\s*(?:(?:{_words(phrases.MOBILE)})(?!\w)|{_words(phrases.MOBILE_UNSPACED)})", re.IGNORECASE)
 _IN_DASHES = re.compile(r"^\s*[-_=]{3,}[^\n]{2,80}[-_=]{3,}\s*$")
 _PROSE = re.compile(r"[,;!?]|\S\s+(?:\S+\s+){10}")
 _LINK = re.compile(r"<[^<>]{1,500}>|\([^()]{1,300}\)|https?://\S+")
@@ -136,7 +137,7 @@ def _header(lines: Sequence[str], at: int, *, is_reply: bool) -> tuple[int, bool
     line = lines[at]
     if not line.strip() or len(line) > 2 * _HEADER_CHARACTERS or _QUOTE.match(line):
         return 0, False
-    if _ORIGINAL.match(line) or _DASHED_WROTE.match(line):
+    if _ORIGINAL.match(line) or _DASHED_WROTE.match(line) or (_IN_DASHES.match(line) and _quote_follows(lines, at + 1)):
         return 1, not _quote_follows(lines, at + 1)
     if (_RULE.match(line) or _IN_DASHES.match(line)) and (size := _block(lines, at + 1)):
         return 1 + size, not _quote_follows(lines, at + 1 + size)
@@ -151,7 +152,7 @@ def _wrote(lines: Sequence[str], at: int, *, is_reply: bool) -> tuple[int, bool]
     Where no marked line follows, prose may look like it: then it must name an address, or a time of the clock in what is an answer.
     """
     first = lines[at]
-    if not (_LEAD.match(first) or _DATE_FIRST.match(first) or _ADDRESS.search(first)) or not re.search(r"\d|@", first):
+    if not _may_begin(first, lines[at + 1 : at + 2]):
         return 0, False
     joined = ""
     for size in range(1, min(_HEADER_LINES, len(lines) - at) + 1):
@@ -168,20 +169,25 @@ def _wrote(lines: Sequence[str], at: int, *, is_reply: bool) -> tuple[int, bool]
     return 0, False
 
 
-def _is_header(joined: str, lines: Sequence[str], after: int) -> bool:
-    dated = bool(_YEAR.search(joined) or _TIME.search(joined))
-    if _ENDS_HEADER.search(joined):
-        return (dated or bool(_ADDRESS.search(joined))) and (
-            bool(_VERB.search(joined))
-            or bool(
-                _DATE_FIRST.match(joined) and _ADDRESS.search(joined) and joined.rstrip(" :\uff1a").endswith((">", ")"))
-            )
+def _may_begin(first: str, then: Sequence[str]) -> bool:
+    """A date or an address is in the first line, or the name alone, and its address below it."""
+    if re.search(r"\d|@", first):
+        return bool(
+            _LEAD.match(first) or _DATE_FIRST.match(first) or _ADDRESS.search(first) or _ENDS_HEADER.search(first)
         )
-    return (
-        bool(_DATE_FIRST.match(joined) and _ADDRESS.search(joined))
-        and joined.endswith(">")
-        and _quote_follows(lines, after)
-    )
+    return len(first) <= _NAME_CHARACTERS and any(line.startswith("<") and _ADDRESS.search(line) for line in then)
+
+
+def _is_header(joined: str, lines: Sequence[str], after: int) -> bool:
+    has_address = bool(_ADDRESS.search(joined))
+    dated = bool(_YEAR.search(joined) or _TIME.search(joined))
+    if not _ENDS_HEADER.search(joined):
+        return bool(_DATE_FIRST.match(joined)) and has_address and joined.endswith(">") and _quote_follows(lines, after)
+    if _VERB.search(joined):
+        return dated or has_address
+    ends_in_address = joined.rstrip(" :\uff1a").endswith((">", ")"))
+    is_marked = _quote_follows(lines, after) and (has_address or bool(_YEAR.search(joined) and _CLOCK.search(joined)))
+    return is_marked or bool(_DATE_FIRST.match(joined) and has_address and ends_in_address)
 
 
 def _quote_follows(lines: Sequence[str], at: int) -> bool:
