@@ -32,13 +32,15 @@ class Scenario:
 
 
 @contextmanager
-def town(var: Path, services: Sequence[str], **environment: str) -> Generator[tuple[Stack, ClientLog]]:
+def town(
+    var: Path, services: Sequence[str], *, outside: bool = False, **environment: str
+) -> Generator[tuple[Stack, ClientLog]]:
     """A stack of its own, and the senders' log beside it. A killed member is missed after two seconds, not ten."""
     quick = {"PARVIS_SESSION_TIMEOUT_S": "2", "PARVIS_LOG_FORMAT": "json"}
     var.mkdir(parents=True, exist_ok=True)
     log = ClientLog(var / "client.jsonl")
     try:
-        with Stack.start(var, services=list(services), environment=quick | environment) as stack:
+        with Stack.start(var, services=list(services), outside=outside, environment=quick | environment) as stack:
             yield stack, log
     finally:
         log.close()

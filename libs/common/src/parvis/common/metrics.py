@@ -18,6 +18,9 @@ accept_seconds = Histogram(
     "parvis_accept_seconds", "from first byte to a door's yes, in seconds", ["channel"], buckets=_SECONDS
 )
 deliveries = Counter("parvis_deliveries", "deliveries by the state they reached", ["channel", "state"])
+loops_suspected = Counter(
+    "parvis_loops_suspected", "automatic messages withheld: their address got as many as a day allows", ["channel"]
+)
 files_scanned = Counter("parvis_files_scanned", "files by what the antivirus said", ["verdict"])
 scans_waiting = Gauge("parvis_scans_waiting", "files in the scanner's folder that are not accepted yet")
 scans_oldest_seconds = Gauge("parvis_scans_oldest_seconds", "how long the oldest of them has waited, in seconds")

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parvis.common import metrics
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer
 from parvis.common.clock import Clock, now
@@ -136,6 +137,7 @@ class Sending:
             no = refusal(delivery, Sent(automatic, answers, _has_another(delivery, once)), self.limits)
             if no:
                 await self.ledger.step(connection, delivery, no, at)
+                _tell_of_a_loop(delivery, automatic, self.limits)
                 continue
             counted[delivery.address_hash] = (automatic + delivery.is_automatic, answers + (not delivery.is_automatic))
             allowed.append(due)
@@ -186,6 +188,21 @@ def _reserved(delivery: Delivery, at: datetime) -> Delivery:
     return replace(
         delivery, state="reserved", attempt=delivery.attempt + 1, first_reserved_at=first, failure_class=None, detail=""
     )
+
+
+def _tell_of_a_loop(delivery: Delivery, automatic: int, limits: Limits) -> None:
+    """Nobody causes so many automatic messages in a day but another machine: somebody should look (promise 7)."""
+    if delivery.is_automatic and automatic >= limits.automatic_a_day:
+        metrics.loops_suspected.labels(delivery.channel).inc()
+        log.error(
+            "loop.suspected",
+            conversation_id=delivery.conversation_id,
+            reply_id=delivery.reply_id,
+            channel=delivery.channel,
+            kind=delivery.kind,
+            sender_hash=delivery.address_hash,
+            count=automatic,
+        )
 
 
 def _has_another(delivery: Delivery, once: Collection[tuple[str, str, str]]) -> bool:
