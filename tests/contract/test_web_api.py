@@ -1,0 +1,50 @@
+"""The API of the web door keeps what its OpenAPI document says, whatever is sent: schemathesis with all its checks."""
+
+import hashlib
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parvis.local.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+KEY = "a key for tests only"
+SECONDS = 20
+
+pytestmark = pytest.mark.stack
+
+
+def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not importlib.util.find_spec("schemathesis"):
+        pytest.skip("schemathesis is not installed: uv sync --group dev")
+    monkeypatch.setenv("SCHEMATHESIS_HOOKS", "tests.contract.naming")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    settings = {
+        "PARVIS_INGEST_WEB_API_KEYS": f"tests:{hashlib.sha256(KEY.encode()).hexdigest()}",
+        "PARVIS_INGEST_WEB_API_PER_MINUTE": "100000",
+    }
+    (tmp_path / "schemathesis.toml").write_text(f'[auth.openapi.key]\nbearer = "{KEY}"\n')
+    with Stack.start(tmp_path / "town", services=["ingest-web"], environment=settings) as stack:
+        found = subprocess.run(
+            [
+                *(
+                    sys.executable,
+                    "-m",
+                    "schemathesis.cli",
+                    "--no-color",
+                    "run",
+                    f"{stack.url('ingest-web')}/api/openapi.json",
+                ),
+                *("--checks", "all", "--max-time", str(SECONDS)),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS * 4,
+            check=False,
+        )
+
+    assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
