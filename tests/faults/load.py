@@ -66,8 +66,10 @@ def web_client() -> aiohttp.ClientSession:
 class TextMessages:
     """Many citizens who each write now and then, by signed webhook to ingest-sms."""
 
-    def __init__(self, stack: Stack, log: ClientLog, *, senders: int = 200, run: str = "run") -> None:
-        self._url = f"{stack.env['PARVIS_INGEST_SMS_PUBLIC_URL']}/sms"
+    def __init__(
+        self, stack: Stack, log: ClientLog, *, senders: int = 200, run: str = "run", door: str | None = None
+    ) -> None:
+        self._url = f"{door or stack.env['PARVIS_INGEST_SMS_PUBLIC_URL']}/sms"
         self._account = stack.env["PARVIS_INGEST_SMS_TWILIO_ACCOUNT_SID"]
         self._validator = RequestValidator(stack.env["PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN"])
         self._senders = [f"+336399{80_000 + number:05d}" for number in range(senders)]

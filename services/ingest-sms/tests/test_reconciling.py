@@ -2,12 +2,14 @@
 
 import base64
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from parvis.common.bus import Producer, Received
 from parvis.common.bus.admin import apply, read_all
@@ -32,8 +34,8 @@ TOWN = "+33536490100"
 @pytest.fixture
 async def outside(tmp_path: Path) -> AsyncGenerator[Outside]:
     settings = Settings(
-        twilio_port=0, mail_smtp_port=0, mail_web_port=0, twilio_account_sid=ACCOUNT, twilio_auth_token=TOKEN,
-        mail_username="mairie", mail_password="not a secret", mail_certificate=tmp_path / "relay.pem",
+        twilio_port=0, mail_smtp_port=0, mail_web_port=0, twilio_account_sid=ACCOUNT, twilio_auth_token=SecretStr(TOKEN),
+        mail_username="mairie", mail_password=SecretStr("not a secret"), mail_certificate=tmp_path / "relay.pem",
         mail_dir=tmp_path / "mail", letters_dir=tmp_path / "letters", town_number=TOWN, silence_s=1,
     )  # fmt: skip
     async with Outside(settings) as outside:
@@ -94,7 +96,7 @@ async def test_what_is_there_is_not_brought_again(reconciling: Reconciling, citi
         await missed(citizens, f"Message {number}")
     assert await reconciling.look() == 3
     assert await reconciling.look() == 0
-    reconciling.intake = reconciling.intake.__class__(**(vars(reconciling.intake) | {"seen": Seen()}))
+    reconciling.intake = replace(reconciling.intake, seen=Seen())
     assert await reconciling.look() == 0  # another process, which remembers nothing, asks Kafka
     assert len(await read(reconciling)) == 3
 
