@@ -49,7 +49,7 @@ def _acceptance(root: Path, producer: FakeProducer, *, letters: int = 20) -> Acc
         producer=producer,
         topic="t.contact.received",
         drop_box="mail-room",
-        town=Town(key=A_KEY),
+        town=Town(key=A_KEY, departments=frozenset({"00"})),
         zone=ZoneInfo("Europe/Paris"),
         clock=lambda: FIRST_SEEN,
     )

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import ClaimCheck, contact_id, reference_of
-from parvis.ingest_postal.parse import Facts, parse, text_of
-from parvis.ingest_postal.tables import Line, Page, Reading, Word
+from parvis.common.contact import ClaimCheck, ConversationId, contact_id, reference_of
+from parvis.common.lettercode import letter_code
+from parvis.common.testing import A_KEY
+from parvis.ingest_postal.parse import Facts, Town, parse, text_of
+from parvis.ingest_postal.tables import Code, Line, Page, Reading, Word
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 ID = contact_id("post", "mail-room", "0" * 64)
@@ -18,6 +20,7 @@ FACTS = Facts(
     received_at=AT,
     recorded_at=AT,
     original=ClaimCheck(blob=f"{ID}/{'0' * 64}", sha256="0" * 64, size_bytes=9, media_type="application/pdf"),
+    town=Town(key=A_KEY, departments=frozenset({"00"})),
 )
 SENDER = ("Mme Céleste EXEMPLE", "12 rue de la Fontaine", "00100 VAL-EXEMPLE")
 ADDRESSEE = ("Mairie de Val-Exemple", "1 place du Parvis", "00100 VAL-EXEMPLE")
@@ -147,6 +150,48 @@ def test_a_quoted_reference_is_a_thread_mark():
     reading = a_reading(a_block((f"Votre référence : {quoted}",), left=0.1, top=0.3))
 
     assert parse(reading, FACTS).thread.reference == quoted
+
+
+CONVERSATION = ConversationId("5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e11")
+
+
+def a_code(text: str) -> Code:
+    return Code(text=text, format="QRCode", left=0.8, top=0.05, right=0.9, bottom=0.12)
+
+
+def with_codes(*texts: str) -> Reading:
+    page = a_reading(a_block(("Bonjour",), left=0.1, top=0.3)).pages[0]
+    return Reading(pages=(page.model_copy(update={"codes": tuple(map(a_code, texts))}),), page_count=1)
+
+
+def test_an_answer_on_our_own_paper_names_its_conversation():
+    ours = letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, "www.example-town.example", A_KEY)
+
+    assert parse(with_codes("https://elsewhere.example/", ours), FACTS).thread.conversation_id == CONVERSATION
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        (letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, "www.example-town.example", b"somebody else's key"),),
+        ("https://www.example-town.example/#P-7F3K-2Q9X-M4TC/5f3f7a0e5a0c5c3e9a532f0d9c1b7e11.aaaaaaaaaaaaaaaa",),
+        tuple(letter_code("P-7F3K-2Q9X-M4TC", ConversationId(f"5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e1{n}"), "t.example", A_KEY) for n in (1, 2)),
+    ],
+    ids=["another key", "forged", "two conversations in one letter"],
+)  # fmt: skip
+def test_a_code_that_is_not_surely_ours_names_none(codes: tuple[str, ...]):
+    assert parse(with_codes(*codes), FACTS).thread.conversation_id is None
+
+
+def test_pages_read_with_little_confidence_are_named():
+    pages = tuple(
+        a_reading(a_block(("Bonjour",), left=0.1, top=0.3), confidence=confidence).pages[0].model_copy(update=update)
+        for confidence, update in ((0.9, {}), (0.7, {"number": 2}), (0.0, {"number": 3, "is_read": False, "lines": ()}))
+    )
+    worth = parse(Reading(pages=pages, page_count=3), FACTS).ocr
+
+    assert worth is not None
+    assert (worth.pages, worth.page_confidences, worth.low_pages) == (2, (0.9, 0.7), (2, 3))
 
 
 @pytest.mark.parametrize(

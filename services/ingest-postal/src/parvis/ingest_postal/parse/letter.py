@@ -25,12 +25,15 @@ from parvis.common.contact import (
 )
 from parvis.common.language import language_of
 from parvis.common.lettercode import conversation_of_code
+from parvis.ingest_postal.parse.dates import find_date
+from parvis.ingest_postal.parse.page import blocks_of
 from parvis.ingest_postal.parse.sender import Sender, find_sender
 from parvis.ingest_postal.parse.town import Town
 from parvis.ingest_postal.parse.wishes import find_wishes
-from parvis.ingest_postal.tables import Line, Reading
+from parvis.ingest_postal.tables import Line, Page, Reading
 
 LOW_CONFIDENCE = 0.6  # below it most words of a page have a mistake: people read it from the picture
+LOW_PAGE = 0.8
 SURE_OF_SENDER = 0.8  # a letter that goes to the wrong door shows one citizen's business to another
 
 _SUBJECT = re.compile(r"^\s*(?:objet|obj|concerne|subject|re)\s?[:;.]\s*(\S.{2,300})$", re.IGNORECASE)
@@ -60,7 +63,8 @@ def parse(reading: Reading, facts: Facts) -> ContactReceived:
     Raises: nothing, whatever was read.
     """
     text = text_of(reading)
-    sender = find_sender(reading)
+    blocks = blocks_of(reading.pages[0]) if reading.pages else []
+    sender = find_sender(blocks, facts.town)
     return ContactReceived(
         contact_id=facts.contact_id,
         reference=reference_of(facts.contact_id),
@@ -78,7 +82,8 @@ def parse(reading: Reading, facts: Facts) -> ContactReceived:
         remarks=facts.remarks,
         text_overflow=facts.text_overflow,
         unreadable=_unreadable(reading),
-        ocr=_worth(reading),
+        ocr=_worth(reading, sender),
+        dated_on=find_date(blocks, facts.received_at.date()),
         personal=_personal(reading, text, sender, len(facts.pictures)),
     )
 
@@ -130,18 +135,35 @@ def _subject(reading: Reading) -> str:
     return ""
 
 
-def _worth(reading: Reading) -> OpticalReading | None:
+def _worth(reading: Reading, sender: Sender | None) -> OpticalReading | None:
     """What was read from pictures was worth; none where the file had its own text, or no word was found."""
     read = [page for page in reading.pages if page.source == "reading" and page.words]
-    weights = [sum(max(len(word.text), 1) for word in page.words) for page in read]
     if not read:
         return None
+    return OpticalReading(
+        confidence=_mean(read),
+        pages=len(read),
+        page_confidences=tuple(round(min(page.confidence, 1.0), 4) for page in read),
+        low_pages=tuple(page.number for page in reading.pages if _is_low(page)),
+        sender_confidence=round(min(sender.confidence, 1.0), 4) if sender else None,
+    )
+
+
+def _mean(read: list[Page]) -> float:
+    weights = [sum(max(len(word.text), 1) for word in page.words) for page in read]
     mean = sum(page.confidence * weight for page, weight in zip(read, weights, strict=True)) / sum(weights)
-    return OpticalReading(confidence=min(mean, 1.0), pages=len(read))
+    return min(mean, 1.0)
+
+
+def _is_low(page: Page) -> bool:
+    """Whether people must read this page from its picture."""
+    if page.source == "layer":
+        return False
+    return not page.is_read or (bool(page.words) and page.confidence < LOW_PAGE)
 
 
 def _unreadable(reading: Reading) -> str | None:
-    worth = _worth(reading)
+    worth = _worth(reading, None)
     if reading.trouble:
         return reading.trouble[:200]
     if not any(page.words for page in reading.pages):

@@ -1,30 +1,36 @@
-"""The words on a letter's first page in, its sender's postal address out. Pure; no I/O."""
+"""The words on a letter's first page in, its sender out: name, postal address, what they are worth. Pure; no I/O."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from parvis.common.contact import post
 from parvis.common.errors import Rejected
-from parvis.ingest_postal.tables import Line, Page, Reading, Word
+from parvis.ingest_postal.parse.address import is_complement, is_country, is_name, is_street, town_in
+from parvis.ingest_postal.parse.page import Block, Piece
+from parvis.ingest_postal.parse.town import Town, folded
 
-# French letters have the sender at the top left and the addressee at the right, lower (AFNOR NF Z 11-001).
-_TOP, _LEFT = 0.45, 0.42
-_COLUMN_GAP = 0.05  # of the page's width: words further apart stand in two columns that the reading took for one line
-_SAME_MARGIN = 0.04
-_DIGITS_CONFIDENCE = 0.7  # a wrong digit is another house
+_DIGITS_CONFIDENCE = 0.75  # a wrong digit is another house
+_WORD_CONFIDENCE = 0.5
+_HEAD = 0.45  # of the page: above it a letter says from whom it comes and to whom it goes
+_LEFT, _RIGHT = 0.42, 0.45
+_MOST_LINES = 7
 
-_TOWN = re.compile(r"^(?P<street>.{0,80}?)[ ,;–-]*\b(?:F-)?(?P<code>\d{5})[ ,]+(?P<town>[^\W\d][^\d]{1,40}(?:cedex ?\d{0,2})?)$", re.IGNORECASE)  # fmt: skip
-_STREET = re.compile(
-    r"\d|\b(?:rue|avenue|av|boulevard|bd|place|pl|chemin|ch|impasse|allée|route|rte|quai|cours|square|lieu[- ]dit|résidence|hameau|villa|bp)\b",
-    re.IGNORECASE,
+_TO_US = re.compile(
+    r"\b(?:mairie|maire|maires|adjoint|hotel de ville|commune|communal|communaute de communes|ccas|prefecture|town hall|mayor|council|conseil municipal|etat civil|services? techniques?)\b"
 )
-_ADDRESSEE = re.compile(
-    r"\b(?:mairie|maire|hôtel de ville|commune|préfecture|destinataire|à l['’ ]attention|centre communal)\b",
-    re.IGNORECASE,
+_LABEL = re.compile(
+    r"^(?:exp|expediteur|expeditrice|expediteurs|emetteur|de la part de|from|sender|mon adresse|notre adresse|mes coordonnees|nos coordonnees|my address)\b"
+)
+_OTHERS_LABEL = re.compile(
+    r"^(?:destinataire|a l attention|attention|copie|copies|cc|p j|pj|to|objet|adresse d\w+|adresse de (?!l expediteur)\w+|proprietaire|locataire|bailleur|employeur|mandataire|le bien|logement)\b"
+)
+_CLOSING = re.compile(
+    r"\b(?:salutations|sentiments|consideration|cordialement|respectueusement|bien a vous|sincerely|faithfully|regards|remerciements|remerciant|merci d avance|signature)\b"
 )
 _NO_ADDRESS_LINE = re.compile(
-    r"@|^\s*(?:t[ée]l|mobile|port|e-?mail|courriel|mail|objet|date|r[ée]f|n°|dossier|madame|monsieur)\s*[.:,]",
+    r"@|\bwww\.|^\W*(?:t[ée]l|t[ée]l[ée]phone|mobile|port(?:able)?|fax|e-?mail|courriel|mail|m[ée]l|phone|siret|siren|rcs|iban|objet|date|r[ée]f|n[°ºo]|dossier|allocataire|adh[ée]rent|"
+    r"n[ée]e? le|naissance|madame, monsieur)\b|^[\d\s.+()-]{9,}$",
     re.IGNORECASE,
 )
 
@@ -46,102 +52,147 @@ class Sender:
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """Words of one line in one column."""
+class _Address:
+    """A block that has the grammar of an address."""
 
-    words: tuple[Word, ...]
-
-    @property
-    def text(self) -> str:
-        return " ".join(word.text for word in self.words)
-
-    @property
-    def left(self) -> float:
-        return self.words[0].left
+    lines: tuple[str, ...]
+    words_confidence: float
+    top: float
+    left: float
+    right: float
+    label: str  # folded: what stands before it, on its own line or the one above
+    is_to_us: bool
 
     @property
-    def top(self) -> float:
-        return min(word.top for word in self.words)
-
-    @property
-    def bottom(self) -> float:
-        return max(word.bottom for word in self.words)
+    def is_labelled(self) -> bool:
+        return bool(_LABEL.match(self.label))
 
 
-def find_sender(reading: Reading) -> Sender | None:
-    """The address block at the top left of the first page; none where there is none, or two that could be it."""
-    if not reading.pages:
+def find_sender(blocks: Sequence[Block], town: Town) -> Sender | None:
+    """The address that is the sender's by its place on the page; none where there is none.
+
+    Gives: a low confidence where two could be it, where the letter is written to somebody else, or where a part is missing or doubtful.
+    """
+    addresses = [address for place in range(len(blocks)) for address in _addresses(blocks, place, town)]
+    ours = [address for address in addresses if address.is_to_us]
+    others = [address for address in addresses if not address.is_to_us and not _OTHERS_LABEL.match(address.label)]
+    found = [
+        Sender(one.lines, one.words_confidence * _worth_of_place(one, others, bool(ours), blocks)) for one in others
+    ]
+    found.sort(key=lambda sender: -sender.confidence)
+    if not found:
         return None
-    found = [sender for block in _blocks(reading.pages[0]) if (sender := _sender(block))]
-    return found[0] if len(found) == 1 else None
+    rivals = [
+        one
+        for one in found[1:]
+        if folded(one.address) != folded(found[0].address) and one.confidence > 0.6 * found[0].confidence
+    ]
+    return Sender(found[0].lines, found[0].confidence / (2 if rivals else 1))
 
 
-def _blocks(page: Page) -> Iterator[list[_Piece]]:
-    """Pieces that stand under each other at one margin without an empty line between."""
-    pieces = [piece for line in page.lines for piece in _pieces(line) if piece.top < _TOP and piece.left < _LEFT]
-    block: list[_Piece] = []
-    for piece in sorted(pieces, key=lambda piece: piece.top):
-        if block and not _follows(piece, block[-1]):
-            yield block
-            block = []
-        block.append(piece)
-    if block:
-        yield block
+def _worth_of_place(one: _Address, others: Sequence[_Address], is_to_us: bool, blocks: Sequence[Block]) -> float:
+    """How surely an address that stands there is the sender's (AFNOR NF Z 11-001: sender left above, addressee right and lower)."""
+    if one.is_labelled:
+        return 1.0
+    in_window = [other for other in others if other is not one and other.left >= _RIGHT and 0.08 < other.top < _HEAD]
+    if one.top < _HEAD and one.left < _LEFT:
+        return 0.5 if in_window and not is_to_us else 1.0
+    if one.top < _HEAD:
+        # The English way: at the right, above the one it is written to; or around the middle of the sheet's head.
+        is_letterhead = one.top < 0.12 and abs((one.left + one.right) / 2 - 0.5) < 0.04
+        return 0.93 if is_to_us or is_letterhead else 0.5
+    closing = [piece.top for block in blocks for piece in block.pieces if _CLOSING.search(folded(piece.text))]
+    return 0.93 if closing and one.top > max(closing) else 0.3
 
 
-def _pieces(line: Line) -> Iterator[_Piece]:
-    words: list[Word] = []
-    for word in sorted(line.words, key=lambda word: word.left):
-        if words and word.left - words[-1].right > _COLUMN_GAP:
-            yield _Piece(tuple(words))
-            words = []
-        words.append(word)
-    if words:
-        yield _Piece(tuple(words))
-
-
-def _follows(piece: _Piece, above: _Piece) -> bool:
-    height = max(piece.bottom - piece.top, above.bottom - above.top)
-    return abs(piece.left - above.left) < _SAME_MARGIN and piece.top - above.bottom < 1.2 * height
-
-
-def _sender(block: list[_Piece]) -> Sender | None:
-    last = next((place for place, piece in enumerate(block) if _TOWN.match(piece.text)), None)
-    if last is None or any(_ADDRESSEE.search(piece.text) for piece in block[: last + 1]):
-        return None
-    pieces = [piece for piece in block[: last + 1] if not _NO_ADDRESS_LINE.search(piece.text)]
-    lines = tuple(_lines(pieces))
+def _addresses(blocks: Sequence[Block], place: int, town: Town) -> Iterator[_Address]:
+    pieces = list(blocks[place].pieces)
+    last = next((at for at, piece in enumerate(pieces) if town_in(_without_label(piece.text), town.departments)), None)
+    if last is None or last + 1 > _MOST_LINES + 4:
+        return
+    kept = [piece for piece in pieces[: last + 1] if not _NO_ADDRESS_LINE.search(piece.text)]
+    label = _label(kept, blocks, place)
+    if kept and _LABEL.match(folded(kept[0].text)) and not _without_label(kept[0].text):
+        kept = kept[1:]
+    country = pieces[last + 1].text.strip(" .") if last + 1 < len(pieces) and is_country(pieces[last + 1].text) else ""
+    lines = tuple(_lines(kept, country, town))
     try:
         lines = tuple(post("\n".join(lines)).value.splitlines())
     except Rejected:
-        return None
-    return Sender(lines, _confidence(lines, [word for piece in pieces for word in piece.words]))
+        return
+    first = kept[0] if kept else pieces[0]
+    to_us = any(_TO_US.search(folded(piece.text)) for piece in pieces[: last + 1]) or _is_ours(lines, town)
+    yield _Address(
+        lines, _worth(lines, kept, country, town), first.top, blocks[place].left, blocks[place].right, label, to_us
+    )
 
 
-def _lines(pieces: list[_Piece]) -> Iterator[str]:
+def _label(kept: Sequence[Piece], blocks: Sequence[Block], place: int) -> str:
+    """What stands on the first line before a colon, or alone on the line above the block."""
+    if kept and (":" in kept[0].text or _LABEL.match(folded(kept[0].text))):
+        return folded(kept[0].text)
+    mine = blocks[place]
+    above = [
+        piece
+        for block in blocks
+        for piece in block.pieces
+        if block is not mine and 0 < mine.top - piece.bottom < 0.045 and abs(piece.left - mine.left) < 0.06
+    ]
+    return folded(max(above, key=lambda piece: piece.bottom).text) if above else ""
+
+
+def _lines(pieces: Sequence[Piece], country: str, town: Town) -> Iterator[str]:
     """The lines of the address; « 12 rue du Lac, 00100 Val-Exemple » is two."""
     for piece in pieces:
-        town = _TOWN.match(piece.text)
-        if not town:
-            yield piece.text.strip(" ,;")
+        text = _without_label(piece.text).strip(" ,;•-–—|")
+        found = town_in(text, town.departments)
+        if not found:
+            yield text
             continue
-        if town["street"].strip(" ,;"):
-            yield town["street"].strip(" ,;")
-        yield f"{town['code']} {town['town'].strip(' ,;')}"
+        for part in re.split(r"\s*[,;•|]\s+|\s+[–—-]\s+", found.street):
+            if part:
+                yield part
+        yield found.line
+        if country:
+            yield country.upper()
 
 
-def _confidence(lines: tuple[str, ...], words: list[Word]) -> float:
+def _without_label(text: str) -> str:
+    label, colon, rest = text.partition(":")
+    if colon and _LABEL.match(folded(label)):
+        return rest.strip()
+    return "" if _LABEL.fullmatch(folded(text)) else text
+
+
+def _worth(lines: Sequence[str], pieces: Sequence[Piece], country: str, town: Town) -> float:
     """How well it was read, halved for each part of an address that is missing or doubtful."""
+    words = [word for piece in pieces for word in piece.words]
     letters = sum(len(word.text) for word in words)
     confidence = sum(word.confidence * len(word.text) for word in words) / max(letters, 1)
+    before_town = lines[: -2 if country else -1]
+    last = town_in(lines[len(before_town)], town.departments)
     doubts = (
-        not _is_name(lines[0]),
-        not any(_STREET.search(line) for line in lines[1:-1]),
+        not (before_town and is_name(before_town[0])),
+        not any(is_street(line) for line in before_town[1:]),
+        any(not _belongs(line) for line in before_town[1:]),
+        last is None or (last.is_foreign and not country) or not (last.is_plausible or country),
         any(word.confidence < _DIGITS_CONFIDENCE for word in words if any(c.isdigit() for c in word.text)),
+        any(word.confidence < _WORD_CONFIDENCE for word in words if len(word.text) > 2),
+        any(_has_mixed_number(line) for line in lines),
     )
     return float(confidence / 2 ** sum(doubts))
 
 
-def _is_name(line: str) -> bool:
-    words = re.findall(r"[^\W\d_]{2,}", line)
-    return 2 <= len(words) <= 8 and not any(character.isdigit() for character in line) and not line.endswith((".", ","))
+def _belongs(line: str) -> bool:
+    """Whether a line between name and town is part of an address at all."""
+    return is_street(line) or is_complement(line) or is_name(line) or len(line.split()) <= 5
+
+
+def _has_mixed_number(line: str) -> bool:
+    """A number with a letter in it that looks like a digit: it was read wrongly."""
+    return bool(re.search(r"\b(?:\d*[OoIlSsBZ]\d+|\d+[OoIlSZ]\d*)\b", line))
+
+
+def _is_ours(lines: Sequence[str], town: Town) -> bool:
+    plain = [folded(line) for line in lines]
+    return any(line in town.names or line in town.streets for line in plain)

@@ -14,6 +14,7 @@ class Town:
     key: bytes
     names: frozenset[str] = frozenset()  # of the town hall and its departments, folded
     streets: frozenset[str] = frozenset()  # the lines of their addresses between name and town, folded
+    departments: frozenset[str] = frozenset()  # the first two digits of their postcodes
     phones: frozenset[str] = frozenset()
     mailboxes: frozenset[str] = frozenset()
 
@@ -26,6 +27,7 @@ class Town:
             key=key,
             names=frozenset(folded(name) for name in (*names, *(address[0] for address in addresses))),
             streets=frozenset(folded(line) for address in addresses for line in address[1:-1]),
+            departments=frozenset(address[-1][:2] for address in addresses),
             phones=frozenset((town.phone, town.sms_number, *(department.phone for department in departments))),
             mailboxes=frozenset((town.mailbox, *(department.email for department in departments))),
         )
