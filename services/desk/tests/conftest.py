@@ -1,5 +1,6 @@
 """The desk on the real PostgreSQL, its pages asked for as a browser asks; Kafka is away: what comes is handed to the clerk."""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from html import unescape
@@ -61,7 +62,11 @@ async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGe
     assert folder
     await migrate(database_url, "desk", folder)
     service = await build()
+    stopping = asyncio.Event()
+    drawing = asyncio.ensure_future(service.tasks[0](stopping))  # alone: Kafka is away
     yield service
+    stopping.set()
+    await drawing
     for close in service.closing:
         await close()
 

@@ -13,7 +13,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from parvis.common.blobs import Blobs
-from parvis.common.contact import ContactPoint, ContactReceived, PersonalContact, contact_id
+from parvis.common.contact import Attachment, ContactPoint, ContactReceived, PersonalContact, contact_id
 from parvis.common.database import Database
 from parvis.common.reply import ReplyRequested
 from parvis.common.routing import ContactRouted, ConversationArrived, Routing, TransferRequested, conversation_id
@@ -152,7 +152,7 @@ async def test_another_departments_case_is_not_there(
 ) -> None:
     made = contact_id("sms", "x", "secret")
     claim = await blobs.put(made, b"secret", "text/plain")
-    foreign = a_contact(contact_id=made, original=claim, attachments=(claim,))
+    foreign = a_contact(contact_id=made, original=claim, attachments=(Attachment.of(claim),))
     await tell(routed(foreign, department="social-ccas"), routed(CONTACT))
     case = f"/cases/{conversation_id(made)}"
     token = re.search(r'name="_csrf" value="([^"]+)"', (await agent.get("/queue")).text)
@@ -185,33 +185,6 @@ async def test_a_case_that_left_says_where_it_is_and_nothing_more(agent: httpx.A
     assert answer.status_code == 410
     assert "État civil" in answer.text
     assert "trou" not in answer.text
-
-
-async def test_originals_are_downloads_and_pictures_are_made_anew(
-    agent: httpx.AsyncClient, tell: Tell, blobs: Blobs
-) -> None:
-    made = contact_id("web", "x", "files")
-    page = b"<html><script>alert(1)</script>"
-    claims = (await blobs.put(made, page, "text/html"), await blobs.put(made, PNG, "image/png"))
-    infected = claims[0].model_copy(update={"scan": "infected"})
-    names = ('a"\r\nX: y.html', "trou é.png", "virus.html")
-    contact = a_contact(
-        contact_id=made, original=claims[0], attachments=(*claims, infected), personal=personal(file_names=names)
-    )
-    await tell(routed(contact))
-    base = f"/cases/{conversation_id(made)}/contacts/{made}"
-
-    file = await agent.get(f"{base}/files/0")
-    assert file.content == page
-    assert file.headers["content-disposition"] == "attachment; filename*=UTF-8''a%22%0D%0AX%3A%20y.html"
-    assert file.headers["x-content-type-options"] == "nosniff"
-    assert "sandbox" in file.headers["content-security-policy"]
-    picture = await agent.get(f"{base}/pictures/1/1.jpg")
-    assert picture.content.startswith(b"\xff\xd8\xff")
-    assert (await agent.get(f"{base}/pictures/0/1.jpg")).status_code == 404
-    assert (await agent.get(f"{base}/files/2")).status_code == 403
-    for strange in ("files/9", "files/-1", "files/x", "pictures/1/7.jpg", "pictures/1/x.jpg"):
-        assert (await agent.get(f"{base}/{strange}")).status_code == 404
 
 
 async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, tell: Tell, blobs: Blobs) -> None:

@@ -2,18 +2,32 @@
 
 import asyncio
 import io
+from collections.abc import AsyncGenerator
 
 import pypdfium2
 import pytest
+import pytest_asyncio
 from PIL import Image
 
 from parvis.common.errors import Rejected
-from parvis.desk.read import Pictures
+from parvis.desk.read import DOWNLOADED, Pictures
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def a_picture(form: str, **more: object) -> bytes:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def pictures() -> AsyncGenerator[Pictures]:
+    made, stopping = Pictures(), asyncio.Event()
+    running = asyncio.create_task(made.run(stopping))
+    await asyncio.sleep(0)  # it has begun: who asks from now on is waited for
+    yield made
+    stopping.set()
+    await running
+
+
+def a_picture(form: str, *, mode: str = "RGB", **more: object) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (400, 300), "white").save(out, form, **more)  # pyright: ignore[reportArgumentType]
+    Image.new(mode, (400, 300), "white").save(out, form, **more)  # pyright: ignore[reportArgumentType]
     return out.getvalue()
 
 
@@ -27,21 +41,44 @@ def a_pdf(pages: int) -> bytes:
     return out.getvalue()
 
 
-async def test_each_page_of_a_pdf_is_drawn() -> None:
-    made = await Pictures().page(a_pdf(2), "a" * 64, "application/pdf", 2)
+async def test_each_page_of_a_pdf_is_drawn(pictures: Pictures) -> None:
+    made = await pictures.page(a_pdf(2), "a" * 64, "application/pdf", 2)
+    large = await pictures.page(a_pdf(2), "a" * 64, "application/pdf", 2, width=DOWNLOADED)
 
     assert made.pages == 2
-    assert Image.open(io.BytesIO(made.jpeg)).size[0] == 1240
+    assert [Image.open(io.BytesIO(one.jpeg)).size[0] for one in (made, large)] == [1240, DOWNLOADED]
 
 
-async def test_a_tiff_has_pages_and_a_photo_loses_its_place() -> None:
-    exif = Image.Exif()
-    exif[0x010E] = "taken at home"
+async def test_a_tiff_has_pages(pictures: Pictures) -> None:
     several = a_picture("TIFF", save_all=True, append_images=[Image.new("RGB", (400, 300))])
-    photo = await Pictures().page(a_picture("JPEG", exif=exif), "b" * 64, "image/jpeg", 1)
 
-    assert (await Pictures().page(several, "c" * 64, "image/tiff", 2)).pages == 2
-    assert b"taken at home" not in photo.jpeg
+    assert (await pictures.page(several, "c" * 64, "image/tiff", 2)).pages == 2
+
+
+async def test_a_photo_loses_its_place_and_its_camera(pictures: Pictures) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0110] = "taken at home", "a camera"
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 12.0, 34.0), 3: "E", 4: (6.0, 7.0, 8.0)})
+    photo = a_picture("JPEG", exif=exif, comment=b"a comment", icc_profile=b"a profile" * 20)
+    assert Image.open(io.BytesIO(photo)).getexif().get_ifd(0x8825)
+
+    made = Image.open(io.BytesIO((await pictures.page(photo, "b" * 64, "image/jpeg", 1)).jpeg))
+
+    assert not made.getexif()
+    assert not {"exif", "comment", "icc_profile", "xmp"} & set(made.info)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "I;16"])
+async def test_every_kind_of_dots_is_drawn_on_white(pictures: Pictures, mode: str) -> None:
+    white = {"1": 1, "L": 255, "P": 255, "LA": (0, 0), "RGBA": (0, 0, 0, 0), "I;16": 65535}[mode]
+    out = io.BytesIO()
+    Image.new(mode, (40, 30), white).save(out, "PNG")
+    if mode == "P":
+        Image.new("RGB", (40, 30), "white").quantize(4).save(out := io.BytesIO(), "PNG")
+
+    made = Image.open(io.BytesIO((await pictures.page(out.getvalue(), mode * 8, "image/png", 1)).jpeg))
+
+    assert made.getpixel((20, 15)) == (255, 255, 255)
 
 
 @pytest.mark.parametrize(
@@ -51,17 +88,19 @@ async def test_a_tiff_has_pages_and_a_photo_loses_its_place() -> None:
         (b"\x89PNG\r\n\x1a\n", "image/png", 1),
         (b"", "image/jpeg", 1),
         (b"<svg/>", "image/svg+xml", 1),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "image/tiff", 1),
+        (a_picture("PNG"), "image/jpeg", 1),
         (a_picture("PNG"), "image/png", 2),
         (a_picture("PNG"), "image/png", -1),
     ],
 )
-async def test_what_is_no_picture_is_refused(content: bytes, media_type: str, page: int) -> None:
+async def test_what_is_no_picture_is_refused(pictures: Pictures, content: bytes, media_type: str, page: int) -> None:
     with pytest.raises(Rejected):
-        await Pictures().page(content, "d" * 64, media_type, page)
+        await pictures.page(content, "d" * 64, media_type, page)
+    assert (await pictures.page(a_picture("PNG"), "f" * 64, "image/png", 1)).pages == 1
 
 
-async def test_many_at_once_are_made_two_at_a_time() -> None:
-    pictures = Pictures()
+async def test_many_at_once_are_one_picture(pictures: Pictures) -> None:
     made = await asyncio.gather(*(pictures.page(a_picture("PNG"), "e" * 64, "image/png", 1) for _ in range(6)))
 
     assert len({picture.jpeg for picture in made}) == 1

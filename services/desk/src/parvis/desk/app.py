@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from parvis.common import topics
+from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Consumer, Producer
 from parvis.common.bus.dead_letters import Brake
@@ -19,8 +20,9 @@ from parvis.common.service import Service, checking, every
 from parvis.common.settings import TownSettings, load
 from parvis.desk import api, pages, store
 from parvis.desk.consume import TYPES, Clerk
+from parvis.desk.pages.originals import refused
 from parvis.desk.pages.place import NotLoggedIn
-from parvis.desk.read import Pictures
+from parvis.desk.read import Infected, NotScanned, Originals, Pictures
 from parvis.desk.settings import Settings
 from parvis.desk.tables import SCHEMA
 from parvis.desk.verify import Sessions
@@ -46,14 +48,15 @@ async def build() -> Service:
     outbox = Outbox(store.outbox, database, producer, health, NAME)
     cases = store.Cases(database, outbox, town.topic_prefix)
     blobs = Blobs(town.blobs_url)
+    pictures = Pictures()
     place = pages.Place(
         directory=directory,
         templates=load_templates(town.config_dir, directory),
         pages=Pages(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
         cases=cases,
         counter=store.Counter(cases, blobs, directory, town.hashing_key),
-        blobs=blobs,
-        pictures=Pictures(),
+        originals=Originals(blobs, Scanner(town.clamav)),
+        pictures=pictures,
         sessions=Sessions(town.signing_key, timedelta(hours=own.session_hours)),
     )
     consumer = Consumer(
@@ -76,7 +79,7 @@ async def build() -> Service:
         own.port,
         health,
         app=_pages_and_api(place, own),
-        tasks=[watch, every(_PURGE_EVERY_S, outbox.purge), outbox.relay, consumer.run, consumer.watch],
+        tasks=[pictures.run, watch, every(_PURGE_EVERY_S, outbox.purge), outbox.relay, consumer.run, consumer.watch],
         closing=[producer.stop, database.close],
     )
 
@@ -98,4 +101,6 @@ def _pages_and_api(place: pages.Place, own: Settings) -> FastAPI:
         return RedirectResponse("/login", status_code=303)
 
     app.add_exception_handler(NotLoggedIn, log_in_first)
+    for error in (Infected, NotScanned):
+        app.add_exception_handler(error, refused(place))
     return app

@@ -3,16 +3,19 @@
 import base64
 import binascii
 import json
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from parvis.common.contact import ClaimCheck
+from parvis.common.contact import Attachment, ClaimCheck, ContactReceived
 from parvis.common.directory import Directory, Rendered, Templates, standard_variables
+from parvis.common.files import PICTURES, clean_name
 from parvis.desk.tables import Case, Opened, Target
 from parvis.web.answers import answers_in_words
+from parvis.web.words import Words
 
 MEDIUM = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "letter"}
 SHOWN_PAGES = 4
@@ -26,7 +29,7 @@ _EXTENSIONS = {
     "image/tiff": "tif",
     "application/x-www-form-urlencoded": "txt",
 }
-_PICTURES = frozenset(["image/jpeg", "image/png", "image/gif", "image/webp"])
+_PICTURES = PICTURES - {"image/tiff", "image/bmp"}  # small enough, mostly, to be shown beside the text
 _PAPER = frozenset(["application/pdf", "image/jpeg", "image/png", "image/tiff"])
 
 
@@ -36,8 +39,23 @@ class ShownFile:
 
     number: int
     name: str
-    claim: ClaimCheck
+    claim: Attachment
     is_picture: bool
+
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether its download is a fresh picture, with the untouched one behind a link of its own."""
+        return self.claim.media_type in PICTURES
+
+
+@dataclass(frozen=True)
+class ShownPage:
+    """One page of a scan: in which stored file, its page there, its number in the letter."""
+
+    stored: str
+    page: int
+    number: int
+    is_low: bool
 
 
 @dataclass(frozen=True)
@@ -47,7 +65,7 @@ class ShownContact:
     opened: Opened
     answers: tuple[tuple[str, str], ...]
     files: tuple[ShownFile, ...]
-    pages: tuple[tuple[str, int], ...]  # of a scan: which stored file, and its page
+    pages: tuple[ShownPage, ...]
     more_pages: int
     text: str
 
@@ -55,15 +73,14 @@ class ShownContact:
 def shown_contact(opened: Opened, directory: Directory, language: str) -> ShownContact:
     """What the agent sees of a contact: a form as questions and answers, a letter as its scan, the rest as text."""
     contact = opened.contact
-    names = (*contact.personal.file_names, *[""] * len(contact.attachments))
     files = [
-        ShownFile(number, names[number] or f"document-{number + 1}", claim, claim.media_type in _PICTURES)
+        ShownFile(number, name_of(contact, number), claim, claim.media_type in _PICTURES)
         for number, claim in enumerate(contact.attachments)
     ]
-    pages: list[tuple[str, int]] = []
+    pages: list[ShownPage] = []
     if contact.channel == "post":
-        scanned = [(str(file.number), 1) for file in files if file.claim.media_type in _PICTURES]
-        pages = scanned or _pages_of_original(opened)
+        scanned = [(str(file.number), 1, _page_number(file)) for file in files if file.is_picture]
+        pages = [_page(contact, *one) for one in scanned or _pages_of_original(opened)]
         files = [] if scanned else files
     return ShownContact(
         opened=opened,
@@ -75,11 +92,38 @@ def shown_contact(opened: Opened, directory: Directory, language: str) -> ShownC
     )
 
 
-def _pages_of_original(opened: Opened) -> list[tuple[str, int]]:
+def name_of(contact: ContactReceived, number: int) -> str:
+    """What an attachment is called here and when it is downloaded, whatever its sender wrote."""
+    names = contact.personal.file_names
+    return clean_name(names[number] if number < len(names) else "") or f"document-{number + 1}"
+
+
+def _page_number(file: ShownFile) -> int:
+    """Blank pages have no picture: the scanner's door names each by its number in the letter."""
+    named = re.fullmatch(r"page-(\d{1,4})\.jpg", file.name)
+    return int(named[1]) if named else file.number + 1
+
+
+def _page(contact: ContactReceived, stored: str, page: int, number: int) -> ShownPage:
+    return ShownPage(stored, page, number, is_low=contact.ocr is not None and number in contact.ocr.low_pages)
+
+
+def _pages_of_original(opened: Opened) -> list[tuple[str, int, int]]:
     if opened.contact.original.media_type not in _PAPER:
         return []
     count = opened.contact.ocr.pages if opened.contact.ocr else 1
-    return [("original", page) for page in range(1, count + 1)]
+    return [("original", page, page) for page in range(1, count + 1)]
+
+
+def in_words(words: Words, kind: str, said: str, language: str) -> str:
+    """A door's remark (`remote-images:3`) or trouble (`reading took longer than 30 s`) in an agent's words; as it is, where we have none."""
+    number = re.search(r"\d+(?:\.\d+)?", said)
+    name = re.sub(r"\d+(?:\.\d+)?", "n", said.partition(":")[0] if kind == "remark" else re.sub(r" ?\(.*\)", "", said))
+    key = f"{kind}.{re.sub('[^a-z]+', '-', name.lower()).strip('-')}"
+    try:
+        return words.say(key, language, n=number[0] if number else "", count=int(float(number[0])) if number else 1)
+    except LookupError:
+        return said
 
 
 def file_name(reference: str, claim: ClaimCheck) -> str:

@@ -70,6 +70,7 @@ async def case_page(
         wrong=wrong,
         preview=preview,
         no_date=NO_DATE,
+        verdict=place.originals.verdict,
     )
 
 

@@ -1,15 +1,16 @@
 """What all pages of the desk stand on, and what each of them does first."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from parvis.common.blobs import Blobs
 from parvis.common.clock import Clock, now
 from parvis.common.directory import Directory, Templates
-from parvis.desk.read import Pictures
+from parvis.desk.read import Originals, Pictures
+from parvis.desk.render import in_words
 from parvis.desk.store import Cases, Counter
 from parvis.desk.verify import Session, Sessions
 from parvis.web.http import Form, keep_language, language_of, read_form, switch_of
@@ -31,7 +32,7 @@ class Place:
     pages: Pages
     cases: Cases
     counter: Counter
-    blobs: Blobs
+    originals: Originals
     pictures: Pictures
     sessions: Sessions
     clock: Clock = now
@@ -71,6 +72,7 @@ class Place:
             here=request.url.path,
             told=_told(request),
             switch=switch_of(request, self.pages),
+            in_words=partial(in_words, self.pages.words, language=language),
             **values,
         )
         response = HTMLResponse(html, status_code=status)

@@ -1,62 +1,77 @@
-"""Hostile bytes on standard input, the number of pages and one JPEG on standard output; limited in memory and time."""
+"""The process that draws: a scan or picture and a page number in, the number of pages and a fresh JPEG out."""
 
 import io
-import resource
-import sys
+import json
+from collections.abc import Iterator
 
-_MEMORY_BYTES = 1536 * 1024 * 1024
-_CPU_S = 15
-_WIDTH = 1240  # A4 at 150 dots an inch: readable, about 200 kB
+import pypdfium2
+from PIL import Image, ImageOps
+
+from parvis.common.workers import Frame
+from parvis.common.workers.worker import serve
+from parvis.desk.read.frames import COUNT, JPEG
+
 _MOST_PIXELS = 80_000_000
+# Only these of Pillow's readers: others start programs, or nobody sends such files.
+_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/tiff": "TIFF", "image/gif": "GIF", "image/webp": "WEBP", "image/bmp": "BMP"}  # fmt: skip
 
 
-def main() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    media_type, number = sys.argv[1], int(sys.argv[2])
-    content = sys.stdin.buffer.read()
-    draw = _draw_pdf if media_type == "application/pdf" else _draw_image
-    pages, jpeg = draw(content, number)
-    sys.stdout.buffer.write(f"{pages}\n".encode() + jpeg)
+def draw(job: list[Frame]) -> Iterator[Frame]:
+    (_, question), (_, content) = job
+    media_type, number, width = json.loads(question)
+    pages, picture = (
+        _page_of_pdf(content, number, width)
+        if media_type == "application/pdf"
+        else _page_of_image(content, _FORMATS[media_type], number, width)
+    )
+    yield COUNT, str(pages).encode()
+    yield JPEG, _encoded(picture)
 
 
-def _draw_pdf(content: bytes, number: int) -> tuple[int, bytes]:
-    import pypdfium2
-
+def _page_of_pdf(content: bytes, number: int, width: int) -> tuple[int, Image.Image]:
     document = pypdfium2.PdfDocument(content)
-    page = document[number - 1]
-    width, height = page.get_size()
-    scale = min(_WIDTH / max(width, 1), 8, (_MOST_PIXELS / max(width * height, 1)) ** 0.5)
-    return len(document), _jpeg(page.render(scale=scale).to_pil())
+    document.init_forms()  # what was typed into a form's fields is part of the letter
+    page = document[_index(number, len(document))]
+    across, down = page.get_size()
+    scale = min(width / max(across, 1), 8, (_MOST_PIXELS / max(across * down, 1)) ** 0.5)
+    return len(document), page.render(scale=scale).to_pil()
 
 
-def _draw_image(content: bytes, number: int) -> tuple[int, bytes]:
-    from PIL import Image, ImageOps
-
+def _page_of_image(content: bytes, pillow_format: str, number: int, width: int) -> tuple[int, Image.Image]:
     Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
-    image = Image.open(io.BytesIO(content))
-    pages = getattr(image, "n_frames", 1)
-    if not 1 <= number <= pages or image.width * image.height > _MOST_PIXELS:
-        sys.exit(1)
-    image.seek(number - 1)
+    image = Image.open(io.BytesIO(content), formats=[pillow_format])
+    pages: int = getattr(image, "n_frames", 1)
+    image.seek(_index(number, pages))
+    if image.width * image.height > _MOST_PIXELS:
+        raise ValueError("too large")
     upright = ImageOps.exif_transpose(image)
-    upright.thumbnail((_WIDTH, _WIDTH * 4))
-    return pages, _jpeg(upright)
+    upright.thumbnail((width, width * 4))
+    return pages, upright
 
 
-def _jpeg(image: object) -> bytes:
-    """A fresh encoding: no EXIF, no place, no camera."""
-    from PIL import Image
+def _index(number: int, pages: int) -> int:
+    if not 1 <= number <= pages:
+        raise IndexError(number)
+    return number - 1
 
-    assert isinstance(image, Image.Image)  # noqa: S101
-    plain = Image.new("RGB", image.size, "white")
+
+def _encoded(image: Image.Image) -> bytes:
+    """On white, without EXIF: no place, no camera, no preview of what was cut off."""
+    if image.mode.startswith(
+        ("I", "F")
+    ):  # 16 bits a dot: Pillow's own conversion cuts them off instead of scaling them
+        image = image.convert("F").point(lambda level: level * (1 / 257)).convert("L")
     rgba = image.convert("RGBA")
+    plain = Image.new("RGB", image.size, "white")
     plain.paste(rgba, mask=rgba.getchannel("A"))
     out = io.BytesIO()
     plain.save(out, "JPEG", quality=82, optimize=True)
     return out.getvalue()
 
 
+def warm() -> None:
+    Image.init()
+
+
 if __name__ == "__main__":
-    main()
+    serve(draw, warm=warm)

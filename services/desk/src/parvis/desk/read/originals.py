@@ -1,0 +1,53 @@
+"""A claim check in, its bytes out, once the scanner has nothing against them."""
+
+from collections import OrderedDict
+
+from parvis.common.antivirus import Scanner
+from parvis.common.blobs import Blobs
+from parvis.common.contact import ClaimCheck, ScanVerdict
+from parvis.common.errors import Rejected
+
+_SCAN_LIMIT_S = 20.0  # somebody waits for this one file; a door would have let it go after two
+_MOST_REMEMBERED = 10_000
+
+
+class Infected(Rejected):
+    """The scanner found something in it."""
+
+
+class NotScanned(Rejected):
+    """The scanner has not seen it yet, and does not answer now."""
+
+
+class Originals:
+    """Opens what citizens sent.
+
+    Gives:  the bytes of what is clean, and of what never was to be scanned; a file whose verdict is open is scanned now, and the verdict remembered.
+    Raises: Infected; NotScanned; Poison, when the bytes are gone; Unavailable.
+    """
+
+    def __init__(self, blobs: Blobs, scanner: Scanner) -> None:
+        self._blobs, self._scanner = blobs, scanner
+        self._verdicts: OrderedDict[str, ScanVerdict] = OrderedDict()
+
+    def verdict(self, claim: ClaimCheck) -> ScanVerdict:
+        """What is known of a file by now."""
+        return self._verdicts.get(claim.sha256, claim.scan) if claim.scan == "pending" else claim.scan
+
+    async def open(self, claim: ClaimCheck) -> bytes:
+        if self.verdict(claim) == "infected":
+            raise Infected("infected")
+        content = await self._blobs.get(claim)
+        if self.verdict(claim) == "pending":
+            await self._scan(claim, content)
+        return content
+
+    async def _scan(self, claim: ClaimCheck, content: bytes) -> None:
+        verdict = await self._scanner.scan(content, limit_s=_SCAN_LIMIT_S)
+        if verdict not in ("clean", "infected"):
+            raise NotScanned("not scanned yet")
+        self._verdicts[claim.sha256] = verdict
+        if len(self._verdicts) > _MOST_REMEMBERED:
+            self._verdicts.popitem(last=False)
+        if verdict == "infected":
+            raise Infected("infected")

@@ -1,0 +1,220 @@
+"""What agents can open of what citizens sent: never before the scanner has seen it, and pictures only as they were drawn anew."""
+
+import io
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from parvis.common.antivirus import Scanner
+from parvis.common.blobs import Blobs
+from parvis.common.contact import (
+    Attachment,
+    ClaimCheck,
+    ContactId,
+    OpticalReading,
+    PersonalContact,
+    Verification,
+    contact_id,
+)
+from parvis.common.routing import ContactRouted, Routing, conversation_id
+from parvis.common.testing import AN_INSTANT, a_contact
+from parvis.desk.read import Infected, NotScanned, Originals
+from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+Tell = Callable[..., Awaitable[None]]
+
+
+def a_photo() -> bytes:
+    exif = Image.Exif()
+    exif[0x010E] = "taken at home"
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 12.0, 34.0)})
+    out = io.BytesIO()
+    Image.new("RGB", (4000, 300), "white").save(out, "JPEG", exif=exif)
+    return out.getvalue()
+
+
+def routed(made: ContactId, **changes: Any) -> ContactRouted:
+    contact = a_contact(contact_id=made, **changes)
+    routing = Routing(
+        conversation_id=conversation_id(made),
+        sequence=1,
+        department="voirie",
+        reference=contact.reference,
+        rule="pothole",
+        rules_version="v",
+        confidence=1,
+        reason={},
+        received_at=AN_INSTANT,
+        answer_due_at=AN_INSTANT,
+        decided_at=AN_INSTANT,
+    )
+    return ContactRouted(routing=routing, contact=contact)
+
+
+def base(made: ContactId) -> str:
+    return f"/cases/{conversation_id(made)}/contacts/{made}"
+
+
+def case(made: ContactId) -> str:
+    return f"/cases/{conversation_id(made)}"
+
+
+async def test_files_are_downloads_under_clean_names(agent: httpx.AsyncClient, tell: Tell, blobs: Blobs) -> None:
+    made = contact_id("web", "x", "files")
+    page = b"<html><script>alert(1)</script>"
+    claim = await blobs.put(made, page, "text/html")
+    infected = claim.model_copy(update={"scan": "infected"})
+    personal = PersonalContact(text="Voici.", file_names=('../a"\r\nX: \u202ey.html', "virus.html"))
+    await tell(
+        routed(made, original=claim, attachments=(Attachment.of(claim), Attachment.of(infected)), personal=personal)
+    )
+
+    file = await agent.get(f"{base(made)}/files/0")
+    assert file.content == page
+    assert file.headers["content-disposition"] == "attachment; filename*=UTF-8''a-%20X-%20y.html"
+    assert file.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in file.headers["content-security-policy"]
+    assert (await agent.get(f"{base(made)}/pictures/0/1.jpg")).status_code == 404
+    for strange in ("files/9", "files/-1", "files/x", "files/9/untouched", "pictures/0/7.jpg", "pictures/0/x.jpg"):
+        assert (await agent.get(f"{base(made)}/{strange}")).status_code == 404
+    refused = await agent.get(f"{base(made)}/files/1")
+    assert refused.status_code == 403
+    assert "Ce fichier est infecté" in refused.text
+    shown = (await agent.get(case(made))).text
+    assert "fichier infecté, non ouvert" in shown
+    assert 'files/1"' not in shown
+    assert "sans analyse antivirus" in shown
+
+
+async def test_a_picture_is_given_as_it_was_drawn_anew(agent: httpx.AsyncClient, tell: Tell, blobs: Blobs) -> None:
+    made = contact_id("web", "x", "photo")
+    claim = await blobs.put(made, a_photo(), "image/jpeg")
+    await tell(
+        routed(
+            made,
+            original=claim,
+            attachments=(Attachment.of(claim),),
+            personal=PersonalContact(file_names=("trou é.jpeg",)),
+        )
+    )
+
+    shown = (await agent.get(case(made))).text
+    drawn = await agent.get(f"{base(made)}/pictures/0/1.jpg")
+    given = await agent.get(f"{base(made)}/files/0")
+    untouched = await agent.get(f"{base(made)}/files/0/untouched")
+
+    assert "fichier d&#39;origine" in shown
+    assert [Image.open(io.BytesIO(one.content)).size[0] for one in (drawn, given)] == [1240, 3000]
+    assert given.headers["content-disposition"].endswith("trou%20%C3%A9.jpg")
+    for one in (drawn, given):
+        assert not Image.open(io.BytesIO(one.content)).getexif()
+        assert b"taken at home" not in one.content
+    assert untouched.content == a_photo()
+    assert untouched.headers["content-disposition"].startswith("attachment")
+
+
+async def test_a_mail_shows_its_own_words_first_and_folds_the_rest(agent: httpx.AsyncClient, tell: Tell) -> None:
+    made = contact_id("email", "x", "quoted")
+    personal = PersonalContact(text="Merci !", quoted="> Bonjour <b>\n> Madame", signature="-- \nCamille")
+    sender = Verification(level="none", spf="pass", dkim="none", dmarc="fail")
+    await tell(
+        routed(made, channel="email", personal=personal, sender=sender, remarks=("remote-images:3", "calendar", "unheard-of:2"))
+    )  # fmt: skip
+    shown = (await agent.get(case(made))).text
+
+    for words in (
+        "Texte cité ou transféré (2 lignes)</summary>",
+        "&gt; Bonjour &lt;b&gt;",
+        "Signature</summary>",
+        "Expéditeur non vérifié",
+        "SPF pass, DKIM none, DMARC fail",
+        "Le message renvoyait à 3 images sur internet.",
+        "invitation d&#39;agenda",
+        "unheard-of:2",
+    ):
+        assert words in shown
+    assert "<details open" not in shown
+
+
+async def test_what_was_only_forwarded_is_open(agent: httpx.AsyncClient, tell: Tell) -> None:
+    made = contact_id("email", "x", "forwarded")
+    await tell(routed(made, channel="email", personal=PersonalContact(quoted="Voyez plus bas.")))
+    shown = (await agent.get(case(made))).text
+
+    assert "<details open><summary>Texte cité" in shown
+    assert "(aucun texte)" not in shown
+
+
+async def test_badly_read_pages_and_troubles_are_named(agent: httpx.AsyncClient, tell: Tell, blobs: Blobs) -> None:
+    made = contact_id("post", "x", "low")
+    claim = await blobs.put(made, a_photo(), "image/jpeg")
+    letter = routed(
+        made,
+        channel="post",
+        original=claim,
+        attachments=(Attachment.of(claim), Attachment.of(claim)),
+        unreadable="reading took longer than 120 s",
+        ocr=OpticalReading(confidence=0.7, pages=2, page_confidences=(0.9, 0.5), low_pages=(3,)),
+        personal=PersonalContact(text="Madame,", file_names=("page-1.jpg", "page-3.jpg")),
+    )
+    mail = contact_id("email", "x", "zip")
+    archive = Attachment.of(
+        claim.model_copy(update={"media_type": "application/zip"}), trouble="archive of more than 1000 files"
+    )
+    await tell(letter, routed(mail, channel="email", attachments=(archive,)))
+    shown = (await agent.get(case(made))).text
+
+    assert "Page 3 : la machine l&#39;a mal lue" in shown.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Page 1 : la machine" not in shown.replace("\N{NO-BREAK SPACE}", " ")
+    assert "la lecture prenait plus de 120 s" in shown
+    assert "archive de plus de 1000 fichiers" in (await agent.get(case(mail))).text
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Generator[Daemon]:
+    if not PROGRAM:
+        pytest.skip("clamd is not installed")
+    with clamd() as running:
+        yield running
+
+
+def pending(claim: ClaimCheck) -> ClaimCheck:
+    return claim.model_copy(update={"scan": "pending"})
+
+
+async def test_what_waits_for_the_scanner_is_scanned_when_it_is_opened(blobs: Blobs, daemon: Daemon) -> None:
+    made = contact_id("web", "x", "scan")
+    clean = pending(await blobs.put(made, b"Bonjour", "text/plain"))
+    infected = pending(await blobs.put(made, A_VIRUS, "text/plain"))
+    originals = Originals(blobs, Scanner(daemon.address))
+
+    assert await originals.open(clean) == b"Bonjour"
+    with pytest.raises(Infected):
+        await originals.open(infected)
+    daemon.stop()
+    try:
+        assert await originals.open(clean) == b"Bonjour"
+        with pytest.raises(Infected):
+            await originals.open(infected)
+        with pytest.raises(NotScanned):
+            await originals.open(pending(await blobs.put(made, b"Bonsoir", "text/plain")))
+    finally:
+        daemon.start()
+    assert (originals.verdict(clean), originals.verdict(infected)) == ("clean", "infected")
+
+
+async def test_what_cannot_be_scanned_now_says_so(agent: httpx.AsyncClient, tell: Tell, blobs: Blobs) -> None:
+    made = contact_id("web", "x", "waiting")
+    claim = pending(await blobs.put(made, a_photo(), "image/jpeg"))
+    await tell(routed(made, original=claim, attachments=(Attachment.of(claim),)))
+
+    shown = (await agent.get(case(made))).text
+    assert "pas encore analysé par l&#39;antivirus" in shown
+    for path in ("files/0", "files/0/untouched", "files/original", "pictures/0/1.jpg"):
+        refused = await agent.get(f"{base(made)}/{path}")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+        assert "Réessayez dans une minute" in refused.text
