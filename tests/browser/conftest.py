@@ -1,0 +1,64 @@
+"""A real browser before a town's web door; skipped, with the reason, where there is none."""
+
+import importlib.util
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parvis.local.stack import Stack
+
+CHROMIUM = Path("/usr/bin/chromium")
+_QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+# The tags of WCAG 2.2 AA and of the French RGAA 4.
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "RGAAv4"]
+_RUN = "async (tags) => (await axe.run(document, {runOnly: {type: 'tag', values: tags}})).violations"
+
+Look = Callable[[Any], list[str]]
+
+
+def _missing() -> str | None:
+    if not CHROMIUM.exists():
+        return f"no browser at {CHROMIUM}: apt-get install chromium"
+    absent = [name for name in ("playwright", "axe_playwright_python") if not importlib.util.find_spec(name)]
+    return f"{', '.join(absent)} not installed: uv sync" if absent else None
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Generator[str]:
+    """The address of a web door; a module may set SETTINGS for it."""
+    if reason := _missing():
+        pytest.skip(reason)
+    settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
+    with Stack.start(tmp_path_factory.mktemp("town"), services=["ingest-web"], environment=settings) as stack:
+        yield stack.url("ingest-web")
+
+
+@pytest.fixture(scope="module")
+def browser(door: str) -> Generator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with ExitStack() as open_now:
+        playwright = open_now.enter_context(sync_playwright())
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=_QUIET)
+        open_now.callback(chromium.close)
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def violations(browser: Any) -> Look:
+    """What axe-core finds on a page: rule, why, and where."""
+    import axe_playwright_python
+
+    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+    def look(page: Any) -> list[str]:
+        page.evaluate(axe)
+        return [
+            f"{page.url}: {found['id']}: {found['help']}: {[node['html'][:160] for node in found['nodes'][:3]]}"
+            for found in page.evaluate(_RUN, RULES)
+        ]
+
+    return look
