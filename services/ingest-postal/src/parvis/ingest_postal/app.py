@@ -17,7 +17,9 @@ from parvis.ingest_postal.parse import Town
 from parvis.ingest_postal.read.divider import Divider
 from parvis.ingest_postal.read.reader import Readers
 from parvis.ingest_postal.receive.acceptance import Acceptance
+from parvis.ingest_postal.receive.bucket import Bucket
 from parvis.ingest_postal.receive.door import Door
+from parvis.ingest_postal.receive.dropbox import DropBox
 from parvis.ingest_postal.receive.folder import Folder
 from parvis.ingest_postal.receive.watch import Watch
 from parvis.ingest_postal.settings import Settings
@@ -34,7 +36,8 @@ async def build() -> Service:
     """
     town, settings = load(TownSettings), load(Settings)
     await asyncio.to_thread(language_of, "La première lettre n'attendra pas que ce modèle soit chargé.")
-    health = Health(parts={"kafka": "not reached yet", "folder": "not looked into yet"})
+    box = _drop_box(town, settings)
+    health = Health(parts={"kafka": "not reached yet", box.kind: "not looked into yet"})
     topic = CONTACT_RECEIVED.full_name(town.topic_prefix)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
     directory = load_directory(town.config_dir)
@@ -52,8 +55,8 @@ async def build() -> Service:
         zone=ZoneInfo(directory.town.time_zone),
     )
     door = Door(
-        box=_folder(town, settings),
-        watch=Watch(settle_s=settings.settle_s, patience_s=settings.quarantine_after_s),
+        box=box,
+        watch=Watch(settle_s=settings.settle_s if box.settles else 0, patience_s=settings.quarantine_after_s),
         acceptance=acceptance,
         health=health,
         size_limit_bytes=settings.size_limit_mib * _MIB,
@@ -80,6 +83,10 @@ def limits_of(settings: Settings) -> Limits:
         cpu_s=round(settings.reading_limit_s) + 1,
         memory_bytes=settings.memory_limit_mib * _MIB,
     )
+
+
+def _drop_box(town: TownSettings, settings: Settings) -> DropBox:
+    return Bucket(settings.bucket) if settings.bucket else _folder(town, settings)
 
 
 def _folder(town: TownSettings, settings: Settings) -> Folder:

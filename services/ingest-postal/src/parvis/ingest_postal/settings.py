@@ -9,13 +9,17 @@ from parvis.common.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """The watched folder, its pace, and the limits of one letter."""
+    """The watched folder or bucket, its pace, and the limits of one letter."""
 
     model_config = SettingsConfigDict(env_prefix="PARVIS_INGEST_POSTAL_", extra="ignore")
 
     port: int = Field(default=8104, ge=0, le=65535, description="HTTP port, with /live, /ready and /metrics")
     folder: Path | None = Field(
         default=None, description="holds ready/, done/, quarantine/, tmp/; none: scans/ in PARVIS_VAR"
+    )
+    bucket: str = Field(
+        default="",
+        description="s3://bucket/folder, gs://, az:// or file:///folder: letters lie under ready/ there, instead of in a folder",
     )
     drop_box: str = Field(
         default="mail-room",
