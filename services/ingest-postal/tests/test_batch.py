@@ -156,7 +156,7 @@ async def test_too_many_letters_go_to_people_as_they_are(
     (contact,) = await accepted(acceptance, THREE)
     await acceptance.readers.close()
 
-    assert contact.unreadable == "the batch was not divided: more than 2 letters in one file"
+    assert contact.unreadable == "more than 2 letters in one file, not separated"
     assert await acceptance.blobs.get(contact.original) == THREE
     assert len(contact.attachments) == 11
 

@@ -5,10 +5,14 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
+from parvis.common.logs import logger
 from parvis.common.workers import Limits, Workers
 from parvis.ingest_postal.parse.batch import Part
 from parvis.ingest_postal.read import parts as kinds
 from parvis.ingest_postal.tables import Limits as LetterLimits
+
+log = logger()
+NOT_SEPARATED = "the letters of this batch could not be separated"
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,13 @@ class Divider:
 
     async def divide(self, content: bytes, parts: Sequence[Part]) -> tuple[tuple[Divided, ...], str | None]:
         if len(parts) > self._letters:
-            return (), f"more than {self._letters} letters in one file"
+            return (), f"more than {self._letters} letters in one file, not separated"
         asked = json.dumps([(part.first_may_be_back, part.pages) for part in parts]).encode()
         async with self._running() as workers:
             answer = await workers.ask((kinds.BATCH, content), (kinds.PARTS, asked))
         if answer.trouble:
-            return (), answer.trouble
+            log.warning("batch.undivided", channel="post", reason=answer.trouble)
+            return (), NOT_SEPARATED
         return _letters(answer.frames, parts)
 
     @contextlib.asynccontextmanager
@@ -60,7 +65,7 @@ def _letters(frames: Sequence[tuple[bytes, bytes]], parts: Sequence[Part]) -> tu
         pages = _numbers(numbers)
         part = of_page.get(pages[0]) if pages else None
         if (kind, other) != (kinds.PAGES, kinds.LETTER) or part is None or pages not in (part.pages, part.pages[1:]):
-            return (), "the reading worker answered nonsense"
+            return (), NOT_SEPARATED
         letters.append(Divided(content, pages, part))
     return tuple(letters), None
 

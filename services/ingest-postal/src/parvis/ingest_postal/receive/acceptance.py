@@ -16,7 +16,7 @@ from parvis.common.errors import Poison
 from parvis.common.logs import logger
 from parvis.ingest_postal.parse import Facts, Town, parse, separate, text_of
 from parvis.ingest_postal.parse.batch import Part
-from parvis.ingest_postal.read.divider import Divided, Divider
+from parvis.ingest_postal.read.divider import NOT_SEPARATED, Divided, Divider
 from parvis.ingest_postal.read.reader import Readers
 from parvis.ingest_postal.receive.arrival import Arrival, received_at
 from parvis.ingest_postal.tables import MediaType, Reading
@@ -76,7 +76,7 @@ class Acceptance:
             raise Poison("the file holds separator sheets and no letter")
         letters, trouble = await self._divided(content, reading, parts)
         if trouble:
-            undivided = replace(reading, trouble=f"the batch was not divided: {trouble}")
+            undivided = replace(reading, trouble=trouble)
             yield await self._send(_Letter(made, original, undivided, parts[0]), arrival)
             return
         log.info("batch.divided", contact_id=made, channel="post", count=len(letters), pages=reading.page_count)
@@ -88,7 +88,7 @@ class Acceptance:
     ) -> tuple[tuple[Divided, ...], str | None]:
         """Only a batch that was looked at to its end: a page that was not seen may be a sheet."""
         if len(reading.pages) < reading.page_count or reading.trouble:
-            return (), reading.trouble or "not every page was seen"
+            return (), NOT_SEPARATED
         letters, trouble = await self.divider.divide(content, parts)
         if not letters and not trouble:
             raise Poison("the file holds separator sheets and blank pages, and no letter")
