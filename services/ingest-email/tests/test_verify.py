@@ -1,6 +1,8 @@
 """Whose word counts about a sender."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from parvis.ingest_email.verify import verify_sender
 
@@ -45,3 +47,35 @@ def test_the_evidence_names_verdicts_only() -> None:
         [f"{OURS}; spf=pass smtp.mailfrom=a@citizens.example; dmarc=pass"], authserv_id=OURS, sender="a@b.c"
     )
     assert found.evidence == "dmarc=pass spf=pass"
+
+
+@pytest.mark.parametrize(
+    ("result", "spf", "dkim", "dmarc"),
+    [
+        (f"{OURS}; spf=pass smtp.mailfrom=x; dkim=none; dmarc=fail (p=reject)", "pass", "none", "fail"),
+        (f"{OURS} (our (own) server) 1 ; spf/1 = softfail; DKIM=Fail", "softfail", "fail", None),
+        (f'"{OURS}"; dmarc=pass header.from=citizens.example', None, None, "pass"),
+        (f"{OURS}; dkim=fail header.d=list.example; dkim=pass header.d=citizens.example", None, "pass", None),
+        (f"{OURS}; dmarc=fail; dmarc=pass", None, None, "fail"),
+        (f'{OURS}; dkim=fail reason="bad; dmarc=pass"; dmarc=fail', None, "fail", "fail"),
+        (f"{OURS}; dkim=fail (\\); dmarc=pass (; dmarc=pass)", None, "fail", None),
+        (f'{OURS}; spf=fail reason="\\"; dmarc=pass', "fail", None, None),
+        (f"{OURS}; x-mine=pass; dmarc-policy=pass", None, None, None),
+        (f"{OURS}", None, None, None),
+        (f"{OURS}.evil.example; dmarc=pass", None, None, None),
+    ],
+)
+def test_the_verdicts_are_read_by_the_grammar(
+    result: str, spf: str | None, dkim: str | None, dmarc: str | None
+) -> None:
+    """RFC 8601 §2.2: comments may nest, strings may hold anything, a method may have a version."""
+    found = verify_sender([result], authserv_id=OURS, sender="a@citizens.example")
+    assert (found.spf, found.dkim, found.dmarc) == (spf, dkim, dmarc)
+
+
+@given(st.text(alphabet='();"\\= amrcdspf/1', max_size=200))
+def test_what_stands_in_brackets_or_quotes_is_no_verdict(text: str) -> None:
+    verify_sender([f"{OURS};{text}"], authserv_id=OURS, sender="a@b.c")
+    inner = text.replace("\\", "").replace('"', "").replace("(", "").replace(")", "")
+    for hidden in (f"({inner}; dmarc=pass)", f'reason="{inner}; dmarc=pass"'):
+        assert verify_sender([f"{OURS}; spf=fail {hidden}"], authserv_id=OURS, sender="a@b.c").dmarc is None

@@ -1,0 +1,154 @@
+"""Whose conversation a mail joins, what it can never do there, and which mails nothing may be sent for."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contact import ClaimCheck, ContactReceived, ConversationId, Verification, contact_id
+from parvis.common.delivery import DeliveryReported
+from parvis.common.reply import ReplyId, message_id
+from parvis.common.testing import A_KEY, AN_INSTANT
+from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
+from parvis.ingest_email.parse.headers import read_headers
+from parvis.ingest_email.parse.machine import machine_sign
+from parvis.ingest_email.parse.mail import parse
+from parvis.ingest_email.parse.reports import reply_in, report_of
+from parvis.ingest_email.tables import Mail
+
+PACKAGE = Path(__file__).parents[1] / "src"
+MACHINES = Path(__file__).parents[1] / "samples" / "machine"
+DOMAIN = "example-town.example"
+TOWN, ROADS = f"mairie@{DOMAIN}", f"voirie@{DOMAIN}"
+KEYS = Keys(DOMAIN, A_KEY, A_KEY, frozenset([TOWN, ROADS]))
+REPLY = ReplyId("9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e")
+CONVERSATION = ConversationId("0b0f3a52-7c43-5c1e-9b1a-3a527c435c1e")
+OURS = message_id(REPLY, CONVERSATION, DOMAIN, A_KEY)
+MADE = contact_id("email", TOWN, "x")
+CLAIM = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=1, media_type="message/rfc822")
+ARRIVAL = Arrival(MADE, TOWN, "camille@citizens.example", AN_INSTANT, AN_INSTANT, CLAIM, (), Verification(level="none"))
+
+
+def contact(content: str | bytes, **changes: Any) -> ContactReceived:
+    mail, _ = parse(content.encode() if isinstance(content, str) else content)
+    return contact_of(mail, dataclasses.replace(ARRIVAL, **changes), KEYS)
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        f"In-Reply-To: {OURS}",
+        f"References: <a@x.example>\n\t{OURS} <b@x.example>",
+        f"In-Reply-To: <other@x.example> {OURS}",
+    ],
+)
+def test_our_signed_message_id_is_the_thread(marks: str) -> None:
+    thread = contact(f"From: camille@citizens.example\n{marks}\n\nOui.\n").thread
+    assert thread.conversation_id == CONVERSATION
+
+
+def test_other_marks_are_handed_on_and_prove_nothing() -> None:
+    made = contact(
+        "From: camille@citizens.example\nMessage-ID: <m@x.example>\nIn-Reply-To: <p@x.example>\nReferences: <g@x.example> <p@x.example>\n\nOui.\n"
+    )
+    assert made.thread.conversation_id is None
+    assert made.thread.message_id == "<m@x.example>"
+    assert made.thread.in_reply_to == ("<p@x.example>", "<g@x.example>")
+
+
+def test_a_thread_token_in_the_text_or_of_another_domain_is_none() -> None:
+    assert contact(f"From: camille@citizens.example\n\n{OURS}\n").thread.conversation_id is None
+    elsewhere = message_id(REPLY, CONVERSATION, "other-town.example", A_KEY)
+    assert contact(f"From: camille@citizens.example\nIn-Reply-To: {elsewhere}\n\nOui.\n").thread.conversation_id is None
+
+
+def test_who_writes_in_an_agents_name_is_a_machine_and_no_agent() -> None:
+    """CVE-2026-47123: a forged From of the staff and a known Message-ID had the mail sent on to the citizen."""
+    forged = Verification(level="none", dmarc="fail")
+    made = contact(f"From: Voirie <{ROADS}>\nIn-Reply-To: {OURS}\n\nPayez ici.\n", sender=forged)
+    assert made.machine
+    assert made.machine.reason == "own-address"
+    assert "dmarc-failed" in made.remarks
+    assert (made.channel, made.sender.level) == ("email", "none")
+
+
+def test_the_mail_door_cannot_ask_for_a_reply() -> None:
+    """Agents act on the desk only: nothing here knows the request that sends."""
+    sources = [file.read_text() for file in PACKAGE.rglob("*.py")]
+    assert len(sources) > 10
+    assert not [source for source in sources if "ReplyRequested" in source or "REPLY_REQUESTED" in source]
+
+
+@pytest.mark.parametrize(
+    ("sender", "envelope", "reason"),
+    [
+        (f"mairie+suivi@{DOMAIN}", "x@y.example", "own-address"),
+        ("a@b.example", f"bounce+{REPLY}.token@{DOMAIN}", "own-address"),
+        ("a@b.example", "MAILER-DAEMON@b.example", "robot-address"),
+        ("a@b.example", "", "null-sender"),
+        ("a@b.example", "not-said", None),
+    ],
+)
+def test_envelopes_that_nothing_is_sent_for(sender: str, envelope: str, reason: str | None) -> None:
+    machine = contact(f"From: {sender}\n\nBonjour\n", envelope_sender=envelope).machine
+    assert (machine.reason if machine else None) == reason
+
+
+def said(name: str, *, null_sender: bool) -> tuple[str, str | None, str] | None:
+    mail, _ = parse((MACHINES / f"{name}.eml").read_bytes().replace(b"ORIGINAL", OURS.encode()))
+    assert name == "notice" or reply_in(mail, DOMAIN, A_KEY) == REPLY
+    found: DeliveryReported | None = report_of(mail, REPLY, MADE, null_sender=null_sender, reported_at=AN_INSTANT)
+    return (found.outcome, found.failure_class, found.detail) if found else None
+
+
+@pytest.mark.parametrize(
+    ("name", "null_sender", "expected"),
+    [
+        ("exim", True, ("undelivered", "permanent", "5.1.1")),
+        ("qmail", True, ("undelivered", "temporary", "5.2.2")),
+        ("status-two", True, ("undelivered", "refused", "5.7.1")),
+        ("expired", True, ("undelivered", "unreachable", "")),
+        ("blocked", True, ("undelivered", "refused", "5.7.1")),
+        ("delayed-words", True, ("accepted", None, "4.4.1")),
+        ("complaint", False, ("delivered", "opted-out", "complaint abuse")),
+        ("read", False, ("delivered", None, "disposition displayed")),
+        ("notice", False, ("undelivered", "permanent", "5.1.1")),
+    ],
+)
+def test_what_becomes_of_the_reply(name: str, null_sender: bool, expected: tuple[str, str | None, str]) -> None:
+    assert said(name, null_sender=null_sender) == expected
+
+
+def test_a_citizens_words_about_a_bounce_are_no_report() -> None:
+    mail, _ = parse((MACHINES.parent / "forwarded-bounce.eml").read_bytes())
+    assert report_of(mail, REPLY, MADE, null_sender=False, reported_at=AN_INSTANT) is None
+
+
+_ASCII = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["Subject", "From", "To", "X-Loop", "Precedence", "Date"]), _ASCII)), _ASCII)
+def test_what_says_that_a_machine_wrote_it_is_always_a_machine(others: list[tuple[str, str]], body: str) -> None:
+    head = "".join(f"{name}: {value}\n" for name, value in others)
+    for mark in (
+        "Auto-Submitted: auto-replied",
+        "Auto-submitted:auto-generated; x=y",
+        "AUTO-SUBMITTED: (no) auto-notified",
+    ):
+        assert contact(f"{head}{mark}\n\n{body}").machine
+        assert contact(f"Auto-Submitted: no\n{mark}\n{head}\n{body}").machine
+    assert contact(f"{head}\n{body}", envelope_sender="").machine
+
+
+@given(st.binary(max_size=2000))
+def test_recognising_never_raises(content: bytes) -> None:
+    machine_sign(read_headers(content))
+    assert contact(content, envelope_sender="").machine
+
+
+@given(st.text(max_size=300))
+def test_own_words_never_make_a_mail_of_ours(text: str) -> None:
+    assert reply_in(Mail(sender="a@b.example", subject=text, text=text, message_id=text), DOMAIN, A_KEY) is None
