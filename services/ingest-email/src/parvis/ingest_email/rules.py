@@ -10,6 +10,7 @@ FAILURE_OF_CAUSE: dict[str, FailureClass] = {
     "moved": "permanent",
     "not-ours": "refused",
     "nobody": "permanent",
+    "at-recipient": "permanent",
     "unwanted": "refused",
     "nowhere": "permanent",
     "busy": "temporary",
@@ -67,7 +68,11 @@ CAUSES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "relaying denied", "relay denied", "relay access denied", "relay not permitted", "relaying not allowed", "unable to relay",
             "not permitted to relay", "no relaying", "relay prohibited", "relaying mail to", "not a gateway", "is currently not permitted to relay",
             "relaying refused", "relay operation rejected", "that domain isn't in my list of allowed rcpthosts",
-            "dmarc", "spf fail", "sender policy framework", "dkim", "unauthenticated email", "not authenticated",
+            "dmarc", "spf fail", "sender policy framework", "dkim", "unauthenticated email",
+            "authentication checks failed",
+            "permission to post",
+            "not allowed to post",
+            "not a member of this", "not authenticated",
             "authentication required", "did not pass authentication", "spf check", "spf record", "openspf", "spf:", "spf validation",
         ),
     ),
@@ -152,7 +157,7 @@ CAUSES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "delayed", "socket error", "délai dépassé", "délai expiré", "zeitüberschreitung",
         ),
     ),
-    ("nobody", ("recipient address rejected", "recipient rejected", "address rejected")),
+    ("at-recipient", ("recipient address rejected", "recipient rejected", "address rejected")),
 )  # fmt: skip
 
 # Enhanced status (RFC 3463, RFC 7372, IANA's registry), longest prefix first → who can do something about it.

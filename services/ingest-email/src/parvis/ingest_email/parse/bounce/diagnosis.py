@@ -8,13 +8,18 @@ from parvis.ingest_email.rules import AT_CONTENT, AT_RECIPIENT, AT_SENDER, CAUSE
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _REPLY = re.compile(r"(?<![\d.#-])([245][0-5]\d)(?![\d.])[ ,;:-]")
 _READ_CHARACTERS = 8000
-_NO_DETAIL = re.compile(r"[245]\.(?:0\.\d{1,3}|\d{1,3}\.0)$")
+_NO_DETAIL = re.compile(r"[245]\.(?:0\.\d{1,3}|[1245]\.0)$")
 
 
 def status_in(text: str) -> str:
     """The first enhanced status code; one that says something, where there is one."""
     found = _STATUS.findall(text[:_READ_CHARACTERS])
-    return next((code for code in found if not _NO_DETAIL.match(code)), found[0] if found else "")
+    return next((code for code in found if not is_vague(code)), found[0] if found else "")
+
+
+def is_vague(status: str) -> bool:
+    """Whether a status says no more than that it failed."""
+    return not status or bool(_NO_DETAIL.match(status))
 
 
 def reply_code_in(text: str) -> str:
@@ -32,7 +37,7 @@ def failure_of(diagnosis: str, status: str, reply_code: str, *, said: str = "") 
     by_status = _by_status(status)
     if cause is None and by_status is None:
         cause = _cause(said)
-    if cause == "unwanted" and by_status == "permanent":
+    if by_status and (cause == "at-recipient" or (cause, by_status) == ("unwanted", "permanent")):
         cause = None  # `5.1.1 rejected`: the number says more than the word
     failure = FAILURE_OF_CAUSE[cause] if cause else by_status
     if failure == "permanent" and not _is_about_recipient(cause, status, reply_code, f"{diagnosis}\n{said}"):
@@ -48,7 +53,7 @@ def _is_about_recipient(cause: str | None, status: str, reply_code: str, text: s
     plain = _plain(text)
     if status.startswith("4") or any(sign in plain for sign in AT_SENDER):
         return False
-    if cause != "nobody" or not reply_code or _by_status(status) == "permanent":
+    if cause not in ("nobody", "at-recipient") or not reply_code or _by_status(status) == "permanent":
         return True
     return any(sign in plain for sign in AT_RECIPIENT) and not any(sign in plain for sign in AT_CONTENT)
 
@@ -63,6 +68,5 @@ def _plain(text: str) -> str:
 
 
 def _by_status(status: str) -> FailureClass | None:
-    if not status or _NO_DETAIL.search(status):
-        return None
-    return next((failure for prefix, failure in FAILURES if status.startswith(prefix)), None)
+    fitting = (failure for prefix, failure in FAILURES if status.startswith(prefix))
+    return None if is_vague(status) else next(fitting, None)

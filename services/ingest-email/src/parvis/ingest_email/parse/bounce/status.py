@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from parvis.ingest_email.parse.bounce.diagnosis import failure_of, reply_code_in, status_in
+from parvis.ingest_email.parse.bounce.diagnosis import failure_of, is_vague, reply_code_in, status_in
 from parvis.ingest_email.parse.headers import Headers, first_address, read_headers
 from parvis.ingest_email.tables import Reported
 
@@ -126,16 +126,11 @@ def _reported(fields: Headers, address: str, said: str) -> Reported:
     diagnosis = " ".join(value.partition(";")[2] or value for value in fields.all_raw("diagnostic-code"))
     action = fields.raw("action").strip().lower()
     action = next((one for one in _ACTIONS if action.startswith(one)), "delayed" if "delay" in action else "failed")
-    declared = status_in(fields.raw("status"))
-    detailed = status_in(diagnosis)
-    status = (
-        declared
-        if declared and not (declared[2:] in ("0.0", "1.0", "3.0", "4.0", "5.0", "7.0") and detailed)
-        else detailed
-    )
-    code = reply_code_in(diagnosis)
+    declared, answered = status_in(fields.raw("status")), status_in(diagnosis or said)
+    status = answered if answered and (diagnosis or is_vague(declared)) else declared
+    code = reply_code_in(diagnosis or said)
     failed = action in ("failed", "delayed")
-    failure = failure_of(diagnosis, status or declared, code, said=said) if failed else None
+    failure = failure_of(diagnosis, status, code, said=said) if failed else None
     if failed and fields.raw("x-powermta-bouncecategory").strip().lower() in ("bad-mailbox", "bad-domain"):
         failure = "permanent"
     return Reported(address=address, action=action, status=status, reply_code=code, failure=failure)
