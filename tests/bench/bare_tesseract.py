@@ -1,0 +1,24 @@
+"""The peer of the letters' bench: each picture through Tesseract at its defaults, and nothing else. Prints one JSON line."""
+
+import io
+import json
+import sys
+import time
+from pathlib import Path
+
+import tesserocr
+from PIL import Image
+
+
+def main(tessdata: str, folder: str) -> None:
+    with tesserocr.PyTessBaseAPI(path=f"{tessdata}/", lang="fra") as api:
+        began, used, characters = time.monotonic(), time.process_time(), 0
+        for scan in sorted(Path(folder).iterdir()):
+            api.SetImage(Image.open(io.BytesIO(scan.read_bytes())).convert("L"))
+            characters += len(api.GetUTF8Text())
+        wall_s, cpu_s = time.monotonic() - began, time.process_time() - used
+    print(json.dumps({"wall_s": wall_s, "cpu_s": cpu_s, "characters": characters}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
