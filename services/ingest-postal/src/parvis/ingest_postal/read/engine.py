@@ -7,49 +7,49 @@ from typing import Any, Literal
 import tesserocr
 from PIL import Image
 
-from parvis.ingest_postal.tables import Line, Page, Word
+from parvis.ingest_postal.read.lexicon import Lexicon
+from parvis.ingest_postal.tables import Line, Word
 
 TESSDATA = Path(__file__).parent.parent / "tessdata"
-_DOUBTFUL = 0.75  # below it the page may be in another language: measured, clean French gives 0.90 to 0.96
 
 Language = Literal["fra", "eng"]
+Layout = Literal["columns", "block"]
+Lines = tuple[Line, ...]
+_LAYOUTS = {"columns": tesserocr.PSM.AUTO, "block": tesserocr.PSM.SINGLE_BLOCK}
 
 
 class Engine:
-    """French first: alone it reads French better and faster than together with English. English where French did badly."""
+    """The languages that we can read, each loaded when it is first asked for."""
 
     def __init__(self) -> None:
         self._apis: dict[Language, Any] = {"fra": _load("fra")}
+        self._lexicons: dict[Language, Lexicon] = {"fra": _words_of("fra")}
 
-    def read(self, picture: Image.Image, number: int) -> Page:
-        grey = picture.convert("L")
-        french = self._read_as("fra", grey, number)
-        if french.confidence >= _DOUBTFUL or not french.words:
-            return french
-        english = self._read_as("eng", grey, number)
-        return english if english.confidence > french.confidence else french
-
-    def _read_as(self, language: Language, picture: Image.Image, number: int) -> Page:
+    def lines(self, picture: Image.Image, language: Language, layout: Layout) -> Lines:
+        """What stands on a grey picture. `columns` finds the blocks of the page first; `block` takes lines from edge to edge."""
         if language not in self._apis:
             self._apis[language] = _load(language)
         api = self._apis[language]
+        api.SetPageSegMode(_LAYOUTS[layout])
         api.SetImage(picture)
         api.SetSourceResolution(_resolution(picture))
         api.Recognize()
         lines = tuple(_lines(api.GetIterator(), picture.width, picture.height))
         api.Clear()
-        return Page(number=number, lines=lines, confidence=mean(lines), source="reading", language=language)
+        return lines
 
-
-def mean(lines: tuple[Line, ...]) -> float:
-    """The mean confidence of the words, by their length; 0 without words."""
-    words = [word for line in lines for word in line.words]
-    letters = sum(len(word.text) for word in words)
-    return sum(word.confidence * len(word.text) for word in words) / letters if letters else 0.0
+    def lexicon(self, language: Language) -> Lexicon:
+        if language not in self._lexicons:
+            self._lexicons[language] = _words_of(language)
+        return self._lexicons[language]
 
 
 def _load(language: Language) -> Any:
     return tesserocr.PyTessBaseAPI(path=f"{TESSDATA}/", lang=language, psm=tesserocr.PSM.AUTO)
+
+
+def _words_of(language: Language) -> Lexicon:
+    return Lexicon(TESSDATA / f"{language}.traineddata")
 
 
 def _resolution(picture: Image.Image) -> int:

@@ -12,11 +12,14 @@ from typing import BinaryIO
 from parvis.ingest_postal.read import frames
 from parvis.ingest_postal.read.codes import find_codes
 from parvis.ingest_postal.read.engine import Engine
+from parvis.ingest_postal.read.page import read_picture
 from parvis.ingest_postal.read.scan import READING_DPI, Scan, Unreadable, for_screen, open_scan
 from parvis.ingest_postal.read.sheets import is_batch
+from parvis.ingest_postal.read.upright import straighten
 from parvis.ingest_postal.tables import Page
 
 _LOOKING_DPI = 200
+_SHOWN_CROOKED = 0.5  # degrees; people see half of that
 _FEWEST_CHARACTERS = 40  # a page number or a copier's stamp is not the letter
 # What Pillow, PDFium and Tesseract raise at damaged files; anything else ends this process, and the reader says so.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError)
@@ -69,8 +72,28 @@ def _look(scan: Scan, index: int, seen: list[Page], *, with_picture: bool) -> It
     seen.append(page)
 
 
-def _words(engine: Engine, scan: Scan, page: Page) -> Iterator[bytes]:
-    yield _told(read_page(engine, scan, page.number - 1).model_copy(update={"codes": page.codes}))
+def _words(engine: Engine, scan: Scan, seen: Page) -> Iterator[bytes]:
+    """The page's words; and its picture again where it did not lie straight."""
+    index = seen.number - 1
+    own = scan.text_layer(index)
+    if own and sum(len(line.text) for line in own) >= _FEWEST_CHARACTERS and not scan.is_photographed(index):
+        yield _told(seen.model_copy(update={"lines": own, "confidence": 1.0, "source": "layer", "is_read": True}))
+        return
+    picture = scan.picture(index, dpi=READING_DPI)
+    read = read_picture(engine, picture)
+    if own and read.confidence < _DOUBTFUL:
+        yield _told(
+            seen.model_copy(update={"lines": own, "confidence": read.confidence, "source": "layer", "is_read": True})
+        )
+        return
+    yield _told(
+        seen.model_copy(
+            update={"lines": read.lines, "confidence": read.confidence, "language": read.language, "is_read": True}
+        )
+    )
+    if read.quarter or abs(read.angle) >= _SHOWN_CROOKED:
+        mended = straighten(picture, read.quarter, read.angle, least=_SHOWN_CROOKED)
+        yield frames.frame(frames.PICTURE, frames.NUMBER.pack(seen.number) + for_screen(mended))
 
 
 def _told(page: Page) -> bytes:
@@ -84,17 +107,6 @@ def _say(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "reading needs more memory than allowed"
     return f"damaged file ({type(error).__name__})"
-
-
-def read_page(engine: Engine, scan: Scan, index: int) -> Page:
-    """The file's own text where a program wrote the page; ours where paper was laid on the glass, or words are drawn."""
-    own = scan.text_layer(index)
-    if own and sum(len(line.text) for line in own) >= _FEWEST_CHARACTERS and not scan.is_photographed(index):
-        return Page(number=index + 1, lines=own, confidence=1.0, source="layer")
-    page = engine.read(scan.picture(index, dpi=READING_DPI), index + 1)
-    if own and page.confidence < _DOUBTFUL:
-        return page.model_copy(update={"lines": own, "source": "layer"})
-    return page
 
 
 def _next_job(stream: BinaryIO) -> tuple[frames.Job, bytes] | None:
