@@ -3,7 +3,13 @@
 import re
 
 from parvis.ingest_email.parse.headers import Headers, first_address
-from parvis.ingest_email.rules import AUTOMATIC_HEADERS, AUTOMATIC_SUBJECTS, AUTOMATIC_VALUES, ROBOTS, SYSTEM_SUBJECTS
+from parvis.ingest_email.rules.signs import (
+    AUTOMATIC_HEADERS,
+    AUTOMATIC_SUBJECTS,
+    AUTOMATIC_VALUES,
+    ROBOTS,
+    SYSTEM_SUBJECTS,
+)
 
 AUTO_REPLIED = "auto-replied"
 _BULK = frozenset({"bulk", "list", "junk", "auto_reply", "auto-reply"})

@@ -3,7 +3,17 @@
 import re
 
 from parvis.common.delivery import FailureClass
-from parvis.ingest_email.rules import AT_CONTENT, AT_RECIPIENT, AT_SENDER, CAUSES, FAILURE_OF_CAUSE, FAILURES
+from parvis.ingest_email.rules.causes import (
+    AT_CONTENT,
+    AT_RECIPIENT,
+    AT_SENDER,
+    CAUSES,
+    CERTAIN,
+    CERTAIN_OF,
+    CERTAIN_WORDS,
+    FAILURE_OF_CAUSE,
+    FAILURES,
+)
 
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _REPLY = re.compile(r"(?<![\d.#-])([245][0-5]\d)(?![\d.])[ ,;:-]")
@@ -33,6 +43,8 @@ def failure_of(diagnosis: str, status: str, reply_code: str, *, said: str = "") 
     Shape: `diagnosis`, the answer of the server that refused; `said`, what was written for people.
     Gives: `permanent` only when something says that the address is dead; an unexplained refusal is `refused`.
     """
+    if certain := _certain(diagnosis):
+        return FAILURE_OF_CAUSE[certain]
     cause = _cause(diagnosis)
     by_status = _by_status(status)
     if cause is None and by_status is None:
@@ -58,6 +70,15 @@ def _is_about_recipient(cause: str | None, status: str, reply_code: str, text: s
     return any(sign in plain for sign in AT_RECIPIENT) and not any(sign in plain for sign in AT_CONTENT)
 
 
+def _certain(text: str) -> str | None:
+    """What a large provider's own number or wording says."""
+    plain = _plain(text)
+    coded = CERTAIN_OF.search(plain)
+    if not coded:
+        return "nobody" if any(words in plain for words in CERTAIN_WORDS) else None
+    return dict(CERTAIN).get(coded[1])
+
+
 def _cause(text: str) -> str | None:
     plain = _plain(text)
     return next((cause for cause, words in CAUSES if any(word in plain for word in words)), None) if plain else None
@@ -68,5 +89,6 @@ def _plain(text: str) -> str:
 
 
 def _by_status(status: str) -> FailureClass | None:
-    fitting = (failure for prefix, failure in FAILURES if status.startswith(prefix))
-    return None if is_vague(status) else next(fitting, None)
+    if is_vague(status):
+        return None
+    return next((failure for prefix, failure in FAILURES if status.startswith(prefix)), None)

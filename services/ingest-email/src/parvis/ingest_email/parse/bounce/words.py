@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from parvis.ingest_email.parse.bounce.diagnosis import failure_of, reply_code_in, status_in
-from parvis.ingest_email.rules import COMPLAINTS, GIVEN_UP, NOT_YET, OTHER_WORDS, RECIPIENT_WORDS, RETURNED
+from parvis.ingest_email.rules.wordings import COMPLAINTS, GIVEN_UP, NOT_YET, OTHER_WORDS, RECIPIENT_WORDS, RETURNED
 from parvis.ingest_email.tables import Reported
 
 MOST_LINES = 400

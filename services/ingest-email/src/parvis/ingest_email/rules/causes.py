@@ -1,4 +1,6 @@
-"""What mail systems write when they give up, in their words and numbers, and whose fault it is. Data only."""
+"""What mail systems say when they give up, in their words and numbers, and whose fault it is. Data only."""
+
+import re
 
 from parvis.common.delivery import FailureClass
 
@@ -16,6 +18,18 @@ FAILURE_OF_CAUSE: dict[str, FailureClass] = {
     "busy": "temporary",
     "unreachable": "unreachable",
 }
+
+# Fixed wordings and codes of large providers that mean one thing, whatever else stands there; lower case.
+# Orange, Wanadoo (ofr_) and La Poste (lpn_) write their own number behind their own version.
+CERTAIN: tuple[tuple[str, str], ...] = (
+    ("_416", "nobody"),
+    ("_417", "full"),
+    ("_422", "full"),
+    ("_420", "disabled"),
+    ("_426", "disabled"),
+)
+CERTAIN_OF = re.compile(r"\b(?:ofr|lpn|ouk)\d{0,4}(_\d{3})\b")
+CERTAIN_WORDS = ("delivery error: dd", "mailbox unavailable (")  # Yahoo; Outlook.com
 
 # Words of a diagnosis, in lower case, white space single: the first row that has one of them counts.
 CAUSES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -187,62 +201,6 @@ FAILURES: tuple[tuple[str, FailureClass], ...] = (
     ("4.", "temporary"),
 )
 
-# Where a mail system says that the returned mail begins; lower case, at the beginning of a line after its dashes.
-RETURNED = (
-    "below this line is a copy of the message", "enclosed is a copy of the message", "this is a copy of the message", "this is a copy of your message",
-    "this is a copy of the headers", "this is a copy of the special", "original message -", "original message headers", "message headers follow",
-    "message header follows", "the header of the original message", "header of the original message", "unsent message follows",
-    "unsent message below", "original mail info", "original message follows", "original message header", "below is a copy of the original",
-    "bounced e-mail", "bounced email", "returned message follows", "returned mail follows", "your original message", "your message follows",
-    "message text follows", "start of returned message", "returned message:", "original mail follows", "the text you sent follows",
-    "included is a copy of the message", "a copy of the original message", "the first 50 lines of the original", "here is a copy of",
-    "undelivered message follows", "returned content", "body of message generated response", "content of the original message",
-    "message d'origine", "en-têtes du message d'origine", "en-têtes de message d'origine", "copie du message", "ci-dessous le message",
-    "ursprüngliche nachricht", "mensaje original", "messaggio originale", "mensagem original", "оригинал письма",
-)  # fmt: skip
-
-# Words before an address on the same line that say it is the one which failed; lower case.
-RECIPIENT_WORDS = (
-    "rcpt to", "recipient", "could not be delivered to", "was not delivered to", "not delivered to", "delivering your mail to", "deliver message to",
-    "deliver your message to", "delivery to", "undeliverable to", "failed recipient", "addressed to", "sent to", "message to", "mail to",
-    "to the following", "mailbox", "target mail address", "intended for", "unknown user", "user unknown", "no such user", "address",
-    "destinataire", "envoyé à", "remis à", "distribué à", "empfänger", "zugestellt", "destinatario", "destinatário", "宛先", "user",
-)  # fmt: skip
-
-# Words before an address that say it is another one: where it was expanded from, whom to ask.
-OTHER_WORDS = (
-    "expanded from", "generated from", "contact", "envelope-from", "mail from", "sent by", "postmaster", "write to", "forwarded from",
-    "for assistance", "help", "from:", "from <", "reply-to", "return-path", "sender", "abuse@", "message-id", "originally sent by",
-    "contacter", "expéditeur",
-)  # fmt: skip
-
-# Subjects and first words of mail systems that give up: each is fixed wording, never a citizen's.
-GIVEN_UP = (
-    "could not be delivered", "couldn't be delivered", "was not delivered", "wasn't delivered", "has not been delivered", "undeliverable",
-    "undelivered", "delivery has failed", "delivery failed", "delivery failure", "unable to deliver", "wasn't able to deliver",
-    "not able to deliver", "returned to sender", "permanent fatal errors", "transient non-fatal errors", "permanent error", "failure notice",
-    "error delivering your mail", "returned mail", "non remis", "n'a pas pu être remis", "n'a pas pu être distribué", "n'a pas pu être délivré",
-    "échec de la remise", "konnte nicht zugestellt werden", "unzustellbar", "no se pudo entregar", "no se ha podido entregar",
-    "non è stato possibile consegnare", "não pôde ser entregue", "não foi possível entregar", "送信できません", "не может быть доставлено",
-    "kon niet worden bezorgd", "nie mogła zostać dostarczona", "delivery incomplete", "address not found", "message blocked", "error message below", "not a member of this mailing list", "you are not allowed to post",
-)  # fmt: skip
-
-# Subjects of complaints that come without the structure of RFC 5965.
-COMPLAINTS = (
-    "complaint about message from",
-    "abuse report",
-    "spam report",
-    "email feedback report",
-    "signalement de spam",
-)
-
-# Words of a system that has not given up yet.
-NOT_YET = (
-    "delayed", "will be retried", "will retry", "keep trying", "still trying", "not yet been delivered", "warning message only", "temporary failure report",
-    "could not send message for past", "message still undelivered", "do not need to resend", "en attente", "sera réessayé", "nouvelle tentative",
-    "a été retardé", "verzögert", "retrasado", "ritardata",
-)  # fmt: skip
-
 # Signs that a server refused the recipient, and that it refused the mail after it had taken the recipient.
 AT_RECIPIENT = ("rcpt", "does not like recipient", "recipient address rejected", "recipient rejected")
 AT_SENDER = (
@@ -262,79 +220,3 @@ AT_CONTENT = (
     "sent the message",
     "data command",
 )
-
-# Local parts that only machines write from (E1 in RFC 3834's spirit); compared after dots, dashes and underscores are gone.
-ROBOTS = (
-    "mailerdaemon",
-    "maildaemon",
-    "mdaemon",
-    "postmaster",
-    "noreply",
-    "donotreply",
-    "nepasrepondre",
-    "nereponsepas",
-    "bounce",
-    "bounces",
-    "autoreply",
-    "autoresponder",
-    "mailsystem",
-    "maildeliverysystem",
-    "maildeliverysubsystem",
-)
-
-# Headers that only automatic answers and reports have.
-AUTOMATIC_HEADERS = (
-    "x-autoreply",
-    "x-auto-reply",
-    "x-autorespond",
-    "x-autoresponder",
-    "x-auto-reply-from",
-    "x-autogenerated",
-    "x-mail-autoreply",
-    "x-failed-recipients",
-    "x-loop",
-    "x-apple-action",
-    "x-vacation",
-    "x-autoresponse",
-    "x-auto-response",
-    "x-ms-exchange-inbox-rules-loop",
-    "x-ms-exchange-generated-message-source",
-    "x-cron-env",
-)
-
-# Headers that people's mail has too, with a value that only automatic answers have; lower case, a beginning.
-AUTOMATIC_VALUES = (
-    ("x-mailer", "vacation"),
-    ("x-mailer", "autorespond"),
-    ("x-mailer", "mailer-daemon"),
-    ("user-agent", "vacation"),
-    ("x-precedence", "bulk"),
-    ("x-precedence", "auto_reply"),
-    ("delivered-to", "autoresponder"),
-)
-
-# What subjects of mail systems begin with, whatever follows: each is the fixed wording of one of them; lower case.
-SYSTEM_SUBJECTS = (
-    "undeliverable mail", "undelivered mail", "undeliverable message", "undelivered message", "undeliverable:", "delivery status notification",
-    "mail delivery failed", "mail delivery failure", "mail delivery system", "mail delivery status report", "mail delivery error",
-    "mail system error", "message delivery failure", "returned mail:", "nondeliverable mail", "warning: could not send message",
-    "warning: message still undelivered", "complaint about message from", "email feedback report", "report domain:",
-    "notification d'état de remise", "notification de non-remise", "avis de non-remise", "message non remis",
-)  # fmt: skip
-
-# What automatic subjects consist of, or have before a colon, a bracket or a dash: with other words behind them they are anybody's,
-# such as « absence du bureau de vote ».
-AUTOMATIC_SUBJECTS = (
-    "undeliverable", "undelivered", "delivery failure", "delivery failed", "delivery has failed", "delivery report", "delivery notification",
-    "delivery incomplete", "delivery delayed", "failure notice", "returned mail", "message delivery failed", "message could not be delivered",
-    "mail could not be delivered", "non-delivery report", "non delivery report", "message delayed", "delivery error", "mail failure",
-    "message blocked", "address not found", "email bounce notification", "failed mail", "mail error", "disposition notification", "read receipt",
-    "automatic reply", "auto reply", "autoreply", "auto-reply", "out of office autoreply", "automatic response", "auto response",
-    "autoresponse", "out of office", "out of the office", "vacation reply", "vacation response", "réponse automatique", "reponse automatique",
-    "réponse d'absence", "message d'absence", "absence du bureau", "absent du bureau", "non remis", "échec de la remise", "échec de remise",
-    "automatische antwort", "abwesenheitsnotiz", "unzustellbar", "nicht zustellbar", "zustellung fehlgeschlagen", "respuesta automática",
-    "fuera de la oficina", "no se puede entregar", "mensaje no entregado", "risposta automatica", "fuori sede", "fuori ufficio",
-    "non recapitabile", "mancato recapito", "mancata consegna", "resposta automática", "ausência temporária", "não entregue",
-    "não foi possível entregar", "falha na entrega", "automatisch antwoord", "afwezigheidsbericht", "onbestelbaar",
-    "automatyczna odpowiedź", "niedostarczone", "автоматический ответ", "自動応答", "自动回复", "不在通知", "الرد التلقائي",
-)  # fmt: skip

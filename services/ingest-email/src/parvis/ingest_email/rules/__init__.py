@@ -1,0 +1,1 @@
+"""What the world's mail systems write, as tables. Data only."""
