@@ -2,12 +2,13 @@
 
 import re
 
-from parvis.ingest_email.parse.headers import Headers, first_address
+from parvis.ingest_email.parse.headers import Headers
 from parvis.ingest_email.rules.signs import (
     AUTOMATIC_HEADERS,
     AUTOMATIC_SUBJECTS,
     AUTOMATIC_VALUES,
     ROBOTS,
+    SYSTEM_NAMES,
     SYSTEM_SUBJECTS,
 )
 
@@ -26,6 +27,7 @@ _ROBOTS = (
     "autorespond",
 )
 _BEHIND = ":：([-–—.,;!|"
+_NO_LETTER = re.compile(r"[^a-z]")
 _NULL = re.compile(r"<\s*>")
 _REPORT = re.compile(
     r"^\s*(?:multipart/report|message/(?:delivery-status|disposition-notification|feedback-report))\b", re.IGNORECASE
@@ -43,8 +45,12 @@ def machine_sign(headers: Headers) -> str | None:
 
 def is_robot(address: str) -> bool:
     """Whether an address is one that only machines write from."""
-    local = re.sub(r"[^a-z]", "", address.lower().partition("@")[0].partition("+")[0])
-    return local in ROBOTS or local.startswith(_ROBOTS)
+    local = _letters(address.partition("@")[0].partition("+")[0])
+    return local in ROBOTS or local.startswith(_ROBOTS) or local.endswith(("noreply", "donotreply"))
+
+
+def _letters(text: str) -> str:
+    return _NO_LETTER.sub("", text.lower())
 
 
 def _rfc_3834(headers: Headers) -> str | None:
@@ -77,8 +83,12 @@ def _own_header(headers: Headers) -> str | None:
 
 
 def _robot(headers: Headers) -> str | None:
-    written_by = (first_address(headers.raw(name)[:2000])[0] for name in ("from", "return-path", "sender"))
-    return "robot-address" if any(is_robot(address) for address in written_by if address) else None
+    """Also a mail system that gives only its name, or nothing at all, in From."""
+    written_by = [headers.address(name) for name in ("from", "return-path", "sender")]
+    named = any(is_robot(address) for address, _ in written_by if address)
+    raw = headers.raw("from")[:200].strip()
+    nameless = bool(_NULL.search(raw)) or ("@" not in raw and _letters(raw) in ROBOTS)
+    return "robot-address" if named or nameless or _letters(written_by[0][1]) in SYSTEM_NAMES else None
 
 
 def _wording(headers: Headers) -> str | None:

@@ -17,7 +17,11 @@ ROBOTS = (
     "mailsystem",
     "maildeliverysystem",
     "maildeliverysubsystem",
+    "feedbackloop",
 )
+
+# The names under which they write, compared in the same way.
+SYSTEM_NAMES = ("mailerdaemon", "maildeliverysystem", "maildeliverysubsystem", "mailsystem", "maildeliveryservice")
 
 # Headers that only automatic answers and reports have.
 AUTOMATIC_HEADERS = (
@@ -34,7 +38,6 @@ AUTOMATIC_HEADERS = (
     "x-vacation",
     "x-autoresponse",
     "x-auto-response",
-    "x-ms-exchange-inbox-rules-loop",
     "x-ms-exchange-generated-message-source",
     "x-cron-env",
 )
@@ -54,7 +57,7 @@ AUTOMATIC_VALUES = (
 SYSTEM_SUBJECTS = (
     "undeliverable mail", "undelivered mail", "undeliverable message", "undelivered message", "undeliverable:", "delivery status notification",
     "mail delivery failed", "mail delivery failure", "mail delivery system", "mail delivery status report", "mail delivery error",
-    "mail system error", "message delivery failure", "returned mail:", "nondeliverable mail", "warning: could not send message",
+    "mail system error", "message delivery failure", "returned mail:", "postmaster notify:", "nondeliverable mail", "warning: could not send message",
     "warning: message still undelivered", "complaint about message from", "email feedback report", "report domain:",
     "notification d'état de remise", "notification de non-remise", "avis de non-remise", "message non remis",
 )  # fmt: skip

@@ -24,7 +24,7 @@ RECIPIENT_WORDS = (
 
 # Words before an address that say it is another one: where it was expanded from, whom to ask.
 OTHER_WORDS = (
-    "expanded from", "generated from", "contact", "envelope-from", "mail from", "sent by", "postmaster", "write to", "forwarded from",
+    "expanded from", "original address", "generated from", "contact", "envelope-from", "mail from", "sent by", "postmaster", "write to", "forwarded from",
     "for assistance", "help", "from:", "from <", "reply-to", "return-path", "sender", "abuse@", "message-id", "originally sent by",
     "contacter", "expéditeur",
 )  # fmt: skip
