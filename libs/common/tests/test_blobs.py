@@ -47,11 +47,30 @@ async def test_file_and_folders_are_durable_before_the_yes(
     if not Path("/proc/self/fd").exists():
         pytest.skip("only Linux tells which file a handle is")
     monkeypatch.setattr(os, "fsync", seen)
-    claim = await blobs.put(CONTACT, b"Bonjour", "text/plain")
+    claim = await blobs.put(CONTACT, bytes(100_000), "text/plain")
 
     written, *folders = kept
     assert written.name.startswith(f"{claim.sha256}#")
     assert folders == [tmp_path / CONTACT, tmp_path]
+
+
+async def test_the_words_for_small_files_are_durable_before_the_yes(
+    blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[bytes] = []
+    sync = os.fdatasync
+
+    def seen(handle: int) -> None:
+        sync(handle)
+        kept.append(Path(f"/proc/self/fd/{handle}").readlink().read_bytes())
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("only Linux tells which file a handle is")
+    monkeypatch.setattr(os, "fdatasync", seen)
+    claims = await asyncio.gather(*(blobs.put(CONTACT, f"Bonjour {n}".encode(), "text/plain") for n in range(20)))
+
+    assert all(claim.blob.encode() in kept[-1] for claim in claims)
+    assert len(kept) < len(claims)
 
 
 async def test_a_full_disk_leaves_nothing_and_the_sender_comes_again(blobs: Blobs, tmp_path: Path) -> None:
@@ -63,7 +82,7 @@ async def test_a_full_disk_leaves_nothing_and_the_sender_comes_again(blobs: Blob
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    assert list((tmp_path / CONTACT).iterdir()) == []
+    assert not list(tmp_path.glob(f"{CONTACT}/*"))
     assert await blobs.get(await blobs.put(CONTACT, bytes(5000), "text/plain")) == bytes(5000)
 
 

@@ -19,7 +19,7 @@ def language_of(text: str) -> Language | None:
     The first call loads the model (about a second): a service makes it when it starts.
     """
     beginning = text[:_READ_CHARACTERS]
-    if sum(character.isalpha() for character in beginning) < FEWEST_LETTERS:
+    if sum(map(str.isalpha, beginning)) < FEWEST_LETTERS:
         return None
     language, confidence = _identifier().classify(beginning.encode("utf-8", "replace").decode())
     return str(language) if confidence >= _SURE else None

@@ -1,6 +1,7 @@
 """One process: started, ready, drained on SIGTERM within ten seconds, ended with an exit code that says why."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -102,6 +103,9 @@ async def _run(build: Build) -> None:
             timeout_graceful_shutdown=5, timeout_keep_alive=15, h11_max_incomplete_event_size=64 * 1024,
         )
     )  # fmt: skip
+    # What the imports and the build made stays until the end: collecting it again and again was 30 % of a door's time.
+    gc.collect()
+    gc.freeze()
     log.info("service.started", port=service.port)
     try:
         async with asyncio.TaskGroup() as group:

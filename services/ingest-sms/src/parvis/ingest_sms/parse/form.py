@@ -14,7 +14,7 @@ WHATSAPP = "whatsapp:"
 MOST_MEDIA = 10  # MediaUrl0 to MediaUrl9: Twilio's own limit
 
 _MESSAGE_SID = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_NAMES = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(?:&[A-Za-z][A-Za-z0-9_]{0,63})*")
 _MOST_FIELDS = 200
 
 Form = list[tuple[str, str]]
@@ -59,9 +59,11 @@ class Announcement:
         except Rejected:
             return None
 
-    @property
+    @cached_property
     def media(self) -> tuple[Media, ...]:
         """The files, in their order; as many as have an address, whatever NumMedia says."""
+        if not any(name.startswith("MediaUrl") for name in self.values):
+            return ()  # nearly every message
         numbered = ((self.value(f"MediaUrl{n}"), self.value(f"MediaContentType{n}")) for n in range(MOST_MEDIA))
         return tuple(Media(url, declared) for url, declared in numbered if url)
 
@@ -69,6 +71,8 @@ class Announcement:
     def media_missing(self) -> int:
         """How many files NumMedia counts that have no address."""
         counted = self.value("NumMedia")
+        if counted in ("", "0"):
+            return 0
         return max(0, int(counted) - len(self.media)) if counted.isascii() and counted.isdigit() else 0
 
 
@@ -94,10 +98,11 @@ def announcement(form: Form, accounts: frozenset[str]) -> Announcement:
     A signature covers names and values run together, so that AB=C is signed like A=BC: hence the strict shape.
     Raises: Rejected, without our AccountSid or a well-formed MessageSid, with one twice, or with a name no form has.
     """
+    names = [name for name, _ in form]
     for name in ("AccountSid", "MessageSid", "To", "From"):
-        if sum(other == name for other, _ in form) > 1:
+        if names.count(name) > 1:
             raise Rejected(f"{name} comes twice")
-    if not all(_NAME.fullmatch(name) for name, _ in form):
+    if not _NAMES.fullmatch("&".join(names)):
         raise Rejected("a field has a name that is none of Twilio's")
     values = dict(form)
     if values.get("AccountSid") not in accounts:

@@ -9,7 +9,7 @@ from parvis.common.reply import SMS_HELP, SMS_START, SMS_STOP, PersonalPreferenc
 from parvis.ingest_sms.parse.form import Announcement
 from parvis.ingest_sms.tables import ALSO_ANSWERS, COURTESIES, KEYWORDS, OPT_OUT_TYPES, Order
 
-_MOST_WORDS = 8  # an order is short; what is longer is read by people, whatever words it has
+_MOST_WORDS, _MOST_LETTERS = 8, 64  # an order is short; what is longer is read by people, whatever words it has
 _UNDECOMPOSED = str.maketrans({"ı": "i", "ł": "l", "đ": "d", "ـ": ""})  # what Unicode sees as letters of their own
 _SOURCES = {"stop": SMS_STOP, "start": SMS_START, "help": SMS_HELP}
 
@@ -59,7 +59,7 @@ def order_in(told: Announcement) -> Told | None:
 
 
 def _read(text: str) -> Told | None:
-    if len(text) > 200:
+    if len(text) > _MOST_LETTERS:
         return None
     words = plain(text).split()
     if not words or len(words) > _MOST_WORDS:

@@ -1,0 +1,142 @@
+"""Small files in, one line of disk out that makes many of them durable at once, and again after a power cut."""
+
+import fcntl
+import os
+import secrets
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+_MAGIC = b"PVJ1"
+_HEAD = struct.Struct(">4sIII")  # magic, length of the path, length of the content, CRC-32 of both
+LARGEST_SEGMENT_BYTES = 8 * 1024 * 1024
+OLDEST_SEGMENT_S = 60.0
+
+Written = tuple[str, bytes]  # the path below the root, the content
+
+
+class Journal:
+    """The words that stand for files until the files stand for themselves.
+
+    A file, its name and its folder made durable one by one are three fsyncs, and most of what a door costs. Here a batch is
+    appended to a segment with one; the files are written beside it and left to the system. When a segment is full or old, the
+    next begins, and the files of the one before, which the system has written long since, are made sure of and it goes.
+
+    Shape:  one journal a process and root, used by one thread at a time; a segment is locked while its process lives.
+    Raises: OSError.
+    Retry:  `replay` writes what is not there; doing it twice changes nothing. A torn end was promised to nobody.
+    """
+
+    def __init__(self, root: str, *, make_durable: Callable[[str, str], None]) -> None:
+        self._root, self._folder = root, f"{root}/.journal"
+        self._make_durable = make_durable
+        self._handle = -1
+        self._name = ""
+        self._size = 0
+        self._began = 0.0
+        self._paths: list[str] = []
+        self._before: tuple[str, int, list[str]] | None = None
+
+    def append(self, written: Sequence[Written]) -> None:
+        """Durable when it returns."""
+        if self._handle < 0 or self._size >= LARGEST_SEGMENT_BYTES or time.monotonic() - self._began > OLDEST_SEGMENT_S:
+            self._begin()
+        frames = b"".join(_frame(path, content) for path, content in written)
+        try:
+            _write_all(self._handle, frames)
+            os.fdatasync(self._handle)
+        except OSError:
+            # What follows half a frame could not be read again: the next batch begins a segment of its own.
+            self._size = LARGEST_SEGMENT_BYTES
+            raise
+        self._size += len(frames)
+        self._paths += [path for path, _ in written]
+
+    def _begin(self) -> None:
+        if self._before:
+            name, handle, paths = self._before
+            self._sure(paths)
+            os.unlink(name)  # noqa: PTH108 (plain calls: this is the hot path)
+            os.close(handle)
+            self._before = None
+        if self._handle >= 0:
+            self._before, self._handle = (self._name, self._handle, self._paths), -1
+        with suppress(FileExistsError):
+            os.mkdir(self._folder, 0o700)  # noqa: PTH102
+        self._name = f"{self._folder}/{os.getpid()}-{secrets.token_hex(6)}.segment"
+        handle = os.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        sync(self._folder)
+        sync(self._root)
+        self._handle, self._size, self._began, self._paths = handle, 0, time.monotonic(), []
+
+    def _sure(self, paths: Sequence[str]) -> None:
+        for path in dict.fromkeys(paths):
+            with suppress(FileNotFoundError):  # taken away since, by whoever is allowed to
+                self._make_durable(self._root, path)
+        sync(self._root)
+
+
+def replay(root: str, *, is_there: Callable[[str, bytes], bool], write: Callable[[str, bytes], None]) -> int:
+    """Write what dead processes had promised and the disk had not; how many files that were.
+
+    Shape:  `is_there(path, content)`, `write(path, content)`, durable when it returns.
+    """
+    written = 0
+    for segment in sorted(Path(root, ".journal").glob("*.segment")):
+        try:
+            handle = os.open(segment, os.O_RDWR)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)  # its process lives
+            continue
+        try:
+            for path, content in _frames(segment.read_bytes()):
+                if not is_there(path, content):
+                    write(path, content)
+                    written += 1
+            segment.unlink(missing_ok=True)
+        except FileNotFoundError:
+            pass  # another process was as quick
+        finally:
+            os.close(handle)
+    return written
+
+
+def _frame(path: str, content: bytes) -> bytes:
+    name = path.encode()
+    return _HEAD.pack(_MAGIC, len(name), len(content), zlib.crc32(content, zlib.crc32(name))) + name + content
+
+
+def _frames(segment: bytes) -> Iterator[Written]:
+    """Every whole frame from the beginning on; what comes after a broken one was never promised."""
+    at = 0
+    while at + _HEAD.size <= len(segment):
+        magic, name_length, length, check = _HEAD.unpack_from(segment, at)
+        begins = at + _HEAD.size
+        ends = begins + name_length + length
+        name, content = segment[begins : begins + name_length], segment[begins + name_length : ends]
+        if magic != _MAGIC or ends > len(segment) or zlib.crc32(content, zlib.crc32(name)) != check:
+            return
+        yield name.decode(), content
+        at = ends
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
