@@ -60,6 +60,9 @@ configMap:
 - {name: PARVIS_BLOBS_URL, value: {{ .Values.blobs.url | default "file:///data/blobs" | quote }}}
 - {name: PARVIS_CONFIG_DIR, value: /config}
 - {name: PARVIS_LOG_LEVEL, value: {{ .Values.town.logLevel | quote }}}
+{{- with .Values.town.clamav }}
+- {name: PARVIS_CLAMAV, value: {{ . | quote }}}
+{{- end }}
 {{- with .Values.secrets }}
 - name: PARVIS_DATABASE_URL
   valueFrom: {secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .databaseUrlKey | quote }}}}
