@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from parvis.ingest_email.parse import secured
 from parvis.ingest_email.parse.charsets import decode, lines, one_line
@@ -107,7 +108,7 @@ def _leaf(part: Part, found: Found, within: str) -> None:
     elif part.kind in SHOWN and not attached and not part.name:
         _say(part, found)
     elif part.kind.startswith("text/") and not attached and not part.name and part.kind != "text/rfc822-headers":
-        found.say(Passage(lines(decode(part.decoded.content, part.content_type.get("charset")))))
+        found.say(passage_of(part.decoded.content, "text/plain", part.content_type))
     elif part.kind == "message/delivery-status":
         return
     else:
@@ -131,7 +132,7 @@ def _say(part: Part, found: Found) -> None:
         found.remark("damaged-parts")
         found.say(Passage(text_of(stray) if part.kind == "text/html" else stray, passage.is_plain))
     if secured.ARMOUR in passage.text:
-        passage = Passage(secured.unarmoured(passage.text, found), passage.is_plain, passage.remote_images)
+        passage = replace(passage, text=secured.unarmoured(passage.text, found))
     if part.kind == "text/plain" and (named := _YENC.search(passage.text)):
         found.remark("yenc")
         found.trouble(f"a file in yEnc is in the text: {one_line(named[1], 60)}")

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 _UNFOLD = re.compile(r"\n[ \t]")
-_PROPERTY = re.compile(
-    r"^([A-Za-z-]{1,40})((?:;[^:\n\"]{0,200}|;[^:\n]{0,100}\"[^\"\n]{0,200}\"[^:\n]{0,100}){0,10}):(.{0,2000})$"
-)
+_NAME = re.compile(r"[A-Za-z-]{1,40}(?=[;:])")
 _ZONE = re.compile(r"TZID=\"?([^;:\"]{1,60})", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\([nN,;\\])")
 _READ_CHARACTERS = 200_000
 _MOST_EVENTS = 5
+_PARAMETERS_CHARACTERS = 2000
 
 
 def summary(text: str) -> str:
@@ -20,10 +19,7 @@ def summary(text: str) -> str:
     event: dict[str, tuple[str, str]] | None = None
     nested = 0
     for line in _UNFOLD.sub("", text[:_READ_CHARACTERS]).split("\n"):
-        found = _PROPERTY.match(line)
-        if not found:
-            continue
-        name, value = found[1].upper(), found[3].strip()
+        name, parameters, value = _property(line)
         if name == "BEGIN" and value.upper() in ("VEVENT", "VTODO"):
             event, nested = {}, 0
         elif name == "BEGIN" and event is not None:
@@ -34,8 +30,21 @@ def summary(text: str) -> str:
             events.append(event)
             event = None
         elif event is not None and not nested:
-            event.setdefault(name, (value, found[2]))
+            event.setdefault(name, (value, parameters))
     return "\n".join(filter(None, map(_line, events[:_MOST_EVENTS])))
+
+
+def _property(line: str) -> tuple[str, str, str]:
+    """Its name, parameters and value; a colon between quotes is none that parts them."""
+    found = _NAME.match(line)
+    if not found:
+        return "", "", ""
+    is_quoted = False
+    for at in range(found.end(), min(len(line), _PARAMETERS_CHARACTERS)):
+        is_quoted ^= line[at] == '"'
+        if line[at] == ":" and not is_quoted:
+            return found[0].upper(), line[found.end() : at], line[at + 1 :].strip()
+    return "", "", ""
 
 
 def _line(event: Mapping[str, tuple[str, str]]) -> str:

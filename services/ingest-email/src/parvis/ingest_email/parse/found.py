@@ -1,6 +1,6 @@
 """What a tree of parts holds, as it is gathered: words, files, remarks, troubles. Pure; no I/O."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from parvis.common.files import archive_trouble, clean_name, media_type_of
 from parvis.ingest_email.tables import LONGEST_TEXT_CHARACTERS, MOST_ATTACHMENTS, Attachment
@@ -13,6 +13,7 @@ class Passage:
     text: str
     is_plain: bool = True
     remote_images: int = 0
+    is_guess: bool = False  # its charset was not the declared one
 
 
 @dataclass
@@ -44,9 +45,11 @@ class Found:
     def say(self, passage: Passage) -> None:
         if passage.remote_images:
             self.remark("remote-images", passage.remote_images)
+        if passage.is_guess:
+            self.remarks["charset-guessed"] = 0
         if passage.text.strip():
             room = LONGEST_TEXT_CHARACTERS - sum(len(said.text) for said in self.passages)
-            self.passages.append(Passage(passage.text[: max(0, room)], passage.is_plain, passage.remote_images))
+            self.passages.append(replace(passage, text=passage.text[: max(0, room)]))
 
     def keep(
         self, name: str, media_type: str, content: bytes, *, trouble: str | None = None, inline: bool = False

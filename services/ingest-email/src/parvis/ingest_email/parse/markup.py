@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from html.parser import HTMLParser
 
 import nh3
@@ -46,6 +47,13 @@ _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|(?:^|[;\s])(?:font-size|max-height|max-width|opacity)\s*:\s*0(?:px|pt|em|%)?\s*(?:;|!|$)",
     re.IGNORECASE,
 )
+_LONGEST_CHARACTERS = 2 * 1024 * 1024
+_MOST_TAGS, _DEEPEST = 100_000, 2000
+_NESTED = re.compile(
+    r"</?(?:div|blockquote|center|section|article|ul|ol|li|dl|dd|dt|form|table|fieldset|address|pre)\b", re.IGNORECASE
+)
+_TAG = re.compile(r"<[^<>]{0,2000}>")
+_PICTURE = re.compile(r"data:image/[a-z+]{2,20};base64,[A-Za-z0-9+/=\s%]{200,}", re.IGNORECASE)
 _CONTROLS = dict.fromkeys(range(1, 9))
 # Marks in what is read, taken out of what is shown: a cell begins, a quote begins, one ends; a new line, a new paragraph.
 _CELL, _OPEN, _CLOSE, _LINE, _PARAGRAPH = "\x01", "\x02", "\x03", "\x04", "\x05"
@@ -69,8 +77,12 @@ def text_of(html: str) -> str:
 def page_of(html: str) -> Page:
     """Read a page.
 
-    nh3 first: it reads the odd HTML of mail programs as browsers do, and what it writes is well-formed.
+    nh3 first: it reads the odd HTML of mail programs as browsers do, and what it writes is well-formed. It takes quadratic time for tags
+    that are nested thousands deep, as no mail's are: of those, the bare words.
     """
+    html = _PICTURE.sub("data:", html)[:_LONGEST_CHARACTERS]
+    if html.count("<") > _MOST_TAGS or _depth(html) > _DEEPEST:
+        return Page(unescape(_TAG.sub(" ", html)))
     clean = nh3.clean(
         html,
         tags={*_BLOCKS, *_INLINE},
@@ -84,6 +96,14 @@ def page_of(html: str) -> Page:
     reader.feed(clean)
     reader.close()
     return Page(reader.text(), reader.remote_images)
+
+
+def _depth(html: str) -> int:
+    deepest = depth = 0
+    for tag in _NESTED.finditer(html):
+        depth += -1 if tag[0][1] == "/" else 1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 class _Reader(HTMLParser):

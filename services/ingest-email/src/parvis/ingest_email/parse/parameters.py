@@ -8,10 +8,8 @@ from urllib.parse import unquote_to_bytes
 from parvis.ingest_email.parse.charsets import decode, one_line
 from parvis.ingest_email.parse.headers import decode_words
 
-_READ_CHARACTERS = 20_000
-_PARAMETER = re.compile(
-    r"""[;\s]*([^\s=;:"()<>@,/?]{1,100})\s*=\s*("(?:[^"\\]|\\.)*"|"[^;"]*|[^;]*)""", re.ASCII | re.DOTALL
-)
+_READ_CHARACTERS = 8000
+_PARAMETER = re.compile(r"""([^\s=;:"()<>@,/?]{1,100})\s*=\s*("(?:[^"\\]|\\.)*"|"[^;"]*|[^;]*)""", re.ASCII | re.DOTALL)
 _QUOTED_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|\([^()"]*\)')
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _CONTINUED = re.compile(r"([^*]+)\*(\d{1,3})(\*?)")

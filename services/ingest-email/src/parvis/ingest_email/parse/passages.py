@@ -3,7 +3,7 @@
 import re
 
 from parvis.ingest_email.parse.calendar import summary
-from parvis.ingest_email.parse.charsets import decode, lines
+from parvis.ingest_email.parse.charsets import decoded, lines
 from parvis.ingest_email.parse.found import Passage
 from parvis.ingest_email.parse.markup import page_of
 from parvis.ingest_email.parse.parameters import Field
@@ -20,17 +20,21 @@ SHOWN = frozenset({"text/plain", "text/html", "text/enriched", "text/richtext", 
 
 def passage_of(content: bytes, kind: str, declared: Field) -> Passage:
     """The words of a text part. Cannot raise."""
-    charset = declared.get("charset")
+    read = decoded(content, declared.get("charset") or (_charset_of_page(content) if kind == "text/html" else ""))
     if kind == "text/html":
-        meta = None if charset else _META_CHARSET.search(content[:2048])
-        page = page_of(decode(content, charset or (meta[1].decode("ascii") if meta else ""))[:LONGEST_TEXT_CHARACTERS])
-        return Passage(lines(page.text), is_plain=False, remote_images=page.remote_images)
-    text = lines(decode(content, charset))[:LONGEST_TEXT_CHARACTERS]
+        page = page_of(read.text)
+        return Passage(lines(page.text), is_plain=False, remote_images=page.remote_images, is_guess=read.is_guess)
+    text = lines(read.text)[:LONGEST_TEXT_CHARACTERS]
     if kind in ("text/enriched", "text/richtext"):
-        return Passage(_enriched(text), is_plain=False)
+        return Passage(_enriched(text), is_plain=False, is_guess=read.is_guess)
     if kind == "text/calendar":
-        return Passage(summary(text), is_plain=False)
-    return Passage(_flowed(text, declared))
+        return Passage(summary(text), is_plain=False, is_guess=read.is_guess)
+    return Passage(_flowed(text, declared), is_guess=read.is_guess)
+
+
+def _charset_of_page(content: bytes) -> str:
+    found = _META_CHARSET.search(content[:2048])
+    return found[1].decode("ascii") if found else ""
 
 
 def stands_in_for_html(text: str) -> bool:
@@ -52,14 +56,15 @@ def _flowed(text: str, declared: Field) -> str:
     if declared.get("format").lower() != "flowed":
         return text
     drops_space = declared.get("delsp").lower() == "yes"
-    whole, is_open = [""], True
+    whole: list[list[str]] = []
+    is_open = False
     for line in text.split("\n"):
         plain = line.removeprefix(" ")
         if not is_open or plain.startswith(">") or plain == "-- ":
-            whole.append("")
+            whole.append([])
         is_open = plain.endswith(" ") and plain != "-- " and not plain.startswith(">")
-        whole[-1] += plain[:-1] if is_open and drops_space else plain
-    return "\n".join(whole if whole[0] or len(whole) == 1 else whole[1:])
+        whole[-1].append(plain[:-1] if is_open and drops_space else plain)
+    return "\n".join(map("".join, whole))
 
 
 def _enriched(text: str) -> str:

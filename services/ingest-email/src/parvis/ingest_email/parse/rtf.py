@@ -9,7 +9,7 @@ _START = (
     b"Times New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n\\par \\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx"
 )
 _HEAD_BYTES, _WINDOW = 16, 4096
-_LARGEST_BYTES = 8 * 1024 * 1024
+_LARGEST_BYTES = 2 * 1024 * 1024
 _TOKEN = re.compile(
     r"\\(?P<word>[a-zA-Z]{1,32})(?P<number>-?\d{1,9})? ?|\\'(?P<hex>[0-9a-fA-F]{2})|\\(?P<symbol>[^a-zA-Z])|(?P<brace>[{}])|(?P<text>[^\\{}\r\n]+)|[\r\n]+"
 )
@@ -27,7 +27,7 @@ class Shown:
 
 
 def decompress(content: bytes) -> bytes | None:
-    """The RTF; none when it is not what it says it is. At most 8 MiB."""
+    """The RTF; none when it is not what it says it is. At most 2 MiB."""
     if len(content) < _HEAD_BYTES:
         return None
     raw_size, kind = struct.unpack_from("<I4s", content, 4)

@@ -29,9 +29,10 @@ _DIGESTS = {
     bytes.fromhex("608648016503040202"): hashes.SHA384(),
     bytes.fromhex("608648016503040203"): hashes.SHA512(),
 }
-_CLEAR_SIGNED = re.compile(
-    r"-----BEGIN PGP SIGNED MESSAGE-----\n(?:[^\n]+\n){0,10}\n(.*?)\n?-----BEGIN PGP SIGNATURE-----.*?(?:-----END PGP SIGNATURE-----|\Z)",
-    re.DOTALL,
+_BEGIN, _SIGNATURE, _END = (
+    "-----BEGIN PGP SIGNED MESSAGE-----\n",
+    "-----BEGIN PGP SIGNATURE-----",
+    "-----END PGP SIGNATURE-----",
 )
 _DASHED = re.compile(r"^- ", re.MULTILINE)
 
@@ -47,10 +48,15 @@ def unarmoured(text: str, found: Found) -> str:
     """A text without the armour of PGP, which nobody can check here; an encrypted one stays as it is."""
     if "-----BEGIN PGP MESSAGE-----" in text:
         say_encrypted(found)
-    clear = _CLEAR_SIGNED.sub(lambda match: _DASHED.sub("", match[1]), text)
-    if clear != text:
+    clear: list[str] = []
+    at = 0
+    while (begin := text.find(_BEGIN, at)) >= 0 and (signature := text.find(_SIGNATURE, begin)) >= 0:
+        _, _, words = text[begin:signature].partition("\n\n")  # past the names of the hashes
+        clear += [text[at:begin], _DASHED.sub("", words)]
+        end = text.find(_END, signature)
+        at = end + len(_END) if end >= 0 else len(text)
         found.remark(PGP_UNKNOWN)
-    return clear
+    return "".join([*clear, text[at:]])
 
 
 def open_envelope(part: Part, found: Found) -> bytes | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 _BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
 _NOT_ALPHABET = re.compile(rb"[^A-Za-z0-9+/=\s\x00]")
-_LINES_OF_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/=]+\s*)+")
+_MOST_BLOCKS = 100
+_MOST_TRIES = 50
 _JUDGED_BYTES = 8 * 1024
 _BEGIN = re.compile(rb"^begin(?:-base64)? [0-7]{3,4} (\S[^\r\n]{0,200})\r?\n", re.MULTILINE)
 _END = re.compile(rb"^(?:end|====)[ \t]*(?:\r?\n|\r|\Z)", re.MULTILINE)
@@ -37,9 +38,9 @@ def _base64(encoded: bytes) -> Decoded:
     if _is_prose(sample):
         return Decoded(encoded, is_damaged=True)
     is_damaged = bool(_NOT_ALPHABET.search(encoded))
-    first, *others = re.split(rb"=+", encoded)
+    first, *others = re.split(rb"=+", encoded, maxsplit=_MOST_BLOCKS)
     # Blocks that were encoded one by one; a footer that a list added is none.
-    more = [other for other in others if _LINES_OF_BASE64.fullmatch(other.strip())]
+    more = [other for other in others if not (b" " in other.strip() or _NOT_ALPHABET.search(other))]
     return Decoded(b"".join(map(_block, [first, *more])), is_damaged)
 
 
@@ -90,17 +91,20 @@ class Embedded:
 def uuencoded_in(text: bytes, most: int) -> list[Embedded]:
     """The files that were uuencoded into a text; `begin` without such lines is prose."""
     found: list[Embedded] = []
-    at = 0
-    while len(found) < most and (begin := _BEGIN.search(text, at)):
-        end = _END.search(text, begin.end())
-        stop = end.start() if end else len(text)
-        body = text[begin.end() : stop]
-        if end and begin[0].startswith(b"begin-base64"):
+    at = tries = 0
+    end: re.Match[bytes] | None = None
+    while len(found) < most and tries < _MOST_TRIES and (begin := _BEGIN.search(text, at)):
+        if end is None or end.start() < begin.end():
+            end = _END.search(text, begin.end())
+        if end is None:
+            break
+        body = text[begin.end() : end.start()]
+        if begin[0].startswith(b"begin-base64"):
             made = _base64(body)
-        elif end and _looks_uuencoded(body):
+        elif _looks_uuencoded(body):
             made = undo_uuencoded(body)
         else:
-            at = begin.end()
+            at, tries = begin.end(), tries + 1
             continue
         found.append(Embedded(begin[1], made.content, begin.start(), end.end()))
         at = end.end()
@@ -108,6 +112,6 @@ def uuencoded_in(text: bytes, most: int) -> list[Embedded]:
 
 
 def _looks_uuencoded(body: bytes) -> bool:
-    lines = [line for line in body.splitlines() if line.strip(b" `")]
+    lines = [line for line in body[:_JUDGED_BYTES].splitlines()[:-1] or body.splitlines() if line.strip(b" `")]
     good = sum(abs(len(line) - 1 - ((((line[0] - 32) & 63) + 2) // 3) * 4) <= 2 for line in lines)
     return bool(lines) and good * 10 >= len(lines) * 9

@@ -16,6 +16,8 @@ from parvis.ingest_email.tables import DEEPEST, LARGEST_HEADERS_BYTES, MOST_PART
 MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 _UNDECLARED = re.compile(rb"^--(\S{1,200})[ \t]*\r?\nContent-[A-Za-z-]{1,40}[ \t]*:", re.MULTILINE | re.IGNORECASE)
 _WINDOW_BYTES = 64 * 1024
+_PART_HEADERS_BYTES = 32 * 1024
+_MOST_CANDIDATES = 100_000  # lines that only begin as the delimiter does
 _BLANK = (0x20, 0x09, 0x0D, 0x0A)
 
 
@@ -130,7 +132,8 @@ def _head(content: bytes, head: int, end: int) -> tuple[Headers, int]:
         if content.startswith(ending, head, end):
             return Headers(()), head + len(ending)
     gap, start = _gap(content, head, end)
-    headers = read_headers(content[head : min(gap, head + LARGEST_HEADERS_BYTES)])
+    longest = LARGEST_HEADERS_BYTES if head < _WINDOW_BYTES else _PART_HEADERS_BYTES
+    headers = read_headers(content[head : min(gap, head + longest)])
     return (headers, start) if headers.fields else (headers, head)
 
 
@@ -194,7 +197,9 @@ def _delimiters(source: Source, delimiter: bytes, most: int) -> list[tuple[int, 
         if content.startswith(delimiter, source.start, end)
         else _next(content, delimiter, source.start, end)
     )
-    while at >= 0 and len(found) <= max(most, 0):
+    looked_at = 0
+    while at >= 0 and len(found) <= max(most, 0) and looked_at < _MOST_CANDIDATES:
+        looked_at += 1
         after = at + len(delimiter)
         is_last = content.startswith(b"--", after, end)
         if is_last or after >= end or content[after] in _BLANK:
