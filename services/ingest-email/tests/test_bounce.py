@@ -1,10 +1,12 @@
 """What a report says, of whom, and that hostile ones say it soon."""
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parvis.ingest_email.parse.bounce.diagnosis import failure_of, status_in
 from parvis.ingest_email.parse.bounce.reading import read_report
@@ -153,3 +155,27 @@ def test_the_parts_of_a_returned_mail_are_its_own() -> None:
     )
     flags = {section.media_type: section.is_returned for section in read_sections(content) if section.text.strip()}
     assert flags == {"text/plain": False, "message/rfc822": True, "message/delivery-status": True}
+
+
+class Samples(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="PARVIS_")
+    samples: Path | None = None
+
+
+def test_recipients_and_dead_addresses_of_the_world() -> None:
+    """95 % of the recipient counts, 90 % of what is hard or soft, on real bounces."""
+    folder = (Samples().samples or Path()) / "email-bounce"
+    if not (folder / "expected.json").is_file():
+        pytest.skip("PARVIS_SAMPLES has no email-bounce")
+    counted: list[bool] = []
+    judged: list[bool] = []
+    for row in json.loads((folder / "expected.json").read_text()):
+        if row.get("kind") not in ("bounce", "feedback", "delivered") or not (folder / row["file"]).is_file():
+            continue
+        report = parse((folder / row["file"]).read_bytes())[0].report
+        recipients = report.recipients if report else ()
+        counted.append(len(recipients) == row["n_recipients"])
+        judged.append(any(one.failure == "permanent" for one in recipients) == row["any_hardbounce"])
+    assert len(counted) > 100
+    assert sum(counted) / len(counted) >= 0.95
+    assert sum(judged) / len(judged) >= 0.9
