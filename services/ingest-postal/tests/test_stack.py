@@ -1,17 +1,21 @@
 """The door as a process, on the real Kafka: letters in, contacts on the topic, and what breaks in between."""
 
 import hashlib
+import io
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
+import pypdfium2
 import pytest
 
 from parvis.common.bus.admin import read_all
-from parvis.common.contact import ContactReceived
+from parvis.common.contact import ContactReceived, contact_id
 from parvis.common.topics import CONTACT_RECEIVED
+from parvis.ingest_postal.render import render_sheets
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan, write_pdf
 from parvis.local.stack import Stack
 
@@ -60,6 +64,15 @@ async def contacts(stack: Stack) -> list[ContactReceived]:
 def a_letter(number: int) -> bytes:
     """Each its own bytes, the same words."""
     return write_pdf(BIRTH_CERTIFICATE).replace(b"%%EOF", b"%%%d\n%%%%EOF" % number)
+
+
+def joined(*files: bytes) -> bytes:
+    batch: Any = pypdfium2.PdfDocument.new()
+    for content in files:
+        batch.import_pages(pypdfium2.PdfDocument(content))
+    file = io.BytesIO()
+    batch.save(file)
+    return file.getvalue()
 
 
 async def test_a_scanned_letter_is_a_contact_on_the_topic(stack: Stack):
@@ -129,6 +142,23 @@ async def test_a_door_that_is_killed_loses_no_letter_and_leaves_no_reader(stack:
     found = await contacts(stack)
     wanted = {hashlib.sha256(a_letter(number)).hexdigest() for number in range(20, 32)}
     assert wanted <= {contact.original.sha256 for contact in found}
+
+
+async def test_a_batch_whose_door_is_killed_in_its_middle_is_as_many_contacts_as_letters(stack: Stack):
+    separator = render_sheets("letter", count=1)
+    batch = joined(*(part for number in range(8) for part in (a_letter(100 + number), separator)))
+    digest = hashlib.sha256(batch).hexdigest()
+    wanted = {contact_id("post", "mail-room", f"{digest}/{number}") for number in range(1, 9)}
+    drop(stack, "batch.pdf", batch)
+    while not wanted & {contact.contact_id for contact in await contacts(stack)}:
+        pass
+    stack.kill(NAME)
+
+    until(lambda: is_done(stack, "batch"), seconds=90)
+
+    found = [contact for contact in await contacts(stack) if contact.contact_id in wanted]
+    assert {contact.contact_id for contact in found} == wanted
+    assert all(len(contact.attachments) == 1 for contact in found)
 
 
 async def test_a_door_that_is_told_to_stop_ends_its_readers(stack: Stack):
