@@ -1,10 +1,13 @@
 """A text in, the code of its language out, or none when nobody could be sure. Pure; no I/O after the model is loaded."""
 
+import os
 from functools import cache
-
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
+from typing import TYPE_CHECKING
 
 from parvis.common.contact import Language
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
 
 # What citizens of a town write in; a closed list keeps two greetings from being read as Walloon or Corsican.
 SPOKEN = ("fr", "en", "es", "pt", "de", "it", "ar", "tr", "uk", "nl", "pl", "ro", "ru", "zh", "vi", "fa")
@@ -26,7 +29,11 @@ def language_of(text: str) -> Language | None:
 
 
 @cache
-def _identifier() -> LanguageIdentifier:
+def _identifier() -> "LanguageIdentifier":
+    # Before numpy is there: a verdict is a product of small matrices, and threads for it took ten times as long on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 (a library's own, not a setting of ours)
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     identifier.set_languages(SPOKEN)
     return identifier

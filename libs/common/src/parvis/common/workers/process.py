@@ -15,7 +15,7 @@ from parvis.common.workers.limits import Limits
 
 _START_S = 60.0  # loading Tesseract takes 0.3 s; a laptop that starts everything at once needs longer
 # None of the service's environment: it holds secrets. Tesseract's threads only slow its neighbours down.
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OMP_THREAD_LIMIT": "1"}
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1"}
 _BUFFER_BYTES = 1024 * 1024
 
 
