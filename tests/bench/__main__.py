@@ -9,10 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import latency, letters, sms_door
+from tests.bench import latency, letters, mail_door, sms_door
 from tests.bench.measure import Bench, Measure
 
-BENCHES: dict[str, Bench] = {"latency": latency.BENCH, "letters": letters.BENCH, "sms-door": sms_door.BENCH}
+BENCHES: dict[str, Bench] = {
+    "latency": latency.BENCH,
+    "letters": letters.BENCH,
+    "sms-door": sms_door.BENCH,
+    "mail-door": mail_door.BENCH,
+}
 
 
 def rows(measures: Sequence[Measure]) -> list[dict[str, Any]]:
