@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.blobs import Blobs
@@ -201,6 +202,7 @@ async def test_a_report_about_a_reply_nobody_asked_for_changes_nothing(notifier:
 
 
 async def test_the_sixth_notice_of_a_day_to_one_address_fails_visibly(notifier: Notifier, ask_for: AskFor) -> None:
+    before = REGISTRY.get_sample_value("parvis_loops_suspected_total", {"channel": "sms"}) or 0
     replies = [ask_for(f"n{i}", kind="status", conversation=f"c{i}") for i in range(8)]
     async with notifier.running(notifier.sending(), notifier.sending(worker="a-test:2", due=asyncio.Event())):
         await notifier.take(*replies)
@@ -211,6 +213,7 @@ async def test_the_sixth_notice_of_a_day_to_one_address_fails_visibly(notifier: 
     assert {row.failure_class for row in await notifier.rows() if row.state == "failed"} == {"budget"}
     assert len(notifier.at_twilio) == 6
     assert sum(told.failure_class == "budget" for told in notifier.told) == 3
+    assert REGISTRY.get_sample_value("parvis_loops_suspected_total", {"channel": "sms"}) == before + 3
 
 
 async def test_one_conversation_is_sent_in_the_order_in_which_it_was_asked_for(
