@@ -29,7 +29,7 @@ def registration(
 ) -> ReplyRequested | None:
     """The registration notice (CRPA L112-11) of a contact that opened a conversation.
 
-    Gives: none for a machine's message, and where there is nobody to write to.
+    Gives: none for a machine's message, for one in somebody else's name, and where there is nobody to write to.
     Retry: the same contact gives the same reply id.
     """
     if not _may_be_told(contact):
