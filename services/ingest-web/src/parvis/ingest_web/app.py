@@ -110,4 +110,5 @@ def _inspecting(inspector: Inspector) -> Task:
 def _crowd(own: Settings) -> Crowd:
     each = Sources(own.sends_per_minute, own.sends_at_once) if own.sends_per_minute else None
     together = Sources(own.sends_per_minute_together, round(own.sends_per_minute_together), most=1)
-    return Crowd(each, together, own.asks_for_work)
+    files = Sources(own.sends_per_minute * 10, own.sends_at_once * 10) if own.sends_per_minute else None
+    return Crowd(each, together, own.asks_for_work, files)

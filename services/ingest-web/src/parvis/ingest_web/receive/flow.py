@@ -225,7 +225,7 @@ async def _upload(door: Door, request: Request, sent: Sent) -> Response:
     """Files of a form that is not sent yet. Each is answered by its seal; one that is no good by the sentence about it."""
     if not is_ours(door, sent) or sent.form.is_too_heavy:
         raise HTTPException(413 if sent.form.is_too_heavy else 403)
-    if door.crowd.each and (client := client_of(request, door.trusted_proxies)) and door.crowd.each.take(client):
+    if door.crowd.refuses_file(client_of(request, door.trusted_proxies)):
         raise HTTPException(429)
     today = door.pages.dates.today(door.pages.clock())
     filled = parse(sent.procedure, sent.form.fields, sent.files(), today=today)

@@ -73,6 +73,10 @@ class Crowd:
     each: Sources | None
     together: Sources
     asks_for_work: bool
+    files: Sources | None = None  # of its own: a form may bring many, and none of them should stop the form
+
+    def refuses_file(self, client: str | None) -> bool:
+        return bool(self.files and client and self.files.take(client))
 
     def wait_s(self, client: str | None) -> float:
         own = self.each.take(client) if self.each and client else 0.0
