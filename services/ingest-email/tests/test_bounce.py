@@ -57,8 +57,8 @@ def told(name: str) -> tuple[str, list[tuple[str, str, str | None]]] | None:
         ("expired", "bounce", [(CAMILLE, "failed", "unreachable")]),
         ("no-host", "bounce", [("camille@nowhere.example", "failed", "permanent")]),
         ("delayed-words", "delayed", [(CAMILLE, "delayed", "unreachable")]),
-        ("complaint", "complaint", [(CAMILLE, "failed", None)]),
-        ("read", "disposition", [(CAMILLE, "failed", None)]),
+        ("complaint", "complaint", [(CAMILLE, "delivered", None)]),
+        ("read", "disposition", [(CAMILLE, "delivered", None)]),
         ("notice", "bounce", [(CAMILLE, "failed", "permanent")]),
     ],
 )

@@ -24,16 +24,15 @@ def parse(content: bytes) -> tuple[Mail, list[bytes]]:
     Raises: never, for whatever bytes; a body that cannot be read is said in `trouble`. It may run out of memory,
             of processor time or of stack: hence the reading process.
     """
-    headers = read_headers(content)
     head = parse_head(content)
-    report = read_report(content, headers, sign=head.machine)
-    head = head.model_copy(update={"report": report, "machine": head.machine or _written_by(report)})
     try:
+        report = read_report(content, read_headers(content), sign=head.machine)
+        head = head.model_copy(update={"report": report, "machine": head.machine or _written_by(report)})
         found = read_body(content)
     except _SURPRISES as error:
         return head.model_copy(update={"trouble": f"damaged mail ({type(error).__name__})"}), []
     is_answer = bool(head.in_reply_to or _ANSWER.match(head.subject))
-    return head.model_copy(update=_body(found, is_answer, is_report=report is not None)), [
+    return head.model_copy(update=_body(found, is_answer, is_report=bool(report and head.machine))), [
         file for _, file in found.attachments
     ]
 

@@ -120,7 +120,9 @@ def _about(returned: Headers, headers: Headers) -> str:
 def _complaint(text: str, returned: Headers) -> Report:
     detail, recipients = status.complained_of(text)
     for name in ("x-hmxmroriginalrecipient", "to"):
-        recipients = recipients or [Reported(address=address) for address in _addresses(returned, name)]
+        recipients = recipients or [
+            Reported(address=address, action="delivered") for address in _addresses(returned, name)
+        ]
     return Report(kind="complaint", recipients=tuple(recipients), detail=detail)
 
 

@@ -42,7 +42,7 @@ def complained_of(text: str) -> tuple[str, list[Reported]]:
     whole = Headers(tuple(fields))
     named = [*whole.all_raw("original-rcpt-to"), *whole.all_raw("removal-recipient")]
     addresses = dict.fromkeys(filter(None, (_address(value) for value in named)))
-    return _word(whole.raw("feedback-type")), [Reported(address=one) for one in addresses]
+    return _word(whole.raw("feedback-type")), [Reported(address=one, action="delivered") for one in addresses]
 
 
 def disposed_of(text: str) -> tuple[str, str, list[Reported]]:
@@ -51,7 +51,7 @@ def disposed_of(text: str) -> tuple[str, str, list[Reported]]:
     disposition = _word(fields.raw("disposition").rpartition(";")[2].partition("/")[0])
     address = _address(fields.raw("final-recipient")) or _address(fields.raw("original-recipient"))
     named = next(iter(fields.ids("original-message-id")), "")
-    return disposition, named, [Reported(address=address)] if address else []
+    return disposition, named, [Reported(address=address, action="delivered")] if address else []
 
 
 def notified_of(text: str) -> list[Reported]:
