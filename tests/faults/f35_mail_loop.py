@@ -69,7 +69,7 @@ class Post:
             while quiet < _QUIET_ROUNDS:
                 moved = sum([await self._carry(domain, stack) for domain, stack in self.towns.items()])
                 quiet = 0 if moved or not await self._are_settled() else quiet + 1
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.3)
 
     async def _are_settled(self) -> bool:
         return all([await _is_settled(stack) for stack in self.towns.values()])
