@@ -22,7 +22,7 @@ _KNOWN_FIELD = re.compile(
     rb"importance|priority|user-agent|thread-[a-z]+|organization|errors-to|precedence|auto-submitted|status|lines)[ \t]*:",
     re.IGNORECASE,
 )
-_YENC = re.compile(r"^=ybegin [^\n]{0,300}name=([^\n]{1,200})$", re.MULTILINE)
+_YENC = re.compile(r"^=ybegin [^\n]{0,300}name=", re.MULTILINE)
 _QUOTED_CHARACTERS = 200_000
 
 
@@ -92,13 +92,13 @@ def _leaf(part: Part, found: Found, within: str) -> None:
     attached = part.disposition.word == "attachment"
     if part.kind in secured.ENVELOPES and (inner := secured.open_envelope(part, found)):
         _gather(split(inner).root, found)
-    elif part.kind in ("message/partial", "message/external-body"):
-        found.remark(part.kind.partition("/")[2] + ("-message" if part.kind.endswith("partial") else ""))
-        _keep(
-            part,
-            found,
-            trouble="only named in the mail, not in it" if part.kind.endswith("body") else "a piece of a mail",
-        )
+    elif part.kind == "message/partial":
+        found.remark("partial-message")
+        found.trouble("a piece of a mail")
+        _keep(part, found, trouble="a piece of a mail")
+    elif part.kind == "message/external-body":
+        found.remark("external-body")
+        _keep(part, found, trouble="only named in the mail, not in it")
     elif is_tnef(part.decoded.content):
         _gather_tnef(part, found)
     elif part.kind == "text/calendar":
@@ -133,9 +133,8 @@ def _say(part: Part, found: Found) -> None:
         found.say(Passage(text_of(stray) if part.kind == "text/html" else stray, passage.is_plain))
     if secured.ARMOUR in passage.text:
         passage = replace(passage, text=secured.unarmoured(passage.text, found))
-    if part.kind == "text/plain" and (named := _YENC.search(passage.text)):
+    if part.kind == "text/plain" and _YENC.search(passage.text):
         found.remark("yenc")
-        found.trouble(f"a file in yEnc is in the text: {one_line(named[1], 60)}")
     found.say(passage)
 
 

@@ -34,8 +34,7 @@ def undo(encoded: bytes, encoding: str) -> Decoded:
 
 
 def _base64(encoded: bytes) -> Decoded:
-    sample = encoded[:_JUDGED_BYTES].strip()
-    if _is_prose(sample):
+    if _is_prose(encoded[:_JUDGED_BYTES].partition(b"=")[0].strip()):
         return Decoded(encoded, is_damaged=True)
     is_damaged = bool(_NOT_ALPHABET.search(encoded))
     first, *others = re.split(rb"=+", encoded, maxsplit=_MOST_BLOCKS)
