@@ -84,7 +84,7 @@ def parse(reading: Reading, facts: Facts) -> ContactReceived:
         unreadable=_unreadable(reading),
         ocr=_worth(reading, sender),
         dated_on=find_date(blocks, facts.received_at.date()),
-        personal=_personal(reading, text, sender, len(facts.pictures)),
+        personal=_personal(reading, text, sender, facts),
     )
 
 
@@ -93,7 +93,7 @@ def text_of(reading: Reading) -> str:
     return "\n\n".join(paragraph for page in reading.pages for paragraph in _paragraphs(page.lines))
 
 
-def _personal(reading: Reading, text: str, sender: Sender | None, pictures: int) -> PersonalContact:
+def _personal(reading: Reading, text: str, sender: Sender | None, facts: Facts) -> PersonalContact:
     known = sender is not None and sender.confidence >= SURE_OF_SENDER
     address = sender.address if sender and known else None
     wishes = find_wishes(reading)
@@ -104,7 +104,7 @@ def _personal(reading: Reading, text: str, sender: Sender | None, pictures: int)
         "display_name": sender.name if sender and known else "",
         "subject": _subject(reading),
         "text": clip_text(text),
-        "file_names": tuple(f"page-{number}.jpg" for number in range(1, pictures + 1)),
+        "file_names": tuple(f"page-{picture.number}.jpg" for picture in reading.pictures[: len(facts.pictures)]),
         "reply_channels": wishes,
     }
     return PersonalContact.model_validate(values)
