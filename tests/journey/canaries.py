@@ -15,7 +15,8 @@ import httpx
 from parvis.common.bus.producer import Producer
 from parvis.common.bus.records import Record
 from parvis.common.health import Health
-from parvis.common.topics import CONTACT_RECEIVED
+from parvis.common.testing import a_contact
+from parvis.common.topics import CONTACT_RECEIVED, REPLY_REQUESTED, department
 from parvis.local.citizens import TOWN_MAILBOX, Citizens
 from parvis.local.demo.agents import Agents
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
@@ -177,19 +178,23 @@ async def _visits(town: Stack, agents: Agents) -> None:
 
 async def _poison(town: Stack) -> None:
     """Records that no reader of ours understands; they die with their bytes."""
+    contact = a_contact(text=word(19)).model_dump(mode="json")
+    strange = contact | {"personal": contact["personal"] | {"answers": {word(19): 1}}}
+    nearly = contact | {"sender": {"level": word(19)}}
+    broken = f'{{"personal": {{"text": "{word(19)}"'
     producer = Producer(town.kafka, service="canaries", health=Health())
-    topic = CONTACT_RECEIVED.full_name(PREFIX)
-    values = (
-        f'{{"personal": {{"text": "{word(19)}"',
-        json.dumps({"contact_id": word(19), "channel": word(19), "personal": {"text": word(19), "from": word(19)}}),
-        json.dumps({"personal": {"answers": {word(19): 1}}}),
-        json.dumps({"reference": word(19), "sender": {"level": word(19)}, "attachments": [word(19)]}),
-    )
     try:
-        for value in values:
+        for topic, kind, value in (
+            (CONTACT_RECEIVED, "contact.received", broken),
+            (CONTACT_RECEIVED, "contact.received", json.dumps(strange)),
+            (CONTACT_RECEIVED, "contact.received", json.dumps(nearly)),
+            (REPLY_REQUESTED, "reply.requested", broken),
+            (department("voirie"), "contact.routed", broken),
+            (department("voirie"), "contact.routed", json.dumps({"contact": strange, "routing": word(19)})),
+        ):
             made = str(uuid.uuid4())
-            headers = {"ce_specversion": "1.0", "ce_id": made, "ce_type": "contact.received", "ce_source": "canaries"}
+            headers = {"ce_specversion": "1.0", "ce_id": made, "ce_type": kind, "ce_source": "canaries"}
             packed = tuple((name, said.encode()) for name, said in headers.items())
-            await producer.send(Record(topic, made.encode(), value.encode(), packed))
+            await producer.send(Record(topic.full_name(PREFIX), made.encode(), value.encode(), packed))
     finally:
         await producer.stop()

@@ -22,6 +22,7 @@ from tests.journey.canaries import KEPT, PREFIX, REFUSED, send_all, word
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 ALL = (*KEPT, *REFUSED)
+POISON = 6
 ACCEPTED = 11  # two texts, two mails, two forms, three letters (a text file is none), two visits
 
 
@@ -67,6 +68,9 @@ async def _answered(town: Stack, agents: Agents) -> None:
         channels = {journey.channel for journey in answered}
         assert {"sms", "email", "web", "counter"} <= channels, channels
         await _until(lambda: all(journey.is_told for journey in answered))
+    async with asyncio.timeout(60):
+        while len(await _dead_letters(town)) < POISON:
+            await asyncio.sleep(0.5)
 
 
 async def _until(seen: Callable[[], bool]) -> None:
@@ -84,12 +88,9 @@ async def _topics(town: Stack) -> list[str]:
         await admin.close()
 
 
-async def _records(town: Stack, topic: str) -> list[Received]:
-    return [record async for record in read_all(town.kafka, [f"{PREFIX}.{topic}"])]
-
-
 async def _dead_letters(town: Stack) -> list[Received]:
-    return await _records(town, "dead-letter.router")
+    topics = [f"{PREFIX}.dead-letter.{service}" for service in ("router", "notifier", "desk")]
+    return [record async for record in read_all(town.kafka, topics)]
 
 
 def found_in(text: bytes | str) -> set[str]:
@@ -124,7 +125,7 @@ async def test_poison_died_with_its_bytes_and_without_its_words_in_the_reason(to
     dead = await _dead_letters(town)
     reasons = [record.header("parvis_dead_letter_reason") or "" for record in dead]
 
-    assert len(dead) == 4
+    assert len(dead) == POISON
     assert set[str]().union(*(found_in(record.value) for record in dead)) == {word(19)}
     assert all(reasons)
     assert not set[str]().union(*map(found_in, reasons))

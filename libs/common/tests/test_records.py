@@ -74,6 +74,15 @@ def test_poison_does_not_repeat_what_the_citizen_wrote():
     assert "channel" in str(poison.value)
 
 
+def test_poison_does_not_repeat_how_a_program_named_an_answer():
+    value = encode(a_contact()).replace(b'"answers":{}', b'"answers":{"Camille":1}')
+
+    with pytest.raises(Poison) as poison:
+        received(value).event(TYPES)
+
+    assert str(poison.value) == "contact.received does not fit at personal.answers.…: string_type"
+
+
 def test_a_dead_letter_keeps_key_bytes_and_headers():
     original = received(b"\xff broken")
 

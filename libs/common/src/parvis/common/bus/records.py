@@ -4,6 +4,8 @@ import secrets
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -54,7 +56,7 @@ class Received:
         """The event in the value.
 
         Raises: Poison, for a type that is not one of `types`, a wrong version or a value that does not fit;
-                the reason names the member, never its value.
+                the reason names the member, never its value, nor a key that only the sender knows.
         """
         if not (self.header("ce_specversion") or "1.0").startswith("1."):
             raise Poison(f"CloudEvents version {self.header('ce_specversion')!r}")
@@ -66,7 +68,8 @@ class Received:
             return kind.model_validate_json(self.value)
         except ValidationError as error:
             problem = error.errors(include_input=False, include_url=False)[0]
-            place = ".".join(str(part) for part in problem["loc"])
+            known = _members(kind)
+            place = ".".join(str(part) if part in known or isinstance(part, int) else "…" for part in problem["loc"])
             raise Poison(f"{name} does not fit at {place or 'its beginning'}: {problem['type']}") from None
         except RecursionError:
             raise Poison(f"{name} is nested too deep") from None
@@ -97,6 +100,14 @@ def record(
     }
     encoded = tuple((name, text.encode()) for name, text in headers.items() if text is not None)
     return Record(topic, key.encode(), value if value is not None else encode(event), encoded)
+
+
+@cache
+def _members(kind: type[Event]) -> frozenset[str]:
+    """The names of all members of an event, at whatever depth."""
+    schema: dict[str, Any] = kind.model_json_schema()
+    shapes: list[dict[str, Any]] = [schema, *schema.get("$defs", {}).values()]
+    return frozenset(name for shape in shapes for name in shape.get("properties", ()))
 
 
 def encode(event: Event) -> bytes:
