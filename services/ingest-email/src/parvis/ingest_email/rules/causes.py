@@ -43,6 +43,7 @@ CAUSES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "over the quota", "exceeded his/her quota", "exceeded the quota", "exceeded their", "exceed the quota", "over disk quota",
             "storage limit", "exceeded storage", "allocated storage", "account is full", "inbox is full", "user is over",
             "maildir over", "disk quota", "not enough storage space", "insufficient disk", "mailfolder is full", "mailbox size limit",
+            "destinataire est pleine", "destinataire pleine", "boite pleine", "est saturée", "limite de stockage", "exceeded the local limit",
             "boîte pleine", "boîte de réception pleine", "boîte aux lettres pleine", "boîte aux lettres est pleine",
             "quota dépassé", "a dépassé son quota", "postfach ist voll", "postfach voll", "buzón lleno", "buzón de correo lleno",
             "casella piena", "casella di posta piena", "caixa de correio cheia", "caixa postal cheia", "почтовый ящик переполнен",
@@ -93,7 +94,7 @@ CAUSES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "nobody",
         (
-            "user unknown", "unknown user", "no such user", "user not exist", "may not exist", "no such mailbox", "no such recipient", "no such address", "no such account",
+            "recipient name is not recognized", "is not recognized", "user unknown", "unknown user", "no such user", "user not exist", "may not exist", "no such mailbox", "no such recipient", "no such address", "no such account",
             "no such person", "no such local user", "mailbox unavailable", "mailbox not found", "mailbox does not exist",
             "mailbox doesn't exist", "mailbox unknown", "unknown mailbox", "unknown recipient", "recipient unknown", "unknown address",
             "address unknown", "unknown local part", "unknown local-part", "unknown account", "unknown or illegal user",

@@ -59,7 +59,7 @@ SYSTEM_SUBJECTS = (
     "mail delivery failed", "mail delivery failure", "mail delivery system", "mail delivery status report", "mail delivery error",
     "mail system error", "message delivery failure", "returned mail:", "postmaster notify:", "nondeliverable mail", "warning: could not send message",
     "warning: message still undelivered", "complaint about message from", "email feedback report", "report domain:",
-    "notification d'état de remise", "notification de non-remise", "avis de non-remise", "message non remis",
+    "notice: mail delivery status", "notification d'état de remise", "notification de non-remise", "avis de non-remise", "message non remis",
 )  # fmt: skip
 
 # What automatic subjects consist of, or have before a colon, a bracket or a dash: with other words behind them they are anybody's,
