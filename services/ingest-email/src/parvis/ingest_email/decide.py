@@ -18,6 +18,13 @@ class Recipient:
     reply: ReplyId | None = None
 
 
+def addresses_of(directory: Directory) -> frozenset[str]:
+    """Every address that mail may be sent to, without its tags."""
+    town = directory.town
+    roles = {f"{role}@{town.mail_domain}" for role in (_BOUNCE, _POSTMASTER)}
+    return frozenset({town.mailbox, *(department.email for department in directory.departments.values())} | roles)
+
+
 class Mailboxes:
     """The town's own addresses: the general one, the departments', the bounces'; each with any +tag."""
 

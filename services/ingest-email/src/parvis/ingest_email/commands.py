@@ -1,0 +1,27 @@
+"""`parvis mail`: what the town's own mail server must know, from the town's configuration."""
+
+import argparse
+from pathlib import Path
+
+from parvis.common.cli.commands import Commands
+from parvis.common.directory import load_directory
+from parvis.ingest_email.decide import addresses_of
+
+
+def register(commands: Commands) -> None:
+    command = commands.add_parser("mail", help="what the town's own mail server must know")
+    actions = command.add_subparsers(metavar="recipients", required=True)
+    recipients = actions.add_parser("recipients", help="print the town's addresses as a texthash map for Postfix")
+    recipients.add_argument("folder", type=Path, metavar="DIR")
+    recipients.set_defaults(run=_recipients)
+
+
+def _recipients(arguments: argparse.Namespace) -> int:
+    directory = load_directory(arguments.folder)
+    print(
+        f"# The addresses of {directory.town.mail_domain}: `parvis mail recipients`, again after every change of the configuration."
+    )
+    print("# Postfix finds address+tag by address where recipient_delimiter is +.")
+    for address in sorted(addresses_of(directory)):
+        print(f"{address} OK")
+    return 0

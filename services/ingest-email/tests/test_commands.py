@@ -1,0 +1,26 @@
+"""What an operator types for the town's own mail server."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from parvis.common.directory import load_directory
+from parvis.ingest_email.commands import register
+from parvis.ingest_email.decide import Mailboxes
+
+FOLDER = Path(__file__).parents[3] / "config" / "example-town"
+
+
+def test_the_map_has_every_address_that_the_door_takes(capsys: pytest.CaptureFixture[str]):
+    parser = argparse.ArgumentParser()
+    register(parser.add_subparsers())
+    arguments = parser.parse_args(["mail", "recipients", str(FOLDER)])
+
+    assert arguments.run(arguments) == 0
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
+    mailboxes = Mailboxes(load_directory(FOLDER), b"a key for tests only")
+    assert {address for address, _ in lines} >= mailboxes.own_addresses
+    assert all(mailboxes.recipient(address) for address, _ in lines)
+    assert {verdict for _, verdict in lines} == {"OK"}
