@@ -9,6 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import obstore
+from obstore.store import LocalStore
+
 from parvis.common.journal import Journal, replay, sync
 
 _WRITERS = 4  # they wait for the disk, not for the processor
@@ -39,6 +42,7 @@ class Folder:
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self._root = str(root)
+        self._store = LocalStore(root)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="durable")
         self._journal = Journal(self._root, make_durable=_make_durable)
         self._waiting: list[_Wish] = []
@@ -83,14 +87,16 @@ class Folder:
         results: list[OSError | None] = []
         for wish in batch:
             try:
-                _write(self._root, wish.path, wish.content)
+                # One call that gives the lock of the interpreter away and takes it back once: plain calls would wait for it six
+                # times a file behind a busy loop (measured: 1.0 ms a file against 0.3).
+                obstore.put(self._store, wish.path, wish.content)
                 results.append(None)
-            except OSError as error:
-                results.append(error)
+            except (OSError, obstore.exceptions.BaseError) as error:
+                results.append(OSError(f"{wish.path} was not written: {type(error).__name__}"))
         return results
 
     def _write_large(self, path: str, content: bytes) -> None:
-        _write(self._root, path, content, durable=True)
+        _write(self._root, path, content)
         sync(f"{self._root}/{path.rpartition('/')[0]}")
         sync(self._root)
 
@@ -104,15 +110,14 @@ class Folder:
         return is_same
 
 
-def _write(root: str, path: str, content: bytes, *, durable: bool = False) -> None:
-    # Plain calls cost 40 % less processor time in Python than a client of a store. "#" is obstore's own mark of what is
-    # being written: its listings leave such names out.
+def _write(root: str, path: str, content: bytes) -> None:
+    # "#" is obstore's own mark of what is being written: its listings leave such names out.
     target = f"{root}/{path}"
     unfinished = f"{target}#{secrets.token_hex(6)}"
     with suppress(FileExistsError):
         os.mkdir(target.rpartition("/")[0])  # noqa: PTH102 (this is done for every contact)
     try:
-        _write_new(unfinished, content, durable=durable)
+        _write_new(unfinished, content)
         os.rename(unfinished, target)  # noqa: PTH104
     except OSError:
         with suppress(OSError):
@@ -120,14 +125,13 @@ def _write(root: str, path: str, content: bytes, *, durable: bool = False) -> No
         raise
 
 
-def _write_new(path: str, content: bytes, *, durable: bool) -> None:
+def _write_new(path: str, content: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(handle, rest) :]
-        if durable:
-            os.fsync(handle)
+        os.fsync(handle)
     finally:
         os.close(handle)
 
