@@ -12,6 +12,8 @@ from parvis.ingest_postal.tables import Line, Word
 
 TESSDATA = Path(__file__).parent.parent / "tessdata"
 
+_LONGEST_MS = 20_000  # a page of newsprint takes three seconds; a pattern of a million specks would take minutes
+
 Language = Literal["fra", "eng"]
 Layout = Literal["columns", "block"]
 Lines = tuple[Line, ...]
@@ -33,7 +35,7 @@ class Engine:
         api.SetPageSegMode(_LAYOUTS[layout])
         api.SetImage(picture)
         api.SetSourceResolution(_resolution(picture))
-        api.Recognize()
+        api.Recognize(_LONGEST_MS)
         lines = tuple(_lines(api.GetIterator(), picture.width, picture.height))
         api.Clear()
         return lines

@@ -1,5 +1,6 @@
 """A picture of a page in, what it says out: laid upright, read once where that is enough, several times where it is not. Worker only."""
 
+import time
 from dataclasses import dataclass
 
 from PIL import Image
@@ -20,6 +21,9 @@ _FEWEST_WORDS = 4  # a page that is upside down may show fewer
 _FOREIGN = 0.5  # the share of words that the lexicon does not need to know in a letter full of names
 _LETTERS = 3  # shorter words are as often specks
 _HALF = 0.5
+_SOME = 3  # views
+BUDGET_S = 4.0
+_TRIED_SIDE = 1600  # dots: 140 dpi of A4 tell which way letters stand
 _WEAK = 0.2  # how many of the views must have read a word of the lexicon so
 
 
@@ -34,17 +38,22 @@ class Read:
     angle: float
 
 
-def read_picture(engine: Engine, picture: Image.Image) -> Read:
+def read_picture(engine: Engine, picture: Image.Image, *, budget_s: float = BUDGET_S) -> Read:
+    """Shape: budget_s is processor time; after it no further view of a bad page is read, and what was read is put to the vote."""
+    started_s = time.process_time()
     grey = picture.convert("L")
     sideways, angle = crookedness(grey)
     quarter, lines = _upright(engine, grey, 90 if sideways else 0, angle)
     grey = straighten(grey, quarter, angle)
     language, lines = _in_its_language(engine, grey, lines)
     confidence = mean(lines)
-    if lines and confidence < _GOOD:
+    if lines and confidence < _GOOD and budget_s > 0:
         lexicon = engine.lexicon(language)
-        some = 3 if confidence >= _FAIR else None
-        readings = [lines, *(engine.lines(view, language, "block") for view in views(grey, some))]
+        readings = [lines]
+        for view in views(grey, _SOME if confidence >= _FAIR else None):
+            readings.append(engine.lines(view, language, "block"))
+            if time.process_time() - started_s > budget_s:
+                break
         lines = told_apart(vote(readings, lexicon.weight), grey)
         confidence = _agreement(lines, lexicon)
     return Read(lines, confidence, language, quarter, angle)
@@ -58,20 +67,27 @@ def mean(lines: Lines) -> float:
 
 
 def _upright(engine: Engine, grey: Image.Image, quarter: int, angle: float) -> tuple[int, Lines]:
-    """The way to turn the page, and its first reading; the other ways are tried only where this one reads badly."""
+    """The way to turn the page, and its first reading; the other ways are tried, on a smaller picture, only where this one reads badly."""
+    lines = engine.lines(straighten(grey, quarter, angle), "fra", "columns")
+    if _is_upright(lines):
+        return quarter, lines
     lexicon = engine.lexicon("fra")
-    tried: list[tuple[float, int, Lines]] = []
-    for turn in (quarter, (quarter + 180) % 360, (quarter + 90) % 360, (quarter + 270) % 360):
-        lines = engine.lines(straighten(grey, turn, angle), "fra", "columns")
-        tried.append((_sense(lines, lexicon), turn, lines))
-        if _is_upright(lines):
+    small = grey.copy()
+    small.thumbnail((_TRIED_SIDE, _TRIED_SIDE), Image.Resampling.BOX)
+    tried = [(_sense(lines, lexicon), quarter)]
+    for turn in ((quarter + 180) % 360, (quarter + 90) % 360, (quarter + 270) % 360):
+        found = engine.lines(straighten(small, turn, angle), "fra", "columns")
+        tried.append((_sense(found, lexicon), turn))
+        if _is_upright(found):
             break
-    _, turn, lines = max(tried, key=lambda one: one[0])
-    return turn, lines
+    turn = max(tried, key=lambda one: one[0])[1]
+    return (
+        (quarter, lines) if turn == quarter else (turn, engine.lines(straighten(grey, turn, angle), "fra", "columns"))
+    )
 
 
 def _is_upright(lines: Lines) -> bool:
-    return mean(lines) >= _UPRIGHT and sum(len(line.words) for line in lines) >= _FEWEST_WORDS
+    return mean(lines) >= (_UPRIGHT if sum(len(line.words) for line in lines) >= _FEWEST_WORDS else _GOOD)
 
 
 def _sense(lines: Lines, lexicon: Lexicon) -> float:

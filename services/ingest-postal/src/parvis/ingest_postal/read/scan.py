@@ -1,7 +1,9 @@
 """The bytes of a scan in, its pages as pictures out. Runs in the worker only: Pillow and PDFium meet hostile bytes here."""
 
 import io
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import pypdfium2
@@ -9,12 +11,13 @@ import pypdfium2.raw as pdfium
 from PIL import Image, ImageOps
 
 from parvis.common.errors import ParvisError
-from parvis.ingest_postal.read import layer
+from parvis.ingest_postal.read import layer, notes
 from parvis.ingest_postal.tables import Line, MediaType
 
 READING_DPI = 300
 _SCREEN_SIDE = 1754  # A4 at 150 dpi
 _PILLOW_FORMATS = {"image/tiff": "TIFF", "image/png": "PNG", "image/jpeg": "JPEG"}
+_MANY_OUTLINES = 200  # a rule under a heading is one; the letters of a sentence are dozens
 _PASSWORD_CODE = 4  # FPDF_ERR_PASSWORD
 
 
@@ -32,6 +35,10 @@ class Scan(Protocol):
     def text_layer(self, index: int) -> tuple[Line, ...] | None: ...
 
     def is_photographed(self, index: int) -> bool: ...
+
+    def is_drawn(self, index: int) -> bool: ...
+
+    def added(self, index: int) -> tuple[str, ...]: ...
 
 
 def open_scan(content: bytes, media_type: MediaType, *, pixels: int) -> Scan:
@@ -71,11 +78,21 @@ class _Pdf:
         """Whether a picture fills most of the page: a scan, whatever text was laid under it."""
         page = self._page(index)
         width, height = page.get_size()
-        for picture in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
-            left, bottom, right, top = picture.get_bounds()
-            if abs((right - left) * (top - bottom)) > 0.5 * width * height:
-                return True
-        return False
+        return any(area > 0.5 * width * height for area in _areas(page))
+
+    def is_drawn(self, index: int) -> bool:
+        """Whether words may stand on it that are not text: pictures of them, or their outlines."""
+        page = self._page(index)
+        outlines = sum(
+            1
+            for _ in itertools.islice(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH], max_depth=3), _MANY_OUTLINES)
+        )
+        return outlines == _MANY_OUTLINES or any(_areas(page))
+
+    def added(self, index: int) -> tuple[str, ...]:
+        """What was typed into the fields of a form, written beside the text, or put into the file."""
+        page = self._page(index)
+        return (*notes.read_notes(page, self._document), *(notes.enclosed(self._document) if index == 0 else ()))
 
     def _page(self, index: int) -> Any:
         try:
@@ -113,6 +130,21 @@ class _Photograph:
     def is_photographed(self, index: int) -> bool:
         del index
         return True
+
+    def is_drawn(self, index: int) -> bool:
+        del index
+        return True
+
+    def added(self, index: int) -> tuple[str, ...]:
+        del index
+        return ()
+
+
+def _areas(page: Any) -> Iterator[float]:
+    """How much of the page each picture covers, in square points."""
+    for picture in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
+        left, bottom, right, top = picture.get_bounds()
+        yield abs((right - left) * (top - bottom))
 
 
 def for_screen(picture: Image.Image) -> bytes:

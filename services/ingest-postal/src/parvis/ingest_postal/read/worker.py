@@ -6,19 +6,21 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from parvis.ingest_postal.read import frames
 from parvis.ingest_postal.read.codes import find_codes
-from parvis.ingest_postal.read.engine import Engine
-from parvis.ingest_postal.read.page import read_picture
+from parvis.ingest_postal.read.engine import Engine, Lines
+from parvis.ingest_postal.read.page import BUDGET_S, read_picture
 from parvis.ingest_postal.read.scan import READING_DPI, Scan, Unreadable, for_screen, open_scan
 from parvis.ingest_postal.read.sheets import is_batch
 from parvis.ingest_postal.read.upright import straighten
-from parvis.ingest_postal.tables import Page
+from parvis.ingest_postal.tables import Line, Page, Word
 
 _LOOKING_DPI = 200
+_ONCE_S = 1.5  # of processor time, to read a page of A4 once
 _SHOWN_CROOKED = 0.5  # degrees; people see half of that
 _FEWEST_CHARACTERS = 40  # a page number or a copier's stamp is not the letter
 # What Pillow, PDFium and Tesseract raise at damaged files; anything else ends this process, and the reader says so.
@@ -42,6 +44,7 @@ def read(engine: Engine, job: frames.Job, content: bytes) -> Iterator[bytes]:
     """Everything that can be told of a scan, as frames: the number of pages, their pictures, their words, and how it ended."""
     troubles: list[str] = []
     seen: list[Page] = []
+    spare_s = job.cpu_s / 4  # for second looks: every page of a long letter is read once before any is read seven times
     try:
         scan = open_scan(content, job.media_type, pixels=job.pixels)
         yield frames.frame(frames.COUNT, frames.NUMBER.pack(scan.page_count))
@@ -49,7 +52,9 @@ def read(engine: Engine, job: frames.Job, content: bytes) -> Iterator[bytes]:
         for index in range(min(scan.page_count, max(job.pages, job.batch_pages))):
             yield from _tried(_look(scan, index, seen, with_picture=index < job.pages), troubles)
         for page in [] if is_batch(seen) else seen[: job.pages]:
-            yield from _tried(_words(engine, scan, page), troubles)
+            started_s = time.process_time()
+            yield from _tried(_words(engine, scan, page, min(BUDGET_S, spare_s)), troubles)
+            spare_s -= max(time.process_time() - started_s - _ONCE_S, 0)
     except (*_SURPRISES, MemoryError, Unreadable) as error:
         troubles.append(_say(error))
     yield frames.frame(frames.TROUBLE, troubles[0].encode()) if troubles else frames.frame(frames.DONE)
@@ -72,28 +77,44 @@ def _look(scan: Scan, index: int, seen: list[Page], *, with_picture: bool) -> It
     seen.append(page)
 
 
-def _words(engine: Engine, scan: Scan, seen: Page) -> Iterator[bytes]:
+def _words(engine: Engine, scan: Scan, seen: Page, budget_s: float) -> Iterator[bytes]:
     """The page's words; and its picture again where it did not lie straight."""
     index = seen.number - 1
-    own = scan.text_layer(index)
-    if own and sum(len(line.text) for line in own) >= _FEWEST_CHARACTERS and not scan.is_photographed(index):
-        yield _told(seen.model_copy(update={"lines": own, "confidence": 1.0, "source": "layer", "is_read": True}))
+    own, added = scan.text_layer(index), scan.added(index)
+    if own and _is_all(own, scan, index):
+        yield _told(_page(seen, own, added, confidence=1.0, source="layer"))
         return
     picture = scan.picture(index, dpi=READING_DPI)
-    read = read_picture(engine, picture)
+    read = read_picture(engine, picture, budget_s=budget_s)
     if own and read.confidence < _DOUBTFUL:
-        yield _told(
-            seen.model_copy(update={"lines": own, "confidence": read.confidence, "source": "layer", "is_read": True})
-        )
+        yield _told(_page(seen, own, added, confidence=read.confidence, source="layer"))
         return
-    yield _told(
-        seen.model_copy(
-            update={"lines": read.lines, "confidence": read.confidence, "language": read.language, "is_read": True}
-        )
-    )
+    yield _told(_page(seen, read.lines, added, confidence=read.confidence, source="reading", language=read.language))
     if read.quarter or abs(read.angle) >= _SHOWN_CROOKED:
         mended = straighten(picture, read.quarter, read.angle, least=_SHOWN_CROOKED)
         yield frames.frame(frames.PICTURE, frames.NUMBER.pack(seen.number) + for_screen(mended))
+
+
+def _is_all(own: Lines, scan: Scan, index: int) -> bool:
+    """Whether the file's own text is all that stands on the page: a program wrote it, and no paper was laid on the glass."""
+    few = sum(len(line.text) for line in own) < _FEWEST_CHARACTERS
+    return not scan.is_drawn(index) if few else not scan.is_photographed(index)
+
+
+def _page(seen: Page, lines: Lines, added: tuple[str, ...], **found: Any) -> Page:
+    """What was added to the page, in a block of its own under the text, where the text does not show it already."""
+    known = " ".join(line.text for line in lines)
+    block = max((line.block for line in lines), default=0) + 1
+    more = [
+        Line(block=block, words=_placeless(text))
+        for text in dict.fromkeys(added)
+        if " ".join(text.split()) not in known
+    ]
+    return seen.model_copy(update={"lines": (*lines, *more), "is_read": True, **found})
+
+
+def _placeless(text: str) -> tuple[Word, ...]:
+    return tuple(Word(text=part[:1000], confidence=1.0, left=0, top=1, right=1, bottom=1) for part in text.split())
 
 
 def _told(page: Page) -> bytes:

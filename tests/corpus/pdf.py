@@ -1,0 +1,91 @@
+"""Small PDFs of every kind: each gets words, or pictures and a reason; in time, and locked ones say that they are locked."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import pypdfium2
+
+from parvis.ingest_postal.parse import text_of
+from parvis.ingest_postal.read.reader import Reader
+from parvis.ingest_postal.tables import Limits, Reading
+from parvis.local.stack import Stack
+from tests.corpus.corpus import Corpus, Score
+
+_LOCKED = "encrypted PDF"
+_ENOUGH = 40  # characters, for a page that has a text of its own
+
+
+@dataclass(frozen=True)
+class _Result:
+    row: dict[str, Any]
+    reading: Reading
+    elapsed_s: float
+    own_words: frozenset[str]
+
+    @property
+    def is_silent(self) -> bool:
+        """Neither words, nor a picture of each page, nor a reason."""
+        return not (
+            self.reading.trouble
+            or any(page.words for page in self.reading.pages)
+            or len(self.reading.pictures) == self.reading.page_count > 0
+        )
+
+    @property
+    def found(self) -> float:
+        read = set(text_of(self.reading).split())
+        return mean(word in read for word in self.own_words)
+
+
+async def run(folder: Path, stack: Stack) -> Sequence[Score]:
+    del stack
+    reader = Reader(Limits())
+    await reader.open()
+    results: list[_Result] = []
+    for row in json.loads((folder / "manifest.json").read_text(encoding="utf-8")):
+        content = (folder / row["file"]).read_bytes()
+        started_s = time.monotonic()
+        reading = await reader.read(content, "application/pdf")
+        results.append(_Result(row, reading, time.monotonic() - started_s, _own_words(content)))
+        words = sum(len(page.words) for page in reading.pages)
+        print(
+            f"    {row['file']:<60} {results[-1].elapsed_s:5.1f} s {reading.page_count} pages {words} words {reading.trouble or ''}",
+            flush=True,
+        )
+    await reader.close()
+    return _scores(results)
+
+
+def _scores(results: list[_Result]) -> list[Score]:
+    locked = [one for one in results if one.row.get("needs_password")]
+    opened = [one for one in results if one.row.get("opens_without_password")]
+    layered = [one for one in results if one.own_words]
+    died = [one for one in results if "worker" in (one.reading.trouble or "")]
+    return [
+        Score("locked PDFs that say so", "share", mean(one.reading.trouble == _LOCKED for one in locked) if locked else 1.0, ">= 1"),
+        Score("PDFs locked with an empty password that open", "share", mean(one.reading.trouble is None for one in opened) if opened else 1.0, ">= 1"),
+        Score("words of the file's own text that are found, mean", "share", mean(one.found for one in layered) if layered else 1.0, ">= 0.95"),
+        Score("PDFs without words, pictures and reason", "files", sum(one.is_silent for one in results), "= 0"),
+        Score("PDFs that ended the worker", "files", len(died), "= 0"),
+        Score("seconds a page, longest", "s", max(one.elapsed_s / max(one.reading.page_count, 1) for one in results), "<= 10"),
+    ]  # fmt: skip
+
+
+def _own_words(content: bytes) -> frozenset[str]:
+    """What PDFium finds in the files that a program wrote: judged by themselves, without our reading of them."""
+    try:
+        document = pypdfium2.PdfDocument(content)
+        text = " ".join(page.get_textpage().get_text_range() for page in document)
+    except pypdfium2.PdfiumError:
+        return frozenset()
+    letters = sum(character.isalpha() for character in text)
+    is_text = letters >= _ENOUGH and letters > 0.5 * len(text.replace(" ", ""))
+    return frozenset(word for word in text.split() if word.isalpha()) if is_text else frozenset()
+
+
+CORPUS = Corpus("pdf", "pdf", "does every PDF give its words, or a reason, in time?", run)

@@ -1,0 +1,165 @@
+"""Scanned pages with their true text: how many words are read, whichever way the paper lies, and whether bad pages say so."""
+
+import io
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import tesserocr
+from PIL import Image, ImageFilter
+
+from parvis.ingest_postal.parse import text_of
+from parvis.ingest_postal.read.engine import TESSDATA
+from parvis.ingest_postal.read.reader import Reader
+from parvis.ingest_postal.tables import Limits, Reading
+from parvis.ingest_postal.verify import verify
+from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
+from parvis.local.stack import Stack
+from tests.corpus.corpus import Corpus, Score
+
+_LOW = 0.8
+_SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "—": "-", "–": "-"})
+
+
+@dataclass(frozen=True)
+class _Result:
+    name: str
+    layout: str
+    turn: int
+    recall: float
+    plain: float
+    confidence: float
+    elapsed_s: float
+
+
+async def run(folder: Path, stack: Stack) -> Sequence[Score]:
+    """The reader itself, with the service's own worker: what a door does around it is measured elsewhere."""
+    del stack
+    reader = Reader(Limits())
+    await reader.open()
+    plain = tesserocr.PyTessBaseAPI(path=f"{TESSDATA}/", lang="fra")
+    results: list[_Result] = []
+    for row in json.loads((folder / "manifest.json").read_text(encoding="utf-8")):
+        for turn in (0, 90, 180, 270):
+            result = await _read(reader, plain, folder, row, turn)
+            results.append(result)
+            print(
+                f"    {result.name:<22}{turn:>4}° recall {result.recall:.3f} plain {result.plain:.3f} "
+                f"confidence {result.confidence:.2f} {result.elapsed_s:.1f} s",
+                flush=True,
+            )
+    errors = [await _character_errors(reader, dpi, noise) for dpi in (200, 300) for noise in (0, 40)]
+    await reader.close()
+    plain.End()
+    return _scores(results, errors)
+
+
+async def _read(reader: Reader, plain: Any, folder: Path, row: dict[str, Any], turn: int) -> _Result:
+    content = (folder / row["image"]).read_bytes()
+    truth = (folder / row["gt"]).read_text(encoding="utf-8")
+    image: Image.Image = Image.open(io.BytesIO(content))
+    if turn:
+        image = image.transpose(Image.Transpose(turn // 90 + 1))
+        content = _png(image)
+    media_type = verify(content, size_limit_bytes=50_000_000).media_type
+    assert media_type, row["image"]
+    started_s = time.monotonic()
+    reading = await reader.read(content, media_type)
+    elapsed_s = time.monotonic() - started_s
+    plain.SetImage(image)
+    return _Result(
+        row["image"],
+        row.get("layout") or row["image"].split("_")[0],
+        turn,
+        _recall(truth, text_of(reading)),
+        _recall(truth, plain.GetUTF8Text()),
+        _confidence(reading),
+        elapsed_s,
+    )
+
+
+def _scores(results: list[_Result], errors: list[float]) -> list[Score]:
+    upright = [result for result in results if not result.turn]
+    scores = [Score("character error on clean modern pages, worst of 4", "share", max(errors), "<= 0.005")]
+    for layout in sorted({result.layout for result in upright}):
+        pages = [result for result in upright if result.layout == layout]
+        target = ">= 0.05" if any(result.name.startswith("fr_") for result in pages) else ""
+        scores += [
+            Score(f"mean word recall, {layout}", "share", mean(page.recall for page in pages)),
+            Score(
+                f"the same above plain Tesseract, {layout}",
+                "share",
+                mean(page.recall - page.plain for page in pages),
+                target,
+            ),
+        ]
+    lying = {result.name: result.recall for result in upright}
+    bad = [result for result in results if result.recall < _LOW]
+    good = [result for result in results if result.recall >= _LOW]
+    return [
+        *scores,
+        Score(
+            "most that turning a page costs", "share", max(lying[one.name] - one.recall for one in results), "<= 0.02"
+        ),
+        Score("pages read below 0.8 that say so", "share", _share(bad), ">= 1"),
+        Score("pages read well that doubt themselves", "share", _share(good)),
+        Score("seconds a page, mean", "s", mean(result.elapsed_s for result in upright)),
+        Score("seconds a page, longest", "s", max(result.elapsed_s for result in results), "<= 10"),
+    ]
+
+
+def _share(results: list[_Result]) -> float:
+    return mean(result.confidence < _LOW for result in results) if results else 1.0
+
+
+def _confidence(reading: Reading) -> float:
+    return min((page.confidence for page in reading.pages), default=0.0)
+
+
+def _recall(truth: str, read: str) -> float:
+    true, found = Counter(_words(re.sub(r"~~~|[_^]", "", truth))), Counter(_words(read))
+    return sum((true & found).values()) / max(sum(true.values()), 1)
+
+
+def _words(text: str) -> list[str]:
+    return text.translate(_SIGNS).split()
+
+
+async def _character_errors(reader: Reader, dpi: int, noise: int) -> float:
+    letter = BIRTH_CERTIFICATE
+    truth = " ".join(
+        (*letter.sender, *letter.addressee, letter.date, f"Objet : {letter.subject}", *letter.body, letter.signature)
+    )
+    image: Image.Image = Image.open(io.BytesIO(make_scan(letter, dpi=dpi, noise=noise, angle=0.7, scan_format="png")))
+    content = _png(image.filter(ImageFilter.GaussianBlur(0.5)) if noise else image)
+    read = " ".join(text_of(await reader.read(content, "image/png")).translate(_SIGNS).split())
+    return _distance(read, " ".join(truth.translate(_SIGNS).split())) / len(truth)
+
+
+def _distance(left: str, right: str) -> int:
+    row = list(range(len(right) + 1))
+    for place, a in enumerate(left, 1):
+        corner, row[0] = row[0], place
+        for column, b in enumerate(right, 1):
+            corner, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, corner + (a != b))
+    return row[-1]
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+CORPUS = Corpus(
+    "scans",
+    "scans",
+    "are old pages read better than by plain Tesseract, however they lie, and do bad ones say so?",
+    run,
+)
