@@ -33,6 +33,20 @@ def sign_of(head: str) -> str | None:
         ("Subject: Réponse automatique : votre demande", "wording"),
         ("Subject: Fwd: Undelivered Mail Returned to Sender", None),
         ("Subject: mon absence du bureau de vote", None),
+        ("Subject: Absence du bureau de vote n° 4", None),
+        ("Subject: Message d'absence de mon fils", None),
+        ("Subject: Undeliverable parcels in my street", None),
+        ("Subject: Read receipt of my letter, please", None),
+        ("Subject: Re: Automatic reply: votre demande", None),
+        ("Subject: Absence du bureau", "wording"),
+        ("Subject: [EXT] Out of office: Re: road", "wording"),
+        ("Subject: Undelivered Mail Returned to Sender", "wording"),
+        ("Auto-Submitted: no\nAuto-Submitted: auto-notified", "auto-submitted"),
+        ("Auto-Submitted: (by hand) no", None),
+        ("Precedence: first-class\nPrecedence: bulk", "precedence"),
+        ("X-MS-Exchange-Inbox-Rules-Loop: clerk@town.example", None),
+        ("X-Apple-Action: VACATION", "automatic-header"),
+        ("X-Mailer: vacation 1.2", "automatic-header"),
         ("Sender: no-reply@shop.example", "robot-address"),
     ],
 )
@@ -52,6 +66,13 @@ def test_signs_of_a_machine(head: str, sign: str | None) -> None:
 )
 def test_addresses_of_robots(address: str) -> None:
     assert is_robot(address)
+
+
+@pytest.mark.parametrize(
+    "sender", ["MAILER-DAEMON", "<>", "Mail Delivery Subsystem <odd@x.example>", '"Mail Delivery System" <a@b.example>']
+)
+def test_systems_that_give_only_their_name(sender: str) -> None:
+    assert parse(f"From: {sender}\n\nx\n".encode())[0].machine == "robot-address"
 
 
 @pytest.mark.parametrize(
