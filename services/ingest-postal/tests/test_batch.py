@@ -13,6 +13,7 @@ import pypdfium2
 import pytest
 from PIL import Image
 
+from parvis.common.antivirus import Scanner
 from parvis.common.contact import ContactReceived, contact_id
 from parvis.common.errors import Poison, Unavailable
 from parvis.common.testing import A_KEY, FakeProducer
@@ -20,6 +21,7 @@ from parvis.ingest_postal.receive.acceptance import Acceptance
 from parvis.ingest_postal.receive.arrival import Arrival
 from parvis.ingest_postal.render import render_sheets
 from parvis.ingest_postal.tables import MediaType
+from parvis.local.clamav import A_VIRUS, PROGRAM, clamd
 from parvis.local.letter import BIRTH_CERTIFICATE, Letter, write_pdf
 
 FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)  # as the fixtures have it
@@ -207,3 +209,20 @@ async def test_a_note_beside_the_scan_says_when_it_was_received(
     (contact,) = await accepted(acceptance, a_letter("une"), arrival=arrival)
 
     assert (contact.received_at, contact.remarks) == (received, remarks)
+
+
+@pytest.mark.skipif(not PROGRAM, reason="clamd is not installed")
+async def test_a_scan_with_a_virus_is_accepted_and_says_so(acceptance: Acceptance):
+    with clamd() as daemon:
+        acceptance.scanner = Scanner(daemon.address)
+        (clean,) = await accepted(acceptance, a_letter("saine"))
+        (infected,) = await accepted(acceptance, a_letter("malade") + b"%" + A_VIRUS + b"\n%%EOF\n")
+        batch = joined(SEPARATOR, a_letter("une"), SEPARATOR, a_letter("deux")) + b"%" + A_VIRUS + b"\n%%EOF\n"
+        divided = await accepted(acceptance, batch)
+        daemon.stop()
+        (later,) = await accepted(acceptance, a_letter("plus tard"))
+
+    assert (clean.original.scan, clean.attachments[0].scan) == ("clean", "clean")
+    assert (infected.original.scan, infected.attachments[0].scan) == ("infected", "clean")
+    assert [contact.original.scan for contact in divided] == ["infected", "infected"]
+    assert later.original.scan == "pending"
