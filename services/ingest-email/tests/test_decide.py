@@ -27,6 +27,7 @@ REPLY = ReplyId("9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e")
         (f"voirie@{DOMAIN}", f"voirie@{DOMAIN}"),
         (f"voirie+lampes@{DOMAIN}", f"voirie@{DOMAIN}"),
         (f"postmaster@{DOMAIN}", TOWN),
+        (f"abuse@{DOMAIN}", TOWN),
         ("postmaster", TOWN),
         (f"bounce+nonsense@{DOMAIN}", TOWN),
     ],

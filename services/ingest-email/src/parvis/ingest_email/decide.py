@@ -7,6 +7,7 @@ from parvis.common.reply import ReplyId, reply_of_bounce
 
 _BOUNCE = "bounce"
 _POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: every domain has one
+_ROLES = frozenset({_POSTMASTER, "abuse"})  # RFC 2142 §4: where complaints go
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Recipient:
 def addresses_of(directory: Directory) -> frozenset[str]:
     """Every address that mail may be sent to, without its tags."""
     town = directory.town
-    roles = {f"{role}@{town.mail_domain}" for role in (_BOUNCE, _POSTMASTER)}
+    roles = {f"{role}@{town.mail_domain}" for role in (_BOUNCE, *_ROLES)}
     return frozenset({town.mailbox, *(department.email for department in directory.departments.values())} | roles)
 
 
@@ -56,4 +57,4 @@ class Mailboxes:
             return Recipient(written, f"{base}@{domain}")
         if domain == self._domain and base == _BOUNCE:
             return Recipient(written, self._general, reply_of_bounce(written, self._signing_key))
-        return Recipient(written, self._general) if domain == self._domain and base == _POSTMASTER else None
+        return Recipient(written, self._general) if domain == self._domain and base in _ROLES else None
