@@ -71,21 +71,26 @@ def _gather_parts(part: Part, found: Found) -> None:
 
 
 def _choose(children: Sequence[Part], found: Found) -> None:
-    """Of several ways to say the same, plain text where it says something; the files of all."""
+    """Of several ways to say the same, plain text where it says something; the files and invitations of all."""
     ways: list[Found] = []
+    best: Found | None = None
     for child in children:
-        way = Found()
+        way = Found(is_silent=found.is_silent or best is not None)  # a page beside a plain text need not be read
         _gather(child, way, "multipart/alternative")
         ways.append(way)
-    said = [way for way in ways if way.has_words]
-    plain = [way for way in said if way.passages[0].is_plain]
-    rich = [way for way in said if not way.passages[0].is_plain]
-    best = plain[0] if plain else rich[-1] if rich else None
-    if plain and rich and stands_in_for_html(plain[0].passages[0].text):
-        best = max(rich, key=lambda way: len(way.passages[0].text))
+        if best is None and way.has_words and way.passages[0].is_plain and not stands_in_for_html(way.passages[0].text):
+            best = way
+    if best is None:
+        said = [way for way in ways if way.has_words]
+        best = max(
+            (way for way in said if not way.passages[0].is_plain), key=_length, default=said[0] if said else None
+        )
     for way in ways:
-        is_other = way is not best and "calendar" in way.remarks
-        found.join(way, with_words=way is best or is_other)
+        found.join(way, with_words=way is best or "calendar" in way.remarks)
+
+
+def _length(way: Found) -> int:
+    return sum(len(passage.text) for passage in way.passages)
 
 
 def _leaf(part: Part, found: Found, within: str) -> None:
@@ -117,6 +122,8 @@ def _leaf(part: Part, found: Found, within: str) -> None:
 
 def _say(part: Part, found: Found) -> None:
     """A text part: its words; the files that are written into plain text, beside it."""
+    if found.is_silent:
+        return
     content = part.decoded.content
     if part.decoded.is_damaged:
         found.remark("damaged-parts")

@@ -25,6 +25,7 @@ class Found:
     attachments: list[tuple[Attachment, bytes]] = field(default_factory=list[tuple[Attachment, bytes]])
     remarks: dict[str, int] = field(default_factory=dict[str, int])
     troubles: list[str] = field(default_factory=list[str])
+    is_silent: bool = False  # the words are known already: only files are wanted
 
     @property
     def has_words(self) -> bool:

@@ -123,7 +123,7 @@ def _kind(word: str, default: str) -> str:
     main, slash, sub = word.partition("/")
     if slash and main and sub:
         return f"{main.strip()}/{sub.strip().partition(' ')[0]}"
-    return default if not word else "text/plain" if word == "text" else "application/octet-stream"
+    return default if not word else "text/plain"
 
 
 def _head(content: bytes, head: int, end: int) -> tuple[Headers, int]:
@@ -165,6 +165,9 @@ def _split_multipart(part: Part, bounds: _Bounds, depth: int) -> None:
     source = part.source
     default = "message/rfc822" if part.kind == "multipart/digest" else "text/plain"
     marks = _marks(part, bounds)
+    if not (marks or part.content_type.get("boundary")):
+        part.kind = "text/plain"  # without a boundary nothing parts it (RFC 2046 §5.1.1)
+        return
     first = marks[0][0] if marks else source.end
     part.preamble = source.content[source.start : first]
     for number, (_, start, is_last) in enumerate(marks):
