@@ -95,6 +95,13 @@ def test_a_postal_address_loses_empty_lines_and_spaces():
         post("une seule ligne")
 
 
+def test_a_plan_that_grew_is_no_reason_to_lose_a_number() -> None:
+    assert phone("+22985751234").value == "+22985751234"  # Benin's eight digits, ten since 2024
+    for short in ("+33 6 39 98 00", "+1 555 12"):
+        with pytest.raises(Rejected):
+            phone(short)
+
+
 def test_the_pseudonym_needs_the_key():
     point = phone("06 39 98 00 12")
 

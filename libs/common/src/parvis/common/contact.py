@@ -216,15 +216,21 @@ def _times_alpha(symbol: int) -> int:
 def phone(text: str, *, region: str = "FR") -> ContactPoint:
     """A telephone number as a contact point.
 
-    Raises: Rejected, when no number can be read in the text. Possible but unassigned numbers are accepted.
+    Raises: Rejected, when no number can be read in the text. Possible but unassigned numbers are accepted, and so are whole
+            international ones of other countries than `region`: numbering plans grow before libraries hear of it (Benin, 2024).
     """
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         raise Rejected("not a telephone number") from error
-    if not phonenumbers.is_possible_number(number):
+    if not phonenumbers.is_possible_number(number) and not _is_whole_and_foreign(number, region):
         raise Rejected("not a possible telephone number")
     return ContactPoint(kind="phone", value=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _is_whole_and_foreign(number: phonenumbers.PhoneNumber, region: str) -> bool:
+    home = phonenumbers.country_code_for_region(region)
+    return number.country_code != home and 8 <= len(phonenumbers.national_significant_number(number)) <= 12
 
 
 def email(text: str) -> ContactPoint:

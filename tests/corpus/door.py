@@ -1,0 +1,70 @@
+"""Twilio's webhooks to the SMS door of a stack, and what they left on the bus."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlencode
+
+import aiohttp
+from twilio.request_validator import RequestValidator
+
+from parvis.common.bus.admin import read_all
+from parvis.common.contact import ContactReceived, contact_id
+from parvis.common.reply import PreferenceChanged
+from parvis.common.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
+from parvis.local.stack import Stack
+
+TOWN = "+33536490100"
+_AT_ONCE = 16
+
+
+def a_form(stack: Stack, number: int, run: str, **more: str) -> dict[str, str]:
+    """A message as Twilio tells it; each number of each run has a MessageSid of its own."""
+    sid = "SM" + f"{run.encode().hex()}{number:08x}"[-32:].rjust(32, "0")
+    account = stack.env["PARVIS_INGEST_SMS_TWILIO_ACCOUNT_SID"]
+    form = {
+        "AccountSid": account,
+        "MessageSid": sid,
+        "SmsSid": sid,
+        "To": TOWN,
+        "NumMedia": "0",
+        "ApiVersion": "2010-04-01",
+    }
+    return form | {"From": f"+3363998{number % 10_000:04d}", "Body": ""} | more
+
+
+def id_of(form: Mapping[str, str]) -> str:
+    return contact_id("sms", form["To"], form["MessageSid"])
+
+
+async def post_all(stack: Stack, forms: Sequence[Mapping[str, str]], path: str = "/sms") -> list[int]:
+    """Sign and post all, a few at a time; the status of each."""
+    url = stack.env["PARVIS_INGEST_SMS_PUBLIC_URL"] + path
+    validator = RequestValidator(stack.env["PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN"])
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def post(client: aiohttp.ClientSession, form: Mapping[str, str]) -> int:
+        headers = {
+            "X-Twilio-Signature": validator.compute_signature(url, dict(form)),
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        async with room, client.post(url, data=urlencode(form).encode(), headers=headers) as answer:
+            return answer.status
+
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as client:
+        return await asyncio.gather(*(post(client, form) for form in forms))
+
+
+async def contacts_in(stack: Stack) -> dict[str, list[ContactReceived]]:
+    """Every contact by its id, as often as it was written."""
+    found: dict[str, list[ContactReceived]] = {}
+    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    async for received in read_all(stack.kafka, [CONTACT_RECEIVED.full_name(prefix)]):
+        contact = ContactReceived.model_validate_json(received.value)
+        found.setdefault(contact.contact_id, []).append(contact)
+    return found
+
+
+async def preferences_in(stack: Stack) -> dict[str, PreferenceChanged]:
+    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    events = read_all(stack.kafka, [PREFERENCE_CHANGED.full_name(prefix)])
+    return {event.event_id: PreferenceChanged.model_validate_json(event.value) async for event in events}

@@ -1,0 +1,85 @@
+"""Twilio's own signatures through our own verifier; other people's webhooks through our door."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from twilio.request_validator import RequestValidator
+
+from parvis.ingest_sms.verify import Call, Forged, Signatures
+from parvis.local.stack import Stack
+from tests.corpus.corpus import Corpus, Score
+from tests.corpus.door import a_form, post_all
+
+_REPLY = "/sms/status?reply=9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e"
+
+
+async def run(folder: Path, stack: Stack) -> Sequence[Score]:
+    scores: list[Score] = []
+    vectors = folder / "signature_vectors.json"
+    if vectors.exists():
+        scores += _signatures(json.loads(vectors.read_text("utf-8")))
+    forms = [
+        form for file in sorted(folder.glob("*webhook*.json")) for form in _forms(json.loads(file.read_text("utf-8")))
+    ]
+    if forms:
+        scores += await _webhooks(stack, forms)
+    return scores
+
+
+def _signatures(vectors: Mapping[str, Any]) -> list[Score]:
+    own, pairs = vectors["vectors"], vectors.get("url_equivalence", {})
+    right = [_fits(v["url"], v["signature"], vectors["token"], v) is v["valid"] for v in own]
+    scores = [
+        Score(f"signatures judged as Twilio judges them, of {len(own)}", "share", sum(right) / len(right), ">= 1")
+    ]
+    if pairs:
+        sign = RequestValidator(pairs["token"]).compute_signature
+        right = [_fits(p["target"], sign(p["signed"], {}), pairs["token"], {}) is p["valid"] for p in pairs["pairs"]]
+        scores.append(Score(f"pairs of URLs judged so, of {len(right)}", "share", sum(right) / len(right), ">= 1"))
+    return scores
+
+
+def _fits(url: str, signature: str, token: str, vector: Mapping[str, Any]) -> bool:
+    parts, params = urlsplit(url), vector.get("params", {})
+    pairs = params.items() if isinstance(params, dict) else params
+    form = [(name, one) for name, value in pairs for one in (value if isinstance(value, list) else [value])]
+    call = Call(parts.path.encode(), parts.query.encode(), vector.get("body", "").encode(), form)
+    try:
+        Signatures(f"{parts.scheme}://{parts.netloc}", {"AC": [token]}).check(signature, call, account="AC")
+    except Forged:
+        return False
+    return True
+
+
+def _forms(value: Any) -> Iterator[dict[str, str]]:
+    """Every webhook in a file of any shape: a text that is a form, or an object with its fields."""
+    if isinstance(value, str) and "MessageSid=" in value:
+        yield dict(parse_qsl(value, keep_blank_values=True))
+    elif isinstance(value, dict) and "MessageSid" in value:
+        yield {str(name): str(one) for name, one in value.items()}
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _forms(one)
+
+
+async def _webhooks(stack: Stack, forms: Sequence[Mapping[str, str]]) -> list[Score]:
+    """As they are, but for account and id, which the door checks, and addresses of files that nobody has any more."""
+    mended = [
+        {**form, **{k: v for k, v in a_form(stack, place, "webhook").items() if k in {"AccountSid", "MessageSid"}}}
+        for place, form in enumerate(forms)
+    ]
+    messages = [form for form in mended if "MessageStatus" not in form]
+    statuses = [form for form in mended if "MessageStatus" in form]
+    told = [*await post_all(stack, messages), *await post_all(stack, statuses, _REPLY)]
+    return [
+        Score(
+            f"webhooks of others answered with 5xx, of {len(told)}", "", sum(status >= 500 for status in told), "<= 0"
+        ),
+        Score("webhooks of others accepted", "share", sum(status < 300 for status in told) / len(told)),
+    ]
+
+
+CORPUS = Corpus("twilio", "twilio", "is everything that Twilio signs believed, and nothing else?", run)
