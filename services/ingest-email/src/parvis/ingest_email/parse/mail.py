@@ -29,8 +29,8 @@ def parse(content: bytes) -> tuple[Mail, list[bytes]]:
         report = read_report(content, read_headers(content), sign=head.machine)
         head = head.model_copy(update={"report": report, "machine": head.machine or _written_by(report)})
         found = read_body(content)
-    except _SURPRISES as error:
-        return head.model_copy(update={"trouble": f"damaged mail ({type(error).__name__})"}), []
+    except _SURPRISES:
+        return head.model_copy(update={"trouble": "damaged mail"}), []
     is_answer = bool(head.in_reply_to or _ANSWER.match(head.subject))
     return head.model_copy(update=_body(found, is_answer, is_report=bool(report and head.machine))), [
         file for _, file in found.attachments
