@@ -32,17 +32,15 @@ LATER = "451 4.3.0 Temporary failure, please try again"
 
 @dataclass(frozen=True)
 class Incomplete:
-    """A mail of which only the head was fetched: it is larger than we take, and lies in that folder of its mailbox."""
+    """A mail of which only the head was fetched: it is larger than we take, and stays in its mailbox."""
 
-    folder: str
     size_bytes: int
 
     def marked(self, contact: ContactReceived) -> ContactReceived:
         """The contact, saying so: people must open the mailbox."""
         megabytes = self.size_bytes / (1024 * 1024)
-        trouble = f"a mail of {megabytes:.0f} MB; only its head was taken, the whole lies in the folder {self.folder}"
-        remarks = (*contact.remarks, "mail-too-large")
-        return contact.model_copy(update={"unreadable": trouble[:200], "remarks": remarks})
+        trouble = f"a mail of {megabytes:.0f} MB, of which only the head was taken"
+        return contact.model_copy(update={"unreadable": trouble, "remarks": (*contact.remarks, "mail-too-large")})
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class Pull:
         made = identity.contact_id(recipient.address)
         if await store.was_pulled(connection, made):
             return made, target  # known from an earlier life of the folder
-        incomplete = Incomplete(target, headline.size_bytes) if target != self.habits.done_folder else None
+        incomplete = Incomplete(headline.size_bytes) if target != self.habits.done_folder else None
         try:
             await self.acceptance.take_one(
                 content, envelope.sender, identity, recipient, received_at=headline.received_at, incomplete=incomplete
