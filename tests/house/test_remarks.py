@@ -1,0 +1,24 @@
+"""What a door remarks, an agent reads in words: every code in the doors' sources has its sentence at the desk."""
+
+import re
+
+import yaml
+
+from tests.house.tree import ROOT, services
+
+CODE = re.compile(r'\.remark\("([a-z-]+)"')
+VERDICTS = re.compile(r'"((?:smime|pgp)-(?:valid|broken|not-verified))"')
+
+
+def test_every_remark_of_a_door_has_its_words():
+    doors = [service for service in services() if service.name.startswith("ingest-")]
+    sources = "\n".join(file.read_text() for door in doors for file in door.glob("src/**/*.py"))
+    codes = set(CODE.findall(sources)) | set(VERDICTS.findall(sources))
+    words = {
+        language: yaml.safe_load((ROOT / f"services/desk/src/parvis/desk/words/{language}.yaml").read_text())
+        for language in ("fr", "en")
+    }
+
+    assert len(codes) > 8
+    for language, said in words.items():
+        assert not codes - set(said["remark"]), language
