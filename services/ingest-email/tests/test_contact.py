@@ -158,3 +158,26 @@ def test_a_report_names_its_reply_also_by_what_it_returns() -> None:
     assert reply_in(mail_of("dsn-failed"), DOMAIN, A_KEY) == REPLY
     assert reply_in(mail_of("dsn-failed"), DOMAIN, b"another key of some length") is None
     assert reply_in(mail_of("road-fr"), DOMAIN, A_KEY) is None
+
+
+def test_quotes_and_signature_are_apart_and_a_reference_in_a_quote_is_a_mark() -> None:
+    content = (SAMPLES / "reply-gmail.eml").read_bytes()
+    made = contact(parse(content.replace(b"demande est", f"demande {reference_of(MADE)} est".encode()))[0])
+    assert made.personal.text.endswith("Camille")
+    assert made.personal.signature == "Envoyé de mon iPhone"
+    assert made.personal.quoted.startswith("Le lun. 2 nov. 2026")
+    assert made.thread.reference == reference_of(MADE)
+
+
+def test_what_a_file_and_a_mail_are_remarked_for_is_in_the_contact() -> None:
+    made = contact(mail_of("two-types"), attachments=(CLAIM,))
+    assert made.attachments[0].trouble == "the mail says in two ways what this is"
+    assert made.remarks == ("ambiguous-mime",)
+
+
+@given(st.text(max_size=9), st.sampled_from([0, 1, 9000]), st.text(max_size=9), st.sampled_from([1, 9000]))
+def test_text_comes_first_and_quotes_take_the_room_that_is_left(a: str, often: int, b: str, again: int) -> None:
+    mail = Mail(text=(a * often)[:200_000], quoted=(b * again)[:200_000])
+    made = contact(mail)
+    assert len(made.model_dump_json(exclude_none=True, by_alias=True).encode()) <= EVENT_LIMIT_BYTES
+    assert made.personal.text == contact(Mail(text=mail.text)).personal.text
