@@ -25,6 +25,7 @@ from parvis.ingest_sms.parse.form import Announcement, Media
 log = logger()
 LARGEST_BYTES = 10 * 1024 * 1024  # Twilio's own limit is 5 MB for MMS, 16 MB for a WhatsApp video
 _TRY_S = 5.0
+_MOST_AT_ONCE = 8  # files in memory, of all messages together
 _MOST_REDIRECTS = 3
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 10.0
 
@@ -112,6 +113,7 @@ class MediaReader:
     tokens: Mapping[str, Sequence[str]]
     largest_bytes: int = LARGEST_BYTES
     _session: Any = field(default=None, init=False)
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_AT_ONCE), init=False)
 
     async def fetch(self, told: Announcement, original: ClaimCheck, *, patience_s: float) -> tuple[Fetched, ...]:
         """Fetch all files side by side, each tried again until `patience_s` is over; one try is always made."""
@@ -123,14 +125,10 @@ class MediaReader:
         self, told: Announcement, number: int, media: Media, original: ClaimCheck, ends_at: float
     ) -> Fetched:
         try:
-            content, declared = await self._until_had(told, media, ends_at)
+            return await self._until_had(told, number, media, ends_at)
         except _Refused as refusal:
             log.warning("media.refused", contact_id=told.contact_id, reason=str(refusal))
             return Fetched(Attachment.of(original, trouble=str(refusal)), _name(number, media.declared))
-        looked = await self._look(content, declared or media.declared)
-        claim = await self.blobs.put(told.contact_id, content, looked.media_type)
-        claim = claim.model_copy(update={"scan": await self.scanner.scan(content)})
-        return Fetched(Attachment.of(claim, trouble=looked.trouble), _name(number, looked.media_type))
 
     async def _look(self, content: bytes, declared: str) -> Looked:
         try:
@@ -138,17 +136,25 @@ class MediaReader:
         except Unavailable:
             return Looked("application/octet-stream", "not looked into: the inspection does not answer")
 
-    async def _until_had(self, told: Announcement, media: Media, ends_at: float) -> tuple[bytes, str]:
+    async def _until_had(self, told: Announcement, number: int, media: Media, ends_at: float) -> Fetched:
         wait_s = _FIRST_WAIT_S
         while True:
             try:
-                return await self._get(told.account, media.url)
+                async with self._room:
+                    return await self._store(told, number, media)
             except _Later as later:
                 if time.monotonic() + wait_s > ends_at:
                     raise _Refused(f"not fetched from the provider: {later}") from later
                 log.warning("media.delayed", contact_id=told.contact_id, reason=str(later), wait_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+
+    async def _store(self, told: Announcement, number: int, media: Media) -> Fetched:
+        content, declared = await self._get(told.account, media.url)
+        looked = await self._look(content, declared or media.declared)
+        claim = await self.blobs.put(told.contact_id, content, looked.media_type)
+        claim = claim.model_copy(update={"scan": await self.scanner.scan(content)})
+        return Fetched(Attachment.of(claim, trouble=looked.trouble), _name(number, looked.media_type))
 
     async def _get(self, account: str, url: str) -> tuple[bytes, str]:
         """One try, redirects included.
