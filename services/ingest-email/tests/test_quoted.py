@@ -102,6 +102,18 @@ def test_in_doubt_all_of_it_is_the_citizens_own(text: str, *, is_reply: bool) ->
     assert separate(text, is_reply=is_reply).text == text
 
 
+def test_a_number_above_the_line_that_says_who_wrote_is_not_part_of_it() -> None:
+    said = separate(
+        "Oui.\n05 36 49 00 12\nLe 02/11/2026 à 08:30, Mairie <mairie@example-town.example> a écrit :\n> Où ?"
+    )
+    assert said.text == "Oui.\n05 36 49 00 12"
+
+
+def test_some_programs_mark_the_line_that_says_who_wrote_too() -> None:
+    said = separate("Oui.\n\n> Le 2 nov. 2026 à 08:30, Mairie <mairie@example-town.example> a écrit :\n\n> Où ?\n")
+    assert (said.text, said.quoted.splitlines()[-1]) == ("Oui.", "> Où ?")
+
+
 def test_answers_between_quoted_lines_stay_and_people_see_what_was_answered() -> None:
     said = separate("Le 02/11/2026 à 08:30, Mairie a écrit :\n> Où ?\n\n12 rue des Lilas\n\n> Quand ?\n\nDimanche\n")
     assert said.text == "12 rue des Lilas\n\nDimanche"

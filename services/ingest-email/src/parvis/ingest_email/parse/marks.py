@@ -75,6 +75,16 @@ def mark_at(lines: Sequence[str], at: int, *, is_reply: bool) -> Mark:
     return _wrote(lines, at, is_reply=is_reply)
 
 
+def is_marked_head(lines: Sequence[str], at: int) -> bool:
+    """The same within marked lines, as programs write it that quote their own head too."""
+    rows = [
+        QUOTE.sub("", line).strip()
+        for line in lines[at : at + _HEADER_LINES + 4]
+        if QUOTE.match(line) or not line.strip()
+    ]
+    return bool(rows) and mark_at(rows, 0, is_reply=True).lines > 0
+
+
 def shared_line(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
     """Where in a line, behind words and dashes, the line above a quote begins; 0 when it does not."""
     line = lines[at]
@@ -110,15 +120,28 @@ def _wrote(lines: Sequence[str], at: int, *, is_reply: bool) -> Mark:
             break
         was_empty = not line
         if _is_header(joined, lines, at + size):
+            if any(_begins_later(lines, later, at + size) for later in range(at + 1, at + size)):
+                break
             mark = _reaching(lines, at, size)
             is_sure = not mark.is_rest or _ADDRESS.search(joined) or (is_reply and _CLOCK.search(joined))
             return mark if is_sure else Mark()
     return Mark()
 
 
+def _begins_later(lines: Sequence[str], at: int, stop: int) -> bool:
+    """Whether the line above the quote begins only here: what stands before it is the end of a signature, or a telephone number."""
+    first = lines[at].strip(" \t*_-")
+    joined = " ".join(line.strip() for line in lines[at:stop])
+    is_dated = _YEAR.search(first) or _TIME.search(first)
+    return bool(is_dated and (_LEAD.match(first) or _DATE_FIRST.match(first))) and _is_header(joined, lines, stop)
+
+
+_DIGIT_OR_AT = re.compile(r"[@\d]")
+
+
 def _may_begin(first: str, then: Sequence[str]) -> bool:
     """A date or an address is in the first line, or the name alone, and its address below it."""
-    if any(letter == "@" or letter.isdecimal() for letter in first):
+    if _DIGIT_OR_AT.search(first):
         return any(sign(first) for sign in (_LEAD.match, _DATE_FIRST.match, _ADDRESS.search, _ENDS_HEADER.search))
     return len(first) <= _NAME_CHARACTERS and any(line.startswith("<") and _ADDRESS.search(line) for line in then)
 

@@ -8,12 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from parvis.ingest_email.parse import phrases
-from parvis.ingest_email.parse.marks import LONGEST_LINE, QUOTE, any_of, is_forward, mark_at, shared_line
+from parvis.ingest_email.parse.marks import (
+    LONGEST_LINE,
+    QUOTE,
+    any_of,
+    is_forward,
+    is_marked_head,
+    mark_at,
+    shared_line,
+)
 
 _READ_LINES = 5000
 _SIGNATURE_LINES = 12
 SIGNATURE_CHARACTERS = 2000
 _FOLDED_AT = 65
+_FEWEST_MARKED = 2
 _FOOTER_LINES = 6
 _DEEP_ARROWS = re.compile(r"^\s{0,3}>>>+\s*>>>|<<<")
 _MOBILE = re.compile(rf"^\s*(?:(?:{any_of(phrases.MOBILE)})(?!\w)|{any_of(phrases.MOBILE_UNSPACED)})", re.IGNORECASE)
@@ -83,7 +92,10 @@ def _sort(lines: list[str], *, is_reply: bool) -> _Pile:
             pile.own.append(lines[at][:cut])
             lines[at] = lines[at][cut:].lstrip("- ")
         mark = mark_at(lines, at, is_reply=is_reply)
-        if mark.lines or (pile.quoted and QUOTE.match(lines[at])):
+        if mark.lines or (QUOTE.match(lines[at]) and (pile.quoted or is_marked_head(lines, at))):
+            while not pile.quoted and pile.own and QUOTE.match(pile.own[-1]):  # of the same block
+                pile.own.pop()
+                at -= 1
             stop = len(lines) if mark.is_rest else _end_of_quote(lines, at + mark.lines)
             pile.quoted += lines[at:stop]
             pile.blocks += 1
@@ -126,9 +138,15 @@ def _take_trailing_quote(pile: _Pile) -> None:
     while stop and not own[stop - 1].strip():
         stop -= 1
     start = stop
-    while start and (QUOTE.match(own[start - 1]) and not _DEEP_ARROWS.search(own[start - 1])):
+    while (
+        start
+        and (not own[start - 1].strip() or QUOTE.match(own[start - 1]))
+        and not _DEEP_ARROWS.search(own[start - 1])
+    ):
         start -= 1
-    if stop - start >= 2 and any(line.strip() for line in own[:start]):
+    if sum(QUOTE.match(line) is not None for line in own[start:stop]) >= _FEWEST_MARKED and any(
+        line.strip() for line in own[:start]
+    ):
         pile.quoted = own[start:stop]
         pile.blocks = 1
         del own[start:]
