@@ -1,0 +1,150 @@
+"""The real ClamAV beside the whole town: what is infected is never opened, what could not be scanned waits, nobody is turned away."""
+
+import asyncio
+import io
+import itertools
+import re
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from email.message import EmailMessage
+from html import unescape
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from parvis.common.bus.admin import read_all
+from parvis.common.contact import ContactReceived
+from parvis.common.directory import load_directory
+from parvis.common.routing import conversation_id
+from parvis.common.topics import CONTACT_RECEIVED
+from parvis.local.citizens import TOWN_MAILBOX, Citizens
+from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
+from parvis.local.stack import Stack
+from tests.faults.mail import send
+
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.stack,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(not PROGRAM, reason="clamd is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Generator[Daemon]:
+    with clamd() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(tmp_path_factory: pytest.TempPathFactory, daemon: Daemon) -> AsyncGenerator[Stack]:
+    start = Stack.start(
+        tmp_path_factory.mktemp("scanned"),
+        services=["ingest-email", "ingest-web", "ingest-postal", "router", "desk"],
+        environment={"PARVIS_CLAMAV": daemon.address},
+    )
+    yield await asyncio.to_thread(start.__enter__)
+    await asyncio.to_thread(start.__exit__, None, None, None)
+
+
+def a_photo(behind: bytes = b"") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (400, 300), "white").save(out, "JPEG")
+    return out.getvalue() + behind
+
+
+def a_mail(number: int, file: bytes) -> bytes:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "une.personne@citizen.example", TOWN_MAILBOX, f"Un trou, rue {number}"
+    mail["Message-ID"] = f"<scan-{number}@citizen.example>"
+    mail.set_content("Bonjour, un nid-de-poule dans la rue, voir la photo.\n")
+    mail.add_attachment(file, maintype="image", subtype="jpeg", filename="trou.jpg")
+    return mail.as_bytes().replace(b"\n", b"\r\n")
+
+
+async def arrived(town: Stack, channel: str, count: int) -> list[ContactReceived]:
+    """What came by a channel, in its order, as soon as so much has come."""
+    topic = CONTACT_RECEIVED.full_name("parvis")
+    async with asyncio.timeout(60):
+        while True:
+            events = [
+                ContactReceived.model_validate_json(record.value) async for record in read_all(town.kafka, [topic])
+            ]
+            found = sorted((e for e in events if e.channel == channel), key=lambda event: event.recorded_at)
+            if len(found) >= count:
+                return found
+            await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def agent_of(town: Stack, contact: ContactReceived) -> AsyncGenerator[httpx.AsyncClient]:
+    """An agent's browser, in the department that has the contact on its desk."""
+    departments = load_directory(Path(town.env["PARVIS_CONFIG_DIR"])).departments
+    case = f"/cases/{conversation_id(contact.contact_id)}"
+    async with httpx.AsyncClient(base_url=town.url("desk"), timeout=40) as http, asyncio.timeout(100):
+        for department in itertools.cycle(departments):
+            token = re.search(r'name="_csrf" value="([^"]*)"', (await http.get("/login")).text)
+            assert token
+            told = {"_csrf": unescape(token[1]), "name": "Camille Exemple", "department": department}
+            assert (await http.post("/login", data=told)).status_code == 303
+            if (await http.get(case)).status_code == 200:
+                break
+            await asyncio.sleep(0.05)
+        yield http
+
+
+def file_of(contact: ContactReceived, which: str = "0") -> str:
+    return f"/cases/{conversation_id(contact.contact_id)}/contacts/{contact.contact_id}/files/{which}"
+
+
+async def test_an_infected_file_is_accepted_and_never_opened(town: Stack):
+    for number, behind in enumerate((b"", A_VIRUS)):
+        code, said = await asyncio.to_thread(send, town.port("ingest-email.smtp"), a_mail(number, a_photo(behind)))
+        assert code == 250, said
+    clean, infected = await arrived(town, "email", 2)
+
+    assert [c.attachments[0].scan for c in (clean, infected)] == ["clean", "infected"]
+    assert [c.original.scan for c in (clean, infected)] == ["clean", "infected"]
+    async with agent_of(town, infected) as http:
+        for which in ("0", "0/untouched", "original"):
+            refused = await http.get(file_of(infected, which))
+            assert (refused.status_code, "infect" in refused.text) == (403, True)
+        picture = file_of(infected).replace("/files/0", "/pictures/0/1.jpg")
+        assert (await http.get(picture)).status_code == 403
+
+
+async def test_a_scanner_that_is_down_delays_opening_and_not_acceptance(town: Stack, daemon: Daemon):
+    daemon.stop()
+    async with Citizens(town) as citizens:
+        form = await citizens.open_form("road-report")
+        answers = {"problem": "pothole", "place": "3 rue Haute", "reply-channel": "none"}
+        fields: list[tuple[str, tuple[str | None, str | bytes]]] = [
+            *((name, (None, value)) for name, value in (form.hidden | answers).items()),
+            ("photo", ("trou.jpg", a_photo())),
+        ]
+        async with httpx.AsyncClient(timeout=40, headers={"origin": town.url("ingest-web")}) as http:
+            answer = await http.post(f"{town.url('ingest-web')}/demarches/road-report", files=fields)
+        assert answer.status_code == 303
+    (contact,) = await arrived(town, "web", 1)
+
+    assert contact.attachments[0].scan == "pending"
+    async with agent_of(town, contact) as http:
+        refused = await http.get(file_of(contact))
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+        await asyncio.to_thread(daemon.start)
+        async with asyncio.timeout(60):
+            while (opened := await http.get(file_of(contact))).status_code == 503:
+                await asyncio.sleep(0.5)
+        assert opened.headers["content-type"] == "image/jpeg"
+
+
+async def test_a_scanned_letter_is_scanned_twice(town: Stack):
+    """By the mail room's machine, and by ours."""
+    async with Citizens(town) as citizens:
+        citizens.drop(a_photo(A_VIRUS), "lettre.jpg")
+    (letter,) = await arrived(town, "post", 1)
+
+    assert letter.original.scan == "infected"
