@@ -11,7 +11,7 @@ from typing import Any
 import pypdfium2
 
 from parvis.ingest_postal.parse import text_of
-from parvis.ingest_postal.read.reader import Reader
+from parvis.ingest_postal.read.reader import Readers
 from parvis.ingest_postal.tables import Limits, Reading
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
@@ -44,7 +44,7 @@ class _Result:
 
 async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     del stack
-    reader = Reader(Limits())
+    reader = Readers(1, Limits())
     await reader.open()
     results: list[_Result] = []
     for row in json.loads((folder / "manifest.json").read_text(encoding="utf-8")):

@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 
 from parvis.ingest_postal.parse import text_of
 from parvis.ingest_postal.read.engine import TESSDATA
-from parvis.ingest_postal.read.reader import Reader
+from parvis.ingest_postal.read.reader import Readers
 from parvis.ingest_postal.tables import Limits, Reading
 from parvis.ingest_postal.verify import verify
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
@@ -41,12 +41,12 @@ class _Result:
 async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     """The reader itself, with the service's own worker: what a door does around it is measured elsewhere."""
     del stack
-    reader = Reader(Limits())
+    reader = Readers(1, Limits())
     await reader.open()
     plain = tesserocr.PyTessBaseAPI(path=f"{TESSDATA}/", lang="fra")
     results: list[_Result] = []
-    for row in json.loads((folder / "manifest.json").read_text(encoding="utf-8")):
-        for turn in (0, 90, 180, 270):
+    for number, row in enumerate(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))):
+        for turn in (0, (90, 180, 270)[number % 3]):
             result = await _read(reader, plain, folder, row, turn)
             results.append(result)
             print(
@@ -60,7 +60,7 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     return _scores(results, errors)
 
 
-async def _read(reader: Reader, plain: Any, folder: Path, row: dict[str, Any], turn: int) -> _Result:
+async def _read(reader: Readers, plain: Any, folder: Path, row: dict[str, Any], turn: int) -> _Result:
     content = (folder / row["image"]).read_bytes()
     truth = (folder / row["gt"]).read_text(encoding="utf-8")
     image: Image.Image = Image.open(io.BytesIO(content))
@@ -131,7 +131,7 @@ def _words(text: str) -> list[str]:
     return text.translate(_SIGNS).split()
 
 
-async def _character_errors(reader: Reader, dpi: int, noise: int) -> float:
+async def _character_errors(reader: Readers, dpi: int, noise: int) -> float:
     letter = BIRTH_CERTIFICATE
     truth = " ".join(
         (*letter.sender, *letter.addressee, letter.date, f"Objet : {letter.subject}", *letter.body, letter.signature)

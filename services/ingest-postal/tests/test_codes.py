@@ -58,7 +58,7 @@ def test_the_codes_of_all_pages_are_told_before_any_word_is_read():
     sheets[0].save(file, "TIFF", save_all=True, append_images=sheets[1:], compression="tiff_lzw")
     job = frames.Job(media_type="image/tiff", pages=3, pixels=10_000_000, cpu_s=60)
 
-    answers = [(answer[:1], answer[frames.HEADER.size :]) for answer in worker.read(Engine(), job, file.getvalue())]
+    answers = worker.answer(Engine(), [(frames.JOB, job.model_dump_json().encode()), (frames.SCAN, file.getvalue())])
     pages = [Page.model_validate_json(payload) for kind, payload in answers if kind == frames.PAGE]
 
     assert [page.is_read for page in pages] == [False] * 3 + [True] * 3

@@ -6,18 +6,20 @@ import struct
 import sys
 import zlib
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
 from PIL import Image
 
 from parvis.common.errors import Unavailable
 from parvis.ingest_postal.parse import text_of
-from parvis.ingest_postal.read.reader import Reader, Readers
+from parvis.ingest_postal.read.reader import Readers
 from parvis.ingest_postal.tables import Limits, MediaType, Reading
 from parvis.local.letter import BIRTH_CERTIFICATE, Letter, ScanFormat, make_scan, write_pdf
 
@@ -32,8 +34,8 @@ MEDIA_TYPES: dict[ScanFormat, MediaType] = {
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def reader() -> AsyncGenerator[Reader]:
-    made = Reader(Limits())
+async def reader() -> AsyncGenerator[Readers]:
+    made = Readers(1, Limits())
     yield made
     await made.close()
 
@@ -62,7 +64,7 @@ def character_errors(read: str, true: str) -> float:
 
 
 @pytest.mark.parametrize("kind", MEDIA_TYPES)
-async def test_a_scanned_letter_is_read_in_every_format(reader: Reader, kind: ScanFormat):
+async def test_a_scanned_letter_is_read_in_every_format(reader: Readers, kind: ScanFormat):
     reading = await reader.read(make_scan(SHORT, scan_format=kind), MEDIA_TYPES[kind])
 
     assert reading.trouble is None
@@ -70,14 +72,14 @@ async def test_a_scanned_letter_is_read_in_every_format(reader: Reader, kind: Sc
     assert [page.source for page in reading.pages] == ["reading"]
 
 
-async def test_a_crooked_and_grainy_letter_is_read(reader: Reader):
+async def test_a_crooked_and_grainy_letter_is_read(reader: Readers):
     reading = await reader.read(make_scan(BIRTH_CERTIFICATE, angle=1.5, noise=40), "application/pdf")
 
     assert character_errors(text_of(reading), truth(BIRTH_CERTIFICATE)) <= 0.01
     assert reading.pages[0].confidence > 0.8
 
 
-async def test_a_file_with_its_own_text_is_not_read_from_its_picture(reader: Reader):
+async def test_a_file_with_its_own_text_is_not_read_from_its_picture(reader: Readers):
     reading = await reader.read(write_pdf(BIRTH_CERTIFICATE), "application/pdf")
 
     assert character_errors(text_of(reading), truth(BIRTH_CERTIFICATE)) == 0
@@ -85,7 +87,7 @@ async def test_a_file_with_its_own_text_is_not_read_from_its_picture(reader: Rea
     assert len(reading.pictures) == 1
 
 
-async def test_every_page_has_a_picture_of_a_screens_size_without_metadata(reader: Reader):
+async def test_every_page_has_a_picture_of_a_screens_size_without_metadata(reader: Readers):
     reading = await reader.read(make_scan(SHORT, scan_format="tiff", pages=2), "image/tiff")
 
     assert [picture.number for picture in reading.pictures] == [1, 2]
@@ -96,17 +98,29 @@ async def test_every_page_has_a_picture_of_a_screens_size_without_metadata(reade
         assert not image.getexif()
 
 
-async def test_a_blank_back_is_a_page_without_words(reader: Reader):
+async def test_a_blank_back_is_told_and_not_shown(reader: Readers):
+    front = Image.open(BytesIO(make_scan(SHORT, dpi=150, scan_format="png")))
+    file = BytesIO()
+    front.save(file, "TIFF", save_all=True, append_images=[Image.new("L", front.size, 250)], compression="tiff_lzw")
+
+    reading = await reader.read(file.getvalue(), "image/tiff")
+
+    assert reading.trouble is None
+    assert reading.blank_pages == (2,)
+    assert [picture.number for picture in reading.pictures] == [1]
+
+
+async def test_a_letter_of_blank_pages_is_shown(reader: Readers):
     file = BytesIO()
     Image.new("L", (1654, 2339), 255).save(file, "PNG")
 
     reading = await reader.read(file.getvalue(), "image/png")
 
-    assert reading.trouble is None
-    assert [page.words for page in reading.pages] == [()]
+    assert reading.blank_pages == (1,)
+    assert len(reading.pictures) == 1
 
 
-async def test_english_is_read_where_french_does_badly(reader: Reader):
+async def test_english_is_read_where_french_does_badly(reader: Readers):
     english = Letter(
         (), (), "", "", ("Though the weather threw thick fog, we thought through things thoroughly.",) * 4, ""
     )
@@ -172,17 +186,17 @@ def a_png(width: int, height: int) -> bytes:
     ids=["encrypted", "no-pdf", "half-a-pdf", "bomb", "broken-png", "broken-jpeg", "empty-tiff", "nothing"],
 )
 async def test_what_does_not_open_says_why_and_the_reader_goes_on(
-    reader: Reader, content: bytes, media_type: MediaType, trouble: str
+    reader: Readers, content: bytes, media_type: MediaType, trouble: str
 ):
     reading = await reader.read(content, media_type)
-    worker = reader.pid
+    workers = set(reader.pids)
 
     assert (reading.trouble or "").startswith(trouble)
     assert (await reader.read(a_pdf(b""), "application/pdf")).trouble is None
-    assert reader.pid == worker
+    assert reader.pids == workers
 
 
-async def test_a_page_that_is_damaged_costs_itself_only(reader: Reader):
+async def test_a_page_that_is_damaged_costs_itself_only(reader: Readers):
     whole = make_scan(SHORT, dpi=100, scan_format="tiff", pages=2)
     image = Image.open(BytesIO(whole))
     image.seek(1)
@@ -197,7 +211,7 @@ async def test_a_page_that_is_damaged_costs_itself_only(reader: Reader):
 
 
 async def test_only_so_many_pages_are_read():
-    reader = Reader(Limits(pages=2))
+    reader = Readers(1, Limits(pages=2))
     reading = await reader.read(make_scan(SHORT, dpi=60, pages=4), "application/pdf")
     await reader.close()
 
@@ -207,7 +221,7 @@ async def test_only_so_many_pages_are_read():
 
 
 async def test_reading_that_takes_too_long_ends_with_what_there_is():
-    reader = Reader(Limits(wall_s=1.5))
+    reader = Readers(1, Limits(wall_s=1.5))
     await reader.open()
     reading = await reader.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf")
     await reader.close()
@@ -216,28 +230,52 @@ async def test_reading_that_takes_too_long_ends_with_what_there_is():
     assert reading.page_count == 20
 
 
-async def test_a_worker_that_is_killed_costs_its_letter_no_more_than_the_reading(reader: Reader):
-    await reader.open()
-    killed = asyncio.create_task(reader.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf"))
-    await asyncio.sleep(0)  # the task has asked its first question
-    assert reader.pid
-    os.kill(reader.pid, 9)
+async def test_a_worker_that_is_killed_is_replaced_and_its_letter_read(reader: Readers):
+    await reader.read(a_pdf(b""), "application/pdf")
+    (worker,) = reader.pids
+    reading = asyncio.create_task(reader.read(make_scan(SHORT, pages=5), "application/pdf"))
+    await asyncio.sleep(0)  # the task has asked its question
+    os.kill(worker, 9)
 
-    assert (await killed).trouble == "the reading worker stopped (SIGKILL)"
-    assert (await reader.read(write_pdf(SHORT), "application/pdf")).trouble is None
+    assert [page.is_read for page in (await reading).pages] == [True] * 5
+    assert reader.pids != {worker}
+
+
+async def test_a_letter_that_gets_its_worker_killed_is_told_with_what_was_read_and_others_flow():
+    """As the kernel does to a process that wants more memory than there is."""
+    readers = Readers(2, Limits())
+    await readers.read(a_pdf(b""), "application/pdf")
+    deadly = asyncio.create_task(readers.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf"))
+    killer = asyncio.create_task(_kill_the_busy(readers, deadly))
+    others = [await readers.read(write_pdf(SHORT), "application/pdf") for _ in range(3)]
+
+    assert (await deadly).trouble == "the reading worker stopped (SIGKILL)"
+    assert [reading.trouble for reading in others] == [None] * 3
+    await killer
+    await readers.close()
+
+
+async def _kill_the_busy(readers: Readers, deadly: "asyncio.Task[Reading]") -> None:
+    """Whoever has used two seconds of processor time is reading the deadly letter."""
+    while not deadly.done():
+        for pid in set(readers.pids):
+            with suppress(psutil.NoSuchProcess):
+                if psutil.Process(pid).cpu_times().user > 2:
+                    os.kill(pid, 9)
+        await asyncio.sleep(0.05)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits address space and shows a process's environment")
 class TestConfinement:
     async def test_memory_is_limited(self):
-        reader = Reader(Limits(memory_bytes=300 * 1024 * 1024, pixels=500_000_000))
+        reader = Readers(1, Limits(memory_bytes=300 * 1024 * 1024, pixels=500_000_000))
         reading = await reader.read(a_png(20_000, 20_000), "image/png")
         await reader.close()
 
         assert reading.trouble == "reading needs more memory than allowed"
 
     async def test_processor_time_is_limited(self):
-        reader = Reader(Limits(cpu_s=1))
+        reader = Readers(1, Limits(cpu_s=1))
         reading = await reader.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf")
         await reader.close()
 
@@ -245,20 +283,23 @@ class TestConfinement:
 
     async def test_the_worker_has_none_of_our_secrets(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("PARVIS_SECRET_KEY", "a secret for this test")
-        reader = Reader(Limits())
+        reader = Readers(1, Limits())
         await reader.open()
 
-        environment = Path(f"/proc/{reader.pid}/environ").read_bytes()
+        await reader.read(a_pdf(b""), "application/pdf")
+        (worker,) = reader.pids
+        environment = Path(f"/proc/{worker}/environ").read_bytes()
         await reader.close()
 
         assert b"PARVIS" not in environment
 
 
 async def test_a_machine_without_room_for_a_worker_is_unavailable():
-    reader = Reader(Limits(memory_bytes=1024))
+    reader = Readers(1, Limits(memory_bytes=1024))
 
     with pytest.raises(Unavailable):
-        await reader.open()
+        await reader.read(a_pdf(b""), "application/pdf")
+    await reader.close()
 
 
 async def test_readers_read_at_once_and_all_close():

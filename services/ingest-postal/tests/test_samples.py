@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from parvis.ingest_postal.parse import text_of
-from parvis.ingest_postal.read.reader import Reader
+from parvis.ingest_postal.read.reader import Readers
 from parvis.ingest_postal.tables import Limits
 from parvis.ingest_postal.verify import verify
 
@@ -27,7 +27,7 @@ def some(pattern: str, count: int) -> list[Path]:
 
 @pytest.mark.parametrize("folder", ["encrypted", "pypdf", "pikepdf", "py-pdf", "pdf-parse"])
 async def test_every_pdf_gets_pages_or_a_reason(folder: str):
-    reader = Reader(Limits(pages=2, wall_s=20))
+    reader = Readers(1, Limits(pages=2, wall_s=20))
     for path in some(f"pdf/{folder}/*.pdf", 6):
         content = path.read_bytes()
         started_s = time.monotonic()
@@ -39,7 +39,7 @@ async def test_every_pdf_gets_pages_or_a_reason(folder: str):
 
 
 async def test_every_pdf_that_needs_a_password_says_so():
-    reader = Reader(Limits())
+    reader = Readers(1, Limits())
     for path in some("pdf/encrypted/*user-password.pdf", 10):
         assert (await reader.read(path.read_bytes(), "application/pdf")).trouble in ("encrypted PDF", None), path.name
     await reader.close()
@@ -47,7 +47,7 @@ async def test_every_pdf_that_needs_a_password_says_so():
 
 async def test_clean_typewritten_pages_are_read():
     """Two pages of the better ones; their truth marks underlining and raised letters, which no reading has."""
-    reader = Reader(Limits())
+    reader = Readers(1, Limits())
     for path in [path for path in some("scans/fr_1[35].*", 4) if path.suffix in (".jpeg", ".jpg")]:
         content = path.read_bytes()
         media_type = verify(content, size_limit_bytes=50_000_000).media_type

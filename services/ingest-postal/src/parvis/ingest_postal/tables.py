@@ -71,6 +71,9 @@ class Page(Shape):
     language: Literal["fra", "eng"] | None = Field(default=None, description="the data that read it best")
     codes: tuple[Code, ...] = Field(default=(), description="QR, Code128 and DataMatrix, from the top")
     is_read: bool = Field(default=True, description="false where reading ended before its words")
+    is_blank: bool = Field(
+        default=False, description="nothing is on it; its picture is left out where other pages have some"
+    )
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -94,3 +97,7 @@ class Reading:
     pictures: tuple[Picture, ...] = ()
     page_count: int = 0
     trouble: str | None = None  # why reading ended early, in words for an agent
+
+    @property
+    def blank_pages(self) -> tuple[int, ...]:
+        return tuple(page.number for page in self.pages if page.is_blank)

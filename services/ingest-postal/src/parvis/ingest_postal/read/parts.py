@@ -3,4 +3,4 @@
 # The divider asks
 BATCH, PARTS = b"B", b"N"
 # The worker answers, for each letter
-PAGES, LETTER = b"P", b"L"
+LETTER = b"L"

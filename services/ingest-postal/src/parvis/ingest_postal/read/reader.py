@@ -1,91 +1,57 @@
-"""A scan in, a Reading out: worker processes kept warm, watched, killed and replaced."""
+"""A scan in, a Reading out, by way of processes that may die of it."""
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from parvis.common.errors import Unavailable
+from parvis.common.workers import Answer, Frame, Workers
+from parvis.common.workers import Limits as WorkerLimits
 from parvis.ingest_postal.read import frames
 from parvis.ingest_postal.read.sheets import is_batch
 from parvis.ingest_postal.tables import Limits, MediaType, Page, Picture, Reading
 
 _Numbered = TypeVar("_Numbered", Page, Picture)
-_START_S = 60.0  # loading Tesseract takes 0.3 s; a laptop that starts everything at once needs longer
 _ANSWERS_A_PAGE = 4  # as it lies and as it was read: a picture and words each
-_RECYCLE_PAGES = 200  # what the C libraries leak goes with the process
+_RECYCLED_AFTER = 50  # letters; what the C libraries leak goes with the process
+_NONSENSE = "the reading worker answered nonsense"
 
 
-class Reader:
-    """One worker process, one scan at a time.
+class Readers:
+    """As many worker processes as letters are to be read at once, kept warm from `open` to `close`.
 
     Gives:  a Reading, whatever the bytes: a worker that crashes, is killed or takes too long leaves what it had said by then and its trouble.
-    Raises: Unavailable, when no worker starts on this machine now (no memory, no process to be had).
+    Raises: Unavailable, when no worker starts on this machine now (no memory, no process to be had), or none is free in time.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, count: int, limits: Limits) -> None:
         self._limits = limits
-        self._worker: _Worker | None = None
-        self._code = 0
-        self._pages_read = 0
+        self._workers = Workers(
+            "parvis.ingest_postal.read.worker",
+            count=count,
+            limits=WorkerLimits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s),
+            most_answers=_ANSWERS_A_PAGE * max(limits.pages, limits.batch_pages) + 2,
+            recycled_after=_RECYCLED_AFTER,
+        )
+        self._started, self._closing = asyncio.Event(), asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
 
     @property
-    def pid(self) -> int | None:
-        return self._worker.process.pid if self._worker else None
+    def pids(self) -> set[int]:
+        return self._workers.pids
 
     async def open(self) -> None:
-        """Start the worker, so that the first letter does not wait for it."""
-        if self._worker and self._worker.process.returncode is None:
-            return
-        await self.close()
-        try:
-            self._worker = await _start(self._limits.memory_bytes)
-            async with asyncio.timeout(_START_S):
-                kind, _ = await self._worker.answer()
-        except (OSError, TimeoutError, _Gone) as error:
-            await self.close()
-            raise Unavailable("the reading worker does not start") from error
-        if kind != frames.HELLO:
-            await self.close()
-            raise Unavailable("the reading worker does not greet")
-        self._pages_read = 0
+        """Start the workers, so that the first letter does not wait for them."""
+        if not self._running or self._running.done():
+            self._started.clear()
+            self._closing.clear()
+            # A task of its own: the pool must be left by the task that entered it, and a door is closed by another than opened it.
+            self._running = asyncio.create_task(self._run())
+        await self._started.wait()
 
     async def read(self, content: bytes, media_type: MediaType) -> Reading:
         await self.open()
-        reading, ended_well = Reading(), False
-        try:
-            assert self._worker  # noqa: S101 (open() gave it)
-            async with asyncio.timeout(self._limits.wall_s):
-                await self._ask(self._worker, content, media_type)
-                async for answer in self._told(self._worker):
-                    reading = _with(reading, *answer)
-            ended_well = True
-        except TimeoutError:
-            reading = replace(reading, trouble=f"reading took longer than {self._limits.wall_s:g} s")
-        except _Gone:
-            await self.close()
-            reading = replace(reading, trouble=self._last_words())
-        except (ValidationError, _Nonsense):
-            reading = replace(reading, trouble="the reading worker answered nonsense")
-        finally:
-            self._pages_read += len(reading.pages)
-            if not ended_well or self._pages_read >= _RECYCLE_PAGES:
-                await self.close()
-        return _with_the_rest_named(reading, self._limits.pages)
-
-    async def close(self) -> None:
-        """End the worker, whatever it is doing; nothing stays behind."""
-        if self._worker:
-            self._code = await self._worker.end()
-            self._worker = None
-
-    async def _ask(self, worker: "_Worker", content: bytes, media_type: MediaType) -> None:
         limits = self._limits
         job = frames.Job(
             media_type=media_type,
@@ -94,108 +60,38 @@ class Reader:
             pixels=limits.pixels,
             cpu_s=limits.cpu_s,
         )
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a worker that is gone is seen by its silence
-            worker.questions.write(frames.frame(frames.JOB, job.model_dump_json().encode()))
-            worker.questions.write(frames.frame(frames.SCAN, content))
-            await worker.questions.drain()
-
-    async def _told(self, worker: "_Worker") -> AsyncIterator[tuple[bytes, bytes]]:
-        """Up to the last word, and never more than the pages allow: a worker taken over by a file cannot fill our memory."""
-        for _ in range(_ANSWERS_A_PAGE * max(self._limits.pages, self._limits.batch_pages) + 2):
-            kind, payload = await worker.answer()
-            yield kind, payload
-            if kind in (frames.DONE, frames.TROUBLE):
-                return
-        raise _Nonsense
-
-    def _last_words(self) -> str:
-        name = signal.Signals(-self._code).name if self._code < 0 else f"exit {self._code}"
-        if name == "SIGXCPU":
-            return f"reading needs more than {self._limits.cpu_s} s of processor time"
-        return f"the reading worker stopped ({name})"
-
-
-class Readers:
-    """Several readers behind one door: as many letters are read at once."""
-
-    def __init__(self, count: int, limits: Limits) -> None:
-        self._all = [Reader(limits) for _ in range(count)]
-        self._free: asyncio.Queue[Reader] = asyncio.Queue()
-        for reader in self._all:
-            self._free.put_nowait(reader)
-
-    async def open(self) -> None:
-        for reader in self._all:
-            await reader.open()
-
-    async def read(self, content: bytes, media_type: MediaType) -> Reading:
-        reader = await self._free.get()
-        try:
-            return await reader.read(content, media_type)
-        finally:
-            self._free.put_nowait(reader)
+        answer = await self._workers.ask((frames.JOB, job.model_dump_json().encode()), (frames.SCAN, content))
+        return _with_the_rest_named(_without_blank_pictures(_reading(answer)), limits.pages)
 
     async def close(self) -> None:
-        for reader in self._all:
-            await reader.close()
+        """End the workers, whatever they are doing; nothing stays behind."""
+        self._closing.set()
+        if self._running:
+            await self._running
+            self._running = None
 
-
-class _Gone(Exception):
-    """The worker closed its pipe."""
-
-
-class _Nonsense(Exception):
-    """The worker said what no worker of ours says."""
-
-
-@dataclass(frozen=True)
-class _Worker:
-    process: asyncio.subprocess.Process
-    questions: asyncio.StreamWriter
-    answers: asyncio.StreamReader
-
-    async def answer(self) -> tuple[bytes, bytes]:
+    async def _run(self) -> None:
         try:
-            kind, length = frames.HEADER.unpack(await self.answers.readexactly(frames.HEADER.size))
-            if length > frames.FRAME_LIMIT_BYTES:
-                raise _Nonsense
-            return kind, await self.answers.readexactly(length)
-        except asyncio.IncompleteReadError as error:
-            raise _Gone from error
-
-    async def end(self) -> int:
-        """Kill it, and give the code or the signal that it ended with."""
-        with contextlib.suppress(ProcessLookupError):
-            # Not Process.kill(): it polls, takes the exit status, and leaves asyncio's watcher with 255.
-            if self.process.returncode is None:
-                os.kill(self.process.pid, signal.SIGKILL)
-        self.questions.close()
-        while await self.answers.read(1024 * 1024):  # the pipe must end before asyncio lets go of it
-            pass
-        return await self.process.wait()
+            async with self._workers.running():
+                self._started.set()
+                await self._closing.wait()
+        finally:
+            self._started.set()
 
 
-async def _start(memory_bytes: int) -> _Worker:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-m", "parvis.ingest_postal.read.worker", str(memory_bytes)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env={"OMP_THREAD_LIMIT": "1", "LC_ALL": "C.UTF-8"},  # none of the service's environment: it holds secrets
-        start_new_session=True,
-    )
-    if not (process.stdin and process.stdout):
-        raise OSError("no pipes")
-    return _Worker(process, process.stdin, process.stdout)
+def _reading(answer: Answer) -> Reading:
+    reading = Reading()
+    try:
+        for frame in answer.frames:
+            reading = _with(reading, frame)
+    except (ValidationError, ValueError):
+        return replace(reading, trouble=_NONSENSE)
+    return replace(reading, trouble=reading.trouble or answer.trouble)
 
 
-def _with_the_rest_named(reading: Reading, limit: int) -> Reading:
-    if reading.page_count <= limit or reading.trouble or is_batch(reading.pages):
-        return reading
-    return replace(reading, trouble=f"{reading.page_count} pages: only the first {limit} were read")
-
-
-def _with(reading: Reading, kind: bytes, payload: bytes) -> Reading:
-    """The reading, with one more answer."""
+def _with(reading: Reading, frame: Frame) -> Reading:
+    """The reading, with one more answer. Raises: ValueError, when no worker of ours says so."""
+    kind, payload = frame
     if kind == frames.COUNT and len(payload) == frames.NUMBER.size:
         return replace(reading, page_count=frames.NUMBER.unpack(payload)[0])
     if kind == frames.PICTURE and payload[frames.NUMBER.size :].startswith(b"\xff\xd8\xff"):
@@ -205,11 +101,23 @@ def _with(reading: Reading, kind: bytes, payload: bytes) -> Reading:
         return replace(reading, pages=_put(reading.pages, Page.model_validate_json(payload)))
     if kind == frames.TROUBLE:
         return replace(reading, trouble=payload.decode(errors="replace")[:200])
-    if kind == frames.DONE:
-        return reading
-    raise _Nonsense
+    raise ValueError(_NONSENSE)
 
 
 def _put(known: tuple[_Numbered, ...], new: _Numbered) -> tuple[_Numbered, ...]:
     """In the order of the pages; what was known of the same page goes."""
     return tuple(sorted((*(one for one in known if one.number != new.number), new), key=lambda one: one.number))
+
+
+def _without_blank_pictures(reading: Reading) -> Reading:
+    """Nobody needs to look at blank pages; unless there are no others."""
+    blank = reading.blank_pages
+    if len(blank) == len(reading.pages):
+        return reading
+    return replace(reading, pictures=tuple(picture for picture in reading.pictures if picture.number not in blank))
+
+
+def _with_the_rest_named(reading: Reading, limit: int) -> Reading:
+    if reading.page_count <= limit or reading.trouble or is_batch(reading.pages):
+        return reading
+    return replace(reading, trouble=f"{reading.page_count} pages: only the first {limit} were read")

@@ -1,16 +1,15 @@
 """The process that meets hostile bytes: scans in on one pipe, words and pictures out on another; limited, without secrets, killed at will."""
 
-import contextlib
-import ctypes
-import os
-import resource
-import signal
-import sys
 import time
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
+from PIL import Image
+
+from parvis.common.workers import Frame
+from parvis.common.workers.worker import serve
 from parvis.ingest_postal.read import frames
+from parvis.ingest_postal.read.blank import is_blank
 from parvis.ingest_postal.read.codes import find_codes
 from parvis.ingest_postal.read.engine import Engine, Lines
 from parvis.ingest_postal.read.page import BUDGET_S, read_picture
@@ -28,56 +27,57 @@ _SURPRISES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeErro
 _DOUBTFUL = 0.6  # below it, the text that a copier laid under its picture is as good a guess as ours
 
 
-def main(memory_bytes: int) -> None:
-    """Read one scan after another until the reader closes the pipe."""
-    answers = _keep_output_to_ourselves()
-    _limit(memory_bytes)
-    engine = Engine()
-    _send(answers, frames.frame(frames.HELLO))
-    _be_silent()
-    while (job := _next_job(sys.stdin.buffer)) is not None:
-        for answer in read(engine, *job):
-            _send(answers, answer)
+def answer(engine: Engine, question: list[Frame]) -> Iterator[Frame]:
+    """Everything that can be told of a scan: the number of pages, their pictures, their codes, their words, and what went wrong.
+
+    Raises: MemoryError, at the end: the process is worn out, but what could be read was told.
+    """
+    asked = dict(question)
+    job = frames.Job.model_validate_json(asked[frames.JOB])
+    troubles: list[BaseException] = []
+    yield from _tried(_pages(engine, job, asked[frames.SCAN], troubles), troubles)
+    if troubles:
+        yield frames.TROUBLE, _say(troubles[0]).encode()
+    if any(isinstance(trouble, MemoryError) for trouble in troubles):
+        raise MemoryError
 
 
-def read(engine: Engine, job: frames.Job, content: bytes) -> Iterator[bytes]:
-    """Everything that can be told of a scan, as frames: the number of pages, their pictures, their words, and how it ended."""
-    troubles: list[str] = []
+def _pages(engine: Engine, job: frames.Job, content: bytes, troubles: list[BaseException]) -> Iterator[Frame]:
+    """All pictures and codes before any word: should reading fail, people have the pictures, and a batch can be split."""
+    scan = open_scan(content, job.media_type, pixels=job.pixels)
+    yield frames.COUNT, frames.NUMBER.pack(scan.page_count)
     seen: list[Page] = []
+    for index in range(min(scan.page_count, max(job.pages, job.batch_pages))):
+        yield from _tried(_look(scan, index, seen, with_picture=index < job.pages), troubles)
     spare_s = job.cpu_s / 4  # for second looks: every page of a long letter is read once before any is read seven times
-    try:
-        scan = open_scan(content, job.media_type, pixels=job.pixels)
-        yield frames.frame(frames.COUNT, frames.NUMBER.pack(scan.page_count))
-        # All pictures and codes before any word: should reading fail, people have the pictures, and a batch can be split.
-        for index in range(min(scan.page_count, max(job.pages, job.batch_pages))):
-            yield from _tried(_look(scan, index, seen, with_picture=index < job.pages), troubles)
-        for page in [] if is_batch(seen) else seen[: job.pages]:
-            started_s = time.process_time()
-            yield from _tried(_words(engine, scan, page, min(BUDGET_S, spare_s)), troubles)
-            spare_s -= max(time.process_time() - started_s - _ONCE_S, 0)
-    except (*_SURPRISES, MemoryError, Unreadable) as error:
-        troubles.append(_say(error))
-    yield frames.frame(frames.TROUBLE, troubles[0].encode()) if troubles else frames.frame(frames.DONE)
+    for page in [] if is_batch(seen) else seen[: job.pages]:
+        if page.is_blank:
+            continue
+        started_s = time.process_time()
+        yield from _tried(_words(engine, scan, page, min(BUDGET_S, spare_s)), troubles)
+        spare_s -= max(time.process_time() - started_s - _ONCE_S, 0)
 
 
-def _tried(answers: Iterator[bytes], troubles: list[str]) -> Iterator[bytes]:
+def _tried(answers: Iterator[Frame], troubles: list[BaseException]) -> Iterator[Frame]:
     """One page's answers; a page that fails costs itself only."""
     try:
         yield from answers
     except (*_SURPRISES, MemoryError, Unreadable) as error:
-        troubles.append(_say(error))
+        troubles.append(error)
 
 
-def _look(scan: Scan, index: int, seen: list[Page], *, with_picture: bool) -> Iterator[bytes]:
+def _look(scan: Scan, index: int, seen: list[Page], *, with_picture: bool) -> Iterator[Frame]:
     picture = scan.picture(index, dpi=_LOOKING_DPI)
-    page = Page(number=index + 1, lines=(), confidence=0, source="reading", codes=find_codes(picture), is_read=False)
+    codes = find_codes(picture)
+    blank = not codes and is_blank(picture) and not scan.text_layer(index) and not scan.added(index)
+    page = Page(number=index + 1, lines=(), confidence=0, source="reading", codes=codes, is_read=blank, is_blank=blank)
     if with_picture:
-        yield frames.frame(frames.PICTURE, frames.NUMBER.pack(page.number) + for_screen(picture))
+        yield _shown(page, picture)
     yield _told(page)
     seen.append(page)
 
 
-def _words(engine: Engine, scan: Scan, seen: Page, budget_s: float) -> Iterator[bytes]:
+def _words(engine: Engine, scan: Scan, seen: Page, budget_s: float) -> Iterator[Frame]:
     """The page's words; and its picture again where it did not lie straight."""
     index = seen.number - 1
     own, added = scan.text_layer(index), scan.added(index)
@@ -92,7 +92,7 @@ def _words(engine: Engine, scan: Scan, seen: Page, budget_s: float) -> Iterator[
     yield _told(_page(seen, read.lines, added, confidence=read.confidence, source="reading", language=read.language))
     if read.quarter or abs(read.angle) >= _SHOWN_CROOKED:
         mended = straighten(picture, read.quarter, read.angle, least=_SHOWN_CROOKED)
-        yield frames.frame(frames.PICTURE, frames.NUMBER.pack(seen.number) + for_screen(mended))
+        yield _shown(seen, mended)
 
 
 def _is_all(own: Lines, scan: Scan, index: int) -> bool:
@@ -117,8 +117,12 @@ def _placeless(text: str) -> tuple[Word, ...]:
     return tuple(Word(text=part[:1000], confidence=1.0, left=0, top=1, right=1, bottom=1) for part in text.split())
 
 
-def _told(page: Page) -> bytes:
-    return frames.frame(frames.PAGE, page.model_dump_json().encode())
+def _told(page: Page) -> Frame:
+    return frames.PAGE, page.model_dump_json().encode()
+
+
+def _shown(page: Page, picture: Image.Image) -> Frame:
+    return frames.PICTURE, frames.NUMBER.pack(page.number) + for_screen(picture)
 
 
 def _say(error: BaseException) -> str:
@@ -130,46 +134,14 @@ def _say(error: BaseException) -> str:
     return f"damaged file ({type(error).__name__})"
 
 
-def _next_job(stream: BinaryIO) -> tuple[frames.Job, bytes] | None:
-    asked, scan = frames.read_frame(stream), frames.read_frame(stream)
-    if asked is None or scan is None:
-        return None
-    job = frames.Job.model_validate_json(asked[1])
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(used.ru_utime + used.ru_stime) + job.cpu_s
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))  # SIGXCPU ends the process
-    return job, scan[1]
+def main() -> None:
+    engines: list[Engine] = []
 
+    def warm() -> None:
+        engines.append(Engine())
 
-def _keep_output_to_ourselves() -> BinaryIO:
-    """A C library that prints must not speak on the pipe of the answers."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return answers
-
-
-def _be_silent() -> None:
-    """What parsers print about a scan may quote it: nothing of that reaches a log."""
-    with open(os.devnull, "wb") as nothing:  # noqa: PTH123 (a device, not a path)
-        os.dup2(nothing.fileno(), 1)
-        os.dup2(nothing.fileno(), 2)
-
-
-def _limit(memory_bytes: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then closes the pipe
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    with contextlib.suppress(ValueError, OSError):  # macOS does not limit address space
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    if sys.platform == "linux":  # PR_SET_PDEATHSIG: a killed service leaves no reader behind
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
-def _send(answers: BinaryIO, frame: bytes) -> None:
-    answers.write(frame)
-    answers.flush()
+    serve(lambda question: answer(engines[0], question), warm=warm)
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        main(int(sys.argv[1]))
+    main()
