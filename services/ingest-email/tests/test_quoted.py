@@ -69,6 +69,7 @@ PROSE = [
     "Envoyé de chez moi, où il fait froid, très froid.",
     "On the other hand, we should be careful.\nOn average, it works well.",
     "Points :\n----\n1. la rue\n\n----\nVoilà.",
+    "Bonjour\n--\nAdresse : 12 rue des Lilas\n--\nMerci de venir.",
     "> Tout est cité\n> rien n'est à moi",
     "Envoyé de mon iPhone",
 ]  # fmt: skip

@@ -156,12 +156,13 @@ def _unsigned(own: Sequence[str]) -> tuple[list[str], list[str]]:
     """The words without what they are signed with: after `-- `, or the line of a telephone at their end."""
     kept = list(own)
     signature: list[str] = []
+    bare = sum(line.rstrip() == "--" and line != "-- " for line in kept)
     for number in range(len(kept) - 1, max(-1, len(kept) - _SIGNATURE_LINES - 2), -1):
         after = kept[number + 1 :]
         is_footer = _FOOTER.match(kept[number]) and len(after) <= _FOOTER_LINES and any(map(_REFERS.search, after))
-        if is_footer or _DELIMITER.match(kept[number]):
-            signature = kept[number:]
-            kept = kept[:number]
+        # Dashes without their blank part lists as well; then there are more of them.
+        if is_footer or kept[number] == "-- " or (_DELIMITER.match(kept[number]) and bare < _FEWEST_MARKED):
+            kept, signature = kept[:number], kept[number:]
             break
     while kept and not kept[-1].strip():
         kept.pop()
