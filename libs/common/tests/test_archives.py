@@ -172,6 +172,24 @@ def test_a_good_archive_has_no_trouble(name: str) -> None:
     assert archive_trouble(GOOD[name](), ZIP if name != "gzip" else "application/gzip") is None
 
 
+LAUGHS = (
+    b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha">'
+    + b"".join(b'<!ENTITY %c "%s">' % (n, b"&%c;" % (n - 1) * 10) for n in range(98, 110))
+    + b"]><l>&m;</l>"
+)
+
+
+@pytest.mark.parametrize("xml", [LAUGHS, LAUGHS.replace(b"<l>", b"<svg>").replace(b"</l>", b"</svg>")])
+def test_entities_are_never_expanded(xml: bytes) -> None:
+    """Ten to the twelfth laughs would be: nothing here parses XML."""
+    tracemalloc.start()
+    assert media_type_of(xml) in {"text/xml", "image/svg+xml"}
+    document = a_zip({"word/document.xml": xml})
+    assert archive_trouble(document, media_type_of(document)) is None
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
 def test_what_is_no_archive_has_no_trouble() -> None:
     assert archive_trouble(b"%PDF-1.7", "application/pdf") is None
 

@@ -117,6 +117,18 @@ async def test_a_picture_is_given_as_it_was_drawn_anew(agent: httpx.AsyncClient,
     assert untouched.headers["content-disposition"].startswith("attachment")
 
 
+async def test_a_mail_that_can_be_read_in_two_ways_shows_no_picture(
+    agent: httpx.AsyncClient, tell: Tell, blobs: Blobs
+) -> None:
+    made = contact_id("email", "x", "ambiguous")
+    claim = Attachment.of(await blobs.put(made, a_photo(), "image/jpeg"))
+    await tell(routed(made, channel="email", attachments=(claim,), remarks=("ambiguous-mime",)))
+    shown = (await agent.get(case(made))).text
+
+    assert "<img" not in shown
+    assert "files/0/untouched" in shown
+
+
 async def test_a_mail_shows_its_own_words_first_and_folds_the_rest(agent: httpx.AsyncClient, tell: Tell) -> None:
     made = contact_id("email", "x", "quoted")
     personal = PersonalContact(text="Merci !", quoted="> Bonjour <b>\n> Madame", signature="-- \nCamille")

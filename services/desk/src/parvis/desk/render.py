@@ -73,8 +73,9 @@ class ShownContact:
 def shown_contact(opened: Opened, directory: Directory, language: str) -> ShownContact:
     """What the agent sees of a contact: a form as questions and answers, a letter as its scan, the rest as text."""
     contact = opened.contact
+    shows_pictures = "ambiguous-mime" not in contact.remarks  # what the scanner saw and what we see may be two things
     files = [
-        ShownFile(number, name_of(contact, number), claim, claim.media_type in _PICTURES)
+        ShownFile(number, name_of(contact, number), claim, shows_pictures and claim.media_type in _PICTURES)
         for number, claim in enumerate(contact.attachments)
     ]
     pages: list[ShownPage] = []
