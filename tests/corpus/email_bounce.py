@@ -4,7 +4,7 @@ import asyncio
 import json
 import smtplib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from parvis.common.reply import bounce_address, reply_id
 from parvis.common.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, REPLY_REQUESTED
 from parvis.ingest_email.parse.headers import Headers, read_headers
 from parvis.ingest_email.parse.identity import identify
+from parvis.ingest_email.parse.machine import machine_sign
 from parvis.ingest_email.parse.mail import parse
 from parvis.ingest_email.tables import Mail
 from parvis.local.stack import Stack
@@ -103,10 +104,27 @@ def _taken_for_machines(folder: Path) -> list[Score]:
         elif sign:
             print(f"      wrongly taken for a machine: {file.relative_to(folder.parent)} ({sign})", flush=True)
             wrong.append(file.name)
+    subjects = list(_subjects(folder.parent / "routing"))
+    mistaken = [subject for subject in subjects if machine_sign(read_headers(_with_subject(subject)))]
+    for subject in mistaken:
+        print(f"      wrongly taken for a machine's subject: {subject[:60]}", flush=True)
     return [
         Score("ordinary mails", "mails", len(named) + len(replies)),
         Score("ordinary mails taken for a machine", "mails", len(wrong), "= 0"),
+        Score("questions of the public, as subjects", "subjects", len(subjects)),
+        Score("of these taken for a machine's", "subjects", len(mistaken), "= 0"),
     ]
+
+
+def _subjects(folder: Path) -> Iterator[str]:
+    """What the public asked, as somebody would write it above a mail."""
+    for file in sorted(folder.glob("*.jsonl")):
+        for line in file.read_text(errors="replace").splitlines():
+            yield " ".join(str(json.loads(line).get("text", "")).split())[:150]
+
+
+def _with_subject(subject: str) -> bytes:
+    return f"From: une.personne@citizen.example\nSubject: {subject}\n\n".encode()
 
 
 def _says_so(headers: Headers) -> bool:
