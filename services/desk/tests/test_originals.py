@@ -125,7 +125,7 @@ async def test_a_mail_that_can_be_read_in_two_ways_shows_no_picture(
     await tell(routed(made, channel="email", attachments=(claim,), remarks=("ambiguous-mime",)))
     shown = (await agent.get(case(made))).text
 
-    assert "<img" not in shown
+    assert 'class="photo"' not in shown
     assert "files/0/untouched" in shown
 
 
