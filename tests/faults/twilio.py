@@ -49,7 +49,7 @@ async def another_door(stack: Stack, name: str, **environment: str) -> AsyncGene
             [sys.executable, "-m", "parvis.ingest_sms"], env=dict(stack.env) | own | environment, stdout=log, stderr=log
         )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not await asyncio.to_thread(is_ready, port):
                 await asyncio.sleep(0.1)
         yield url

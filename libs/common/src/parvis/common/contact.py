@@ -7,10 +7,10 @@ import uuid
 from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal, NewType
 
-import phonenumbers
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from parvis.common.errors import Rejected
+from parvis.common.telephone import e164
 
 ContactId = NewType("ContactId", str)
 ConversationId = NewType("ConversationId", str)
@@ -219,18 +219,7 @@ def phone(text: str, *, region: str = "FR") -> ContactPoint:
     Raises: Rejected, when no number can be read in the text. Possible but unassigned numbers are accepted, and so are whole
             international ones of other countries than `region`: numbering plans grow before libraries hear of it (Benin, 2024).
     """
-    try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException as error:
-        raise Rejected("not a telephone number") from error
-    if not phonenumbers.is_possible_number(number) and not _is_whole_and_foreign(number, region):
-        raise Rejected("not a possible telephone number")
-    return ContactPoint(kind="phone", value=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
-
-
-def _is_whole_and_foreign(number: phonenumbers.PhoneNumber, region: str) -> bool:
-    home = phonenumbers.country_code_for_region(region)
-    return number.country_code != home and 8 <= len(phonenumbers.national_significant_number(number)) <= 12
+    return ContactPoint(kind="phone", value=e164(text, region))
 
 
 def email(text: str) -> ContactPoint:

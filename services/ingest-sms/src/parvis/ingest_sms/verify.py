@@ -68,7 +68,7 @@ class Signatures:
             raise Forged("no account of ours")
         query = call.query.decode("latin-1")
         url = self._public_url + call.raw_path.decode("latin-1") + (f"?{query}" if query else "")
-        expected = next((value for name, value in parse_qsl(query) if name == _BODY_HASH), None)
+        expected = next((value for name, value in parse_qsl(query) if name == _BODY_HASH), None) if query else None
         if expected is not None and not _is_hash_of(expected, call.body):
             raise Forged("the body is not the one that was signed")
         # With bodySHA256 the fields are no part of what is signed: the hash stands for all of the body.

@@ -57,19 +57,19 @@ def routes(door: Door) -> FastAPI:
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
-    @app.post("/sms")
     async def message(request: Request) -> Response:
         return await _answer(request, lambda: _receive(door, request))
 
-    @app.post("/sms/fallback")
     async def fallback(request: Request) -> Response:
         return await _answer(request, lambda: _keep(door, request))
 
-    @app.post("/sms/status")
     async def status(request: Request) -> Response:
         return await _answer(request, lambda: _receive_status(door, request))
 
-    _ = message, fallback, status
+    # Starlette's routes: FastAPI's would look for parameters to inject in every one of these, for 0.03 ms.
+    app.add_route("/sms", message, methods=["POST"])
+    app.add_route("/sms/fallback", fallback, methods=["POST"])
+    app.add_route("/sms/status", status, methods=["POST"])
     return app
 
 
