@@ -50,6 +50,7 @@ class Workers:
         self._module, self._arguments = module, tuple(arguments)
         self._count, self._limits = count, limits
         self._most_answers, self._recycled_after = most_answers, recycled_after
+        self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count()
         self._waiting: asyncio.PriorityQueue[tuple[int, _Job]] = asyncio.PriorityQueue()
         self._asked: set[_Job] = set()
@@ -79,22 +80,30 @@ class Workers:
         """Keep the workers while the block lasts; those who still wait are told that none runs any more."""
         self._is_running = True
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._work()) for _ in range(self._count)]
+            for _ in range(self._count):
+                self._hire(group, asyncio.Event())
             try:
                 yield
             finally:
                 self._is_running = False
-                for task in tasks:
+                for task in self._tasks:
                     task.cancel()
                 self._refuse("no reading worker runs")
 
-    async def _work(self) -> None:
-        """One worker after another."""
+    def _hire(self, group: asyncio.TaskGroup, arrived: asyncio.Event) -> None:
+        task = group.create_task(self._work(group, arrived))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, group: asyncio.TaskGroup, arrived: asyncio.Event) -> None:
+        """One worker after another, until a successor has taken over."""
         while True:
             try:
                 async with started(self._module, self._limits, self._arguments) as worker:
+                    arrived.set()
                     with self._known(worker.process.pid):
-                        await self._use(worker)
+                        if await self._use(worker, group):
+                            return
             except Unavailable as error:
                 log.warning("worker.failed", worker=self._module, reason=str(error))
                 if not self.pids:
@@ -109,15 +118,25 @@ class Workers:
         finally:
             self.pids.discard(pid)
 
-    async def _use(self, worker: Worker) -> None:
-        """Have jobs done until the worker is worn out or gone."""
-        for _ in range(self._recycled_after):
+    async def _use(self, worker: Worker, group: asyncio.TaskGroup) -> bool:
+        """Have jobs done until the worker is gone, or worn out and its successor there; gives whether there is one.
+
+        Starting one takes seconds on a busy machine: nobody waits for that.
+        """
+        successor: asyncio.Event | None = None
+        for done in itertools.count(1):
             _, job = await self._waiting.get()
             if worker.is_gone:
                 self._waiting.put_nowait((job.number, job))
-                return
+                break
             if not job.answer.done() and not await self._do(worker, job):
-                return
+                break
+            if done >= self._recycled_after and not successor:
+                successor = asyncio.Event()
+                self._hire(group, successor)
+            if successor and successor.is_set():
+                break
+        return successor is not None
 
     async def _do(self, worker: Worker, job: "_Job") -> bool:
         """One job; gives whether the worker is good for another."""

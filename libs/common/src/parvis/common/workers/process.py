@@ -17,6 +17,7 @@ _START_S = 60.0  # loading Tesseract takes 0.3 s; a laptop that starts everythin
 # None of the service's environment: it holds secrets. Tesseract's threads only slow its neighbours down.
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1"}
 _BUFFER_BYTES = 1024 * 1024
+_SMALL_BYTES = 64 * 1024
 
 
 class Gone(Exception):
@@ -40,7 +41,10 @@ class Worker:
         return self.answers.at_eof() or self.process.returncode is not None
 
     async def ask(self, job: Iterable[Frame]) -> None:
-        for piece in frames.packed([*job, (END, b"")]):
+        pieces = [*frames.packed([*job, (END, b"")])]
+        if sum(map(len, pieces)) <= _SMALL_BYTES:
+            pieces = [b"".join(pieces)]  # one system call, and the worker wakes once
+        for piece in pieces:
             self.questions.write(piece)
             await self.questions.drain()
 
