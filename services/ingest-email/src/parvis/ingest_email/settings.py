@@ -53,7 +53,7 @@ class Settings(ServiceSettings):
     tls_certificate: Path | None = Field(default=None, description="PEM file with the chain; set, STARTTLS is offered")
     tls_key: Path | None = Field(default=None, description="PEM file of its key, where the certificate's has none")
     tls_required: bool = Field(default=False, description="take nothing before STARTTLS")
-    readers: int = Field(default=1, ge=1, le=32, description="processes that read mails, one mail at a time each")
+    readers: int = Field(default=2, ge=1, le=32, description="processes that read mails, one mail at a time each")
     reader_memory_bytes: int = Field(
         default=1024 * 1024 * 1024, ge=256 * 1024 * 1024, description="address space of one reading process"
     )
