@@ -194,6 +194,18 @@ def test_pages_read_with_little_confidence_are_named():
     assert (worth.pages, worth.page_confidences, worth.low_pages) == (2, (0.9, 0.7), (2, 3))
 
 
+def test_blank_pages_are_counted_and_hide_nothing():
+    blank = Page(number=1, lines=(), confidence=0, source="reading", is_blank=True)
+    written = a_reading(a_block(SENDER, left=0.1, top=0.08)).pages[0].model_copy(update={"number": 2})
+
+    contact = parse(Reading(pages=(blank, written), page_count=2), FACTS)
+
+    assert contact.remarks == ("blank-pages:1",)
+    assert contact.personal.from_ is not None
+    assert contact.ocr is not None
+    assert contact.ocr.low_pages == ()
+
+
 @pytest.mark.parametrize(
     ("sentence", "channel", "address"),
     [

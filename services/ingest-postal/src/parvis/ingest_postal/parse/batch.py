@@ -1,6 +1,6 @@
 """The codes on the pages of one file in, which pages make which letter out. Pure; no I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from parvis.ingest_postal.rules import Sheet, sheet_in
@@ -12,32 +12,35 @@ class Part:
     """The pages of one letter of a batch, in their order."""
 
     pages: tuple[int, ...]
-    first_may_be_back: bool  # the page behind a sheet: its other side, when it turns out to be blank
     stamp: Sheet | None = None  # the sheet that said when the mail room received it
 
 
 def separate(pages: Sequence[Page], key: bytes) -> tuple[Part, ...] | None:
     """The letters between the sheets; none when there is no sheet: then the file is one letter.
 
-    Gives: no sheet in any letter, no empty letter, each page in one letter at most. A batch's stamp holds until the next one.
+    Gives: no sheet in any letter nor a sheet's blank other side, no letter of blank pages alone, each page in one letter at most. A
+           batch's stamp holds until the next one.
     """
     if not any(_sheet_on(page, key) for page in pages):
         return None
     parts: list[Part] = []
     stamp: Sheet | None = None
-    behind_sheet, letter = False, list[int]()
+    letter: list[Page] = []
     for page in sorted(pages, key=lambda page: page.number):
         sheet = _sheet_on(page, key)
         if sheet is None:
-            letter.append(page.number)
+            letter.append(page)
             continue
-        if letter:
-            parts.append(Part(tuple(letter), behind_sheet, stamp))
-        behind_sheet, letter = True, []
+        parts += _part(letter, stamp)
+        letter = []
         stamp = sheet if sheet.received else stamp
-    if letter:
-        parts.append(Part(tuple(letter), behind_sheet, stamp))
-    return tuple(parts)
+    return (*parts, *_part(letter, stamp))
+
+
+def _part(letter: Sequence[Page], stamp: Sheet | None) -> Iterator[Part]:
+    written = [page.number for page in letter if not page.is_blank]
+    if written:
+        yield Part(tuple(range(written[0], letter[-1].number + 1)), stamp)
 
 
 def _sheet_on(page: Page, key: bytes) -> Sheet | None:

@@ -63,7 +63,8 @@ def parse(reading: Reading, facts: Facts) -> ContactReceived:
     Raises: nothing, whatever was read.
     """
     text = text_of(reading)
-    blocks = blocks_of(reading.pages[0]) if reading.pages else []
+    first = next((page for page in reading.pages if not page.is_blank), None)
+    blocks = blocks_of(first) if first else []
     sender = find_sender(blocks, facts.town)
     return ContactReceived(
         contact_id=facts.contact_id,
@@ -79,7 +80,7 @@ def parse(reading: Reading, facts: Facts) -> ContactReceived:
         ),
         original=facts.original,
         attachments=tuple(map(Attachment.of, facts.pictures)),
-        remarks=facts.remarks,
+        remarks=(*facts.remarks, *_blank_pages(reading)),
         text_overflow=facts.text_overflow,
         unreadable=_unreadable(reading),
         ocr=_worth(reading, sender),
@@ -128,7 +129,8 @@ def _plain(text: str) -> str:
 
 def _subject(reading: Reading) -> str:
     """The line that says « Objet : … », on the first page."""
-    for line in reading.pages[0].lines if reading.pages else ():
+    first = next((page for page in reading.pages if not page.is_blank), None)
+    for line in first.lines if first else ():
         found = _SUBJECT.match(_plain(line.text))
         if found:
             return found.group(1).strip()
@@ -155,9 +157,13 @@ def _mean(read: list[Page]) -> float:
     return min(mean, 1.0)
 
 
+def _blank_pages(reading: Reading) -> tuple[str, ...]:
+    return (f"blank-pages:{len(reading.blank_pages)}",) if reading.blank_pages else ()
+
+
 def _is_low(page: Page) -> bool:
     """Whether people must read this page from its picture."""
-    if page.source == "layer":
+    if page.source == "layer" or page.is_blank:
         return False
     return not page.is_read or (bool(page.words) and page.confidence < LOW_PAGE)
 

@@ -89,10 +89,7 @@ class Acceptance:
         """Only a batch that was looked at to its end: a page that was not seen may be a sheet."""
         if len(reading.pages) < reading.page_count or reading.trouble:
             return (), NOT_SEPARATED
-        letters, trouble = await self.divider.divide(content, parts)
-        if not letters and not trouble:
-            raise Poison("the file holds separator sheets and blank pages, and no letter")
-        return letters, trouble
+        return await self.divider.divide(content, parts)
 
     async def _letter(
         self, digest: str, number: int, letter: Divided, batch: ClaimCheck, media_type: MediaType
