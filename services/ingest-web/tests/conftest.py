@@ -55,7 +55,8 @@ class Browser:
         return ContactReceived.model_validate_json(value)
 
     def stored(self) -> list[bytes]:
-        return [file.read_bytes() for file in sorted(self.blobs.rglob("*")) if file.is_file()]
+        """Every blob, each under its SHA-256."""
+        return [file.read_bytes() for file in sorted(self.blobs.rglob("*")) if file.is_file() and len(file.name) == 64]
 
 
 def hidden(page: str) -> dict[str, str]:

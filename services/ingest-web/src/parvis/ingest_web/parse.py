@@ -37,6 +37,8 @@ from parvis.ingest_web.tables import (
 
 _ADDRESS_LENGTH = 500
 _NAME_LENGTH = 120
+# Letters of any alphabet, digits and hyphens, with a dot: what a person means by an address (RFC 5890 §2.3.2.3).
+_DOMAIN = re.compile(r"^(?:[^\W_](?:[^\W_]|-){0,62}\.)+[^\W\d_](?:[^\W_]|-)+$")
 _FRENCH_DATE = re.compile(r"^([0-9]{1,2})[/. -]([0-9]{1,2})[/. -]([0-9]{4})$")
 
 
@@ -120,7 +122,7 @@ def _date(form_field: DateField, text: str, today: date) -> str | Problem:
 
 def _reachable(form_field: EmailField | PhoneField, typed: str) -> str | Problem:
     try:
-        return (contact.email if isinstance(form_field, EmailField) else contact.phone)(typed).value
+        return (_email if isinstance(form_field, EmailField) else contact.phone)(typed).value
     except Rejected:
         return Problem(f"no_{form_field.type}", form_field.label)
 
@@ -189,11 +191,18 @@ def _point(channel: str, typed: str, name: str) -> ContactPoint:
     if len(typed) > _ADDRESS_LENGTH:
         raise Rejected("longer than any address")
     if channel == "email":
-        return contact.email(typed)
+        return _email(typed)
     if channel == "post":
         first = typed.split("\n", 1)[0].casefold()
         return contact.post(typed if not name or name.casefold() in first else f"{name}\n{typed}")
     return contact.phone(typed)
+
+
+def _email(typed: str) -> ContactPoint:
+    point = contact.email(typed)
+    if not _DOMAIN.match(point.value.rpartition("@")[2]):
+        raise Rejected("no domain of the internet")
+    return point
 
 
 def _is_landline(number: str) -> bool:

@@ -24,7 +24,7 @@ Schema = dict[str, Any]
 # neighbours. Others are reached by mail or by letter. A test holds each form against what the door accepts.
 PHONE = r"^\+(33[1-9][0-9]{8}|(262|590|594|596)[1-9][0-9]{8}|32[1-9][0-9]{7}|41[2-9][0-9]{8}|34[6-9][0-9]{8})$"
 MOBILE = r"^\+(33[67][0-9]{8}|262(692|693)[0-9]{6}|(590690|594694|596696)[0-9]{6}|324[6-9][0-9]{7}|417[5-9][0-9]{7}|346[0-9]{8})$"
-MAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,150}$"
+MAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9][A-Za-z0-9-]{0,40}\.){1,3}[A-Za-z][A-Za-z0-9-]{1,20}$"
 SAYS_SOMETHING = r"[^\s\u001c-\u001f\u0085]"
 
 # How base64 begins for what a form may accept; the rest is any base64.
