@@ -92,6 +92,7 @@ def test_where_the_body_begins(content: bytes, text: bytes) -> None:
         ("base64", b"b25lbQ==\nb25l\n", b"onemone", False),  # blocks encoded one by one
         ("base64", b"b25lbQ==\n-- \nA list's own words\n", b"onem", True),
         ("base64", b"b25lb", b"one", False),
+        ("base64", b"b25l\r\nb2*l\r\nb25l\r\nb25l\r\n", b"oneooneone", True),  # one line is damaged
         ("base64", b"Bonjour, le banc est en panne.\n", b"Bonjour, le banc est en panne.\n", True),
         ("quoted-printable", b"=C3=A9 =ZZ=\nx", "é =ZZx".encode(), False),
         ("x-uuencode", b"begin 644 x\n#0V%T\n`\nend\n", b"Cat", False),

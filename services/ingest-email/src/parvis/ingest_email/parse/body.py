@@ -78,7 +78,7 @@ def _choose(children: Sequence[Part], found: Found) -> None:
         way = Found(is_silent=found.is_silent or best is not None)  # a page beside a plain text need not be read
         _gather(child, way, "multipart/alternative")
         ways.append(way)
-        if best is None and way.has_words and way.passages[0].is_plain and not stands_in_for_html(way.passages[0].text):
+        if best is None and _is_good_plain_text(way):
             best = way
     if best is None:
         said = [way for way in ways if way.has_words]
@@ -87,6 +87,15 @@ def _choose(children: Sequence[Part], found: Found) -> None:
         )
     for way in ways:
         found.join(way, with_words=way is best or "calendar" in way.remarks)
+
+
+def _is_good_plain_text(way: Found) -> bool:
+    return (
+        way.has_words
+        and way.passages[0].is_plain
+        and "damaged-parts" not in way.remarks
+        and not stands_in_for_html(way.passages[0].text)
+    )
 
 
 def _length(way: Found) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 _BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
 _NOT_ALPHABET = re.compile(rb"[^A-Za-z0-9+/=\s\x00]")
+_FEWEST_LINES = 3
 _MOST_BLOCKS = 100
 _MOST_TRIES = 50
 _JUDGED_BYTES = 8 * 1024
@@ -36,11 +37,22 @@ def undo(encoded: bytes, encoding: str) -> Decoded:
 def _base64(encoded: bytes) -> Decoded:
     if _is_prose(encoded[:_JUDGED_BYTES].partition(b"=")[0].strip()):
         return Decoded(encoded, is_damaged=True)
-    is_damaged = bool(_NOT_ALPHABET.search(encoded))
+    is_damaged = _NOT_ALPHABET.search(encoded) is not None
+    if is_damaged and (saved := _by_lines(encoded)) is not None:
+        return Decoded(saved, is_damaged)
     first, *others = re.split(rb"=+", encoded, maxsplit=_MOST_BLOCKS)
     # Blocks that were encoded one by one; a footer that a list added is none.
     more = [other for other in others if not (b" " in other.strip() or _NOT_ALPHABET.search(other))]
     return Decoded(b"".join(map(_block, [first, *more])), is_damaged)
+
+
+def _by_lines(encoded: bytes) -> bytes | None:
+    """Where the lines are whole in themselves, a damaged one costs itself only."""
+    lines = [b"".join(line.split()) for line in encoded.strip().splitlines()]
+    good = [line for line in lines if len(line) % 4 == 0 and not _NOT_ALPHABET.search(line)]
+    if len(lines) < _FEWEST_LINES or len(good) * 4 < len(lines) * 3:
+        return None
+    return b"".join(_block(_NOT_ALPHABET.split(line, maxsplit=1)[0].rstrip(b"=")) for line in lines)
 
 
 def _is_prose(sample: bytes) -> bool:
