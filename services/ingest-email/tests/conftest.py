@@ -46,7 +46,7 @@ class Door:
         ]
 
     def stored(self) -> list[bytes]:
-        return [file.read_bytes() for file in self.folder.rglob("*") if file.is_file()]
+        return [file.read_bytes() for file in self.folder.rglob("*") if file.is_file() and file.suffix != ".segment"]
 
 
 @dataclass

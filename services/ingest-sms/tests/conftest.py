@@ -106,7 +106,7 @@ class Twilio:
         return await self.post(sample(name), **more)
 
     def stored(self) -> list[bytes]:
-        return [file.read_bytes() for file in sorted((self.folder / "blobs").rglob("*")) if file.is_file()]
+        return [file.read_bytes() for file in sorted((self.folder / "blobs").glob("[!.]*/*"))]
 
     def contacts(self) -> list[ContactReceived]:
         return [
