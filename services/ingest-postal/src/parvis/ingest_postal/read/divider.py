@@ -1,8 +1,7 @@
 """A batch in, its letters as files of their own out: the host's side; the work is done by `dividing` in a worker process."""
 
-import contextlib
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parvis.common.logs import logger
@@ -12,6 +11,7 @@ from parvis.ingest_postal.read import parts as kinds
 from parvis.ingest_postal.tables import Limits as LetterLimits
 
 log = logger()
+_WORKER = "parvis.ingest_postal.read.dividing"
 NOT_SEPARATED = "the letters of this batch could not be separated"
 
 
@@ -31,29 +31,20 @@ class Divider:
     """
 
     def __init__(self, limits: LetterLimits, *, letters: int) -> None:
+        self._limits = Limits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s)
         self._letters = letters
-        self._workers = Workers(
-            "parvis.ingest_postal.read.dividing",
-            count=1,
-            limits=Limits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s),
-            most_answers=letters,
-        )
 
     async def divide(self, content: bytes, parts: Sequence[Part]) -> tuple[tuple[Divided, ...], str | None]:
         if len(parts) > self._letters:
             return (), f"more than {self._letters} letters in one file, not separated"
         asked = json.dumps([part.pages for part in parts]).encode()
-        async with self._running() as workers:
+        workers = Workers(_WORKER, count=1, limits=self._limits, most_answers=len(parts))
+        async with workers.running():
             answer = await workers.ask((kinds.BATCH, content), (kinds.PARTS, asked))
         if answer.trouble:
             log.warning("batch.undivided", channel="post", reason=answer.trouble)
             return (), NOT_SEPARATED
         return _letters(answer.frames, parts)
-
-    @contextlib.asynccontextmanager
-    async def _running(self) -> AsyncGenerator[Workers]:
-        async with self._workers.running():
-            yield self._workers
 
 
 def _letters(frames: Sequence[Frame], parts: Sequence[Part]) -> tuple[tuple[Divided, ...], str | None]:

@@ -102,16 +102,17 @@ def _sense(lines: Lines, lexicon: Lexicon) -> float:
 
 def _in_its_language(engine: Engine, grey: Image.Image, lines: Lines) -> tuple[Language, Lines]:
     """French, or English where the page has few French words, and more English ones."""
-    french = _known(lines, engine.lexicon("fra"))
+    french = known(lines, engine.lexicon("fra"))
     if french >= _FOREIGN or not lines:
         return "fra", lines
     english = engine.lines(grey, "eng", "columns")
-    if mean(english) * _known(english, engine.lexicon("eng")) > mean(lines) * french:
+    if mean(english) * known(english, engine.lexicon("eng")) > mean(lines) * french:
         return "eng", english
     return "fra", lines
 
 
-def _known(lines: Lines, lexicon: Lexicon) -> float:
+def known(lines: Lines, lexicon: Lexicon) -> float:
+    """The share of the words, but the shortest, that the lexicon has."""
     words = [word.text for line in lines for word in line.words if len(word.text) >= _LETTERS]
     return sum(bool(lexicon.weight(word)) for word in words) / len(words) if words else 0.0
 

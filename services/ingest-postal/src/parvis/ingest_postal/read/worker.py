@@ -14,6 +14,7 @@ from parvis.ingest_postal.read.codes import find_codes
 from parvis.ingest_postal.read.engine import Engine, Lines
 from parvis.ingest_postal.read.page import BUDGET_S, read_picture
 from parvis.ingest_postal.read.scan import READING_DPI, Scan, Unreadable, for_screen, open_scan
+from parvis.ingest_postal.read.sense import is_better, is_short, makes_sense
 from parvis.ingest_postal.read.sheets import is_batch
 from parvis.ingest_postal.read.upright import straighten
 from parvis.ingest_postal.tables import Line, Page, Word
@@ -21,10 +22,8 @@ from parvis.ingest_postal.tables import Line, Page, Word
 _LOOKING_DPI = 200
 _ONCE_S = 1.5  # of processor time, to read a page of A4 once
 _SHOWN_CROOKED = 0.5  # degrees; people see half of that
-_FEWEST_CHARACTERS = 40  # a page number or a copier's stamp is not the letter
 # What Pillow, PDFium and Tesseract raise at damaged files; anything else ends this process, and the reader says so.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError)
-_DOUBTFUL = 0.6  # below it, the text that a copier laid under its picture is as good a guess as ours
 
 
 def answer(engine: Engine, question: list[Frame]) -> Iterator[Frame]:
@@ -81,14 +80,17 @@ def _words(engine: Engine, scan: Scan, seen: Page, budget_s: float) -> Iterator[
     """The page's words; and its picture again where it did not lie straight."""
     index = seen.number - 1
     own, added = scan.text_layer(index), scan.added(index)
-    if own and _is_all(own, scan, index):
+    if own and _is_all(own, scan, index) and makes_sense(own, engine):
         yield _told(_page(seen, own, added, confidence=1.0, source="layer"))
         return
     picture = scan.picture(index, dpi=READING_DPI)
     read = read_picture(engine, picture, budget_s=budget_s)
-    if own and read.confidence < _DOUBTFUL:
-        yield _told(_page(seen, own, added, confidence=read.confidence, source="layer"))
+    if own and is_better(own, read, engine, is_photographed=scan.is_photographed(index)):
+        # Somebody else's reading of the same picture, most often: people must know that ours was worse.
+        yield _told(_page(seen, own, added, confidence=read.confidence, source="reading"))
         return
+    if own and not scan.is_photographed(index):
+        added = (*(line.text for line in own), *added)
     yield _told(_page(seen, read.lines, added, confidence=read.confidence, source="reading", language=read.language))
     if read.quarter or abs(read.angle) >= _SHOWN_CROOKED:
         mended = straighten(picture, read.quarter, read.angle, least=_SHOWN_CROOKED)
@@ -97,8 +99,7 @@ def _words(engine: Engine, scan: Scan, seen: Page, budget_s: float) -> Iterator[
 
 def _is_all(own: Lines, scan: Scan, index: int) -> bool:
     """Whether the file's own text is all that stands on the page: a program wrote it, and no paper was laid on the glass."""
-    few = sum(len(line.text) for line in own) < _FEWEST_CHARACTERS
-    return not scan.is_drawn(index) if few else not scan.is_photographed(index)
+    return not scan.is_drawn(index) if is_short(own) else not scan.is_photographed(index)
 
 
 def _page(seen: Page, lines: Lines, added: tuple[str, ...], **found: Any) -> Page:

@@ -1,0 +1,128 @@
+"""What a PDF holds beside what a printer would print: fields, comments, files, and text that its fonts do not mean."""
+
+import io
+from typing import Any
+
+import pypdfium2
+import pytest
+import typst
+from PIL import Image
+
+from parvis.ingest_postal.parse import text_of
+from parvis.ingest_postal.read.engine import Engine
+from parvis.ingest_postal.read.page import Read
+from parvis.ingest_postal.read.reader import Readers
+from parvis.ingest_postal.read.sense import is_better, makes_sense
+from parvis.ingest_postal.tables import Limits, Line, Word
+from parvis.local.letter import BIRTH_CERTIFICATE, make_scan, write_pdf
+
+FRENCH = "Madame je vous écris pour demander une copie de mon acte de naissance merci"
+SHIFTED = "".join(chr(ord(c) + 3) if c.isalpha() else c for c in FRENCH)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine()
+
+
+def lines(text: str) -> tuple[Line, ...]:
+    words = [Word(text=part, confidence=1, left=0, top=0, right=1, bottom=1) for part in text.split()]
+    return (Line(block=1, words=tuple(words)),)
+
+
+def a_pdf(*objects: bytes, catalog: bytes = b"", page: bytes = b"") -> bytes:
+    """One empty page, and whatever else is given, from object 4 on."""
+    bodies = (
+        b"<</Type/Catalog/Pages 2 0 R%s>>" % catalog,
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]%s>>" % page,
+        *objects,
+    )
+    content, places = b"%PDF-1.7\n", list[int]()
+    for number, body in enumerate(bodies, 1):
+        places.append(len(content))
+        content += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    trailer = b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(bodies) + 1, len(content))
+    return content + b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1) + table + trailer
+
+
+FORM = a_pdf(
+    b"<</Type/Annot/Subtype/Widget/FT/Tx/T(nom)/V(C\xe9leste Exemple)/Rect[50 700 300 720]/DA(/Helv 10 Tf)>>",
+    b"<</Type/Annot/Subtype/Widget/FT/Btn/T(urgent)/V/Oui/AS/Oui/AP<</N<</Oui 7 0 R/Off 7 0 R>>>>/Rect[50 600 60 610]>>",
+    b"<</Type/Annot/Subtype/Widget/FT/Btn/T(absent)/V/Off/AS/Off/AP<</N<</Oui 7 0 R/Off 7 0 R>>>>/Rect[50 500 60 510]>>",
+    b"<</Type/XObject/Subtype/Form/BBox[0 0 10 10]/Length 0>>\nstream\n\nendstream",
+    catalog=b"/AcroForm<</Fields[4 0 R 5 0 R 6 0 R]>>",
+    page=b"/Annots[4 0 R 5 0 R 6 0 R]",
+)
+COMMENTED = a_pdf(
+    b"<</Type/Annot/Subtype/Text/Contents(Merci de rappeler)/Rect[50 700 70 720]>>", page=b"/Annots[4 0 R]"
+)
+ENCLOSING = a_pdf(
+    b"<</Type/EmbeddedFile/Length 3>>\nstream\nabc\nendstream",
+    b"<</Type/Filespec/F(facture.txt)/UF(facture.txt)/EF<</F 4 0 R>>>>",
+    catalog=b"/Names<</EmbeddedFiles<</Names[(facture.txt)5 0 R]>>>>",
+)
+
+
+async def text(content: bytes) -> str:
+    readers = Readers(1, Limits())
+    reading = await readers.read(content, "application/pdf")
+    await readers.close()
+    assert reading.trouble is None
+    return text_of(reading)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(FORM, "Céleste Exemple\n[x] urgent"), (COMMENTED, "Merci de rappeler"), (ENCLOSING, "\N{PAPERCLIP} facture.txt")],
+    ids=["fields", "comment", "file"],
+)
+async def test_what_was_added_to_a_page_is_part_of_its_text(content: bytes, words: str):
+    assert (await text(content)).split() == words.split()
+
+
+async def test_a_few_words_that_are_the_whole_page_are_taken_as_they_stand():
+    assert await text(typst.compile(b"#set page(width: 8cm, height: 5cm)\nMerci !", format="pdf")) == "Merci !"
+
+
+async def test_a_picture_with_a_page_number_under_it_is_read():
+    """As a copier numbers its scans: the number is text, the letter is not."""
+    scan = Image.open(io.BytesIO(make_scan(BIRTH_CERTIFICATE, dpi=150, scan_format="png")))
+    picture, file = io.BytesIO(), io.BytesIO()
+    scan.convert("RGB").save(picture, "JPEG")
+    document = pypdfium2.PdfDocument(typst.compile(b'#set page(paper: "a4")\n#v(24cm) page 17', format="pdf"))
+    image: Any = pypdfium2.PdfImage.new(document)
+    image.load_jpeg(io.BytesIO(picture.getvalue()))
+    image.set_matrix(pypdfium2.PdfMatrix().scale(595, 842))
+    page = document[0]
+    page.insert_obj(image)
+    page.gen_content()
+    document.save(file)
+
+    assert "copie intégrale" in await text(file.getvalue())
+
+
+def test_text_that_is_no_language_is_not_believed(engine: Engine):
+    assert makes_sense(lines(FRENCH), engine)
+    assert not makes_sense(lines(SHIFTED), engine)
+
+
+@pytest.mark.parametrize(
+    "said", ["Belediye bu mektubu ay sonundan önce yanıtlamanızı rica eder lütfen bize yazın", "نرجو منكم الرد على هذه الرسالة قبل نهاية الشهر مع الشكر الجزيل لكم"]
+)  # fmt: skip
+def test_other_languages_are_believed(engine: Engine, said: str):
+    assert makes_sense(lines(said), engine)
+
+
+def test_the_better_of_two_readings_is_taken(engine: Engine):
+    ours = Read(lines(FRENCH), 0.9, "fra", 0, 0.0)
+    badly_read = Read(lines("Mndame jo vouz ecriz pnur demnnder nne copie"), 0.4, "fra", 0, 0.0)
+
+    assert not is_better(lines(SHIFTED * 2), ours, engine, is_photographed=False)
+    assert is_better(lines(FRENCH), badly_read, engine, is_photographed=True)
+    assert not is_better(lines(FRENCH), ours, engine, is_photographed=True)
+
+
+async def test_a_program_wrote_it_and_every_word_is_taken():
+    assert "caisse de retraite" in await text(write_pdf(BIRTH_CERTIFICATE))
