@@ -1,5 +1,6 @@
 """Batches: letters between separator sheets, each a contact of its own, whatever happens in between."""
 
+import asyncio
 import hashlib
 import io
 import json
@@ -131,6 +132,14 @@ async def test_what_broke_off_in_the_middle_gives_the_same_letters_again(
 
     assert begun.contact_id == contacts[0].contact_id
     assert len({ContactReceived.model_validate_json(record.value).contact_id for record in producer.sent}) == 3
+
+
+async def test_two_batches_at_once_do_not_mind_each_other(acceptance: Acceptance):
+    other = joined(SEPARATOR, a_letter("autre"), SEPARATOR, a_letter("encore une"))
+
+    both = await asyncio.gather(accepted(acceptance, THREE), accepted(acceptance, other))
+
+    assert [subjects(contacts) for contacts in both] == [["première", "deuxième", "troisième"], ["autre", "encore une"]]
 
 
 @pytest.mark.parametrize(("angle", "turn", "mode"), [(1.5, 0, "L"), (0, 90, "1"), (-1, 180, "L"), (0, 270, "L")])
