@@ -87,7 +87,7 @@ def test_what_stands_below_who_wrote_it_is_quoted(head: str, quoted: str) -> Non
 @pytest.mark.parametrize("head", HEADS)
 def test_what_stands_below_the_head_of_a_mail_is_quoted(head: str) -> None:
     lines = head.replace("|", "\n")
-    said = separate(f"{OWN}\n\n{lines}\n\nBonjour, le texte.")
+    said = separate(f"{OWN}\n\n{lines}\n\nBonjour, le texte.", is_reply=True)
     assert (said.text, said.quoted) == (OWN, f"{lines}\n\nBonjour, le texte.")
 
 
@@ -146,6 +146,17 @@ def test_what_is_sent_on_stays_in_the_text_and_is_told_apart() -> None:
     text = "Pour vous.\n\n---------- Message transféré ---------\nDe : a@b.example\nDate : 5 déc. 2019\n\nFacture"
     assert separate(text).text == text
     assert separate(text).is_forward
+
+
+def test_what_is_sent_on_without_such_a_line_stays_too() -> None:
+    text = "Pour vous.\n\nDe : A <a@b.example>\nEnvoyé : jeudi 5 décembre 2019 10:15\nÀ : Camille\nObjet : Facture\n\n80 euros"
+    said = separate(text, is_sent_on=True)
+    assert (said.text, said.is_forward) == (text, True)
+
+
+def test_a_form_that_a_program_sent_is_no_quote() -> None:
+    text = "Nouveau message du site :\n\nDe : Camille <camille@citizens.example>\nDate : 12/03/2026 10:11\nObjet : fuite\n\nUne fuite."
+    assert separate(text).text == text
 
 
 def test_a_signature_is_what_follows_two_dashes() -> None:

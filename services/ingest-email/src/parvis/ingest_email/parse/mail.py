@@ -14,7 +14,11 @@ from parvis.ingest_email.tables import LONGEST_TEXT_CHARACTERS, Mail, Report
 # What the libraries below raise at bytes that nobody thought of; the mail is then read by its head alone.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _ANSWER = re.compile(
-    r"(?:re|aw|sv|vs|antw|odp|r[ée]f?|rv|ynt|atb|回复|答复|回覆|отв)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
+    r"(?:re|aw|sv|vs|antw|odp|r[ée]f?|r|ynt|atb|回复|答复|回覆|отв)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
+)
+
+_SENT_ON = re.compile(
+    r"(?:fwd?|tr|wg|i|rv|enc|doorst|pd|vb|vl|fs|vidarebef|转发|轉寄|転送)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
 )
 
 
@@ -31,15 +35,19 @@ def parse(content: bytes) -> tuple[Mail, list[bytes]]:
         found = read_body(content)
     except _SURPRISES:
         return head.model_copy(update={"trouble": "damaged mail"}), []
-    is_answer = bool(head.in_reply_to or _ANSWER.match(head.subject))
-    return head.model_copy(update=_body(found, is_answer, is_report=bool(report and head.machine))), [
-        file for _, file in found.attachments
-    ]
+    parts = (
+        _separated(found, head) if not (report and head.machine) else [Separated(one.text) for one in found.passages]
+    )
+    return head.model_copy(update=_body(found, parts)), [file for _, file in found.attachments]
 
 
-def _body(found: Found, is_answer: bool, *, is_report: bool) -> dict[str, object]:
-    texts = [passage.text for passage in found.passages]
-    parts = [Separated(text) if is_report else separate(text, is_reply=is_answer) for text in texts]
+def _separated(found: Found, head: Mail) -> list[Separated]:
+    is_sent_on = _SENT_ON.match(head.subject) is not None
+    is_reply = not is_sent_on and bool(head.in_reply_to or _ANSWER.match(head.subject))
+    return [separate(passage.text, is_reply=is_reply, is_sent_on=is_sent_on) for passage in found.passages]
+
+
+def _body(found: Found, parts: Sequence[Separated]) -> dict[str, object]:
     if any(part.is_forward for part in parts) and "mail-forwarded" not in found.remarks:
         found.remark("mail-forwarded")
     text, quoted = _joined([part.text for part in parts]), _joined([*(part.quoted for part in parts), *found.quoted])

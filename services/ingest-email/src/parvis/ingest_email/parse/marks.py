@@ -68,9 +68,9 @@ def mark_at(lines: Sequence[str], at: int, *, is_reply: bool) -> Mark:
     is_original = before > 1 and len(words) <= _ORIGINAL_CHARACTERS and bool(_ORIGINAL.match(words))
     if is_original or (is_between and (_LAST_VERB.search(words[-_HEADER_CHARACTERS:]) or quote_follows(lines, at + 1))):
         return _reaching(lines, at, 1)
-    if before > 2 and (after > 2 or not words) and (size := _block(lines, at + 1)):
+    if before > 2 and (after > 2 or not words) and (size := _block(lines, at + 1, is_reply=is_reply)):
         return _reaching(lines, at, 1 + size)
-    if size := _block(lines, at):
+    if size := _block(lines, at, is_reply=is_reply):
         return _reaching(lines, at, size)
     return _wrote(lines, at, is_reply=is_reply)
 
@@ -163,8 +163,11 @@ def quote_follows(lines: Sequence[str], at: int) -> bool:
     return next((bool(QUOTE.match(line)) for line in lines[at : at + 4] if line.strip()), False)
 
 
-def _block(lines: Sequence[str], at: int) -> int:
-    """How many lines the head of a quoted mail takes here (From, Sent, To, Subject in any language); none when it is none."""
+def _block(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
+    """How many lines the head of a quoted mail takes here (From, Sent, To, Subject in any language); none when it is none.
+
+    Forms that programs send by mail begin with some of these lines as well, and are no answers: there all four must stand.
+    """
     if at >= len(lines) or not _LABEL_FIRST.match(lines[at].lstrip(" \t|*")):
         return 0
     rows: list[str] = []
@@ -175,6 +178,8 @@ def _block(lines: Sequence[str], at: int) -> int:
             rows.append(line[:_BLOCK_CHARACTERS])
     joined = "\n".join(rows)
     kinds = {kind for kind, label in _LABELS.items() if label.search(joined)}
+    if not is_reply and len(kinds) < len(_LABELS):
+        return 0
     has_address = _ADDRESS.search(joined) is not None
     if len(kinds) > 1 and has_address and any(letter.isdecimal() for letter in joined):
         return len(rows)

@@ -54,7 +54,7 @@ class _Pile:
     is_forward: bool = False
 
 
-def separate(text: str, *, is_reply: bool = False) -> Separated:
+def separate(text: str, *, is_reply: bool = False, is_sent_on: bool = False) -> Separated:
     """Sort the lines of a text. Cannot raise; linear in the text.
 
     Gives: everything in `text`, when nothing else would be left in it. Where answers stand between quoted lines, `quoted` is the whole
@@ -63,7 +63,7 @@ def separate(text: str, *, is_reply: bool = False) -> Separated:
     lines = text.split("\n")
     if len(lines) > _READ_LINES:
         return Separated(text)
-    pile = _sort(list(lines), is_reply=is_reply)
+    pile = _sort(list(lines), is_reply=is_reply, is_sent_on=is_sent_on)
     if not pile.quoted and is_reply:
         _take_trailing_quote(pile)
     own, signature = _unsigned(pile.own)
@@ -75,7 +75,7 @@ def separate(text: str, *, is_reply: bool = False) -> Separated:
     return Separated(words.rstrip(), quoted, "\n".join(signature).strip(), pile.is_forward)
 
 
-def _sort(lines: list[str], *, is_reply: bool) -> _Pile:
+def _sort(lines: list[str], *, is_reply: bool, is_sent_on: bool) -> _Pile:
     pile = _Pile()
     at = 0
     while at < len(lines):
@@ -83,15 +83,15 @@ def _sort(lines: list[str], *, is_reply: bool) -> _Pile:
             pile.own.append(lines[at])
             at += 1
             continue
-        if not pile.quoted and is_forward(lines[at]):
-            # What somebody sends on is what they want to say: it stays with their own words, and is told apart by the remark.
-            pile.own += lines[at:]
-            pile.is_forward = True
-            break
         if cut := shared_line(lines, at, is_reply=is_reply):
             pile.own.append(lines[at][:cut])
             lines[at] = lines[at][cut:].lstrip("- ")
         mark = mark_at(lines, at, is_reply=is_reply)
+        if not pile.quoted and (is_forward(lines[at]) or (is_sent_on and mark.is_rest)):
+            # What somebody sends on is what they want to say: it stays with their own words, and is told apart by the remark.
+            pile.own += lines[at:]
+            pile.is_forward = True
+            break
         if mark.lines or (QUOTE.match(lines[at]) and (pile.quoted or is_marked_head(lines, at))):
             while not pile.quoted and pile.own and QUOTE.match(pile.own[-1]):  # of the same block
                 pile.own.pop()
