@@ -51,7 +51,7 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     exact, contacts = await _stored(stack, seen)
     return [
         Score("strings typed", "", len(strings)),
-        Score("accepted", "share", len(seen.sent) / max(1, len(strings)), ">= 0.99"),
+        Score("accepted", "share", 1 - len(seen.refused) / max(1, len(strings)), ">= 0.99"),
         Score("original exact, character by character", "share", exact / max(1, len(seen.sent)), ">= 1"),
         Score("contact exact, but for control characters", "share", contacts / max(1, len(seen.sent)), ">= 1"),
         Score("pages with anything but text in them", "", seen.odd_pages, "= 0"),

@@ -21,7 +21,7 @@ from parvis.ingest_web.store.submissions import record_submission
 from parvis.ingest_web.tables import File, Filled, Kept, Submission
 
 # Whole files in memory at a time, whoever sends them: the largest has 25 MB.
-_AT_ONCE = 3
+_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
