@@ -3,11 +3,13 @@
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import psutil
 import pypdfium2
 
 from parvis.ingest_postal.parse import text_of
@@ -25,6 +27,7 @@ class _Result:
     row: dict[str, Any]
     reading: Reading
     elapsed_s: float
+    used_s: float
     own_words: frozenset[str]
 
     @property
@@ -49,9 +52,10 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     results: list[_Result] = []
     for row in json.loads((folder / "manifest.json").read_text(encoding="utf-8")):
         content = (folder / row["file"]).read_bytes()
-        started_s = time.monotonic()
+        started_s, used_s = time.monotonic(), processor_s(reader)
         reading = await reader.read(content, "application/pdf")
-        results.append(_Result(row, reading, time.monotonic() - started_s, _own_words(content)))
+        used_s = processor_s(reader) - used_s
+        results.append(_Result(row, reading, time.monotonic() - started_s, used_s, _own_words(content)))
         words = sum(len(page.words) for page in reading.pages)
         print(
             f"    {row['file']:<60} {results[-1].elapsed_s:5.1f} s {reading.page_count} pages {words} words {reading.trouble or ''}",
@@ -72,8 +76,19 @@ def _scores(results: list[_Result]) -> list[Score]:
         Score("words of the file's own text that are found, mean", "share", mean(one.found for one in layered) if layered else 1.0, ">= 0.95"),
         Score("PDFs without words, pictures and reason", "files", sum(one.is_silent for one in results), "= 0"),
         Score("PDFs that ended the worker", "files", len(died), "= 0"),
-        Score("seconds a page, longest", "s", max(one.elapsed_s / max(one.reading.page_count, 1) for one in results), "<= 10"),
+        Score("processor time a file, longest", "s", max(one.used_s for one in results), "<= 10"),
+        Score("seconds a file, longest, on a machine that may be busy", "s", max(one.elapsed_s for one in results)),
     ]  # fmt: skip
+
+
+def processor_s(readers: Readers) -> float:
+    """What the workers have used so far: a busy machine makes nothing hang."""
+    used = 0.0
+    for pid in readers.pids:
+        with suppress(psutil.NoSuchProcess):
+            times = psutil.Process(pid).cpu_times()
+            used += times.user + times.system
+    return used
 
 
 def _own_words(content: bytes) -> frozenset[str]:

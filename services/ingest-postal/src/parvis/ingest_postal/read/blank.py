@@ -18,6 +18,7 @@ _SHARP = (
     0.22  # the share of its contrast that a stroke loses from one dot to the next; what shines through paper is softer
 )
 _COLOUR = 40  # levels between red, green and blue: a stamp, a biro
+_BORDER = 110  # of 255: darker than any paper
 _MARGIN = 0.14  # of the page's width: punched holes lie in it
 
 
@@ -30,6 +31,7 @@ def is_blank(picture: Image.Image) -> bool:
     contrast = _contrast(grey)
     if _is_dark(grey):
         return False
+    contrast[_borders(grey)] = 0
     ink = _cells(contrast > _INK)
     coloured = _cells((colours.max(axis=2) - colours.min(axis=2) > _COLOUR) & (contrast > _FAINT))
     if (ink & ~_holes(contrast, ink)).any() or coloured.sum() > 1:
@@ -49,6 +51,23 @@ def _contrast(grey: Image.Image) -> Any:
     )
     around = np.maximum(np.asarray(paper, dtype=np.float32), 1)
     return 1 - np.asarray(grey, dtype=np.float32) / around
+
+
+def _borders(grey: Image.Image) -> Any:
+    """What the scanner saw beside the sheet: dark from one edge of the picture inwards, along most of it."""
+    dark = np.asarray(grey) < _BORDER
+    rows, columns = dark.mean(axis=1) > 0.5, dark.mean(axis=0) > 0.5
+    along = np.zeros_like(dark)
+    along[np.logical_and.accumulate(rows)] = True
+    along[np.logical_and.accumulate(rows[::-1])[::-1]] = True
+    along[:, np.logical_and.accumulate(columns)] = True
+    along[:, np.logical_and.accumulate(columns[::-1])[::-1]] = True
+    for _ in range(2):  # its edge is two dots wide
+        along[1:] |= along[:-1].copy()
+        along[:-1] |= along[1:].copy()
+        along[:, 1:] |= along[:, :-1].copy()
+        along[:, :-1] |= along[:, 1:].copy()
+    return along
 
 
 def _grain(contrast: Any) -> float:
