@@ -74,10 +74,11 @@ async def _measure(name: str, port: int, pid: int) -> list[Measure]:
 
 
 def _processor_s(pid: int) -> float:
-    """What the door and the processes it reads with have used."""
+    """What the door and the processes it reads with have used, those that are gone too."""
     door = psutil.Process(pid)
-    times = [process.cpu_times() for process in (door, *door.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
+    own = door.cpu_times()
+    others = [process.cpu_times() for process in door.children(recursive=True)]
+    return own.children_user + own.children_system + sum(each.user + each.system for each in (own, *others))
 
 
 async def _memory(stack: Stack, port: int) -> list[Measure]:
@@ -106,7 +107,9 @@ def _send(port: int, mails: int) -> float:
         subprocess.run(command, check=True, timeout=900)
     else:
         with ThreadPoolExecutor(CONNECTIONS) as senders:
-            list(senders.map(lambda number: _send_some(port, number, mails // CONNECTIONS), range(CONNECTIONS)))
+            shares = [senders.submit(_send_some, port, each, mails // CONNECTIONS) for each in range(CONNECTIONS)]
+            for share in shares:
+                share.result()
     return mails / (time.monotonic() - began)
 
 
