@@ -3,19 +3,22 @@
 from collections.abc import Mapping
 from datetime import date
 
-from parvis.common.directory import ChoiceField, ConsentField, DateField, Directory, FormField, said_in
+from parvis.common.directory import ChoiceField, ConsentField, DateField, Directory, FormField, PhoneField, said_in
+from parvis.web.pages import spaced
 
 _YES = {"fr": "oui", "en": "yes"}
 
 
 def in_words(form_field: FormField, answer: str, language: str) -> str:
-    """One answer: the labels of a choice, a date as it is written in the town; anything else as it was typed."""
+    """One answer: the labels of a choice, a date and a telephone number as they are written in the town; anything else as it was typed."""
     match form_field:
         case ChoiceField():
             labels = {option.value: said_in(option.label, language) for option in form_field.options}
             return ", ".join(labels.get(value, value) for value in answer.split(","))
         case DateField():
             return _day(answer)
+        case PhoneField():
+            return spaced(answer)
         case ConsentField():
             return said_in(_YES, language) if answer == "yes" else answer
         case _:

@@ -1,0 +1,92 @@
+"""Who sends, as the proxies that we trust saw it; and what a file is worth that came along."""
+
+import io
+import zipfile
+
+import httpx
+import pytest
+from fastapi import Request
+
+from parvis.common.antivirus import Scanner
+from parvis.common.blobs import Blobs
+from parvis.common.clock import now
+from parvis.common.contact import contact_id
+from parvis.common.health import Health
+from parvis.common.inspecting import Inspector
+from parvis.common.limits import Sources
+from parvis.common.outbox import Outbox
+from parvis.common.testing import FakeProducer
+from parvis.ingest_web.store import Vault, outbox
+from parvis.ingest_web.tables import File
+from parvis.ingest_web.verify import Crowd, client_of, networks
+
+from .conftest import Browser
+
+TRUSTED = networks("127.0.0.0/8, 198.51.100.0/24")
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+
+def a_request(peer: str, forwarded: str | None = None) -> Request:
+    headers = httpx.Headers({"x-forwarded-for": forwarded} if forwarded else {}).raw
+    return Request({"type": "http", "client": (peer, 1), "headers": headers})
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "source"),
+    [
+        ("203.0.113.7", None, "203.0.113.7"),
+        ("203.0.113.7", "192.0.2.1", "203.0.113.7"),  # a stranger's word about himself
+        ("127.0.0.1", "192.0.2.1", "192.0.2.1"),
+        ("127.0.0.1", "192.0.2.66, 203.0.113.7, 198.51.100.2", "203.0.113.7"),  # written by the sender; seen by ours
+        ("127.0.0.1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("127.0.0.1", "::ffff:203.0.113.7", "203.0.113.7"),
+        ("127.0.0.1", None, None),
+        ("10.0.0.4", None, None),  # a proxy that nobody named, or the town's own people
+        ("127.0.0.1", "nonsense", None),
+    ],
+)
+def test_a_source_is_the_last_address_that_somebody_we_trust_has_seen(
+    peer: str, forwarded: str | None, source: str | None
+) -> None:
+    assert client_of(a_request(peer, forwarded), TRUSTED) == source
+
+
+def test_nobody_is_refused_because_of_the_others() -> None:
+    crowd = Crowd(Sources(1, 1), Sources(1, 1, most=1), asks_for_work=False)
+    under_attack = Crowd(Sources(1, 1), Sources(1, 1, most=1), asks_for_work=True)
+
+    assert [crowd.wait_s(who) for who in ("a", "b", None)] == [0.0, 0.0, 0.0]
+    assert crowd.wait_s("a") > 0
+    assert under_attack.wait_s("a") == 0.0
+    assert under_attack.wait_s("b") > 0
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_archive_that_would_hurt_is_kept_and_named(browser: Browser) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", b"\x00" * 50_000_000)
+    inspector = Inspector()
+    vault = Vault(
+        database=browser.database,
+        outbox=Outbox(outbox, browser.database, FakeProducer(), Health(), "test"),  # pyright: ignore[reportArgumentType]
+        blobs=Blobs(f"file://{browser.blobs}"),
+        scanner=Scanner(""),
+        inspector=inspector,
+        topic_prefix="test",
+        hashing_key=b"a key for tests only",
+        clock=now,
+    )
+
+    async def content() -> bytes:
+        return packed.getvalue()
+
+    file = File("bombe.docx", len(packed.getvalue()), DOCX, "0" * 64)
+    unlooked = await vault.keep(contact_id("web", "x", "1"), file, content)
+    async with inspector.running():
+        looked = await vault.keep(contact_id("web", "x", "2"), file, content)
+
+    assert unlooked.claim.trouble == "nobody has looked into it"
+    assert looked.claim.trouble
+    assert looked.claim.trouble != unlooked.claim.trouble
+    assert (browser.blobs / looked.claim.blob).read_bytes() == packed.getvalue()
