@@ -58,6 +58,19 @@ async def test_what_was_promised_is_there_after_a_power_cut(tmp_path: Path) -> N
     assert segments(left) == []
 
 
+async def test_what_a_full_disk_does_not_take_is_replayed_at_the_next_start(tmp_path: Path) -> None:
+    root = tmp_path / "blobs"
+    await Folder(root).write("one", "name", b"x")
+    left = lose_power(root)
+
+    def full(path: str, _content: bytes) -> None:
+        raise OSError(28, "No space left on device", path)
+
+    assert replay(str(left), is_there=nothing_is_there, write=full) == 0
+    Folder(left)
+    assert (left / "one" / "name").read_bytes() == b"x"
+
+
 async def test_a_torn_end_was_promised_to_nobody(tmp_path: Path) -> None:
     root = tmp_path / "blobs"
     folder = Folder(root)

@@ -101,13 +101,14 @@ def replay(root: str, *, is_there: Callable[[str, bytes], bool], write: Callable
     """Write what dead processes had promised and the disk had not; how many files that were.
 
     Shape:  `is_there(path, content)`, `write(path, content)`, durable when it returns.
+    Gives:  what cannot be replayed now stays for the next start.
     """
     written = 0
     for segment in sorted(Path(root, ".journal").glob("*.segment")):
         try:
             handle = os.open(segment, os.O_RDWR)
-        except FileNotFoundError:
-            continue
+        except OSError:
+            continue  # gone meanwhile, or another user's, who will replay it
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -119,8 +120,8 @@ def replay(root: str, *, is_there: Callable[[str, bytes], bool], write: Callable
                     write(path, content)
                     written += 1
             segment.unlink(missing_ok=True)
-        except FileNotFoundError:
-            pass  # another process was as quick
+        except OSError:
+            pass  # another process was as quick, or the disk is full: what is left is replayed at the next start
         finally:
             os.close(handle)
     return written
