@@ -19,7 +19,7 @@ async def run(var: Path, full: bool) -> Verdict:
     messages, every_s = (250, 60) if full else (6, 1)
     verdict = Verdict()
     often = {"PARVIS_INGEST_SMS_RECONCILE_S": str(every_s), "PARVIS_INGEST_SMS_RECONCILE_GRACE_S": "0"}
-    with town(var, ["ingest-sms", "router"], **often) as (stack, log):
+    with town(var, ["ingest-sms", "router"], outside=False, **often) as (stack, log):
         async with simulator(stack, sms_webhook_url=f"{stack.env['PARVIS_INGEST_SMS_PUBLIC_URL']}/sms") as outside:
             citizens = Citizens(outside, log)
             first = await citizens.write(0, "Celui-ci est annoncé.")

@@ -20,7 +20,7 @@ async def run(var: Path, full: bool) -> Verdict:
     verdict, mails = Verdict(), Mails()
     each = 20 if full else 2
     rounds = 3 if full else 1
-    with mail_host() as host, town(var, ["ingest-email"], **_settings(host)) as (stack, _log):
+    with mail_host() as host, town(var, ["ingest-email"], outside=False, **_settings(host)) as (stack, _log):
         for _ in range(rounds):
             await asyncio.to_thread(stack.stop_one, "ingest-email")
             for point in POINTS:

@@ -37,7 +37,7 @@ class Dropped:
 async def run(var: Path, full: bool) -> Verdict:
     verdict, dropped = Verdict(), Dropped()
     environment = {f"PARVIS_INGEST_POSTAL_{name}": value for name, value in PACE.items()}
-    with town(var, [NAME], **environment) as (stack, _log):
+    with town(var, [NAME], outside=False, **environment) as (stack, _log):
         scans = var.absolute() / "scans"
         began = time.monotonic()
         slow = asyncio.create_task(_write_slowly(scans, dropped, 60 if full else 6, 1.0 if full else 0.5))

@@ -53,7 +53,7 @@ async def run(var: Path, full: bool) -> Verdict:
     seconds, large_bytes, large = (60.0, 38 * 1024 * 1024, 24) if full else (6.0, 5 * 1024 * 1024, 8)
     verdict, flood, others, bulky = Verdict(), Told(), Told(), Told()
     limits = {"PARVIS_INGEST_EMAIL_DOMAIN_MAILS_PER_MINUTE": "300" if full else "15"}
-    with town(var, ["ingest-email"], **limits) as (stack, _log):
+    with town(var, ["ingest-email"], outside=False, **limits) as (stack, _log):
         port, ends_at = stack.port("ingest-email.smtp"), time.monotonic() + seconds
         with ThreadPoolExecutor(29, thread_name_prefix="sender") as senders:
             jobs = [senders.submit(_flood, port, flood, ends_at) for _ in range(16)]
