@@ -24,18 +24,27 @@ def straighten(picture: Image.Image, quarter: Quarter, angle: float, *, least: f
 def crookedness(grey: Image.Image) -> tuple[bool, float]:
     """Whether the lines of text run down the page, and the degrees that set them straight."""
     ink = _ink(grey)
-    lines, angle = _best(ink)
-    columns, steep = _best(ink.transpose(Image.Transpose.ROTATE_90))
-    return (True, steep) if columns > _SIDEWAYS * lines else (False, angle)
+    lying = ink.transpose(Image.Transpose.ROTATE_90)
+    lines, angle = _roughly(ink)
+    columns, steep = _roughly(lying)
+    if columns > _SIDEWAYS * lines:
+        return True, _finely(lying, steep)
+    return False, _finely(ink, angle)
 
 
-def _best(ink: Image.Image) -> tuple[float, float]:
-    """The clearest lines that turning gives, and their angle: coarse steps first, then fine ones around the best."""
-    found = max((_clearness(ink, angle), -abs(angle), angle) for angle in np.arange(-_STEEPEST, _STEEPEST + 0.5, 1.0))
+def _roughly(ink: Image.Image) -> tuple[float, float]:
+    """The clearest lines that turning by whole degrees gives, and their angle."""
+    small = ink.resize((ink.width // 2, ink.height // 2), Image.Resampling.BOX)
+    clearness, _, angle = max(
+        (_clearness(small, angle), -abs(angle), angle) for angle in np.arange(-_STEEPEST, _STEEPEST + 0.5, 1.0)
+    )
+    return clearness, float(angle)
+
+
+def _finely(ink: Image.Image, angle: float) -> float:
     for step in (0.5, 0.25, 0.1):
-        middle = found[2]
-        found = max((_clearness(ink, angle), -abs(angle), angle) for angle in (middle - step, middle, middle + step))
-    return found[0], float(found[2])
+        _, _, angle = max((_clearness(ink, near), -abs(near), near) for near in (angle - step, angle, angle + step))
+    return angle
 
 
 def _clearness(ink: Image.Image, angle: float) -> float:

@@ -10,9 +10,9 @@ _MOST_DOTS = 20_000_000  # a larger look costs more seconds than it reads words
 View = Callable[[Image.Image], Image.Image]
 
 
-def views(grey: Image.Image, most: int | None = None) -> Iterator[Image.Image]:
+def views(grey: Image.Image) -> Iterator[Image.Image]:
     """The most telling first. Measured on typewritten pages: each misreads other words, and no single one is the best."""
-    for view in _VIEWS[:most]:
+    for view in _VIEWS:
         yield view(grey)
 
 
