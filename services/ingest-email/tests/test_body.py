@@ -206,6 +206,11 @@ def test_lines_and_links_of_pages(html: str, text: str) -> None:
     assert text_of(html).replace("\N{NO-BREAK SPACE}", " ") == text
 
 
+def test_what_is_too_long_is_cut_and_says_so() -> None:
+    assert parse(b"From: a@b.example\n\n" + b"mot " * 1_100_000)[0].remarks == ("text-cut",)
+    assert parse(b"From: a@b.example\nContent-Type: text/html\n\n" + b"mot " * 600_000)[0].remarks == ("text-cut",)
+
+
 def test_a_page_nested_without_end_still_has_its_words() -> None:
     assert page_of("<div>" * 100_000 + "Bonjour").text.strip() == "Bonjour"
 

@@ -14,6 +14,7 @@ class Passage:
     is_plain: bool = True
     remote_images: int = 0
     is_guess: bool = False  # its charset was not the declared one
+    is_cut: bool = False  # the original has more
 
 
 @dataclass
@@ -48,9 +49,12 @@ class Found:
             self.remark("remote-images", passage.remote_images)
         if passage.is_guess:
             self.remarks["charset-guessed"] = 0
-        if passage.text.strip():
-            room = LONGEST_TEXT_CHARACTERS - sum(len(said.text) for said in self.passages)
-            self.passages.append(replace(passage, text=passage.text[: max(0, room)]))
+        if not passage.text.strip():
+            return
+        room = max(0, LONGEST_TEXT_CHARACTERS - sum(len(said.text) for said in self.passages))
+        if passage.is_cut or len(passage.text) > room:
+            self.remarks["text-cut"] = 0
+        self.passages.append(replace(passage, text=passage.text[:room]))
 
     def keep(
         self, name: str, media_type: str, content: bytes, *, trouble: str | None = None, inline: bool = False

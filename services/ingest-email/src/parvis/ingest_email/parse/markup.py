@@ -67,6 +67,7 @@ class Page:
 
     text: str
     remote_images: int = 0
+    is_cut: bool = False
 
 
 def text_of(html: str) -> str:
@@ -80,9 +81,10 @@ def page_of(html: str) -> Page:
     nh3 first: it reads the odd HTML of mail programs as browsers do, and what it writes is well-formed. It takes quadratic time for tags
     that are nested thousands deep, as no mail's are: of those, the bare words.
     """
-    html = _PICTURE.sub("data:", html)[:_LONGEST_CHARACTERS]
+    html = _PICTURE.sub("data:", html)
+    is_cut, html = len(html) > _LONGEST_CHARACTERS, html[:_LONGEST_CHARACTERS]
     if html.count("<") > _MOST_TAGS or _depth(html) > _DEEPEST:
-        return Page(unescape(_TAG.sub(" ", html)))
+        return Page(unescape(_TAG.sub(" ", html)), is_cut=is_cut)
     clean = nh3.clean(
         html,
         tags={*_BLOCKS, *_INLINE},
@@ -95,7 +97,7 @@ def page_of(html: str) -> Page:
     reader = _Reader()
     reader.feed(clean)
     reader.close()
-    return Page(reader.text(), reader.remote_images)
+    return Page(reader.text(), reader.remote_images, is_cut)
 
 
 def _depth(html: str) -> int:

@@ -8,7 +8,6 @@ from parvis.ingest_email.parse.found import Passage
 from parvis.ingest_email.parse.markup import page_of
 from parvis.ingest_email.parse.parameters import Field
 from parvis.ingest_email.parse.phrases import SEE_HTML
-from parvis.ingest_email.tables import LONGEST_TEXT_CHARACTERS
 
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
 _COMMAND = re.compile(r"<(/?)([A-Za-z0-9-]{1,60})>")
@@ -23,8 +22,14 @@ def passage_of(content: bytes, kind: str, declared: Field) -> Passage:
     read = decoded(content, declared.get("charset") or (_charset_of_page(content) if kind == "text/html" else ""))
     if kind == "text/html":
         page = page_of(read.text)
-        return Passage(lines(page.text), is_plain=False, remote_images=page.remote_images, is_guess=read.is_guess)
-    text = lines(read.text)[:LONGEST_TEXT_CHARACTERS]
+        return Passage(
+            lines(page.text),
+            is_plain=False,
+            remote_images=page.remote_images,
+            is_guess=read.is_guess,
+            is_cut=page.is_cut,
+        )
+    text = lines(read.text)
     if kind in ("text/enriched", "text/richtext"):
         return Passage(_enriched(text), is_plain=False, is_guess=read.is_guess)
     if kind == "text/calendar":
