@@ -39,9 +39,9 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     url = f"{stack.url('ingest-web')}/demarches/{FORM}"
     seen = Seen()
     async with httpx.AsyncClient(timeout=30) as http, Pages.watching() as pages:
-        innocent = [
-            await _shown(http, url, text, seen) for text in ("Bonjour,\nla piscine ?", "camille@example-town.example")
-        ]
+        # The second is a mail address: the form with it is taken at once, and then asks whether the next is another.
+        texts = ("Bonjour,\nla piscine ?", "camille@example-town.example")
+        innocent = [await _shown(http, url, text, Seen()) for text in texts]
         await pages.learn([page for several in innocent for page in several])
         for start in range(0, len(strings), 8):
             batch = strings[start : start + 8]
@@ -106,9 +106,12 @@ async def _shown(http: httpx.AsyncClient, url: str, text: str, seen: Seen) -> li
     sent = await http.post(url, files=_body(hidden(looked.text)))
     pages = [mistaken.text, looked.text]
     seen.broken += sum(answer.status_code >= 500 for answer in (mistaken, looked, sent))
-    if sent.status_code == 303:
+    taken = next(
+        (answer for answer in (mistaken, sent) if answer.status_code == 303), None
+    )  # a mail address is no mistake
+    if taken:
         seen.sent[contact_id("web", FORM, form["_once"].split(".")[0])] = text
-        pages.append((await http.get(f"{url.partition('/demarches')[0]}{sent.headers['location']}")).text)
+        pages.append((await http.get(f"{url.partition('/demarches')[0]}{taken.headers['location']}")).text)
     else:
         seen.refused.append(text)
     return pages
