@@ -1,8 +1,9 @@
 """Doors and acceptances to try, on real folders, blobs and readers."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -61,10 +62,27 @@ def first_seen() -> datetime:
 
 
 @pytest.fixture
-def a_door() -> Callable[..., Door]:
-    return _door
+async def a_door() -> AsyncGenerator[Callable[..., Door]]:
+    """As many as a test wants; their workers end with it."""
+    made: list[Door] = []
+
+    def make(*given: Any, **named: Any) -> Door:
+        made.append(_door(*given, **named))
+        return made[-1]
+
+    yield make
+    for door in made:
+        await door.acceptance.readers.close()
 
 
 @pytest.fixture
-def an_acceptance() -> Callable[..., Acceptance]:
-    return _acceptance
+async def an_acceptance() -> AsyncGenerator[Callable[..., Acceptance]]:
+    made: list[Acceptance] = []
+
+    def make(*given: Any, **named: Any) -> Acceptance:
+        made.append(_acceptance(*given, **named))
+        return made[-1]
+
+    yield make
+    for acceptance in made:
+        await acceptance.readers.close()
