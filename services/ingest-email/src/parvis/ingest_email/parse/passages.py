@@ -8,6 +8,7 @@ from parvis.ingest_email.parse.found import Passage
 from parvis.ingest_email.parse.markup import page_of
 from parvis.ingest_email.parse.parameters import Field
 from parvis.ingest_email.parse.phrases import SEE_HTML
+from parvis.ingest_email.tables import LONGEST_TEXT_CHARACTERS
 
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
 _COMMAND = re.compile(r"<(/?)([A-Za-z0-9-]{1,60})>")
@@ -29,12 +30,12 @@ def passage_of(content: bytes, kind: str, declared: Field) -> Passage:
             is_guess=read.is_guess,
             is_cut=page.is_cut,
         )
-    text = lines(read.text)
+    is_cut, text = len(read.text) > LONGEST_TEXT_CHARACTERS, lines(read.text[:LONGEST_TEXT_CHARACTERS])
     if kind in ("text/enriched", "text/richtext"):
         return Passage(_enriched(text), is_plain=False, is_guess=read.is_guess)
     if kind == "text/calendar":
         return Passage(summary(text), is_plain=False, is_guess=read.is_guess)
-    return Passage(_flowed(text, declared), is_guess=read.is_guess)
+    return Passage(_flowed(text, declared), is_guess=read.is_guess, is_cut=is_cut)
 
 
 def _charset_of_page(content: bytes) -> str:
