@@ -99,9 +99,13 @@ def pages() -> Iterator[str]:
 
 
 def _addresses(folder: Path) -> set[str]:
-    """Of the routes that are written in a folder's code."""
-    code = "".join(file.read_text(encoding="utf-8") for file in folder.rglob("*.py"))
-    return set(re.findall(r"""@\w+\.(?:get|post)\(\s*"(/[^"]*)\"""", code))
+    """Of the routes that are written in a folder's code; what a service has in `api/` is mounted at /api."""
+    route = re.compile(r"""(?:@\w+\.(?:get|post)|\.add_route)\(\s*"(/[^"]*)\"""")
+    return {
+        ("/api" if file.parent.name == "api" else "") + address
+        for file in folder.rglob("*.py")
+        for address in route.findall(file.read_text(encoding="utf-8"))
+    }
 
 
 def town() -> Iterator[str]:
