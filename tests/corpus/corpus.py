@@ -21,7 +21,12 @@ class Score:
     def is_met(self) -> bool:
         """Whether the value keeps the promise; a figure without one does."""
         sign, _, bound = self.target.partition(" ")
-        compared = {"": True, ">=": lambda b: self.value >= b, "<=": lambda b: self.value <= b, "=": lambda b: self.value == b}
+        compared = {
+            "": True,
+            ">=": lambda b: self.value >= b,
+            "<=": lambda b: self.value <= b,
+            "=": lambda b: self.value == b,
+        }
         check = compared[sign]
         return check if isinstance(check, bool) else check(float(bound))
 

@@ -26,5 +26,7 @@ scans_waiting = Gauge("parvis_scans_waiting", "files in the scanner's folder tha
 scans_oldest_seconds = Gauge("parvis_scans_oldest_seconds", "how long the oldest of them has waited, in seconds")
 rules_refused = Gauge("parvis_rules_refused", "1 while the rules file on disk is refused and the old rules decide")
 sms_spooled = Gauge("parvis_sms_spooled", "messages on the fallback's disk that are not in the town yet")
-sms_spooled_oldest_seconds = Gauge("parvis_sms_spooled_oldest_seconds", "how long the oldest of them has waited, in seconds")
+sms_spooled_oldest_seconds = Gauge(
+    "parvis_sms_spooled_oldest_seconds", "how long the oldest of them has waited, in seconds"
+)
 sms_recovered = Counter("parvis_sms_recovered", "messages the webhook missed, found in the provider's list")
