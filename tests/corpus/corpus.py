@@ -1,11 +1,14 @@
 """What a corpus is: a folder of other people's samples, a question, and the figures that answer it."""
 
+import operator
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from parvis.local.stack import Stack
+
+_COMPARED: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, "=": operator.eq}
 
 
 @dataclass(frozen=True)
@@ -21,14 +24,7 @@ class Score:
     def is_met(self) -> bool:
         """Whether the value keeps the promise; a figure without one does."""
         sign, _, bound = self.target.partition(" ")
-        compared = {
-            "": True,
-            ">=": lambda b: self.value >= b,
-            "<=": lambda b: self.value <= b,
-            "=": lambda b: self.value == b,
-        }
-        check = compared[sign]
-        return check if isinstance(check, bool) else check(float(bound))
+        return not sign or _COMPARED[sign](self.value, float(bound))
 
 
 @dataclass(frozen=True)
