@@ -1,6 +1,7 @@
 """Worker processes: what they survive, and what they say when they do not."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
@@ -207,3 +208,12 @@ async def test_the_worker_has_none_of_our_secrets(monkeypatch: pytest.MonkeyPatc
         _, _, given, environment = (await ask(made, "who")).frames
     assert given == (b"A", b"one two")
     assert b"PARVIS" not in environment[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows processes to each other")
+async def test_a_worker_looks_into_neither_the_service_nor_its_neighbours() -> None:
+    """Else what has taken it over reads our secrets in /proc/<parent>/environ. (Root, as in many tests, may always look.)"""
+    async with workers() as made:
+        answer = await ask(made, "closed")
+    assert answer.frames[1] == (b"D", b"0")
+    assert ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0

@@ -1,5 +1,6 @@
 """A worker that does to itself what hostile bytes do to parsers; started by test_workers."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 
 from parvis.common.workers.frames import Frame
 from parvis.common.workers.worker import arguments, serve
+
+_GET_DUMPABLE = 3
 
 kept: list[bytes] = []
 
@@ -25,6 +28,8 @@ def handle(job: list[Frame]) -> Iterator[Frame]:  # noqa: C901, PLR0912 (a table
             yield b"P", str(os.getpid()).encode()
             yield b"A", " ".join(arguments()).encode()
             yield b"E", repr(sorted(os.environb)).encode()
+        case ["closed"]:
+            yield b"D", str(ctypes.CDLL(None).prctl(_GET_DUMPABLE, 0, 0, 0, 0)).encode()
         case ["print"]:
             print("Madame Dupont")  # noqa: T201
             subprocess.run(["sh", "-c", "echo Madame Dupont >&2"], check=True)

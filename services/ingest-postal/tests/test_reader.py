@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -280,18 +279,6 @@ class TestConfinement:
         await reader.close()
 
         assert reading.trouble == "reading needs more than 1 s of processor time"
-
-    async def test_the_worker_has_none_of_our_secrets(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setenv("PARVIS_SECRET_KEY", "a secret for this test")
-        reader = Readers(1, Limits())
-        await reader.open()
-
-        await reader.read(a_pdf(b""), "application/pdf")
-        (worker,) = reader.pids
-        environment = Path(f"/proc/{worker}/environ").read_bytes()
-        await reader.close()
-
-        assert b"PARVIS" not in environment
 
 
 async def test_a_machine_without_room_for_a_worker_is_unavailable():

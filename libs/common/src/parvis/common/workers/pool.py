@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from parvis.common.errors import Unavailable
 from parvis.common.logs import logger
+from parvis.common.workers.closed import close_to_neighbours
 from parvis.common.workers.frames import END, LAST_WORDS, TROUBLE, Frame
 from parvis.common.workers.limits import Limits
 from parvis.common.workers.process import Gone, Nonsense, Worker, started
@@ -79,6 +80,7 @@ class Workers:
     async def running(self) -> AsyncGenerator[None]:
         """Keep the workers while the block lasts; those who still wait are told that none runs any more."""
         self._is_running = True
+        close_to_neighbours()
         async with asyncio.TaskGroup() as group:
             for _ in range(self._count):
                 self._hire(group, asyncio.Event())

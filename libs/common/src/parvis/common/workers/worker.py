@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from parvis.common.workers import frames
+from parvis.common.workers.closed import close_to_neighbours
 from parvis.common.workers.frames import END, HELLO, LAST_WORDS, TROUBLE, Frame
 
 Handle = Callable[[list[Frame]], Iterable[Frame]]
@@ -25,6 +26,7 @@ def serve(handle: Handle, *, warm: Callable[[], None]) -> None:
     """
     memory_bytes, cpu_s = int(sys.argv[1]), int(sys.argv[2])
     answers = _keep_output_to_ourselves()
+    close_to_neighbours()
     _limit(memory_bytes)
     warnings.simplefilter("ignore")
     with contextlib.suppress(BrokenPipeError):
