@@ -169,3 +169,27 @@ async def test_files_sent_ahead_come_back_under_our_seal(browser: Browser) -> No
     assert (ahead.status_code, wrong.status_code, strange.status_code) == (201, 422, 403)
     assert "x.png" in wrong.json()["problems"][0]
     assert (await browser.the_contact()).personal.file_names == ("trou.png",)
+
+
+@pytest.mark.parametrize("step", ["change", "review", ""])
+async def test_files_of_a_form_that_is_never_sent_are_counted_too(
+    browser: Browser, environment: pytest.MonkeyPatch, step: str
+) -> None:
+    """Else one page, sent again and again with other files, fills the disk."""
+    narrow = {"SENDS_AT_ONCE": "1", "SENDS_PER_MINUTE": "1", "WORK_BITS": "4", "ASKS_FOR_WORK": "true"}
+    async with another_door(environment, **narrow) as http:
+        inputs = await browser.open("road-report") | ROADS | {"_step": step} | ({} if step else {"place": ""})
+        seed = inputs["_once"].split(".")[0]
+        guesses = (str(n) for n in range(10_000))
+        inputs["_proof"] = next(n for n in guesses if hashlib.sha256(f"{seed}.{n}".encode()).digest()[0] < 16)
+        before = len(browser.stored())
+        answers = [
+            await http.post(
+                "/demarches/road-report", data=inputs, files={"photo": ("trou.png", PNG + seed.encode() + bytes([n]))}
+            )
+            for n in range(12)
+        ]
+
+    assert [answer.status_code for answer in answers[-2:]] == [429, 429]
+    assert "12 rue des Lilas" in answers[-1].text or not step
+    assert len(browser.stored()) - before <= 10

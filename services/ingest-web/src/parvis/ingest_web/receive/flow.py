@@ -107,7 +107,7 @@ async def _receive(door: Door, request: Request, sent: Sent) -> Response:
     if sent.form.is_too_heavy:
         return _again(door, sent, status=413, notice="too_heavy")
     step = sent.form.first(STEP)
-    wait_s = 0.0 if step == CHANGE else _wait_s(door, request, sent)
+    wait_s = _wait_s(door, request, sent, is_sent=step != CHANGE)
     if wait_s:
         metrics.contacts_refused.labels("web", "too many").inc()
         log.warning("contact.slowed", channel="web", procedure=sent.procedure.slug, wait_s=round(wait_s))
@@ -183,12 +183,21 @@ def _answer(door: Door, sent: Sent, row: Submission, stored: Submission) -> Resp
     return RedirectResponse(f"/merci/{stored.reference}?lang={sent.language}", status_code=303)
 
 
-def _wait_s(door: Door, request: Request, sent: Sent) -> float:
-    wait_s = door.crowd.wait_s(client_of(request, door.trusted_proxies))
+def _wait_s(door: Door, request: Request, sent: Sent, *, is_sent: bool) -> float:
+    """Files wait at every step, whatever was worked: each is stored, and the form may never be sent."""
+    client = client_of(request, door.trusted_proxies)
+    wait_s = _files_wait_s(door, sent, client)
+    if wait_s or not is_sent:
+        return wait_s
+    wait_s = door.crowd.wait_s(client)
     if not wait_s or not door.crowd.asks_for_work or not sent.once:
         return wait_s
     proof, waited = sent.form.first(PROOF), sent.form.first(WAITED)
     return 0.0 if door.guard.has_worked(sent.once, proof, waited, door.pages.clock()) else wait_s
+
+
+def _files_wait_s(door: Door, sent: Sent, client: str | None) -> float:
+    return door.crowd.wait_for_files_s(client, sum(map(len, sent.chosen.values())))
 
 
 def _busy(door: Door, sent: Sent, wait_s: float) -> Response:
@@ -225,7 +234,7 @@ async def _upload(door: Door, request: Request, sent: Sent) -> Response:
     """Files of a form that is not sent yet. Each is answered by its seal; one that is no good by the sentence about it."""
     if not is_ours(door, sent) or sent.form.is_too_heavy:
         raise HTTPException(413 if sent.form.is_too_heavy else 403)
-    if door.crowd.refuses_file(client_of(request, door.trusted_proxies)):
+    if _files_wait_s(door, sent, client_of(request, door.trusted_proxies)):
         raise HTTPException(429)
     today = door.pages.dates.today(door.pages.clock())
     filled = parse(sent.procedure, sent.form.fields, sent.files(), today=today)

@@ -75,8 +75,8 @@ class Crowd:
     asks_for_work: bool
     files: Sources | None = None  # of its own: a form may bring many, and none of them should stop the form
 
-    def refuses_file(self, client: str | None) -> bool:
-        return bool(self.files and client and self.files.take(client))
+    def wait_for_files_s(self, client: str | None, count: int) -> float:
+        return max([self.files.take(client) for _ in range(count)], default=0.0) if self.files and client else 0.0
 
     def wait_s(self, client: str | None) -> float:
         own = self.each.take(client) if self.each and client else 0.0
