@@ -24,8 +24,8 @@ QUOTE = re.compile(r"^\s{0,3}>")
 _WROTE = rf"(?:(?<![\w'’])(?:{any_of(phrases.WROTE)})(?!\w)|{any_of(phrases.WROTE_UNSPACED)})"
 _VERB = re.compile(_WROTE, re.IGNORECASE)
 _LAST_VERB = re.compile(rf"{_WROTE}\s?:?$", re.IGNORECASE)
-_ENDS_HEADER = re.compile(r"(?:[:\uff1a]|[-_]{2})$")
-_ADDRESS = re.compile(r"[\w.+'=*-]{1,100}@[\w-]{1,100}")
+_HEADER_ENDS = (":", "\uff1a", "--", "-_", "_-", "__")
+_ADDRESS = re.compile(r"[\w.+'=*-]@[\w-]")
 _TIME = re.compile(r"\b\d{1,2}[:.]\d\d\b")
 _CLOCK = re.compile(r"\b\d{1,2}:\d\d(?::\d\d)?\b")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./-](?:\d{1,2}|[^\W\d]{3,4}\.?)[./-]\d{2,4}\b|\d{4}年")
@@ -142,13 +142,18 @@ _DIGIT_OR_AT = re.compile(r"[@\d]")
 def _may_begin(first: str, then: Sequence[str]) -> bool:
     """A date or an address is in the first line, or the name alone, and its address below it."""
     if _DIGIT_OR_AT.search(first):
-        return any(sign(first) for sign in (_LEAD.match, _DATE_FIRST.match, _ADDRESS.search, _ENDS_HEADER.search))
+        return bool(
+            first.endswith(_HEADER_ENDS)
+            or _DATE_FIRST.match(first)
+            or _LEAD.match(first)
+            or ("@" in first and _ADDRESS.search(first))
+        )
     return len(first) <= _NAME_CHARACTERS and any(line.startswith("<") and _ADDRESS.search(line) for line in then)
 
 
 def _is_header(joined: str, lines: Sequence[str], after: int) -> bool:
     begins_with_date = _DATE_FIRST.match(joined.lstrip(" *")) is not None
-    if not _ENDS_HEADER.search(joined):
+    if not joined.endswith(_HEADER_ENDS):
         names = begins_with_date and joined.endswith(">") and _ADDRESS.search(joined)
         return bool(names) and quote_follows(lines, after)
     has_address = _ADDRESS.search(joined) is not None
