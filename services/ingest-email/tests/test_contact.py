@@ -23,7 +23,7 @@ from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_email.parse.contact import Arrival, Keys, clip, contact_of
 from parvis.ingest_email.parse.mail import parse
 from parvis.ingest_email.parse.reports import reply_in, report_of
-from parvis.ingest_email.tables import Attachment, Mail
+from parvis.ingest_email.tables import MOST_ATTACHMENTS, MOST_IDS, Attachment, Mail
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 DOMAIN = "example-town.example"
@@ -181,3 +181,25 @@ def test_text_comes_first_and_quotes_take_the_room_that_is_left(a: str, often: i
     made = contact(mail)
     assert len(made.model_dump_json(exclude_none=True, by_alias=True).encode()) <= EVENT_LIMIT_BYTES
     assert made.personal.text == contact(Mail(text=mail.text)).personal.text
+
+
+def test_a_mail_of_long_ids_and_names_and_signature_is_an_event_too() -> None:
+    wide = "\N{GRINNING FACE}"
+    mail = Mail(
+        sender_name=wide * 400,
+        subject=wide * 2000,
+        text="Bonjour",
+        signature=wide * 2000,
+        message_id=f"<{wide * 240}>",
+        in_reply_to=tuple(f"<{wide * 240}{n}>" for n in range(MOST_IDS)),
+        attachments=(Attachment(media_type="application/zip", size_bytes=1, name=wide * 300, trouble="x" * 60),)
+        * MOST_ATTACHMENTS,
+    )
+    claim = CLAIM.model_copy(update={"blob": f"{MADE}/{'0' * 64}"})
+    made = contact(mail, attachments=(claim,) * MOST_ATTACHMENTS)
+    assert len(made.model_dump_json(exclude_none=True, by_alias=True).encode()) <= EVENT_LIMIT_BYTES
+    assert made.personal.text == "Bonjour"
+
+
+def test_what_has_no_room_at_all_is_empty() -> None:
+    assert clip("Bonjour", 0) == clip("Bonjour", -9) == ""

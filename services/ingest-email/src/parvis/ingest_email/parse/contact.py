@@ -90,22 +90,23 @@ def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
                 "from": sender,
                 "display_name": mail.sender_name[:400],
                 "subject": mail.subject,
-                "signature": mail.signature,
                 "file_names": _file_names(mail, len(arrival.attachments)),
                 "reply_channels": _reply_channels(mail, sender),
             }
         ),
     )
     room = EVENT_LIMIT_BYTES - _CLAIM_BYTES - len(made.model_dump_json(exclude_none=True, by_alias=True).encode())
+    signature = clip(mail.signature, room // 4)  # short: only where ids and names have taken all it is clipped
+    room -= _in_json(signature)
     text = clip(mail.text, min(room, TEXT_LIMIT_BYTES))
-    quoted = clip(mail.quoted, max(0, room - _in_json(text)))
-    return made.model_copy(update={"personal": made.personal.model_copy(update={"text": text, "quoted": quoted})})
+    told = {"text": text, "signature": signature, "quoted": clip(mail.quoted, room - _in_json(text))}
+    return made.model_copy(update={"personal": made.personal.model_copy(update=told)})
 
 
 def clip(text: str, room_bytes: int) -> str:
     """The beginning of a text that takes no more room than that in JSON, where a quote or a line feed takes two bytes."""
     kept = contact.clip_text(text)
-    while (size := _in_json(kept)) > room_bytes:
+    while kept and (size := _in_json(kept)) > room_bytes:
         kept = kept[: min(len(kept) - 1, max(0, len(kept) * room_bytes // size))]
     return kept
 
