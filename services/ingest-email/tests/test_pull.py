@@ -12,6 +12,7 @@ from sqlalchemy import delete
 
 from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
+from parvis.common.bus import Record
 from parvis.common.contact import ContactReceived
 from parvis.common.database import Database, migrate
 from parvis.common.directory import load_directory
@@ -181,6 +182,24 @@ async def test_while_kafka_is_away_the_mail_waits_with_its_host(host: MailHost, 
         producer.broken = None
         await until(lambda: host.count("Traités") == 1)
     assert len(made.producer.sent) == 1
+
+
+class Stumbling(FakeProducer):
+    """Makes a mistake at its first record."""
+
+    async def send_all(self, records: list[Record], *, deadline_s: float = 8.0) -> None:
+        await super().send_all(records, deadline_s=deadline_s)
+        if len(self.sent) == 1:
+            raise ZeroDivisionError
+
+
+async def test_a_mail_that_we_stumble_over_is_put_aside_and_stops_no_other(
+    host: MailHost, database: Database, tmp_path: Path
+):
+    host.deliver(a_mail(1), a_mail(2))
+    async with emptied(host, database, tmp_path, Stumbling()):
+        await until(lambda: host.count("Traités") == 1)
+    assert host.count("Trop volumineux") == 1
 
 
 async def test_two_replicas_take_each_mail_once(host: MailHost, database: Database, tmp_path: Path):

@@ -127,6 +127,11 @@ class Pull:
         except Poison as error:
             log.warning("contact.refused", contact_id=made, channel="email", reason=str(error))
             return made, self.habits.aside_folder
+        except (Unavailable, TimeoutError):
+            raise
+        except Exception as error:  # our own mistake: it would end the service at this mail again and again
+            log.exception("contact.refused", contact_id=made, channel="email", reason=type(error).__name__)
+            return made, self.habits.aside_folder
         return made, target
 
     def _recipient(self, addresses: tuple[str, ...]) -> Recipient:
