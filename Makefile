@@ -39,7 +39,7 @@ check: setup ## Lint, types, contracts, deployment files, reference pages
 	$(BIN)/python deploy/check.py
 
 test: check ## Everything that CI needs
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadgroup
 
 bench: setup ## Measure (BENCH=name for one): a table, and var/bench/<name>.json
 	@$(BIN)/python -m tests.bench $(BENCH)
