@@ -198,6 +198,15 @@ async def test_a_stamp_that_cannot_be_is_remarked_and_not_believed(acceptance: A
     assert contact.remarks == ("separated-letter:1", "stamp-doubtful")
 
 
+async def test_a_forged_stamp_between_a_letters_pages_dates_nobody_elses_letter(acceptance: Acceptance):
+    forged = render_sheets("batch", count=1, received=date(2026, 2, 20), key=b"another town's key")
+
+    contacts = await accepted(acceptance, joined(STAMP, a_letter("une"), forged, a_letter("deux")))
+
+    noon = datetime(2026, 2, 27, 11, 0, tzinfo=UTC)
+    assert [contact.received_at for contact in contacts] == [noon, noon]
+
+
 @pytest.mark.parametrize(
     ("note", "received", "remarks"),
     [

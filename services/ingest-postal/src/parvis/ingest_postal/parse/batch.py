@@ -19,7 +19,8 @@ def separate(pages: Sequence[Page], key: bytes) -> tuple[Part, ...] | None:
     """The letters between the sheets; none when there is no sheet: then the file is one letter.
 
     Gives: no sheet in any letter nor a sheet's blank other side, no letter of blank pages alone, each page in one letter at most. A
-           batch's stamp holds until the next one.
+           batch's stamp holds until the next one; one that we did not sign separates, and takes no signed one's place: whoever writes
+           a letter could put it between his pages.
     """
     if not any(_sheet_on(page, key) for page in pages):
         return None
@@ -33,7 +34,8 @@ def separate(pages: Sequence[Page], key: bytes) -> tuple[Part, ...] | None:
             continue
         parts += _part(letter, stamp)
         letter = []
-        stamp = sheet if sheet.received else stamp
+        if sheet.received and (sheet.is_signed or not (stamp and stamp.is_signed)):
+            stamp = sheet
     return (*parts, *_part(letter, stamp))
 
 
