@@ -26,6 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 TOWN = load_directory(CONFIG)
 KEY = "a key of an integrator, for tests only"
 LAMP: dict[str, Any] = {"procedure": "road-report", "answers": {"problem": "lamp", "place": "12 rue des Lilas"}}
+MANY = b'{"procedure":"road-report","answers":[' + b"0," * 300_000 + b"0]}"  # its schema would refuse it, much later
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 100
 
 
@@ -112,7 +113,7 @@ async def test_what_is_not_complete_is_pointed_at(
     assert not await browser.events()
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"NaN", b'{"procedure":"\\ud800"}'])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"NaN", b'{"procedure":"\\ud800"}', MANY])
 async def test_what_is_no_json_is_refused(browser: Browser, environment: pytest.MonkeyPatch, body: bytes) -> None:
     headers = {"content-type": "application/json", "idempotency-key": "k"}
     async with caller(environment) as http:

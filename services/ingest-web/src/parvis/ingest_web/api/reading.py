@@ -20,6 +20,8 @@ from parvis.web.forms import cleaned
 from parvis.web.http import language_of
 
 _READ_S = 60.0
+# More than all answers of the longest form, were they commas alone; lists of millions cost gigabytes, and seconds of everybody's time.
+_MOST_COMMAS = 200_000
 _KINDS = ("required", "additionalProperties", "enum", "const", "maxLength", "format", "pattern", "type")
 
 
@@ -47,6 +49,8 @@ async def body_of(request: Request, largest_bytes: int) -> bytes:
 
 def read(hatch: Hatch, request: Request, body: bytes) -> tuple[dict[str, Any], Procedure]:
     """The contact as it was told, when the schema of its procedure lets it pass."""
+    if body.count(b",") > _MOST_COMMAS:
+        raise Problem(400, "body")
     try:
         told = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
         json.dumps(told, ensure_ascii=False).encode()  # half of a surrogate pair is no text
