@@ -154,6 +154,7 @@ async def test_a_form_over_its_limit_is_refused(browser: httpx.AsyncClient) -> N
         ({"sec-fetch-site": "same-site", "origin": "https://town.example"}, False),
         ({"origin": "https://town.example"}, True),
         ({"origin": "null"}, False),
+        ({"origin": "http://["}, False),
         ({"origin": "https://evil.example"}, False),
         ({}, True),
     ],

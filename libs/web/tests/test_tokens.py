@@ -49,3 +49,7 @@ def test_sealed_values_come_back_or_not_at_all() -> None:
     assert unseal(sealed, "files", KEY) == {"blob": "a/b", "name": "été.pdf"}
     assert unseal(sealed, "other", KEY) is None
     assert unseal("x" + sealed, "files", KEY) is None
+
+
+def test_an_instant_that_is_none_is_not_asked_about() -> None:
+    assert not is_csrf_token("999999999999.x", "session", KEY, NOW, lasts=DAY)

@@ -12,6 +12,7 @@ from parvis.common.directory import load_directory
 from parvis.common.errors import Unavailable
 from parvis.common.reply import ReplyId, bounce_address
 from parvis.common.testing import A_KEY, FakeProducer
+from parvis.ingest_email.receive.limits import Allowance
 
 World = Any  # the class in conftest.py, which no test can import
 DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
@@ -145,3 +146,14 @@ async def test_an_automatic_answer_to_a_reply_is_a_machines_contact(world: World
         await caller.offer(world.sample("away"), bounce_address(REPLY, DOMAIN, A_KEY), sender="")
         (contact,) = made.contacts()
         assert contact.machine
+
+
+@pytest.mark.parametrize(("trusted", "level"), [(["127.0.0.0/8"], "domain"), ([], "none")])
+async def test_verdicts_count_from_our_own_mail_server_alone(world: World, trusted: list[str], level: str) -> None:
+    verdict = b"Authentication-Results: mx.example-town.example; dmarc=pass header.from=citizens.example\r\n"
+    mail = b"From: camille@citizens.example\r\nSubject: a\r\n\r\nBonjour\r\n"
+    allowance = Allowance(client_per_minute=1e6, domain_per_minute=1e6, connections=50, trusted=trusted)
+    async with world.door(allowance=allowance) as made, world.line(made.smtp_port) as caller:
+        assert (await caller.offer(verdict + mail, TOWN)).startswith("250")
+        (contact,) = made.contacts()
+        assert (contact.sender.level, contact.sender.dmarc) == (level, "pass" if trusted else None)

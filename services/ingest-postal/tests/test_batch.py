@@ -18,10 +18,11 @@ from parvis.common.antivirus import Scanner
 from parvis.common.contact import ContactReceived, contact_id
 from parvis.common.errors import Poison, Unavailable
 from parvis.common.testing import A_KEY, FakeProducer
+from parvis.ingest_postal.parse.batch import separate
 from parvis.ingest_postal.receive.acceptance import Acceptance
 from parvis.ingest_postal.receive.arrival import Arrival
 from parvis.ingest_postal.render import render_sheets
-from parvis.ingest_postal.tables import MediaType
+from parvis.ingest_postal.tables import Code, MediaType, Page
 from parvis.local.clamav import A_VIRUS, PROGRAM, clamd
 from parvis.local.letter import BIRTH_CERTIFICATE, Letter, write_pdf
 
@@ -244,3 +245,22 @@ async def test_a_scan_with_a_virus_is_accepted_and_says_so(acceptance: Acceptanc
     assert (infected.original.scan, infected.attachments[0].scan) == ("infected", "clean")
     assert [contact.original.scan for contact in divided] == ["infected", "infected"]
     assert later.original.scan == "pending"
+
+
+def a_page(number: int, *texts: str) -> Page:
+    codes = tuple(
+        Code(text=text, format="QRCode", left=0.1, top=0.1 * at, right=0.2, bottom=0.1 * at + 0.1)
+        for at, text in enumerate(texts)
+    )
+    return Page(number=number, lines=(), confidence=0.9, source="reading", codes=codes)
+
+
+def test_a_written_page_with_a_code_on_it_separates_and_stays_in_a_letter():
+    pages = [
+        a_page(1),
+        a_page(2, "PARVIS-SEPARATOR"),
+        a_page(3),
+        a_page(4, "PARVIS-SEPARATOR", "PARVIS-SEPARATOR"),
+        a_page(5),
+    ]
+    assert [part.pages for part in separate(pages, A_KEY) or ()] == [(1,), (2, 3), (5,)]

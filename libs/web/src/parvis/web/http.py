@@ -160,4 +160,8 @@ def is_same_origin(request: Request, public_url: str) -> bool:
     origin = request.headers.get("origin")
     if origin is None:
         return True  # no browser leaves both out of a cross-site POST
-    return urlsplit(origin).netloc in {request.headers.get("host"), urlsplit(public_url).netloc}
+    try:
+        said = urlsplit(origin).netloc
+    except ValueError:
+        return False
+    return said in {request.headers.get("host"), urlsplit(public_url).netloc}

@@ -58,8 +58,10 @@ class Acceptance:
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """Of large mails: a small one waits for one of them at most, and the memory for their copies is taken once."""
 
-    async def accept(self, content: bytes, sender: str, recipients: Sequence[Recipient]) -> list[str]:
-        """Take one mail.
+    async def accept(
+        self, content: bytes, sender: str, recipients: Sequence[Recipient], *, is_believed: bool = False
+    ) -> list[str]:
+        """Take one mail. What it says of its sender's authentication counts when our own mail server hands it over (`is_believed`).
 
         Gives:  one SMTP reply for each recipient, in their order: `250 2.0.0 <contact id>` after the blob is stored and Kafka
                 has acknowledged, else 451. The same mailbox named twice is one contact.
@@ -67,14 +69,14 @@ class Acceptance:
         """
         received_at = self.clock()
         if len(content) <= _LARGE_BYTES:
-            mail = _Incoming(self, content, sender, identify(content), received_at)
+            mail = _Incoming(self, content, sender, identify(content), received_at, is_believed=is_believed)
             unique = list(dict.fromkeys(recipients))
             outcomes = await asyncio.gather(*(self._answer(mail, recipient) for recipient in unique))
             answers = dict(zip(unique, outcomes, strict=True))
         else:
             async with self.turn:
                 identity = await asyncio.to_thread(identify, content)
-                mail = _Incoming(self, content, sender, identity, received_at)
+                mail = _Incoming(self, content, sender, identity, received_at, is_believed=is_believed)
                 answers = {recipient: await self._answer(mail, recipient) for recipient in dict.fromkeys(recipients)}
         return [answers[recipient] for recipient in recipients]
 
@@ -92,7 +94,7 @@ class Acceptance:
 
         Raises: Unavailable, when it is not surely stored and acknowledged; Poison, when it never can be.
         """
-        mail = _Incoming(self, content, sender, identity, received_at, incomplete)
+        mail = _Incoming(self, content, sender, identity, received_at, incomplete, is_believed=True)
         try:
             await self._take(mail, recipient, identity.contact_id(recipient.address))
         except TimeoutError as error:
@@ -135,7 +137,11 @@ class Acceptance:
             recorded_at=self.clock(),
             original=await mail.scanned(original),
             attachments=tuple([await self._keep(made, mail, reading, each) for each in range(len(reading.contents))]),
-            sender=verify_sender(reading.mail.authentication, authserv_id=self.authserv_id, sender=reading.mail.sender),
+            sender=verify_sender(
+                reading.mail.authentication if mail.is_believed else (),
+                authserv_id=self.authserv_id,
+                sender=reading.mail.sender,
+            ),
         )
         contact = await self._whole(contact_of(reading.mail, arrival, self.keys), reading.mail.text)
         return mail.incomplete.marked(contact) if mail.incomplete else contact
@@ -200,7 +206,10 @@ class _Incoming:
         identity: Identity,
         received_at: datetime,
         incomplete: Incomplete | None = None,
+        *,
+        is_believed: bool,
     ) -> None:
+        self.is_believed = is_believed
         self.content = content
         self.sender = sender
         self.identity = identity

@@ -164,7 +164,9 @@ class MailServer(Extensions):
             log.warning("contact.refused", channel="email", code=content[4:9])
             return [content for _ in self.recipients]
         sender = (self.envelope.mail_from or "") if self.envelope else ""
-        return await self._acceptance.accept(content, "" if sender == NULL else sender, self.recipients)
+        return await self._acceptance.accept(
+            content, "" if sender == NULL else sender, self.recipients, is_believed=self.is_trusted
+        )
 
     async def handle_exception(self, error: Exception) -> str:
         """Our failure is never the sender's: 451, once for each recipient that an LMTP client counts, and no word of what it was."""

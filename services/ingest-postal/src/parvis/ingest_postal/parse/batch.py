@@ -20,7 +20,7 @@ def separate(pages: Sequence[Page], key: bytes) -> tuple[Part, ...] | None:
 
     Gives: no sheet in any letter nor a sheet's blank other side, no letter of blank pages alone, each page in one letter at most. A
            batch's stamp holds until the next one; one that we did not sign separates, and takes no signed one's place: whoever writes
-           a letter could put it between his pages.
+           a letter could put it between his pages. For the same reason a page with a single code separates, and stays in a letter.
     """
     if not any(_sheet_on(page, key) for page in pages):
         return None
@@ -33,7 +33,7 @@ def separate(pages: Sequence[Page], key: bytes) -> tuple[Part, ...] | None:
             letter.append(page)
             continue
         parts += _part(letter, stamp)
-        letter = []
+        letter = [] if _is_our_sheet(page, key) else [page]
         if sheet.received and (sheet.is_signed or not (stamp and stamp.is_signed)):
             stamp = sheet
     return (*parts, *_part(letter, stamp))
@@ -43,6 +43,11 @@ def _part(letter: Sequence[Page], stamp: Sheet | None) -> Iterator[Part]:
     written = [page.number for page in letter if not page.is_blank]
     if written:
         yield Part(tuple(range(written[0], letter[-1].number + 1)), stamp)
+
+
+def _is_our_sheet(page: Page, key: bytes) -> bool:
+    """Ours bear eight codes: where two or more are read it is a sheet, and not a letter that a code was put on."""
+    return sum(sheet_in(code.text, key) is not None for code in page.codes) > 1
 
 
 def _sheet_on(page: Page, key: bytes) -> Sheet | None:
