@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -75,10 +75,13 @@ class MailHost:
         """End every session, as a host does that falls: no BYE, no answer. Gives how many there were."""
         master = self.pid_of_master()
         children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-        sessions = [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "imap"]
-        for pid in sessions:
-            os.kill(pid, signal.SIGKILL)
-        return len(sessions)
+        ended = 0
+        for pid in children:
+            with suppress(FileNotFoundError, ProcessLookupError):  # a session may end by itself meanwhile
+                if Path(f"/proc/{pid}/comm").read_text().strip() == "imap":
+                    os.kill(int(pid), signal.SIGKILL)
+                    ended += 1
+        return ended
 
     def pid_of_master(self) -> str:
         return (self.folder / "run" / "master.pid").read_text().strip()
