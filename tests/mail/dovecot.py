@@ -19,6 +19,8 @@ from typing import Any
 
 from imapclient import IMAPClient
 
+from tests.mail.daemon import end, free_port
+
 PROGRAM = shutil.which("dovecot", path="/usr/sbin:/usr/bin:/usr/local/sbin:/opt/homebrew/sbin")
 PASSWORD = "une-clef-d-essai"
 MAILBOX = "mairie@example-town.example"
@@ -96,7 +98,7 @@ def mail_host(*, without: str = "", port: int | None = None) -> Generator[MailHo
     folder = Path(tempfile.mkdtemp(prefix="parvis-mail-host-"))  # not below a folder that only root may enter
     try:
         folder.chmod(0o755)
-        made = MailHost(port or _free_port(), folder)
+        made = MailHost(port or free_port(), folder)
         _write(made, without)
         started = subprocess.run(
             [str(PROGRAM), "-c", str(folder / "dovecot.conf")],
@@ -106,7 +108,7 @@ def mail_host(*, without: str = "", port: int | None = None) -> Generator[MailHo
         try:
             yield made
         finally:
-            _end(int(made.pid_of_master()))
+            end(int(made.pid_of_master()))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -153,21 +155,3 @@ def _until_listening(host: MailHost, code: int) -> None:
             time.sleep(0.05)
     log = host.folder / "log"
     raise RuntimeError(f"Dovecot does not start: {log.read_text()[-500:] if log.exists() else code}")
-
-
-def _end(master: int) -> None:
-    """Its children end with it."""
-    os.kill(master, signal.SIGTERM)
-    ends_at = time.monotonic() + 10
-    while time.monotonic() < ends_at:
-        try:
-            os.kill(master, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    os.kill(master, signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

@@ -4,7 +4,6 @@ import os
 import pwd
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -13,6 +12,8 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.mail.daemon import end, free_port
 
 ROOT = Path(__file__).parents[2]
 GIVEN = ROOT / "deploy" / "postfix"
@@ -63,7 +64,7 @@ class MailServer:
 def mail_server(*, lmtp_port: int, recipients: str, **settings: str) -> Generator[MailServer]:
     """Start it, give it, end it. Shape: recipients: the map that `parvis mail recipients` prints."""
     folder = Path(tempfile.mkdtemp(prefix="parvis-mail-server-"))
-    made = MailServer(_free_port(), folder)
+    made = MailServer(free_port(), folder)
     try:
         folder.chmod(0o755)
         _write(made, lmtp_port, recipients, settings)
@@ -72,7 +73,7 @@ def mail_server(*, lmtp_port: int, recipients: str, **settings: str) -> Generato
         try:
             yield made
         finally:
-            _end(folder / "spool" / "pid" / "master.pid")
+            end(int((folder / "spool" / "pid" / "master.pid").read_text()))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -118,22 +119,3 @@ def _until_listening(server: MailServer, started: subprocess.CompletedProcess[st
         except OSError:
             time.sleep(0.05)
     raise RuntimeError(f"Postfix does not start: {started.stderr[-500:]} {server.log[-500:]}")
-
-
-def _end(file: Path) -> None:
-    """Its children end with it. `postfix stop` returns while the master still lives."""
-    master = int(file.read_text())
-    os.kill(master, signal.SIGTERM)
-    ends_at = time.monotonic() + 10
-    while time.monotonic() < ends_at:
-        try:
-            os.kill(master, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    os.kill(master, signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

@@ -43,7 +43,7 @@ class LiveRules:
         except Misconfigured as error:
             if self._health.notes.get("rules") != str(error):
                 log.warning("rules.refused", version=version, reason=str(error))
-            self._health.notes["rules"] = str(error)
+            self._health.note("rules", str(error))
             metrics.rules_refused.set(1)
         else:
             self._accept(rules)
