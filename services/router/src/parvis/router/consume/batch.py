@@ -1,0 +1,80 @@
+"""One batch of records: rows committed first, then everything produced and acknowledged."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common import clock
+from parvis.common.bus import Producer, Record
+from parvis.common.bus.consumer import Item
+from parvis.common.database import Database
+from parvis.common.routing import CaseUpdated, TransferRequested
+from parvis.router import store
+from parvis.router.consume import cases, transfers
+from parvis.router.consume.contacts import Contacts
+from parvis.router.consume.mail import Mail
+from parvis.router.consume.transfers import Transfers
+from parvis.router.decide import Placing
+from parvis.router.rules import Rules
+
+_TRIES = 5
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Router:
+    """What the router does with a batch of records.
+
+    Contacts: one transaction locks their conversations, gives numbers and stores a decision each; then everything is
+              produced. A record that comes again finds its row and is produced again, byte for byte.
+    Transfers: the same lock, one number, both departments told; a stale one is refused.
+    Cases:    closing and opening of conversations is remembered.
+    Raises:   Unavailable, for the bus to try the batch again; Poison, for a contact whose id is none.
+    """
+
+    database: Database
+    producer: Producer
+    rules: Callable[[], Rules]
+    placing: Placing
+    mail: Mail
+    now: clock.Clock = clock.now
+
+    @cached_property
+    def contacts(self) -> Contacts:
+        return Contacts(self.rules, self.placing, self.now)
+
+    @cached_property
+    def transfers(self) -> Transfers:
+        return Transfers(self.placing.directory, self.now)
+
+    async def handle(self, items: Sequence[Item]) -> None:
+        """Bring a batch to its end: rows committed, every record acknowledged by Kafka."""
+        arrivals = self.contacts.arrivals(items)
+        wishes = [item for item in items if isinstance(item.event, TransferRequested)]
+        updates = [item.event for item in items if isinstance(item.event, CaseUpdated)]
+        records: list[Record] = []
+        if arrivals:
+            rows = await self._at_once(lambda connection: self.contacts.decide(connection, arrivals))
+            records += [record for arrival in arrivals for record in self.mail.of_contact(arrival, rows[arrival.key])]
+        if wishes:
+            rows = await self._at_once(lambda connection: self.transfers.decide(connection, wishes))
+            for wish in wishes:
+                records += self.mail.of_transfer(wish.received, rows[transfers.key_of(wish)])
+        if updates:
+            await self._at_once(lambda connection: cases.follow(connection, updates))
+        await self.producer.send_all(records)
+
+    async def _at_once(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        """Do the work in one transaction; again from its beginning, when another router was faster."""
+        for attempt in range(1, _TRIES + 1):
+            try:
+                async with self.database.begin() as connection:
+                    return await work(connection)
+            except store.Overtaken:
+                if attempt == _TRIES:
+                    raise
+        raise AssertionError("unreachable")

@@ -1,0 +1,16 @@
+"""What the router keeps in PostgreSQL: decisions, conversations, cases."""
+
+from parvis.router.store.cases import follow_case
+from parvis.router.store.conversations import lock_conversations, lock_known, record_names
+from parvis.router.store.decisions import Overtaken, decisions_of, is_migrated, record_decisions
+
+__all__ = [
+    "Overtaken",
+    "decisions_of",
+    "follow_case",
+    "is_migrated",
+    "lock_conversations",
+    "lock_known",
+    "record_decisions",
+    "record_names",
+]

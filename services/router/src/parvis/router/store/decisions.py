@@ -1,0 +1,113 @@
+"""Decisions in and out of PostgreSQL; whoever calls owns the transaction."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common.errors import Unavailable
+from parvis.router.tables import Conversation, DecisionRow
+
+
+class Overtaken(Unavailable):
+    """Another router decided one of these meanwhile: begin the transaction again, its rows are visible now."""
+
+
+_IS_MIGRATED = text("select to_regclass('router.decision') is not null")
+
+_DECISIONS = text("""
+    select id, kind, conversation_id, sequence, opens, value, decided_at
+    from router.decision where id = any(cast(:ids as uuid[]))
+""")
+
+_OPEN = text("""
+    insert into router.conversation (id, reference, department, sequence, procedure, opened_at, last_contact_at)
+    select * from unnest(
+        cast(:ids as uuid[]), cast(:references as text[]), cast(:departments as text[]), cast(:sequences as integer[]),
+        cast(:procedures as text[]), cast(:opened as timestamptz[]), cast(:latest as timestamptz[])
+    )
+    on conflict do nothing
+""")
+
+_CONTINUE = text("""
+    update router.conversation c
+    set department = n.department, sequence = n.sequence, last_contact_at = n.latest, closed_at = n.closed_at
+    from unnest(
+        cast(:ids as uuid[]), cast(:departments as text[]), cast(:sequences as integer[]),
+        cast(:latest as timestamptz[]), cast(:closed as timestamptz[])
+    ) as n (id, department, sequence, latest, closed_at)
+    where c.id = n.id
+""")
+
+_DECIDE = text("""
+    insert into router.decision (id, kind, conversation_id, sequence, opens, value, decided_at)
+    select * from unnest(
+        cast(:ids as uuid[]), cast(:kinds as text[]), cast(:conversations as uuid[]), cast(:sequences as integer[]),
+        cast(:opens as boolean[]), cast(:values as text[]), cast(:decided as timestamptz[])
+    )
+    on conflict do nothing
+""")
+
+
+async def is_migrated(connection: AsyncConnection) -> bool:
+    return bool(await connection.scalar(_IS_MIGRATED))
+
+
+async def decisions_of(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, DecisionRow]:
+    """What was decided before about any of these contacts or transfers."""
+    rows = await connection.execute(_DECISIONS, {"ids": list(ids)})
+    return {row.id: DecisionRow(*row) for row in rows}
+
+
+async def record_decisions(
+    connection: AsyncConnection, rows: Sequence[DecisionRow], conversations: Sequence[Conversation]
+) -> None:
+    """Store decisions, and the conversations as they stand after them.
+
+    Raises: Overtaken, when another router stored one of them first; nothing of this transaction may stay.
+    """
+    new = sorted((c for c in conversations if c.is_new), key=lambda c: c.id)
+    if new and (await connection.execute(_OPEN, _opening(new))).rowcount < len(new):
+        raise Overtaken("a conversation was opened by another router")
+    changed = [c for c in conversations if not c.is_new]
+    if changed:
+        await connection.execute(_CONTINUE, _continuing(changed))
+    stored = await connection.execute(_DECIDE, _deciding(rows))
+    if stored.rowcount < len(rows):
+        raise Overtaken("a contact was decided by another router")
+
+
+def _opening(new: Sequence[Conversation]) -> dict[str, Any]:
+    return {
+        "ids": [c.id for c in new],
+        "references": [c.reference for c in new],
+        "departments": [c.department for c in new],
+        "sequences": [c.sequence for c in new],
+        "procedures": [c.procedure for c in new],
+        "opened": [c.opened_at for c in new],
+        "latest": [c.last_contact_at for c in new],
+    }
+
+
+def _continuing(changed: Sequence[Conversation]) -> dict[str, Any]:
+    return {
+        "ids": [c.id for c in changed],
+        "departments": [c.department for c in changed],
+        "sequences": [c.sequence for c in changed],
+        "latest": [c.last_contact_at for c in changed],
+        "closed": [c.closed_at for c in changed],
+    }
+
+
+def _deciding(rows: Sequence[DecisionRow]) -> dict[str, Any]:
+    return {
+        "ids": [row.id for row in rows],
+        "kinds": [row.kind for row in rows],
+        "conversations": [row.conversation_id for row in rows],
+        "sequences": [row.sequence for row in rows],
+        "opens": [row.opens for row in rows],
+        "values": [row.value for row in rows],
+        "decided": [row.decided_at for row in rows],
+    }
