@@ -59,7 +59,7 @@ class ReplyAddress(Model):
 class ClaimCheck(Model):
     """Bytes kept in the blob store, and how to know that they are the same."""
 
-    blob: str = Field(description="path in the blob store: <contact id>/<sha256>")
+    blob: str = Field(description="path in the blob store: <contact or conversation id>/<sha256>")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size_bytes: int = Field(ge=0)
     media_type: str = Field(description="by content, not by name", examples=["message/rfc822"])

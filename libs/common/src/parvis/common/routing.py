@@ -1,9 +1,9 @@
 """Which department has a conversation, and why: the events of the router, and of the desk towards it. Pure; no I/O."""
 
 import uuid
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from parvis.common.contact import (
     ClaimCheck,
@@ -17,6 +17,9 @@ from parvis.common.contact import (
     Reference,
 )
 
+Tag = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
+Silence = Literal["acceptance", "rejection", "none"]
+
 _NAMESPACE = uuid.UUID("0d8c7a52-2f0f-5f43-8b2e-6a8f61c2a001")
 
 
@@ -26,7 +29,30 @@ class RunnerUp(Model):
     confidence: float = Field(ge=0, le=1)
 
 
-class Routing(Model):
+class Suggestion(Model):
+    """The words of a contact drift from its conversation: people may split it off; nothing moves by itself."""
+
+    department: DepartmentSlug
+    confidence: float = Field(ge=0, le=1)
+    why: dict[str, str] = Field(description="one plain sentence per language")
+
+
+class Dates(Model):
+    """What is due when, by the clocks of the procedure, in the town's days."""
+
+    competent_received_at: AwareDatetime | None = Field(
+        default=None, description="when the body that is competent got it; none: that is `received_at`"
+    )
+    receipt_due_at: AwareDatetime | None = None
+    answer_due_at: AwareDatetime | None = None
+    escalate_at: AwareDatetime | None = Field(
+        default=None, description="when the department's head should know that the answer is about to be late"
+    )
+    silence_at: AwareDatetime | None = Field(default=None, description="when silence becomes a decision")
+    silence_means: Silence | None = None
+
+
+class Routing(Dates):
     """One decision about one contact; the row the router keeps, and the head of `contact.routed`."""
 
     conversation_id: ConversationId
@@ -41,10 +67,12 @@ class Routing(Model):
     runners_up: tuple[RunnerUp, ...] = ()
     reason: dict[str, str] = Field(description="one plain sentence per language")
     urgency: Literal["normal", "high", "immediate"] = "normal"
+    tags: tuple[Tag, ...] = Field(default=(), description="of every rule that matched")
+    model: str | None = Field(default=None, description="version of the model that took part", max_length=80)
+    suggestion: Suggestion | None = None
+    linked_to: ConversationId | None = Field(default=None, description="the closed conversation that this one follows")
     language: Language | None = Field(default=None, description="of the text, as the door or the router read it")
     received_at: AwareDatetime = Field(description="the contact's; never changes")
-    receipt_due_at: AwareDatetime | None = None
-    answer_due_at: AwareDatetime | None = None
     decided_at: AwareDatetime
 
 
@@ -57,8 +85,15 @@ class ContactRouted(Event):
     contact: ContactReceived
 
 
-class ConversationArrived(Event):
-    """A conversation was transferred here."""
+class Stopped(Model):
+    """Why a transfer ended elsewhere than asked: people decide."""
+
+    wanted_department: DepartmentSlug
+    why: dict[str, str] = Field(description="one plain sentence per language")
+
+
+class ConversationArrived(Dates, Event):
+    """A conversation was transferred here. It bears new dates when another body became competent by it."""
 
     TYPE: ClassVar[str] = "conversation.arrived"
 
@@ -68,7 +103,11 @@ class ConversationArrived(Event):
     from_department: DepartmentSlug
     to_department: DepartmentSlug
     reason: str = Field(max_length=400)
-    history: ClaimCheck | None = Field(default=None, description="the conversation's contacts so far, newest last")
+    stopped: Stopped | None = None
+    history: ClaimCheck | None = Field(default=None, description="a History: what came before, newest last")
+    procedure: str | None = None
+    language: Language | None = Field(default=None, description="in which the citizen last wrote, where it is known")
+    body: str | None = Field(default=None, description="the body that is competent now, when it is another one")
     at: AwareDatetime
 
 
@@ -83,6 +122,7 @@ class ConversationLeft(Event):
     from_department: DepartmentSlug
     to_department: DepartmentSlug
     reason: str = Field(max_length=400)
+    stopped: Stopped | None = None
     at: AwareDatetime
 
 
@@ -112,6 +152,168 @@ class TransferRefused(Event):
     current_department: DepartmentSlug | None = None
     why: Literal["stale", "unknown conversation", "unknown department", "already there"]
     at: AwareDatetime
+
+
+class SplitRequested(Event):
+    """Somebody wants some contacts of a conversation in one of their own: they are about something else."""
+
+    TYPE: ClassVar[str] = "split.requested"
+
+    split_id: str = Field(description="the same for a repeated request; the new conversation's id follows from it")
+    conversation_id: ConversationId
+    contact_ids: tuple[ContactId, ...] = Field(min_length=1, max_length=200, description="that move out")
+    from_department: DepartmentSlug = Field(description="believed to be the current one; a stale belief is refused")
+    to_department: DepartmentSlug = Field(description="of the new conversation")
+    reason: str = Field(max_length=400)
+    requested_by: str = Field(description="the agent's account, not a citizen", max_length=80)
+    requested_at: AwareDatetime
+
+
+class ConversationSplit(Event):
+    """Contacts of a conversation moved out into a new one; told to the department that keeps the rest."""
+
+    TYPE: ClassVar[str] = "conversation.split"
+
+    conversation_id: ConversationId
+    sequence: int = Field(ge=1)
+    reference: Reference
+    department: DepartmentSlug
+    contact_ids: tuple[ContactId, ...] = Field(description="that moved out")
+    into_conversation: ConversationId
+    into_reference: Reference
+    into_department: DepartmentSlug
+    reason: str = Field(max_length=400)
+    at: AwareDatetime
+
+
+class ConversationOpened(Dates, Event):
+    """A conversation was made of contacts of another one; told to the department that has the new one."""
+
+    TYPE: ClassVar[str] = "conversation.opened"
+
+    conversation_id: ConversationId
+    sequence: int = Field(ge=1)
+    reference: Reference
+    department: DepartmentSlug
+    contact_ids: tuple[ContactId, ...] = Field(description="that moved in, oldest first")
+    out_of_conversation: ConversationId
+    out_of_reference: Reference
+    from_department: DepartmentSlug
+    reason: str = Field(max_length=400)
+    history: ClaimCheck | None = Field(default=None, description="a History of the contacts that moved in")
+    procedure: str | None = None
+    language: Language | None = None
+    received_at: AwareDatetime = Field(description="of the oldest contact that moved in; never changes")
+    at: AwareDatetime
+
+
+class SplitRefused(Event):
+    """A split that was not done, told to the department that asked."""
+
+    TYPE: ClassVar[str] = "split.refused"
+
+    split_id: str
+    conversation_id: ConversationId
+    from_department: DepartmentSlug
+    to_department: DepartmentSlug
+    current_department: DepartmentSlug | None = None
+    why: Literal["stale", "unknown conversation", "unknown department", "unknown contact", "nothing would stay"]
+    at: AwareDatetime
+
+
+class LinkRequested(Event):
+    """Somebody says that two conversations belong together, or takes it back."""
+
+    TYPE: ClassVar[str] = "link.requested"
+
+    link_id: str = Field(description="the same for a repeated request")
+    conversation_id: ConversationId
+    other_reference: Reference = Field(description="of the conversation that it belongs with")
+    wanted: Literal["linked", "unlinked"] = "linked"
+    from_department: DepartmentSlug = Field(description="believed to be the current one; a stale belief is refused")
+    reason: str = Field(default="", max_length=400)
+    requested_by: str = Field(description="the agent's account, not a citizen", max_length=80)
+    requested_at: AwareDatetime
+
+
+class _Link(Event):
+    conversation_id: ConversationId
+    sequence: int = Field(ge=1)
+    reference: Reference
+    department: DepartmentSlug
+    other_conversation: ConversationId
+    other_reference: Reference
+    other_department: DepartmentSlug
+    reason: str = Field(default="", max_length=400)
+    at: AwareDatetime
+
+
+class ConversationLinked(_Link):
+    """A conversation belongs with another one; each department is told of its own."""
+
+    TYPE: ClassVar[str] = "conversation.linked"
+
+
+class ConversationUnlinked(_Link):
+    """A conversation does not belong with the other one after all."""
+
+    TYPE: ClassVar[str] = "conversation.unlinked"
+
+
+class LinkRefused(Event):
+    """A link that was not made, or not taken back, told to the department that asked."""
+
+    TYPE: ClassVar[str] = "link.refused"
+
+    link_id: str
+    conversation_id: ConversationId
+    other_reference: Reference
+    from_department: DepartmentSlug
+    current_department: DepartmentSlug | None = None
+    why: Literal["stale", "unknown conversation", "unknown reference", "already linked", "not linked", "the same"]
+    at: AwareDatetime
+
+
+class PastContact(Model):
+    """One contact of a conversation, as the router knows it: why it came where, and where its bytes are."""
+
+    contact_id: ContactId
+    reference: Reference
+    conversation_id: ConversationId = Field(description="in which it came; another one when it was moved by a split")
+    sequence: int = Field(ge=1)
+    channel: str | None = None
+    department: DepartmentSlug
+    procedure: str | None = None
+    rule: str
+    reason: dict[str, str]
+    urgency: Literal["normal", "high", "immediate"] = "normal"
+    tags: tuple[Tag, ...] = ()
+    language: Language | None = None
+    received_at: AwareDatetime
+    original: ClaimCheck | None = Field(default=None, description="the contact as it came; none where it is not known")
+
+
+class PastMove(Model):
+    """One transfer of a conversation."""
+
+    sequence: int = Field(ge=1)
+    from_department: DepartmentSlug
+    to_department: DepartmentSlug
+    reason: str
+    at: AwareDatetime
+
+
+class History(Model):
+    """What came before: the JSON that `history` of `conversation.arrived` and `conversation.opened` claims."""
+
+    MEDIA_TYPE: ClassVar[str] = "application/json"
+
+    conversation_id: ConversationId
+    reference: Reference
+    contacts: tuple[PastContact, ...] = Field(default=(), description="newest last")
+    left_out: int = Field(default=0, ge=0, description="older contacts for which there was no room")
+    moves: tuple[PastMove, ...] = Field(default=(), description="newest last")
+    linked: tuple[Reference, ...] = ()
 
 
 class CaseUpdated(Event):

@@ -11,6 +11,14 @@ from parvis.common.routing import (
     ContactRouted,
     ConversationArrived,
     ConversationLeft,
+    ConversationLinked,
+    ConversationOpened,
+    ConversationSplit,
+    ConversationUnlinked,
+    LinkRefused,
+    LinkRequested,
+    SplitRefused,
+    SplitRequested,
     TransferRefused,
     TransferRequested,
 )
@@ -46,8 +54,8 @@ CONTACT_RECEIVED = Topic(
 TRANSFER_REQUESTED = Topic(
     name="transfer.requested",
     key="conversation id",
-    types=(TransferRequested,),
-    written_by="desk",
+    types=(TransferRequested, SplitRequested, LinkRequested),
+    written_by="desk, departments' own systems",
     read_by="router",
 )
 REPLY_REQUESTED = Topic(
@@ -106,7 +114,18 @@ def department(slug: str) -> Topic:
     return Topic(
         name=f"department.{slug}",
         key="conversation id",
-        types=(ContactRouted, ConversationArrived, ConversationLeft, TransferRefused),
+        types=(
+            ContactRouted,
+            ConversationArrived,
+            ConversationLeft,
+            TransferRefused,
+            ConversationSplit,
+            ConversationOpened,
+            SplitRefused,
+            ConversationLinked,
+            ConversationUnlinked,
+            LinkRefused,
+        ),
         written_by="router",
         read_by="desk, the department's own consumers, insights",
         largest_record_bytes=160 * 1024,  # a contact of the largest size and its routing
