@@ -56,7 +56,13 @@ class DeliveryUpdated(Event):
     kind: ReplyKind
     channel: ReplyChannel
     attempt: int = Field(ge=1)
+    step: int = Field(default=1, ge=1, description="the first channel of a reply is 1, the next one tried is 2")
+    why: str = Field(default="", description="what made this step necessary, no personal data", max_length=200)
+    moves_to: ReplyChannel | None = Field(
+        default=None, description="it did not arrive here and goes on there: nobody has to act"
+    )
     state: DeliveryState
+    provider: str | None = Field(default=None, max_length=40)
     provider_id: str | None = None
     failure_class: FailureClass | None = None
     detail: str = Field(default="", max_length=200)
@@ -69,6 +75,20 @@ def delivery_id(reply: ReplyId, channel: str) -> DeliveryId:
     return DeliveryId(str(uuid.uuid5(_NAMESPACE, f"{reply}\x1f{channel}")))
 
 
-def outranks(new: str, current: str) -> bool:
-    """Whether a reported state may replace the current one; `delivered` also mends a premature failure."""
-    return RANK[new] > RANK[current] or (new == "delivered" and current in {"undelivered", "failed"})
+def outranks(new: str, current: str, *, came_back: bool = False) -> bool:
+    """Whether a reported state may replace the current one.
+
+    `delivered` also mends a premature failure, unless what failed `came_back`: then that is the stronger word of the two.
+    """
+    if {new, current} == {"delivered", "undelivered"}:
+        return (new == "undelivered") == came_back
+    return RANK[new] > RANK[current] or (new == "delivered" and current == "failed")
+
+
+def comes_back(channel: str, failure_class: str | None) -> bool:
+    """Whether `undelivered` is proof against `delivered`, whichever came first.
+
+    A letter is `delivered` when the print shop has it, and a returned one says more. A mail is when the last server that
+    tells has it; behind it a mailbox may turn out not to exist. A telephone's own receipt is the last word.
+    """
+    return channel == "post" or (channel == "email" and failure_class == "permanent")

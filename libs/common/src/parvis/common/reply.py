@@ -26,6 +26,9 @@ ReplyKind = Literal["registration", "receipt", "answer", "question", "transfer",
 
 # `source` of what was said by text message. Who asks for help says nothing about what may be sent to them.
 SMS_STOP, SMS_START, SMS_HELP = "sms-stop", "sms-start", "sms-help"
+# `source` of what the notifier learns by sending: a complaint, the provider's own list of who said STOP, an address where
+# nothing arrives any more, and one where something does again. The last two are no word on opting out.
+COMPLAINT, PROVIDER_STOP, UNDELIVERABLE, REACHED = "complaint", "provider-stop", "undeliverable", "reached"
 
 _NAMESPACE = uuid.UUID("c3d6b6b4-8f0e-5d2a-a1c6-0c6f2a5f4b10")
 _TOKEN_BYTES = 10  # 80 bits: out of reach for guessing over mail, short enough for a plus-address
@@ -58,6 +61,9 @@ class ReplyRequested(Event):
     language: Language = "fr"
     legal: bool = Field(description="owed by law: an opt-out moves it to another channel, never blocks it")
     send_at: AwareDatetime = Field(description="hold until then")
+    send_by: AwareDatetime | None = Field(
+        default=None, description="quiet hours are obeyed up to then; none: a day after send_at for what the law owes"
+    )
     requested_at: AwareDatetime
     requested_by: str = Field(description="the service, or the agent's account", max_length=80)
     attachments: tuple[ClaimCheck, ...] = ()
@@ -80,11 +86,13 @@ class PreferenceChanged(Event):
     TYPE: ClassVar[str] = "preference.changed"
 
     contact_point_hash: str
-    opt_outs: tuple[ReplyChannel, ...] = ()
-    language: Language | None = None
-    quiet_hours: QuietHours | None = None
+    opt_outs: tuple[ReplyChannel, ...] = Field(default=(), description="all of them, as they stand after this word")
+    language: Language | None = Field(default=None, description="none: nothing was said of it, the word before counts")
+    quiet_hours: QuietHours | None = Field(default=None, description="the same; from and to the same hour: none wanted")
+    large_print: bool | None = Field(default=None, description="letters in large type; none: nothing was said of it")
     source: str = Field(description="where it was said", examples=["sms-stop", "unsubscribe", "counter"], max_length=40)
     evidence: ClaimCheck | None = None
+    detail: str = Field(default="", description="what shows it: a code, a delivery; no personal data", max_length=200)
     changed_at: AwareDatetime
     personal: PersonalPreference
 

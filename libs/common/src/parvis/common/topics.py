@@ -93,7 +93,7 @@ PREFERENCE_CHANGED = Topic(
     name="preference.changed",
     key="contact-point hash",
     types=(PreferenceChanged,),
-    written_by="doors, portal, desk",
+    written_by="doors, portal, desk, notifier",
     read_by="notifier",
     retention=None,
 )

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 
 from parvis.common.contact import ContactReceived
-from parvis.common.delivery import DeliveryUpdated, outranks
+from parvis.common.delivery import DeliveryUpdated, comes_back, outranks
 from parvis.common.directory import Directory
 from parvis.common.routing import ContactRouted, ConversationArrived, ConversationLeft, TransferRefused
 from parvis.desk.decide.saying import case_updated
@@ -73,7 +73,7 @@ def delivered(
     case: Case | None, event: DeliveryUpdated, known: Delivery | None, directory: Directory, at: datetime
 ) -> Changes:
     """News of a delivery, if it is news; an answer that did not arrive opens its case again: somebody has to act."""
-    if known and event.attempt <= known.attempt and not outranks(event.state, known.state):
+    if known and event.attempt <= known.attempt and not _is_news(event, known):
         return Changes()
     row = Delivery(
         delivery_id=event.delivery_id,
@@ -93,10 +93,15 @@ def delivered(
     was = (case.state, case.department, case.contacts)
     if event.state == "delivered":
         case.undelivered = False
-    elif event.state in UNDELIVERED:
+    elif event.state in UNDELIVERED and not event.moves_to:
         case.undelivered = True
         changes.rows += _opens_again(case, "reopened_undelivered", event.delivery_id, at)
     return _told(case, was, changes, directory, at)
+
+
+def _is_news(event: DeliveryUpdated, known: Delivery) -> bool:
+    failed = event if event.state == "undelivered" else known
+    return outranks(event.state, known.state, came_back=comes_back(failed.channel, failed.failure_class))
 
 
 def one_line(text: str) -> str:
