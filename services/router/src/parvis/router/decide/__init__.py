@@ -3,6 +3,7 @@
 from parvis.router.decide.clocks import Calendar, Due
 from parvis.router.decide.conversation import THREADLESS, Known, Windows, quoted_by, resolve, uuid_of
 from parvis.router.decide.department import Decision, decide
+from parvis.router.decide.guessing import Guess, Guesses, is_guessable, with_guess, words_of
 from parvis.router.decide.notices import receipt, registration
 from parvis.router.decide.placing import Placed, Placing, place
 from parvis.router.decide.transfer import arrived, transfer, transfer_key
@@ -12,12 +13,15 @@ __all__ = [
     "Calendar",
     "Decision",
     "Due",
+    "Guess",
+    "Guesses",
     "Known",
     "Placed",
     "Placing",
     "Windows",
     "arrived",
     "decide",
+    "is_guessable",
     "place",
     "quoted_by",
     "receipt",
@@ -26,4 +30,6 @@ __all__ = [
     "transfer",
     "transfer_key",
     "uuid_of",
+    "with_guess",
+    "words_of",
 ]
