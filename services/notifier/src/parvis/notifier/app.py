@@ -11,6 +11,7 @@ from parvis.common.bus.dead_letters import Brake
 from parvis.common.database import Database
 from parvis.common.delivery import DeliveryReported
 from parvis.common.directory import Directory, load_directory, load_templates
+from parvis.common.errors import Misconfigured
 from parvis.common.health import Health
 from parvis.common.outbox import Outbox
 from parvis.common.reply import PreferenceChanged, ReplyRequested
@@ -26,6 +27,7 @@ from parvis.notifier.consume.sending import Sending
 from parvis.notifier.consume.settling import Settling
 from parvis.notifier.decide import Addressing, own_addresses
 from parvis.notifier.render import Renderer
+from parvis.notifier.render.dkim import Key, Signer, read_key
 from parvis.notifier.rules import Channel, Limits
 from parvis.notifier.send.email import Email
 from parvis.notifier.send.post import Post
@@ -54,6 +56,8 @@ async def build() -> Service:
     preferences_read, due = asyncio.Event(), asyncio.Event()
     limits = limits_of(settings)
     channels = channels_of(settings, directory, town.signing_key)
+    signer = signer_of(settings, directory.town.mail_domain)
+    renderer = Renderer(directory, templates, town.signing_key, settings.public_url, signer)
 
     intake = Intake(database, ledger, outbox, addressing, preferences_read, due)
     consumer = Consumer(
@@ -78,7 +82,7 @@ async def build() -> Service:
         settling=Settling(database, ledger, channels, limits, health),
         blobs=Blobs(town.blobs_url),
         channels=channels,
-        render=Renderer(directory, templates, town.signing_key).render,
+        render=renderer.render,
         addressing=addressing,
         limits=limits,
         worker=f"{platform.node()}:{os.getpid()}",
@@ -116,6 +120,21 @@ def channels_of(settings: Settings, directory: Directory, key: bytes) -> dict[st
         "email": email_of(settings, town.mail_domain, key),
         "post": Post(folder=settings.letters_dir, time_zone=town.time_zone),
     }
+
+
+def signer_of(settings: Settings, domain: str) -> Signer:
+    """The DKIM keys, read once.
+
+    Raises: Misconfigured, for a file that is not there or holds no key.
+    """
+    keys: list[Key] = []
+    for selector, file in settings.dkim_keys.items():
+        try:
+            keys.append(read_key(selector, file.read_bytes()))
+        except OSError as error:
+            fact = f"PARVIS_NOTIFIER_DKIM_KEYS: the key of {selector} cannot be read: {error.strerror}"
+            raise Misconfigured(fact, file=file, mend="name a PEM file that this process may read") from error
+    return Signer(domain, tuple(keys))
 
 
 def sms_of(settings: Settings, sender: str) -> Sms:

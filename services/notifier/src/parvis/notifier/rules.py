@@ -15,6 +15,10 @@ AUTOMATIC: frozenset[str] = frozenset({"registration", "receipt", "status", "que
 RESENT: frozenset[str] = frozenset({"registration", "receipt", "status"})
 # A letter is an atomic write under its own name: doing it again is doing it once.
 REPEATABLE: frozenset[str] = frozenset({"post"})
+# The kind of contact point that a reply channel goes to.
+POINT_KIND: dict[str, str] = {"sms": "phone", "whatsapp": "phone", "email": "email", "post": "post"}
+# What failed for one of these reasons is not tried on another channel: a person looks first.
+FOR_PEOPLE: frozenset[str] = frozenset({"budget", "no-address"})
 
 
 class TooLong(Rejected):
@@ -31,6 +35,9 @@ class Limits:
     retry_for: timedelta = timedelta(hours=48)
     automatic_a_day: int = 5
     answers_a_day: int = 30
+    a_conversation_a_day: int = 40
+    automatic_an_hour: int = 50_000
+    held_for_quiet: timedelta = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,12 @@ class Delivery:
     failure_class: FailureClass | None = None
     detail: str = ""
     evidence: ClaimCheck | None = None
+    step: int = 1
+    why: str = ""
+    moves_to: str | None = None
+    sends: int = 0  # attempts that the provider took, or may have taken
+    large_print: bool = False
+    language: str | None = None
 
     @property
     def is_automatic(self) -> bool:
@@ -72,6 +85,15 @@ class Outcome:
     provider_id: str | None = None
     failure_class: FailureClass | None = None
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """A file that goes with an answer."""
+
+    name: str
+    media_type: str
+    content: bytes
 
 
 @dataclass(frozen=True)

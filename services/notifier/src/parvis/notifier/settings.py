@@ -40,6 +40,18 @@ class Settings(ServiceSettings):
         default=None, description="PEM file of who signed the relay's certificate; none: the system's authorities"
     )
 
+    public_url: WebAddress = Field(
+        default="http://127.0.0.1:8120",
+        description="where citizens find the notifier's pages (inbox, unsubscribe); https, but on a laptop",
+    )
+    dkim_keys: dict[str, Path] = Field(
+        default={},
+        description='selector and file of each DKIM key, as JSON: {"s2026": "/run/keys/s2026.pem"}; none: unsigned',
+    )
+    enclosures_largest_mb: float = Field(
+        default=7, ge=0, le=25, description="megabytes of files that a mail carries; more, and it carries a link"
+    )
+
     letters_dir: Path = Field(default=Path("var/letters"), description="folder the print shop takes its PDFs from")
 
     in_flight: int = Field(default=50, ge=1, le=1000, description="most provider calls under way at a time")

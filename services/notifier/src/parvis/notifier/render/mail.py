@@ -1,44 +1,55 @@
 """The words of a reply in, the bytes of a mail out: two twins, plain and HTML, and headers nobody can add to. Pure."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
-from email.charset import QP, Charset
+from email.charset import BASE64, QP, Charset
 from email.header import Header
+from email.message import Message
 from email.mime.multipart import MIMEMultipart
 from email.mime.nonmultipart import MIMENonMultipart
 from email.policy import compat32
 from email.utils import format_datetime
-from html import escape
 
 from parvis.common.directory import said_in
 from parvis.common.errors import Rejected
+from parvis.common.files.names import clean_name
 from parvis.common.reply import message_id
+from parvis.notifier.render.links import Links
+from parvis.notifier.render.page import Sheet, page_of
 from parvis.notifier.render.words import Words, one_line
-from parvis.notifier.rules import Delivery
+from parvis.notifier.rules import Delivery, Enclosure
 
 _UTF_8 = Charset("utf-8")
 _UTF_8.body_encoding = QP  # readable in the evidence, and lighter with filters than base64
+_BYTES = Charset("us-ascii")
+_BYTES.body_encoding = BASE64
 # The old policy: it writes a value as it is given. The new one parses it first, decodes `=?…?=` and writes what it
 # finds, line feeds as well (CVE-2024-6923).
 _AS_GIVEN = compat32.clone(linesep="\r\n", max_line_length=None)  # a folded Message-ID is not found by everybody
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")  # printable ASCII without angle brackets
-_PARAGRAPH = '<p style="margin:0 0 1em">{}</p>'
+_FICTIONAL = {
+    "fr": "Ville fictive : ce message est une démonstration.",
+    "en": "A fictional town: this message is a demonstration.",
+}
 
 
-def render_mail(words: Words, delivery: Delivery, at: datetime, key: bytes) -> bytes:
+def render_mail(
+    words: Words, delivery: Delivery, at: datetime, *, key: bytes, links: Links, enclosures: Sequence[Enclosure] = ()
+) -> bytes:
     """A whole message, RFC 5322 and MIME.
 
     Gives:  the same Message-ID for every attempt, so that a second one may be merged on its way; it is the signed thread
             token of the conversation.
-    Source: RFC 3834 §5 (Auto-Submitted), reliability E3, E11, E24.
+    Source: RFC 3834 §5 (Auto-Submitted), RFC 8058 (List-Unsubscribe-Post), reliability E3, E11, E24.
     """
     town, department, reply = words.directory.town, words.department, words.reply
     said = words.say("email")
-    message = MIMEMultipart("alternative", policy=_AS_GIVEN)
+    message = MIMEMultipart("mixed" if enclosures else "alternative", policy=_AS_GIVEN)
     sender = f"{said_in(department.name, words.language)}, {said_in(town.name, words.language)}"
     headers = {
         "From": f"{_encoded(sender)} <{department.email}>",
-        "To": f"<{delivery.address}>",
+        "To": f"<{_as_written(address_of(delivery.address))}>",
         "Subject": _encoded(said.subject),
         "Date": format_datetime(at),
         "Message-ID": message_id(reply.reply_id, reply.conversation_id, town.mail_domain, key),
@@ -46,14 +57,53 @@ def render_mail(words: Words, delivery: Delivery, at: datetime, key: bytes) -> b
         "X-Parvis-Reference": reply.reference,
         **_thread(reply.personal.in_reply_to),
         **_machine_marks(delivery),
+        **_way_out(words, delivery, links),
     }
     for name, value in headers.items():
         message[name] = value
-    message.attach(_part("plain", said.text + "\n"))
-    message.attach(_part("html", _html(said.text, title=said.subject, language=words.language)))
+    twins = MIMEMultipart("alternative", policy=_AS_GIVEN) if enclosures else message
+    foot = said_in(_FICTIONAL, words.language) if town.fictional else ""
+    twins.attach(_part("plain", said.text + (f"\n\n{foot}\n" if foot else "\n")))
+    twins.attach(_part("html", page_of(_sheet(words, said.subject, said.text, foot, links))))
+    if enclosures:
+        message.attach(twins)
+        for number, enclosure in enumerate(enclosures, 1):
+            message.attach(_enclosed(enclosure, number))
     content = message.as_bytes(policy=_AS_GIVEN)
     _check(content, headers)
     return content
+
+
+def address_of(address: str) -> str:
+    """A mail address as it travels: the domain in ASCII; a local part that is not needs SMTPUTF8 (RFC 6531)."""
+    local, _, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    try:
+        return f"{local}@{domain.encode('idna').decode()}"
+    except UnicodeError as error:
+        raise Rejected("the domain of the address cannot be written in ASCII") from error
+
+
+def _as_written(address: str) -> str:
+    """An address for a header field: raw UTF-8 (RFC 6532), which the old policy writes as it is, given as stray bytes."""
+    if set(address) & set("<>,\r\n\0 "):
+        raise Rejected("the mail address has a sign that no address has")
+    return address.encode().decode("ascii", "surrogateescape")
+
+
+def _sheet(words: Words, title: str, text: str, foot: str, links: Links) -> Sheet:
+    town = words.directory.town
+    return Sheet(
+        language=words.language,
+        town=said_in(town.name, words.language),
+        title=title,
+        text=text,
+        reference=words.reply.reference,
+        foot=foot,
+        web=(f"https://{town.web_name}", links.public_url),
+        mailboxes=(words.department.email, town.mailbox),
+    )
 
 
 def _thread(in_reply_to: str | None) -> dict[str, str]:
@@ -70,6 +120,19 @@ def _machine_marks(delivery: Delivery) -> dict[str, str]:
     return {"Auto-Submitted": sort, "X-Auto-Response-Suppress": "All"}
 
 
+def _way_out(words: Words, delivery: Delivery, links: Links) -> dict[str, str]:
+    """One click to get no more of these (RFC 8058): on information that goes out by itself, never on what the law owes.
+
+    Never on a person's answer either: help desks, ours as well, take any List-* field for a machine's mark.
+    """
+    if words.reply.legal or delivery.kind != "status":
+        return {}
+    return {
+        "List-Unsubscribe": f"<{links.unsubscribe(delivery.delivery_id)}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+
+
 def _encoded(text: str) -> str:
     """A header's words. Whatever is not plain ASCII, or looks encoded already, is encoded as a whole."""
     words = one_line(text)
@@ -84,16 +147,17 @@ def _part(subtype: str, text: str) -> MIMENonMultipart:
     return part
 
 
-def _html(text: str, *, title: str, language: str) -> str:
-    """The same words for programs that show HTML: nothing is fetched, nothing is hidden."""
-    paragraphs = (escape(paragraph).replace("\n", "<br>\n") for paragraph in text.split("\n\n"))
-    body = "\n".join(_PARAGRAPH.format(paragraph) for paragraph in paragraphs)
-    return (
-        f'<!DOCTYPE html>\n<html lang="{escape(language)}">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width">\n<title>{escape(title)}</title>\n</head>\n'
-        f'<body style="font:16px/1.5 sans-serif;max-width:40em;margin:1em;color:#1a1a1a;background:#fff">\n'
-        f"{body}\n</body>\n</html>\n"
-    )
+def _enclosed(enclosure: Enclosure, number: int) -> Message:
+    main, _, sub = enclosure.media_type.partition(";")[0].strip().partition("/")
+    if not re.fullmatch(r"[a-z]{1,20}/[a-z0-9.+-]{1,100}", f"{main}/{sub}") or main in {"message", "multipart"}:
+        main, sub = "application", "octet-stream"
+    part = MIMENonMultipart(main, sub, policy=_AS_GIVEN)
+    part.set_payload(enclosure.content, _BYTES)
+    del part["Content-Type"]
+    part["Content-Type"] = f"{main}/{sub}"
+    name = clean_name(enclosure.name) or f"document-{number}"
+    part.add_header("Content-Disposition", "attachment", filename=name if name.isascii() else ("utf-8", "", name))
+    return part
 
 
 def _check(content: bytes, headers: dict[str, str]) -> None:

@@ -2,13 +2,17 @@
 
 import asyncio
 import ssl
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiosmtplib
 from aiosmtplib import SMTP
 
 from parvis.common.reply import bounce_address
+from parvis.notifier.render.mail import address_of
 from parvis.notifier.rules import Outcome, Parcel
 
 # The relay's reply → (our outcome, failure class), by enhanced status code, else by the first digit. Source: RFC 3463.
@@ -23,15 +27,33 @@ CODES: dict[str, Outcome] = {
 }
 
 
+# Postfix lets a client wait 300 s for its next command, others less; and asks for a new connection after 100 mails.
+_IDLE_S = 20.0
+_MAILS_A_CONNECTION = 100
+# Said or done before the message's first byte: surely not taken. On a connection that waited it means: take a new one.
+_HUNG_UP = Outcome("retry", None, "temporary", "relay: it ended the connection")
+_NEEDS_UTF8 = Outcome("failed", None, "permanent", "the address needs SMTPUTF8, which the relay does not speak")
+
+
+@dataclass
+class _Line:
+    """One connection to the relay, logged in."""
+
+    relay: SMTP
+    mails: int = 0
+    idle_since: float = 0.0
+
+
 class Email:
     """The town's relay: STARTTLS and a login, always. A local hop, which owns the slow retries.
 
-    One connection a mail: a relay that fell silent takes one mail with it, not those behind it.
+    A connection carries one mail at a time and is kept for the next: a relay that fell silent takes one mail with it, not
+    those behind it.
     """
 
     provider = "smtp"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what a relay takes)
         self,
         *,
         host: str,
@@ -42,6 +64,7 @@ class Email:
         domain: str,
         key: bytes,
         timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host = host
         self._port = port
@@ -51,26 +74,50 @@ class Email:
         self._domain = domain
         self._key = key
         self._timeout_s = timeout_s
+        self._clock = clock
         self._trust: ssl.SSLContext | None = None
+        self._idle: list[_Line] = []
 
     async def send(self, parcel: Parcel) -> Outcome:
         """One transaction, once. Until the message's first byte every failure is definite; after it, only a reply is."""
+        kept = await self._kept()
+        if kept:
+            outcome = await self._carry(kept, parcel)
+            if outcome is not _HUNG_UP:
+                return outcome
         try:
-            relay = await self._connected()
+            line = await self._connected()
         except (aiosmtplib.SMTPException, OSError) as error:
             return Outcome("retry", None, "temporary", f"relay: {_said(error)}")
-        try:
-            return await self._submit(relay, parcel)
-        finally:
-            with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-                async with asyncio.timeout(2):
-                    await relay.quit()
-            relay.close()
+        return await self._carry(line, parcel)
 
     async def close(self) -> None:
-        """Nothing stays open between two mails."""
+        while self._idle:
+            await _end(self._idle.pop())
 
-    async def _connected(self) -> SMTP:
+    async def _kept(self) -> _Line | None:
+        """A connection that waits, the youngest; those that waited too long are ended."""
+        latest = self._clock() - _IDLE_S
+        while self._idle and (self._idle[0].idle_since < latest or not self._idle[0].relay.is_connected):
+            await _end(self._idle.pop(0))
+        return self._idle.pop() if self._idle else None
+
+    async def _carry(self, line: _Line, parcel: Parcel) -> Outcome:
+        """One mail over one connection, which is kept only if its dialogue came to its end."""
+        is_whole = False
+        try:
+            outcome = await self._submit(line.relay, parcel)
+            line.mails += 1
+            is_whole = outcome.state == "accepted" and line.mails < _MAILS_A_CONNECTION
+        finally:
+            if not is_whole:
+                await _end(line)
+        if is_whole:
+            line.idle_since = self._clock()
+            self._idle.append(line)
+        return outcome
+
+    async def _connected(self) -> _Line:
         if self._trust is None:  # read when needed: a relay may write its certificate after our start
             self._trust = ssl.create_default_context(cafile=self._ca_file)
         relay = SMTP(
@@ -87,23 +134,12 @@ class Email:
         except BaseException:
             relay.close()
             raise
-        return relay
+        return _Line(relay)
 
     async def _submit(self, relay: SMTP, parcel: Parcel) -> Outcome:
-        delivery = parcel.delivery
-        sender = bounce_address(delivery.reply_id, self._domain, self._key)
-        try:
-            address = _ascii_address(delivery.address)
-        except UnicodeError:
-            return Outcome("failed", None, "permanent", "the address needs SMTPUTF8")
-        asks = relay.supports_extension("dsn")  # RFC 3461: only a relay that offers it is asked to report
-        try:
-            await relay.mail(sender, options=["RET=HDRS", f"ENVID={delivery.reply_id}"] if asks else [])
-            await relay.rcpt(address, options=["NOTIFY=SUCCESS,FAILURE,DELAY"] if asks else [])
-        except aiosmtplib.SMTPResponseException as refusal:
-            return outcome_of(refusal.code, refusal.message)
-        except (aiosmtplib.SMTPException, OSError) as error:
-            return Outcome("retry", None, "temporary", f"relay: {_said(error)}")
+        refused = await self._announce(relay, parcel)
+        if refused:
+            return refused
         try:
             await relay.data(parcel.content)
         except aiosmtplib.SMTPResponseException as refusal:
@@ -111,6 +147,29 @@ class Email:
         except (aiosmtplib.SMTPException, OSError) as error:
             return Outcome("unknown", None, "temporary", f"no reply to the final dot: {_said(error)}")
         return Outcome("accepted")
+
+    async def _announce(self, relay: SMTP, parcel: Parcel) -> Outcome | None:
+        """MAIL and RCPT: what was refused, if it was; nothing has left yet."""
+        delivery = parcel.delivery
+        sender = bounce_address(delivery.reply_id, self._domain, self._key)
+        address = address_of(delivery.address)
+        asks = relay.supports_extension("dsn")  # RFC 3461: only a relay that offers it is asked to report
+        options = ["RET=HDRS", f"ENVID={delivery.reply_id}"] if asks else []
+        letters = "ascii" if address.isascii() else "utf-8"
+        if letters == "utf-8":
+            if not relay.supports_extension("smtputf8"):
+                return _NEEDS_UTF8
+            options += ["SMTPUTF8", "BODY=8BITMIME"]
+        try:
+            await relay.mail(sender, options=options, encoding=letters)
+            await relay.rcpt(address, options=["NOTIFY=SUCCESS,FAILURE,DELAY"] if asks else [], encoding=letters)
+        except aiosmtplib.SMTPResponseException as refusal:
+            return _HUNG_UP if refusal.code == 421 else outcome_of(refusal.code, refusal.message)
+        except (aiosmtplib.SMTPServerDisconnected, OSError):
+            return _HUNG_UP
+        except aiosmtplib.SMTPException as error:
+            return Outcome("retry", None, "temporary", f"relay: {_said(error)}")
+        return None
 
 
 def outcome_of(code: int, message: str) -> Outcome:
@@ -124,13 +183,11 @@ def outcome_of(code: int, message: str) -> Outcome:
     return Outcome("failed", None, "permanent", words)
 
 
-def _ascii_address(address: str) -> str:
-    """The address as every relay takes it.
-
-    Raises: UnicodeError, when its local part is not ASCII.
-    """
-    local, _, domain = address.rpartition("@")
-    return f"{local.encode('ascii').decode()}@{domain if domain.isascii() else domain.encode('idna').decode()}"
+async def _end(line: _Line) -> None:
+    with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+        async with asyncio.timeout(2):
+            await line.relay.quit()
+    line.relay.close()
 
 
 def _said(error: Exception) -> str:
