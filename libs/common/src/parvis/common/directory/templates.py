@@ -18,6 +18,7 @@ _DEPARTMENT = frozenset({"department_email", "department_address", "department_h
 TEMPLATES: Mapping[str, frozenset[str]] = {
     "registration": _EVERYWHERE | _DEPARTMENT | {"received_on"},
     "receipt": _EVERYWHERE | _DEPARTMENT | {"received_on", "procedure", "answer_due_on", "silence_rule"},
+    "question": _EVERYWHERE | _DEPARTMENT | {"text"},
     "answer": _EVERYWHERE | _DEPARTMENT | {"text"},
 }
 

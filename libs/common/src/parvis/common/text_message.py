@@ -1,0 +1,46 @@
+"""A text in, how it travels as a text message out: which alphabet, how many paid segments. Pure; no I/O."""
+
+import unicodedata
+from typing import Literal
+
+# GSM 03.38, basic table and extension. A single character outside both makes the whole message UCS-2: 70 instead of
+# 160 characters a segment.
+_GSM_7 = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_GSM_7_EXTENSION = frozenset("^{}\\[~]|€\f")
+_EVERY_TELEPHONE = _GSM_7 | _GSM_7_EXTENSION
+# Typography only; a letter is never changed: « élève » must not become « eleve ».
+_PLAINER = str.maketrans(
+    {
+        "’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "–": "-", "—": "-", "…": "...",
+        "\u00a0": " ", "\u202f": " ", "\u2009": " ", "•": "-",
+    }
+)  # fmt: skip
+
+
+def plainer(text: str) -> str:
+    """A text with the marks that every telephone has; French quotation marks lose the space inside them."""
+    return (
+        text.replace("« ", '"').replace(" »", '"').replace("«\u00a0", '"').replace("\u00a0»", '"').translate(_PLAINER)
+    )
+
+
+def segments(text: str) -> tuple[Literal["GSM-7", "UCS-2"], int]:
+    """How a text travels, and in how many segments it is paid for."""
+    if all(character in _EVERY_TELEPHONE for character in text):
+        units = sum(2 if character in _GSM_7_EXTENSION else 1 for character in text)
+        return "GSM-7", 1 if units <= 160 else -(-units // 153)
+    units = len(text.encode("utf-16-be", "replace")) // 2
+    return "UCS-2", 1 if units <= 70 else -(-units // 67)
+
+
+def in_gsm_7(text: str) -> str:
+    """A text without the letters that a cheap message has not: for names that may be shortened, never for a person's words."""
+    return "".join(character if character in _EVERY_TELEPHONE else _bare(character) for character in plainer(text))
+
+
+def _bare(character: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", character)
+    return "".join(letter for letter in decomposed if letter in _GSM_7) or "?"
