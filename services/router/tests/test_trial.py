@@ -102,3 +102,18 @@ def test_the_command_explains_a_text(capsys: pytest.CaptureFixture[str]) -> None
     told = capsys.readouterr().out
     assert "police-municipale" in told
     assert "urgency     immediate" in told
+
+
+def test_tags_of_every_rule_that_holds_are_shown_and_tried(directory: Directory, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        "rules:\n"
+        "  - {id: one, priority: 90, then: {department: voirie, tags: [rue, danger]}, when: {words: {any: [trou]}}}\n"
+        "  - {id: two, then: {department: finances, tags: danger}, when: {words: {any: [facture]}}}\n"
+    )
+    tagged, contact = load_rules(tmp_path, directory), a_contact(text="un trou, et ma facture")
+    decision = decide(contact, tagged, directory)
+    assert (decision.department, decision.tags) == ("voirie", ("rue", "danger"))
+    assert "tags        rue, danger" in explained(decision, "en")
+    untagged = only(directory, tmp_path, "when: {words: {any: [trou]}}")
+    told = list(compare([contact], tagged, untagged, directory).lines())
+    assert "         tag danger: stands on 1, would stand on 0" in told

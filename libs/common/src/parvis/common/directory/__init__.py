@@ -2,7 +2,9 @@
 
 from parvis.common.directory.loading import check_department, load_directory
 from parvis.common.directory.models import (
+    WEEKDAYS,
     AddressField,
+    Body,
     Choice,
     ChoiceField,
     Clocks,
@@ -14,6 +16,7 @@ from parvis.common.directory.models import (
     EmailField,
     FileField,
     FormField,
+    HalfDays,
     LocalText,
     LongTextField,
     Period,
@@ -30,7 +33,9 @@ from parvis.common.directory.wording import spoken_day, spoken_phone, standard_v
 __all__ = [
     "MEDIA",
     "TEMPLATES",
+    "WEEKDAYS",
     "AddressField",
+    "Body",
     "Choice",
     "ChoiceField",
     "Clocks",
@@ -43,6 +48,7 @@ __all__ = [
     "EmailField",
     "FileField",
     "FormField",
+    "HalfDays",
     "LocalText",
     "LongTextField",
     "Period",

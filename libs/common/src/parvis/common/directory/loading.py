@@ -51,6 +51,7 @@ def _load_departments(path: Path, town: Town) -> dict[str, Department]:
     if TRIAGE not in departments:
         raise document.wrong(f"no department is called {TRIAGE}", mend="add it: what nothing else matched goes there")
     _check_mailboxes(document, listed)
+    _check_bodies(document, listed, town)
     _check_successors(document, listed, departments)
     return departments
 
@@ -63,6 +64,16 @@ def _check_mailboxes(document: Document, listed: tuple[Department, ...]) -> None
             raise document.wrong(
                 f"{department.slug} has the mailbox of {owner}", "departments", index, "email", mend="give it its own"
             )
+
+
+def _check_bodies(document: Document, listed: tuple[Department, ...], town: Town) -> None:
+    known = [body.slug for body in town.bodies]
+    for index, department in enumerate(listed):
+        if department.body and department.body not in known:
+            mend = closest(department.body, known) if known else "describe it under `bodies:` in town.yaml"
+            raise document.wrong(f"unknown body {department.body!r}", "departments", index, "body", mend=mend)
+        if department.slug == TRIAGE and department.body:
+            raise document.wrong(f"{TRIAGE} is the town's own", "departments", index, "body", mend="remove its body")
 
 
 def _check_successors(document: Document, listed: tuple[Department, ...], departments: dict[str, Department]) -> None:

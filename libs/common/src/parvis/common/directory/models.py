@@ -88,6 +88,10 @@ class Clocks(ConfigModel):
     answer_within: Period = Field(description="the town's promise; never longer than the law's")
     silence_means: Literal["acceptance", "rejection", "none"] = "none"
     silence_after: Period | None = Field(default=None, description="when silence becomes a decision")
+    escalate_before: Period = Field(
+        default=Period(count=2, unit="working days"),
+        description="so long before an answer is due the department's head is told; not before half of the time has gone",
+    )
     legal_basis: str = Field(description="the texts, for the agent and for the receipt", max_length=400)
 
     @model_validator(mode="after")
@@ -95,6 +99,47 @@ class Clocks(ConfigModel):
         if (self.silence_means == "none") != (self.silence_after is None):
             raise ValueError("silence_after goes with a silence_means of acceptance or rejection, and only with one")
         return self
+
+
+def _as_day(text: str) -> str:
+    try:
+        # 2024 has a 29th of February; a day of every year may be it.
+        date.fromisoformat(text if len(text) == 10 else f"2024-{text}")
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no day, such as 12-24 or 2026-05-15") from error
+    return text
+
+
+Day = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"), AfterValidator(_as_day)]
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class HalfDays(ConfigModel):
+    """Days on which the town hall is open for half a day. A public holiday is none of them."""
+
+    days: tuple[Day, ...] = Field(default=(), description="of every year, `12-24`, or of one, `2026-05-15`")
+    weekdays: tuple[Weekday, ...] = ()
+    count_as: Literal["whole", "half", "none"] = Field(
+        default="whole",
+        description="of a working day; the law knows no half ones: `whole` is the count that can never be late",
+    )
+
+    @model_validator(mode="after")
+    def _leaves_working_days(self) -> "HalfDays":
+        if self.count_as == "none" and set(WEEKDAYS[:5]) <= set(self.weekdays):
+            raise ValueError("no working day is left: half days count as none, and every weekday is one")
+        return self
+
+
+class Body(ConfigModel):
+    """Another public body whose work citizens ask of the town: the département, a syndicate of towns."""
+
+    slug: Slug
+    name: LocalText
+    phone: PhoneNumber
+    email: MailAddress
+    address: PostalLines
 
 
 class Town(ConfigModel):
@@ -113,6 +158,8 @@ class Town(ConfigModel):
     phone: PhoneNumber = Field(description="the switchboard: a person answers")
     web_name: HostName = Field(description="the public web name")
     address: PostalLines = Field(description="of the town hall: the return address of every letter")
+    half_days: HalfDays = HalfDays()
+    bodies: tuple[Body, ...] = Field(default=(), max_length=100, description="others that departments may belong to")
     clocks: Clocks = Field(description="for what no procedure is known of")
 
     def speaks(self, language: str | None) -> str:
@@ -128,6 +175,7 @@ class Department(ConfigModel):
     email: MailAddress
     address: PostalLines
     opening_hours: LocalText
+    body: Slug | None = Field(default=None, description="a body of town.yaml; without one it is the town's own")
     successor: DepartmentSlug | None = Field(
         default=None, description="set when it retires; its conversations go there"
     )
@@ -266,6 +314,14 @@ class Directory(ConfigModel):
         """The department whose own mailbox this is."""
         wanted = address.strip().lower()
         return next((department for department in self.departments.values() if department.email == wanted), None)
+
+    def body_of(self, department: str) -> str | None:
+        """The body that the department belongs to; none: the town itself."""
+        found = self.departments.get(department)
+        return found.body if found else None
+
+    def body(self, slug: str | None) -> Body | None:
+        return next((body for body in self.town.bodies if body.slug == slug), None)
 
     def clocks(self, procedure: str | None) -> Clocks:
         found = self.procedure(procedure)

@@ -8,61 +8,120 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from parvis.common.directory import Clocks, Period, Town
+from parvis.common.directory import WEEKDAYS, Clocks, Period, Town
 
 _LAST_SECOND = time(23, 59, 59)
+_HALVES = {"whole": 2, "half": 1, "none": 0}
+_MOST_KEPT = 4096  # a day and a procedure's clocks each
 
 
 @dataclass(frozen=True)
 class Due:
-    """When the receipt and the answer are due; none where the procedure promises none."""
+    """What is due when; none where the procedure promises or says none."""
 
     receipt_at: datetime | None
     answer_at: datetime
+    escalate_at: datetime
+    silence_at: datetime | None
 
 
 class Calendar:
-    """The town's days: its time zone, its weekends, its public holidays."""
+    """The town's days: its time zone, its weekends, its public holidays, its half days."""
 
     def __init__(self, town: Town) -> None:
         self._zone = ZoneInfo(town.time_zone)
         self._place = town.holidays.partition("-")
+        self._half_days = town.half_days
+        self._kept: dict[tuple[date, date, int], tuple[Clocks, Due]] = {}
 
     @cached_property
     def _holidays(self) -> "holidays.HolidayBase":
         country, _, part = self._place
         return holidays.country_holidays(country, subdiv=part or None)
 
-    def due(self, received_at: datetime, clocks: Clocks) -> Due:
-        """The deadlines of a contact that was received then."""
-        receipt = self.end(received_at, clocks.receipt_within) if clocks.receipt_within else None
-        return Due(receipt_at=receipt, answer_at=self.end(received_at, clocks.answer_within))
+    def due(self, received_at: datetime, clocks: Clocks, *, competent_at: datetime | None = None) -> Due:
+        """The deadlines of a contact that was received then.
+
+        Between bodies: what is owed runs from the day on which the competent one got it, and so does silence that means
+        acceptance; silence that means rejection runs from the first day (CRPA L114-3).
+        """
+        first = self.day(received_at)
+        competent = self.day(competent_at) if competent_at else first
+        key = (first, competent, id(clocks))  # pydantic's hash goes through every field
+        kept = self._kept.get(key)
+        if kept is None or kept[0] is not clocks:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            kept = self._kept[key] = (clocks, self._due(first, competent, clocks))
+        return kept[1]
 
     def end(self, start: datetime, period: Period) -> datetime:
         """The last second of the last day of a period, in UTC. The day on which it starts does not count."""
-        day = start.astimezone(self._zone).date()
-        match period.unit:
-            case "working days":
-                last = self._working_days_after(day, period.count)
-            case "days":
-                last = day + timedelta(days=period.count)
-            case "months":
-                last = _months_after(day, period.count)
-        return datetime.combine(last, _LAST_SECOND, self._zone).astimezone(UTC)
+        return self._end_of(self._after(self.day(start), period))
+
+    def day(self, instant: datetime) -> date:
+        """The town's day of an instant."""
+        return instant.astimezone(self._zone).date()
 
     def works(self, day: date) -> bool:
-        """Whether it is a working day: Monday to Friday, no public holiday."""
-        return day.weekday() < 5 and day not in self._holidays
+        """Whether it counts as a working day, or as a half of one."""
+        return self._halves(day) > 0
 
-    def _working_days_after(self, day: date, count: int) -> date:
-        while count:
-            day += timedelta(days=1)
-            count -= self.works(day)
+    def _due(self, first: date, competent: date, clocks: Clocks) -> Due:
+        answer = self._after(competent, clocks.answer_within)
+        # Not before half of the time has gone: what is due tomorrow would be late as soon as it comes.
+        warning = max(self._before(answer, clocks.escalate_before), competent + (answer - competent) // 2)
+        runs_from = first if clocks.silence_means == "rejection" else competent
+        return Due(
+            receipt_at=self._end_of(self._after(competent, clocks.receipt_within)) if clocks.receipt_within else None,
+            answer_at=self._end_of(answer),
+            escalate_at=self._end_of(warning),
+            silence_at=self._end_of(self._after(runs_from, clocks.silence_after)) if clocks.silence_after else None,
+        )
+
+    def _end_of(self, day: date) -> datetime:
+        return datetime.combine(day, _LAST_SECOND, self._zone).astimezone(UTC)
+
+    def _after(self, day: date, period: Period) -> date:
+        match period.unit:
+            case "working days":
+                return self._working_days_from(day, period.count, timedelta(days=1))
+            case "days":
+                return day + timedelta(days=period.count)
+            case "months":
+                return _months_from(day, period.count)
+
+    def _before(self, day: date, period: Period) -> date:
+        match period.unit:
+            case "working days":
+                return self._working_days_from(day, period.count, timedelta(days=-1))
+            case "days":
+                return day - timedelta(days=period.count)
+            case "months":
+                return _months_from(day, -period.count)
+
+    def _working_days_from(self, day: date, count: int, step: timedelta) -> date:
+        halves = 2 * count
+        while halves > 0:
+            day += step
+            halves -= self._halves(day)
         return day
 
+    def _halves(self, day: date) -> int:
+        """Of a working day: two, one or none. Half days may lie on a Saturday."""
+        if day in self._holidays:
+            return 0
+        if self._is_half(day):
+            return _HALVES[self._half_days.count_as]
+        return 2 if day.weekday() < 5 else 0
 
-def _months_after(day: date, count: int) -> date:
-    """The same day of a later month; the month's last, where it has no such day."""
+    def _is_half(self, day: date) -> bool:
+        half, iso = self._half_days, day.isoformat()
+        return WEEKDAYS[day.weekday()] in half.weekdays or iso in half.days or iso[5:] in half.days
+
+
+def _months_from(day: date, count: int) -> date:
+    """The same day of another month; the month's last, where it has no such day."""
     month = day.month - 1 + count
     year, month = day.year + month // 12, month % 12 + 1
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))

@@ -13,6 +13,7 @@ from parvis.router.rules.models import Urgency
 from parvis.router.rules.territory import Territory
 
 _MOST_RUNNERS_UP = 3
+_MOST_TAGS = 12
 _LANGUAGES = ("fr", "en")
 _POSTCODE = re.compile(r"\b([0-9]{5})[ ]{1,3}[^\W\d_]")  # before the name of a town
 _LONGEST_ADDRESS = 1000
@@ -38,6 +39,8 @@ class Decision:
     urgency: Urgency
     language: str | None
     rules_version: str = ""
+    tags: tuple[str, ...] = ()
+    model: str | None = None
 
 
 def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, language: str | None = None) -> Decision:
@@ -46,12 +49,13 @@ def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, lang
     Order: hard rules, the form's procedure, a department's own mailbox, rules by priority, triage.
     Gives: always a department that exists and has not retired.
     """
-    decision = _decide(contact, rules, directory, contact.language or language)
-    return replace(decision, rules_version=rules.version)
-
-
-def _decide(contact: ContactReceived, rules: Rules, directory: Directory, spoken: str | None) -> Decision:
+    spoken = contact.language or language
     matches = rules.matching(facts_of(contact, directory, rules.territory, language=spoken))
+    decision = _decide(contact, matches, directory, spoken)
+    return replace(decision, rules_version=rules.version, tags=_tags(matches))
+
+
+def _decide(contact: ContactReceived, matches: list[Match], directory: Directory, spoken: str | None) -> Decision:
     hard = next((match for match in matches if match.rule.hard), None)
     if hard:
         return _by_rule(hard, matches, directory, spoken)
@@ -132,6 +136,11 @@ def _chosen(
 def _most_urgent(matches: list[Match]) -> Urgency:
     stated = {match.rule.then.urgency for match in matches}
     return "immediate" if "immediate" in stated else "high" if "high" in stated else "normal"
+
+
+def _tags(matches: list[Match]) -> tuple[str, ...]:
+    """The tags of every rule that holds, each once: a label says what a contact is about, whoever gets it."""
+    return tuple(dict.fromkeys(tag for match in matches for tag in match.rule.then.tags))[:_MOST_TAGS]
 
 
 def _by_rule(match: Match, matches: list[Match], directory: Directory, language: str | None) -> Decision:

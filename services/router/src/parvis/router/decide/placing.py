@@ -83,7 +83,8 @@ def _continuing(conversation: Conversation, decision: Decision, directory: Direc
 def _routing(
     contact: ContactReceived, conversation: Conversation, decision: Decision, placing: Placing, at: datetime
 ) -> Routing:
-    due = placing.calendar.due(contact.received_at, placing.directory.clocks(decision.procedure))
+    clocks = placing.directory.clocks(decision.procedure)
+    due = placing.calendar.due(contact.received_at, clocks)
     return Routing(
         conversation_id=ConversationId(str(conversation.id)),
         sequence=conversation.sequence,
@@ -92,14 +93,19 @@ def _routing(
         procedure=decision.procedure,
         rule=decision.rule,
         rules_version=decision.rules_version,
+        model=decision.model,
         matched=decision.matched,
         confidence=decision.confidence,
         runners_up=decision.runners_up,
         reason=decision.reason,
         urgency=decision.urgency,
+        tags=decision.tags,
         language=decision.language,
         received_at=contact.received_at,
         receipt_due_at=due.receipt_at,
         answer_due_at=due.answer_at,
+        escalate_at=due.escalate_at,
+        silence_at=due.silence_at,
+        silence_means=clocks.silence_means if due.silence_at else None,
         decided_at=at,
     )

@@ -20,6 +20,8 @@ class Trial:
     moved: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     rules_now: Counter[str] = field(default_factory=Counter[str])
     rules_then: Counter[str] = field(default_factory=Counter[str])
+    tags_now: Counter[str] = field(default_factory=Counter[str])
+    tags_then: Counter[str] = field(default_factory=Counter[str])
     examples: list[tuple[str, Decision, Decision]] = field(default_factory=list[tuple[str, Decision, Decision]])
 
     def lines(self) -> Iterator[str]:
@@ -32,6 +34,10 @@ class Trial:
             now, then = self.rules_now[rule], self.rules_then[rule]
             if now != then:
                 yield f"         rule {rule}: decided {now}, would decide {then}"
+        for tag in sorted(self.tags_now.keys() | self.tags_then.keys()):
+            now, then = self.tags_now[tag], self.tags_then[tag]
+            if now != then:
+                yield f"         tag {tag}: stands on {now}, would stand on {then}"
         for reference, now_, then_ in self.examples:
             yield f"         {reference}: {now_.department} ({now_.rule}) -> {then_.department} ({then_.rule})"
 
@@ -44,6 +50,8 @@ def compare(contacts: Iterable[ContactReceived], now: Rules, then: Rules, direct
         trial.contacts += 1
         trial.rules_now[before.rule] += 1
         trial.rules_then[after.rule] += 1
+        trial.tags_now.update(before.tags)
+        trial.tags_then.update(after.tags)
         if before.department != after.department:
             trial.moved[before.department, after.department] += 1
             if len(trial.examples) < _MOST_EXAMPLES:
@@ -61,6 +69,8 @@ def explained(decision: Decision, language: str) -> Iterator[str]:
         yield f"runner-up   {other.department} by {other.rule}, confidence {other.confidence:.2f}"
     if decision.procedure:
         yield f"procedure   {decision.procedure}"
+    if decision.tags:
+        yield f"tags        {', '.join(decision.tags)}"
     if decision.urgency != "normal":
         yield f"urgency     {decision.urgency}"
     yield f"reason      {decision.reason.get(language) or next(iter(decision.reason.values()))}"

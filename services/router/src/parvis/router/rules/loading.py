@@ -56,8 +56,10 @@ def check(path: Path, directory: Directory) -> list[str]:
     rules = load_rules(path, directory)
     templates = load_templates(path, directory)
     hard = sum(rule.hard for rule in rules.rules)
+    tags = sorted({tag for rule in rules.rules for tag in rule.then.tags})
     return [
         f"{len(rules.rules)} rules, {hard} of them hard, version {rules.version}",
+        f"{len(tags)} tags: {', '.join(tags)}" if tags else "no tags",
         f"{len(rules.territory.areas)} areas",
         f"{len(templates.by_name)} templates in {', '.join(directory.town.languages)}",
     ]

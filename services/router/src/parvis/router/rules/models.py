@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from parvis.common.contact import ChannelName, DepartmentSlug, Language
 from parvis.common.directory import ConfigModel, LocalText
+from parvis.common.routing import Tag
 
 Urgency = Literal["normal", "high", "immediate"]
 
@@ -68,6 +69,9 @@ class Then(ConfigModel):
     department: DepartmentSlug
     procedure: str | None = None
     urgency: Urgency = "normal"
+    tags: Annotated[tuple[Tag, ...], BeforeValidator(_listed)] = Field(
+        default=(), max_length=8, description="labels for the department; those of every rule that matches are shown"
+    )
 
 
 class Rule(ConfigModel):
