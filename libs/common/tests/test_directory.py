@@ -127,6 +127,68 @@ def test_what_is_wrong_is_told_with_file_line_and_mend(town: Path, file: str, ol
     assert said in wrong(town, file, old, new)
 
 
+def own_words(town: Path, place: str, text: str) -> Path:
+    """Give a procedure or a department a template of its own."""
+    file = town / "templates" / place / "answer" / "fr" / "sms.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    return file
+
+
+def test_the_words_of_a_procedure_go_before_those_of_its_department_and_these_before_the_towns(town: Path) -> None:
+    own_words(town, "procedures/water-leak", "Fuite : {text}")
+    own_words(town, "departments/eau-assainissement", "Eau : {text}")
+    templates = load_templates(town, load_directory(town))
+
+    def found(language: str, **whose: str) -> str:
+        return templates.find("answer", language, "sms", **whose).text.partition(" ")[0]
+
+    assert found("fr", department="eau-assainissement", procedure="water-leak") == "Fuite"
+    assert found("fr", department="eau-assainissement", procedure="bulky-waste") == "Eau"
+    assert found("fr", department="voirie").startswith("{text}")
+    assert found("en", department="eau-assainissement", procedure="water-leak").startswith("{text}"), (
+        "the language goes first"
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "said"),
+    [
+        ("procedures/water-leek", "{text}", "nothing here is called that (did you mean 'water-leak'?)"),
+        ("departments/eau", "{text}", "nothing here is called that"),
+        ("departments/voirie", "Voilà.", "{text} is not there"),
+        ("departments/voirie", "{txt}", "unknown variable {txt}"),
+    ],
+)
+def test_a_special_template_is_checked_like_any_other(town: Path, place: str, text: str, said: str) -> None:
+    own_words(town, place, text)
+    with pytest.raises(Misconfigured) as caught:
+        load_templates(town, load_directory(town))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "variable"),
+    [
+        ("registration/fr/sms.txt", "received_on"),
+        ("registration/en/letter.txt", "department_phone"),
+        ("receipt/fr/letter.txt", "silence_rule"),
+        ("receipt/en/email.txt", "department"),
+    ],
+)
+def test_a_notice_that_leaves_out_what_the_law_wants_is_refused(town: Path, file: str, variable: str) -> None:
+    path = town / "templates" / file
+    path.write_text(path.read_text().replace(f"{{{variable}}}", "…"))
+    with pytest.raises(Misconfigured, match="the law wants it"):
+        load_templates(town, load_directory(town))
+
+
+def test_a_misnamed_template_is_told_and_not_passed_over(town: Path) -> None:
+    (town / "templates" / "recieved").mkdir()
+    with pytest.raises(Misconfigured, match="nothing here is called that"):
+        load_templates(town, load_directory(town))
+
+
 def test_successors_in_a_circle_of_three_are_told(town: Path) -> None:
     path = town / "departments.yaml"
     text = path.read_text()

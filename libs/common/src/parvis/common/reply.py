@@ -42,6 +42,7 @@ class PersonalReply(Model):
     variables: dict[str, str] = Field(default_factory=dict, description="for the template")
     text: str = Field(default="", description="an agent's own words; empty when a template speaks")
     in_reply_to: str | None = Field(default=None, description="Message-ID of the mail that is answered")
+    file_names: tuple[str, ...] = Field(default=(), description="of the attachments, in their order")
 
 
 class ReplyRequested(Event):
@@ -54,6 +55,7 @@ class ReplyRequested(Event):
     reference: Reference
     kind: ReplyKind
     department: DepartmentSlug
+    procedure: str | None = Field(default=None, description="whose own templates go first", max_length=60)
     channel_of_contact: str = Field(
         description="where the citizen last wrote: the answer's channel, nothing else stated"
     )
@@ -71,8 +73,8 @@ class ReplyRequested(Event):
 
 
 class QuietHours(Model):
-    start: str = Field(pattern=r"^\d\d:\d\d$", examples=["20:00"])
-    end: str = Field(pattern=r"^\d\d:\d\d$", examples=["08:00"])
+    start: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["20:00"])
+    end: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["08:00"])
 
 
 class PersonalPreference(Model):

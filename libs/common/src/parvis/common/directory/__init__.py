@@ -27,7 +27,7 @@ from parvis.common.directory.models import (
     said_in,
 )
 from parvis.common.directory.reading import Document, closest, read_document, validate
-from parvis.common.directory.templates import MEDIA, TEMPLATES, Rendered, Template, Templates, load_templates
+from parvis.common.directory.templates import MEDIA, TEMPLATES, Rendered, Template, Templates, load_templates, media_of
 from parvis.common.directory.wording import spoken_day, spoken_phone, standard_variables
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "closest",
     "load_directory",
     "load_templates",
+    "media_of",
     "read_document",
     "said_in",
     "spoken_day",

@@ -1,8 +1,8 @@
 """Text files with `{variable}` in, checked templates out; a template has no logic, and a value is never read as one."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from parvis.common.directory.models import Directory
@@ -10,6 +10,8 @@ from parvis.common.directory.reading import closest
 from parvis.common.errors import Misconfigured
 
 MEDIA = ("sms", "email", "letter")
+# Templates of one procedure go before those of one department, and these before the town's: the folders they stand in.
+PROCEDURES, DEPARTMENTS = "procedures", "departments"
 
 _EVERYWHERE = frozenset({"reference", "town", "town_phone", "town_web", "department", "department_phone"})
 _DEPARTMENT = frozenset({"department_email", "department_address", "department_hours"})
@@ -20,6 +22,23 @@ TEMPLATES: Mapping[str, frozenset[str]] = {
     "receipt": _EVERYWHERE | _DEPARTMENT | {"received_on", "procedure", "answer_due_on", "silence_rule"},
     "question": _EVERYWHERE | _DEPARTMENT | {"text"},
     "answer": _EVERYWHERE | _DEPARTMENT | {"text"},
+    "link": _EVERYWHERE | {"link"},
+    "code": _EVERYWHERE | {"code", "minutes"},
+}
+# What goes out on fewer media than all.
+_MEDIA_OF: Mapping[str, tuple[str, ...]] = {"link": ("sms",), "code": ("sms", "email")}
+
+_REACHABLE = frozenset({"department_email", "department_address"})
+_LAW = "the law wants it in this notice (CRPA R112-5, R112-11-1)"
+# What a template must say, one of each set; and why.
+_OWED = ({"reference"}, {"received_on"}, {"department"}, {"department_phone"}, _REACHABLE)
+_REQUIRED: Mapping[str, tuple[tuple[Collection[str], ...], str]] = {
+    "registration": (_OWED, _LAW),
+    "receipt": ((*_OWED, {"silence_rule"}), _LAW),
+    "question": (({"text"},), "without it there is nothing to read"),
+    "answer": (({"text"},), "without it there is nothing to read"),
+    "link": (({"link"}, {"reference"}), "without it nobody finds the answer"),
+    "code": (({"code"},), "without it the message says nothing"),
 }
 
 _PLACEHOLDER = re.compile(r"\{([^{}\n]*)\}")
@@ -47,32 +66,78 @@ class Template:
 
 @dataclass(frozen=True)
 class Templates:
-    """All templates of a town, by name, language and medium (`sms`, `email`, `letter`)."""
+    """All templates of a town, by name, language and medium (`sms`, `email`, `letter`); some for one procedure or department."""
 
     default_language: str
     by_name: Mapping[tuple[str, str, str], Template]
+    special: Mapping[tuple[str, str, str, str, str], Template] = field(
+        default_factory=dict[tuple[str, str, str, str, str], Template]
+    )
 
-    def find(self, name: str, language: str, medium: str) -> Template:
-        """The template in that language, else in the town's first.
+    def find(
+        self, name: str, language: str, medium: str, *, department: str | None = None, procedure: str | None = None
+    ) -> Template:
+        """The template of that procedure, else of that department, else of the town; in that language, else in the town's first.
 
         Raises: KeyError, for a name or a medium that is in no list: a mistake of ours, not of the operator.
         """
-        return self.by_name.get((name, language, medium)) or self.by_name[name, self.default_language, medium]
+        for spoken in dict.fromkeys((language, self.default_language)):
+            for place, slug in ((PROCEDURES, procedure), (DEPARTMENTS, department)):
+                found = self.special.get((place, slug or "", name, spoken, medium))
+                if found:
+                    return found
+            if (name, spoken, medium) in self.by_name:
+                return self.by_name[name, spoken, medium]
+        raise KeyError((name, language, medium))
+
+
+def media_of(name: str) -> tuple[str, ...]:
+    """The media that a template is written for."""
+    return _MEDIA_OF.get(name, MEDIA)
 
 
 def load_templates(path: Path, directory: Directory) -> Templates:
-    """Read `templates/<name>/<language>/<medium>.txt` below the configuration folder.
+    """Read `templates/<name>/<language>/<medium>.txt` below the configuration folder, and the special ones that are there:
+    `templates/procedures/<slug>/<name>/…`, `templates/departments/<slug>/<name>/…`.
 
-    Raises: Misconfigured, for a missing file, an unknown variable, a brace that opens nothing, a missing subject.
+    Raises: Misconfigured, for a missing or misnamed file, an unknown variable, one that the law wants and that is not there,
+            a brace that opens nothing, a missing subject.
     """
-    languages = directory.town.languages
+    languages, root = directory.town.languages, path / "templates"
     by_name = {
-        (name, language, medium): _load(path / "templates" / name / language / f"{medium}.txt", name, medium)
+        (name, language, medium): _load(root / name / language / f"{medium}.txt", name, medium)
         for name in TEMPLATES
         for language in languages
-        for medium in MEDIA
+        for medium in media_of(name)
     }
-    return Templates(default_language=languages[0], by_name=by_name)
+    special: dict[tuple[str, str, str, str, str], Template] = {}
+    for place, slugs in ((PROCEDURES, directory.procedures), (DEPARTMENTS, directory.departments)):
+        for slug in _folders(root / place, slugs):
+            for name in _folders(root / place / slug, TEMPLATES):
+                for language in _folders(root / place / slug / name, languages):
+                    folder = root / place / slug / name / language
+                    for medium in _texts(folder, media_of(name)):
+                        loaded = _load(folder / f"{medium}.txt", name, medium)
+                        special[place, slug, name, language, medium] = loaded
+    _folders(root, [*TEMPLATES, PROCEDURES, DEPARTMENTS])
+    return Templates(default_language=languages[0], by_name=by_name, special=special)
+
+
+def _folders(path: Path, known: Collection[str]) -> list[str]:
+    """The folders below, each of a name that means something here."""
+    return _named(path, {entry.name for entry in path.iterdir() if entry.is_dir()} if path.is_dir() else set(), known)
+
+
+def _texts(path: Path, media: Collection[str]) -> list[str]:
+    names = {entry.name for entry in path.iterdir() if entry.is_file() and not entry.name.startswith(".")}
+    return [name.removesuffix(".txt") for name in _named(path, names, [f"{medium}.txt" for medium in media])]
+
+
+def _named(path: Path, names: Collection[str], known: Collection[str]) -> list[str]:
+    for name in sorted(names):
+        if name not in known and not name.startswith("."):
+            raise Misconfigured("nothing here is called that", file=path / name, mend=closest(name, known))
+    return sorted(name for name in names if name in known)
 
 
 def _load(path: Path, name: str, medium: str) -> Template:
@@ -83,6 +148,7 @@ def _load(path: Path, name: str, medium: str) -> Template:
         raise Misconfigured("not there, or not UTF-8", file=path, mend=mend) from error
     for number, line in enumerate(text.split("\n"), start=1):
         _check_line(path, number, line, name)
+    _check_required(path, text, name)
     if medium == "sms":
         return Template(subject="", text=text.strip())
     subject, _, body = text.partition("\n")
@@ -98,6 +164,15 @@ def _check_line(path: Path, number: int, line: str, name: str) -> None:
             raise Misconfigured(fact, file=path, line=number, mend=closest(variable, TEMPLATES[name]))
     if set("{}") & set(_PLACEHOLDER.sub("", line)):
         raise Misconfigured("a brace without its pair", file=path, line=number, mend="write {variable}, or no brace")
+
+
+def _check_required(path: Path, text: str, name: str) -> None:
+    said = set(_PLACEHOLDER.findall(text))
+    wanted, why = _REQUIRED.get(name, ((), ""))
+    for one_of in wanted:
+        if not said & set(one_of):
+            variables = " or ".join(f"{{{variable}}}" for variable in sorted(one_of))
+            raise Misconfigured(f"{variables} is not there: {why}", file=path, mend="say it")
 
 
 def _fill(text: str, variables: Mapping[str, str]) -> str:
