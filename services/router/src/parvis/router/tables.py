@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 SCHEMA = "router"
+Kind = Literal["contact", "transfer", "split", "opened", "linked", "unlinked", "refusal"]
 
 
 @dataclass(slots=True)
@@ -27,14 +28,15 @@ class Conversation:
 class DecisionRow:
     """One row of `decision`: written once, read again whenever its record comes again.
 
-    `id` is the contact's, or follows from the transfer's. `value` is JSON: the routing, `conversation.left` or
-    `transfer.refused`; without personal data.
+    `id` is the contact's, or follows from the transfer's, the split's, the link's. `value` is JSON: the routing, or the event that
+    tells of the step; without personal data. `came` says of a contact what its routing does not (`decide/past.py`).
     """
 
     id: UUID
-    kind: Literal["contact", "transfer", "refusal"]
+    kind: Kind
     conversation_id: UUID | None
     sequence: int | None
     opens: bool
     value: str
     decided_at: datetime
+    came: str | None = None

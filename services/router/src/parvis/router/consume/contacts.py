@@ -14,7 +14,7 @@ from parvis.common.language import language_of
 from parvis.common.logs import logger
 from parvis.router import store
 from parvis.router.consume.mail import Arrival
-from parvis.router.decide import Placed, Placing, decide, place, uuid_of
+from parvis.router.decide import Placed, Placing, came_of, decide, place, uuid_of
 from parvis.router.rules import Rules
 from parvis.router.tables import DecisionRow
 
@@ -79,6 +79,7 @@ def _row(key: UUID, placed: Placed) -> DecisionRow:
         opens=placed.opens,
         value=placed.routing.model_dump_json(exclude_none=True),
         decided_at=placed.routing.decided_at,
+        came=came_of(placed.contact),
     )
 
 

@@ -42,10 +42,10 @@ _CONTINUE = text("""
 """)
 
 _DECIDE = text("""
-    insert into router.decision (id, kind, conversation_id, sequence, opens, value, decided_at)
+    insert into router.decision (id, kind, conversation_id, sequence, opens, value, decided_at, came)
     select * from unnest(
         cast(:ids as uuid[]), cast(:kinds as text[]), cast(:conversations as uuid[]), cast(:sequences as integer[]),
-        cast(:opens as boolean[]), cast(:values as text[]), cast(:decided as timestamptz[])
+        cast(:opens as boolean[]), cast(:values as text[]), cast(:decided as timestamptz[]), cast(:came as text[])
     )
     on conflict do nothing
 """)
@@ -110,4 +110,5 @@ def _deciding(rows: Sequence[DecisionRow]) -> dict[str, Any]:
         "opens": [row.opens for row in rows],
         "values": [row.value for row in rows],
         "decided": [row.decided_at for row in rows],
+        "came": [row.came for row in rows],
     }

@@ -1,0 +1,154 @@
+"""What the router kept of a conversation in, its history out: contacts, moves, links. Pure; no I/O."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from parvis.common.contact import ClaimCheck, ContactId, ContactReceived, ConversationId, Reference, reference_of
+from parvis.common.routing import (
+    ConversationArrived,
+    ConversationLinked,
+    ConversationOpened,
+    ConversationSplit,
+    History,
+    PastContact,
+    PastMove,
+    Routing,
+)
+from parvis.router.tables import Conversation, DecisionRow
+
+MOST_CONTACTS = 200  # of a history: about 150 KB
+_NOBODY = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What a decision's row keeps of its contact beside the routing."""
+
+    channel: str
+    sender: str | None
+    original: ClaimCheck
+
+
+@dataclass(frozen=True)
+class Past:
+    """A conversation until now. `left_out` counts the contacts that are older than those here."""
+
+    contacts: tuple[PastContact, ...] = ()
+    senders: frozenset[tuple[ContactId, str, str]] = frozenset()  # contact, hash, channel
+    left_out: int = 0
+    moves: tuple[PastMove, ...] = ()
+    linked: tuple[Reference, ...] = ()
+
+    @property
+    def language(self) -> str | None:
+        """In which the citizen last wrote, as far as anybody knows."""
+        return next((c.language for c in reversed(self.contacts) if c.language), None)
+
+    @property
+    def channel(self) -> str:
+        return next((c.channel for c in reversed(self.contacts) if c.channel), "")
+
+    @property
+    def addressed_in(self) -> ConversationId | None:
+        """The conversation in which the newest contact came: there its sender was written to first."""
+        return self.contacts[-1].conversation_id if self.contacts else None
+
+    def history(self, conversation: Conversation, contacts: Sequence[PastContact] | None = None) -> bytes:
+        """The JSON that a claim check points to; the same for the same past. Only of `contacts`, where they are given."""
+        told = self.contacts if contacts is None else tuple(contacts)
+        history = History(
+            conversation_id=ConversationId(str(conversation.id)),
+            reference=conversation.reference,
+            contacts=told[-MOST_CONTACTS:],
+            left_out=(self.left_out if contacts is None else 0) + max(0, len(told) - MOST_CONTACTS),
+            moves=self.moves if contacts is None else (),
+            linked=self.linked if contacts is None else (),
+        )
+        return history.model_dump_json(exclude_none=True).encode()
+
+
+def came_of(contact: ContactReceived) -> str:
+    """Channel, sender's pseudonym and original of a contact on one short line: the blob's path follows from its id."""
+    original = contact.original
+    sender = contact.contact_point_hash or _NOBODY
+    return f"{contact.channel} {sender} {original.size_bytes} {original.sha256} {original.media_type}"
+
+
+def read_came(contact: str, came: str | None) -> Came | None:
+    """What `came_of` wrote; none when it is not of this form."""
+    parts = (came or "").split(" ", 4)
+    if len(parts) < 5 or not parts[2].isdecimal():
+        return None
+    channel, sender, size, sha256, media_type = parts
+    claim = ClaimCheck(
+        blob=f"{contact}/{sha256}", sha256=sha256, size_bytes=int(size), media_type=media_type, scan="pending"
+    )
+    return Came(channel, None if sender == _NOBODY else sender, claim)
+
+
+def past_of(
+    steps: Iterable[DecisionRow], contacts: Iterable[DecisionRow], moved_in: Iterable[DecisionRow], *, left_out: int
+) -> Past:
+    """Put together what the rows say: the conversation's own contacts, without those that a split took, with those it brought."""
+    moves: list[PastMove] = []
+    linked: dict[Reference, None] = {}
+    gone: set[ContactId] = set()
+    for row in sorted(steps, key=lambda row: row.sequence or 0):
+        match row.kind:
+            case "transfer":
+                moves.append(_move(row))
+            case "split":
+                gone.update(ConversationSplit.model_validate_json(row.value).contact_ids)
+            case "linked":
+                linked[ConversationLinked.model_validate_json(row.value).other_reference] = None
+            case "unlinked":
+                linked.pop(ConversationLinked.model_validate_json(row.value).other_reference, None)
+            case _:
+                continue
+    rows = [*sorted(moved_in, key=lambda row: row.decided_at), *sorted(contacts, key=lambda row: row.sequence or 0)]
+    here = [row for row in rows if str(row.id) not in gone]
+    senders = {
+        (ContactId(str(row.id)), came.sender, came.channel)
+        for row in here
+        if (came := read_came(str(row.id), row.came)) and came.sender
+    }
+    return Past(tuple(map(_contact, here)), frozenset(senders), left_out, tuple(moves), tuple(linked))
+
+
+def moved_in_by(steps: Iterable[DecisionRow]) -> list[ContactId]:
+    """The contacts with which a conversation began, when a split made it."""
+    opened = (ConversationOpened.model_validate_json(row.value) for row in steps if row.kind == "opened")
+    return [contact for event in opened for contact in event.contact_ids]
+
+
+def _move(row: DecisionRow) -> PastMove:
+    arrived = ConversationArrived.model_validate_json(row.value)
+    return PastMove(
+        sequence=arrived.sequence,
+        from_department=arrived.from_department,
+        to_department=arrived.to_department,
+        reason=arrived.reason,
+        at=arrived.at,
+    )
+
+
+def _contact(row: DecisionRow) -> PastContact:
+    routing = Routing.model_validate_json(row.value)
+    contact = ContactId(str(row.id))
+    came = read_came(contact, row.came)
+    return PastContact(
+        contact_id=contact,
+        reference=reference_of(contact),
+        conversation_id=routing.conversation_id,
+        sequence=routing.sequence,
+        channel=came.channel if came else None,
+        department=routing.department,
+        procedure=routing.procedure,
+        rule=routing.rule,
+        reason=routing.reason,
+        urgency=routing.urgency,
+        tags=routing.tags,
+        language=routing.language,
+        received_at=routing.received_at,
+        original=came.original if came else None,
+    )
