@@ -1,19 +1,35 @@
-"""A network between a door and Kafka that can be cut at the worst place: after a produce has arrived, before its answer has."""
+"""A network between our processes and Kafka that can be cut, slowed and disturbed at the worst places."""
 
 import asyncio
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 
 _PRODUCE = 0  # the API key at the beginning of a request
+
+Seen = Callable[[int], bool]
+
+
+@dataclass
+class _Line:
+    """One connection: what was asked on it, by correlation id, and is not answered yet."""
+
+    peer_port: int
+    asked: dict[int, int] = field(default_factory=dict[int, int])
+    cut_at: int | None = None
 
 
 class Cable:
     """A proxy in front of one broker that speaks enough of Kafka's protocol to stay in its way.
 
     Brokers tell clients their own address; the proxy writes its port in its place, which has the same length in every version.
+
     `cut_at_produce`: the next produce is handed to the broker, whose answer is read and thrown away: it was written, and
     nobody will hear of it. All connections break then, and new ones are refused until `mend`.
+    `produce_seen`: called with the sender's port before a produce is handed on; when it says so, the produce is lost.
+    `late_s`: each `every`-th answer to a produce comes so late; `twice`: each of them comes once more, as it was.
+    `bytes_per_s`: how much all requests together may carry.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -22,7 +38,19 @@ class Cable:
         self.is_cut = False
         self.cut_at_produce = False
         self.was_cut = asyncio.Event()
+        self.produce_seen: Seen | None = None
+        self.late_s = 0.0
+        self.twice = False
+        self.every = 1
+        self.disturbed = 0
+        self.bytes_per_s: float | None = None
+        self._answers = 0
         self._open: set[asyncio.StreamWriter] = set()
+        self._narrow = asyncio.Lock()
+
+    @property
+    def bootstrap(self) -> str:
+        return f"{self._host}:{self.port}"
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator["Cable"]:
@@ -35,7 +63,9 @@ class Cable:
             self._break()
 
     def mend(self) -> None:
-        self.is_cut = False
+        """Everything as it should be; connections that are open stay."""
+        self.is_cut = self.cut_at_produce = self.twice = False
+        self.produce_seen, self.late_s, self.every, self.bytes_per_s = None, 0.0, 1, None
 
     def _break(self) -> None:
         for writer in list(self._open):
@@ -47,11 +77,11 @@ class Cable:
             return
         broker_reader, broker_writer = await asyncio.open_connection(self._host, self._broker_port)
         self._open |= {writer, broker_writer}
-        unanswered = asyncio.Event()
+        line = _Line(writer.get_extra_info("peername")[1])
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._ask(reader, broker_writer, unanswered))
-                group.create_task(self._answer(broker_reader, writer, unanswered))
+                group.create_task(self._ask(reader, broker_writer, line))
+                group.create_task(self._answer(broker_reader, writer, line))
         except* (OSError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -60,29 +90,54 @@ class Cable:
                 with suppress(OSError):
                     one.transport.abort()
 
-    async def _ask(self, reader: asyncio.StreamReader, broker: asyncio.StreamWriter, unanswered: asyncio.Event) -> None:
+    async def _ask(self, reader: asyncio.StreamReader, broker: asyncio.StreamWriter, line: _Line) -> None:
         while True:
             request = await _frame(reader)
-            if self.cut_at_produce and struct.unpack(">h", request[:2])[0] == _PRODUCE:
-                self.cut_at_produce = False
-                unanswered.set()
-            broker.write(struct.pack(">i", len(request)) + request)
-            await broker.drain()
+            api, _, correlation = struct.unpack(">hhi", request[:8])
+            line.asked[correlation] = api
+            if api == _PRODUCE:
+                if self.produce_seen and self.produce_seen(line.peer_port):
+                    raise OSError("lost on its way")
+                if self.cut_at_produce:
+                    self.cut_at_produce = False
+                    line.cut_at = correlation
+            await self._carry(broker, struct.pack(">i", len(request)) + request)
 
-    async def _answer(
-        self, broker: asyncio.StreamReader, writer: asyncio.StreamWriter, unanswered: asyncio.Event
-    ) -> None:
+    async def _carry(self, broker: asyncio.StreamWriter, request: bytes) -> None:
+        if self.bytes_per_s:
+            async with self._narrow:
+                for start in range(0, len(request), 2048):
+                    broker.write(request[start : start + 2048])
+                    await asyncio.sleep(len(request[start : start + 2048]) / (self.bytes_per_s or 1e9))
+        else:
+            broker.write(request)
+        await broker.drain()
+
+    async def _answer(self, broker: asyncio.StreamReader, writer: asyncio.StreamWriter, line: _Line) -> None:
         advertised = self._host.encode() + struct.pack(">i", self._broker_port)
         ours = self._host.encode() + struct.pack(">i", self.port)
         while True:
             answer = await _frame(broker)
-            if unanswered.is_set():
+            (correlation,) = struct.unpack(">i", answer[:4])
+            if line.cut_at is not None:
                 self.is_cut = True
                 self.was_cut.set()
                 self._break()
                 return
-            writer.write(struct.pack(">i", len(answer)) + answer.replace(advertised, ours))
+            told = struct.pack(">i", len(answer)) + answer.replace(advertised, ours)
+            if line.asked.pop(correlation, None) == _PRODUCE and self._is_disturbed():
+                await asyncio.sleep(self.late_s)
+                told += told if self.twice else b""
+            writer.write(told)
             await writer.drain()
+
+    def _is_disturbed(self) -> bool:
+        if not self.late_s and not self.twice:
+            return False
+        self._answers += 1
+        is_due = self._answers % self.every == 0
+        self.disturbed += is_due
+        return is_due
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:

@@ -9,28 +9,38 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
 
 from parvis.common.bus import Received
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import lag_of, read_all
 from parvis.common.database import Database
 from parvis.common.directory import load_directory
-from parvis.common.topics import CONTACT_RECEIVED, REPLY_REQUESTED, all_topics, dead_letter
+from parvis.common.topics import (
+    CASE_UPDATED,
+    CONTACT_RECEIVED,
+    REPLY_REQUESTED,
+    TRANSFER_REQUESTED,
+    all_topics,
+    dead_letter,
+)
 from parvis.local.stack import Stack
 from tests.faults.load import Attempt
 
 
 @dataclass
 class Decision:
-    """A row of the router's."""
+    """A row of the router's: a contact's, or a transfer's, which takes a number as well."""
 
-    contact_id: str
+    id: str
     conversation_id: str
     sequence: int
     department: str
+    is_transfer: bool = False
+    decided_at: datetime | None = None
 
 
 @dataclass
@@ -42,7 +52,24 @@ class World:
     replies: list[Received] = field(default_factory=list[Received])
     dead: list[Received] = field(default_factory=list[Received])
     decisions: list[Decision] = field(default_factory=list[Decision])
+    waiting: set[str] = field(default_factory=set[str])
     current: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def of_contacts(self) -> dict[str, Decision]:
+        return {decision.id: decision for decision in self.decisions if not decision.is_transfer}
+
+    def beside(self, gone: "World") -> "World":
+        """The same with records that stood on the topics before somebody took them away."""
+        known = {_place(r) for records in (self.received, self.routed, self.replies, self.dead) for r in records}
+        for ours, theirs in (
+            (self.received, gone.received),
+            (self.routed, gone.routed),
+            (self.replies, gone.replies),
+            (self.dead, gone.dead),
+        ):
+            ours += [received for received in theirs if _place(received) not in known]
+        return self
 
 
 @dataclass
@@ -80,15 +107,37 @@ async def _rows(stack: Stack, world: World) -> None:
     database = Database(stack.database_url, service="oracle")
     try:
         async with database.begin() as connection:
-            for row in await connection.execute(text("select id, value from router.decision where kind = 'contact'")):
-                routing = json.loads(row.value) if isinstance(row.value, str | bytes) else row.value
+            for row in await connection.execute(text(_DECIDED)):
+                value = json.loads(row.value) if isinstance(row.value, str | bytes) else row.value
+                is_transfer = row.kind != "contact"
+                department = value.get("to_department") or value["department"]
                 world.decisions.append(
-                    Decision(str(row.id), routing["conversation_id"], routing["sequence"], routing["department"])
+                    Decision(
+                        str(row.id), str(row.conversation_id), row.sequence, department, is_transfer, row.decided_at
+                    )
                 )
             for row in await connection.execute(text("select id, department from router.conversation")):
                 world.current[str(row.id)] = row.department
+            if await connection.scalar(text("select to_regclass('router.waiting') is not null")):
+                world.waiting = {str(row.id) for row in await connection.execute(text(_WAITING))}
     finally:
         await database.close()
+
+
+_DECIDED = """
+    select id, kind, conversation_id, sequence, value, decided_at from router.decision where sequence is not null
+"""
+_WAITING = "select id from router.waiting"
+
+
+async def lag(stack: Stack, *, group: str = "parvis-router") -> int:
+    """How many records of the router's topics its group has not finished.
+
+    Raises: Unavailable.
+    """
+    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    names = [topic.full_name(prefix) for topic in (CONTACT_RECEIVED, TRANSFER_REQUESTED, CASE_UPDATED)]
+    return await lag_of(stack.kafka, group, names)
 
 
 def judge(world: World, attempts: Sequence[Attempt]) -> Verdict:
@@ -96,18 +145,18 @@ def judge(world: World, attempts: Sequence[Attempt]) -> Verdict:
     verdict = Verdict()
     _complete(verdict, world, attempts)
     _one_department(verdict, world)
-    _in_order(verdict, world)
+    _in_order(verdict, world, attempts)
     _one_clock(verdict, world)
     return verdict
 
 
 def _complete(verdict: Verdict, world: World, attempts: Sequence[Attempt]) -> None:
-    """I1, and the last half of I4: everything promised is on the topic, and routed or dead."""
+    """I1, and the last half of I4: everything promised is on the topic, and routed, dead or waiting."""
     told = Counter(attempt.outcome for attempt in attempts)
     promised = {attempt.contact_id for attempt in attempts if attempt.outcome == "ok"}
     known = {str(attempt.contact_id) for attempt in attempts}
     there = _ids(world.received)
-    ended = _ids(world.routed) | _ids(world.dead)
+    ended = _ids(world.routed) | _ids(world.dead) | world.waiting
     verdict.expect(promised <= there, f"I4: {len(promised - there)} contacts were promised and are not in Kafka")
     verdict.expect(promised <= ended, f"I1: {len(promised - ended)} promised contacts are neither routed nor dead")
     verdict.expect(there <= ended, f"I1: {len(there - ended)} contacts in Kafka are neither routed nor dead")
@@ -121,12 +170,13 @@ def _complete(verdict: Verdict, world: World, attempts: Sequence[Attempt]) -> No
 
 def _one_department(verdict: Verdict, world: World) -> None:
     """I2: one decision a contact; the same on every copy; the conversation's department is its highest sequence's."""
-    decided = {decision.contact_id: decision for decision in world.decisions}
-    routed = _ids(world.routed)
-    verdict.expect(len(decided) == len(world.decisions), "I2: a contact has two decisions")
-    verdict.expect(
-        routed == decided.keys(), f"I2: {len(routed ^ decided.keys())} contacts are routed or decided, not both"
-    )
+    decided, routed = world.of_contacts, _ids(world.routed)
+    rows = sum(not decision.is_transfer for decision in world.decisions)
+    verdict.expect(len(decided) == rows, "I2: a contact has two decisions")
+    # What Kafka would not take of a decision is a dead letter.
+    odd = (routed - decided.keys()) | (decided.keys() - routed - _ids(world.dead))
+    verdict.expect(not odd, f"I2: {len(odd)} contacts are routed or decided, not both")
+    copies: dict[str, bytes] = {}
     for received in world.routed:
         routing = json.loads(received.value)["routing"]
         row = decided.get(received.event_id)
@@ -136,6 +186,8 @@ def _one_department(verdict: Verdict, world: World) -> None:
             received.topic.endswith(f".{routing['department']}"), f"I2: {received.event_id} lies in another queue"
         )
         verdict.expect(received.key.decode() == routing["conversation_id"], f"I2: {received.event_id} has another key")
+        first = copies.setdefault(received.event_id, received.value)
+        verdict.expect(first == received.value, f"I2: {received.event_id} has copies that differ")
     for conversation, decisions in _by_conversation(world.decisions).items():
         last = max(decisions, key=lambda decision: decision.sequence)
         verdict.expect(
@@ -146,26 +198,49 @@ def _one_department(verdict: Verdict, world: World) -> None:
     notices = Counter(reply.event_id for reply in world.replies)
     verdict.figures["doubles on reply.requested"] = sum(notices.values()) - len(notices)
     verdict.figures["conversations"] = len(world.current)
+    if transfers := len(world.decisions) - rows:
+        verdict.figures["transfers"] = transfers
 
 
-def _in_order(verdict: Verdict, world: World) -> None:
+def _in_order(verdict: Verdict, world: World, attempts: Sequence[Attempt]) -> None:
     """I3: sequences without gap or repeat; per contact point, decided in the order of contact.received."""
     for conversation, decisions in _by_conversation(world.decisions).items():
         sequences = sorted(decision.sequence for decision in decisions)
         verdict.expect(
             sequences == list(range(1, len(sequences) + 1)), f"I3: {conversation} has sequences {sequences[:20]}"
         )
-    decided = {decision.contact_id: decision for decision in world.decisions}
-    reached: dict[tuple[bytes, str], int] = {}
+    _as_they_lie(verdict, world)
+    _as_they_were_written(verdict, world, attempts)
+
+
+def _as_they_lie(verdict: Verdict, world: World) -> None:
+    """Of one partition, in the order of its offsets."""
+    decided = world.of_contacts
+    reached: dict[tuple[int, bytes, str], int] = {}
     seen: set[str] = set()
     for received in sorted(world.received, key=lambda r: (r.partition, r.offset)):
         row = decided.get(received.event_id)
         if row is None or received.event_id in seen:
             continue
         seen.add(received.event_id)
-        place = received.key, row.conversation_id
+        place = received.partition, received.key, row.conversation_id
         verdict.expect(row.sequence > reached.get(place, 0), f"I3: {received.event_id} was decided before its elder")
         reached[place] = row.sequence
+
+
+def _as_they_were_written(verdict: Verdict, world: World, attempts: Sequence[Attempt]) -> None:
+    """Of one sender, in the order in which they wrote and were answered: it holds also where a key changed its partition."""
+    decided, tries = world.of_contacts, Counter(attempt.contact_id for attempt in attempts)
+    reached: dict[tuple[str, str], tuple[int, float]] = {}
+    for attempt in sorted(attempts, key=lambda attempt: attempt.asked_at):
+        row = decided.get(attempt.contact_id)
+        if attempt.outcome != "ok" or tries[attempt.contact_id] > 1 or row is None:
+            continue
+        place = attempt.sender, row.conversation_id
+        sequence, answered_at = reached.get(place, (0, 0.0))
+        is_after = row.sequence > sequence or attempt.asked_at <= answered_at
+        verdict.expect(is_after, f"I3: {attempt.contact_id} was decided before what its sender wrote earlier")
+        reached[place] = row.sequence, attempt.answered_at
 
 
 def _one_clock(verdict: Verdict, world: World) -> None:
@@ -176,6 +251,28 @@ def _one_clock(verdict: Verdict, world: World) -> None:
     for received in world.routed:
         routing: dict[str, Any] = json.loads(received.value)["routing"]
         verdict.expect(routing["received_at"] == first[received.event_id], f"I5: {received.event_id} was stamped anew")
+
+
+def _place(received: Received) -> tuple[str, int, int]:
+    return received.topic, received.partition, received.offset
+
+
+def longest_wait_s(world: World, attempts: Sequence[Attempt]) -> float:
+    """The longest time from the acknowledgement of one of these contacts to its decision."""
+    decided = world.of_contacts
+    waits = [
+        row.decided_at.timestamp() - attempt.answered_at
+        for attempt in attempts
+        if (row := decided.get(attempt.contact_id)) and row.decided_at
+    ]
+    return max(waits, default=0.0)
+
+
+def decided_between(world: World, attempts: Sequence[Attempt], began: float, ended: float) -> int:
+    """How many of these contacts were decided between two instants."""
+    mine = {attempt.contact_id for attempt in attempts}
+    rows = (row for row in world.of_contacts.values() if row.id in mine and row.decided_at)
+    return sum(row.decided_at is not None and began <= row.decided_at.timestamp() <= ended for row in rows)
 
 
 def _ids(records: Iterable[Received]) -> set[str]:

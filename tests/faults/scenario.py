@@ -15,6 +15,7 @@ from typing import Any
 from parvis.local.stack import Stack
 from tests.faults.load import ClientLog
 from tests.faults.oracle import Verdict, World, judge, look
+from tests.faults.stage import Stage, stage
 
 HEAL_S = 60.0
 
@@ -29,6 +30,23 @@ class Scenario:
     run: Callable[[Path, bool], Coroutine[Any, Any, Verdict]]
     missing: Callable[[], str | None] = lambda: None
     """Why it cannot be tried on this machine."""
+
+
+@dataclass(frozen=True)
+class Play:
+    """A row of the matrix that leaves its town well: in the small size those of one `stage` play in the same, one by one."""
+
+    name: str
+    injection: str
+    must_hold: str
+    play: Callable[[Stage, bool], Coroutine[Any, Any, Verdict]]
+    stage: str
+    missing: Callable[[], str | None] = lambda: None
+
+    async def run(self, var: Path, full: bool) -> Verdict:
+        """In a town of its own."""
+        async with stage(var) as own:
+            return await self.play(own, full)
 
 
 @contextmanager

@@ -147,6 +147,15 @@ async def read_all(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[Rece
                         yield received_of(record)
 
 
+async def lag_of(bootstrap: str, group: str, topics: Sequence[str]) -> int:
+    """How many records of these topics a consumer group has not finished."""
+    async with _Admin(bootstrap) as admin, _reader(bootstrap) as consumer:
+        committed = await admin.list_consumer_group_offsets(group)
+        ends, starts = await _ends(consumer, topics), await _starts(consumer, topics)
+        reached = {tp: max(committed[tp].offset, starts[tp]) if tp in committed else starts[tp] for tp in ends}
+        return sum(max(0, end - reached[tp]) for tp, end in ends.items())
+
+
 async def ids_since(bootstrap: str, topics: Sequence[str], since: datetime) -> set[str]:
     """The ids of the events that were written since then."""
     found: set[str] = set()
@@ -191,11 +200,21 @@ async def _reader(bootstrap: str) -> AsyncGenerator[Any]:
         await consumer.stop()
 
 
+async def _starts(consumer: Any, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    partitions = await _partitions(consumer, topics)
+    return await consumer.beginning_offsets(partitions) if partitions else {}
+
+
 async def _ends(consumer: Any, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    partitions = await _partitions(consumer, topics)
+    return await consumer.end_offsets(partitions) if partitions else {}
+
+
+async def _partitions(consumer: Any, topics: Sequence[str]) -> list[TopicPartition]:
     partitions: list[TopicPartition] = []
     existing = await consumer.topics()
     for topic in topics:
         if topic in existing:
             await consumer._client._wait_on_metadata(topic)  # partitions of a topic nobody subscribed to
             partitions += [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-    return await consumer.end_offsets(partitions) if partitions else {}
+    return partitions

@@ -1,0 +1,73 @@
+"""F-16: every twentieth transaction ends in a deadlock, or in a serialization failure at its very commit."""
+
+import asyncio
+
+from sqlalchemy import text
+
+from parvis.common.database import Database
+from tests.faults.oracle import Verdict
+from tests.faults.scenario import Play
+from tests.faults.stage import Stage
+
+_CONFLICTS = (
+    "create sequence if not exists public.conflicts",
+    """
+    create or replace function public.conflict() returns trigger language plpgsql as $$
+    begin
+        if nextval('public.conflicts') % tg_argv[0]::int = 0 then
+            raise exception 'made by a fault scenario' using errcode = tg_argv[1];
+        end if;
+        return null;
+    end $$
+    """,
+    """
+    create trigger deadlock after insert on router.decision
+    for each statement execute function public.conflict('{every}', '40P01')
+    """,
+    """
+    create constraint trigger serialization after insert on router.decision
+    deferrable initially deferred for each row execute function public.conflict('{every}', '40001')
+    """,
+)
+_PEACE = ("drop trigger deadlock on router.decision", "drop trigger serialization on router.decision")
+
+
+async def play(stage: Stage, full: bool) -> Verdict:
+    seconds, per_second, every = (60, 200, 20) if full else (2, 60, 9)
+    verdict, database = Verdict(), Database(stage.stack.database_url, service="faults")
+    try:
+        before = await _rolled_back(database)
+        async with stage.load(per_second=per_second) as contacts:
+            await _run(database, _CONFLICTS, every)
+            await asyncio.sleep(seconds)
+            await _run(database, _PEACE, every)
+        await stage.healed(verdict)
+        verdict.figures["transactions rolled back"] = await _rolled_back(database) - before
+    finally:
+        await database.close()
+    verdict.expect(contacts.sent > seconds * per_second // 4, "hardly anything was written: the load proves nothing")
+    verdict.expect(verdict.figures["transactions rolled back"] > 0, "no transaction failed: nothing was tried")
+    return verdict
+
+
+async def _run(database: Database, statements: tuple[str, ...], every: int) -> None:
+    async with database.begin() as connection:
+        for statement in statements:
+            await connection.execute(text(statement.replace("{every}", str(every))))
+
+
+async def _rolled_back(database: Database) -> int:
+    query = text(
+        "select pg_stat_clear_snapshot(), xact_rollback from pg_stat_database where datname = current_database()"
+    )
+    async with database.begin() as connection:
+        return (await connection.execute(query)).one().xact_rollback
+
+
+SCENARIO = Play(
+    "F-16",
+    "each twentieth insert of decisions ends in a deadlock or a failed commit, for a minute, at 200 contacts/s",
+    "retried; I1 I2 I3 I7",
+    play,
+    "one",
+)

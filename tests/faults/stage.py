@@ -1,0 +1,107 @@
+"""A town of three routers on networks that can be disturbed, in which scenarios play one after the other."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from parvis.common.errors import ParvisError
+from parvis.local.stack import Stack
+from tests.faults.contacts import Contacts, Transfers
+from tests.faults.cut import Cable
+from tests.faults.load import ClientLog
+from tests.faults.oracle import Verdict, World, judge, lag, look
+from tests.faults.routers import Routers
+from tests.faults.wire import Wire
+
+HEAL_S = 60.0
+SESSION_S = 2.0
+
+
+@dataclass
+class Stage:
+    """Kafka and PostgreSQL, routers that reach them by `cable` and `wire`, and the log of everybody who wrote here."""
+
+    stack: Stack
+    log: ClientLog
+    routers: Routers
+    cable: Cable
+    wire: Wire
+    known_deaths: int = 0
+    plays: int = 0
+    gone: World = field(default_factory=World)
+    """What a scenario took away from the topics after it was read, so that the judge still knows of it."""
+
+    @asynccontextmanager
+    async def load(
+        self, *, per_second: float, senders: int = 40, transfers_every_s: float | None = 0.5
+    ) -> AsyncGenerator[Contacts]:
+        """Citizens who write, and agents who transfer, as long as the block lasts."""
+        self.plays += 1
+        contacts = Contacts(
+            self.stack, self.log, senders=senders, run=f"play {self.plays}", first_sender=1000 * self.plays
+        )
+        done = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(contacts.write(per_second=per_second, seconds=3600, enough=done.is_set))
+                if transfers_every_s:
+                    transfers = Transfers(self.stack)
+                    group.create_task(transfers.write(every_s=transfers_every_s, enough=done.is_set))
+                try:
+                    yield contacts
+                finally:
+                    done.set()
+        finally:
+            await contacts.stop()
+
+    async def healed(self, verdict: Verdict, *, deaths: int = 0) -> World:
+        """Wait, at most a minute, until the group's lag is nothing and all are ready (I7); then judge the whole world.
+
+        deaths: how many routers were to end by themselves.
+        """
+        began, left, standing = time.monotonic(), None, ["nobody was asked"]
+        while (left != 0 or standing) and time.monotonic() - began < HEAL_S:
+            left = await self.lag()
+            standing = await asyncio.to_thread(self.routers.standing)
+            if left or standing:
+                await asyncio.sleep(0.25)
+        verdict.expect(left == 0, f"I7: {left} records wait {HEAL_S:.0f} s after the fault")
+        verdict.expect(not standing, f"I7: not ready {HEAL_S:.0f} s after the fault: {'; '.join(standing)}")
+        verdict.figures["heal ms"] = int((time.monotonic() - began) * 1000)
+        died, self.known_deaths = self.routers.deaths - self.known_deaths, self.routers.deaths
+        verdict.expect(died <= deaths, f"I7: {died} routers ended by themselves")
+        world = (await look(self.stack)).beside(self.gone)
+        found = judge(world, self.log.attempts)
+        verdict.broken += found.broken
+        verdict.figures = found.figures | verdict.figures
+        return world
+
+    async def lag(self) -> int | None:
+        """Records that the routers have not finished; None when Kafka does not answer."""
+        try:
+            return await lag(self.stack)
+        except ParvisError:
+            return None
+
+
+@asynccontextmanager
+async def stage(var: Path, *, routers: int = 3, **environment: str) -> AsyncGenerator[Stage]:
+    """A town of its own for routers. A killed member is missed after two seconds, not ten."""
+    quick = {"PARVIS_SESSION_TIMEOUT_S": f"{SESSION_S:g}", "PARVIS_LOG_FORMAT": "json"} | environment
+    var.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as undo:
+        opened = Stack.start(var, services=[], prepare=True, environment=quick)
+        stack = await asyncio.to_thread(opened.__enter__)
+        undo.push_async_callback(asyncio.to_thread, opened.__exit__, None, None, None)
+        log = ClientLog(var / "client.jsonl")
+        undo.callback(log.close)
+        host, _, port = stack.kafka.partition(":")
+        cable = await undo.enter_async_context(Cable(host, int(port)).running())
+        wire = await undo.enter_async_context(Wire(stack.database_url).running())
+        disturbed = {"PARVIS_KAFKA_BOOTSTRAP": cable.bootstrap, "PARVIS_DATABASE_URL": wire.url}
+        together = Routers(dict(stack.env) | disturbed, var / "log")
+        await undo.enter_async_context(together.running(routers))
+        yield Stage(stack, log, together, cable, wire)
