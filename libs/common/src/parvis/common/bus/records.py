@@ -1,17 +1,20 @@
 """Events in, Kafka records out, and back: CloudEvents 1.0, binary mode, JSON values. Pure; no I/O."""
 
 import secrets
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
+import msgspec
 from pydantic import ValidationError
 
 from parvis.common.clock import now
 from parvis.common.contact import Event, iso
 from parvis.common.errors import Poison
+from parvis.common.structs import reader_of
 
 # W3C trace context of the work in hand: set when a record is taken, carried into what it causes.
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
@@ -52,8 +55,8 @@ class Received:
     def event_id(self) -> str:
         return self.header("ce_id") or ""
 
-    def event(self, types: tuple[type[Event], ...]) -> Event:
-        """The event in the value.
+    def event(self, types: tuple[type[Event], ...], *, swift: bool = False) -> Event:
+        """The event in the value; swift: as the struct of its model, with the same attributes.
 
         Raises: Poison, for a type that is not one of `types`, a wrong version or a value that does not fit;
                 the reason names the member, never its value, nor a key that only the sender knows.
@@ -64,8 +67,11 @@ class Received:
         kind = next((candidate for candidate in types if name == candidate.TYPE), None)
         if kind is None:
             raise Poison(f"type {name!r} is not read here")
+        if swift:
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # the model has the last word
+                return reader_of(kind)(self.value)
         try:
-            return kind.model_validate_json(self.value)
+            return kind.model_validate_json(self.value, by_alias=True, by_name=False)
         except ValidationError as error:
             problem = error.errors(include_input=False, include_url=False)[0]
             known = _members(kind)
