@@ -5,17 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contact import ConversationId
-from parvis.common.lettercode import conversation_of_code, letter_code
+from parvis.common.lettercode import PrintedLetter, conversation_of_code, letter_code, letter_of_code
+from parvis.common.reply import ReplyId
 
 KEY = b"a key for the tests, long enough"
 CONVERSATION = ConversationId("5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e11")
-CODE = letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, "www.example-town.example", KEY)
+REPLY = ReplyId("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01")
+CODE = letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, REPLY, "www.example-town.example", KEY)
 
 
-def test_our_code_names_its_conversation_and_opens_the_towns_page():
+def test_our_code_names_its_conversation_and_its_reply_and_opens_the_towns_page():
     assert conversation_of_code(CODE, KEY) == CONVERSATION
+    assert letter_of_code(CODE, KEY) == PrintedLetter(CONVERSATION, REPLY)
     assert CODE.startswith("https://www.example-town.example/#P-7F3K-2Q9X-M4TC/")
-    assert len(CODE) <= 106  # what a QR code of 41 squares a side holds at level M
+    assert len(CODE) <= 122  # what a QR code of 45 squares a side holds at level M
 
 
 def test_a_town_that_changed_its_name_on_the_web_still_knows_its_letters():
@@ -25,7 +28,7 @@ def test_a_town_that_changed_its_name_on_the_web_still_knows_its_letters():
 @pytest.mark.parametrize(
     "code",
     [
-        CODE.replace("5f3f", "5f3e"),
+        CODE.replace("TC/X", "TC/Y"),
         CODE[:-1] + ("a" if CODE[-1] != "a" else "b"),
         CODE.partition(".")[0],
         "P-7F3K-2Q9X-M4TC",

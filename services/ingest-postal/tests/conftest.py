@@ -19,6 +19,7 @@ from parvis.ingest_postal.receive.acceptance import Acceptance
 from parvis.ingest_postal.receive.door import Door
 from parvis.ingest_postal.receive.dropbox import DropBox
 from parvis.ingest_postal.receive.folder import Folder
+from parvis.ingest_postal.receive.returned import Returns
 from parvis.ingest_postal.receive.watch import Watch
 from parvis.ingest_postal.tables import Limits
 
@@ -34,6 +35,7 @@ def _door(
         box=box or folder,
         watch=Watch(settle_s=settle_s, patience_s=patience_s),
         acceptance=_acceptance(root, producer),
+        returns=Returns(producer, "t.delivery.reported", A_KEY),
         health=Health(),
         size_limit_bytes=20 * 1024 * 1024,
         poll_s=0.01,

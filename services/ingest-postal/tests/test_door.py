@@ -1,18 +1,26 @@
 """The door, with a real folder, real blobs and a real reader."""
 
 import asyncio
+import io
 import os
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import zxingcpp
+from PIL import Image
 from structlog.testing import capture_logs
 
 from parvis.common.bus.records import Record
-from parvis.common.contact import ContactReceived
+from parvis.common.contact import ContactReceived, ConversationId
+from parvis.common.delivery import DeliveryReported
 from parvis.common.errors import Unavailable, Unknown
-from parvis.common.testing import FakeProducer
+from parvis.common.lettercode import letter_code
+from parvis.common.reply import ReplyId
+from parvis.common.testing import A_KEY, FakeProducer
 from parvis.ingest_postal.receive.door import Door
 from parvis.ingest_postal.receive.folder import Folder
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
@@ -20,6 +28,7 @@ from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
 FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)  # as the fixtures have it
 MakeDoor = Callable[..., Door]
 LETTER = write_pdf(BIRTH_CERTIFICATE)
+CONVERSATION = ConversationId("5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e11")
 
 
 @pytest.fixture
@@ -229,3 +238,49 @@ async def test_no_log_line_names_a_citizen(door: Door, producer: FakeProducer):
 
     assert [line["event"] for line in lines] == ["contact.received", "contact.postponed"]
     assert "exemple" not in str(lines).lower()
+
+
+def returned(*replies: str, **letter: object) -> bytes:
+    """The scan of letters of ours that came back: a picture of each first page."""
+    sheets: list[Image.Image] = []
+    for reply in replies:
+        code = letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, ReplyId(reply), "www.example-town.example", A_KEY)
+        drawn: Any = zxingcpp.create_barcode(code, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
+        sheet = Image.new("L", (1654, 2339), 255)
+        sheet.paste(Image.fromarray(np.array(drawn.to_image(scale=4))), (1300, 120))
+        sheets.append(sheet)
+    scan = io.BytesIO()
+    sheets[0].save(scan, "PDF", resolution=200, save_all=True, append_images=sheets[1:])
+    return scan.getvalue()
+
+
+async def test_letters_that_came_back_are_reported_and_are_no_contacts(door: Door, producer: FakeProducer):
+    (folder_of(door).ready / "returned").mkdir()
+    replies = ("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01", "0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c02")
+    for name in ("returned/monday.pdf", "returned/again.pdf"):
+        (folder_of(door).ready / name).write_bytes(returned(*replies))
+        assert await door.look() == 1
+
+    reports = [DeliveryReported.model_validate_json(record.value) for record in producer.sent]
+    assert [report.reply_id for report in reports] == [*replies, *replies]
+    assert {(r.channel, r.outcome, r.failure_class) for r in reports} == {("post", "undelivered", "permanent")}
+    assert {record.topic for record in producer.sent} == {"t.delivery.reported"}
+    assert len({dict(record.headers)["ce_id"] for record in producer.sent}) == 2
+    assert len(names(folder_of(door).done)) == 2
+
+
+async def test_a_returned_letter_without_a_code_is_for_people_to_read(door: Door, producer: FakeProducer):
+    (folder_of(door).ready / "returned").mkdir()
+    (folder_of(door).ready / "returned" / "scan.pdf").write_bytes(LETTER)
+    assert await door.look() == 1
+
+    assert "returned-letter" in contact_in(producer.sent[0]).remarks
+
+
+async def test_our_letter_with_an_answer_on_it_is_a_contact_where_it_is_not_put_among_the_returned(
+    door: Door, producer: FakeProducer
+):
+    drop(door, returned("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01"))
+    await door.look()
+
+    assert contact_in(producer.sent[0]).thread.conversation_id == CONVERSATION

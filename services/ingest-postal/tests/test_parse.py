@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from parvis.common.contact import ClaimCheck, ConversationId, contact_id, reference_of
 from parvis.common.lettercode import letter_code
+from parvis.common.reply import ReplyId
 from parvis.common.testing import A_KEY
 from parvis.ingest_postal.parse import Facts, Town, parse, text_of
 from parvis.ingest_postal.tables import Code, Line, Page, Reading, Word
@@ -152,6 +153,7 @@ def test_a_quoted_reference_is_a_thread_mark():
     assert parse(reading, FACTS).thread.reference == quoted
 
 
+REPLY = ReplyId("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01")
 CONVERSATION = ConversationId("5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e11")
 
 
@@ -165,7 +167,7 @@ def with_codes(*texts: str) -> Reading:
 
 
 def test_an_answer_on_our_own_paper_names_its_conversation():
-    ours = letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, "www.example-town.example", A_KEY)
+    ours = letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, REPLY, "www.example-town.example", A_KEY)
 
     assert parse(with_codes("https://elsewhere.example/", ours), FACTS).thread.conversation_id == CONVERSATION
 
@@ -173,9 +175,9 @@ def test_an_answer_on_our_own_paper_names_its_conversation():
 @pytest.mark.parametrize(
     "codes",
     [
-        (letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, "www.example-town.example", b"somebody else's key"),),
-        ("https://www.example-town.example/#P-7F3K-2Q9X-M4TC/5f3f7a0e5a0c5c3e9a532f0d9c1b7e11.aaaaaaaaaaaaaaaa",),
-        tuple(letter_code("P-7F3K-2Q9X-M4TC", ConversationId(f"5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e1{n}"), "t.example", A_KEY) for n in (1, 2)),
+        (letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, REPLY, "www.example-town.example", b"somebody else's key"),),
+        ("https://www.example-town.example/#P-7F3K-2Q9X-M4TC/Xz96DloMXD6aUy8NnBt-EQuOHFoT1F9qjxBtL2p7nAE.aaaaaaaaaaaaaaaa",),
+        tuple(letter_code("P-7F3K-2Q9X-M4TC", ConversationId(f"5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e1{n}"), REPLY, "t.example", A_KEY) for n in (1, 2)),
     ],
     ids=["another key", "forged", "two conversations in one letter"],
 )  # fmt: skip

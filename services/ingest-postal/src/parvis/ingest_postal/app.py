@@ -12,7 +12,7 @@ from parvis.common.health import Health
 from parvis.common.language import language_of
 from parvis.common.service import Service
 from parvis.common.settings import TownSettings, load
-from parvis.common.topics import CONTACT_RECEIVED
+from parvis.common.topics import CONTACT_RECEIVED, DELIVERY_REPORTED
 from parvis.ingest_postal.parse import Town
 from parvis.ingest_postal.read.divider import Divider
 from parvis.ingest_postal.read.reader import Readers
@@ -21,6 +21,7 @@ from parvis.ingest_postal.receive.bucket import Bucket
 from parvis.ingest_postal.receive.door import Door
 from parvis.ingest_postal.receive.dropbox import DropBox
 from parvis.ingest_postal.receive.folder import Folder
+from parvis.ingest_postal.receive.returned import Returns
 from parvis.ingest_postal.receive.watch import Watch
 from parvis.ingest_postal.settings import Settings
 from parvis.ingest_postal.tables import Limits
@@ -58,6 +59,7 @@ async def build() -> Service:
         box=box,
         watch=Watch(settle_s=settings.settle_s if box.settles else 0, patience_s=settings.quarantine_after_s),
         acceptance=acceptance,
+        returns=Returns(producer, DELIVERY_REPORTED.full_name(town.topic_prefix), town.signing_key),
         health=health,
         size_limit_bytes=settings.size_limit_mib * _MIB,
         poll_s=settings.poll_s,

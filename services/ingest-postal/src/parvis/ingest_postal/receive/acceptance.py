@@ -83,6 +83,10 @@ class Acceptance:
         for number, letter in enumerate(letters, 1):
             yield await self._send(await self._letter(digest, number, letter, original, media_type), arrival)
 
+    async def read(self, content: bytes, media_type: MediaType) -> Reading:
+        """What stands on the pages; nothing is kept."""
+        return await self.readers.read(content, media_type)
+
     async def _divided(
         self, content: bytes, reading: Reading, parts: tuple[Part, ...]
     ) -> tuple[tuple[Divided, ...], str | None]:
@@ -112,7 +116,7 @@ class Acceptance:
             original=letter.original,
             pictures=await self._store_pictures(letter),
             text_overflow=await self._store_overflow(letter),
-            remarks=(*letter.remarks, *remarks),
+            remarks=(*letter.remarks, *arrival.remarks, *remarks),
             town=self.town,
         )
         contact = await asyncio.to_thread(parse, letter.reading, facts)

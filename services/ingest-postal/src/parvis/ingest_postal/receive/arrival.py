@@ -17,6 +17,7 @@ class Arrival:
 
     seen_at: datetime
     note: bytes | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def received_at(arrival: Arrival, stamp: Sheet | None, zone: ZoneInfo) -> tuple[datetime, tuple[str, ...]]:

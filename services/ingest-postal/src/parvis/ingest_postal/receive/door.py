@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from parvis.common import metrics
 from parvis.common.clock import Clock, now
@@ -18,6 +18,7 @@ from parvis.common.logs import logger
 from parvis.ingest_postal.receive.acceptance import Acceptance
 from parvis.ingest_postal.receive.arrival import NOTE_LIMIT_BYTES, Arrival
 from parvis.ingest_postal.receive.dropbox import DropBox, Held, Waiting
+from parvis.ingest_postal.receive.returned import Returns, came_back
 from parvis.ingest_postal.receive.watch import Watch
 from parvis.ingest_postal.verify import verify
 
@@ -38,6 +39,7 @@ class Door:
     box: DropBox
     watch: Watch
     acceptance: Acceptance
+    returns: Returns
     health: Health
     size_limit_bytes: int
     poll_s: float
@@ -133,6 +135,12 @@ class Door:
         arrival = Arrival(
             self.watch.first_seen_at(file), await asyncio.to_thread(self.box.note_beside, file, NOTE_LIMIT_BYTES)
         )
+        if came_back(file):
+            if await self.returns.report(await self.acceptance.read(content, verdict.media_type), arrival):
+                await self._move_on(file, hashlib.sha256(content).hexdigest())
+                self._go_on()
+                return True
+            arrival = replace(arrival, remarks=("returned-letter",))
         async for contact in self.acceptance.accept(content, verdict.media_type, arrival):
             self._tell(contact, time.monotonic() - started_s)
         await self._move_on(file, hashlib.sha256(content).hexdigest())

@@ -82,7 +82,7 @@ def _values(words: Words, delivery: Delivery, dated_at: datetime, key: bytes) ->
         "paragraphs": [paragraph.split("\n") for paragraph in said.text.split("\n\n")],
         "footer": f"{name} · {reference}{' · ' + labels['fictional'] if town.fictional else ''}",
         "page": labels["page"],
-        "qr": _qr(letter_code(reference, words.reply.conversation_id, town.web_name, key)),
+        "qr": _qr(letter_code(reference, words.reply.conversation_id, words.reply.reply_id, town.web_name, key)),
         "qr_says": labels["qr"].format(reference),
     }
 
