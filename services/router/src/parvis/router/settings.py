@@ -1,7 +1,10 @@
 """PARVIS_ROUTER_* in, one checked Settings out."""
 
+import os
+from pathlib import Path
+
 from pydantic import Field
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parvis.common.settings import ServiceSettings
 
@@ -19,3 +22,23 @@ class Settings(ServiceSettings):
     closed_grace_days: int = Field(
         default=30, ge=0, le=3650, description="an answer within so many days opens a closed conversation again"
     )
+
+
+class LearningSettings(BaseSettings):
+    """Where `parvis router train` and `evaluate` remember what texts mean, and how many processes find it out."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    var: Path | None = Field(default=None, validation_alias="PARVIS_VAR")
+    cache_home: Path | None = Field(default=None, validation_alias="XDG_CACHE_HOME")
+
+    @property
+    def cache_folder(self) -> Path:
+        """In the town's own folder where one is set, else in the user's."""
+        if self.var:
+            return self.var / "cache" / "embeddings"
+        return (self.cache_home or Path.home() / ".cache") / "parvis" / "embeddings"
+
+    @property
+    def processes(self) -> int:
+        return max(1, min(4, os.cpu_count() or 1))

@@ -1,9 +1,10 @@
 """What the router adds to the `parvis` command."""
 
 from parvis.common.cli.commands import Commands
-from parvis.router.commands import rules
+from parvis.router.commands import router, rules
 
 
 def register(commands: Commands) -> None:
-    """Add `parvis rules`."""
+    """Add `parvis rules` and `parvis router`."""
     rules.register(commands)
+    router.register(commands)
