@@ -14,6 +14,7 @@ class Measure:
     metric: str
     unit: str
     value: float
+    events: int = 0  # that it was taken over, where contenders were given different numbers of them
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,11 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The value below which `share` of the others lie (nearest rank)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+class Incomplete(Exception):
+    """A benchmark that has figures, and reasons why they are not to be trusted as a whole."""
+
+    def __init__(self, measures: Sequence[Measure], reasons: Sequence[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.measures, self.reasons = measures, reasons

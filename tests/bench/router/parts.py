@@ -1,0 +1,46 @@
+"""The router with one of its parts taken out, to see what that part costs: `python -m tests.bench.router.parts decisions`.
+
+The production code has no switch for this. The bench counts notices and rows after each race: a part that is not out
+is found out.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from parvis.common.service import run
+from parvis.router import store
+from parvis.router.app import build
+from parvis.router.consume import mail
+from parvis.router.decide.conversation import Known
+
+
+def without_notices() -> None:
+    """All but the notices to citizens."""
+    setattr(mail, "registration", _nothing)  # noqa: B010 (a name of another module)
+    setattr(mail, "receipt", _nothing)  # noqa: B010
+
+
+def without_rows() -> None:
+    """Rules and records alone: every contact opens a conversation, nothing is stored, nothing locked."""
+    without_notices()
+    for name, answer in {
+        "decisions_of": dict, "lock_known": Known, "record_decisions": _nothing, "record_names": list,
+    }.items():  # fmt: skip
+        setattr(store, name, _at_once(answer))
+
+
+def _nothing(*_: object, **__: object) -> None:
+    return None
+
+
+def _at_once(make: Callable[[], object]) -> Any:
+    async def answer(*_: object, **__: object) -> object:
+        return make()
+
+    return answer
+
+
+if __name__ == "__main__":
+    {"decisions": without_notices, "without-rows": without_rows}[sys.argv[1]]()
+    run("router", build)

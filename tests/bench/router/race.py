@@ -1,0 +1,159 @@
+"""One contender in, its figures out: a process watched from outside, by what its group commits and what it has used."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from parvis.local.ledger import Ledger
+from parvis.local.process import Process
+from tests.bench.measure import Measure
+from tests.bench.router.course import Course
+
+LOOK_EVERY_S = 0.1
+_STANDS_STILL_S = 90.0
+
+
+class Broken(Exception):
+    """A contender ended or stands still; nothing it did counts."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a contender is started, and the group it reads in."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    group: str
+    prefix: str
+    events: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What had been done and used at one moment."""
+
+    at: float
+    committed: int
+    own_s: float
+    kafka_s: float
+    postgres_s: float
+
+
+@dataclass(frozen=True)
+class Lap:
+    """A race from the first commit seen to the last. The events of before the first one do not count, nor does starting up."""
+
+    first: Mark
+    half: Mark
+    last: Mark
+    peak_mb: float
+
+    def measures(self, name: str, *, events: int) -> list[Measure]:
+        return [
+            *_between(name, self.first, self.last, events),
+            Measure(name, "memory_peak", "MB", self.peak_mb, events),
+        ]
+
+    def warm(self, name: str, *, events: int) -> list[Measure]:
+        """The second half alone."""
+        return _between(name, self.half, self.last, events)
+
+
+def _between(name: str, begin: Mark, end: Mark, events: int) -> list[Measure]:
+    done = end.committed - begin.committed
+    used = [
+        ("cpu_s_per_100k", end.own_s - begin.own_s),
+        ("kafka_cpu_s_per_100k", end.kafka_s - begin.kafka_s),
+        ("postgres_cpu_s_per_100k", end.postgres_s - begin.postgres_s),
+    ]
+    return [
+        Measure(name, "events_per_s", "1/s", done / (end.at - begin.at), events),
+        *(Measure(name, metric, "s", used_s / done * 100_000, events) for metric, used_s in used),
+    ]
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where the races are run: the broker's topics, and the processes whose time is looked at too."""
+
+    course: Course
+    kafka_pid: int
+    postgres_pid: int
+    ledger: Ledger
+    logs: Path
+
+    async def run(self, start: Start) -> Lap:
+        """Start a contender, watch it to its last commit, and end it.
+
+        Raises: Broken.
+        """
+        process = Process(
+            name=start.name,
+            command=start.command,
+            ledger=self.ledger,
+            log=self.logs / f"{start.name}.log",
+            environment=start.environment,
+        )
+        process.log.unlink(missing_ok=True)
+        process.start()
+        try:
+            return await self._watch(process, start)
+        finally:
+            process.stop(12)
+
+    async def _watch(self, process: Process, start: Start) -> Lap:
+        first = half = None
+        moved_at, before, peak_mb, looks = time.monotonic(), 0, 0.0, 0
+        while True:
+            committed = await self.course.committed(start.group, start.prefix)
+            if committed > before:
+                before, moved_at = committed, time.monotonic()
+            if committed and not first:
+                first = self._mark(process.pid, committed)
+            if committed >= start.events / 2 and not half:
+                half = self._mark(process.pid, committed)
+            if looks % 5 == 0:
+                peak_mb = max(peak_mb, resident_mb(process.pid))
+            if first and half and committed >= start.events:
+                last = self._mark(process.pid, committed)
+                return Lap(first, half, last, max(peak_mb, resident_mb(process.pid)))
+            if not process.is_running:
+                raise Broken(f"{start.name} ended at {committed} of {start.events}: {' / '.join(process.tail()[-3:])}")
+            if time.monotonic() - moved_at > _STANDS_STILL_S:
+                raise Broken(f"{start.name} stands still at {committed} of {start.events}")
+            looks += 1
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _mark(self, pid: int, committed: int) -> Mark:
+        at = time.monotonic()
+        return Mark(at, committed, processor_s(pid), processor_s(self.kafka_pid), processor_s(self.postgres_pid))
+
+
+def processor_s(pid: int) -> float:
+    """What a process and all that it started have used, those that are gone too."""
+    used = 0.0
+    with suppress(psutil.Error):
+        parent = psutil.Process(pid)
+        own = parent.cpu_times()
+        used = own.user + own.system + own.children_user + own.children_system
+        for child in parent.children(recursive=True):
+            with suppress(psutil.Error):
+                times = child.cpu_times()
+                used += times.user + times.system
+    return used
+
+
+def resident_mb(pid: int) -> float:
+    held = 0
+    with suppress(psutil.Error):
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.Error):
+                held += process.memory_info().rss
+    return held / 1024 / 1024

@@ -1,0 +1,87 @@
+"""A stack for races: broker, database, a configuration of route-12's departments; and the router's processes in it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from parvis.common.database import migrate
+from parvis.local.ledger import Ledger
+from parvis.local.ports import FreePorts
+from parvis.local.stack import Stack
+from tests.bench.router import contenders, work
+from tests.bench.router.contenders import ROOT, Contender
+from tests.bench.router.course import Course
+from tests.bench.router.race import Start, Track
+
+GROUP = "parvis-router"
+_MIGRATIONS = ROOT / "services" / "router" / "migrations"
+
+
+@dataclass
+class Town:
+    """`folder` holds the stack and is removed afterwards; `var` keeps what was installed."""
+
+    stack: Stack
+    track: Track
+    folder: Path
+    var: Path
+    config: Path
+    _ports: FreePorts = field(default_factory=FreePorts)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def start(cls, folder: Path) -> AsyncGenerator["Town"]:
+        with Stack.start(folder / "town", services=[], fsync=True) as stack:
+            logs = folder / "log"
+            logs.mkdir(parents=True, exist_ok=True)
+            config = work.write_town(folder / "config")
+            ledger = Ledger(stack.plan.var / "processes.jsonl")  # the stack's own: its keeper ends what we leave behind
+            async with Course.open(stack.kafka) as course:
+                track = Track(course, stack.pid("kafka"), stack.pid("postgres"), ledger, logs)
+                town = cls(stack, track, folder, folder.parent, config)
+                try:
+                    yield town
+                finally:
+                    town._ports.release()
+
+    async def database(self, name: str) -> str:
+        """An empty database with the router's tables."""
+        url = await asyncio.to_thread(self.stack.new_database, name)
+        await migrate(url, "router", _MIGRATIONS)
+        return url
+
+    def router(
+        self, contender: Contender, *, database: str, prefix: str, events: int, config: Path | None = None
+    ) -> Start:
+        environment = {
+            **self.stack.env,
+            "PARVIS_CONFIG_DIR": str(config or self.config),
+            "PARVIS_DATABASE_URL": database,
+            "PARVIS_TOPIC_PREFIX": prefix,
+            "PARVIS_ROUTER_PORT": str(self._ports.take()),
+            "PARVIS_ROUTER_WORKERS": str(contender.workers),
+        }
+        program = contenders.command(contender, bootstrap="", prefix=prefix, group=GROUP, var=self.var)
+        return Start(contender.name, program, environment, GROUP, prefix, events)
+
+    def peer(self, contender: Contender, *, number: int, prefix: str, events: int) -> Start:
+        """Raises: Missing."""
+        group = f"{contender.name}-{number}"
+        program = contenders.command(contender, bootstrap=self.stack.kafka, prefix=prefix, group=group, var=self.var)
+        environment = {name: self.stack.env[name] for name in ("PATH", "HOME") if name in self.stack.env}
+        return Start(contender.name, program, environment, group, prefix, events)
+
+
+async def ask(database: str, question: str) -> int:
+    """A number from the database."""
+    engine = create_async_engine(database)
+    try:
+        async with engine.connect() as connection:
+            return int(await connection.scalar(text(question)) or 0)
+    finally:
+        await engine.dispose()
