@@ -1,8 +1,9 @@
 """What lands in the print shop's tray."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import pypdfium2
 import pytest
@@ -13,10 +14,10 @@ from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contact import ContactPoint
 from parvis.common.errors import Rejected
-from parvis.common.lettercode import conversation_of_code
+from parvis.common.lettercode import PrintedLetter, conversation_of_code, letter_of_code
 from parvis.common.reply import ReplyRequested
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.notifier.decide import Addressing
+from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.render import Renderer
 
 LINES = (
@@ -28,7 +29,17 @@ LINES = (
 )
 HOME = ContactPoint(kind="post", value="\n".join(LINES))
 MM = 72 / 25.4
-SEEN_THROUGH_THE_WINDOW = (100, 45, 190, 79)  # millimetres from the left and the top, wherever the sheet lies inside
+# Millimetres from the left and the top of the sheet: what a DL envelope's window shows wherever the sheet lies inside, for
+# the usual window of 45 × 100 mm and the smaller one of 35 × 100; and what may show if it lies unluckily.
+LARGER_WINDOW, SMALLER_WINDOW, MAY_SHOW = (100, 45, 190, 79), (100, 55, 190, 79), (90, 34, 200, 90)
+ABROAD = (
+    "M. et Mme Jean-Baptiste EXEMPLE-TÉMOIN",
+    "Appartement 12, escalier B",
+    "Résidence du Théâtre des Quatre-Saisons",
+    "Lieu-dit La Grande Fontaine-aux-Lièvres",
+    "99999 VILLE-EXEMPLE-SUR-FICTION CEDEX 09",
+    "BELGIQUE",
+)
 
 Write = Callable[[ReplyRequested], bytes]
 
@@ -37,6 +48,19 @@ Write = Callable[[ReplyRequested], bytes]
 def write(renderer: Renderer, addressing: Addressing) -> Write:
     def render(reply: ReplyRequested) -> bytes:
         return renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), AN_INSTANT).content
+
+    return render
+
+
+class SetLetter(Protocol):
+    def __call__(self, reply: ReplyRequested, *, large_print: bool = False) -> bytes: ...
+
+
+@pytest.fixture
+def set_letter(renderer: Renderer, addressing: Addressing) -> SetLetter:
+    def render(reply: ReplyRequested, *, large_print: bool = False) -> bytes:
+        delivery = addressing.plan(reply, addressing.choose(reply, {}))
+        return renderer.render(reply, replace(delivery, large_print=large_print), AN_INSTANT).content
 
     return render
 
@@ -83,16 +107,59 @@ def test_a_letter_says_who_writes_to_whom_about_what(ask_for: AskFor, write: Wri
     assert "Ville fictive" in text
 
 
-@pytest.mark.parametrize("lines", [LINES, tuple(f"Ligne {i} " + "n" * 50 for i in range(7)), ("Zoé Z", "99998 ZZ")])
-def test_the_whole_address_is_seen_through_the_window(ask_for: AskFor, write: Write, lines: tuple[str, ...]) -> None:
-    pdf = write(ask_for(channel="post", points=(ContactPoint(kind="post", value="\n".join(lines)),)))
-    left, top, right, bottom = SEEN_THROUGH_THE_WINDOW
+@pytest.mark.parametrize(
+    ("lines", "window"),
+    [
+        (LINES, SMALLER_WINDOW),
+        (ABROAD, SMALLER_WINDOW),
+        (("Zoé Z", "99998 ZZ"), SMALLER_WINDOW),
+        (tuple(f"Ligne {i} " + "n" * 50 for i in range(7)), LARGER_WINDOW),
+    ],
+)
+@pytest.mark.parametrize("large_print", [False, True])
+def test_the_whole_address_is_seen_through_the_window(
+    ask_for: AskFor, set_letter: SetLetter, lines: tuple[str, ...], window: tuple[int, ...], *, large_print: bool
+) -> None:
+    reply = ask_for(channel="post", points=(ContactPoint(kind="post", value="\n".join(lines)),))
+    pdf = set_letter(reply, large_print=large_print)
+    left, top, right, bottom = window
     for line in lines:
         place = place_of(pdf, line)
         assert place[0] >= left, line
         assert place[1] >= top, line
         assert place[2] <= right, line
         assert place[3] <= bottom, line
+
+
+@pytest.mark.parametrize("large_print", [False, True])
+@pytest.mark.parametrize("kind", ["answer", "receipt"])
+def test_nothing_but_the_address_can_show_through_the_window(
+    ask_for: AskFor, set_letter: SetLetter, kind: str, *, large_print: bool
+) -> None:
+    variables = {"received_on": "2 mars 2026", "procedure": "x", "answer_due_on": "x", "silence_rule": "x"}
+    reply = ask_for(kind=kind, channel="post", points=(HOME,), personal={"variables": variables})
+    document: Any = pypdfium2.PdfDocument(set_letter(reply, large_print=large_print))
+    page = document[0].render(scale=200 / 72, grayscale=True).to_numpy()
+    document.close()
+    left, top, right, bottom = (round(mm * 200 / 25.4) for mm in MAY_SHOW)
+    dark = page < 200
+    rows, columns = dark[top:bottom, left:right].any(axis=1), dark[top:bottom, left:right].any(axis=0)
+    inner = [round(mm * 200 / 25.4) for mm in SMALLER_WINDOW]
+    assert rows[inner[1] - top : inner[3] - top].any(), "the address is there"
+    assert not rows[: inner[1] - top].any()
+    assert not rows[inner[3] - top :].any()
+    assert not columns[: inner[0] - left].any()
+    assert not columns[inner[2] - left :].any()
+
+
+def test_large_print_is_half_as_large_again(ask_for: AskFor, set_letter: SetLetter) -> None:
+    reply = ask_for(channel="post", points=(HOME,))
+
+    def height(pdf: bytes) -> float:
+        place = place_of(pdf, "Votre acte est prêt")
+        return place[3] - place[1]
+
+    assert height(set_letter(reply, large_print=True)) == pytest.approx(1.5 * height(set_letter(reply)), rel=0.02)
 
 
 def test_the_code_on_a_letter_names_its_conversation_when_it_comes_back(ask_for: AskFor, write: Write) -> None:
@@ -102,6 +169,7 @@ def test_the_code_on_a_letter_names_its_conversation_when_it_comes_back(ask_for:
     document.close()
     read: Any = zxingcpp.read_barcodes(image)
     assert [conversation_of_code(code.text, A_KEY) for code in read] == [reply.conversation_id]
+    assert [letter_of_code(code.text, A_KEY) for code in read] == [PrintedLetter(reply.conversation_id, reply.reply_id)]
     assert reply.reference in read[0].text
 
 

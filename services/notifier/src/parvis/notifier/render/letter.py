@@ -72,6 +72,7 @@ def _values(words: Words, delivery: Delivery, dated_at: datetime, key: bytes) ->
     name = said_in(town.name, language)
     return {
         "language": language,
+        "large": delivery.large_print,
         "title": said.subject,
         "subject": labels["subject"].format(said.subject),
         "day": [day.year, day.month, day.day],
@@ -90,7 +91,8 @@ def _values(words: Words, delivery: Delivery, dated_at: datetime, key: bytes) ->
 def _letterhead(name: str, words: Words, email: str) -> list[str]:
     department, language = words.department, words.language
     # Its own address names the town and the department again in its first lines.
-    address = [line for line in department.address if line != name]
+    names = {*words.directory.town.name.values(), *department.name.values()}
+    address = [line for line in department.address if line not in names]
     return [name, said_in(department.name, language), *address, spoken_phone(department.phone), email]
 
 

@@ -31,7 +31,13 @@ class Words:
     def say(self, medium: str) -> Rendered:
         """The template of that medium (`sms`, `email`, `letter`) with everything put in."""
         name = self.reply.template or self.reply.kind
-        template = self.templates.find(name if name in TEMPLATES else "answer", self.language, medium)
+        template = self.templates.find(
+            name if name in TEMPLATES else "answer",
+            self.language,
+            medium,
+            department=self.department.slug,
+            procedure=self.reply.procedure,
+        )
         rendered = template.render(self._values())
         return Rendered(subject=one_line(rendered.subject), text=tidy(rendered.text))
 
