@@ -11,6 +11,7 @@ STATEMENTS = (
     """
     create table router.conversation (
         id uuid primary key,
+        opened_by uuid, -- the contact; none when a split made it
         reference text not null,
         department text not null,
         sequence integer not null,
@@ -28,13 +29,15 @@ STATEMENTS = (
         contact_id uuid not null
     )
     """,
+    # `nth` numbers a sender's conversations on a channel: who comes first takes 1, and of two at once only one can.
     """
     create table router.sender (
         contact_point_hash text not null,
         channel text not null,
+        nth integer not null,
         conversation_id uuid not null,
         last_contact_at timestamptz not null,
-        primary key (contact_point_hash, channel, conversation_id)
+        primary key (contact_point_hash, channel, nth)
     )
     """,
     """
@@ -46,9 +49,20 @@ STATEMENTS = (
         opens boolean not null,
         value text not null,
         decided_at timestamptz not null,
-        constraint one_step_a_number unique (conversation_id, sequence),
+        came text,
         constraint refused_takes_no_number check ((kind = 'refusal') = (sequence is null))
     )
+    """,
+    # A contact that opens its conversation is found by the conversation's row: most are such, and a random place in one
+    # more index is what a stored decision costs most.
+    "create unique index one_step_a_number on router.decision (conversation_id, sequence) where not opens",
+    """
+    create view router.step as
+    select id, kind, conversation_id, sequence, opens, value, decided_at, came
+    from router.decision where not opens
+    union all
+    select d.id, d.kind, c.id, d.sequence, d.opens, d.value, d.decided_at, d.came
+    from router.conversation c join router.decision d on d.id = c.opened_by and d.opens
     """,
 )
 

@@ -1,4 +1,4 @@
-"""Splits and links beside transfers; what is known of a contact beside its routing, for the history of its conversation."""
+"""Splits and links beside transfers."""
 
 from alembic import op
 
@@ -11,7 +11,6 @@ STATEMENTS = (
     alter table router.decision add constraint decision_kind_check
     check (kind in ('contact', 'transfer', 'split', 'opened', 'linked', 'unlinked', 'refusal'))
     """,
-    "alter table router.decision add column came text",
 )
 
 

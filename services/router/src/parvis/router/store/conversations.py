@@ -5,10 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contact import ContactReceived
 from parvis.router.decide import THREADLESS, Known, Placed, quoted_by, uuid_of
+from parvis.router.store.decisions import Overtaken
 from parvis.router.tables import Conversation
 
 _ALIASES = text("""
@@ -28,6 +30,13 @@ _LATEST = text("""
     order by s.contact_point_hash, s.channel, s.last_contact_at desc
 """)
 
+# Who writes on a channel without threads is locked by their first row: of two routers only one may open their conversation.
+_LOCK_SENDERS = text("""
+    select from router.sender
+    where contact_point_hash = any(cast(:hashes as text[])) and channel = any(cast(:channels as text[])) and nth = 1
+    order by contact_point_hash, channel for update
+""")
+
 # Sorted by id, as every router does: two of them never wait for each other in a circle.
 _LOCK = text("""
     select id, reference, department, sequence, procedure, opened_at, last_contact_at, closed_at
@@ -40,13 +49,25 @@ _NAME = text("""
     on conflict do nothing returning contact_id
 """)
 
+# Of two routers that both number a sender's next conversation one takes the number, and the other begins again.
 _WROTE = text("""
-    insert into router.sender (contact_point_hash, channel, conversation_id, last_contact_at)
-    select * from unnest(
-        cast(:hashes as text[]), cast(:channels as text[]), cast(:conversations as uuid[]), cast(:latest as timestamptz[])
+    with wrote as (
+        select * from unnest(
+            cast(:hashes as text[]), cast(:channels as text[]), cast(:conversations as uuid[]), cast(:latest as timestamptz[])
+        ) as w (contact_point_hash, channel, conversation_id, last_contact_at)
+    ), again as (
+        update router.sender s set last_contact_at = greatest(s.last_contact_at, w.last_contact_at)
+        from wrote w
+        where s.contact_point_hash = w.contact_point_hash and s.channel = w.channel and s.conversation_id = w.conversation_id
+        returning s.contact_point_hash, s.channel, s.conversation_id
     )
-    on conflict (contact_point_hash, channel, conversation_id)
-    do update set last_contact_at = greatest(router.sender.last_contact_at, excluded.last_contact_at)
+    insert into router.sender (contact_point_hash, channel, nth, conversation_id, last_contact_at)
+    select w.contact_point_hash, w.channel, coalesce((
+        select max(s.nth) from router.sender s where s.contact_point_hash = w.contact_point_hash and s.channel = w.channel
+    ), 0) + row_number() over (partition by w.contact_point_hash, w.channel order by w.last_contact_at), w.conversation_id, w.last_contact_at
+    from wrote w
+    where (w.contact_point_hash, w.channel, w.conversation_id) not in (select * from again)
+    order by 1, 2, 3
 """)
 
 
@@ -59,7 +80,9 @@ async def lock_known(connection: AsyncConnection, contacts: Sequence[ContactRece
     if quoted:
         await _learn_references(connection, known, quoted, contacts)
     if hashes:
-        for row in await connection.execute(_LATEST, {"hashes": hashes, "channels": sorted(THREADLESS)}):
+        senders = {"hashes": hashes, "channels": sorted(THREADLESS)}
+        await connection.execute(_LOCK_SENDERS, senders)
+        for row in await connection.execute(_LATEST, senders):
             known.latest[row.contact_point_hash, row.channel] = (row.conversation_id, row.last_contact_at)
     ids = tokens | set(known.by_reference.values()) | {found for found, _ in known.latest.values()}
     known.conversations = await lock_conversations(connection, sorted(ids))
@@ -111,5 +134,8 @@ async def record_names(connection: AsyncConnection, placed: Sequence[Placed]) ->
             "conversations": [key[2] for key in keys],
             "latest": [senders[key] for key in keys],
         }
-        await connection.execute(_WROTE, values)
+        try:
+            await connection.execute(_WROTE, values)
+        except IntegrityError as error:
+            raise Overtaken("a sender's conversation was opened by another router") from error
     return [p for p in placed if UUID(p.contact.contact_id) not in named]

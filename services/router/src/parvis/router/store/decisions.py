@@ -1,6 +1,6 @@
 """Decisions in and out of PostgreSQL; whoever calls owns the transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,14 +18,14 @@ class Overtaken(Unavailable):
 _IS_MIGRATED = text("select to_regclass('router.decision') is not null")
 
 _DECISIONS = text("""
-    select id, kind, conversation_id, sequence, opens, value, decided_at
+    select id, kind, conversation_id, sequence, opens, value, decided_at, came
     from router.decision where id = any(cast(:ids as uuid[]))
 """)
 
 _OPEN = text("""
-    insert into router.conversation (id, reference, department, sequence, procedure, opened_at, last_contact_at)
+    insert into router.conversation (id, opened_by, reference, department, sequence, procedure, opened_at, last_contact_at)
     select * from unnest(
-        cast(:ids as uuid[]), cast(:references as text[]), cast(:departments as text[]), cast(:sequences as integer[]),
+        cast(:ids as uuid[]), cast(:openers as uuid[]), cast(:references as text[]), cast(:departments as text[]), cast(:sequences as integer[]),
         cast(:procedures as text[]), cast(:opened as timestamptz[]), cast(:latest as timestamptz[])
     )
     on conflict do nothing
@@ -66,22 +66,26 @@ async def record_decisions(
 ) -> None:
     """Store decisions, and the conversations as they stand after them.
 
+    Order:  decisions first, by id: of two routers with the same contacts the slower waits here, before it holds what the other wants.
+
     Raises: Overtaken, when another router stored one of them first; nothing of this transaction may stay.
     """
+    in_order = sorted(rows, key=lambda row: row.id)
+    if (await connection.execute(_DECIDE, _deciding(in_order))).rowcount < len(rows):
+        raise Overtaken("a contact was decided by another router")
     new = sorted((c for c in conversations if c.is_new), key=lambda c: c.id)
-    if new and (await connection.execute(_OPEN, _opening(new))).rowcount < len(new):
+    openers = {row.conversation_id: row.id for row in rows if row.opens}
+    if new and (await connection.execute(_OPEN, _opening(new, openers))).rowcount < len(new):
         raise Overtaken("a conversation was opened by another router")
     changed = [c for c in conversations if not c.is_new]
     if changed:
         await connection.execute(_CONTINUE, _continuing(changed))
-    stored = await connection.execute(_DECIDE, _deciding(rows))
-    if stored.rowcount < len(rows):
-        raise Overtaken("a contact was decided by another router")
 
 
-def _opening(new: Sequence[Conversation]) -> dict[str, Any]:
+def _opening(new: Sequence[Conversation], openers: Mapping[UUID | None, UUID]) -> dict[str, Any]:
     return {
         "ids": [c.id for c in new],
+        "openers": [openers.get(c.id) for c in new],
         "references": [c.reference for c in new],
         "departments": [c.department for c in new],
         "sequences": [c.sequence for c in new],
