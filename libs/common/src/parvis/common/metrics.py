@@ -21,10 +21,20 @@ deliveries = Counter("parvis_deliveries", "deliveries by the state they reached"
 loops_suspected = Counter(
     "parvis_loops_suspected", "automatic messages withheld: their address got as many as a day allows", ["channel"]
 )
+replies_sent_too_often = Gauge(
+    "parvis_replies_sent_too_often",
+    "replies of the last hour with more sends than one, the logged resends and the logged moves",
+)
+deliveries_unknown_old = Gauge(
+    "parvis_deliveries_unknown_old", "deliveries whose fate nobody knows, for longer than they are given"
+)
 files_scanned = Counter("parvis_files_scanned", "files by what the antivirus said", ["verdict"])
 scans_waiting = Gauge("parvis_scans_waiting", "files in the scanner's folder that are not accepted yet")
 scans_oldest_seconds = Gauge("parvis_scans_oldest_seconds", "how long the oldest of them has waited, in seconds")
 rules_refused = Gauge("parvis_rules_refused", "1 while the rules file on disk is refused and the old rules decide")
+guesses = Counter(
+    "parvis_guesses", "texts that no rule decided, by what the model said: sure, unsure or none", ["outcome"]
+)
 sms_spooled = Gauge("parvis_sms_spooled", "messages on the fallback's disk that are not in the town yet")
 sms_spooled_oldest_seconds = Gauge(
     "parvis_sms_spooled_oldest_seconds", "how long the oldest of them has waited, in seconds"

@@ -1,6 +1,6 @@
 """The rows of the router, as `migrations/` creates them. Data only."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -40,3 +40,18 @@ class DecisionRow:
     value: str
     decided_at: datetime
     came: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One row of `model`: where its bytes are, and in JSON what its training reported."""
+
+    version: str
+    blob: str
+    sha256: str
+    size_bytes: int
+    report: str
+    trained_at: datetime
+
+    def values(self) -> dict[str, object]:
+        return asdict(self)

@@ -30,7 +30,7 @@ class Embeddings:
     def __init__(self, workers: Workers, count: int, remembered: "Remembered | None") -> None:
         self._workers, self._free, self._remembered = workers, asyncio.Semaphore(count), remembered
 
-    async def of(self, texts: Sequence[str], told: Progress | None = None) -> Floats:
+    async def of(self, texts: Sequence[str], told: Progress | None = None, *, keep: bool = True) -> Floats:
         read = [beginning(text) for text in texts]
         found = self._remembered.rows(read) if self._remembered else {}
         # By their length: the jobs of a batch end together.
@@ -41,7 +41,7 @@ class Embeddings:
             nonlocal done
             rows = await self._asked(chunk)
             found.update(zip(chunk, rows, strict=True))
-            if self._remembered:
+            if self._remembered and keep:
                 self._remembered.add(chunk, rows)
             done += len(chunk)
             if told:

@@ -1,18 +1,21 @@
 """Files of sorted texts in, examples out; what is no such file is refused with its line."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from parvis.common.directory import closest
 from parvis.common.errors import Misconfigured
 from parvis.router.decide.classifier.examples import Example
 
 _SHAPE = 'each line is one JSON object: {"text": "...", "label": "...", "lang": "fr"}'
 
 
-def read_examples(path: Path) -> list[Example]:
+def read_examples(path: Path, labels: Collection[str] | None = None) -> list[Example]:
     """The examples of a file of JSON lines; other members of a line are ignored, and so are empty lines.
+
+    Shape:  where `labels` are given, no other one may stand in the file: they are the departments.
 
     Raises: Misconfigured, naming file and line.
     """
@@ -20,13 +23,13 @@ def read_examples(path: Path) -> list[Example]:
         content = path.read_bytes()
     except OSError as error:
         raise Misconfigured(f"cannot be read: {error.strerror}", file=path) from error
-    examples = list(_examples(path, content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")))
+    examples = list(_examples(path, content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"), labels))
     if not examples:
         raise Misconfigured("holds no example", file=path, mend=_SHAPE)
     return examples
 
 
-def _examples(path: Path, content: str) -> Iterator[Example]:
+def _examples(path: Path, content: str, labels: Collection[str] | None) -> Iterator[Example]:
     for number, line in enumerate(content.split("\n"), start=1):
         if not line.strip():
             continue
@@ -34,7 +37,12 @@ def _examples(path: Path, content: str) -> Iterator[Example]:
             row: Any = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise Misconfigured("is not JSON", file=path, line=number, mend=_SHAPE) from error
-        yield _example(path, number, row)
+        example = _example(path, number, row)
+        if labels is not None and example.label not in labels:
+            raise Misconfigured(
+                f"unknown department {example.label!r}", file=path, line=number, mend=closest(example.label, labels)
+            )
+        yield example
 
 
 def _example(path: Path, number: int, row: Any) -> Example:

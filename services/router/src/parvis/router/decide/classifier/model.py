@@ -2,9 +2,13 @@
 
 import io
 import json
+import struct
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +23,15 @@ _MOST_LABELS = 1000
 
 class BadModel(Exception):
     """Bytes that are no model of ours."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What one must know of a model to take it: its labels, from which confidence on it decides, what embeds for it."""
+
+    labels: tuple[str, ...]
+    threshold: float
+    embedder: str
 
 
 @dataclass(frozen=True)
@@ -83,40 +96,74 @@ def packed(model: Model) -> bytes:
     return out.getvalue()
 
 
+def head_of(content: bytes) -> Head:
+    """The head of the model in these bytes; its arrays are not read.
+
+    Raises: BadModel, whatever else they are.
+    """
+    with _opened(content) as arrays:
+        return _head(arrays)[0]
+
+
 def unpacked(content: bytes) -> Model:
     """The model in these bytes.
 
     Raises: BadModel, whatever else they are.
     """
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            head = json.loads(arrays["head"].tobytes())
-            model = Model(
-                labels=tuple(str(label) for label in head["labels"]),
-                slots=arrays["slots"].astype(np.int64),
-                rarity=arrays["rarity"].astype(np.float32),
-                unseen=float(head["unseen"]),
-                weights=arrays["weights"].astype(np.float32),
-                middle=arrays["middle"].astype(np.float32),
-                meaning=arrays["meaning"].astype(np.float32),
-                constant=arrays["constant"].astype(np.float32),
-                threshold=float(head["threshold"]),
-                embedder=str(head["embedder"]),
-            )
-    except (
+    with _opened(content) as arrays:
+        head, unseen = _head(arrays)
+        model = Model(
+            labels=head.labels,
+            slots=arrays["slots"].astype(np.int64),
+            rarity=arrays["rarity"].astype(np.float32),
+            unseen=unseen,
+            weights=arrays["weights"].astype(np.float32),
+            middle=arrays["middle"].astype(np.float32),
+            meaning=arrays["meaning"].astype(np.float32),
+            constant=arrays["constant"].astype(np.float32),
+            threshold=head.threshold,
+            embedder=head.embedder,
+        )
+        if not _fits(model):
+            raise BadModel("a model whose parts do not fit together")
+        return model
+
+
+_Arrays = Mapping[str, NDArray[Any]]
+# What numpy, zipfile and json raise for bytes that are something else.
+_UNREADABLE = (
+    *(
         OSError,
         EOFError,
         ValueError,
-        KeyError,
+        LookupError,
         TypeError,
         AttributeError,
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-    ) as error:
+        ArithmeticError,
+        RuntimeError,
+        SyntaxError,
+    ),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
+
+
+@contextmanager
+def _opened(content: bytes) -> Generator[_Arrays]:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            yield arrays
+    except BadModel:
+        raise
+    except _UNREADABLE as error:
         raise BadModel("not a model") from error
-    if head["format"] != FORMAT or not _fits(model):
+
+
+def _head(arrays: _Arrays) -> tuple[Head, float]:
+    head = json.loads(arrays["head"].tobytes())
+    if head["format"] != FORMAT:
         raise BadModel("a model of another make")
-    return model
+    labels = tuple(str(label) for label in head["labels"])
+    return Head(labels, float(head["threshold"]), str(head["embedder"])), float(head["unseen"])
 
 
 def _fits(model: Model) -> bool:
