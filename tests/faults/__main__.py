@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.faults.matrix import SCENARIOS
 from tests.faults.oracle import Verdict
-from tests.faults.scenario import Scenario
+from tests.faults.scenario import Play, Scenario
 
 
 def main(names: Sequence[str]) -> int:
@@ -24,7 +24,7 @@ def main(names: Sequence[str]) -> int:
     return 1 if any(verdict.broken for verdict in verdicts) else 0
 
 
-def _run(scenario: Scenario) -> Verdict:
+def _run(scenario: Scenario | Play) -> Verdict:
     print(f"{scenario.name}  {scenario.injection}\n      must hold: {scenario.must_hold}", flush=True)
     if reason := scenario.missing():
         print(f"      skipped: {reason}\n", flush=True)
@@ -43,7 +43,7 @@ def _run(scenario: Scenario) -> Verdict:
     return verdict
 
 
-def _rows(scenario: Scenario, verdict: Verdict) -> list[dict[str, Any]]:
+def _rows(scenario: Scenario | Play, verdict: Verdict) -> list[dict[str, Any]]:
     figures = verdict.figures | {"broken invariants": len(verdict.broken)}
     return [
         {

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 
 from parvis.common import topics
-from parvis.common.bus import Producer, Record, record
+from parvis.common.bus import Producer, Received, Record, record
 from parvis.common.clock import now
 from parvis.common.contact import ContactPoint, ContactReceived, PersonalContact, contact_point_hash
 from parvis.common.database import Database
@@ -96,6 +96,10 @@ class Contacts:
     async def send_records(self, records: list[Record]) -> None:
         """Write what no door would write."""
         await self._producer.send_all(records)
+
+    async def again(self, lost: Sequence[Received]) -> None:
+        """Write records once more, as they were."""
+        await self._producer.send_all([Record(r.topic, r.key, r.value, r.headers) for r in lost])
 
     async def until_sent(self, more: int, *, seconds: float = 30.0) -> None:
         """Wait until so many more are written than now."""

@@ -10,7 +10,7 @@ from tests.faults.stage import SESSION_S, Stage
 async def play(stage: Stage, full: bool) -> Verdict:
     naps, per_second = (10, 200) if full else (1, 60)
     verdict = Verdict()
-    refused = _refusals(stage)
+    refused = stage.said("commit.refused")
     async with stage.load(per_second=per_second) as contacts:
         await contacts.until_sent(20)
         for nap in range(naps):
@@ -20,12 +20,8 @@ async def play(stage: Stage, full: bool) -> Verdict:
             stage.routers.resume(sleeper)
             await asyncio.sleep(1.0)
     await stage.healed(verdict)
-    verdict.figures |= {"naps": naps, "commits refused": _refusals(stage) - refused}
+    verdict.figures |= {"naps": naps, "commits refused": stage.said("commit.refused") - refused}
     return verdict
-
-
-def _refusals(stage: Stage) -> int:
-    return sum(stage.routers.said(number, "commit.refused") for number in stage.routers.numbers)
 
 
 SCENARIO = Play(

@@ -59,6 +59,10 @@ class World:
     def of_contacts(self) -> dict[str, Decision]:
         return {decision.id: decision for decision in self.decisions if not decision.is_transfer}
 
+    @property
+    def decisions_by_id(self) -> dict[str, tuple[str, int, str]]:
+        return {one.id: (one.conversation_id, one.sequence, one.department) for one in self.decisions}
+
     def beside(self, gone: "World") -> "World":
         """The same with records that stood on the topics before somebody took them away."""
         known = {_place(r) for records in (self.received, self.routed, self.replies, self.dead) for r in records}
@@ -127,7 +131,7 @@ async def _rows(stack: Stack, world: World) -> None:
 _DECIDED = """
     select id, kind, conversation_id, sequence, value, decided_at from router.decision where sequence is not null
 """
-_WAITING = "select id from router.waiting"
+_WAITING = "select contact_id as id from router.waiting"
 
 
 async def lag(stack: Stack, *, group: str = "parvis-router") -> int:
@@ -283,7 +287,7 @@ def _told(received: Received) -> dict[str, Any]:
     """The value, or nothing of a poisonous one."""
     try:
         return json.loads(received.value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 

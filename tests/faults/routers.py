@@ -58,6 +58,10 @@ class Routers:
         return [number for number, one in self._all.items() if one.is_wanted]
 
     @property
+    def ports(self) -> list[int]:
+        return [self._all[number].port for number in self.numbers]
+
+    @property
     def deaths(self) -> int:
         return sum(one.deaths for one in self._all.values())
 
@@ -104,6 +108,10 @@ class Routers:
         """kill -9, and it stays away."""
         self._all[number].is_wanted = False
         _kill(self._all[number].process)
+
+    async def stop_all(self) -> None:
+        """SIGTERM to all of them at once."""
+        await asyncio.gather(*(self.stop(number) for number in self.numbers))
 
     async def stop(self, number: int) -> float:
         """SIGTERM; the seconds it took. It stays away."""

@@ -79,6 +79,19 @@ class Stage:
         verdict.figures = found.figures | verdict.figures
         return world
 
+    @property
+    def prefix(self) -> str:
+        return self.stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+
+    def said(self, word: str) -> int:
+        """How many lines of the routers' logs hold the word."""
+        return sum(self.routers.said(number, word) for number in self.routers.numbers)
+
+    @staticmethod
+    def died_here(world: World, contacts: Contacts) -> set[str]:
+        """Which of these contacts are dead letters."""
+        return {letter.event_id for letter in world.dead} & {attempt.contact_id for attempt in contacts.mine}
+
     async def lag(self) -> int | None:
         """Records that the routers have not finished; None when Kafka does not answer."""
         try:

@@ -1,0 +1,78 @@
+"""F-07: a department's topic takes less than a contact is large; then records are deleted under the producer's feet.
+
+A batch that the broker refuses leaves a gap in aiokafka's sequence, which fails every later one of that partition (#1017).
+"""
+
+import asyncio
+
+from parvis.common import topics
+from parvis.common.bus.admin import apply
+from parvis.common.contact import ContactReceived, PersonalContact
+from tests.faults.cluster import delete_records, limit_records
+from tests.faults.contacts import Contacts
+from tests.faults.oracle import Verdict, look
+from tests.faults.scenario import Play
+from tests.faults.stage import Stage
+
+_TRIAGE = topics.department("triage")
+_LETTER = "Une question sans rapport avec rien. "
+
+
+async def play(stage: Stage, full: bool) -> Verdict:
+    rounds, per_second = (20, 200) if full else (2, 60)
+    verdict, large = Verdict(), list[ContactReceived]()
+    replaced = stage.said("producer.replaced")
+    async with stage.load(per_second=per_second) as contacts:
+        await contacts.until_sent(20)
+        await limit_records(stage.stack, _TRIAGE.full_name(stage.prefix), 20_000)
+        for number in range(rounds):
+            large.append(_large(contacts, number))
+            await contacts.send([large[-1]])
+            await contacts.until_sent(per_second // 2)
+        await _delete_what_was_read(stage)
+        await contacts.until_sent(per_second // 2)
+    world = await stage.healed(verdict)
+    wanted, dead = {contact.contact_id for contact in large}, stage.died_here(world, contacts)
+    verdict.expect(dead == wanted, f"{len(dead)} contacts are dead letters; {len(wanted)} were too large")
+    verdict.figures |= {"refused by the broker": len(wanted), "dead letters": len(dead)}
+    verdict.figures["producers replaced"] = stage.said("producer.replaced") - replaced
+    await apply(stage.stack.kafka, [_TRIAGE], prefix=stage.prefix, replication=1)
+    await _replay(stage, large, verdict)
+    return verdict
+
+
+def _large(contacts: Contacts, number: int) -> ContactReceived:
+    """Of a citizen who writes small ones, too; `number` begins where theirs will not reach."""
+    plain = contacts.contact(1_000_000 + number)
+    words = PersonalContact.model_validate({"from": plain.personal.from_, "text": _LETTER * 800})
+    return contacts.contact(1_000_000 + number, personal=words, contact_point_hash=f"{number:064x}")
+
+
+async def _delete_what_was_read(stage: Stage) -> None:
+    """All that stands on the department topics now, kept for the judge."""
+    stage.gone = world = (await look(stage.stack)).beside(stage.gone)
+    before: dict[tuple[str, int], int] = {}
+    for received in world.routed:
+        place = received.topic, received.partition
+        before[place] = max(before.get(place, 0), received.offset + 1)
+    await delete_records(stage.stack, before)
+
+
+async def _replay(stage: Stage, large: list[ContactReceived], verdict: Verdict) -> None:
+    """The topic takes them now: an operator sends them again, and each comes to the department that was decided then."""
+    for contact in large:
+        done = await asyncio.to_thread(stage.stack.run_parvis, "dead-letters", "replay", "router", contact.contact_id)
+        verdict.expect(done.returncode == 0, f"replay: {done.stderr}")
+    world = await stage.healed(verdict)
+    routed = {received.event_id for received in world.routed}
+    left = [contact for contact in large if contact.contact_id not in routed]
+    verdict.expect(not left, f"{len(left)} contacts are not routed after their replay")
+
+
+SCENARIO = Play(
+    "F-07",
+    "20 records that the broker refuses, amid traffic of their partitions; DeleteRecords; then replay",
+    "only those are dead letters; the producer is replaced by itself; I1 I2 I3 I7",
+    play,
+    "two",
+)

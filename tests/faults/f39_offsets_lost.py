@@ -1,0 +1,41 @@
+"""F-39: the group's offsets are lost or expired: the routers read everything again from the beginning."""
+
+from tests.faults.cluster import forget_group
+from tests.faults.oracle import Verdict, look
+from tests.faults.scenario import Play
+from tests.faults.stage import Stage
+
+
+async def play(stage: Stage, full: bool) -> Verdict:
+    contacts_before, per_second = (6000, 200) if full else (60, 60)
+    verdict = Verdict()
+    async with stage.load(per_second=per_second) as contacts:
+        await contacts.until_sent(contacts_before, seconds=120)
+    await stage.healed(verdict)
+    before = await look(stage.stack)
+    await stage.routers.stop_all()
+    await forget_group(stage.stack)
+    await stage.routers.start(1, 2, 3)
+    world = await stage.healed(verdict)
+    _same(verdict, {r.event_id: r.value for r in before.replies}, {r.event_id: r.value for r in world.replies})
+    again = len(world.routed) - len(before.routed)
+    verdict.expect(before.decisions_by_id == world.decisions_by_id, "I2: a decision changed when it was asked again")
+    verdict.expect(again > 0, "nothing was read again: the offsets were not lost")
+    verdict.figures["routed once more"] = again
+    return verdict
+
+
+def _same(verdict: Verdict, before: dict[str, bytes], after: dict[str, bytes]) -> None:
+    """What citizens are told is asked for under the same ids, with the same words: nothing is sent twice."""
+    verdict.expect(before.keys() == after.keys(), f"I6: {len(before.keys() ^ after.keys())} replies more or less")
+    differing = sum(after.get(event_id) != value for event_id, value in before.items())
+    verdict.expect(differing == 0, f"I6: {differing} replies have other words the second time")
+
+
+SCENARIO = Play(
+    "F-39",
+    "the consumer group is deleted after 6,000 contacts; all routers start again",
+    "everything from the beginning; the same decisions, the same replies; I1 I2 I3",
+    play,
+    "one",
+)
