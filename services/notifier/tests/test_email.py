@@ -6,13 +6,14 @@ from email import policy
 from typing import Any
 
 import pytest
+from aiosmtplib import SMTP
 from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contact import ContactPoint
 from parvis.common.reply import message_id, reply_of_bounce
-from parvis.common.testing import A_KEY
+from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.local.outside.mail.relay import MailFaults
-from parvis.notifier.rules import Parcel
+from parvis.notifier.rules import Outcome, Parcel
 from parvis.notifier.send.email import outcome_of
 
 pytestmark = pytest.mark.stack
@@ -48,8 +49,8 @@ async def test_each_answer_of_the_relay_has_its_state(
 ) -> None:
     async with notifier.running():
         await notifier.take(ask_for(channel="email", points=mailbox(name)))
-        await notifier.until(lambda states: states == [state])
-    (row,) = await notifier.rows()
+        await notifier.until(lambda states: states[:1] == [state])
+    row = (await notifier.rows())[0]
     assert row.failure_class == failure_class
     assert "@" not in row.detail
 
@@ -107,23 +108,128 @@ async def test_a_relay_without_our_certificate_gets_neither_login_nor_mail(
     assert not notifier.outside.mail.box.mails
 
 
-async def test_an_address_the_relay_cannot_write_fails_before_it_is_tried(notifier: Notifier, ask_for: AskFor) -> None:
+async def test_an_address_beyond_ascii_travels_by_smtputf8(notifier: Notifier, ask_for: AskFor) -> None:
     async with notifier.running():
         await notifier.take(
             ask_for("1", channel="email", points=(ContactPoint(kind="email", value="zoé@citizens.example"),)),
             ask_for("2", channel="email", points=(ContactPoint(kind="email", value="zoe@café.example"),)),
         )
-        await notifier.until(lambda states: states == ["failed", "accepted"])
-    assert [to.address for mail in notifier.outside.mail.box.mails for to in mail.recipients] == [
-        "zoe@xn--caf-dma.example"
-    ]
+        await notifier.until(lambda states: states == ["accepted", "accepted"])
+    assert {to.address for mail in notifier.outside.mail.box.mails for to in mail.recipients} == {
+        "zoé@citizens.example",
+        "zoe@xn--caf-dma.example",
+    }
+
+
+async def test_a_relay_without_smtputf8_is_not_handed_such_an_address(
+    notifier: Notifier, ask_for: AskFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SMTP, "supports_extension", lambda _relay, name: name != "smtputf8")
+    reply = ask_for(channel="email", points=(ContactPoint(kind="email", value="zoé@citizens.example"),))
+    delivery = notifier.addressing.plan(reply, notifier.addressing.choose(reply, {}))
+    outcome = await notifier.channels["email"].send(notifier.renderer.render(reply, delivery, AN_INSTANT))
+    assert (outcome.state, outcome.failure_class) == ("failed", "permanent")
+    assert "@" not in outcome.detail
+
+
+def count_logins(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One entry for each connection that was made."""
+    logins: list[None] = []
+    relay = notifier.outside.mail.relay
+    authenticate = relay.authenticate
+
+    def counted(*given: Any) -> Any:
+        logins.append(None)
+        return authenticate(*given)
+
+    monkeypatch.setattr(relay, "authenticate", counted)
+    return logins
+
+
+async def send_one(notifier: Notifier, ask_for: AskFor, key: str) -> Outcome:
+    reply = ask_for(key, channel="email", points=mailbox("celeste"))
+    delivery = notifier.addressing.plan(reply, notifier.addressing.choose(reply, {}))
+    return await notifier.channels["email"].send(notifier.renderer.render(reply, delivery, AN_INSTANT))
+
+
+async def test_a_connection_is_kept_for_the_next_mail(
+    notifier: Notifier, ask_for: AskFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins = count_logins(notifier, monkeypatch)
+    for number in range(5):
+        assert (await send_one(notifier, ask_for, str(number))).state == "accepted"
+    assert len(logins) == 1
+    assert len({mail.id for mail in notifier.outside.mail.box.mails}) == 5
+    assert all(mail.tls for mail in notifier.outside.mail.box.mails)
+
+
+async def test_mails_that_leave_together_take_a_connection_each_and_leave_them_for_the_next(
+    notifier: Notifier, ask_for: AskFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins = count_logins(notifier, monkeypatch)
+    for first in (0, 4):
+        sent = await asyncio.gather(*(send_one(notifier, ask_for, str(first + number)) for number in range(4)))
+        assert {outcome.state for outcome in sent} == {"accepted"}
+    assert len(logins) == 4
+
+
+async def test_a_connection_that_was_refused_something_or_fell_silent_is_not_used_again(
+    impatient: Notifier, ask_for: AskFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier = impatient
+    logins = count_logins(notifier, monkeypatch)
+    states: list[str] = []
+    for number, fault in enumerate(({}, {"rcpt": "550 5.1.1 no"}, {}, {"silent": True}, {})):
+        notifier.outside.mail.relay.faults = MailFaults.model_validate(fault)
+        states.append((await send_one(notifier, ask_for, str(number))).state)
+    assert states == ["accepted", "failed", "accepted", "unknown", "accepted"]
+    assert len(logins) == 3
+
+
+async def test_a_relay_that_restarts_between_two_mails_costs_a_connection_and_no_mail(
+    notifier: Notifier, ask_for: AskFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins = count_logins(notifier, monkeypatch)
+    assert (await send_one(notifier, ask_for, "1")).state == "accepted"
+    notifier.outside.mail.relay.faults = MailFaults.model_validate({"rcpt": "421 4.3.2 shutting down", "times": 1})
+    assert (await send_one(notifier, ask_for, "2")).state == "accepted"
+    assert len(logins) == 2
+
+
+async def test_a_relay_that_is_down_loses_no_mail_and_keeps_each_citizens_order(
+    notifier: Notifier, ask_for: AskFor
+) -> None:
+    notifier.outside.mail.relay.faults = MailFaults.model_validate({"rcpt": "451 4.3.0 later", "times": 6})
+    replies = [
+        ask_for(f"{who}{number}", conversation=who, channel="email", points=mailbox(who), personal={"text": f"Réponse {number}."})
+        for number in range(3)
+        for who in ("celeste", "basile")
+    ]  # fmt: skip
+    stopping = asyncio.Event()
+    async with notifier.running(), asyncio.TaskGroup() as group:
+        group.create_task(hurry(notifier, stopping))
+        await notifier.take(*replies)
+        await notifier.until(lambda states: states == ["accepted"] * 6, within_s=30)
+        stopping.set()
+    for who in ("celeste", "basile"):
+        said = [mail.content for mail in notifier.outside.mail.box.mails if mail.recipients[0].address.startswith(who)]
+        assert [number for content in said for number in range(3) if f"ponse {number}".encode() in content] == [0, 1, 2]
+
+
+async def hurry(notifier: Notifier, stopping: asyncio.Event) -> None:
+    """Let nobody wait for the next attempt as long as they would."""
+    while not stopping.is_set():
+        async with notifier.database.begin() as connection:
+            await connection.exec_driver_sql("update notifier.delivery set send_at = now() where state = 'planned'")
+        notifier.due.set()
+        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(
     ("code", "words", "state", "failure_class"),
     [
         (550, "5.1.1 <x@y.example>: unknown", "failed", "permanent"),
-        (554, "no", "failed", "permanent"),
+        (554, "no", "failed", "refused"),
         (421, "4.3.2 closing", "retry", "temporary"),
         (535, "5.7.8 login", "retry", "temporary"),
         (552, "5.3.4 too large", "failed", "too-long"),
