@@ -11,7 +11,8 @@ from typing import Any
 
 from tests.bench import latency, letters, mail_door, sms_door
 from tests.bench.measure import Bench, Incomplete, Measure
-from tests.bench.router import throughput
+from tests.bench.router import growth, throughput
+from tests.bench.router import latency as router_latency
 
 BENCHES: dict[str, Bench] = {
     "latency": latency.BENCH,
@@ -19,6 +20,8 @@ BENCHES: dict[str, Bench] = {
     "sms-door": sms_door.BENCH,
     "mail-door": mail_door.BENCH,
     "router": throughput.BENCH,
+    "router-latency": router_latency.BENCH,
+    "router-growth": growth.BENCH,
 }
 
 
@@ -38,10 +41,10 @@ def rows(measures: Sequence[Measure]) -> list[dict[str, Any]]:
 
 
 def show(table: Sequence[dict[str, Any]]) -> None:
-    print(f"{'contender':<40}{'metric':<34}{'median':>10}{'min':>10}{'max':>10}  unit  runs  events")
+    print(f"{'contender':<52}{'metric':<44}{'median':>10}{'min':>10}{'max':>10}  unit  runs  events")
     for row in table:
         print(
-            f"{row['contender']:<40}{row['metric']:<34}{row['median']:>10}{row['min']:>10}{row['max']:>10}"
+            f"{row['contender']:<52}{row['metric']:<44}{row['median']:>10}{row['min']:>10}{row['max']:>10}"
             f"  {row['unit']:<4}  {row['runs']}     {row.get('events', '')}"
         )
 

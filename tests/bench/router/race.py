@@ -43,6 +43,7 @@ class Mark:
     own_s: float
     kafka_s: float
     postgres_s: float
+    held_mb: float
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Lap:
     """A race from the first commit seen to the last. The events of before the first one do not count, nor does starting up."""
 
     first: Mark
+    tenth: Mark
     half: Mark
     last: Mark
     peak_mb: float
@@ -108,31 +110,39 @@ class Track:
             process.stop(12)
 
     async def _watch(self, process: Process, start: Start) -> Lap:
-        first = half = None
+        first = tenth = half = None
         moved_at, before, peak_mb, looks = time.monotonic(), 0, 0.0, 0
         while True:
             committed = await self.course.committed(start.group, start.prefix)
             if committed > before:
                 before, moved_at = committed, time.monotonic()
-            if committed and not first:
-                first = self._mark(process.pid, committed)
-            if committed >= start.events / 2 and not half:
-                half = self._mark(process.pid, committed)
+            if committed:
+                first = first or self._mark(process.pid, committed)
+            if committed >= start.events / 10:
+                tenth = tenth or self._mark(process.pid, committed)
+            if committed >= start.events / 2:
+                half = half or self._mark(process.pid, committed)
             if looks % 5 == 0:
                 peak_mb = max(peak_mb, resident_mb(process.pid))
-            if first and half and committed >= start.events:
+            if first and tenth and half and committed >= start.events:
                 last = self._mark(process.pid, committed)
-                return Lap(first, half, last, max(peak_mb, resident_mb(process.pid)))
-            if not process.is_running:
-                raise Broken(f"{start.name} ended at {committed} of {start.events}: {' / '.join(process.tail()[-3:])}")
-            if time.monotonic() - moved_at > _STANDS_STILL_S:
-                raise Broken(f"{start.name} stands still at {committed} of {start.events}")
+                return Lap(first, tenth, half, last, max(peak_mb, last.held_mb))
+            _check(process, start, committed, still_s=time.monotonic() - moved_at)
             looks += 1
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _mark(self, pid: int, committed: int) -> Mark:
         at = time.monotonic()
-        return Mark(at, committed, processor_s(pid), processor_s(self.kafka_pid), processor_s(self.postgres_pid))
+        used = (processor_s(pid), processor_s(self.kafka_pid), processor_s(self.postgres_pid))
+        return Mark(at, committed, *used, resident_mb(pid))
+
+
+def _check(process: Process, start: Start, committed: int, *, still_s: float) -> None:
+    done = f"{committed} of {start.events}"
+    if not process.is_running:
+        raise Broken(f"{start.name} ended at {done}: {' / '.join(process.tail()[-3:])}")
+    if still_s > _STANDS_STILL_S:
+        raise Broken(f"{start.name} stands still at {done}")
 
 
 def processor_s(pid: int) -> float:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,14 +21,8 @@ _ROWS = "select count(*) from router.decision"
 
 
 async def run(folder: Path) -> Sequence[Measure]:
-    for old in ("town", "config", "log"):
-        shutil.rmtree(folder / old, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        async with Town.start(folder) as town:
-            return await Meeting(town, folder / "rounds.jsonl").hold()
-    finally:
-        shutil.rmtree(folder / "town", ignore_errors=True)
+    async with Town.start(folder) as town:
+        return await Meeting(town, folder / "rounds.jsonl").hold()
 
 
 @dataclass

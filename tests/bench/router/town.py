@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,10 @@ class Town:
     @classmethod
     @contextlib.asynccontextmanager
     async def start(cls, folder: Path) -> AsyncGenerator["Town"]:
-        with Stack.start(folder / "town", services=[], fsync=True) as stack:
+        clean(folder)
+        with contextlib.ExitStack() as undo:
+            undo.callback(shutil.rmtree, folder / "town", ignore_errors=True)
+            stack = undo.enter_context(Stack.start(folder / "town", services=[], fsync=True))
             logs = folder / "log"
             logs.mkdir(parents=True, exist_ok=True)
             config = work.write_town(folder / "config")
@@ -75,6 +79,14 @@ class Town:
         program = contenders.command(contender, bootstrap=self.stack.kafka, prefix=prefix, group=group, var=self.var)
         environment = {name: self.stack.env[name] for name in ("PATH", "HOME") if name in self.stack.env}
         return Start(contender.name, program, environment, group, prefix, events)
+
+
+def clean(folder: Path) -> Path:
+    """Leave what a stopped bench left behind, all but its figures."""
+    for old in ("town", "config", "log"):
+        shutil.rmtree(folder / old, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 async def ask(database: str, question: str) -> int:
