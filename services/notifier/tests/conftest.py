@@ -17,7 +17,7 @@ from parvis.common.testing import A_KEY, AN_INSTANT, FakeProducer
 from parvis.local.outside.app import Outside
 from parvis.local.outside.settings import Settings as OutsideSettings
 from parvis.notifier import app, tables
-from parvis.notifier.decide import Addressing, own_addresses
+from parvis.notifier.decide.addressing import Addressing, own_addresses
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel
 from parvis.notifier.settings import Settings

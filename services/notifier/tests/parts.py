@@ -18,22 +18,27 @@ from parvis.common.database import Database
 from parvis.common.delivery import DeliveryUpdated
 from parvis.common.health import Health
 from parvis.common.outbox import Outbox
-from parvis.common.reply import ReplyRequested
+from parvis.common.reply import PreferenceChanged, ReplyRequested
 from parvis.common.testing import FakeProducer
 from parvis.local.outside.app import Outside
 from parvis.notifier import tables
+from parvis.notifier.consume.asking import Asking
 from parvis.notifier.consume.intake import Intake
 from parvis.notifier.consume.ledger import Ledger
 from parvis.notifier.consume.reconciling import Reconciling
+from parvis.notifier.consume.reserving import Reserving
 from parvis.notifier.consume.sending import Sending
 from parvis.notifier.consume.settling import Settling
-from parvis.notifier.decide import Addressing
+from parvis.notifier.consume.steps import Steps
+from parvis.notifier.decide.addressing import Addressing
+from parvis.notifier.decide.quiet import Peace
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel, Limits
 
 AskFor = Callable[..., ReplyRequested]
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 TOPIC = "parvis.delivery.updated"
+PREFERENCES = "parvis.preference.changed"
 
 
 @dataclass
@@ -55,13 +60,16 @@ class Notifier:
         self.read, self.due = asyncio.Event(), asyncio.Event()
         self.read.set()
         self.outbox = Outbox(tables.outbox, self.database, self.producer, self.health, "notifier")  # pyright: ignore[reportArgumentType]
-        self.ledger = Ledger(self.outbox, TOPIC)
-        self.intake = Intake(self.database, self.ledger, self.outbox, self.addressing, self.read, self.due)
+        self.ledger = Ledger(self.outbox, TOPIC, PREFERENCES)
+        self.steps = Steps(self.ledger, self.addressing)
+        self.intake = Intake(self.database, self.steps, self.outbox, self.addressing, self.read, self.due)
 
     def sending(self, **changes: Any) -> Sending:
         channels = changes.get("channels", self.channels)
+        worker = changes.pop("worker", "a-test:1")
         parts: dict[str, Any] = {
-            "settling": Settling(self.database, self.ledger, channels, self.limits, self.health),
+            "settling": Settling(self.database, self.steps, channels, self.limits, self.health),
+            "reserving": Reserving(self.ledger, self.addressing, self.peace, self.limits, worker),
             "database": self.database,
             "producer": self.producer,
             "ledger": self.ledger,
@@ -69,9 +77,7 @@ class Notifier:
             "blobs": Blobs(f"file://{self.folder / 'blobs'}"),
             "channels": self.channels,
             "render": self.renderer.render,
-            "addressing": self.addressing,
             "limits": self.limits,
-            "worker": "a-test:1",
             "health": self.health,
             "preferences_read": self.read,
             "due": self.due,
@@ -79,7 +85,12 @@ class Notifier:
         return Sending(**(parts | changes))
 
     def reconciling(self) -> Reconciling:
-        return Reconciling(self.database, self.ledger, self.outbox, self.limits, self.health, self.due)
+        asking = Asking(self.database, self.steps, self.channels, self.renderer.render, self.limits)
+        return Reconciling(self.database, self.steps, asking, self.outbox, self.limits, self.health, self.due)
+
+    @property
+    def peace(self) -> Peace:
+        return Peace(self.renderer.directory.town)
 
     @asynccontextmanager
     async def running(self, *others: Sending) -> AsyncGenerator[None]:
@@ -123,7 +134,12 @@ class Notifier:
 
     @property
     def told(self) -> list[DeliveryUpdated]:
-        return [DeliveryUpdated.model_validate_json(sent.value) for sent in self.producer.sent]
+        return [DeliveryUpdated.model_validate_json(s.value) for s in self.producer.sent if s.topic == TOPIC]
+
+    @property
+    def learnt(self) -> list[PreferenceChanged]:
+        """The preferences that the notifier itself has told."""
+        return [PreferenceChanged.model_validate_json(s.value) for s in self.producer.sent if s.topic == PREFERENCES]
 
     @property
     def at_twilio(self) -> list[Any]:

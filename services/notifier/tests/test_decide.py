@@ -13,18 +13,16 @@ from parvis.common.contact import ContactPoint
 from parvis.common.directory import Directory
 from parvis.common.reply import SMS_HELP, PersonalPreference, PreferenceChanged, ReplyRequested
 from parvis.common.testing import AN_INSTANT
-from parvis.notifier.decide import (
+from parvis.notifier.decide.addressing import Addressing, is_own
+from parvis.notifier.decide.budget import Sent, refusal
+from parvis.notifier.decide.preference import standing
+from parvis.notifier.decide.states import (
     FIRST_WAIT,
     LONGEST_WAIT,
-    Addressing,
-    Sent,
     after,
     after_a_lapsed_lease,
     back_off,
-    is_own,
     may_resend,
-    preference_now,
-    refusal,
 )
 from parvis.notifier.rules import Delivery, Limits, Outcome
 
@@ -49,7 +47,7 @@ def stop(addressing: Addressing, point: ContactPoint, *channels: str, **changes:
 def chosen(
     addressing: Addressing, reply: ReplyRequested, kept: dict[str, PreferenceChanged] | None = None
 ) -> tuple[str, str]:
-    choice = addressing.choose(reply, kept or {})
+    choice = addressing.choose(reply, {name: standing([change]) for name, change in (kept or {}).items()})
     return choice.channel, choice.failure_class or choice.address
 
 
@@ -96,15 +94,16 @@ def test_stop_does_not_forget_the_order_of_channels(addressing: Addressing, ask_
     name = addressing.hash_of(MOBILE)
     wishes = {"contact_point": MOBILE, "reply_channels": [{"channel": "post", "address": HOME.value}]}
     ordered = stop(addressing, MOBILE, personal=PersonalPreference.model_validate(wishes))[name]
-    now = preference_now([ordered, stop(addressing, MOBILE, "sms")[name]])
-    assert now.opt_outs == ("sms",)
-    assert chosen(addressing, ask_for(), {name: now}) == ("post", HOME.value)
+    now = standing([ordered, stop(addressing, MOBILE, "sms")[name]])
+    assert now.opt_outs == {"sms"}
+    choice = addressing.choose(ask_for(), {name: now})
+    assert (choice.channel, choice.address) == ("post", HOME.value)
 
 
 def test_who_asks_for_help_after_stop_has_not_opened_again(addressing: Addressing) -> None:
     name = addressing.hash_of(MOBILE)
     asked = stop(addressing, MOBILE, source=SMS_HELP)[name]
-    assert preference_now([stop(addressing, MOBILE, "sms")[name], asked]).opt_outs == ("sms",)
+    assert standing([stop(addressing, MOBILE, "sms")[name], asked]).opt_outs == {"sms"}
 
 
 def test_a_stated_address_that_is_none_is_passed_over(addressing: Addressing, ask_for: AskFor) -> None:
@@ -133,9 +132,19 @@ def test_what_the_law_owes_moves_to_another_channel_after_stop(addressing: Addre
     assert chosen(addressing, ask_for(), kept) == ("phone", "opted-out")
 
 
-def test_anything_else_ends_with_stop(addressing: Addressing, ask_for: AskFor) -> None:
+def test_an_answer_takes_another_way_after_stop_a_mere_status_does_not(addressing: Addressing, ask_for: AskFor) -> None:
     kept = stop(addressing, MOBILE, "sms")
-    assert chosen(addressing, ask_for(points=(MOBILE, HOME), legal=False), kept) == ("sms", "opted-out")
+    assert chosen(addressing, ask_for(points=(MOBILE, HOME), legal=False), kept) == ("post", HOME.value)
+    status = ask_for(kind="status", points=(MOBILE, HOME), legal=False)
+    assert chosen(addressing, status, kept) == ("phone", "opted-out")
+
+
+def test_a_status_after_stop_goes_where_the_citizen_named_a_way_themselves(
+    addressing: Addressing, ask_for: AskFor
+) -> None:
+    stated = [{"channel": "sms", "address": MOBILE.value}, {"channel": "email", "address": MAIL.value}]
+    status = ask_for(kind="status", legal=False, personal={"stated": stated})
+    assert chosen(addressing, status, stop(addressing, MOBILE, "sms")) == ("email", MAIL.value)
 
 
 def test_nothing_is_sent_to_ourselves(addressing: Addressing, directory: Directory, ask_for: AskFor) -> None:

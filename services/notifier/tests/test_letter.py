@@ -242,7 +242,7 @@ async def test_a_letter_whose_writer_died_is_written_again_and_is_one_letter(
     reply = ask_for(channel="post", points=(HOME,))
     await notifier.take(reply)
     notifier.limits = type(notifier.limits)(lease=timedelta(0))
-    (due,) = await notifier.sending()._reserve(1)  # pyright: ignore[reportPrivateUsage] (dying after it is the test)
+    (due,) = await notifier.sending().reserve(1)
     parcel = notifier.renderer.render(due.reply, due.delivery, AN_INSTANT)
     await notifier.channels["post"].send(parcel)
     await notifier.reconciling().reconcile()

@@ -18,7 +18,7 @@ from parvis.common.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.reply import PersonalPreference, PreferenceChanged, ReplyRequested
 from parvis.common.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED
 from parvis.local.stack import Stack
-from parvis.notifier.decide import Addressing
+from parvis.notifier.decide.addressing import Addressing
 
 pytestmark = pytest.mark.stack
 

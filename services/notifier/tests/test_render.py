@@ -16,7 +16,7 @@ from parvis.common.errors import Rejected
 from parvis.common.reply import ReplyRequested, conversation_of
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.text_message import plainer, segments
-from parvis.notifier.decide import Addressing
+from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.render import Renderer
 from parvis.notifier.render.words import one_line, tidy, visible
 

@@ -37,7 +37,9 @@ _TOKEN_BYTES = 10  # 80 bits: out of reach for guessing over mail, short enough 
 class PersonalReply(Model):
     """All that is personal in a reply."""
 
-    contact_points: tuple[ContactPoint, ...] = Field(default=(), description="where the contact came from")
+    contact_points: tuple[ContactPoint, ...] = Field(
+        default=(), description="where the contact came from; none: see `addressed_as`"
+    )
     stated: tuple[ReplyAddress, ...] = Field(default=(), description="the preference stated with the contact, in order")
     variables: dict[str, str] = Field(default_factory=dict, description="for the template")
     text: str = Field(default="", description="an agent's own words; empty when a template speaks")
@@ -58,6 +60,10 @@ class ReplyRequested(Event):
     procedure: str | None = Field(default=None, description="whose own templates go first", max_length=60)
     channel_of_contact: str = Field(
         description="where the citizen last wrote: the answer's channel, nothing else stated"
+    )
+    addressed_as: ConversationId | None = Field(
+        default=None,
+        description="with no contact point: to whom the earlier replies of this conversation went; to nobody, if none did",
     )
     template: str | None = None
     language: Language = "fr"

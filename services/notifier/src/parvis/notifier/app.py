@@ -19,19 +19,25 @@ from parvis.common.service import Service
 from parvis.common.settings import TownSettings, load
 from parvis.common.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED, dead_letter
 from parvis.notifier import tables
+from parvis.notifier.consume.asking import Asking
 from parvis.notifier.consume.intake import Intake
 from parvis.notifier.consume.ledger import Ledger
 from parvis.notifier.consume.preferences import Preferences
 from parvis.notifier.consume.reconciling import Reconciling
+from parvis.notifier.consume.reserving import Reserving
 from parvis.notifier.consume.sending import Sending
 from parvis.notifier.consume.settling import Settling
-from parvis.notifier.decide import Addressing, own_addresses
+from parvis.notifier.consume.steps import Steps
+from parvis.notifier.decide.addressing import Addressing, own_addresses
+from parvis.notifier.decide.quiet import Peace
 from parvis.notifier.render import Renderer
 from parvis.notifier.render.dkim import Key, Signer, read_key
 from parvis.notifier.rules import Channel, Limits
 from parvis.notifier.send.email import Email
 from parvis.notifier.send.post import Post
-from parvis.notifier.send.sms import Sms
+from parvis.notifier.send.sms import Provider, Senders, Sms
+from parvis.notifier.send.sms.gateway import Gateway
+from parvis.notifier.send.sms.twilio import Twilio
 from parvis.notifier.settings import Settings
 
 NAME = "notifier"
@@ -51,15 +57,16 @@ async def build() -> Service:
     database = Database(town.database_url.get_secret_value(), service=NAME, pool_size=10)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
     outbox = Outbox(tables.outbox, database, producer, health, NAME)
-    ledger = Ledger(outbox, DELIVERY_UPDATED.full_name(prefix))
-    addressing = Addressing(own_addresses(directory), town.hashing_key)
+    ledger = Ledger(outbox, DELIVERY_UPDATED.full_name(prefix), PREFERENCE_CHANGED.full_name(prefix))
+    addressing = Addressing(own_addresses(directory, *settings.sms_senders.values()), town.hashing_key)
+    steps = Steps(ledger, addressing)
     preferences_read, due = asyncio.Event(), asyncio.Event()
     limits = limits_of(settings)
     channels = channels_of(settings, directory, town.signing_key)
     signer = signer_of(settings, directory.town.mail_domain)
     renderer = Renderer(directory, templates, town.signing_key, settings.public_url, signer)
 
-    intake = Intake(database, ledger, outbox, addressing, preferences_read, due)
+    intake = Intake(database, steps, outbox, addressing, preferences_read, due)
     consumer = Consumer(
         town.kafka_bootstrap,
         service=NAME,
@@ -79,18 +86,18 @@ async def build() -> Service:
         producer=producer,
         ledger=ledger,
         outbox=outbox,
-        settling=Settling(database, ledger, channels, limits, health),
+        reserving=Reserving(ledger, addressing, Peace(directory.town), limits, f"{platform.node()}:{os.getpid()}"),
+        settling=Settling(database, steps, channels, limits, health),
         blobs=Blobs(town.blobs_url),
         channels=channels,
         render=renderer.render,
-        addressing=addressing,
         limits=limits,
-        worker=f"{platform.node()}:{os.getpid()}",
         health=health,
         preferences_read=preferences_read,
         due=due,
     )
-    reconciling = Reconciling(database, ledger, outbox, limits, health, due)
+    asking = Asking(database, steps, channels, renderer.render, limits)
+    reconciling = Reconciling(database, steps, asking, outbox, limits, health, due)
     return Service(
         name=NAME,
         host=settings.host,
@@ -109,6 +116,9 @@ def limits_of(settings: Settings) -> Limits:
         retry_for=timedelta(seconds=settings.retry_for_s),
         automatic_a_day=settings.automatic_a_day,
         answers_a_day=settings.answers_a_day,
+        a_conversation_a_day=settings.a_conversation_a_day,
+        automatic_an_hour=settings.automatic_an_hour,
+        ask_every=timedelta(seconds=settings.ask_every_s),
     )
 
 
@@ -137,16 +147,28 @@ def signer_of(settings: Settings, domain: str) -> Signer:
     return Signer(domain, tuple(keys))
 
 
-def sms_of(settings: Settings, sender: str) -> Sms:
-    return Sms(
-        account_sid=settings.twilio_account_sid,
-        auth_token=settings.twilio_auth_token.get_secret_value(),
-        base_url=settings.twilio_base_url,
-        sender=sender,
-        public_url=settings.sms_public_url,
-        timeout_s=settings.provider_timeout_s,
-        most=settings.in_flight,
-    )
+def sms_of(settings: Settings, town_number: str) -> Sms:
+    """Twilio, and the gateway where the town has one."""
+    providers: list[Provider] = [
+        Twilio(
+            account_sid=settings.twilio_account_sid,
+            auth_token=settings.twilio_auth_token.get_secret_value(),
+            base_url=settings.twilio_base_url,
+            public_url=settings.sms_public_url,
+            timeout_s=settings.provider_timeout_s,
+            most=settings.in_flight,
+        )
+    ]
+    if settings.sms_gateway_url and settings.sms_gateway_token:
+        gateway = Gateway(
+            url=settings.sms_gateway_url.rstrip("/"),
+            token=settings.sms_gateway_token.get_secret_value(),
+            timeout_s=settings.provider_timeout_s,
+            most=settings.in_flight,
+        )
+        providers.append(gateway)
+    senders = Senders(settings.sms_sender or town_number, settings.sms_senders)
+    return Sms(providers, senders=senders, shares=settings.sms_shares, per_second=settings.sms_per_second)
 
 
 def email_of(settings: Settings, domain: str, key: bytes) -> Email:

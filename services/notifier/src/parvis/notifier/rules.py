@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from parvis.common.contact import ClaimCheck, ConversationId
 from parvis.common.delivery import DeliveryId, DeliveryState, FailureClass
@@ -32,6 +32,7 @@ class Limits:
     in_flight: int = 50
     lease: timedelta = timedelta(seconds=90)
     unknown_after: timedelta = timedelta(minutes=15)
+    ask_every: timedelta = timedelta(seconds=30)
     retry_for: timedelta = timedelta(hours=48)
     automatic_a_day: int = 5
     answers_a_day: int = 30
@@ -56,6 +57,7 @@ class Delivery:
     attempt: int
     send_at: datetime
     first_reserved_at: datetime | None = None
+    reserved_at: datetime | None = None
     resent_at: datetime | None = None
     provider: str | None = None
     provider_id: str | None = None
@@ -67,7 +69,6 @@ class Delivery:
     moves_to: str | None = None
     sends: int = 0  # attempts that the provider took, or may have taken
     large_print: bool = False
-    language: str | None = None
 
     @property
     def is_automatic(self) -> bool:
@@ -85,6 +86,7 @@ class Outcome:
     provider_id: str | None = None
     failure_class: FailureClass | None = None
     detail: str = ""
+    provider: str | None = None  # where a channel has several
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,18 @@ class Parcel:
     delivery: Delivery
     content: bytes
     media_type: str
+    department: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A message that a provider has, and how far it got."""
+
+    state: Literal["accepted", "delivered", "undelivered", "failed"]
+    provider: str
+    provider_id: str
+    failure_class: FailureClass | None = None
+    detail: str = ""
 
 
 class Channel(Protocol):
@@ -117,3 +131,24 @@ class Channel(Protocol):
     async def send(self, parcel: Parcel) -> Outcome: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Rests(Protocol):
+    """A channel whose every provider is in trouble: while it rests nothing is reserved for it."""
+
+    def rests(self) -> bool: ...
+
+
+@runtime_checkable
+class Answers(Protocol):
+    """A channel whose providers can be asked what became of a delivery.
+
+    Gives:  polled, the providers that never say so by themselves; find, every message of theirs that may be this delivery,
+            none when they surely never took it.
+    Raises: Unavailable, when they cannot be asked now.
+    """
+
+    polled: frozenset[str]
+
+    async def find(self, delivery: Delivery, text: str) -> list[Found]: ...

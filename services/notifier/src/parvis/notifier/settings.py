@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from parvis.common.settings import ServiceSettings
@@ -30,6 +30,26 @@ class Settings(ServiceSettings):
     twilio_base_url: str = Field(default="", description="another host for Twilio's API; empty: Twilio itself")
     sms_public_url: WebAddress = Field(
         description="public URL of ingest-sms: Twilio's status callbacks go to <it>/sms/status"
+    )
+
+    sms_sender: str = Field(
+        default="", description="number, name or messaging service (MG…) that SMS come from; empty: the town's number"
+    )
+    sms_senders: dict[str, str] = Field(
+        default={}, description='departments that have their own, as JSON: {"etat-civil": "MG…", "voirie": "+33…"}'
+    )
+    sms_per_second: float = Field(
+        default=0,
+        ge=0,
+        description="most SMS a second and sender, of this process; 0: as fast as the provider takes them",
+    )
+    sms_gateway_url: str = Field(
+        default="", description="a second SMS provider: base URL of a plain HTTP gateway; empty: Twilio alone"
+    )
+    sms_gateway_token: SecretStr | None = Field(default=None, description="its bearer token")
+    sms_shares: dict[str, int] = Field(
+        default={"twilio": 50, "gateway": 50},
+        description="how the providers share the SMS while both are well, as JSON",
     )
 
     smtp_host: str = Field(description="the mail relay; it must offer STARTTLS and a login")
@@ -69,3 +89,16 @@ class Settings(ServiceSettings):
     )
     automatic_a_day: int = Field(default=5, ge=1, description="most automatic messages to one address in 24 hours")
     answers_a_day: int = Field(default=30, ge=1, description="most answers of agents to one address in 24 hours")
+    a_conversation_a_day: int = Field(default=40, ge=1, description="most messages of one conversation in 24 hours")
+    automatic_an_hour: int = Field(
+        default=50_000, ge=1, description="most automatic messages of the whole town in an hour; what is more waits"
+    )
+    ask_every_s: float = Field(
+        default=30, gt=0, description="seconds between two questions to a provider about the same unresolved message"
+    )
+
+    @model_validator(mode="after")
+    def _gateway_has_a_token(self) -> "Settings":
+        if self.sms_gateway_url and self.sms_gateway_token is None:
+            raise ValueError("PARVIS_NOTIFIER_SMS_GATEWAY_TOKEN is missing: the gateway of SMS_GATEWAY_URL wants one")
+        return self

@@ -44,6 +44,11 @@ delivery = Table(
     Column("failure_class", Text),
     Column("detail", Text, nullable=False),
     Column("evidence", JSONB),
+    Column("step", Integer, nullable=False),  # 1 for the first channel of a reply
+    Column("why", Text, nullable=False),  # what made this step necessary
+    Column("moves_to", Text),  # the channel of the next step
+    Column("sends", Integer, nullable=False),  # attempts that the provider took, or may have taken
+    Column("asked_at", DateTime(timezone=True)),  # when the provider was last asked what became of it
     Column("planned_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
 )
@@ -62,6 +67,14 @@ preference = Table(
     Column("contact_point_hash", Text, nullable=False),
     Column("event", JSONB, nullable=False),  # preference.changed as it came; personal
     Column("changed_at", DateTime(timezone=True), nullable=False),
+)
+
+# Automatic messages a minute, for the budget of the whole town.
+tally = Table(
+    "tally",
+    METADATA,
+    Column("minute", DateTime(timezone=True), primary_key=True),
+    Column("automatic", Integer, nullable=False),
 )
 
 outbox = outbox_table(METADATA)

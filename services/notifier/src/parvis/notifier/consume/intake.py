@@ -9,14 +9,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.common.bus.consumer import Item
 from parvis.common.clock import Clock, now
 from parvis.common.database import Database
-from parvis.common.delivery import DeliveryReported, delivery_id, outranks
+from parvis.common.delivery import DeliveryReported, delivery_id
 from parvis.common.errors import Unavailable
 from parvis.common.logs import logger
 from parvis.common.outbox import Outbox
 from parvis.common.reply import PreferenceChanged, ReplyRequested
-from parvis.notifier import store
-from parvis.notifier.consume.ledger import Ledger
-from parvis.notifier.decide import Addressing, Next, points_of, stepped
+from parvis.notifier.consume.kept import kept_for
+from parvis.notifier.consume.steps import Steps
+from parvis.notifier.decide.addressing import Addressing, points_of
+from parvis.notifier.decide.preference import Kept, learnt_by_reading, learnt_from
+from parvis.notifier.decide.states import reported, stepped
+from parvis.notifier.rules import Delivery
+from parvis.notifier.store import deliveries as rows
+from parvis.notifier.store.preferences import record_preferences, standing_of
+from parvis.notifier.store.replies import record_replies
 
 log = logger()
 
@@ -26,7 +32,7 @@ class Intake:
     """The consumer's handler: one transaction a batch, every record keyed by its id, so that a repeat changes nothing."""
 
     database: Database
-    ledger: Ledger
+    steps: Steps
     outbox: Outbox
     addressing: Addressing
     preferences_read: asyncio.Event
@@ -41,7 +47,7 @@ class Intake:
         replies = [i.event for i in items if isinstance(i.event, ReplyRequested)]
         reports = [i.event for i in items if isinstance(i.event, DeliveryReported)]
         async with self.database.begin() as connection:
-            await store.record_preferences(connection, preferences)
+            await record_preferences(connection, preferences)
             await self._plan(connection, replies)
             await self._report(connection, reports)
         self.outbox.kick()
@@ -50,27 +56,48 @@ class Intake:
     async def _plan(self, connection: AsyncConnection, asked: Sequence[ReplyRequested]) -> None:
         at = self.clock()
         by_id = {reply.reply_id: reply for reply in reversed(asked)}  # the first of an id wins
-        new = await store.record_replies(connection, list(by_id.values()), at)
-        replies = [reply for reply in dict.fromkeys(by_id[reply.reply_id].reply_id for reply in asked) if reply in new]
+        new = await record_replies(connection, list(by_id.values()), at)
+        replies = [by_id[name] for name in dict.fromkeys(reply.reply_id for reply in asked) if name in new]
+        kept = await self._having_read(connection, replies, await kept_for(connection, self.addressing, replies))
+        planned = [self.addressing.plan(reply, self.addressing.choose(reply, kept)) for reply in replies]
+        await self.steps.ledger.plan(connection, planned, at)
+
+    async def _having_read(self, connection: AsyncConnection, replies: Sequence[ReplyRequested], kept: Kept) -> Kept:
+        """An address that was given up lives again when its citizen writes from it."""
         hash_of = self.addressing.hash_of
-        hashes = {hash_of(point) for reply_id in replies for point in points_of(by_id[reply_id])}
-        kept = await store.preferences_of(connection, hashes)
-        chosen = [(by_id[reply_id], self.addressing.choose(by_id[reply_id], kept)) for reply_id in replies]
-        await self.ledger.plan(connection, [self.addressing.plan(reply, choice) for reply, choice in chosen], at)
+        said = [
+            one
+            for reply in replies
+            for one in learnt_by_reading(reply, {hash_of(point): point for point in points_of(reply)}, kept)
+        ]
+        if not said:
+            return kept
+        await self.steps.say(connection, said)
+        return await kept_for(connection, self.addressing, replies)
 
     async def _report(self, connection: AsyncConnection, reports: Sequence[DeliveryReported]) -> None:
         if not reports:
             return
-        ids = [delivery_id(report.reply_id, report.channel) for report in reports]
         at = self.clock()
-        stood = await store.lock(connection, ids)
+        ids = [delivery_id(report.reply_id, report.channel) for report in reports]
+        stood = await rows.lock(connection, ids)
         stands = dict(stood)
+        complaints: list[tuple[DeliveryReported, Delivery]] = []
         for name, report in zip(ids, reports, strict=True):
             delivery = stands.get(name)
             if delivery is None:
                 log.warning("report.unmatched", reply_id=report.reply_id, channel=report.channel, state=report.outcome)
-            elif outranks(report.outcome, delivery.state):
-                to = Next(report.outcome, report.failure_class, report.detail)
+                continue
+            complaints.append((report, delivery))
+            if to := reported(report, delivery):
                 stands[name] = stepped(delivery, to, at, provider=report.provider, provider_id=report.provider_id)
-        steps = [(stood[name], stands[name]) for name in stood if stands[name] is not stood[name]]
-        await self.ledger.write(connection, steps, at)
+        await self._heed(connection, complaints)
+        await self.steps.write(
+            connection, [(stood[name], stands[name]) for name in stood if stands[name] is not stood[name]], at
+        )
+
+    async def _heed(self, connection: AsyncConnection, reports: Sequence[tuple[DeliveryReported, Delivery]]) -> None:
+        """A complaint counts whatever the ledger has already: it comes after `delivered`, which it does not outrank."""
+        kept = await standing_of(connection, {d.address_hash for r, d in reports if r.failure_class == "opted-out"})
+        said = [one for r, d in reports if (one := learnt_from(r, d, kept, r.reported_at))]
+        await self.steps.say(connection, said)

@@ -1,6 +1,6 @@
 """A delivery's step in; the row written and delivery.updated laid into the outbox, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,9 +11,11 @@ from parvis.common.bus import Record, record
 from parvis.common.delivery import DeliveryUpdated
 from parvis.common.logs import logger
 from parvis.common.outbox import Outbox
-from parvis.notifier import store
-from parvis.notifier.decide import Next, stepped
+from parvis.common.reply import PreferenceChanged
+from parvis.notifier.decide.states import Next, stepped
 from parvis.notifier.rules import Delivery
+from parvis.notifier.store import deliveries as rows
+from parvis.notifier.store.preferences import record_preferences
 
 log = logger()
 
@@ -24,6 +26,7 @@ class Ledger:
 
     outbox: Outbox
     topic: str
+    preference_topic: str
 
     def told(self, delivery: Delivery, at: datetime) -> Record:
         """The record that says where a delivery stands."""
@@ -37,7 +40,11 @@ class Ledger:
                 "kind": delivery.kind,
                 "channel": delivery.channel,
                 "attempt": attempt,
+                "step": delivery.step,
+                "why": delivery.why[:200],
+                "moves_to": delivery.moves_to,
                 "state": delivery.state,
+                "provider": delivery.provider,
                 "provider_id": delivery.provider_id,
                 "failure_class": delivery.failure_class,
                 "detail": delivery.detail[:200],
@@ -55,22 +62,40 @@ class Ledger:
             time=at,
         )
 
-    async def plan(self, connection: AsyncConnection, deliveries: list[Delivery], now: datetime) -> None:
+    async def plan(self, connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
         """Write new deliveries; those that cannot be sent at all are told at once, for a person to see."""
-        await store.plan(connection, deliveries, now)
+        await rows.plan(connection, deliveries, now)
         ended = [delivery for delivery in deliveries if delivery.state != "planned"]
         await self._tell(connection, ended, now)
 
     async def write(
-        self, connection: AsyncConnection, steps: Sequence[tuple[Delivery, Delivery]], now: datetime
+        self, connection: AsyncConnection, changes: Sequence[tuple[Delivery, Delivery]], now: datetime
     ) -> None:
         """Write locked deliveries, each as it stood and as it stands; tell those whose state is another."""
-        await store.change(connection, [stands for _, stands in steps], now)
-        await self._tell(connection, [stands for stood, stands in steps if stands.state != stood.state], now)
+        await rows.change(connection, [stands for _, stands in changes], now)
+        await self._tell(connection, [stands for stood, stands in changes if stands.state != stood.state], now)
 
     async def step(self, connection: AsyncConnection, delivery: Delivery, to: Next, now: datetime) -> None:
-        """Bring one locked delivery to its next state."""
+        """Bring one locked delivery to its next state, from which nothing follows."""
         await self.write(connection, [(delivery, stepped(delivery, to, now))], now)
+
+    async def say(self, connection: AsyncConnection, said: Mapping[str, PreferenceChanged]) -> None:
+        """Keep preferences that we learnt ourselves, by event id, and tell them."""
+        await record_preferences(connection, said)
+        records = [
+            record(
+                one,
+                topic=self.preference_topic,
+                key=one.contact_point_hash,
+                event_id=event_id,
+                source="notifier",
+                time=one.changed_at,
+            )
+            for event_id, one in said.items()
+        ]
+        await self.outbox.add(connection, *records)
+        for one in said.values():
+            log.info("preference.changed", kind=one.source, sender_hash=one.contact_point_hash)
 
     async def _tell(self, connection: AsyncConnection, deliveries: Sequence[Delivery], at: datetime) -> None:
         await self.outbox.add(connection, *(self.told(delivery, at) for delivery in deliveries))
@@ -90,6 +115,7 @@ def log_step(delivery: Delivery) -> None:
         kind=delivery.kind,
         channel=delivery.channel,
         attempt=delivery.attempt,
+        sequence=delivery.step,
         provider_id=delivery.provider_id or "",
         reason=delivery.failure_class or "",
         code=delivery.detail,

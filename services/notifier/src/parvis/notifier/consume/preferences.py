@@ -10,7 +10,7 @@ from parvis.common.errors import Poison, Unavailable
 from parvis.common.health import Health
 from parvis.common.logs import logger
 from parvis.common.reply import PreferenceChanged
-from parvis.notifier import store
+from parvis.notifier.store.preferences import record_preferences
 
 log = logger()
 BATCH = 500
@@ -63,4 +63,4 @@ class Preferences:
 
     async def _keep(self, batch: dict[str, PreferenceChanged]) -> None:
         async with self.database.begin() as connection:
-            await store.record_preferences(connection, batch)
+            await record_preferences(connection, batch)

@@ -1,22 +1,27 @@
-"""Time passes: lapsed leases become unknown, what stayed unknown is sent a last time or left to a person."""
+"""Time passes: lapsed leases become unknown, unknown ones are asked about, what stays so is sent a last time or left to a person."""
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 
+from parvis.common import metrics
 from parvis.common.clock import Clock, now
 from parvis.common.database import Database
 from parvis.common.errors import Unavailable
 from parvis.common.health import Health
 from parvis.common.logs import logger
 from parvis.common.outbox import Outbox
-from parvis.notifier import store
-from parvis.notifier.consume.ledger import Ledger
+from parvis.notifier.consume.asking import Asking, tell_resent
+from parvis.notifier.consume.steps import Steps
 from parvis.notifier.consume.waiting import first_of
-from parvis.notifier.decide import Next, after_a_lapsed_lease, may_resend, stepped
+from parvis.notifier.decide.states import Next, after_a_lapsed_lease, may_resend, stepped
 from parvis.notifier.rules import RESENT, Limits
+from parvis.notifier.store import unresolved
+from parvis.notifier.store.budgets import forget_tallies
 
 log = logger()
 PURGE_EVERY = 3600  # turns
+COUNT_EVERY = 15
 _DIED = "the process that sent it did not say how it ended"
 _RESENT = "sent a last time: nobody knows what became of the first"
 
@@ -26,7 +31,8 @@ class Reconciling:
     """What no provider's answer ended. Several processes may do it at once: rows are locked, locked ones passed over."""
 
     database: Database
-    ledger: Ledger
+    steps: Steps
+    asking: Asking
     outbox: Outbox
     limits: Limits
     health: Health
@@ -41,6 +47,8 @@ class Reconciling:
                 if await self.reconcile():
                     self.outbox.kick()
                     self.due.set()
+                if turn % COUNT_EVERY == 0:
+                    await self._count()
                 if turn % PURGE_EVERY == 0:
                     await self.outbox.purge()
                 self.health.good("reconciling")
@@ -51,23 +59,36 @@ class Reconciling:
 
     async def reconcile(self) -> int:
         """One round; how many deliveries it moved."""
+        return await self._lapsed() + await self.asking.ask() + await self._resend()
+
+    async def _lapsed(self) -> int:
         at = self.clock()
         async with self.database.begin() as connection:
-            lapsed = await store.lapsed(connection, at)
+            lapsed = await unresolved.lapsed(connection, at)
             left = [(d, stepped(d, Next(after_a_lapsed_lease(d), detail=_DIED), at)) for d in lapsed]
-            old = await store.unknown_since(connection, at - self.limits.unknown_after, RESENT)
+            await self.steps.write(connection, left, at)
+        return len(left)
+
+    async def _resend(self) -> int:
+        at = self.clock()
+        async with self.database.begin() as connection:
+            old = await unresolved.unknown_since(connection, at - self.limits.unknown_after, RESENT)
             again = [
                 (d, stepped(d, Next("planned", detail=_RESENT), at, resent_at=at)) for d in filter(may_resend, old)
             ]
-            await self.ledger.write(connection, [*left, *again], at)
+            await self.steps.write(connection, again, at)
         for delivery, _ in again:
-            log.warning(
-                "delivery.resent",
-                delivery_id=delivery.delivery_id,
-                reply_id=delivery.reply_id,
-                conversation_id=delivery.conversation_id,
-                kind=delivery.kind,
-                channel=delivery.channel,
-                attempt=delivery.attempt + 1,
-            )
-        return len(left) + len(again)
+            tell_resent(delivery, "unknown for too long")
+        return len(again)
+
+    async def _count(self) -> None:
+        """The promise, measured: no reply has more sends than one and those that the log explains."""
+        at = self.clock()
+        async with self.database.begin() as connection:
+            over = await unresolved.sent_too_often(connection, at - timedelta(hours=1))
+            old = await unresolved.count_unknown(connection, at - self.limits.unknown_after)
+            await forget_tallies(connection, at)
+        metrics.replies_sent_too_often.set(len(over))
+        metrics.deliveries_unknown_old.set(old)
+        for row in over:
+            log.error("reply.sent_too_often", reply_id=row.reply_id, count=row.sends, total=row.allowed)

@@ -13,10 +13,10 @@ from parvis.common.database import Database
 from parvis.common.errors import Unavailable
 from parvis.common.health import Health
 from parvis.common.logs import logger
-from parvis.notifier import store
-from parvis.notifier.consume.ledger import Ledger
-from parvis.notifier.decide import after, stepped
+from parvis.notifier.consume.steps import Steps
+from parvis.notifier.decide.states import after, stepped
 from parvis.notifier.rules import Channel, Delivery, Limits, Outcome
+from parvis.notifier.store.deliveries import lock
 
 log = logger()
 
@@ -35,7 +35,7 @@ class Settling:
     """TX2 of many attempts: what ends while one transaction is under way goes into the next, together."""
 
     database: Database
-    ledger: Ledger
+    steps: Steps
     channels: Mapping[str, Channel]
     limits: Limits
     health: Health
@@ -51,7 +51,7 @@ class Settling:
             batch, self._waiting = self._waiting, []
             if batch:  # else the one before took ours along
                 await self._until_stored(batch)
-                self.ledger.outbox.kick()
+                self.steps.ledger.outbox.kick()
 
     async def _until_stored(self, batch: list[Ended]) -> None:
         """However long the database is away; when the service ends first, the leases lapse and say unknown."""
@@ -69,8 +69,8 @@ class Settling:
 
     async def _store(self, connection: AsyncConnection, batch: list[Ended]) -> None:
         at = self.clock()
-        rows = await store.lock(connection, [ended.delivery.delivery_id for ended in batch])
-        steps: list[tuple[Delivery, Delivery]] = []
+        rows = await lock(connection, [ended.delivery.delivery_id for ended in batch])
+        changes: list[tuple[Delivery, Delivery]] = []
         for ended in batch:
             stood = rows[ended.delivery.delivery_id]
             to = after(ended.outcome, stood, ended.delivery.attempt, self.limits, now=at, chance=self.chance())
@@ -78,9 +78,9 @@ class Settling:
                 stood,
                 to,
                 at,
-                provider=self.channels[stood.channel].provider,
+                provider=ended.outcome.provider or self.channels[stood.channel].provider,
                 provider_id=ended.outcome.provider_id,
                 evidence=ended.evidence,
             )
-            steps.append((stood, stands))
-        await self.ledger.write(connection, steps, at)
+            changes.append((stood, stands))
+        await self.steps.write(connection, changes, at)

@@ -32,7 +32,7 @@ _IDLE_S = 20.0
 _MAILS_A_CONNECTION = 100
 # Said or done before the message's first byte: surely not taken. On a connection that waited it means: take a new one.
 _HUNG_UP = Outcome("retry", None, "temporary", "relay: it ended the connection")
-_NEEDS_UTF8 = Outcome("failed", None, "permanent", "the address needs SMTPUTF8, which the relay does not speak")
+_NEEDS_UTF8 = Outcome("failed", None, "refused", "the address needs SMTPUTF8, which the relay does not speak")
 
 
 @dataclass
@@ -180,7 +180,7 @@ def outcome_of(code: int, message: str) -> Outcome:
     words = f"{code} {enhanced}" if enhanced[:2] in {"4.", "5."} else str(code)  # the rest may hold the address
     if 400 <= code < 500:
         return Outcome("retry", None, "temporary", words)
-    return Outcome("failed", None, "permanent", words)
+    return Outcome("failed", None, "refused", words)  # decision 14: dead is said of an address by a status of its own
 
 
 async def _end(line: _Line) -> None:

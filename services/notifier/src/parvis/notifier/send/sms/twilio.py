@@ -1,7 +1,8 @@
-"""A text and a number in, one call of Twilio's Messages API, its outcome out."""
+"""A text and a number in, one call of Twilio's Messages API, its outcome out; and what its list knows of a message."""
 
 from base64 import b64encode
-from typing import Any
+from datetime import timedelta
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import aiohttp
@@ -10,7 +11,8 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from parvis.notifier.rules import Outcome, Parcel
+from parvis.common.errors import Unavailable
+from parvis.notifier.rules import Delivery, Found, Outcome
 
 # Twilio's code → (our outcome, failure class): their words. Source: Twilio docs, "Error and warning dictionary".
 CODES: dict[int, Outcome] = {
@@ -71,36 +73,34 @@ class _Http(AsyncTwilioHttpClient):
         )
 
 
-class Sms:
-    """Twilio."""
+# Twilio's word for a message in its list → how far it got. What is still on its way is accepted.
+STATUS: dict[str, Literal["accepted", "delivered", "undelivered", "failed"]] = {
+    "delivered": "delivered", "read": "delivered", "undelivered": "undelivered", "failed": "failed", "canceled": "failed",
+}  # fmt: skip
+_WINDOW = timedelta(minutes=5)  # their clock and ours
+_PAGE = 100
 
-    provider = "twilio"
+
+class Twilio:
+    """Twilio's Messages API, by the official client."""
+
+    name = "twilio"
+    is_polled = False
 
     def __init__(
-        self,
-        *,
-        account_sid: str,
-        auth_token: str,
-        base_url: str,
-        sender: str,
-        public_url: str,
-        timeout_s: float,
-        most: int,
+        self, *, account_sid: str, auth_token: str, base_url: str, public_url: str, timeout_s: float, most: int
     ) -> None:
         self._http = _Http(base_url=base_url, timeout_s=timeout_s, most=most)
         self._twilio = Client(account_sid, auth_token, http_client=self._http)
-        self._sender = sender
         self._public_url = public_url
 
-    async def send(self, parcel: Parcel) -> Outcome:
-        """One POST, once."""
-        delivery = parcel.delivery
+    async def send(self, delivery: Delivery, text: str, sender: str) -> Outcome:
+        """One POST, once. A sender that is a messaging service (MG…) chooses the number itself."""
+        by = {"messaging_service_sid": sender} if sender.startswith("MG") else {"from_": sender}
+        callback = f"{self._public_url}/sms/status?reply={quote(delivery.reply_id)}"
         try:
             message: Any = await self._twilio.messages.create_async(
-                to=delivery.address,
-                from_=self._sender,
-                body=parcel.content.decode(),
-                status_callback=f"{self._public_url}/sms/status?reply={quote(delivery.reply_id)}",
+                to=delivery.address, body=text, status_callback=callback, **by
             )
         except TwilioRestException as refusal:
             return outcome_of(int(refusal.status), refusal.code)
@@ -110,8 +110,32 @@ class Sms:
             return Outcome("unknown", None, "temporary", f"no answer: {type(error).__name__}")
         return Outcome("accepted", message.sid)
 
+    async def find(self, delivery: Delivery, text: str) -> list[Found]:
+        """Ask the list of messages to this number since the reservation; ours is the one with our text, or our reference.
+
+        Raises: Unavailable.
+        """
+        since = (delivery.first_reserved_at or delivery.send_at) - _WINDOW
+        try:
+            listed: list[Any] = await self._twilio.messages.list_async(
+                to=delivery.address, date_sent_after=since, limit=_PAGE, page_size=_PAGE
+            )
+        except (TimeoutError, aiohttp.ClientError, TwilioException, OSError, ValueError) as error:
+            raise Unavailable(f"Twilio's list does not answer: {type(error).__name__}") from error
+        to_them = [m for m in listed if str(m.direction).startswith("outbound")]
+        ours = [m for m in to_them if m.body == text] or [m for m in to_them if delivery.reference in (m.body or "")]
+        return [_found(message) for message in ours]
+
     async def close(self) -> None:
         await self._http.close()
+
+
+def _found(message: Any) -> Found:
+    state = STATUS.get(str(message.status), "accepted")
+    code = message.error_code if state in {"undelivered", "failed"} else None
+    known = CODES.get(int(code)) if code else None
+    failure_class = (known.failure_class if known else "temporary") if code else None
+    return Found(state, Twilio.name, str(message.sid), failure_class, str(code or ""))
 
 
 def outcome_of(status: int, code: int | None) -> Outcome:
@@ -122,4 +146,5 @@ def outcome_of(status: int, code: int | None) -> Outcome:
         return CODES[code]
     if status == 429:
         return CODES[20429]
-    return Outcome("failed", None, "permanent", f"{code or ''} HTTP {status}".strip())
+    # A code that is not in the table says nothing about the address: nobody loses one by our ignorance.
+    return Outcome("failed", None, "refused", f"{code or ''} HTTP {status}".strip())

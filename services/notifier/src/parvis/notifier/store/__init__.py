@@ -1,0 +1,1 @@
+"""The notifier's SQL: replies, the ledger of deliveries, preferences, budgets."""
