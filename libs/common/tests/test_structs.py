@@ -53,12 +53,12 @@ def _agree(kind: type[Event], value: bytes) -> None:
         slow = kind.model_validate_json(value, by_alias=True, by_name=False)
     except (ValidationError, RecursionError):
         with pytest.raises(Poison) as fast:
-            received.event((kind,), swift=True)
+            received.event((kind,), swift=(kind,))
         with pytest.raises(Poison) as plain:
             received.event((kind,))
         assert str(fast.value) == str(plain.value)
     else:
-        assert _plain(received.event((kind,), swift=True)) == _plain(slow)
+        assert _plain(received.event((kind,), swift=(kind,))) == _plain(slow)
 
 
 def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -174,8 +174,14 @@ class Membership(ConsumerRebalanceListener):
 
 def received_of(record: Any) -> Received:
     """aiokafka's record as ours."""
-    headers = tuple((name, value or b"") for name, value in record.headers)
-    return Received(record.topic, record.partition, record.offset, record.key or b"", record.value or b"", headers)
+    headers = record.headers
+    for _, value in headers:
+        if value is None:
+            headers = [(name, value or b"") for name, value in headers]
+            break
+    return Received(
+        record.topic, record.partition, record.offset, record.key or b"", record.value or b"", tuple(headers)
+    )
 
 
 def _lost(error: OffsetOutOfRangeError) -> Misconfigured:

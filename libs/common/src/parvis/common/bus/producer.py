@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -20,6 +20,7 @@ from aiokafka.errors import (
 )
 
 from parvis.common import metrics
+from parvis.common.bus.batches import batches_of
 from parvis.common.bus.records import Record
 from parvis.common.errors import ParvisError, Poison, Unavailable, Unknown
 from parvis.common.health import Health
@@ -28,9 +29,19 @@ from parvis.common.logs import logger
 log = logger()
 DEADLINE_S = 8.0
 LARGEST_RECORD_BYTES = 2 * 1024 * 1024
+MOST_IN_A_BATCH_BYTES = 128 * 1024  # every topic takes it; the broker judges a batch, not its records
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _FATAL = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoch, InvalidProducerIdMapping, ProducerFenced)
+
+
+class _Sent(NamedTuple):
+    """What aiokafka holds for us: so many records to a topic, and the future of their acknowledgement."""
+
+    topic: str
+    records: int
+    size_bytes: int
+    future: asyncio.Future[Any]
 
 
 class Producer:
@@ -65,16 +76,24 @@ class Producer:
         self._abandoned: set[asyncio.Task[None]] = set()
 
     async def send(self, record: Record, *, deadline_s: float = DEADLINE_S) -> None:
-        """Write one record and wait for its acknowledgement."""
-        await self.send_all([record], deadline_s=deadline_s)
+        """Write one record and wait for its acknowledgement; it travels with those that others send meanwhile."""
+        await self._within([record], deadline_s, self._send_one)
 
     async def send_all(self, records: Sequence[Record], *, deadline_s: float = DEADLINE_S) -> None:
-        """Write records in order and wait for all acknowledgements; the worst outcome of any is raised."""
+        """Write records in order and wait for all acknowledgements; the worst outcome of any is raised.
+
+        They leave at once, in batches of their own for each partition.
+        """
+        await self._within(records, deadline_s, self._send_batches)
+
+    async def _within(
+        self, records: Sequence[Record], deadline_s: float, step: Callable[[Sequence[Record], float], Awaitable[None]]
+    ) -> None:
         ends_at = time.monotonic() + deadline_s
         for record in records:
             _refuse_too_large(record)
         try:
-            await self._send_all(records, ends_at)
+            await step(records, ends_at)
         except ParvisError as error:
             if self._health and isinstance(error, Unavailable):
                 self._health.bad("kafka", str(error))
@@ -82,59 +101,70 @@ class Producer:
         if self._health:
             self._health.good("kafka")
 
-    async def _send_all(self, records: Sequence[Record], ends_at: float) -> None:
+    async def _send_one(self, records: Sequence[Record], ends_at: float) -> None:
         kafka = await self._connected(ends_at)
-        sent: list[tuple[Record, asyncio.Future[Any]]] = []
+        for record in records:
+            step = kafka.send(record.topic, value=record.value, key=record.key, headers=list(record.headers))
+            future = await self._handed_over(kafka, record.topic, step, ends_at)
+            await self._outcomes(kafka, [_Sent(record.topic, 1, record.size_bytes, future)], ends_at)
+
+    async def _send_batches(self, records: Sequence[Record], ends_at: float) -> None:
+        kafka = await self._connected(ends_at)
+        partitions = {
+            topic: len(await self._handed_over(kafka, topic, kafka.partitions_for(topic), ends_at))
+            for topic in dict.fromkeys(record.topic for record in records)
+        }
+        sent: list[_Sent] = []
         try:
-            for record in records:
-                future = await self._append(kafka, record, ends_at)
-                sent.append((record, future))
+            for batch in batches_of(records, partitions, kafka.create_batch, at_ms=int(time.time() * 1000)):
+                step = kafka.send_batch(batch.builder, batch.topic, partition=batch.partition)
+                future = await self._handed_over(kafka, batch.topic, step, ends_at)
+                sent.append(_Sent(batch.topic, batch.count, batch.size_bytes, future))
         except Unavailable:
             if sent:  # some left, some did not: the caller sends all of them again
                 await self._outcomes(kafka, sent, ends_at)
             raise
         await self._outcomes(kafka, sent, ends_at)
 
-    async def _append(self, kafka: AIOKafkaProducer, record: Record, ends_at: float) -> asyncio.Future[Any]:
-        """Hand a record to aiokafka. Cancelled before it returns, the record was not taken (its send docstring)."""
+    async def _handed_over(
+        self, kafka: AIOKafkaProducer, topic: str, step: Coroutine[Any, Any, Any], ends_at: float
+    ) -> Any:
+        """Hand something to aiokafka. Cancelled before it returns, it was not taken (its send docstring)."""
         try:
             async with asyncio.timeout(ends_at - time.monotonic()):
-                return await kafka.send(record.topic, value=record.value, key=record.key, headers=list(record.headers))
+                return await step
         except TimeoutError as error:
-            raise Unavailable(f"{record.topic} took no record in time") from error
+            raise Unavailable(f"{topic} took no record in time") from error
         except KafkaError as error:
             self._replace(kafka, error)
-            raise Unavailable(f"{record.topic} takes no record: {type(error).__name__}") from error
+            raise Unavailable(f"{topic} takes no record: {type(error).__name__}") from error
 
-    async def _outcomes(
-        self, kafka: AIOKafkaProducer, sent: list[tuple[Record, asyncio.Future[Any]]], ends_at: float
-    ) -> None:
-        futures = [future for _, future in sent]
-        if futures:
-            await asyncio.wait(futures, timeout=max(0.0, ends_at - time.monotonic()))
+    async def _outcomes(self, kafka: AIOKafkaProducer, sent: Sequence[_Sent], ends_at: float) -> None:
+        if sent:
+            await asyncio.wait([one.future for one in sent], timeout=max(0.0, ends_at - time.monotonic()))
         problems: list[ParvisError] = []
-        for record, future in sent:
-            problem = self._outcome(kafka, record, future)
+        for one in sent:
+            problem = self._outcome(kafka, one)
             if problem:
                 problems.append(problem)
             else:
-                metrics.records_sent.labels(record.topic).inc()
+                metrics.records_sent.labels(one.topic).inc(one.records)
         if problems:
             raise next((p for p in problems if isinstance(p, Unavailable)), problems[0])
 
-    def _outcome(self, kafka: AIOKafkaProducer, record: Record, future: asyncio.Future[Any]) -> ParvisError | None:
-        if not future.done():
-            future.cancel()  # nobody waits any more; the batch itself stays aiokafka's and may still be written
-            metrics.records_unknown.labels(record.topic).inc()
-            return Unknown(f"{record.topic} has not acknowledged")
-        error = future.exception()
+    def _outcome(self, kafka: AIOKafkaProducer, sent: _Sent) -> ParvisError | None:
+        if not sent.future.done():
+            sent.future.cancel()  # nobody waits any more; the batch itself stays aiokafka's and may still be written
+            metrics.records_unknown.labels(sent.topic).inc(sent.records)
+            return Unknown(f"{sent.topic} has not acknowledged")
+        error = sent.future.exception()
         if error is None or isinstance(error, DuplicateSequenceNumber):
             return None
         self._replace(kafka, error)
-        if isinstance(error, _TOO_LARGE):
-            return Poison(f"{record.topic} refused a record of {record.size_bytes} bytes")
-        metrics.records_unknown.labels(record.topic).inc()
-        return Unknown(f"{record.topic} answered {type(error).__name__}")
+        if isinstance(error, _TOO_LARGE):  # of several records no batch of ours is too large
+            return Poison(f"{sent.topic} refused a record of {sent.size_bytes} bytes")
+        metrics.records_unknown.labels(sent.topic).inc(sent.records)
+        return Unknown(f"{sent.topic} answered {type(error).__name__}")
 
     async def _connected(self, ends_at: float) -> AIOKafkaProducer:
         if self._kafka:
@@ -154,7 +184,7 @@ class Producer:
             enable_idempotence=True,
             acks="all",
             linger_ms=self._linger_ms,
-            max_batch_size=256 * 1024,
+            max_batch_size=MOST_IN_A_BATCH_BYTES,
             max_request_size=LARGEST_RECORD_BYTES + 64 * 1024,
             request_timeout_ms=5000,
             metadata_max_age_ms=30_000,

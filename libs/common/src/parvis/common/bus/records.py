@@ -3,7 +3,6 @@
 import secrets
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -22,8 +21,7 @@ traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 Headers = tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """What is to be written: full topic name, key, value and headers, as bytes."""
 
     topic: str
@@ -37,8 +35,7 @@ class Record:
         return len(self.key) + len(self.value) + headers + 100  # 100: the record's and the batch's own fields
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, gc=False):
     """What was read, and where it stood."""
 
     topic: str
@@ -55,19 +52,20 @@ class Received:
     def event_id(self) -> str:
         return self.header("ce_id") or ""
 
-    def event(self, types: tuple[type[Event], ...], *, swift: bool = False) -> Event:
-        """The event in the value; swift: as the struct of its model, with the same attributes.
+    def event(self, types: tuple[type[Event], ...], *, swift: tuple[type[Event], ...] = ()) -> Event:
+        """The event in the value; one of `swift` as the struct of its model, with the same attributes.
 
         Raises: Poison, for a type that is not one of `types`, a wrong version or a value that does not fit;
                 the reason names the member, never its value, nor a key that only the sender knows.
         """
-        if not (self.header("ce_specversion") or "1.0").startswith("1."):
+        headers = dict(self.headers)
+        if not headers.get("ce_specversion", b"1.0").startswith(b"1."):
             raise Poison(f"CloudEvents version {self.header('ce_specversion')!r}")
-        name = self.header("ce_type")
+        name = headers.get("ce_type", b"").decode("utf-8", "replace") or None
         kind = next((candidate for candidate in types if name == candidate.TYPE), None)
         if kind is None:
             raise Poison(f"type {name!r} is not read here")
-        if swift:
+        if kind in swift:
             with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # the model has the last word
                 return reader_of(kind)(self.value)
         try:
