@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import text
 
 from parvis.common import topics
+from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer, Received, Record, record
 from parvis.common.bus.admin import apply, read_all
 from parvis.common.bus.consumer import Item
 from parvis.common.contact import ContactReceived, Event, kafka_key
 from parvis.common.database import Database, migrate
 from parvis.common.directory import Directory, load_directory
-from parvis.common.routing import CaseUpdated, TransferRequested
+from parvis.common.routing import CaseUpdated, LinkRequested, SplitRequested, TransferRequested
 from parvis.common.testing import AN_INSTANT
 from parvis.router.consume import Mail, Router
 from parvis.router.decide import Calendar, Placing, Windows
@@ -40,6 +41,7 @@ class Town:
     producer: Producer
     directory: Directory
     rules: Rules
+    blobs: Blobs
     offsets: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def router(self, producer: Any = None) -> Router:
@@ -50,6 +52,7 @@ class Town:
             rules=lambda: self.rules,
             placing=Placing(self.directory, calendar, Windows()),
             mail=Mail(self.prefix, self.directory, calendar),
+            blobs=self.blobs,
             now=lambda: AN_INSTANT,
         )
 
@@ -67,7 +70,7 @@ class Town:
             else record(event, topic="t", key="k", event_id="e", source="test")
         )
         received = Received(made.topic, 0, next(self.offsets), made.key, made.value, made.headers)
-        return Item(received.event((ContactReceived, TransferRequested, CaseUpdated)), received)
+        return Item(received.event((ContactReceived, TransferRequested, SplitRequested, LinkRequested, CaseUpdated)), received)
 
     async def route(self, *events: Event) -> None:
         await self.router().handle([self.item(event) for event in events])
@@ -91,7 +94,7 @@ class Town:
 
 
 @pytest.fixture
-async def town(kafka: str, database_url: str) -> AsyncGenerator[Town]:
+async def town(kafka: str, database_url: str, tmp_path: Path) -> AsyncGenerator[Town]:
     prefix = f"router{next(_prefixes)}"
     directory = load_directory(EXAMPLE)
     small = [replace(topic, partitions=1) for topic in topics.all_topics(list(directory.departments))]
@@ -102,6 +105,6 @@ async def town(kafka: str, database_url: str) -> AsyncGenerator[Town]:
         for table in ("conversation", "alias", "sender", "decision", "consumer_halt"):
             await connection.execute(text(f"truncate router.{table}"))
     producer = Producer(kafka, service="test")
-    yield Town(kafka, prefix, database, producer, directory, load_rules(EXAMPLE, directory))
+    yield Town(kafka, prefix, database, producer, directory, load_rules(EXAMPLE, directory), Blobs(f"file://{tmp_path}"))
     await producer.stop()
     await database.close()

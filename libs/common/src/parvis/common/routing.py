@@ -107,7 +107,8 @@ class ConversationArrived(Dates, Event):
     history: ClaimCheck | None = Field(default=None, description="a History: what came before, newest last")
     procedure: str | None = None
     language: Language | None = Field(default=None, description="in which the citizen last wrote, where it is known")
-    body: str | None = Field(default=None, description="the body that is competent now, when it is another one")
+    body: str | None = Field(default=None, description="the body that is competent, where it is not the town itself")
+    received_at: AwareDatetime | None = Field(default=None, description="of the first contact; never changes")
     at: AwareDatetime
 
 
@@ -203,6 +204,7 @@ class ConversationOpened(Dates, Event):
     history: ClaimCheck | None = Field(default=None, description="a History of the contacts that moved in")
     procedure: str | None = None
     language: Language | None = None
+    body: str | None = Field(default=None, description="the body that is competent, where it is not the town itself")
     received_at: AwareDatetime = Field(description="of the oldest contact that moved in; never changes")
     at: AwareDatetime
 

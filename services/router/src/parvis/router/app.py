@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from parvis.common import topics
+from parvis.common.blobs import Blobs
 from parvis.common.bus import Consumer, Producer
 from parvis.common.bus.dead_letters import Brake
 from parvis.common.contact import ContactReceived
@@ -14,7 +15,7 @@ from parvis.common.errors import Unavailable
 from parvis.common.health import Health
 from parvis.common.language import language_of
 from parvis.common.logs import logger
-from parvis.common.routing import CaseUpdated, TransferRequested
+from parvis.common.routing import CaseUpdated, LinkRequested, SplitRequested, TransferRequested
 from parvis.common.service import Service, every
 from parvis.common.settings import TownSettings, load
 from parvis.router import store
@@ -50,6 +51,7 @@ async def build() -> Service:
         rules=rules,
         placing=Placing(directory, calendar, windows),
         mail=Mail(town.topic_prefix, directory, calendar),
+        blobs=Blobs(town.blobs_url),
     )
     consumer = Consumer(
         town.kafka_bootstrap,
@@ -58,7 +60,7 @@ async def build() -> Service:
             t.full_name(town.topic_prefix)
             for t in (topics.CONTACT_RECEIVED, topics.TRANSFER_REQUESTED, topics.CASE_UPDATED)
         ],
-        types=(ContactReceived, TransferRequested, CaseUpdated),
+        types=(ContactReceived, TransferRequested, SplitRequested, LinkRequested, CaseUpdated),
         handle=router.handle,
         producer=producer,
         dead_letter_topic=topics.dead_letter(NAME).full_name(town.topic_prefix),

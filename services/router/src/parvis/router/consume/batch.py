@@ -8,15 +8,16 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common import clock
+from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer, Record
 from parvis.common.bus.consumer import Item
 from parvis.common.database import Database
-from parvis.common.routing import CaseUpdated, TransferRequested
+from parvis.common.routing import CaseUpdated
 from parvis.router import store
-from parvis.router.consume import cases, transfers
+from parvis.router.consume import answers, cases
 from parvis.router.consume.contacts import Contacts
 from parvis.router.consume.mail import Mail
-from parvis.router.consume.transfers import Transfers
+from parvis.router.consume.wishes import Wishes, wishes_in
 from parvis.router.decide import Placing
 from parvis.router.rules import Rules
 
@@ -31,7 +32,7 @@ class Router:
 
     Contacts: one transaction locks their conversations, gives numbers and stores a decision each; then everything is
               produced. A record that comes again finds its row and is produced again, byte for byte.
-    Transfers: the same lock, one number, both departments told; a stale one is refused.
+    Wishes:   transfers, splits and links: the same locks, one number a step, each department told; a stale one is refused.
     Cases:    closing and opening of conversations is remembered.
     Raises:   Unavailable, for the bus to try the batch again; Poison, for a contact whose id is none.
     """
@@ -41,6 +42,7 @@ class Router:
     rules: Callable[[], Rules]
     placing: Placing
     mail: Mail
+    blobs: Blobs | None = None  # without it nothing that arrives has a history
     now: clock.Clock = clock.now
 
     @cached_property
@@ -48,22 +50,22 @@ class Router:
         return Contacts(self.rules, self.placing, self.now)
 
     @cached_property
-    def transfers(self) -> Transfers:
-        return Transfers(self.placing.directory, self.now)
+    def wishes(self) -> Wishes:
+        return Wishes(self.placing, self.blobs, self.now)
 
     async def handle(self, items: Sequence[Item]) -> None:
         """Bring a batch to its end: rows committed, every record acknowledged by Kafka."""
         arrivals = self.contacts.arrivals(items)
-        wishes = [item for item in items if isinstance(item.event, TransferRequested)]
+        wishes = wishes_in(items)
         updates = [item.event for item in items if isinstance(item.event, CaseUpdated)]
         records: list[Record] = []
         if arrivals:
             rows = await self._at_once(lambda connection: self.contacts.decide(connection, arrivals))
             records += [record for arrival in arrivals for record in self.mail.of_contact(arrival, rows[arrival.key])]
         if wishes:
-            rows = await self._at_once(lambda connection: self.transfers.decide(connection, wishes))
-            for wish in wishes:
-                records += self.mail.of_transfer(wish.received, rows[transfers.key_of(wish)])
+            rows = await self._at_once(lambda connection: self.wishes.decide(connection, [wish for _, wish in wishes]))
+            for item, wish in wishes:
+                records += answers.of_wish(self.mail, wish, item.received, rows)
         if updates:
             await self._at_once(lambda connection: cases.follow(connection, updates))
         await self.producer.send_all(records)

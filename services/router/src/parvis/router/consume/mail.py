@@ -7,8 +7,8 @@ from parvis.common import topics
 from parvis.common.bus.records import Received, Record, record, traceparent
 from parvis.common.contact import ContactReceived, Event
 from parvis.common.directory import Directory
-from parvis.common.routing import ContactRouted, ConversationLeft, Routing, TransferRefused
-from parvis.router.decide import Calendar, Decision, arrived, receipt, registration
+from parvis.common.routing import ContactRouted, Routing
+from parvis.router.decide import Calendar, Decision, receipt, registration
 from parvis.router.tables import DecisionRow
 
 _SOURCE = "router"
@@ -41,43 +41,22 @@ class Mail:
         conversation, queue = routing.conversation_id, topics.department(routing.department)
         # The contact's id stays the event's id on every topic: one name to follow it by.
         records = [
-            self._record(event, queue, conversation, arrival.contact.contact_id, row, arrival.received, value=value)
+            self.written(event, queue, conversation, arrival.contact.contact_id, row, arrival.received, value=value)
         ]
         if not row.opens:
             return records
         contact, language = arrival.contact, arrival.decision.language
         notices = (
             registration(contact, routing, self.directory, language=language),
-            receipt(contact, routing, self.directory, self.calendar, language=language),
+            receipt(contact, routing, self.directory, language=language),
         )
         return records + [
-            self._record(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, row, arrival.received)
+            self.written(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, row, arrival.received)
             for notice in notices
             if notice
         ]
 
-    def of_transfer(self, received: Received, row: DecisionRow) -> list[Record]:
-        """`left` and `arrived` for both departments, or the refusal for the one that asked."""
-        if row.kind == "refusal":
-            return self._refusal(received, row)
-        left = ConversationLeft.model_validate_json(row.value)
-        conversation, step = left.conversation_id, f"{left.conversation_id}:{left.sequence}"
-        leaving, coming = topics.department(left.from_department), topics.department(left.to_department)
-        return [
-            self._record(left, leaving, conversation, f"{step}:left", row, received),
-            self._record(arrived(left), coming, conversation, f"{step}:arrived", row, received),
-        ]
-
-    def _refusal(self, received: Received, row: DecisionRow) -> list[Record]:
-        refused = TransferRefused.model_validate_json(row.value)
-        asking = refused.from_department
-        # A department that does not exist has no queue to be told in.
-        if asking not in self.directory.departments:
-            return []
-        event_id = f"{refused.transfer_id}:refused"
-        return [self._record(refused, topics.department(asking), refused.conversation_id, event_id, row, received)]
-
-    def _record(
+    def written(
         self,
         event: Event,
         topic: topics.Topic,
@@ -88,6 +67,7 @@ class Mail:
         *,
         value: bytes | None = None,
     ) -> Record:
+        """The record of one event that follows from a row; it belongs to the trace of what caused it."""
         token = traceparent.set(cause.header("ce_traceparent"))
         try:
             return record(

@@ -2,11 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from parvis.common.contact import ContactReceived
-from parvis.common.directory import Clocks, Directory, said_in, spoken_day, standard_variables
+from parvis.common.contact import ContactReceived, ConversationId
+from parvis.common.directory import Directory, said_in, spoken_day, spoken_phone, standard_variables
 from parvis.common.reply import PersonalReply, ReplyKind, ReplyRequested, reply_id
-from parvis.common.routing import Routing
-from parvis.router.decide.clocks import Calendar
+from parvis.common.routing import ConversationArrived, ConversationOpened, Dates, Routing
 
 # The receipt leaves a day before its deadline: a held letter still reaches the printer in time.
 _BEFORE_DEADLINE = timedelta(days=1)
@@ -40,7 +39,7 @@ def registration(
 
 
 def receipt(
-    contact: ContactReceived, routing: Routing, directory: Directory, calendar: Calendar, *, language: str | None
+    contact: ContactReceived, routing: Routing, directory: Directory, *, language: str | None
 ) -> ReplyRequested | None:
     """The receipt (CRPA R112-11-1), asked for at once and held until a day before it is due.
 
@@ -54,10 +53,57 @@ def receipt(
     variables = _variables(contact, routing, directory, spoken) | {
         "procedure": said_in(procedure.title, spoken),
         "answer_due_on": spoken_day(routing.answer_due_at, directory.town, spoken),
-        "silence_rule": _silence_rule(contact, procedure.clocks, directory, calendar, spoken),
+        "silence_rule": _silence_rule(routing, directory, spoken),
     }
     send_at = max(routing.decided_at, routing.receipt_due_at - _BEFORE_DEADLINE)
     return _notice("receipt", contact, routing, language=spoken, variables=variables, send_at=send_at)
+
+
+def moved(
+    told: ConversationArrived | ConversationOpened,
+    department: str,
+    directory: Directory,
+    *,
+    cause: str,
+    channel: str,
+    addressed_as: ConversationId | None,
+) -> ReplyRequested | None:
+    """Who holds a request now that another body is competent (CRPA L114-2): with all that its receipt would say.
+
+    Needs: `addressed_as`, the conversation in which the citizen was written to before. The router keeps no address; the notifier
+           knows where that went, and that nothing ever went to a machine or to a forged sender.
+    Gives: none when the body is the same one as before.
+    Retry: the same cause gives the same reply id.
+    """
+    if told.competent_received_at is None or told.received_at is None or addressed_as is None:
+        return None
+    town = directory.town
+    spoken, body = town.speaks(told.language), directory.body(told.body) or town
+    variables = standard_variables(directory, department=department, language=spoken, reference=told.reference) | {
+        "received_on": spoken_day(told.received_at, town, spoken),
+        "moved_on": spoken_day(told.competent_received_at, town, spoken),
+        "body": said_in(body.name, spoken),
+        "body_phone": spoken_phone(body.phone),
+        "body_address": ", ".join(body.address),
+        "answer_due_on": spoken_day(told.answer_due_at, town, spoken) if told.answer_due_at else "",
+        "silence_rule": _silence_rule(told, directory, spoken),
+    }
+    return ReplyRequested(
+        reply_id=reply_id("transfer", cause),
+        conversation_id=told.conversation_id,
+        reference=told.reference,
+        kind="transfer",
+        department=department,
+        channel_of_contact=channel,
+        addressed_as=addressed_as,
+        template="transfer",
+        language=spoken,
+        legal=True,
+        send_at=told.at,
+        requested_at=told.at,
+        requested_by="router",
+        personal=PersonalReply(variables=variables),
+    )
 
 
 def _may_be_told(contact: ContactReceived) -> bool:
@@ -73,14 +119,11 @@ def _variables(contact: ContactReceived, routing: Routing, directory: Directory,
     return standard | {"received_on": spoken_day(contact.received_at, directory.town, spoken)}
 
 
-def _silence_rule(
-    contact: ContactReceived, clocks: Clocks, directory: Directory, calendar: Calendar, spoken: str
-) -> str:
-    if clocks.silence_after is None:
+def _silence_rule(dates: Dates, directory: Directory, spoken: str) -> str:
+    if dates.silence_at is None or dates.silence_means is None:
         return ""
-    ends_at = calendar.end(contact.received_at, clocks.silence_after)
-    day = spoken_day(ends_at, directory.town, spoken)
-    return said_in(_SILENCE[clocks.silence_means], spoken).replace("{day}", day)
+    day = spoken_day(dates.silence_at, directory.town, spoken)
+    return said_in(_SILENCE[dates.silence_means], spoken).replace("{day}", day)
 
 
 def _notice(

@@ -17,7 +17,7 @@ from parvis.common.routing import (
 from parvis.router.tables import Conversation, DecisionRow
 
 MOST_CONTACTS = 200  # of a history: about 150 KB
-_NOBODY = "-"
+_NOTHING = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,6 @@ class Past:
         """In which the citizen last wrote, as far as anybody knows."""
         return next((c.language for c in reversed(self.contacts) if c.language), None)
 
-    @property
-    def channel(self) -> str:
-        return next((c.channel for c in reversed(self.contacts) if c.channel), "")
-
-    @property
-    def addressed_in(self) -> ConversationId | None:
-        """The conversation in which the newest contact came: there its sender was written to first."""
-        return self.contacts[-1].conversation_id if self.contacts else None
-
     def history(self, conversation: Conversation, contacts: Sequence[PastContact] | None = None) -> bytes:
         """The JSON that a claim check points to; the same for the same past. Only of `contacts`, where they are given."""
         told = self.contacts if contacts is None else tuple(contacts)
@@ -70,7 +61,7 @@ class Past:
 def came_of(contact: ContactReceived) -> str:
     """Channel, sender's pseudonym and original of a contact on one short line: the blob's path follows from its id."""
     original = contact.original
-    sender = contact.contact_point_hash or _NOBODY
+    sender = contact.contact_point_hash or _NOTHING
     return f"{contact.channel} {sender} {original.size_bytes} {original.sha256} {original.media_type}"
 
 
@@ -83,7 +74,19 @@ def read_came(contact: str, came: str | None) -> Came | None:
     claim = ClaimCheck(
         blob=f"{contact}/{sha256}", sha256=sha256, size_bytes=int(size), media_type=media_type, scan="pending"
     )
-    return Came(channel, None if sender == _NOBODY else sender, claim)
+    return Came(channel, None if sender == _NOTHING else sender, claim)
+
+
+def last_of(contacts: Sequence[PastContact]) -> str:
+    """How the newest contact came, for the row of a step that the citizen is told of: the channel, the conversation."""
+    newest = contacts[-1] if contacts else None
+    return f"{newest.channel or _NOTHING} {newest.conversation_id}" if newest else ""
+
+
+def read_last(came: str | None) -> tuple[str, ConversationId | None]:
+    """What `last_of` wrote. In that conversation the contact's sender was written to first: the notifier knows where."""
+    channel, _, conversation = (came or "").partition(" ")
+    return ("" if channel == _NOTHING else channel), ConversationId(conversation) if conversation else None
 
 
 def past_of(

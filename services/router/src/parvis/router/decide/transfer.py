@@ -1,73 +1,47 @@
 """A wish to transfer and the locked conversation in, what is told to both departments out. Pure; no I/O."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
-from uuid import UUID, uuid5
 
-from parvis.common.directory import Directory
-from parvis.common.routing import ConversationArrived, ConversationLeft, TransferRefused, TransferRequested
+from parvis.common.contact import TRIAGE, ClaimCheck
+from parvis.common.directory import Directory, said_in
+from parvis.common.routing import (
+    ConversationArrived,
+    ConversationLeft,
+    Dates,
+    PastMove,
+    Stopped,
+    TransferRefused,
+    TransferRequested,
+)
+from parvis.router.decide.clocks import Calendar
+from parvis.router.decide.past import Past, last_of
+from parvis.router.decide.wishes import dates_between, refusal, step, transfer_key
 from parvis.router.tables import Conversation, DecisionRow
 
-_NAMESPACE = UUID("9b1c3f7e-6f52-5a0e-8f51-3c5f0a7f6d10")
+# A conversation that goes to and fro between two departments belongs to neither of them, or to both: people must say.
+_MOST_MOVES_OF_TWO = 2
+_NO_DATES = Dates()
+
 Why = Literal["stale", "unknown conversation", "unknown department", "already there"]
 
 
-def transfer_key(transfer_id: str) -> UUID:
-    """The id of a transfer's decision row: an agent's system may name its transfers as it likes."""
-    return uuid5(_NAMESPACE, transfer_id.encode("utf-8", "replace").hex())
-
-
-def transfer(
-    wish: TransferRequested, conversation: Conversation | None, directory: Directory, *, at: datetime
-) -> DecisionRow:
-    """Do or refuse one transfer. A transfer takes one number; `left` and `arrived` both carry it.
-
-    Needs: the conversation's row locked; its department and sequence are changed here.
-    """
-    wanted = directory.current(wish.to_department)
-    why = _why_not(wish, wanted, conversation, directory)
-    if why or conversation is None:
-        return _refusal(wish, conversation, why or "unknown conversation", at)
-    conversation.sequence += 1
-    conversation.department = wanted
-    left = ConversationLeft(
-        conversation_id=wish.conversation_id,
-        sequence=conversation.sequence,
-        reference=conversation.reference,
-        from_department=wish.from_department,
-        to_department=wanted,
-        reason=wish.reason,
-        at=at,
-    )
-    return DecisionRow(
-        id=transfer_key(wish.transfer_id),
-        kind="transfer",
-        conversation_id=conversation.id,
-        sequence=conversation.sequence,
-        opens=False,
-        value=left.model_dump_json(exclude_none=True),
-        decided_at=at,
-    )
-
-
-def arrived(left: ConversationLeft) -> ConversationArrived:
-    """The other half of a transfer, for the department that has the conversation now."""
-    return ConversationArrived.model_validate(left.model_dump())
-
-
-def _why_not(
-    wish: TransferRequested, wanted: str, conversation: Conversation | None, directory: Directory
-) -> Why | None:
+def why_not_transferred(wish: TransferRequested, conversation: Conversation | None, directory: Directory) -> Why | None:
+    """Why the wish is refused; none when it is done."""
     if conversation is None:
         return "unknown conversation"
     if wish.to_department not in directory.departments:
         return "unknown department"
     if conversation.department != wish.from_department:
         return "stale"
-    return "already there" if wanted == conversation.department else None
+    return "already there" if directory.current(wish.to_department) == conversation.department else None
 
 
-def _refusal(wish: TransferRequested, conversation: Conversation | None, why: Why, at: datetime) -> DecisionRow:
+def refuse_transfer(
+    wish: TransferRequested, conversation: Conversation | None, why: Why, *, at: datetime
+) -> DecisionRow:
+    """Nothing moves; the department that asked is told where the conversation is."""
     refused = TransferRefused(
         transfer_id=wish.transfer_id,
         conversation_id=wish.conversation_id,
@@ -77,12 +51,78 @@ def _refusal(wish: TransferRequested, conversation: Conversation | None, why: Wh
         why=why,
         at=at,
     )
-    return DecisionRow(
-        id=transfer_key(wish.transfer_id),
-        kind="refusal",
-        conversation_id=conversation.id if conversation else None,
-        sequence=None,
-        opens=False,
-        value=refused.model_dump_json(exclude_none=True),
-        decided_at=at,
+    return refusal(transfer_key(wish.transfer_id), conversation, refused, at)
+
+
+def transfer(
+    wish: TransferRequested,
+    conversation: Conversation,
+    past: Past,
+    directory: Directory,
+    calendar: Calendar,
+    *,
+    history: ClaimCheck | None,
+    at: datetime,
+) -> DecisionRow:
+    """Do one transfer. It takes one number; `left` and `arrived` both carry it.
+
+    Needs: the conversation's row locked and the wish not to be refused; its department and sequence are changed here.
+    Loops: the third move between the same two departments ends in triage, with the reason; what triage decides stands.
+    """
+    wanted = directory.current(wish.to_department)
+    stopped = _stopped(wish.from_department, wanted, past, directory)
+    to = TRIAGE if stopped else wanted
+    new = dates_between(
+        wish.from_department, to, conversation.procedure, directory, calendar,
+        received_at=conversation.opened_at, at=at,
+    )  # fmt: skip
+    conversation.sequence += 1
+    conversation.department = to
+    told = ConversationArrived(
+        conversation_id=wish.conversation_id,
+        sequence=conversation.sequence,
+        reference=conversation.reference,
+        from_department=wish.from_department,
+        to_department=to,
+        reason=wish.reason,
+        stopped=stopped,
+        history=history,
+        procedure=conversation.procedure,
+        language=past.language,
+        body=directory.body_of(to),
+        received_at=conversation.opened_at,
+        at=at,
+        **(new or _NO_DATES).model_dump(),
     )
+    return step(transfer_key(wish.transfer_id), "transfer", conversation, told, at, came=last_of(past.contacts))
+
+
+def left(arrived: ConversationArrived) -> ConversationLeft:
+    """The other half of a transfer, for the department that had the conversation."""
+    return ConversationLeft.model_validate(arrived.model_dump())
+
+
+def _stopped(came_from: str, wanted: str, past: Past, directory: Directory) -> Stopped | None:
+    if TRIAGE in (came_from, wanted):
+        return None
+    pair = {came_from, wanted}
+    moves = sum({move.from_department, move.to_department} == pair for move in _since_triage(past.moves))
+    if moves < _MOST_MOVES_OF_TWO:
+        return None
+    one, other = (directory.departments[slug].name for slug in (came_from, wanted))
+    return Stopped(wanted_department=wanted, why=_to_and_fro(one, other))
+
+
+def _since_triage(moves: Iterable[PastMove]) -> list[PastMove]:
+    """The moves since people last placed it: what they said begins anew."""
+    since: list[PastMove] = []
+    for move in moves:
+        since = [] if TRIAGE in (move.from_department, move.to_department) else [*since, move]
+    return since
+
+
+def _to_and_fro(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "fr": f"Cet échange est allé et venu entre « {said_in(one, 'fr')} » et « {said_in(other, 'fr')} » : une personne de l'accueil décide.",
+        "en": f"This conversation has gone to and fro between “{said_in(one, 'en')}” and “{said_in(other, 'en')}”: a person at the reception decides.",
+    }

@@ -3,6 +3,7 @@
 from parvis.router.store.cases import follow_case
 from parvis.router.store.conversations import lock_conversations, lock_known, record_names
 from parvis.router.store.decisions import Overtaken, decisions_of, is_migrated, record_decisions
+from parvis.router.store.past import named, read_past, rename
 
 __all__ = [
     "Overtaken",
@@ -11,6 +12,9 @@ __all__ = [
     "is_migrated",
     "lock_conversations",
     "lock_known",
+    "named",
+    "read_past",
     "record_decisions",
     "record_names",
+    "rename",
 ]

@@ -1,6 +1,7 @@
 """Conversations, their references and senders in and out of PostgreSQL; whoever calls owns the transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -126,16 +127,25 @@ async def record_names(connection: AsyncConnection, placed: Sequence[Placed]) ->
         for p in sorted(placed, key=lambda p: p.contact.received_at)
         if p.contact.contact_point_hash
     }
-    if senders:
-        keys = sorted(senders)
-        values = {
-            "hashes": [key[0] for key in keys],
-            "channels": [key[1] for key in keys],
-            "conversations": [key[2] for key in keys],
-            "latest": [senders[key] for key in keys],
-        }
-        try:
-            await connection.execute(_WROTE, values)
-        except IntegrityError as error:
-            raise Overtaken("a sender's conversation was opened by another router") from error
+    await record_senders(connection, senders)
     return [p for p in placed if UUID(p.contact.contact_id) not in named]
+
+
+async def record_senders(connection: AsyncConnection, senders: Mapping[tuple[str, str, UUID], datetime]) -> None:
+    """Remember who wrote where: hash, channel and conversation, and when they last did.
+
+    Raises: Overtaken, when another router numbered a sender's conversation first.
+    """
+    if not senders:
+        return
+    keys = sorted(senders)
+    values = {
+        "hashes": [key[0] for key in keys],
+        "channels": [key[1] for key in keys],
+        "conversations": [key[2] for key in keys],
+        "latest": [senders[key] for key in keys],
+    }
+    try:
+        await connection.execute(_WROTE, values)
+    except IntegrityError as error:
+        raise Overtaken("a sender's conversation was opened by another router") from error

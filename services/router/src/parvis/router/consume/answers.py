@@ -1,0 +1,102 @@
+"""The rows of a wish and its record in, what departments and the citizen are told out. Pure; the same every time."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from parvis.common import topics
+from parvis.common.bus.records import Received, Record
+from parvis.common.contact import Event
+from parvis.common.routing import (
+    ConversationArrived,
+    ConversationLinked,
+    ConversationOpened,
+    ConversationSplit,
+    ConversationUnlinked,
+    LinkRefused,
+    LinkRequested,
+    SplitRefused,
+    SplitRequested,
+    TransferRefused,
+    TransferRequested,
+)
+from parvis.router.consume.mail import Mail
+from parvis.router.decide import Wish, left, moved, other_key, read_last, wish_key
+from parvis.router.tables import DecisionRow
+
+
+def of_wish(mail: Mail, wish: Wish, received: Received, rows: Mapping[UUID, DecisionRow]) -> list[Record]:
+    """What follows from a wish: the steps of its conversations for their departments, or the refusal for the one that asked."""
+    row = rows[wish_key(wish)]
+    if row.kind == "refusal":
+        return _refusal(mail, wish, received, row)
+    match wish:
+        case TransferRequested():
+            return _transfer(mail, wish, received, row)
+        case SplitRequested():
+            return _split(mail, wish, received, row, rows[other_key(row.id)])
+        case LinkRequested():
+            return [_link(mail, received, one) for one in (row, rows[other_key(row.id)])]
+
+
+def _transfer(mail: Mail, wish: TransferRequested, received: Received, row: DecisionRow) -> list[Record]:
+    """`left` and `arrived`; and the citizen is told, when another body is competent now."""
+    arrived = ConversationArrived.model_validate_json(row.value)
+    channel, addressed_as = read_last(row.came)
+    notice = moved(
+        arrived, arrived.to_department, mail.directory,
+        cause=f"transfer:{wish.transfer_id}", channel=channel, addressed_as=addressed_as,
+    )  # fmt: skip
+    told = [
+        _step(mail, left(arrived), arrived.from_department, received, row, "left"),
+        _step(mail, arrived, arrived.to_department, received, row, "arrived"),
+    ]
+    if notice is None:
+        return told
+    conversation = arrived.conversation_id
+    return [*told, mail.written(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, row, received)]
+
+
+def _split(mail: Mail, wish: SplitRequested, received: Received, row: DecisionRow, other: DecisionRow) -> list[Record]:
+    """`split` for the department that keeps the rest, `opened` for that of the new conversation; the citizen as above."""
+    split = ConversationSplit.model_validate_json(row.value)
+    opened = ConversationOpened.model_validate_json(other.value)
+    channel, addressed_as = read_last(other.came)
+    notice = moved(
+        opened, opened.department, mail.directory,
+        cause=f"split:{wish.split_id}", channel=channel, addressed_as=addressed_as,
+    )  # fmt: skip
+    told = [
+        _step(mail, split, split.department, received, row, "split"),
+        _step(mail, opened, opened.department, received, other, "opened"),
+    ]
+    if notice is None:
+        return told
+    conversation = opened.conversation_id
+    return [*told, mail.written(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, other, received)]
+
+
+def _link(mail: Mail, received: Received, row: DecisionRow) -> Record:
+    kind = ConversationLinked if row.kind == "linked" else ConversationUnlinked
+    told = kind.model_validate_json(row.value)
+    return _step(mail, told, told.department, received, row, row.kind)
+
+
+def _step(mail: Mail, told: Event, department: str, received: Received, row: DecisionRow, word: str) -> Record:
+    conversation = str(row.conversation_id)
+    event_id = f"{conversation}:{row.sequence}:{word}"
+    return mail.written(told, topics.department(department), conversation, event_id, row, received)
+
+
+def _refusal(mail: Mail, wish: Wish, received: Received, row: DecisionRow) -> list[Record]:
+    match wish:
+        case TransferRequested():
+            told, name = TransferRefused.model_validate_json(row.value), wish.transfer_id
+        case SplitRequested():
+            told, name = SplitRefused.model_validate_json(row.value), wish.split_id
+        case LinkRequested():
+            told, name = LinkRefused.model_validate_json(row.value), wish.link_id
+    # A department that does not exist has no queue to be told in.
+    if told.from_department not in mail.directory.departments:
+        return []
+    queue = topics.department(told.from_department)
+    return [mail.written(told, queue, told.conversation_id, f"{name}:refused", row, received)]

@@ -1,0 +1,174 @@
+"""Wishes to transfer, split or link in, their decision rows out: done or refused, under the conversations' locks."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common import clock
+from parvis.common.blobs import Blobs
+from parvis.common.bus.consumer import Item
+from parvis.common.contact import ClaimCheck, ContactId
+from parvis.common.logs import logger
+from parvis.common.routing import History, LinkRequested, PastContact, SplitRequested, TransferRequested
+from parvis.router import store
+from parvis.router.decide import (
+    Past,
+    Placing,
+    Wish,
+    link,
+    made_by,
+    moving,
+    other_key,
+    refuse_link,
+    refuse_split,
+    refuse_transfer,
+    split,
+    transfer,
+    uuid_of,
+    why_not_linked,
+    why_not_split,
+    why_not_transferred,
+    wish_key,
+)
+from parvis.router.tables import Conversation, DecisionRow
+
+log = logger()
+
+Rows = dict[UUID, DecisionRow]
+WISHES = (TransferRequested, SplitRequested, LinkRequested)
+
+
+@dataclass
+class _Locked:
+    """The conversations that a batch of wishes names, their rows locked."""
+
+    conversations: dict[UUID, Conversation]
+    by_reference: dict[str, UUID]
+
+    def of(self, wish: Wish) -> Conversation | None:
+        key = uuid_of(wish.conversation_id)
+        return self.conversations.get(key) if key else None
+
+    def other(self, wish: LinkRequested) -> Conversation | None:
+        key = self.by_reference.get(wish.other_reference)
+        return self.conversations.get(key) if key else None
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Does what departments ask about conversations: one number a step, each told once."""
+
+    placing: Placing
+    blobs: Blobs | None
+    now: clock.Clock
+
+    async def decide(self, connection: AsyncConnection, wishes: Sequence[Wish]) -> Rows:
+        """The rows of every wish, stored before or stored now; the second row of a split or link among them.
+
+        Blobs:  a history is durable before its row is committed; the same past is the same blob.
+        Raises: Overtaken, when another router decided one of them first; Unavailable, when the blob store does not answer.
+        """
+        keys = [key for wish in wishes for key in (wish_key(wish), other_key(wish_key(wish)))]
+        rows = await store.decisions_of(connection, keys)
+        fresh = {wish_key(wish): wish for wish in reversed(wishes) if wish_key(wish) not in rows}
+        if not fresh:
+            return rows
+        locked = await self._lock(connection, fresh.values())
+        for key in dict.fromkeys(wish_key(wish) for wish in wishes):
+            if key in fresh:
+                new = await self._one(connection, fresh[key], locked)
+                rows |= {row.id: row for row in new}
+                _tell(new[0])
+        return rows
+
+    async def _lock(self, connection: AsyncConnection, wishes: Iterable[Wish]) -> _Locked:
+        wishes = list(wishes)
+        references = {wish.other_reference for wish in wishes if isinstance(wish, LinkRequested)}
+        by_reference = await store.named(connection, sorted(references))
+        ids = {key for wish in wishes if (key := uuid_of(wish.conversation_id))} | set(by_reference.values())
+        return _Locked(await store.lock_conversations(connection, sorted(ids)), by_reference)
+
+    async def _one(self, connection: AsyncConnection, wish: Wish, locked: _Locked) -> Sequence[DecisionRow]:
+        conversation = locked.of(wish)
+        past = await store.read_past(connection, conversation.id) if conversation else Past()
+        match wish:
+            case TransferRequested():
+                return await self._transfer(connection, wish, conversation, past)
+            case SplitRequested():
+                return await self._split(connection, wish, conversation, past)
+            case LinkRequested():
+                return await self._link(connection, wish, conversation, past, locked.other(wish))
+
+    async def _transfer(
+        self, connection: AsyncConnection, wish: TransferRequested, conversation: Conversation | None, past: Past
+    ) -> Sequence[DecisionRow]:
+        directory, at = self.placing.directory, self.now()
+        why = why_not_transferred(wish, conversation, directory)
+        if why or conversation is None:
+            row = refuse_transfer(wish, conversation, why or "unknown conversation", at=at)
+            return await _recorded(connection, row)
+        history = await self._history(conversation, past)
+        row = transfer(wish, conversation, past, directory, self.placing.calendar, history=history, at=at)
+        return await _recorded(connection, row, conversations=[conversation])
+
+    async def _split(
+        self, connection: AsyncConnection, wish: SplitRequested, conversation: Conversation | None, past: Past
+    ) -> Sequence[DecisionRow]:
+        directory, at = self.placing.directory, self.now()
+        why = why_not_split(wish, conversation, past, directory)
+        if why or conversation is None:
+            row = refuse_split(wish, conversation, why or "unknown conversation", at=at)
+            return await _recorded(connection, row)
+        contacts = moving(wish, past)
+        made = made_by(wish, contacts, directory)
+        history = await self._history(made, past, contacts)
+        done = split(wish, conversation, made, past, directory, self.placing.calendar, history=history, at=at)
+        rows = await _recorded(connection, *done.rows, conversations=[conversation, made])
+        await store.rename(connection, done, kept=conversation.reference, seed=wish_key(wish))
+        return rows
+
+    async def _link(
+        self,
+        connection: AsyncConnection,
+        wish: LinkRequested,
+        conversation: Conversation | None,
+        past: Past,
+        other: Conversation | None,
+    ) -> Sequence[DecisionRow]:
+        at = self.now()
+        why = why_not_linked(wish, conversation, other, past)
+        if why or conversation is None or other is None:
+            row = refuse_link(wish, conversation, why or "unknown conversation", at=at)
+            return await _recorded(connection, row)
+        return await _recorded(connection, *link(wish, conversation, other, at=at), conversations=[conversation, other])
+
+    async def _history(
+        self, conversation: Conversation, past: Past, contacts: Sequence[PastContact] | None = None
+    ) -> ClaimCheck | None:
+        if self.blobs is None:
+            return None
+        content = past.history(conversation, contacts)
+        return await self.blobs.put(ContactId(str(conversation.id)), content, History.MEDIA_TYPE)
+
+
+async def _recorded(
+    connection: AsyncConnection, *rows: DecisionRow, conversations: Sequence[Conversation] = ()
+) -> Sequence[DecisionRow]:
+    """Store one wish's rows at once: the next wish of the batch may be about the same conversation."""
+    await store.record_decisions(connection, rows, sorted(conversations, key=lambda one: one.id))
+    return rows
+
+
+def wishes_in(items: Iterable[Item]) -> list[tuple[Item, Wish]]:
+    """The wishes of a batch, each with its record."""
+    return [(item, item.event) for item in items if isinstance(item.event, WISHES)]
+
+
+def _tell(row: DecisionRow) -> None:
+    outcome = "refused" if row.kind == "refusal" else "done"
+    kind = "asked" if row.kind == "refusal" else row.kind
+    log.info(
+        "wish.decided", conversation_id=str(row.conversation_id), sequence=row.sequence, kind=kind, outcome=outcome
+    )

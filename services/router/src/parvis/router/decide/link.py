@@ -1,0 +1,73 @@
+"""A wish to link two conversations, or to take it back, in; what both departments are told out. Pure; no I/O."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from parvis.common.contact import ConversationId
+from parvis.common.routing import ConversationLinked, ConversationUnlinked, LinkRefused, LinkRequested
+from parvis.router.decide.past import Past
+from parvis.router.decide.wishes import other_key, refusal, step, wish_key
+from parvis.router.tables import Conversation, DecisionRow
+
+Why = Literal["stale", "unknown conversation", "unknown reference", "already linked", "not linked", "the same"]
+
+
+def why_not_linked(
+    wish: LinkRequested, conversation: Conversation | None, other: Conversation | None, past: Past
+) -> Why | None:
+    """Why the wish is refused; none when it is done."""
+    if conversation is None:
+        return "unknown conversation"
+    if conversation.department != wish.from_department:
+        return "stale"
+    if other is None:
+        return "unknown reference"
+    if other.id == conversation.id:
+        return "the same"
+    is_linked = other.reference in past.linked
+    if wish.wanted == "linked":
+        return "already linked" if is_linked else None
+    return None if is_linked else "not linked"
+
+
+def refuse_link(wish: LinkRequested, conversation: Conversation | None, why: Why, *, at: datetime) -> DecisionRow:
+    """Nothing changes; the department that asked is told."""
+    refused = LinkRefused(
+        link_id=wish.link_id,
+        conversation_id=wish.conversation_id,
+        other_reference=wish.other_reference,
+        from_department=wish.from_department,
+        current_department=conversation.department if conversation else None,
+        why=why,
+        at=at,
+    )
+    return refusal(wish_key(wish), conversation, refused, at)
+
+
+def link(
+    wish: LinkRequested, conversation: Conversation, other: Conversation, *, at: datetime
+) -> tuple[DecisionRow, DecisionRow]:
+    """Link two conversations, or part them: a number of each, so that it has its place in both.
+
+    Needs: both rows locked and the wish not to be refused; their sequences are changed here.
+    """
+    key = wish_key(wish)
+    return _side(wish, conversation, other, at, key), _side(wish, other, conversation, at, other_key(key))
+
+
+def _side(wish: LinkRequested, here: Conversation, there: Conversation, at: datetime, key: UUID) -> DecisionRow:
+    kind = ConversationLinked if wish.wanted == "linked" else ConversationUnlinked
+    here.sequence += 1
+    told = kind(
+        conversation_id=ConversationId(str(here.id)),
+        sequence=here.sequence,
+        reference=here.reference,
+        department=here.department,
+        other_conversation=ConversationId(str(there.id)),
+        other_reference=there.reference,
+        other_department=there.department,
+        reason=wish.reason,
+        at=at,
+    )
+    return step(key, wish.wanted, here, told, at)

@@ -1,0 +1,153 @@
+"""A wish to split and the locked conversation in, a second conversation and what both departments are told out. Pure; no I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from parvis.common.contact import ClaimCheck, ContactId, ConversationId, reference_of
+from parvis.common.directory import Directory
+from parvis.common.routing import (
+    ConversationOpened,
+    ConversationSplit,
+    PastContact,
+    SplitRefused,
+    SplitRequested,
+    conversation_id,
+)
+from parvis.router.decide.clocks import Calendar
+from parvis.router.decide.past import Past, last_of
+from parvis.router.decide.wishes import dates, other_key, refusal, step, wish_key
+from parvis.router.tables import Conversation, DecisionRow
+
+Why = Literal["stale", "unknown conversation", "unknown department", "unknown contact", "nothing would stay"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A conversation that was made of contacts of another one, and the rows that say so."""
+
+    made: Conversation
+    contacts: tuple[PastContact, ...]
+    senders: frozenset[tuple[str, str]]  # hash and channel: who may continue it by quoting its reference
+    rows: tuple[DecisionRow, DecisionRow]
+
+
+def why_not_split(
+    wish: SplitRequested, conversation: Conversation | None, past: Past, directory: Directory
+) -> Why | None:
+    """Why the wish is refused; none when it is done."""
+    if conversation is None:
+        return "unknown conversation"
+    if wish.to_department not in directory.departments:
+        return "unknown department"
+    if conversation.department != wish.from_department:
+        return "stale"
+    here = {contact.contact_id for contact in past.contacts}
+    if not here.issuperset(wish.contact_ids):
+        return "unknown contact"
+    return "nothing would stay" if here.issubset(wish.contact_ids) and not past.left_out else None
+
+
+def refuse_split(wish: SplitRequested, conversation: Conversation | None, why: Why, *, at: datetime) -> DecisionRow:
+    """Nothing moves; the department that asked is told."""
+    refused = SplitRefused(
+        split_id=wish.split_id,
+        conversation_id=wish.conversation_id,
+        from_department=wish.from_department,
+        to_department=wish.to_department,
+        current_department=conversation.department if conversation else None,
+        why=why,
+        at=at,
+    )
+    return refusal(wish_key(wish), conversation, refused, at)
+
+
+def moving(wish: SplitRequested, past: Past) -> list[PastContact]:
+    """The contacts that move out, oldest first."""
+    wanted = set(wish.contact_ids)
+    return [contact for contact in past.contacts if contact.contact_id in wanted]
+
+
+def made_by(wish: SplitRequested, contacts: Sequence[PastContact], directory: Directory) -> Conversation:
+    """The new conversation, before its first number. Its id and reference follow from the split, as others' do from a contact."""
+    seed = ContactId(str(wish_key(wish)))
+    wanted = directory.current(wish.to_department)
+    return Conversation(
+        id=UUID(conversation_id(seed)),
+        reference=reference_of(seed),
+        department=wanted,
+        sequence=0,
+        procedure=_procedure(contacts, wanted, directory),
+        opened_at=min(contact.received_at for contact in contacts),
+        last_contact_at=max(contact.received_at for contact in contacts),
+        is_new=True,
+    )
+
+
+def split(
+    wish: SplitRequested,
+    conversation: Conversation,
+    made: Conversation,
+    past: Past,
+    directory: Directory,
+    calendar: Calendar,
+    *,
+    history: ClaimCheck | None,
+    at: datetime,
+) -> Split:
+    """Do one split: a number of the conversation, and the first of the new one.
+
+    Needs: the conversation's row locked and the wish not to be refused; both conversations are changed here.
+    """
+    key, contacts = wish_key(wish), moving(wish, past)
+    ids = tuple(contact.contact_id for contact in contacts)
+    between = directory.body_of(conversation.department) != directory.body_of(made.department)
+    due = dates(
+        made.procedure, directory, calendar, received_at=made.opened_at, competent_at=at if between else None
+    )  # fmt: skip
+    conversation.sequence += 1
+    made.sequence += 1
+    told = ConversationSplit(
+        conversation_id=wish.conversation_id,
+        sequence=conversation.sequence,
+        reference=conversation.reference,
+        department=conversation.department,
+        contact_ids=ids,
+        into_conversation=ConversationId(str(made.id)),
+        into_reference=made.reference,
+        into_department=made.department,
+        reason=wish.reason,
+        at=at,
+    )
+    opened = ConversationOpened(
+        conversation_id=told.into_conversation,
+        sequence=made.sequence,
+        reference=made.reference,
+        department=made.department,
+        contact_ids=ids,
+        out_of_conversation=wish.conversation_id,
+        out_of_reference=conversation.reference,
+        from_department=conversation.department,
+        reason=wish.reason,
+        history=history,
+        procedure=made.procedure,
+        language=next((contact.language for contact in reversed(contacts) if contact.language), None),
+        body=directory.body_of(made.department),
+        received_at=made.opened_at,
+        at=at,
+        **due.model_dump(),
+    )
+    rows = (
+        step(key, "split", conversation, told, at),
+        step(other_key(key), "opened", made, opened, at, came=last_of(contacts)),
+    )
+    senders = frozenset((sender, channel) for contact, sender, channel in past.senders if contact in ids)
+    return Split(made, tuple(contacts), senders, rows)
+
+
+def _procedure(contacts: Sequence[PastContact], department: str, directory: Directory) -> str | None:
+    """What the contacts were taken for, where the wanted department does that; else nobody knows yet."""
+    stated = (directory.procedure(contact.procedure) for contact in reversed(contacts))
+    return next((one.slug for one in stated if one and one.department == department), None)

@@ -1,0 +1,80 @@
+"""What was decided in a conversation so far, and what a split changes about names; whoever calls owns the transaction."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common.contact import reference_of
+from parvis.router.decide import MOST_CONTACTS, Past, Split, moved_in_by, past_of, uuid_of
+from parvis.router.store.conversations import record_senders
+from parvis.router.tables import DecisionRow
+
+_STEPS = text("""
+    select id, kind, conversation_id, sequence, opens, value, decided_at, came
+    from router.step where conversation_id = :id and kind <> 'contact'
+    order by sequence desc limit 1000
+""")
+
+_CONTACTS = text("""
+    select id, kind, conversation_id, sequence, opens, value, decided_at, came
+    from router.step where conversation_id = :id and kind = 'contact'
+    order by sequence desc limit :most
+""")
+
+_COUNT = text("""
+    select count(*) from router.step where conversation_id = :id and kind = 'contact'
+""")
+
+_THESE = text("""
+    select id, kind, conversation_id, sequence, opens, value, decided_at, came
+    from router.decision where id = any(cast(:ids as uuid[]))
+""")
+
+_NAMED = text("""
+    select reference, conversation_id from router.alias where reference = any(cast(:references as text[]))
+""")
+
+_NAME = text("""
+    insert into router.alias (reference, conversation_id, contact_id) values (:reference, :conversation, :contact)
+    on conflict do nothing
+""")
+
+# The reference of a conversation stays with it, also when its first contact goes.
+_RENAME = text("""
+    update router.alias set conversation_id = :conversation
+    where reference = any(cast(:references as text[])) and contact_id = any(cast(:contacts as uuid[])) and reference <> :kept
+""")
+
+
+async def read_past(connection: AsyncConnection, conversation: UUID) -> Past:
+    """The conversation until now: its newest contacts, and every step."""
+    steps = [DecisionRow(*row) for row in await connection.execute(_STEPS, {"id": conversation})]
+    values = {"id": conversation, "most": MOST_CONTACTS}
+    contacts = [DecisionRow(*row) for row in await connection.execute(_CONTACTS, values)]
+    count = len(contacts)
+    if count == MOST_CONTACTS:
+        count = await connection.scalar(_COUNT, {"id": conversation}) or count
+    brought = [key for contact in moved_in_by(steps) if (key := uuid_of(contact))]
+    moved_in = [DecisionRow(*row) for row in await connection.execute(_THESE, {"ids": brought})] if brought else []
+    return past_of(steps, contacts, moved_in, left_out=count - len(contacts))
+
+
+async def named(connection: AsyncConnection, references: Sequence[str]) -> dict[str, UUID]:
+    """The conversations that these references name."""
+    rows = await connection.execute(_NAMED, {"references": sorted(references)}) if references else ()
+    return {row.reference: row.conversation_id for row in rows}
+
+
+async def rename(connection: AsyncConnection, split: Split, *, kept: str, seed: UUID) -> None:
+    """Let the new conversation be found by its reference, by those of its contacts, and by their senders."""
+    made, contacts = split.made, [UUID(contact.contact_id) for contact in split.contacts]
+    await connection.execute(_NAME, {"reference": made.reference, "conversation": made.id, "contact": seed})
+    references = sorted(reference_of(contact.contact_id) for contact in split.contacts)
+    await connection.execute(
+        _RENAME, {"conversation": made.id, "references": references, "contacts": contacts, "kept": kept}
+    )
+    await record_senders(
+        connection, {(sender, channel, made.id): made.last_contact_at for sender, channel in split.senders}
+    )

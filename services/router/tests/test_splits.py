@@ -1,0 +1,216 @@
+"""Splits and links: two conversations of one, two that belong together, and back; on the real Kafka and PostgreSQL."""
+
+import json
+from typing import Any
+
+import pytest
+
+from parvis.common.bus import Received
+from parvis.common.contact import ClaimCheck, ContactReceived, ThreadMarks, reference_of, references_in
+from parvis.common.routing import (
+    History,
+    LinkRequested,
+    SplitRequested,
+    conversation_id,
+)
+from parvis.common.testing import AN_INSTANT
+
+from .conftest import Town
+from .makers import a_transfer, kinds, mail, sms
+
+pytestmark = pytest.mark.stack
+
+
+def a_split(
+    of: ContactReceived, *moving: ContactReceived, to: str, came_from: str, split_id: str = "s1"
+) -> SplitRequested:
+    return SplitRequested(
+        split_id=split_id,
+        conversation_id=conversation_id(of.contact_id),
+        contact_ids=tuple(contact.contact_id for contact in moving),
+        from_department=came_from,
+        to_department=to,
+        reason="about something else",
+        requested_by="agent-7",
+        requested_at=AN_INSTANT,
+    )
+
+
+def a_link(of: ContactReceived, reference: str, *, came_from: str, **changes: Any) -> LinkRequested:
+    values: dict[str, Any] = {
+        "link_id": "l1",
+        "conversation_id": conversation_id(of.contact_id),
+        "other_reference": reference,
+        "from_department": came_from,
+        "requested_by": "agent-7",
+        "requested_at": AN_INSTANT,
+    }
+    return LinkRequested(**(values | changes))
+
+
+async def history_of(town: Town, told: dict[str, Any]) -> History:
+    return History.model_validate_json(await town.blobs.get(ClaimCheck.model_validate(told["history"])))
+
+
+def only(queue: list[Received], kind: str) -> list[dict[str, Any]]:
+    return [json.loads(r.value) for r in queue if r.header("ce_type") == kind]
+
+
+async def test_contacts_that_are_about_something_else_get_a_conversation_of_their_own(town: Town) -> None:
+    first, second, third = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?"), sms(2, "merci pour le trou")
+    await town.route(first, second, third)
+    await town.route(a_split(first, second, to="finances", came_from="voirie"))
+
+    [split] = only(await town.queue("voirie"), "conversation.split")
+    [opened] = only(await town.queue("finances"), "conversation.opened")
+    assert (split["sequence"], opened["sequence"]) == (4, 1)
+    assert split["contact_ids"] == opened["contact_ids"] == [second.contact_id]
+    assert split["into_conversation"] == opened["conversation_id"]
+    assert split["into_reference"] == opened["reference"]
+    assert references_in(opened["reference"]) == [opened["reference"]]
+    assert opened["out_of_reference"] == first.reference
+    history = await history_of(town, opened)
+    assert [contact.contact_id for contact in history.contacts] == [second.contact_id]
+
+
+async def test_a_quoted_reference_leads_to_where_the_split_put_it(town: Town) -> None:
+    first, second = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?")
+    await town.route(first, second)
+    await town.route(a_split(first, second, to="finances", came_from="voirie"))
+    [opened] = only(await town.queue("finances"), "conversation.opened")
+
+    for number, quoted in enumerate((second.reference, opened["reference"]), start=10):
+        await town.route(mail(number, "voici", thread=ThreadMarks(reference=quoted)))
+    await town.route(mail(20, "voici", thread=ThreadMarks(reference=first.reference)))
+
+    routed = only(await town.queue("finances"), "contact.routed")
+    assert [one["routing"]["sequence"] for one in routed] == [2, 3]
+    assert {one["routing"]["conversation_id"] for one in routed} == {opened["conversation_id"]}
+    assert only(await town.queue("voirie"), "contact.routed")[-1]["routing"]["sequence"] == 4
+
+
+async def test_a_split_can_be_split_and_transferred_on(town: Town) -> None:
+    contacts = [sms(number, "un nid-de-poule") for number in range(4)]
+    first, *others = contacts
+    await town.route(*contacts)
+    await town.route(a_split(first, *others, to="finances", came_from="voirie"))
+    [opened] = only(await town.queue("finances"), "conversation.opened")
+    again = a_split(first, others[2], to="urbanisme", came_from="finances", split_id="s2")
+    again = again.model_copy(update={"conversation_id": opened["conversation_id"]})
+    await town.route(again)
+    [newest] = only(await town.queue("urbanisme"), "conversation.opened")
+    assert newest["contact_ids"] == [others[2].contact_id]
+
+    wish = a_transfer(first, "urbanisme", came_from="finances")
+    await town.route(wish.model_copy(update={"conversation_id": opened["conversation_id"]}))
+    [arrived] = only(await town.queue("urbanisme"), "conversation.arrived")
+    past = await history_of(town, opened)
+    assert [c.contact_id for c in past.contacts] == [c.contact_id for c in others]
+    assert arrived["sequence"] == 3
+
+
+async def test_a_split_that_comes_again_is_told_again_and_makes_no_second_one(town: Town) -> None:
+    first, second = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?")
+    wish = a_split(first, second, to="finances", came_from="voirie")
+    await town.route(first, second)
+    await town.route(wish, wish)
+    await town.route(wish)
+    opened = [r for r in await town.queue("finances") if r.header("ce_type") == "conversation.opened"]
+    assert len(opened) == 3
+    assert len({r.value for r in opened}) == 1
+    assert len({r.header("ce_id") for r in opened}) == 1
+    assert len(await town.rows("select id from router.conversation")) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"from_department": "finances"}, "stale"),
+        ({"to_department": "no-such-department"}, "unknown department"),
+        ({"conversation_id": "0d8c7a52-2f0f-5f43-8b2e-6a8f61c2a001"}, "unknown conversation"),
+        ({"contact_ids": ("0d8c7a52-2f0f-5f43-8b2e-6a8f61c2a001",)}, "unknown contact"),
+    ],
+)
+async def test_splits_that_cannot_be_are_refused_to_who_asked(town: Town, changes: dict[str, Any], why: str) -> None:
+    first, second = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?")
+    await town.route(first, second)
+    wish = a_split(first, second, to="urbanisme", came_from="voirie").model_copy(update=changes)
+    await town.route(wish)
+    [refused] = only(await town.queue(wish.from_department), "split.refused")
+    assert refused["why"] == why
+    assert await town.queue("urbanisme") == []
+
+
+async def test_a_conversation_is_not_emptied_and_a_contact_not_moved_twice(town: Town) -> None:
+    first, second = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?")
+    await town.route(first, second)
+    await town.route(a_split(first, first, second, to="finances", came_from="voirie"))
+    await town.route(a_split(first, second, to="finances", came_from="voirie", split_id="s2"))
+    await town.route(a_split(first, second, to="finances", came_from="voirie", split_id="s3"))
+    refused = only(await town.queue("voirie"), "split.refused")
+    assert [(one["split_id"], one["why"]) for one in refused] == [
+        ("s1", "nothing would stay"),
+        ("s3", "unknown contact"),
+    ]
+
+
+async def test_a_split_to_another_body_starts_its_clocks_and_tells_the_citizen(town: Town) -> None:
+    first, second = mail(0, "un nid-de-poule"), sms(1, "et l'aide pour ma mère ?")
+    await town.route(first)
+    await town.route(
+        second.model_copy(update={"thread": ThreadMarks(conversation_id=conversation_id(first.contact_id))})
+    )
+    await town.route(a_split(first, second, to="departement-solidarites", came_from="voirie"))
+    [opened] = only(await town.queue("departement-solidarites"), "conversation.opened")
+    assert opened["competent_received_at"] == "2026-03-02T09:30:00Z"
+    [notice] = [reply for reply in await town.replies() if reply["kind"] == "transfer"]
+    assert notice["conversation_id"] == opened["conversation_id"]
+    assert notice["addressed_as"] == conversation_id(first.contact_id)
+    assert notice["reference"] == opened["reference"]
+
+
+async def test_a_link_is_told_to_both_and_taken_back(town: Town) -> None:
+    one, other = mail(0, "un nid-de-poule"), mail(1, "ma facture")
+    await town.route(one, other)
+    await town.route(a_link(one, other.reference, came_from="voirie"))
+    here, there = await town.queue("voirie"), await town.queue("finances")
+    assert kinds(here) == kinds(there) == ["contact.routed", "conversation.linked"]
+    assert only(here, "conversation.linked")[0]["other_conversation"] == conversation_id(other.contact_id)
+    assert only(there, "conversation.linked")[0]["other_reference"] == one.reference
+    assert only(there, "conversation.linked")[0]["sequence"] == 2
+
+    # Either side may take it back, and link again.
+    undo = a_link(other, one.reference, came_from="finances", link_id="l2", wanted="unlinked")
+    again = a_link(one, other.reference, came_from="voirie", link_id="l3")
+    await town.route(undo, again)
+    assert kinds(await town.queue("voirie"))[2:] == ["conversation.unlinked", "conversation.linked"]
+    await town.route(a_transfer(one, "urbanisme", came_from="voirie"))
+    [arrived] = only(await town.queue("urbanisme"), "conversation.arrived")
+    past = await history_of(town, arrived)
+    assert past.linked == (other.reference,)
+
+
+async def test_links_that_cannot_be_are_refused_to_who_asked(town: Town) -> None:
+    one, other = mail(0, "un nid-de-poule"), mail(1, "ma facture")
+    await town.route(one, other)
+    nobody = reference_of("nobody")  # pyright: ignore[reportArgumentType]
+    await town.route(
+        a_link(one, other.reference, came_from="voirie", link_id="good"),
+        a_link(one, other.reference, came_from="voirie", link_id="twice"),
+        a_link(one, nobody, came_from="voirie", link_id="nobody"),
+        a_link(one, one.reference, came_from="voirie", link_id="self"),
+        a_link(one, other.reference, came_from="finances", link_id="stale"),
+        a_link(one, other.reference, came_from="voirie", link_id="good"),
+    )
+    refused = [
+        (told["link_id"], told["why"])
+        for department in ("voirie", "finances")
+        for told in only(await town.queue(department), "link.refused")
+    ]
+    assert refused == [
+        ("twice", "already linked"),
+        ("nobody", "unknown reference"),
+        ("self", "the same"),
+        ("stale", "stale"),
+    ]
+    assert len(only(await town.queue("finances"), "conversation.linked")) == 2  # `good` came twice, and is told twice
