@@ -75,7 +75,11 @@ class Cable:
         if self.is_cut:
             writer.transport.abort()
             return
-        broker_reader, broker_writer = await asyncio.open_connection(self._host, self._broker_port)
+        try:
+            broker_reader, broker_writer = await asyncio.open_connection(self._host, self._broker_port)
+        except OSError:
+            writer.transport.abort()
+            return
         self._open |= {writer, broker_writer}
         line = _Line(writer.get_extra_info("peername")[1])
         try:

@@ -4,6 +4,7 @@ import subprocess
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 
@@ -27,7 +28,11 @@ class Disk:
 
 
 @contextmanager
-def small_disk(folder: Path, *, megabytes: int) -> Generator[Disk]:
+def small_disk(folder: Path, *, megabytes: int) -> Generator[Disk | None]:
+    """None where this machine does not let us have one."""
+    if no_small_disk():
+        yield None
+        return
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder], check=True)
     try:
@@ -36,6 +41,7 @@ def small_disk(folder: Path, *, megabytes: int) -> Generator[Disk]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
+@cache
 def no_small_disk() -> str | None:
     """Why this machine does not let us have one."""
     with tempfile.TemporaryDirectory() as folder:

@@ -11,6 +11,7 @@ from parvis.common.errors import ParvisError
 from parvis.local.stack import Stack
 from tests.faults.contacts import Contacts, Transfers
 from tests.faults.cut import Cable
+from tests.faults.disk import Disk, small_disk
 from tests.faults.load import ClientLog
 from tests.faults.oracle import Verdict, World, judge, lag, look
 from tests.faults.routers import Routers
@@ -29,6 +30,8 @@ class Stage:
     routers: Routers
     cable: Cable
     wire: Wire
+    disk: Disk | None
+    """Where Kafka's logs are, if this machine lets us have a small one."""
     known_deaths: int = 0
     plays: int = 0
     gone: World = field(default_factory=World)
@@ -106,6 +109,7 @@ async def stage(var: Path, *, routers: int = 3, **environment: str) -> AsyncGene
     quick = {"PARVIS_SESSION_TIMEOUT_S": f"{SESSION_S:g}", "PARVIS_LOG_FORMAT": "json"} | environment
     var.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as undo:
+        disk = undo.enter_context(small_disk(var / "kafka", megabytes=400))
         opened = Stack.start(var, services=[], prepare=True, environment=quick)
         stack = await asyncio.to_thread(opened.__enter__)
         undo.push_async_callback(asyncio.to_thread, opened.__exit__, None, None, None)
@@ -117,4 +121,4 @@ async def stage(var: Path, *, routers: int = 3, **environment: str) -> AsyncGene
         disturbed = {"PARVIS_KAFKA_BOOTSTRAP": cable.bootstrap, "PARVIS_DATABASE_URL": wire.url}
         together = Routers(dict(stack.env) | disturbed, var / "log")
         await undo.enter_async_context(together.running(routers))
-        yield Stage(stack, log, together, cable, wire)
+        yield Stage(stack, log, together, cable, wire, disk)
