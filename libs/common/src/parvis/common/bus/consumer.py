@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from parvis.common import metrics
 from parvis.common.bus.dead_letters import Brake, Limit, dead_letter
-from parvis.common.bus.membership import Membership
+from parvis.common.bus.membership import Batches, Membership
 from parvis.common.bus.producer import Producer
 from parvis.common.bus.records import Received
 from parvis.common.contact import Event
@@ -22,8 +23,7 @@ STALLED_AFTER_S = 90.0
 BRAKE_LOOKED_AT_EVERY_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One decoded record: the event, and the record it came in."""
 
     event: Event
@@ -62,8 +62,10 @@ class Consumer:
         health: Health,
         batch: int = 500,
         session_timeout_s: float = 10.0,
+        swift: tuple[type[Event], ...] = (),
     ) -> None:
         self._service = service
+        self._swift = swift
         self._types = types
         self._handle = handle
         self._producer = producer
@@ -82,6 +84,7 @@ class Consumer:
             await self._join(stopping)
             while not stopping.is_set():
                 await self._turn(stopping)
+            await self._settle(stopping, most=0)
         finally:
             await self._group.leave()
 
@@ -122,19 +125,30 @@ class Consumer:
         self._health.good("consumer")
         if batches:
             self._group.idle.clear()
-            try:
-                if await self._finish([r for records in batches.values() for r in records], stopping):
-                    await self._group.commit({tp: records[-1].offset + 1 for tp, records in batches.items()})
-            finally:
-                self._group.idle.set()
+        await self._bring_to_end(batches, stopping)
         await self._stand_still_if_halted(stopping)
+
+    async def _bring_to_end(self, batches: Batches, stopping: asyncio.Event) -> None:
+        try:
+            records = [received for records in batches.values() for received in records]
+            if records and await self._finish(records, stopping):
+                await self._group.commit({tp: records[-1].offset + 1 for tp, records in batches.items()})
+        finally:
+            self._group.idle.set()
+
+    async def _settle(self, stopping: asyncio.Event, *, most: int) -> None:
+        """Wait until so many batches are under way at most: here one is finished before the next is fetched."""
+
+    def _item(self, received: Received) -> Item:
+        """Raises: Poison."""
+        return Item(received.event(self._types, swift=self._swift), received)
 
     async def _finish(self, records: list[Received], stopping: asyncio.Event) -> bool:
         """Bring every record to an end: handled or dead. False when the service stops first."""
         items: list[Item] = []
         for received in records:
             try:
-                items.append(Item(received.event(self._types), received))
+                items.append(self._item(received))
             except Poison as poison:
                 if not await self._bury(received, str(poison), stopping):
                     return False
@@ -150,17 +164,14 @@ class Consumer:
                 return False
         except Exception as error:  # noqa: BLE001 (a defect of ours must not stop the partition; the dead letter says what it was)
             return await self._one_by_one(items, error, stopping)
-        for _ in items:
-            self._limit.count(dead=False)
+        self._limit.passed(len(items))
         return True
 
     async def _one_by_one(self, items: list[Item], error: Exception, stopping: asyncio.Event) -> bool:
-        """Find the record that spoils its batch; alone, it is a dead letter."""
+        """Find the record that spoils its batch, half by half; alone, it is a dead letter."""
         if len(items) > 1:
-            for item in items:
-                if not await self._handle_all([item], stopping):
-                    return False
-            return True
+            middle = len(items) // 2
+            return await self._handle_all(items[:middle], stopping) and await self._handle_all(items[middle:], stopping)
         reason = str(error) if isinstance(error, Poison) else f"{type(error).__name__} in the handler"
         if not isinstance(error, Poison):
             log.error("record.failed", exc_info=error)

@@ -43,6 +43,10 @@ class Limit:
     def count(self, *, dead: bool) -> None:
         self.recent.append(dead)
 
+    def passed(self, count: int) -> None:
+        """So many records were handled."""
+        self.recent.extend([False] * min(count, WINDOW))
+
     @property
     def reached(self) -> bool:
         dead = sum(self.recent)
