@@ -1,0 +1,47 @@
+"""The piece of work is the same for everybody: what a race compares, compares."""
+
+from collections import Counter
+from pathlib import Path
+
+from parvis.common.bus.records import encode
+from parvis.common.contact import ContactReceived
+from parvis.common.directory import load_directory
+from parvis.router.decide import decide
+from parvis.router.rules import load_rules
+from tests.bench.router import work
+from tests.bench.router.peers import rules as plain
+
+A_FEW = 1500
+
+
+def test_the_same_seed_gives_the_same_contacts():
+    assert list(work.contacts(20)) == list(work.contacts(20))
+    assert next(work.contacts(1, seed=8)) != next(work.contacts(1))
+
+
+def test_every_contact_fits_the_contract_and_is_about_as_large_as_route_12s():
+    values = [encode(sent.contact) for sent in work.contacts(200)]
+
+    assert all(ContactReceived.model_validate_json(value) for value in values)
+    assert 1200 < min(map(len, values)) <= max(map(len, values)) < 2100
+
+
+def test_the_towns_rules_decide_as_the_plain_ones(tmp_path: Path):
+    town = work.write_town(tmp_path / "town")
+    directory = load_directory(town)
+    rules = load_rules(town, directory)
+    ours: Counter[str] = Counter()
+    for contact in (sent.contact for sent in work.contacts(A_FEW)):
+        personal = contact.personal
+        department, rule = plain.decide(contact.channel, contact.language, personal.subject, personal.text)
+        decision = decide(contact, rules, directory)
+        assert (decision.department, decision.rule) == (department, rule)
+        ours[department] += 1
+
+    assert ours.keys() == set(work.DEPARTMENTS)
+
+
+def test_a_town_of_a_thousand_rules_is_one_that_a_router_takes(tmp_path: Path):
+    town = work.write_town(tmp_path / "town", rules=1000)
+
+    assert len(load_rules(town, load_directory(town)).rules) == 1000
