@@ -4,6 +4,7 @@ import asyncio
 import os
 import platform
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Consumer, Producer
@@ -23,6 +24,7 @@ from parvis.notifier.consume.asking import Asking
 from parvis.notifier.consume.intake import Intake
 from parvis.notifier.consume.ledger import Ledger
 from parvis.notifier.consume.preferences import Preferences
+from parvis.notifier.consume.printing import Printing, Remembered
 from parvis.notifier.consume.reconciling import Reconciling
 from parvis.notifier.consume.reserving import Reserving
 from parvis.notifier.consume.sending import Sending
@@ -63,6 +65,8 @@ async def build() -> Service:
     preferences_read, due = asyncio.Event(), asyncio.Event()
     limits = limits_of(settings)
     channels = channels_of(settings, directory, town.signing_key)
+    letters = Post(folder=settings.letters_dir, time_zone=directory.town.time_zone)
+    channels |= {"post": Remembered(letters, database)}
     signer = signer_of(settings, directory.town.mail_domain)
     renderer = Renderer(directory, templates, town.signing_key, settings.public_url, signer)
 
@@ -98,12 +102,13 @@ async def build() -> Service:
     )
     asking = Asking(database, steps, channels, renderer.render, limits)
     reconciling = Reconciling(database, steps, asking, outbox, limits, health, due)
+    printing = printing_of(settings, directory, letters, database, health)
     return Service(
         name=NAME,
         host=settings.host,
         port=settings.port,
         health=health,
-        tasks=[preferences.run, consumer.run, consumer.watch, sending.run, reconciling.run, outbox.relay],
+        tasks=[preferences.run, consumer.run, consumer.watch, sending.run, reconciling.run, printing.run, outbox.relay],
         closing=[*(channel.close for channel in channels.values()), producer.stop, database.close],
     )
 
@@ -130,6 +135,19 @@ def channels_of(settings: Settings, directory: Directory, key: bytes) -> dict[st
         "email": email_of(settings, town.mail_domain, key),
         "post": Post(folder=settings.letters_dir, time_zone=town.time_zone),
     }
+
+
+def printing_of(
+    settings: Settings, directory: Directory, letters: Post, database: Database, health: Health
+) -> Printing:
+    return Printing(
+        letters,
+        database,
+        health,
+        zone=ZoneInfo(directory.town.time_zone),
+        at=settings.letters_batch_at,
+        most=settings.letters_batch_most,
+    )
 
 
 def signer_of(settings: Settings, domain: str) -> Signer:

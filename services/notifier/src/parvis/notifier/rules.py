@@ -119,6 +119,28 @@ class Found:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Letter:
+    """A letter as the print shop is told of it: nothing personal."""
+
+    delivery_id: str
+    file_name: str
+    sha256: str
+    size_bytes: int
+    pages: int
+    country: str
+    reference: str
+    written_at: datetime
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The letters that no batch has yet."""
+
+    count: int
+    since: datetime | None
+
+
 class Channel(Protocol):
     """One provider behind one reply channel.
 

@@ -1,5 +1,6 @@
 """PARVIS_NOTIFIER_* in, one checked Settings out."""
 
+from datetime import time
 from pathlib import Path
 from typing import Annotated
 
@@ -73,6 +74,14 @@ class Settings(ServiceSettings):
     )
 
     letters_dir: Path = Field(default=Path("var/letters"), description="folder the print shop takes its PDFs from")
+
+    letters_batch_at: time = Field(
+        default=time(17, 30),
+        description="hour in the town at which the day's letters become a batch for the print shop",
+    )
+    letters_batch_most: int = Field(
+        default=500, ge=1, le=10_000, description="letters that make a batch before that hour"
+    )
 
     in_flight: int = Field(default=50, ge=1, le=1000, description="most provider calls under way at a time")
     provider_timeout_s: float = Field(

@@ -1,6 +1,6 @@
 """The notifier's tables; `migrations/` creates them."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, DateTime, ForeignKey, Identity, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from parvis.common.database import metadata
@@ -15,7 +15,7 @@ reply = Table(
     Column("reply_id", Text, primary_key=True),
     Column("conversation_id", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("request", JSONB, nullable=False),  # reply.requested as it came; personal
+    Column("request", JSON, nullable=False),  # reply.requested as it came; personal
     Column("recorded_at", DateTime(timezone=True), nullable=False),
 )
 
@@ -53,13 +53,6 @@ delivery = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False),
 )
 
-# One row an address, for its lock only: the sends themselves are counted in `delivery`.
-address = Table(
-    "address",
-    METADATA,
-    Column("address_hash", Text, primary_key=True),
-)
-
 preference = Table(
     "preference",
     METADATA,
@@ -75,6 +68,44 @@ tally = Table(
     METADATA,
     Column("minute", DateTime(timezone=True), primary_key=True),
     Column("automatic", Integer, nullable=False),
+)
+
+# One-time codes of the inbox, as what proves them.
+code = Table(
+    "code",
+    METADATA,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("reply_id", Text, nullable=False),
+    Column("address_hash", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("asked_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("used_at", DateTime(timezone=True)),
+)
+
+# A folder for the print shop; closed once it is there whole.
+batch = Table(
+    "batch",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True)),
+)
+
+# Every letter that was ever written, so that none is printed twice.
+letter = Table(
+    "letter",
+    METADATA,
+    Column("delivery_id", Text, primary_key=True),
+    Column("file_name", Text, nullable=False, unique=True),
+    Column("sha256", Text, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("pages", Integer, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("written_at", DateTime(timezone=True), nullable=False),
+    Column("batch", Text, ForeignKey(batch.c.name)),
 )
 
 outbox = outbox_table(METADATA)

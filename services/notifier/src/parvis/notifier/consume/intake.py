@@ -14,6 +14,7 @@ from parvis.common.errors import Unavailable
 from parvis.common.logs import logger
 from parvis.common.outbox import Outbox
 from parvis.common.reply import PreferenceChanged, ReplyRequested
+from parvis.notifier.consume.addressed import addressed
 from parvis.notifier.consume.kept import kept_for
 from parvis.notifier.consume.steps import Steps
 from parvis.notifier.decide.addressing import Addressing, points_of
@@ -55,6 +56,7 @@ class Intake:
 
     async def _plan(self, connection: AsyncConnection, asked: Sequence[ReplyRequested]) -> None:
         at = self.clock()
+        asked = await addressed(connection, asked)
         by_id = {reply.reply_id: reply for reply in reversed(asked)}  # the first of an id wins
         new = await record_replies(connection, list(by_id.values()), at)
         replies = [by_id[name] for name in dict.fromkeys(reply.reply_id for reply in asked) if name in new]

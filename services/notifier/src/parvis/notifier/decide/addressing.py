@@ -138,6 +138,19 @@ def _why(passed: Collection[FailureClass]) -> str:
     return "; ".join(words[one] for one in dict.fromkeys(passed))
 
 
+def addressed_like(reply: ReplyRequested, before: ReplyRequested) -> ReplyRequested:
+    """The reply, to whom an earlier one of the same citizen went."""
+    personal = reply.personal.model_copy(
+        update={
+            "contact_points": before.personal.contact_points,
+            "stated": before.personal.stated,
+            "in_reply_to": before.personal.in_reply_to,
+        }
+    )
+    channel = reply.channel_of_contact or before.channel_of_contact
+    return reply.model_copy(update={"personal": personal, "channel_of_contact": channel})
+
+
 def _nowhere(passed: Collection[FailureClass], tried: Collection[str]) -> Choice:
     why = _why(passed)
     if tried:

@@ -1,11 +1,12 @@
-"""A letter's PDF in, a file in the print shop's folder out: there whole or not at all."""
+"""A letter's PDF in, a file in the print shop's folder out; letters in, a batch's folder out: there whole or not at all."""
 
 import asyncio
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from parvis.notifier.rules import Outcome, Parcel
+from parvis.notifier.rules import Letter, Outcome, Parcel
 
 
 class Post:
@@ -14,14 +15,14 @@ class Post:
     provider = "print-shop"
 
     def __init__(self, *, folder: Path, time_zone: str) -> None:
-        self._folder = folder
+        self.folder = folder
         self._time_zone = ZoneInfo(time_zone)
 
     async def send(self, parcel: Parcel) -> Outcome:
         """Write the file under the delivery's own name: a second attempt replaces it by the same bytes, and is no second letter."""
         name = self._name(parcel)
         try:
-            await asyncio.to_thread(_write, self._folder, name, parcel.content)
+            await asyncio.to_thread(_write, self.folder, name, parcel.content)
         except OSError as error:
             return Outcome("retry", None, "temporary", f"folder of letters: {type(error).__name__}")
         return Outcome("delivered", name)
@@ -35,6 +36,45 @@ class Post:
         return f"{day.isoformat()}-{delivery.reference}-{delivery.delivery_id}.pdf"
 
 
+def gather(folder: Path, name: str, letters: Sequence[Letter]) -> list[Letter] | None:
+    """Move the letters of a batch beside each other, where the print shop does not look yet.
+
+    Gives:  those that were found; none at all when the batch has left already: its folder is there, or the print shop took it.
+    Crash:  a move is a rename, so a letter is in one place at any time, and a second call goes on with what the first began.
+    """
+    part = _part(folder, name)
+    if (folder / name).exists():
+        return None
+    part.mkdir(exist_ok=True)
+    found = list(_moved(folder, part, letters))
+    if letters and not found:
+        part.rmdir()
+        return None
+    return found
+
+
+def publish(folder: Path, name: str, manifest: Mapping[str, bytes]) -> None:
+    """Write what lies beside the letters, and let the whole batch appear under its name."""
+    part = _part(folder, name)
+    for file, content in manifest.items():
+        _write(part, file, content)
+    part.replace(folder / name)
+    _sync(folder)
+
+
+def _part(folder: Path, name: str) -> Path:
+    return folder / f".{name}.part"
+
+
+def _moved(folder: Path, part: Path, letters: Sequence[Letter]) -> Iterator[Letter]:
+    for letter in letters:
+        waiting, there = folder / letter.file_name, part / letter.file_name
+        if waiting.exists():
+            waiting.replace(there)
+        if there.exists():
+            yield letter
+
+
 def _write(folder: Path, name: str, content: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{name}.tmp"
@@ -43,6 +83,10 @@ def _write(folder: Path, name: str, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(folder / name)
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -5,18 +5,38 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.notifier import tables
 from parvis.notifier.rules import AUTOMATIC
 
-_d = tables.delivery.c
 _t = tables.tally.c
 _DAY, _HOUR = timedelta(hours=24), timedelta(hours=1)
+# Of these one a conversation. Who was told that another body has their request was told all that a receipt says.
+_COUNTS_AS = {"registration": "registration", "receipt": "receipt", "transfer": "receipt"}
 # What arrived, or may yet.
 _ARRIVES = ("reserved", "unknown", "accepted", "delivered")
+
+# A lock of its own for each address, which leaves no row behind.
+_LOCK = text(
+    "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:hashes as text[])) as held (name)"
+)
+_SENT_TO = text(
+    """
+    select address_hash, count(*) filter (where kind = any(:kinds)) as automatic, count(*) as total
+    from notifier.delivery
+    where address_hash = any(:hashes) and reserved_at > :since and delivery_id <> all(:but)
+    group by address_hash
+    """
+)
+_GOT = text(
+    """
+    select conversation_id, kind, reply_id, state, reserved_at from notifier.delivery
+    where conversation_id = any(:conversations) and (state = any(:arrives) or reserved_at > :since)
+    """
+)
 
 
 @dataclass
@@ -33,25 +53,16 @@ class Conversations:
 
 async def lock_addresses(connection: AsyncConnection, hashes: Collection[str]) -> None:
     """Hold addresses against every other process until the end of the transaction; sorted, so that none waits in a ring."""
-    a = tables.address
     if hashes:
-        ordered = sorted(set(hashes))
-        await connection.execute(insert(a).values([{"address_hash": h} for h in ordered]).on_conflict_do_nothing())
-        held = select(a.c.address_hash).where(a.c.address_hash.in_(ordered)).order_by(a.c.address_hash)
-        await connection.execute(held.with_for_update())
+        await connection.execute(_LOCK, {"hashes": sorted(set(hashes))})
 
 
 async def sent_to(
     connection: AsyncConnection, hashes: Collection[str], now: datetime, *, but: Collection[str]
 ) -> dict[str, tuple[int, int]]:
     """Automatic messages and answers that went to each address in the last 24 hours; `but` are not counted."""
-    automatic = func.count().filter(_d.kind.in_(AUTOMATIC)).label("automatic")
-    counted = (
-        select(_d.address_hash, automatic, func.count().label("total"))
-        .where(_d.address_hash.in_(hashes), _d.reserved_at > now - _DAY, _d.delivery_id.not_in(but))
-        .group_by(_d.address_hash)
-    )
-    rows = (await connection.execute(counted)).all()
+    values = {"hashes": list(hashes), "kinds": list(AUTOMATIC), "since": now - _DAY, "but": list(but)}
+    rows = (await connection.execute(_SENT_TO, values)).all()
     return {row.address_hash: (row.automatic, row.total - row.automatic) for row in rows}
 
 
@@ -59,11 +70,9 @@ async def conversations_got(
     connection: AsyncConnection, conversations: Collection[str], now: datetime
 ) -> Conversations:
     """What conversations got until now."""
-    sent = select(_d.conversation_id, _d.kind, _d.reply_id, _d.state, _d.reserved_at).where(
-        _d.conversation_id.in_(conversations), or_(_d.state.in_(_ARRIVES), _d.reserved_at > now - _DAY)
-    )
+    values = {"conversations": list(conversations), "arrives": list(_ARRIVES), "since": now - _DAY}
     got = Conversations()
-    for row in (await connection.execute(sent)).all():
+    for row in (await connection.execute(_GOT, values)).all():
         if row.kind in {"registration", "receipt"} and row.state in _ARRIVES:
             got.notices.add((row.conversation_id, row.kind, row.reply_id))
         if row.reserved_at and row.reserved_at > now - _DAY:

@@ -1,11 +1,10 @@
 """The ledger's rows: planned, locked, changed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contact import ClaimCheck
@@ -13,44 +12,48 @@ from parvis.notifier import tables
 from parvis.notifier.rules import Delivery
 
 _d = tables.delivery.c
-_CHANGED = (
-    "state", "send_at", "resent_at", "provider", "provider_id", "failure_class", "detail", "evidence", "moves_to", "sends",
-    "changed_at",
-)  # fmt: skip
+_COLUMNS = {
+    "delivery_id": "text", "reply_id": "text", "conversation_id": "text", "reference": "text", "kind": "text",
+    "channel": "text", "address": "text", "address_hash": "text", "state": "text", "send_at": "timestamptz",
+    "attempt": "integer", "failure_class": "text", "detail": "text", "step": "integer", "why": "text", "sends": "integer",
+}  # fmt: skip
+_CHANGED = {
+    "delivery_id": "text", "state": "text", "send_at": "timestamptz", "resent_at": "timestamptz", "provider": "text",
+    "provider_id": "text", "failure_class": "text", "detail": "text", "evidence": "text", "moves_to": "text",
+    "sends": "integer",
+}  # fmt: skip
+_TAKEN_UP = ("address", "address_hash", "state", "send_at", "failure_class", "detail", "step", "why")
+
+
+def _arrays(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"cast(:{name} as {kind}[])" for name, kind in columns.items())
+
+
+# Arrays, not a row of parameters each: one statement whatever the number, parsed once on both sides.
+_PLAN = text(
+    f"""
+    insert into notifier.delivery ({", ".join(_COLUMNS)}, planned_at, changed_at)
+    select new.*, :now, :now from unnest({_arrays(_COLUMNS)}) as new
+    on conflict (delivery_id) do update set {", ".join(f"{name} = excluded.{name}" for name in _TAKEN_UP)}
+    where delivery.state = 'cancelled'
+    """  # noqa: S608 (our own names)
+)
+_CHANGE = text(
+    f"""
+    update notifier.delivery as d set changed_at = :now, evidence = new.evidence::jsonb,
+        {", ".join(f"{name} = new.{name}" for name in _CHANGED if name not in {"delivery_id", "evidence"})}
+    from unnest({_arrays(_CHANGED)}) as new ({", ".join(_CHANGED)})
+    where d.delivery_id = new.delivery_id
+    """  # noqa: S608
+)
+_LOCK = text("select * from notifier.delivery where delivery_id = any(:ids) order by delivery_id for update")
 
 
 async def plan(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
     """Write deliveries into the ledger as they are given, in their order; a cancelled one is taken up again."""
-    rows = [
-        {
-            "delivery_id": d.delivery_id,
-            "reply_id": d.reply_id,
-            "conversation_id": d.conversation_id,
-            "reference": d.reference,
-            "kind": d.kind,
-            "channel": d.channel,
-            "address": d.address,
-            "address_hash": d.address_hash,
-            "state": d.state,
-            "send_at": d.send_at,
-            "attempt": d.attempt,
-            "failure_class": d.failure_class,
-            "detail": d.detail,
-            "step": d.step,
-            "why": d.why,
-            "sends": d.sends,
-            "planned_at": now,
-            "changed_at": now,
-        }
-        for d in deliveries
-    ]
-    if not rows:
-        return
-    new = insert(tables.delivery).values(rows)
-    names = ("address", "address_hash", "state", "send_at", "failure_class", "detail", "step", "why")
-    taken_up = {name: new.excluded[name] for name in names}
-    again = new.on_conflict_do_update(index_elements=["delivery_id"], set_=taken_up, where=_d.state == "cancelled")
-    await connection.execute(again)
+    if deliveries:
+        values = {name: [getattr(d, name) for d in deliveries] for name in _COLUMNS}
+        await connection.execute(_PLAN, values | {"now": now})
 
 
 async def readdress(connection: AsyncConnection, delivery: Delivery, now: datetime) -> None:
@@ -68,8 +71,9 @@ async def hold(connection: AsyncConnection, ids: Collection[str], until: datetim
 
 async def lock(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Delivery]:
     """Hold deliveries, in the order of their ids; give them as they stand."""
-    held = select(tables.delivery).where(_d.delivery_id.in_(ids)).order_by(_d.delivery_id).with_for_update()
-    return {row.delivery_id: delivery_of(row) for row in (await connection.execute(held)).all()}
+    if not ids:
+        return {}
+    return {row.delivery_id: delivery_of(row) for row in (await connection.execute(_LOCK, {"ids": list(ids)})).all()}
 
 
 async def of_replies(connection: AsyncConnection, ids: Collection[str]) -> dict[str, list[Delivery]]:
@@ -83,26 +87,12 @@ async def of_replies(connection: AsyncConnection, ids: Collection[str]) -> dict[
 
 async def change(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
     """Write locked deliveries as they now stand."""
-    rows = [
-        {
-            "row": d.delivery_id,
-            "new_state": d.state,
-            "new_send_at": d.send_at,
-            "new_resent_at": d.resent_at,
-            "new_provider": d.provider,
-            "new_provider_id": d.provider_id,
-            "new_failure_class": d.failure_class,
-            "new_detail": d.detail[:200],
-            "new_evidence": d.evidence.model_dump(mode="json") if d.evidence else None,
-            "new_moves_to": d.moves_to,
-            "new_sends": d.sends,
-            "new_changed_at": now,
-        }
-        for d in deliveries
-    ]
-    if rows:
-        values = {name: bindparam(f"new_{name}", type_=_d[name].type) for name in _CHANGED}
-        await connection.execute(update(tables.delivery).where(_d.delivery_id == bindparam("row")).values(values), rows)
+    if not deliveries:
+        return
+    values: dict[str, list[Any]] = {name: [getattr(d, name) for d in deliveries] for name in _CHANGED}
+    values["detail"] = [d.detail[:200] for d in deliveries]
+    values["evidence"] = [d.evidence.model_dump_json() if d.evidence else None for d in deliveries]
+    await connection.execute(_CHANGE, values | {"now": now})
 
 
 def delivery_of(row: Row[Any]) -> Delivery:
@@ -125,9 +115,16 @@ def delivery_of(row: Row[Any]) -> Delivery:
         provider_id=row.provider_id,
         failure_class=row.failure_class,
         detail=row.detail,
-        evidence=ClaimCheck.model_validate(row.evidence) if row.evidence else None,
+        evidence=_claim(row.evidence),
         step=row.step,
         why=row.why,
         moves_to=row.moves_to,
         sends=row.sends,
     )
+
+
+def _claim(kept: Any) -> ClaimCheck | None:
+    """As text where a statement of ours asked, decoded where SQLAlchemy knew the column."""
+    if not kept:
+        return None
+    return ClaimCheck.model_validate_json(kept) if isinstance(kept, str) else ClaimCheck.model_validate(kept)

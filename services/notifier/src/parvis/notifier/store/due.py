@@ -4,15 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.reply import ReplyRequested
-from parvis.notifier import tables
 from parvis.notifier.rules import Delivery
 from parvis.notifier.store.deliveries import delivery_of
-
-_d = tables.delivery.c
 
 
 @dataclass(frozen=True)
@@ -23,6 +20,42 @@ class Due:
     reply: ReplyRequested
 
 
+_OF_OUR_CONVERSATION = "earlier.conversation_id = d.conversation_id"
+_TO_OUR_ADDRESS = "earlier.address_hash = d.address_hash and d.address_hash <> ''"
+
+
+def _something_before(shared: str) -> str:
+    return f"""exists (
+        select from notifier.delivery as earlier where {shared} and earlier.state in ('planned', 'reserved') and
+        (earlier.state = 'reserved' or (earlier.id < d.id and (earlier.attempt > 0 or earlier.send_at <= :now)))
+    )"""
+
+
+_PICK = text(
+    f"""
+    select d.*, reply.request::text as request from notifier.delivery as d join notifier.reply using (reply_id)
+    where d.state = 'planned' and d.send_at <= :now and d.channel <> all(:resting)
+    and not {_something_before(_OF_OUR_CONVERSATION)} and not {_something_before(_TO_OUR_ADDRESS)}
+    order by d.send_at, d.id limit :most for update of d skip locked
+    """  # noqa: S608 (our own words)
+)
+_RESERVE = text(
+    """
+    update notifier.delivery set state = 'reserved', attempt = attempt + 1, sends = sends + 1, worker = :worker,
+        lease_until = :lease_until, reserved_at = :now, first_reserved_at = coalesce(first_reserved_at, :now),
+        failure_class = null, detail = '', changed_at = :now
+    where delivery_id = any(:ids)
+    """
+)
+_GIVE_BACK = text(
+    """
+    update notifier.delivery set state = 'planned', attempt = attempt - 1, sends = sends - 1, worker = null,
+        lease_until = null, reserved_at = null, changed_at = :now
+    where delivery_id = any(:ids) and state = 'reserved' and worker = :worker
+    """
+)
+
+
 async def pick_due(connection: AsyncConnection, now: datetime, limit: int, resting: Collection[str] = ()) -> list[Due]:
     """Lock deliveries whose time has come, oldest first, one a conversation and one an address.
 
@@ -31,56 +64,18 @@ async def pick_due(connection: AsyncConnection, now: datetime, limit: int, resti
             `send_at` does not.
     Others: what another process has locked is passed over; so are the channels that are `resting`.
     """
-    held_back = or_(
-        _something_before("conversation_id"), and_(_d.address_hash != "", _something_before("address_hash"))
-    )
-    due = (
-        select(tables.delivery, tables.reply.c.request)
-        .join(tables.reply, tables.reply.c.reply_id == _d.reply_id)
-        .where(_d.state == "planned", _d.send_at <= now, _d.channel.not_in(resting), ~held_back)
-        .order_by(_d.send_at, _d.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=tables.delivery)
-    )
-    rows = (await connection.execute(due, {"now": now})).all()
-    return [Due(delivery_of(row), ReplyRequested.model_validate(row.request)) for row in rows]
-
-
-def _something_before(shared: str) -> ColumnElement[bool]:
-    e = tables.delivery.alias(f"earlier_by_{shared}").c
-    waits = and_(e.state == "planned", e.id < _d.id, or_(e.attempt > 0, e.send_at <= bindparam("now")))
-    return exists().where(e[shared] == _d[shared], or_(e.state == "reserved", waits))
+    rows = (await connection.execute(_PICK, {"now": now, "resting": list(resting), "most": limit})).all()
+    return [Due(delivery_of(row), ReplyRequested.model_validate_json(row.request)) for row in rows]
 
 
 async def reserve(
     connection: AsyncConnection, ids: Collection[str], *, worker: str, now: datetime, lease_until: datetime
 ) -> None:
     """Take locked deliveries for one attempt."""
-    taken = {
-        "state": "reserved",
-        "attempt": _d.attempt + 1,
-        "sends": _d.sends + 1,
-        "worker": worker,
-        "lease_until": lease_until,
-        "reserved_at": now,
-        "first_reserved_at": func.coalesce(_d.first_reserved_at, now),
-        "failure_class": None,
-        "detail": "",
-        "changed_at": now,
-    }
-    await connection.execute(update(tables.delivery).where(_d.delivery_id.in_(ids)).values(taken))
+    values = {"ids": list(ids), "worker": worker, "now": now, "lease_until": lease_until}
+    await connection.execute(_RESERVE, values)
 
 
 async def give_back(connection: AsyncConnection, ids: Collection[str], *, worker: str, now: datetime) -> None:
     """Undo reservations whose provider was never called: the same attempt will be made again."""
-    undone = {
-        "state": "planned",
-        "attempt": _d.attempt - 1,
-        "sends": _d.sends - 1,
-        "worker": None,
-        "lease_until": None,
-        "reserved_at": None,
-        "changed_at": now,
-    }
-    ours = (_d.delivery_id.in_(ids), _d.state == "reserved", _d.worker == worker)
-    await connection.execute(update(tables.delivery).where(*ours).values(undone))
+    await connection.execute(_GIVE_BACK, {"ids": list(ids), "worker": worker, "now": now})

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Text, cast, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.reply import PreferenceChanged
@@ -41,7 +41,9 @@ async def standing_of(connection: AsyncConnection, hashes: Collection[str]) -> d
 async def _histories(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, list[PreferenceChanged]]:
     if not hashes:
         return {}
-    said = select(_p.contact_point_hash, _p.event).where(_p.contact_point_hash.in_(hashes))
+    said = select(_p.contact_point_hash, _p.event).where(
+        _p.contact_point_hash == func.any(cast(list(hashes), ARRAY(Text)))
+    )
     histories: dict[str, list[PreferenceChanged]] = {}
     for row in (await connection.execute(said.order_by(_p.changed_at, _p.event_id))).all():
         histories.setdefault(row.contact_point_hash, []).append(PreferenceChanged.model_validate(row.event))

@@ -3,33 +3,55 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parvis.common.bus.records import encode
 from parvis.common.reply import ReplyRequested
-from parvis.notifier import tables
+
+# Arrays, not a row of parameters each: one statement whatever the number, parsed once on both sides.
+_NEW = text(
+    """
+    insert into notifier.reply (reply_id, conversation_id, kind, request, recorded_at)
+    select reply_id, conversation_id, kind, request::json, :recorded_at
+    from unnest(cast(:ids as text[]), cast(:conversations as text[]), cast(:kinds as text[]), cast(:requests as text[]))
+        as new (reply_id, conversation_id, kind, request)
+    on conflict do nothing returning reply_id
+    """
+)
+_BY_ID = text("select reply_id, request::text as request from notifier.reply where reply_id = any(:ids)")
+_EARLIER = text(
+    """
+    select distinct on (conversation_id) conversation_id, request::text as request from notifier.reply
+    where conversation_id = any(:conversations) and request -> 'personal' ->> 'contact_points' not in ('[]', '')
+    order by conversation_id, recorded_at desc
+    """
+)
 
 
 async def record_replies(connection: AsyncConnection, replies: Sequence[ReplyRequested], now: datetime) -> set[str]:
     """Keep replies; give the ids of those that are new."""
     if not replies:
         return set()
-    rows = [
-        {
-            "reply_id": reply.reply_id,
-            "conversation_id": reply.conversation_id,
-            "kind": reply.kind,
-            "request": reply.model_dump(mode="json", by_alias=True),
-            "recorded_at": now,
-        }
-        for reply in replies
-    ]
-    new = insert(tables.reply).values(rows).on_conflict_do_nothing().returning(tables.reply.c.reply_id)
-    return set((await connection.scalars(new)).all())
+    values = {
+        "ids": [reply.reply_id for reply in replies],
+        "conversations": [reply.conversation_id for reply in replies],
+        "kinds": [reply.kind for reply in replies],
+        "requests": [encode(reply).decode() for reply in replies],
+        "recorded_at": now,
+    }
+    return set((await connection.scalars(_NEW, values)).all())
 
 
 async def replies_of(connection: AsyncConnection, ids: Collection[str]) -> dict[str, ReplyRequested]:
     """Replies by their ids."""
-    found = select(tables.reply.c.reply_id, tables.reply.c.request).where(tables.reply.c.reply_id.in_(set(ids)))
-    return {row.reply_id: ReplyRequested.model_validate(row.request) for row in (await connection.execute(found)).all()}
+    rows = (await connection.execute(_BY_ID, {"ids": list(set(ids))})).all()
+    return {row.reply_id: ReplyRequested.model_validate_json(row.request) for row in rows}
+
+
+async def earlier_replies(connection: AsyncConnection, conversations: Collection[str]) -> dict[str, ReplyRequested]:
+    """The newest reply of each conversation that says to whom it goes."""
+    if not conversations:
+        return {}
+    rows = (await connection.execute(_EARLIER, {"conversations": list(conversations)})).all()
+    return {row.conversation_id: ReplyRequested.model_validate_json(row.request) for row in rows}

@@ -44,7 +44,8 @@ async def to_ask_about(
 ) -> list[Delivery]:
     """Take deliveries whose provider can be asked what became of them: unknown ones, and accepted ones of providers that do not
     call back. Each is noted as asked, so that two processes do not ask at once."""
-    open_ = or_(_d.state == "unknown", (_d.state == "accepted") & _d.provider.in_(polled))
+    is_unknown = _d.state == "unknown"
+    open_ = or_(is_unknown, (_d.state == "accepted") & _d.provider.in_(polled)) if polled else is_unknown
     waiting = (
         select(tables.delivery)
         .where(open_, _d.channel == channel, or_(_d.asked_at.is_(None), _d.asked_at < asked_before))

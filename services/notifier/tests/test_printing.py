@@ -1,0 +1,250 @@
+"""What the print shop finds: every letter once, in one folder a day, with a list that says what is in it."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pypdfium2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from services.notifier.tests.parts import AskFor, Notifier
+
+from parvis.common.contact import ContactPoint
+from parvis.common.health import Health
+from parvis.notifier.consume.printing import Printing, Remembered
+from parvis.notifier.decide.printing import country_of, is_due, manifest, pages_of
+from parvis.notifier.rules import Letter, Waiting
+from parvis.notifier.send import post
+from parvis.notifier.send.post import Post, gather, publish
+
+PARIS = ZoneInfo("Europe/Paris")
+CUT = time(17, 30)
+MORNING = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+EVENING = datetime(2026, 11, 23, 16, 31, tzinfo=UTC)  # 17:31 in Paris
+
+
+@pytest.mark.parametrize(
+    ("count", "since", "now", "due"),
+    [
+        (0, None, EVENING, False),
+        (1, MORNING, EVENING - timedelta(minutes=2), False),
+        (1, MORNING, EVENING, True),
+        (1, EVENING, EVENING + timedelta(hours=3), False),
+        (1, EVENING, EVENING + timedelta(days=1), True),
+        (1, EVENING - timedelta(days=9), MORNING, True),
+        (500, MORNING, MORNING, True),
+    ],
+)
+def test_a_batch_is_due_at_its_hour_or_when_there_is_enough(
+    count: int, since: datetime | None, now: datetime, *, due: bool
+) -> None:
+    assert is_due(Waiting(count, since), now, at=CUT, zone=PARIS, most=500) is due
+
+
+@pytest.mark.parametrize("day", [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)])
+def test_on_the_days_when_the_clocks_change_there_is_one_batch(day: datetime) -> None:
+    since = day - timedelta(hours=1)
+    dues = [
+        is_due(Waiting(1, since), day + timedelta(minutes=m), at=CUT, zone=PARIS, most=500) for m in range(0, 1440, 10)
+    ]
+    assert dues == sorted(dues), "once due it stays due"
+    first = day + timedelta(minutes=10 * dues.index(True))
+    assert (first.astimezone(PARIS).hour, first.astimezone(PARIS).minute) == (17, 30)
+
+
+@pytest.mark.parametrize(
+    ("address", "country"),
+    [
+        ("Zoé Z\n12 rue X\n99999 VILLE", "FR"),
+        ("Zoé Z\nF-99999 Ville", "FR"),
+        ("Zoé Z\n1000 BRUXELLES\nBelgique", "BE"),
+        ("Zoé Z\n1000 BRUXELLES\nBELGIQUE", "BE"),
+        ("Zoé Z\nOslo\nNorvège", "NO"),
+        ("Zoé Z\nVaduz\nLiechtenstein", "LIECHTENSTEIN"),
+        ("", ""),
+    ],
+)
+def test_the_country_is_read_from_the_last_line(address: str, country: str) -> None:
+    assert country_of(address) == country
+
+
+def a_letter(number: int, **changes: Any) -> Letter:
+    values: dict[str, Any] = {
+        "delivery_id": f"d{number}", "file_name": f"{number}.pdf", "sha256": hashlib.sha256(f"{number}".encode()).hexdigest(),
+        "size_bytes": 1, "pages": 2, "country": "FR", "reference": "P-7F3K-2Q9X-M4TC", "written_at": MORNING,
+    }  # fmt: skip
+    return Letter(**(values | changes))
+
+
+@given(st.text(max_size=30))
+def test_a_manifest_says_the_same_to_both_kinds_of_machines_and_is_no_formula(country: str) -> None:
+    written = manifest("batch-2026-11-23-1", MORNING, [a_letter(1, country=country), a_letter(2)])
+    told = json.loads(written["manifest.json"])
+    rows = list(csv.DictReader(io.StringIO(written["manifest.csv"].decode(), newline="")))
+    assert (told["count"], told["pages"], told["letters"][1]["file"]) == (2, 4, "2.pdf")
+    assert [row["sha256"] for row in rows] == [letter["sha256"] for letter in told["letters"]]
+    assert not told["letters"][0]["country"].startswith(("=", "+", "-", "@"))
+
+
+# --- the folder alone, and where it breaks off
+
+
+def write(folder: Path, *numbers: int) -> list[Letter]:
+    for number in numbers:
+        (folder / f"{number}.pdf").write_bytes(f"{number}".encode())
+    return [a_letter(number) for number in numbers]
+
+
+@pytest.mark.parametrize("breaks_at", ["first move", "second move", "manifest", "appearing", "after it appeared"])
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_wherever_it_breaks_off_each_letter_leaves_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks_at: str, *, is_taken: bool
+) -> None:
+    letters = write(tmp_path, 1, 2)
+    replace, moves = (
+        Path.replace,
+        {"first move": 0, "second move": 1, "manifest": 2, "appearing": 4, "after it appeared": 5},
+    )
+    left = [moves[breaks_at]]
+
+    def breaking(path: Path, target: Path) -> Path:
+        if left[0] == 0:
+            raise OSError(5, "the power is gone")
+        left[0] -= 1
+        return replace(path, target)
+
+    def make() -> None:
+        if gather(tmp_path, "b", letters) is not None:
+            publish(tmp_path, "b", {"manifest.json": b"{}", "manifest.csv": b"x"})
+
+    monkeypatch.setattr(Path, "replace", breaking)
+    if breaks_at == "after it appeared":
+        make()
+    else:
+        with pytest.raises(OSError, match="power"):
+            make()
+        assert not (tmp_path / "b").exists(), "a batch appears whole or not at all"
+    monkeypatch.setattr(Path, "replace", replace)
+    taken = tmp_path / "elsewhere"
+    if is_taken and (tmp_path / "b").exists():
+        (tmp_path / "b").rename(taken)
+    make()
+    shown = taken if taken.exists() else tmp_path / "b"
+    assert sorted(path.name for path in shown.iterdir()) == ["1.pdf", "2.pdf", "manifest.csv", "manifest.json"]
+    assert not list(tmp_path.glob("*.pdf"))
+    assert taken.exists() != (tmp_path / "b").exists()
+
+
+# --- with the ledger
+
+
+@pytest.fixture
+def a_printing(notifier: Notifier) -> Callable[..., Printing]:
+    """Wires letters as `app` does."""
+
+    def made(at: datetime = EVENING, most: int = 500) -> Printing:
+        letters = Post(folder=notifier.letters, time_zone="Europe/Paris")
+        notifier.channels["post"] = Remembered(letters, notifier.database)
+        return Printing(letters, notifier.database, Health(), PARIS, CUT, most, clock=lambda: at)
+
+    return made
+
+
+def home(number: int = 1) -> tuple[ContactPoint, ...]:
+    return (ContactPoint(kind="post", value=f"Mme Céleste EXEMPLE\n{number} rue de la Fontaine\n99999 VILLE-EXEMPLE"),)
+
+
+async def written(notifier: Notifier, ask_for: AskFor, count: int) -> None:
+    async with notifier.running():
+        await notifier.take(*(ask_for(str(n), channel="post", points=home(n)) for n in range(count)))
+        await notifier.until(lambda states: states == ["delivered"] * count)
+
+
+@pytest.mark.stack
+async def test_the_days_letters_become_one_folder_with_its_manifest(
+    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., Printing]
+) -> None:
+    printing = a_printing(at=datetime.now(UTC) + timedelta(days=1))
+    await written(notifier, ask_for, 3)
+    (name,) = await printing.look()
+    folder = notifier.letters / name
+    told = json.loads((folder / "manifest.json").read_text())
+    assert (told["batch"], told["count"], told["pages"]) == (name, 3, 3)
+    for letter in told["letters"]:
+        pdf = (folder / letter["file"]).read_bytes()
+        assert hashlib.sha256(pdf).hexdigest() == letter["sha256"]
+        assert letter["country"] == "FR"
+    assert [path.name for path in notifier.letters.iterdir()] == [name]
+    assert await printing.look() == []
+
+
+@pytest.mark.stack
+async def test_a_letter_that_was_taken_away_is_not_written_again(
+    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., Printing]
+) -> None:
+    printing = a_printing()
+    await written(notifier, ask_for, 1)
+    (name,) = await printing.look(at_once=True)
+    (notifier.letters / name).rename(notifier.folder / "at the print shop")
+    async with notifier.database.begin() as connection:  # we died before the outcome was stored
+        await connection.exec_driver_sql("update notifier.delivery set state = 'planned', send_at = now()")
+    async with notifier.running():
+        await notifier.until(lambda states: states == ["delivered"])
+    assert list(notifier.letters.iterdir()) == []
+    assert await printing.look(at_once=True) == []
+
+
+@pytest.mark.stack
+async def test_a_batch_that_broke_off_is_finished_by_the_next_round(
+    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., Printing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printing = a_printing()
+    await written(notifier, ask_for, 2)
+    publishing = post.publish
+    monkeypatch.setattr("parvis.notifier.consume.printing.publish", _fail)
+    with pytest.raises(Exception, match="folder of letters"):
+        await printing.look(at_once=True)
+    monkeypatch.setattr("parvis.notifier.consume.printing.publish", publishing)
+    await written_later(notifier, ask_for)
+    first, second = await printing.look(at_once=True)
+    counts = [json.loads((notifier.letters / name / "manifest.json").read_text())["count"] for name in (first, second)]
+    assert counts == [2, 1]
+    assert (first[:-1], first[-1], second[-1]) == (second[:-1], "1", "2")
+
+
+def _fail(*_: object) -> None:
+    raise OSError(28, "no space left")
+
+
+async def written_later(notifier: Notifier, ask_for: AskFor) -> None:
+    async with notifier.running():
+        await notifier.take(ask_for("later", channel="post", points=home(9)))
+        await notifier.until(lambda states: states == ["delivered"] * 3)
+
+
+@pytest.mark.stack
+async def test_many_letters_make_several_batches(
+    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., Printing]
+) -> None:
+    printing = a_printing(most=2)
+    await written(notifier, ask_for, 5)
+    names = await printing.look(at_once=True)
+    counts = [json.loads((notifier.letters / name / "manifest.json").read_text())["count"] for name in names]
+    assert counts == [2, 2, 1]
+
+
+def test_pages_are_counted_as_a_reader_counts_them(ask_for: AskFor, renderer: Any, addressing: Any) -> None:
+    for paragraphs in (1, 40, 120):
+        text = "\n\n".join(["Une phrase de plus. " * 8] * paragraphs)
+        reply = ask_for(channel="post", points=home(), personal={"text": text})
+        pdf = renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), MORNING).content
+        document: Any = pypdfium2.PdfDocument(pdf)
+        assert pages_of(pdf) == len(document)
+        document.close()
