@@ -21,9 +21,10 @@ from parvis.common.settings import TownSettings, load
 from parvis.router import store
 from parvis.router.consume import Mail, Router
 from parvis.router.decide import Calendar, Placing, Windows
-from parvis.router.read import LOOK_EVERY_S, LiveRules
+from parvis.router.read import LOOK_EVERY_S, Guessing, LiveModel, LiveRules
 from parvis.router.settings import Settings
-from parvis.router.tables import SCHEMA
+from parvis.router.store.models import active_model
+from parvis.router.tables import SCHEMA, ModelRow
 
 log = logger()
 NAME = "router"
@@ -45,13 +46,16 @@ async def build() -> Service:
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
     calendar = Calendar(directory.town)
     windows = Windows(timedelta(days=own.same_sender_days), timedelta(days=own.closed_grace_days))
+    blobs, guessing = Blobs(town.blobs_url), Guessing(health)
+    model = LiveModel(lambda: _active_model(database), blobs, directory.departments, guessing, health)
     router = Router(
         database=database,
         producer=producer,
         rules=rules,
         placing=Placing(directory, calendar, windows),
         mail=Mail(town.topic_prefix, directory, calendar),
-        blobs=Blobs(town.blobs_url),
+        blobs=blobs,
+        guesser=guessing,
     )
     consumer = Consumer(
         town.kafka_bootstrap,
@@ -73,6 +77,8 @@ async def build() -> Service:
 
     async def consume(stopping: asyncio.Event) -> None:
         if await _until_ready(database, producer, health, stopping):
+            with suppress(Unavailable):  # what waited for us shall not go without the model that is active
+                await model.look()
             await consumer.run(stopping)
 
     return Service(
@@ -80,9 +86,14 @@ async def build() -> Service:
         own.host,
         own.port,
         health,
-        tasks=[consume, consumer.watch, every(LOOK_EVERY_S, rules.look)],
+        tasks=[consume, consumer.watch, every(LOOK_EVERY_S, rules.look), every(LOOK_EVERY_S, model.look), guessing.run],
         closing=[producer.stop, database.close],
     )
+
+
+async def _active_model(database: Database) -> ModelRow | None:
+    async with database.begin() as connection:
+        return await active_model(connection)
 
 
 async def _until_ready(database: Database, producer: Producer, health: Health, stopping: asyncio.Event) -> bool:

@@ -16,9 +16,11 @@ from parvis.common.routing import CaseUpdated
 from parvis.router import store
 from parvis.router.consume import answers, cases
 from parvis.router.consume.contacts import Contacts
+from parvis.router.consume.guessing import with_guesses
 from parvis.router.consume.mail import Mail
 from parvis.router.consume.wishes import Wishes, wishes_in
 from parvis.router.decide import Placing
+from parvis.router.read import Guesser
 from parvis.router.rules import Rules
 
 _TRIES = 5
@@ -43,6 +45,7 @@ class Router:
     placing: Placing
     mail: Mail
     blobs: Blobs | None = None  # without it nothing that arrives has a history
+    guesser: Guesser | None = None
     now: clock.Clock = clock.now
 
     @cached_property
@@ -55,7 +58,7 @@ class Router:
 
     async def handle(self, items: Sequence[Item]) -> None:
         """Bring a batch to its end: rows committed, every record acknowledged by Kafka."""
-        arrivals = self.contacts.arrivals(items)
+        arrivals = await with_guesses(self.contacts.arrivals(items), self.guesser, self.placing.directory)
         wishes = wishes_in(items)
         updates = [item.event for item in items if isinstance(item.event, CaseUpdated)]
         records: list[Record] = []

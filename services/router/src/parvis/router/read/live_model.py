@@ -39,7 +39,7 @@ class LiveModel:
         """
         row = await self._active()
         version = row.version if row else None
-        if version in (self._guesser.version, self._refused):
+        if version == self._guesser.version or (version and version == self._refused):
             return
         if row is None:
             self._guesser.take(None)

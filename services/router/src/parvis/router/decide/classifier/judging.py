@@ -68,4 +68,6 @@ def cut_for(wanted: float, probability: Floats, truth: Ints) -> Cut:
         return Cut(NEVER, 0.0, 0.0)
     last = int(enough[-1])
     threshold = float(probability[surest[last]].max())
+    if last == len(truth) - 1:  # nothing was tried below it
+        threshold = min(threshold, wanted)
     return Cut(math.floor(threshold * 10_000) / 10_000, (last + 1) / len(truth), float(right[last]))
