@@ -15,11 +15,15 @@ PROCEDURES, DEPARTMENTS = "procedures", "departments"
 
 _EVERYWHERE = frozenset({"reference", "town", "town_phone", "town_web", "department", "department_phone"})
 _DEPARTMENT = frozenset({"department_email", "department_address", "department_hours"})
+_OF_ANOTHER_BODY = frozenset(
+    {"received_on", "moved_on", "body", "body_phone", "body_address", "answer_due_on", "silence_rule"}
+)
 
 # Each template, and the variables that whoever asks for it gives.
 TEMPLATES: Mapping[str, frozenset[str]] = {
     "registration": _EVERYWHERE | _DEPARTMENT | {"received_on"},
     "receipt": _EVERYWHERE | _DEPARTMENT | {"received_on", "procedure", "answer_due_on", "silence_rule"},
+    "transfer": _EVERYWHERE | _DEPARTMENT | _OF_ANOTHER_BODY,
     "question": _EVERYWHERE | _DEPARTMENT | {"text"},
     "answer": _EVERYWHERE | _DEPARTMENT | {"text"},
     "link": _EVERYWHERE | {"link"},
@@ -35,6 +39,7 @@ _OWED = ({"reference"}, {"received_on"}, {"department"}, {"department_phone"}, _
 _REQUIRED: Mapping[str, tuple[tuple[Collection[str], ...], str]] = {
     "registration": (_OWED, _LAW),
     "receipt": ((*_OWED, {"silence_rule"}), _LAW),
+    "transfer": ((*_OWED, {"body"}, {"moved_on"}, {"silence_rule"}), _LAW),
     "question": (({"text"},), "without it there is nothing to read"),
     "answer": (({"text"},), "without it there is nothing to read"),
     "link": (({"link"}, {"reference"}), "without it nobody finds the answer"),

@@ -73,8 +73,8 @@ async def conversations_got(
     values = {"conversations": list(conversations), "arrives": list(_ARRIVES), "since": now - _DAY}
     got = Conversations()
     for row in (await connection.execute(_GOT, values)).all():
-        if row.kind in {"registration", "receipt"} and row.state in _ARRIVES:
-            got.notices.add((row.conversation_id, row.kind, row.reply_id))
+        if (kind := _COUNTS_AS.get(row.kind)) and row.state in _ARRIVES:
+            got.notices.add((row.conversation_id, kind, row.reply_id))
         if row.reserved_at and row.reserved_at > now - _DAY:
             got.of_today[row.conversation_id] += 1
     return got
