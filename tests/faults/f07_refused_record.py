@@ -4,6 +4,7 @@ A batch that the broker refuses leaves a gap in aiokafka's sequence, which fails
 """
 
 import asyncio
+import json
 
 from parvis.common import topics
 from parvis.common.bus.admin import apply
@@ -25,9 +26,11 @@ async def play(stage: Stage, full: bool) -> Verdict:
     async with stage.load(per_second=per_second) as contacts:
         await contacts.until_sent(20)
         await limit_records(stage.stack, _TRIAGE.full_name(stage.prefix), 20_000)
-        for number in range(rounds):
+        for number in range(2 * rounds):
             large.append(_large(contacts, number))
             await contacts.send([large[-1]])
+            if number % 2 == 0:
+                continue
             await contacts.until_sent(per_second // 2)
         await _delete_what_was_read(stage)
         await contacts.until_sent(per_second // 2)
@@ -42,10 +45,10 @@ async def play(stage: Stage, full: bool) -> Verdict:
 
 
 def _large(contacts: Contacts, number: int) -> ContactReceived:
-    """Of a citizen who writes small ones, too; `number` begins where theirs will not reach."""
+    """Of one of two citizens who write nothing else, so that their order can be told; `number` is none of the others'."""
     plain = contacts.contact(1_000_000 + number)
     words = PersonalContact.model_validate({"from": plain.personal.from_, "text": _LETTER * 800})
-    return contacts.contact(1_000_000 + number, personal=words, contact_point_hash=f"{number:064x}")
+    return contacts.contact(1_000_000 + number, personal=words, contact_point_hash=f"{number % 2:064x}")
 
 
 async def _delete_what_was_read(stage: Stage) -> None:
@@ -59,14 +62,20 @@ async def _delete_what_was_read(stage: Stage) -> None:
 
 
 async def _replay(stage: Stage, large: list[ContactReceived], verdict: Verdict) -> None:
-    """The topic takes them now: an operator sends them again, and each comes to the department that was decided then."""
-    for contact in large:
-        done = await asyncio.to_thread(stage.stack.run_parvis, "dead-letters", "replay", "router", contact.contact_id)
-        verdict.expect(done.returncode == 0, f"replay: {done.stderr}")
+    """The topic takes them now: an operator sends them again; each comes, in order, to the department that was decided then."""
+    command = ("dead-letters", "replay", "router", "--reason", "refused")
+    said = [await asyncio.to_thread(stage.stack.run_parvis, *command) for _ in range(2)]
+    verdict.expect(said[0].stdout.startswith(f"{len(large)} dead letters"), f"replay: {said[0].stdout}{said[0].stderr}")
+    verdict.expect("replayed before" in said[1].stderr, f"asked twice, it replayed twice: {said[1].stdout}")
     world = await stage.healed(verdict)
-    routed = {received.event_id for received in world.routed}
-    left = [contact for contact in large if contact.contact_id not in routed]
-    verdict.expect(not left, f"{len(left)} contacts are not routed after their replay")
+    wanted: dict[str, str | None] = {contact.contact_id: contact.contact_point_hash for contact in large}
+    came: dict[str | None, list[int]] = {}
+    for received in sorted(world.routed, key=lambda received: (received.partition, received.offset)):
+        if received.event_id in wanted:
+            sequence = json.loads(received.value)["routing"]["sequence"]
+            came.setdefault(wanted[received.event_id], []).append(sequence)
+    verdict.expect(sum(map(len, came.values())) == len(large), f"{came} of {len(large)} contacts came by the replay")
+    verdict.expect(all(ones == sorted(ones) for ones in came.values()), f"replayed in the order {came}")
 
 
 SCENARIO = Play(

@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from parvis.common.bus import Received
 from parvis.common.bus.admin import lag_of, read_all
+from parvis.common.bus.letters import REPLAYED
 from parvis.common.database import Database
 from parvis.common.directory import load_directory
 from parvis.common.topics import (
@@ -100,7 +101,8 @@ async def look(stack: Stack) -> World:
         elif received.topic == names[REPLY_REQUESTED.name]:
             world.replies.append(received)
         elif received.topic == names[dead_letter("router").name]:
-            world.dead.append(received)
+            if not received.header(REPLAYED):
+                world.dead.append(received)
         elif received.header("ce_type") == "contact.routed":
             world.routed.append(received)
     await _rows(stack, world)

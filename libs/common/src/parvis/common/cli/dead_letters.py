@@ -2,70 +2,132 @@
 
 import argparse
 import asyncio
+import re
 import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
-from parvis.common import topics
-from parvis.common.bus import Producer, Received, Record
-from parvis.common.bus.admin import read_all
-from parvis.common.bus.dead_letters import HEADER, Brake
+from parvis.common import clock, topics
+from parvis.common.bus import Producer
+from parvis.common.bus.dead_letters import Brake
+from parvis.common.bus.letters import Choice, Letter, letters_of, replay
 from parvis.common.cli.commands import Commands
+from parvis.common.contact import iso
 from parvis.common.database import Database
-from parvis.common.errors import Rejected
+from parvis.common.errors import Rejected, Unavailable
 from parvis.common.settings import TownSettings, load
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def register(commands: Commands) -> None:
     command = commands.add_parser("dead-letters", help="look at, replay and resume after records nobody could handle")
     actions = command.add_subparsers(metavar="list|show|replay|resume", required=True)
     for name, run, meaning in (
-        ("list", _list, "one line a dead letter; no personal data"),
+        ("list", _list, "one line a dead letter, then how many died of what; no personal data"),
         ("show", _show, "the original bytes of one; personal data: mind who looks"),
-        ("replay", _replay, "write them to their topic again, in their order"),
+        ("replay", _replay, "write them to their topics again, in their order, each once"),
         ("resume", _resume, "let a consumer that stopped at its limit go on"),
     ):
         action = actions.add_parser(name, help=meaning)
         action.add_argument("service", choices=topics.CONSUMERS)
-        if name in ("show", "replay"):
-            action.add_argument(
-                "id", nargs="?" if name == "replay" else None, help="event id; replay without one takes all"
-            )
+        if name == "show":
+            action.add_argument("id", help="event id")
+        if name in ("list", "replay"):
+            _add_choice(action)
+        if name == "replay":
+            action.add_argument("--again", action="store_true", help="also those that were replayed before")
+            action.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
         action.set_defaults(run=run)
 
 
-async def letters_of(town: TownSettings, service: str) -> list[Received]:
-    """The dead letters of a service, in the order in which they died."""
-    topic = topics.dead_letter(service).full_name(town.topic_prefix)
-    found = [letter async for letter in read_all(town.kafka_bootstrap, [topic])]
-    return sorted(found, key=lambda letter: letter.header(f"{HEADER}at") or "")
+def _add_choice(action: argparse.ArgumentParser) -> None:
+    action.add_argument("id", nargs="?", help="event id; all without one")
+    action.add_argument("--reason", help="only those whose reason holds these words")
+    action.add_argument("--topic", help="only those of this topic, such as contact.received")
+    action.add_argument(
+        "--since", type=_instant, help="only those that died since: 2026-11-23T03:00 (UTC), or 90m, 2h, 3d ago"
+    )
+    action.add_argument("--until", type=_instant, help="only those that died before")
+
+
+def _instant(text: str) -> datetime:
+    ago = re.fullmatch(r"(\d{1,4})([mhd])", text)
+    if ago:
+        return clock.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no instant such as 2026-11-23T03:00, and not 90m, 2h or 3d"
+        ) from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    found = asyncio.run(letters_of(load(TownSettings), arguments.service))
+    return asyncio.run(_print_letters(load(TownSettings), arguments.service, _choice(arguments, also_replayed=True)))
+
+
+async def _print_letters(town: TownSettings, service: str, choice: Choice) -> int:
+    found = [letter for letter in await letters_of(town.kafka_bootstrap, _topic(town, service)) if choice.takes(letter)]
     for letter in found:
-        marks = [letter.header(f"{HEADER}{name}") or "" for name in ("at", "topic", "partition", "offset", "reason")]
-        print("  ".join([letter.event_id or "(no id)", *marks]))
-    print(f"{len(found)} dead letters of {arguments.service}")
+        again = f"replayed {iso(letter.replayed_at)}" if letter.replayed_at else "open"
+        place = f"{letter.topic}  {letter.partition}  {letter.offset}"
+        print("  ".join([letter.event_id or "(no id)", iso(letter.died_at), place, again, letter.reason]))
+    _print_reasons([letter for letter in found if not letter.replayed_at])
+    left = sum(not letter.replayed_at for letter in found)
+    print(f"{len(found)} dead letters of {service}, {left} of them open")
+    try:
+        if why := await _why_stopped(town, service):
+            print(f"{service} stands still: {why}")
+    except Unavailable as error:  # at such an hour the letters are worth seeing nevertheless
+        print(f"whether {service} stands still is not known: {error}")
     return 0
 
 
+def _print_reasons(letters: Sequence[Letter]) -> None:
+    """How many died of what, and when: at the end, where whoever is woken up by it looks first."""
+    reasons: dict[str, list[datetime]] = defaultdict(list)
+    for letter in letters:
+        reasons[letter.reason].append(letter.died_at)
+    for reason, times in sorted(reasons.items(), key=lambda entry: -len(entry[1])):
+        print(f"{len(times):>7}  from {iso(min(times))} to {iso(max(times))}  {reason}")
+
+
 def _show(arguments: argparse.Namespace) -> int:
-    for letter in asyncio.run(letters_of(load(TownSettings), arguments.service)):
+    town = load(TownSettings)
+    for letter in asyncio.run(letters_of(town.kafka_bootstrap, _topic(town, arguments.service))):
         if letter.event_id == arguments.id:
-            sys.stdout.buffer.write(letter.value + b"\n")
+            sys.stdout.buffer.write(letter.received.value + b"\n")
             return 0
     raise Rejected(f"no dead letter {arguments.id} of {arguments.service}; `parvis dead-letters list` shows them")
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    return asyncio.run(_send_again(load(TownSettings), arguments.service, arguments.id))
+    choice = _choice(arguments, also_replayed=arguments.again)
+    return asyncio.run(_send_again(load(TownSettings), arguments.service, choice, dry_run=arguments.dry_run))
 
 
-async def _send_again(town: TownSettings, service: str, wanted: str | None) -> int:
-    chosen = [letter for letter in await letters_of(town, service) if wanted in (None, letter.event_id)]
+async def _send_again(town: TownSettings, service: str, choice: Choice, *, dry_run: bool) -> int:
+    everything = await letters_of(town.kafka_bootstrap, _topic(town, service))
+    chosen = [letter for letter in everything if choice.takes(letter)]
+    if not chosen:
+        raise Rejected(_nothing(everything, service, choice))
+    if why := await _why_stopped(town, service):
+        # They would stand behind whatever stopped it; and whoever resumes first sees whether the cause is gone.
+        raise Rejected(f"{service} stands still: {why}. Mend that, `parvis dead-letters resume {service}`, then replay")
+    if dry_run:
+        for letter in chosen:
+            print(
+                f"would write {letter.event_id or '(no id)'} to {letter.topic}, where it stood at {letter.partition}@{letter.offset}"
+            )
+        print(f"{len(chosen)} dead letters of {service} would be written; nothing was")
+        return 0
     producer = Producer(town.kafka_bootstrap, service="dead-letters")
     try:
-        for letter in chosen:
-            await producer.send(_original(letter))
+        async for done in replay(chosen, topic=_topic(town, service), producer=producer):
+            print(f"{done} of {len(chosen)}", file=sys.stderr)
     finally:
         await producer.stop()
     print(
@@ -74,20 +136,51 @@ async def _send_again(town: TownSettings, service: str, wanted: str | None) -> i
     return 0
 
 
-def _original(letter: Received) -> Record:
-    headers = tuple(header for header in letter.headers if not header[0].startswith(HEADER))
-    return Record(letter.header(f"{HEADER}topic") or "", letter.key, letter.value, headers)
+def _nothing(everything: Sequence[Letter], service: str, choice: Choice) -> str:
+    replayed = sum(letter.replayed_at is not None for letter in everything)
+    before = (
+        f"; {replayed} were replayed before: `--again` takes those, too"
+        if replayed and not choice.also_replayed
+        else ""
+    )
+    return f"no such dead letter of {service}: it has {len(everything)}{before}"
+
+
+def _choice(arguments: argparse.Namespace, *, also_replayed: bool) -> Choice:
+    return Choice(
+        event_id=arguments.id,
+        reason=arguments.reason,
+        topic=arguments.topic,
+        since=arguments.since,
+        until=arguments.until,
+        also_replayed=also_replayed,
+    )
+
+
+def _topic(town: TownSettings, service: str) -> str:
+    return topics.dead_letter(service).full_name(town.topic_prefix)
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    lifted = asyncio.run(_release(load(TownSettings), arguments.service))
-    print(f"{arguments.service} goes on" if lifted else f"{arguments.service} was not stopped")
+    why = asyncio.run(_release(load(TownSettings), arguments.service))
+    print(f"{arguments.service} goes on; it stood still: {why}" if why else f"{arguments.service} was not stopped")
     return 0
 
 
-async def _release(town: TownSettings, service: str) -> int:
+async def _release(town: TownSettings, service: str) -> str | None:
     database = Database(town.database_url.get_secret_value(), service="dead-letters")
     try:
-        return await Brake(database, service).release()
+        brake = Brake(database, service)
+        why = await brake.reason()
+        await brake.release()
+        return why
+    finally:
+        await database.close()
+
+
+async def _why_stopped(town: TownSettings, service: str) -> str | None:
+    database = Database(town.database_url.get_secret_value(), service="dead-letters")
+    try:
+        return await Brake(database, service).reason()
     finally:
         await database.close()
