@@ -1,13 +1,13 @@
 """One case: what came and went on it, in its order, and the boxes to work on it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
-from parvis.common.directory import Rendered
+from parvis.common.directory import Department, Directory, Rendered
 from parvis.desk.decide import language_for, target_of, timeline
 from parvis.desk.pages.place import Place
 from parvis.desk.render import shown_contact
@@ -63,9 +63,7 @@ async def case_page(
         citizen=next(
             (o.contact.personal.display_name for o in reversed(file.contacts) if o.contact.personal.display_name), ""
         ),
-        departments=[
-            d for d in place.directory.departments.values() if not d.successor and d.slug != file.case.department
-        ],
+        departments=_others(file, place.directory),
         draft=draft or {},
         wrong=wrong,
         preview=preview,
@@ -86,6 +84,14 @@ def _gone(place: Place, request: Request, session: Session, file: File | None) -
 def _latest_reason(file: File) -> Mapping[str, Any]:
     latest: Opened | None = max(file.contacts, key=lambda o: o.routing.sequence, default=None)
     return latest.routing.reason if latest else {}
+
+
+def _others(file: File, directory: Directory) -> Sequence[Department]:
+    """Where the case may go: what the router thought of comes first, the likeliest at the top."""
+    latest: Opened | None = max(file.contacts, key=lambda o: o.routing.sequence, default=None)
+    likely = [other.department for other in latest.routing.runners_up] if latest else []
+    others = [d for d in directory.departments.values() if not d.successor and d.slug != file.case.department]
+    return sorted(others, key=lambda d: likely.index(d.slug) if d.slug in likely else len(likely))
 
 
 def may_see(case: Case | None, session: Session) -> bool:
