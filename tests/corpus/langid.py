@@ -1,0 +1,54 @@
+"""Short texts in many languages: is each one's language told, and is French ever taken for English?"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from parvis.common.language import SPOKEN, language_of
+from parvis.local.stack import Stack
+from tests.corpus.corpus import Corpus, Score
+
+LARGE = ("fr", "en", "es", "pt", "de", "it", "ar", "tr", "ru", "zh")
+
+
+async def run(folder: Path, stack: Stack) -> Sequence[Score]:
+    rows: list[dict[str, Any]] = [
+        json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().splitlines() if line
+    ]
+    said = Counter((row["lang"], language_of(row["text"])) for row in rows)
+    for (language, verdict), count in sorted(said.items(), key=str):
+        if language in SPOKEN and verdict != language:
+            print(f"      {language} taken for {verdict or 'nothing'}: {count}", flush=True)
+    return [
+        Score("texts in the ten large languages", "texts", _count(said, LARGE)),
+        Score("of these, right", "share", _right(said, LARGE), ">= 0.97"),
+        Score("of these, wrong (the rest: no verdict)", "share", _wrong(said, LARGE)),
+        Score("texts in all sixteen that we tell", "texts", _count(said, SPOKEN)),
+        Score("of these, right", "share", _right(said, SPOKEN), ">= 0.97"),
+        Score("French taken for English", "texts", said["fr", "en"], "= 0"),
+        Score("texts in other languages", "texts", sum(n for (one, _), n in said.items() if one not in SPOKEN)),
+        Score("of these, taken for one of ours", "share", _wrong(said, {one for one, _ in said} - set(SPOKEN))),
+    ]
+
+
+def _count(said: Counter[tuple[str, str | None]], languages: Any) -> int:
+    return sum(count for (language, _), count in said.items() if language in languages)
+
+
+def _right(said: Counter[tuple[str, str | None]], languages: Any) -> float:
+    return sum(said[one, one] for one in languages) / max(1, _count(said, languages))
+
+
+def _wrong(said: Counter[tuple[str, str | None]], languages: Any) -> float:
+    wrong = sum(count for (one, verdict), count in said.items() if one in languages and verdict not in (one, None))
+    return wrong / max(1, _count(said, languages))
+
+
+CORPUS = Corpus(
+    name="langid",
+    folder="langid",
+    question="Is the language of a short text told?",
+    run=run,
+)
