@@ -70,7 +70,13 @@ class Town:
             else record(event, topic="t", key="k", event_id="e", source="test")
         )
         received = Received(made.topic, 0, next(self.offsets), made.key, made.value, made.headers)
-        return Item(received.event((ContactReceived, TransferRequested, SplitRequested, LinkRequested, CaseUpdated)), received)
+        return Item(
+            received.event(
+                (ContactReceived, TransferRequested, SplitRequested, LinkRequested, CaseUpdated),
+                swift=(ContactReceived,),
+            ),
+            received,
+        )
 
     async def route(self, *events: Event) -> None:
         await self.router().handle([self.item(event) for event in events])
@@ -105,6 +111,8 @@ async def town(kafka: str, database_url: str, tmp_path: Path) -> AsyncGenerator[
         for table in ("conversation", "alias", "sender", "decision", "consumer_halt"):
             await connection.execute(text(f"truncate router.{table}"))
     producer = Producer(kafka, service="test")
-    yield Town(kafka, prefix, database, producer, directory, load_rules(EXAMPLE, directory), Blobs(f"file://{tmp_path}"))
+    yield Town(
+        kafka, prefix, database, producer, directory, load_rules(EXAMPLE, directory), Blobs(f"file://{tmp_path}")
+    )
     await producer.stop()
     await database.close()

@@ -14,6 +14,7 @@ from parvis.common.contact import MachineSent, PersonalContact, ReplyAddress, Th
 from parvis.common.directory import Period, load_directory
 from parvis.common.language import language_of
 from parvis.common.routing import Routing, conversation_id
+from parvis.common.structs import written
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.router.decide import Calendar, Decision, Known, Windows, decide, registration, resolve
 from parvis.router.rules import load_rules
@@ -230,7 +231,7 @@ def test_a_registration_says_what_the_law_wants_and_nothing_of_the_message() -> 
     variables = notice.personal.variables
     assert variables["received_on"] == "2 March 2026"
     assert variables["department_phone"] == "05 36 49 01 20"
-    assert "secret" not in notice.model_dump_json()
+    assert "secret" not in written(notice).decode()
     assert notice.reply_id == registration(contact, a_routing(contact), DIRECTORY, language="en").reply_id  # pyright: ignore[reportOptionalMemberAccess]
 
 

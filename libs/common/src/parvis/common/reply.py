@@ -20,6 +20,7 @@ from parvis.common.contact import (
     ReplyAddress,
     ReplyChannel,
 )
+from parvis.common.ids import id_of
 
 ReplyId = NewType("ReplyId", str)
 ReplyKind = Literal["registration", "receipt", "answer", "question", "transfer", "status"]
@@ -107,7 +108,7 @@ class PreferenceChanged(Event):
 
 def reply_id(*parts: str) -> ReplyId:
     """The id of a reply, from what caused it: asked for twice, it is one reply."""
-    return ReplyId(str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts))))
+    return ReplyId(id_of(_NAMESPACE, "\x1f".join(parts)))
 
 
 def sign(subject: str, purpose: str, key: bytes) -> str:

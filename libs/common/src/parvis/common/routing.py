@@ -16,6 +16,7 @@ from parvis.common.contact import (
     Model,
     Reference,
 )
+from parvis.common.ids import id_of
 
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 Silence = Literal["acceptance", "rejection", "none"]
@@ -334,4 +335,4 @@ class CaseUpdated(Event):
 
 def conversation_id(first_contact: ContactId) -> ConversationId:
     """The id of the conversation that a contact opens: the same however often it is routed."""
-    return ConversationId(str(uuid.uuid5(_NAMESPACE, first_contact)))
+    return ConversationId(id_of(_NAMESPACE, first_contact))

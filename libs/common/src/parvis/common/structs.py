@@ -31,11 +31,11 @@ def reader_of(model: type[M]) -> Callable[[bytes], M]:
     return _reader(model)
 
 
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder(enc_hook=lambda model: model.model_dump(exclude_none=True, by_alias=True))
 
 
 def written(struct: BaseModel) -> bytes:
-    """The JSON of a struct. Members that are none are left out."""
+    """The JSON of a struct, which may hold models. Members that are none are left out."""
     return _encoder.encode(struct)
 
 

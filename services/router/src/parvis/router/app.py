@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from parvis.common import topics
 from parvis.common.blobs import Blobs
-from parvis.common.bus import Consumer, Producer
+from parvis.common.bus import Pipeline, Producer, Steps
 from parvis.common.bus.dead_letters import Brake
 from parvis.common.contact import ContactReceived
 from parvis.common.database import Database
@@ -57,14 +57,16 @@ async def build() -> Service:
         blobs=blobs,
         guesser=guessing,
     )
-    consumer = Consumer(
+    consumer = Pipeline(
         town.kafka_bootstrap,
+        steps=Steps(prepare=router.prepare, store=router.store),
         service=NAME,
         topics=[
             t.full_name(town.topic_prefix)
             for t in (topics.CONTACT_RECEIVED, topics.TRANSFER_REQUESTED, topics.CASE_UPDATED)
         ],
         types=(ContactReceived, TransferRequested, SplitRequested, LinkRequested, CaseUpdated),
+        swift=(ContactReceived,),
         handle=router.handle,
         producer=producer,
         dead_letter_topic=topics.dead_letter(NAME).full_name(town.topic_prefix),

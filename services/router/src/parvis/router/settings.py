@@ -15,7 +15,7 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="PARVIS_ROUTER_", extra="ignore")
 
     port: int = Field(default=8110, ge=0, le=65535, description="HTTP port: /live, /ready and /metrics")
-    batch: int = Field(default=500, ge=1, le=5000, description="most records that are decided in one transaction")
+    batch: int = Field(default=2000, ge=1, le=5000, description="most records that are decided at once")
     same_sender_days: int = Field(
         default=7, ge=1, le=365, description="an SMS within so many days of the sender's last one continues it"
     )

@@ -4,16 +4,16 @@ import secrets
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from parvis.common.clock import now
 from parvis.common.contact import Event, iso
 from parvis.common.errors import Poison
-from parvis.common.structs import reader_of
+from parvis.common.structs import reader_of, written
 
 # W3C trace context of the work in hand: set when a record is taken, carried into what it causes.
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
@@ -91,19 +91,43 @@ def record(
     value: bytes | None = None,
 ) -> Record:
     """An event as the record that carries it. `value` replaces the encoded event where bytes must stay untouched."""
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": event_id,
-        "ce_source": f"/parvis/{source}",
-        "ce_type": event.TYPE,
-        "ce_time": iso(time or now()),
-        "ce_subject": subject,
-        "ce_partitionkey": key,
-        "ce_traceparent": traceparent.get() or new_traceparent(),
-        "content-type": "application/json",
-    }
-    encoded = tuple((name, text.encode()) for name, text in headers.items() if text is not None)
-    return Record(topic, key.encode(), value if value is not None else encode(event), encoded)
+    return recorded(
+        event.TYPE, value if value is not None else encode(event),
+        topic=topic, key=key, event_id=event_id, source=source, subject=subject, time=time,
+    )  # fmt: skip
+
+
+def recorded(  # noqa: PLR0913 (the attributes of a CloudEvent)
+    kind: str,
+    value: bytes,
+    *,
+    topic: str,
+    key: str,
+    event_id: str,
+    source: str,
+    subject: str | None = None,
+    time: datetime | None = None,
+    trace: str | None = None,
+) -> Record:
+    """The bytes of an event of that type as the record that carries them, in the trace of what caused it."""
+    encoded_key = key.encode()
+    headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id.encode()),
+        ("ce_source", b"/parvis/" + source.encode()),
+        ("ce_type", kind.encode()),
+        ("ce_time", _instant(time or now())),
+        *((("ce_subject", subject.encode()),) if subject is not None else ()),
+        ("ce_partitionkey", encoded_key),
+        ("ce_traceparent", (trace or traceparent.get() or new_traceparent()).encode()),
+        ("content-type", b"application/json"),
+    )
+    return Record(topic, encoded_key, value, headers)
+
+
+@lru_cache(maxsize=256)  # the decisions of a batch have one instant
+def _instant(time: datetime) -> bytes:
+    return iso(time).encode()
 
 
 @cache
@@ -115,8 +139,10 @@ def _members(kind: type[Event]) -> frozenset[str]:
 
 
 def encode(event: Event) -> bytes:
-    """The JSON value of an event. Members that are none are left out."""
-    return event.model_dump_json(exclude_none=True, by_alias=True).encode()
+    """The JSON value of an event, or of its struct. Members that are none are left out."""
+    if isinstance(event, BaseModel):  # pyright: ignore[reportUnnecessaryIsInstance] (a struct says that it is one)
+        return event.model_dump_json(exclude_none=True, by_alias=True).encode()
+    return written(event)
 
 
 def new_traceparent() -> str:

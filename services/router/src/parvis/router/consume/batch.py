@@ -17,9 +17,9 @@ from parvis.router import store
 from parvis.router.consume import answers, cases
 from parvis.router.consume.contacts import Contacts
 from parvis.router.consume.guessing import with_guesses
-from parvis.router.consume.mail import Mail
+from parvis.router.consume.mail import Arrival, Decided, Mail
 from parvis.router.consume.wishes import Wishes, wishes_in
-from parvis.router.decide import Placing
+from parvis.router.decide import Placing, Wish
 from parvis.router.read import Guesser
 from parvis.router.rules import Rules
 
@@ -29,11 +29,21 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
+class Batch:
+    """What came at once, decided as far as the rules can."""
+
+    arrivals: Sequence[Arrival]
+    wishes: Sequence[tuple[Item, Wish]]
+    updates: Sequence[CaseUpdated]
+
+
+@dataclass(frozen=True)
 class Router:
     """What the router does with a batch of records.
 
-    Contacts: one transaction locks their conversations, gives numbers and stores a decision each; then everything is
-              produced. A record that comes again finds its row and is produced again, byte for byte.
+    Contacts: those that surely open a conversation are stored at once; for the others one transaction locks their
+              conversations, gives numbers and stores a decision each. Then everything is produced. A record that comes
+              again finds its row and is produced again, byte for byte.
     Wishes:   transfers, splits and links: the same locks, one number a step, each department told; a stale one is refused.
     Cases:    closing and opening of conversations is remembered.
     Raises:   Unavailable, for the bus to try the batch again; Poison, for a contact whose id is none.
@@ -58,20 +68,40 @@ class Router:
 
     async def handle(self, items: Sequence[Item]) -> None:
         """Bring a batch to its end: rows committed, every record acknowledged by Kafka."""
-        arrivals = await with_guesses(self.contacts.arrivals(items), self.guesser, self.placing.directory)
-        wishes = wishes_in(items)
+        await self.producer.send_all(await self.store(self.prepare(items)))
+
+    def prepare(self, items: Sequence[Item]) -> Batch:
+        """What needs no waiting: the rules' word on each contact."""
         updates = [item.event for item in items if isinstance(item.event, CaseUpdated)]
+        return Batch(self.contacts.arrivals(items), wishes_in(items), updates)
+
+    async def store(self, batch: Batch) -> Sequence[Record]:
+        """Every row of a batch, stored before or stored now; the records that follow from them."""
         records: list[Record] = []
-        if arrivals:
-            rows = await self._at_once(lambda connection: self.contacts.decide(connection, arrivals))
-            records += [record for arrival in arrivals for record in self.mail.of_contact(arrival, rows[arrival.key])]
-        if wishes:
-            rows = await self._at_once(lambda connection: self.wishes.decide(connection, [wish for _, wish in wishes]))
-            for item, wish in wishes:
+        if batch.arrivals:
+            arrivals = await with_guesses(batch.arrivals, self.guesser, self.placing.directory)
+            decided = await self._decide(arrivals)
+            for arrival in arrivals:
+                records += self.mail.of_contact(arrival, decided[arrival.key])
+        if batch.wishes:
+            wishes = [wish for _, wish in batch.wishes]
+            rows = await self._at_once(lambda connection: self.wishes.decide(connection, wishes))
+            for item, wish in batch.wishes:
                 records += answers.of_wish(self.mail, wish, item.received, rows)
-        if updates:
-            await self._at_once(lambda connection: cases.follow(connection, updates))
-        await self.producer.send_all(records)
+        if batch.updates:
+            await self._at_once(lambda connection: cases.follow(connection, batch.updates))
+        return records
+
+    async def _decide(self, arrivals: Sequence[Arrival]) -> dict[str, Decided]:
+        """Most contacts open a conversation, in one round trip; for the others the rows of theirs are locked and read."""
+        try:
+            decided = await self.contacts.open(self.database, arrivals)
+        except store.Overtaken:
+            decided = {}
+        others = [arrival for arrival in arrivals if arrival.key not in decided]
+        if others:
+            decided |= await self._at_once(lambda connection: self.contacts.decide(connection, others))
+        return decided
 
     async def _at_once(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         """Do the work in one transaction; again from its beginning, when another router was faster."""

@@ -1,7 +1,8 @@
 """Arrivals of a batch in, the same with what a model guessed of those that no rule decided out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from parvis.common.directory import Directory
 from parvis.router.consume.mail import Arrival

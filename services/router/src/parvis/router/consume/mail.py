@@ -1,27 +1,38 @@
 """A decision's row and the record that caused it in, the records that everybody is told by out. Pure; the same every time."""
 
 from dataclasses import dataclass
-from uuid import UUID
+from functools import cache
+
+import msgspec
 
 from parvis.common import topics
-from parvis.common.bus.records import Received, Record, record, traceparent
+from parvis.common.bus.records import Received, Record, record, recorded, traceparent
 from parvis.common.contact import ContactReceived, Event
 from parvis.common.directory import Directory
+from parvis.common.reply import ReplyRequested
 from parvis.common.routing import ContactRouted, Routing
+from parvis.common.structs import written
 from parvis.router.decide import Calendar, Decision, receipt, registration
 from parvis.router.tables import DecisionRow
 
 _SOURCE = "router"
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """A contact as it came: its key, the event, its record, and what the rules say before any conversation is looked at."""
 
-    key: UUID
+    key: str
     contact: ContactReceived
     received: Received
     decision: Decision
+
+
+class Decided(msgspec.Struct, frozen=True, gc=False):
+    """What was decided about a contact: the routing, its bytes as they are stored, and whether it opened its conversation."""
+
+    routing: Routing
+    value: bytes
+    opens: bool
 
 
 @dataclass(frozen=True)
@@ -32,29 +43,37 @@ class Mail:
     directory: Directory
     calendar: Calendar
 
-    def of_contact(self, arrival: Arrival, row: DecisionRow) -> list[Record]:
+    def of_contact(self, arrival: Arrival, decided: Decided) -> list[Record]:
         """`contact.routed` for the department and, when the contact opened its conversation, the notices."""
-        routing = Routing.model_validate_json(row.value)
+        contact, routing, received = arrival.contact, decided.routing, arrival.received
         # The contact's bytes as they came: a member that a newer door added is not lost on the way.
-        value = b'{"routing":' + row.value.encode() + b',"contact":' + arrival.received.value + b"}"
-        event = ContactRouted.model_construct(routing=routing, contact=arrival.contact)
-        conversation, queue = routing.conversation_id, topics.department(routing.department)
+        value = b'{"routing":' + decided.value + b',"contact":' + received.value + b"}"
+        queue, trace = _queue(self.prefix, routing.department), received.header("ce_traceparent")
         # The contact's id stays the event's id on every topic: one name to follow it by.
         records = [
-            self.written(event, queue, conversation, arrival.contact.contact_id, row, arrival.received, value=value)
+            self._told(ContactRouted.TYPE, value, routing, topic=queue, event_id=contact.contact_id, trace=trace)
         ]
-        if not row.opens:
+        if not decided.opens:
             return records
-        contact, language = arrival.contact, arrival.decision.language
-        notices = (
-            registration(contact, routing, self.directory, language=language),
-            receipt(contact, routing, self.directory, language=language),
-        )
-        return records + [
-            self.written(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, row, arrival.received)
-            for notice in notices
-            if notice
-        ]
+        asking = _queue(self.prefix, None)
+        for notice in (
+            registration(contact, routing, self.directory, language=routing.language),
+            receipt(contact, routing, self.directory, language=routing.language),
+        ):
+            if notice:
+                value, id_ = written(notice), notice.reply_id
+                records.append(self._told(ReplyRequested.TYPE, value, routing, topic=asking, event_id=id_, trace=trace))
+        return records
+
+    def _told(
+        self, kind: str, value: bytes, routing: Routing, *, topic: str, event_id: str, trace: str | None
+    ) -> Record:
+        conversation = routing.conversation_id
+        return recorded(
+            kind, value,
+            topic=topic, key=conversation, event_id=event_id, source=_SOURCE, subject=conversation,
+            time=routing.decided_at, trace=trace,
+        )  # fmt: skip
 
     def written(
         self,
@@ -82,3 +101,9 @@ class Mail:
             )
         finally:
             traceparent.reset(token)
+
+
+@cache
+def _queue(prefix: str, department: str | None) -> str:
+    """A department's topic, or the one on which replies are asked for."""
+    return (topics.department(department) if department else topics.REPLY_REQUESTED).full_name(prefix)

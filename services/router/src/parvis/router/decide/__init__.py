@@ -6,6 +6,7 @@ from parvis.router.decide.department import Decision, decide
 from parvis.router.decide.guessing import Guess, Guesses, is_guessable, with_guess, words_of
 from parvis.router.decide.link import link, refuse_link, why_not_linked
 from parvis.router.decide.notices import moved, receipt, registration
+from parvis.router.decide.opening import names_another, opening
 from parvis.router.decide.past import MOST_CONTACTS, Past, came_of, moved_in_by, past_of, read_last
 from parvis.router.decide.placing import Placed, Placing, place
 from parvis.router.decide.split import Split, made_by, moving, refuse_split, split, why_not_split
@@ -36,6 +37,8 @@ __all__ = [
     "moved",
     "moved_in_by",
     "moving",
+    "names_another",
+    "opening",
     "other_key",
     "past_of",
     "place",

@@ -1,12 +1,15 @@
 """A contact, the rules and the directory in, a department and the reason out. Pure; never raises, whatever the text."""
 
 import re
-from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec.structs import replace
 
 from parvis.common.contact import TRIAGE, ContactReceived
 from parvis.common.directory import Directory, Procedure, said_in
 from parvis.common.routing import RunnerUp
+from parvis.router.decide import swift
 from parvis.router.rules import Facts, Match, Rules
 from parvis.router.rules.matching import facts_text
 from parvis.router.rules.models import Urgency
@@ -25,8 +28,7 @@ _ONE_TERM, _EACH_MORE_TERM, _MOST_BY_TERMS = 0.6, 0.1, 0.9
 _CONTESTED = 0.15
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What the rules say about one contact, before any conversation is looked at."""
 
     department: str
@@ -197,7 +199,7 @@ def _runners_up(matches: list[Match], department: str) -> tuple[RunnerUp, ...]:
     for match in matches:
         other = match.rule.then.department
         if other != department and other not in best:
-            best[other] = RunnerUp(department=other, rule=match.rule.id, confidence=round(_confidence(match), 2))
+            best[other] = swift.RunnerUp(department=other, rule=match.rule.id, confidence=round(_confidence(match), 2))
     return tuple(best.values())[:_MOST_RUNNERS_UP]
 
 

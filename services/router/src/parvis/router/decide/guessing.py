@@ -1,12 +1,15 @@
 """What the rules said and a model's guesses in, the decision that counts out. Pure; never raises, whatever the model says."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isnan
+
+from msgspec.structs import replace
 
 from parvis.common.contact import TRIAGE, ContactReceived
 from parvis.common.directory import Directory, said_in
 from parvis.common.routing import RunnerUp
+from parvis.router.decide import swift
 from parvis.router.decide.department import Decision
 
 UNDECIDED = "default"
@@ -91,7 +94,7 @@ def _decided(decision: Decision, guesses: Guesses, likely: Sequence[Guess], dire
 
 def _runners_up(likely: Sequence[Guess]) -> tuple[RunnerUp, ...]:
     return tuple(
-        RunnerUp(department=guess.department, rule=MODEL, confidence=round(guess.confidence, 2))
+        swift.RunnerUp(department=guess.department, rule=MODEL, confidence=round(guess.confidence, 2))
         for guess in likely
         if guess.department != TRIAGE
     )[:_MOST_RUNNERS_UP]

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from parvis.common.contact import ContactReceived, ConversationId
 from parvis.common.directory import Directory, said_in, spoken_day, spoken_phone, standard_variables
-from parvis.common.reply import PersonalReply, ReplyKind, ReplyRequested, reply_id
+from parvis.common.reply import ReplyKind, ReplyRequested, reply_id
 from parvis.common.routing import ConversationArrived, ConversationOpened, Dates, Routing
+from parvis.router.decide import swift
 
 # The receipt leaves a day before its deadline: a held letter still reaches the printer in time.
 _BEFORE_DEADLINE = timedelta(days=1)
@@ -88,7 +89,7 @@ def moved(
         "answer_due_on": spoken_day(told.answer_due_at, town, spoken) if told.answer_due_at else "",
         "silence_rule": _silence_rule(told, directory, spoken),
     }
-    return ReplyRequested(
+    return swift.ReplyRequested(
         reply_id=reply_id("transfer", cause),
         conversation_id=told.conversation_id,
         reference=told.reference,
@@ -102,7 +103,7 @@ def moved(
         send_at=told.at,
         requested_at=told.at,
         requested_by="router",
-        personal=PersonalReply(variables=variables),
+        personal=swift.PersonalReply(variables=variables),
     )
 
 
@@ -136,7 +137,7 @@ def _notice(
     send_at: datetime,
 ) -> ReplyRequested:
     point = contact.personal.from_
-    return ReplyRequested(
+    return swift.ReplyRequested(
         reply_id=reply_id(kind, contact.contact_id),
         conversation_id=routing.conversation_id,
         reference=routing.reference,
@@ -149,7 +150,7 @@ def _notice(
         send_at=send_at,
         requested_at=routing.decided_at,
         requested_by="router",
-        personal=PersonalReply(
+        personal=swift.PersonalReply(
             contact_points=(point,) if point else (),
             stated=contact.personal.reply_channels,
             variables=variables,

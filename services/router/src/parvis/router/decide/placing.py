@@ -1,12 +1,15 @@
 """Contacts with their decisions and the locked conversations in, numbered routings out. Pure; no I/O."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from parvis.common.contact import ContactReceived, ConversationId
+from msgspec.structs import replace
+
+from parvis.common.contact import ContactReceived, ConversationId, Reference
 from parvis.common.directory import Directory, said_in
-from parvis.common.routing import Routing, RunnerUp, conversation_id
+from parvis.common.routing import Routing, conversation_id
+from parvis.router.decide import swift
 from parvis.router.decide.clocks import Calendar
 from parvis.router.decide.conversation import Known, Windows, resolve
 from parvis.router.decide.department import Decision
@@ -44,7 +47,12 @@ def place(contact: ContactReceived, decision: Decision, known: Known, placing: P
     conversation.department = placing.directory.current(conversation.department)
     known.note(contact, conversation)
     told = _continuing(conversation, decision, placing.directory) if found else decision
-    return Placed(contact, _routing(contact, conversation, told, placing, at), opens=found is None)
+    routing = routing_of(
+        contact, told, placing,
+        conversation=ConversationId(str(conversation.id)), reference=conversation.reference,
+        sequence=conversation.sequence, department=conversation.department, at=at,
+    )  # fmt: skip
+    return Placed(contact, routing, opens=found is None)
 
 
 def _opened_by(contact: ContactReceived, decision: Decision) -> Conversation:
@@ -63,7 +71,7 @@ def _opened_by(contact: ContactReceived, decision: Decision) -> Conversation:
 def _continuing(conversation: Conversation, decision: Decision, directory: Directory) -> Decision:
     """The conversation's department decides; what the words alone would have said becomes the runner-up."""
     name = directory.departments[conversation.department].name
-    other = RunnerUp(department=decision.department, rule=decision.rule, confidence=decision.confidence)
+    other = swift.RunnerUp(department=decision.department, rule=decision.rule, confidence=decision.confidence)
     differs = decision.rule != "default" and decision.department != conversation.department
     return replace(
         decision,
@@ -80,16 +88,25 @@ def _continuing(conversation: Conversation, decision: Decision, directory: Direc
     )
 
 
-def _routing(
-    contact: ContactReceived, conversation: Conversation, decision: Decision, placing: Placing, at: datetime
+def routing_of(
+    contact: ContactReceived,
+    decision: Decision,
+    placing: Placing,
+    *,
+    conversation: ConversationId,
+    reference: Reference,
+    sequence: int,
+    department: str,
+    at: datetime,
 ) -> Routing:
+    """The routing of a contact in its conversation."""
     clocks = placing.directory.clocks(decision.procedure)
     due = placing.calendar.due(contact.received_at, clocks)
-    return Routing(
-        conversation_id=ConversationId(str(conversation.id)),
-        sequence=conversation.sequence,
-        department=conversation.department,
-        reference=conversation.reference,
+    return swift.Routing(
+        conversation_id=conversation,
+        sequence=sequence,
+        department=department,
+        reference=reference,
         procedure=decision.procedure,
         rule=decision.rule,
         rules_version=decision.rules_version,

@@ -3,9 +3,11 @@
 from parvis.router.store.cases import follow_case
 from parvis.router.store.conversations import lock_conversations, lock_known, record_names
 from parvis.router.store.decisions import Overtaken, decisions_of, is_migrated, record_decisions
+from parvis.router.store.opening import Opening, open_conversations
 from parvis.router.store.past import named, read_past, rename
 
 __all__ = [
+    "Opening",
     "Overtaken",
     "decisions_of",
     "follow_case",
@@ -13,6 +15,7 @@ __all__ = [
     "lock_conversations",
     "lock_known",
     "named",
+    "open_conversations",
     "read_past",
     "record_decisions",
     "record_names",

@@ -1,0 +1,23 @@
+"""Contacts that surely open a conversation, told from those that may continue one, and routed. Pure; no I/O."""
+
+from datetime import datetime
+
+from parvis.common.contact import ContactReceived
+from parvis.common.routing import Routing, conversation_id
+from parvis.router.decide.department import Decision
+from parvis.router.decide.placing import Placing, routing_of
+
+
+def names_another(contact: ContactReceived) -> bool:
+    """Whether a contact says that it belongs to something: then its conversation is looked for, and locked."""
+    thread = contact.thread
+    return thread.conversation_id is not None or thread.reference is not None or bool(thread.in_reply_to)
+
+
+def opening(contact: ContactReceived, decision: Decision, placing: Placing, *, at: datetime) -> Routing:
+    """The routing of a contact that opens a conversation: what `place` says of one when nothing is known."""
+    return routing_of(
+        contact, decision, placing,
+        conversation=conversation_id(contact.contact_id), reference=contact.reference, sequence=1,
+        department=placing.directory.current(decision.department), at=at,
+    )  # fmt: skip
