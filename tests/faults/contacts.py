@@ -40,7 +40,8 @@ class Contacts:
     sent: int = 0
 
     def __post_init__(self) -> None:
-        self._producer = Producer(self.stack.kafka, service="faults")
+        age_s = float(self.stack.env.get("PARVIS_METADATA_AGE_S", "30"))
+        self._producer = Producer(self.stack.kafka, service="faults", metadata_age_s=age_s)
         self._key = self.stack.env["PARVIS_CONTACT_POINT_KEY"].encode()
         self.mine: list[Attempt] = []
         self.topic = topics.CONTACT_RECEIVED.full_name(self.stack.env.get("PARVIS_TOPIC_PREFIX", "parvis"))

@@ -19,6 +19,7 @@ from tests.faults.wire import Wire
 
 HEAL_S = 60.0
 SESSION_S = 2.0
+METADATA_AGE_S = 1.0
 
 
 @dataclass
@@ -105,8 +106,9 @@ class Stage:
 
 @asynccontextmanager
 async def stage(var: Path, *, routers: int = 3, **environment: str) -> AsyncGenerator[Stage]:
-    """A town of its own for routers. A killed member is missed after two seconds, not ten."""
-    quick = {"PARVIS_SESSION_TIMEOUT_S": f"{SESSION_S:g}", "PARVIS_LOG_FORMAT": "json"} | environment
+    """A town of its own for routers. A killed member is missed after two seconds, not ten; growth is known after one, not thirty."""
+    quick = {"PARVIS_SESSION_TIMEOUT_S": f"{SESSION_S:g}", "PARVIS_LOG_FORMAT": "json"}
+    quick |= {"PARVIS_METADATA_AGE_S": f"{METADATA_AGE_S:g}"} | environment
     var.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as undo:
         disk = undo.enter_context(small_disk(var / "kafka", megabytes=400))

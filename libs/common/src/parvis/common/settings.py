@@ -32,6 +32,12 @@ class TownSettings(BaseSettings):
     session_timeout_s: float = Field(
         default=10.0, ge=1, le=300, description="seconds until a dead consumer's work is given to others"
     )
+    metadata_age_s: float = Field(
+        default=30.0,
+        ge=1,
+        le=300,
+        description="seconds until everybody knows that a topic got more partitions; the same for all services",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least level logged"
     )

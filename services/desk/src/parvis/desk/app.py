@@ -44,7 +44,7 @@ async def build() -> Service:
     directory = load_directory(town.config_dir)
     health = Health({"database": "not reached yet", "consumer": "not begun yet"})
     database = Database(town.database_url.get_secret_value(), service=NAME)
-    producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
+    producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
     outbox = Outbox(store.outbox, database, producer, health, NAME)
     cases = store.Cases(database, outbox, town.topic_prefix)
     blobs = Blobs(town.blobs_url)

@@ -32,7 +32,7 @@ async def build() -> Service:
     directory = load_directory(town.config_dir)
     language_of("La première lecture charge le modèle.")
     health = Health({"kafka": "not connected yet"})
-    producer = Producer(town.kafka_bootstrap, service="ingest-email", health=health)
+    producer = Producer(town.kafka_bootstrap, service="ingest-email", health=health, metadata_age_s=town.metadata_age_s)
     mailboxes = Mailboxes(directory, town.signing_key)
     readers = Readers(own.readers, Limits(own.reader_memory_bytes, own.reader_cpu_s, own.reader_wall_s))
     acceptance = Acceptance(

@@ -40,7 +40,7 @@ async def build() -> Service:
     box = _drop_box(town, settings)
     health = Health(parts={"kafka": "not reached yet", box.kind: "not looked into yet"})
     topic = CONTACT_RECEIVED.full_name(town.topic_prefix)
-    producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
+    producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
     directory = load_directory(town.config_dir)
     limits = limits_of(settings)
     readers = Readers(settings.readers, limits)

@@ -33,7 +33,7 @@ async def build() -> Service:
     language_of("La première lecture charge le modèle.")
     # A fallback is there for when Kafka is not: that must not make it unready.
     health, kafka = (Health(), Health()) if own.spool else (shared := Health({"kafka": "not connected yet"}), shared)
-    producer = Producer(town.kafka_bootstrap, service="ingest-sms", health=kafka)
+    producer = Producer(town.kafka_bootstrap, service="ingest-sms", health=kafka, metadata_age_s=town.metadata_age_s)
     inspector, blobs = Inspector(), Blobs(town.blobs_url)
     hosts = Hosts(own.hosts, own.twilio_base_url)
     media = MediaReader(blobs, Scanner(town.clamav), inspector, hosts, own.tokens)

@@ -33,7 +33,7 @@ async def build() -> Service:
     shown = Pages(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
     health = Health({"database": "not asked yet"})
     database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10)
-    producer = Producer(town.kafka_bootstrap, service="ingest-web")
+    producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
     # Its own health: the door takes forms while Kafka is away, so that must not take it out of the load balancer.
     outbox = Outbox(store.outbox, database, producer, Health(), "ingest-web")
     guard = Guard(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from parvis.common import topics
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Pipeline, Producer, Steps
+from parvis.common.bus.barrier import Barrier
 from parvis.common.bus.dead_letters import Brake
 from parvis.common.contact import ContactReceived
 from parvis.common.database import Database
@@ -43,7 +44,7 @@ async def build() -> Service:
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
     rules = LiveRules(town.config_dir, directory, health)
     database = Database(town.database_url.get_secret_value(), service=NAME)
-    producer = Producer(town.kafka_bootstrap, service=NAME, health=health)
+    producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
     calendar = Calendar(directory.town)
     windows = Windows(timedelta(days=own.same_sender_days), timedelta(days=own.closed_grace_days))
     blobs, guessing = Blobs(town.blobs_url), Guessing(health)
@@ -74,6 +75,8 @@ async def build() -> Service:
         health=health,
         batch=own.batch,
         session_timeout_s=town.session_timeout_s,
+        metadata_age_s=town.metadata_age_s,
+        barrier=Barrier(database, SCHEMA, town.metadata_age_s),
     )
     log.info("rules.loaded", version=rules().version, count=len(rules().rules))
 

@@ -147,6 +147,12 @@ async def read_all(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[Rece
                         yield received_of(record)
 
 
+async def partitions_of(bootstrap: str, topic: str) -> int:
+    """How many partitions a topic has now."""
+    async with _Admin(bootstrap) as admin:
+        return len((await admin.describe_topics([topic]))[0]["partitions"])
+
+
 async def lag_of(bootstrap: str, group: str, topics: Sequence[str]) -> int:
     """How many records of these topics a consumer group has not finished."""
     async with _Admin(bootstrap) as admin, _reader(bootstrap) as consumer:

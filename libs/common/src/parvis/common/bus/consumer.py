@@ -8,6 +8,7 @@ from contextlib import suppress
 import msgspec
 
 from parvis.common import metrics
+from parvis.common.bus.barrier import Barrier
 from parvis.common.bus.dead_letters import Brake, Limit, dead_letter
 from parvis.common.bus.membership import Batches, Membership
 from parvis.common.bus.producer import Producer
@@ -46,6 +47,7 @@ class Consumer:
     Order:          within a partition; a record is never begun before the one before it is finished.
     Start:          a partition without a committed offset begins at 0; if its log no longer starts at 0, or the
                     committed offset is gone, the process stops and says what is missing (auto.offset.reset=none).
+    Growth:         with a barrier, a topic may get more partitions while records flow: a key's order is kept.
     """
 
     def __init__(  # noqa: PLR0913 (its wiring, once, in app)
@@ -63,6 +65,8 @@ class Consumer:
         batch: int = 500,
         session_timeout_s: float = 10.0,
         swift: tuple[type[Event], ...] = (),
+        metadata_age_s: float = 30.0,
+        barrier: Barrier | None = None,
     ) -> None:
         self._service = service
         self._swift = swift
@@ -76,7 +80,14 @@ class Consumer:
         self._limit = Limit()
         self._moved_at: float | None = None
         self._braked_at = 0.0
-        self._group = Membership(bootstrap, service=service, topics=list(topics), session_timeout_s=session_timeout_s)
+        self._group = Membership(
+            bootstrap,
+            service=service,
+            topics=list(topics),
+            session_timeout_s=session_timeout_s,
+            metadata_age_s=metadata_age_s,
+            barrier=barrier,
+        )
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until the service stops."""

@@ -15,12 +15,14 @@ from aiokafka.errors import (
     RecordTooLargeError,
 )
 
+from parvis.common.bus.barrier import Barrier
 from parvis.common.bus.records import Received
 from parvis.common.errors import Misconfigured, Unavailable
 from parvis.common.logs import logger
 
 log = logger()
 REVOKE_WAIT_S = 5.0
+BARRIER_LOOKED_AT_EVERY_S = 1.0
 
 Batches = dict[TopicPartition, list[Received]]
 
@@ -32,9 +34,19 @@ class Membership(ConsumerRebalanceListener):
             (or after five seconds), so that the next owner does not repeat finished work.
     Raises: Misconfigured, when records are gone before they were read, or one is too large to be read: going on
             would skip them. Unavailable, when Kafka does not answer.
+    Growth: with a barrier, partitions that a topic got later give no records until it opens.
     """
 
-    def __init__(self, bootstrap: str, *, service: str, topics: list[str], session_timeout_s: float) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        service: str,
+        topics: list[str],
+        session_timeout_s: float,
+        metadata_age_s: float = 30.0,
+        barrier: Barrier | None = None,
+    ) -> None:
         self.idle = asyncio.Event()
         self.idle.set()
         self._bootstrap = bootstrap
@@ -42,6 +54,10 @@ class Membership(ConsumerRebalanceListener):
         self._topics = topics
         # A killed member's partitions stand still until its session ends: short, for the citizens who wait behind it.
         self._session_timeout_ms = int(session_timeout_s * 1000)
+        self._metadata_age_s = metadata_age_s
+        self._barrier = barrier
+        self._counts: dict[str, int] = {}
+        self._barrier_at = 0.0
         self._held = False
         self._kafka: Any = None  # AIOKafkaConsumer ships no types
 
@@ -55,9 +71,13 @@ class Membership(ConsumerRebalanceListener):
         try:
             async with asyncio.timeout(15):
                 await self._kafka.start()
+                await self._look_at_barrier()
         except (KafkaError, OSError, TimeoutError) as error:
             await self.leave()
             raise Unavailable(f"Kafka at {self._bootstrap} does not answer: {type(error).__name__}") from error
+        except Unavailable:
+            await self.leave()
+            raise
 
     async def leave(self) -> None:
         """Leave the group within three seconds, so that others take over at once; then give up."""
@@ -69,6 +89,9 @@ class Membership(ConsumerRebalanceListener):
 
     async def fetch(self, *, most: int) -> Batches:
         """The next records, or none after half a second."""
+        if self._barrier and time.monotonic() >= self._barrier_at:
+            with suppress(Unavailable, KafkaError, OSError):  # what is held back stays so
+                await self._look_at_barrier()
         try:
             found = await self._kafka.getmany(timeout_ms=500, max_records=most)
         except NoOffsetForPartitionError:
@@ -81,7 +104,35 @@ class Membership(ConsumerRebalanceListener):
             raise Misconfigured("a record is larger than the consumer takes", mend="raise its limit") from error
         except (KafkaError, OSError) as error:
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
-        return {tp: [received_of(r) for r in records] for tp, records in found.items()}
+        return {
+            tp: [received_of(r) for r in records] for tp, records in found.items() if not self._keeps_back(tp, records)
+        }
+
+    def _keeps_back(self, tp: TopicPartition, records: list[Any]) -> bool:
+        """Give records back that came although their partition must not be read yet."""
+        if not (self._barrier and self._barrier.is_closed and self._barrier.holds(tp)):
+            return False
+        with suppress(IllegalStateError):
+            self._kafka.seek(tp, records[0].offset)
+            self._kafka.pause(tp)
+        return True
+
+    async def _look_at_barrier(self) -> None:
+        """See whether a topic grew, or whether what grew may be read; nothing is asked while nothing changes."""
+        if not self._barrier:
+            return
+        self._barrier_at = time.monotonic() + BARRIER_LOOKED_AT_EVERY_S
+        counts = {topic: len(self._kafka.partitions_for_topic(topic) or ()) for topic in self._topics}
+        if counts != self._counts or self._barrier.is_closed:
+            known = {topic: count for topic, count in counts.items() if count}
+            await self._barrier.look(known, lambda tps: self._kafka.end_offsets(list(tps)), self._kafka.committed)
+            self._counts = counts
+            if not self._held:
+                self._resume()
+
+    def _resume(self) -> None:
+        with suppress(IllegalStateError):
+            self._kafka.resume(*(tp for tp in self._kafka.paused() if not (self._barrier and self._barrier.holds(tp))))
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         """Commit what is finished, of the partitions that are still ours; what fails is covered by a later commit."""
@@ -119,8 +170,7 @@ class Membership(ConsumerRebalanceListener):
         """Take records again."""
         if self._held:
             self._held = False
-            with suppress(IllegalStateError):
-                self._kafka.resume(*self._kafka.paused())
+            self._resume()
 
     async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride] (aiokafka awaits it)
         self, revoked: set[TopicPartition]
@@ -132,8 +182,8 @@ class Membership(ConsumerRebalanceListener):
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride] (aiokafka awaits it)
         self, assigned: set[TopicPartition]
     ) -> None:
-        if self._held and assigned:
-            self._kafka.pause(*assigned)
+        barrier = self._barrier
+        self._kafka.pause(*(tp for tp in assigned if self._held or (barrier and barrier.holds(tp))))
         log.info("partitions.assigned", count=len(assigned))
 
     async def _begin_at_zero(self) -> None:
@@ -165,7 +215,7 @@ class Membership(ConsumerRebalanceListener):
             max_poll_interval_ms=300_000,
             fetch_max_wait_ms=500,
             max_partition_fetch_bytes=3 * 1024 * 1024,
-            metadata_max_age_ms=30_000,
+            metadata_max_age_ms=int(self._metadata_age_s * 1000),
             request_timeout_ms=15_000,
         )
         consumer.subscribe(topics=self._topics, listener=self)

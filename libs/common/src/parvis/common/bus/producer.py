@@ -66,11 +66,13 @@ class Producer:
         service: str,
         health: Health | None = None,
         linger_ms: int = 2,
+        metadata_age_s: float = 30.0,
     ) -> None:
         self._bootstrap = bootstrap
         self._service = service
         self._health = health
         self._linger_ms = linger_ms
+        self._metadata_age_s = metadata_age_s
         self._kafka: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
         self._abandoned: set[asyncio.Task[None]] = set()
@@ -187,7 +189,7 @@ class Producer:
             max_batch_size=MOST_IN_A_BATCH_BYTES,
             max_request_size=LARGEST_RECORD_BYTES + 64 * 1024,
             request_timeout_ms=5000,
-            metadata_max_age_ms=30_000,
+            metadata_max_age_ms=int(self._metadata_age_s * 1000),
             compression_type=None,
         )
         try:
