@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import latency, letters, mail_door, sms_door
+from tests.bench import latency, letters, mail_door, notifier, sms_door
 from tests.bench.measure import Bench, Incomplete, Measure
 from tests.bench.router import growth, throughput
 from tests.bench.router import latency as router_latency
@@ -19,6 +19,7 @@ BENCHES: dict[str, Bench] = {
     "letters": letters.BENCH,
     "sms-door": sms_door.BENCH,
     "mail-door": mail_door.BENCH,
+    "notifier": notifier.BENCH,
     "router": throughput.BENCH,
     "router-latency": router_latency.BENCH,
     "router-growth": growth.BENCH,

@@ -13,13 +13,14 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    cast,
     func,
     insert,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common import metrics
@@ -79,6 +80,7 @@ class Outbox:
     producer: Producer
     health: Health
     service: str
+    gather_s: float = 0.0  # how long the relay lets rows come together; 0: as soon as there is one
 
     def __post_init__(self) -> None:
         self._written = asyncio.Event()
@@ -102,6 +104,8 @@ class Outbox:
         pause_s = 0.5
         while not stopping.is_set():
             try:
+                if self.gather_s:
+                    await asyncio.sleep(self.gather_s)
                 sent = await self._relay_batch()
                 self.health.good("outbox")
                 pause_s = 0.5
@@ -126,8 +130,10 @@ class Outbox:
                 return 0
             records = [Record(r.topic, r.key, r.value, tuple((n, v.encode()) for n, v in r.headers)) for r in rows]
             await self.producer.send_all(records)
-            mark = update(self.table).where(self.table.c.id.in_([row.id for row in rows])).values(sent_at=func.now())
-            await connection.execute(mark)
+            ids = cast([row.id for row in rows], ARRAY(BigInteger))  # one statement, whatever the number
+            await connection.execute(
+                update(self.table).where(self.table.c.id == func.any(ids)).values(sent_at=func.now())
+            )
         metrics.outbox_waiting.labels(self.service).set(0)
         return len(rows)
 

@@ -106,6 +106,8 @@ class Ledger:
 def log_step(delivery: Delivery) -> None:
     """One line and one count for every state that a delivery reaches."""
     metrics.deliveries.labels(delivery.channel, delivery.state).inc()
+    if delivery.state == "reserved" and delivery.attempt == 1:
+        return  # the attempt's end is a line; that it began is an event
     log.info(
         "delivery.updated",
         state=delivery.state,

@@ -1,8 +1,8 @@
 """Reserved deliveries, told to Kafka, then one provider call each; the outcome goes to be settled."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from parvis.common.blobs import Blobs
@@ -15,18 +15,19 @@ from parvis.common.health import Health
 from parvis.common.logs import logger
 from parvis.common.outbox import Outbox
 from parvis.common.reply import ReplyRequested
+from parvis.notifier.consume.enclosing import enclosed
 from parvis.notifier.consume.ledger import Ledger, log_step
 from parvis.notifier.consume.reserving import Reserving
 from parvis.notifier.consume.settling import Ended, Settling
 from parvis.notifier.consume.waiting import first_of
-from parvis.notifier.rules import Channel, Delivery, Limits, Outcome, Parcel, Rests, TooLong
+from parvis.notifier.rules import Channel, Delivery, Enclosure, Limits, Outcome, Parcel, Rests, TooLong
 from parvis.notifier.store.due import Due, give_back
 
 log = logger()
 TOGETHER_S = 0.01  # what ends or comes within this is reserved together, while others are under way
 LOOK_AGAIN_S = 1.0  # what another process stored, and what waited for its time, is seen within this
 
-Render = Callable[[ReplyRequested, Delivery, datetime], Parcel]
+Render = Callable[[ReplyRequested, Delivery, datetime, Sequence[Enclosure]], Parcel]
 
 
 @dataclass
@@ -51,17 +52,27 @@ class Sending:
     preferences_read: asyncio.Event
     due: asyncio.Event
     clock: Clock = now
-    _under_way: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+    def __post_init__(self) -> None:
+        self._calls = asyncio.Semaphore(self.limits.in_flight)
+        self._open = 0  # reserved, and not yet answered by a provider
+        self._stopping = asyncio.Event()
+
+    @property
+    def _room(self) -> int:
+        """Half as many again as may be called at a time are reserved ahead, so that no provider waits for a transaction."""
+        return self.limits.in_flight + self.limits.in_flight // 2 - self._open
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Send until the service stops; then let what is under way end."""
+        self._stopping = stopping
         await first_of(self.preferences_read.wait(), stopping.wait())
         wait_s = LOOK_AGAIN_S
         async with asyncio.TaskGroup() as group:
             while not stopping.is_set():
                 self.due.clear()
                 try:
-                    reserved = await self.reserve(self.limits.in_flight - len(self._under_way))
+                    reserved = await self.reserve(self._room if self._is_worth_while else 0)
                     self.health.good("sending")
                     wait_s = LOOK_AGAIN_S
                 except Unavailable as error:
@@ -69,18 +80,18 @@ class Sending:
                     self.health.bad("sending", str(error))
                     log.warning("sending.delayed", reason=str(error), wait_s=wait_s)
                     wait_s = min(wait_s * 2, 10)
+                self._open += len(reserved)
                 for due in reserved:
-                    task = group.create_task(self._send(due))
-                    self._under_way.add(task)
-                    task.add_done_callback(self._end)
+                    group.create_task(self._send(due))
                 if not reserved:
                     await first_of(self.due.wait(), stopping.wait(), timeout_s=wait_s)
-                if self._under_way:
+                if self._open:
                     await asyncio.sleep(TOGETHER_S)
 
-    def _end(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        self.due.set()  # there is room again, and the next of this conversation may go
+    @property
+    def _is_worth_while(self) -> bool:
+        """A transaction for one costs nearly as much as for fifty: while many are under way, wait for room for a quarter."""
+        return self._room >= max(1, self.limits.in_flight // 4) or not self._open
 
     async def reserve(self, room: int) -> list[Due]:
         """Take what is due and may be sent; when this returns, Kafka knows that it will be."""
@@ -103,9 +114,7 @@ class Sending:
         try:
             await self.producer.send_all([self.ledger.told(due.delivery, at) for due in reserved])
         except ParvisError:
-            async with self.database.begin() as connection:
-                ids = [due.delivery.delivery_id for due in reserved]
-                await give_back(connection, ids, worker=self.reserving.worker, now=self.clock())
+            await self._give_back([due.delivery for due in reserved])
             raise
         for due in reserved:
             log_step(due.delivery)
@@ -114,17 +123,40 @@ class Sending:
         delivery = due.delivery
         evidence: ClaimCheck | None = None
         try:
-            parcel = await asyncio.to_thread(self.render, due.reply, delivery, self.clock())
+            parcel = await self._rendered(due)
             owner = ContactId(delivery.conversation_id)
             evidence = await self.blobs.put(owner, parcel.content, parcel.media_type)
+            outcome = await self._call(replace(parcel, department=due.reply.department))
         except TooLong as error:
             outcome = Outcome("failed", failure_class="too-long", detail=str(error))
         except Rejected as error:
-            outcome = Outcome(
-                "failed", failure_class="refused", detail=str(error)
-            )  # the channel's rules, not the address
+            # The channel's rules are against it: that says nothing about the address.
+            outcome = Outcome("failed", failure_class="refused", detail=str(error))
         except Unavailable as error:
             outcome = Outcome("retry", failure_class="temporary", detail=str(error))
+        finally:
+            self._open -= 1
+            self.due.set()  # there is room again
+        if outcome is None:
+            await self._give_back([delivery])
         else:
-            outcome = await self.channels[delivery.channel].send(replace(parcel, department=due.reply.department))
-        await self.settling.settle(Ended(delivery, outcome, evidence))
+            await self.settling.settle(Ended(delivery, outcome, evidence))
+            self.due.set()  # the next of this conversation may go
+
+    async def _rendered(self, due: Due) -> Parcel:
+        if due.delivery.channel == "sms":  # a few words: a thread would take longer than the work
+            return self.render(due.reply, due.delivery, self.clock(), ())
+        files = await enclosed(self.blobs, due.reply, due.delivery, most_bytes=self.limits.enclosures_bytes)
+        return await asyncio.to_thread(self.render, due.reply, due.delivery, self.clock(), files)
+
+    async def _call(self, parcel: Parcel) -> Outcome | None:
+        """One call, when there is room for it; none when the service stops before."""
+        async with self._calls:
+            if self._stopping.is_set():
+                return None
+            return await self.channels[parcel.delivery.channel].send(parcel)
+
+    async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        async with self.database.begin() as connection:
+            ids = [delivery.delivery_id for delivery in deliveries]
+            await give_back(connection, ids, worker=self.reserving.worker, now=self.clock())

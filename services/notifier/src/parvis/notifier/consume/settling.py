@@ -19,6 +19,7 @@ from parvis.notifier.rules import Channel, Delivery, Limits, Outcome
 from parvis.notifier.store.deliveries import lock
 
 log = logger()
+TOGETHER_S = 0.02  # what ends within this is stored together
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Settling:
         """Return when the outcome is stored."""
         self._waiting.append(ended)
         async with self._storing:
+            if self._waiting:
+                await asyncio.sleep(TOGETHER_S)
             batch, self._waiting = self._waiting, []
             if batch:  # else the one before took ours along
                 await self._until_stored(batch)

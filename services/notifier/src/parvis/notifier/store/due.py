@@ -21,7 +21,7 @@ class Due:
 
 
 _OF_OUR_CONVERSATION = "earlier.conversation_id = d.conversation_id"
-_TO_OUR_ADDRESS = "earlier.address_hash = d.address_hash and d.address_hash <> ''"
+_TO_OUR_ADDRESS = "earlier.address_hash = d.address_hash and earlier.address_hash <> ''"
 
 
 def _something_before(shared: str) -> str:

@@ -23,7 +23,8 @@ _BY_ID = text("select reply_id, request::text as request from notifier.reply whe
 _EARLIER = text(
     """
     select distinct on (conversation_id) conversation_id, request::text as request from notifier.reply
-    where conversation_id = any(:conversations) and request -> 'personal' ->> 'contact_points' not in ('[]', '')
+    where conversation_id = any(:conversations)
+    and (request -> 'personal' ->> 'contact_points' <> '[]' or request -> 'personal' ->> 'stated' <> '[]')
     order by conversation_id, recorded_at desc
     """
 )
