@@ -25,7 +25,7 @@ def without_rows() -> None:
     """Rules and records alone: every contact opens a conversation, nothing is stored, nothing locked."""
     without_notices()
     for name, answer in {
-        "decisions_of": dict, "lock_known": Known, "record_decisions": _nothing, "record_names": list,
+        "open_conversations": set, "decisions_of": dict, "lock_known": Known, "record_decisions": _nothing, "record_names": list,
     }.items():  # fmt: skip
         setattr(store, name, _at_once(answer))
 
