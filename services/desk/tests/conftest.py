@@ -29,7 +29,19 @@ from parvis.desk.app import build
 from parvis.desk.consume import Clerk
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"
-TABLES = ["case_file", "contact", "move", "reply", "delivery", "transfer", "act", "counter_contact", "outbox"]
+TABLES = [
+    "case_file",
+    "contact",
+    "placement",
+    "step",
+    "move",
+    "reply",
+    "delivery",
+    "transfer",
+    "act",
+    "counter_contact",
+    "outbox",
+]
 Tell = Callable[..., Awaitable[None]]
 Send = Callable[..., Awaitable[httpx.Response]]
 

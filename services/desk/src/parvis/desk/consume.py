@@ -2,27 +2,49 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.consumer import Item
 from parvis.common.clock import Clock, now
 from parvis.common.delivery import DeliveryUpdated
 from parvis.common.directory import Directory
 from parvis.common.logs import logger
-from parvis.common.routing import ContactRouted, ConversationArrived, ConversationLeft, TransferRefused
+from parvis.common.routing import (
+    ContactRouted,
+    ConversationArrived,
+    ConversationLeft,
+    ConversationLinked,
+    ConversationOpened,
+    ConversationSplit,
+    ConversationUnlinked,
+    LinkRefused,
+    SplitRefused,
+    TransferRefused,
+)
 from parvis.desk import decide
 from parvis.desk.store import (
     Cases,
     add,
+    contacts_of,
     keep_cases,
     known_contacts,
     known_deliveries,
+    known_placements,
     lock_cases,
     open_cases,
+    place,
 )
-from parvis.desk.tables import NO_DATE, Case, Changes, Delivery
+from parvis.desk.tables import NO_DATE, Case, Changes, Contact, Delivery, Placement
 
 log = logger()
-TYPES = (ContactRouted, ConversationArrived, ConversationLeft, TransferRefused, DeliveryUpdated)
+TYPES = (
+    ContactRouted, ConversationArrived, ConversationLeft, TransferRefused, DeliveryUpdated, ConversationSplit,
+    ConversationOpened, SplitRefused, ConversationLinked, ConversationUnlinked, LinkRefused,
+)  # fmt: skip
+Steps: TypeAlias = ConversationSplit | ConversationOpened | ConversationLinked | ConversationUnlinked
 
 
 @dataclass
@@ -32,6 +54,7 @@ class Known:
     cases: dict[str, Case]
     contacts: set[str]
     deliveries: dict[str, Delivery]
+    placements: dict[str, Placement]  # where splits put contacts of the batch
 
 
 @dataclass(frozen=True)
@@ -40,7 +63,8 @@ class Clerk:
 
     Retry:  any batch may come again, in part or whole: contacts are known by their id, moves by their number,
             deliveries by their rank.
-    Order:  the highest `sequence` names the department; nothing waits for a gap.
+    Order:  the highest `sequence` names the department; nothing waits for a gap. A contact is where the latest split put it,
+            whichever of the two is told first.
     """
 
     cases: Cases
@@ -50,37 +74,71 @@ class Clerk:
     async def handle(self, items: Sequence[Item]) -> None:
         """File a batch of records."""
         async with self.cases.begin() as connection:
+            placements = await known_placements(connection, _contacts(items))
             await open_cases(connection, self._shells(items))
+            placed_in = [placement.conversation_id for placement in placements.values()]
             known = Known(
-                await lock_cases(connection, _conversations(items)),
+                await lock_cases(connection, [*_conversations(items), *placed_in]),
                 await known_contacts(connection, _contacts(items)),
                 await known_deliveries(connection, _deliveries(items)),
+                placements,
             )
             changes = Changes()
             for item in items:
                 changes.add(self._file(item, known))
             await add(connection, changes.rows)
+            await self._put_in_place(connection, items, known)
             await keep_cases(connection, known.cases.values())
             await self.cases.say(connection, changes.events)
+
+    async def _put_in_place(self, connection: AsyncConnection, items: Sequence[Item], known: Known) -> None:
+        """Bring contacts to where splits put them, and show what their cases are about now."""
+        moved = [contact for item in items for contact in _moved(item)]
+        changed = await place(connection, [*_contacts(items), *moved])
+        changed |= {placement.conversation_id for placement in known.placements.values()}
+        changed |= {item.event.conversation_id for item in items if isinstance(item.event, ConversationOpened)}
+        known.cases |= await lock_cases(connection, changed - known.cases.keys())
+        for conversation in sorted(changed & known.cases.keys()):
+            decide.refilled(known.cases[conversation], await contacts_of(connection, conversation), self.directory)
 
     def _file(self, item: Item, known: Known) -> Changes:
         at = self.clock()
         match item.event:
             case ContactRouted() as event:
-                if event.contact.contact_id in known.contacts:
-                    return Changes()
-                known.contacts.add(event.contact.contact_id)
-                case = known.cases[event.routing.conversation_id]
-                log.info("case.contacted", conversation_id=case.conversation_id, department=event.routing.department)
-                return decide.received(case, event, item.received.value, self.directory, at)
+                return self._file_contact(event, item.received.value, known, at)
+            case ConversationSplit() | ConversationOpened() | ConversationLinked() | ConversationUnlinked() as event:
+                return self._file_step(event, known, at)
             case ConversationArrived() | ConversationLeft() as event:
                 return decide.arrived_or_left(known.cases[event.conversation_id], event, self.directory, at)
-            case TransferRefused() as event:
-                return Changes(rows=[decide.refused(event)])
+            case TransferRefused() | SplitRefused() | LinkRefused() as event:
+                return _refused(event)
             case DeliveryUpdated() as event:
                 return self._file_delivery(event, known)
             case _:
                 return Changes()
+
+    def _file_contact(self, event: ContactRouted, routed: bytes, known: Known, at: datetime) -> Changes:
+        contact, routing = event.contact, event.routing
+        if contact.contact_id in known.contacts:
+            return Changes()
+        known.contacts.add(contact.contact_id)
+        log.info("case.contacted", conversation_id=routing.conversation_id, department=routing.department)
+        if placed := known.placements.get(contact.contact_id):
+            row = Contact(
+                contact.contact_id, placed.conversation_id, placed.sequence, contact.reference, routing.decided_at, routed
+            )  # fmt: skip
+            return Changes(rows=[row])
+        return decide.received(known.cases[routing.conversation_id], event, routed, self.directory, at)
+
+    def _file_step(self, event: Steps, known: Known, at: datetime) -> Changes:
+        case = known.cases[event.conversation_id]
+        match event:
+            case ConversationSplit():
+                return decide.split_off(case, event)
+            case ConversationOpened():
+                return decide.opened(case, event, self.directory, at)
+            case ConversationLinked() | ConversationUnlinked():
+                return decide.linked(case, event)
 
     def _file_delivery(self, event: DeliveryUpdated, known: Known) -> Changes:
         case = known.cases.get(event.conversation_id)
@@ -100,6 +158,10 @@ class Clerk:
                     department, received_at = told.department, told.received_at
                 case ConversationArrived() | ConversationLeft() as told:
                     department, received_at = told.to_department, told.at
+                case ConversationOpened() as told:
+                    department, received_at = told.department, told.received_at
+                case ConversationSplit() | ConversationLinked() | ConversationUnlinked() as told:
+                    department, received_at = told.department, told.at
                 case _:
                     continue
             shell = Case(told.conversation_id, told.reference, department, received_at, at, answer_due_at=NO_DATE)
@@ -113,7 +175,17 @@ def _conversations(items: Sequence[Item]) -> list[str]:
         match item.event:
             case ContactRouted(routing=routing):
                 found.append(routing.conversation_id)
-            case ConversationArrived() | ConversationLeft() | DeliveryUpdated() as event:
+            case ConversationOpened() as event:
+                found += [event.conversation_id, event.out_of_conversation]
+            case ConversationSplit() as event:
+                found += [event.conversation_id, event.into_conversation]
+            case (
+                ConversationArrived()
+                | ConversationLeft()
+                | ConversationLinked()
+                | ConversationUnlinked()
+                | DeliveryUpdated() as event
+            ):
                 found.append(event.conversation_id)
             case _:
                 continue
@@ -122,6 +194,16 @@ def _conversations(items: Sequence[Item]) -> list[str]:
 
 def _contacts(items: Sequence[Item]) -> list[str]:
     return [item.event.contact.contact_id for item in items if isinstance(item.event, ContactRouted)]
+
+
+def _refused(event: TransferRefused | SplitRefused | LinkRefused) -> Changes:
+    if isinstance(event, TransferRefused):
+        return Changes(rows=[decide.refused(event)])
+    return decide.division_refused(event)
+
+
+def _moved(item: Item) -> Sequence[str]:
+    return item.event.contact_ids if isinstance(item.event, ConversationOpened | ConversationSplit) else ()
 
 
 def _deliveries(items: Sequence[Item]) -> list[str]:

@@ -2,18 +2,22 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from parvis.common.contact import ContactReceived
 from parvis.common.reply import ReplyRequested
-from parvis.common.routing import CaseUpdated, Routing, TransferRequested
+from parvis.common.routing import CaseUpdated, LinkRequested, Routing, SplitRequested, TransferRequested
 
 SCHEMA = "desk"
 State = Literal["open", "waiting", "closed"]
 STATES: tuple[State, ...] = ("open", "waiting", "closed")
 NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
 URGENCY = {"immediate": 0, "high": 1, "normal": 2}  # as the queue is sorted
-ACTS = ("taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called")
+ACTS = (
+    "taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called",
+    "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused",
+)  # fmt: skip
+STEPS = ("split", "opened", "linked", "unlinked")
 UNDELIVERED = frozenset({"failed", "undelivered", "unknown"})
 ANSWERS = frozenset({"answer", "question"})
 CALLED = ("counter", "phone")
@@ -50,10 +54,18 @@ class Case:
     contacts: int = 0
     receipt_due_at: datetime | None = None
     answer_due_at: datetime = NO_DATE
+    escalate_at: datetime = NO_DATE
+    silence_at: datetime | None = None
+    silence_means: str | None = None
+    competent_at: datetime | None = None  # when another body became competent
+    tags: list[str] = field(default_factory=list[str])
     undelivered: bool = False
 
     def is_late(self, now: datetime) -> bool:
         return self.state == "open" and self.answer_due_at < now
+
+    def is_soon_late(self, now: datetime) -> bool:
+        return self.state == "open" and self.escalate_at < now <= self.answer_due_at
 
 
 @dataclass(frozen=True)
@@ -70,10 +82,25 @@ class Contact:
 
 @dataclass(frozen=True)
 class Opened:
-    """A contact of a case, decoded."""
+    """A contact of a case, decoded; `moved` is its number where a split put it."""
 
     routing: Routing
     contact: ContactReceived
+    moved: int | None = None
+
+    @property
+    def number(self) -> int:
+        return self.routing.sequence if self.moved is None else self.moved
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a split put a contact, whether it has come already or not."""
+
+    contact_id: str
+    conversation_id: str
+    sequence: int
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -84,6 +111,24 @@ class Move:
     to_department: str
     reason: str
     at: datetime
+    stopped: dict[str, Any] | None = None
+    history: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happened between a conversation and another one: a split, of which it is the rest or the new one; a link."""
+
+    conversation_id: str
+    sequence: int
+    kind: str
+    other_conversation: str
+    other_reference: str
+    other_department: str
+    contacts: int
+    reason: str
+    at: datetime
+    history: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -164,8 +209,8 @@ class Settlement:
     why: str | None = None
 
 
-Row: TypeAlias = Contact | Move | Reply | Delivery | Transfer | Act | CounterContact | Settlement
-Said: TypeAlias = CaseUpdated | ReplyRequested | TransferRequested
+Row: TypeAlias = Contact | Placement | Move | Step | Reply | Delivery | Transfer | Act | CounterContact | Settlement
+Said: TypeAlias = CaseUpdated | ReplyRequested | TransferRequested | SplitRequested | LinkRequested
 
 
 @dataclass
@@ -187,6 +232,7 @@ class File:
     case: Case
     contacts: tuple[Opened, ...] = ()
     moves: tuple[Move, ...] = ()
+    steps: tuple[Step, ...] = ()
     replies: tuple[Reply, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     transfers: tuple[Transfer, ...] = ()

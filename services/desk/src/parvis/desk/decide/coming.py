@@ -6,10 +6,11 @@ from datetime import datetime
 from parvis.common.contact import ContactReceived
 from parvis.common.delivery import DeliveryUpdated, comes_back, outranks
 from parvis.common.directory import Directory
-from parvis.common.routing import ContactRouted, ConversationArrived, ConversationLeft, TransferRefused
+from parvis.common.routing import ContactRouted, ConversationArrived, ConversationLeft, Dates, TransferRefused
 from parvis.desk.decide.saying import case_updated
 from parvis.desk.tables import (
     ANSWERS,
+    NO_DATE,
     UNDELIVERED,
     URGENCY,
     Act,
@@ -33,22 +34,27 @@ def received(case: Case, event: ContactRouted, routed: bytes, directory: Directo
     )
     changes = Changes(rows=[row])
     was = (case.state, case.department, case.contacts)
-    _belongs_to(case, routing.department, routing.sequence)
+    belongs_to(case, routing.department, routing.sequence)
     if case.contacts == 0 or routing.sequence == 1:
         case.subject = one_line(contact.personal.subject or contact.personal.text) or case.subject
         case.channel = contact.channel
         case.received_at = routing.received_at
-        case.receipt_due_at = routing.receipt_due_at
+        if case.competent_at is None:
+            case.receipt_due_at = routing.receipt_due_at
+            case.silence_at, case.silence_means = routing.silence_at, routing.silence_means
     case.contacts += 1
     case.reference = routing.reference
-    case.snippet = _snippet(contact, directory)
+    case.snippet = snippet_of(contact, directory)
     case.citizen = one_line(contact.personal.display_name) or case.citizen
     case.procedure = case.procedure or routing.procedure
     case.urgency = min(case.urgency, URGENCY[routing.urgency])
+    case.tags = list(dict.fromkeys([*case.tags, *routing.tags]))
     if contact.machine is None:
         changes.rows += _opens_again(case, "reopened_by_citizen", str(contact.contact_id), at)
-        if routing.answer_due_at:
-            case.answer_due_at = min(case.answer_due_at, routing.answer_due_at)
+        # What came before another body was competent is due by that body's dates.
+        if case.competent_at is None or routing.received_at > case.competent_at:
+            case.answer_due_at = min(case.answer_due_at, routing.answer_due_at or NO_DATE)
+            case.escalate_at = min(case.escalate_at, routing.escalate_at or NO_DATE)
     return _told(case, was, changes, directory, at)
 
 
@@ -57,11 +63,19 @@ def arrived_or_left(
 ) -> Changes:
     """A conversation changed its department; both departments' topics tell it under one sequence number."""
     was = (case.state, case.department, case.contacts)
-    row = Move(case.conversation_id, event.sequence, event.from_department, event.to_department, event.reason, event.at)
-    changes = Changes(rows=[row, Settlement(case.conversation_id, event.to_department, "done")])
+    arrived = event if isinstance(event, ConversationArrived) else None
+    stopped, history = event.stopped, arrived.history if arrived else None
+    row = Move(
+        case.conversation_id, event.sequence, event.from_department, event.to_department, event.reason, event.at,
+        stopped=stopped.model_dump() if stopped else None, history=history.model_dump() if history else None,
+    )  # fmt: skip
+    wanted = stopped.wanted_department if stopped else event.to_department
+    changes = Changes(rows=[row, Settlement(case.conversation_id, wanted, "done")])
     case.reference = event.reference
-    if _belongs_to(case, event.to_department, event.sequence) and case.state != "open":
+    if belongs_to(case, event.to_department, event.sequence) and case.state != "open":
         case.state = "open"
+    if arrived and arrived.sequence >= case.department_sequence:
+        has_dates(case, arrived)
     return _told(case, was, changes, directory, at)
 
 
@@ -110,7 +124,16 @@ def one_line(text: str) -> str:
     return words if len(words) <= _SNIPPET else f"{words[: _SNIPPET - 1].rstrip()}…"
 
 
-def _snippet(contact: ContactReceived, directory: Directory) -> str:
+def has_dates(case: Case, told: Dates) -> None:
+    """The dates of another body go before those of the town."""
+    if told.competent_received_at is None:
+        return
+    case.competent_at, case.receipt_due_at = told.competent_received_at, told.receipt_due_at
+    case.answer_due_at, case.escalate_at = told.answer_due_at or NO_DATE, told.escalate_at or NO_DATE
+    case.silence_at, case.silence_means = told.silence_at, told.silence_means
+
+
+def snippet_of(contact: ContactReceived, directory: Directory) -> str:
     """What the queue shows of a contact: a form's answers without their questions; of a scan nothing but its subject."""
     personal = contact.personal
     if contact.channel == "post" and personal.subject:
@@ -120,7 +143,7 @@ def _snippet(contact: ContactReceived, directory: Directory) -> str:
     return one_line(" · ".join(longest_first)) if answers else one_line(personal.text)
 
 
-def _belongs_to(case: Case, department: str, sequence: int) -> bool:
+def belongs_to(case: Case, department: str, sequence: int) -> bool:
     """Whether this number says something newer about the department than what is known."""
     if sequence <= case.department_sequence:
         return False

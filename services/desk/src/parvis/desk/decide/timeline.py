@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from parvis.desk.tables import Act, Delivery, File, Move, Opened, Reply, Transfer
+from parvis.common.routing import PastContact
+from parvis.desk.tables import Act, Delivery, File, Move, Opened, Reply, Step, Transfer
 
-Happening: TypeAlias = Opened | Move | Reply | Transfer | Act | Delivery
+Happening: TypeAlias = Opened | Move | Step | Reply | Transfer | Act | Delivery | PastContact
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,11 @@ class Entry:
     deliveries: tuple[Delivery, ...] = ()
 
 
-def timeline(file: File) -> list[Entry]:
-    """Oldest first. Contacts and moves stand in the order of their sequence, whatever their clocks say."""
+def timeline(file: File, past: Sequence[PastContact] = ()) -> list[Entry]:
+    """Oldest first. Contacts, moves and steps stand in the order of their sequence, whatever their clocks say.
+
+    `past`, what a history tells of contacts that never came to this desk.
+    """
     entries = _numbered(file)
     mine = {reply.reply_id for reply in file.replies}
     for reply in file.replies:
@@ -31,17 +35,23 @@ def timeline(file: File) -> list[Entry]:
     entries += [Entry("notice", d.at, d) for d in file.deliveries if d.reply_id not in mine]
     entries += [Entry("transfer", t.at, t) for t in file.transfers if t.outcome != "done"]
     entries += [Entry("act", act.at, act) for act in file.acts]
+    here = {opened.contact.contact_id for opened in file.contacts}
+    entries += [Entry("past", one.received_at, one) for one in past if one.contact_id not in here]
     return sorted(entries, key=lambda entry: entry.at)
 
 
 def _numbered(file: File) -> list[Entry]:
-    """Contacts and moves by sequence; an instant never goes back along it, so that sorting by time keeps the order."""
-    numbered: Sequence[tuple[int, datetime, str, Opened | Move]] = sorted(
+    """By sequence; an instant never goes back along it, so that sorting by time keeps the order.
+
+    What a split brought has the number of the split, and comes before it.
+    """
+    numbered: Sequence[tuple[int, datetime, str, Opened | Move | Step]] = sorted(
         [
-            *((o.routing.sequence, o.routing.decided_at, "contact", o) for o in file.contacts),
+            *((o.number, o.routing.decided_at, "contact", o) for o in file.contacts),
             *((m.sequence, m.at, "move", m) for m in file.moves),
+            *((s.sequence, s.at, "step", s) for s in file.steps),
         ],
-        key=lambda one: one[0],
+        key=lambda one: (one[0], one[1]),
     )
     entries: list[Entry] = []
     for _, at, kind, what in numbered:

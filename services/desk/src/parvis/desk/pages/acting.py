@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from parvis.common.errors import Rejected
 from parvis.desk import decide
-from parvis.desk.decide import Answer, Words, language_for, target_of
+from parvis.desk.decide import Answer, Linking, Splitting, Words, language_for, target_of
 from parvis.desk.pages.case import case_page, may_see
 from parvis.desk.pages.place import Place, go
 from parvis.desk.render import frame
@@ -42,12 +42,13 @@ def routes(place: Place) -> APIRouter:
                 return await _reply(place, request, session, case, form)
             if what == "call":
                 return await _call(place, session, case, form)
-            if what == "transfer":
-                return await _transfer(place, session, case, form)
+            if what in _ASKED:
+                return await _ASKED[what](place, session, case, form)
         except NotHere:
             raise HTTPException(404) from None
         except Rejected as error:
             draft = {name: values[0] for name, values in form.fields.items()}
+            draft |= {"messages": ",".join(form.fields.get("messages", ()))}
             return await case_page(place, request, session, case, status=422, draft=draft, wrong=(what, str(error)))
         raise HTTPException(404)
 
@@ -114,6 +115,33 @@ async def _transfer(place: Place, session: Session, case: str, form: Form) -> Re
 
     await place.cases.act(case, session.agent, work)
     return go(f"/cases/{case}?told=transfer_asked")
+
+
+async def _split(place: Place, session: Session, case: str, form: Form) -> Response:
+    at = place.clock()
+    wish = Splitting(
+        contacts=form.fields.get("messages", ()),
+        to_department=form.first("split-to"),
+        reason=form.first("split-reason"),
+        once=_once(place, session, form),
+    )
+
+    def work(found: Case, contacts: Sequence[Opened]) -> Changes:
+        return decide.split(found, session.agent, contacts, wish, place.directory, at)
+
+    await place.cases.act(case, session.agent, work)
+    return go(f"/cases/{case}?told=split_asked")
+
+
+async def _link(place: Place, session: Session, case: str, form: Form) -> Response:
+    at = place.clock()
+    is_undone = form.first("wanted") == "unlinked"
+    wish = Linking(form.first("other"), _once(place, session, form), "unlinked" if is_undone else "linked")
+    await place.cases.act(case, session.agent, lambda found, _: decide.link(found, session.agent, wish, at))
+    return go(f"/cases/{case}?told={'unlink_asked' if is_undone else 'link_asked'}")
+
+
+_ASKED = {"transfer": _transfer, "split": _split, "link": _link}
 
 
 def _once(place: Place, session: Session, form: Form) -> str:

@@ -7,12 +7,14 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
+from parvis.common.contact import ClaimCheck
 from parvis.common.directory import Department, Directory, Rendered
+from parvis.common.routing import PastContact
 from parvis.desk.decide import language_for, target_of, timeline
 from parvis.desk.pages.place import Place
 from parvis.desk.render import shown_contact
 from parvis.desk.store import case_of, file_of
-from parvis.desk.tables import NO_DATE, Case, File, Opened
+from parvis.desk.tables import NO_DATE, Case, File, Opened, Step
 from parvis.desk.verify import Session
 from parvis.web.http import language_of
 
@@ -55,7 +57,9 @@ async def case_page(
         status=status,
         case=file.case,
         reason=_latest_reason(file),
-        entries=timeline(file),
+        entries=timeline(file, await _past(place, file)),
+        links=_links(file),
+        suggestion=_suggestion(file),
         shown={o.contact.contact_id: shown_contact(o, place.directory, language) for o in file.contacts},
         target=target_of(file.contacts),
         answer_language=language_for(file.contacts, place.directory),
@@ -79,6 +83,30 @@ def _gone(place: Place, request: Request, session: Session, file: File | None) -
         raise HTTPException(404)
     latest = max(file.moves, key=lambda move: move.sequence)
     return place.show(request, "gone.html", session, status=410, case=file.case, move=latest)
+
+
+async def _past(place: Place, file: File) -> Sequence[PastContact]:
+    """What a transfer or split brought along, where this desk did not get all of it itself."""
+    claims = {step.sequence: step.history for step in (*file.moves, *file.steps) if step.history}
+    latest = max(claims, default=0)
+    told = {step.sequence for step in (*file.moves, *file.steps)} | {opened.number for opened in file.contacts}
+    if told.issuperset(range(1, latest + 1)):
+        return ()
+    history = await place.originals.history(ClaimCheck.model_validate(claims[latest]))
+    return history.contacts if history else ()
+
+
+def _links(file: File) -> list[Step]:
+    """The cases with which this one belongs now: what a split parted, and what was linked and not undone."""
+    steps = sorted(file.steps, key=lambda step: step.sequence)
+    parted = {step.other_conversation: step for step in steps if step.kind in ("split", "opened")}
+    by_hand = {step.other_conversation: step for step in steps if step.kind in ("linked", "unlinked")}
+    return [step for step in (*by_hand.values(), *parted.values()) if step.kind != "unlinked"]
+
+
+def _suggestion(file: File) -> Opened | None:
+    """The newest message that seems to be about something else."""
+    return next((opened for opened in reversed(file.contacts) if opened.routing.suggestion), None)
 
 
 def _latest_reason(file: File) -> Mapping[str, Any]:

@@ -26,11 +26,12 @@ def routes(place: Place) -> APIRouter:
         wanted = request.query_params.get("show", "open")
         wanted = wanted if wanted in LISTS else "open"
         after = read_key(request.query_params.get("after"))
+        tag = request.query_params.get("tag", "")[:40].replace("\x00", "") or None
         async with place.cases.database.begin() as connection:
-            found = await queue(connection, session.agent, wanted, after=after)
+            found = await queue(connection, session.agent, wanted, tag=tag, after=after)
             numbers = await counts(connection, session.agent)
         return place.show(
-            request, "queue.html", session, rows=found.rows, numbers=numbers, show=wanted, lists=LISTS,
+            request, "queue.html", session, rows=found.rows, numbers=numbers, show=wanted, lists=LISTS, tag=tag,
             after=write_key(found.after) if found.after else None, is_first=after is None,
         )  # fmt: skip
 

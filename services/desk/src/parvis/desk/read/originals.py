@@ -5,8 +5,11 @@ from collections import OrderedDict
 from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
 from parvis.common.contact import ClaimCheck, ScanVerdict
-from parvis.common.errors import Rejected
+from parvis.common.errors import Poison, Rejected, Unavailable
+from parvis.common.logs import logger
+from parvis.common.routing import History
 
+log = logger()
 _SCAN_LIMIT_S = 20.0  # somebody waits for this one file; a door would have let it go after two
 _MOST_REMEMBERED = 10_000
 
@@ -41,6 +44,14 @@ class Originals:
         if self.verdict(claim) == "pending":
             await self._scan(claim, content)
         return content
+
+    async def history(self, claim: ClaimCheck) -> History | None:
+        """What came before a conversation arrived here; none when it cannot be read: a case is shown without it, too."""
+        try:
+            return History.model_validate_json(await self._blobs.get(claim))
+        except (Poison, Unavailable, ValueError):
+            log.warning("history.unread", size_bytes=claim.size_bytes)
+            return None
 
     async def _scan(self, claim: ClaimCheck, content: bytes) -> None:
         verdict = await self._scanner.scan(content, limit_s=_SCAN_LIMIT_S)

@@ -21,8 +21,10 @@ from parvis.desk.store.writing import (
     keep_cases,
     known_contacts,
     known_deliveries,
+    known_placements,
     lock_cases,
     open_cases,
+    place,
 )
 
 __all__ = [
@@ -43,8 +45,10 @@ __all__ = [
     "keep_cases",
     "known_contacts",
     "known_deliveries",
+    "known_placements",
     "lock_cases",
     "open_cases",
     "outbox",
+    "place",
     "queue",
 ]

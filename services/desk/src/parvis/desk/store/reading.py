@@ -9,9 +9,9 @@ from sqlalchemy import Table, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.database import Database
-from parvis.desk.store.schema import act, case_file, contact, counter_contact, delivery, move, reply, transfer
+from parvis.desk.store.schema import act, case_file, contact, counter_contact, delivery, move, reply, step, transfer
 from parvis.desk.store.writing import contacts_of
-from parvis.desk.tables import PAGE, Act, Agent, Case, CounterContact, Delivery, File, Move, Reply, Transfer
+from parvis.desk.tables import PAGE, Act, Agent, Case, CounterContact, Delivery, File, Move, Reply, Step, Transfer
 
 Kind = TypeVar("Kind")
 
@@ -34,9 +34,15 @@ class Queue:
 
 
 async def queue(
-    connection: AsyncConnection, agent: Agent, show: str, *, after: Key | None = None, limit: int = PAGE
+    connection: AsyncConnection,
+    agent: Agent,
+    show: str,
+    *,
+    tag: str | None = None,
+    after: Key | None = None,
+    limit: int = PAGE,
 ) -> Queue:
-    """Cases of the agent's department: `open`, `mine`, `waiting` or `closed`.
+    """Cases of the agent's department: `open`, `mine`, `waiting` or `closed`; only those with the tag, where one is given.
 
     Order: most urgent, then soonest due; waiting and closed ones by their last change, newest first.
     """
@@ -49,6 +55,8 @@ async def queue(
         query = query.where(table.taken_by == agent.name, table.state != "closed")
     else:
         query = query.where(table.state == show)
+    if tag:
+        query = query.where(table.tags.contains([tag]))
     if show in ("open", "mine"):
         key = (table.urgency, table.answer_due_at, table.received_at, table.conversation_id)
         query = query.order_by(*key)
@@ -106,6 +114,7 @@ async def file_of(connection: AsyncConnection, case: Case) -> File:
         case=case,
         contacts=await contacts_of(connection, conversation),
         moves=await _rows(connection, conversation, move, Move),
+        steps=await _rows(connection, conversation, step, Step),
         replies=await _rows(connection, conversation, reply, Reply),
         deliveries=await _rows(connection, conversation, delivery, Delivery),
         transfers=await _rows(connection, conversation, transfer, Transfer),

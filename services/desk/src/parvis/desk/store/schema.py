@@ -1,7 +1,7 @@
 """The desk's tables, as `migrations/` creates them."""
 
 from sqlalchemy import Boolean, Column, DateTime, Integer, LargeBinary, Table, Text
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from parvis.common.database import metadata
 from parvis.common.outbox import outbox_table
@@ -35,8 +35,17 @@ case_file = Table(
     _instant("received_at"),
     _instant("receipt_due_at"),
     _instant("answer_due_at"),
+    _instant("escalate_at"),
+    _instant("silence_at"),
+    *_texts("silence_means"),
+    _instant("competent_at"),
+    Column("tags", ARRAY(Text)),
     _instant("changed_at"),
 )
+placement = Table(
+    "placement", METADATA, _id("contact_id", is_key=True), _id("conversation_id"), Column("sequence", Integer),
+    _instant("at"),
+)  # fmt: skip
 contact = Table(
     "contact", METADATA, _id("contact_id", is_key=True), _id("conversation_id"), Column("sequence", Integer),
     *_texts("reference"), _instant("at"), Column("routed", LargeBinary),
@@ -44,6 +53,12 @@ contact = Table(
 move = Table(
     "move", METADATA, _id("conversation_id", is_key=True), Column("sequence", Integer, primary_key=True),
     *_texts("from_department", "to_department", "reason"), _instant("at"),
+    Column("stopped", JSONB(none_as_null=True)), Column("history", JSONB(none_as_null=True)),
+)  # fmt: skip
+step = Table(
+    "step", METADATA, _id("conversation_id", is_key=True), Column("sequence", Integer, primary_key=True),
+    _id("other_conversation"), *_texts("kind", "other_reference", "other_department", "reason"),
+    Column("contacts", Integer), _instant("at"), Column("history", JSONB(none_as_null=True)),
 )  # fmt: skip
 reply = Table(
     "reply", METADATA, _id("reply_id", is_key=True), _id("conversation_id"),
@@ -68,7 +83,9 @@ counter_contact = Table(
 
 TABLE_OF: dict[type[object], Table] = {
     tables.Contact: contact,
+    tables.Placement: placement,
     tables.Move: move,
+    tables.Step: step,
     tables.Reply: reply,
     tables.Delivery: delivery,
     tables.Transfer: transfer,

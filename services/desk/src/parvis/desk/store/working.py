@@ -14,7 +14,7 @@ from parvis.common.database import Database
 from parvis.common.errors import Rejected
 from parvis.common.outbox import Outbox
 from parvis.common.reply import ReplyRequested
-from parvis.common.routing import TransferRequested
+from parvis.common.routing import LinkRequested, SplitRequested, TransferRequested
 from parvis.desk.store.writing import add, contacts_of, keep_cases, lock_cases
 from parvis.desk.tables import Agent, Case, Changes, CounterContact, Opened, Said
 
@@ -78,6 +78,10 @@ class Cases:
                 topic, event_id = topics.REPLY_REQUESTED, str(event.reply_id)
             case TransferRequested():
                 topic, event_id = topics.TRANSFER_REQUESTED, f"{event.transfer_id}.{event.TYPE}"
+            case SplitRequested():
+                topic, event_id = topics.TRANSFER_REQUESTED, f"{event.split_id}.{event.TYPE}"
+            case LinkRequested():
+                topic, event_id = topics.TRANSFER_REQUESTED, f"{event.link_id}.{event.TYPE}"
             case _:
                 topic, event_id = topics.CASE_UPDATED, str(uuid.uuid4())
         return record(

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.routing import ContactRouted
-from parvis.desk.store.schema import TABLE_OF, case_file, contact, delivery, transfer
-from parvis.desk.tables import Case, Delivery, Opened, Row, Settlement
+from parvis.desk.store.schema import TABLE_OF, case_file, contact, delivery, move, placement, transfer
+from parvis.desk.tables import Case, Delivery, Move, Opened, Placement, Row, Settlement
 
 
 async def open_cases(connection: AsyncConnection, shells: Mapping[str, Case]) -> None:
@@ -54,6 +54,13 @@ async def add(connection: AsyncConnection, rows: Sequence[Row]) -> int:
         if kind is Delivery:
             news = {c.name: statement.excluded[c.name] for c in delivery.columns if not c.primary_key}
             statement = statement.on_conflict_do_update(index_elements=["delivery_id"], set_=news)
+        elif kind is Placement:  # of two splits the later one
+            later = {c.name: statement.excluded[c.name] for c in placement.columns if not c.primary_key}
+            is_later = placement.c.at <= statement.excluded.at
+            statement = statement.on_conflict_do_update(index_elements=["contact_id"], set_=later, where=is_later)
+        elif kind is Move:  # told twice, to the department that it leaves without what it brings along
+            whole = {"history": func.coalesce(statement.excluded.history, move.c.history)}
+            statement = statement.on_conflict_do_update(index_elements=["conversation_id", "sequence"], set_=whole)
         else:
             statement = statement.on_conflict_do_nothing()
         added += (await connection.execute(statement)).rowcount
@@ -94,9 +101,37 @@ async def known_deliveries(connection: AsyncConnection, deliveries: Iterable[str
     return {row["delivery_id"]: Delivery(**row) for row in rows}
 
 
+async def known_placements(connection: AsyncConnection, contacts: Iterable[str]) -> dict[str, Placement]:
+    """Where splits put these contacts."""
+    wanted = list(contacts)
+    query = select(placement).where(placement.c.contact_id.in_(wanted))
+    rows = (await connection.execute(query)).mappings() if wanted else ()
+    return {row["contact_id"]: Placement(**row) for row in rows}
+
+
+async def place(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
+    """Put contacts where splits say they are; the conversations that lost or got some."""
+    wanted = list(contacts)
+    if not wanted:
+        return set()
+    elsewhere = (
+        select(contact.c.contact_id, contact.c.conversation_id.label("was"), placement)
+        .join(placement, placement.c.contact_id == contact.c.contact_id)
+        .where(contact.c.contact_id.in_(wanted), contact.c.conversation_id != placement.c.conversation_id)
+    )
+    moved = (await connection.execute(elsewhere)).mappings().all()
+    for row in moved:
+        values = {"conversation_id": row["conversation_id"], "sequence": row["sequence"]}
+        await connection.execute(update(contact).where(contact.c.contact_id == row["contact_id"]).values(values))
+    return {row["was"] for row in moved} | {row["conversation_id"] for row in moved}
+
+
 async def contacts_of(connection: AsyncConnection, conversation: str) -> tuple[Opened, ...]:
     """The contacts of a conversation in their order, decoded."""
-    query = select(contact.c.routed).where(contact.c.conversation_id == conversation).order_by(contact.c.sequence)
-    values = await connection.scalars(query)
-    events = [ContactRouted.model_validate_json(value) for value in values]
-    return tuple(Opened(event.routing, event.contact) for event in events)
+    query = select(contact.c.routed, contact.c.sequence).where(contact.c.conversation_id == conversation)
+    rows = (await connection.execute(query.order_by(contact.c.sequence, contact.c.at))).all()
+    events = [(ContactRouted.model_validate_json(row.routed), row.sequence) for row in rows]
+    return tuple(
+        Opened(event.routing, event.contact, None if event.routing.conversation_id == conversation else sequence)
+        for event, sequence in events
+    )
