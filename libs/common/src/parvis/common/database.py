@@ -68,10 +68,8 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeoutError, OSError, TimeoutError) as error:
             raise Unavailable("PostgreSQL does not answer") from error
         except DBAPIError as error:
-            if _state(error) in _NO_TABLES:
-                raise Unavailable("the tables are not there yet: run `parvis migrate`") from error
-            if _will_pass(error):
-                raise Unavailable("PostgreSQL is in conflict or restarting") from error
+            if passing := _unavailable(error):
+                raise passing from error
             raise
 
     @asynccontextmanager
@@ -91,6 +89,10 @@ class Database:
                         await connection.invalidate()
         except (asyncpg.InterfaceError, PoolTimeoutError, OSError, TimeoutError, OperationalError) as error:
             raise Unavailable("PostgreSQL does not answer") from error
+        except DBAPIError as error:  # while it connects: the server is starting up
+            if passing := _unavailable(error):
+                raise passing from error
+            raise
         except asyncpg.PostgresError as error:
             state = str(getattr(error, "sqlstate", None) or "")
             if state in _NO_TABLES:
@@ -106,6 +108,12 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _unavailable(error: DBAPIError) -> Unavailable | None:
+    if _state(error) in _NO_TABLES:
+        return Unavailable("the tables are not there yet: run `parvis migrate`")
+    return Unavailable("PostgreSQL is in conflict or restarting") if _will_pass(error) else None
 
 
 def _will_pass(error: DBAPIError) -> bool:
