@@ -16,7 +16,7 @@ RESENT: frozenset[str] = frozenset({"registration", "receipt", "status"})
 # A letter is an atomic write under its own name: doing it again is doing it once.
 REPEATABLE: frozenset[str] = frozenset({"post"})
 # The kind of contact point that a reply channel goes to.
-POINT_KIND: dict[str, str] = {"sms": "phone", "whatsapp": "phone", "email": "email", "post": "post"}
+POINT_KIND: dict[str, str] = {"sms": "phone", "whatsapp": "phone", "email": "email", "post": "post", "inbox": "phone"}
 # What failed for one of these reasons is not tried on another channel: a person looks first.
 FOR_PEOPLE: frozenset[str] = frozenset({"budget", "no-address"})
 
@@ -38,6 +38,7 @@ class Limits:
     answers_a_day: int = 30
     a_conversation_a_day: int = 40
     automatic_an_hour: int = 50_000
+    enclosures_bytes: int = 7_000_000
     held_for_quiet: timedelta = timedelta(hours=24)
 
 

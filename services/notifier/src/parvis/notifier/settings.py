@@ -73,6 +73,8 @@ class Settings(ServiceSettings):
         default=7, ge=0, le=25, description="megabytes of files that a mail carries; more, and it carries a link"
     )
 
+    inbox_days: int = Field(default=90, ge=1, le=3650, description="days during which a link to a reply works")
+
     letters_dir: Path = Field(default=Path("var/letters"), description="folder the print shop takes its PDFs from")
 
     letters_batch_at: time = Field(

@@ -58,6 +58,8 @@ class Reserving:
         choice = self.addressing.choose(due.reply, kept, tried)
         if (choice.channel, choice.address, choice.failure_class) == (delivery.channel, delivery.address, None):
             return True
+        if delivery.channel == "inbox" and choice.failure_class:
+            return True  # it is the last way before people have to call, and was no choice of the citizen's
         planned = replace(self.addressing.plan(due.reply, choice, step=delivery.step), send_at=delivery.send_at)
         if choice.channel == delivery.channel:
             await rows.readdress(connection, planned, at)  # sent at the next look

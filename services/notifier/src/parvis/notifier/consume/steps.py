@@ -11,7 +11,7 @@ from parvis.common.logs import logger
 from parvis.common.reply import PreferenceChanged
 from parvis.notifier.consume.kept import kept_for
 from parvis.notifier.consume.ledger import Ledger
-from parvis.notifier.decide.addressing import Addressing
+from parvis.notifier.decide.addressing import Addressing, or_kept
 from parvis.notifier.decide.preference import Kept, learnt_by_sending
 from parvis.notifier.decide.states import Next, goes_on, stepped
 from parvis.notifier.rules import Delivery
@@ -73,7 +73,7 @@ class Steps:
                 continue  # it goes on already, or people have it
             reply = replies[delivery.reply_id]
             tried = {d.channel for d in others if d.state != "cancelled"} | {delivery.channel}
-            choice = self.addressing.choose(reply, kept, tried)
+            choice = or_kept(self.addressing.choose(reply, kept, tried), delivery)
             step = max(d.step for d in steps[delivery.reply_id]) + 1
             next_ = replace(self.addressing.plan(reply, choice, step=step), send_at=at, why=_why(delivery, choice.why))
             further[delivery.delivery_id] = delivery, next_

@@ -13,13 +13,14 @@ from parvis.notifier.decide.preference import Kept, Standing
 from parvis.notifier.rules import POINT_KIND, Delivery
 
 # Until we can send over WhatsApp, the telephone that it runs on is reached by SMS.
-_CHANNEL_OF_CONTACT = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "post"}
+_CHANNEL_OF_CONTACT = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "post", "inbox": "inbox"}
 _CHANNEL_OF_KIND = {"phone": "sms", "email": "email", "post": "post"}
 _READ: Mapping[str, Callable[[str], ContactPoint]] = {
     "sms": contact.phone,
     "whatsapp": contact.phone,
     "email": contact.email,
     "post": contact.post,
+    "inbox": contact.phone,  # an SMS says where the reply is kept
 }
 _MACHINES = frozenset({"mailer-daemon", "postmaster", "bounce", "noreply", "no-reply"})
 _NOBODY = Standing()
@@ -124,6 +125,13 @@ class Addressing:
         """The contact point that a delivery goes to."""
         kind = POINT_KIND.get(delivery.channel)
         return ContactPoint.model_validate({"kind": kind, "value": delivery.address}) if kind else None
+
+
+def or_kept(choice: Choice, delivery: Delivery) -> Choice:
+    """The inbox, for what is too long for the only telephone that a citizen gave; before people have to call."""
+    if (delivery.channel, delivery.failure_class, choice.channel) != ("sms", "too-long", "phone"):
+        return choice
+    return Choice("inbox", delivery.address, why="no other address: an SMS says where the answer is kept")
 
 
 def _is_unwanted(reply: ReplyRequested, passed: Collection[FailureClass]) -> bool:

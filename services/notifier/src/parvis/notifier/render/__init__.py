@@ -1,11 +1,12 @@
 """A reply and the town's words in; the bytes that leave, by channel, out. Pure; no I/O."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
+from parvis.common.delivery import delivery_id
 from parvis.common.directory import Directory, Templates
-from parvis.common.reply import ReplyRequested
+from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
 from parvis.notifier.render.dkim import Signer
 from parvis.notifier.render.letter import render_letter
 from parvis.notifier.render.links import Links
@@ -18,6 +19,7 @@ MEDIA_TYPES: Mapping[str, str] = {
     "sms": "text/plain; charset=utf-8",
     "email": "message/rfc822",
     "post": "application/pdf",
+    "inbox": "text/plain; charset=utf-8",
 }
 _LOCAL = "http://127.0.0.1:8120"
 
@@ -31,6 +33,7 @@ class Renderer:
     key: bytes
     public_url: str = _LOCAL
     signer: Signer = field(default_factory=lambda: Signer(""))
+    kept_for: timedelta = timedelta(days=90)
 
     @property
     def links(self) -> Links:
@@ -43,13 +46,58 @@ class Renderer:
 
         Raises: Rejected, when the text does not fit the channel.
         """
-        words = Words(self.directory, self.templates, reply)
+        files_at = self.link_to(reply) if reply.attachments and not enclosures else ""
+        words = Words(self.directory, self.templates, reply, files_at)
         match delivery.channel:
             case "email":
                 mail = render_mail(words, delivery, at, key=self.key, links=self.links, enclosures=enclosures)
                 content = self.signer.sign(mail)
             case "post":
                 content = render_letter(words, delivery, at, self.key)
+            case "inbox":
+                return self._notice(reply, delivery, "link", {"link": self.link_to(reply)}, at)
             case _:
                 content = render_sms(words)
         return Parcel(delivery, content, MEDIA_TYPES[delivery.channel])
+
+    def link_to(self, reply: ReplyRequested) -> str:
+        """Where a reply is read with a code: the same address at every attempt, until its time is over."""
+        return self.links.inbox(reply.reply_id, reply.requested_at + self.kept_for)
+
+    def code(
+        self, reply: ReplyRequested, channel: str, address: str, digits: str, at: datetime, *, minutes: int
+    ) -> Parcel:
+        """The message that brings the code for a reply. It stands in no ledger: nothing is promised of it."""
+        delivery = Delivery(
+            delivery_id=delivery_id(reply.reply_id, f"code-{channel}"),
+            reply_id=reply.reply_id,
+            conversation_id=reply.conversation_id,
+            reference=reply.reference,
+            kind="status",
+            channel=channel,
+            address=address,
+            address_hash="",
+            state="reserved",
+            attempt=1,
+            send_at=at,
+        )
+        return self._notice(reply, delivery, "code", {"code": digits, "minutes": str(minutes)}, at)
+
+    def _notice(
+        self, reply: ReplyRequested, delivery: Delivery, template: str, variables: dict[str, str], at: datetime
+    ) -> Parcel:
+        """A few words about a reply. What a provider says of them says nothing about the reply itself: they have their own id."""
+        own = reply_id(template, reply.reply_id, *variables.values())
+        personal = PersonalReply(variables=variables)
+        about = {
+            "reply_id": own,
+            "kind": "status",
+            "template": template,
+            "legal": True,
+            "personal": personal,
+            "attachments": (),
+        }
+        channel = "sms" if delivery.channel == "inbox" else delivery.channel
+        to = replace(delivery, reply_id=own, kind="status", channel=channel)
+        parcel = self.render(reply.model_copy(update=about), to, at)
+        return replace(parcel, department=reply.department)

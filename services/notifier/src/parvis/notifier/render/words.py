@@ -4,11 +4,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from parvis.common.directory import TEMPLATES, Department, Directory, Rendered, Templates, standard_variables
+from parvis.common.directory import (
+    TEMPLATES,
+    Department,
+    Directory,
+    Rendered,
+    Templates,
+    said_in,
+    spoken_phone,
+    standard_variables,
+)
 from parvis.common.reply import ReplyRequested
 
 # C0 and C1 but line feed, bidirectional controls (they make a text read as another), lone surrogates, BOM.
 _INVISIBLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_FILES = {"fr": "Les documents joints sont ici : {link}", "en": "The documents are here: {link}"}
+_FILES_BY_PHONE = {
+    "fr": "Des documents accompagnent cette réponse : demandez-les au {phone}.",
+    "en": "Documents go with this answer: ask for them on {phone}.",
+}
 _LINE_ENDS = re.compile("\r\n|\r|\x85|\u2028|\u2029")
 
 
@@ -19,6 +33,7 @@ class Words:
     directory: Directory
     templates: Templates
     reply: ReplyRequested
+    files_at: str = ""
 
     @property
     def language(self) -> str:
@@ -39,7 +54,14 @@ class Words:
             procedure=self.reply.procedure,
         )
         rendered = template.render(self._values())
-        return Rendered(subject=one_line(rendered.subject), text=tidy(rendered.text))
+        files = f"\n\n{self._files(medium)}" if self.reply.attachments and self.files_at else ""
+        return Rendered(subject=one_line(rendered.subject), text=tidy(rendered.text + files))
+
+    def _files(self, medium: str) -> str:
+        """Where the files are that do not go with it: nobody types such a link from paper."""
+        said = _FILES_BY_PHONE if medium == "letter" else _FILES
+        phone = spoken_phone(self.department.phone)
+        return said_in(said, self.language).format(link=self.files_at, phone=phone)
 
     def _values(self) -> Mapping[str, str]:
         """The asker's variables; the town's own facts win over them, so that nobody writes another number into a notice.

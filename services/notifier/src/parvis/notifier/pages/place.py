@@ -1,0 +1,53 @@
+"""What the pages are made of, and how one is shown."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common.blobs import Blobs
+from parvis.common.database import Database
+from parvis.common.directory import Directory
+from parvis.common.reply import PreferenceChanged, ReplyRequested
+from parvis.notifier.decide.addressing import Addressing
+from parvis.notifier.decide.preference import Kept
+from parvis.notifier.render import Renderer
+from parvis.notifier.rules import Channel
+from parvis.web.http import keep_language, language_of, switch_of
+from parvis.web.pages import Pages
+
+Say = Callable[[AsyncConnection, Mapping[str, PreferenceChanged]], Awaitable[None]]
+KeptFor = Callable[[AsyncConnection, Sequence[ReplyRequested]], Awaitable[Kept]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a page may need. `say` keeps a preference and tells it, `told` has it leave at once; `kept_for` reads them."""
+
+    directory: Directory
+    pages: Pages
+    renderer: Renderer
+    database: Database
+    addressing: Addressing
+    blobs: Blobs
+    channels: Mapping[str, Channel]
+    say: Say
+    told: Callable[[], None]
+    kept_for: KeptFor
+    town_url: str
+    key: bytes
+
+    @property
+    def public_url(self) -> str:
+        return self.renderer.public_url
+
+    def show(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page in the reader's language, which no search engine keeps."""
+        language = language_of(request, self.pages.town)
+        html = self.pages.render(template, language, switch=switch_of(request, self.pages), **values)
+        response = HTMLResponse(html, status_code=status, headers={"x-robots-tag": "noindex"})
+        keep_language(request, response, self.pages.town)
+        return response
