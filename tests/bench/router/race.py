@@ -55,11 +55,13 @@ class Lap:
     half: Mark
     last: Mark
     peak_mb: float
+    largest_mb: float
 
     def measures(self, name: str, *, events: int) -> list[Measure]:
         return [
             *_between(name, self.first, self.last, events),
             Measure(name, "memory_peak", "MB", self.peak_mb, events),
+            Measure(name, "memory_peak_largest_process", "MB", self.largest_mb, events),
         ]
 
     def warm(self, name: str, *, events: int) -> list[Measure]:
@@ -111,7 +113,8 @@ class Track:
 
     async def _watch(self, process: Process, start: Start) -> Lap:
         first = tenth = half = None
-        moved_at, before, peak_mb, looks = time.monotonic(), 0, 0.0, 0
+        moved_at, before, looks = time.monotonic(), 0, 0
+        peak_mb = one_mb = 0.0
         while True:
             committed = await self.course.committed(start.group, start.prefix)
             if committed > before:
@@ -123,10 +126,10 @@ class Track:
             if committed >= start.events / 2:
                 half = half or self._mark(process.pid, committed)
             if looks % 5 == 0:
-                peak_mb = max(peak_mb, resident_mb(process.pid))
+                peak_mb, one_mb = max(peak_mb, resident_mb(process.pid)), max(one_mb, largest_mb(process.pid))
             if first and tenth and half and committed >= start.events:
                 last = self._mark(process.pid, committed)
-                return Lap(first, tenth, half, last, max(peak_mb, last.held_mb))
+                return Lap(first, tenth, half, last, max(peak_mb, last.held_mb), one_mb)
             _check(process, start, committed, still_s=time.monotonic() - moved_at)
             looks += 1
             await asyncio.sleep(LOOK_EVERY_S)
@@ -160,10 +163,20 @@ def processor_s(pid: int) -> float:
 
 
 def resident_mb(pid: int) -> float:
-    held = 0
+    """What a process and all that it started hold."""
+    return sum(_each_resident_mb(pid))
+
+
+def largest_mb(pid: int) -> float:
+    """What the largest of them holds: a worker, where there are several."""
+    return max(_each_resident_mb(pid), default=0.0)
+
+
+def _each_resident_mb(pid: int) -> list[float]:
+    held: list[float] = []
     with suppress(psutil.Error):
         parent = psutil.Process(pid)
         for process in (parent, *parent.children(recursive=True)):
             with suppress(psutil.Error):
-                held += process.memory_info().rss
-    return held / 1024 / 1024
+                held.append(process.memory_info().rss / 1024 / 1024)
+    return held
