@@ -172,6 +172,7 @@ def _environment(
         "PARVIS_NOTIFIER_SMS_PUBLIC_URL": url("ingest-sms"),
     }
     mail = {
+        "PARVIS_NOTIFIER_PUBLIC_URL": url("notifier"),
         "PARVIS_NOTIFIER_SMTP_HOST": HOST,
         "PARVIS_NOTIFIER_SMTP_PORT": str(ports["outside.mail-smtp"]),
         "PARVIS_NOTIFIER_SMTP_USERNAME": secrets.relay_username,
