@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -52,6 +53,15 @@ class Agents:
 
     async def transfer(self, conversation_id: str, department: str, to: str, reason: str) -> dict[str, Any]:
         return await self._do(conversation_id, "transfer", department, to_department=to, reason=reason)
+
+    async def split(self, conversation_id: str, department: str, contacts: Sequence[str], to: str) -> dict[str, Any]:
+        """Ask for a case of their own for some messages."""
+        body: dict[str, Any] = {"contact_ids": list(contacts), "to_department": to, "reason": "Autre chose."}
+        return await self._do(conversation_id, "split", department, **body)
+
+    async def link(self, conversation_id: str, department: str, reference: str, **more: str) -> dict[str, Any]:
+        """Ask to link the case with that of a reference; `wanted="unlinked"` undoes it."""
+        return await self._do(conversation_id, "link", department, reference=reference, **more)
 
     async def receive_at_the_counter(self, department: str, text: str, **visit: Any) -> dict[str, Any]:
         """Write down what a visitor asks for."""

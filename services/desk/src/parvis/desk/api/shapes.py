@@ -40,6 +40,13 @@ class CaseSummary(Shape):
     urgency: Literal["immediate", "high", "normal"]
     received_at: datetime
     answer_due_at: datetime | None
+    escalate_at: datetime | None = Field(
+        description="when the department's head should know that it is about to be late"
+    )
+    silence_at: datetime | None = Field(description="when silence becomes a decision")
+    silence_means: Literal["acceptance", "rejection", "none"] | None
+    competent_at: datetime | None = Field(description="when another body became competent")
+    tags: list[str] = Field(description="of the rules that matched")
     undelivered: bool = Field(description="an answer did not arrive")
 
 
@@ -83,12 +90,36 @@ class DeliveryShown(Shape):
     at: datetime
 
 
+class MoveShown(Shape):
+    sequence: int
+    from_department: str
+    to_department: str
+    reason: str
+    stopped: dict[str, Any] | None = Field(description="why it ended elsewhere than asked, and where that was")
+    at: datetime
+
+
+class StepShown(Shape):
+    """What happened between this case and another one."""
+
+    sequence: int
+    kind: Literal["split", "opened", "linked", "unlinked"]
+    other_conversation: UUID
+    other_reference: str
+    other_department: str
+    contacts: int = Field(description="that moved")
+    reason: str
+    at: datetime
+
+
 class CaseDetail(CaseSummary):
     """A case with what stands in it."""
 
     answer_channel: str = Field(description="where an answer would go; empty when no address is known")
     answer_address: str
     contacts: list[ContactShown]
+    moves: list[MoveShown]
+    steps: list[StepShown]
     replies: list[ReplyShown]
     deliveries: list[DeliveryShown]
 
@@ -119,6 +150,17 @@ class TransferAsked(Doer):
     reason: Typed = Field(min_length=1, max_length=400)
 
 
+class SplitAsked(Doer):
+    contact_ids: list[UUID] = Field(min_length=1, max_length=200, description="that get a case of their own")
+    to_department: Typed
+    reason: Typed = Field(min_length=1, max_length=400)
+
+
+class LinkAsked(Doer):
+    reference: Typed = Field(max_length=40, description="of the case that this one belongs with")
+    wanted: Literal["linked", "unlinked"] = "linked"
+
+
 class Visited(Doer):
     """Someone at the counter or on the phone."""
 
@@ -146,8 +188,8 @@ def summary(case: Case) -> CaseSummary:
 
 def _summary_values(case: Case) -> dict[str, Any]:
     names = {rank: name for name, rank in URGENCY.items()}
-    due = case.answer_due_at if case.answer_due_at < NO_DATE else None
-    return case.__dict__ | {"urgency": names[case.urgency], "answer_due_at": due}
+    due, escalate = (at if at < NO_DATE else None for at in (case.answer_due_at, case.escalate_at))
+    return case.__dict__ | {"urgency": names[case.urgency], "answer_due_at": due, "escalate_at": escalate}
 
 
 def detail(file: File) -> CaseDetail:
@@ -158,6 +200,8 @@ def detail(file: File) -> CaseDetail:
             "answer_channel": target.channel,
             "answer_address": target.address,
             "contacts": [_contact(opened) for opened in file.contacts],
+            "moves": [MoveShown.model_validate(move.__dict__) for move in file.moves],
+            "steps": [StepShown.model_validate(step.__dict__) for step in file.steps],
             "replies": [ReplyShown.model_validate(reply.__dict__) for reply in file.replies],
             "deliveries": [DeliveryShown.model_validate(delivery.__dict__) for delivery in file.deliveries],
         }
@@ -168,7 +212,7 @@ def _contact(opened: Opened) -> ContactShown:
     contact, personal = opened.contact, opened.contact.personal
     return ContactShown(
         contact_id=UUID(contact.contact_id),
-        sequence=opened.routing.sequence,
+        sequence=opened.number,
         channel=contact.channel,
         received_at=contact.received_at,
         reason=opened.routing.reason,

@@ -10,8 +10,19 @@ from parvis.common.clock import now
 from parvis.common.errors import Rejected
 from parvis.desk import decide
 from parvis.desk.api.access import Access, detail_of, once_of
-from parvis.desk.api.shapes import CallNoted, CaseDetail, Doer, Key, ReplyAsked, TransferAsked, Visited, WrittenDown
-from parvis.desk.decide import Answer, Visit, Words
+from parvis.desk.api.shapes import (
+    CallNoted,
+    CaseDetail,
+    Doer,
+    Key,
+    LinkAsked,
+    ReplyAsked,
+    SplitAsked,
+    TransferAsked,
+    Visited,
+    WrittenDown,
+)
+from parvis.desk.decide import Answer, Linking, Splitting, Visit, Words
 from parvis.desk.store import NotHere
 from parvis.desk.tables import Agent, Case, Changes, Opened
 
@@ -23,6 +34,7 @@ def routes(app: FastAPI, access: Access) -> None:
     _states(app, access)
     _words(app, access)
     _transfers(app, access)
+    _divisions(app, access)
     _counter(app, access)
 
 
@@ -97,6 +109,25 @@ def _transfers(app: FastAPI, access: Access) -> None:
         )  # fmt: skip
 
     _ = transfer
+
+
+def _divisions(app: FastAPI, access: Access) -> None:
+    @app.post("/cases/{conversation_id}/split")
+    async def split(conversation_id: UUID, asked: SplitAsked, key: Key = None) -> CaseDetail:
+        """Ask the router to bring some messages into a case of their own."""
+        wish = Splitting([str(one) for one in asked.contact_ids], asked.to_department, asked.reason, once_of(key))
+        return await _act(
+            access, conversation_id, asked,
+            lambda case, agent, opened: decide.split(case, agent, opened, wish, access.directory, now()),
+        )  # fmt: skip
+
+    @app.post("/cases/{conversation_id}/link")
+    async def link(conversation_id: UUID, asked: LinkAsked, key: Key = None) -> CaseDetail:
+        """Ask the router to link the case with another one, or to undo that."""
+        wish = Linking(asked.reference, once_of(key), asked.wanted)
+        return await _act(access, conversation_id, asked, lambda case, agent, _: decide.link(case, agent, wish, now()))
+
+    _ = split, link
 
 
 def _counter(app: FastAPI, access: Access) -> None:

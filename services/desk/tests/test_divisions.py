@@ -1,0 +1,254 @@
+"""Splits and links on the desk: told in any order, asked for from the page, undone."""
+
+import itertools
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from parvis.common.blobs import Blobs
+from parvis.common.contact import ContactReceived, reference_of
+from parvis.common.database import Database
+from parvis.common.routing import (
+    ContactRouted,
+    ConversationArrived,
+    ConversationLinked,
+    ConversationOpened,
+    ConversationSplit,
+    ConversationUnlinked,
+    History,
+    LinkRequested,
+    PastContact,
+    SplitRefused,
+    SplitRequested,
+    Suggestion,
+    conversation_id,
+)
+from parvis.common.testing import AN_INSTANT, a_contact
+
+from .test_pages import personal, routed
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+Tell = Callable[..., Awaitable[None]]
+Said = Callable[[str], Awaitable[list[bytes]]]
+Send = Callable[..., Awaitable[httpx.Response]]
+
+FIRST, SECOND, THIRD = (
+    a_contact(key=f"SM{number}", personal=personal(words))
+    for number, words in enumerate(("Un trou rue Haute.", "Et ma facture ?", "Merci pour le trou."))
+)
+CONVERSATION = conversation_id(FIRST.contact_id)
+NEW = conversation_id(reference_of("a split"))  # pyright: ignore[reportArgumentType]
+NEW_REFERENCE = reference_of("a split")  # pyright: ignore[reportArgumentType]
+CASE = f"/cases/{CONVERSATION}"
+
+
+def in_the_case(contact: ContactReceived, sequence: int, **changes: Any) -> ContactRouted:
+    values: dict[str, Any] = {"conversation_id": CONVERSATION, "reference": FIRST.reference, "sequence": sequence}
+    return routed(contact, **(values | changes))
+
+
+def the_split(to: str = "voirie") -> tuple[ConversationSplit, ConversationOpened]:
+    common: dict[str, Any] = {"contact_ids": (SECOND.contact_id,), "reason": "Une facture.", "at": AN_INSTANT}
+    split = ConversationSplit(
+        conversation_id=CONVERSATION, sequence=4, reference=FIRST.reference, department="voirie",
+        into_conversation=NEW, into_reference=NEW_REFERENCE, into_department=to, **common,
+    )  # fmt: skip
+    opened = ConversationOpened(
+        conversation_id=NEW, sequence=1, reference=NEW_REFERENCE, department=to, from_department="voirie",
+        out_of_conversation=CONVERSATION, out_of_reference=FIRST.reference, received_at=AN_INSTANT,
+        answer_due_at=AN_INSTANT + timedelta(days=3), **common,
+    )  # fmt: skip
+    return split, opened
+
+
+EVENTS = (in_the_case(FIRST, 1), in_the_case(SECOND, 2), in_the_case(THIRD, 3), *the_split())
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(5), 5)][::17])
+async def test_in_any_order_each_message_ends_in_its_case(
+    database: Database, tell: Tell, order: tuple[int, ...]
+) -> None:
+    for number in order:
+        await tell(EVENTS[number])
+    await tell(*EVENTS)
+    assert await _cases(database) == [
+        (FIRST.reference, 2, "Un trou rue Haute."),
+        (NEW_REFERENCE, 1, "Et ma facture ?"),
+    ]
+
+
+async def test_in_one_batch_too(database: Database, tell: Tell) -> None:
+    await tell(*reversed(EVENTS))
+    assert [(reference, contacts) for reference, contacts, *_ in await _cases(database)] == [
+        (FIRST.reference, 2),
+        (NEW_REFERENCE, 1),
+    ]
+
+
+async def _cases(database: Database) -> list[tuple[Any, ...]]:
+    query = "select reference, contacts, subject from desk.case_file order by contacts desc"
+    async with database.begin() as connection:
+        return [tuple(row) for row in await connection.execute(text(query))]
+
+
+async def test_the_pages_of_both_tell_of_the_split_and_lead_to_each_other(agent: httpx.AsyncClient, tell: Tell) -> None:
+    await tell(*EVENTS)
+    old, new = (await agent.get(CASE)).text, (await agent.get(f"/cases/{NEW}")).text
+    assert f'href="/cases/{NEW}"' in old
+    assert f'href="{CASE}"' in new
+    assert "Et ma facture ?" in new
+    assert "Et ma facture ?" not in old
+    assert "Undo" not in new  # a split is no link by hand
+
+
+async def test_an_agent_asks_to_split_off_the_messages_that_are_chosen(
+    agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said
+) -> None:
+    await tell(*EVENTS[:3])
+    wish = {"split__to": "finances", "split__reason": "Une facture."}
+    answer = await send(CASE, f"{CASE}/split", messages=SECOND.contact_id, **wish)
+    assert answer.headers["location"] == f"{CASE}?told=split_asked"
+    [asked] = [SplitRequested.model_validate_json(value) for value in await said("transfer.requested")]
+    assert (asked.contact_ids, asked.from_department, asked.to_department) == (
+        (SECOND.contact_id,), "voirie", "finances",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"split__to": "finances", "split__reason": "x"}, "Choisissez au moins un message"),
+        ({"messages": SECOND.contact_id, "split__to": "finances"}, "Écrivez la raison"),
+        ({"messages": SECOND.contact_id, "split__to": "nowhere", "split__reason": "x"}, "Choisissez un service"),
+    ],
+)
+async def test_what_is_missing_is_said_and_what_was_chosen_stays(
+    agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said, fields: dict[str, str], words: str
+) -> None:
+    await tell(*EVENTS[:3])
+    answer = await send(CASE, f"{CASE}/split", **fields)
+    assert answer.status_code == 422
+    assert words in answer.text
+    if "messages" in fields:
+        assert f'value="{SECOND.contact_id}" checked' in answer.text
+    assert await said("transfer.requested") == []
+
+
+async def test_a_refused_split_says_why(agent: httpx.AsyncClient, tell: Tell) -> None:
+    refused = SplitRefused(
+        split_id="s", conversation_id=CONVERSATION, from_department="voirie", to_department="finances",
+        why="unknown contact", at=AN_INSTANT,
+    )  # fmt: skip
+    await tell(*EVENTS[:2], refused, refused)
+    page = (await agent.get(CASE)).text
+    assert page.count("Un de ces messages n&#39;est plus dans ce dossier.") == 1
+
+
+def a_link(kind: type[ConversationLinked | ConversationUnlinked], sequence: int) -> Any:
+    return kind(
+        conversation_id=CONVERSATION, sequence=sequence, reference=FIRST.reference, department="voirie",
+        other_conversation=NEW, other_reference=NEW_REFERENCE, other_department="finances", at=AN_INSTANT,
+    )  # fmt: skip
+
+
+async def test_a_link_is_asked_for_shown_and_undone(
+    agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said
+) -> None:
+    await tell(EVENTS[0])
+    answer = await send(CASE, f"{CASE}/link", other=NEW_REFERENCE.lower())
+    assert answer.headers["location"] == f"{CASE}?told=link_asked"
+    await tell(a_link(ConversationLinked, 2))
+    page = (await agent.get(CASE)).text
+    assert "Finances et régie" in page
+    assert NEW_REFERENCE in page
+
+    form = next(part for part in page.split("<form")[1:] if 'value="unlinked"' in part)
+    hidden = dict(_hidden(form))
+    assert (await agent.post(f"{CASE}/link", data=hidden)).headers["location"] == f"{CASE}?told=unlink_asked"
+    asked = [LinkRequested.model_validate_json(value) for value in await said("transfer.requested")]
+    assert [(one.wanted, one.other_reference) for one in asked] == [
+        ("linked", NEW_REFERENCE),
+        ("unlinked", NEW_REFERENCE),
+    ]
+    await tell(a_link(ConversationUnlinked, 3))
+    assert 'value="unlinked"' not in (await agent.get(CASE)).text
+
+
+def _hidden(form: str) -> list[tuple[str, str]]:
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.split("</form>", maxsplit=1)[0])
+    return [(name, unescape(value)) for name, value in found]
+
+
+@pytest.mark.parametrize("typed", ["", "P-0000", FIRST.reference])
+async def test_a_link_needs_the_reference_of_another_case(
+    agent: httpx.AsyncClient, tell: Tell, send: Send, typed: str
+) -> None:
+    await tell(EVENTS[0])
+    assert (await send(CASE, f"{CASE}/link", other=typed)).status_code == 422
+
+
+async def test_what_came_before_a_transfer_is_shown_where_the_desk_did_not_get_it(
+    agent: httpx.AsyncClient, tell: Tell, blobs: Blobs
+) -> None:
+    past = PastContact(
+        contact_id=SECOND.contact_id, reference=SECOND.reference, conversation_id=CONVERSATION, sequence=1, channel="sms",
+        department="triage", rule="default", reason={"fr": "Personne ne savait."}, received_at=AN_INSTANT,
+    )  # fmt: skip
+    history = History(conversation_id=CONVERSATION, reference=FIRST.reference, contacts=(past,))
+    claim = await blobs.put(FIRST.contact_id, history.model_dump_json().encode(), "application/json")
+    arrived = ConversationArrived(
+        conversation_id=CONVERSATION, sequence=2, reference=FIRST.reference, from_department="triage",
+        to_department="voirie", reason="La voirie.", history=claim, at=AN_INSTANT,
+    )  # fmt: skip
+    await tell(arrived, in_the_case(FIRST, 3))
+    page = (await agent.get(CASE)).text
+    assert SECOND.reference in page
+    assert "Personne ne savait." in page
+
+
+async def test_a_transfer_that_was_stopped_and_another_bodys_dates_are_shown(
+    agent: httpx.AsyncClient, tell: Tell
+) -> None:
+    stopped = {"wanted_department": "finances", "why": {"fr": "Allé et venu.", "en": "To and fro."}}
+    arrived = ConversationArrived.model_validate(
+        {
+            "conversation_id": CONVERSATION, "sequence": 2, "reference": FIRST.reference, "from_department": "triage",
+            "to_department": "voirie", "reason": "La voirie.", "stopped": stopped, "at": AN_INSTANT,
+            "competent_received_at": AN_INSTANT, "answer_due_at": AN_INSTANT + timedelta(days=30),
+            "silence_at": AN_INSTANT + timedelta(days=60), "silence_means": "acceptance",
+        }
+    )  # fmt: skip
+    await tell(arrived, in_the_case(FIRST, 1))
+    page = (await agent.get(CASE)).text
+    assert "Allé et venu." in page
+    assert "Transmis à cette administration" in page
+    assert "Sans réponse, acceptée après le" in page
+    assert "1 avril 2026" in page or "1er avril 2026" in page  # the town's own earlier date is gone
+
+
+async def test_tags_and_what_is_soon_late_stand_in_the_queue(agent: httpx.AsyncClient, tell: Tell) -> None:
+    far = AN_INSTANT + timedelta(days=36_500)
+    await tell(in_the_case(FIRST, 1, tags=("danger", "rue"), escalate_at=AN_INSTANT, answer_due_at=far))
+    other = a_contact(key="SM9", personal=personal("Autre chose."))
+    await tell(routed(other, answer_due_at=far, escalate_at=far))
+    queue = (await agent.get("/queue")).text
+    assert queue.count("bientôt en retard") == 1
+    tagged = (await agent.get("/queue?tag=rue")).text
+    assert "Un trou rue Haute." in tagged
+    assert "Autre chose." not in tagged
+    assert "Un trou rue Haute." not in (await agent.get("/queue?tag=nothing%00%27")).text
+
+
+async def test_a_suggestion_to_split_is_shown_and_prepared(agent: httpx.AsyncClient, tell: Tell) -> None:
+    drift = Suggestion(department="finances", confidence=0.8, why={"fr": "Ce message parle d'argent.", "en": "Money."})
+    await tell(EVENTS[0], in_the_case(SECOND, 2, suggestion=drift))
+    page = (await agent.get(CASE)).text
+    assert "Ce message parle d&#39;argent." in page
+    assert f'value="{SECOND.contact_id}" checked' in page
+    assert '<option value="finances" selected>' in page
