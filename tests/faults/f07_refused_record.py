@@ -28,6 +28,7 @@ async def play(stage: Stage, full: bool) -> Verdict:
         await limit_records(stage.stack, _TRIAGE.full_name(stage.prefix), 20_000)
         for number in range(2 * rounds):
             large.append(_large(contacts, number))
+            stage.may_die.add(large[-1].contact_id)
             await contacts.send([large[-1]])
             if number % 2 == 0:
                 continue

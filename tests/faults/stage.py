@@ -35,6 +35,8 @@ class Stage:
     """Where Kafka's logs are, if this machine lets us have a small one."""
     known_deaths: int = 0
     plays: int = 0
+    may_die: set[str] = field(default_factory=set[str])
+    """Contacts that are to become dead letters; no fault of the world makes one of a good contact."""
     gone: World = field(default_factory=World)
     """What a scenario took away from the topics after it was read, so that the judge still knows of it."""
 
@@ -80,6 +82,9 @@ class Stage:
         world = (await look(self.stack)).beside(self.gone)
         found = judge(world, self.log.attempts)
         verdict.broken += found.broken
+        written = {attempt.contact_id for attempt in self.log.attempts}
+        dead = {letter.event_id for letter in world.dead} & (written - self.may_die)
+        verdict.expect(not dead, f"{len(dead)} good contacts are dead letters")
         verdict.figures = found.figures | verdict.figures
         return world
 

@@ -27,8 +27,9 @@ async def simulator(stack: Stack, **settings: Any) -> AsyncGenerator[Outside]:
     """The simulated Twilio, where this stack's doors look for it; in this process, so that it can be told anything."""
     folder = stack.plan.var / "outside"
     secret = SecretStr(stack.env["PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN"])
+    settings = {"silence_s": 1} | settings
     wanted = Settings(
-        twilio_port=stack.port("outside.twilio"), mail_smtp_port=0, mail_web_port=0, silence_s=1,
+        twilio_port=stack.port("outside.twilio"), mail_smtp_port=0, mail_web_port=0,
         twilio_account_sid=stack.env["PARVIS_INGEST_SMS_TWILIO_ACCOUNT_SID"], twilio_auth_token=secret,
         mail_username="mairie", mail_password=secret, mail_certificate=folder / "relay.pem", mail_dir=folder / "mail",
         letters_dir=folder / "letters", **settings,

@@ -1,0 +1,57 @@
+"""F-22: the provider takes messages and says nothing: unknown, never sent again; a callback or the provider's list resolves them."""
+
+import asyncio
+from pathlib import Path
+
+from parvis.local.outside.app import Outside
+from parvis.local.outside.twilio.faults import CallbackFaults, Faults
+from tests.faults.oracle import Verdict
+from tests.faults.replies import ARRIVED, Replies, call_back, reply_of, sent, until
+from tests.faults.scenario import Scenario, town
+from tests.faults.twilio import simulator
+
+
+async def run(var: Path, full: bool) -> Verdict:
+    count, watched_s = (60, 30) if full else (6, 2)
+    verdict = Verdict()
+    impatient = {"PARVIS_NOTIFIER_PROVIDER_TIMEOUT_S": "1", "PARVIS_NOTIFIER_ASK_EVERY_S": "1"}
+    with town(var, ["ingest-sms", "notifier"], **impatient) as (stack, _log):
+        replies = Replies(stack)
+        async with simulator(stack, silence_s=5) as outside:
+            faults = Faults(behaviour="hang", callbacks=CallbackFaults(drop=True), lists="error")
+            outside.twilio.carrier.faults = faults
+            asked = await replies.ask(count)
+            states = await replies.until(asked, {"unknown"})
+            verdict.expect(set(states.values()) == {"unknown"}, f"silence made {sorted(set(states.values()))}")
+            await asyncio.sleep(watched_s)
+            _once(verdict, outside, count)
+            outside.twilio.carrier.faults = Faults(lists="error")
+            messages = list(outside.twilio.account.messages.values())
+            half = messages[: count // 2]
+            for message in half:
+                await call_back(outside, message, "delivered")
+            by_callback = [reply for reply in asked if reply.reply_id in {reply_of(m) for m in half}]
+            states = await replies.until(by_callback, {"delivered"})
+            verdict.expect(set(states.values()) == {"delivered"}, f"callbacks made {sorted(set(states.values()))}")
+            outside.twilio.carrier.faults = Faults()
+            states = await replies.until(asked, ARRIVED)
+            verdict.expect(set(states.values()) <= ARRIVED, f"the list made {sorted(set(states.values()))}")
+            await until(lambda: False, within_s=1)
+            _once(verdict, outside, count)
+        await replies.close()
+    verdict.figures |= {"replies": count, "resolved by callback": len(by_callback)}
+    return verdict
+
+
+def _once(verdict: Verdict, outside: Outside, count: int) -> None:
+    times = sent(outside)
+    verdict.expect(len(times) == count, f"{len(times)} of {count} replies reached the provider")
+    verdict.expect(max(times.values(), default=0) == 1, f"I6: a reply was sent {max(times.values(), default=0)} times")
+
+
+SCENARIO = Scenario(
+    "F-22",
+    "the provider takes the message and never answers",
+    "unknown; no blind resend; a callback or the provider's list resolves it; I6",
+    run,
+)

@@ -1,0 +1,50 @@
+"""F-23: kill -9 of the notifier after the provider's yes and before that is stored, fifty times: fifty calls, all resolved."""
+
+import asyncio
+from pathlib import Path
+
+from parvis.local.outside.app import Outside
+from parvis.local.outside.twilio.faults import CallbackFaults, Faults
+from parvis.local.stack import Stack
+from tests.faults.oracle import Verdict
+from tests.faults.replies import ARRIVED, Replies, sent, until
+from tests.faults.scenario import Scenario, town
+from tests.faults.twilio import simulator
+
+
+async def run(var: Path, full: bool) -> Verdict:
+    rounds = 50 if full else 2
+    verdict = Verdict()
+    quick = {"PARVIS_NOTIFIER_LEASE_S": "1", "PARVIS_NOTIFIER_ASK_EVERY_S": "1"}
+    with town(var, ["ingest-sms", "notifier"], **quick) as (stack, _log):
+        replies = Replies(stack)
+        async with simulator(stack, silence_s=30) as outside:
+            for number in range(rounds):
+                await _kill_after_yes(stack, outside, replies, number)
+            outside.twilio.carrier.faults = Faults()
+            states = await replies.until(replies.asked, ARRIVED)
+            times = sent(outside)
+        await replies.close()
+    verdict.expect(set(states.values()) <= ARRIVED, f"unresolved: {sorted(set(states.values()) - ARRIVED)}")
+    verdict.expect(times.total() == rounds, f"I6: {times.total()} calls for {rounds} replies")
+    verdict.expect(len(times) == rounds, f"{len(times)} of {rounds} replies reached the provider")
+    verdict.figures |= {"kills": rounds, "calls": times.total()}
+    return verdict
+
+
+async def _kill_after_yes(stack: Stack, outside: Outside, replies: Replies, number: int) -> None:
+    """Every other time the callbacks are lost as well: then only the provider's list knows."""
+    lost = CallbackFaults(drop=number % 2 == 1)
+    outside.twilio.carrier.faults = Faults(behaviour="hang", times=1, callbacks=lost)
+    (reply,) = await replies.ask(1)
+    await until(lambda: reply.reply_id in sent(outside))
+    await asyncio.to_thread(stack.kill, "notifier", stays_down=True)
+    await asyncio.to_thread(stack.start_again, "notifier")
+
+
+SCENARIO = Scenario(
+    "F-23",
+    "kill -9 of the notifier after the provider's yes and before it is stored, fifty times",
+    "as many calls as replies; all resolved by callback or by the provider's list; I6",
+    run,
+)

@@ -1,0 +1,50 @@
+"""F-24: callbacks three times each, the last state first, before the API has answered, and forged: the final state is right."""
+
+from pathlib import Path
+
+from parvis.local.outside.twilio.faults import CallbackFaults, Faults
+from tests.faults.oracle import Verdict
+from tests.faults.replies import Replies, call_back, reply_of, sent, until
+from tests.faults.scenario import Scenario, town
+from tests.faults.twilio import simulator
+
+_WAYS = {
+    "three times": CallbackFaults(repeat=3),
+    "reversed": CallbackFaults(reverse=True),
+    "before the answer": CallbackFaults(before_answer=True),
+    "all of it": CallbackFaults(repeat=3, reverse=True, before_answer=True),
+}
+
+
+async def run(var: Path, full: bool) -> Verdict:
+    each = 50 if full else 3
+    verdict = Verdict()
+    with town(var, ["ingest-sms", "notifier"]) as (stack, _log):
+        replies = Replies(stack)
+        async with simulator(stack, step_ms=20) as outside:
+            for name, faults in _WAYS.items():
+                outside.twilio.carrier.faults = Faults(callbacks=faults)
+                states = await replies.until(await replies.ask(each), {"delivered"})
+                verdict.expect(set(states.values()) == {"delivered"}, f"{name}: {sorted(set(states.values()))}")
+            outside.twilio.carrier.faults = Faults(callbacks=CallbackFaults(drop=True))
+            (reply,) = await replies.ask(1)
+            await replies.until([reply], {"accepted"})
+            message = next(m for m in outside.twilio.account.messages.values() if reply_of(m) == reply.reply_id)
+            answers = await call_back(outside, message, "delivered", forge=True)
+            verdict.expect(set(answers) == {403}, f"a forged callback was answered {answers}")
+            await until(lambda: False, within_s=1)
+            state = (await replies.until([reply], {"accepted"}))[reply.reply_id]
+            verdict.expect(state == "accepted", f"a forged callback made it {state}")
+            times = sent(outside)
+        await replies.close()
+    verdict.expect(max(times.values()) == 1, f"I6: a reply was sent {max(times.values())} times")
+    verdict.figures |= {"replies": len(replies.asked), "calls": times.total()}
+    return verdict
+
+
+SCENARIO = Scenario(
+    "F-24",
+    "callbacks three times, reversed, before the API's answer, with a forged signature",
+    "the final state is right; a forged one gets 403 and changes nothing; I6",
+    run,
+)

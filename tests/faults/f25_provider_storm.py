@@ -1,0 +1,73 @@
+"""F-25: both SMS providers refuse everything, then one heals, then the other: the breakers rest, nothing is lost, citizens keep their order."""
+
+import asyncio
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from parvis.local.outside.app import Outside
+from parvis.local.outside.twilio.faults import Faults
+from parvis.local.ports import FreePorts
+from tests.faults.oracle import Verdict
+from tests.faults.replies import ARRIVED, Replies, reply_of
+from tests.faults.scenario import Scenario, town
+from tests.faults.twilio import simulator
+
+_CITIZENS = 6
+
+
+async def run(var: Path, full: bool) -> Verdict:
+    storm_s, count = (300.0, 120) if full else (3.0, 18)
+    verdict = Verdict()
+    ports = FreePorts()
+    with town(var, ["ingest-sms", "notifier"], **_two_providers(ports.take())) as (stack, _log):
+        replies = Replies(stack)
+        async with simulator(stack) as outside:
+            outside.twilio.carrier.faults = Faults(behaviour="too-many")
+            outside.gateway.answer = 503
+            await replies.ask(count, citizens=_CITIZENS)
+            await asyncio.sleep(storm_s)
+            refused = len(outside.twilio.account.calls) + outside.gateway.calls
+            outside.gateway.answer = None
+            states = await replies.until(replies.asked, ARRIVED)
+            by_gateway = len(outside.gateway.messages)
+            outside.twilio.carrier.faults = Faults()
+            states |= await replies.until(await replies.ask(_CITIZENS, citizens=_CITIZENS), ARRIVED)
+        await replies.close()
+    ports.release()
+    _hold(verdict, outside, replies, states)
+    verdict.expect(refused <= 10 + storm_s, f"{refused} calls while both providers refused: no breaker was open")
+    verdict.figures |= {"replies": len(replies.asked), "calls during the storm": refused, "by the second": by_gateway}
+    return verdict
+
+
+def _two_providers(port: int) -> dict[str, str]:
+    """The second one stands by: it gets a message only while the first one rests."""
+    token = "not-a-secret-but-long-enough"
+    return {
+        "PARVIS_OUTSIDE_TWILIO_PORT": str(port), "PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN": token,
+        "PARVIS_NOTIFIER_TWILIO_AUTH_TOKEN": token, "PARVIS_NOTIFIER_SMS_GATEWAY_TOKEN": token,
+        "PARVIS_NOTIFIER_SMS_GATEWAY_URL": f"http://127.0.0.1:{port}/gateway",
+        "PARVIS_NOTIFIER_SMS_SHARES": json.dumps({"twilio": 100, "gateway": 0}),
+    }  # fmt: skip
+
+
+def _hold(verdict: Verdict, outside: Outside, replies: Replies, states: dict[str, str]) -> None:
+    verdict.expect(set(states.values()) <= ARRIVED, f"lost: {sorted(set(states.values()) - ARRIVED)}")
+    twilio = [(m.created_at, m.recipient, m.body) for m in outside.twilio.account.messages.values() if reply_of(m)]
+    gateway = [(outside.gateway.taken_at[name], m.to, m.text) for name, m in outside.gateway.messages.items()]
+    verdict.expect(len(twilio) + len(gateway) == len(replies.asked), f"{len(twilio)} + {len(gateway)} messages")
+    order: dict[str, list[str]] = defaultdict(list)
+    for _, to, body in sorted(twilio + gateway):
+        order[to].append(body.partition("no")[2][:4])
+    verdict.expect(
+        all(bodies == sorted(bodies) for bodies in order.values()), "a citizen's replies changed their order"
+    )
+
+
+SCENARIO = Scenario(
+    "F-25",
+    "429 and 503 of both SMS providers for five minutes, then one heals, then the other",
+    "breakers open, retries with jitter, the second provider takes over; nothing lost, nothing twice, order per citizen kept",
+    run,
+)

@@ -1,0 +1,109 @@
+"""Replies asked of a notifier, what it told of them, and what its providers saw."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from parvis.common.bus import Producer, record
+from parvis.common.bus.admin import read_all
+from parvis.common.clock import now
+from parvis.common.contact import ContactPoint, ConversationId, contact_id, reference_of
+from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.topics import DELIVERY_UPDATED, REPLY_REQUESTED
+from parvis.local.outside.app import Outside
+from parvis.local.outside.twilio.messages import Message
+from parvis.local.stack import Stack
+
+PATIENCE_S = 60.0
+ARRIVED = frozenset({"accepted", "delivered"})
+
+
+class Replies:
+    """Whoever asks for replies: the router and the desk in one."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._producer = Producer(stack.kafka, service="test")
+        self._prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+        self.asked: list[ReplyRequested] = []
+
+    async def ask(self, count: int, *, citizens: int | None = None, **changes: Any) -> list[ReplyRequested]:
+        """Answers by SMS, spread over so many citizens (as many as answers, by default), numbered in their text."""
+        first = len(self.asked)
+        new = [self._reply(first + n, (first + n) % (citizens or 10_000), changes) for n in range(count)]
+        topic = REPLY_REQUESTED.full_name(self._prefix)
+        await self._producer.send_all(
+            [record(r, topic=topic, key=r.conversation_id, event_id=r.reply_id, source="test") for r in new],
+            deadline_s=30,
+        )
+        self.asked += new
+        return new
+
+    def _reply(self, number: int, citizen: int, changes: dict[str, Any]) -> ReplyRequested:
+        made, at = contact_id("sms", "+33536490100", f"fault-{number}"), now()
+        point = ContactPoint(kind="phone", value=f"+3363998{citizen % 9000:04d}")
+        values: dict[str, Any] = {
+            "reply_id": reply_id("fault", str(number)), "conversation_id": ConversationId(made),
+            "reference": reference_of(made), "kind": "answer", "department": "etat-civil", "channel_of_contact": "sms",
+            "template": "answer", "legal": False, "send_at": at, "requested_at": at, "requested_by": "test",
+            "personal": PersonalReply(contact_points=(point,), text=f"Message no{number:04d}."),
+        }  # fmt: skip
+        return ReplyRequested.model_validate(values | changes)
+
+    async def told(self) -> dict[str, list[dict[str, Any]]]:
+        """What the notifier has said of each reply."""
+        said: dict[str, list[dict[str, Any]]] = {}
+        async for received in read_all(self._stack.kafka, [DELIVERY_UPDATED.full_name(self._prefix)]):
+            update = json.loads(received.value)
+            said.setdefault(update["reply_id"], []).append(update)
+        return said
+
+    async def until(
+        self, replies: Sequence[ReplyRequested], states: Collection[str], *, within_s: float = PATIENCE_S
+    ) -> dict[str, str]:
+        """The last state of each reply; when all are among `states`, or time is over."""
+        ends_at = time.monotonic() + within_s
+        while True:
+            said = await self.told()
+            last = {r.reply_id: said[r.reply_id][-1]["state"] if r.reply_id in said else "" for r in replies}
+            if set(last.values()) <= set(states) or time.monotonic() > ends_at:
+                return last
+            await asyncio.sleep(0.2)
+
+    async def close(self) -> None:
+        await self._producer.stop()
+
+
+def sent(outside: Outside) -> Counter[str]:
+    """How often each reply was handed to a provider that kept it."""
+    kept = [m for m in outside.twilio.account.messages.values() if m.direction == "outbound-api"]
+    return Counter(reply_of(message) for message in kept)
+
+
+def reply_of(message: Message) -> str:
+    return parse_qs(urlsplit(message.status_callback or "").query).get("reply", [""])[0]
+
+
+async def until(holds: Callable[[], bool], *, within_s: float = PATIENCE_S) -> bool:
+    """Whether it came to hold."""
+    ends_at = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > ends_at:
+            return False
+        await asyncio.sleep(0.02)
+    return True
+
+
+async def call_back(outside: Outside, message: Message, status: str, *, forge: bool = False) -> list[int | None]:
+    """Twilio's status callback, made now; what the door answered."""
+    form = {
+        "AccountSid": outside.settings.twilio_account_sid, "ApiVersion": "2010-04-01", "From": message.sender or "",
+        "MessageSid": message.sid, "MessageStatus": status, "SmsSid": message.sid, "SmsStatus": status,
+        "To": message.recipient,
+    }  # fmt: skip
+    attempts = await outside.twilio.courier.post(message.status_callback or "", form, forge=forge)
+    return [attempt.status for attempt in attempts]
