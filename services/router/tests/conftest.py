@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from parvis.common.bus.admin import apply, read_all
 from parvis.common.bus.consumer import Item
 from parvis.common.contact import ContactReceived, Event, kafka_key
 from parvis.common.database import Database, migrate
-from parvis.common.directory import Directory, load_directory
+from parvis.common.directory import Directory, Templates, load_directory, load_templates
 from parvis.common.routing import CaseUpdated, LinkRequested, SplitRequested, TransferRequested
-from parvis.common.testing import AN_INSTANT
+from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.router.consume import Mail, Router
 from parvis.router.decide import Calendar, Placing, Windows
 from parvis.router.rules import Rules, load_rules
@@ -41,19 +42,22 @@ class Town:
     producer: Producer
     directory: Directory
     rules: Rules
+    templates: Templates
     blobs: Blobs
+    at: datetime = AN_INSTANT
     offsets: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    def router(self, producer: Any = None) -> Router:
+    def router(self, producer: Any = None, *, limit_s: float = 10) -> Router:
         calendar = Calendar(self.directory.town)
         return Router(
             database=self.database,
             producer=producer or self.producer,
             rules=lambda: self.rules,
-            placing=Placing(self.directory, calendar, Windows()),
+            placing=Placing(self.directory, calendar, Windows(), self.templates, A_KEY),
             mail=Mail(self.prefix, self.directory, calendar),
             blobs=self.blobs,
-            now=lambda: AN_INSTANT,
+            now=lambda: self.at,
+            limit_s=limit_s,
         )
 
     def contact_record(self, contact: ContactReceived, value: bytes | None = None) -> Record:
@@ -80,6 +84,10 @@ class Town:
 
     async def route(self, *events: Event) -> None:
         await self.router().handle([self.item(event) for event in events])
+
+    async def wait(self) -> None:
+        """What the task does with what waits, once."""
+        await self.router().waiting.turn()
 
     async def queue(self, department: str) -> list[Received]:
         return await self.records(topics.department(department).full_name(self.prefix))
@@ -108,11 +116,18 @@ async def town(kafka: str, database_url: str, tmp_path: Path) -> AsyncGenerator[
     await migrate(database_url, SCHEMA, MIGRATIONS)
     database = Database(database_url, service="test")
     async with database.begin() as connection:
-        for table in ("conversation", "alias", "sender", "decision", "consumer_halt"):
+        for table in ("conversation", "alias", "sender", "decision", "waiting", "question", "mark", "consumer_halt"):
             await connection.execute(text(f"truncate router.{table}"))
     producer = Producer(kafka, service="test")
     yield Town(
-        kafka, prefix, database, producer, directory, load_rules(EXAMPLE, directory), Blobs(f"file://{tmp_path}")
+        kafka,
+        prefix,
+        database,
+        producer,
+        directory,
+        load_rules(EXAMPLE, directory),
+        load_templates(EXAMPLE, directory),
+        Blobs(f"file://{tmp_path}"),
     )
     await producer.stop()
     await database.close()

@@ -178,7 +178,12 @@ async def test_a_closed_conversation_opens_again_by_its_token_only_in_its_grace(
     await town.route(mail(3, thread=token, received_at=AN_INSTANT + timedelta(days=20)))
 
     assert [row.closed_at for row in await town.rows("select closed_at from router.conversation")] == [None, None]
-    assert len(await town.queue("voirie")) == 2
+    routings = [json.loads(r.value)["routing"] for r in await town.queue("voirie")]
+    assert [(r["rule"], r["sequence"], r.get("linked_to")) for r in routings] == [
+        ("pothole", 1, None),
+        ("linked", 1, conversation_id(first.contact_id)),
+        ("conversation", 2, None),
+    ]
 
 
 async def test_an_sms_after_the_case_was_closed_is_a_new_one_and_an_old_word_changes_nothing(town: Town) -> None:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import MachineSent, PersonalContact, ReplyAddress, ThreadMarks, Verification
+from parvis.common.contact import ContactReceived, MachineSent, PersonalContact, ReplyAddress, ThreadMarks, Verification
 from parvis.common.directory import Period, load_directory
 from parvis.common.language import language_of
 from parvis.common.routing import Routing, conversation_id
 from parvis.common.structs import written
-from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.router.decide import Calendar, Decision, Known, Windows, decide, registration, resolve
+from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
+from parvis.router.decide import Calendar, Decision, Known, Windows, decide, find, marks_of, registration
 from parvis.router.rules import load_rules
 from parvis.router.tables import Conversation
 
@@ -148,6 +148,10 @@ def a_conversation(**changes: Any) -> Conversation:
         "last_contact_at": AN_INSTANT,
     }
     return Conversation(**(values | changes))
+
+
+def resolve(contact: ContactReceived, known: Known, windows: Windows) -> Conversation | None:
+    return find(contact, decided(), marks_of(contact, A_KEY), known, windows).continues
 
 
 def later(**span: float) -> datetime:

@@ -25,6 +25,7 @@ STATEMENTS = (
         reason text,
         due_at timestamptz,
         waits_since timestamptz not null,
+        asked_at timestamptz,
         placed_at timestamptz,
         constraint only_who_queues_has_no_due_time check ((why = 'queued') = (due_at is null))
     )

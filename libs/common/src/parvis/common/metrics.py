@@ -31,6 +31,14 @@ deliveries_unknown_old = Gauge(
 files_scanned = Counter("parvis_files_scanned", "files by what the antivirus said", ["verdict"])
 scans_waiting = Gauge("parvis_scans_waiting", "files in the scanner's folder that are not accepted yet")
 scans_oldest_seconds = Gauge("parvis_scans_oldest_seconds", "how long the oldest of them has waited, in seconds")
+contacts_waiting = Gauge(
+    "parvis_contacts_waiting",
+    "contacts that the router holds: for an answer, for their trouble to pass, behind such a one",
+    ["why"],
+)
+contacts_overdue_seconds = Gauge(
+    "parvis_contacts_overdue_seconds", "how long the first of them is past its due time, in seconds"
+)
 rules_refused = Gauge("parvis_rules_refused", "1 while the rules file on disk is refused and the old rules decide")
 guesses = Counter(
     "parvis_guesses", "texts that no rule decided, by what the model said: sure, unsure or none", ["outcome"]

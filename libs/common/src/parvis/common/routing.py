@@ -38,6 +38,14 @@ class Suggestion(Model):
     why: dict[str, str] = Field(description="one plain sentence per language")
 
 
+class Candidate(Model):
+    """A conversation to which a contact may belong; the citizen was asked and did not say."""
+
+    conversation_id: ConversationId
+    reference: Reference
+    department: DepartmentSlug
+
+
 class Dates(Model):
     """What is due when, by the clocks of the procedure, in the town's days."""
 
@@ -72,6 +80,7 @@ class Routing(Dates):
     model: str | None = Field(default=None, description="version of the model that took part", max_length=80)
     suggestion: Suggestion | None = None
     linked_to: ConversationId | None = Field(default=None, description="the closed conversation that this one follows")
+    candidates: tuple[Candidate, ...] = Field(default=(), description="in the order of the question's numbers")
     language: Language | None = Field(default=None, description="of the text, as the door or the router read it")
     received_at: AwareDatetime = Field(description="the contact's; never changes")
     decided_at: AwareDatetime

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
+from datetime import time, timedelta
 
 from parvis.common import topics
 from parvis.common.blobs import Blobs
@@ -21,11 +21,11 @@ from parvis.common.service import Service, every
 from parvis.common.settings import TownSettings, load
 from parvis.router import store
 from parvis.router.consume import Mail, Router
-from parvis.router.decide import Calendar, Placing, Windows
+from parvis.router.decide import Asking, Calendar, Placing, Windows
 from parvis.router.read import LOOK_EVERY_S, Guessing, LiveModel, LiveRules
 from parvis.router.settings import Settings
 from parvis.router.store.models import active_model
-from parvis.router.tables import SCHEMA, ModelRow
+from parvis.router.tables import DAYS, SCHEMA, ModelRow
 
 log = logger()
 NAME = "router"
@@ -39,24 +39,26 @@ async def build() -> Service:
     """
     town, own = load(TownSettings), load(Settings)
     directory = load_directory(town.config_dir)
-    load_templates(town.config_dir, directory)
+    templates = load_templates(town.config_dir, directory)
     await asyncio.to_thread(language_of, "Le premier message n'attendra pas que ce modèle soit chargé.")
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
     rules = LiveRules(town.config_dir, directory, health)
     database = Database(town.database_url.get_secret_value(), service=NAME)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
     calendar = Calendar(directory.town)
-    windows = Windows(timedelta(days=own.same_sender_days), timedelta(days=own.closed_grace_days))
+    placing = Placing(directory, calendar, _windows(own), templates, town.hashing_key, _asking(own))
     blobs, guessing = Blobs(town.blobs_url), Guessing(health)
     model = LiveModel(lambda: _active_model(database), blobs, directory.departments, guessing, health)
     router = Router(
         database=database,
         producer=producer,
         rules=rules,
-        placing=Placing(directory, calendar, windows),
+        placing=placing,
         mail=Mail(town.topic_prefix, directory, calendar),
         blobs=blobs,
         guesser=guessing,
+        health=health,
+        limit_s=own.contact_limit_s,
     )
     consumer = Pipeline(
         town.kafka_bootstrap,
@@ -86,12 +88,23 @@ async def build() -> Service:
                 await model.look()
             await consumer.run(stopping)
 
+    async def wait(stopping: asyncio.Event) -> None:
+        if await _until_ready(database, producer, health, stopping):
+            await router.waiting.run(stopping)
+
     return Service(
         NAME,
         own.host,
         own.port,
         health,
-        tasks=[consume, consumer.watch, every(LOOK_EVERY_S, rules.look), every(LOOK_EVERY_S, model.look), guessing.run],
+        tasks=[
+            consume,
+            consumer.watch,
+            wait,
+            every(LOOK_EVERY_S, rules.look),
+            every(LOOK_EVERY_S, model.look),
+            guessing.run,
+        ],
         closing=[producer.stop, database.close],
     )
 
@@ -99,6 +112,17 @@ async def build() -> Service:
 async def _active_model(database: Database) -> ModelRow | None:
     async with database.begin() as connection:
         return await active_model(connection)
+
+
+def _windows(own: Settings) -> Windows:
+    days = {channel: getattr(own, f"{channel}_window_days") for channel in DAYS}
+    same_sender = {channel: timedelta(days=count) for channel, count in days.items()}
+    return Windows(same_sender, timedelta(days=own.closed_grace_days))
+
+
+def _asking(own: Settings) -> Asking:
+    within = timedelta(minutes=own.question_minutes)
+    return Asking(within, time(own.question_from_hour), time(own.question_until_hour))
 
 
 async def _until_ready(database: Database, producer: Producer, health: Health, stopping: asyncio.Event) -> bool:

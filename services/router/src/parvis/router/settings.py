@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parvis.common.settings import ServiceSettings
+from parvis.router.tables import DAYS
 
 
 class Settings(ServiceSettings):
@@ -16,11 +17,38 @@ class Settings(ServiceSettings):
 
     port: int = Field(default=8110, ge=0, le=65535, description="HTTP port: /live, /ready and /metrics")
     batch: int = Field(default=2000, ge=1, le=5000, description="most records that are decided at once")
-    same_sender_days: int = Field(
-        default=7, ge=1, le=365, description="an SMS within so many days of the sender's last one continues it"
+    sms_window_days: int = Field(
+        default=DAYS["sms"],
+        ge=0,
+        le=365,
+        description="an SMS within so many days of what its sender last wrote, or of what happened to it, continues it; 0: never",
     )
+    whatsapp_window_days: int = Field(default=DAYS["whatsapp"], ge=0, le=365, description="the same for WhatsApp")
+    email_window_days: int = Field(
+        default=DAYS["email"],
+        ge=0,
+        le=365,
+        description="the same for a mail that names no other one but has the same sender and subject",
+    )
+    web_window_days: int = Field(default=DAYS["web"], ge=0, le=365, description="the same for a form")
+    post_window_days: int = Field(default=DAYS["post"], ge=0, le=365, description="the same for a letter")
+    phone_window_days: int = Field(default=DAYS["phone"], ge=0, le=365, description="the same for a call")
+    counter_window_days: int = Field(default=DAYS["counter"], ge=0, le=365, description="the same for a visit")
     closed_grace_days: int = Field(
         default=30, ge=0, le=3650, description="an answer within so many days opens a closed conversation again"
+    )
+    question_minutes: float = Field(
+        default=120,
+        ge=0,
+        le=10080,
+        description="how long the answer to “which request is it?” is waited for, by day; then people read the message",
+    )
+    question_from_hour: int = Field(default=8, ge=0, le=23, description="by day: from this hour on, in the town")
+    question_until_hour: int = Field(
+        default=20, ge=0, le=23, description="by day: until this hour; no later than from: day and night"
+    )
+    contact_limit_s: float = Field(
+        default=10, gt=0, le=50, description="a contact that takes longer is parked and tried again later"
     )
 
 

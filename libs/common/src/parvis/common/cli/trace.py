@@ -1,14 +1,19 @@
-"""`parvis trace ID`: where a contact, a conversation or a reply stands, from the topics themselves."""
+"""`parvis trace ID`: where a contact, a conversation or a reply stands, from the topics and from the services that keep something back."""
 
 import argparse
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from importlib.metadata import entry_points
 
 from parvis.common.bus import Received
 from parvis.common.bus.admin import read_all
 from parvis.common.cli.commands import Commands
 from parvis.common.cli.topics import town_topics
+from parvis.common.errors import Unavailable
 from parvis.common.settings import TownSettings, load
+
+# What a service says of ids: a line for each thing that it keeps back. Named by the entry-point group `parvis.trace`.
+Where = Callable[[TownSettings, frozenset[str]], Awaitable[list[str]]]
 
 
 def register(commands: Commands) -> None:
@@ -24,9 +29,27 @@ def _trace(arguments: argparse.Namespace) -> int:
     for received in sorted(found, key=lambda r: r.header("ce_time") or ""):
         place = f"{received.topic}[{received.partition}]@{received.offset}"
         print(f"{received.header('ce_time')}  {received.header('ce_type'):<20} {received.event_id}  {place}")
-    if not found:
+    kept = asyncio.run(_kept(town, _ids_of(found) | {arguments.id}))
+    for line in kept:
+        print(line)
+    if not found and not kept:
         print(f"nothing is known of {arguments.id}: it was not accepted, or its events are past their retention")
-    return 0 if found else 1
+    return 0 if found or kept else 1
+
+
+def _ids_of(found: Iterable[Received]) -> frozenset[str]:
+    return frozenset(name for received in found for name in (received.event_id, received.header("ce_subject")) if name)
+
+
+async def _kept(town: TownSettings, ids: frozenset[str]) -> list[str]:
+    lines: list[str] = []
+    for point in sorted(entry_points(group="parvis.trace"), key=lambda p: p.name):
+        where: Where = point.load()
+        try:
+            lines += await where(town, ids)
+        except Unavailable as error:
+            lines.append(f"{point.name} could not be asked: {error}")
+    return lines
 
 
 async def _about(bootstrap: str, topics: Iterable[str], wanted: str) -> list[Received]:

@@ -47,6 +47,8 @@ async def case_page(
     async with place.cases.database.begin() as connection:
         case = await case_of(connection, conversation)
         file = await file_of(connection, case) if case else None
+        followed = _followed(file) if file else None
+        linked = await case_of(connection, followed) if followed else None
     if file is None or file.case.department != session.agent.department:
         return _gone(place, request, session, file)
     language = language_of(request, place.directory.town)
@@ -57,6 +59,7 @@ async def case_page(
         status=status,
         case=file.case,
         reason=_latest_reason(file),
+        linked=linked,
         entries=timeline(file, await _past(place, file)),
         links=_links(file),
         suggestion=_suggestion(file),
@@ -112,6 +115,11 @@ def _suggestion(file: File) -> Opened | None:
 def _latest_reason(file: File) -> Mapping[str, Any]:
     latest: Opened | None = max(file.contacts, key=lambda o: o.routing.sequence, default=None)
     return latest.routing.reason if latest else {}
+
+
+def _followed(file: File) -> str | None:
+    """The closed conversation that this one follows."""
+    return next((o.routing.linked_to for o in file.contacts if o.routing.linked_to), None)
 
 
 def _others(file: File, directory: Directory) -> Sequence[Department]:

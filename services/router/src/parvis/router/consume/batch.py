@@ -1,23 +1,26 @@
 """One batch of records: rows committed first, then everything produced and acknowledged."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common import clock
+from parvis.common import clock, topics
 from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer, Record
 from parvis.common.bus.consumer import Item
 from parvis.common.database import Database
+from parvis.common.health import Health
 from parvis.common.routing import CaseUpdated
 from parvis.router import store
 from parvis.router.consume import answers, cases
 from parvis.router.consume.contacts import Contacts
 from parvis.router.consume.guessing import with_guesses
 from parvis.router.consume.mail import Arrival, Decided, Mail
+from parvis.router.consume.waiting import Waiting
 from parvis.router.consume.wishes import Wishes, wishes_in
 from parvis.router.decide import Placing, Wish
 from parvis.router.read import Guesser
@@ -46,6 +49,7 @@ class Router:
               again finds its row and is produced again, byte for byte.
     Wishes:   transfers, splits and links: the same locks, one number a step, each department told; a stale one is refused.
     Cases:    closing and opening of conversations is remembered.
+    Patience: a contact that takes over `limit_s` is parked and tried again later; what waits is looked after by `waiting`.
     Raises:   Unavailable, for the bus to try the batch again; Poison, for a contact whose id is none.
     """
 
@@ -57,10 +61,25 @@ class Router:
     blobs: Blobs | None = None  # without it nothing that arrives has a history
     guesser: Guesser | None = None
     now: clock.Clock = clock.now
+    health: Health = field(default_factory=Health)
+    limit_s: float = 10.0
 
     @cached_property
     def contacts(self) -> Contacts:
         return Contacts(self.rules, self.placing, self.now)
+
+    @cached_property
+    def waiting(self) -> Waiting:
+        return Waiting(
+            database=self.database,
+            producer=self.producer,
+            conversations=self.contacts.conversations,
+            mail=self.mail,
+            health=self.health,
+            dead_letter_topic=topics.dead_letter("router").full_name(self.mail.prefix),
+            limit_s=self.limit_s,
+            now=self.now,
+        )
 
     @cached_property
     def wishes(self) -> Wishes:
@@ -82,7 +101,10 @@ class Router:
             arrivals = await with_guesses(batch.arrivals, self.guesser, self.placing.directory)
             decided = await self._decide(arrivals)
             for arrival in arrivals:
-                records += self.mail.of_contact(arrival, decided[arrival.key])
+                if arrival.key in decided:
+                    records += self.mail.of_contact(arrival, decided[arrival.key])
+            if decided.keys() != {arrival.key for arrival in arrivals}:
+                self.waiting.kick()  # a contact was held, or an answer brought those that waited for it
         if batch.wishes:
             wishes = [wish for _, wish in batch.wishes]
             rows = await self._at_once(lambda connection: self.wishes.decide(connection, wishes))
@@ -93,6 +115,20 @@ class Router:
         return records
 
     async def _decide(self, arrivals: Sequence[Arrival]) -> dict[str, Decided]:
+        """The decisions about those that can be placed. A contact over which patience is lost is parked: the others flow."""
+        try:
+            async with asyncio.timeout(self.limit_s):
+                return await self._decide_all(arrivals)
+        except TimeoutError:
+            if len(arrivals) == 1:
+                await self.waiting.park(arrivals[0])
+                return {}
+        decided: dict[str, Decided] = {}
+        for arrival in arrivals:
+            decided |= await self._decide([arrival])
+        return decided
+
+    async def _decide_all(self, arrivals: Sequence[Arrival]) -> dict[str, Decided]:
         """Most contacts open a conversation, in one round trip; for the others the rows of theirs are locked and read."""
         try:
             decided = await self.contacts.open(self.database, arrivals)

@@ -1,31 +1,26 @@
 """Contacts of a batch in, their decisions out: stored at once where they surely open a conversation, else under its lock."""
 
-import logging
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NoReturn
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common import clock, metrics
+from parvis.common import clock
+from parvis.common.bus import Received
 from parvis.common.bus.consumer import Item
 from parvis.common.contact import ContactReceived
 from parvis.common.database import Database
 from parvis.common.errors import Poison
 from parvis.common.language import language_of
-from parvis.common.logs import logger
-from parvis.common.routing import Routing
-from parvis.common.structs import reader_of, written
+from parvis.common.structs import written
 from parvis.router import store
+from parvis.router.consume.conversations import Conversations, tell
 from parvis.router.consume.mail import Arrival, Decided
-from parvis.router.decide import Placed, Placing, came_of, decide, names_another, opening, place, uuid_of
+from parvis.router.decide import Marks, Placing, came_of, decide, marks_of, names_another, opening, uuid_of
 from parvis.router.rules import Rules
-from parvis.router.tables import DecisionRow
-
-log = logger()
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
@@ -37,6 +32,10 @@ class Contacts:
     rules: Callable[[], Rules]
     placing: Placing
     now: clock.Clock
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        return Conversations(self.placing, self.arrival_of, self.now)
 
     def arrivals(self, items: Sequence[Item]) -> list[Arrival]:
         """What the rules say about each contact of a batch.
@@ -52,35 +51,22 @@ class Contacts:
         for arrival in _surely_opening(arrivals):
             routing = opening(arrival.contact, arrival.decision, self.placing, at=at)
             opened[arrival.key] = one = Decided(routing, written(routing), opens=True)
-            rows.append(_opening(arrival, one))
+            rows.append(_opening(arrival, one, marks_of(arrival.contact, self.placing.key)))
         if rows:
+            windowed = self.placing.windows.by_sender
             async with database.bare() as connection:
-                for key in await store.open_conversations(connection, rows, at=at):
+                for key in await store.open_conversations(connection, rows, windowed, at=at):
                     del opened[key]
-            _tell(opened)
+            tell(opened)
         return opened
 
     async def decide(self, connection: AsyncConnection, arrivals: Sequence[Arrival]) -> dict[str, Decided]:
-        """The decision about every arrival, stored before or stored now, whatever conversation it belongs to."""
-        rows = await store.decisions_of(connection, [UUID(arrival.key) for arrival in arrivals])
-        decided = {str(key): _read(row) for key, row in rows.items()}
-        # The same contact may stand in a batch twice: the first record of an id wins.
-        in_order = list(
-            {arrival.key: arrival for arrival in reversed(arrivals) if arrival.key not in decided}.values()
-        )[::-1]
-        if not in_order:
-            return decided
-        known = await store.lock_known(connection, [arrival.contact for arrival in in_order])
-        at = self.now()
-        placed = [place(arrival.contact, arrival.decision, known, self.placing, at=at) for arrival in in_order]
-        new = {arrival.key: _decided(one) for arrival, one in zip(in_order, placed, strict=True)}
-        touched = {UUID(one.routing.conversation_id) for one in placed}
-        stored = [_row(arrival, new[arrival.key]) for arrival in in_order]
-        await store.record_decisions(connection, stored, [known.conversations[id_] for id_ in sorted(touched)])
-        for one in await store.record_names(connection, placed):
-            log.error("reference.collided", contact_id=one.contact.contact_id, reference=one.contact.reference)
-        _tell(new)
-        return decided | new
+        """The decision about every arrival, stored before or stored now, whatever it belongs to; none about those that wait."""
+        return await self.conversations.decide(connection, arrivals)
+
+    def arrival_of(self, received: Received) -> Arrival:
+        """One record, read and decided by the rules. Raises: Poison."""
+        return self._arrival(Item(received.event((ContactReceived,), swift=(ContactReceived,)), received), self.rules())
 
     def _arrival(self, item: Item, rules: Rules) -> Arrival:
         contact: ContactReceived = item.event  # pyright: ignore[reportAssignmentType] (or its struct, by its type)
@@ -97,15 +83,15 @@ def _no_id() -> NoReturn:
 
 
 def _surely_opening(arrivals: Sequence[Arrival]) -> list[Arrival]:
-    """Those that name no conversation, each once; of a sender on a channel the first, unless an earlier contact may continue."""
+    """Those that name no conversation, each once; of a sender the first, unless an earlier contact may continue."""
     found: dict[str, Arrival] = {}
-    wrote: set[tuple[str | None, str]] = set()
+    wrote: set[str | None] = set()
     for arrival in arrivals:
         contact = arrival.contact
-        sender = (contact.contact_point_hash, contact.channel)
+        sender = contact.contact_point_hash
         if names_another(contact):
             wrote.add(sender)
-        elif contact.contact_point_hash is None:
+        elif sender is None:
             found.setdefault(arrival.key, arrival)
         elif sender not in wrote:
             wrote.add(sender)
@@ -113,50 +99,10 @@ def _surely_opening(arrivals: Sequence[Arrival]) -> list[Arrival]:
     return list(found.values())
 
 
-def _opening(arrival: Arrival, decided: Decided) -> store.Opening:
+def _opening(arrival: Arrival, decided: Decided, marks: Marks) -> store.Opening:
     contact, routing = arrival.contact, decided.routing
     return store.Opening(
         arrival.key, routing.conversation_id, contact.reference, routing.department, routing.procedure,
         contact.received_at, decided.value.decode(), came_of(contact), contact.contact_point_hash, contact.channel,
+        marks.subject, marks.kept,
     )  # fmt: skip
-
-
-def _row(arrival: Arrival, decided: Decided) -> DecisionRow:
-    return DecisionRow(
-        id=UUID(arrival.key),
-        kind="contact",
-        conversation_id=UUID(decided.routing.conversation_id),
-        sequence=decided.routing.sequence,
-        opens=decided.opens,
-        value=decided.value.decode(),
-        decided_at=decided.routing.decided_at,
-        came=came_of(arrival.contact),
-    )
-
-
-def _decided(placed: Placed) -> Decided:
-    return Decided(placed.routing, written(placed.routing), placed.opens)
-
-
-def _read(row: DecisionRow) -> Decided:
-    value = row.value.encode()
-    return Decided(reader_of(Routing)(value), value, row.opens)
-
-
-def _tell(decided: Mapping[str, Decided]) -> None:
-    departments = Counter(one.routing.department for one in decided.values())
-    for department, count in departments.items():
-        metrics.contacts_routed.labels(department).inc(count)
-    log.info("contacts.routed", count=len(decided))
-    if not log.is_enabled_for(logging.DEBUG):  # a line a contact costs more than routing it
-        return
-    for key, one in decided.items():
-        routing = one.routing
-        log.debug(
-            "contact.routed",
-            contact_id=key,
-            conversation_id=routing.conversation_id,
-            sequence=routing.sequence,
-            department=routing.department,
-            rule=routing.rule,
-        )

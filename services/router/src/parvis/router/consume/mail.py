@@ -75,6 +75,22 @@ class Mail:
             time=routing.decided_at, trace=trace,
         )  # fmt: skip
 
+    def of_question(self, received: Received, asked: ReplyRequested) -> Record:
+        """What is asked of a citizen whose contact waits."""
+        token = traceparent.set(received.header("ce_traceparent"))
+        try:
+            return record(
+                asked,
+                topic=topics.REPLY_REQUESTED.full_name(self.prefix),
+                key=asked.conversation_id,
+                event_id=asked.reply_id,
+                source=_SOURCE,
+                subject=asked.conversation_id,
+                time=asked.requested_at,
+            )
+        finally:
+            traceparent.reset(token)
+
     def written(
         self,
         event: Event,

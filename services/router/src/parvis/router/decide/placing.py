@@ -1,19 +1,44 @@
-"""Contacts with their decisions and the locked conversations in, numbered routings out. Pure; no I/O."""
+"""Contacts with their decisions and the locked conversations in, numbered routings out, or what has to wait. Pure; no I/O."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from parvis.common.contact import ContactReceived, ConversationId, Reference
-from parvis.common.directory import Directory, said_in
-from parvis.common.routing import Routing, conversation_id
+from parvis.common.contact import TRIAGE, ContactReceived, ConversationId, Reference
+from parvis.common.directory import Directory, Templates
+from parvis.common.routing import Candidate, Routing, RunnerUp, Suggestion, conversation_id
 from parvis.router.decide import swift
 from parvis.router.decide.clocks import Calendar
-from parvis.router.decide.conversation import Known, Windows, resolve
+from parvis.router.decide.conversation import (
+    By,
+    Held,
+    Known,
+    Place,
+    Windows,
+    by_reference,
+    find,
+    is_clear,
+    waiting_key,
+)
 from parvis.router.decide.department import Decision
+from parvis.router.decide.marks import Marks, marks_of
+from parvis.router.decide.question import MOST_CHOICES, OTHER, Asking, due_at, question, read_answer
+from parvis.router.decide.reasons import (
+    continued,
+    drifted,
+    followed,
+    gave_up,
+    unanswered,
+)
 from parvis.router.tables import Conversation
+
+_MOST_RUNNERS_UP = 3
+# What says nothing of a department by itself: then a closed conversation's own department has the one that follows it.
+_WEAK = frozenset({"default", "model", "place"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,39 +48,189 @@ class Placed:
     contact: ContactReceived
     routing: Routing
     opens: bool
+    marks: Marks = field(default_factory=Marks)
 
 
 @dataclass(frozen=True)
 class Placing:
-    """What placing needs beside the contacts: the same for every batch."""
+    """What placing needs beside the contacts: the same for every batch. `key` is that of the mails' marks."""
 
     directory: Directory
     calendar: Calendar
     windows: Windows
+    templates: Templates
+    key: bytes = field(repr=False)
+    asking: Asking = field(default_factory=Asking)
 
 
-def place(contact: ContactReceived, decision: Decision, known: Known, placing: Placing, *, at: datetime) -> Placed:
-    """Put one contact into its conversation and give it the next number.
+def place(
+    contact: ContactReceived, decision: Decision, known: Known, placing: Placing, *, at: datetime
+) -> list[Placed | Held]:
+    """Put one contact into its conversation and give it the next number; or say that it waits.
 
     Needs: the rows of `known` locked; they are changed here, and contacts come in the order of their records.
+    Gives: nearly always one Placed. An answer to a question brings what waited for it first, in its order, then itself.
+           Held, when only the sender knows the conversation, and behind what waits of the same sender on that channel.
     """
-    found = resolve(contact, known, placing.windows)
-    conversation = found or _opened_by(contact, decision)
+    key = waiting_key(contact)
+    queue = known.waiting.get(key) if key else None
+    if key and queue and not _is_danger(decision):
+        return _behind(contact, decision, key, queue, known, placing, at)
+    return [_settle(contact, decision, known, placing, at)]
+
+
+def place_unanswered(queue: Sequence[Held], known: Known, placing: Placing, *, at: datetime) -> list[Placed]:
+    """Place what waits, its head first, although no answer came: to people, with the candidates; the rest goes on with it."""
+    head = queue[0]
+    if key := waiting_key(head.contact):
+        known.waiting.pop(key, None)
+    candidates = [known.conversations[id_] for id_ in head.candidates if id_ in known.conversations]
+    decision = _unanswered(head, candidates)
+    placed = [_put(head.contact, decision, Place(), known, placing, at, candidates=candidates)]
+    return placed + [_follow_head(held, placed[0], known, placing, at) for held in queue[1:]]
+
+
+def place_given_up(contact: ContactReceived, known: Known, placing: Placing, *, at: datetime) -> Placed:
+    """A contact that was tried in vain too often goes to people, in a conversation of its own and without asking any rule."""
+    decision = Decision(
+        department=TRIAGE,
+        procedure=None,
+        rule="trouble",
+        matched=(),
+        confidence=0.0,
+        runners_up=(),
+        reason=gave_up(),
+        urgency="normal",
+        language=contact.language,
+        rules_version="none",
+    )
+    return _put(contact, decision, Place(), known, placing, at)
+
+
+# What waits
+
+
+def _behind(
+    contact: ContactReceived,
+    decision: Decision,
+    key: tuple[str, str],
+    queue: list[Held],
+    known: Known,
+    placing: Placing,
+    at: datetime,
+) -> list[Placed | Held]:
+    """A contact of somebody of whom something waits: the answer to our question, or one more that waits."""
+    head = queue[0]
+    if head.why == "question":
+        meant = _meant(contact, head, known)
+        if isinstance(meant, Conversation):
+            known.waiting.pop(key)
+            chosen = Place(by="answer", continues=meant)
+            return [
+                *(_put(held.contact, held.decision, chosen, known, placing, at) for held in queue),
+                _put(contact, decision, chosen, known, placing, at),
+            ]
+        if meant == OTHER:
+            known.waiting.pop(key)
+            first = _put(head.contact, head.decision, Place(), known, placing, at)
+            rest = [*queue[1:], Held(contact, decision, "queued")]
+            return [first, *(_follow_head(held, first, known, placing, at) for held in rest)]
+    queue.append(Held(contact, decision, "queued"))
+    return [queue[-1]]
+
+
+def _meant(contact: ContactReceived, head: Held, known: Known) -> Conversation | str | None:
+    """The conversation that an answer names; `other`; none where it is no answer."""
+    if contact.machine:
+        return None
+    named = by_reference(contact, known)
+    if named:
+        return named
+    answer = read_answer(contact.personal.text, len(head.candidates))
+    if isinstance(answer, int):
+        return known.conversations.get(head.candidates[answer - 1])
+    return answer
+
+
+def _follow_head(held: Held, first: Placed, known: Known, placing: Placing, at: datetime) -> Placed:
+    conversation = known.conversations[UUID(first.routing.conversation_id)]
+    return _put(held.contact, held.decision, Place(by="sender", continues=conversation), known, placing, at)
+
+
+def _is_danger(decision: Decision) -> bool:
+    return decision.urgency == "immediate" and is_clear(decision)
+
+
+# What goes on
+
+
+def _settle(
+    contact: ContactReceived, decision: Decision, known: Known, placing: Placing, at: datetime
+) -> Placed | Held:
+    marks = marks_of(contact, placing.key)
+    where = find(contact, decision, marks, known, placing.windows)
+    key = waiting_key(contact)
+    if where.candidates and key:
+        held = _asked(contact, decision, where.candidates[:MOST_CHOICES], placing, at)
+        known.waiting[key] = [held]
+        known.asked[key] = at
+        return held
+    return _put(contact, decision, where, known, placing, at, marks=marks)
+
+
+def _asked(
+    contact: ContactReceived,
+    decision: Decision,
+    candidates: Sequence[Conversation],
+    placing: Placing,
+    at: datetime,
+) -> Held:
+    directory = placing.directory
+    asked = question(contact, candidates, directory, placing.templates, language=decision.language, at=at)
+    until = due_at(at, placing.asking, ZoneInfo(directory.town.time_zone))
+    return Held(contact, decision, "question", until, tuple(one.id for one in candidates), asked)
+
+
+def _put(
+    contact: ContactReceived,
+    decision: Decision,
+    where: Place,
+    known: Known,
+    placing: Placing,
+    at: datetime,
+    *,
+    marks: Marks | None = None,
+    candidates: Sequence[Conversation] = (),
+) -> Placed:
+    found = where.continues
+    told = decision if found else _opening(decision, where, placing.directory)
+    conversation = found or _opened_by(contact, told, where)
     conversation.sequence += 1
-    conversation.closed_at = None
+    if contact.machine is None:  # an absence notice opens nothing again
+        conversation.closed_at = None
     conversation.last_contact_at = max(conversation.last_contact_at, contact.received_at)
     conversation.department = placing.directory.current(conversation.department)
-    known.note(contact, conversation)
-    told = _continuing(conversation, decision, placing.directory) if found else decision
+    marks = marks if marks is not None else marks_of(contact, placing.key)
+    known.note(contact, conversation, marks)
+    suggestion = None
+    if found and where.by:
+        suggestion = _suggestion(contact, conversation, decision, placing.directory)
+        told = _continuing(conversation, decision, where.by, placing.directory)
     routing = routing_of(
         contact, told, placing,
         conversation=ConversationId(str(conversation.id)), reference=conversation.reference,
         sequence=conversation.sequence, department=conversation.department, at=at,
+        linked_to=conversation.linked_to, suggestion=suggestion, candidates=tuple(map(_candidate, candidates)),
     )  # fmt: skip
-    return Placed(contact, routing, opens=found is None)
+    return Placed(contact, routing, opens=found is None, marks=marks)
 
 
-def _opened_by(contact: ContactReceived, decision: Decision) -> Conversation:
+def _candidate(conversation: Conversation) -> Candidate:
+    id_ = ConversationId(str(conversation.id))
+    return swift.Candidate(conversation_id=id_, reference=conversation.reference, department=conversation.department)
+
+
+def _opened_by(contact: ContactReceived, decision: Decision, where: Place) -> Conversation:
     return Conversation(
         id=UUID(conversation_id(contact.contact_id)),
         reference=contact.reference,
@@ -64,31 +239,88 @@ def _opened_by(contact: ContactReceived, decision: Decision) -> Conversation:
         procedure=decision.procedure,
         opened_at=contact.received_at,
         last_contact_at=contact.received_at,
+        linked_to=where.follows.id if where.follows else None,
         is_new=True,
     )
 
 
-def _continuing(conversation: Conversation, decision: Decision, directory: Directory) -> Decision:
+def _opening(decision: Decision, where: Place, directory: Directory) -> Decision:
+    """What the rules say; where they say nothing and a closed conversation is followed, its department."""
+    closed = where.follows
+    if closed is None:
+        return decision
+    if decision.rule not in _WEAK:
+        return replace(decision, reason=followed(closed.reference, decision.reason))
+    department = directory.departments[directory.current(closed.department)]
+    return replace(
+        decision,
+        department=department.slug,
+        procedure=closed.procedure,
+        rule="linked",
+        matched=(where.by,) if where.by else (),
+        confidence=1.0,
+        runners_up=_others((decision,), department.slug),
+        reason=followed(closed.reference, department=department),
+    )
+
+
+def _continuing(conversation: Conversation, decision: Decision, by: By, directory: Directory) -> Decision:
     """The conversation's department decides; what the words alone would have said becomes the runner-up."""
-    name = directory.departments[conversation.department].name
-    other = swift.RunnerUp(department=decision.department, rule=decision.rule, confidence=decision.confidence)
+    department = directory.departments[conversation.department]
     differs = decision.rule != "default" and decision.department != conversation.department
     return replace(
         decision,
         department=conversation.department,
         procedure=conversation.procedure,
         rule="conversation",
-        matched=("conversation",),
+        matched=(by,),
         confidence=1.0,
-        runners_up=(other, *decision.runners_up)[:3] if differs else (),
-        reason={
-            "fr": f"Ce message continue l'échange {conversation.reference} avec le service : {said_in(name, 'fr')}.",
-            "en": f"This message continues {conversation.reference} with the department: {said_in(name, 'en')}.",
-        },
+        runners_up=_others((decision,), conversation.department) if differs else (),
+        reason=continued(by, conversation.reference, department),
     )
 
 
-def routing_of(
+def _suggestion(
+    contact: ContactReceived, conversation: Conversation, decision: Decision, directory: Directory
+) -> Suggestion | None:
+    """That people may split the contact off: the rules clearly give it to another department."""
+    if contact.machine or not is_clear(decision) or decision.department == conversation.department:
+        return None
+    department = directory.departments[decision.department]
+    return swift.Suggestion(department=department.slug, confidence=decision.confidence, why=drifted(department))
+
+
+def _unanswered(head: Held, candidates: Sequence[Conversation]) -> Decision:
+    return replace(
+        head.decision,
+        department=TRIAGE,
+        procedure=None,
+        rule="unanswered",
+        matched=("question",),
+        confidence=0.0,
+        runners_up=_others((head.decision, *candidates), TRIAGE),
+        reason=unanswered([one.reference for one in candidates]),
+    )
+
+
+def _others(found: Sequence[Decision | Conversation], department: str) -> tuple[RunnerUp, ...]:
+    """The other departments, each once."""
+    others: dict[str, RunnerUp] = {}
+    for one in found:
+        if isinstance(one, Conversation):
+            others.setdefault(
+                one.department, swift.RunnerUp(department=one.department, rule="conversation", confidence=0.5)
+            )
+        else:
+            told = swift.RunnerUp(department=one.department, rule=one.rule, confidence=one.confidence)
+            others.setdefault(one.department, told)
+            for other in one.runners_up:
+                others.setdefault(other.department, other)
+    others.pop(department, None)
+    return tuple(others.values())[:_MOST_RUNNERS_UP]
+
+
+def routing_of(  # noqa: PLR0913 (what a conversation says, and what the rules say)
     contact: ContactReceived,
     decision: Decision,
     placing: Placing,
@@ -98,6 +330,9 @@ def routing_of(
     sequence: int,
     department: str,
     at: datetime,
+    linked_to: UUID | None = None,
+    suggestion: Suggestion | None = None,
+    candidates: tuple[Candidate, ...] = (),
 ) -> Routing:
     """The routing of a contact in its conversation."""
     clocks = placing.directory.clocks(decision.procedure)
@@ -117,6 +352,9 @@ def routing_of(
         reason=decision.reason,
         urgency=decision.urgency,
         tags=decision.tags,
+        suggestion=suggestion,
+        linked_to=ConversationId(str(linked_to)) if linked_to else None,
+        candidates=candidates,
         language=decision.language,
         received_at=contact.received_at,
         receipt_due_at=due.receipt_at,

@@ -1,4 +1,4 @@
-"""Conversations, their references and senders in and out of PostgreSQL; whoever calls owns the transaction."""
+"""Conversations, their references, senders and marks in and out of PostgreSQL; whoever calls owns the transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,38 +9,13 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contact import ContactReceived
-from parvis.router.decide import THREADLESS, Known, Placed, quoted_by, uuid_of
+from parvis.router.decide import Placed
 from parvis.router.store.decisions import Overtaken
 from parvis.router.tables import Conversation
 
-_ALIASES = text("""
-    select reference, conversation_id from router.alias where reference = any(cast(:references as text[]))
-""")
-
-_SENDERS = text("""
-    select conversation_id, contact_point_hash from router.sender
-    where contact_point_hash = any(cast(:hashes as text[])) and conversation_id = any(cast(:ids as uuid[]))
-""")
-
-_LATEST = text("""
-    select distinct on (s.contact_point_hash, s.channel)
-        s.contact_point_hash, s.channel, s.conversation_id, s.last_contact_at
-    from router.sender s join router.conversation c on c.id = s.conversation_id and c.closed_at is null
-    where s.contact_point_hash = any(cast(:hashes as text[])) and s.channel = any(cast(:channels as text[]))
-    order by s.contact_point_hash, s.channel, s.last_contact_at desc
-""")
-
-# Who writes on a channel without threads is locked by their first row: of two routers only one may open their conversation.
-_LOCK_SENDERS = text("""
-    select from router.sender
-    where contact_point_hash = any(cast(:hashes as text[])) and channel = any(cast(:channels as text[])) and nth = 1
-    order by contact_point_hash, channel for update
-""")
-
 # Sorted by id, as every router does: two of them never wait for each other in a circle.
 _LOCK = text("""
-    select id, reference, department, sequence, procedure, opened_at, last_contact_at, closed_at
+    select id, reference, department, sequence, procedure, opened_at, last_contact_at, closed_at, linked_to
     from router.conversation where id = any(cast(:ids as uuid[])) order by id for update
 """)
 
@@ -71,34 +46,11 @@ _WROTE = text("""
     order by 1, 2, 3
 """)
 
-
-async def lock_known(connection: AsyncConnection, contacts: Sequence[ContactReceived]) -> Known:
-    """Every conversation that one of the contacts might continue, its row locked until the transaction ends."""
-    known = Known()
-    tokens = {token for contact in contacts if (token := uuid_of(contact.thread.conversation_id))}
-    hashes = sorted({c.contact_point_hash for c in contacts if c.contact_point_hash and c.channel in THREADLESS})
-    quoted = sorted({quoted for c in contacts if c.contact_point_hash and (quoted := quoted_by(c))})
-    if quoted:
-        await _learn_references(connection, known, quoted, contacts)
-    if hashes:
-        senders = {"hashes": hashes, "channels": sorted(THREADLESS)}
-        await connection.execute(_LOCK_SENDERS, senders)
-        for row in await connection.execute(_LATEST, senders):
-            known.latest[row.contact_point_hash, row.channel] = (row.conversation_id, row.last_contact_at)
-    ids = tokens | set(known.by_reference.values()) | {found for found, _ in known.latest.values()}
-    known.conversations = await lock_conversations(connection, sorted(ids))
-    return known
-
-
-async def _learn_references(
-    connection: AsyncConnection, known: Known, quoted: list[str], contacts: Sequence[ContactReceived]
-) -> None:
-    for row in await connection.execute(_ALIASES, {"references": quoted}):
-        known.by_reference[row.reference] = row.conversation_id
-    hashes = sorted({c.contact_point_hash for c in contacts if c.contact_point_hash and quoted_by(c)})
-    values = {"hashes": hashes, "ids": sorted(set(known.by_reference.values()))}
-    for row in await connection.execute(_SENDERS, values):
-        known.senders.add((row.conversation_id, row.contact_point_hash))
+_MARK = text("""
+    insert into router.mark (mark, conversation_id, seen_at)
+    select * from unnest(cast(:marks as bytea[]), cast(:conversations as uuid[]), cast(:seen as timestamptz[]))
+    on conflict (mark, conversation_id) do update set seen_at = greatest(router.mark.seen_at, excluded.seen_at)
+""")
 
 
 async def lock_conversations(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Conversation]:
@@ -128,6 +80,7 @@ async def record_names(connection: AsyncConnection, placed: Sequence[Placed]) ->
         if p.contact.contact_point_hash
     }
     await record_senders(connection, senders)
+    await _record_marks(connection, placed)
     return [p for p in placed if UUID(p.contact.contact_id) not in named]
 
 
@@ -149,3 +102,19 @@ async def record_senders(connection: AsyncConnection, senders: Mapping[tuple[str
         await connection.execute(_WROTE, values)
     except IntegrityError as error:
         raise Overtaken("a sender's conversation was opened by another router") from error
+
+
+async def _record_marks(connection: AsyncConnection, placed: Sequence[Placed]) -> None:
+    seen = {
+        (mark, UUID(p.routing.conversation_id)): p.contact.received_at
+        for p in sorted(placed, key=lambda p: p.contact.received_at)
+        for mark in p.marks.kept
+    }
+    if seen:
+        keys = sorted(seen)
+        values = {
+            "marks": [key[0] for key in keys],
+            "conversations": [key[1] for key in keys],
+            "seen": [seen[key] for key in keys],
+        }
+        await connection.execute(_MARK, values)

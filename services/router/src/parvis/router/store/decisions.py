@@ -23,10 +23,12 @@ _DECISIONS = text("""
 """)
 
 _OPEN = text("""
-    insert into router.conversation (id, opened_by, reference, department, sequence, procedure, opened_at, last_contact_at)
+    insert into router.conversation (id, opened_by, reference, department, sequence, procedure, opened_at, last_contact_at,
+        linked_to)
     select * from unnest(
         cast(:ids as uuid[]), cast(:openers as uuid[]), cast(:references as text[]), cast(:departments as text[]), cast(:sequences as integer[]),
-        cast(:procedures as text[]), cast(:opened as timestamptz[]), cast(:latest as timestamptz[])
+        cast(:procedures as text[]), cast(:opened as timestamptz[]), cast(:latest as timestamptz[]),
+        cast(:linked as uuid[])
     )
     on conflict do nothing
 """)
@@ -92,6 +94,7 @@ def _opening(new: Sequence[Conversation], openers: Mapping[UUID | None, UUID]) -
         "procedures": [c.procedure for c in new],
         "opened": [c.opened_at for c in new],
         "latest": [c.last_contact_at for c in new],
+        "linked": [c.linked_to for c in new],
     }
 
 

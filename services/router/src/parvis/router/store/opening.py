@@ -6,7 +6,6 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from parvis.router.decide import THREADLESS
 from parvis.router.store.decisions import Overtaken
 
 
@@ -23,6 +22,8 @@ class Opening(msgspec.Struct, frozen=True, gc=False):
     came: str
     contact_point_hash: str | None
     channel: str
+    subject: bytes | None
+    marks: tuple[bytes, ...]
 
 
 # Known are contacts that were decided before, and senders who may go on with something: they take the long way.
@@ -30,16 +31,21 @@ class Opening(msgspec.Struct, frozen=True, gc=False):
 # of two routers with the same contacts the slower waits at the first of them, holding nothing that the other wants.
 _OPEN = """
     with came as materialized (
-        select *, exists (select from router.decision d where d.id = n.id) or (channel = any($12::text[]) and nth > 1) as is_known
+        select *, exists (select from router.decision d where d.id = n.id)
+            or (channel = any($13::text[]) and exists (
+                select from router.sender s where s.contact_point_hash = n.contact_point_hash
+            ))
+            or exists (select from router.mark m where m.mark = n.subject) as is_known
         from (
             select *, 1 + coalesce((
                 select max(s.nth) from router.sender s where s.contact_point_hash = u.contact_point_hash and s.channel = u.channel
             ), 0) as nth
             from unnest(
                 $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[],
-                $9::text[], $10::text[]
+                $9::text[], $10::text[], $11::bytea[]
             ) as u (
-                id, conversation_id, reference, department, procedure, received_at, value, came, contact_point_hash, channel
+                id, conversation_id, reference, department, procedure, received_at, value, came, contact_point_hash, channel,
+                subject
             )
         ) n
         order by id
@@ -49,6 +55,10 @@ _OPEN = """
         insert into router.sender (contact_point_hash, channel, nth, conversation_id, last_contact_at)
         select contact_point_hash, channel, nth, conversation_id, received_at
         from fresh where contact_point_hash is not null order by 1, 2
+    ), marked as (
+        insert into router.mark (mark, conversation_id, seen_at)
+        select m.mark, f.conversation_id, f.received_at
+        from unnest($14::bytea[], $15::uuid[]) as m (mark, id) join fresh f on f.id = m.id order by 1, 2
     ), named as (
         insert into router.alias (reference, conversation_id, contact_id)
         select reference, conversation_id, id from fresh
@@ -59,22 +69,28 @@ _OPEN = """
         select conversation_id, id, reference, department, 1, procedure, received_at, received_at from fresh
     ), decided as (
         insert into router.decision (id, kind, conversation_id, sequence, opens, value, decided_at, came)
-        select id, 'contact', conversation_id, 1, true, value, $11, came from fresh
+        select id, 'contact', conversation_id, 1, true, value, $12, came from fresh
     )
     select id::text from came where is_known
 """
 
 
-async def open_conversations(connection: asyncpg.Connection, openings: Sequence[Opening], *, at: datetime) -> set[str]:
+async def open_conversations(
+    connection: asyncpg.Connection, openings: Sequence[Opening], windowed: Sequence[str], *, at: datetime
+) -> set[str]:
     """Store what opens a conversation; gives the ids of those that are known already, of which nothing is stored.
 
-    Needs:  each id once, each sender once on a channel.
+    Needs:  each id once, each sender once. `windowed`: the channels on which a sender may go on with what they wrote before,
+            on whatever channel that was.
     Raises: Overtaken, when another router stored one of them meanwhile, or when a reference is another contact's: nothing
             is stored then.
     """
-    values = [[getattr(one, name) for one in openings] for name in Opening.__struct_fields__]
+    values = [[getattr(one, name) for one in openings] for name in Opening.__struct_fields__[:-1]]
+    marks = [(mark, one.id) for one in openings for mark in dict.fromkeys(one.marks)]
     try:
-        rows = await connection.fetch(_OPEN, *values, at, sorted(THREADLESS))
+        rows = await connection.fetch(
+            _OPEN, *values, at, windowed, [mark for mark, _ in marks], [id_ for _, id_ in marks]
+        )
     except asyncpg.UniqueViolationError as error:
         raise Overtaken("a contact was decided by another router") from error
     return {row[0] for row in rows}

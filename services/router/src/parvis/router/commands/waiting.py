@@ -1,0 +1,38 @@
+"""Ids in, what the router keeps back of them out: one line each, for `parvis trace`."""
+
+from parvis.common.contact import iso
+from parvis.common.database import Database
+from parvis.common.settings import TownSettings
+from parvis.router import store
+from parvis.router.decide import uuid_of
+from parvis.router.tables import WaitingRow
+
+_WHY = {
+    "question": "for the answer to a question to its sender, else people read it then",
+    "trouble": "to be tried again",
+    "queued": "behind another one of its sender",
+}
+
+
+async def waiting_about(town: TownSettings, ids: frozenset[str]) -> list[str]:
+    """The contacts of these ids that wait, and those that may belong to conversations of these ids.
+
+    Raises: Unavailable.
+    """
+    wanted = sorted({id_ for name in ids if (id_ := uuid_of(name))})
+    database = Database(town.database_url.get_secret_value(), service="trace")
+    try:
+        async with database.begin() as connection:
+            rows = await store.waiting_about(connection, wanted)
+    finally:
+        await database.close()
+    return [_line(row) for row in rows]
+
+
+def _line(row: WaitingRow) -> str:
+    place = f"{row.topic}[{row.partition}]@{row.offset}"
+    if row.placed_at:
+        return f"{iso(row.placed_at)}  {'placed':<20} {row.contact_id}  about to be told to its department"
+    until = f" until {iso(row.due_at)}" if row.due_at else ""
+    tried = f", tried {row.attempts} times: {row.reason}" if row.attempts else ""
+    return f"{iso(row.waits_since)}  {'waiting':<20} {row.contact_id}  {place}{until}, {_WHY[row.why]}{tried}"

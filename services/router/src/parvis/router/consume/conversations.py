@@ -1,0 +1,187 @@
+"""Contacts that may continue a conversation in, their decision rows out, or rows that wait: one transaction locks, places, stores."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common import clock, metrics
+from parvis.common.bus import Received
+from parvis.common.contact import ContactReceived
+from parvis.common.errors import Poison
+from parvis.common.logs import logger
+from parvis.common.reply import ReplyRequested
+from parvis.common.routing import Routing
+from parvis.common.structs import reader_of, written
+from parvis.router import store
+from parvis.router.consume.kept import received_of, row_of
+from parvis.router.consume.mail import Arrival, Decided
+from parvis.router.decide import Held, Known, Placed, Placing, came_of, place, waiting_key
+from parvis.router.tables import DecisionRow, WaitingRow
+
+log = logger()
+
+Decisions = dict[str, Decided]
+
+
+@dataclass(frozen=True)
+class Conversations:
+    """The general way of a contact: what it may belong to is locked, and what only its sender knows waits.
+
+    `read` gives the arrival of a record, as the rules decide it now.
+    """
+
+    placing: Placing
+    read: Callable[[Received], Arrival]
+    now: clock.Clock
+
+    async def decide(self, connection: AsyncConnection, arrivals: Sequence[Arrival]) -> Decisions:
+        """The decision about every arrival, stored before or stored now; none about those that wait."""
+        rows = await store.decisions_of(connection, [UUID(arrival.key) for arrival in arrivals])
+        decided = {str(key): read_decided(row) for key, row in rows.items()}
+        # The same contact may stand in a batch twice: the first record of an id wins.
+        fresh = {arrival.key: arrival for arrival in reversed(arrivals) if arrival.key not in decided}
+        if not fresh:
+            return decided
+        keys = {key for arrival in fresh.values() if (key := waiting_key(arrival.contact))}
+        behind = await store.waiting_behind(connection, [UUID(key) for key in fresh], keys)
+        for row in behind:
+            fresh.pop(str(row.contact_id), None)
+        in_order = [arrival for arrival in arrivals if fresh.get(arrival.key) is arrival]
+        if not in_order:
+            return decided
+        queue = self.opened(behind)
+        came = {arrival.key: arrival for arrival in (*in_order, *(arrival for arrival, _ in queue))}
+        known = await self.learn(connection, [arrival.contact for arrival in came.values()], behind)
+        for _, held in queue:
+            if key := waiting_key(held.contact):
+                known.waiting.setdefault(key, []).append(held)
+        at = self.now()
+        outcomes = [
+            one for arrival in in_order for one in place(arrival.contact, arrival.decision, known, self.placing, at=at)
+        ]
+        placed = [one for one in outcomes if isinstance(one, Placed)]
+        return decided | await self.settle(connection, placed, known, came, behind, at)
+
+    async def learn(
+        self, connection: AsyncConnection, contacts: Sequence[ContactReceived], behind: Sequence[WaitingRow]
+    ) -> Known:
+        """What the contacts may belong to, locked; and who of their senders was asked lately."""
+        candidates = [id_ for row in behind for id_ in row.candidates]
+        windows, key = self.placing.windows, self.placing.key
+        known = await store.lock_known(connection, contacts, windows, key, candidates=candidates)
+        doubtful = {
+            key for contact in contacts if (key := waiting_key(contact)) and len(known.recent.get(key[0], ())) > 1
+        }
+        if doubtful:
+            await store.learn_asked(connection, known, doubtful)
+        return known
+
+    async def settle(
+        self,
+        connection: AsyncConnection,
+        placed: Sequence[Placed],
+        known: Known,
+        came: Mapping[str, Arrival],
+        behind: Sequence[WaitingRow],
+        at: datetime,
+    ) -> Decisions:
+        """Store what was placed, and what waits now. `behind` are the rows that waited before, locked; `came` the records."""
+        waited = {row.contact_id: row for row in behind}
+        decided = {_key(one.contact): Decided(one.routing, written(one.routing), one.opens) for one in placed}
+        if placed:
+            rows = [_row(one, decided[_key(one.contact)]) for one in placed]
+            touched = {UUID(one.routing.conversation_id) for one in placed}
+            await store.record_decisions(connection, rows, [known.conversations[id_] for id_ in sorted(touched)])
+            for one in await store.record_names(connection, placed):
+                log.error("reference.collided", contact_id=one.contact.contact_id, reference=one.contact.reference)
+        await store.record_placed(connection, [id_ for id_ in map(UUID, decided) if id_ in waited], at)
+        await self._hold(connection, known, came, waited, at)
+        tell(decided)
+        return decided
+
+    async def _hold(
+        self,
+        connection: AsyncConnection,
+        known: Known,
+        came: Mapping[str, Arrival],
+        waited: Mapping[UUID, WaitingRow],
+        at: datetime,
+    ) -> None:
+        rows = [
+            row_of(held, came[_key(held.contact)].received, at) for queue in known.waiting.values() for held in queue
+        ]
+        held = [row for row in rows if row.contact_id not in waited]
+        changed = [row for row in rows if row.contact_id in waited and _differs(row, waited[row.contact_id])]
+        await store.hold(connection, held)
+        await store.change(connection, changed)
+        asked = [
+            (row.sender_hash, row.channel) for row in (*held, *changed) if row.why == "question" and row.sender_hash
+        ]
+        await store.record_asked(connection, asked, at)
+        for row in held:
+            log.info("contact.held", contact_id=str(row.contact_id), channel=row.channel, reason=row.why)
+
+    def opened(self, rows: Sequence[WaitingRow]) -> list[tuple[Arrival, Held]]:
+        """What waits, read again, as the rules decide it now."""
+        found: list[tuple[Arrival, Held]] = []
+        for row in rows:
+            with suppress(Poison):  # after a change of ours: the task that looks after what waits buries it
+                arrival = self.read(received_of(row))
+                held = Held(arrival.contact, arrival.decision, row.why, row.due_at, row.candidates)
+                if row.question:
+                    held.question = ReplyRequested.model_validate_json(row.question)
+                found.append((arrival, held))
+        return found
+
+
+def read_decided(row: DecisionRow) -> Decided:
+    """A decision as it was stored."""
+    value = row.value.encode()
+    return Decided(reader_of(Routing)(value), value, row.opens)
+
+
+def _key(contact: ContactReceived) -> str:
+    return str(UUID(contact.contact_id))
+
+
+def _row(placed: Placed, decided: Decided) -> DecisionRow:
+    return DecisionRow(
+        id=UUID(placed.contact.contact_id),
+        kind="contact",
+        conversation_id=UUID(decided.routing.conversation_id),
+        sequence=decided.routing.sequence,
+        opens=decided.opens,
+        value=decided.value.decode(),
+        decided_at=decided.routing.decided_at,
+        came=came_of(placed.contact),
+    )
+
+
+def _differs(row: WaitingRow, was: WaitingRow) -> bool:
+    return (row.why, row.due_at, row.candidates) != (was.why, was.due_at, was.candidates)
+
+
+def tell(decided: Mapping[str, Decided]) -> None:
+    """Count decisions, and log them."""
+    departments = Counter(one.routing.department for one in decided.values())
+    for department, count in departments.items():
+        metrics.contacts_routed.labels(department).inc(count)
+    log.info("contacts.routed", count=len(decided))
+    if not log.is_enabled_for(logging.DEBUG):  # a line a contact costs more than routing it
+        return
+    for key, one in decided.items():
+        routing = one.routing
+        log.debug(
+            "contact.routed",
+            contact_id=key,
+            conversation_id=routing.conversation_id,
+            sequence=routing.sequence,
+            department=routing.department,
+            rule=routing.rule,
+        )

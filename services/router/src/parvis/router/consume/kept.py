@@ -1,0 +1,45 @@
+"""A record in, the row that keeps it while its contact waits out; and back, byte for byte. Pure."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from parvis.common.bus import Received
+from parvis.common.contact import ContactReceived
+from parvis.router.decide import Held
+from parvis.router.tables import WaitingRow
+
+
+def row_of(held: Held, received: Received, at: datetime) -> WaitingRow:
+    """A contact that waits, with the record that it came in."""
+    question = held.question.model_dump_json(exclude_none=True, by_alias=True) if held.question else None
+    row = _kept(held.contact, received, at)
+    return replace(row, why=held.why, due_at=held.due_at, candidates=held.candidates, question=question)
+
+
+def parked(contact: ContactReceived, received: Received, at: datetime, *, due_at: datetime, reason: str) -> WaitingRow:
+    """A contact over which the router lost patience."""
+    return replace(_kept(contact, received, at), why="trouble", due_at=due_at, attempts=1, reason=reason)
+
+
+def _kept(contact: ContactReceived, received: Received, at: datetime) -> WaitingRow:
+    return WaitingRow(
+        contact_id=UUID(contact.contact_id),
+        why="queued",
+        sender_hash=contact.contact_point_hash,
+        channel=contact.channel,
+        topic=received.topic,
+        partition=received.partition,
+        offset=received.offset,
+        key=received.key,
+        headers=json.dumps([[name, value.decode("latin-1")] for name, value in received.headers]),
+        value=received.value,
+        waits_since=at,
+    )
+
+
+def received_of(row: WaitingRow) -> Received:
+    """The record as it came."""
+    headers = tuple((name, value.encode("latin-1")) for name, value in json.loads(row.headers))
+    return Received(row.topic, row.partition, row.offset, row.key, row.value, headers)

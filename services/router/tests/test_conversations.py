@@ -1,0 +1,346 @@
+"""Which conversation a contact continues, opens, follows or waits for; heads only."""
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parvis.common.contact import (
+    ContactPoint,
+    ContactReceived,
+    MachineSent,
+    PersonalContact,
+    ThreadMarks,
+    Verification,
+    contact_id,
+    reference_of,
+)
+from parvis.common.directory import load_directory, load_templates
+from parvis.common.routing import Routing
+from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
+from parvis.router.decide import Calendar, Held, Known, Placed, Placing, Windows, decide, place, place_unanswered
+from parvis.router.decide.marks import marks_of, said_in_subject
+from parvis.router.rules import load_rules
+
+EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
+DIRECTORY = load_directory(EXAMPLE)
+RULES = load_rules(EXAMPLE, DIRECTORY)
+PLACING = Placing(DIRECTORY, Calendar(DIRECTORY.town), Windows(), load_templates(EXAMPLE, DIRECTORY), A_KEY)
+POINT = ContactPoint(kind="phone", value="+33639980001")
+
+
+def a_message(
+    key: str, text: str = "bonjour", *, minutes: float = 0, subject: str = "", **changes: Any
+) -> ContactReceived:
+    personal = PersonalContact.model_validate({"from": POINT, "text": text, "subject": subject})
+    at = AN_INSTANT + timedelta(minutes=minutes)
+    values: dict[str, Any] = {"personal": personal, "received_at": at}
+    return a_contact(key=key, **(values | changes))
+
+
+def placed_all(known: Known, *contacts: ContactReceived, at: datetime = AN_INSTANT) -> list[Placed | Held]:
+    return [
+        outcome
+        for contact in contacts
+        for outcome in place(contact, decide(contact, RULES, DIRECTORY), known, PLACING, at=at)
+    ]
+
+
+def put(known: Known, contact: ContactReceived) -> Routing:
+    (outcome,) = placed_all(known, contact)
+    assert isinstance(outcome, Placed)
+    return outcome.routing
+
+
+def held(known: Known, contact: ContactReceived) -> Held:
+    (outcome,) = placed_all(known, contact)
+    assert isinstance(outcome, Held)
+    return outcome
+
+
+def two_open(known: Known) -> tuple[Routing, Routing]:
+    """A visit about a certificate, and an SMS about a hole, of one telephone."""
+    visit = put(known, a_message("v", "un acte de naissance", channel="counter"))
+    return visit, put(known, a_message("s", "un nid de poule", minutes=1))
+
+
+def close(known: Known, routing: Routing, *, days: float = 0) -> None:
+    known.conversations[UUID(routing.conversation_id)].closed_at = AN_INSTANT + timedelta(days=days)
+
+
+# SMS
+
+
+def test_who_has_two_open_conversations_is_asked_and_the_answer_places_both_messages() -> None:
+    known = Known()
+    visit, hole = two_open(known)
+    question = held(known, a_message("q", "et alors ?", minutes=2))
+    assert question.why == "question"
+    assert [str(id_) for id_ in question.candidates] == [hole.conversation_id, visit.conversation_id]
+
+    first, answer = placed_all(known, a_message("a", "2.", minutes=3))
+    assert isinstance(first, Placed)
+    assert isinstance(answer, Placed)
+    assert [one.routing.conversation_id for one in (first, answer)] == [visit.conversation_id] * 2
+    assert [one.routing.sequence for one in (first, answer)] == [2, 3]
+    assert first.routing.matched == ("answer",)
+    assert visit.reference in first.routing.reason["fr"]
+    assert not known.waiting
+
+
+def test_a_reference_answers_too_and_other_opens_a_new_one() -> None:
+    for text, expected in (("{}", "hole"), ("c'est pour {} merci", "hole"), ("autre", "new")):
+        known = Known()
+        _, hole = two_open(known)
+        held(known, a_message("q", "et alors ?", minutes=2))
+        said = text.format(hole.reference)
+        thread = ThreadMarks(reference=hole.reference if "{}" in text else None)
+        first, answer = placed_all(known, a_message("a", said, minutes=3, thread=thread))
+        assert isinstance(first, Placed)
+        assert isinstance(answer, Placed)
+        assert first.routing.conversation_id == answer.routing.conversation_id
+        assert (first.routing.conversation_id == hole.conversation_id) == (expected == "hole")
+        assert first.opens == (expected == "new")
+
+
+def test_what_comes_before_the_answer_queues_and_keeps_its_order() -> None:
+    known = Known()
+    _, hole = two_open(known)
+    held(known, a_message("q", "et alors ?", minutes=2))
+    assert held(known, a_message("r", "c'est urgent", minutes=3)).why == "queued"
+    outcomes = placed_all(known, a_message("a", "le 1", minutes=4))
+    assert [(o.routing.conversation_id, o.routing.sequence) for o in outcomes if isinstance(o, Placed)] == [
+        (hole.conversation_id, sequence) for sequence in (2, 3, 4)
+    ]
+
+
+def test_unanswered_goes_to_people_with_the_candidates_and_nobody_is_asked_twice() -> None:
+    known = Known()
+    visit, hole = two_open(known)
+    question = held(known, a_message("q", "et alors ?", minutes=2))
+    later = held(known, a_message("r", "allô", minutes=3))
+    first, second = place_unanswered([question, later], known, PLACING, at=AN_INSTANT)
+    routing = first.routing
+    assert (routing.department, routing.rule, first.opens) == ("triage", "unanswered", True)
+    assert [one.reference for one in routing.candidates] == [hole.reference, visit.reference]
+    assert f"1. {hole.reference}, 2. {visit.reference}" in routing.reason["en"]
+    assert second.routing.conversation_id == routing.conversation_id
+
+    assert put(known, a_message("t", "2", minutes=4)).conversation_id == routing.conversation_id
+
+
+def test_danger_waits_for_no_answer() -> None:
+    known = Known()
+    two_open(known)
+    assert put(known, a_message("d", "odeur de gaz", minutes=2)).department == "police-municipale"
+    held(known, a_message("q", "et alors ?", minutes=3))
+    assert put(known, a_message("e", "une fuite de gaz", minutes=4)).department == "police-municipale"
+
+
+def test_a_machine_and_nobody_in_particular_are_not_asked() -> None:
+    known = Known()
+    _, hole = two_open(known)
+    machine = put(known, a_message("m", minutes=2, machine=MachineSent(reason="short-code")))
+    assert machine.conversation_id == hole.conversation_id
+
+
+def test_a_message_that_says_so_opens_a_new_one() -> None:
+    known = Known()
+    put(known, a_message("s", "un nid de poule"))
+    assert put(known, a_message("n", "Nouvelle demande : mes encombrants", minutes=1)).department == "dechets"
+
+
+def test_what_was_told_on_another_channel_goes_on_unless_the_words_speak_for_another_department() -> None:
+    known = Known()
+    visit = put(known, a_message("v", "un acte de naissance", channel="counter"))
+    assert put(known, a_message("h", "un nid de poule", minutes=1)).department == "voirie"
+    known = Known()
+    put(known, a_message("v", "un acte de naissance", channel="counter"))
+    assert put(known, a_message("p", "voici le papier", minutes=1)).conversation_id == visit.conversation_id
+
+
+def test_drift_is_a_suggestion_and_no_move() -> None:
+    known = Known()
+    put(known, a_message("s", "un nid de poule"))
+    routing = put(known, a_message("t", "mes encombrants", minutes=1))
+    assert routing.department == "voirie"
+    assert routing.suggestion is not None
+    assert (routing.suggestion.department, set(routing.suggestion.why)) == ("dechets", {"fr", "en"})
+    assert put(known, a_message("u", "merci", minutes=2)).suggestion is None
+
+
+# Closed ones
+
+
+def test_after_the_grace_a_new_one_follows_and_says_so_and_later_ones_go_on_with_it() -> None:
+    known = Known()
+    first = put(known, a_message("m1", "un nid de poule", channel="email"))
+    close(known, first)
+    token = ThreadMarks(conversation_id=first.conversation_id)
+    after: dict[str, Any] = {"channel": "email", "thread": token, "received_at": AN_INSTANT + timedelta(days=40)}
+    new = put(known, a_message("m2", "il est revenu", **after))
+    assert (new.linked_to, new.department, new.rule) == (first.conversation_id, "voirie", "linked")
+    assert first.reference in new.reason["fr"]
+    assert first.reference in new.reason["en"]
+
+    known.followers[UUID(first.conversation_id)] = UUID(new.conversation_id)
+    assert put(known, a_message("m3", "toujours là", **after)).conversation_id == new.conversation_id
+
+
+def test_words_decide_over_the_closed_conversations_department() -> None:
+    known = Known()
+    first = put(known, a_message("m1", "un nid de poule", channel="email"))
+    close(known, first)
+    token = ThreadMarks(conversation_id=first.conversation_id)
+    at = AN_INSTANT + timedelta(days=40)
+    new = put(known, a_message("m2", "mes encombrants", channel="email", thread=token, received_at=at))
+    assert (new.department, new.linked_to) == ("dechets", first.conversation_id)
+    assert new.reason["en"].startswith(f"The request {first.reference} is closed")
+
+
+def test_an_sms_to_a_closed_conversation_opens_one_that_is_linked() -> None:
+    known = Known()
+    first = put(known, a_message("s", "un nid de poule"))
+    close(known, first)
+    new = put(known, a_message("t", "merci", minutes=2))
+    assert (new.linked_to, new.sequence) == (first.conversation_id, 1)
+
+
+def test_an_absence_notice_opens_no_closed_conversation_again() -> None:
+    known = Known()
+    first = put(known, a_message("m1", channel="email"))
+    close(known, first)
+    token = ThreadMarks(conversation_id=first.conversation_id)
+    put(known, a_message("m2", channel="email", thread=token, machine=MachineSent(reason="auto-submitted")))
+    assert known.conversations[UUID(first.conversation_id)].closed_at is not None
+
+
+# Mail
+
+
+def mailed(
+    key: str, message_id: str, *answers: str, sender: str = "v1.a", subject: str = "", **changes: Any
+) -> ContactReceived:
+    thread = ThreadMarks(message_id=message_id, in_reply_to=answers)
+    return a_message(key, channel="email", thread=thread, contact_point_hash=sender, subject=subject, **changes)
+
+
+def test_a_mail_that_answers_one_of_a_conversation_continues_it_for_who_takes_part() -> None:
+    known = Known()
+    first = put(known, mailed("1", "<one@citizens.example>", "<older@elsewhere.example>"))
+    joining = mailed("2", "<two@family.example>", sender="v1.b")
+    token = joining.thread.model_copy(update={"conversation_id": first.conversation_id})
+    put(known, joining.model_copy(update={"thread": token}))
+
+    second = put(known, mailed("3", "<three@family.example>", "<one@citizens.example>", sender="v1.b"))
+    assert (second.conversation_id, second.matched) == (first.conversation_id, ("mail thread",))
+    ancestor = put(known, mailed("4", "<four@citizens.example>", "<older@elsewhere.example>"))
+    assert ancestor.conversation_id == first.conversation_id
+
+    stranger = mailed("5", "<five@x.example>", "<one@citizens.example>", sender="v1.c")
+    assert put(known, stranger).conversation_id != first.conversation_id
+    forged = mailed("6", "<six@x.example>", "<one@citizens.example>")
+    forged = forged.model_copy(update={"sender": Verification(level="none", dmarc="fail")})
+    assert put(known, forged).conversation_id != first.conversation_id
+
+
+def test_the_same_sender_and_subject_within_the_window_is_one_conversation() -> None:
+    known = Known()
+    first = put(known, mailed("1", "<1@x.example>", subject="Nid de poule rue des Lilas"))
+    assert put(known, mailed("2", "<2@x.example>", subject="RE: nid de poule, rue des lilas")).matched == ("subject",)
+    for changes in (
+        {"subject": "Nid de poule rue des Roses"},
+        {"subject": "Nid de poule rue des Lilas", "sender": "v1.b"},
+        {"subject": "Nid de poule rue des Lilas", "received_at": AN_INSTANT + timedelta(days=15)},
+    ):
+        other = put(known, mailed(f"x{changes}", "<x@x.example>", **changes))  # pyright: ignore[reportArgumentType]
+        assert other.conversation_id != first.conversation_id
+
+
+def test_a_subject_that_says_nothing_ties_nothing() -> None:
+    known = Known()
+    first = put(known, mailed("1", "<1@x.example>", subject="Bonjour"))
+    assert put(known, mailed("2", "<2@x.example>", subject="Re: bonjour")).conversation_id != first.conversation_id
+
+
+def test_a_subject_is_told_without_its_wrapping() -> None:
+    quoted = reference_of(contact_id("sms", "a", "b"))
+    assert said_in_subject(f"[EXTERNE] TR: RE[2] : Réf. {quoted} — Fuite d'Eau  ") == said_in_subject("fuite d'eau")
+    assert said_in_subject("Demande de renseignements") == ""
+    assert said_in_subject("") == ""
+
+
+@given(st.text(max_size=400), st.lists(st.text(max_size=50), max_size=20))
+def test_marks_hold_no_word_and_nothing_makes_them_fail(subject: str, ids: list[str]) -> None:
+    mail = mailed("1", "<1@x.example>", *ids, subject=subject)
+    assert all(len(mark) == 16 for mark in marks_of(mail, A_KEY).kept)
+
+
+# Whatever comes
+
+
+_WORDS = st.sampled_from(
+    ["bonjour", "1", "le 2", "autre", "un nid de poule", "mes encombrants", "odeur de gaz", "Nouvelle demande", "merci"]
+)
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["sms", "whatsapp", "counter", "email", "web"]),
+        _WORDS,
+        st.integers(0, 2),  # whose
+        st.integers(0, 12000),  # minutes later
+        st.sampled_from(["", "token", "reference", "answers", "close", "due"]),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_STEPS)
+def test_each_contact_is_placed_once_or_waits_and_numbers_have_no_gap(
+    steps: list[tuple[str, str, int, int, str]],
+) -> None:
+    known, minutes = Known(), 0
+    came: list[str] = []
+    placed: list[Placed] = []
+    for number, (channel, text, whose, gap, how) in enumerate(steps):
+        minutes += gap
+        at = AN_INSTANT + timedelta(minutes=minutes)
+        if how == "close" and placed:
+            close(known, placed[-1].routing, days=minutes / 1440)
+            continue
+        if how == "due":
+            for queue in list(known.waiting.values()):
+                placed += place_unanswered(queue, known, PLACING, at=at)
+            continue
+        last = placed[-1].routing if placed else None
+        thread = ThreadMarks(
+            conversation_id=last.conversation_id if last and how == "token" else None,
+            reference=last.reference if last and how == "reference" else None,
+            message_id=f"<{number}@x.example>",
+            in_reply_to=(f"<{number - 1}@x.example>",) if how == "answers" else (),
+        )
+        contact = a_message(
+            f"{number}",
+            text,
+            channel=channel,
+            received_at=at,
+            contact_point_hash=f"v1.{whose}",
+            thread=thread,
+            subject=text,
+        )
+        came.append(contact.contact_id)
+        placed += [one for one in placed_all(known, contact, at=at) if isinstance(one, Placed)]
+    waiting = [one.contact.contact_id for queue in known.waiting.values() for one in queue]
+    assert sorted([one.contact.contact_id for one in placed] + waiting) == sorted(came)
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for one in placed:
+        numbers[one.routing.conversation_id].append(one.routing.sequence)
+    for found in numbers.values():
+        assert found == list(range(1, len(found) + 1))
+    for queue in known.waiting.values():
+        assert queue[0].why == "question"
+        assert all(one.why == "queued" for one in queue[1:])

@@ -1,0 +1,166 @@
+"""The question “which one?”: what it says, how long it waits, which words answer it."""
+
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contact import ContactId, reference_of
+from parvis.common.directory import load_directory, load_templates
+from parvis.common.testing import AN_INSTANT, a_contact
+from parvis.common.text_message import plainer, segments
+from parvis.router.decide.question import Asking, asks_for_new, due_at, question, read_answer
+from parvis.router.tables import Conversation
+
+EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
+DIRECTORY = load_directory(EXAMPLE)
+TEMPLATES = load_templates(EXAMPLE, DIRECTORY)
+PARIS = ZoneInfo("Europe/Paris")
+DEPARTMENTS, PROCEDURES = sorted(DIRECTORY.departments), [None, *sorted(DIRECTORY.procedures)]
+
+
+def conversations(*about: tuple[str, str | None]) -> list[Conversation]:
+    return [
+        Conversation(
+            id=uuid4(),
+            reference=reference_of(ContactId(f"{number}")),
+            department=department,
+            sequence=1,
+            procedure=procedure,
+            opened_at=AN_INSTANT + timedelta(days=number),
+            last_contact_at=AN_INSTANT,
+        )
+        for number, (department, procedure) in enumerate(about)
+    ]
+
+
+def said(*about: tuple[str, str | None], language: str = "fr") -> str:
+    contact = a_contact(text="un mot secret")
+    reply = question(contact, conversations(*about), DIRECTORY, TEMPLATES, language=language, at=AN_INSTANT)
+    return reply.personal.text
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2", 2),
+        ("2.", 2),
+        (" 2) ", 2),
+        ("le 2", 2),
+        ("n° 2 svp", 2),
+        ("N°2", 2),
+        ("la 3, merci", 3),
+        ("deux", 2),
+        ("la deuxième", 2),
+        ("C'est le 1er", 1),
+        ("the second one", 2),
+        ("one", 1),
+        ("numéro deux s'il vous plaît", 2),
+        ("2️⃣", 2),
+        ("②", 2),
+        ("0", "other"),
+        ("Autre !", "other"),
+        ("une autre", "other"),
+        ("autre demande", "other"),
+        ("new", "other"),
+        ("none of them", "other"),
+        ("aucune des deux", "other"),
+    ],
+)
+def test_short_words_say_which_one(text: str, meant: object) -> None:
+    assert read_answer(text, 3) == meant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "4",
+        "12",
+        "1 et 2",
+        "2 enfants à inscrire",
+        "STOP",
+        "stop",
+        "aide",
+        "oui",
+        "non",
+        "merci",
+        "?",
+        "le lampadaire",
+    ],
+)
+def test_what_names_none_or_two_is_no_answer(text: str) -> None:
+    assert read_answer(text, 3) is None
+
+
+@given(st.text(max_size=120), st.integers(1, 9))
+def test_no_text_makes_the_answer_fail_or_name_what_was_not_offered(text: str, count: int) -> None:
+    meant = read_answer(text, count)
+    assert meant in {None, "other", *range(1, min(count, 5) + 1)}
+
+
+def test_a_message_may_say_itself_that_it_is_new() -> None:
+    assert asks_for_new("Nouvelle demande : un arbre est tombé")
+    assert asks_for_new("New request, the lamp is broken")
+    assert not asks_for_new("Nouveau lampadaire cassé")
+
+
+def test_the_list_names_procedure_or_department_day_and_reference() -> None:
+    first, second = conversations(("etat-civil", "birth-certificate"), ("voirie", None))
+    assert said(("etat-civil", "birth-certificate"), ("voirie", None)).split("\n") == [
+        f"1. Demander un acte de naissance, 02/03, {first.reference}",
+        f"2. Voirie et éclairage, 03/03, {second.reference}",
+        "0. autre demande",
+    ]
+    assert said(("voirie", None), ("triage", None), language="en").endswith("0. another request")
+
+
+def test_the_question_says_nothing_of_the_message_and_goes_where_it_came_from() -> None:
+    contact = a_contact(text="un mot secret", channel="whatsapp")
+    choices = conversations(("voirie", None), ("triage", None))
+    reply = question(contact, choices, DIRECTORY, TEMPLATES, language="fr", at=AN_INSTANT)
+    assert "secret" not in reply.model_dump_json()
+    assert [(one.channel, one.address) for one in reply.personal.stated] == [("whatsapp", "+33639980001")]
+    assert (reply.kind, reply.template, reply.legal) == ("question", "question", False)
+    again = question(contact, choices, DIRECTORY, TEMPLATES, language="fr", at=AN_INSTANT)
+    assert reply.reply_id == again.reply_id
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(DEPARTMENTS), st.sampled_from(PROCEDURES)), min_size=2, max_size=7),
+    st.sampled_from(["fr", "en", "tr"]),
+)
+def test_any_question_takes_two_segments_at_most(about: list[tuple[str, str | None]], language: str) -> None:
+    contact = a_contact()
+    reply = question(contact, conversations(*about), DIRECTORY, TEMPLATES, language=language, at=AN_INSTANT)
+    names = {"text": reply.personal.text, "town": DIRECTORY.town.name[reply.language]}
+    whole = TEMPLATES.find("question", reply.language, "sms").render(names).text
+    assert segments(plainer(whole))[1] <= 2
+    assert reply.personal.text.count("\n") == min(len(about), 5)
+
+
+def test_an_answer_is_waited_for_by_day() -> None:
+    def until(text: str) -> str:
+        asked = datetime.fromisoformat(text).replace(tzinfo=PARIS).astimezone(UTC)
+        return due_at(asked, Asking(), PARIS).astimezone(PARIS).isoformat(timespec="minutes")[:16]
+
+    assert until("2026-03-02T10:00") == "2026-03-02T12:00"
+    assert until("2026-03-02T19:30") == "2026-03-03T09:30"
+    assert until("2026-03-02T23:00") == "2026-03-03T10:00"
+    assert until("2026-03-28T19:00") == "2026-03-29T09:00"  # the night in which the clocks change
+
+
+@given(
+    st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2040, 1, 1)),  # noqa: DTZ001
+    st.integers(0, 72 * 60),
+    st.integers(0, 23),
+    st.integers(0, 23),
+)
+def test_the_due_time_leaves_at_least_what_was_promised(asked: datetime, minutes: int, begins: int, ends: int) -> None:
+    asked_at = asked.replace(tzinfo=UTC)
+    asking = Asking(timedelta(minutes=minutes), time(begins), time(ends))
+    assert due_at(asked_at, asking, PARIS) - asked_at >= timedelta(minutes=minutes)
