@@ -1,6 +1,7 @@
 """The rules: read, checked, and matched in one pass."""
 
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,11 @@ def test_folding_is_stable(text: str) -> None:
 
 
 RULES = load_rules(EXAMPLE, load_directory(EXAMPLE))
+
+
+@given(st.text(st.characters(max_codepoint=0x17F) | st.characters()))
+def test_texts_fold_as_unicode_says_whichever_way_is_faster(text: str) -> None:
+    plain = unicodedata.normalize("NFKD", text.casefold()).casefold()
+    letters = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "’": "'", "ʼ": "'"})
+    assert fold(text) == "".join(c for c in plain.translate(letters) if not unicodedata.combining(c))
+    assert fold(fold(text)) == fold(text)

@@ -34,10 +34,24 @@ def spoken_day(instant: datetime, town: Town, language: str) -> str:
 
 def standard_variables(directory: Directory, *, department: str, language: str, reference: str) -> dict[str, str]:
     """What every template may say about the town, the department in charge and the reference."""
+    key = (id(directory), department, language)  # pydantic's hash goes through every field
+    kept = _kept.get(key)
+    if kept is None or kept[0] is not directory:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        kept = _kept[key] = (directory, _coordinates(directory, department, language))
+    return kept[1] | {"reference": reference}
+
+
+_MOST_KEPT = 2048  # a department and a language each
+_kept: dict[tuple[int, str, str], tuple[Directory, dict[str, str]]] = {}
+
+
+def _coordinates(directory: Directory, department: str, language: str) -> dict[str, str]:
     town = directory.town
     found = directory.departments[directory.current(department)]
     return {
-        "reference": reference,
+        "reference": "",
         "town": said_in(town.name, language),
         "town_phone": spoken_phone(town.phone),
         "town_web": f"https://{town.web_name}",
