@@ -11,6 +11,7 @@ from parvis.common.errors import Misconfigured
 from parvis.common.testing import a_contact
 from parvis.router.decide.department import decide
 from parvis.router.rules import load_rules
+from parvis.router.rules.matching import clean
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 DIRECTORY = load_directory(EXAMPLE)
@@ -35,12 +36,13 @@ RULES = load_rules(EXAMPLE, DIRECTORY)
     ],
 )
 def test_a_text_tells_where_it_is(text: str, areas: tuple[str, ...]) -> None:
-    assert RULES.territory.areas_of([text]) == areas
+    assert RULES.territory.areas_of(text, clean(text)) == areas
 
 
 @given(st.text())
 def test_any_text_lies_somewhere_or_nowhere(text: str) -> None:
-    assert set(RULES.territory.areas_of([text, f"12 {text} avenue du Stade"])) <= {"parc-des-sports", "faubourg"}
+    said = f"{text}\n12 {text} avenue du Stade"
+    assert set(RULES.territory.areas_of(said, clean(said))) <= {"parc-des-sports", "faubourg"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Events in, Kafka records out, and back: CloudEvents 1.0, binary mode, JSON values. Pure; no I/O."""
 
 import secrets
-from contextlib import suppress
 from contextvars import ContextVar
 from datetime import datetime
 from functools import cache, lru_cache
@@ -46,7 +45,10 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     headers: Headers
 
     def header(self, name: str) -> str | None:
-        return next((value.decode("utf-8", "replace") for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("utf-8", "replace")
+        return None
 
     @property
     def event_id(self) -> str:
@@ -61,13 +63,15 @@ class Received(msgspec.Struct, frozen=True, gc=False):
         headers = dict(self.headers)
         if not headers.get("ce_specversion", b"1.0").startswith(b"1."):
             raise Poison(f"CloudEvents version {self.header('ce_specversion')!r}")
-        name = headers.get("ce_type", b"").decode("utf-8", "replace") or None
-        kind = next((candidate for candidate in types if name == candidate.TYPE), None)
+        kind = _by_name(types).get(headers.get("ce_type", b""))
+        name = self.header("ce_type") if kind is None else kind.TYPE
         if kind is None:
             raise Poison(f"type {name!r} is not read here")
         if kind in swift:
-            with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # the model has the last word
+            try:
                 return reader_of(kind)(self.value)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                pass  # the model has the last word
         try:
             return kind.model_validate_json(self.value, by_alias=True, by_name=False)
         except ValidationError as error:
@@ -128,6 +132,11 @@ def recorded(  # noqa: PLR0913 (the attributes of a CloudEvent)
 @lru_cache(maxsize=256)  # the decisions of a batch have one instant
 def _instant(time: datetime) -> bytes:
     return iso(time).encode()
+
+
+@cache
+def _by_name(types: tuple[type[Event], ...]) -> dict[bytes, type[Event]]:
+    return {kind.TYPE.encode(): kind for kind in types}
 
 
 @cache

@@ -1,6 +1,8 @@
 """A contact, the rules and the directory in, a department and the reason out. Pure; never raises, whatever the text."""
 
 import re
+from datetime import date
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -11,9 +13,8 @@ from parvis.common.directory import Directory, Procedure, said_in
 from parvis.common.routing import RunnerUp
 from parvis.router.decide import swift
 from parvis.router.rules import Facts, Match, Rules
-from parvis.router.rules.matching import facts_text
+from parvis.router.rules.matching import clean, facts_text
 from parvis.router.rules.models import Urgency
-from parvis.router.rules.territory import Territory
 
 _MOST_RUNNERS_UP = 3
 _MOST_TAGS = 12
@@ -52,7 +53,7 @@ def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, lang
     Gives: always a department that exists and has not retired.
     """
     spoken = contact.language or language
-    matches = rules.matching(facts_of(contact, directory, rules.territory, language=spoken))
+    matches = rules.matching(facts_of(contact, directory, rules, language=spoken))
     decision = _decide(contact, matches, directory, spoken)
     return replace(decision, rules_version=rules.version, tags=_tags(matches))
 
@@ -82,28 +83,35 @@ def _decide(contact: ContactReceived, matches: list[Match], directory: Directory
     )
 
 
-def facts_of(contact: ContactReceived, directory: Directory, territory: Territory, *, language: str | None) -> Facts:
-    """What the rules may know about a contact."""
-    personal, point = contact.personal, contact.personal.from_
-    addresses = [point.value] if point and point.kind == "post" else []
-    said = (personal.subject, personal.text, *personal.answers.values())
+def facts_of(contact: ContactReceived, directory: Directory, rules: Rules, *, language: str | None) -> Facts:
+    """What the rules may know about a contact; of what none of them asks, nothing."""
+    personal, point, asks = contact.personal, contact.personal.from_, rules.asks
+    text = facts_text((personal.subject, personal.text, *personal.answers.values()))
+    folded = clean(text)
     return Facts(
         channel=contact.channel,
         to=contact.to,
         procedure=contact.procedure,
         language=language,
         machine_sent=contact.machine is not None,
-        text=facts_text(said),
-        areas=territory.areas_of(said),
-        day=contact.received_at.astimezone(ZoneInfo(directory.town.time_zone)).date(),
+        text=folded,
+        areas=rules.territory.areas_of(text, folded) if "area" in asks else (),
+        day=_day(contact, directory) if "day" in asks else date.min,
         sender_domain=point.value.rpartition("@")[2] if point and point.kind == "email" else "",
-        postcodes=tuple(
-            code
-            for text in (*addresses, *personal.answers.values())
-            for code in _POSTCODE.findall(text[:_LONGEST_ADDRESS])
-        ),
-        attachments=tuple(attachment.media_type for attachment in contact.attachments),
+        postcodes=_postcodes(contact) if "postcode" in asks else (),
+        attachments=tuple([attachment.media_type for attachment in contact.attachments]),
     )
+
+
+def _day(contact: ContactReceived, directory: Directory) -> date:
+    return contact.received_at.astimezone(ZoneInfo(directory.town.time_zone)).date()
+
+
+def _postcodes(contact: ContactReceived) -> tuple[str, ...]:
+    point = contact.personal.from_
+    addresses = [point.value] if point and point.kind == "post" else []
+    written = (*addresses, *contact.personal.answers.values())
+    return tuple(code for text in written for code in _POSTCODE.findall(text[:_LONGEST_ADDRESS]))
 
 
 def _chosen(
@@ -159,13 +167,16 @@ def _by_rule(match: Match, matches: list[Match], directory: Directory, language:
         matched=match.matched,
         confidence=round(confidence, 2),
         runners_up=runners_up,
-        reason=rule.reason
-        or _sentences(
-            f"Des mots de ce message désignent le service : {said_in(department.name, 'fr')}.",
-            f"Words in this message point to the department: {said_in(department.name, 'en')}.",
-        ),
+        reason=rule.reason or _points_to(said_in(department.name, "fr"), said_in(department.name, "en")),
         urgency=rule.then.urgency,
         language=language,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _points_to(fr: str, en: str) -> dict[str, str]:
+    return _sentences(
+        f"Des mots de ce message désignent le service : {fr}.", f"Words in this message point to the department: {en}."
     )
 
 

@@ -1,9 +1,12 @@
 """A text and a few facts in, the rules that match out: every word and pattern of every rule in one linear pass. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
+from typing import Any
 
+import msgspec
 import re2
 
 from parvis.router.rules.models import Rule
@@ -14,11 +17,11 @@ from parvis.router.rules.words import fold, pattern_source, word_source
 _AUTOMATON_BYTES = 64 * 1024 * 1024
 # Conditions that are no words, as a decision names them.
 _FACTS = ("channel", "to", "procedure", "language", "machine_sent", "sender_domain", "postcode", "attachment", "area")
+_MOST_NAMED = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the rules may know about a contact."""
+class Facts(msgspec.Struct, frozen=True, gc=False):
+    """What the rules may know about a contact: what they ask for."""
 
     channel: str
     to: str
@@ -41,8 +44,7 @@ class Facts:
         return any(one == media_type or (kind.endswith("/") and one.startswith(kind)) for one in self.attachments)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True, gc=False):
     """A rule that holds, and the conditions that made it hold, in the operator's own words."""
 
     rule: Rule
@@ -51,9 +53,10 @@ class Match:
     is_doubtful: bool = False  # the place may as well lie in an area that the rule does not name
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
+class _Compiled(msgspec.Struct, frozen=True, gc=False):
     rule: Rule
+    checks: tuple[Callable[[Facts], bool], ...]  # of what it asks beside words
+    stated: tuple[str, ...]
     any_: tuple[int, ...]
     all_: tuple[int, ...]
     none_: tuple[int, ...]
@@ -76,6 +79,7 @@ class Rules:
     _by_term: tuple[tuple[int, ...], ...] = field(repr=False)
     _always: tuple[int, ...] = field(repr=False)
     _set: "re2.Set | None" = field(repr=False)
+    asks: frozenset[str] = frozenset()  # the facts that any rule looks at
 
     def matching(self, facts: Facts) -> list[Match]:
         """Every rule that holds, the one that decides first. Never raises, whatever the text."""
@@ -89,13 +93,10 @@ class Rules:
     def _hits(self, text: str) -> frozenset[int]:
         if self._set is None or not text:
             return frozenset()
-        # A lone surrogate or a NUL is no letter of any rule; RE2 wants valid UTF-8.
-        clean = fold(text).encode("utf-8", "replace").decode("utf-8")
-        return frozenset(self._set.Match(clean) or ())
+        return frozenset(self._set.Match(clean(text)) or ())
 
     def _match(self, compiled: _Compiled, facts: Facts, hits: frozenset[int]) -> Match | None:
-        when = compiled.rule.when
-        if not _facts_hold(compiled.rule, facts):
+        if compiled.checks and not all(check(facts) for check in compiled.checks):
             return None
         any_ = [term for term in compiled.any_ if term in hits]
         patterns = [term for term in compiled.patterns if term in hits]
@@ -104,9 +105,9 @@ class Rules:
         if not hits.issuperset(compiled.all_) or not hits.isdisjoint(compiled.none_):
             return None
         terms = [*any_, *compiled.all_, *patterns]
-        stated = [name for name in _FACTS if name in when.model_fields_set]
-        matched = tuple([*stated, *(self._labels[term] for term in terms)][:20])
-        is_doubtful = bool(when.area) and not set(facts.areas) <= set(when.area)
+        matched = (*compiled.stated, *[self._labels[term] for term in terms])[:_MOST_NAMED]
+        area = compiled.rule.when.area
+        is_doubtful = bool(area) and not set(facts.areas) <= set(area)
         return Match(compiled.rule, matched, len(terms), is_doubtful)
 
 
@@ -134,6 +135,7 @@ def compile_rules(rules: Sequence[Rule], *, version: str, territory: Territory) 
         _by_term=tuple(map(tuple, by_term)),
         _always=tuple(always),
         _set=_set_of(list(terms.numbers)),
+        asks=frozenset(name for rule in rules for name in _asked(rule)),
     )
 
 
@@ -144,6 +146,12 @@ def check_pattern(pattern: str) -> None:
     except re2.error as error:
         detail = error.args[0] if error.args else "not a pattern"
         raise PatternError(detail.decode() if isinstance(detail, bytes) else str(detail)) from error
+
+
+def clean(text: str) -> str:
+    """A text as the patterns see it: folded, and valid UTF-8. A lone surrogate is no letter of any rule. Again is harmless."""
+    folded = fold(text)
+    return folded if folded.isascii() else folded.encode("utf-8", "replace").decode("utf-8")
 
 
 def facts_text(parts: Iterable[str]) -> str:
@@ -162,6 +170,8 @@ class _Terms:
         words = rule.when.words
         return _Compiled(
             rule=rule,
+            checks=tuple(partial(_CHECKS[name], wanted) for name, wanted in _asked(rule).items()),
+            stated=tuple(name for name in _FACTS if name in rule.when.model_fields_set),
             any_=self._words(words.any_ if words else ()),
             all_=self._words(words.all_ if words else ()),
             none_=self._words(words.none_ if words else ()),
@@ -178,20 +188,36 @@ class _Terms:
         return self.numbers[source]
 
 
-def _facts_hold(rule: Rule, facts: Facts) -> bool:
+def _asked(rule: Rule) -> dict[str, Any]:
+    """What a rule asks beside words, by the fact that it looks at."""
     when = rule.when
-    return (
-        (rule.until is None or facts.day <= rule.until)
-        and (not when.channel or facts.channel in when.channel)
-        and (not when.to or facts.to.lower() in {to.lower() for to in when.to})
-        and (not when.procedure or facts.procedure in when.procedure)
-        and (not when.language or facts.language in when.language)
-        and (when.machine_sent is None or facts.machine_sent == when.machine_sent)
-        and (not when.sender_domain or any(map(facts.is_from, when.sender_domain)))
-        and (not when.postcode or any(code.startswith(when.postcode) for code in facts.postcodes))
-        and (not when.attachment or any(map(facts.holds, when.attachment)))
-        and (not when.area or not set(when.area).isdisjoint(facts.areas))
-    )
+    asked = {
+        "day": rule.until,
+        "channel": when.channel,
+        "to": {to.lower() for to in when.to},
+        "procedure": when.procedure,
+        "language": when.language,
+        "machine_sent": (when.machine_sent,) if when.machine_sent is not None else (),
+        "sender_domain": when.sender_domain,
+        "postcode": when.postcode,
+        "attachment": when.attachment,
+        "area": when.area,
+    }
+    return {name: wanted for name, wanted in asked.items() if wanted}
+
+
+_CHECKS: dict[str, Callable[[Any, Facts], bool]] = {
+    "day": lambda until, facts: facts.day <= until,
+    "channel": lambda wanted, facts: facts.channel in wanted,
+    "to": lambda wanted, facts: facts.to.lower() in wanted,
+    "procedure": lambda wanted, facts: facts.procedure in wanted,
+    "language": lambda wanted, facts: facts.language in wanted,
+    "machine_sent": lambda wanted, facts: facts.machine_sent in wanted,
+    "sender_domain": lambda wanted, facts: any(map(facts.is_from, wanted)),
+    "postcode": lambda wanted, facts: any(code.startswith(wanted) for code in facts.postcodes),
+    "attachment": lambda wanted, facts: any(map(facts.holds, wanted)),
+    "area": lambda wanted, facts: not set(wanted).isdisjoint(facts.areas),
+}
 
 
 def _options() -> "re2.Options":

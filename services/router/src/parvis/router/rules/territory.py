@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ import re2
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from parvis.common.directory import ConfigModel, LocalText
-from parvis.router.rules.words import fold, word_source
+from parvis.router.rules.words import word_source
 
 AreaId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 _NUMBER = re.compile(r"([0-9]{1,4})(?: ?(?:bis|ter|quater|[a-d]))?[ ,]{0,3}(?:(?:de|dans) (?:la |le |l')?)?$")
@@ -73,20 +73,18 @@ class Territory:
     _streets: tuple[tuple[str, tuple[tuple[AreaId, Street], ...]], ...] = field(default=(), repr=False)
     _set: "re2.Set | None" = field(default=None, repr=False)
 
-    def areas_of(self, parts: Iterable[str]) -> tuple[AreaId, ...]:
+    def areas_of(self, text: str, folded: str) -> tuple[AreaId, ...]:
         """Every area that a place named in the texts may lie in; more than one when they do not say which.
 
         A house number decides between the parts of a street; without one each of them is possible.
         """
         if not self.areas:
             return ()
-        text = "\n".join(parts)
-        found = {area for areas in self._named(text) for area in areas}
+        found = {area for areas in self._named(folded) for area in areas}
         found |= {area.id for area in self.areas if area.outline and any(area.encloses(*at) for at in _points(text))}
         return tuple(area.id for area in self.areas if area.id in found)
 
-    def _named(self, text: str) -> Iterator[set[AreaId]]:
-        folded = fold(text).encode("utf-8", "replace").decode()
+    def _named(self, folded: str) -> Iterator[set[AreaId]]:
         for hit in (self._set.Match(folded) or ()) if self._set else ():
             source, parts = self._streets[hit]
             numbers = [number for number in _numbers_before(folded, source) if number is not None]
