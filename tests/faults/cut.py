@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-_PRODUCE = 0  # the API key at the beginning of a request
+PRODUCE, COMMIT = 0, 8  # the API key at the beginning of a request
 
-Seen = Callable[[int], bool]
+Seen = Callable[[int, int], bool]
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Cable:
 
     `cut_at_produce`: the next produce is handed to the broker, whose answer is read and thrown away: it was written, and
     nobody will hear of it. All connections break then, and new ones are refused until `mend`.
-    `produce_seen`: called with the sender's port before a produce is handed on; when it says so, the produce is lost.
+    `seen`: called with a request's API key and its sender's port before it is handed on; when it says so, the request is lost.
     `late_s`: each `every`-th answer to a produce comes so late; `twice`: each of them comes once more, as it was.
     `bytes_per_s`: how much all requests together may carry.
     """
@@ -38,7 +38,7 @@ class Cable:
         self.is_cut = False
         self.cut_at_produce = False
         self.was_cut = asyncio.Event()
-        self.produce_seen: Seen | None = None
+        self.seen: Seen | None = None
         self.late_s = 0.0
         self.twice = False
         self.every = 1
@@ -65,7 +65,7 @@ class Cable:
     def mend(self) -> None:
         """Everything as it should be; connections that are open stay."""
         self.is_cut = self.cut_at_produce = self.twice = False
-        self.produce_seen, self.late_s, self.every, self.bytes_per_s = None, 0.0, 1, None
+        self.seen, self.late_s, self.every, self.bytes_per_s = None, 0.0, 1, None
 
     def _break(self) -> None:
         for writer in list(self._open):
@@ -99,12 +99,11 @@ class Cable:
             request = await _frame(reader)
             api, _, correlation = struct.unpack(">hhi", request[:8])
             line.asked[correlation] = api
-            if api == _PRODUCE:
-                if self.produce_seen and self.produce_seen(line.peer_port):
-                    raise OSError("lost on its way")
-                if self.cut_at_produce:
-                    self.cut_at_produce = False
-                    line.cut_at = correlation
+            if self.seen and self.seen(api, line.peer_port):
+                raise OSError("lost on its way")
+            if api == PRODUCE and self.cut_at_produce:
+                self.cut_at_produce = False
+                line.cut_at = correlation
             await self._carry(broker, struct.pack(">i", len(request)) + request)
 
     async def _carry(self, broker: asyncio.StreamWriter, request: bytes) -> None:
@@ -129,7 +128,7 @@ class Cable:
                 self._break()
                 return
             told = struct.pack(">i", len(answer)) + answer.replace(advertised, ours)
-            if line.asked.pop(correlation, None) == _PRODUCE and self._is_disturbed():
+            if line.asked.pop(correlation, None) == PRODUCE and self._is_disturbed():
                 await asyncio.sleep(self.late_s)
                 told += told if self.twice else b""
             writer.write(told)

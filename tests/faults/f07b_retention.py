@@ -51,7 +51,8 @@ async def _lose(stage: Stage, contacts: Contacts) -> list[Received]:
     lost = {place: records[: (len(records) + 1) // 2] for place, records in unread.items()}
     await delete_records(stage.stack, {place: records[-1].offset + 1 for place, records in lost.items()})
     gone = [received for records in lost.values() for received in records]
-    world.received = [received for received in world.received if received not in gone]
+    places = {(received.partition, received.offset) for received in gone}
+    world.received = [received for received in world.received if (received.partition, received.offset) not in places]
     stage.gone = world.beside(stage.gone)  # what was read and went as well
     return gone
 

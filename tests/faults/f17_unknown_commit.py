@@ -14,19 +14,12 @@ async def play(stage: Stage, full: bool) -> Verdict:
         await contacts.until_sent(20)
         for _ in range(cuts // 2):
             stage.wire.cut_after_commits = 2
-            await _until_cut(stage)
+            await stage.until(lambda: not stage.wire.cut_after_commits)
             await asyncio.sleep(0.5)
     await stage.healed(verdict)
     verdict.figures["commits nobody was told of"] = stage.wire.cuts - before
     verdict.expect(stage.wire.cuts - before == cuts, f"{stage.wire.cuts - before} commits of {cuts} were kept secret")
     return verdict
-
-
-async def _until_cut(stage: Stage) -> None:
-    for _ in range(100):
-        if not stage.wire.cut_after_commits:
-            return
-        await asyncio.sleep(0.1)
 
 
 SCENARIO = Play(

@@ -3,6 +3,7 @@
 import asyncio
 
 from tests.faults.contacts import Contacts
+from tests.faults.cut import PRODUCE
 from tests.faults.oracle import Verdict, look
 from tests.faults.scenario import Play
 from tests.faults.stage import Stage
@@ -10,37 +11,20 @@ from tests.faults.stage import Stage
 
 async def play(stage: Stage, full: bool) -> Verdict:
     crashes, per_second = (50, 200) if full else (2, 60)
-    verdict, dead = Verdict(), list[int]()
-
-    def kill_the_sender(port: int) -> bool:
-        number = stage.routers.with_port(port)
-        if number is None:
-            return False
-        stage.cable.produce_seen = None
-        stage.routers.kill(number)
-        dead.append(number)
-        return True
+    verdict = Verdict()
 
     async with stage.load(per_second=per_second) as contacts:
         await contacts.until_sent(20)
         for crash in range(crashes):
-            stage.cable.produce_seen = kill_the_sender
-            await _until(dead, crash + 1)
+            killed = stage.kill_at(PRODUCE)
+            verdict.expect(await stage.until(killed.is_set), f"nobody produced at crash {crash}")
             if crash == 0:
                 await _decided_and_not_told(stage, contacts, verdict)
             await asyncio.sleep(1.0)
     stage.cable.mend()
     await stage.healed(verdict)
-    verdict.figures["crashes"] = len(dead)
-    verdict.expect(len(dead) == crashes, f"{len(dead)} crashes of {crashes}")
+    verdict.figures["crashes"] = crashes
     return verdict
-
-
-async def _until(dead: list[int], count: int) -> None:
-    for _ in range(200):
-        if len(dead) >= count:
-            return
-        await asyncio.sleep(0.1)
 
 
 async def _decided_and_not_told(stage: Stage, contacts: Contacts, verdict: Verdict) -> None:

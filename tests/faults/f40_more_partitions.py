@@ -13,7 +13,7 @@ async def play(stage: Stage, full: bool) -> Verdict:
     seconds, per_second = (30, 200) if full else (1, 80)
     verdict, topic = Verdict(), CONTACT_RECEIVED.full_name(stage.prefix)
     before = await partitions_of(stage.stack.kafka, topic)
-    opened = stage.said("partitions.opened")
+    noticed, opened = stage.said("partitions.grown"), stage.said("partitions.opened")
     async with stage.load(per_second=per_second, senders=20) as contacts:
         await contacts.until_sent(seconds * per_second)
         wish = f"{CONTACT_RECEIVED.name}={2 * before}"
@@ -25,10 +25,10 @@ async def play(stage: Stage, full: bool) -> Verdict:
         await asyncio.sleep(METADATA_AGE_S + 0.5)
         for number in stage.routers.numbers:
             stage.routers.resume(number)
-        await _until(stage, "partitions.grown")
+        await stage.until(lambda: stage.said("partitions.grown") > noticed)
         stage.routers.kill(stage.routers.numbers[0])  # whoever comes after it goes on from the row
         await asyncio.sleep(seconds)
-        await _until(stage, "partitions.opened", more_than=opened)
+        await stage.until(lambda: stage.said("partitions.opened") > opened)
         await contacts.until_sent(seconds * per_second // 2)
     world = await stage.healed(verdict)
     moved = {received.key for received in world.received if received.partition >= before}
@@ -39,13 +39,6 @@ async def play(stage: Stage, full: bool) -> Verdict:
     verdict.expect(bool(moved), "no key moved: nothing was tried")
     verdict.expect(stage.said("partitions.opened") > opened, "the new partitions were never opened")
     return verdict
-
-
-async def _until(stage: Stage, word: str, *, more_than: int = 0) -> None:
-    for _ in range(300):
-        if stage.said(word) > more_than:
-            return
-        await asyncio.sleep(0.1)
 
 
 SCENARIO = Play(

@@ -7,25 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from parvis.common.bus.membership import Membership
 from parvis.common.service import run
 
 SECRET = "une phrase qui ne doit pas sortir"
-
-
-def die_before_the_second_commit() -> None:
-    """kill -9 between Kafka's acknowledgement of what was produced and the commit of the offsets."""
-    commit = Membership.commit
-    commits = 0
-
-    async def commit_or_die(self: Membership, offsets: Any) -> None:
-        nonlocal commits
-        commits += 1
-        if commits == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        await commit(self, offsets)
-
-    Membership.commit = commit_or_die
 
 
 def fail_while_parsing() -> None:
@@ -70,7 +54,6 @@ def die_at_the_second_mail(where: str) -> Callable[[], None]:
 
 
 FAULTS: dict[str, Callable[[], None]] = {
-    "die-before-the-second-commit": die_before_the_second_commit,
     "fail-while-parsing": fail_while_parsing,
     **{f"die-after-{where}": die_at_the_second_mail(where) for where in ("raw-store", "ack", "advance", "move")},
 }

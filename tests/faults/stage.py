@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,31 +37,37 @@ class Stage:
     plays: int = 0
     may_die: set[str] = field(default_factory=set[str])
     """Contacts that are to become dead letters; no fault of the world makes one of a good contact."""
+    _counted: dict[str, int] = field(default_factory=dict[str, int])
     gone: World = field(default_factory=World)
     """What a scenario took away from the topics after it was read, so that the judge still knows of it."""
+
+    @asynccontextmanager
+    async def citizens(self, *, senders: int = 40) -> AsyncGenerator[Contacts]:
+        """Citizens who have not written before, and write when they are told to."""
+        self.plays += 1
+        contacts = Contacts(
+            self.stack, self.log, senders=senders, run=f"play {self.plays}", first_sender=1000 * self.plays
+        )
+        try:
+            yield contacts
+        finally:
+            await contacts.stop()
 
     @asynccontextmanager
     async def load(
         self, *, per_second: float, senders: int = 40, transfers_every_s: float | None = 0.5
     ) -> AsyncGenerator[Contacts]:
         """Citizens who write, and agents who transfer, as long as the block lasts."""
-        self.plays += 1
-        contacts = Contacts(
-            self.stack, self.log, senders=senders, run=f"play {self.plays}", first_sender=1000 * self.plays
-        )
         done = asyncio.Event()
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(contacts.write(per_second=per_second, seconds=3600, enough=done.is_set))
-                if transfers_every_s:
-                    transfers = Transfers(self.stack)
-                    group.create_task(transfers.write(every_s=transfers_every_s, enough=done.is_set))
-                try:
-                    yield contacts
-                finally:
-                    done.set()
-        finally:
-            await contacts.stop()
+        async with self.citizens(senders=senders) as contacts, asyncio.TaskGroup() as group:
+            group.create_task(contacts.write(per_second=per_second, seconds=3600, enough=done.is_set))
+            if transfers_every_s:
+                transfers = Transfers(self.stack)
+                group.create_task(transfers.write(every_s=transfers_every_s, enough=done.is_set))
+            try:
+                yield contacts
+            finally:
+                done.set()
 
     async def healed(self, verdict: Verdict, *, deaths: int = 0) -> World:
         """Wait, at most a minute, until the group's lag is nothing and all are ready (I7); then judge the whole world.
@@ -85,8 +91,39 @@ class Stage:
         written = {attempt.contact_id for attempt in self.log.attempts}
         dead = {letter.event_id for letter in world.dead} & (written - self.may_die)
         verdict.expect(not dead, f"{len(dead)} good contacts are dead letters")
-        verdict.figures = found.figures | verdict.figures
+        counted = {name: value - self._counted.get(name, 0) for name, value in found.figures.items()}
+        self._counted = found.figures
+        verdict.figures = counted | verdict.figures
         return world
+
+    def kill_at(self, api: int) -> asyncio.Event:
+        """kill -9 of the router that is the next to send such a request, which is lost; then the event is set."""
+        killed = asyncio.Event()
+
+        def kill_the_sender(seen: int, port: int) -> bool:
+            number = self.routers.with_port(port) if seen == api else None
+            if number is None:
+                return False
+            self.cable.seen = None
+            self.routers.kill(number)
+            killed.set()
+            return True
+
+        self.cable.seen = kill_the_sender
+        return killed
+
+    @staticmethod
+    async def until(true: Callable[[], bool], *, seconds: float = 30.0) -> bool:
+        ends_at = time.monotonic() + seconds
+        while not true() and time.monotonic() < ends_at:
+            await asyncio.sleep(0.05)
+        return true()
+
+    async def until_settled(self, *, seconds: float = 60.0) -> None:
+        """Wait until the routers have finished everything."""
+        ends_at = time.monotonic() + seconds
+        while await self.lag() != 0 and time.monotonic() < ends_at:
+            await asyncio.sleep(0.1)
 
     @property
     def prefix(self) -> str:
