@@ -156,7 +156,9 @@ async def test_what_the_router_thought_of_comes_first_where_a_case_may_go(agent:
     assert offered.count("urbanisme") == 1
 
 
-async def test_what_a_case_follows_and_where_a_message_may_belong_is_shown(agent: httpx.AsyncClient, tell: Tell) -> None:
+async def test_what_a_case_follows_and_where_a_message_may_belong_is_shown(
+    agent: httpx.AsyncClient, tell: Tell
+) -> None:
     other = {"conversation_id": "c-2", "reference": "P-0000-0000-0001", "department": "dechets"}
     await tell(routed(CONTACT, candidates=[other], linked_to=conversation_id(CONTACT.contact_id)))
     page = (await agent.get(CASE)).text

@@ -1,5 +1,6 @@
 """Splits and links: two conversations of one, two that belong together, and back; on the real Kafka and PostgreSQL."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -13,7 +14,7 @@ from parvis.common.routing import (
     SplitRequested,
     conversation_id,
 )
-from parvis.common.testing import AN_INSTANT
+from parvis.common.testing import AN_INSTANT, FakeProducer
 
 from .conftest import Town
 from .makers import a_transfer, kinds, mail, sms
@@ -214,3 +215,14 @@ async def test_links_that_cannot_be_are_refused_to_who_asked(town: Town) -> None
         ("stale", "stale"),
     ]
     assert len(only(await town.queue("finances"), "conversation.linked")) == 2  # `good` came twice, and is told twice
+
+
+async def test_two_routers_with_the_same_split_make_one_conversation(town: Town) -> None:
+    first, second = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?")
+    await town.route(first, second)
+    wish = town.item(a_split(first, second, to="finances", came_from="voirie"))
+    quiet = [FakeProducer(), FakeProducer()]
+    await asyncio.gather(*(town.router(producer).handle([wish]) for producer in quiet))
+    assert [(r.topic, r.key, r.value) for r in quiet[0].sent] == [(r.topic, r.key, r.value) for r in quiet[1].sent]
+    assert len(await town.rows("select id from router.conversation")) == 2
+    assert [row.sequence for row in await town.rows("select sequence from router.conversation order by 1")] == [1, 3]

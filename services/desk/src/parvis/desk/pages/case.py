@@ -104,7 +104,8 @@ def _links(file: File) -> list[Step]:
     steps = sorted(file.steps, key=lambda step: step.sequence)
     parted = {step.other_conversation: step for step in steps if step.kind in ("split", "opened")}
     by_hand = {step.other_conversation: step for step in steps if step.kind in ("linked", "unlinked")}
-    return [step for step in (*by_hand.values(), *parted.values()) if step.kind != "unlinked"]
+    linked = {name: step for name, step in by_hand.items() if step.kind == "linked"}
+    return list((parted | linked).values())
 
 
 def _suggestion(file: File) -> Opened | None:

@@ -1,0 +1,64 @@
+"""What a conversation's rows say of its past: bounded, in order, without what was moved away."""
+
+from uuid import UUID, uuid4
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contact import ContactId, ConversationId
+from parvis.common.routing import ConversationSplit, History, PastContact, PastMove
+from parvis.common.testing import AN_INSTANT, a_contact
+from parvis.router.decide import MOST_CONTACTS, Past, came_of, past_of
+from parvis.router.decide.past import read_came
+from parvis.router.tables import Conversation, DecisionRow
+
+CONVERSATION = Conversation(uuid4(), "P-0000-0000-0000", "voirie", 1, None, AN_INSTANT, AN_INSTANT)
+
+
+def a_past(number: int) -> PastContact:
+    return PastContact(
+        contact_id=ContactId(str(UUID(int=number))), reference="P-0000-0000-0000", sequence=number + 1,
+        conversation_id=ConversationId(str(CONVERSATION.id)), department="voirie", rule="conversation",
+        reason={"fr": "x" * 100, "en": "y" * 100}, received_at=AN_INSTANT,
+    )  # fmt: skip
+
+
+def test_what_came_with_a_contact_is_read_as_it_was_written() -> None:
+    contact = a_contact()
+    came = read_came(contact.contact_id, came_of(contact))
+    assert came
+    assert (came.channel, came.sender) == (contact.channel, contact.contact_point_hash)
+    assert came.original.model_copy(update={"scan": contact.original.scan}) == contact.original
+
+
+@given(st.text(max_size=60))
+def test_a_line_that_is_none_is_no_trouble(line: str) -> None:
+    read_came("x", line)
+
+
+def test_a_long_conversation_has_a_history_of_bounded_size_that_says_what_it_leaves_out() -> None:
+    past = Past(tuple(a_past(number) for number in range(MOST_CONTACTS + 50)), left_out=7)
+    content = past.history(CONVERSATION)
+    history = History.model_validate_json(content)
+    assert len(history.contacts) == MOST_CONTACTS
+    assert history.left_out == 57
+    assert history.contacts[-1].sequence == MOST_CONTACTS + 50
+    assert len(content) < 256 * 1024
+
+
+def test_the_same_past_is_the_same_bytes() -> None:
+    move = PastMove(sequence=2, from_department="voirie", to_department="finances", reason="-", at=AN_INSTANT)
+    one, other = (Past((a_past(0),), moves=(move,), linked=("P-0000-0000-0000",)) for _ in range(2))
+    assert one.history(CONVERSATION) == other.history(CONVERSATION)
+
+
+def test_contacts_that_a_split_took_are_gone() -> None:
+    contact = a_contact()
+    told = ConversationSplit(
+        conversation_id=ConversationId(str(CONVERSATION.id)), sequence=2, reference="P-0000-0000-0000", department="voirie",
+        contact_ids=(contact.contact_id,), into_conversation=ConversationId("x"), into_reference="P-0000-0000-0000",
+        into_department="voirie", reason="-", at=AN_INSTANT,
+    )  # fmt: skip
+    step = DecisionRow(uuid4(), "split", CONVERSATION.id, 2, False, told.model_dump_json(), AN_INSTANT)
+    row = DecisionRow(UUID(contact.contact_id), "contact", CONVERSATION.id, 1, True, "{}", AN_INSTANT, came_of(contact))
+    assert past_of([step], [row], [], left_out=0).contacts == ()
