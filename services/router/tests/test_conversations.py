@@ -25,6 +25,8 @@ from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
 from parvis.router.decide import Calendar, Held, Known, Placed, Placing, Windows, decide, place, place_unanswered
 from parvis.router.decide.marks import marks_of, said_in_subject
 from parvis.router.rules import load_rules
+from parvis.router.settings import Settings
+from parvis.router.tables import DAYS
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 DIRECTORY = load_directory(EXAMPLE)
@@ -344,3 +346,8 @@ def test_each_contact_is_placed_once_or_waits_and_numbers_have_no_gap(
     for queue in known.waiting.values():
         assert queue[0].why == "question"
         assert all(one.why == "queued" for one in queue[1:])
+
+
+def test_the_settings_and_the_windows_say_the_same_days() -> None:
+    said = {channel: Settings.model_fields[f"{channel}_window_days"].default for channel in DAYS}
+    assert said == dict(DAYS)

@@ -7,7 +7,6 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parvis.common.settings import ServiceSettings
-from parvis.router.tables import DAYS
 
 
 class Settings(ServiceSettings):
@@ -18,22 +17,22 @@ class Settings(ServiceSettings):
     port: int = Field(default=8110, ge=0, le=65535, description="HTTP port: /live, /ready and /metrics")
     batch: int = Field(default=2000, ge=1, le=5000, description="most records that are decided at once")
     sms_window_days: int = Field(
-        default=DAYS["sms"],
+        default=7,
         ge=0,
         le=365,
         description="an SMS within so many days of what its sender last wrote, or of what happened to it, continues it; 0: never",
     )
-    whatsapp_window_days: int = Field(default=DAYS["whatsapp"], ge=0, le=365, description="the same for WhatsApp")
+    whatsapp_window_days: int = Field(default=7, ge=0, le=365, description="the same for WhatsApp")
     email_window_days: int = Field(
-        default=DAYS["email"],
+        default=14,
         ge=0,
         le=365,
         description="the same for a mail that names no other one but has the same sender and subject",
     )
-    web_window_days: int = Field(default=DAYS["web"], ge=0, le=365, description="the same for a form")
-    post_window_days: int = Field(default=DAYS["post"], ge=0, le=365, description="the same for a letter")
-    phone_window_days: int = Field(default=DAYS["phone"], ge=0, le=365, description="the same for a call")
-    counter_window_days: int = Field(default=DAYS["counter"], ge=0, le=365, description="the same for a visit")
+    web_window_days: int = Field(default=0, ge=0, le=365, description="the same for a form")
+    post_window_days: int = Field(default=0, ge=0, le=365, description="the same for a letter")
+    phone_window_days: int = Field(default=0, ge=0, le=365, description="the same for a call")
+    counter_window_days: int = Field(default=0, ge=0, le=365, description="the same for a visit")
     closed_grace_days: int = Field(
         default=30, ge=0, le=3650, description="an answer within so many days opens a closed conversation again"
     )

@@ -14,69 +14,12 @@ _ANSWER = frozenset("re rép rep réf ref tr fw fwd wg aw sv vs antw rv res enc 
 _REFERENCE = frozenset("réf ref référence reference".split())  # noqa: SIM905
 # What says nothing of a matter: two mails with such a subject may be about two things.
 _EMPTY_WORDS = frozenset(
-    [
-        "bonjour",
-        "bonsoir",
-        "madame",
-        "monsieur",
-        "demande",
-        "renseignement",
-        "renseignements",
-        "information",
-        "informations",
-        "question",
-        "questions",
-        "urgent",
-        "important",
-        "mairie",
-        "message",
-        "contact",
-        "courriel",
-        "mail",
-        "sans",
-        "objet",
-        "aucun",
-        "test",
-        "hello",
-        "hi",
-        "dear",
-        "request",
-        "enquiry",
-        "inquiry",
-        "help",
-        "info",
-        "no",
-        "subject",
-        "none",
-        "document",
-        "documents",
-        "pièce",
-        "jointe",
-        "pièces",
-        "jointes",
-        "photo",
-        "photos",
-        "image",
-        "facture",
-        "votre",
-        "ma",
-        "mon",
-        "une",
-        "un",
-        "de",
-        "la",
-        "le",
-        "les",
-        "à",
-        "and",
-        "the",
-        "a",
-        "my",
-        "your",
-        "please",
-        "svp",
-        "merci",
-    ]
+    (  # noqa: SIM905
+        "bonjour bonsoir madame monsieur demande renseignement renseignements information informations question "
+        "questions urgent important mairie message contact courriel mail sans objet aucun test hello hi dear request "
+        "enquiry inquiry help info no subject none document documents pièce jointe pièces jointes photo photos image "
+        "facture votre ma mon une un de la le les à and the a my your please svp merci"
+    ).split()
 )
 
 

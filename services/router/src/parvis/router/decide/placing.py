@@ -6,15 +6,12 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from msgspec.structs import replace
-
-from parvis.common.contact import TRIAGE, ContactReceived, ConversationId, Reference
+from parvis.common.contact import ContactReceived, ConversationId, Reference
 from parvis.common.directory import Directory, Templates
-from parvis.common.routing import Candidate, Routing, RunnerUp, Suggestion, conversation_id
+from parvis.common.routing import Candidate, Routing, Suggestion, conversation_id
 from parvis.router.decide import swift
 from parvis.router.decide.clocks import Calendar
 from parvis.router.decide.conversation import (
-    By,
     Held,
     Known,
     Place,
@@ -27,18 +24,8 @@ from parvis.router.decide.conversation import (
 from parvis.router.decide.department import Decision
 from parvis.router.decide.marks import Marks, marks_of
 from parvis.router.decide.question import MOST_CHOICES, OTHER, Asking, due_at, question, read_answer
-from parvis.router.decide.reasons import (
-    continued,
-    drifted,
-    followed,
-    gave_up,
-    unanswered,
-)
+from parvis.router.decide.telling import continues, drift, given_up, nobody_knows, opens
 from parvis.router.tables import Conversation
-
-_MOST_RUNNERS_UP = 3
-# What says nothing of a department by itself: then a closed conversation's own department has the one that follows it.
-_WEAK = frozenset({"default", "model", "place"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +72,14 @@ def place_unanswered(queue: Sequence[Held], known: Known, placing: Placing, *, a
     if key := waiting_key(head.contact):
         known.waiting.pop(key, None)
     candidates = [known.conversations[id_] for id_ in head.candidates if id_ in known.conversations]
-    decision = _unanswered(head, candidates)
+    decision = nobody_knows(head, candidates)
     placed = [_put(head.contact, decision, Place(), known, placing, at, candidates=candidates)]
     return placed + [_follow_head(held, placed[0], known, placing, at) for held in queue[1:]]
 
 
 def place_given_up(contact: ContactReceived, known: Known, placing: Placing, *, at: datetime) -> Placed:
     """A contact that was tried in vain too often goes to people, in a conversation of its own and without asking any rule."""
-    decision = Decision(
-        department=TRIAGE,
-        procedure=None,
-        rule="trouble",
-        matched=(),
-        confidence=0.0,
-        runners_up=(),
-        reason=gave_up(),
-        urgency="normal",
-        language=contact.language,
-        rules_version="none",
-    )
+    decision = given_up(contact)
     return _put(contact, decision, Place(), known, placing, at)
 
 
@@ -203,7 +179,7 @@ def _put(
     candidates: Sequence[Conversation] = (),
 ) -> Placed:
     found = where.continues
-    told = decision if found else _opening(decision, where, placing.directory)
+    told = decision if found else opens(decision, where, placing.directory)
     conversation = found or _opened_by(contact, told, where)
     conversation.sequence += 1
     if contact.machine is None:  # an absence notice opens nothing again
@@ -214,8 +190,8 @@ def _put(
     known.note(contact, conversation, marks)
     suggestion = None
     if found and where.by:
-        suggestion = _suggestion(contact, conversation, decision, placing.directory)
-        told = _continuing(conversation, decision, where.by, placing.directory)
+        suggestion = drift(contact, conversation, decision, placing.directory)
+        told = continues(conversation, decision, where.by, placing.directory)
     routing = routing_of(
         contact, told, placing,
         conversation=ConversationId(str(conversation.id)), reference=conversation.reference,
@@ -242,82 +218,6 @@ def _opened_by(contact: ContactReceived, decision: Decision, where: Place) -> Co
         linked_to=where.follows.id if where.follows else None,
         is_new=True,
     )
-
-
-def _opening(decision: Decision, where: Place, directory: Directory) -> Decision:
-    """What the rules say; where they say nothing and a closed conversation is followed, its department."""
-    closed = where.follows
-    if closed is None:
-        return decision
-    if decision.rule not in _WEAK:
-        return replace(decision, reason=followed(closed.reference, decision.reason))
-    department = directory.departments[directory.current(closed.department)]
-    return replace(
-        decision,
-        department=department.slug,
-        procedure=closed.procedure,
-        rule="linked",
-        matched=(where.by,) if where.by else (),
-        confidence=1.0,
-        runners_up=_others((decision,), department.slug),
-        reason=followed(closed.reference, department=department),
-    )
-
-
-def _continuing(conversation: Conversation, decision: Decision, by: By, directory: Directory) -> Decision:
-    """The conversation's department decides; what the words alone would have said becomes the runner-up."""
-    department = directory.departments[conversation.department]
-    differs = decision.rule != "default" and decision.department != conversation.department
-    return replace(
-        decision,
-        department=conversation.department,
-        procedure=conversation.procedure,
-        rule="conversation",
-        matched=(by,),
-        confidence=1.0,
-        runners_up=_others((decision,), conversation.department) if differs else (),
-        reason=continued(by, conversation.reference, department),
-    )
-
-
-def _suggestion(
-    contact: ContactReceived, conversation: Conversation, decision: Decision, directory: Directory
-) -> Suggestion | None:
-    """That people may split the contact off: the rules clearly give it to another department."""
-    if contact.machine or not is_clear(decision) or decision.department == conversation.department:
-        return None
-    department = directory.departments[decision.department]
-    return swift.Suggestion(department=department.slug, confidence=decision.confidence, why=drifted(department))
-
-
-def _unanswered(head: Held, candidates: Sequence[Conversation]) -> Decision:
-    return replace(
-        head.decision,
-        department=TRIAGE,
-        procedure=None,
-        rule="unanswered",
-        matched=("question",),
-        confidence=0.0,
-        runners_up=_others((head.decision, *candidates), TRIAGE),
-        reason=unanswered([one.reference for one in candidates]),
-    )
-
-
-def _others(found: Sequence[Decision | Conversation], department: str) -> tuple[RunnerUp, ...]:
-    """The other departments, each once."""
-    others: dict[str, RunnerUp] = {}
-    for one in found:
-        if isinstance(one, Conversation):
-            others.setdefault(
-                one.department, swift.RunnerUp(department=one.department, rule="conversation", confidence=0.5)
-            )
-        else:
-            told = swift.RunnerUp(department=one.department, rule=one.rule, confidence=one.confidence)
-            others.setdefault(one.department, told)
-            for other in one.runners_up:
-                others.setdefault(other.department, other)
-    others.pop(department, None)
-    return tuple(others.values())[:_MOST_RUNNERS_UP]
 
 
 def routing_of(  # noqa: PLR0913 (what a conversation says, and what the rules say)

@@ -1,6 +1,5 @@
 """Conversations in, the question “which one?” out; and a citizen's short words in, which one they mean out. Pure; no I/O."""
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,26 +22,10 @@ _TEMPLATE = "question"
 _NONE_OF_THEM = {"fr": "autre demande", "en": "another request"}
 
 _OTHER_WORDS = frozenset(
-    [
-        "0",
-        "zero",
-        "autre",
-        "autres",
-        "other",
-        "others",
-        "new",
-        "nouveau",
-        "nouvelle",
-        "nouveaux",
-        "another",
-        "different",
-        "differente",
-        "differents",
-        "aucun",
-        "aucune",
-        "none",
-        "neither",
-    ]
+    (  # noqa: SIM905
+        "0 zero autre autres other others new nouveau nouvelle nouveaux another different differente differents aucun "
+        "aucune none neither"
+    ).split()
 )
 _NOT_ONE = frozenset("aucun aucune none neither".split())  # noqa: SIM905
 _ALSO_AN_ARTICLE = frozenset("un une one".split())  # noqa: SIM905
@@ -62,81 +45,21 @@ _NUMBERS = {
 }
 # What people put around a number without meaning anything else by it.
 _AROUND = frozenset(
-    [
-        "le",
-        "la",
-        "les",
-        "l",
-        "the",
-        "numero",
-        "num",
-        "no",
-        "n",
-        "nr",
-        "nb",
-        "number",
-        "choix",
-        "choice",
-        "option",
-        "reponse",
-        "answer",
-        "demande",
-        "dossier",
-        "request",
-        "case",
-        "c",
-        "est",
-        "it",
-        "is",
-        "its",
-        "s",
-        "pour",
-        "for",
-        "je",
-        "veux",
-        "dire",
-        "i",
-        "mean",
-        "oui",
-        "yes",
-        "ok",
-        "okay",
-        "merci",
-        "thanks",
-        "thank",
-        "you",
-        "svp",
-        "stp",
-        "sil",
-        "il",
-        "vous",
-        "te",
-        "plait",
-        "please",
-        "bonjour",
-        "bonsoir",
-        "hello",
-        "hi",
-        "concerne",
-        "about",
-        "en",
-        "cours",
-        "celui",
-        "celle",
-        "ce",
-        "sera",
-        "mon",
-        "ma",
-        "my",
-        "of",
-        "them",
-        "de",
-        "ces",
-        "demandes",
-    ]
+    (  # noqa: SIM905
+        "le la les l the numero num no n nr nb number choix choice option reponse answer demande dossier request case c "
+        "est it is its s pour for je veux dire i mean oui yes ok okay merci thanks thank you svp stp sil il vous te "
+        "plait please bonjour bonsoir hello hi concerne about en cours celui celle ce sera mon ma my of them de ces "
+        "demandes"
+    ).split()
 )
-_NEW = re.compile(
-    r"^\W*(?:nouvelle demande|autre demande|nouveau sujet|autre sujet|new request|another request|other request|new subject)\b"
+_NEW = (
+    "nouvelle demande",
+    "autre demande",
+    "nouveau sujet",
+    "autre sujet",
+    "new request",
+    "another request",
+    "new subject",
 )
 
 
@@ -225,7 +148,7 @@ def read_answer(text: str, count: int) -> int | Literal["other"] | None:
 
 def asks_for_new(text: str) -> bool:
     """Whether a message says itself that it is about something new: “Nouvelle demande : …”."""
-    return bool(_NEW.match(_plain(text[:_LONGEST_ANSWER])))
+    return _plain(text[:_LONGEST_ANSWER]).startswith(_NEW)
 
 
 def due_at(asked_at: datetime, asking: Asking, zone: ZoneInfo) -> datetime:

@@ -1,0 +1,111 @@
+"""What the rules say of a contact and where it belongs in, the decision as it is told out. Pure; no I/O."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from parvis.common.contact import TRIAGE, ContactReceived
+from parvis.common.directory import Directory
+from parvis.common.routing import RunnerUp, Suggestion
+from parvis.router.decide import swift
+from parvis.router.decide.conversation import By, Held, Place, is_clear
+from parvis.router.decide.department import Decision
+from parvis.router.decide.reasons import continued, drifted, followed, gave_up, unanswered
+from parvis.router.tables import Conversation
+
+_MOST_RUNNERS_UP = 3
+# What says nothing of a department by itself: then a closed conversation's own department has the one that follows it.
+_WEAK = frozenset({"default", "model", "place"})
+
+
+def opens(decision: Decision, where: Place, directory: Directory) -> Decision:
+    """What the rules say; where they say nothing and a closed conversation is followed, its department."""
+    closed = where.follows
+    if closed is None:
+        return decision
+    if decision.rule not in _WEAK:
+        return replace(decision, reason=followed(closed.reference, decision.reason))
+    department = directory.departments[directory.current(closed.department)]
+    return replace(
+        decision,
+        department=department.slug,
+        procedure=closed.procedure,
+        rule="linked",
+        matched=(where.by,) if where.by else (),
+        confidence=1.0,
+        runners_up=_others((decision,), department.slug),
+        reason=followed(closed.reference, department=department),
+    )
+
+
+def continues(conversation: Conversation, decision: Decision, by: By, directory: Directory) -> Decision:
+    """The conversation's department decides; what the words alone would have said becomes the runner-up."""
+    department = directory.departments[conversation.department]
+    differs = decision.rule != "default" and decision.department != conversation.department
+    return replace(
+        decision,
+        department=conversation.department,
+        procedure=conversation.procedure,
+        rule="conversation",
+        matched=(by,),
+        confidence=1.0,
+        runners_up=_others((decision,), conversation.department) if differs else (),
+        reason=continued(by, conversation.reference, department),
+    )
+
+
+def drift(
+    contact: ContactReceived, conversation: Conversation, decision: Decision, directory: Directory
+) -> Suggestion | None:
+    """That people may split the contact off: the rules clearly give it to another department."""
+    if contact.machine or not is_clear(decision) or decision.department == conversation.department:
+        return None
+    department = directory.departments[decision.department]
+    return swift.Suggestion(department=department.slug, confidence=decision.confidence, why=drifted(department))
+
+
+def nobody_knows(head: Held, candidates: Sequence[Conversation]) -> Decision:
+    """That people must find out which of the candidates is meant."""
+    return replace(
+        head.decision,
+        department=TRIAGE,
+        procedure=None,
+        rule="unanswered",
+        matched=("question",),
+        confidence=0.0,
+        runners_up=_others((head.decision, *candidates), TRIAGE),
+        reason=unanswered([one.reference for one in candidates]),
+    )
+
+
+def given_up(contact: ContactReceived) -> Decision:
+    """What is said of a contact that was tried in vain too often: no rule is asked."""
+    return Decision(
+        department=TRIAGE,
+        procedure=None,
+        rule="trouble",
+        matched=(),
+        confidence=0.0,
+        runners_up=(),
+        reason=gave_up(),
+        urgency="normal",
+        language=contact.language,
+        rules_version="none",
+    )
+
+
+def _others(found: Sequence[Decision | Conversation], department: str) -> tuple[RunnerUp, ...]:
+    """The other departments, each once."""
+    others: dict[str, RunnerUp] = {}
+    for one in found:
+        if isinstance(one, Conversation):
+            others.setdefault(
+                one.department, swift.RunnerUp(department=one.department, rule="conversation", confidence=0.5)
+            )
+        else:
+            told = swift.RunnerUp(department=one.department, rule=one.rule, confidence=one.confidence)
+            others.setdefault(one.department, told)
+            for other in one.runners_up:
+                others.setdefault(other.department, other)
+    others.pop(department, None)
+    return tuple(others.values())[:_MOST_RUNNERS_UP]
