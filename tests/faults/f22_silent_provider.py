@@ -15,7 +15,7 @@ async def run(var: Path, full: bool) -> Verdict:
     count, watched_s = (60, 30) if full else (6, 2)
     verdict = Verdict()
     impatient = {"PARVIS_NOTIFIER_PROVIDER_TIMEOUT_S": "1", "PARVIS_NOTIFIER_ASK_EVERY_S": "1"}
-    with town(var, ["ingest-sms", "notifier"], **impatient) as (stack, _log):
+    with town(var, ["ingest-sms", "notifier"], outside=False, **impatient) as (stack, _log):
         replies = Replies(stack)
         async with simulator(stack, silence_s=5) as outside:
             faults = Faults(behaviour="hang", callbacks=CallbackFaults(drop=True), lists="error")

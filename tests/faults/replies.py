@@ -32,9 +32,9 @@ class Replies:
         self.asked: list[ReplyRequested] = []
 
     async def ask(self, count: int, *, citizens: int | None = None, **changes: Any) -> list[ReplyRequested]:
-        """Answers by SMS, spread over so many citizens (as many as answers, by default), numbered in their text."""
+        """Answers by SMS, numbered in their text, in so many citizens' conversations; by default each in its own."""
         first = len(self.asked)
-        new = [self._reply(first + n, (first + n) % (citizens or 10_000), changes) for n in range(count)]
+        new = [self._reply(first + n, (first + n) % citizens if citizens else None, changes) for n in range(count)]
         topic = REPLY_REQUESTED.full_name(self._prefix)
         await self._producer.send_all(
             [record(r, topic=topic, key=r.conversation_id, event_id=r.reply_id, source="test") for r in new],
@@ -43,9 +43,10 @@ class Replies:
         self.asked += new
         return new
 
-    def _reply(self, number: int, citizen: int, changes: dict[str, Any]) -> ReplyRequested:
-        made, at = contact_id("sms", "+33536490100", f"fault-{number}"), now()
-        point = ContactPoint(kind="phone", value=f"+3363998{citizen % 9000:04d}")
+    def _reply(self, number: int, citizen: int | None, changes: dict[str, Any]) -> ReplyRequested:
+        whose = number if citizen is None else citizen
+        made, at = contact_id("sms", "+33536490100", f"fault-{citizen is None}-{whose}"), now()
+        point = ContactPoint(kind="phone", value=f"+3363998{whose % 9000:04d}")
         values: dict[str, Any] = {
             "reply_id": reply_id("fault", str(number)), "conversation_id": ConversationId(made),
             "reference": reference_of(made), "kind": "answer", "department": "etat-civil", "channel_of_contact": "sms",
@@ -69,7 +70,9 @@ class Replies:
         ends_at = time.monotonic() + within_s
         while True:
             said = await self.told()
-            last = {r.reply_id: said[r.reply_id][-1]["state"] if r.reply_id in said else "" for r in replies}
+            last: dict[str, str] = {
+                r.reply_id: said[r.reply_id][-1]["state"] if r.reply_id in said else "" for r in replies
+            }
             if set(last.values()) <= set(states) or time.monotonic() > ends_at:
                 return last
             await asyncio.sleep(0.2)

@@ -180,6 +180,15 @@ class Stack:
         server.run_sql(f'CREATE DATABASE "{name}"')
         return server.url(name)
 
+    def copy_database(self, source: str, name: str) -> None:
+        """A backup, or its restoration: the whole of one database in place of another. Nobody may be using either."""
+        server = self._embedded_server()
+        for statement in (
+            f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)',
+            f'CREATE DATABASE "{name}" TEMPLATE "{source}"',
+        ):
+            server.run_sql(statement, database="postgres")
+
     def drop_database(self, name: str) -> None:
         self._embedded_server().run_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 

@@ -29,6 +29,7 @@ from parvis.notifier.consume.kept import kept_for
 from parvis.notifier.consume.ledger import Ledger
 from parvis.notifier.consume.preferences import Preferences
 from parvis.notifier.consume.printing import Printing, Remembered
+from parvis.notifier.consume.rebuilding import Rebuilding, Topics
 from parvis.notifier.consume.reconciling import Reconciling
 from parvis.notifier.consume.reserving import Reserving
 from parvis.notifier.consume.sending import Sending
@@ -100,8 +101,15 @@ async def build() -> Service:
         brake=Brake(database, tables.SCHEMA),
         health=health,
     )
+    heard = Topics(*(topic.full_name(prefix) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)))
+    rebuilding = Rebuilding(town.kafka_bootstrap, heard, database, intake)
     preferences = Preferences(
-        town.kafka_bootstrap, PREFERENCE_CHANGED.full_name(prefix), database, health, preferences_read
+        town.kafka_bootstrap,
+        PREFERENCE_CHANGED.full_name(prefix),
+        database,
+        health,
+        preferences_read,
+        before_opening=rebuilding.if_behind,
     )
     sending = Sending(
         database=database,

@@ -12,6 +12,7 @@ from aiosmtpd.smtp import log as smtp_log
 from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured
 from parvis.common.settings import load
 from parvis.local.outside.background import Background
+from parvis.local.outside.gateway import Gateway
 from parvis.local.outside.mail.app import build as build_mail
 from parvis.local.outside.mail.relay import protocol
 from parvis.local.outside.serve import bind, port_of, serving
@@ -23,7 +24,7 @@ class Outside:
     """The outside world, from `async with` to its end.
 
     Gives: `twilio_url`, `mail_web_url`, `mail_smtp_port`, `settings.mail_certificate`; and in-process `twilio` (account,
-           carrier with its faults) and `mail` (box, postman, relay with its faults).
+           carrier with its faults), `gateway` (a second SMS provider, under `/gateway` of Twilio's port) and `mail` (box, postman, relay with its faults).
     Raises: OSError, a port is taken; the sentence names it.
     """
 
@@ -31,6 +32,8 @@ class Outside:
         self.settings = settings
         self.background = Background()
         self.twilio = build_twilio(settings, self.background)
+        self.gateway = Gateway(settings)
+        self.twilio.app.include_router(self.gateway.routes())
         self.mail = build_mail(settings, self.background)
         self._lifetime = AsyncExitStack()
         self.twilio_port = self.mail_smtp_port = self.mail_web_port = 0

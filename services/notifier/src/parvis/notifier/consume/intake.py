@@ -50,7 +50,7 @@ class Intake:
         async with self.database.begin() as connection:
             await record_preferences(connection, preferences)
             await self._plan(connection, replies)
-            await self._report(connection, reports)
+            await self.report(connection, reports)
         self.outbox.kick()
         self.due.set()
 
@@ -59,10 +59,15 @@ class Intake:
         asked = await addressed(connection, asked)
         by_id = {reply.reply_id: reply for reply in reversed(asked)}  # the first of an id wins
         new = await record_replies(connection, list(by_id.values()), at)
-        replies = [by_id[name] for name in dict.fromkeys(reply.reply_id for reply in asked) if name in new]
+        await self.plan(
+            connection, [by_id[name] for name in dict.fromkeys(reply.reply_id for reply in asked) if name in new]
+        )
+
+    async def plan(self, connection: AsyncConnection, replies: Sequence[ReplyRequested]) -> None:
+        """Choose the first channel of replies for which nothing is planned yet."""
         kept = await self._having_read(connection, replies, await kept_for(connection, self.addressing, replies))
         planned = [self.addressing.plan(reply, self.addressing.choose(reply, kept)) for reply in replies]
-        await self.steps.ledger.plan(connection, planned, at)
+        await self.steps.ledger.plan(connection, planned, self.clock())
 
     async def _having_read(self, connection: AsyncConnection, replies: Sequence[ReplyRequested], kept: Kept) -> Kept:
         """An address that was given up lives again when its citizen writes from it."""
@@ -77,7 +82,8 @@ class Intake:
         await self.steps.say(connection, said)
         return await kept_for(connection, self.addressing, replies)
 
-    async def _report(self, connection: AsyncConnection, reports: Sequence[DeliveryReported]) -> None:
+    async def report(self, connection: AsyncConnection, reports: Sequence[DeliveryReported]) -> None:
+        """Take what providers and bounces say; a word that is no news changes nothing."""
         if not reports:
             return
         at = self.clock()

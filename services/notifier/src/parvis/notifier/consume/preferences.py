@@ -1,6 +1,7 @@
 """The whole log of preference.changed in, rows out: nothing is sent before it was read (promise 9)."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -28,12 +29,15 @@ class Preferences:
     database: Database
     health: Health
     read: asyncio.Event
+    before_opening: Callable[[], Awaitable[None]] | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
         wait_s = 0.5
         while not stopping.is_set():
             try:
                 count = await self._read()
+                if self.before_opening:
+                    await self.before_opening()
             except Unavailable as error:
                 self.health.bad("preferences", str(error))
                 log.warning("preferences.delayed", reason=str(error), wait_s=wait_s)

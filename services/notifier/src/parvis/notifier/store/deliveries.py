@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contact import ClaimCheck
@@ -23,6 +24,8 @@ _CHANGED = {
     "sends": "integer",
 }  # fmt: skip
 _TAKEN_UP = ("address", "address_hash", "state", "send_at", "failure_class", "detail", "step", "why")
+
+_REBUILT = ("first_reserved_at", "reserved_at", "resent_at", "provider", "provider_id", "moves_to")
 
 
 def _arrays(columns: Mapping[str, str]) -> str:
@@ -54,6 +57,15 @@ async def plan(connection: AsyncConnection, deliveries: Sequence[Delivery], now:
     if deliveries:
         values = {name: [getattr(d, name) for d in deliveries] for name in _COLUMNS}
         await connection.execute(_PLAN, values | {"now": now})
+
+
+async def put(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
+    """Write deliveries as they stand, whether they were there or not."""
+    for d in deliveries:
+        values = {name: getattr(d, name) for name in (*_COLUMNS, *_REBUILT)}
+        values |= {"evidence": d.evidence.model_dump(mode="json") if d.evidence else None, "changed_at": now}
+        new = insert(tables.delivery).values(values | {"planned_at": now})
+        await connection.execute(new.on_conflict_do_update(index_elements=["delivery_id"], set_=values))
 
 
 async def readdress(connection: AsyncConnection, delivery: Delivery, now: datetime) -> None:

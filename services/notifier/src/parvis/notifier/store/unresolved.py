@@ -107,3 +107,14 @@ async def account(connection: AsyncConnection) -> Account:
 async def _locked(connection: AsyncConnection, chosen: Any) -> list[Delivery]:
     rows = (await connection.execute(chosen.with_for_update(skip_locked=True))).all()
     return [delivery_of(row) for row in rows]
+
+
+async def newest_word(connection: AsyncConnection) -> datetime | None:
+    """When anything in the ledger was last changed."""
+    return await connection.scalar(select(func.max(_d.changed_at)))
+
+
+async def without_delivery(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
+    """Those of these replies for which nothing was ever planned."""
+    known = set((await connection.scalars(select(_d.reply_id).where(_d.reply_id.in_(ids)))).all())
+    return set(ids) - known

@@ -1,0 +1,138 @@
+"""`parvis notifier sends|steps|preferences|rebuild`: what an operator asks of the ledger, and does after a restored backup."""
+
+import argparse
+import asyncio
+import sys
+from datetime import datetime
+
+from parvis.common.bus import Producer
+from parvis.common.cli.commands import Commands
+from parvis.common.contact import ContactPoint, contact_point_hash, iso
+from parvis.common.database import Database
+from parvis.common.directory import load_directory
+from parvis.common.health import Health
+from parvis.common.outbox import Outbox
+from parvis.common.settings import TownSettings, load
+from parvis.common.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED
+from parvis.notifier import tables
+from parvis.notifier.consume.intake import Intake
+from parvis.notifier.consume.ledger import Ledger
+from parvis.notifier.consume.rebuilding import Rebuilding, Topics
+from parvis.notifier.consume.steps import Steps
+from parvis.notifier.decide.addressing import Addressing, own_addresses
+from parvis.notifier.store import deliveries, unresolved
+from parvis.notifier.store.preferences import said_about
+
+
+def register(actions: Commands) -> None:
+    sends = actions.add_parser(
+        "sends", help="replies with more sends than one and those the log explains; exit 1 if any"
+    )
+    sends.set_defaults(run=_sends_asked)
+
+    steps = actions.add_parser("steps", help="every step of a reply: channel, state, why")
+    steps.add_argument("reply", metavar="REPLY_ID")
+    steps.set_defaults(run=_steps_asked)
+
+    said = actions.add_parser(
+        "preferences", help="all that was said about a contact point, with source, proof and date"
+    )
+    said.add_argument("kind", choices=["phone", "email", "post"])
+    said.add_argument("value", help="+33639980001, someone@citizens.example")
+    said.set_defaults(run=_preferences_asked)
+
+    rebuild = actions.add_parser(
+        "rebuild", help="bring a restored database up to what Kafka knows; no notifier may run"
+    )
+    rebuild.add_argument(
+        "--since", type=datetime.fromisoformat, help="when the backup was made; else the ledger's newest word"
+    )
+    rebuild.set_defaults(run=_rebuild_asked)
+
+
+def _sends_asked(_: argparse.Namespace) -> int:
+    return asyncio.run(_sends())
+
+
+def _steps_asked(given: argparse.Namespace) -> int:
+    return asyncio.run(_steps(given.reply))
+
+
+def _preferences_asked(given: argparse.Namespace) -> int:
+    return asyncio.run(_preferences(given.kind, given.value))
+
+
+def _rebuild_asked(given: argparse.Namespace) -> int:
+    return asyncio.run(_rebuild(given.since))
+
+
+def _database(town: TownSettings) -> Database:
+    return Database(town.database_url.get_secret_value(), service="notifier-command")
+
+
+async def _sends() -> int:
+    database = _database(load(TownSettings))
+    async with database.begin() as connection:
+        whole, over = await unresolved.account(connection), await unresolved.sent_too_often(connection)
+    await database.close()
+    print(
+        f"replies {whole.replies}, sends {whole.sends}, resends {whole.resends}, moves {whole.moves}, unknown {whole.unknown}"
+    )
+    for row in over:
+        print(f"{row.reply_id}: {row.sends} sends, {row.allowed} explained")
+    return 1 if over else 0
+
+
+async def _steps(reply: str) -> int:
+    database = _database(load(TownSettings))
+    async with database.begin() as connection:
+        steps = (await deliveries.of_replies(connection, [reply])).get(reply, [])
+    await database.close()
+    for d in steps:
+        words = (
+            d.failure_class or "",
+            d.detail,
+            f"→ {d.moves_to}" if d.moves_to else "",
+            f"because {d.why}" if d.why else "",
+        )
+        print(
+            f"{d.step}. {d.channel:<6} {d.state:<12} attempts {d.attempt}, sends {d.sends}  {'  '.join(filter(None, words))}"
+        )
+    if not steps:
+        sys.stderr.write(f"no reply {reply} in the ledger\n")
+    return 0 if steps else 1
+
+
+async def _preferences(kind: str, value: str) -> int:
+    town = load(TownSettings)
+    database = _database(town)
+    point = ContactPoint.model_validate({"kind": kind, "value": value})
+    async with database.begin() as connection:
+        said = await said_about(connection, contact_point_hash(point, town.hashing_key))
+    await database.close()
+    for one in said:
+        wishes = ", ".join(wish.channel for wish in one.personal.reply_channels)
+        words = (
+            f"opted out of {', '.join(one.opt_outs)}" if one.opt_outs else "",
+            f"prefers {wishes}" if wishes else "",
+            one.detail,
+        )
+        proof = f"proof {one.evidence.blob}" if one.evidence else ""
+        print(f"{iso(one.changed_at)}  {one.source:<16} {'  '.join(filter(None, (*words, proof)))}")
+    return 0
+
+
+async def _rebuild(since: datetime | None) -> int:
+    town = load(TownSettings)
+    database, health = _database(town), Health()
+    producer = Producer(town.kafka_bootstrap, service="notifier-command", health=health)
+    outbox = Outbox(tables.outbox, database, producer, health, "notifier")
+    names = (DELIVERY_UPDATED.full_name(town.topic_prefix), PREFERENCE_CHANGED.full_name(town.topic_prefix))
+    addressing = Addressing(own_addresses(load_directory(town.config_dir)), town.hashing_key)
+    steps = Steps(Ledger(outbox, *names), addressing)
+    intake = Intake(database, steps, outbox, addressing, asyncio.Event(), asyncio.Event())
+    topics = [topic.full_name(town.topic_prefix) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)]
+    mended = await Rebuilding(town.kafka_bootstrap, Topics(*topics), database, intake).rebuild(since)
+    await database.close()
+    print(f"{mended} deliveries mended; the next notifier goes on from there")
+    return 0

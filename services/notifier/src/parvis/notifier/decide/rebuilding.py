@@ -1,0 +1,107 @@
+"""What the topics say of deliveries in, the ledger's rows as they must stand out: for a database older than Kafka. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from parvis.common.delivery import DeliveryUpdated, comes_back, outranks
+from parvis.common.reply import ReplyRequested
+from parvis.notifier.decide.addressing import Addressing, Choice
+from parvis.notifier.rules import Delivery
+
+_DIED = "reserved after the backup: nobody knows whether it left"
+# Within one attempt; `planned` ends an attempt that the provider did not take, a later callback knows better.
+_ORDER = {
+    "reserved": 1,
+    "unknown": 2,
+    "planned": 3,
+    "cancelled": 4,
+    "accepted": 5,
+    "failed": 6,
+    "undelivered": 6,
+    "delivered": 6,
+}
+
+
+@dataclass
+class Told:
+    """All that the topic says of one delivery: the word that counts, when it was reserved, which attempts were given back."""
+
+    last: DeliveryUpdated
+    reserved_at: list[datetime] = field(default_factory=list[datetime])
+    given_back: set[int] = field(default_factory=set[int])
+    attempt: int = 0
+
+    def hear(self, event: DeliveryUpdated) -> None:
+        """Take one more word; they may come twice, and in any order."""
+        if event.state == "reserved":
+            self.reserved_at.append(event.at)
+            self.attempt = max(self.attempt, event.attempt)
+        if event.state == "planned":
+            self.given_back.add(event.attempt)
+        if _counts_more(event, self.last):
+            self.last = event
+
+
+def folded(events: Iterable[DeliveryUpdated]) -> dict[str, Told]:
+    """Everything that was told, by delivery."""
+    told: dict[str, Told] = {}
+    for event in events:
+        told.setdefault(event.delivery_id, Told(event)).hear(event)
+    return told
+
+
+def _counts_more(new: DeliveryUpdated, old: DeliveryUpdated) -> bool:
+    ours, theirs = (new.attempt, _ORDER[new.state]), (old.attempt, _ORDER[old.state])
+    if ours != theirs:
+        return ours > theirs
+    failed = new if new.state == "undelivered" else old
+    return outranks(new.state, old.state, came_back=comes_back(failed.channel, failed.failure_class))
+
+
+def is_behind(row: Delivery | None, told: DeliveryUpdated) -> bool:
+    """Whether the ledger knows less than the topic. It never does, unless the database was put back to an earlier day.
+
+    A row is written before it is told: it may know more, and a later state that outranks it may not be told yet.
+    """
+    if row is None:
+        return True
+    attempt = (
+        row.attempt if row.state == "planned" else max(1, row.attempt)
+    )  # what failed before any is told as the first
+    return (attempt, _ORDER[row.state]) < (told.attempt, _ORDER[told.state])
+
+
+def rebuilt(told: Told, reply: ReplyRequested, addressing: Addressing, known: Delivery | None) -> Delivery:
+    """One delivery as it must stand.
+
+    Gives:  where the topic says no more than `reserved`: unknown, for it may have left. That is no reason to send it again.
+    """
+    last = told.last
+    base = known or addressing.plan(reply, _choice(reply, addressing, last), step=last.step)
+    is_open = last.state == "reserved"
+    sends = max(base.sends, told.attempt - len(told.given_back), 0)
+    return replace(
+        base,
+        state="unknown" if is_open else last.state,
+        attempt=max(told.attempt, base.attempt),
+        failure_class=last.failure_class,
+        detail=_DIED if is_open else last.detail,
+        provider=last.provider or base.provider,
+        provider_id=last.provider_id or base.provider_id,
+        evidence=last.evidence or base.evidence,
+        first_reserved_at=min(filter(None, (base.first_reserved_at, *told.reserved_at)), default=None),
+        reserved_at=max(filter(None, (base.reserved_at, *told.reserved_at)), default=None),
+        step=last.step,
+        why=last.why or base.why,
+        moves_to=last.moves_to,
+        sends=sends,
+    )
+
+
+def _choice(reply: ReplyRequested, addressing: Addressing, last: DeliveryUpdated) -> Choice:
+    """The address that the reply would take on that channel: the topic has none. None where its citizen has none there now."""
+    tried: set[str] = set()
+    while (choice := addressing.choose(reply, {}, tried)).channel not in {last.channel, "phone"}:
+        tried.add(choice.channel)
+    return choice if choice.channel == last.channel else Choice(last.channel, why=last.why)
