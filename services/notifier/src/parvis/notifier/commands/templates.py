@@ -1,0 +1,99 @@
+"""Templates as a citizen gets them, the link to a reply; and what `parvis config check` says of templates."""
+
+import argparse
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from parvis.common.cli.commands import Commands
+from parvis.common.database import Database
+from parvis.common.directory import DEPARTMENTS, PROCEDURES, Directory, Templates, load_directory, load_templates
+from parvis.common.errors import Rejected
+from parvis.common.reply import ReplyRequested
+from parvis.common.settings import TownSettings, load
+
+
+def register(actions: Commands) -> None:
+    preview = actions.add_parser("preview", help="write every template as SMS, mail and letter into a folder")
+    preview.add_argument("folder", type=Path, metavar="DIR", help="the town's configuration")
+    preview.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where the files go")
+    preview.add_argument("--template", metavar="NAME", help="only this one, such as receipt")
+    preview.add_argument("--language", metavar="LANGUAGE", help="only in this one, such as fr")
+    preview.add_argument("--department", metavar="SLUG", help="only what this department has of its own")
+    preview.add_argument("--procedure", metavar="SLUG", help="only what this procedure has of its own")
+    preview.set_defaults(run=_preview)
+    link = actions.add_parser("link", help="where a citizen reads a reply with a one-time code")
+    link.add_argument("reply", metavar="REPLY_ID")
+    link.set_defaults(run=_link)
+
+
+def check(path: Path, directory: Directory) -> list[str]:
+    """What `parvis config check` says of the templates.
+
+    Raises: Misconfigured, as `load_templates` does.
+    """
+    return list(_judged(directory, load_templates(path, directory)))
+
+
+def _judged(directory: Directory, templates: Templates) -> Iterator[str]:
+    from parvis.notifier.render.preview import all_of, files_of, judged
+
+    for shown in all_of(templates, directory):
+        yield from judged(shown, files_of(shown, directory, templates))
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    from parvis.notifier.render.preview import all_of, files_of, judged
+
+    directory = load_directory(arguments.folder)
+    templates = load_templates(arguments.folder, directory)
+    owner = {(DEPARTMENTS, arguments.department), (PROCEDURES, arguments.procedure)}
+    is_special = bool(arguments.department or arguments.procedure)
+    wanted = [
+        shown
+        for shown in all_of(templates, directory)
+        if arguments.template in {None, shown.name}
+        and arguments.language in {None, shown.language}
+        and (not is_special or (shown.place, shown.slug) in owner)
+    ]
+    if not wanted:
+        raise Rejected("no template is called so: parvis config check lists them")
+    for shown in wanted:
+        folder = arguments.to / shown.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        files = files_of(shown, directory, templates)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        for line in judged(shown, files):
+            print(line)
+    print(f"{arguments.to}: written")
+    return 0
+
+
+def _link(arguments: argparse.Namespace) -> int:
+    from parvis.notifier.render import Renderer
+    from parvis.notifier.settings import Settings
+
+    town, settings = load(TownSettings), load(Settings)
+    directory = load_directory(town.config_dir)
+    templates = load_templates(town.config_dir, directory)
+    renderer = Renderer(
+        directory, templates, town.signing_key, settings.public_url, kept_for=timedelta(days=settings.inbox_days)
+    )
+    print(renderer.link_to(asyncio.run(_reply(town, arguments.reply))))
+    return 0
+
+
+async def _reply(town: TownSettings, name: str) -> ReplyRequested:
+    from parvis.notifier.store.replies import replies_of
+
+    database = Database(town.database_url.get_secret_value(), service="notifier-command")
+    try:
+        async with database.begin() as connection:
+            found = await replies_of(connection, [name])
+    finally:
+        await database.close()
+    if name not in found:
+        raise Rejected(f"no reply {name}")
+    return found[name]

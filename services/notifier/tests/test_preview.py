@@ -1,0 +1,123 @@
+"""What an operator sees of their templates before any citizen does."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from services.notifier.tests.conftest import CONFIG
+
+from parvis.common.cli import parser
+from parvis.common.directory import TEMPLATES, load_directory, load_templates
+from parvis.notifier.commands import check
+from parvis.notifier.render.preview import all_of, files_of
+from parvis.notifier.render.reading import reading_ease
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(CONFIG, tmp_path / "town"))
+
+
+def said_of(town: Path) -> list[str]:
+    return check(town, load_directory(town))
+
+
+def own_words(town: Path, place: str, text: str) -> None:
+    file = town / "templates" / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_the_example_town_costs_little_and_reads_well(town: Path) -> None:
+    said = said_of(town)
+    assert {line.split("/")[1] for line in said if line.startswith("templates/")} == set(TEMPLATES)
+    alarming = [line for line in said if line.startswith("warning") and "GSM alphabet" in line]
+    assert not alarming, "a single ç makes a message twice as dear"
+    assert not [line for line in said if "hard to read" in line]
+    assert not [line for line in said if "pages" in line and line.startswith("warning")]
+
+
+def test_what_is_dear_long_or_hard_is_said_and_is_no_error(town: Path) -> None:
+    own_words(
+        town,
+        "departments/voirie/answer/fr/sms.txt",
+        "{text} La reconnaissance de vos prérogatives, ça s'apprécie. " * 9,
+    )
+    hard = (
+        "Nonobstant l'irrecevabilité procédurale susmentionnée, l'administration territorialement compétente requalifiera "
+        * 5
+    )
+    own_words(town, "procedures/water-leak/answer/fr/email.txt", f"Subject: x\n\n{{text}} {hard}.")
+    own_words(
+        town, "procedures/water-leak/answer/fr/letter.txt", "Subject: x\n\n{text}\n\n" + "Une phrase de plus.\n\n" * 60
+    )
+    warnings = [line for line in said_of(town) if line.startswith("warning")]
+    for place, words in (
+        ("departments/voirie/answer/fr", "paid for twice"),
+        ("departments/voirie/answer/fr", "segments"),
+        ("procedures/water-leak/answer/fr", "hard to read"),
+        ("procedures/water-leak/answer/fr", "pages"),
+    ):
+        assert [line for line in warnings if place in line and words in line], (place, words)
+
+
+def test_every_template_is_shown_on_every_channel(town: Path) -> None:
+    own_words(town, "procedures/water-leak/answer/fr/sms.txt", "Fuite : {text}")
+    directory = load_directory(town)
+    templates = load_templates(town, directory)
+    shown = {one.folder: files_of(one, directory, templates) for one in all_of(templates, directory)}
+    assert shown["procedures/water-leak/answer/fr"]["sms.txt"].startswith(b"Fuite")
+    assert set(shown["receipt/en"]) == {
+        "sms.txt",
+        "email.eml",
+        "email.txt",
+        "email.html",
+        "letter.pdf",
+        "letter-large.pdf",
+    }
+    for folder, files in shown.items():
+        for name, content in files.items():
+            assert content, (folder, name)
+            assert b"{" not in content or not name.endswith(".txt"), (folder, name)
+        assert all(files[name].startswith(b"%PDF-") for name in files if name.endswith(".pdf"))
+
+
+def test_a_preview_writes_what_was_asked_for(town: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    to = tmp_path / "out"
+    asked = parser().parse_args(
+        ["notifier", "preview", str(town), "--to", str(to), "--template", "receipt", "--language", "fr"]
+    )
+    assert asked.run(asked) == 0
+    assert sorted(path.relative_to(to).as_posix() for path in to.rglob("*.*")) == [
+        f"receipt/fr/{name}"
+        for name in ("email.eml", "email.html", "email.txt", "letter-large.pdf", "letter.pdf", "sms.txt")
+    ]
+    assert "reading ease" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("language", "easy", "hard"),
+    [
+        (
+            "fr",
+            "Le chat dort. Il fait beau. Tu viens ?",
+            "La dématérialisation administrative conditionne l'opposabilité procédurale.",
+        ),
+        (
+            "en",
+            "The cat sleeps. It is warm. You may come.",
+            "Administrative dematerialisation conditions procedural opposability.",
+        ),
+    ],
+)
+def test_short_words_in_short_sentences_read_easily(language: str, easy: str, hard: str) -> None:
+    measured = reading_ease(easy, language), reading_ease(hard, language)
+    assert measured[0] is not None
+    assert measured[1] is not None
+    assert measured[0] > 80
+    assert measured[1] < 50
+
+
+@pytest.mark.parametrize(("text", "language"), [("Téléphone : 05 36", "fr"), ("", "fr"), ("Eine Antwort.", "de")])
+def test_what_has_no_measure_has_none(text: str, language: str) -> None:
+    assert reading_ease(text, language) is None
