@@ -1,7 +1,7 @@
 """Topics as the map states them, made true by command; and topics read from beginning to end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -164,18 +164,40 @@ async def lag_of(bootstrap: str, group: str, topics: Sequence[str]) -> int:
 
 async def ids_since(bootstrap: str, topics: Sequence[str], since: datetime) -> set[str]:
     """The ids of the events that were written since then."""
-    found: set[str] = set()
+    return {received.event_id async for received in read_since(bootstrap, topics, since)}
+
+
+async def read_since(bootstrap: str, topics: Sequence[str], since: datetime) -> AsyncGenerator[Received]:
+    """Every record that was written since then, to the last that stood there at the start; no group, no commits."""
     async with _reader(bootstrap) as consumer:
         ends = await _ends(consumer, topics)
         starts = await consumer.offsets_for_times(dict.fromkeys(ends, int(since.timestamp() * 1000))) if ends else {}
-        left = {tp for tp, end in ends.items() if starts.get(tp) and starts[tp].offset < end}
-        consumer.assign(list(left))
-        for tp in left:
-            consumer.seek(tp, starts[tp].offset)
-        while left := {tp for tp in left if await consumer.position(tp) < ends[tp]}:
-            for records in (await consumer.getmany(timeout_ms=1000, max_records=5000)).values():
-                found |= {received_of(record).event_id for record in records}
-    return found
+        begin = {tp: starts[tp].offset for tp, end in ends.items() if starts.get(tp) and starts[tp].offset < end}
+        async for received in _between(consumer, begin, ends):
+            yield received
+
+
+async def last_of_each(bootstrap: str, topics: Sequence[str]) -> list[Received]:
+    """The newest record of each partition."""
+    async with _reader(bootstrap) as consumer:
+        ends = await _ends(consumer, topics)
+        firsts = await consumer.beginning_offsets(list(ends)) if ends else {}
+        begin = {tp: end - 1 for tp, end in ends.items() if end > firsts[tp]}
+        return [received async for received in _between(consumer, begin, ends)]
+
+
+async def _between(
+    consumer: Any, begin: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> AsyncGenerator[Received]:
+    left = set(begin)
+    consumer.assign(list(left))
+    for tp, offset in begin.items():
+        consumer.seek(tp, offset)
+    while left := {tp for tp in left if await consumer.position(tp) < ends[tp]}:
+        for tp, records in (await consumer.getmany(timeout_ms=1000, max_records=5000)).items():
+            for record in records:
+                if record.offset < ends[tp]:
+                    yield received_of(record)
 
 
 async def follow(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[Received]:
