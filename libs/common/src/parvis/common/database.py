@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from alembic import command, context
-from alembic.config import Config
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -152,6 +150,9 @@ async def migrate(url: str, schema: str, folder: Path) -> None:
 
 
 def _upgrade(connection: Connection, schema: str, folder: Path) -> None:
+    from alembic import command  # 11 MB and half a second that a service does not need
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -162,6 +163,8 @@ def _upgrade(connection: Connection, schema: str, folder: Path) -> None:
 
 def run_migrations() -> None:
     """What every service's migrations/env.py calls."""
+    from alembic import context
+
     attributes = context.config.attributes
     context.configure(connection=attributes["connection"], version_table_schema=attributes["schema"])
     with context.begin_transaction():

@@ -53,4 +53,6 @@ def _identifier() -> "LanguageIdentifier":
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     identifier.set_languages(SPOKEN)
+    # Nobody asks for the other hundred languages: 60 MB a process.
+    identifier._full_model = identifier.nb_ptc, identifier.nb_pc, identifier.nb_classes  # pyright: ignore[reportPrivateUsage]
     return identifier

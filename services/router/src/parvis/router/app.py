@@ -14,7 +14,6 @@ from parvis.common.database import Database
 from parvis.common.directory import load_directory, load_templates
 from parvis.common.errors import Unavailable
 from parvis.common.health import Health
-from parvis.common.language import language_of
 from parvis.common.logs import logger
 from parvis.common.routing import CaseUpdated, LinkRequested, SplitRequested, TransferRequested
 from parvis.common.service import Service, every
@@ -40,7 +39,6 @@ async def build() -> Service:
     town, own = load(TownSettings), load(Settings)
     directory = load_directory(town.config_dir)
     templates = load_templates(town.config_dir, directory)
-    await asyncio.to_thread(language_of, "Le premier message n'attendra pas que ce modèle soit chargé.")
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
     rules = LiveRules(town.config_dir, directory, health)
     database = Database(town.database_url.get_secret_value(), service=NAME)
