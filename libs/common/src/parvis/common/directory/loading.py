@@ -5,8 +5,9 @@ from pathlib import Path
 from pydantic import Field
 
 from parvis.common.contact import TRIAGE
-from parvis.common.directory.models import ConfigModel, Department, Directory, Procedure, Town
+from parvis.common.directory.models import Department, Directory, Procedure, Town
 from parvis.common.directory.reading import Document, closest, read_document, validate
+from parvis.common.directory.values import ConfigModel
 from parvis.common.errors import Misconfigured
 
 

@@ -1,135 +1,24 @@
 """The town as data: departments with the people's addresses, procedures with their forms and legal clocks. Pure; no I/O."""
 
-import re
-from collections.abc import Callable, Mapping
-from datetime import date
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from parvis.common import contact
-from parvis.common.contact import ContactPoint, DepartmentSlug, Language
-from parvis.common.errors import Rejected
-
-
-class ConfigModel(BaseModel):
-    """Frozen; an unknown key is an error, for in a file it is a typing mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _in_every_language(text: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-    wanted: tuple[str, ...] = (info.context or {}).get("languages", ())
-    missing = [language for language in wanted if not text.get(language, "").strip()]
-    if missing:
-        raise ValueError(f"no text in {', '.join(missing)}: the town speaks {', '.join(wanted)}")
-    return text
-
-
-def _as_point(read: Callable[[str], ContactPoint]) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        try:
-            return read(text).value
-        except Rejected as error:
-            raise ValueError(str(error)) from error
-
-    return check
-
-
-def _as_address(lines: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_as_point(contact.post)("\n".join(lines)).split("\n"))
-
-
-def _as_time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"unknown time zone {name!r}, such as Europe/Paris") from error
-    return name
-
-
-LocalText = Annotated[dict[Language, str], Field(min_length=1), AfterValidator(_in_every_language)]
-PhoneNumber = Annotated[str, AfterValidator(_as_point(contact.phone))]
-MailAddress = Annotated[str, AfterValidator(_as_point(contact.email))]
-PostalLines = Annotated[tuple[str, ...], AfterValidator(_as_address)]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
-HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,250})[a-z0-9]$")]
-
-_PERIOD = re.compile(r"^([0-9]{1,3}) (working days?|days?|months?)$")
-
-
-class Period(ConfigModel):
-    """A length of time as the law counts it; in the files `10 working days`, `7 days`, `2 months`."""
-
-    count: int = Field(ge=1)
-    unit: Literal["working days", "days", "months"]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_words(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        match = _PERIOD.match(value)
-        if not match:
-            raise ValueError(f"{value!r} is not a period, such as `10 working days`, `7 days` or `2 months`")
-        return {"count": int(match[1]), "unit": match[2].rstrip("s") + "s"}
-
-    def __str__(self) -> str:
-        return f"{self.count} {self.unit if self.count > 1 else self.unit[:-1]}"
-
-
-class Clocks(ConfigModel):
-    """What the law, or the town's own promise, says about time."""
-
-    receipt_within: Period | None = Field(
-        default=None, description="the receipt with the department and the rule of silence"
-    )
-    answer_within: Period = Field(description="the town's promise; never longer than the law's")
-    silence_means: Literal["acceptance", "rejection", "none"] = "none"
-    silence_after: Period | None = Field(default=None, description="when silence becomes a decision")
-    escalate_before: Period = Field(
-        default=Period(count=2, unit="working days"),
-        description="so long before an answer is due the department's head is told; not before half of the time has gone",
-    )
-    legal_basis: str = Field(description="the texts, for the agent and for the receipt", max_length=400)
-
-    @model_validator(mode="after")
-    def _silence_has_a_date(self) -> "Clocks":
-        if (self.silence_means == "none") != (self.silence_after is None):
-            raise ValueError("silence_after goes with a silence_means of acceptance or rejection, and only with one")
-        return self
-
-
-def _as_day(text: str) -> str:
-    try:
-        # 2024 has a 29th of February; a day of every year may be it.
-        date.fromisoformat(text if len(text) == 10 else f"2024-{text}")
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no day, such as 12-24 or 2026-05-15") from error
-    return text
-
-
-Day = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"), AfterValidator(_as_day)]
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-
-
-class HalfDays(ConfigModel):
-    """Days on which the town hall is open for half a day. A public holiday is none of them."""
-
-    days: tuple[Day, ...] = Field(default=(), description="of every year, `12-24`, or of one, `2026-05-15`")
-    weekdays: tuple[Weekday, ...] = ()
-    count_as: Literal["whole", "half", "none"] = Field(
-        default="whole",
-        description="of a working day; the law knows no half ones: `whole` is the count that can never be late",
-    )
-
-    @model_validator(mode="after")
-    def _leaves_working_days(self) -> "HalfDays":
-        if self.count_as == "none" and set(WEEKDAYS[:5]) <= set(self.weekdays):
-            raise ValueError("no working day is left: half days count as none, and every weekday is one")
-        return self
+from parvis.common.contact import DepartmentSlug, Language
+from parvis.common.directory.clocks import Clocks, HalfDays
+from parvis.common.directory.forms import FormField
+from parvis.common.directory.values import (
+    ConfigModel,
+    HostName,
+    LocalText,
+    MailAddress,
+    PhoneNumber,
+    PostalLines,
+    Slug,
+    as_time_zone,
+)
 
 
 class Body(ConfigModel):
@@ -148,7 +37,7 @@ class Town(ConfigModel):
     languages: tuple[Language, ...] = Field(
         min_length=1, description="spoken by the town's own texts; first is default"
     )
-    time_zone: Annotated[str, AfterValidator(_as_time_zone)]
+    time_zone: Annotated[str, AfterValidator(as_time_zone)]
     holidays: str = Field(
         pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", description="country, and part, whose holidays do not work"
     )
@@ -179,95 +68,6 @@ class Department(ConfigModel):
     successor: DepartmentSlug | None = Field(
         default=None, description="set when it retires; its conversations go there"
     )
-
-
-class _Field(ConfigModel):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$", description="key in the contact's answers")
-    label: LocalText
-    help: LocalText | None = None
-    required: bool = False
-
-
-class TextField(_Field):
-    type: Literal["text"]
-    max_length: int = Field(default=200, ge=1, le=1000, description="characters")
-    autocomplete: str | None = Field(default=None, pattern=r"^[a-z-]+$", description="HTML autofill token (WCAG 1.3.5)")
-
-
-class LongTextField(_Field):
-    type: Literal["longtext"]
-    max_length: int = Field(default=4000, ge=1, le=20000, description="characters")
-    rows: int = Field(default=6, ge=2, le=20)
-
-
-class Choice(ConfigModel):
-    value: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")
-    label: LocalText
-
-
-class ChoiceField(_Field):
-    type: Literal["choice"]
-    options: tuple[Choice, ...] = Field(min_length=2, max_length=50)
-    several: bool = Field(default=False, description="checkboxes instead of radio buttons")
-
-    @model_validator(mode="after")
-    def _options_differ(self) -> "ChoiceField":
-        values = [option.value for option in self.options]
-        if len(set(values)) < len(values):
-            raise ValueError("two options have the same value")
-        return self
-
-
-class DateField(_Field):
-    type: Literal["date"]
-    earliest: date | Literal["today"] | None = None
-    latest: date | Literal["today"] | None = None
-
-
-class AddressField(_Field):
-    """A place in the town or a postal address: one box of lines on the page."""
-
-    type: Literal["address"]
-    lines: int = Field(default=3, ge=1, le=6)
-
-
-class FileField(_Field):
-    type: Literal["file"]
-    accept: tuple[str, ...] = Field(
-        default=("image/jpeg", "image/png", "application/pdf"), min_length=1, description="media types, by content"
-    )
-    largest_mb: int = Field(default=10, ge=1, le=25, description="megabytes a file")
-    most_files: int = Field(default=1, ge=1, le=10)
-
-
-class ConsentField(_Field):
-    type: Literal["consent"]
-
-
-class EmailField(_Field):
-    """Somebody's mail address; not the citizen's own, which the page asks for."""
-
-    type: Literal["email"]
-
-
-class PhoneField(_Field):
-    """Somebody's telephone number, kept in E.164; not the citizen's own, which the page asks for."""
-
-    type: Literal["phone"]
-
-
-FormField = Annotated[
-    TextField
-    | LongTextField
-    | ChoiceField
-    | DateField
-    | AddressField
-    | FileField
-    | ConsentField
-    | EmailField
-    | PhoneField,
-    Field(discriminator="type"),
-]
 
 
 class Procedure(ConfigModel):
