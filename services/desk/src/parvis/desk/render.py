@@ -140,7 +140,8 @@ def frame(
     if medium is None:
         return None
     variables = standard_variables(directory, department=case.department, language=language, reference=case.reference)
-    return templates.find("answer", language, medium).render(variables | {"text": text})
+    own = {"department": directory.current(case.department), "procedure": case.procedure}
+    return templates.find("answer", language, medium, **own).render(variables | {"text": text})
 
 
 def write_key(key: Sequence[Any]) -> str:

@@ -104,6 +104,7 @@ def _requested(
         reference=case.reference,
         kind="answer",
         department=case.department,
+        procedure=case.procedure,
         channel_of_contact=latest.channel if latest else case.channel,
         template="answer",
         language=language,

@@ -143,6 +143,7 @@ def _notice(
         reference=routing.reference,
         kind=kind,
         department=routing.department,
+        procedure=routing.procedure,
         channel_of_contact=contact.channel,
         template=kind,
         language=language,
