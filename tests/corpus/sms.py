@@ -7,8 +7,8 @@ from typing import Any
 
 from parvis.common import contact
 from parvis.common.errors import Rejected
+from parvis.common.text_message import segments
 from parvis.local.stack import Stack
-from parvis.notifier.render.sms import segments
 from tests.corpus.corpus import Corpus, Score
 from tests.corpus.door import a_form, contacts_in, id_of, post_all, preferences_in
 
