@@ -133,7 +133,8 @@ class Rates:
         if self._per_second <= 0:
             return timedelta()
         step = timedelta(seconds=1 / self._per_second)
-        free_at = max(self._free_at.get(sender, now), now - timedelta(seconds=1) + step)
+        full_bucket = now - timedelta(seconds=1) + step
+        free_at = max(self._free_at.get(sender, full_bucket), full_bucket)
         self._free_at[sender] = free_at + step
         return max(timedelta(), free_at - now)
 

@@ -1,0 +1,190 @@
+"""What was said about a contact point, what counts of it, and what the notifier learns by itself."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from services.notifier.tests.parts import AskFor, Notifier
+from sqlalchemy import select
+
+from parvis.common.clock import now
+from parvis.common.contact import ContactPoint
+from parvis.common.delivery import DeliveryReported
+from parvis.common.reply import (
+    COMPLAINT,
+    PROVIDER_STOP,
+    REACHED,
+    SMS_HELP,
+    SMS_START,
+    SMS_STOP,
+    UNDELIVERABLE,
+    PersonalPreference,
+    PreferenceChanged,
+    QuietHours,
+    ReplyRequested,
+)
+from parvis.common.testing import AN_INSTANT
+from parvis.notifier import tables
+from parvis.notifier.decide.addressing import Addressing
+from parvis.notifier.decide.preference import standing
+
+MOBILE = ContactPoint(kind="phone", value="+33639980001")
+MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
+HOME = ContactPoint(kind="post", value="Mme Céleste EXEMPLE\n12 rue de la Fontaine\n99999 VILLE-EXEMPLE")
+DEAD = ContactPoint(kind="phone", value="+33639989905")  # accepted, then undelivered with 30005
+LEFT = ContactPoint(kind="phone", value="+33639989910")  # 21610
+
+
+def said(source: str, point: ContactPoint = MOBILE, **changes: Any) -> PreferenceChanged:
+    values: dict[str, Any] = {
+        "contact_point_hash": "hash",
+        "source": source,
+        "changed_at": AN_INSTANT,
+        "personal": PersonalPreference(contact_point=point),
+    }
+    return PreferenceChanged(**(values | changes))
+
+
+STOP = said(SMS_STOP, opt_outs=("sms", "whatsapp"))
+
+
+@pytest.mark.parametrize(
+    ("words", "opt_outs", "is_dead"),
+    [
+        ((), set(), False),
+        ((STOP,), {"sms", "whatsapp"}, False),
+        ((STOP, said(SMS_HELP)), {"sms", "whatsapp"}, False),
+        ((STOP, said(SMS_START)), set(), False),
+        ((STOP, said(UNDELIVERABLE)), {"sms", "whatsapp"}, True),
+        ((said(UNDELIVERABLE), STOP), {"sms", "whatsapp"}, False),  # it came from there
+        ((said(UNDELIVERABLE), said(REACHED)), set(), False),
+        ((said(PROVIDER_STOP, opt_outs=("sms",)), said(SMS_START)), set(), False),
+        ((STOP, said("web", opt_outs=())), set(), False),
+    ],
+)
+def test_the_newest_word_on_each_thing_counts(
+    words: tuple[PreferenceChanged, ...], opt_outs: set[str], is_dead: bool
+) -> None:
+    now_ = standing(words)
+    assert (set(now_.opt_outs), now_.is_dead) == (opt_outs, is_dead)
+
+
+def test_a_later_word_does_not_forget_what_it_says_nothing_of() -> None:
+    web = said("web", language="en", quiet_hours=QuietHours(start="20:00", end="08:00"), large_print=True)
+    now_ = standing([web, STOP])
+    assert (now_.language, now_.large_print, now_.quiet_hours) == ("en", True, web.quiet_hours)
+
+
+@given(st.lists(st.sampled_from([SMS_STOP, SMS_START, SMS_HELP, UNDELIVERABLE, REACHED, COMPLAINT]), max_size=8))
+def test_start_is_never_undone_but_by_a_later_word_on_opting_out(sources: list[str]) -> None:
+    closing = {SMS_STOP: ("sms",), COMPLAINT: ("sms",)}
+    words = [said(source, opt_outs=closing.get(source, ())) for source in sources]
+    speaks = [source for source in sources if source in {SMS_STOP, SMS_START, COMPLAINT}]
+    assert standing(words).opt_outs == (frozenset(closing.get(speaks[-1], ())) if speaks else frozenset())
+
+
+@pytest.mark.stack
+async def test_a_dead_number_is_given_up_with_its_proof_and_the_reply_goes_on_by_letter(
+    notifier: Notifier, ask_for: AskFor
+) -> None:
+    first, second = ask_for("1", points=(DEAD, HOME)), ask_for("2", points=(DEAD, HOME), conversation="another")
+    async with notifier.running():
+        await notifier.take(first)
+        await notifier.until(lambda states: states == ["accepted"])
+        await notifier.take(undelivered(first, "permanent", "30005"))
+        await notifier.until(lambda states: states == ["undelivered", "delivered"])
+        await notifier.take(second)
+        await notifier.until(lambda states: len(states) == 3 and states[2] == "delivered")
+    rows = await notifier.rows()
+    assert [(row.channel, row.step, row.moves_to) for row in rows] == [
+        ("sms", 1, "post"),
+        ("post", 2, None),
+        ("post", 1, None),
+    ]
+    assert rows[1].why.startswith("sms: permanent 30005")
+    assert rows[2].why == "nothing arrives at the address before it"
+    (learnt,) = notifier.learnt
+    assert (learnt.source, learnt.opt_outs) == (UNDELIVERABLE, ())
+    assert learnt.evidence
+    assert rows[0].delivery_id in learnt.detail
+    assert len(notifier.at_twilio) == 1
+
+
+def undelivered(reply: ReplyRequested, failure_class: str | None, detail: str, **changes: Any) -> DeliveryReported:
+    values: dict[str, Any] = {
+        "reply_id": reply.reply_id, "channel": "sms", "provider": "twilio", "provider_id": "SM1", "outcome": "undelivered",
+        "failure_class": failure_class, "detail": detail, "reported_at": now(),
+    }  # fmt: skip
+    return DeliveryReported(**(values | changes))
+
+
+@pytest.mark.stack
+async def test_who_writes_from_a_dead_number_lives(notifier: Notifier, ask_for: AskFor, addressing: Addressing) -> None:
+    mark = said(UNDELIVERABLE, contact_point_hash=addressing.hash_of(MOBILE))
+    await notifier.take(mark)
+    await notifier.take(ask_for("answer"))  # about an old contact: proves nothing
+    await notifier.take(ask_for("r", kind="registration", conversation="new", requested_at=now()))
+    rows = await notifier.rows()
+    assert [(row.kind, row.channel) for row in rows] == [("answer", "phone"), ("registration", "sms")]
+
+
+@pytest.mark.stack
+async def test_the_providers_own_list_of_stops_becomes_a_preference(notifier: Notifier, ask_for: AskFor) -> None:
+    async with notifier.running():
+        await notifier.take(ask_for(points=(LEFT, MAIL)))
+        await notifier.until(lambda states: states == ["failed", "accepted"])
+    (learnt,) = notifier.learnt
+    assert (learnt.source, learnt.opt_outs) == (PROVIDER_STOP, ("sms", "whatsapp"))
+
+
+@pytest.mark.stack
+async def test_a_complaint_after_delivered_closes_mail_and_nothing_else(notifier: Notifier, ask_for: AskFor) -> None:
+    reply = ask_for(channel="email", points=(MAIL, HOME))
+    delivered = undelivered(reply, None, "", channel="email", provider="smtp", outcome="delivered")
+    complaint = undelivered(
+        reply, "opted-out", "complaint abuse", channel="email", provider="smtp", outcome="delivered"
+    )
+    async with notifier.running():
+        await notifier.take(reply)
+        await notifier.until(lambda states: states == ["accepted"])
+        await notifier.take(delivered)
+        await notifier.take(complaint, complaint)
+        await notifier.take(ask_for("next", channel="email", points=(MAIL, HOME), conversation="next"))
+        await notifier.until(lambda states: states == ["delivered", "delivered"])
+    assert [row.channel for row in await notifier.rows()] == ["email", "post"]
+    async with notifier.database.begin() as connection:
+        kept = (await connection.execute(select(tables.preference.c.event))).scalars().all()
+    assert [(one["source"], one["opt_outs"]) for one in kept] == [(COMPLAINT, ["email"])]
+
+
+@pytest.mark.stack
+async def test_the_language_and_the_type_that_the_citizen_reads(
+    notifier: Notifier, ask_for: AskFor, addressing: Addressing
+) -> None:
+    wish = said("web", contact_point_hash=addressing.hash_of(MOBILE), language="en", large_print=True)
+    await notifier.take(wish)
+    await notifier.take(
+        ask_for("1", kind="registration"), ask_for("2", kind="registration", points=(MOBILE, HOME), channel="post")
+    )
+    due = await notifier.sending().reserve(10)
+    assert {one.reply.language for one in due} == {"en"}
+    assert all(one.delivery.large_print for one in due)
+
+
+@pytest.mark.stack
+async def test_quiet_hours_hold_information_and_what_the_law_owes_while_it_may_wait(
+    notifier: Notifier, ask_for: AskFor, addressing: Addressing
+) -> None:
+    always = QuietHours(start="00:00", end="23:59")
+    await notifier.take(said("web", contact_point_hash=addressing.hash_of(MOBILE), quiet_hours=always))
+    soon = now() + timedelta(seconds=30)
+    await notifier.take(
+        ask_for("information", legal=False, conversation="1", send_at=now()),
+        ask_for("due tomorrow", kind="receipt", conversation="2", send_at=now()),
+        ask_for("due now", kind="receipt", conversation="3", send_at=now(), send_by=soon),
+        ask_for("letter", conversation="4", channel="post", points=(HOME,), send_at=now()),
+    )
+    due = [one for _ in range(3) for one in await notifier.sending().reserve(10)]  # one at a time to each address
+    assert sorted(one.delivery.kind + one.delivery.channel for one in due) == ["answerpost", "receiptsms"]

@@ -1,0 +1,176 @@
+"""Callbacks, bounces and answers in any order and number: the same end. And what a restored ledger makes of its topic."""
+
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from services.notifier.tests.parts import AskFor
+
+from parvis.common.delivery import DeliveryReported, DeliveryUpdated
+from parvis.common.testing import AN_INSTANT
+from parvis.notifier.decide.addressing import Addressing
+from parvis.notifier.decide.rebuilding import folded, is_behind, rebuilt
+from parvis.notifier.decide.states import Next, after, goes_on, reported, stepped
+from parvis.notifier.rules import Delivery, Limits, Outcome
+
+LIMITS = Limits()
+
+
+def a_delivery(**changes: Any) -> Delivery:
+    values: dict[str, Any] = {
+        "delivery_id": "d", "reply_id": "r", "conversation_id": "c", "reference": "P-0000-0000-0000", "kind": "answer",
+        "channel": "sms", "address": "+33639980001", "address_hash": "h", "state": "reserved", "attempt": 1,
+        "send_at": AN_INSTANT, "sends": 1,
+    }  # fmt: skip
+    return Delivery(**(values | changes))
+
+
+def word(outcome: str, failure_class: str | None = None, channel: str = "sms") -> DeliveryReported:
+    values = {
+        "reply_id": "r", "channel": channel, "provider": "p", "outcome": outcome, "failure_class": failure_class,
+        "reported_at": AN_INSTANT,
+    }  # fmt: skip
+    return DeliveryReported.model_validate(values)
+
+
+def end_of(delivery: Delivery, words: list[DeliveryReported | Outcome]) -> Delivery:
+    for one in words:
+        if isinstance(one, Outcome):
+            to = after(one, delivery, 1, LIMITS, now=AN_INSTANT, chance=0)
+        else:
+            to = reported(one, delivery)
+        delivery = stepped(delivery, to, AN_INSTANT) if to else delivery
+    return delivery
+
+
+YES, SILENCE = Outcome("accepted", "SM1"), Outcome("unknown", None, "temporary")
+
+
+@pytest.mark.parametrize("answer", [YES, SILENCE])
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        ([word("accepted"), word("accepted"), word("delivered")], "delivered"),
+        ([word("accepted"), word("undelivered", "unreachable")], "undelivered"),
+        ([word("accepted"), word("undelivered", "unreachable"), word("delivered")], "delivered"),
+        ([word("accepted"), word("failed", "temporary")], "failed"),
+    ],
+)
+def test_every_order_of_every_callback_and_the_answer_ends_alike(
+    answer: Outcome, words: list[DeliveryReported], state: str
+) -> None:
+    ends = {end_of(a_delivery(), [*order]).state for order in permutations([answer, *words, words[0], words[-1]])}
+    assert ends == {state}
+
+
+@given(st.data())
+def test_any_number_of_callbacks_in_any_order_ends_alike(data: st.DataObject) -> None:
+    said = [word("accepted"), word("delivered"), word("undelivered", "permanent")]
+    words = data.draw(st.permutations(said + data.draw(st.lists(st.sampled_from(said), max_size=6))))
+    assert end_of(a_delivery(), [*words]).state == "delivered"
+    mails = [word(w.outcome, w.failure_class, "email") for w in words]
+    last = end_of(a_delivery(channel="email"), [*mails])
+    assert (last.state, last.failure_class) == ("undelivered", "permanent")
+
+
+@pytest.mark.parametrize("order", [("delivered", "undelivered"), ("undelivered", "delivered")])
+def test_a_hard_bounce_after_delivered_wins_and_so_does_a_returned_letter(order: tuple[str, str]) -> None:
+    hard = [word(w, "permanent" if w == "undelivered" else None, "email") for w in order]
+    assert end_of(a_delivery(channel="email"), [*hard]).state == "undelivered"
+    soft = [word(w, "temporary" if w == "undelivered" else None, "email") for w in order]
+    assert end_of(a_delivery(channel="email"), [*soft]).state == "delivered"
+    paper = [word(w, "unreachable" if w == "undelivered" else None, "post") for w in order]
+    assert end_of(a_delivery(channel="post", state="delivered"), [*paper]).state == "undelivered"
+
+
+def test_a_complaint_is_no_failure() -> None:
+    last = end_of(a_delivery(channel="email", state="accepted"), [word("delivered", "opted-out", "email")])
+    assert (last.state, last.failure_class) == ("delivered", None)
+
+
+@pytest.mark.parametrize(
+    ("state", "failure_class", "moves"),
+    [
+        ("failed", "permanent", True),
+        ("failed", "opted-out", True),
+        ("failed", "too-long", True),
+        ("failed", "refused", True),
+        ("failed", "temporary", True),
+        ("undelivered", "unreachable", True),
+        ("failed", "budget", False),
+        ("failed", "no-address", False),
+        ("unknown", "temporary", False),
+        ("accepted", None, False),
+        ("delivered", None, False),
+        ("cancelled", None, False),
+    ],
+)
+def test_what_goes_on_by_the_next_channel(state: Any, failure_class: Any, moves: bool) -> None:
+    assert goes_on(a_delivery(state=state, failure_class=failure_class)) == moves
+
+
+@given(st.lists(st.sampled_from(["retry", "unknown", "accepted", "failed"]), min_size=1, max_size=6))
+def test_sends_are_counted_where_the_provider_took_or_may_have_taken_it(outcomes: list[Any]) -> None:
+    delivery, taken = a_delivery(state="planned", attempt=0, sends=0), 0
+    for state in outcomes:
+        if delivery.state != "planned":
+            break
+        delivery = stepped(delivery, Next("reserved"), AN_INSTANT)
+        delivery = replace(delivery, attempt=delivery.attempt + 1, sends=delivery.sends + 1)
+        to = after(Outcome(state), delivery, delivery.attempt, LIMITS, now=AN_INSTANT, chance=0)
+        delivery = stepped(delivery, to, AN_INSTANT)
+        taken += state in {"accepted", "unknown"}
+    assert delivery.sends == taken <= 1
+
+
+def told(state: str, attempt: int = 1, **changes: Any) -> DeliveryUpdated:
+    values: dict[str, Any] = {
+        "delivery_id": "d", "reply_id": "r", "conversation_id": "c", "reference": "P-0000-0000-0000", "kind": "answer",
+        "channel": "sms", "attempt": attempt, "state": state, "at": AN_INSTANT,
+    }  # fmt: skip
+    return DeliveryUpdated.model_validate(values | changes)
+
+
+@pytest.mark.parametrize(
+    ("words", "state", "attempt", "sends"),
+    [
+        ([told("reserved")], "unknown", 1, 1),
+        ([told("reserved"), told("accepted")], "accepted", 1, 1),
+        ([told("reserved"), told("planned"), told("reserved", 2)], "unknown", 2, 1),
+        ([told("reserved"), told("planned"), told("reserved", 2), told("delivered", 2)], "delivered", 2, 1),
+        ([told("reserved"), told("planned")], "planned", 1, 0),
+        (
+            [told("reserved"), told("unknown"), told("planned"), told("reserved", 2), told("accepted", 2)],
+            "accepted",
+            2,
+            1,
+        ),
+        ([told("failed", failure_class="no-address")], "failed", 0, 0),
+    ],
+)
+def test_a_ledger_is_rebuilt_from_what_was_told_whatever_the_order(
+    addressing: Addressing, ask_for: AskFor, words: list[DeliveryUpdated], state: str, attempt: int, sends: int
+) -> None:
+    for order in permutations(words):
+        row = rebuilt(folded([*order, *order])["d"], ask_for(), addressing, None)
+        assert (row.state, row.attempt, row.sends) == (state, attempt, sends)
+        assert not is_behind(row, folded(order)["d"].last)
+
+
+@pytest.mark.parametrize(
+    ("row", "event", "behind"),
+    [
+        (None, told("reserved"), True),
+        (a_delivery(state="planned", attempt=0), told("reserved"), True),
+        (a_delivery(state="reserved"), told("accepted"), True),
+        (a_delivery(state="accepted"), told("reserved"), False),
+        (a_delivery(state="failed", attempt=0), told("failed"), False),
+        (a_delivery(state="reserved", attempt=2), told("planned"), False),
+        (a_delivery(state="delivered"), told("delivered"), False),
+    ],
+)
+def test_a_row_is_behind_only_after_a_backup(row: Delivery | None, event: DeliveryUpdated, behind: bool) -> None:
+    assert is_behind(row, event) == behind
