@@ -91,7 +91,7 @@ async def test_twenty_machines_write_and_none_is_answered(town: Stack):
     received = [json.loads(one.value) for one in world.received if one.event_id in set(contacts.values())]
     assert len(received) == len(contacts)
     assert all(contact["machine"] for contact in received)
-    conversations = {one.conversation_id for one in world.decisions if one.contact_id in set(contacts.values())}
+    conversations = {one.conversation_id for one in world.decisions if one.id in set(contacts.values())}
     assert not [reply for reply in world.replies if json.loads(reply.value)["conversation_id"] in conversations]
 
 
@@ -109,7 +109,7 @@ async def test_a_note_of_absence_joins_its_conversation_and_causes_nothing(town:
     second = await asyncio.to_thread(send, port, away, address, TOWN_MAILBOX)
     world = await settled(town, first, second)
 
-    decided = {decision.contact_id: decision for decision in world.decisions}
+    decided = {decision.id: decision for decision in world.decisions}
     assert decided[second].conversation_id == decided[first].conversation_id
     assert decided[second].sequence == decided[first].sequence + 1
     asked = [json.loads(reply.value) for reply in world.replies]
@@ -125,7 +125,7 @@ async def test_a_bounce_ends_the_delivery_and_is_nobodys_contact(town: Stack, ci
     notice = await notice_to(citizens, address)
     assert re.fullmatch(rf"bounce\+[0-9a-z.-]+@{DOMAIN}", notice["mail_from"])
     world = await settled(town, first)
-    conversation = next(one.conversation_id for one in world.decisions if one.contact_id == first)
+    conversation = next(one.conversation_id for one in world.decisions if one.id == first)
 
     async with asyncio.timeout(60):
         while True:

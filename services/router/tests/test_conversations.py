@@ -135,6 +135,22 @@ def test_unanswered_goes_to_people_with_the_candidates_and_nobody_is_asked_twice
     assert put(known, a_message("t", "2", minutes=4)).conversation_id == routing.conversation_id
 
 
+def test_a_question_over_whatsapp_may_be_answered_by_sms() -> None:
+    known = Known()
+    visit, _ = two_open(known)
+    held(known, a_message("q", "et alors ?", minutes=2, channel="whatsapp"))
+    answered = [one for one in placed_all(known, a_message("a", "2", minutes=3)) if isinstance(one, Placed)]
+    assert [one.routing.conversation_id for one in answered] == [visit.conversation_id] * 2
+
+
+def test_something_new_waits_behind_no_question() -> None:
+    known = Known()
+    two_open(known)
+    held(known, a_message("q", "et alors ?", minutes=2))
+    assert put(known, a_message("n", "Nouvelle demande : mes encombrants", minutes=3)).department == "dechets"
+    assert len(known.waiting) == 1
+
+
 def test_danger_waits_for_no_answer() -> None:
     known = Known()
     two_open(known)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from parvis.common.bus import Received
 from parvis.common.contact import ContactReceived
-from parvis.router.decide import Held
+from parvis.router.decide import Held, waiting_key
 from parvis.router.tables import WaitingRow
 
 
@@ -24,11 +24,12 @@ def parked(contact: ContactReceived, received: Received, at: datetime, *, due_at
 
 
 def _kept(contact: ContactReceived, received: Received, at: datetime) -> WaitingRow:
+    key = waiting_key(contact)
     return WaitingRow(
         contact_id=UUID(contact.contact_id),
         why="queued",
         sender_hash=contact.contact_point_hash,
-        channel=contact.channel,
+        channel=key[1] if key else contact.channel,
         topic=received.topic,
         partition=received.partition,
         offset=received.offset,

@@ -140,8 +140,12 @@ def is_clear(decision: Decision) -> bool:
 
 
 def waiting_key(contact: ContactReceived) -> tuple[str, str] | None:
-    """What waits behind each other: the contacts of one sender on one channel."""
-    return (contact.contact_point_hash, contact.channel) if contact.contact_point_hash else None
+    """What waits behind each other: the contacts of one sender on one channel.
+
+    SMS and WhatsApp are one: a question over the one may be answered over the other.
+    """
+    sender = contact.contact_point_hash
+    return (sender, "sms" if contact.channel in ASKED else contact.channel) if sender else None
 
 
 def uuid_of(text: str | None) -> UUID | None:

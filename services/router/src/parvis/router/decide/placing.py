@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ from parvis.router.decide.conversation import (
 )
 from parvis.router.decide.department import Decision
 from parvis.router.decide.marks import Marks, marks_of
-from parvis.router.decide.question import MOST_CHOICES, OTHER, Asking, due_at, question, read_answer
+from parvis.router.decide.question import MOST_CHOICES, Asking, asks_for_new, due_at, question, read_answer
 from parvis.router.decide.telling import continues, drift, given_up, nobody_knows, opens
 from parvis.router.tables import Conversation
 
@@ -62,7 +63,12 @@ def place(
     key = waiting_key(contact)
     queue = known.waiting.get(key) if key else None
     if key and queue and not _is_danger(decision):
-        return _behind(contact, decision, key, queue, known, placing, at)
+        meant = _meant(contact, queue[0], known)
+        if meant is not None:
+            return _answered(contact, decision, key, meant, known, placing, at)
+        if not asks_for_new(contact.personal.text):
+            queue.append(Held(contact, decision, "queued"))
+            return [queue[-1]]
     return [_settle(contact, decision, known, placing, at)]
 
 
@@ -86,38 +92,31 @@ def place_given_up(contact: ContactReceived, known: Known, placing: Placing, *, 
 # What waits
 
 
-def _behind(
+def _answered(
     contact: ContactReceived,
     decision: Decision,
     key: tuple[str, str],
-    queue: list[Held],
+    meant: Conversation | Literal["other"],
     known: Known,
     placing: Placing,
     at: datetime,
 ) -> list[Placed | Held]:
-    """A contact of somebody of whom something waits: the answer to our question, or one more that waits."""
-    head = queue[0]
-    if head.why == "question":
-        meant = _meant(contact, head, known)
-        if isinstance(meant, Conversation):
-            known.waiting.pop(key)
-            chosen = Place(by="answer", continues=meant)
-            return [
-                *(_put(held.contact, held.decision, chosen, known, placing, at) for held in queue),
-                _put(contact, decision, chosen, known, placing, at),
-            ]
-        if meant == OTHER:
-            known.waiting.pop(key)
-            first = _put(head.contact, head.decision, Place(), known, placing, at)
-            rest = [*queue[1:], Held(contact, decision, "queued")]
-            return [first, *(_follow_head(held, first, known, placing, at) for held in rest)]
-    queue.append(Held(contact, decision, "queued"))
-    return [queue[-1]]
+    """What waited goes where the answer says, in its order, then the answer itself."""
+    queue = known.waiting.pop(key)
+    waited = [(held.contact, held.decision) for held in queue]
+    placed: list[Placed | Held] = []
+    where = Place(by="answer", continues=meant) if isinstance(meant, Conversation) else Place()
+    for one, said in (*waited, (contact, decision)):
+        put = _put(one, said, where, known, placing, at)
+        placed.append(put)
+        if where.continues is None:
+            where = Place(by="sender", continues=known.conversations[UUID(put.routing.conversation_id)])
+    return placed
 
 
-def _meant(contact: ContactReceived, head: Held, known: Known) -> Conversation | str | None:
+def _meant(contact: ContactReceived, head: Held, known: Known) -> Conversation | Literal["other"] | None:
     """The conversation that an answer names; `other`; none where it is no answer."""
-    if contact.machine:
+    if contact.machine or head.why != "question":
         return None
     named = by_reference(contact, known)
     if named:

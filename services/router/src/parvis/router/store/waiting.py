@@ -18,13 +18,13 @@ _COLUMNS = """
 
 # Always before any conversation is locked, and in the order of arrival: two routers never wait for each other in a circle.
 _BEHIND = text(f"""
-    select {_COLUMNS} from router.waiting w
-    where placed_at is null and (
-        contact_id = any(cast(:ids as uuid[]))
-        or (sender_hash, channel) in (
-            select * from unnest(cast(:hashes as text[]), cast(:channels as text[]))
-        )
-    )
+    select {_COLUMNS} from router.waiting
+    where placed_at is null and contact_id = any(array(
+        select unnest(cast(:ids as uuid[]))
+        union
+        select w.contact_id from unnest(cast(:hashes as text[]), cast(:channels as text[])) as k (hash, channel)
+        join router.waiting w on w.sender_hash = k.hash and w.channel = k.channel and w.placed_at is null
+    ))
     order by number for update
 """)  # noqa: S608 (constants of ours)
 
