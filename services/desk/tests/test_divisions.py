@@ -17,6 +17,7 @@ from parvis.common.database import Database
 from parvis.common.routing import (
     ContactRouted,
     ConversationArrived,
+    ConversationLeft,
     ConversationLinked,
     ConversationOpened,
     ConversationSplit,
@@ -230,6 +231,20 @@ async def test_a_transfer_that_was_stopped_and_another_bodys_dates_are_shown(
     assert "Transmis à cette administration" in page
     assert "Sans réponse, acceptée après le" in page
     assert "1 avril 2026" in page or "1er avril 2026" in page  # the town's own earlier date is gone
+
+
+async def test_who_asked_for_a_transfer_that_was_stopped_sees_why(agent: httpx.AsyncClient, tell: Tell) -> None:
+    stopped = {"wanted_department": "finances", "why": {"fr": "Allé et venu.", "en": "To and fro."}}
+    left = ConversationLeft.model_validate(
+        {
+            "conversation_id": CONVERSATION, "sequence": 2, "reference": FIRST.reference, "from_department": "voirie",
+            "to_department": "triage", "reason": "Une facture.", "stopped": stopped, "at": AN_INSTANT,
+        }
+    )  # fmt: skip
+    await tell(in_the_case(FIRST, 1), left)
+    gone = await agent.get(CASE)
+    assert gone.status_code == 410
+    assert "Allé et venu." in gone.text
 
 
 async def test_tags_and_what_is_soon_late_stand_in_the_queue(agent: httpx.AsyncClient, tell: Tell) -> None:
