@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from parvis.common.contact import ContactReceived, PersonalContact, ThreadMarks
@@ -175,6 +176,30 @@ async def test_what_is_tried_in_vain_too_often_goes_to_people(town: Town) -> Non
         (routing,) = await routings(town, "triage")
     assert routing["rule"] == "trouble"
     assert await waiting(town) == []
+
+
+async def test_what_stands_past_its_time_is_seen(town: Town) -> None:
+    await with_two_open(town)
+    await town.route(sms(3, "et alors ?"), sms(4, "allô"))
+    task = town.router().waiting
+    await task.count()
+    assert [gauge(f"parvis_contacts_waiting_{why}") for why in ("question", "queued", "trouble")] == [1, 1, 0]
+    assert task.health.notes == {}
+
+    town.at = AN_INSTANT + timedelta(hours=3)
+    await (late := town.router().waiting).count()
+    assert gauge("parvis_contacts_overdue_seconds") == 3600
+    assert late.health.notes == {"waiting": "2 contacts wait, the first is 60 min late"}
+    assert late.health.ready
+
+    await late.turn()
+    await late.count()
+    assert (late.health.notes, gauge("parvis_contacts_overdue_seconds")) == ({}, 0)
+
+
+def gauge(name: str) -> float | None:
+    base, _, why = name.partition("_waiting_")
+    return REGISTRY.get_sample_value(f"{base}_waiting", {"why": why}) if why else REGISTRY.get_sample_value(name)
 
 
 # What ties mails, kept in the tables

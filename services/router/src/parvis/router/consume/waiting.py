@@ -65,7 +65,7 @@ class Waiting:
             try:
                 await self.turn()
                 if loop.time() - counted_at >= _COUNT_EVERY_S:
-                    await self._count()
+                    await self.count()
                     counted_at = loop.time()
             except Unavailable as error:
                 log.warning("waiting.delayed", reason=str(error))
@@ -211,7 +211,8 @@ class Waiting:
 
     # watching
 
-    async def _count(self) -> None:
+    async def count(self) -> None:
+        """Say how many wait, and on /ready when something stands past its time."""
         async with self.database.begin() as connection:
             standing = await store.standing(connection)
         for why in ("question", "trouble", "queued"):
