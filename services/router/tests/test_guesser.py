@@ -24,7 +24,7 @@ from parvis.router.tables import ModelRow
 
 from .test_classifier import SUBJECTS, examples
 
-POTHOLE = "Il y a un nid-de-poule devant ma porte"
+POTHOLE = "Un gros trou dans la rue, devant ma porte"
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ log = logger()
 LIMIT_S = 2.0  # a batch; whoever wrote the next ones waits no longer for it
 _TEXTS_A_JOB = 4  # 0.3 s: what came before the time was up is kept
 _REST_S = 15.0  # after a batch that got no guess at all
-_LIMITS = Limits(memory_bytes=2 * 1024**3, cpu_s=20, wall_s=20.0)
+_LIMITS = Limits(memory_bytes=1024**3, cpu_s=20, wall_s=20.0)
 _WORKER = "parvis.router.read.worker"
 
 

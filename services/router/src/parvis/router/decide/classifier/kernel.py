@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parvis.router.decide.classifier.features import Counted, Floats, Ints
 
@@ -48,3 +49,15 @@ def _rare(start: Ints, size: Ints) -> Iterator[Ints]:
 def coordinates(products: Floats) -> Floats:
     """A row a text, so that the products of rows are those of `products`: a linear model on them is one on all slots."""
     return np.linalg.cholesky(products.astype(np.float64) + _JITTER * np.eye(len(products))).astype(np.float32)
+
+
+def groups(alike: NDArray[np.bool_]) -> Ints:
+    """A number a text, the same for all that are alike, and for those that are alike to them."""
+    first, second = np.nonzero(alike)
+    numbers = np.arange(len(alike))
+    while True:
+        least = numbers.copy()
+        np.minimum.at(least, first, numbers[second])
+        if (least == numbers).all():
+            return numbers
+        numbers = least

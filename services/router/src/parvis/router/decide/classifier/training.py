@@ -7,16 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from parvis.router.decide.classifier.examples import Example
-from parvis.router.decide.classifier.features import KINDS, SLOTS, Counted, Floats, Ints, counted, rarity
-from parvis.router.decide.classifier.judging import Cut, Figures, cut_for, judged, macro_f1
-from parvis.router.decide.classifier.learning import MIXES, Material, Mix, joined, learn, material
+from parvis.router.decide.classifier.features import Counted, Floats, Ints, counted, rarity
+from parvis.router.decide.classifier.judging import Cut, Figures, cut_for, judged
+from parvis.router.decide.classifier.learning import Material, Mix, joined, learn, material, mix_for
 from parvis.router.decide.classifier.model import Model, turned
 from parvis.router.decide.classifier.regression import softmax
 
 MOST = 5000  # texts: a gigabyte, a minute
 FEWEST, FEWEST_EACH = 40, 5
 _FOLDS, _ROUNDS = 5, 2
-_WORTH_IT = 0.005  # so much better must a mix be than the plain regression
 _TEMPERATURES = np.geomspace(0.5, 5, 41)  # no surer than twice what was learned: few examples may all be right by luck
 
 
@@ -70,11 +69,13 @@ def train(
     middle = embeddings[: len(examples)].mean(axis=0)
     classes = np.array([labels.index(example.label) for example in every])
     of = material([text.weighted(rare) for text in texts], turned(embeddings, middle), classes, len(labels))
-    mix, temperature, tried = _chosen(of, len(examples))
+    mix = mix_for(len(examples), len(labels))
+    temperature, tried = _tried(of, len(examples), mix)
     truth = np.tile(classes[: len(examples)], _ROUNDS)
     cut = cut_for(precision, tried, truth)
-    shares, meaning, constant = joined(of, learn(of, np.arange(len(every))), mix)
-    slots, weights = _folded(of.texts, shares)
+    learned = learn(of, np.arange(len(every)))
+    shares, meaning, constant = joined(of, learned, mix)
+    slots, weights = _folded(of.texts, shares, np.float32(mix.words) * learned.words)
     unseen = float(np.log(1 + len(examples)) + 1)
     model = Model(
         labels=labels,
@@ -91,29 +92,26 @@ def train(
     return model, Report(len(examples), judged(tried, truth), cut, precision, tuple(_by_label(labels, tried, truth)))
 
 
-def _chosen(of: Material, examples: int) -> tuple[Mix, float, Floats]:
-    """The mix that does best on texts it does not know, its temperature, and how likely it found each label for each text."""
-    scores = {mix: np.zeros((_ROUNDS, examples, of.count), dtype=np.float32) for mix in MIXES}
+def _tried(of: Material, examples: int, mix: Mix) -> tuple[float, Floats]:
+    """How likely each label was found for each text by models that did not know it; and the temperature that makes that honest."""
+    scores = np.zeros((_ROUNDS, examples, of.count), dtype=np.float32)
     for round_ in range(_ROUNDS):
-        for tried in _folds(of.classes[:examples], round_):
+        for tried in _folds(of.classes[:examples], of.groups[:examples], round_):
             known = np.setdiff1d(np.arange(len(of.classes)), tried)
-            learned = learn(of, _with_all(of, known, tried))
-            for mix in MIXES:
-                scores[mix][round_, tried] = learned.scores(of, tried, mix)
-    truth = of.classes[:examples]
-    worth = {mix: np.mean([macro_f1(one.argmax(axis=1), truth) for one in scores[mix]]) for mix in MIXES}
-    best = max(MIXES, key=lambda mix: worth[mix] + _WORTH_IT * (mix == MIXES[0]))
-    every, whole = scores[best].reshape(-1, of.count), np.tile(truth, _ROUNDS)
-    temperature = min(_TEMPERATURES, key=lambda one: _surprise(every / np.float32(one), whole))
-    return best, float(temperature), softmax(every / np.float32(temperature))
+            scores[round_, tried] = learn(of, _with_all(of, known, tried)).scores(of, tried, mix)
+    every, truth = scores.reshape(-1, of.count), np.tile(of.classes[:examples], _ROUNDS)
+    temperature = min(_TEMPERATURES, key=lambda one: _surprise(every / np.float32(one), truth))
+    return float(temperature), softmax(every / np.float32(temperature))
 
 
-def _folds(classes: Ints, round_: int) -> Iterator[Ints]:
-    """Each text in one of five, every label spread over them."""
-    shuffled = np.random.default_rng(round_).permutation(len(classes))
-    by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
-    for fold in range(min(_FOLDS, len(classes))):
-        yield by_class[fold::_FOLDS]
+def _folds(classes: Ints, groups: Ints, round_: int) -> Iterator[Ints]:
+    """Each text in one of five, every label spread over them, what is nearly the same text together."""
+    leaders = np.random.default_rng(round_).permutation(np.unique(groups))
+    in_order = leaders[np.argsort(classes[leaders], kind="stable")]
+    for fold in range(_FOLDS):
+        tried = np.flatnonzero(np.isin(groups, in_order[fold::_FOLDS]))
+        if len(tried):
+            yield tried
 
 
 def _with_all(of: Material, known: Ints, tried: Ints) -> Ints:
@@ -128,9 +126,8 @@ def _surprise(scores: Floats, truth: Ints) -> float:
     return -float(np.log(np.maximum(likely, 1e-9)).mean())
 
 
-def _folded(texts: Sequence[Counted], shares: Floats) -> tuple[Ints, Floats]:
-    """The slots that any text fills, and their weights: the texts, each by its shares."""
-    weights = np.zeros((KINDS * SLOTS, shares.shape[1]), dtype=np.float32)
+def _folded(texts: Sequence[Counted], shares: Floats, weights: Floats) -> tuple[Ints, Floats]:
+    """The slots that any text fills, and their weights: those given, and the texts, each by its shares."""
     for text, share in zip(texts, shares, strict=True):
         weights[text.slots] += text.values[:, None] * share
     slots = np.unique(np.concatenate([text.slots for text in texts]))
