@@ -1,7 +1,7 @@
 """From a planned row to Twilio and back: the ledger's promises."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -262,3 +262,42 @@ async def test_a_reply_nobody_can_be_sent_is_told_at_once(notifier: Notifier, as
     assert [(told.state, told.failure_class, told.channel) for told in notifier.told] == [
         ("failed", "no-address", "phone")
     ]
+
+
+async def test_it_arrived_after_all_and_the_next_step_is_called_off(notifier: Notifier, ask_for: AskFor) -> None:
+    mail = ContactPoint(kind="email", value="celeste@citizens.example")
+    reply = ask_for(points=(ContactPoint(kind="phone", value="+33639980001"), mail))
+    await notifier.take(reply)
+    await notifier.sending().reserve(10)
+    await notifier.take(report(reply, "undelivered", failure_class="unreachable"))
+    assert await notifier.states() == ["undelivered", "planned"]
+    await notifier.take(report(reply, "delivered"))
+    assert await notifier.states() == ["delivered", "cancelled"]
+
+
+async def test_a_conversation_and_the_whole_town_have_a_budget_too(notifier: Notifier, ask_for: AskFor) -> None:
+    notifier.limits = replace(notifier.limits, a_conversation_a_day=2, automatic_an_hour=3)
+    await notifier.take(*(ask_for(f"a{i}", conversation="same", points=person(i)) for i in range(3)))
+    await notifier.take(
+        *(ask_for(f"n{i}", kind="status", conversation=f"c{i}", points=person(9 + i)) for i in range(5))
+    )
+    async with notifier.running():
+        await notifier.until(lambda states: states.count("accepted") == 5 and "failed" in states)
+    rows = await notifier.rows()
+    assert [row.failure_class for row in rows[:3]] == [None, None, "budget"]
+    assert sorted(row.state for row in rows[3:]) == ["accepted"] * 3 + ["planned"] * 2  # later, not never
+
+
+def person(number: int) -> tuple[ContactPoint, ...]:
+    return (ContactPoint(kind="phone", value=f"+3363998{number:04d}"),)
+
+
+async def test_a_receipt_is_held_across_a_restart_and_sent_once(notifier: Notifier, ask_for: AskFor) -> None:
+    held = ask_for("r", kind="receipt", conversation="same", send_at=now() + timedelta(seconds=1))
+    await notifier.take(held)
+    assert await notifier.sending().reserve(10) == []  # the process that took it has gone
+    async with notifier.running():
+        await notifier.until(lambda states: states == ["accepted"])
+        await notifier.take(held, ask_for("r2", kind="receipt", conversation="same"))
+        await notifier.until(lambda states: states == ["accepted", "cancelled"])
+    assert len(notifier.at_twilio) == 1

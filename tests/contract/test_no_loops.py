@@ -1,0 +1,88 @@
+"""Promise 7: no sequence of mails in which one has a null sender, or was written by a machine, causes a send for that one."""
+
+import dataclasses
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contact import ClaimCheck, ContactReceived, ConversationId, Verification, contact_id
+from parvis.common.directory import load_directory
+from parvis.common.reply import ReplyId, message_id, reply_id
+from parvis.common.routing import Routing
+from parvis.common.testing import A_KEY, AN_INSTANT
+from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
+from parvis.ingest_email.parse.mail import parse
+from parvis.router.decide.notices import receipt, registration
+
+DIRECTORY = load_directory(Path(__file__).parents[2] / "config" / "example-town")
+DOMAIN, TOWN = DIRECTORY.town.mail_domain, DIRECTORY.town.mailbox
+KEYS = Keys(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
+CLAIM = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=1, media_type="message/rfc822")
+OURS = message_id(ReplyId("r"), ConversationId("c"), DOMAIN, A_KEY)
+
+MARKS = (
+    "Auto-Submitted: auto-replied",
+    "Auto-Submitted: auto-generated",
+    "Precedence: bulk",
+    "Precedence: list",
+    "Precedence: junk",
+    "List-Id: <voisins.example>",
+    "List-Unsubscribe: <mailto:x@voisins.example>",
+    "Return-Path: <>",
+    f"Message-ID: {OURS}",
+)
+INNOCENT = ("X-Mailer: something", "Auto-Submitted: no", "Precedence: first-class", "X-Auto-Response-Suppress: All", "")
+SENDERS = ("camille@citizens.example", "celeste@citizens.example", "repondeur@other.example")
+
+mails = st.fixed_dictionaries(
+    {
+        "sender": st.sampled_from(SENDERS),
+        "marks": st.lists(st.sampled_from(MARKS), max_size=3, unique=True),
+        "innocent": st.lists(st.sampled_from(INNOCENT), max_size=2),
+        "is_null": st.booleans(),
+        "is_ours": st.booleans(),
+        "subject": st.sampled_from(["Lampadaire en panne", "Re: Votre demande", "Merci de votre message"]),
+        "text": st.sampled_from(
+            ["Bonjour.", "Votre message nous est bien parvenu.", "Répondez-moi par SMS au 06 39 98 00 12."]
+        ),
+    }
+)
+
+
+def contact(number: int, mail: dict[str, Any]) -> ContactReceived:
+    sender = TOWN if mail["is_ours"] else mail["sender"]
+    head = [f"From: {sender}", f"Subject: {mail['subject']}", *mail["marks"], *filter(None, mail["innocent"])]
+    read, _ = parse("\n".join([*head, "", mail["text"], ""]).encode())
+    made = contact_id("email", TOWN, str(number))
+    envelope = "" if mail["is_null"] else sender
+    arrival = Arrival(made, TOWN, envelope, AN_INSTANT, AN_INSTANT, CLAIM, (), Verification(level="none"))
+    return contact_of(read, dataclasses.replace(arrival), KEYS)
+
+
+def routing(told: ContactReceived) -> Routing:
+    values: dict[str, Any] = {
+        "conversation_id": told.contact_id, "sequence": 1, "department": "voirie", "reference": told.reference,
+        "procedure": "road-report", "rule": "place", "rules_version": "0" * 12, "confidence": 1.0,
+        "reason": {"fr": "x", "en": "x"}, "received_at": told.received_at, "decided_at": AN_INSTANT,
+        "receipt_due_at": AN_INSTANT + timedelta(days=7), "answer_due_at": AN_INSTANT + timedelta(days=14),
+    }  # fmt: skip
+    return Routing.model_validate(values)
+
+
+@given(st.lists(mails, min_size=1, max_size=8))
+def test_no_sequence_with_a_null_sender_or_a_machines_mail_causes_a_send(sequence: list[dict[str, Any]]) -> None:
+    asked: set[str] = set()
+    contacts = [contact(number, mail) for number, mail in enumerate(sequence)]
+    for told in contacts:
+        for notice in (
+            registration(told, routing(told), DIRECTORY, language="fr"),
+            receipt(told, routing(told), DIRECTORY, language="fr"),
+        ):
+            asked |= {notice.reply_id} if notice else set()
+    silent = [c for c, m in zip(contacts, sequence, strict=True) if m["is_null"] or m["marks"] or m["is_ours"]]
+    assert all(told.machine for told in silent)
+    assert not asked & {reply_id(kind, told.contact_id) for told in silent for kind in ("registration", "receipt")}
+    assert len(asked) == 2 * (len(contacts) - len(silent))
