@@ -36,6 +36,10 @@ class Running:
         except (urllib.error.URLError, OSError):
             return False
 
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            return answer.read().decode()
+
     async def until_ready(self) -> None:
         async with asyncio.timeout(60):
             while not await asyncio.to_thread(self.ready):
@@ -153,3 +157,43 @@ async def test_a_wrong_setting_stops_the_process_with_its_name(town: Town, datab
     _, said = await router.process.communicate()
     assert router.process.returncode == os.EX_CONFIG
     assert "PARVIS_ROUTER_BATCH is wrong" in said.decode()
+
+
+async def test_slow_records_stop_the_process_and_say_why(town: Town, database_url: str) -> None:
+    router = await started(town, database_url, AIOKAFKA_NO_EXTENSIONS="1")
+    _, said = await router.process.communicate()
+    assert router.process.returncode == os.EX_CONFIG
+    assert "aiokafka works without its C extensions" in said.decode()
+
+
+def children_of(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+async def test_workers_share_the_work_and_a_dead_one_comes_back(town: Town, database_url: str) -> None:
+    """One parent, two processes, one of them killed; all are gone when the parent is told to end."""
+    contacts = [a_contact(key=f"W{n}", contact_point_hash=f"v1.{n}") for n in range(40)]
+    router = await started(town, database_url, PARVIS_ROUTER_WORKERS="2")
+    try:
+        await router.until_ready()
+        before = await asyncio.to_thread(children_of, router.process.pid)
+        assert len(before) == 2
+        os.kill(min(before), signal.SIGKILL)
+        await town.producer.send_all([town.contact_record(contact) for contact in contacts])
+
+        async def all_queued() -> bool:
+            return len({r.event_id for _, r in await town.queued()}) == 40
+
+        await until(all_queued)
+        await router.until_ready()
+        now = await asyncio.to_thread(children_of, router.process.pid)
+        assert len(now - before) == 1
+        pages = await asyncio.to_thread(router.metrics)
+        assert 'worker="1"' in pages
+        assert 'worker="2"' in pages
+    finally:
+        router.process.terminate()
+        async with asyncio.timeout(10):
+            await router.process.communicate()
+    assert router.process.returncode == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in now)

@@ -99,7 +99,7 @@ async def _run(build: Build) -> None:
     service.app.include_router(health_pages.routes(service.health))
     server = _Server(
         uvicorn.Config(
-            service.app, host=service.host, port=service.port, log_config=None, access_log=False, server_header=False,
+            service.app, host=service.host, port=service.port, uds=_socket(service.host), log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=5, timeout_keep_alive=15, h11_max_incomplete_event_size=64 * 1024,
         )
     )  # fmt: skip
@@ -120,6 +120,11 @@ async def _run(build: Build) -> None:
                 async with asyncio.timeout(4):
                     await close()
         log.info("service.stopped")
+
+
+def _socket(host: str) -> str | None:
+    """The path of a host that is a socket: of one process among several, whose parent has the port."""
+    return host.removeprefix("unix:") if host.startswith("unix:") else None
 
 
 async def _until_stopped(task: Task, stopping: asyncio.Event) -> None:

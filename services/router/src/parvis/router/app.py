@@ -9,10 +9,12 @@ from parvis.common.blobs import Blobs
 from parvis.common.bus import Pipeline, Producer, Steps
 from parvis.common.bus.barrier import Barrier
 from parvis.common.bus.dead_letters import Brake
+from parvis.common.bus.engine import check_engine
 from parvis.common.contact import ContactReceived
 from parvis.common.database import Database
 from parvis.common.directory import load_directory, load_templates
 from parvis.common.errors import Unavailable
+from parvis.common.fleet import Fleet, with_parent
 from parvis.common.health import Health
 from parvis.common.logs import logger
 from parvis.common.routing import CaseUpdated, LinkRequested, SplitRequested, TransferRequested
@@ -34,9 +36,13 @@ _CHECK_EVERY_S = 2.0
 async def build() -> Service:
     """Construct everything the router needs.
 
-    Raises: Misconfigured, when a setting, the directory, a rule or a template is wrong.
+    Gives:  the router; or, where several processes shall share the work, the parent that looks after them.
+    Raises: Misconfigured, when a setting, the directory, a rule or a template is wrong, or aiokafka lacks its extensions.
     """
+    check_engine()
     town, own = load(TownSettings), load(Settings)
+    if own.workers > 1 and not own.worker:
+        return Fleet("parvis.router", own.workers, prefix="PARVIS_ROUTER_").service(NAME, own.host, own.port)
     directory = load_directory(town.config_dir)
     templates = load_templates(town.config_dir, directory)
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
@@ -102,6 +108,7 @@ async def build() -> Service:
             every(LOOK_EVERY_S, rules.look),
             every(LOOK_EVERY_S, model.look),
             guessing.run,
+            *([with_parent()] if own.worker else []),
         ],
         closing=[producer.stop, database.close],
     )

@@ -15,7 +15,11 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="PARVIS_ROUTER_", extra="ignore")
 
     port: int = Field(default=8110, ge=0, le=65535, description="HTTP port: /live, /ready and /metrics")
-    batch: int = Field(default=2000, ge=1, le=5000, description="most records that are decided at once")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="processes that share the partitions on this machine; a core each is enough"
+    )
+    worker: int = Field(default=0, ge=0, le=64, description="which of them this one is; set by their parent")
+    batch: int = Field(default=1000, ge=1, le=5000, description="most records that are decided at once")
     sms_window_days: int = Field(
         default=7,
         ge=0,

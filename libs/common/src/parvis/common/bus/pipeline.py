@@ -106,6 +106,7 @@ class Pipeline(Consumer):
                 async with self._storing:
                     self._go_on(batch)
                     records = await self._steps.store(work)
+                del work  # what is on its way to Kafka needs no decisions any more
                 async with self._sending:
                     self._go_on(batch)
                     await self._producer.send_all(records)
