@@ -124,8 +124,7 @@ async def _rows(stack: Stack, world: World) -> None:
                 )
             for row in await connection.execute(text("select id, department from router.conversation")):
                 world.current[str(row.id)] = row.department
-            if await connection.scalar(text("select to_regclass('router.waiting') is not null")):
-                world.waiting = {str(row.id) for row in await connection.execute(text(_WAITING))}
+            world.waiting = {str(row.id) for row in await connection.execute(text(_WAITING))}
     finally:
         await database.close()
 
@@ -134,6 +133,16 @@ _DECIDED = """
     select id, kind, conversation_id, sequence, value, decided_at from router.decision where sequence is not null
 """
 _WAITING = "select contact_id as id from router.waiting"
+
+
+async def troubled(stack: Stack) -> int:
+    """How many contacts wait, but for the answer to a question."""
+    database = Database(stack.database_url, service="oracle")
+    try:
+        async with database.begin() as connection:
+            return await connection.scalar(text("select count(*) from router.waiting where why <> 'question'")) or 0
+    finally:
+        await database.close()
 
 
 async def lag(stack: Stack, *, group: str = "parvis-router") -> int:

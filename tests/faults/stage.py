@@ -13,13 +13,14 @@ from tests.faults.contacts import Contacts, Transfers
 from tests.faults.cut import Cable
 from tests.faults.disk import Disk, small_disk
 from tests.faults.load import ClientLog
-from tests.faults.oracle import Verdict, World, judge, lag, look
+from tests.faults.oracle import Verdict, World, judge, lag, look, troubled
 from tests.faults.routers import Routers
 from tests.faults.wire import Wire
 
 HEAL_S = 60.0
 SESSION_S = 2.0
 METADATA_AGE_S = 1.0
+CONTACT_LIMIT_S = 2.0
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Stage:
         """
         began, left, standing = time.monotonic(), None, ["nobody was asked"]
         while (left != 0 or standing) and time.monotonic() - began < HEAL_S:
-            left = await self.lag()
+            left = await self.unfinished()
             standing = await asyncio.to_thread(self.routers.standing)
             if left or standing:
                 await asyncio.sleep(0.25)
@@ -138,6 +139,11 @@ class Stage:
         """Which of these contacts are dead letters."""
         return {letter.event_id for letter in world.dead} & {attempt.contact_id for attempt in contacts.mine}
 
+    async def unfinished(self) -> int | None:
+        """Records that the routers have not finished, and contacts that wait for their own trouble to pass."""
+        left = await self.lag()
+        return left if left is None else left + await troubled(self.stack)
+
     async def lag(self) -> int | None:
         """Records that the routers have not finished; None when Kafka does not answer."""
         try:
@@ -148,9 +154,11 @@ class Stage:
 
 @asynccontextmanager
 async def stage(var: Path, *, routers: int = 3, **environment: str) -> AsyncGenerator[Stage]:
-    """A town of its own for routers. A killed member is missed after two seconds, not ten; growth is known after one, not thirty."""
+    """A town of its own for routers. A killed member is missed after two seconds, not ten; growth is known after one, not thirty;
+    a contact that takes two seconds takes too long, not ten."""
     quick = {"PARVIS_SESSION_TIMEOUT_S": f"{SESSION_S:g}", "PARVIS_LOG_FORMAT": "json"}
-    quick |= {"PARVIS_METADATA_AGE_S": f"{METADATA_AGE_S:g}"} | environment
+    quick |= {"PARVIS_METADATA_AGE_S": f"{METADATA_AGE_S:g}", "PARVIS_ROUTER_CONTACT_LIMIT_S": f"{CONTACT_LIMIT_S:g}"}
+    quick |= environment
     var.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as undo:
         disk = undo.enter_context(small_disk(var / "kafka", megabytes=400))

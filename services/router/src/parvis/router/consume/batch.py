@@ -1,6 +1,7 @@
 """One batch of records: rows committed first, then everything produced and acknowledged."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,7 @@ from parvis.router.read import Guesser
 from parvis.router.rules import Rules
 
 _TRIES = 5
+_SINGLY = 16  # so many are tried one by one
 
 Result = TypeVar("Result")
 
@@ -115,7 +117,11 @@ class Router:
         return records
 
     async def _decide(self, arrivals: Sequence[Arrival]) -> dict[str, Decided]:
-        """The decisions about those that can be placed. A contact over which patience is lost is parked: the others flow."""
+        """The decisions about those that can be placed. A contact over which patience is lost is parked: the others flow.
+
+        Whether one is in trouble or there is just too much to do is not known beforehand: smaller parts tell. One by one at
+        once would be slower than what was too slow.
+        """
         try:
             async with asyncio.timeout(self.limit_s):
                 return await self._decide_all(arrivals)
@@ -124,8 +130,9 @@ class Router:
                 await self.waiting.park(arrivals[0])
                 return {}
         decided: dict[str, Decided] = {}
-        for arrival in arrivals:
-            decided |= await self._decide([arrival])
+        size = math.isqrt(len(arrivals)) if len(arrivals) > _SINGLY else 1
+        for start in range(0, len(arrivals), size):
+            decided |= await self._decide(arrivals[start : start + size])
         return decided
 
     async def _decide_all(self, arrivals: Sequence[Arrival]) -> dict[str, Decided]:

@@ -1,0 +1,64 @@
+"""F-05: one contact takes longer than anybody waits: somebody holds its conversation's row, as a forgotten psql does."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+
+from parvis.common.database import Database
+from tests.faults.oracle import Verdict, longest_wait_s, look
+from tests.faults.scenario import Play
+from tests.faults.stage import Stage
+
+LONGEST_WAIT_S = 15.0  # of the others, once the one is parked
+
+
+async def play(stage: Stage, full: bool) -> Verdict:
+    seconds, per_second = (60, 200) if full else (1, 60)
+    verdict, parked = Verdict(), stage.said("contact.parked")
+    async with stage.load(per_second=per_second, transfers_every_s=None) as contacts:
+        await contacts.until_sent(60)
+        async with _held(stage) as conversation:
+            is_parked = await stage.until(lambda: stage.said("contact.parked") > parked)
+            await asyncio.sleep(1)
+            later = len(contacts.mine)
+            await asyncio.sleep(seconds)
+            world = await look(stage.stack)
+            waiting = len(world.waiting)
+    verdict.expect(is_parked and waiting > 0, "nobody was parked: either all stand still, or nothing was tried")
+    world = await stage.healed(verdict)
+    theirs = {row.id for row in world.decisions if row.conversation_id == conversation}
+    others = [attempt for attempt in contacts.mine[later:] if attempt.contact_id not in theirs]
+    others_s = longest_wait_s(world, others)
+    verdict.figures |= {"waited while held": waiting, "parked": stage.said("contact.parked") - parked}
+    verdict.figures["longest wait of others ms"] = int(others_s * 1000)
+    verdict.expect(not world.waiting, f"{len(world.waiting)} contacts still wait")
+    verdict.expect(others_s < LONGEST_WAIT_S, f"somebody else waited {others_s:.1f} s")
+    verdict.expect(verdict.figures["parked"] <= 5, f"parked {verdict.figures['parked']} times: an endless redelivery")
+    return verdict
+
+
+@asynccontextmanager
+async def _held(stage: Stage) -> AsyncGenerator[str]:
+    """The row of the conversation that was opened lately, locked as long as the block lasts."""
+    database = Database(stage.stack.database_url, service="forgotten")
+    find = text("select id from router.conversation where opened_at > now() - interval '20 s' order by id limit 1")
+    lock = text("select id from router.conversation where id = :id for update")
+    try:
+        async with database.begin() as connection:
+            while (newest := await connection.scalar(find)) is None:
+                await asyncio.sleep(0.1)
+            await connection.execute(lock, {"id": newest})
+            yield str(newest)
+    finally:
+        await database.close()
+
+
+SCENARIO = Play(
+    "F-05",
+    "somebody locks a conversation's row for a minute, at 200 contacts/s",
+    "its contacts wait in `waiting`, once and in order; others flow; I1 I2 I3 I7",
+    play,
+    "one",
+)
