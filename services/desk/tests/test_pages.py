@@ -268,6 +268,25 @@ async def test_a_preview_shows_what_is_added_and_sends_nothing(
     assert not await said("reply.requested")
 
 
+@pytest.mark.parametrize(
+    ("text", "said_of_it"),
+    [
+        ("Bonjour", "Part en 1 SMS."),
+        ("Bonjour. " * 40, "Part en 3 SMS, payés chacun."),
+        ("Bonjour \N{GRINNING FACE}", "à 70 caractères"),
+        ("Bonjour. " * 200, "Trop long pour un SMS"),
+    ],
+)
+async def test_a_preview_says_how_many_text_messages_it_will_be(
+    agent: httpx.AsyncClient, tell: Tell, send: Send, text: str, said_of_it: str
+) -> None:
+    await tell(routed(CONTACT))
+    way = {"channel": "sms", "address-sms": "+33639980012"}
+    answer = await send(CASE, f"{CASE}/reply", text=text, do="preview", **way)
+
+    assert said_of_it in answer.text
+
+
 async def test_a_case_is_taken_released_closed_and_opened_again(
     agent: httpx.AsyncClient, tell: Tell, send: Send
 ) -> None:

@@ -3,6 +3,8 @@
 import unicodedata
 from typing import Literal
 
+LONGEST = 1600  # characters: Twilio's limit for one message (error 21617)
+
 # GSM 03.38, basic table and extension. A single character outside both makes the whole message UCS-2: 70 instead of
 # 160 characters a segment.
 _GSM_7 = frozenset(

@@ -13,6 +13,7 @@ from typing import Any
 from parvis.common.contact import Attachment, ClaimCheck, ContactReceived
 from parvis.common.directory import Directory, Rendered, Templates, standard_variables
 from parvis.common.files import PICTURES, clean_name
+from parvis.common.text_message import LONGEST, plainer, segments
 from parvis.desk.tables import Case, Opened, Target
 from parvis.web.answers import answers_in_words
 from parvis.web.words import Words
@@ -142,6 +143,35 @@ def frame(
     variables = standard_variables(directory, department=case.department, language=language, reference=case.reference)
     own = {"department": directory.current(case.department), "procedure": case.procedure}
     return templates.find("answer", language, medium, **own).render(variables | {"text": text})
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a text message would be paid as. `is_too_long`: no telephone gets it; it goes by another way, if there is one."""
+
+    parts: int
+    is_plain: bool
+    is_too_long: bool
+
+
+@dataclass(frozen=True)
+class Preview:
+    """An answer as it will read, before it is sent; as a text message with what it is paid as."""
+
+    subject: str
+    text: str
+    cost: Cost | None
+
+
+def previewed(target: Target, shown: Rendered) -> Preview:
+    """What the agent sees of an answer before sending it."""
+    return Preview(shown.subject, shown.text, _cost(shown) if MEDIUM.get(target.channel) == "sms" else None)
+
+
+def _cost(shown: Rendered) -> Cost:
+    text = plainer(shown.text)
+    alphabet, parts = segments(text)
+    return Cost(parts, alphabet == "GSM-7", len(text) > LONGEST)
 
 
 def write_key(key: Sequence[Any]) -> str:

@@ -11,7 +11,7 @@ from parvis.desk import decide
 from parvis.desk.decide import Answer, Linking, Splitting, Words, language_for, target_of
 from parvis.desk.pages.case import case_page, may_see
 from parvis.desk.pages.place import Place, go
-from parvis.desk.render import frame
+from parvis.desk.render import frame, previewed
 from parvis.desk.store import NotHere, case_of, contacts_of
 from parvis.desk.tables import STATES, Case, Changes, Opened, State, Target
 from parvis.desk.verify import Session
@@ -93,7 +93,8 @@ async def _preview(place: Place, request: Request, session: Session, case: str, 
     language = language_for(contacts, place.directory)
     shown = frame(found, target, answer.text, place.directory, place.templates, language)
     draft = {name: values[0] for name, values in form.fields.items()}
-    return await case_page(place, request, session, case, draft=draft, preview=shown)
+    preview = previewed(target, shown) if shown else None
+    return await case_page(place, request, session, case, draft=draft, preview=preview)
 
 
 async def _call(place: Place, session: Session, case: str, form: Form) -> Response:

@@ -8,11 +8,11 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from parvis.common.contact import ClaimCheck
-from parvis.common.directory import Department, Directory, Rendered
+from parvis.common.directory import Department, Directory
 from parvis.common.routing import PastContact
 from parvis.desk.decide import language_for, target_of, timeline
 from parvis.desk.pages.place import Place
-from parvis.desk.render import shown_contact
+from parvis.desk.render import Preview, shown_contact
 from parvis.desk.store import case_of, file_of
 from parvis.desk.tables import NO_DATE, Case, File, Opened, Step
 from parvis.desk.verify import Session
@@ -41,7 +41,7 @@ async def case_page(
     status: int = 200,
     draft: Mapping[str, str] | None = None,
     wrong: tuple[str, str] | None = None,
-    preview: Rendered | None = None,
+    preview: Preview | None = None,
 ) -> Response:
     """The page; `draft` is what was typed, `wrong` the box and the key of what is wrong with it."""
     async with place.cases.database.begin() as connection:

@@ -1,10 +1,8 @@
 """The words of a reply in, the text of an SMS out, as cheap to send as its language allows. Pure."""
 
-from parvis.common.text_message import plainer
+from parvis.common.text_message import LONGEST, plainer
 from parvis.notifier.render.words import Words
 from parvis.notifier.rules import TooLong
-
-LONGEST = 1600  # characters: Twilio's limit for one message (error 21617)
 
 
 def render_sms(words: Words, *_: object) -> bytes:
