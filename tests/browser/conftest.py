@@ -19,7 +19,7 @@ _RUN = "async (tags) => (await axe.run(document, {runOnly: {type: 'tag', values:
 Look = Callable[[Any], list[str]]
 
 
-def _missing() -> str | None:
+def missing() -> str | None:
     if not CHROMIUM.exists():
         return f"no browser at {CHROMIUM}: apt-get install chromium"
     absent = [name for name in ("playwright", "axe_playwright_python") if not importlib.util.find_spec(name)]
@@ -29,7 +29,7 @@ def _missing() -> str | None:
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Generator[str]:
     """The address of a web door; a module may set SETTINGS for it."""
-    if reason := _missing():
+    if reason := missing():
         pytest.skip(reason)
     settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
     with Stack.start(tmp_path_factory.mktemp("town"), services=["ingest-web"], environment=settings) as stack:

@@ -1,0 +1,122 @@
+"""The pages that links in our messages lead to, in a browser without JavaScript: by keyboard, at 320 pixels, with axe."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from parvis.common.bus import Producer, record
+from parvis.common.contact import ContactPoint, ConversationId, contact_id, reference_of
+from parvis.common.delivery import delivery_id
+from parvis.common.health import Health
+from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.topics import REPLY_REQUESTED
+from parvis.local.stack import Stack
+from parvis.notifier.render.links import Links
+from tests.browser.conftest import missing
+
+pytestmark = pytest.mark.stack
+PHONE = "+33639980077"
+AT = datetime.now(UTC)
+CONTACT = contact_id("email", "x", "pages")
+REPLY = ReplyRequested(
+    reply_id=reply_id("status", "pages"), conversation_id=ConversationId(CONTACT), reference=reference_of(CONTACT), kind="status",
+    department="voirie", channel_of_contact="sms", template="answer", language="fr", legal=False, send_at=AT, requested_at=AT,
+    requested_by="a test",
+    personal=PersonalReply(contact_points=(ContactPoint(kind="phone", value=PHONE),), text="La rue est réparée."),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
+    if reason := missing():
+        pytest.skip(reason)
+    with Stack.start(tmp_path_factory.mktemp("town"), services=["notifier"], outside=True) as stack:
+        asyncio.run(_ask(stack))
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def door(town: Stack) -> str:
+    return town.url("notifier")
+
+
+async def _ask(stack: Stack) -> None:
+    producer = Producer(stack.kafka, service="a-test", health=Health())
+    asked = record(
+        REPLY,
+        topic=REPLY_REQUESTED.full_name("parvis"),
+        key=REPLY.conversation_id,
+        event_id=REPLY.reply_id,
+        source="a-test",
+    )
+    await producer.send(asked)
+    await producer.stop()
+
+
+def texts(stack: Stack) -> list[str]:
+    """What the telephone got, oldest first."""
+    url = f"http://127.0.0.1:{stack.port('outside.twilio')}/_sim/messages"
+    listed = httpx.get(url, params={"to": PHONE}, trust_env=False).json()["messages"]
+    return [message["body"] for message in listed]
+
+
+def until_some(look: Callable[[], list[str]]) -> list[str]:
+    ends_at = time.monotonic() + 60
+    while not (found := look()) and time.monotonic() < ends_at:
+        time.sleep(0.2)
+    return found
+
+
+def links(stack: Stack) -> Links:
+    return Links(stack.url("notifier"), stack.env["PARVIS_SECRET_KEY"].encode())
+
+
+def checked(page: Any, violations: Callable[[Any], list[str]]) -> None:
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_reply_is_read_with_a_code(
+    town: Stack, browser: Any, violations: Callable[[Any], list[str]], language: str
+) -> None:
+    assert until_some(lambda: texts(town)), "the reply itself"
+    page = browser.new_context(viewport={"width": 320, "height": 640}).new_page()
+    link = links(town).inbox(REPLY.reply_id, REPLY.requested_at.replace(year=REPLY.requested_at.year + 1))
+    page.goto(f"{link}?lang={language}")
+    checked(page, violations)
+    known = len(texts(town))
+    page.locator("main button").first.press("Enter")
+    checked(page, violations)
+    codes = until_some(
+        lambda: [found[0] for text in texts(town) if (found := re.findall(r"code (?:est|is) (\d{6})", text))][
+            known - 1 :
+        ]
+    )
+    page.locator("#code").fill("000000" if codes[-1] != "000000" else "111111")
+    page.keyboard.press("Enter")
+    page.locator("[role=alert]").wait_for()
+    checked(page, violations)
+    page.locator("#code").fill(codes[-1])
+    page.keyboard.press("Enter")
+    page.get_by_text("La rue est réparée.").wait_for()
+    checked(page, violations)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_the_way_out_is_one_button(
+    town: Stack, browser: Any, violations: Callable[[Any], list[str]], language: str
+) -> None:
+    until_some(lambda: texts(town))
+    page = browser.new_context(viewport={"width": 320, "height": 640}).new_page()
+    page.goto(f"{links(town).unsubscribe(delivery_id(REPLY.reply_id, 'sms'))}?lang={language}")
+    checked(page, violations)
+    page.locator("main button").press("Enter")
+    page.wait_for_load_state()
+    checked(page, violations)
