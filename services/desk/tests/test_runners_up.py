@@ -1,0 +1,31 @@
+"""What the router thought of beside the department that it chose, as an agent meets it."""
+
+import re
+
+import httpx
+import pytest
+
+from parvis.common.routing import conversation_id
+
+from .test_pages import CASE, CONTACT, Tell, routed
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_what_the_router_thought_of_comes_first_where_a_case_may_go(agent: httpx.AsyncClient, tell: Tell) -> None:
+    guesses = [{"department": slug, "rule": "model", "confidence": 0.3} for slug in ("urbanisme", "dechets")]
+    await tell(routed(CONTACT, rule="default", runners_up=guesses, model="m-1"))
+    page = (await agent.get(CASE)).text
+    offered = re.findall(r'<option value="([a-z-]+)"', page.partition("/transfer")[2])
+    assert offered[:2] == ["urbanisme", "dechets"]
+    assert offered.count("urbanisme") == 1
+
+
+async def test_what_a_case_follows_and_where_a_message_may_belong_is_shown(
+    agent: httpx.AsyncClient, tell: Tell
+) -> None:
+    other = {"conversation_id": "c-2", "reference": "P-0000-0000-0001", "department": "dechets"}
+    await tell(routed(CONTACT, candidates=[other], linked_to=conversation_id(CONTACT.contact_id)))
+    page = (await agent.get(CASE)).text
+    assert '<a href="/cases/c-2" class="mono">P-0000-0000-0001</a>' in page
+    assert "Fait suite à" in page
