@@ -45,13 +45,13 @@ async def run(var: Path, full: bool) -> Verdict:
 
 def _back_up(stack: Stack) -> None:
     stack.stop_one("notifier")
-    stack.copy_database("parvis", "backup")
+    stack.new_database("backup", copy_of="parvis")
     stack.start_again("notifier")
 
 
 def _restore(stack: Stack) -> None:
     stack.kill("notifier", stays_down=True)
-    stack.copy_database("backup", "parvis")
+    stack.new_database("parvis", copy_of="backup")
     stack.start_again("notifier")
 
 

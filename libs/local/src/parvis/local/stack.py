@@ -173,21 +173,12 @@ class Stack:
     def resume(self, name: str) -> None:
         self.supervisor.process(name).signal(signal.SIGCONT)
 
-    def new_database(self, name: str) -> str:
-        """Make an empty database in the embedded PostgreSQL, in place of an older one of that name; give its URL."""
+    def new_database(self, name: str, *, copy_of: str = "template1") -> str:
+        """Make a database in place of an older one of that name: empty, or a copy of one that nobody uses; give its URL."""
         server = self._embedded_server()
-        server.run_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        server.run_sql(f'CREATE DATABASE "{name}"')
+        server.run_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', database="postgres")
+        server.run_sql(f'CREATE DATABASE "{name}" TEMPLATE "{copy_of}"', database="postgres")
         return server.url(name)
-
-    def copy_database(self, source: str, name: str) -> None:
-        """A backup, or its restoration: the whole of one database in place of another. Nobody may be using either."""
-        server = self._embedded_server()
-        for statement in (
-            f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)',
-            f'CREATE DATABASE "{name}" TEMPLATE "{source}"',
-        ):
-            server.run_sql(statement, database="postgres")
 
     def drop_database(self, name: str) -> None:
         self._embedded_server().run_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
