@@ -34,7 +34,7 @@ async def multiply(database: str, decisions: int) -> None:
             indexes = (await connection.execute(text(_INDEXES))).all()
             constraints = (await connection.execute(text(_CONSTRAINTS))).all()
             for table, name, _ in constraints:
-                await connection.execute(text(f"alter table {table} drop constraint {name} cascade"))
+                await connection.execute(text(f"alter table {table} drop constraint if exists {name} cascade"))
             for name, _ in indexes:
                 await connection.execute(text(f"drop index router.{name}"))
             for table, columns in tables.items():
