@@ -10,14 +10,16 @@ import msgspec
 import re2
 
 from parvis.router.rules.models import Rule
+from parvis.router.rules.phrases import Phrases
 from parvis.router.rules.territory import Territory
-from parvis.router.rules.words import fold, pattern_source, word_source
+from parvis.router.rules.words import fold, pattern_source, plain_words, word_source
 
 # The set's automaton grows as texts come; when it is full it begins anew, it never gives up (RE2, kManyMatch).
 _AUTOMATON_BYTES = 64 * 1024 * 1024
 # Conditions that are no words, as a decision names them.
 _FACTS = ("channel", "to", "procedure", "language", "machine_sent", "sender_domain", "postcode", "attachment", "area")
 _MOST_NAMED = 20
+_MANY_PHRASES = 300  # from here on a walk over the text's words is faster than one automaton for all
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +81,8 @@ class Rules:
     _by_term: tuple[tuple[int, ...], ...] = field(repr=False)
     _always: tuple[int, ...] = field(repr=False)
     _set: "re2.Set | None" = field(repr=False)
+    _set_numbers: tuple[int, ...] = field(repr=False)  # of the terms in the set, in its order
+    _phrases: Phrases | None = field(default=None, repr=False)
     asks: frozenset[str] = frozenset()  # the facts that any rule looks at
 
     def matching(self, facts: Facts) -> list[Match]:
@@ -91,9 +95,11 @@ class Rules:
         return [match for match in found if match]
 
     def _hits(self, text: str) -> frozenset[int]:
-        if self._set is None or not text:
+        if not text:
             return frozenset()
-        return frozenset(self._set.Match(clean(text)) or ())
+        folded = clean(text)
+        hits = {self._set_numbers[hit] for hit in self._set.Match(folded) or ()} if self._set else set[int]()
+        return frozenset(hits | self._phrases.hits(folded)) if self._phrases else frozenset(hits)
 
     def _match(self, compiled: _Compiled, facts: Facts, hits: frozenset[int]) -> Match | None:
         if compiled.checks and not all(check(facts) for check in compiled.checks):
@@ -126,6 +132,9 @@ def compile_rules(rules: Sequence[Rule], *, version: str, territory: Territory) 
             by_term[term].append(rank)
         if not wanted:
             always.append(rank)
+    phrases = terms.phrases if len(terms.phrases) >= _MANY_PHRASES else {}
+    walked = set(phrases.values())
+    in_set = {source: number for source, number in terms.numbers.items() if number not in walked}
     return Rules(
         version=version,
         rules=tuple(rules),
@@ -134,7 +143,9 @@ def compile_rules(rules: Sequence[Rule], *, version: str, territory: Territory) 
         _labels=tuple(terms.labels),
         _by_term=tuple(map(tuple, by_term)),
         _always=tuple(always),
-        _set=_set_of(list(terms.numbers)),
+        _set=_set_of(list(in_set)),
+        _set_numbers=tuple(in_set.values()),
+        _phrases=Phrases(phrases) if phrases else None,
         asks=frozenset(name for rule in rules for name in _asked(rule)),
     )
 
@@ -164,6 +175,7 @@ class _Terms:
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
+        self.phrases: dict[str, int] = {}
         self.labels: list[str] = []
 
     def compiled(self, rule: Rule) -> _Compiled:
@@ -179,7 +191,13 @@ class _Terms:
         )
 
     def _words(self, terms: Iterable[str]) -> tuple[int, ...]:
-        return tuple(self._number(word_source(term), f"word: {term}") for term in terms)
+        return tuple(self._word(term) for term in terms)
+
+    def _word(self, term: str) -> int:
+        number = self._number(word_source(term), f"word: {term}")
+        if plain_words(term):
+            self.phrases[term] = number
+        return number
 
     def _number(self, source: str, label: str) -> int:
         if source not in self.numbers:

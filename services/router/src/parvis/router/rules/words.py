@@ -56,6 +56,12 @@ def has_words(term: str) -> bool:
     return bool(_words(term))
 
 
+def plain_words(term: str) -> list[str] | None:
+    """The words of a term that is whole words of ASCII and nothing else; none of another."""
+    words = _words(term)
+    return words if all(word.isascii() and word.isalnum() for word in words) else None
+
+
 def pattern_source(pattern: str) -> str:
     """An operator's pattern, for the folded text: its accents are taken off, its letters fit both cases."""
     return "(?i)" + "".join(character if character.isascii() else fold(character) for character in pattern)
