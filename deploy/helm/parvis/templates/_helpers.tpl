@@ -107,6 +107,7 @@ configMap:
 {{- end }}
 {{- if eq .key "notifier" }}
 - {name: PARVIS_NOTIFIER_SMS_PUBLIC_URL, value: {{ .root.Values.town.smsPublicUrl | quote }}}
+- {name: PARVIS_NOTIFIER_PUBLIC_URL, value: {{ .root.Values.town.repliesPublicUrl | quote }}}
 {{- with .root.Values.mailRelay }}
 - {name: PARVIS_NOTIFIER_SMTP_HOST, value: {{ .host | quote }}}
 - {name: PARVIS_NOTIFIER_SMTP_PORT, value: {{ .port | quote }}}
@@ -145,6 +146,7 @@ timeoutSeconds: 5
 {{- $_ := required "twilio.existingSecret is needed by ingestSms and notifier: a Secret with the key twilio-auth-token" .Values.twilio.existingSecret }}
 {{- end }}
 {{- if .Values.notifier.enabled }}
+{{- $_ := required "town.repliesPublicUrl is needed by notifier: where links in our mails lead" .Values.town.repliesPublicUrl }}
 {{- $_ := required "mailRelay.host is needed by notifier" .Values.mailRelay.host }}
 {{- $_ := required "mailRelay.username is needed by notifier" .Values.mailRelay.username }}
 {{- $_ := required "mailRelay.existingSecret is needed by notifier: a Secret with the key relay-password" .Values.mailRelay.existingSecret }}

@@ -36,6 +36,8 @@ router:
 notifier:
   service: notifier
   port: 8120
+  door: {http: [8120, 80]}
+  paths: {/inbox: Prefix, /unsubscribe: Prefix, /static: Prefix}
   folder: {name: letters, path: /data/letters, setting: PARVIS_NOTIFIER_LETTERS_DIR}
   lag: reply.requested
 desk:
