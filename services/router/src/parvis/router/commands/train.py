@@ -45,7 +45,7 @@ def train_model(arguments: argparse.Namespace) -> int:
     if config is None:
         raise Misconfigured("name the configuration folder, for its departments", mend="parvis router train DIR")
     directory = load_directory(config)
-    files = [_file(path) for path in arguments.sources]
+    files = _files(arguments.sources or [config])
     examples = [example for path in files for example in read_examples(path, directory.departments)]
     moved = asyncio.run(_moved(town, arguments.days)) if town and arguments.transfers else []
     model, report = asyncio.run(_learned(examples, moved, directory, arguments))
@@ -61,8 +61,10 @@ def train_model(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _file(path: Path) -> Path:
-    return path / "examples.jsonl" if path.is_dir() else path
+def _files(sources: Sequence[Path]) -> list[Path]:
+    """A configuration folder may hold no examples: then there are those of the files, and of the transfers."""
+    files = [path / "examples.jsonl" if path.is_dir() else path for path in sources]
+    return [file for file, path in zip(files, sources, strict=True) if not path.is_dir() or file.exists()]
 
 
 async def _moved(town: TownSettings, days: int) -> list[Example]:
