@@ -20,7 +20,7 @@ from tests.faults.wire import Wire
 HEAL_S = 60.0
 SESSION_S = 2.0
 METADATA_AGE_S = 1.0
-CONTACT_LIMIT_S = 2.0
+CONTACT_LIMIT_S = 4.0
 
 
 @dataclass
@@ -155,7 +155,7 @@ class Stage:
 @asynccontextmanager
 async def stage(var: Path, *, routers: int = 3, **environment: str) -> AsyncGenerator[Stage]:
     """A town of its own for routers. A killed member is missed after two seconds, not ten; growth is known after one, not thirty;
-    a contact that takes two seconds takes too long, not ten."""
+    a contact that takes four seconds takes too long, not ten."""
     quick = {"PARVIS_SESSION_TIMEOUT_S": f"{SESSION_S:g}", "PARVIS_LOG_FORMAT": "json"}
     quick |= {"PARVIS_METADATA_AGE_S": f"{METADATA_AGE_S:g}", "PARVIS_ROUTER_CONTACT_LIMIT_S": f"{CONTACT_LIMIT_S:g}"}
     quick |= environment

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -85,7 +85,14 @@ class Database:
                 finally:
                     if driver.is_closed():
                         await connection.invalidate()
-        except (asyncpg.InterfaceError, PoolTimeoutError, OSError, TimeoutError, OperationalError) as error:
+        except (
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+            PoolTimeoutError,
+            OSError,
+            TimeoutError,
+            OperationalError,
+        ) as error:
             raise Unavailable("PostgreSQL does not answer") from error
         except DBAPIError as error:  # while it connects: the server is starting up
             if passing := _unavailable(error):
@@ -111,6 +118,8 @@ class Database:
 def _unavailable(error: DBAPIError) -> Unavailable | None:
     if _state(error) in _NO_TABLES:
         return Unavailable("the tables are not there yet: run `parvis migrate`")
+    if isinstance(error, InternalError) and not _state(error):  # asyncpg's own, when the server ends while it connects
+        return Unavailable("PostgreSQL does not answer")
     return Unavailable("PostgreSQL is in conflict or restarting") if _will_pass(error) else None
 
 
