@@ -74,8 +74,8 @@ async def test_nothing_is_sent_that_kafka_does_not_know_of(notifier: Notifier, a
         notifier.producer.broken = None
         await notifier.until(lambda states: states == ["accepted"])
     (row,) = await notifier.rows()
-    assert row.attempt == 1
-    assert len(notifier.at_twilio) == 1
+    assert row.attempt > 1  # Kafka may know of the first
+    assert (len(notifier.at_twilio), row.sends) == (1, 1)
 
 
 async def test_reserved_is_told_before_the_provider_is_called(notifier: Notifier, ask_for: AskFor) -> None:

@@ -146,8 +146,9 @@ def told(state: str, attempt: int = 1, **changes: Any) -> DeliveryUpdated:
             [told("reserved"), told("unknown"), told("planned"), told("reserved", 2), told("accepted", 2)],
             "accepted",
             2,
-            1,
+            2,
         ),
+        ([told("reserved"), told("reserved", 2), told("accepted", 2)], "accepted", 2, 1),
         ([told("failed", failure_class="no-address")], "failed", 0, 0),
     ],
 )
@@ -170,6 +171,9 @@ def test_a_ledger_is_rebuilt_from_what_was_told_whatever_the_order(
         (a_delivery(state="failed", attempt=0), told("failed"), False),
         (a_delivery(state="reserved", attempt=2), told("planned"), False),
         (a_delivery(state="delivered"), told("delivered"), False),
+        (a_delivery(state="planned", attempt=1), told("reserved"), False),  # given back: its provider was not called
+        (a_delivery(state="planned", attempt=1), told("reserved", 2), True),
+        (a_delivery(state="planned", attempt=0), told("cancelled"), False),  # called off, and taken up again
     ],
 )
 def test_a_row_is_behind_only_after_a_backup(row: Delivery | None, event: DeliveryUpdated, behind: bool) -> None:

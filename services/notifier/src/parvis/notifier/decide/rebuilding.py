@@ -23,24 +23,43 @@ _ORDER = {
 }
 
 
+_TAKEN = frozenset({"unknown", "accepted", "delivered", "undelivered"})
+
+
 @dataclass
 class Told:
-    """All that the topic says of one delivery: the word that counts, when it was reserved, which attempts were given back."""
+    """All that the topic says of one delivery: the word that counts, and what was said of each attempt."""
 
     last: DeliveryUpdated
-    reserved_at: list[datetime] = field(default_factory=list[datetime])
-    given_back: set[int] = field(default_factory=set[int])
-    attempt: int = 0
+    attempts: dict[int, dict[str, datetime]] = field(default_factory=dict[int, dict[str, datetime]])
 
     def hear(self, event: DeliveryUpdated) -> None:
         """Take one more word; they may come twice, and in any order."""
-        if event.state == "reserved":
-            self.reserved_at.append(event.at)
-            self.attempt = max(self.attempt, event.attempt)
-        if event.state == "planned":
-            self.given_back.add(event.attempt)
+        self.attempts.setdefault(event.attempt, {}).setdefault(event.state, event.at)
         if _counts_more(event, self.last):
             self.last = event
+
+    @property
+    def reserved_at(self) -> list[datetime]:
+        return [said["reserved"] for said in self.attempts.values() if "reserved" in said]
+
+    @property
+    def attempt(self) -> int:
+        """The newest attempt that was begun; 0 when none was."""
+        return max((number for number, said in self.attempts.items() if "reserved" in said), default=0)
+
+    @property
+    def sends(self) -> int:
+        """Attempts that the provider took or may have taken; one that nothing more is said of was given back, unless it is the last."""
+        taken = {number for number, said in self.attempts.items() if _TAKEN & said.keys()}
+        return len(taken | ({self.attempt} if self.last.state == "reserved" else set[int]()))
+
+    @property
+    def resent_at(self) -> datetime | None:
+        """When an unknown one was given another attempt: a logged resend."""
+        return min(
+            (said["planned"] for said in self.attempts.values() if {"unknown", "planned"} <= said.keys()), default=None
+        )
 
 
 def folded(events: Iterable[DeliveryUpdated]) -> dict[str, Told]:
@@ -66,9 +85,10 @@ def is_behind(row: Delivery | None, told: DeliveryUpdated) -> bool:
     """
     if row is None:
         return True
-    attempt = (
-        row.attempt if row.state == "planned" else max(1, row.attempt)
-    )  # what failed before any is told as the first
+    if row.state == "planned" and told.state == "cancelled":
+        return False  # it was called off, and taken up again
+    # What failed before any attempt is told as the first.
+    attempt = row.attempt if row.state == "planned" else max(1, row.attempt)
     return (attempt, _ORDER[row.state]) < (told.attempt, _ORDER[told.state])
 
 
@@ -80,7 +100,6 @@ def rebuilt(told: Told, reply: ReplyRequested, addressing: Addressing, known: De
     last = told.last
     base = known or addressing.plan(reply, _choice(reply, addressing, last), step=last.step)
     is_open = last.state == "reserved"
-    sends = max(base.sends, told.attempt - len(told.given_back), 0)
     return replace(
         base,
         state="unknown" if is_open else last.state,
@@ -95,7 +114,8 @@ def rebuilt(told: Told, reply: ReplyRequested, addressing: Addressing, known: De
         step=last.step,
         why=last.why or base.why,
         moves_to=last.moves_to,
-        sends=sends,
+        sends=max(base.sends, told.sends),
+        resent_at=base.resent_at or told.resent_at,
     )
 
 

@@ -49,7 +49,7 @@ _RESERVE = text(
 )
 _GIVE_BACK = text(
     """
-    update notifier.delivery set state = 'planned', attempt = attempt - 1, sends = sends - 1, worker = null,
+    update notifier.delivery set state = 'planned', sends = sends - 1, worker = null,
         lease_until = null, reserved_at = null, changed_at = :now
     where delivery_id = any(:ids) and state = 'reserved' and worker = :worker
     """
@@ -77,5 +77,5 @@ async def reserve(
 
 
 async def give_back(connection: AsyncConnection, ids: Collection[str], *, worker: str, now: datetime) -> None:
-    """Undo reservations whose provider was never called: the same attempt will be made again."""
+    """Undo reservations whose provider was never called. The attempt's number is used up: Kafka may know of it."""
     await connection.execute(_GIVE_BACK, {"ids": list(ids), "worker": worker, "now": now})
