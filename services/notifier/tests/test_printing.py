@@ -19,7 +19,8 @@ from services.notifier.tests.parts import AskFor, Notifier
 from parvis.common.contact import ContactPoint
 from parvis.common.health import Health
 from parvis.notifier.consume.printing import Printing, Remembered
-from parvis.notifier.decide.printing import country_of, is_due, manifest, pages_of
+from parvis.notifier.decide.printing import country_of, is_due, manifest
+from parvis.notifier.render.letter import pages_of
 from parvis.notifier.rules import Letter, Waiting
 from parvis.notifier.send import post
 from parvis.notifier.send.post import Post, gather, publish

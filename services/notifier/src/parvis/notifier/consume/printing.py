@@ -12,7 +12,8 @@ from parvis.common.errors import Unavailable
 from parvis.common.health import Health
 from parvis.common.logs import logger
 from parvis.notifier.consume.waiting import first_of
-from parvis.notifier.decide.printing import batch_day, batch_name, country_of, is_due, manifest, pages_of
+from parvis.notifier.decide.printing import batch_day, batch_name, country_of, is_due, manifest
+from parvis.notifier.render.letter import pages_of
 from parvis.notifier.rules import Letter, Outcome, Parcel
 from parvis.notifier.send.post import Post, gather, publish
 from parvis.notifier.store import letters as store

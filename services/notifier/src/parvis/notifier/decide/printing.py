@@ -22,7 +22,6 @@ _COLUMNS: tuple[str, ...] = (
     "written_at",
 )
 _FRENCH_LINE = re.compile(r"(?:F-?)?[0-9]{5}\s+\S")
-_PAGES = re.compile(rb"/Type\s*/Pages\s*/Count\s+([0-9]{1,5})")
 # The last line of an address abroad, in French as La Poste wants it or in English; whatever else stands there is given as it is.
 _COUNTRIES: Mapping[str, str] = {
     "ALGERIE": "DZ", "ALGERIA": "DZ", "ALLEMAGNE": "DE", "GERMANY": "DE", "AUTRICHE": "AT", "AUSTRIA": "AT", "BELGIQUE": "BE",
@@ -70,12 +69,6 @@ def country_of(address: str) -> str:
     if _FRENCH_LINE.match(last):
         return "FR"
     return _COUNTRIES.get(" ".join(last.upper().translate(_PLAIN).split()), last.upper()[:40])
-
-
-def pages_of(pdf: bytes) -> int:
-    """How many pages a letter of ours has: its compiler writes the page tree in the open."""
-    found = _PAGES.search(pdf)
-    return int(found[1]) if found else 0
 
 
 def manifest(name: str, made_at: datetime, letters: Sequence[Letter]) -> Mapping[str, bytes]:

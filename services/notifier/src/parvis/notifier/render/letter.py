@@ -38,6 +38,7 @@ _LABELS: Mapping[str, Mapping[str, str]] = {
         "fictional": "A fictional town.",
     },
 }
+_PAGES = re.compile(rb"/Type\s*/Pages\s*/Count\s+([0-9]{1,5})")
 _PICTURES = re.compile("[\U0001f000-\U0001faff\ufe0f\u200d\u20e3]")  # no font of the compiler draws them
 
 
@@ -61,6 +62,12 @@ def render_letter(words: Words, delivery: Delivery, at: datetime, key: bytes) ->
     except typst.TypstError as error:
         raise Rejected("the letter cannot be set: a character without a glyph, or a fault of its layout") from error
     return bytes(pdf)
+
+
+def pages_of(pdf: bytes) -> int:
+    """How many pages a letter of ours has: its compiler writes the page tree in the open."""
+    found = _PAGES.search(pdf)
+    return int(found[1]) if found else 0
 
 
 def _values(words: Words, delivery: Delivery, dated_at: datetime, key: bytes) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from email.message import EmailMessage
 
 from parvis.common.directory import DEPARTMENTS, PROCEDURES, TEMPLATES, Directory, Templates, media_of
 from parvis.common.text_message import segments
-from parvis.notifier.decide.printing import pages_of
 from parvis.notifier.render import Renderer
+from parvis.notifier.render.letter import pages_of
 from parvis.notifier.render.reading import HARD, reading_ease
 from parvis.notifier.render.samples import AT, sample_delivery, sample_reply
 
