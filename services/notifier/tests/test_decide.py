@@ -15,7 +15,7 @@ from parvis.common.reply import SMS_HELP, PersonalPreference, PreferenceChanged,
 from parvis.common.testing import AN_INSTANT
 from parvis.notifier.decide.addressing import Addressing, is_own
 from parvis.notifier.decide.budget import Sent, refusal
-from parvis.notifier.decide.preference import standing
+from parvis.notifier.decide.preference import Standing, standing
 from parvis.notifier.decide.states import (
     FIRST_WAIT,
     LONGEST_WAIT,
@@ -185,7 +185,7 @@ def test_a_choice_is_an_address_or_a_reason(
     delivery = addressing.plan(reply, choice)
     assert (delivery.state == "planned") == (choice.failure_class is None)
     if delivery.state == "planned":
-        assert choice.channel in {"sms", "email", "post"}
+        assert choice.channel in {"sms", "email", "post", "inbox"}
         assert choice.address not in addressing.own
         assert delivery.address_hash
 
@@ -270,3 +270,10 @@ def test_only_notices_are_sent_a_second_time_and_only_once(addressing: Addressin
     assert may_resend(notice)
     assert not may_resend(replace(notice, resent_at=AN_INSTANT))
     assert not may_resend(a_delivery(addressing, ask_for(), state="unknown", attempt=1))
+
+
+def test_a_telephone_that_said_stop_gets_no_notice_of_the_inbox_either(addressing: Addressing, ask_for: AskFor) -> None:
+    reply = ask_for(points=(MOBILE, MAIL), personal={"stated": [{"channel": "inbox", "address": MOBILE.value}]})
+    assert addressing.choose(reply, {}).channel == "inbox"
+    stopped = {addressing.hash_of(MOBILE): Standing(opt_outs=frozenset({"sms", "whatsapp"}))}
+    assert addressing.choose(reply, stopped).channel == "email"

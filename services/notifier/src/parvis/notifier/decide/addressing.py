@@ -75,7 +75,8 @@ class Addressing:
             if _is_unwanted(reply, passed) and not wish.is_named:
                 continue
             stands = kept.get(self.hash_of(point), _NOBODY)
-            if {channel, wish.to.channel} & stands.opt_outs:
+            # What an inbox sends is an SMS that says where to read: STOP stops that too.
+            if {channel, wish.to.channel, "sms" if channel == "inbox" else channel} & stands.opt_outs:
                 passed.append("opted-out")
             elif stands.is_dead:
                 passed.append("permanent")
