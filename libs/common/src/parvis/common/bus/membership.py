@@ -215,7 +215,8 @@ class Membership(ConsumerRebalanceListener):
             max_poll_interval_ms=300_000,
             fetch_max_wait_ms=500,
             max_partition_fetch_bytes=3 * 1024 * 1024,
-            fetch_max_bytes=2 * 1024 * 1024,  # what is held ready beside the batch in hand; of the default, 50 MiB, four copies
+            # What is held ready beside the batch in hand; of the default, 50 MiB, aiokafka makes four copies.
+            fetch_max_bytes=2 * 1024 * 1024,
             metadata_max_age_ms=int(self._metadata_age_s * 1000),
             request_timeout_ms=15_000,
         )
