@@ -50,7 +50,8 @@ def only(directory: Directory, tmp_path: Path, body: str) -> Rules:
 
 def test_the_example_town_has_a_realistic_rule_set(directory: Directory, rules: Rules) -> None:
     assert len(rules.rules) >= 25
-    assert {rule.then.department for rule in rules.rules} == set(directory.departments)
+    ours = {slug for slug, department in directory.departments.items() if department.body is None}
+    assert {rule.then.department for rule in rules.rules} == ours
     assert check(EXAMPLE, directory)[0].startswith(f"{len(rules.rules)} rules, ")
 
 
