@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
 import uvloop
@@ -61,7 +62,7 @@ class Api(asyncio.Protocol):
             self._transport.write(head.encode() + body)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
-def _created(number: int) -> dict[str, object]:
+def _created(number: int) -> Mapping[str, object]:
     """As long as Twilio's own answer: reading it is part of a call's price."""
     sid = f"SM{number:032x}"
     nothing = dict.fromkeys(("date_sent", "error_code", "error_message", "messaging_service_sid", "price"))
