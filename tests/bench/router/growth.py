@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from tests.bench.measure import Bench, Incomplete, Measure
 from tests.bench.router import stored, work
 from tests.bench.router.contenders import CONTENDERS
@@ -26,7 +28,7 @@ async def run(folder: Path) -> Sequence[Measure]:
         await growth.with_rules()
         await growth.with_decisions()
         await growth.over_time()
-    except Broken as error:
+    except (Broken, SQLAlchemyError) as error:
         raise Incomplete(growth.measures, [str(error)]) from error
     return growth.measures
 

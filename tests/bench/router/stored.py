@@ -9,8 +9,10 @@ SEEDED = 20_000  # that the router decides itself; the rest are these again, und
 _STEP = 500_000
 
 _TABLES = """
-    select table_name, column_name, data_type from information_schema.columns
-    where table_schema = 'router' and is_generated = 'NEVER' order by table_name, ordinal_position
+    select c.table_name, c.column_name, c.data_type
+    from information_schema.columns c join information_schema.tables t using (table_schema, table_name)
+    where c.table_schema = 'router' and t.table_type = 'BASE TABLE' and c.is_generated = 'NEVER'
+    order by c.table_name, c.ordinal_position
 """
 _CONSTRAINTS = """
     select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint
@@ -33,8 +35,8 @@ async def multiply(database: str, decisions: int) -> None:
             tables = await _tables(connection)
             indexes = (await connection.execute(text(_INDEXES))).all()
             constraints = (await connection.execute(text(_CONSTRAINTS))).all()
-            for table, name, _ in constraints:
-                await connection.execute(text(f"alter table {table} drop constraint if exists {name} cascade"))
+            for table, name, _ in reversed(constraints):  # references before what they refer to
+                await connection.execute(text(f"alter table {table} drop constraint {name}"))
             for name, _ in indexes:
                 await connection.execute(text(f"drop index router.{name}"))
             for table, columns in tables.items():
