@@ -1,6 +1,7 @@
 """The town as data: departments with the people's addresses, procedures with their forms and legal clocks. Pure; no I/O."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
@@ -112,8 +113,12 @@ class Directory(ConfigModel):
 
     def of_mailbox(self, address: str) -> Department | None:
         """The department whose own mailbox this is."""
-        wanted = address.strip().lower()
-        return next((department for department in self.departments.values() if department.email == wanted), None)
+        return self.by_mailbox.get(address.strip().lower())
+
+    @cached_property
+    def by_mailbox(self) -> dict[str, Department]:
+        """Of two departments with one mailbox, the first."""
+        return {department.email: department for department in reversed(self.departments.values())}
 
     def body_of(self, department: str) -> str | None:
         """The body that the department belongs to; none: the town itself."""

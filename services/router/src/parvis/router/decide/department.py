@@ -59,9 +59,8 @@ def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, lang
 
 
 def _decide(contact: ContactReceived, matches: list[Match], directory: Directory, spoken: str | None) -> Decision:
-    hard = next((match for match in matches if match.rule.hard), None)
-    if hard:
-        return _by_rule(hard, matches, directory, spoken)
+    if matches and matches[0].rule.hard:  # hard ones come first
+        return _by_rule(matches[0], matches, directory, spoken)
     chosen = _chosen(contact, matches, directory, spoken)
     if chosen:
         return chosen

@@ -91,8 +91,7 @@ class Rules:
         candidates = set(self._always)
         for hit in hits:
             candidates.update(self._by_term[hit])
-        found = (self._match(self._ranked[rank], facts, hits) for rank in sorted(candidates))
-        return [match for match in found if match]
+        return [match for rank in sorted(candidates) if (match := self._match(self._ranked[rank], facts, hits))]
 
     def _hits(self, text: str) -> frozenset[int]:
         if not text:
