@@ -122,7 +122,9 @@ class Watch:
         if kind == "delivery.updated":
             known = journey.deliveries.get(value["reply_id"])
             if known is None or known[1] not in FINAL:
-                journey.deliveries[value["reply_id"]] = value["channel"], value["state"], at
+                # What did not arrive here and goes on elsewhere has not come to its end.
+                state = "moved" if value.get("moves_to") else value["state"]
+                journey.deliveries[value["reply_id"]] = value["channel"], state, at
         return True
 
     def _of(self, conversation: str) -> Journey | None:
