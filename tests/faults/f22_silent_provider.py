@@ -10,7 +10,7 @@ from tests.faults.replies import ARRIVED, Replies, call_back, reply_of, sent, un
 from tests.faults.scenario import Scenario, town
 from tests.faults.twilio import simulator
 
-_LONGEST_REST_S = 400.0  # of the breaker, and what then waits
+_LONGEST_REST_S = 150.0  # of the breaker, and what then waits
 
 
 async def run(var: Path, full: bool) -> Verdict:

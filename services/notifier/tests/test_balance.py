@@ -45,7 +45,7 @@ def test_when_all_rest_nobody_is_called() -> None:
     assert not balance.rests(AN_INSTANT + 11 * SECOND)
 
 
-def test_rests_grow_to_five_minutes_and_no_longer() -> None:
+def test_rests_grow_to_half_a_minute_and_no_longer() -> None:
     balance, at = Balance({"a": 100}), 0
     for _ in range(12):
         fail(balance, "a", FAILURES_UNTIL_OPEN, at)

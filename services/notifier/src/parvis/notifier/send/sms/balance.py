@@ -12,7 +12,10 @@ POINTS, CHANGES_EVERY, BACK_AFTER = 10, timedelta(minutes=5), timedelta(minutes=
 SLOW = timedelta(seconds=5)
 
 FAILURES_UNTIL_OPEN = 5
-FIRST_REST, LONGEST_REST = timedelta(seconds=10), timedelta(minutes=5)
+FIRST_REST, LONGEST_REST = (
+    timedelta(seconds=10),
+    timedelta(seconds=30),
+)  # half a minute after it heals, it is used again
 
 
 @dataclass
