@@ -20,6 +20,7 @@ async def play(stage: Stage, full: bool) -> Verdict:
             await asyncio.sleep(LATE_S if full else 1.0)
             stage.cable.late_s, stage.cable.twice = 0.0, True
             await asyncio.sleep(LATE_S if full else 1.5)
+            await stage.until(lambda: stage.cable.disturbed > disturbed)
             stage.cable.mend()
     await stage.healed(verdict)
     verdict.figures["answers late or twice"] = stage.cable.disturbed - disturbed

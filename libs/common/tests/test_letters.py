@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from unittest.mock import Mock
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from parvis.common import topics
+from parvis.common import logs, topics
 from parvis.common.bus import Producer, Received, record
 from parvis.common.bus.admin import apply, read_all
 from parvis.common.bus.dead_letters import Brake, create_halt, dead_letter
@@ -124,6 +125,7 @@ async def _parvis(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     def run() -> int | str | None:
         with monkeypatch.context() as patch:
             patch.setattr("sys.argv", ["parvis", "dead-letters", *arguments])
+            patch.setattr(logs, "configure", Mock())  # it would outlive this test's own output
             try:
                 main()
             except SystemExit as end:

@@ -90,7 +90,8 @@ async def test_kill_9_while_the_provider_is_silent_leaves_an_unknown_and_one_cal
     await asyncio.to_thread(stack.kill, "notifier", stays_down=True)
     await asyncio.to_thread(stack.start_again, "notifier")
     updates = await told(stack, reply, "unknown")
-    assert [update.state for update in updates] == ["reserved", "unknown"]
+    # Then the provider's own list may tell, too.
+    assert [update.state for update in updates][:2] == ["reserved", "unknown"]
     (message,) = await at_twilio(stack, HANGS[0].value)
 
     report = DeliveryReported(

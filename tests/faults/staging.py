@@ -1,19 +1,27 @@
-"""Each fault of the matrix in its small size, on the real brokers and services."""
+"""A scenario in its small size, held: alone with a stack of its own, or in a town that it shares with others."""
 
-from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from tests.faults.matrix import SCENARIOS
 from tests.faults.scenario import Play, Scenario
 from tests.faults.stage import Stage, stage
 
-pytestmark = [pytest.mark.fault, pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
+MARKS = [pytest.mark.fault, pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
+OF_THE_NOTIFIER = {"F-22", "F-23", "F-24", "F-25", "F-41"}
 
-PLAYS = [pytest.param(one, marks=pytest.mark.xdist_group(one.stage)) for one in SCENARIOS if isinstance(one, Play)]
+
+def alone(*, notifier: bool) -> list[Scenario]:
+    """Those with a stack of their own. A file each, so that they run beside each other."""
+    found = [one for one in SCENARIOS if isinstance(one, Scenario)]
+    return [one for one in found if (one.name in OF_THE_NOTIFIER) == notifier]
+
+
+def plays(name: str) -> list[Play]:
+    """Those that share the town of that name."""
+    return [one for one in SCENARIOS if isinstance(one, Play) and one.stage == name]
 
 
 class Stages:
@@ -40,27 +48,16 @@ class Stages:
             await self.give_up(name)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stages(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stages]:
-    found = Stages(tmp_path_factory.mktemp("stages"))
-    yield found
-    await found.close()
-
-
-@pytest.mark.parametrize(
-    "scenario", [one for one in SCENARIOS if isinstance(one, Scenario)], ids=lambda scenario: scenario.name
-)
-async def test_the_invariants_hold(scenario: Scenario, tmp_path: Path):
+async def hold_alone(scenario: Scenario, folder: Path) -> None:
     if reason := scenario.missing():
         pytest.skip(reason)
 
-    verdict = await scenario.run(tmp_path / "town", False)
+    verdict = await scenario.run(folder / "town", False)
 
     assert verdict.broken == []
 
 
-@pytest.mark.parametrize("scenario", PLAYS, ids=lambda scenario: scenario.name)
-async def test_the_invariants_hold_in_a_town_of_three_routers(scenario: Play, stages: Stages):
+async def hold(scenario: Play, stages: Stages) -> None:
     if reason := scenario.missing():
         pytest.skip(reason)
     here = await stages.get(scenario.stage)
