@@ -135,12 +135,20 @@ _DECIDED = """
 _WAITING = "select contact_id as id from router.waiting"
 
 
+_TROUBLED = text("""
+    select count(*) from router.waiting w
+    where why = 'trouble' or why = 'queued' and not exists (
+        select from router.waiting h where h.why = 'question' and h.sender_hash = w.sender_hash
+    )
+""")
+
+
 async def troubled(stack: Stack) -> int:
-    """How many contacts wait, but for the answer to a question."""
+    """How many contacts wait, but for the answer to a question or behind one that does."""
     database = Database(stack.database_url, service="oracle")
     try:
         async with database.begin() as connection:
-            return await connection.scalar(text("select count(*) from router.waiting where why <> 'question'")) or 0
+            return await connection.scalar(_TROUBLED) or 0
     finally:
         await database.close()
 
@@ -195,7 +203,11 @@ def _one_department(verdict: Verdict, world: World) -> None:
     for received in world.routed:
         value = json.loads(received.value)
         routing = value["routing"]
-        del value["contact"]["recorded_at"]  # a door that accepts again what it accepted writes again when it did
+        for instant in (
+            "received_at",
+            "recorded_at",
+        ):  # a door that accepts again what it accepted says when it did; the first counts
+            del value["contact"][instant]
         row = decided.get(received.event_id)
         same = row and (routing["conversation_id"], routing["sequence"]) == (row.conversation_id, row.sequence)
         verdict.expect(bool(same), f"I2: {received.event_id} was routed as nobody decided")

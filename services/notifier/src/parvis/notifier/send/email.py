@@ -184,10 +184,14 @@ def outcome_of(code: int, message: str) -> Outcome:
 
 
 async def _end(line: _Line) -> None:
+    transport = line.relay.transport
     with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
         async with asyncio.timeout(2):
             await line.relay.quit()
     line.relay.close()
+    if transport:  # TLS would wait for the other side's good-bye; SMTP's has been said
+        transport.abort()
+        await asyncio.sleep(0)  # the socket is closed in the loop's next turn
 
 
 def _said(error: Exception) -> str:
