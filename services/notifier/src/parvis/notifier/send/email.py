@@ -189,7 +189,9 @@ async def _end(line: _Line) -> None:
         async with asyncio.timeout(2):
             await line.relay.quit()
     line.relay.close()
-    if isinstance(transport, asyncio.WriteTransport):  # TLS would wait for the other side's good-bye; SMTP's has been said
+    if isinstance(
+        transport, asyncio.WriteTransport
+    ):  # TLS would wait for the other side's good-bye; SMTP's has been said
         transport.abort()
         await asyncio.sleep(0)  # the socket is closed in the loop's next turn
 
