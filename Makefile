@@ -4,8 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# One more than there are cores: a test of a whole town waits more than it works.
-PROCESSES = $(shell $(BIN)/python -c "import os; print(min(4, 1 + (os.cpu_count() or 1)))")
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
 
 .DEFAULT_GOAL := help
@@ -41,7 +39,7 @@ check: setup ## Lint, types, contracts, deployment files, reference pages
 	$(BIN)/python deploy/check.py
 
 test: check ## Everything that CI needs
-	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 bench: setup ## Measure (BENCH=name for one): a table, and var/bench/<name>.json
 	@$(BIN)/python -m tests.bench $(BENCH)

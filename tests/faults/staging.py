@@ -25,7 +25,7 @@ def plays(name: str) -> list[Play]:
 
 
 class Stages:
-    """Towns that scenarios share: built when first asked for, given up when one of them left it broken."""
+    """The town that scenarios share: built when first asked for, given up when one left it broken, or another town is asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -34,6 +34,7 @@ class Stages:
 
     async def get(self, name: str) -> Stage:
         if name not in self._open:
+            await self.close()
             self._built += 1
             opened = AsyncExitStack()
             self._open[name] = opened, await opened.enter_async_context(stage(self._folder / str(self._built)))

@@ -1,4 +1,4 @@
-"""The faults that play in the first town of three routers, in their small size, on the real brokers."""
+"""The faults that play in towns of three routers, in their small size, on the real brokers; one town after the other."""
 
 import pytest
 
@@ -8,6 +8,6 @@ from tests.faults.staging import MARKS, Stages, hold, plays
 pytestmark = MARKS
 
 
-@pytest.mark.parametrize("scenario", plays("one"), ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", [*plays("one"), *plays("two")], ids=lambda scenario: scenario.name)
 async def test_the_invariants_hold(scenario: Play, stages: Stages):
     await hold(scenario, stages)
