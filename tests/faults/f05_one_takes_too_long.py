@@ -11,7 +11,7 @@ from tests.faults.oracle import Verdict, longest_wait_s, look
 from tests.faults.scenario import Play
 from tests.faults.stage import Stage
 
-LONGEST_WAIT_S = 15.0  # of the others, once the one is parked
+LONGEST_WAIT_S = 30.0  # of the others, once the one is parked; much less on a machine with nothing else to do
 
 
 async def play(stage: Stage, full: bool) -> Verdict:
