@@ -40,9 +40,11 @@ async def play(stage: Stage, full: bool) -> Verdict:
 
 @asynccontextmanager
 async def _held(stage: Stage) -> AsyncGenerator[str]:
-    """The row of the conversation that was opened lately, locked as long as the block lasts."""
+    """The row of a conversation that was opened lately and goes on, locked as long as the block lasts."""
     database = Database(stage.stack.database_url, service="forgotten")
-    find = text("select id from router.conversation where opened_at > now() - interval '20 s' order by id limit 1")
+    find = text("""
+        select id from router.conversation where opened_at > now() - interval '20 s' and sequence > 1 order by sequence desc, id limit 1
+    """)
     lock = text("select id from router.conversation where id = :id for update")
     try:
         async with database.begin() as connection:
