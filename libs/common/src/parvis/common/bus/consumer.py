@@ -140,10 +140,11 @@ class Consumer:
         await self._stand_still_if_halted(stopping)
 
     async def _bring_to_end(self, batches: Batches, stopping: asyncio.Event) -> None:
+        deal = self._group.deal
         try:
             records = [received for records in batches.values() for received in records]
             if records and await self._finish(records, stopping):
-                await self._group.commit({tp: records[-1].offset + 1 for tp, records in batches.items()})
+                await self._group.commit({tp: records[-1].offset + 1 for tp, records in batches.items()}, deal=deal)
         finally:
             self._group.idle.set()
 

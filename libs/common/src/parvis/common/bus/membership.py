@@ -49,6 +49,7 @@ class Membership(ConsumerRebalanceListener):
     ) -> None:
         self.idle = asyncio.Event()
         self.idle.set()
+        self.deal = 0  # how often partitions were dealt out to us
         self._bootstrap = bootstrap
         self._service = service
         self._topics = topics
@@ -134,15 +135,18 @@ class Membership(ConsumerRebalanceListener):
         with suppress(IllegalStateError):
             self._kafka.resume(*(tp for tp in self._kafka.paused() if not (self._barrier and self._barrier.holds(tp))))
 
-    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
-        """Commit what is finished, of the partitions that are still ours; what fails is covered by a later commit."""
-        owned = self._kafka.assignment()
-        mine = {tp: offset for tp, offset in offsets.items() if tp in owned}
-        if not mine:
+    async def commit(self, offsets: dict[TopicPartition, int], *, deal: int) -> None:
+        """Commit what is finished; what fails is covered by a later commit.
+
+        Needs: `deal` as it was when the records were fetched. Of an older one nothing is committed, even where the partition has
+               come back: another member may have gone further meanwhile, and would be set back. Its records come again.
+        """
+        if deal != self.deal:
+            log.warning("commit.refused", reason="partitions were dealt anew")
             return
         try:
             async with asyncio.timeout(10):
-                await self._kafka.commit(mine)
+                await self._kafka.commit(offsets)
         except (CommitFailedError, IllegalStateError) as error:
             log.warning("commit.refused", reason=type(error).__name__)  # another member has the partition: its work now
         except (KafkaError, OSError, TimeoutError) as error:
@@ -182,6 +186,7 @@ class Membership(ConsumerRebalanceListener):
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride] (aiokafka awaits it)
         self, assigned: set[TopicPartition]
     ) -> None:
+        self.deal += 1
         barrier = self._barrier
         self._kafka.pause(*(tp for tp in assigned if self._held or (barrier and barrier.holds(tp))))
         log.info("partitions.assigned", count=len(assigned))

@@ -41,6 +41,7 @@ class _Batch:
     number: int
     records: list[Received]
     offsets: dict[TopicPartition, int]
+    deal: int  # of the partitions, when it was fetched
     task: "asyncio.Task[None]" = field(init=False)
 
     @property
@@ -82,7 +83,10 @@ class Pipeline(Consumer):
         if batches:
             records = [received for records in batches.values() for received in records]
             batch = _Batch(
-                next(self._numbers), records, {tp: records[-1].offset + 1 for tp, records in batches.items()}
+                next(self._numbers),
+                records,
+                {tp: records[-1].offset + 1 for tp, records in batches.items()},
+                self._group.deal,
             )
             batch.task = asyncio.create_task(self._along(batch))
             batch.task.add_done_callback(self._rest)
@@ -110,7 +114,7 @@ class Pipeline(Consumer):
                 async with self._sending:
                     self._go_on(batch)
                     await self._producer.send_all(records)
-                    await self._group.commit(batch.offsets)
+                    await self._group.commit(batch.offsets, deal=batch.deal)
         except BaseException:
             self._failed = min(self._failed, batch.number)
             raise
@@ -130,7 +134,7 @@ class Pipeline(Consumer):
             if not batch.is_done:
                 if not await self._finish(batch.records, stopping):
                     return
-                await self._group.commit(batch.offsets)
+                await self._group.commit(batch.offsets, deal=batch.deal)
             self._under_way.popleft()
         self._failed = math.inf
         self._group.idle.set()
