@@ -2,9 +2,10 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from tests.faults.proxy import Proxy
 
 PRODUCE, COMMIT = 0, 8  # the API key at the beginning of a request
 
@@ -20,7 +21,7 @@ class _Line:
     cut_at: int | None = None
 
 
-class Cable:
+class Cable(Proxy):
     """A proxy in front of one broker that speaks enough of Kafka's protocol to stay in its way.
 
     Brokers tell clients their own address; the proxy writes its port in its place, which has the same length in every version.
@@ -33,8 +34,7 @@ class Cable:
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self._host, self._broker_port = host, port
-        self.port = 0
+        super().__init__(host, port)
         self.is_cut = False
         self.cut_at_produce = False
         self.was_cut = asyncio.Event()
@@ -45,54 +45,31 @@ class Cable:
         self.disturbed = 0
         self.bytes_per_s: float | None = None
         self._answers = 0
-        self._open: set[asyncio.StreamWriter] = set()
         self._narrow = asyncio.Lock()
 
     @property
     def bootstrap(self) -> str:
         return f"{self._host}:{self.port}"
 
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator["Cable"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            self._break()
-
     def mend(self) -> None:
         """Everything as it should be; connections that are open stay."""
         self.is_cut = self.cut_at_produce = self.twice = False
         self.seen, self.late_s, self.every, self.bytes_per_s = None, 0.0, 1, None
 
-    def _break(self) -> None:
-        for writer in list(self._open):
-            writer.transport.abort()
+    def _takes(self) -> bool:
+        return not self.is_cut
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.is_cut:
-            writer.transport.abort()
-            return
-        try:
-            broker_reader, broker_writer = await asyncio.open_connection(self._host, self._broker_port)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._open |= {writer, broker_writer}
+    async def _between(
+        self,
+        reader: asyncio.StreamReader,
+        server: asyncio.StreamWriter,
+        answers: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         line = _Line(writer.get_extra_info("peername")[1])
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._ask(reader, broker_writer, line))
-                group.create_task(self._answer(broker_reader, writer, line))
-        except* (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self._open -= {writer, broker_writer}
-            for one in (writer, broker_writer):
-                with suppress(OSError):
-                    one.transport.abort()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ask(reader, server, line))
+            group.create_task(self._answer(answers, writer, line))
 
     async def _ask(self, reader: asyncio.StreamReader, broker: asyncio.StreamWriter, line: _Line) -> None:
         while True:
@@ -117,7 +94,7 @@ class Cable:
         await broker.drain()
 
     async def _answer(self, broker: asyncio.StreamReader, writer: asyncio.StreamWriter, line: _Line) -> None:
-        advertised = self._host.encode() + struct.pack(">i", self._broker_port)
+        advertised = self._host.encode() + struct.pack(">i", self._server_port)
         ours = self._host.encode() + struct.pack(">i", self.port)
         while True:
             answer = await _frame(broker)

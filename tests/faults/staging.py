@@ -29,24 +29,22 @@ class Stages:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._open: dict[str, tuple[AsyncExitStack, Stage]] = {}
+        self._name = ""
+        self._open = AsyncExitStack()
+        self._stage: Stage | None = None
         self._built = 0
 
     async def get(self, name: str) -> Stage:
-        if name not in self._open:
+        if self._stage is None or name != self._name:
             await self.close()
             self._built += 1
-            opened = AsyncExitStack()
-            self._open[name] = opened, await opened.enter_async_context(stage(self._folder / str(self._built)))
-        return self._open[name][1]
-
-    async def give_up(self, name: str) -> None:
-        opened, _ = self._open.pop(name)
-        await opened.aclose()
+            self._name = name
+            self._stage = await self._open.enter_async_context(stage(self._folder / str(self._built)))
+        return self._stage
 
     async def close(self) -> None:
-        for name in list(self._open):
-            await self.give_up(name)
+        self._stage = None
+        await self._open.aclose()
 
 
 async def hold_alone(scenario: Scenario, folder: Path) -> None:
@@ -68,6 +66,6 @@ async def hold(scenario: Play, stages: Stages) -> None:
         is_held = not verdict.broken
     finally:
         if not is_held:
-            await stages.give_up(scenario.stage)
+            await stages.close()
 
     assert not verdict.broken, "; ".join(verdict.broken)

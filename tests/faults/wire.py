@@ -2,15 +2,15 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
+
+from tests.faults.proxy import Proxy
 
 _ENCRYPTION_WISH = 80877103  # SSLRequest: the server answers one letter, no frame
 _WRITES = (b"INSERT", b"UPDATE", b"DELETE", b"COPY", b"MERGE")
 
 
-class Wire:
+class Wire(Proxy):
     """A proxy in front of PostgreSQL that reads its answers.
 
     `cut_after_commits`: how many more commits of a transaction that wrote are to be kept secret: the server has committed,
@@ -19,46 +19,26 @@ class Wire:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._url, self._host, self._server_port = url, parts.hostname or "127.0.0.1", parts.port or 5432
-        self.port = 0
+        super().__init__(parts.hostname or "127.0.0.1", parts.port or 5432)
+        self._url = url
         self.cut_after_commits = 0
         self.cuts = 0
-        self._open: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
         return self._url.replace(f":{self._server_port}/", f":{self.port}/")
 
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator["Wire"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            for writer in list(self._open):
-                writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            server_reader, server_writer = await asyncio.open_connection(self._host, self._server_port)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._open |= {writer, server_writer}
-        try:
-            await self._greet(reader, server_writer, server_reader, writer)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_pass_on(reader, server_writer))
-                group.create_task(self._answer(server_reader, writer))
-        except* (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self._open -= {writer, server_writer}
-            for one in (writer, server_writer):
-                with suppress(OSError):
-                    one.transport.abort()
+    async def _between(
+        self,
+        reader: asyncio.StreamReader,
+        server: asyncio.StreamWriter,
+        answers: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        await self._greet(reader, server, answers, writer)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_pass_on(reader, server))
+            group.create_task(self._answer(answers, writer))
 
     async def _greet(
         self,
