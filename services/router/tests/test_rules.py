@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from parvis.common.directory import Directory, load_directory
 from parvis.common.errors import Misconfigured
 from parvis.router.rules import Facts, Rules, check, load_rules
+from parvis.router.rules.matching import clean
 from parvis.router.rules.words import fold
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
@@ -34,7 +35,7 @@ def facts(text: str, **changes: object) -> Facts:
         "language": "fr",
         "machine_sent": False,
     }
-    return Facts(text=text, **(known | changes))  # pyright: ignore[reportArgumentType]
+    return Facts(text=clean(text), **(known | changes))  # pyright: ignore[reportArgumentType]
 
 
 def matched(rules: Rules, text: str, **changes: object) -> str | None:

@@ -1,7 +1,6 @@
 """Events in, Kafka records out, and back: CloudEvents 1.0, binary mode, JSON values. Pure; no I/O."""
 
 import secrets
-from contextvars import ContextVar
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -13,9 +12,6 @@ from parvis.common.clock import now
 from parvis.common.contact import Event, iso
 from parvis.common.errors import Poison
 from parvis.common.structs import reader_of, written
-
-# W3C trace context of the work in hand: set when a record is taken, carried into what it causes.
-traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -83,7 +79,7 @@ class Received(msgspec.Struct, frozen=True, gc=False):
             raise Poison(f"{name} is nested too deep") from None
 
 
-def record(
+def record(  # noqa: PLR0913 (the attributes of a CloudEvent)
     event: Event,
     *,
     topic: str,
@@ -93,11 +89,12 @@ def record(
     subject: str | None = None,
     time: datetime | None = None,
     value: bytes | None = None,
+    trace: str | None = None,
 ) -> Record:
     """An event as the record that carries it. `value` replaces the encoded event where bytes must stay untouched."""
     return recorded(
         event.TYPE, value if value is not None else encode(event),
-        topic=topic, key=key, event_id=event_id, source=source, subject=subject, time=time,
+        topic=topic, key=key, event_id=event_id, source=source, subject=subject, time=time, trace=trace,
     )  # fmt: skip
 
 
@@ -113,7 +110,7 @@ def recorded(  # noqa: PLR0913 (the attributes of a CloudEvent)
     time: datetime | None = None,
     trace: str | None = None,
 ) -> Record:
-    """The bytes of an event of that type as the record that carries them, in the trace of what caused it."""
+    """The bytes of an event of that type as the record that carries them. `trace`: the W3C trace context of what caused it; without one it begins its own."""
     encoded_key = key.encode()
     headers = (
         ("ce_specversion", b"1.0"),
@@ -123,7 +120,7 @@ def recorded(  # noqa: PLR0913 (the attributes of a CloudEvent)
         ("ce_time", _instant(time or now())),
         *((("ce_subject", subject.encode()),) if subject is not None else ()),
         ("ce_partitionkey", encoded_key),
-        ("ce_traceparent", (trace or traceparent.get() or new_traceparent()).encode()),
+        ("ce_traceparent", (trace or new_traceparent()).encode()),
         ("content-type", b"application/json"),
     )
     return Record(topic, encoded_key, value, headers)

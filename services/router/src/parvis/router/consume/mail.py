@@ -6,7 +6,7 @@ from functools import cache
 import msgspec
 
 from parvis.common import topics
-from parvis.common.bus.records import Received, Record, record, recorded, traceparent
+from parvis.common.bus.records import Received, Record, record, recorded
 from parvis.common.contact import ContactReceived, Event
 from parvis.common.directory import Directory
 from parvis.common.reply import ReplyRequested
@@ -77,19 +77,16 @@ class Mail:
 
     def of_question(self, received: Received, asked: ReplyRequested) -> Record:
         """What is asked of a citizen whose contact waits."""
-        token = traceparent.set(received.header("ce_traceparent"))
-        try:
-            return record(
-                asked,
-                topic=topics.REPLY_REQUESTED.full_name(self.prefix),
-                key=asked.conversation_id,
-                event_id=asked.reply_id,
-                source=_SOURCE,
-                subject=asked.conversation_id,
-                time=asked.requested_at,
-            )
-        finally:
-            traceparent.reset(token)
+        return record(
+            asked,
+            topic=_queue(self.prefix, None),
+            key=asked.conversation_id,
+            event_id=asked.reply_id,
+            source=_SOURCE,
+            subject=asked.conversation_id,
+            time=asked.requested_at,
+            trace=received.header("ce_traceparent"),
+        )
 
     def written(
         self,
@@ -99,24 +96,18 @@ class Mail:
         event_id: str,
         row: DecisionRow,
         cause: Received,
-        *,
-        value: bytes | None = None,
     ) -> Record:
         """The record of one event that follows from a row; it belongs to the trace of what caused it."""
-        token = traceparent.set(cause.header("ce_traceparent"))
-        try:
-            return record(
-                event,
-                topic=topic.full_name(self.prefix),
-                key=conversation,
-                event_id=event_id,
-                source=_SOURCE,
-                subject=conversation,
-                time=row.decided_at,
-                value=value,
-            )
-        finally:
-            traceparent.reset(token)
+        return record(
+            event,
+            topic=topic.full_name(self.prefix),
+            key=conversation,
+            event_id=event_id,
+            source=_SOURCE,
+            subject=conversation,
+            time=row.decided_at,
+            trace=cause.header("ce_traceparent"),
+        )
 
 
 @cache

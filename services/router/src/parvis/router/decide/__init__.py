@@ -22,7 +22,7 @@ from parvis.router.decide.placing import Placed, Placing, place, place_given_up,
 from parvis.router.decide.question import Asking
 from parvis.router.decide.split import Split, made_by, moving, refuse_split, split, why_not_split
 from parvis.router.decide.transfer import left, refuse_transfer, transfer, why_not_transferred
-from parvis.router.decide.wishes import Wish, other_key, transfer_key, wish_key
+from parvis.router.decide.wishes import Wish, other_key, wish_key
 
 __all__ = [
     "MOST_CONTACTS",
@@ -69,7 +69,6 @@ __all__ = [
     "registration",
     "split",
     "transfer",
-    "transfer_key",
     "uuid_of",
     "waiting_key",
     "why_not_linked",

@@ -17,7 +17,7 @@ from parvis.common.routing import (
 )
 from parvis.router.decide.clocks import Calendar
 from parvis.router.decide.past import Past, last_of
-from parvis.router.decide.wishes import dates_between, refusal, step, transfer_key
+from parvis.router.decide.wishes import dates_between, refusal, step, wish_key
 from parvis.router.tables import Conversation, DecisionRow
 
 # A conversation that goes to and fro between two departments belongs to neither of them, or to both: people must say.
@@ -51,7 +51,7 @@ def refuse_transfer(
         why=why,
         at=at,
     )
-    return refusal(transfer_key(wish.transfer_id), conversation, refused, at)
+    return refusal(wish_key(wish), conversation, refused, at)
 
 
 def transfer(
@@ -94,7 +94,7 @@ def transfer(
         at=at,
         **(new or _NO_DATES).model_dump(),
     )
-    return step(transfer_key(wish.transfer_id), "transfer", conversation, told, at, came=last_of(past.contacts))
+    return step(wish_key(wish), "transfer", conversation, told, at, came=last_of(past.contacts))
 
 
 def left(arrived: ConversationArrived) -> ConversationLeft:

@@ -19,15 +19,11 @@ def wish_key(wish: Wish) -> UUID:
     """The id of a wish's decision row: an agent's system may name its wishes as it likes."""
     match wish:
         case TransferRequested():
-            return transfer_key(wish.transfer_id)
+            return _key(wish.transfer_id)
         case SplitRequested():
             return _key(f"split:{wish.split_id}")
         case LinkRequested():
             return _key(f"link:{wish.link_id}")
-
-
-def transfer_key(transfer_id: str) -> UUID:
-    return _key(transfer_id)
 
 
 def other_key(key: UUID) -> UUID:

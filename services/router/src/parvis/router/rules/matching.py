@@ -30,7 +30,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     procedure: str | None
     language: str | None
     machine_sent: bool
-    text: str
+    text: str  # clean
     day: date = date.min  # on which the contact came, in the town's time
     sender_domain: str = ""
     postcodes: tuple[str, ...] = ()
@@ -96,9 +96,8 @@ class Rules:
     def _hits(self, text: str) -> frozenset[int]:
         if not text:
             return frozenset()
-        folded = clean(text)
-        hits = {self._set_numbers[hit] for hit in self._set.Match(folded) or ()} if self._set else set[int]()
-        return frozenset(hits | self._phrases.hits(folded)) if self._phrases else frozenset(hits)
+        hits = {self._set_numbers[hit] for hit in self._set.Match(text) or ()} if self._set else set[int]()
+        return frozenset(hits | self._phrases.hits(text)) if self._phrases else frozenset(hits)
 
     def _match(self, compiled: _Compiled, facts: Facts, hits: frozenset[int]) -> Match | None:
         if compiled.checks and not all(check(facts) for check in compiled.checks):
@@ -159,7 +158,7 @@ def check_pattern(pattern: str) -> None:
 
 
 def clean(text: str) -> str:
-    """A text as the patterns see it: folded, and valid UTF-8. A lone surrogate is no letter of any rule. Again is harmless."""
+    """A text as the patterns see it: folded, and valid UTF-8. A lone surrogate is no letter of any rule."""
     folded = fold(text)
     return folded if folded.isascii() else folded.encode("utf-8", "replace").decode("utf-8")
 
