@@ -113,17 +113,25 @@ def recorded(  # noqa: PLR0913 (the attributes of a CloudEvent)
     """The bytes of an event of that type as the record that carries them. `trace`: the W3C trace context of what caused it; without one it begins its own."""
     encoded_key = key.encode()
     headers = (
-        ("ce_specversion", b"1.0"),
+        *_of_all(kind, source),
         ("ce_id", event_id.encode()),
-        ("ce_source", b"/parvis/" + source.encode()),
-        ("ce_type", kind.encode()),
         ("ce_time", _instant(time or now())),
         *((("ce_subject", subject.encode()),) if subject is not None else ()),
         ("ce_partitionkey", encoded_key),
         ("ce_traceparent", (trace or new_traceparent()).encode()),
-        ("content-type", b"application/json"),
     )
     return Record(topic, encoded_key, value, headers)
+
+
+@cache
+def _of_all(kind: str, source: str) -> Headers:
+    """What every event of a type and a source has in common."""
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_source", b"/parvis/" + source.encode()),
+        ("ce_type", kind.encode()),
+        ("content-type", b"application/json"),
+    )
 
 
 @lru_cache(maxsize=256)  # the decisions of a batch have one instant

@@ -165,7 +165,7 @@ def clean(text: str) -> str:
 
 def facts_text(parts: Iterable[str]) -> str:
     """What the words and patterns look at: the parts, each on lines of its own."""
-    return "\n".join(part for part in parts if part)
+    return "\n".join(filter(None, parts))
 
 
 class _Terms:
