@@ -23,7 +23,10 @@ class Proxy(ABC):
             yield self
         finally:
             server.close()
-            self._break()
+            await asyncio.sleep(0)  # who was taken in at the last moment is begun, and so can be ended
+            while self._open:
+                self._break()
+                await asyncio.sleep(0.01)
 
     def _break(self) -> None:
         for writer in list(self._open):
@@ -44,20 +47,19 @@ class Proxy(ABC):
         """Carry what is asked and answered on one connection, until it raises OSError or IncompleteReadError."""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ours = {writer}
+        self._open.add(writer)
         try:
             if not self._takes():
                 raise OSError("cut")
             answers, server = await asyncio.open_connection(self._host, self._server_port)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._open |= {writer, server}
-        try:
+            ours.add(server)
+            self._open.add(server)
             await self._between(reader, server, answers, writer)
         except* (OSError, asyncio.IncompleteReadError):
             pass
         finally:
-            self._open -= {writer, server}
-            for one in (writer, server):
+            self._open -= ours
+            for one in ours:
                 with suppress(OSError):
                     one.transport.abort()

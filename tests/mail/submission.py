@@ -37,7 +37,7 @@ class Elsewhere:
     """The server of the citizen's provider: it takes what Postfix brings."""
 
     mails: list[Received] = field(default_factory=list[Received])
-    open: int = 0
+    open: set[Any] = field(default_factory=set[Any])
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd's name)
         content: Any = envelope.original_content
@@ -48,19 +48,20 @@ class Elsewhere:
 
 
 class _Door(SMTP):
-    """One connection from Postfix, counted: a loop that ends with one open leaves its socket open as well."""
+    """One connection from Postfix, known: a loop that ends with one open leaves its socket open as well."""
 
     def __init__(self, elsewhere: Elsewhere) -> None:
         super().__init__(elsewhere, hostname="mx.citizens.example", enable_SMTPUTF8=True)
         self._elsewhere = elsewhere
 
     def connection_made(self, transport: Any) -> None:
-        self._elsewhere.open += 1
+        self._carrier = transport
+        self._elsewhere.open.add(transport)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
-        self._elsewhere.open -= 1
+        self._elsewhere.open.discard(self._carrier)
 
 
 class _Elsewheres(Controller):
@@ -93,6 +94,8 @@ def relay() -> Generator[Relay]:
     finally:
         ends_at = time.monotonic() + 10
         while elsewhere.open and time.monotonic() < ends_at:
+            for transport in list(elsewhere.open):
+                away.loop.call_soon_threadsafe(transport.abort)
             time.sleep(0.05)
         away.stop(no_assert=True)
         shutil.rmtree(folder, ignore_errors=True)
