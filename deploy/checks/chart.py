@@ -27,6 +27,7 @@ _REFUSED = (
     ("ingestPostal.replicas=2", "replicas"),
     ("blobs.url=file:///data", "url"),
     ("router.env.PARVIS_ROUTER_HOST=::", "PARVIS_ROUTER_HOST is set by the chart"),
+    ("dkim.selectors={s2026}", "dkim.existingSecret is needed"),
     ("secrets.existingSecret=", "secrets.existingSecret is needed"),
     ("town.config.existingConfigMap=", "town's configuration is needed"),
 )

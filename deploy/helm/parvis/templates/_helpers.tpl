@@ -115,6 +115,11 @@ configMap:
 - name: PARVIS_NOTIFIER_SMTP_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .passwordKey | quote }}}}
 {{- end }}
+{{- with .root.Values.dkim.selectors }}
+{{- $keys := dict }}
+{{- range . }}{{- $_ := set $keys . (printf "/dkim/%s.pem" .) }}{{- end }}
+- {name: PARVIS_NOTIFIER_DKIM_KEYS, value: {{ toJson $keys | quote }}}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -150,5 +155,8 @@ timeoutSeconds: 5
 {{- $_ := required "mailRelay.host is needed by notifier" .Values.mailRelay.host }}
 {{- $_ := required "mailRelay.username is needed by notifier" .Values.mailRelay.username }}
 {{- $_ := required "mailRelay.existingSecret is needed by notifier: a Secret with the key relay-password" .Values.mailRelay.existingSecret }}
+{{- if .Values.dkim.selectors }}
+{{- $_ := required "dkim.existingSecret is needed: a Secret with a key <selector>.pem for each of dkim.selectors" .Values.dkim.existingSecret }}
+{{- end }}
 {{- end }}
 {{- end }}
