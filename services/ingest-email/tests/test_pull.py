@@ -25,7 +25,7 @@ from parvis.ingest_email.parse.account import accounts_of
 from parvis.ingest_email.parse.contact import Keys
 from parvis.ingest_email.read.reader import Limits, Readers
 from parvis.ingest_email.receive.acceptance import Acceptance
-from parvis.ingest_email.receive.hosted import Access
+from parvis.ingest_email.receive.hosted import Access, opened
 from parvis.ingest_email.receive.pull import Habits, Pull
 from tests.mail import dovecot
 from tests.mail.dovecot import MailHost, mail_host
@@ -218,6 +218,16 @@ async def test_a_dropped_idle_is_begun_anew(host: MailHost, database: Database, 
         host.deliver(a_mail(2))
         await until(lambda: host.count("Traités") == 2)
     assert len(made.contacts()) == 2
+
+
+async def test_what_was_announced_in_another_answer_is_not_waited_for(host: MailHost, database: Database):
+    (account,) = accounts_of(host.url, may_be_plain=False)
+    async with opened(account, Access(dovecot.PASSWORD)) as mailbox, asyncio.timeout(20):
+        assert await mailbox.list_after(0, most=9) == []
+        host.deliver(a_mail(1))
+        await mailbox._do(mailbox._client.noop)  # pyright: ignore[reportPrivateUsage]  # in its answer the host says so, and says it once
+        await mailbox.wait(asyncio.Event(), poll_s=60, idle_s=60)
+        assert len(await mailbox.list_after(0, most=9)) == 1
 
 
 @pytest.mark.parametrize("capability", ["IDLE", "MOVE"])

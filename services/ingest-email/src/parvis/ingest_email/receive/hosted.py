@@ -81,9 +81,9 @@ class HostedMailbox:
             return
         await self._do(self._client.idle)
         ends_at = asyncio.get_running_loop().time() + idle_s
-        while not stopping.is_set() and asyncio.get_running_loop().time() < ends_at:
-            if await self._do(self._heard_something):
-                break
+        is_new = await self._do(self._was_announced)
+        while not (is_new or stopping.is_set()) and asyncio.get_running_loop().time() < ends_at:
+            is_new = await self._do(self._heard_something)
         await self._do(self._client.idle_done)
 
     # in the thread
@@ -97,6 +97,7 @@ class HostedMailbox:
         self.uidvalidity = int(self._client.select_folder(self._account.folder)[b"UIDVALIDITY"])
 
     def _list_after(self, uid: int, most: int) -> list[Headline]:
+        self._was_announced()  # what was announced until now is listed now
         later = sorted(one for one in self._client.search(["UID", f"{uid + 1}:*"]) if one > uid)[:most]
         listed = self._client.fetch(later, ["RFC822.SIZE", "INTERNALDATE"])
         return [
@@ -139,6 +140,13 @@ class HostedMailbox:
                 self._client.create_folder(name)
             self._ready.add(name)
         return name
+
+    def _was_announced(self) -> bool:
+        """Whether the host said since the last look that a mail came: it may in the answer to any command (RFC 9051 §7.4.1),
+        and then says nothing more of it in IDLE.
+        """
+        _, counts = self._client._imap.response("EXISTS")
+        return counts != [None]
 
     def _heard_something(self) -> bool:
         """Whether the host said that the folder changed, or went away: imapclient hears that as nothing, at once."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NoReturn
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common import clock
@@ -102,13 +101,8 @@ def _surely_opening(arrivals: Sequence[Arrival]) -> list[Arrival]:
 
 def _opening(arrival: Arrival, decided: Decided, marks: Marks) -> store.Opening:
     contact, routing = arrival.contact, decided.routing
-    subject = _hex(marks.subject) if marks.subject else None
     return store.Opening(
         arrival.key, routing.conversation_id, contact.reference, routing.department, routing.procedure,
-        contact.received_at, msgspec.Raw(decided.value), came_of(contact), contact.contact_point_hash, contact.channel,
-        subject, tuple(dict.fromkeys(map(_hex, marks.kept))),
+        contact.received_at, decided.value.decode(), came_of(contact), contact.contact_point_hash, contact.channel,
+        marks.subject, marks.kept,
     )  # fmt: skip
-
-
-def _hex(mark: bytes) -> str:
-    return f"\\x{mark.hex()}"
