@@ -19,7 +19,7 @@ class Settings(ServiceSettings):
         default=1, ge=1, le=64, description="processes that share the partitions on this machine; a core each is enough"
     )
     worker: int = Field(default=0, ge=0, le=64, description="which of them this one is; set by their parent")
-    batch: int = Field(default=1000, ge=1, le=5000, description="most records that are decided at once")
+    batch: int = Field(default=400, ge=1, le=5000, description="most records that are decided at once")
     sms_window_days: int = Field(
         default=7,
         ge=0,
