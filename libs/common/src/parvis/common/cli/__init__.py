@@ -1,21 +1,27 @@
 """`parvis`: what an operator types. Services add their own sub-commands by the entry-point group `parvis.commands`."""
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from parvis.common import logs
-from parvis.common.cli import config, dead_letters, migrations, reference, topics, trace
 from parvis.common.cli.commands import Commands
 from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured, ParvisError
 
 Register = Callable[[Commands], None]
 
+# Our own commands, and the module of each here.
+_OURS = {
+    "migrate": "migrations", "topics": "topics", "trace": "trace", "dead-letters": "dead_letters", "config": "config",
+    "settings": "config", "reference": "reference",
+}  # fmt: skip
+
 
 def main() -> None:
     """Parse, run, and turn our errors into one sentence and an exit code: 78 misconfigured, 1 anything else."""
-    arguments = parser().parse_args()
+    arguments = parser(sys.argv[1] if len(sys.argv) > 1 else "").parse_args()
     logs.configure("parvis", level="warning", format="console")
     try:
         sys.exit(arguments.run(arguments) or 0)
@@ -27,12 +33,14 @@ def main() -> None:
         sys.exit(130)
 
 
-def parser() -> argparse.ArgumentParser:
-    """All commands, ours and those of the members that are installed."""
+def parser(command: str = "") -> argparse.ArgumentParser:
+    """All commands, ours and those of the members that are installed; for one of ours that one alone, and nothing else is imported."""
     top = argparse.ArgumentParser(prog="parvis", description="The town hall's own commands.")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (migrations, topics, trace, dead_letters, config, reference):
-        module.register(commands)
+    for module in [_OURS[command]] if command in _OURS else dict.fromkeys(_OURS.values()):
+        importlib.import_module(f"parvis.common.cli.{module}").register(commands)
+    if command in _OURS:
+        return top
     for point in sorted(entry_points(group="parvis.commands"), key=lambda p: p.name):
         register: Register = point.load()
         register(commands)
