@@ -8,19 +8,26 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 from services.notifier.tests.parts import AskFor, Notifier
+from sqlalchemy import text
 
 from parvis.common.blobs import Blobs
 from parvis.common.bus.records import Record
 from parvis.common.clock import now
 from parvis.common.contact import ContactPoint
+from parvis.common.database import Database
 from parvis.common.delivery import DeliveryReported
 from parvis.common.errors import Unavailable
 from parvis.common.reply import PersonalPreference, PreferenceChanged, ReplyRequested
 from parvis.common.testing import FakeProducer
+from parvis.notifier.app import BY_INDEX
 from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.rules import Channel
+from parvis.notifier.store.due import pick_due
 
 pytestmark = pytest.mark.stack
+BLOCKS = text(
+    "select sum(pg_stat_get_xact_blocks_fetched(oid)) from pg_class where relnamespace = 'notifier'::regnamespace"
+)
 
 
 def number(ending: str) -> tuple[ContactPoint, ...]:
@@ -301,3 +308,23 @@ async def test_a_receipt_is_held_across_a_restart_and_sent_once(notifier: Notifi
         await notifier.take(held, ask_for("r2", kind="receipt", conversation="same"))
         await notifier.until(lambda states: states == ["accepted", "cancelled"])
     assert len(notifier.at_twilio) == 1
+
+
+async def test_after_quiet_days_a_burst_is_looked_up_and_not_read_through(notifier: Notifier, ask_for: AskFor) -> None:
+    """The statistics know of nothing planned; then much is. What is picked must not cost what waits."""
+    await notifier.take(*(ask_for(f"old{i}") for i in range(500)))
+    async with notifier.database.begin() as connection:
+        await connection.execute(text("update notifier.delivery set state = 'delivered'"))
+        await connection.execute(text("analyze notifier.delivery"))
+    await notifier.take(
+        *(ask_for(f"new{i}", points=(ContactPoint(kind="phone", value=f"+3363998{i:04}"),)) for i in range(1000))
+    )
+    url = notifier.database.engine.url.render_as_string(hide_password=False)
+    database = Database(url, service="notifier", planner=BY_INDEX)
+    async with database.begin() as connection:
+        before = await connection.scalar(BLOCKS)
+        picked = await pick_due(connection, now(), 50)
+        read = await connection.scalar(BLOCKS) - before
+    await database.close()
+    assert len(picked) == 50
+    assert read < 5_000

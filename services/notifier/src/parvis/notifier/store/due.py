@@ -25,9 +25,13 @@ _TO_OUR_ADDRESS = "earlier.address_hash = d.address_hash and earlier.address_has
 
 
 def _something_before(shared: str) -> str:
+    """With `offset 0` it is looked up row by row. As a join, a burst after quiet days, when the statistics know of nothing planned,
+    read everything that was planned for each row: 250 ms for fifty of 6,000, until the table was analysed.
+    """
     return f"""exists (
         select from notifier.delivery as earlier where {shared} and earlier.state in ('planned', 'reserved') and
         (earlier.state = 'reserved' or (earlier.id < d.id and (earlier.attempt > 0 or earlier.send_at <= :now)))
+        offset 0
     )"""
 
 
