@@ -320,7 +320,7 @@ async def test_after_quiet_days_a_burst_is_looked_up_and_not_read_through(notifi
         *(ask_for(f"new{i}", points=(ContactPoint(kind="phone", value=f"+3363998{i:04}"),)) for i in range(1000))
     )
     url = notifier.database.engine.url.render_as_string(hide_password=False)
-    database = Database(url, service="notifier", planner=BY_INDEX)
+    database = Database(url, service="notifier", server_settings=BY_INDEX)
     async with database.begin() as connection:
         before = await connection.scalar(BLOCKS)
         picked = await pick_due(connection, now(), 50)

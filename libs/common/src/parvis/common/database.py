@@ -13,13 +13,14 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from parvis.common.errors import Unavailable
+from parvis.common.errors import Locked, Unavailable
 
 _MIGRATION_LOCK = 0x70617276  # "parv": one migration at a time in a database
 # SQLSTATE of a missing table or schema: a service may start before `parvis migrate`; it waits, it does not dead-letter.
 _NO_TABLES = ("42P01", "3F000")
 # SQLSTATE classes that pass by themselves: connection, resources, operator intervention, serialization, deadlock.
-_PASSING = ("08", "53", "57", "40", "55P03", "25006")
+_PASSING = ("08", "53", "57", "40", "25006")
+_LOCKED = "55P03"  # lock_not_available: after lock_timeout
 
 
 class Database:
@@ -38,7 +39,7 @@ class Database:
         service: str,
         pool_size: int = 5,
         statement_timeout_s: int = 15,
-        planner: Mapping[str, str] | None = None,
+        server_settings: Mapping[str, str] | None = None,
     ) -> None:
         self.engine: AsyncEngine = create_async_engine(
             url,
@@ -53,7 +54,7 @@ class Database:
                     "application_name": f"parvis-{service}",
                     "statement_timeout": str(statement_timeout_s * 1000),
                     "idle_in_transaction_session_timeout": "60000",
-                    **(planner or {}),
+                    **(server_settings or {}),
                 },
             },
         )
@@ -102,6 +103,8 @@ class Database:
             state = str(getattr(error, "sqlstate", None) or "")
             if state in _NO_TABLES:
                 raise Unavailable("the tables are not there yet: run `parvis migrate`") from error
+            if state == _LOCKED:
+                raise Locked("somebody else holds a row") from error
             if state.startswith(_PASSING):
                 raise Unavailable("PostgreSQL is in conflict or restarting") from error
             raise
@@ -118,6 +121,8 @@ class Database:
 def _unavailable(error: DBAPIError) -> Unavailable | None:
     if _state(error) in _NO_TABLES:
         return Unavailable("the tables are not there yet: run `parvis migrate`")
+    if _state(error) == _LOCKED:
+        return Locked("somebody else holds a row")
     if isinstance(error, InternalError) and not _state(error):  # asyncpg's own, when the server ends while it connects
         return Unavailable("PostgreSQL does not answer")
     return Unavailable("PostgreSQL is in conflict or restarting") if _will_pass(error) else None

@@ -4,6 +4,7 @@ ParvisError
 ├── Rejected        the caller must act       4xx, SMTP 5xx; never retried
 ├── Poison          nobody can act            dead letter, then commit
 ├── Unavailable     the world must recover    pause, back off, do not commit
+│   ├── Locked      somebody holds a row; whoever must not wait for it parks what is about it
 │   └── Unknown     it may have happened all the same; a retry carries the same id
 └── Misconfigured   the operator must act     exit 78
 """
@@ -31,6 +32,10 @@ class Unavailable(ParvisError):
 
 class Unknown(Unavailable):
     """No answer came in time: it may have been done, or may yet be."""
+
+
+class Locked(Unavailable):
+    """A row was held for longer than `lock_timeout`; nothing was done."""
 
 
 class Misconfigured(ParvisError):

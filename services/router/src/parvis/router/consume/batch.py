@@ -14,6 +14,7 @@ from parvis.common.blobs import Blobs
 from parvis.common.bus import Producer, Record
 from parvis.common.bus.consumer import Item
 from parvis.common.database import Database
+from parvis.common.errors import Locked
 from parvis.common.health import Health
 from parvis.common.routing import CaseUpdated
 from parvis.router import store
@@ -125,9 +126,9 @@ class Router:
         try:
             async with asyncio.timeout(self.limit_s):
                 return await self._decide_all(arrivals)
-        except TimeoutError:
+        except (TimeoutError, Locked) as trouble:
             if len(arrivals) == 1:
-                await self.waiting.park(arrivals[0])
+                await self.waiting.park(arrivals[0], trouble)
                 return {}
         decided: dict[str, Decided] = {}
         size = math.isqrt(len(arrivals)) if len(arrivals) > _SINGLY else 1

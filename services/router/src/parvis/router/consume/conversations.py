@@ -57,7 +57,10 @@ class Conversations:
             return decided
         queue = self.opened(behind)
         came = {arrival.key: arrival for arrival in (*in_order, *(arrival for arrival, _ in queue))}
-        known = await self.learn(connection, [arrival.contact for arrival in came.values()], behind)
+        # Who waits behind a contact in trouble needs nothing of what is in trouble: everybody would wait for it again.
+        stuck = {(row.sender_hash, row.channel) for row in behind if row.why == "trouble"}
+        free = [arrival.contact for arrival in came.values() if waiting_key(arrival.contact) not in stuck]
+        known = await self.learn(connection, free, behind)
         for _, held in queue:
             if key := waiting_key(held.contact):
                 known.waiting.setdefault(key, []).append(held)

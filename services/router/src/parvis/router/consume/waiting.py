@@ -14,7 +14,7 @@ from parvis.common.bus import Producer, Record
 from parvis.common.bus.dead_letters import dead_letter
 from parvis.common.contact import ContactReceived
 from parvis.common.database import Database
-from parvis.common.errors import Unavailable
+from parvis.common.errors import Locked, Unavailable
 from parvis.common.health import Health
 from parvis.common.logs import logger
 from parvis.common.reply import ReplyRequested
@@ -80,9 +80,9 @@ class Waiting:
         while await self._tell():
             pass
 
-    async def park(self, arrival: Arrival) -> None:
+    async def park(self, arrival: Arrival, trouble: Exception) -> None:
         """Keep a record that takes too long, and try it again later; the records after it flow."""
-        contact, id_, reason = arrival.contact, UUID(arrival.key), f"took over {self.limit_s:g} s"
+        contact, id_, reason = arrival.contact, UUID(arrival.key), self._reason(trouble)
         at, key = self.now(), waiting_key(contact)
         async with self.database.begin() as connection:
             if await store.decisions_of(connection, [id_]):
@@ -94,6 +94,9 @@ class Waiting:
             await store.hold(connection, [replace(row, why="queued", due_at=None) if behind else row])
         log.warning("contact.parked", contact_id=contact.contact_id, reason=reason)
 
+    def _reason(self, trouble: Exception) -> str:
+        return str(trouble) or f"took over {self.limit_s:g} s"
+
     # by its due time
 
     async def _release(self, id_: UUID) -> None:
@@ -102,8 +105,8 @@ class Waiting:
                 await self._place_due(connection, id_)
         except store.Overtaken:
             return  # it stays due
-        except TimeoutError:
-            await self._postpone(id_, f"took over {self.limit_s:g} s")
+        except (TimeoutError, Locked) as trouble:
+            await self._postpone(id_, self._reason(trouble))
         except Unavailable:
             raise
         except Exception as error:
