@@ -18,7 +18,7 @@ from parvis.common.fleet import Fleet, with_parent
 from parvis.common.health import Health
 from parvis.common.logs import logger
 from parvis.common.routing import CaseUpdated, LinkRequested, SplitRequested, TransferRequested
-from parvis.common.service import Service, every
+from parvis.common.service import Service, checking, every
 from parvis.common.settings import TownSettings, load
 from parvis.router import store
 from parvis.router.consume import Mail, Router
@@ -107,6 +107,7 @@ async def build() -> Service:
             consume,
             consumer.watch,
             wait,
+            checking(health, "kafka", producer.check),  # a consumer that gets nothing cannot tell why
             every(LOOK_EVERY_S, rules.look),
             every(LOOK_EVERY_S, model.look),
             guessing.run,
