@@ -18,6 +18,7 @@ from parvis.notifier.decide.budget import Sent, refusal
 from parvis.notifier.decide.preference import Standing, standing
 from parvis.notifier.decide.states import (
     FIRST_WAIT,
+    LONGEST_BEHIND_A_BREAKER,
     LONGEST_WAIT,
     after,
     after_a_lapsed_lease,
@@ -224,6 +225,9 @@ def test_a_refused_call_waits_longer_each_time_and_gives_up_after_two_days(
     refused = Outcome("retry", failure_class="temporary", detail="20429")
     soon = after(refused, delivery, 1, LIMITS, now=AN_INSTANT, chance=0)
     assert (soon.state, soon.wait) == ("planned", FIRST_WAIT)
+    often = replace(delivery, attempt=9)
+    assert after(refused, often, 9, LIMITS, now=AN_INSTANT, chance=0).wait == LONGEST_BEHIND_A_BREAKER
+    assert after(refused, replace(often, channel="email"), 9, LIMITS, now=AN_INSTANT, chance=0).wait == LONGEST_WAIT
     late = after(refused, delivery, 1, LIMITS, now=AN_INSTANT + timedelta(hours=48), chance=0)
     assert (late.state, late.failure_class) == ("failed", "temporary")
 
@@ -255,7 +259,7 @@ def test_an_answer_never_undoes_what_is_known_better(
 
 @given(attempt=st.integers(1, 10_000), chance=st.floats(0, 1, exclude_max=True))
 def test_a_wait_is_between_half_and_five_minutes(attempt: int, chance: float) -> None:
-    assert FIRST_WAIT / 2 <= back_off(attempt, chance) <= LONGEST_WAIT
+    assert FIRST_WAIT / 2 <= back_off(attempt, chance, LONGEST_WAIT) <= LONGEST_WAIT
 
 
 def test_silence_is_never_a_reason_to_send_again_at_once(addressing: Addressing, ask_for: AskFor) -> None:

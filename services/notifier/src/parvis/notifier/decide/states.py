@@ -9,6 +9,9 @@ from parvis.notifier.rules import FOR_PEOPLE, POINT_KIND, REPEATABLE, RESENT, De
 
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=5)
+# Where a breaker spares the provider, waiting longer spares nobody: after a storm of five minutes SMS waited for five more.
+LONGEST_BEHIND_A_BREAKER = timedelta(seconds=40)
+_BEHIND_A_BREAKER = frozenset({"sms", "whatsapp"})
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ def after(outcome: Outcome, stands: Delivery, attempt: int, limits: Limits, *, n
     why, words = outcome.failure_class or "temporary", outcome.detail
     if stands.first_reserved_at and now - stands.first_reserved_at >= limits.retry_for:
         return Next("failed", why, words, was_not_taken=True)
-    return Next("planned", why, words, back_off(attempt, chance), was_not_taken=True)
+    longest = LONGEST_BEHIND_A_BREAKER if stands.channel in _BEHIND_A_BREAKER else LONGEST_WAIT
+    return Next("planned", why, words, back_off(attempt, chance, longest), was_not_taken=True)
 
 
 def stepped(
@@ -92,10 +96,9 @@ def goes_on(stands: Delivery) -> bool:
     )
 
 
-def back_off(attempt: int, chance: float) -> timedelta:
-    """5 s doubled at every attempt, at most 5 minutes, less up to half of it by chance."""
-    longest = min(FIRST_WAIT * 2 ** min(attempt - 1, 10), LONGEST_WAIT)
-    return longest * (1 - chance / 2)
+def back_off(attempt: int, chance: float, longest: timedelta) -> timedelta:
+    """5 s doubled at every attempt up to the longest, less up to half of it by chance."""
+    return min(FIRST_WAIT * 2 ** min(attempt - 1, 10), longest) * (1 - chance / 2)
 
 
 def after_a_lapsed_lease(delivery: Delivery) -> DeliveryState:
