@@ -11,6 +11,7 @@ from services.notifier.tests.parts import AskFor, Notifier
 from parvis.common.contact import ContactPoint
 from parvis.common.directory import Directory
 from parvis.common.testing import A_KEY, AN_INSTANT
+from parvis.local.outside.twilio.faults import Faults
 from parvis.notifier import app
 from parvis.notifier.send.sms import Senders
 from parvis.notifier.send.sms.balance import FAILURES_UNTIL_OPEN, LONGEST_REST, Balance, Rates
@@ -148,3 +149,25 @@ async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got
     assert {row.provider for row in rows[:2]} == {"gateway"}
     assert rows[1].failure_class == "permanent"
     assert {message.sender for message in notifier.outside.gateway.messages.values()} == {"MG" + "0" * 32}
+
+
+@pytest.mark.stack
+async def test_what_one_provider_surely_did_not_take_the_other_takes_at_once(
+    notifier: Notifier, ask_for: AskFor, directory: Directory
+) -> None:
+    url = f"{notifier.outside.twilio_url}/gateway"
+    settings = settings_of(
+        notifier.outside, notifier.folder, sms_gateway_url=url, sms_gateway_token="not-a-secret",
+        sms_shares={"twilio": 100, "gateway": 0},
+    )  # fmt: skip
+    for channel in notifier.channels.values():
+        await channel.close()
+    notifier.channels = app.channels_of(settings, directory, A_KEY)
+    notifier.outside.twilio.carrier.faults = Faults(behaviour="too-many")
+    async with notifier.running():
+        await notifier.take(ask_for())
+        await notifier.until(lambda states: states == ["accepted"])
+    (row,) = await notifier.rows()
+    assert (row.provider, row.attempt) == ("gateway", 1)
+    assert len(notifier.outside.gateway.messages) == 1
+    assert not notifier.outside.twilio.account.messages

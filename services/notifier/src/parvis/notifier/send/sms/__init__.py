@@ -77,7 +77,7 @@ class Sms:
         return self._balance.rests(self._clock())
 
     async def send(self, parcel: Parcel) -> Outcome:
-        """One call of one provider; none when all of them rest."""
+        """One call of one provider; where it surely did not take the message, one of another that is well. None when all of them rest."""
         sender = self._senders.of(parcel.department)
         wait = self._rates.take(sender, self._clock())
         if wait > _LONGEST_WAIT:
@@ -88,7 +88,10 @@ class Sms:
         name = self._balance.pick(self._clock(), self._chance())
         if name is None:
             return Outcome("retry", None, "temporary", "every provider rests")
-        return await self._call(self._providers[name], parcel, sender)
+        outcome = await self._call(self._providers[name], parcel, sender)
+        # Else who tries whether a provider is well again would wait for it, although another one is.
+        other = self._balance.pick(self._clock(), self._chance(), but=name) if outcome.state == "retry" else None
+        return await self._call(self._providers[other], parcel, sender) if other else outcome
 
     async def _call(self, provider: Provider, parcel: Parcel, sender: str) -> Outcome:
         began = self._clock()

@@ -72,9 +72,9 @@ class Balance:
     def rests(self, now: datetime) -> bool:
         return not any(share.breaker.allows(now) for share in self._shares.values())
 
-    def pick(self, now: datetime, chance: float) -> str | None:
-        """The provider of the next message; none when all of them rest."""
-        able = {name: share for name, share in self._shares.items() if share.breaker.allows(now)}
+    def pick(self, now: datetime, chance: float, *, but: str | None = None) -> str | None:
+        """The provider of the next message, any but that one; none when all of them rest."""
+        able = {name: share for name, share in self._shares.items() if name != but and share.breaker.allows(now)}
         trying = [name for name, share in able.items() if share.breaker.opens_at]
         if trying:
             return self._begin(trying[0])  # one call tells whether it is well again
