@@ -181,11 +181,7 @@ class Stack:
         return server.url(name)
 
     def drop_database(self, name: str) -> None:
-        server = self._embedded_server()
-        # Not WITH (FORCE): it fails at an autovacuum worker, which is not ours to end and which a plain DROP ends itself.
-        ours = f"datname = '{name}' AND usename = current_user"
-        server.run_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}", database="postgres")  # noqa: S608
-        server.run_sql(f'DROP DATABASE IF EXISTS "{name}"', database="postgres")
+        self._embedded_server().drop(name)
 
     def wait_ready(self, name: str, *, seconds: float = 60) -> None:
         """Raises: Unavailable, with what it says of itself."""

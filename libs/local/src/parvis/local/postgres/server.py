@@ -95,6 +95,15 @@ class Server:
             raise Unavailable(f"PostgreSQL refused: {done.stderr.strip()}")
         return done.stdout.strip()
 
+    def drop(self, database: str) -> None:
+        """End our connections to a database, and remove it, if it is there.
+
+        Not WITH (FORCE): that fails at an autovacuum worker, which is not ours to end and which a plain DROP ends itself.
+        """
+        ours = f"datname = '{database}' AND usename = current_user"
+        self.run_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}", database="postgres")  # noqa: S608
+        self.run_sql(f'DROP DATABASE IF EXISTS "{database}"', database="postgres")
+
     def _initialise(self, place: quarters.Quarters) -> None:
         """Make the folder, the role and the database: beside the place first, so that it is there whole or not at all."""
         new = place.data.with_name("data.new")
