@@ -83,7 +83,8 @@ class Emptied:
             blobs, cast("Any", producer), self.readers, keys, "parvis", authserv_id="", scanner=Scanner("")
         )
         (account,) = accounts_of(host.url, may_be_plain=False)
-        habits = Habits("Traités", "Trop volumineux", LIMIT_BYTES, poll_s=0.2, idle_s=60)
+        # Dovecot looks by itself every 30 s: a mail that comes while IDLE begins, it may tell of only then.
+        habits = Habits("Traités", "Trop volumineux", LIMIT_BYTES, poll_s=0.2, idle_s=10)
         access = Access(dovecot.PASSWORD)
         self.pull = Pull(account, access, habits, acceptance, mailboxes, database, self.health, "mailbox")
 
