@@ -5,7 +5,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Ends, Proxy
 
 PRODUCE, COMMIT = 0, 8  # the API key at the beginning of a request
 
@@ -59,17 +59,11 @@ class Cable(Proxy):
     def _takes(self) -> bool:
         return not self.is_cut
 
-    async def _between(
-        self,
-        reader: asyncio.StreamReader,
-        server: asyncio.StreamWriter,
-        answers: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        line = _Line(writer.get_extra_info("peername")[1])
+    async def _between(self, ends: Ends) -> None:
+        line = _Line(ends.client.get_extra_info("peername")[1])
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._ask(reader, server, line))
-            group.create_task(self._answer(answers, writer, line))
+            group.create_task(self._ask(ends.asked, ends.server, line))
+            group.create_task(self._answer(ends.answers, ends.client, line))
 
     async def _ask(self, reader: asyncio.StreamReader, broker: asyncio.StreamWriter, line: _Line) -> None:
         while True:

@@ -32,8 +32,8 @@ async def play(stage: Stage, full: bool) -> Verdict:
     verdict.expect(is_parked and bool(waiting), "nobody was parked: either all stand still, or nothing was tried")
     world = await stage.healed(verdict)
     theirs = {row.id for row in world.decisions if row.conversation_id == conversation}
-    # What its citizen wrote since waits behind it, whatever it is about: their order.
-    others = [one for one in contacts.mine[later:] if one.contact_id not in theirs | waiting]
+    theirs |= waiting  # what its citizen wrote since waits behind it, whatever it is about: their order
+    others = [attempt for attempt in contacts.mine[later:] if attempt.contact_id not in theirs]
     others_s = longest_wait_s(world, others)
     verdict.figures |= {"waited while held": len(waiting), "parked": stage.said("contact.parked") - parked}
     verdict.figures["longest wait of others ms"] = int(others_s * 1000)

@@ -4,7 +4,18 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Self
+
+
+@dataclass(frozen=True)
+class Ends:
+    """One connection at both its ends: what is asked is carried to the server, its answers back."""
+
+    asked: asyncio.StreamReader
+    server: asyncio.StreamWriter
+    answers: asyncio.StreamReader
+    client: asyncio.StreamWriter
 
 
 class Proxy(ABC):
@@ -37,13 +48,7 @@ class Proxy(ABC):
         return True
 
     @abstractmethod
-    async def _between(
-        self,
-        reader: asyncio.StreamReader,
-        server: asyncio.StreamWriter,
-        answers: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
+    async def _between(self, ends: Ends) -> None:
         """Carry what is asked and answered on one connection, until it raises OSError or IncompleteReadError."""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,7 +60,7 @@ class Proxy(ABC):
             answers, server = await asyncio.open_connection(self._host, self._server_port)
             ours.add(server)
             self._open.add(server)
-            await self._between(reader, server, answers, writer)
+            await self._between(Ends(reader, server, answers, writer))
         except* (OSError, asyncio.IncompleteReadError):
             pass
         finally:

@@ -4,7 +4,7 @@ import asyncio
 import struct
 from urllib.parse import urlsplit
 
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Ends, Proxy
 
 _ENCRYPTION_WISH = 80877103  # SSLRequest: the server answers one letter, no frame
 _WRITES = (b"INSERT", b"UPDATE", b"DELETE", b"COPY", b"MERGE")
@@ -28,33 +28,21 @@ class Wire(Proxy):
     def url(self) -> str:
         return self._url.replace(f":{self._server_port}/", f":{self.port}/")
 
-    async def _between(
-        self,
-        reader: asyncio.StreamReader,
-        server: asyncio.StreamWriter,
-        answers: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        await self._greet(reader, server, answers, writer)
+    async def _between(self, ends: Ends) -> None:
+        await self._greet(ends)
         async with asyncio.TaskGroup() as group:
-            group.create_task(_pass_on(reader, server))
-            group.create_task(self._answer(answers, writer))
+            group.create_task(_pass_on(ends.asked, ends.server))
+            group.create_task(self._answer(ends.answers, ends.client))
 
-    async def _greet(
-        self,
-        reader: asyncio.StreamReader,
-        server: asyncio.StreamWriter,
-        answers: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
+    async def _greet(self, ends: Ends) -> None:
         """The first packets, which have no type; the wish for encryption is answered by one letter: here, no."""
         while True:
-            head = await reader.readexactly(8)
+            head = await ends.asked.readexactly(8)
             size, code = struct.unpack(">ii", head)
-            server.write(head + await reader.readexactly(size - 8))
+            ends.server.write(head + await ends.asked.readexactly(size - 8))
             if code != _ENCRYPTION_WISH:
                 return
-            writer.write(await answers.readexactly(1))
+            ends.client.write(await ends.answers.readexactly(1))
 
     async def _answer(self, server: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Hand answers on; what a statement ends with is held back until the server says how the transaction stands."""

@@ -15,7 +15,7 @@ from parvis.common.bus import Consumer, Producer, Record, record
 from parvis.common.bus.admin import apply, lag_of, plan, read_all
 from parvis.common.bus.consumer import Item
 from parvis.common.bus.dead_letters import Brake, create_halt
-from parvis.common.bus.membership import Batches, Membership
+from parvis.common.bus.membership import Fetched, Membership
 from parvis.common.contact import ContactReceived
 from parvis.common.database import Database
 from parvis.common.errors import Misconfigured, Poison, Unavailable
@@ -279,16 +279,15 @@ async def test_what_was_fetched_before_partitions_were_dealt_anew_sets_nobody_ba
     await bench.producer.send_all([bench.record(number) for number in range(10)])
     first, second = member(), member()
     await first.join()
-    fetched: Batches = {}
-    while not fetched:
+    fetched = Fetched([], {}, 0)
+    while not fetched.records:
         fetched = await first.fetch(most=5)
-    (tp,), old = fetched, first.deal
     await second.join()
     await second.leave()
-    await bench.until(lambda: first.deal >= old + 2)
+    await bench.until(lambda: first.deal >= fetched.deal + 2)
 
-    await first.commit({tp: 10}, deal=first.deal)  # as far as another member came
-    await first.commit({tp: 5}, deal=old)
+    await first.commit(Fetched([], dict.fromkeys(fetched.offsets, 10), first.deal))  # as far as another member came
+    await first.commit(fetched)
 
     assert await lag_of(bench.kafka, f"parvis-{bench.service}", [bench.topic]) == 0
     await first.leave()

@@ -1,6 +1,7 @@
 """Which SMS provider takes the next message: breakers, shares, the senders' rates, a gateway's words."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -127,18 +128,24 @@ def test_each_answer_of_a_gateway_has_its_meaning(
     assert (outcome.state, outcome.failure_class) == (state, failure_class)
 
 
+async def give_a_gateway(notifier: Notifier, directory: Directory, **changes: Any) -> None:
+    """Let a second provider stand beside Twilio."""
+    url = f"{notifier.outside.twilio_url}/gateway"
+    settings = settings_of(
+        notifier.outside, notifier.folder, sms_gateway_url=url, sms_gateway_token="not-a-secret", **changes
+    )
+    for channel in notifier.channels.values():
+        await channel.close()
+    notifier.channels = app.channels_of(settings, directory, A_KEY)
+
+
 @pytest.mark.stack
 async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got(
     notifier: Notifier, ask_for: AskFor, directory: Directory
 ) -> None:
-    url = f"{notifier.outside.twilio_url}/gateway"
-    settings = settings_of(
-        notifier.outside, notifier.folder, sms_gateway_url=url, sms_gateway_token="not-a-secret",
-        sms_shares={"twilio": 0, "gateway": 100}, sms_senders={"etat-civil": "MG" + "0" * 32},
-    )  # fmt: skip
-    for channel in notifier.channels.values():
-        await channel.close()
-    notifier.channels = app.channels_of(settings, directory, A_KEY)
+    await give_a_gateway(
+        notifier, directory, sms_shares={"twilio": 0, "gateway": 100}, sms_senders={"etat-civil": "MG" + "0" * 32}
+    )
     points = (ContactPoint(kind="phone", value="+33639989905"),)
     async with notifier.running():
         await notifier.take(ask_for("1"), ask_for("2", points=points, conversation="2"))
@@ -155,14 +162,7 @@ async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got
 async def test_what_one_provider_surely_did_not_take_the_other_takes_at_once(
     notifier: Notifier, ask_for: AskFor, directory: Directory
 ) -> None:
-    url = f"{notifier.outside.twilio_url}/gateway"
-    settings = settings_of(
-        notifier.outside, notifier.folder, sms_gateway_url=url, sms_gateway_token="not-a-secret",
-        sms_shares={"twilio": 100, "gateway": 0},
-    )  # fmt: skip
-    for channel in notifier.channels.values():
-        await channel.close()
-    notifier.channels = app.channels_of(settings, directory, A_KEY)
+    await give_a_gateway(notifier, directory, sms_shares={"twilio": 100, "gateway": 0})
     notifier.outside.twilio.carrier.faults = Faults(behaviour="too-many")
     async with notifier.running():
         await notifier.take(ask_for())

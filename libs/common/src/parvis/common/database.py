@@ -100,13 +100,8 @@ class Database:
                 raise passing from error
             raise
         except asyncpg.PostgresError as error:
-            state = str(getattr(error, "sqlstate", None) or "")
-            if state in _NO_TABLES:
-                raise Unavailable("the tables are not there yet: run `parvis migrate`") from error
-            if state == _LOCKED:
-                raise Locked("somebody else holds a row") from error
-            if state.startswith(_PASSING):
-                raise Unavailable("PostgreSQL is in conflict or restarting") from error
+            if passing := _passing(str(getattr(error, "sqlstate", None) or "")):
+                raise passing from error
             raise
 
     async def check(self) -> None:
@@ -119,17 +114,22 @@ class Database:
 
 
 def _unavailable(error: DBAPIError) -> Unavailable | None:
-    if _state(error) in _NO_TABLES:
-        return Unavailable("the tables are not there yet: run `parvis migrate`")
-    if _state(error) == _LOCKED:
-        return Locked("somebody else holds a row")
     if isinstance(error, InternalError) and not _state(error):  # asyncpg's own, when the server ends while it connects
         return Unavailable("PostgreSQL does not answer")
-    return Unavailable("PostgreSQL is in conflict or restarting") if _will_pass(error) else None
+    return _passing(_state(error)) or (_in_conflict() if error.connection_invalidated else None)
 
 
-def _will_pass(error: DBAPIError) -> bool:
-    return error.connection_invalidated or _state(error).startswith(_PASSING)
+def _passing(state: str) -> Unavailable | None:
+    """What an SQLSTATE means, where it passes by itself or by an operator."""
+    if state in _NO_TABLES:
+        return Unavailable("the tables are not there yet: run `parvis migrate`")
+    if state == _LOCKED:
+        return Locked("somebody else holds a row")
+    return _in_conflict() if state.startswith(_PASSING) else None
+
+
+def _in_conflict() -> Unavailable:
+    return Unavailable("PostgreSQL is in conflict or restarting")
 
 
 def _state(error: DBAPIError) -> str:

@@ -32,7 +32,7 @@ log = logger()
 NAME = "router"
 _CHECK_EVERY_S = 2.0
 # Routers hold a row for milliseconds. Who holds one longer is no router, and all who wait behind their contact would wait with it.
-LOCK_MS = "1000"
+_LOCK_MS = "1000"
 
 
 async def build() -> Service:
@@ -49,7 +49,7 @@ async def build() -> Service:
     templates = load_templates(town.config_dir, directory)
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
     rules = LiveRules(town.config_dir, directory, health)
-    database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": LOCK_MS})
+    database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": _LOCK_MS})
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
     calendar = Calendar(directory.town)
     placing = Placing(directory, calendar, _windows(own), templates, town.hashing_key, _asking(own))

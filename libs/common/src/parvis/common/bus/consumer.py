@@ -10,7 +10,7 @@ import msgspec
 from parvis.common import metrics
 from parvis.common.bus.barrier import Barrier
 from parvis.common.bus.dead_letters import Brake, Limit, dead_letter
-from parvis.common.bus.membership import Batches, Membership
+from parvis.common.bus.membership import Fetched, Membership
 from parvis.common.bus.producer import Producer
 from parvis.common.bus.records import Received
 from parvis.common.contact import Event
@@ -127,24 +127,22 @@ class Consumer:
 
     async def _turn(self, stopping: asyncio.Event) -> None:
         try:
-            batches = await self._group.fetch(most=self._batch)
+            fetched = await self._group.fetch(most=self._batch)
         except Unavailable as error:
             self._waiting(error, 1)
             await asyncio.sleep(1)
             return
         self._moved_at = time.monotonic()
         self._health.good("consumer")
-        if batches:
+        if fetched.records:
             self._group.idle.clear()
-        await self._bring_to_end(batches, stopping)
+        await self._bring_to_end(fetched, stopping)
         await self._stand_still_if_halted(stopping)
 
-    async def _bring_to_end(self, batches: Batches, stopping: asyncio.Event) -> None:
-        deal = self._group.deal
+    async def _bring_to_end(self, fetched: Fetched, stopping: asyncio.Event) -> None:
         try:
-            records = [received for records in batches.values() for received in records]
-            if records and await self._finish(records, stopping):
-                await self._group.commit({tp: records[-1].offset + 1 for tp, records in batches.items()}, deal=deal)
+            if fetched.records and await self._finish(fetched.records, stopping):
+                await self._group.commit(fetched)
         finally:
             self._group.idle.set()
 

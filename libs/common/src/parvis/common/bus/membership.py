@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -24,7 +25,17 @@ log = logger()
 REVOKE_WAIT_S = 5.0
 BARRIER_LOOKED_AT_EVERY_S = 1.0
 
-Batches = dict[TopicPartition, list[Received]]
+
+@dataclass(frozen=True)
+class Fetched:
+    """Records that came at once, in the order of each partition, and where the group stands when they are finished.
+
+    `deal`: how often partitions had been dealt out to us by then.
+    """
+
+    records: list[Received]
+    offsets: dict[TopicPartition, int]
+    deal: int
 
 
 class Membership(ConsumerRebalanceListener):
@@ -88,7 +99,7 @@ class Membership(ConsumerRebalanceListener):
                 async with asyncio.timeout(3):
                     await consumer.stop()
 
-    async def fetch(self, *, most: int) -> Batches:
+    async def fetch(self, *, most: int) -> Fetched:
         """The next records, or none after half a second."""
         if self._barrier and time.monotonic() >= self._barrier_at:
             with suppress(Unavailable, KafkaError, OSError):  # what is held back stays so
@@ -97,7 +108,7 @@ class Membership(ConsumerRebalanceListener):
             found = await self._kafka.getmany(timeout_ms=500, max_records=most)
         except NoOffsetForPartitionError:
             await self._begin_at_zero()
-            return {}
+            found = {}
         except OffsetOutOfRangeError as error:
             raise _lost(error) from error
         except RecordTooLargeError as error:
@@ -105,9 +116,12 @@ class Membership(ConsumerRebalanceListener):
             raise Misconfigured("a record is larger than the consumer takes", mend="raise its limit") from error
         except (KafkaError, OSError) as error:
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
-        return {
-            tp: [received_of(r) for r in records] for tp, records in found.items() if not self._keeps_back(tp, records)
-        }
+        taken = {tp: records for tp, records in found.items() if not self._keeps_back(tp, records)}
+        return Fetched(
+            [received_of(record) for records in taken.values() for record in records],
+            {tp: records[-1].offset + 1 for tp, records in taken.items()},
+            self.deal,
+        )
 
     def _keeps_back(self, tp: TopicPartition, records: list[Any]) -> bool:
         """Give records back that came although their partition must not be read yet."""
@@ -135,18 +149,18 @@ class Membership(ConsumerRebalanceListener):
         with suppress(IllegalStateError):
             self._kafka.resume(*(tp for tp in self._kafka.paused() if not (self._barrier and self._barrier.holds(tp))))
 
-    async def commit(self, offsets: dict[TopicPartition, int], *, deal: int) -> None:
+    async def commit(self, finished: Fetched) -> None:
         """Commit what is finished; what fails is covered by a later commit.
 
-        Needs: `deal` as it was when the records were fetched. Of an older one nothing is committed, even where the partition has
-               come back: another member may have gone further meanwhile, and would be set back. Its records come again.
+        Of an older deal nothing is committed, even where the partition has come back: another member may have gone further
+        meanwhile, and would be set back. Its records come again.
         """
-        if deal != self.deal:
+        if finished.deal != self.deal:
             log.warning("commit.refused", reason="partitions were dealt anew")
             return
         try:
             async with asyncio.timeout(10):
-                await self._kafka.commit(offsets)
+                await self._kafka.commit(finished.offsets)
         except (CommitFailedError, IllegalStateError) as error:
             log.warning("commit.refused", reason=type(error).__name__)  # another member has the partition: its work now
         except (KafkaError, OSError, TimeoutError) as error:

@@ -9,11 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from aiokafka import TopicPartition
-
 from parvis.common import metrics
 from parvis.common.bus.consumer import HANDLER_LIMIT_S, Consumer, Item
-from parvis.common.bus.membership import Batches
+from parvis.common.bus.membership import Fetched
 from parvis.common.bus.records import Received, Record
 from parvis.common.errors import Unavailable
 from parvis.common.logs import logger
@@ -39,9 +37,7 @@ class Steps(Generic[Work]):
 @dataclass
 class _Batch:
     number: int
-    records: list[Received]
-    offsets: dict[TopicPartition, int]
-    deal: int  # of the partitions, when it was fetched
+    fetched: Fetched
     task: "asyncio.Task[None]" = field(init=False)
 
     @property
@@ -78,16 +74,10 @@ class Pipeline(Consumer):
         finally:
             await self._end()
 
-    async def _bring_to_end(self, batches: Batches, stopping: asyncio.Event) -> None:
+    async def _bring_to_end(self, fetched: Fetched, stopping: asyncio.Event) -> None:
         """Let a batch begin its way, and wait where there is no room for another."""
-        if batches:
-            records = [received for records in batches.values() for received in records]
-            batch = _Batch(
-                next(self._numbers),
-                records,
-                {tp: records[-1].offset + 1 for tp, records in batches.items()},
-                self._group.deal,
-            )
+        if fetched.records:
+            batch = _Batch(next(self._numbers), fetched)
             batch.task = asyncio.create_task(self._along(batch))
             batch.task.add_done_callback(self._rest)
             self._under_way.append(batch)
@@ -106,7 +96,7 @@ class Pipeline(Consumer):
     async def _along(self, batch: _Batch) -> None:
         try:
             async with asyncio.timeout(HANDLER_LIMIT_S):
-                work = self._steps.prepare([self._item(received) for received in batch.records])
+                work = self._steps.prepare([self._item(received) for received in batch.fetched.records])
                 async with self._storing:
                     self._go_on(batch)
                     records = await self._steps.store(work)
@@ -114,11 +104,11 @@ class Pipeline(Consumer):
                 async with self._sending:
                     self._go_on(batch)
                     await self._producer.send_all(records)
-                    await self._group.commit(batch.offsets, deal=batch.deal)
+                    await self._group.commit(batch.fetched)
         except BaseException:
             self._failed = min(self._failed, batch.number)
             raise
-        self._finished(batch.records)
+        self._finished(batch.fetched.records)
 
     def _go_on(self, batch: _Batch) -> None:
         if self._failed < batch.number:
@@ -132,9 +122,9 @@ class Pipeline(Consumer):
         while self._under_way and not stopping.is_set():
             batch = self._under_way[0]
             if not batch.is_done:
-                if not await self._finish(batch.records, stopping):
+                if not await self._finish(batch.fetched.records, stopping):
                     return
-                await self._group.commit(batch.offsets, deal=batch.deal)
+                await self._group.commit(batch.fetched)
             self._under_way.popleft()
         self._failed = math.inf
         self._group.idle.set()

@@ -232,7 +232,7 @@ class Producer:
 
 def _refuse_too_large(record: Record) -> None:
     """What no topic takes is refused here: a batch that the broker refuses costs the producer."""
-    if len(record.value) > LARGEST_RECORD_BYTES // 2 and record.size_bytes > LARGEST_RECORD_BYTES:
+    if record.size_bytes > LARGEST_RECORD_BYTES:
         raise Poison(f"record of {record.size_bytes} bytes for {record.topic}")
 
 
