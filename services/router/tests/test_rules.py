@@ -27,7 +27,7 @@ def rules(directory: Directory) -> Rules:
     return load_rules(EXAMPLE, directory)
 
 
-def facts(text: str, **changes: object) -> Facts:
+def facts(rules: Rules, text: str, **changes: object) -> Facts:
     known: dict[str, object] = {
         "channel": "sms",
         "to": "+33536490100",
@@ -35,11 +35,11 @@ def facts(text: str, **changes: object) -> Facts:
         "language": "fr",
         "machine_sent": False,
     }
-    return Facts(text=clean(text), **(known | changes))  # pyright: ignore[reportArgumentType]
+    return Facts(hits=rules.hits(clean(text)), **(known | changes))  # pyright: ignore[reportArgumentType]
 
 
 def matched(rules: Rules, text: str, **changes: object) -> str | None:
-    found = rules.matching(facts(text, **changes))
+    found = rules.matching(facts(rules, text, **changes))
     return found[0].rule.id if found else None
 
 
@@ -92,7 +92,8 @@ def test_a_hard_rule_goes_first_whatever_the_priorities(directory: Directory, tm
         "  - {id: hard, priority: 0, hard: true, when: {words: {any: chat}}, then: {department: dechets}}\n"
         "  - {id: second, priority: 1, when: {words: {any: chat}}, then: {department: voirie}}\n"
     )
-    found = load_rules(tmp_path, directory).matching(facts("un chat"))
+    rules = load_rules(tmp_path, directory)
+    found = rules.matching(facts(rules, "un chat"))
     assert [match.rule.id for match in found] == ["hard", "soft", "first", "second"]
 
 
@@ -119,8 +120,8 @@ def test_each_condition_holds_where_it_should_and_not_elsewhere(
     directory: Directory, tmp_path: Path, when: str, yes: dict[str, object], no: dict[str, object]
 ) -> None:
     rules = only(directory, tmp_path, f"    when: {when}\n    then: {{department: voirie}}\n")
-    assert rules.matching(facts(**yes))  # pyright: ignore[reportArgumentType]
-    assert not rules.matching(facts(**no))  # pyright: ignore[reportArgumentType]
+    assert rules.matching(facts(rules, **yes))  # pyright: ignore[reportArgumentType]
+    assert not rules.matching(facts(rules, **no))  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ def test_the_version_changes_with_the_file(directory: Directory, rules: Rules, t
 
 @given(st.text() | st.text(alphabet=st.characters(codec=None)), st.sampled_from(["sms", "email", "web"]))
 def test_no_text_makes_the_rules_raise(text: str, channel: str) -> None:
-    for match in RULES.matching(facts(text, channel=channel)):
+    for match in RULES.matching(facts(RULES, text, channel=channel)):
         assert match.rule in RULES.rules
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -106,51 +107,54 @@ class Producer:
     async def _send_one(self, records: Sequence[Record], ends_at: float) -> None:
         kafka = await self._connected(ends_at)
         for record in records:
-            step = kafka.send(record.topic, value=record.value, key=record.key, headers=list(record.headers))
-            future = await self._handed_over(kafka, record.topic, step, ends_at)
+            async with self._handing_over(kafka, record.topic, ends_at):
+                future = await kafka.send(
+                    record.topic, value=record.value, key=record.key, headers=list(record.headers)
+                )
             await self._outcomes(kafka, [_Sent(record.topic, 1, record.size_bytes, future)], ends_at)
 
     async def _send_batches(self, records: Sequence[Record], ends_at: float) -> None:
         kafka = await self._connected(ends_at)
-        partitions = {
-            topic: len(await self._handed_over(kafka, topic, kafka.partitions_for(topic), ends_at))
-            for topic in dict.fromkeys(record.topic for record in records)
-        }
-        sent: list[_Sent] = []
+        partitions, sent = dict[str, int](), list[_Sent]()
+        for topic in dict.fromkeys(record.topic for record in records):
+            async with self._handing_over(kafka, topic, ends_at):
+                partitions[topic] = len(await kafka.partitions_for(topic))
         try:
-            for batch in batches_of(records, partitions, kafka.create_batch, at_ms=int(time.time() * 1000)):
-                step = kafka.send_batch(batch.builder, batch.topic, partition=batch.partition)
-                future = await self._handed_over(kafka, batch.topic, step, ends_at)
-                sent.append(_Sent(batch.topic, batch.count, batch.size_bytes, future))
+            async with self._handing_over(kafka, "Kafka", ends_at):
+                for batch in batches_of(records, partitions, kafka.create_batch, at_ms=int(time.time() * 1000)):
+                    future = await kafka.send_batch(batch.builder, batch.topic, partition=batch.partition)
+                    sent.append(_Sent(batch.topic, batch.count, batch.size_bytes, future))
         except Unavailable:
             if sent:  # some left, some did not: the caller sends all of them again
                 await self._outcomes(kafka, sent, ends_at)
             raise
         await self._outcomes(kafka, sent, ends_at)
 
-    async def _handed_over(
-        self, kafka: AIOKafkaProducer, topic: str, step: Coroutine[Any, Any, Any], ends_at: float
-    ) -> Any:
-        """Hand something to aiokafka. Cancelled before it returns, it was not taken (its send docstring)."""
+    @asynccontextmanager
+    async def _handing_over(self, kafka: AIOKafkaProducer, what: str, ends_at: float) -> AsyncGenerator[None]:
+        """Hand something to aiokafka. What is cancelled before it returns was not taken (its send docstring)."""
         try:
             async with asyncio.timeout(ends_at - time.monotonic()):
-                return await step
+                yield
         except TimeoutError as error:
-            raise Unavailable(f"{topic} took no record in time") from error
+            raise Unavailable(f"{what} took no record in time") from error
         except KafkaError as error:
             self._replace(kafka, error)
-            raise Unavailable(f"{topic} takes no record: {type(error).__name__}") from error
+            raise Unavailable(f"{what} takes no record: {type(error).__name__}") from error
 
     async def _outcomes(self, kafka: AIOKafkaProducer, sent: Sequence[_Sent], ends_at: float) -> None:
-        if sent:
-            await asyncio.wait([one.future for one in sent], timeout=max(0.0, ends_at - time.monotonic()))
         problems: list[ParvisError] = []
+        acknowledged = Counter[str]()
         for one in sent:
+            if not one.future.done():
+                await asyncio.wait([one.future], timeout=max(0.0, ends_at - time.monotonic()))
             problem = self._outcome(kafka, one)
             if problem:
                 problems.append(problem)
             else:
-                metrics.records_sent.labels(one.topic).inc(one.records)
+                acknowledged[one.topic] += one.records
+        for topic, count in acknowledged.items():
+            metrics.records_sent.labels(topic).inc(count)
         if problems:
             raise next((p for p in problems if isinstance(p, Unavailable)), problems[0])
 

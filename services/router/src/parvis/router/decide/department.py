@@ -18,6 +18,7 @@ from parvis.router.rules.models import Urgency
 
 _MOST_RUNNERS_UP = 3
 _MOST_TAGS = 12
+_MOST_TOLD = 4096  # different facts: of a town's contacts most say to the rules what another has said
 _LANGUAGES = ("fr", "en")
 _POSTCODE = re.compile(r"\b([0-9]{5})[ ]{1,3}[^\W\d_]")  # before the name of a town
 _LONGEST_ADDRESS = 1000
@@ -51,21 +52,27 @@ def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, lang
 
     Order: hard rules, the form's procedure, a department's own mailbox, rules by priority, triage.
     Gives: always a department that exists and has not retired.
+    Needs: the directory for which the rules were loaded.
     """
-    spoken = contact.language or language
-    matches = rules.matching(facts_of(contact, directory, rules, language=spoken))
-    decision = _decide(contact, matches, directory, spoken)
-    return replace(decision, rules_version=rules.version, tags=_tags(matches))
+    facts = facts_of(contact, directory, rules, language=contact.language or language)
+    decision = rules.told.get(facts)
+    if decision is None:
+        if len(rules.told) >= _MOST_TOLD:
+            rules.told.clear()
+        matches = rules.matching(facts)
+        decided = _decide(facts, matches, directory)
+        decision = rules.told[facts] = replace(decided, rules_version=rules.version, tags=_tags(matches))
+    return decision
 
 
-def _decide(contact: ContactReceived, matches: list[Match], directory: Directory, spoken: str | None) -> Decision:
+def _decide(facts: Facts, matches: list[Match], directory: Directory) -> Decision:
     if matches and matches[0].rule.hard:  # hard ones come first
-        return _by_rule(matches[0], matches, directory, spoken)
-    chosen = _chosen(contact, matches, directory, spoken)
+        return _by_rule(matches[0], matches, directory, facts.language)
+    chosen = _chosen(facts, matches, directory)
     if chosen:
         return chosen
     if matches:
-        return _by_rule(matches[0], matches, directory, spoken)
+        return _by_rule(matches[0], matches, directory, facts.language)
     return Decision(
         department=TRIAGE,
         procedure=None,
@@ -78,13 +85,13 @@ def _decide(contact: ContactReceived, matches: list[Match], directory: Directory
             "Nothing in this message points to a department: a person reads it.",
         ),
         urgency="normal",
-        language=spoken,
+        language=facts.language,
     )
 
 
 def facts_of(contact: ContactReceived, directory: Directory, rules: Rules, *, language: str | None) -> Facts:
     """What the rules may know about a contact; of what none of them asks, nothing."""
-    personal, point, asks = contact.personal, contact.personal.from_, rules.asks
+    personal, asks = contact.personal, rules.asks
     text = facts_text((personal.subject, personal.text, *personal.answers.values()))
     folded = clean(text)
     return Facts(
@@ -93,17 +100,22 @@ def facts_of(contact: ContactReceived, directory: Directory, rules: Rules, *, la
         procedure=contact.procedure,
         language=language,
         machine_sent=contact.machine is not None,
-        text=folded,
+        hits=rules.hits(folded),
         areas=rules.territory.areas_of(text, folded) if "area" in asks else (),
         day=_day(contact, directory) if "day" in asks else date.min,
-        sender_domain=point.value.rpartition("@")[2] if point and point.kind == "email" else "",
+        sender_domain=_domain(contact) if "sender_domain" in asks else "",
         postcodes=_postcodes(contact) if "postcode" in asks else (),
-        attachments=tuple([attachment.media_type for attachment in contact.attachments]),
+        attachments=tuple([each.media_type for each in contact.attachments]) if "attachment" in asks else (),
     )
 
 
 def _day(contact: ContactReceived, directory: Directory) -> date:
     return contact.received_at.astimezone(ZoneInfo(directory.town.time_zone)).date()
+
+
+def _domain(contact: ContactReceived) -> str:
+    point = contact.personal.from_
+    return point.value.rpartition("@")[2] if point and point.kind == "email" else ""
 
 
 def _postcodes(contact: ContactReceived) -> tuple[str, ...]:
@@ -113,12 +125,10 @@ def _postcodes(contact: ContactReceived) -> tuple[str, ...]:
     return tuple(code for text in written for code in _POSTCODE.findall(text[:_LONGEST_ADDRESS]))
 
 
-def _chosen(
-    contact: ContactReceived, matches: list[Match], directory: Directory, language: str | None
-) -> Decision | None:
+def _chosen(facts: Facts, matches: list[Match], directory: Directory) -> Decision | None:
     """What the citizen chose: a form of ours, or the mailbox of a department. A machine chooses nothing."""
-    procedure = directory.procedure(contact.procedure)
-    mailbox = None if contact.machine or procedure else directory.of_mailbox(contact.to)
+    procedure = directory.procedure(facts.procedure)
+    mailbox = None if facts.machine_sent or procedure else directory.of_mailbox(facts.to)
     if procedure:
         department, rule, reason = procedure.department, "procedure", _of_procedure(procedure)
     elif mailbox:
@@ -138,7 +148,7 @@ def _chosen(
         runners_up=_runners_up(matches, department),
         reason=reason,
         urgency=_most_urgent(matches),
-        language=language,
+        language=facts.language,
     )
 
 

@@ -23,14 +23,14 @@ _MANY_PHRASES = 300  # from here on a walk over the text's words is faster than 
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
-    """What the rules may know about a contact: what they ask for."""
+    """What the rules may know about a contact: what they ask for. Two contacts with the same facts are decided alike."""
 
     channel: str
     to: str
     procedure: str | None
     language: str | None
     machine_sent: bool
-    text: str  # clean
+    hits: frozenset[int] = frozenset()  # the words and patterns that stand in its text
     day: date = date.min  # on which the contact came, in the town's time
     sender_domain: str = ""
     postcodes: tuple[str, ...] = ()
@@ -84,22 +84,26 @@ class Rules:
     _set_numbers: tuple[int, ...] = field(repr=False)  # of the terms in the set, in its order
     _phrases: Phrases | None = field(default=None, repr=False)
     asks: frozenset[str] = frozenset()  # the facts that any rule looks at
+    # What was decided before, for whoever decides: facts that come again are not gone through again.
+    told: dict[Facts, Any] = field(default_factory=dict[Facts, Any], repr=False, compare=False)
 
     def matching(self, facts: Facts) -> list[Match]:
         """Every rule that holds, the one that decides first. Never raises, whatever the text."""
-        hits = self._hits(facts.text)
         candidates = set(self._always)
-        for hit in hits:
+        for hit in facts.hits:
             candidates.update(self._by_term[hit])
-        return [match for rank in sorted(candidates) if (match := self._match(self._ranked[rank], facts, hits))]
+        return [match for rank in sorted(candidates) if (match := self._match(self._ranked[rank], facts))]
 
-    def _hits(self, text: str) -> frozenset[int]:
+    def hits(self, text: str) -> frozenset[int]:
+        """The words and patterns of all rules that stand in a clean text, by number."""
         if not text:
             return frozenset()
-        hits = {self._set_numbers[hit] for hit in self._set.Match(text) or ()} if self._set else set[int]()
-        return frozenset(hits | self._phrases.hits(text)) if self._phrases else frozenset(hits)
+        numbers = self._set_numbers
+        hits = [numbers[hit] for hit in self._set.Match(text) or ()] if self._set else list[int]()
+        return frozenset(self._phrases.hits(text).union(hits) if self._phrases else hits)
 
-    def _match(self, compiled: _Compiled, facts: Facts, hits: frozenset[int]) -> Match | None:
+    def _match(self, compiled: _Compiled, facts: Facts) -> Match | None:
+        hits = facts.hits
         if compiled.checks and not all(check(facts) for check in compiled.checks):
             return None
         any_ = [term for term in compiled.any_ if term in hits]
