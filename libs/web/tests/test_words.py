@@ -56,3 +56,9 @@ def test_numbers_are_written_as_people_write_them() -> None:
 
 def test_lines_escape_what_they_keep() -> None:
     assert lines("<b>\n&") == "&lt;b&gt;<br>&amp;"
+
+
+def test_a_reference_stays_in_one_piece() -> None:
+    assert lines("Votre référence : P-7F3K-2Q9X-M4TC. <i>") == (
+        'Votre référence : <span class="nowrap">P-7F3K-2Q9X-M4TC</span>. &lt;i&gt;'
+    )

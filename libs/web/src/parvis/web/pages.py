@@ -1,5 +1,6 @@
 """Values in, HTML out: one Jinja2 environment a service, autoescaped, with the town's words and dates. Pure once built."""
 
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from parvis.web.dates import Dates
 from parvis.web.static import Statics
 from parvis.web.words import Words
 
+_REFERENCE = re.compile(r"(\bP(?:-[0-9A-Z]{4}){3}\b)")
 _OURS = Path(__file__).parent / "templates"
 
 
@@ -93,8 +95,16 @@ def spaced(number: str) -> str:
 
 
 def lines(text: str) -> Markup:
-    """Text with its line ends kept, everything in it escaped."""
-    return Markup("<br>").join(escape(line) for line in text.splitlines())
+    """Text with its line ends kept, everything in it escaped. A reference stays in one piece: it is read out and typed."""
+    return Markup("<br>").join(_whole(line) for line in text.splitlines())
+
+
+def _whole(line: str) -> Markup:
+    parts = _REFERENCE.split(line)  # every second one is a reference
+    return Markup().join(
+        Markup('<span class="nowrap">{}</span>').format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
 
 
 def size(size_bytes: int, words: Words, language: str) -> str:
