@@ -40,7 +40,7 @@ class Towns:
         outside: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> Generator[Stack]:
-        """As `Stack.start`, with `kafka` and `postgres` that are not the town's.
+        """As `Stack.start`, for the example town and with a Kafka and a PostgreSQL that are not its own.
 
         Raises: Misconfigured, when another town is open; else as `Stack.start`.
         """
