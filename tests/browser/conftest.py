@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parvis.local.stack import Stack
+from parvis.local.towns import Towns
 
 CHROMIUM = Path("/usr/bin/chromium")
 _QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -27,12 +27,12 @@ def missing() -> str | None:
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Generator[str]:
+def door(tmp_path_factory: pytest.TempPathFactory, towns: Towns, request: pytest.FixtureRequest) -> Generator[str]:
     """The address of a web door; a module may set SETTINGS for it."""
     if reason := missing():
         pytest.skip(reason)
     settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
-    with Stack.start(tmp_path_factory.mktemp("town"), services=["ingest-web"], environment=settings) as stack:
+    with towns.start(tmp_path_factory.mktemp("town"), services=["ingest-web"], environment=settings) as stack:
         yield stack.url("ingest-web")
 
 

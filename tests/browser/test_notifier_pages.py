@@ -17,6 +17,7 @@ from parvis.common.health import Health
 from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
 from parvis.common.topics import REPLY_REQUESTED
 from parvis.local.stack import Stack
+from parvis.local.towns import Towns
 from parvis.notifier.render.links import Links
 from tests.browser.conftest import missing
 
@@ -33,10 +34,10 @@ REPLY = ReplyRequested(
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
+def town(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[Stack]:
     if reason := missing():
         pytest.skip(reason)
-    with Stack.start(tmp_path_factory.mktemp("town"), services=["notifier"], outside=True) as stack:
+    with towns.start(tmp_path_factory.mktemp("town"), services=["notifier"], outside=True) as stack:
         asyncio.run(_ask(stack))
         yield stack
 
@@ -50,7 +51,7 @@ async def _ask(stack: Stack) -> None:
     producer = Producer(stack.kafka, service="a-test", health=Health())
     asked = record(
         REPLY,
-        topic=REPLY_REQUESTED.full_name("parvis"),
+        topic=REPLY_REQUESTED.full_name(stack.env["PARVIS_TOPIC_PREFIX"]),
         key=REPLY.conversation_id,
         event_id=REPLY.reply_id,
         source="a-test",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local.stack import Stack
+from parvis.local.towns import Towns
 
 ROOT = Path(__file__).parents[2]
 KEY = "a key for tests only"
@@ -17,7 +17,7 @@ SECONDS = 20
 pytestmark = pytest.mark.stack
 
 
-def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_schemathesis_finds_nothing(tmp_path: Path, towns: Towns, monkeypatch: pytest.MonkeyPatch) -> None:
     if not importlib.util.find_spec("schemathesis"):
         pytest.skip("schemathesis is not installed: uv sync --group dev")
     monkeypatch.setenv("SCHEMATHESIS_HOOKS", "tests.contract.naming")
@@ -27,7 +27,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "PARVIS_INGEST_WEB_API_PER_MINUTE": "100000",
     }
     (tmp_path / "schemathesis.toml").write_text(f'[auth.openapi.key]\nbearer = "{KEY}"\n')
-    with Stack.start(tmp_path / "town", services=["ingest-web"], environment=settings) as stack:
+    with towns.start(tmp_path / "town", services=["ingest-web"], environment=settings) as stack:
         found = subprocess.run(
             [
                 *(

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.faults.matrix import SCENARIOS
 from tests.faults.oracle import Verdict
-from tests.faults.scenario import Play, Scenario
+from tests.faults.scenario import Place, Play, Scenario
 
 
 def main(names: Sequence[str]) -> int:
@@ -32,7 +32,7 @@ def _run(scenario: Scenario | Play) -> Verdict:
     folder = Path("var/faults")
     shutil.rmtree(folder / scenario.name, ignore_errors=True)
     began = time.monotonic()
-    verdict = asyncio.run(scenario.run(folder / scenario.name, True))
+    verdict = asyncio.run(scenario.run(Place(folder / scenario.name), True))
     verdict.figures["took ms"] = int((time.monotonic() - began) * 1000)
     (folder / f"{scenario.name}.json").write_text(json.dumps(_rows(scenario, verdict), indent=2))
     for name, value in verdict.figures.items():

@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
@@ -15,7 +14,7 @@ from parvis.local.stack import Stack
 from tests.faults.load import TextMessages, web_client
 from tests.faults.mail import a_mail, send
 from tests.faults.oracle import Verdict, World, look
-from tests.faults.scenario import Scenario, healed, town
+from tests.faults.scenario import Place, Scenario, healed, town
 
 Answer = TypeVar("Answer")
 DOORS = ("ingest-sms", "ingest-email", "ingest-web")
@@ -40,9 +39,9 @@ class Told:
             self.waited_s.append(time.monotonic() - began)
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     verdict, told = Verdict(), Told()
-    with town(var, [*DOORS, "router"]) as (stack, log):
+    with town(place, [*DOORS, "router"]) as (stack, log):
         async with web_client() as client, Citizens(stack) as citizens:
             messages = TextMessages(stack, log, senders=20)
             await messages.deliver(client, _sid(0), 0)
@@ -127,5 +126,9 @@ def _hold(verdict: Verdict, told: Told, world: World, rounds: int) -> None:
 
 
 SCENARIO = Scenario(
-    "F-08", "all brokers down for two minutes, the doors running", "503, 451, 303 in time; I1 I4 I7", run
+    "F-08",
+    "all brokers down for two minutes, the doors running",
+    "503, 451, 303 in time; I1 I4 I7",
+    run,
+    own_brokers=True,
 )

@@ -3,19 +3,18 @@
 import asyncio
 import hashlib
 from collections import Counter
-from pathlib import Path
 
 from tests.faults.cut import Cable
 from tests.faults.load import TextMessages, web_client
 from tests.faults.oracle import Verdict
-from tests.faults.scenario import Scenario, healed, town
+from tests.faults.scenario import Place, Scenario, healed, town
 from tests.faults.twilio import another_door
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     cuts = 20 if full else 2
     verdict, told = Verdict(), Counter[str]()
-    with town(var, ["router"], PARVIS_INGEST_SMS_RECONCILE_S="0") as (stack, log):
+    with town(place, ["router"], PARVIS_INGEST_SMS_RECONCILE_S="0") as (stack, log):
         host, _, port = stack.kafka.partition(":")
         async with (
             Cable(host, int(port)).running() as cable,

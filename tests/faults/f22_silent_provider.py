@@ -1,23 +1,22 @@
 """F-22: the provider takes messages and says nothing: unknown, never sent again; a callback or the provider's list resolves them."""
 
 import asyncio
-from pathlib import Path
 
 from parvis.local.outside.app import Outside
 from parvis.local.outside.twilio.faults import CallbackFaults, Faults
 from tests.faults.oracle import Verdict
 from tests.faults.replies import ARRIVED, Replies, call_back, reply_of, sent, until
-from tests.faults.scenario import Scenario, town
+from tests.faults.scenario import Place, Scenario, town
 from tests.faults.twilio import simulator
 
 _LONGEST_REST_S = 150.0  # of the breaker, and what then waits
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     count, watched_s = (60, 30) if full else (4, 2)  # five silences in a row, and the breaker lets the rest wait
     verdict = Verdict()
     impatient = {"PARVIS_NOTIFIER_PROVIDER_TIMEOUT_S": "1", "PARVIS_NOTIFIER_ASK_EVERY_S": "1"}
-    with town(var, ["ingest-sms", "notifier"], outside=False, **impatient) as (stack, _log):
+    with town(place, ["ingest-sms", "notifier"], outside=False, **impatient) as (stack, _log):
         replies = Replies(stack)
         async with simulator(stack, silence_s=5) as outside:
             faults = Faults(behaviour="hang", callbacks=CallbackFaults(drop=True), lists="error")

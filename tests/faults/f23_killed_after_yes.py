@@ -1,22 +1,21 @@
 """F-23: kill -9 of the notifier after the provider's yes and before that is stored, fifty times: fifty calls, all resolved."""
 
 import asyncio
-from pathlib import Path
 
 from parvis.local.outside.app import Outside
 from parvis.local.outside.twilio.faults import CallbackFaults, Faults
 from parvis.local.stack import Stack
 from tests.faults.oracle import Verdict
 from tests.faults.replies import ARRIVED, Replies, sent, until
-from tests.faults.scenario import Scenario, town
+from tests.faults.scenario import Place, Scenario, town
 from tests.faults.twilio import simulator
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     rounds, each = (50, 1) if full else (1, 2)
     verdict = Verdict()
     quick = {"PARVIS_NOTIFIER_LEASE_S": "1", "PARVIS_NOTIFIER_ASK_EVERY_S": "1"}
-    with town(var, ["ingest-sms", "notifier"], outside=False, **quick) as (stack, _log):
+    with town(place, ["ingest-sms", "notifier"], outside=False, **quick) as (stack, _log):
         replies = Replies(stack)
         async with simulator(stack, silence_s=30) as outside:
             for number in range(rounds):

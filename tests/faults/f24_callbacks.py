@@ -1,11 +1,9 @@
 """F-24: callbacks three times each, the last state first, before the API has answered, and forged: the final state is right."""
 
-from pathlib import Path
-
 from parvis.local.outside.twilio.faults import CallbackFaults, Faults
 from tests.faults.oracle import Verdict
 from tests.faults.replies import Replies, call_back, reply_of, sent, until
-from tests.faults.scenario import Scenario, town
+from tests.faults.scenario import Place, Scenario, town
 from tests.faults.twilio import simulator
 
 _WAYS = {
@@ -16,10 +14,10 @@ _WAYS = {
 }
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     each = 50 if full else 3
     verdict = Verdict()
-    with town(var, ["ingest-sms", "notifier"]) as (stack, _log):
+    with town(place, ["ingest-sms", "notifier"]) as (stack, _log):
         replies = Replies(stack)
         async with simulator(stack, step_ms=20) as outside:
             for name, faults in _WAYS.items():

@@ -4,25 +4,24 @@ import asyncio
 import json
 import re
 from collections import defaultdict
-from pathlib import Path
 
 from parvis.local.outside.app import Outside
 from parvis.local.outside.twilio.faults import Faults
 from parvis.local.ports import FreePorts
 from tests.faults.oracle import Verdict
 from tests.faults.replies import ARRIVED, Replies, reply_of
-from tests.faults.scenario import Scenario, town
+from tests.faults.scenario import Place, Scenario, town
 from tests.faults.twilio import simulator
 
 _CITIZENS = 6
 _NUMBER = re.compile(r"no(\d{4})")
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     storm_s, count = (300.0, 120) if full else (3.0, 18)
     verdict = Verdict()
     ports = FreePorts()
-    with town(var, ["ingest-sms", "notifier"], outside=False, **_two_providers(ports.take())) as (stack, _log):
+    with town(place, ["ingest-sms", "notifier"], outside=False, **_two_providers(ports.take())) as (stack, _log):
         replies = Replies(stack)
         async with simulator(stack) as outside:
             outside.twilio.carrier.faults = Faults(behaviour="too-many")

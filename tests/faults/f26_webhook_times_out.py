@@ -6,15 +6,15 @@ from pathlib import Path
 
 from parvis.local.stack import Stack
 from tests.faults.oracle import Verdict
-from tests.faults.scenario import Scenario, healed, town
+from tests.faults.scenario import Place, Scenario, healed, town
 from tests.faults.twilio import Citizens, another_door, contact_of, simulator
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     rounds, read_ms, total_ms = (5, 7000, 15_000) if full else (2, 800, 4000)
     verdict = Verdict()
-    spool = var / "spool"
-    with town(var, ["ingest-sms", "router"], PARVIS_INGEST_SMS_RECONCILE_S="0") as (stack, log):
+    spool = place.folder / "spool"
+    with town(place, ["ingest-sms", "router"], PARVIS_INGEST_SMS_RECONCILE_S="0") as (stack, log):
         door = f"{stack.env['PARVIS_INGEST_SMS_PUBLIC_URL']}/sms#rt={read_ms}&tt={total_ms}&rc=1&rp=all"
         async with (
             another_door(stack, "fallback", PARVIS_INGEST_SMS_SPOOL=str(spool)) as fallback,

@@ -3,23 +3,22 @@
 import asyncio
 import base64
 from datetime import datetime
-from pathlib import Path
 
 from parvis.common.contact import ContactReceived
 from parvis.local.outside.app import Outside
 from parvis.local.stack import Stack
 from tests.faults.oracle import Verdict, World, look
-from tests.faults.scenario import Scenario, healed, town
+from tests.faults.scenario import Place, Scenario, healed, town
 from tests.faults.twilio import Citizens, contact_of, simulator
 
 PICTURE = {"content_type": "image/png", "base64": base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"\0" * 64).decode()}
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     messages, every_s = (250, 60) if full else (6, 1)
     verdict = Verdict()
     often = {"PARVIS_INGEST_SMS_RECONCILE_S": str(every_s), "PARVIS_INGEST_SMS_RECONCILE_GRACE_S": "0"}
-    with town(var, ["ingest-sms", "router"], outside=False, **often) as (stack, log):
+    with town(place, ["ingest-sms", "router"], outside=False, **often) as (stack, log):
         async with simulator(stack, sms_webhook_url=f"{stack.env['PARVIS_INGEST_SMS_PUBLIC_URL']}/sms") as outside:
             citizens = Citizens(outside, log)
             first = await citizens.write(0, "Celui-ci est annoncé.")

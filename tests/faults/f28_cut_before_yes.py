@@ -4,20 +4,19 @@ import asyncio
 import contextlib
 import socket
 from collections import Counter
-from pathlib import Path
 
 from parvis.ingest_email.parse.identity import identify
 from tests.faults.mail import RECIPIENT, SENDER, a_mail, send
 from tests.faults.oracle import Verdict, look
-from tests.faults.scenario import Scenario, town
+from tests.faults.scenario import Place, Scenario, town
 
 _CUTS = (0.0, 0.002, 0.01, 0.05)  # seconds between the dot and the cut: before, while and after the door works on it
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     mails = 200 if full else 16
     verdict = Verdict()
-    with town(var, ["ingest-email"]) as (stack, _log):
+    with town(place, ["ingest-email"]) as (stack, _log):
         port = stack.port("ingest-email.smtp")
         for number in range(mails):
             for _ in range(2):  # it is cut twice before it gets through

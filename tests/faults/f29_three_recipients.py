@@ -8,13 +8,13 @@ from parvis.common.directory import load_directory
 from parvis.local.stack import Stack
 from tests.faults.mail import RECIPIENT, SENDER, a_mail
 from tests.faults.oracle import Verdict, look
-from tests.faults.scenario import Scenario, town
+from tests.faults.scenario import Place, Scenario, town
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     mails = 500 if full else 20
     verdict = Verdict()
-    with town(var, ["ingest-email"]) as (stack, _log):
+    with town(place, ["ingest-email"]) as (stack, _log):
         known = _known(stack)
         heard = await asyncio.to_thread(_speak, stack.port("ingest-email.lmtp"), known, mails)
         expected = ["250", "250", "550", "250", "354", "250", "250"]

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 
 from parvis.local.ports import FreePorts
 from parvis.local.readiness import listens
@@ -11,13 +10,13 @@ from parvis.local.stack import Stack
 from tests.faults.mail import a_mail, send
 from tests.faults.oracle import Verdict, look
 from tests.faults.sabotage import SECRET
-from tests.faults.scenario import Scenario, sabotaged, town, until_ended
+from tests.faults.scenario import Place, Scenario, sabotaged, town, until_ended
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     mails = 200 if full else 10
     verdict = Verdict()
-    with town(var, ["ingest-email"]) as (stack, _log), _ports() as (smtp, lmtp):
+    with town(place, ["ingest-email"]) as (stack, _log), _ports() as (smtp, lmtp):
         door = sabotaged(
             stack, "ingest-email", "fail-while-parsing",
             PARVIS_INGEST_EMAIL_PORT="0", PARVIS_INGEST_EMAIL_SMTP_PORT=str(smtp), PARVIS_INGEST_EMAIL_LMTP_PORT=str(lmtp),

@@ -3,24 +3,23 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 from parvis.ingest_email.parse.identity import identify
 from parvis.local.stack import Stack
 from tests.faults.mail import RECIPIENT, a_mail
 from tests.faults.oracle import Verdict, look
-from tests.faults.scenario import Scenario, sabotaged, town, until_ended
+from tests.faults.scenario import Place, Scenario, sabotaged, town, until_ended
 from tests.mail import dovecot
 from tests.mail.dovecot import MailHost, mail_host
 
 POINTS = ("raw-store", "ack", "advance", "move")
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     verdict, mails = Verdict(), Mails()
     each = 20 if full else 2
     rounds = 3 if full else 1
-    with mail_host() as host, town(var, ["ingest-email"], outside=False, **_settings(host)) as (stack, _log):
+    with mail_host() as host, town(place, ["ingest-email"], outside=False, **_settings(host)) as (stack, _log):
         for _ in range(rounds):
             await asyncio.to_thread(stack.stop_one, "ingest-email")
             for point in POINTS:

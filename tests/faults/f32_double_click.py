@@ -1,21 +1,20 @@
 """F-32: twenty clicks on the same button at once, and once more later: one contact, one reference."""
 
 import asyncio
-from pathlib import Path
 
 from parvis.local.citizens import Citizens
 from parvis.local.stack import Stack
 from tests.faults.oracle import Verdict, World, look
-from tests.faults.scenario import Scenario, town
+from tests.faults.scenario import Place, Scenario, town
 
 ANSWERS = {"problem": "pothole", "place": "12 rue de l’Église", "reply-channel": "none"}
 CLICKS = 20
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     forms = 50 if full else 3
     verdict, references = Verdict(), set[str]()
-    with town(var, ["ingest-web"]) as (stack, _log):
+    with town(place, ["ingest-web"]) as (stack, _log):
         async with Citizens(stack) as citizens:
             for number in range(forms):
                 form = await citizens.open_form("road-report")

@@ -16,7 +16,7 @@ from parvis.common.contact import ContactReceived
 from parvis.common.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
 from tests.faults.oracle import Verdict
-from tests.faults.scenario import Scenario, town
+from tests.faults.scenario import Place, Scenario, town
 
 NAME = "ingest-postal"
 PACE = {"SETTLE_S": "0.8", "POLL_S": "0.2", "QUARANTINE_AFTER_S": "2.5", "READERS": "2"}
@@ -34,11 +34,11 @@ class Dropped:
     hopeless: list[str] = field(default_factory=list[str])
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     verdict, dropped = Verdict(), Dropped()
     environment = {f"PARVIS_INGEST_POSTAL_{name}": value for name, value in PACE.items()}
-    with town(var, [NAME], outside=False, **environment) as (stack, _log):
-        scans = var.absolute() / "scans"
+    with town(place, [NAME], outside=False, **environment) as (stack, _log):
+        scans = stack.plan.var / "scans"
         began = time.monotonic()
         slow = asyncio.create_task(_write_slowly(scans, dropped, 60 if full else 6, 1.0 if full else 0.5))
         _drop_all(scans, dropped, 10_000 if full else 40)
@@ -121,7 +121,7 @@ async def _write_slowly(scans: Path, dropped: Dropped, last_bytes: int, pause_s:
 
 
 async def _judge(verdict: Verdict, stack: Stack, scans: Path, dropped: Dropped) -> None:
-    topic = CONTACT_RECEIVED.full_name("parvis")
+    topic = CONTACT_RECEIVED.full_name(stack.env.get("PARVIS_TOPIC_PREFIX", "parvis"))
     contacts = [ContactReceived.model_validate_json(read.value) async for read in read_all(stack.kafka, [topic])]
     contents = {contact.contact_id: contact.original.sha256 for contact in contacts}
     accepted = set(contents.values())

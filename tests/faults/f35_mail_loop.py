@@ -7,7 +7,7 @@ import smtplib
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from parvis.local.citizens import Citizens
 from parvis.local.stack import Stack
 from tests.faults.mail import RECIPIENT
 from tests.faults.oracle import Verdict, look
-from tests.faults.scenario import Scenario, town
+from tests.faults.scenario import Place, Scenario, town
 
 _SERVICES = ("ingest-email", "router", "notifier")
 _DOMAIN = RECIPIENT.partition("@")[2]
@@ -107,11 +107,11 @@ class Post:
         return not known
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     verdict = Verdict()
     stubborn = Machine("repondeur@citizen.example", is_stubborn=True)
     polite = Machine("absence@citizen.example", is_stubborn=False)
-    async with _towns(var, both=full) as towns:
+    async with _towns(place, both=full) as towns:
         post = Post(towns, (stubborn, polite))
         here = towns[_DOMAIN]
         for machine in (stubborn, polite):
@@ -127,12 +127,12 @@ async def run(var: Path, full: bool) -> Verdict:
 
 
 @asynccontextmanager
-async def _towns(var: Path, *, both: bool) -> AsyncGenerator[dict[str, Stack]]:
-    with town(var / "here", _SERVICES, outside=True) as (here, _log):
+async def _towns(place: Place, *, both: bool) -> AsyncGenerator[dict[str, Stack]]:
+    with town(replace(place, folder=place.folder / "here"), _SERVICES, outside=True) as (here, _log):
         if not both:
             yield {_DOMAIN: here}
             return
-        with _other_town(var) as there:
+        with _other_town(place.folder) as there:
             yield {_DOMAIN: here, _OTHER_DOMAIN: there}
 
 
@@ -144,7 +144,7 @@ def _other_town(var: Path) -> Any:
     config = shutil.copytree(folder, var / "config")
     for file in config.rglob("*.yaml"):
         file.write_text(file.read_text().replace(_DOMAIN, _OTHER_DOMAIN))
-    with town(var / "there", _SERVICES, outside=True, PARVIS_CONFIG_DIR=str(config)) as (there, _log):
+    with town(Place(var / "there"), _SERVICES, outside=True, PARVIS_CONFIG_DIR=str(config)) as (there, _log):
         yield there
 
 

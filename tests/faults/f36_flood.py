@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.bench.measure import percentile
 from tests.faults.mail import RECIPIENT, a_mail
 from tests.faults.oracle import Verdict, look
-from tests.faults.scenario import Scenario, town
+from tests.faults.scenario import Place, Scenario, town
 
 _LONGEST_P99_S = 5.0
 _MOST_MB = 700  # of the door's own process: what it is at rest, the room for large mails, and their copies
@@ -49,11 +49,11 @@ class Told:
         return code
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     seconds, large_bytes, large = (60.0, 38 * 1024 * 1024, 24) if full else (6.0, 5 * 1024 * 1024, 8)
     verdict, flood, others, bulky = Verdict(), Told(), Told(), Told()
     limits = {"PARVIS_INGEST_EMAIL_DOMAIN_MAILS_PER_MINUTE": "300" if full else "15"}
-    with town(var, ["ingest-email"], outside=False, **limits) as (stack, _log):
+    with town(place, ["ingest-email"], outside=False, **limits) as (stack, _log):
         port, ends_at = stack.port("ingest-email.smtp"), time.monotonic() + seconds
         with ThreadPoolExecutor(29, thread_name_prefix="sender") as senders:
             jobs = [senders.submit(_flood, port, flood, ends_at) for _ in range(16)]

@@ -1,21 +1,20 @@
 """F-41: the notifier's database is put back to an earlier day while Kafka went on: the ledger is rebuilt, nothing is sent again."""
 
 import asyncio
-from pathlib import Path
 
 from parvis.local.outside.twilio.faults import CallbackFaults, Faults
 from parvis.local.stack import Stack
 from tests.faults.oracle import Verdict
 from tests.faults.replies import ARRIVED, Replies, sent, until
-from tests.faults.scenario import Scenario, town
+from tests.faults.scenario import Place, Scenario, town
 from tests.faults.twilio import simulator
 
 
-async def run(var: Path, full: bool) -> Verdict:
+async def run(place: Place, full: bool) -> Verdict:
     each = 300 if full else 6
     verdict = Verdict()
     quick = {"PARVIS_NOTIFIER_ASK_EVERY_S": "1", "PARVIS_NOTIFIER_LEASE_S": "2"}
-    with town(var, ["ingest-sms", "notifier"], outside=False, **quick) as (stack, _log):
+    with town(place, ["ingest-sms", "notifier"], outside=False, **quick) as (stack, _log):
         replies = Replies(stack)
         async with simulator(stack, silence_s=60) as outside:
             before = await replies.ask(each)
@@ -60,4 +59,5 @@ SCENARIO = Scenario(
     "PostgreSQL is restored from a backup while Kafka kept going",
     "the ledger is rebuilt from delivery.updated; nothing that may have left is sent again; I1 I6",
     run,
+    own_brokers=True,
 )

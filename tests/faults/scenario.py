@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from parvis.local.stack import Stack
+from parvis.local.towns import Towns
 from tests.faults.load import ClientLog
 from tests.faults.oracle import Verdict, World, judge, look
 from tests.faults.stage import Stage, stage
@@ -21,15 +22,25 @@ HEAL_S = 60.0
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a scenario is tried: in a folder, and upon brokers that it shares with others; without any it starts its own."""
+
+    folder: Path
+    towns: Towns | None = None
+
+
+@dataclass(frozen=True)
 class Scenario:
-    """One row of the matrix. `run(var, full)`: the small size takes at most 20 s and is part of `make test`."""
+    """One row of the matrix. `run(place, full)`: the small size takes at most 20 s and is part of `make test`."""
 
     name: str
     injection: str
     must_hold: str
-    run: Callable[[Path, bool], Coroutine[Any, Any, Verdict]]
+    run: Callable[[Place, bool], Coroutine[Any, Any, Verdict]]
     missing: Callable[[], str | None] = lambda: None
     """Why it cannot be tried on this machine."""
+    own_brokers: bool = False
+    """It kills them, or puts their data back: nobody else may be upon them."""
 
 
 @dataclass(frozen=True)
@@ -43,22 +54,23 @@ class Play:
     stage: str
     missing: Callable[[], str | None] = lambda: None
 
-    async def run(self, var: Path, full: bool) -> Verdict:
+    async def run(self, place: Place, full: bool) -> Verdict:
         """In a town of its own."""
-        async with stage(var) as own:
+        async with stage(place.folder) as own:
             return await self.play(own, full)
 
 
 @contextmanager
 def town(
-    var: Path, services: Sequence[str], *, outside: bool = False, **environment: str
+    place: Place, services: Sequence[str], *, outside: bool = False, **environment: str
 ) -> Generator[tuple[Stack, ClientLog]]:
-    """A stack of its own, and the senders' log beside it. A killed member is missed after two seconds, not ten."""
+    """A town of its own, and the senders' log beside it. A killed member is missed after two seconds, not ten."""
     quick = {"PARVIS_SESSION_TIMEOUT_S": "2", "PARVIS_LOG_FORMAT": "json"}
-    var.mkdir(parents=True, exist_ok=True)
-    log = ClientLog(var / "client.jsonl")
+    start = place.towns.start if place.towns else Stack.start
+    place.folder.mkdir(parents=True, exist_ok=True)
+    log = ClientLog(place.folder / "client.jsonl")
     try:
-        with Stack.start(var, services=list(services), outside=outside, environment=quick | environment) as stack:
+        with start(place.folder, services=services, outside=outside, environment=quick | environment) as stack:
             yield stack, log
     finally:
         log.close()

@@ -1,12 +1,13 @@
-"""A scenario in its small size, held: alone with a stack of its own, or in a town that it shares with others."""
+"""A scenario in its small size, held: alone in a town of its own, or in one that it shares with others."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from parvis.local.towns import Towns
 from tests.faults.matrix import SCENARIOS
-from tests.faults.scenario import Play, Scenario
+from tests.faults.scenario import Place, Play, Scenario
 from tests.faults.stage import Stage, stage
 
 MARKS = [pytest.mark.fault, pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
@@ -14,7 +15,7 @@ OF_THE_NOTIFIER = {"F-22", "F-23", "F-24", "F-25", "F-41"}
 
 
 def alone(*, notifier: bool) -> list[Scenario]:
-    """Those with a stack of their own. A file each, so that they run beside each other."""
+    """Those with a town of their own. A file each, so that they run beside each other."""
     found = [one for one in SCENARIOS if isinstance(one, Scenario)]
     return [one for one in found if (one.name in OF_THE_NOTIFIER) == notifier]
 
@@ -47,11 +48,11 @@ class Stages:
         await self._open.aclose()
 
 
-async def hold_alone(scenario: Scenario, folder: Path) -> None:
+async def hold_alone(scenario: Scenario, folder: Path, towns: Towns) -> None:
     if reason := scenario.missing():
         pytest.skip(reason)
 
-    verdict = await scenario.run(folder / "town", False)
+    verdict = await scenario.run(Place(folder / "town", None if scenario.own_brokers else towns), False)
 
     assert not verdict.broken, "; ".join(verdict.broken)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from parvis.local.towns import Towns
 from tests.faults.scenario import Scenario
 from tests.faults.staging import MARKS, alone, hold_alone
 
@@ -11,5 +12,5 @@ pytestmark = MARKS
 
 
 @pytest.mark.parametrize("scenario", alone(notifier=False), ids=lambda scenario: scenario.name)
-async def test_the_invariants_hold(scenario: Scenario, tmp_path: Path):
-    await hold_alone(scenario, tmp_path)
+async def test_the_invariants_hold(scenario: Scenario, tmp_path: Path, towns: Towns):
+    await hold_alone(scenario, tmp_path, towns)

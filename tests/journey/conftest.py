@@ -11,8 +11,9 @@ from parvis.local.demo.watch import Watch
 from parvis.local.stack import Stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
+    """It ends with the last journey: ten processes that nobody asks anything still cost a worker time."""
     with Stack.start(tmp_path_factory.mktemp("town"), outside=True) as stack:
         yield stack
 

@@ -23,6 +23,7 @@ from parvis.common.topics import CONTACT_RECEIVED
 from parvis.local.citizens import TOWN_MAILBOX, Citizens
 from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
 from parvis.local.stack import Stack
+from parvis.local.towns import Towns
 from tests.faults.mail import send
 
 pytestmark = [
@@ -41,8 +42,8 @@ def daemon() -> Generator[Daemon]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(tmp_path_factory: pytest.TempPathFactory, daemon: Daemon) -> AsyncGenerator[Stack]:
-    start = Stack.start(
+async def town(tmp_path_factory: pytest.TempPathFactory, towns: Towns, daemon: Daemon) -> AsyncGenerator[Stack]:
+    start = towns.start(
         tmp_path_factory.mktemp("scanned"),
         services=["ingest-email", "ingest-web", "ingest-postal", "router", "desk"],
         environment={"PARVIS_CLAMAV": daemon.address},
@@ -68,7 +69,7 @@ def a_mail(number: int, file: bytes) -> bytes:
 
 async def arrived(town: Stack, channel: str, count: int) -> list[ContactReceived]:
     """What came by a channel, in its order, as soon as so much has come."""
-    topic = CONTACT_RECEIVED.full_name("parvis")
+    topic = CONTACT_RECEIVED.full_name(town.env["PARVIS_TOPIC_PREFIX"])
     async with asyncio.timeout(60):
         while True:
             events = [

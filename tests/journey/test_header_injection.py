@@ -1,7 +1,6 @@
 """Thirty ways to smuggle a header through a form: not one leaves a trace in what the town sends."""
 
 import asyncio
-from collections.abc import Generator
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -31,14 +30,6 @@ _ENCODED = (
 )
 PAYLOADS = [f"Camille{end}{header}" for end in _ENDS for header in _HEADERS] + list(_ENCODED)
 FILE = b"\x89PNG\r\n\x1a\n" + b"\x00" * 50
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
-    """From the form to the mail that says that it has arrived."""
-    services = ["ingest-web", "router", "notifier"]
-    with Stack.start(tmp_path_factory.mktemp("town"), services=services, outside=True) as stack:
-        yield stack
 
 
 def address_of(number: int) -> str:

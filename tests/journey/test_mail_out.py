@@ -110,4 +110,5 @@ async def test_without_the_right_login_postfix_takes_nothing(relay: Relay, rende
         timeout_s=20,
     )  # fmt: skip
     outcome = await wrong.send(parcel(renderer, Signer(DOMAIN), "celeste@citizens.example"))
+    await wrong.close()
     assert (outcome.state, outcome.failure_class) == ("retry", "temporary")

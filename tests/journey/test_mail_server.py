@@ -12,6 +12,7 @@ from parvis.common.bus.admin import read_all
 from parvis.common.contact import ContactReceived
 from parvis.common.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
+from parvis.local.towns import Towns
 from tests.faults.mail import RECIPIENT, SENDER, a_mail
 from tests.mail import dovecot, postfix
 from tests.mail.postfix import MailServer, mail_server
@@ -37,7 +38,7 @@ def server(mailed: Stack) -> Generator[MailServer]:
 
 
 async def contacts(stack: Stack) -> dict[str, ContactReceived]:
-    topic = CONTACT_RECEIVED.full_name("parvis")
+    topic = CONTACT_RECEIVED.full_name(stack.env.get("PARVIS_TOPIC_PREFIX", "parvis"))
     return {
         received.event_id: ContactReceived.model_validate_json(received.value)
         async for received in read_all(stack.kafka, [topic])
@@ -153,10 +154,10 @@ async def test_while_kafka_is_away_mail_waits_in_postfix(mailed: Stack, server: 
 
 
 @pytest.mark.skipif(bool(dovecot.missing()), reason=dovecot.missing() or "")
-async def test_a_hosted_mailbox_is_emptied_by_the_service_itself(tmp_path: Path):
+async def test_a_hosted_mailbox_is_emptied_by_the_service_itself(tmp_path: Path, towns: Towns):
     with dovecot.mail_host() as host:
         pulled = {"PARVIS_INGEST_EMAIL_IMAP_URL": host.url, "PARVIS_INGEST_EMAIL_IMAP_PASSWORD": dovecot.PASSWORD}
         host.deliver(a_mail(50), a_mail(51))
-        with Stack.start(tmp_path / "pulled", services=["ingest-email"], environment=pulled) as stack:
+        with towns.start(tmp_path / "pulled", services=["ingest-email"], environment=pulled) as stack:
             assert len(await new_contacts(stack, {}, 2)) == 2
             await until(lambda: host.count("Traités") == 2)

@@ -21,7 +21,7 @@ from parvis.common.contact import (
 )
 from parvis.common.routing import ContactRouted, Routing, conversation_id
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.desk.read import Infected, NotScanned, Originals
+from parvis.desk.read.originals import Infected, NotScanned, Originals
 from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

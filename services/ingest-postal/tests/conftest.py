@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import pytest_asyncio
 
 from parvis.common.antivirus import Scanner
 from parvis.common.blobs import Blobs
@@ -27,14 +28,20 @@ FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
 def _door(
-    root: Path, producer: FakeProducer, *, settle_s: float = 0, patience_s: float = 900, box: DropBox | None = None
+    readers: Readers,
+    root: Path,
+    producer: FakeProducer,
+    *,
+    settle_s: float = 0,
+    patience_s: float = 900,
+    box: DropBox | None = None,
 ) -> Door:
     folder = Folder(root / "scans")
     folder.prepare()
     return Door(
         box=box or folder,
         watch=Watch(settle_s=settle_s, patience_s=patience_s),
-        acceptance=_acceptance(root, producer),
+        acceptance=_acceptance(readers, root, producer),
         returns=Returns(producer, "t.delivery.reported", A_KEY),
         health=Health(),
         size_limit_bytes=20 * 1024 * 1024,
@@ -43,9 +50,9 @@ def _door(
     )
 
 
-def _acceptance(root: Path, producer: FakeProducer, *, letters: int = 20) -> Acceptance:
+def _acceptance(readers: Readers, root: Path, producer: FakeProducer, *, letters: int = 20) -> Acceptance:
     return Acceptance(
-        readers=Readers(1, Limits()),
+        readers=readers,
         divider=Divider(Limits(), letters=letters),
         blobs=Blobs(f"file://{root / 'blobs'}"),
         scanner=Scanner(""),
@@ -63,28 +70,20 @@ def first_seen() -> datetime:
     return FIRST_SEEN
 
 
-@pytest.fixture
-async def a_door() -> AsyncGenerator[Callable[..., Door]]:
-    """As many as a test wants; their workers end with it."""
-    made: list[Door] = []
-
-    def make(*given: Any, **named: Any) -> Door:
-        made.append(_door(*given, **named))
-        return made[-1]
-
-    yield make
-    for door in made:
-        await door.acceptance.readers.close()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def readers() -> AsyncGenerator[Readers]:
+    """Warm for all tests of a module, as in the service: a worker's start takes longer than to read a short letter."""
+    made = Readers(1, Limits())
+    yield made
+    await made.close()
 
 
 @pytest.fixture
-async def an_acceptance() -> AsyncGenerator[Callable[..., Acceptance]]:
-    made: list[Acceptance] = []
+def a_door(readers: Readers) -> Callable[..., Door]:
+    """As many as a test wants."""
+    return partial(_door, readers)
 
-    def make(*given: Any, **named: Any) -> Acceptance:
-        made.append(_acceptance(*given, **named))
-        return made[-1]
 
-    yield make
-    for acceptance in made:
-        await acceptance.readers.close()
+@pytest.fixture
+def an_acceptance(readers: Readers) -> Callable[..., Acceptance]:
+    return partial(_acceptance, readers)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import io
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,14 +18,14 @@ from parvis.common.antivirus import Scanner
 from parvis.common.contact import ContactReceived, contact_id
 from parvis.common.errors import Poison, Unavailable
 from parvis.common.testing import A_KEY, FakeProducer
-from parvis.ingest_postal.parse.batch import separate
 from parvis.ingest_postal.receive.acceptance import Acceptance
 from parvis.ingest_postal.receive.arrival import Arrival
 from parvis.ingest_postal.render import render_sheets
-from parvis.ingest_postal.tables import Code, MediaType, Page
+from parvis.ingest_postal.tables import MediaType
 from parvis.local.clamav import A_VIRUS, PROGRAM, clamd
 from parvis.local.letter import BIRTH_CERTIFICATE, Letter, write_pdf
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)  # as the fixtures have it
 MakeAcceptance = Callable[..., Acceptance]
 SEPARATOR = render_sheets("letter", count=1)
@@ -72,12 +72,8 @@ def producer() -> FakeProducer:
 
 
 @pytest.fixture
-async def acceptance(
-    an_acceptance: MakeAcceptance, tmp_path: Path, producer: FakeProducer
-) -> AsyncGenerator[Acceptance]:
-    made = an_acceptance(tmp_path, producer)
-    yield made
-    await made.readers.close()
+def acceptance(an_acceptance: MakeAcceptance, tmp_path: Path, producer: FakeProducer) -> Acceptance:
+    return an_acceptance(tmp_path, producer)
 
 
 async def accepted(
@@ -166,7 +162,6 @@ async def test_too_many_letters_go_to_people_as_they_are(
 ):
     acceptance = an_acceptance(tmp_path, producer, letters=2)
     (contact,) = await accepted(acceptance, THREE)
-    await acceptance.readers.close()
 
     assert contact.unreadable == "more than 2 letters in one file, not separated"
     assert await acceptance.blobs.get(contact.original) == THREE
@@ -245,22 +240,3 @@ async def test_a_scan_with_a_virus_is_accepted_and_says_so(acceptance: Acceptanc
     assert (infected.original.scan, infected.attachments[0].scan) == ("infected", "clean")
     assert [contact.original.scan for contact in divided] == ["infected", "infected"]
     assert later.original.scan == "pending"
-
-
-def a_page(number: int, *texts: str) -> Page:
-    codes = tuple(
-        Code(text=text, format="QRCode", left=0.1, top=0.1 * at, right=0.2, bottom=0.1 * at + 0.1)
-        for at, text in enumerate(texts)
-    )
-    return Page(number=number, lines=(), confidence=0.9, source="reading", codes=codes)
-
-
-def test_a_written_page_with_a_code_on_it_separates_and_stays_in_a_letter():
-    pages = [
-        a_page(1),
-        a_page(2, "PARVIS-SEPARATOR"),
-        a_page(3),
-        a_page(4, "PARVIS-SEPARATOR", "PARVIS-SEPARATOR"),
-        a_page(5),
-    ]
-    assert [part.pages for part in separate(pages, A_KEY) or ()] == [(1,), (2, 3), (5,)]

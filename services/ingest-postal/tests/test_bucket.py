@@ -82,6 +82,7 @@ def store_of(bucket: Bucket) -> Any:
     return bucket._store  # pyright: ignore[reportPrivateUsage] (the other end of the drop box, as a scanner has it)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_letter_in_a_bucket_becomes_a_contact_and_is_moved_on(bucket: Bucket, a_door: MakeDoor, tmp_path: Path):
     producer = FakeProducer()
     door = a_door(tmp_path, producer, box=bucket)
@@ -90,7 +91,6 @@ async def test_a_letter_in_a_bucket_becomes_a_contact_and_is_moved_on(bucket: Bu
     put(bucket, "ready/upload.pdf.part", LETTER[:100])
 
     assert await door.look() == 1
-    await door.acceptance.readers.close()
 
     contact = ContactReceived.model_validate_json(producer.sent[0].value)
     assert await door.acceptance.blobs.get(contact.original) == LETTER
@@ -100,6 +100,7 @@ async def test_a_letter_in_a_bucket_becomes_a_contact_and_is_moved_on(bucket: Bu
     assert names(bucket, "processed") == [f"guichet_Scan0001.{digest}.PDF", f"guichet_Scan0001.PDF.{digest}.json"]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_is_no_letter_is_put_aside_with_its_reason(bucket: Bucket, a_door: MakeDoor, tmp_path: Path):
     door = a_door(tmp_path, FakeProducer(), box=bucket, patience_s=0)
     put(bucket, "ready/cut.pdf", LETTER[:-20])
@@ -133,6 +134,7 @@ def test_an_object_that_another_replica_moved_is_not_held(bucket: Bucket):
     assert bucket.hold(file) is None
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_bucket_that_is_away_is_said_and_waited_for(a_door: MakeDoor, tmp_path: Path):
     ports = FreePorts()
     config = {

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from parvis.ingest_postal.receive.door import Door
 from parvis.ingest_postal.receive.folder import Folder
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)  # as the fixtures have it
 MakeDoor = Callable[..., Door]
 LETTER = write_pdf(BIRTH_CERTIFICATE)
@@ -37,10 +38,8 @@ def producer() -> FakeProducer:
 
 
 @pytest.fixture
-async def door(a_door: MakeDoor, tmp_path: Path, producer: FakeProducer) -> AsyncGenerator[Door]:
-    made = a_door(tmp_path, producer)
-    yield made
-    await made.acceptance.readers.close()
+def door(a_door: MakeDoor, tmp_path: Path, producer: FakeProducer) -> Door:
+    return a_door(tmp_path, producer)
 
 
 def folder_of(door: Door) -> Folder:
@@ -171,7 +170,6 @@ async def test_a_file_that_nobody_finishes_is_put_aside_with_its_reason(
 
     await door.look()
     await door.look()
-    await door.acceptance.readers.close()
 
     assert names(folder_of(door).quarantine) == ["scan.pdf", "scan.pdf.reason.txt"]
     assert names(folder_of(door).ready) == []
@@ -199,8 +197,6 @@ async def test_two_doors_on_one_folder_take_each_letter_once(a_door: MakeDoor, t
 
     while names(folder_of(doors[0]).ready):
         await asyncio.gather(*(door.look() for door in doors))
-    for door in doors:
-        await door.acceptance.readers.close()
 
     assert len(producer.sent) == 6
     assert len({contact_in(record).contact_id for record in producer.sent}) == 6

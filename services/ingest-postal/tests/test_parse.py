@@ -11,6 +11,7 @@ from parvis.common.lettercode import letter_code
 from parvis.common.reply import ReplyId
 from parvis.common.testing import A_KEY
 from parvis.ingest_postal.parse import Facts, Town, parse, text_of
+from parvis.ingest_postal.parse.batch import separate
 from parvis.ingest_postal.tables import Code, Line, Page, Reading, Word
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -297,3 +298,22 @@ def test_no_reading_makes_the_letter_fail(reading: Reading):
 
     assert contact.channel == "post"
     assert contact.model_dump_json(by_alias=True)
+
+
+def a_page(number: int, *texts: str) -> Page:
+    codes = tuple(
+        Code(text=text, format="QRCode", left=0.1, top=0.1 * at, right=0.2, bottom=0.1 * at + 0.1)
+        for at, text in enumerate(texts)
+    )
+    return Page(number=number, lines=(), confidence=0.9, source="reading", codes=codes)
+
+
+def test_a_written_page_with_a_code_on_it_separates_and_stays_in_a_letter():
+    pages = [
+        a_page(1),
+        a_page(2, "PARVIS-SEPARATOR"),
+        a_page(3),
+        a_page(4, "PARVIS-SEPARATOR", "PARVIS-SEPARATOR"),
+        a_page(5),
+    ]
+    assert [part.pages for part in separate(pages, A_KEY) or ()] == [(1,), (2, 3), (5,)]

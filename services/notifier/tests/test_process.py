@@ -16,8 +16,9 @@ from parvis.common.clock import now
 from parvis.common.contact import ContactPoint
 from parvis.common.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.reply import PersonalPreference, PreferenceChanged, ReplyRequested
-from parvis.common.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED
+from parvis.common.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED, Topic
 from parvis.local.stack import Stack
+from parvis.local.towns import Towns
 from parvis.notifier.decide.addressing import Addressing
 
 pytestmark = pytest.mark.stack
@@ -27,11 +28,10 @@ QUICK = {"PARVIS_NOTIFIER_LEASE_S": "2", "PARVIS_NOTIFIER_PROVIDER_TIMEOUT_S": "
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
-    folder = tmp_path_factory.mktemp("town")
-    for part in (folder, *folder.parents[:2]):
-        part.chmod(0o711)  # PostgreSQL's user passes through
-    with Stack.start(folder / "var", services=["notifier"], outside=True, environment=QUICK) as started:
+def stack(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Generator[Stack]:
+    with towns.start(
+        tmp_path_factory.mktemp("town"), services=["notifier"], outside=True, environment=QUICK
+    ) as started:
         yield started
 
 
@@ -42,8 +42,12 @@ async def producer(stack: Stack) -> AsyncGenerator[Producer]:
     await made.stop()
 
 
-async def ask(producer: Producer, reply: ReplyRequested) -> None:
-    topic = REPLY_REQUESTED.full_name("parvis")
+def name_of(stack: Stack, topic: Topic) -> str:
+    return topic.full_name(stack.env["PARVIS_TOPIC_PREFIX"])
+
+
+async def ask(stack: Stack, producer: Producer, reply: ReplyRequested) -> None:
+    topic = name_of(stack, REPLY_REQUESTED)
     await producer.send(
         record(reply, topic=topic, key=reply.conversation_id, event_id=reply.reply_id, source="test"), deadline_s=20
     )
@@ -54,7 +58,7 @@ async def told(stack: Stack, reply: ReplyRequested, state: str) -> list[Delivery
     async with asyncio.timeout(40):
         while True:
             updates: list[DeliveryUpdated] = []
-            async for received in read_all(stack.kafka, [DELIVERY_UPDATED.full_name("parvis")]):
+            async for received in read_all(stack.kafka, [name_of(stack, DELIVERY_UPDATED)]):
                 event = DeliveryUpdated.model_validate_json(received.value)
                 updates += [event] if event.reply_id == reply.reply_id else []
             if any(update.state == state for update in updates):
@@ -72,7 +76,7 @@ async def at_twilio(stack: Stack, number: str) -> list[dict[str, str]]:
 
 async def test_a_reply_goes_through_the_whole_process(stack: Stack, producer: Producer, ask_for: AskFor) -> None:
     reply = ask_for("whole")
-    await ask(producer, reply)
+    await ask(stack, producer, reply)
     updates = await told(stack, reply, "accepted")
     assert [update.state for update in updates] == ["reserved", "accepted"]
     (message,) = await at_twilio(stack, "+33639980001")
@@ -83,7 +87,7 @@ async def test_kill_9_while_the_provider_is_silent_leaves_an_unknown_and_one_cal
     stack: Stack, producer: Producer, ask_for: AskFor
 ) -> None:
     reply = ask_for("killed", points=HANGS)
-    await ask(producer, reply)
+    await ask(stack, producer, reply)
     async with asyncio.timeout(30):
         while not await at_twilio(stack, HANGS[0].value):
             await asyncio.sleep(0.05)
@@ -102,7 +106,7 @@ async def test_kill_9_while_the_provider_is_silent_leaves_an_unknown_and_one_cal
         outcome="delivered",
         reported_at=now(),
     )
-    topic = DELIVERY_REPORTED.full_name("parvis")
+    topic = name_of(stack, DELIVERY_REPORTED)
     await producer.send(
         record(report, topic=topic, key=reply.reply_id, event_id="a report", source="test"), deadline_s=20
     )
@@ -126,8 +130,8 @@ async def test_preferences_are_read_before_anything_is_sent(
     )
     reply = ask_for("after stop", points=(mobile,), legal=False)
     await asyncio.to_thread(stack.stop_one, "notifier")
-    await ask(producer, reply)
-    topic = PREFERENCE_CHANGED.full_name("parvis")
+    await ask(stack, producer, reply)
+    topic = name_of(stack, PREFERENCE_CHANGED)
     await producer.send(record(stop, topic=topic, key=pseudonym, event_id="a stop", source="test"), deadline_s=20)
     await asyncio.to_thread(stack.start_again, "notifier")
     (update,) = await told(stack, reply, "failed")

@@ -1,10 +1,12 @@
 """What /live, /ready and /metrics say of a process."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 
 @dataclass
@@ -33,8 +35,12 @@ class Health:
         return self.dead is None and not any(self.parts.values())
 
 
-def routes(health: Health) -> APIRouter:
+def routes(health: Health) -> "APIRouter":
     """The three pages every service has, for Kubernetes and for `parvis up`."""
+    # Every producer knows its health; the commands of an operator serve no pages.
+    from fastapi import APIRouter, Response
+    from fastapi.responses import JSONResponse
+
     router = APIRouter(include_in_schema=False)
 
     @router.get("/live")

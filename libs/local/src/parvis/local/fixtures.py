@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from parvis.local.stack import Stack
+from parvis.local.towns import Towns
 
 _numbers = itertools.count(1)
 
@@ -22,6 +23,12 @@ def brokers() -> Generator[Stack]:
         Path(folder).chmod(0o711)  # PostgreSQL's user passes through: no private room is needed
         with Stack.start(Path(folder), services=[], prepare=False) as stack:
             yield stack
+
+
+@pytest.fixture(scope="session")
+def towns(brokers: Stack) -> Towns:
+    """Whole towns upon these brokers, one after the other."""
+    return Towns(brokers)
 
 
 @pytest.fixture(scope="session")

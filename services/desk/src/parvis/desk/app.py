@@ -22,7 +22,8 @@ from parvis.desk import api, pages, store
 from parvis.desk.consume import TYPES, Clerk
 from parvis.desk.pages.originals import refused
 from parvis.desk.pages.place import NotLoggedIn
-from parvis.desk.read import Infected, NotScanned, Originals, Pictures
+from parvis.desk.read.originals import Infected, NotScanned, Originals
+from parvis.desk.read.pictures import Pictures
 from parvis.desk.settings import Settings
 from parvis.desk.tables import SCHEMA
 from parvis.desk.verify import Sessions

@@ -13,7 +13,8 @@ from parvis.common.errors import Poison, Rejected
 from parvis.common.files import PICTURES
 from parvis.desk.pages.case import may_see
 from parvis.desk.pages.place import Place
-from parvis.desk.read import DOWNLOADED, SHOWN, Infected
+from parvis.desk.read.originals import Infected
+from parvis.desk.read.pictures import DOWNLOADED, SHOWN
 from parvis.desk.render import file_name, name_of
 from parvis.desk.store import case_of, contacts_of
 

@@ -9,7 +9,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from parvis.common.clock import Clock, now
 from parvis.common.directory import Directory, Templates
-from parvis.desk.read import Originals, Pictures
+from parvis.desk.read.originals import Originals
+from parvis.desk.read.pictures import Pictures
 from parvis.desk.render import in_words
 from parvis.desk.store import Cases, Counter
 from parvis.desk.verify import Session, Sessions

@@ -129,12 +129,13 @@ class Email:
             local_hostname=self._domain,
         )
         await relay.connect()
+        line = _Line(relay)
         try:
             await relay.login(self._username, self._password)
         except BaseException:
-            relay.close()
+            await _end(line)
             raise
-        return _Line(relay)
+        return line
 
     async def _submit(self, relay: SMTP, parcel: Parcel) -> Outcome:
         refused = await self._announce(relay, parcel)
