@@ -11,10 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured
 from parvis.common.health import Health
@@ -67,11 +69,10 @@ class Fleet:
         async def clear() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
-        @made.app.get("/metrics", include_in_schema=False)
-        async def metrics() -> Response:
+        async def metrics(_: Request) -> Response:
             return Response(generate_latest(_Merged(workers)), media_type=CONTENT_TYPE_LATEST)  # pyright: ignore[reportArgumentType]
 
-        _ = metrics
+        made.app.router.routes.append(Route("/metrics", metrics))  # before the service's own
         made.closing.append(clear)
         return made
 

@@ -1,12 +1,11 @@
 """What /live, /ready and /metrics say of a process."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
-if TYPE_CHECKING:
-    from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 
 @dataclass
@@ -35,26 +34,18 @@ class Health:
         return self.dead is None and not any(self.parts.values())
 
 
-def routes(health: Health) -> "APIRouter":
+def routes(health: Health) -> list[Route]:
     """The three pages every service has, for Kubernetes and for `parvis up`."""
-    # Every producer knows its health; the commands of an operator serve no pages.
-    from fastapi import APIRouter, Response
-    from fastapi.responses import JSONResponse
 
-    router = APIRouter(include_in_schema=False)
-
-    @router.get("/live")
-    async def live() -> JSONResponse:
+    async def live(_: Request) -> Response:
         return JSONResponse({"dead": health.dead}, status_code=200 if health.dead is None else 503)
 
-    @router.get("/ready")
-    async def ready() -> JSONResponse:
+    async def ready(_: Request) -> Response:
         body = {name: why or "ok" for name, why in health.parts.items()} | health.notes
         return JSONResponse(body, status_code=200 if health.ready else 503)
 
-    @router.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(_: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    _ = live, ready, metrics
-    return router
+    pages = {"/live": live, "/ready": ready, "/metrics": metrics}
+    return [Route(path, page, include_in_schema=False) for path, page in pages.items()]

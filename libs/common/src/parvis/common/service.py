@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from parvis.common import health as health_pages
 from parvis.common import logs
@@ -36,7 +36,9 @@ class Service:
     host: str
     port: int
     health: Health
-    app: FastAPI = field(default_factory=lambda: FastAPI(openapi_url=None))
+    app: Starlette = field(
+        default_factory=Starlette
+    )  # FastAPI itself where there is more: 10 MB and a sixth of a second
     tasks: list[Task] = field(default_factory=list[Task])
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
 
@@ -96,7 +98,7 @@ async def _run(build: Build) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     service = await build()
-    service.app.include_router(health_pages.routes(service.health))
+    service.app.router.routes.extend(health_pages.routes(service.health))
     server = _Server(
         uvicorn.Config(
             service.app, host=service.host, port=service.port, uds=_socket(service.host), log_config=None, access_log=False, server_header=False,
