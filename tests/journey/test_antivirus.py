@@ -85,7 +85,7 @@ async def arrived(town: Stack, channel: str, count: int) -> list[ContactReceived
 async def agent_of(town: Stack, contact: ContactReceived) -> AsyncGenerator[httpx.AsyncClient]:
     """An agent's browser, in the department that has the contact on its desk."""
     departments = load_directory(Path(town.env["PARVIS_CONFIG_DIR"])).departments
-    case = f"/cases/{conversation_id(contact.contact_id)}"
+    case = f"/cases/{conversation_id(contact.contact_id, contact.received_at)}"
     async with httpx.AsyncClient(base_url=town.url("desk"), timeout=40) as http, asyncio.timeout(100):
         for department in itertools.cycle(departments):
             token = re.search(r'name="_csrf" value="([^"]*)"', (await http.get("/login")).text)
@@ -99,7 +99,9 @@ async def agent_of(town: Stack, contact: ContactReceived) -> AsyncGenerator[http
 
 
 def file_of(contact: ContactReceived, which: str = "0") -> str:
-    return f"/cases/{conversation_id(contact.contact_id)}/contacts/{contact.contact_id}/files/{which}"
+    return (
+        f"/cases/{conversation_id(contact.contact_id, contact.received_at)}/contacts/{contact.contact_id}/files/{which}"
+    )
 
 
 async def test_an_infected_file_is_accepted_and_never_opened(town: Stack):

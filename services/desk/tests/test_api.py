@@ -17,14 +17,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 Tell = Callable[..., Awaitable[None]]
 Said = Callable[[str], Awaitable[list[bytes]]]
 CONTACT = a_contact()
-CASE = f"/api/v1/cases/{conversation_id(CONTACT.contact_id)}"
+CASE = f"/api/v1/cases/{conversation_id(CONTACT.contact_id, CONTACT.received_at)}"
 WHO = {"agent": "Dominique Exemple", "department": "voirie"}
 
 
 def routed(contact: ContactReceived = CONTACT) -> ContactRouted:
     return ContactRouted(
         routing=Routing(
-            conversation_id=conversation_id(contact.contact_id),
+            conversation_id=conversation_id(contact.contact_id, contact.received_at),
             sequence=1,
             department="voirie",
             reference=contact.reference,

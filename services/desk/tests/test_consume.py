@@ -28,7 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 Tell = Callable[..., Awaitable[None]]
 Said = Callable[[str], Awaitable[list[bytes]]]
 FIRST = a_contact()
-CONVERSATION = conversation_id(FIRST.contact_id)
+CONVERSATION = conversation_id(FIRST.contact_id, FIRST.received_at)
 
 
 def routed(sequence: int, *, contact: ContactReceived | None = None, department: str = "voirie") -> ContactRouted:

@@ -32,7 +32,7 @@ from parvis.desk.tables import Act, Agent, Case, Changes, Delivery, File, Move, 
 DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
 AGENT = Agent("Dominique Exemple", "voirie")
 FIRST = a_contact()
-CONVERSATION = conversation_id(FIRST.contact_id)
+CONVERSATION = conversation_id(FIRST.contact_id, FIRST.received_at)
 
 
 def a_case(**changes: Any) -> Case:

@@ -43,8 +43,8 @@ FIRST, SECOND, THIRD = (
     a_contact(key=f"SM{number}", personal=personal(words))
     for number, words in enumerate(("Un trou rue Haute.", "Et ma facture ?", "Merci pour le trou."))
 )
-CONVERSATION = conversation_id(FIRST.contact_id)
-NEW = conversation_id(reference_of("a split"))  # pyright: ignore[reportArgumentType]
+CONVERSATION = conversation_id(FIRST.contact_id, FIRST.received_at)
+NEW = conversation_id(reference_of("a split"), AN_INSTANT)  # pyright: ignore[reportArgumentType]
 NEW_REFERENCE = reference_of("a split")  # pyright: ignore[reportArgumentType]
 CASE = f"/cases/{CONVERSATION}"
 

@@ -40,7 +40,7 @@ def a_photo() -> bytes:
 def routed(made: ContactId, **changes: Any) -> ContactRouted:
     contact = a_contact(contact_id=made, **changes)
     routing = Routing(
-        conversation_id=conversation_id(made),
+        conversation_id=conversation_id(made, AN_INSTANT),
         sequence=1,
         department="voirie",
         reference=contact.reference,
@@ -56,11 +56,11 @@ def routed(made: ContactId, **changes: Any) -> ContactRouted:
 
 
 def base(made: ContactId) -> str:
-    return f"/cases/{conversation_id(made)}/contacts/{made}"
+    return f"/cases/{conversation_id(made, AN_INSTANT)}/contacts/{made}"
 
 
 def case(made: ContactId) -> str:
-    return f"/cases/{conversation_id(made)}"
+    return f"/cases/{conversation_id(made, AN_INSTANT)}"
 
 
 async def test_files_are_downloads_under_clean_names(agent: httpx.AsyncClient, tell: Tell, blobs: Blobs) -> None:

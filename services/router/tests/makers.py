@@ -21,7 +21,7 @@ def mail(number: int, text: str = "bonjour", **changes: Any) -> ContactReceived:
 def a_transfer(contact: ContactReceived, to: str, *, came_from: str, transfer_id: str = "t1") -> TransferRequested:
     return TransferRequested(
         transfer_id=transfer_id,
-        conversation_id=conversation_id(contact.contact_id),
+        conversation_id=conversation_id(contact.contact_id, contact.received_at),
         from_department=came_from,
         to_department=to,
         reason="not ours",
@@ -32,7 +32,7 @@ def a_transfer(contact: ContactReceived, to: str, *, came_from: str, transfer_id
 
 def a_case(contact: ContactReceived, state: str, *, department: str, hours: int = 1) -> CaseUpdated:
     return CaseUpdated(
-        conversation_id=conversation_id(contact.contact_id),
+        conversation_id=conversation_id(contact.contact_id, contact.received_at),
         reference=contact.reference,
         department=department,
         state=state,  # pyright: ignore[reportArgumentType]

@@ -28,7 +28,7 @@ async def test_a_contact_reaches_its_department_with_its_bytes_untouched(town: T
     routing = json.loads(routed.value)["routing"]
     assert (routing["department"], routing["rule"], routing["sequence"]) == ("voirie", "pothole", 1)
     assert routing["answer_due_at"] == "2026-03-09T22:59:59Z"
-    assert routed.key.decode() == routing["conversation_id"] == conversation_id(contact.contact_id)
+    assert routed.key.decode() == routing["conversation_id"] == conversation_id(contact.contact_id, contact.received_at)
     assert routed.header("ce_type") == "contact.routed"
 
 
@@ -105,7 +105,11 @@ async def test_a_mail_follows_its_token_and_a_quoted_reference_of_a_participant(
     first = mail(1, "un nid de poule")
     await town.route(first)
     await town.route(
-        mail(2, thread=ThreadMarks(conversation_id=conversation_id(first.contact_id)), sender="v1.family"),
+        mail(
+            2,
+            thread=ThreadMarks(conversation_id=conversation_id(first.contact_id, first.received_at)),
+            sender="v1.family",
+        ),
         mail(3, thread=ThreadMarks(reference=first.reference)),
         mail(4, thread=ThreadMarks(reference=first.reference), sender="v1.stranger"),
         mail(5, thread=ThreadMarks(reference="P-\x00")),
@@ -172,7 +176,7 @@ async def test_a_closed_conversation_opens_again_by_its_token_only_in_its_grace(
     first = mail(1, "un nid de poule")
     await town.route(first)
     await town.route(a_case(first, "closed", department="voirie"))
-    token = ThreadMarks(conversation_id=conversation_id(first.contact_id))
+    token = ThreadMarks(conversation_id=conversation_id(first.contact_id, first.received_at))
     await town.route(mail(2, thread=token, received_at=AN_INSTANT + timedelta(days=31, hours=2)))
     assert len(await town.rows("select * from router.conversation")) == 2
     await town.route(mail(3, thread=token, received_at=AN_INSTANT + timedelta(days=20)))
@@ -181,7 +185,7 @@ async def test_a_closed_conversation_opens_again_by_its_token_only_in_its_grace(
     routings = [json.loads(r.value)["routing"] for r in await town.queue("voirie")]
     assert [(r["rule"], r["sequence"], r.get("linked_to")) for r in routings] == [
         ("pothole", 1, None),
-        ("linked", 1, conversation_id(first.contact_id)),
+        ("linked", 1, conversation_id(first.contact_id, first.received_at)),
         ("conversation", 2, None),
     ]
 

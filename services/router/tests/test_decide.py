@@ -213,7 +213,7 @@ def test_a_closed_conversation_reopens_within_the_grace_and_not_by_mere_sms() ->
 
 def a_routing(contact: Any, **changes: Any) -> Routing:
     values: dict[str, Any] = {
-        "conversation_id": conversation_id(contact.contact_id),
+        "conversation_id": conversation_id(contact.contact_id, contact.received_at),
         "sequence": 1,
         "department": "voirie",
         "reference": contact.reference,

@@ -27,7 +27,7 @@ def a_split(
 ) -> SplitRequested:
     return SplitRequested(
         split_id=split_id,
-        conversation_id=conversation_id(of.contact_id),
+        conversation_id=conversation_id(of.contact_id, of.received_at),
         contact_ids=tuple(contact.contact_id for contact in moving),
         from_department=came_from,
         to_department=to,
@@ -40,7 +40,7 @@ def a_split(
 def a_link(of: ContactReceived, reference: str, *, came_from: str, **changes: Any) -> LinkRequested:
     values: dict[str, Any] = {
         "link_id": "l1",
-        "conversation_id": conversation_id(of.contact_id),
+        "conversation_id": conversation_id(of.contact_id, of.received_at),
         "other_reference": reference,
         "from_department": came_from,
         "requested_by": "agent-7",
@@ -159,14 +159,16 @@ async def test_a_split_to_another_body_starts_its_clocks_and_tells_the_citizen(t
     first, second = mail(0, "un nid-de-poule"), sms(1, "et l'aide pour ma mère ?")
     await town.route(first)
     await town.route(
-        second.model_copy(update={"thread": ThreadMarks(conversation_id=conversation_id(first.contact_id))})
+        second.model_copy(
+            update={"thread": ThreadMarks(conversation_id=conversation_id(first.contact_id, first.received_at))}
+        )
     )
     await town.route(a_split(first, second, to="departement-solidarites", came_from="voirie"))
     [opened] = only(await town.queue("departement-solidarites"), "conversation.opened")
     assert opened["competent_received_at"] == "2026-03-02T09:30:00Z"
     [notice] = [reply for reply in await town.replies() if reply["kind"] == "transfer"]
     assert notice["conversation_id"] == opened["conversation_id"]
-    assert notice["addressed_as"] == conversation_id(first.contact_id)
+    assert notice["addressed_as"] == conversation_id(first.contact_id, first.received_at)
     assert notice["reference"] == opened["reference"]
 
 
@@ -176,7 +178,9 @@ async def test_a_link_is_told_to_both_and_taken_back(town: Town) -> None:
     await town.route(a_link(one, other.reference, came_from="voirie"))
     here, there = await town.queue("voirie"), await town.queue("finances")
     assert kinds(here) == kinds(there) == ["contact.routed", "conversation.linked"]
-    assert only(here, "conversation.linked")[0]["other_conversation"] == conversation_id(other.contact_id)
+    assert only(here, "conversation.linked")[0]["other_conversation"] == conversation_id(
+        other.contact_id, other.received_at
+    )
     assert only(there, "conversation.linked")[0]["other_reference"] == one.reference
     assert only(there, "conversation.linked")[0]["sequence"] == 2
 

@@ -208,7 +208,9 @@ def gauge(name: str) -> float | None:
 async def test_a_second_participant_answers_by_references_and_a_stranger_does_not(town: Town) -> None:
     first = mail(1, "un nid de poule", thread=ThreadMarks(message_id="<1@citizens.example>"))
     await town.route(first)
-    token = ThreadMarks(conversation_id=conversation_id(first.contact_id), message_id="<2@family.example>")
+    token = ThreadMarks(
+        conversation_id=conversation_id(first.contact_id, first.received_at), message_id="<2@family.example>"
+    )
     await town.route(mail(2, thread=token, sender="v1.family"))
     answer = ThreadMarks(message_id="<3@family.example>", in_reply_to=("<unknown@x.example>", "<1@citizens.example>"))
     await town.route(mail(3, thread=answer, sender="v1.family"), mail(4, thread=answer, sender="v1.stranger"))
@@ -233,13 +235,16 @@ async def test_what_follows_a_closed_conversation_is_found_by_its_token_later(to
     first = mail(1, "un nid de poule")
     await town.route(first)
     await town.route(a_case(first, "closed", department="voirie"))
-    token, later = ThreadMarks(conversation_id=conversation_id(first.contact_id)), AN_INSTANT + timedelta(days=40)
+    token, later = (
+        ThreadMarks(conversation_id=conversation_id(first.contact_id, first.received_at)),
+        AN_INSTANT + timedelta(days=40),
+    )
     await town.route(mail(2, thread=token, received_at=later))
     await town.route(mail(3, thread=token, received_at=later + timedelta(days=1)))
 
     told = await routings(town, "voirie")
     assert [(r["sequence"], r.get("linked_to")) for r in told] == [
         (1, None),
-        (1, conversation_id(first.contact_id)),
-        (2, conversation_id(first.contact_id)),
+        (1, conversation_id(first.contact_id, first.received_at)),
+        (2, conversation_id(first.contact_id, first.received_at)),
     ]

@@ -1,6 +1,7 @@
 """One decision about one contact, and what its department gets. Pure; no I/O."""
 
 import uuid
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -15,7 +16,7 @@ from parvis.common.contact import (
     Model,
     Reference,
 )
-from parvis.common.ids import id_of
+from parvis.common.ids import timed_id_of
 
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 Silence = Literal["acceptance", "rejection", "none"]
@@ -108,6 +109,6 @@ class CaseUpdated(Event):
     at: AwareDatetime
 
 
-def conversation_id(first_contact: ContactId) -> ConversationId:
-    """The id of the conversation that a contact opens: the same however often it is routed."""
-    return ConversationId(id_of(_NAMESPACE, first_contact))
+def conversation_id(first_contact: ContactId, received_at: datetime) -> ConversationId:
+    """The id of the conversation that a contact opens: the same however often it is routed, in the order of time."""
+    return ConversationId(timed_id_of(_NAMESPACE, first_contact, received_at))

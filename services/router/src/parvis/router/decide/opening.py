@@ -18,6 +18,6 @@ def opening(contact: ContactReceived, decision: Decision, placing: Placing, *, a
     """The routing of a contact that opens a conversation: what `place` says of one when nothing is known."""
     return routing_of(
         contact, decision, placing,
-        conversation=conversation_id(contact.contact_id), reference=contact.reference, sequence=1,
+        conversation=conversation_id(contact.contact_id, contact.received_at), reference=contact.reference, sequence=1,
         department=placing.directory.current(decision.department), at=at,
     )  # fmt: skip

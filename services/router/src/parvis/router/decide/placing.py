@@ -207,7 +207,7 @@ def _candidate(conversation: Conversation) -> Candidate:
 
 def _opened_by(contact: ContactReceived, decision: Decision, where: Place) -> Conversation:
     return Conversation(
-        id=UUID(conversation_id(contact.contact_id)),
+        id=UUID(conversation_id(contact.contact_id, contact.received_at)),
         reference=contact.reference,
         department=decision.department,
         sequence=0,

@@ -72,15 +72,15 @@ def moving(wish: SplitRequested, past: Past) -> list[PastContact]:
 
 def made_by(wish: SplitRequested, contacts: Sequence[PastContact], directory: Directory) -> Conversation:
     """The new conversation, before its first number. Its id and reference follow from the split, as others' do from a contact."""
-    seed = ContactId(str(wish_key(wish)))
+    seed, opened_at = ContactId(str(wish_key(wish))), min(contact.received_at for contact in contacts)
     wanted = directory.current(wish.to_department)
     return Conversation(
-        id=UUID(conversation_id(seed)),
+        id=UUID(conversation_id(seed, opened_at)),
         reference=reference_of(seed),
         department=wanted,
         sequence=0,
         procedure=_procedure(contacts, wanted, directory),
-        opened_at=min(contact.received_at for contact in contacts),
+        opened_at=opened_at,
         last_contact_at=max(contact.received_at for contact in contacts),
         is_new=True,
     )
