@@ -4,10 +4,13 @@ import hashlib
 from datetime import datetime
 from uuid import UUID
 
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
 
 def id_of(namespace: UUID, name: str) -> str:
     """`str(uuid.uuid5(namespace, name))`, in a third of its time: a routed contact needs two."""
-    return _written(_hash(namespace, name), version=5)
+    digits = _hash(namespace, name)
+    return _written(digits, 5, digits)
 
 
 def timed_id_of(namespace: UUID, name: str, at: datetime) -> str:
@@ -16,15 +19,13 @@ def timed_id_of(namespace: UUID, name: str, at: datetime) -> str:
     Why: what is new lies side by side in an index, which ten million old ones then do not make slower.
     """
     milliseconds = int(at.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
-    return _written(bytearray(milliseconds.to_bytes(6, "big")) + _hash(namespace, name)[6:], version=8)
+    return _written(f"{milliseconds:012x}", 8, _hash(namespace, name))
 
 
-def _hash(namespace: UUID, name: str) -> bytearray:
-    return bytearray(hashlib.sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+def _hash(namespace: UUID, name: str) -> str:
+    return hashlib.sha1(namespace.bytes + name.encode(), usedforsecurity=False).hexdigest()
 
 
-def _written(digest: bytearray, *, version: int) -> str:
-    digest[6] = digest[6] & 0x0F | version << 4
-    digest[8] = digest[8] & 0x3F | 0x80
-    text = digest.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def _written(first: str, version: int, digits: str) -> str:
+    """A UUID of twelve digits, and of the rest of others where its version and variant do not stand."""
+    return f"{first[:8]}-{first[8:12]}-{version}{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"

@@ -3,6 +3,7 @@
 import secrets
 from datetime import datetime
 from functools import cache, lru_cache
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size_bytes(self) -> int:
-        headers = sum(len(name) + len(value) + 10 for name, value in self.headers)
+        headers = sum(map(len, chain.from_iterable(self.headers))) + 10 * len(self.headers)
         return len(self.key) + len(self.value) + headers + 100  # 100: the record's and the batch's own fields
 
 
