@@ -107,6 +107,7 @@ def test_a_reply_is_read_with_a_code(
     page.locator("#code").fill(codes[-1])
     page.keyboard.press("Enter")
     page.get_by_text("La rue est réparée.").wait_for()
+    assert "courriel" not in page.locator("article").inner_text(), "nobody replies to a page"
     checked(page, violations)
 
 

@@ -154,7 +154,8 @@ def _may_read(place: Place, request: Request, reply: ReplyRequested) -> bool:
 
 def _show(place: Place, request: Request, reply: ReplyRequested, token: str) -> Response:
     words = Words(place.directory, place.renderer.templates, reply)
-    said = words.say("email")
+    # An answer's mail says how to reply to it; nobody can reply to a page. Its letter says what holds for both.
+    said = words.say("letter" if words.template == "answer" else "email")
     files = [
         (number, _name(reply, number), claim.size_bytes)
         for number, claim in enumerate(reply.attachments, 1)

@@ -43,11 +43,15 @@ class Words:
     def department(self) -> Department:
         return self.directory.departments[self.directory.current(self.reply.department)]
 
+    @property
+    def template(self) -> str:
+        name = self.reply.template or self.reply.kind
+        return name if name in TEMPLATES else "answer"
+
     def say(self, medium: str) -> Rendered:
         """The template of that medium (`sms`, `email`, `letter`) with everything put in."""
-        name = self.reply.template or self.reply.kind
         template = self.templates.find(
-            name if name in TEMPLATES else "answer",
+            self.template,
             self.language,
             medium,
             department=self.department.slug,
