@@ -51,7 +51,7 @@ async def _ask(stack: Stack) -> None:
     producer = Producer(stack.kafka, service="a-test", health=Health())
     asked = record(
         REPLY,
-        topic=REPLY_REQUESTED.full_name(stack.env["PARVIS_TOPIC_PREFIX"]),
+        topic=REPLY_REQUESTED.full_name(stack.plan.topic_prefix),
         key=REPLY.conversation_id,
         event_id=REPLY.reply_id,
         source="a-test",

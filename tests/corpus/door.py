@@ -57,7 +57,7 @@ async def post_all(stack: Stack, forms: Sequence[Mapping[str, str]], path: str =
 async def contacts_in(stack: Stack) -> dict[str, list[ContactReceived]]:
     """Every contact by its id, as often as it was written."""
     found: dict[str, list[ContactReceived]] = {}
-    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    prefix = stack.plan.topic_prefix
     async for received in read_all(stack.kafka, [CONTACT_RECEIVED.full_name(prefix)]):
         contact = ContactReceived.model_validate_json(received.value)
         found.setdefault(contact.contact_id, []).append(contact)
@@ -65,6 +65,6 @@ async def contacts_in(stack: Stack) -> dict[str, list[ContactReceived]]:
 
 
 async def preferences_in(stack: Stack) -> dict[str, PreferenceChanged]:
-    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    prefix = stack.plan.topic_prefix
     events = read_all(stack.kafka, [PREFERENCE_CHANGED.full_name(prefix)])
     return {event.event_id: PreferenceChanged.model_validate_json(event.value) async for event in events}

@@ -136,7 +136,7 @@ async def _through_the_door(stack: Stack, contents: dict[str, bytes]) -> list[Sc
     """All of them from the null sender to the town's mailbox: each one contact, none that a machine may answer."""
     different = {identify(content): content for content in contents.values()}  # some lie there under several names
     answers = await _sent(stack, [(content, RECIPIENT) for content in different.values()])
-    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    prefix = stack.plan.topic_prefix
     written: Counter[str] = Counter()
     answerable = 0
     async for received in read_all(stack.kafka, [CONTACT_RECEIVED.full_name(prefix)]):
@@ -161,7 +161,7 @@ async def _as_bounces_of_ours(stack: Stack, contents: dict[str, bytes], rows: Se
     replies = {reply_id("corpus", row["file"]): row for row in rows}
     mails = [(contents[row["file"]], bounce_address(reply, _DOMAIN, key)) for reply, row in replies.items()]
     answers = await _sent(stack, mails)
-    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    prefix = stack.plan.topic_prefix
     reported = Counter[str]()
     async for received in read_all(stack.kafka, [DELIVERY_REPORTED.full_name(prefix)]):
         reported[json.loads(received.value)["reply_id"]] += 1

@@ -51,7 +51,7 @@ async def deliver(stack: Stack, mails: Sequence[tuple[str, bytes]]) -> list[Answ
 async def contacts(stack: Stack) -> Contacts:
     """All that stands in contact.received."""
     found = Contacts()
-    topic = CONTACT_RECEIVED.full_name(stack.env.get("PARVIS_TOPIC_PREFIX", "parvis"))
+    topic = CONTACT_RECEIVED.full_name(stack.plan.topic_prefix)
     async for received in read_all(stack.kafka, [topic]):
         found.times[received.event_id] += 1
         found.by_id[received.event_id] = ContactReceived.model_validate_json(received.value)

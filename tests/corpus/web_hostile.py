@@ -134,7 +134,7 @@ def _is_original(file: Path) -> bool:
 
 
 async def _in_events(stack: Stack, seen: Seen) -> int:
-    name = topics.CONTACT_RECEIVED.full_name(stack.env.get("PARVIS_TOPIC_PREFIX", "parvis"))
+    name = topics.CONTACT_RECEIVED.full_name(stack.plan.topic_prefix)
     events: dict[str, dict[str, Any]] = {}
     for _ in range(100):
         told = [json.loads(record.value or b"{}") async for record in read_all(stack.kafka, [name])]

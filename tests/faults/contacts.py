@@ -44,7 +44,7 @@ class Contacts:
         self._producer = Producer(self.stack.kafka, service="faults", metadata_age_s=age_s)
         self._key = self.stack.env["PARVIS_CONTACT_POINT_KEY"].encode()
         self.mine: list[Attempt] = []
-        self.topic = topics.CONTACT_RECEIVED.full_name(self.stack.env.get("PARVIS_TOPIC_PREFIX", "parvis"))
+        self.topic = topics.CONTACT_RECEIVED.full_name(self.stack.plan.topic_prefix)
 
     async def write(self, *, per_second: float, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
         """Write at a steady rate until the time is up or it is enough; a pause of Kafka's is not made up for."""
@@ -139,7 +139,7 @@ class Transfers:
         query = text("select id, department from router.conversation order by random() limit 2")
         async with database.begin() as connection:
             found = list(await connection.execute(query))
-        topic = topics.TRANSFER_REQUESTED.full_name(self.stack.env.get("PARVIS_TOPIC_PREFIX", "parvis"))
+        topic = topics.TRANSFER_REQUESTED.full_name(self.stack.plan.topic_prefix)
         records: list[Record] = []
         for row in found:
             self.asked += 1

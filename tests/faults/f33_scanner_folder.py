@@ -121,7 +121,7 @@ async def _write_slowly(scans: Path, dropped: Dropped, last_bytes: int, pause_s:
 
 
 async def _judge(verdict: Verdict, stack: Stack, scans: Path, dropped: Dropped) -> None:
-    topic = CONTACT_RECEIVED.full_name(stack.env.get("PARVIS_TOPIC_PREFIX", "parvis"))
+    topic = CONTACT_RECEIVED.full_name(stack.plan.topic_prefix)
     contacts = [ContactReceived.model_validate_json(read.value) async for read in read_all(stack.kafka, [topic])]
     contents = {contact.contact_id: contact.original.sha256 for contact in contacts}
     accepted = set(contents.values())

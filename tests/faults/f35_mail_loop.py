@@ -168,7 +168,7 @@ async def _hold(verdict: Verdict, stack: Stack, post: Post, stubborn: Machine, p
 async def _hold_between(verdict: Verdict, towns: dict[str, Stack]) -> None:
     """What a town sends by itself says so: the other one answers nothing, and its own never come back."""
     there = towns[_OTHER_DOMAIN]
-    prefix = there.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    prefix = there.plan.topic_prefix
     contacts = [json.loads(r.value) async for r in read_all(there.kafka, [CONTACT_RECEIVED.full_name(prefix)])]
     verdict.expect(len(contacts) == 1, f"{len(contacts)} contacts in the other town, not one")
     verdict.expect(all(contact.get("machine") for contact in contacts), "a town took another's notice for a citizen's")
@@ -182,7 +182,7 @@ async def _notices(stack: Stack, address: str) -> int:
 
 
 async def _withheld(stack: Stack) -> int:
-    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    prefix = stack.plan.topic_prefix
     updates = [json.loads(r.value) async for r in read_all(stack.kafka, [DELIVERY_UPDATED.full_name(prefix)])]
     return sum(update["state"] == "failed" and update.get("failure_class") == "budget" for update in updates)
 
@@ -190,7 +190,7 @@ async def _withheld(stack: Stack) -> int:
 async def _is_settled(stack: Stack) -> bool:
     """Every contact is routed, and every reply that was asked for has left or is refused."""
     world = await look(stack)
-    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    prefix = stack.plan.topic_prefix
     states: dict[str, str] = {}
     async for received in read_all(stack.kafka, [DELIVERY_UPDATED.full_name(prefix)]):
         update = json.loads(received.value)

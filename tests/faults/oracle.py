@@ -91,7 +91,7 @@ class Verdict:
 
 async def look(stack: Stack) -> World:
     """Read the topics of a town from the beginning, and the router's rows."""
-    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    prefix = stack.plan.topic_prefix
     directory = load_directory(Path(stack.env["PARVIS_CONFIG_DIR"]))
     names = {topic.name: topic.full_name(prefix) for topic in all_topics(list(directory.departments))}
     world = World()
@@ -158,7 +158,7 @@ async def lag(stack: Stack, *, group: str = "parvis-router") -> int:
 
     Raises: Unavailable.
     """
-    prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+    prefix = stack.plan.topic_prefix
     names = [topic.full_name(prefix) for topic in (CONTACT_RECEIVED, TRANSFER_REQUESTED, CASE_UPDATED)]
     return await lag_of(stack.kafka, group, names)
 

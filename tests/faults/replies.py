@@ -28,7 +28,7 @@ class Replies:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._producer = Producer(stack.kafka, service="test")
-        self._prefix = stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+        self._prefix = stack.plan.topic_prefix
         self.asked: list[ReplyRequested] = []
 
     async def ask(self, count: int, *, citizens: int | None = None, **changes: Any) -> list[ReplyRequested]:

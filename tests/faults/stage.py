@@ -128,7 +128,7 @@ class Stage:
 
     @property
     def prefix(self) -> str:
-        return self.stack.env.get("PARVIS_TOPIC_PREFIX", "parvis")
+        return self.stack.plan.topic_prefix
 
     def said(self, word: str) -> int:
         """How many lines of the routers' logs hold the word."""

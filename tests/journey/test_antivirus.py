@@ -69,7 +69,7 @@ def a_mail(number: int, file: bytes) -> bytes:
 
 async def arrived(town: Stack, channel: str, count: int) -> list[ContactReceived]:
     """What came by a channel, in its order, as soon as so much has come."""
-    topic = CONTACT_RECEIVED.full_name(town.env["PARVIS_TOPIC_PREFIX"])
+    topic = CONTACT_RECEIVED.full_name(town.plan.topic_prefix)
     async with asyncio.timeout(60):
         while True:
             events = [

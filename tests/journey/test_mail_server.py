@@ -38,7 +38,7 @@ def server(mailed: Stack) -> Generator[MailServer]:
 
 
 async def contacts(stack: Stack) -> dict[str, ContactReceived]:
-    topic = CONTACT_RECEIVED.full_name(stack.env.get("PARVIS_TOPIC_PREFIX", "parvis"))
+    topic = CONTACT_RECEIVED.full_name(stack.plan.topic_prefix)
     return {
         received.event_id: ContactReceived.model_validate_json(received.value)
         async for received in read_all(stack.kafka, [topic])

@@ -43,7 +43,7 @@ async def producer(stack: Stack) -> AsyncGenerator[Producer]:
 
 
 def name_of(stack: Stack, topic: Topic) -> str:
-    return topic.full_name(stack.env["PARVIS_TOPIC_PREFIX"])
+    return topic.full_name(stack.plan.topic_prefix)
 
 
 async def ask(stack: Stack, producer: Producer, reply: ReplyRequested) -> None:

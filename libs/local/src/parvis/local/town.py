@@ -61,6 +61,11 @@ class Plan:
         }
         return ({"port": self.ports[service]} if service in self.ports else {}) | second
 
+    @property
+    def topic_prefix(self) -> str:
+        """What the names of the town's topics begin with."""
+        return self.environment.get("PARVIS_TOPIC_PREFIX", "parvis")
+
     def address_of_database(self) -> str:
         """host:port, without what else the URL holds."""
         return self.environment["PARVIS_DATABASE_URL"].rpartition("@")[2].partition("/")[0]
