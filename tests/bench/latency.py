@@ -10,8 +10,8 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from parvis.common.bus.admin import apply
-from parvis.common.directory import load_directory
-from parvis.common.topics import Topic, department
+from parvis.common.contract.topics import Topic, department
+from parvis.common.town.loading import load_directory
 from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Measure, percentile
 from tests.faults.load import ClientLog, TextMessages

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from parvis.common.bus.admin import read_all
-from parvis.common.topics import CONTACT_RECEIVED
+from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.ingest_postal.read.engine import TESSDATA
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 from parvis.local.stack import Stack

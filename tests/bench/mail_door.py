@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from parvis.common.bus.admin import apply
-from parvis.common.topics import Topic
-from parvis.local.ports import FreePorts
+from parvis.common.contract.topics import Topic
+from parvis.local.free_ports import FreePorts
 from parvis.local.readiness import listens
 from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Measure

@@ -12,13 +12,14 @@ from pathlib import Path
 import aiohttp
 import psutil
 
-from parvis.common.bus import Producer, record
 from parvis.common.bus.admin import apply
-from parvis.common.clock import now
-from parvis.common.contact import ContactPoint, ConversationId, contact_id, reference_of
-from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
-from parvis.common.topics import REPLY_REQUESTED, Topic
-from parvis.local.ports import FreePorts
+from parvis.common.bus.cloudevents import record
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ContactPoint, ConversationId, contact_id, reference_of
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.contract.topics import REPLY_REQUESTED, Topic
+from parvis.common.runtime.clock import now
+from parvis.local.free_ports import FreePorts
 from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Measure, percentile
 

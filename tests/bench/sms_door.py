@@ -13,8 +13,8 @@ import psutil
 from twilio.request_validator import RequestValidator
 
 from parvis.common.bus.admin import apply
-from parvis.common.topics import Topic
-from parvis.local.ports import FreePorts
+from parvis.common.contract.topics import Topic
+from parvis.local.free_ports import FreePorts
 from parvis.local.readiness import is_ready
 from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Measure, percentile

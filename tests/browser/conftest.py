@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parvis.local.towns import Towns
+from parvis.local.towns_for_tests import Towns
 
 CHROMIUM = Path("/usr/bin/chromium")
 _QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]

@@ -10,14 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
-from parvis.common.bus import Producer, record
-from parvis.common.contact import ContactPoint, ConversationId, contact_id, reference_of
-from parvis.common.delivery import delivery_id
-from parvis.common.health import Health
-from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
-from parvis.common.topics import REPLY_REQUESTED
+from parvis.common.bus.cloudevents import record
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ContactPoint, ConversationId, contact_id, reference_of
+from parvis.common.contract.delivery import delivery_id
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.contract.topics import REPLY_REQUESTED
+from parvis.common.runtime.health import Health
 from parvis.local.stack import Stack
-from parvis.local.towns import Towns
+from parvis.local.towns_for_tests import Towns
 from parvis.notifier.render.links import Links
 from tests.browser.conftest import missing
 

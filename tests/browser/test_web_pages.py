@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from parvis.common.directory import load_directory
+from parvis.common.town.loading import load_directory
 
 TOWN = load_directory(Path(__file__).parents[2] / "config" / "example-town")
 LARGEST_BYTES = 50_000

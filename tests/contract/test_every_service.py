@@ -8,7 +8,7 @@ import pytest
 
 import parvis
 from parvis.common.cli.migrations import services_with_migrations
-from parvis.common.settings import ServiceSettings
+from parvis.common.runtime.settings import ServiceSettings
 
 LIBRARIES = {"common", "web", "local"}
 SERVICES = sorted(module.name for module in pkgutil.iter_modules(parvis.__path__) if module.name not in LIBRARIES)

@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import ClaimCheck, ContactReceived, ConversationId, Verification, contact_id
-from parvis.common.directory import load_directory
-from parvis.common.reply import ReplyId, message_id, reply_id
-from parvis.common.routing import Routing
+from parvis.common.contract.contact import ClaimCheck, ContactReceived, ConversationId, Verification, contact_id
+from parvis.common.contract.reply import ReplyId, message_id, reply_id
+from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT
+from parvis.common.town.loading import load_directory
 from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
 from parvis.ingest_email.parse.mail import parse
 from parvis.router.decide.notices import receipt, registration

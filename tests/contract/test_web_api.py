@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local.towns import Towns
+from parvis.local.towns_for_tests import Towns
 
 ROOT = Path(__file__).parents[2]
 KEY = "a key for tests only"

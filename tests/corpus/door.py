@@ -8,9 +8,9 @@ import aiohttp
 from twilio.request_validator import RequestValidator
 
 from parvis.common.bus.admin import read_all
-from parvis.common.contact import ContactReceived, contact_id
-from parvis.common.reply import PreferenceChanged
-from parvis.common.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
+from parvis.common.contract.contact import ContactReceived, contact_id
+from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
 from parvis.local.stack import Stack
 
 TOWN = "+33536490100"

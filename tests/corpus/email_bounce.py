@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from parvis.common.bus.admin import read_all
-from parvis.common.contact import ContactReceived
-from parvis.common.reply import bounce_address, reply_id
-from parvis.common.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, REPLY_REQUESTED
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.reply import bounce_address, reply_id
+from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, REPLY_REQUESTED
 from parvis.ingest_email.parse.headers import Headers, read_headers
 from parvis.ingest_email.parse.identity import identify
 from parvis.ingest_email.parse.machine import machine_sign

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parvis.common.contact import PersonalContact
+from parvis.common.contract.contact import PersonalContact
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.corpus.mail_door import contacts, deliver

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parvis.common.language import SPOKEN, language_of
+from parvis.common.text.language import SPOKEN, language_of
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 

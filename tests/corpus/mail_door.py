@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from parvis.common.bus.admin import read_all
-from parvis.common.contact import ContactReceived
-from parvis.common.topics import CONTACT_RECEIVED
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
 
 _AT_ONCE = 4

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parvis.common import contact
-from parvis.common.errors import Rejected
-from parvis.common.text_message import segments
+from parvis.common.contract import contact
+from parvis.common.contract.errors import Rejected
+from parvis.common.text.sms_encoding import segments
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.corpus.door import a_form, contacts_in, id_of, post_all, preferences_in

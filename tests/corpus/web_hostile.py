@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 
-from parvis.common import topics
 from parvis.common.bus.admin import read_all
-from parvis.common.contact import contact_id
+from parvis.common.contract import topics
+from parvis.common.contract.contact import contact_id
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.corpus.pages import Pages, hidden

@@ -9,15 +9,16 @@ from typing import Any
 
 from sqlalchemy import text
 
-from parvis.common import topics
-from parvis.common.bus import Producer, Received, Record, record
-from parvis.common.clock import now
-from parvis.common.contact import ContactPoint, ContactReceived, PersonalContact, contact_point_hash
-from parvis.common.database import Database
-from parvis.common.directory import load_directory
-from parvis.common.errors import ParvisError
-from parvis.common.routing import TransferRequested
+from parvis.common.bus.cloudevents import Received, Record, record
+from parvis.common.bus.producer import Producer
+from parvis.common.contract import topics
+from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact, contact_point_hash
+from parvis.common.contract.errors import ParvisError
+from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.runtime.clock import now
+from parvis.common.storage.postgres import Database
 from parvis.common.testing import a_contact
+from parvis.common.town.loading import load_directory
 from parvis.local.stack import Stack
 from tests.faults.load import WORDS, Attempt, ClientLog, Outcome
 

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from parvis.common.clock import now
-from parvis.common.database import Database
+from parvis.common.runtime.clock import now
+from parvis.common.storage.postgres import Database
 from tests.faults.oracle import Verdict, longest_wait_s, look
 from tests.faults.scenario import Play
 from tests.faults.stage import Stage

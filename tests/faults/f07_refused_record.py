@@ -6,9 +6,9 @@ A batch that the broker refuses leaves a gap in aiokafka's sequence, which fails
 import asyncio
 import json
 
-from parvis.common import topics
 from parvis.common.bus.admin import apply
-from parvis.common.contact import ContactReceived, PersonalContact
+from parvis.common.contract import topics
+from parvis.common.contract.contact import ContactReceived, PersonalContact
 from tests.faults.cluster import delete_records, limit_records
 from tests.faults.contacts import Contacts
 from tests.faults.oracle import Verdict, look

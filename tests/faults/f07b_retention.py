@@ -2,7 +2,7 @@
 
 import asyncio
 
-from parvis.common.bus import Received
+from parvis.common.bus.cloudevents import Received
 from tests.faults.cluster import commit_by_hand, delete_records
 from tests.faults.contacts import Contacts
 from tests.faults.oracle import Verdict, look

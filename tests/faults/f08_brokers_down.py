@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import aiohttp
 
-from parvis.local.citizens import Citizens
+from parvis.local.citizen_client import Citizens
 from parvis.local.stack import Stack
 from tests.faults.load import TextMessages, web_client
 from tests.faults.mail import a_mail, send

@@ -4,7 +4,7 @@ import asyncio
 
 from sqlalchemy import text
 
-from parvis.common.database import Database
+from parvis.common.storage.postgres import Database
 from tests.faults.oracle import Verdict
 from tests.faults.scenario import Play
 from tests.faults.stage import Stage

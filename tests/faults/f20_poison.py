@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Generator
 
-from parvis.common import topics
-from parvis.common.bus import Record
 from parvis.common.bus.admin import apply
+from parvis.common.bus.cloudevents import Record
+from parvis.common.contract import topics
 from tests.faults.cluster import limit_records
 from tests.faults.contacts import Contacts
 from tests.faults.oracle import Verdict, longest_wait_s

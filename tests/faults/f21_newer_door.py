@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from parvis.common.bus import Record
+from parvis.common.bus.cloudevents import Record
 from tests.faults.contacts import Contacts
 from tests.faults.oracle import Verdict
 from tests.faults.scenario import Play

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from parvis.local.outside.app import Outside
-from parvis.local.outside.twilio.faults import CallbackFaults, Faults
+from parvis.simulators.app import Outside
+from parvis.simulators.twilio.faults import CallbackFaults, Faults
 from tests.faults.oracle import Verdict
 from tests.faults.replies import ARRIVED, Replies, call_back, reply_of, sent, until
 from tests.faults.scenario import Place, Scenario, town

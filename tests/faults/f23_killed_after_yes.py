@@ -2,9 +2,9 @@
 
 import asyncio
 
-from parvis.local.outside.app import Outside
-from parvis.local.outside.twilio.faults import CallbackFaults, Faults
 from parvis.local.stack import Stack
+from parvis.simulators.app import Outside
+from parvis.simulators.twilio.faults import CallbackFaults, Faults
 from tests.faults.oracle import Verdict
 from tests.faults.replies import ARRIVED, Replies, sent, until
 from tests.faults.scenario import Place, Scenario, town

@@ -1,6 +1,6 @@
 """F-24: callbacks three times each, the last state first, before the API has answered, and forged: the final state is right."""
 
-from parvis.local.outside.twilio.faults import CallbackFaults, Faults
+from parvis.simulators.twilio.faults import CallbackFaults, Faults
 from tests.faults.oracle import Verdict
 from tests.faults.replies import Replies, call_back, reply_of, sent, until
 from tests.faults.scenario import Place, Scenario, town

@@ -5,9 +5,9 @@ import json
 import re
 from collections import defaultdict
 
-from parvis.local.outside.app import Outside
-from parvis.local.outside.twilio.faults import Faults
-from parvis.local.ports import FreePorts
+from parvis.local.free_ports import FreePorts
+from parvis.simulators.app import Outside
+from parvis.simulators.twilio.faults import Faults
 from tests.faults.oracle import Verdict
 from tests.faults.replies import ARRIVED, Replies, reply_of
 from tests.faults.scenario import Place, Scenario, town

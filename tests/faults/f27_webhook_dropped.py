@@ -4,9 +4,9 @@ import asyncio
 import base64
 from datetime import datetime
 
-from parvis.common.contact import ContactReceived
-from parvis.local.outside.app import Outside
+from parvis.common.contract.contact import ContactReceived
 from parvis.local.stack import Stack
+from parvis.simulators.app import Outside
 from tests.faults.oracle import Verdict, World, look
 from tests.faults.scenario import Place, Scenario, healed, town
 from tests.faults.twilio import Citizens, contact_of, simulator

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from pathlib import Path
 
-from parvis.common.directory import load_directory
+from parvis.common.town.loading import load_directory
 from parvis.local.stack import Stack
 from tests.faults.mail import RECIPIENT, SENDER, a_mail
 from tests.faults.oracle import Verdict, look

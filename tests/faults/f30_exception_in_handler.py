@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from parvis.local.ports import FreePorts
+from parvis.local.free_ports import FreePorts
 from parvis.local.readiness import listens
 from parvis.local.stack import Stack
 from tests.faults.mail import a_mail, send

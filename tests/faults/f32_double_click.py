@@ -2,7 +2,7 @@
 
 import asyncio
 
-from parvis.local.citizens import Citizens
+from parvis.local.citizen_client import Citizens
 from parvis.local.stack import Stack
 from tests.faults.oracle import Verdict, World, look
 from tests.faults.scenario import Place, Scenario, town

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 
 from parvis.common.bus.admin import read_all
-from parvis.common.contact import ContactReceived
-from parvis.common.topics import CONTACT_RECEIVED
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
 from tests.faults.oracle import Verdict
 from tests.faults.scenario import Place, Scenario, town

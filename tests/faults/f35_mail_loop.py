@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 
 from parvis.common.bus.admin import read_all
-from parvis.common.topics import CONTACT_RECEIVED, DELIVERY_UPDATED
-from parvis.local.citizens import Citizens
+from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_UPDATED
+from parvis.local.citizen_client import Citizens
 from parvis.local.stack import Stack
 from tests.faults.mail import RECIPIENT
 from tests.faults.oracle import Verdict, look

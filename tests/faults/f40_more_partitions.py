@@ -3,7 +3,7 @@
 import asyncio
 
 from parvis.common.bus.admin import partitions_of
-from parvis.common.topics import CONTACT_RECEIVED
+from parvis.common.contract.topics import CONTACT_RECEIVED
 from tests.faults.oracle import Verdict, longest_wait_s
 from tests.faults.scenario import Play
 from tests.faults.stage import METADATA_AGE_S, Stage

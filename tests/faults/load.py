@@ -13,7 +13,7 @@ from typing import Literal
 import aiohttp
 from twilio.request_validator import RequestValidator
 
-from parvis.common.contact import ContactId, contact_id
+from parvis.common.contract.contact import ContactId, contact_id
 from parvis.local.stack import Stack
 
 TOWN_NUMBER = "+33536490100"

@@ -15,12 +15,10 @@ from typing import Any
 
 from sqlalchemy import text
 
-from parvis.common.bus import Received
 from parvis.common.bus.admin import lag_of, read_all
-from parvis.common.bus.letters import REPLAYED
-from parvis.common.database import Database
-from parvis.common.directory import load_directory
-from parvis.common.topics import (
+from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.dead_letter_replay import REPLAYED
+from parvis.common.contract.topics import (
     CASE_UPDATED,
     CONTACT_RECEIVED,
     REPLY_REQUESTED,
@@ -28,6 +26,8 @@ from parvis.common.topics import (
     all_topics,
     dead_letter,
 )
+from parvis.common.storage.postgres import Database
+from parvis.common.town.loading import load_directory
 from parvis.local.stack import Stack
 from tests.faults.load import Attempt
 

@@ -8,15 +8,16 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from parvis.common.bus import Producer, record
 from parvis.common.bus.admin import read_all
-from parvis.common.clock import now
-from parvis.common.contact import ContactPoint, ConversationId, contact_id, reference_of
-from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
-from parvis.common.topics import DELIVERY_UPDATED, REPLY_REQUESTED
-from parvis.local.outside.app import Outside
-from parvis.local.outside.twilio.messages import Message
+from parvis.common.bus.cloudevents import record
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ContactPoint, ConversationId, contact_id, reference_of
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.contract.topics import DELIVERY_UPDATED, REPLY_REQUESTED
+from parvis.common.runtime.clock import now
 from parvis.local.stack import Stack
+from parvis.simulators.app import Outside
+from parvis.simulators.twilio.messages import Message
 
 PATIENCE_S = 60.0
 ARRIVED = frozenset({"accepted", "delivered"})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from parvis.local.ports import FreePorts
+from parvis.local.free_ports import FreePorts
 from parvis.local.readiness import is_ready, ready_answer
 
 _LOOK_EVERY_S, _AGAIN_AFTER_S, _READY_WITHIN_S, _STOPS_WITHIN_S = 0.1, 0.5, 60.0, 12.0

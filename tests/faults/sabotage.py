@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from parvis.common.service import run
+from parvis.common.runtime.service import run
 
 SECRET = "une phrase qui ne doit pas sortir"
 
 
 def fail_while_parsing() -> None:
     """An error nobody thought of, with something personal in its text, in the middle of accepting a mail."""
-    from parvis.common.blobs import Blobs
+    from parvis.common.storage.blobs import Blobs
 
     async def defect(*_: object, **__: object) -> NoReturn:
         raise RuntimeError(SECRET)
@@ -26,8 +26,8 @@ def die_at_the_second_mail(where: str) -> Callable[[], None]:
     """kill -9 between two of the steps by which a mail leaves a hosted mailbox."""
 
     def sabotage() -> None:
-        from parvis.common.blobs import Blobs
-        from parvis.common.bus import Producer
+        from parvis.common.bus.producer import Producer
+        from parvis.common.storage.blobs import Blobs
         from parvis.ingest_email.receive.hosted import HostedMailbox
 
         owner, step, is_before = {

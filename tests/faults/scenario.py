@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from parvis.local.stack import Stack
-from parvis.local.towns import Towns
+from parvis.local.towns_for_tests import Towns
 from tests.faults.load import ClientLog
 from tests.faults.oracle import Verdict, World, judge, look
 from tests.faults.stage import Stage, stage

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from parvis.common.errors import ParvisError
+from parvis.common.contract.errors import ParvisError
 from parvis.local.stack import Stack
 from tests.faults.contacts import Contacts, Transfers
 from tests.faults.cut import Cable

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local.towns import Towns
+from parvis.local.towns_for_tests import Towns
 from tests.faults.matrix import SCENARIOS
 from tests.faults.scenario import Place, Play, Scenario
 from tests.faults.stage import Stage, stage

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local.towns import Towns
+from parvis.local.towns_for_tests import Towns
 from tests.faults.scenario import Scenario
 from tests.faults.staging import MARKS, alone, hold_alone
 

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from parvis.common.contact import ContactId, contact_id
-from parvis.local.outside.app import Outside
-from parvis.local.outside.settings import Settings
-from parvis.local.ports import FreePorts
+from parvis.common.contract.contact import ContactId, contact_id
+from parvis.local.free_ports import FreePorts
 from parvis.local.readiness import is_ready
 from parvis.local.stack import Stack
+from parvis.simulators.app import Outside
+from parvis.simulators.settings import Settings
 from tests.faults.load import TOWN_NUMBER, Attempt, ClientLog, Outcome
 
 CITIZEN = "+33639980{:03d}"

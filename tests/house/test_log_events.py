@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.redact import ALLOWED_KEYS
+from parvis.common.runtime.redaction import ALLOWED_KEYS
 from tests.house.tree import python_files, shown
 
 LEVELS = {"debug", "info", "warning", "error", "exception"}

@@ -12,12 +12,12 @@ from email.message import EmailMessage
 
 import httpx
 
+from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.producer import Producer
-from parvis.common.bus.records import Record
-from parvis.common.health import Health
+from parvis.common.contract.topics import CONTACT_RECEIVED, REPLY_REQUESTED, department
+from parvis.common.runtime.health import Health
 from parvis.common.testing import a_contact
-from parvis.common.topics import CONTACT_RECEIVED, REPLY_REQUESTED, department
-from parvis.local.citizens import TOWN_MAILBOX, Citizens
+from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.demo.agents import Agents
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
 from parvis.local.stack import Stack

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local.citizens import Citizens
+from parvis.local.citizen_client import Citizens
 from parvis.local.demo.agents import Agents
 from parvis.local.demo.watch import Watch
 from parvis.local.stack import Stack

@@ -16,14 +16,14 @@ import pytest_asyncio
 from PIL import Image
 
 from parvis.common.bus.admin import read_all
-from parvis.common.contact import ContactReceived
-from parvis.common.directory import load_directory
-from parvis.common.routing import conversation_id
-from parvis.common.topics import CONTACT_RECEIVED
-from parvis.local.citizens import TOWN_MAILBOX, Citizens
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.routing.decisions import conversation_id
+from parvis.common.contract.topics import CONTACT_RECEIVED
+from parvis.common.town.loading import load_directory
+from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
 from parvis.local.stack import Stack
-from parvis.local.towns import Towns
+from parvis.local.towns_for_tests import Towns
 from tests.faults.mail import send
 
 pytestmark = [

@@ -12,9 +12,9 @@ import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 
 from parvis.common.bus.admin import read_all
-from parvis.common.bus.records import Received
-from parvis.common.errors import Unavailable
-from parvis.local.citizens import Citizens
+from parvis.common.bus.cloudevents import Received
+from parvis.common.contract.errors import Unavailable
+from parvis.local.citizen_client import Citizens
 from parvis.local.demo.agents import Agents
 from parvis.local.demo.watch import Journey, Watch
 from parvis.local.stack import Stack

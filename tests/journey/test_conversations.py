@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from parvis.common.contact import ContactId, contact_id, reference_of
-from parvis.common.database import Database
-from parvis.local.citizens import TOWN_MAILBOX, Citizens
+from parvis.common.contract.contact import ContactId, contact_id, reference_of
+from parvis.common.storage.postgres import Database
+from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.demo.agents import Agents
 from parvis.local.demo.watch import Watch
 from parvis.local.stack import Stack

@@ -6,9 +6,9 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
-from parvis.common.contact import ContactId
-from parvis.local.citizens import Citizens
-from parvis.local.demo.play import ANSWERS, Cast, play
+from parvis.common.contract.contact import ContactId
+from parvis.local.citizen_client import Citizens
+from parvis.local.demo.scenario import ANSWERS, Cast, play
 from parvis.local.demo.watch import Journey
 from parvis.local.stack import Stack
 from tests.faults.load import Attempt

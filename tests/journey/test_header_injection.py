@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from parvis.local.citizens import Citizens
+from parvis.local.citizen_client import Citizens
 from parvis.local.stack import Stack
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]

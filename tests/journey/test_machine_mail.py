@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from parvis.common.bus.admin import read_all
-from parvis.common.contact import ConversationId, contact_id
-from parvis.common.reply import bounce_address, message_id, reply_id
-from parvis.common.topics import DELIVERY_REPORTED, DELIVERY_UPDATED
-from parvis.local.citizens import TOWN_MAILBOX, Citizens
+from parvis.common.contract.contact import ConversationId, contact_id
+from parvis.common.contract.reply import bounce_address, message_id, reply_id
+from parvis.common.contract.topics import DELIVERY_REPORTED, DELIVERY_UPDATED
+from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.stack import Stack
 from tests.faults.oracle import World, look
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from services.notifier.tests.test_mail import MAIL_DKIM, rsa_key
 
-from parvis.common.contact import ConversationId, contact_id, reference_of
-from parvis.common.delivery import delivery_id
-from parvis.common.directory import load_directory, load_templates
-from parvis.common.reply import PersonalReply, ReplyRequested, reply_id, reply_of_bounce
+from parvis.common.contract.contact import ConversationId, contact_id, reference_of
+from parvis.common.contract.delivery import delivery_id
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id, reply_of_bounce
 from parvis.common.testing import A_KEY
+from parvis.common.town.loading import load_directory
+from parvis.common.town.templates import load_templates
 from parvis.notifier.render import Renderer
 from parvis.notifier.render.dkim import Signer, read_key
 from parvis.notifier.rules import Delivery, Enclosure, Parcel

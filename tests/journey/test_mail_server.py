@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from parvis.common.bus.admin import read_all
-from parvis.common.contact import ContactReceived
-from parvis.common.topics import CONTACT_RECEIVED
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
-from parvis.local.towns import Towns
+from parvis.local.towns_for_tests import Towns
 from tests.faults.mail import RECIPIENT, SENDER, a_mail
 from tests.mail import dovecot, postfix
 from tests.mail.postfix import MailServer, mail_server

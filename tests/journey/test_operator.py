@@ -4,11 +4,12 @@ import time
 
 import pytest
 
-from parvis.common.bus import Producer, record
-from parvis.common.contact import ContactId, reference_of
+from parvis.common.bus.cloudevents import record
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ContactId, reference_of
+from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.common.testing import a_contact
-from parvis.common.topics import CONTACT_RECEIVED
-from parvis.local.citizens import Citizens
+from parvis.local.citizen_client import Citizens
 from parvis.local.demo.watch import Watch
 from parvis.local.stack import Stack
 from tests.journey.until import routed

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from parvis.common.blobs import Blobs
 from parvis.common.bus.admin import read_all
-from parvis.common.routing import ConversationArrived, History
-from parvis.local.citizens import Citizens
+from parvis.common.contract.routing.history import History
+from parvis.common.contract.routing.transfer import ConversationArrived
+from parvis.common.storage.blobs import Blobs
+from parvis.local.citizen_client import Citizens
 from parvis.local.demo.agents import Agents
 from parvis.local.demo.watch import Watch
 from parvis.local.stack import Stack

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local.citizens import TOWN_MAILBOX, Citizens
+from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.demo.watch import Watch
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 from parvis.local.stack import Stack

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from parvis.common.contact import contact_id
+from parvis.common.contract.contact import contact_id
 from parvis.local.demo.watch import Journey, Watch
 
 Seen = TypeVar("Seen")

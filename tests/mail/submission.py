@@ -13,7 +13,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from parvis.local.outside.mail.certificate import tls_context
+from parvis.simulators.mail.certificate import tls_context
 from tests.mail import dovecot, postfix
 from tests.mail.daemon import end, free_port
 

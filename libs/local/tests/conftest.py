@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local import surroundings
+from parvis.local import stack_environment
 from parvis.local.console import silent
 from parvis.local.kafka.installation import Installation, ensure
-from parvis.local.ledger import Ledger
+from parvis.local.process_registry import Ledger
 from parvis.local.testing import Fakes, Repository, serving_repository
 
 
@@ -36,7 +36,7 @@ def open_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def installation() -> Installation:
     """This machine's Kafka, fetched if it is not there yet."""
-    return ensure(surroundings.cache(surroundings.environment()), tell=silent)
+    return ensure(stack_environment.cache(stack_environment.environment()), tell=silent)
 
 
 @pytest.fixture

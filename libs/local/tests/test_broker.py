@@ -9,14 +9,14 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from parvis.common.errors import Unavailable
-from parvis.local import surroundings
+from parvis.common.contract.errors import Unavailable
+from parvis.local import stack_environment
 from parvis.local.console import silent
+from parvis.local.free_ports import FreePorts
 from parvis.local.kafka.broker import Broker
 from parvis.local.kafka.handshake import answers
 from parvis.local.kafka.installation import Installation
-from parvis.local.ledger import Ledger
-from parvis.local.ports import FreePorts
+from parvis.local.process_registry import Ledger
 
 pytestmark = pytest.mark.stack
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.stack
 def a_broker(folder: Path, ledger: Ledger, ports: FreePorts, *, port: int | None = None) -> Broker:
     return Broker(
         folder=folder / "kafka",
-        cache=surroundings.cache(surroundings.environment()),
+        cache=stack_environment.cache(stack_environment.environment()),
         port=port or ports.take(),
         ports=ports,
         ledger=ledger,

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parvis.local import surroundings
-from parvis.local.ledger import runs
+from parvis.local import stack_environment
+from parvis.local.process_registry import runs
 from parvis.local.readiness import is_ready
 from parvis.local.testing import Fakes
 
@@ -24,8 +24,8 @@ def start_up(
 ) -> "subprocess.Popen[str]":
     ours = {"PARVIS_VAR": str(var), "PARVIS_PORTS": "free", **(variables or {})}
     return subprocess.Popen(
-        [*surroundings.parvis_command(), "up", *arguments],
-        env={**surroundings.neutral_environment(), **fakes.environment, **ours},
+        [*stack_environment.parvis_command(), "up", *arguments],
+        env={**stack_environment.neutral_environment(), **fakes.environment, **ours},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -119,8 +119,8 @@ def test_no_network_at_the_first_start_is_a_sentence(fakes: Fakes, tmp_path: Pat
 
 
 def test_doctor_says_what_it_found_and_exits_with_it(tmp_path: Path):
-    environment = {**surroundings.neutral_environment(), "PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "any"}
-    command = [*surroundings.parvis_command(), "doctor"]
+    environment = {**stack_environment.neutral_environment(), "PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "any"}
+    command = [*stack_environment.parvis_command(), "doctor"]
     asked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert asked.returncode == 1
     assert "ok    Python: " in asked.stdout

@@ -41,7 +41,7 @@ def test_brokers_of_ones_own_are_named_without_their_password(tmp_path: Path):
 def test_a_taken_port_is_named_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr(doctor.town, "FIXED", {"kafka": port})
+        monkeypatch.setattr(doctor.stack_plan, "FIXED", {"kafka": port})
         check = found("port", examine({"PARVIS_VAR": str(tmp_path)}))
     assert check.prevents
     assert f"{port} (kafka) is taken by" in check.fact

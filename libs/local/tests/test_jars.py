@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jgo.env._lockfile import compute_spec_hash  # pyright: ignore[reportPrivateImportUsage] (it has no public home)
 
-from parvis.common.errors import Misconfigured, Unavailable
+from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.local.kafka import jars
 from parvis.local.testing import Repository
 from parvis.local.waiting import NEVER

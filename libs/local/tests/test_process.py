@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 
-from parvis.local import surroundings
-from parvis.local.ledger import Entry, Ledger, runs
+from parvis.local import stack_environment
 from parvis.local.process import Process
+from parvis.local.process_registry import Entry, Ledger, runs
 from parvis.local.waiting import until
 
 SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
@@ -23,7 +23,7 @@ def a_process(ledger: Ledger, tmp_path: Path, code: str, **options: object) -> P
         command=[sys.executable, "-c", code],
         ledger=ledger,
         log=tmp_path / "fake.log",
-        environment=surroundings.environment(),
+        environment=stack_environment.environment(),
     )
     for name, value in options.items():
         setattr(made, name, value)

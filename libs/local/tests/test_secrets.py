@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.errors import Misconfigured
+from parvis.common.contract.errors import Misconfigured
 from parvis.local import secrets
 
 

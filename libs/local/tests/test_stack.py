@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parvis.common.errors import Misconfigured, Unavailable
+from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.local import stack as stack_module
 from parvis.local.kafka.handshake import answers
-from parvis.local.ledger import Ledger, runs
+from parvis.local.process_registry import Ledger, runs
 from parvis.local.readiness import is_ready
 from parvis.local.stack import Stack
 from parvis.local.testing import Fakes
@@ -141,7 +141,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(fakes: Fakes, tmp_path: Path)
 def test_what_a_killed_supervisor_and_a_killed_keeper_left_is_ended_by_the_next_start(fakes: Fakes, tmp_path: Path):
     supervisor, processes = _start_elsewhere(fakes, tmp_path)
     for child in psutil.Process(supervisor.pid).children():
-        if "parvis.local.keeper" in child.cmdline():
+        if "parvis.local.watchdog" in child.cmdline():
             child.kill()
     supervisor.kill()
     supervisor.wait()

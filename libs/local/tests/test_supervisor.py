@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from parvis.local import surroundings
-from parvis.local.ledger import Ledger
+from parvis.local import stack_environment
 from parvis.local.process import Process
+from parvis.local.process_registry import Ledger
 from parvis.local.supervisor import Supervisor
 from parvis.local.waiting import until
 
@@ -34,7 +34,11 @@ def make(ledger: Ledger, tmp_path: Path) -> Make:
     def make(code: str) -> Process:
         command = [sys.executable, "-c", code]
         return Process(
-            name="fake", command=command, ledger=ledger, log=tmp_path / "log", environment=surroundings.environment()
+            name="fake",
+            command=command,
+            ledger=ledger,
+            log=tmp_path / "log",
+            environment=stack_environment.environment(),
         )
 
     return make

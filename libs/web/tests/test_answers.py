@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from parvis.common.directory import load_directory
+from parvis.common.town.loading import load_directory
 from parvis.web.answers import answers_in_words
 
 DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from parvis.common.directory import Town
-from parvis.common.errors import Rejected, Unavailable
+from parvis.common.contract.errors import Rejected, Unavailable
+from parvis.common.town.models import Town
 from parvis.web.http import install, is_same_origin, language_of, read_form
 from parvis.web.pages import Pages
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from parvis.common.errors import Misconfigured
+from parvis.common.contract.errors import Misconfigured
 from parvis.web.dates import Dates
 from parvis.web.pages import lines, spaced
 from parvis.web.words import Words

@@ -1,3 +1,3 @@
-from parvis.common.database import run_migrations
+from parvis.common.storage.postgres import run_migrations
 
 run_migrations()

@@ -13,17 +13,18 @@ import pytest_asyncio
 from sqlalchemy import text
 
 import parvis.desk
-from parvis.common.blobs import Blobs
+from parvis.common.bus.cloudevents import Received, encode
 from parvis.common.bus.consumer import Item
-from parvis.common.bus.records import Received, encode
-from parvis.common.contact import Event
-from parvis.common.database import Database, migrate, migrations_of
-from parvis.common.directory import Directory, load_directory
-from parvis.common.health import Health
-from parvis.common.outbox import Outbox
-from parvis.common.service import Service
-from parvis.common.settings import TownSettings, load
+from parvis.common.contract.contact import Event
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.service import Service
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database, migrate, migrations_of
 from parvis.common.testing import FakeProducer
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory
 from parvis.desk import store
 from parvis.desk.app import build
 from parvis.desk.consume import Clerk

@@ -8,9 +8,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from parvis.common.contact import ContactReceived
-from parvis.common.reply import ReplyRequested
-from parvis.common.routing import ContactRouted, Routing, conversation_id
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.contract.routing.decisions import ContactRouted, Routing, conversation_id
 from parvis.common.testing import AN_INSTANT, a_contact
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -7,19 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from parvis.common.contact import ContactPoint, ContactReceived, PersonalContact
-from parvis.common.database import Database
-from parvis.common.delivery import DeliveryId, DeliveryUpdated
-from parvis.common.reply import ReplyId
-from parvis.common.routing import (
-    CaseUpdated,
-    ContactRouted,
-    ConversationArrived,
-    ConversationLeft,
-    Routing,
-    TransferRefused,
-    conversation_id,
-)
+from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact
+from parvis.common.contract.delivery import DeliveryId, DeliveryUpdated
+from parvis.common.contract.reply import ReplyId
+from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted, Routing, conversation_id
+from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
+from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.desk.store import case_of, contacts_of, file_of
 from parvis.desk.tables import Case

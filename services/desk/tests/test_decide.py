@@ -10,21 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import ContactPoint, ContactReceived, MachineSent, PersonalContact, ReplyAddress
-from parvis.common.delivery import DeliveryId, DeliveryUpdated
-from parvis.common.directory import load_directory
-from parvis.common.errors import Rejected
-from parvis.common.reply import ReplyId, ReplyRequested
-from parvis.common.routing import (
-    CaseUpdated,
-    ContactRouted,
-    ConversationArrived,
-    ConversationLeft,
-    Routing,
-    TransferRequested,
-    conversation_id,
-)
+from parvis.common.contract.contact import ContactPoint, ContactReceived, MachineSent, PersonalContact, ReplyAddress
+from parvis.common.contract.delivery import DeliveryId, DeliveryUpdated
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import ReplyId, ReplyRequested
+from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted, Routing, conversation_id
+from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRequested
 from parvis.common.testing import AN_INSTANT, a_contact
+from parvis.common.town.loading import load_directory
 from parvis.desk import decide
 from parvis.desk.decide import Answer, Words
 from parvis.desk.tables import Act, Agent, Case, Changes, Delivery, File, Move, Opened

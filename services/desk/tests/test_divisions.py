@@ -11,25 +11,21 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from parvis.common.blobs import Blobs
-from parvis.common.contact import ContactReceived, reference_of
-from parvis.common.database import Database
-from parvis.common.routing import (
-    ContactRouted,
-    ConversationArrived,
-    ConversationLeft,
+from parvis.common.contract.contact import ContactReceived, reference_of
+from parvis.common.contract.routing.decisions import ContactRouted, Suggestion, conversation_id
+from parvis.common.contract.routing.history import History, PastContact
+from parvis.common.contract.routing.split_and_link import (
     ConversationLinked,
     ConversationOpened,
     ConversationSplit,
     ConversationUnlinked,
-    History,
     LinkRequested,
-    PastContact,
     SplitRefused,
     SplitRequested,
-    Suggestion,
-    conversation_id,
 )
+from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
 
 from .test_pages import personal, routed

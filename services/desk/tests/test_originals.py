@@ -8,9 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.contact import (
+from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
     ContactId,
@@ -19,7 +17,9 @@ from parvis.common.contact import (
     Verification,
     contact_id,
 )
-from parvis.common.routing import ContactRouted, Routing, conversation_id
+from parvis.common.contract.routing.decisions import ContactRouted, Routing, conversation_id
+from parvis.common.files.antivirus import Scanner
+from parvis.common.storage.blobs import Blobs
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.desk.read.originals import Infected, NotScanned, Originals
 from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd

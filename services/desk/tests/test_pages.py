@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 from sqlalchemy import text
 
-from parvis.common.blobs import Blobs
-from parvis.common.contact import Attachment, ContactPoint, ContactReceived, PersonalContact, contact_id
-from parvis.common.database import Database
-from parvis.common.reply import ReplyRequested
-from parvis.common.routing import ContactRouted, ConversationArrived, Routing, TransferRequested, conversation_id
+from parvis.common.contract.contact import Attachment, ContactPoint, ContactReceived, PersonalContact, contact_id
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.contract.routing.decisions import ContactRouted, Routing, conversation_id
+from parvis.common.contract.routing.transfer import ConversationArrived, TransferRequested
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from parvis.common.errors import Rejected
+from parvis.common.contract.errors import Rejected
 from parvis.desk.read.pictures import DOWNLOADED, Pictures
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

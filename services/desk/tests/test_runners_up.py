@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from parvis.common.routing import conversation_id
+from parvis.common.contract.routing.decisions import conversation_id
 
 from .test_pages import CASE, CONTACT, Tell, routed
 

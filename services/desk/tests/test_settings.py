@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from parvis.common.errors import Misconfigured
-from parvis.common.settings import load
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.runtime.settings import load
 from parvis.desk.settings import Settings
 
 

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from parvis.common.delivery import DeliveryState, FailureClass
-from parvis.common.reply import ReplyKind
+from parvis.common.contract.delivery import DeliveryState, FailureClass
+from parvis.common.contract.reply import ReplyKind
 from parvis.desk.pages.place import TOLD
 from parvis.desk.tables import ACTS, STATES
 from parvis.web.words import Words

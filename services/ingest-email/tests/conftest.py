@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.contact import ContactReceived
-from parvis.common.directory import load_directory
-from parvis.common.health import Health
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.files.antivirus import Scanner
+from parvis.common.runtime.health import Health
+from parvis.common.storage.blobs import Blobs
 from parvis.common.testing import A_KEY, FakeProducer
+from parvis.common.town.loading import load_directory
 from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.contact import Keys
 from parvis.ingest_email.read.reader import Limits, Readers

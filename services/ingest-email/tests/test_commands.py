@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.directory import load_directory
+from parvis.common.town.loading import load_directory
 from parvis.ingest_email.commands import register
 from parvis.ingest_email.decide import Mailboxes
 

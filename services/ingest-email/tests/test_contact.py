@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import (
+from parvis.common.contract.contact import (
     EVENT_LIMIT_BYTES,
     ClaimCheck,
     ContactId,
@@ -18,7 +18,7 @@ from parvis.common.contact import (
     contact_id,
     reference_of,
 )
-from parvis.common.reply import ReplyId, bounce_address, message_id
+from parvis.common.contract.reply import ReplyId, bounce_address, message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_email.parse.contact import Arrival, Keys, clip, contact_of
 from parvis.ingest_email.parse.mail import parse

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.directory import load_directory
-from parvis.common.reply import ReplyId, bounce_address
+from parvis.common.contract.reply import ReplyId, bounce_address
 from parvis.common.testing import A_KEY
+from parvis.common.town.loading import load_directory
 from parvis.ingest_email.decide import Mailboxes
 
 DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")

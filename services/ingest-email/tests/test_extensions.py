@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from parvis.common.directory import load_directory
+from parvis.common.town.loading import load_directory
 from parvis.ingest_email.parse.forwarded import address_in, attributes
 from parvis.ingest_email.receive.limits import SMALL_BYTES, Allowance, Room
 from parvis.ingest_email.receive.protocol import Surroundings
-from parvis.local.outside.mail.certificate import tls_context
+from parvis.simulators.mail.certificate import tls_context
 
 World = Any  # the class in conftest.py, which no test can import
 DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")

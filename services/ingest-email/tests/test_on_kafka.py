@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Producer
 from parvis.common.bus.admin import apply, read_all
-from parvis.common.contact import ContactReceived
-from parvis.common.directory import load_directory
-from parvis.common.health import Health
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.topics import CONTACT_RECEIVED
+from parvis.common.files.antivirus import Scanner
+from parvis.common.runtime.health import Health
+from parvis.common.storage.blobs import Blobs
 from parvis.common.testing import A_KEY
-from parvis.common.topics import CONTACT_RECEIVED
+from parvis.common.town.loading import load_directory
 from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.contact import Keys
 from parvis.ingest_email.read.reader import Limits, Readers

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parvis.common.directory import load_directory
+from parvis.common.town.loading import load_directory
 
 World = Any  # the class in conftest.py, which no test can import
 DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")

@@ -10,15 +10,15 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import delete
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Record
-from parvis.common.contact import ContactReceived
-from parvis.common.database import Database, migrate
-from parvis.common.directory import load_directory
-from parvis.common.errors import Unavailable
-from parvis.common.health import Health
+from parvis.common.bus.cloudevents import Record
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.errors import Unavailable
+from parvis.common.files.antivirus import Scanner
+from parvis.common.runtime.health import Health
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.postgres import Database, migrate
 from parvis.common.testing import A_KEY, FakeProducer
+from parvis.common.town.loading import load_directory
 from parvis.ingest_email import store
 from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.account import accounts_of

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from parvis.common.errors import Unavailable
+from parvis.common.contract.errors import Unavailable
 from parvis.ingest_email.read.reader import Limits, Readers, Reading
 
 A_MAIL = b"From: camille@citizens.example\r\nSubject: Bonjour\r\nAuto-Submitted: auto-replied\r\n\r\nBonjour\r\n"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from parvis.common.bus import Record
-from parvis.common.delivery import DeliveryReported
-from parvis.common.directory import load_directory
-from parvis.common.errors import Unavailable
-from parvis.common.reply import ReplyId, bounce_address
+from parvis.common.bus.cloudevents import Record
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.reply import ReplyId, bounce_address
 from parvis.common.testing import A_KEY, FakeProducer
+from parvis.common.town.loading import load_directory
 from parvis.ingest_email.receive.limits import Allowance
 
 World = Any  # the class in conftest.py, which no test can import

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import ClaimCheck, ContactReceived, ConversationId, Verification, contact_id
-from parvis.common.delivery import DeliveryReported
-from parvis.common.reply import ReplyId, message_id
+from parvis.common.contract.contact import ClaimCheck, ContactReceived, ConversationId, Verification, contact_id
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.reply import ReplyId, message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
 from parvis.ingest_email.parse.headers import read_headers

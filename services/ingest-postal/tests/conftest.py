@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.health import Health
+from parvis.common.files.antivirus import Scanner
+from parvis.common.runtime.health import Health
+from parvis.common.storage.blobs import Blobs
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.ingest_postal.parse import Town
 from parvis.ingest_postal.read.divider import Divider

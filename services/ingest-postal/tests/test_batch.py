@@ -14,9 +14,9 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from parvis.common.antivirus import Scanner
-from parvis.common.contact import ContactReceived, contact_id
-from parvis.common.errors import Poison, Unavailable
+from parvis.common.contract.contact import ContactReceived, contact_id
+from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.files.antivirus import Scanner
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.ingest_postal.receive.acceptance import Acceptance
 from parvis.ingest_postal.receive.arrival import Arrival

@@ -12,13 +12,13 @@ import httpx
 import obstore
 import pytest
 
-from parvis.common.contact import ContactReceived
-from parvis.common.errors import Misconfigured
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.errors import Misconfigured
 from parvis.common.testing import FakeProducer
 from parvis.ingest_postal.receive.bucket import Bucket
 from parvis.ingest_postal.receive.door import Door
+from parvis.local.free_ports import FreePorts
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
-from parvis.local.ports import FreePorts
 from parvis.local.waiting import until
 
 LETTER = write_pdf(BIRTH_CERTIFICATE)

@@ -14,12 +14,12 @@ import zxingcpp
 from PIL import Image
 from structlog.testing import capture_logs
 
-from parvis.common.bus.records import Record
-from parvis.common.contact import ContactReceived, ConversationId
-from parvis.common.delivery import DeliveryReported
-from parvis.common.errors import Unavailable, Unknown
-from parvis.common.lettercode import letter_code
-from parvis.common.reply import ReplyId
+from parvis.common.bus.cloudevents import Record
+from parvis.common.contract.contact import ContactReceived, ConversationId
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.errors import Unavailable, Unknown
+from parvis.common.contract.letter_qr import letter_code
+from parvis.common.contract.reply import ReplyId
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.ingest_postal.receive.door import Door
 from parvis.ingest_postal.receive.folder import Folder

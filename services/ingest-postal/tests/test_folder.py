@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.errors import Poison
+from parvis.common.contract.errors import Poison
 from parvis.ingest_postal.receive.folder import Folder
 from parvis.ingest_postal.receive.names import kept_name
 

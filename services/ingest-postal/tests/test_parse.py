@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import ClaimCheck, ConversationId, contact_id, reference_of
-from parvis.common.lettercode import letter_code
-from parvis.common.reply import ReplyId
+from parvis.common.contract.contact import ClaimCheck, ConversationId, contact_id, reference_of
+from parvis.common.contract.letter_qr import letter_code
+from parvis.common.contract.reply import ReplyId
 from parvis.common.testing import A_KEY
 from parvis.ingest_postal.parse import Facts, Town, parse, text_of
 from parvis.ingest_postal.parse.batch import separate

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from parvis.common.errors import Unavailable
+from parvis.common.contract.errors import Unavailable
 from parvis.ingest_postal.parse import text_of
 from parvis.ingest_postal.read.reader import Readers
 from parvis.ingest_postal.tables import Limits, MediaType, Reading

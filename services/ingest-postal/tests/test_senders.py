@@ -9,7 +9,7 @@ import pypdfium2
 import pytest
 import typst
 
-from parvis.common.contact import ClaimCheck, contact_id
+from parvis.common.contract.contact import ClaimCheck, contact_id
 from parvis.common.testing import A_KEY
 from parvis.ingest_postal.parse import Facts, Town, parse
 from parvis.ingest_postal.parse.letter import SURE_OF_SENDER

@@ -13,8 +13,8 @@ import pypdfium2
 import pytest
 
 from parvis.common.bus.admin import read_all
-from parvis.common.contact import ContactReceived, contact_id
-from parvis.common.topics import CONTACT_RECEIVED
+from parvis.common.contract.contact import ContactReceived, contact_id
+from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.ingest_postal.render import render_sheets
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan, write_pdf
 from parvis.local.stack import Stack

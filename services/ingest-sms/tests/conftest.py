@@ -10,13 +10,13 @@ import httpx
 import pytest
 from twilio.request_validator import RequestValidator
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.contact import ContactReceived
-from parvis.common.errors import Unavailable
-from parvis.common.inspecting import Looked
-from parvis.common.limits import Sources
-from parvis.common.reply import PreferenceChanged
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.files.antivirus import Scanner
+from parvis.common.files.inspection import Looked
+from parvis.common.runtime.rate_limits import Sources
+from parvis.common.storage.blobs import Blobs
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.ingest_sms.parse.form import read_form
 from parvis.ingest_sms.read.media import Hosts, MediaReader

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from parvis.common.errors import Unavailable
-from parvis.common.health import Health
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.health import Health
 from parvis.common.testing import AN_INSTANT
 from parvis.ingest_sms.receive.fallback import Fallback
 from parvis.ingest_sms.store import Spool

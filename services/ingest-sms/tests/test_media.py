@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from parvis.ingest_sms.read.media import Hosts, PublicAddresses
-from parvis.local.outside.serve import bind, port_of, serving
+from parvis.simulators.serve import bind, port_of, serving
 
 Twilio = Any  # the class in conftest.py, which no test can import
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40

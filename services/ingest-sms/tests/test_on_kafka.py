@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from parvis.common.bus import Producer, Received
 from parvis.common.bus.admin import apply, ids_since, read_all
-from parvis.common.contact import ContactReceived
-from parvis.common.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, PREFERENCE_CHANGED
+from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, PREFERENCE_CHANGED
 
 pytestmark = pytest.mark.stack
 PREFIX = "sms-door"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from parvis.common.contact import contact_id, contact_point_hash, phone
+from parvis.common.contract.contact import contact_id, contact_point_hash, phone
 from parvis.common.testing import A_KEY
 from parvis.ingest_sms.parse.form import Announcement
 from parvis.ingest_sms.parse.order import order_in, plain

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import ClaimCheck, ContactReceived, contact_id, reference_of
-from parvis.common.errors import Rejected
+from parvis.common.contract.contact import ClaimCheck, ContactReceived, contact_id, reference_of
+from parvis.common.contract.errors import Rejected
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_sms.parse.form import Announcement, announcement, read_form
 from parvis.ingest_sms.parse.message import parse_message

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from twilio.request_validator import RequestValidator
 
-from parvis.common.blobs import Blobs
-from parvis.common.contact import ContactReceived, contact_id
-from parvis.common.delivery import DeliveryReported
-from parvis.common.errors import Unavailable, Unknown
-from parvis.common.limits import Sources
+from parvis.common.contract.contact import ContactReceived, contact_id
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.errors import Unavailable, Unknown
+from parvis.common.runtime.rate_limits import Sources
+from parvis.common.storage.blobs import Blobs
 from parvis.ingest_sms.parse.form import read_form
 
 Twilio = Any  # the class in conftest.py, which no test can import

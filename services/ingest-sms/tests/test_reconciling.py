@@ -11,19 +11,20 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from parvis.common.bus import Producer, Received
 from parvis.common.bus.admin import apply, read_all
-from parvis.common.contact import ContactReceived, contact_id
-from parvis.common.errors import Unavailable
-from parvis.common.health import Health
-from parvis.common.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
+from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ContactReceived, contact_id
+from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
+from parvis.common.runtime.health import Health
 from parvis.ingest_sms.parse.listed import listed
 from parvis.ingest_sms.read.media import Hosts
 from parvis.ingest_sms.read.messages import MessageList
 from parvis.ingest_sms.receive.intake import Seen
 from parvis.ingest_sms.receive.reconciling import Reconciling
-from parvis.local.outside.app import Outside
-from parvis.local.outside.settings import Settings
+from parvis.simulators.app import Outside
+from parvis.simulators.settings import Settings
 
 pytestmark = pytest.mark.stack
 ACCOUNT = "AC" + "0123456789abcdef" * 2

@@ -2,8 +2,8 @@
 
 import pytest
 
-from parvis.common.errors import Misconfigured
-from parvis.common.settings import load
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.runtime.settings import load
 from parvis.ingest_sms.settings import Settings
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2

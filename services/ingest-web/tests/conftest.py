@@ -13,10 +13,10 @@ import pytest_asyncio
 from sqlalchemy import text
 
 import parvis.ingest_web
-from parvis.common.contact import ContactReceived
-from parvis.common.database import Database, migrate, migrations_of
-from parvis.common.service import Service
-from parvis.common.settings import TownSettings, load
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.runtime.service import Service
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.postgres import Database, migrate, migrations_of
 from parvis.ingest_web.app import build
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"

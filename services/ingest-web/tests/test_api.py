@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common import contact
-from parvis.common.directory import load_directory
+from parvis.common.contract import contact
+from parvis.common.town.loading import load_directory
 from parvis.ingest_web.app import build
 from parvis.ingest_web.parse import parse
 from parvis.ingest_web.render import schema

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.directory import load_directory
+from parvis.common.town.loading import load_directory
 from parvis.ingest_web.parse import parse
 from parvis.ingest_web.render import fitting, fitting_answers
 from parvis.ingest_web.tables import File

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from parvis.common.bus.records import encode
-from parvis.common.clock import now
-from parvis.common.contact import EVENT_LIMIT_BYTES
-from parvis.common.service import Service
-from parvis.common.settings import TownSettings, load
+from parvis.common.bus.cloudevents import encode
+from parvis.common.contract.contact import EVENT_LIMIT_BYTES
+from parvis.common.runtime.clock import now
+from parvis.common.runtime.service import Service
+from parvis.common.runtime.settings import TownSettings, load
 from parvis.ingest_web.app import build
 from parvis.web import tokens
 

@@ -7,14 +7,14 @@ import httpx
 import pytest
 from fastapi import Request
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.clock import now
-from parvis.common.contact import contact_id
-from parvis.common.health import Health
-from parvis.common.inspecting import Inspector
-from parvis.common.limits import Sources
-from parvis.common.outbox import Outbox
+from parvis.common.contract.contact import contact_id
+from parvis.common.files.antivirus import Scanner
+from parvis.common.files.inspection import Inspector
+from parvis.common.runtime.clock import now
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.rate_limits import Sources
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.outbox import Outbox
 from parvis.common.testing import FakeProducer
 from parvis.ingest_web.store import Vault, outbox
 from parvis.ingest_web.tables import File

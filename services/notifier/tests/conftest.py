@@ -9,18 +9,20 @@ import pytest
 from services.notifier.tests.parts import ACCOUNT, AskFor, Notifier
 from sqlalchemy import text
 
-from parvis.common.contact import ContactPoint, ConversationId, contact_id, reference_of
-from parvis.common.database import Database, migrate
-from parvis.common.directory import Directory, Templates, load_directory, load_templates
-from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.contract.contact import ContactPoint, ConversationId, contact_id, reference_of
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.storage.postgres import Database, migrate
 from parvis.common.testing import A_KEY, AN_INSTANT, FakeProducer
-from parvis.local.outside.app import Outside
-from parvis.local.outside.settings import Settings as OutsideSettings
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory
+from parvis.common.town.templates import Templates, load_templates
 from parvis.notifier import app, tables
 from parvis.notifier.decide.addressing import Addressing, own_addresses
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel
 from parvis.notifier.settings import Settings
+from parvis.simulators.app import Outside
+from parvis.simulators.settings import Settings as OutsideSettings
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"
 

@@ -10,17 +10,16 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from parvis.common.blobs import Blobs
+from parvis.common.bus.cloudevents import Received, record
 from parvis.common.bus.consumer import Item
-from parvis.common.bus.records import Received, record
-from parvis.common.contact import Event
-from parvis.common.database import Database
-from parvis.common.delivery import DeliveryUpdated
-from parvis.common.health import Health
-from parvis.common.outbox import Outbox
-from parvis.common.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.contact import Event
+from parvis.common.contract.delivery import DeliveryUpdated
+from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.runtime.health import Health
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
 from parvis.common.testing import FakeProducer
-from parvis.local.outside.app import Outside
 from parvis.notifier import tables
 from parvis.notifier.consume.asking import Asking
 from parvis.notifier.consume.intake import Intake
@@ -34,6 +33,7 @@ from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.decide.quiet import Peace
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel, Limits
+from parvis.simulators.app import Outside
 
 AskFor = Callable[..., ReplyRequested]
 ACCOUNT = "AC" + "0123456789abcdef" * 2

@@ -2,8 +2,8 @@
 
 import pytest
 
-from parvis.common.contact import ContactPoint, ConversationId
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.contact import ContactPoint, ConversationId
+from parvis.common.contract.reply import ReplyRequested
 
 from .parts import AskFor, Notifier
 

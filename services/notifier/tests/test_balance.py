@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from services.notifier.tests.conftest import settings_of
 from services.notifier.tests.parts import AskFor, Notifier
 
-from parvis.common.contact import ContactPoint
-from parvis.common.directory import Directory
+from parvis.common.contract.contact import ContactPoint
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.local.outside.twilio.faults import Faults
+from parvis.common.town.models import Directory
 from parvis.notifier import app
 from parvis.notifier.send.sms import Senders
 from parvis.notifier.send.sms.balance import FAILURES_UNTIL_OPEN, LONGEST_REST, Balance, Rates
 from parvis.notifier.send.sms.gateway import outcome_of
+from parvis.simulators.twilio.faults import Faults
 
 SECOND = timedelta(seconds=1)
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from services.notifier.tests.parts import AskFor
 
-from parvis.common.contact import ContactPoint
-from parvis.common.directory import Directory
-from parvis.common.reply import SMS_HELP, PersonalPreference, PreferenceChanged, ReplyRequested
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.reply import SMS_HELP, PersonalPreference, PreferenceChanged, ReplyRequested
 from parvis.common.testing import AN_INSTANT
+from parvis.common.town.models import Directory
 from parvis.notifier.decide.addressing import Addressing, is_own
 from parvis.notifier.decide.budget import Sent, refusal
 from parvis.notifier.decide.preference import Standing, standing

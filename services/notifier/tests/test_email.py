@@ -9,12 +9,12 @@ import pytest
 from aiosmtplib import SMTP
 from services.notifier.tests.parts import AskFor, Notifier
 
-from parvis.common.contact import ContactPoint
-from parvis.common.reply import message_id, reply_of_bounce
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.reply import message_id, reply_of_bounce
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.local.outside.mail.relay import MailFaults
 from parvis.notifier.rules import Outcome, Parcel
 from parvis.notifier.send.email import outcome_of
+from parvis.simulators.mail.relay import MailFaults
 
 pytestmark = pytest.mark.stack
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.notifier.tests.parts import AskFor, Notifier
 
-from parvis.common.contact import ContactPoint
-from parvis.common.errors import Rejected
-from parvis.common.lettercode import PrintedLetter, conversation_of_code, letter_of_code
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.letter_qr import PrintedLetter, conversation_of_code, letter_of_code
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.render import Renderer

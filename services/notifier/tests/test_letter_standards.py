@@ -7,8 +7,8 @@ import pytest
 from services.notifier.tests import validator
 from services.notifier.tests.parts import AskFor
 
-from parvis.common.contact import ContactPoint
-from parvis.common.errors import Unavailable
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.errors import Unavailable
 from parvis.common.testing import AN_INSTANT
 from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.render import Renderer

@@ -21,10 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from services.notifier.tests.parts import AskFor
 
-from parvis.common.contact import ContactPoint
-from parvis.common.delivery import delivery_id
-from parvis.common.errors import Misconfigured, Rejected
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.delivery import delivery_id
+from parvis.common.contract.errors import Misconfigured, Rejected
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.notifier.render import Renderer
 from parvis.notifier.render.dkim import Key, Signer, read_key

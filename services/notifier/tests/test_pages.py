@@ -15,13 +15,13 @@ import yaml
 from services.notifier.tests.conftest import CONFIG
 from services.notifier.tests.parts import AskFor, Notifier
 
-from parvis.common.blobs import Blobs
-from parvis.common.clock import now
-from parvis.common.contact import ContactId, ContactPoint
-from parvis.common.delivery import delivery_id
-from parvis.common.directory import Directory
-from parvis.common.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.contact import ContactId, ContactPoint
+from parvis.common.contract.delivery import delivery_id
+from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.runtime.clock import now
+from parvis.common.storage.blobs import Blobs
 from parvis.common.testing import A_KEY
+from parvis.common.town.models import Directory
 from parvis.notifier import app
 from parvis.notifier.consume.kept import kept_for
 from parvis.notifier.pages import Place

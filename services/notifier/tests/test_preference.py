@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from services.notifier.tests.parts import AskFor, Notifier
 from sqlalchemy import select
 
-from parvis.common.clock import now
-from parvis.common.contact import ContactPoint
-from parvis.common.delivery import DeliveryReported
-from parvis.common.reply import (
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.reply import (
     COMPLAINT,
     PROVIDER_STOP,
     REACHED,
@@ -25,6 +24,7 @@ from parvis.common.reply import (
     QuietHours,
     ReplyRequested,
 )
+from parvis.common.runtime.clock import now
 from parvis.common.testing import AN_INSTANT
 from parvis.notifier import tables
 from parvis.notifier.decide.addressing import Addressing

@@ -7,7 +7,8 @@ import pytest
 from services.notifier.tests.conftest import CONFIG
 
 from parvis.common.cli import parser
-from parvis.common.directory import TEMPLATES, load_directory, load_templates
+from parvis.common.town.loading import load_directory
+from parvis.common.town.templates import TEMPLATES, load_templates
 from parvis.notifier.commands import check
 from parvis.notifier.render.preview import all_of, files_of
 from parvis.notifier.render.reading import reading_ease

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from services.notifier.tests.parts import AskFor, Notifier
 
-from parvis.common.contact import ContactPoint
-from parvis.common.health import Health
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.runtime.health import Health
 from parvis.notifier.consume.printing import Printing, Remembered
 from parvis.notifier.decide.printing import country_of, is_due, manifest
 from parvis.notifier.render.letter import pages_of

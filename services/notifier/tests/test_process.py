@@ -10,15 +10,22 @@ import httpx
 import pytest
 from services.notifier.tests.parts import AskFor
 
-from parvis.common.bus import Producer, record
 from parvis.common.bus.admin import read_all
-from parvis.common.clock import now
-from parvis.common.contact import ContactPoint
-from parvis.common.delivery import DeliveryReported, DeliveryUpdated
-from parvis.common.reply import PersonalPreference, PreferenceChanged, ReplyRequested
-from parvis.common.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED, Topic
+from parvis.common.bus.cloudevents import record
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
+from parvis.common.contract.reply import PersonalPreference, PreferenceChanged, ReplyRequested
+from parvis.common.contract.topics import (
+    DELIVERY_REPORTED,
+    DELIVERY_UPDATED,
+    PREFERENCE_CHANGED,
+    REPLY_REQUESTED,
+    Topic,
+)
+from parvis.common.runtime.clock import now
 from parvis.local.stack import Stack
-from parvis.local.towns import Towns
+from parvis.local.towns_for_tests import Towns
 from parvis.notifier.decide.addressing import Addressing
 
 pytestmark = pytest.mark.stack

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from services.notifier.tests.parts import AskFor
 
-from parvis.common.contact import ContactPoint
-from parvis.common.errors import Rejected
-from parvis.common.reply import ReplyRequested, conversation_of
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import ReplyRequested, conversation_of
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.common.text_message import plainer, segments
+from parvis.common.text.sms_encoding import plainer, segments
 from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.render import Renderer
 from parvis.notifier.render.words import one_line, tidy, visible

@@ -10,14 +10,14 @@ from prometheus_client import REGISTRY
 from services.notifier.tests.parts import AskFor, Notifier
 from sqlalchemy import text
 
-from parvis.common.blobs import Blobs
-from parvis.common.bus.records import Record
-from parvis.common.clock import now
-from parvis.common.contact import ContactPoint
-from parvis.common.database import Database
-from parvis.common.delivery import DeliveryReported
-from parvis.common.errors import Unavailable
-from parvis.common.reply import PersonalPreference, PreferenceChanged, ReplyRequested
+from parvis.common.bus.cloudevents import Record
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.reply import PersonalPreference, PreferenceChanged, ReplyRequested
+from parvis.common.runtime.clock import now
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.postgres import Database
 from parvis.common.testing import FakeProducer
 from parvis.notifier.app import BY_INDEX
 from parvis.notifier.decide.addressing import Addressing

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from services.notifier.tests.parts import AskFor
 
-from parvis.common.delivery import DeliveryReported, DeliveryUpdated
+from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.testing import AN_INSTANT
 from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.decide.rebuilding import folded, is_behind, rebuilt

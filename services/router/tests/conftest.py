@@ -11,16 +11,21 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from parvis.common import topics
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Producer, Received, Record, record
 from parvis.common.bus.admin import apply, read_all
+from parvis.common.bus.cloudevents import Received, Record, record
 from parvis.common.bus.consumer import Item
-from parvis.common.contact import ContactReceived, Event, kafka_key
-from parvis.common.database import Database, migrate
-from parvis.common.directory import Directory, Templates, load_directory, load_templates
-from parvis.common.routing import CaseUpdated, LinkRequested, SplitRequested, TransferRequested
+from parvis.common.bus.producer import Producer
+from parvis.common.contract import topics
+from parvis.common.contract.contact import ContactReceived, Event, kafka_key
+from parvis.common.contract.routing.decisions import CaseUpdated
+from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
+from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.postgres import Database, migrate
 from parvis.common.testing import A_KEY, AN_INSTANT
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory
+from parvis.common.town.templates import Templates, load_templates
 from parvis.router.consume import Mail, Router
 from parvis.router.decide import Calendar, Placing, Windows
 from parvis.router.rules import Rules, load_rules

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from parvis.common.contact import ContactReceived
-from parvis.common.routing import CaseUpdated, TransferRequested, conversation_id
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.routing.decisions import CaseUpdated, conversation_id
+from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.testing import AN_INSTANT, a_contact
 
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.directory import Clocks, HalfDays, Period, Town, load_directory
+from parvis.common.town.deadlines import Clocks, HalfDays, Period
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Town
 from parvis.router.decide import Calendar
 
 DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")

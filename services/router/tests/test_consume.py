@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from parvis.common.contact import MachineSent, PersonalContact, ThreadMarks
-from parvis.common.errors import Poison, Unavailable, Unknown
-from parvis.common.routing import conversation_id
+from parvis.common.contract.contact import MachineSent, PersonalContact, ThreadMarks
+from parvis.common.contract.errors import Poison, Unavailable, Unknown
+from parvis.common.contract.routing.decisions import conversation_id
 from parvis.common.testing import AN_INSTANT, FakeProducer
 
 from .conftest import Town

@@ -9,7 +9,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parvis.common.contact import (
+from parvis.common.contract.contact import (
     ContactPoint,
     ContactReceived,
     MachineSent,
@@ -19,9 +19,10 @@ from parvis.common.contact import (
     contact_id,
     reference_of,
 )
-from parvis.common.directory import load_directory, load_templates
-from parvis.common.routing import Routing
+from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
+from parvis.common.town.loading import load_directory
+from parvis.common.town.templates import load_templates
 from parvis.router.decide import Calendar, Held, Known, Placed, Placing, Windows, decide, place, place_unanswered
 from parvis.router.decide.marks import marks_of, said_in_subject
 from parvis.router.rules import load_rules

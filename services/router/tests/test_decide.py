@@ -10,12 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import ContactReceived, MachineSent, PersonalContact, ReplyAddress, ThreadMarks, Verification
-from parvis.common.directory import Period, load_directory
-from parvis.common.language import language_of
-from parvis.common.routing import Routing, conversation_id
-from parvis.common.structs import written
+from parvis.common.contract.contact import (
+    ContactReceived,
+    MachineSent,
+    PersonalContact,
+    ReplyAddress,
+    ThreadMarks,
+    Verification,
+)
+from parvis.common.contract.msgspec_models import written
+from parvis.common.contract.routing.decisions import Routing, conversation_id
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
+from parvis.common.text.language import language_of
+from parvis.common.town.deadlines import Period
+from parvis.common.town.loading import load_directory
 from parvis.router.decide import Calendar, Decision, Known, Windows, decide, find, marks_of, registration
 from parvis.router.rules import load_rules
 from parvis.router.tables import Conversation

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parvis.common.contact import ClaimCheck
-from parvis.common.health import Health
+from parvis.common.contract.contact import ClaimCheck
+from parvis.common.runtime.health import Health
 from parvis.common.testing import AN_INSTANT
 from parvis.router.decide.classifier import Model, train
 from parvis.router.decide.classifier.model import packed

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import TRIAGE, MachineSent
-from parvis.common.directory import load_directory
+from parvis.common.contract.contact import TRIAGE, MachineSent
+from parvis.common.town.loading import load_directory
 from parvis.router.decide import Decision, Guess, Guesses, decide, is_guessable, with_guess, words_of
 from parvis.router.rules import load_rules
 

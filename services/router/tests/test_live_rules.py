@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.directory import load_directory
-from parvis.common.errors import Misconfigured
-from parvis.common.health import Health
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.runtime.health import Health
+from parvis.common.town.loading import load_directory
 from parvis.router.read import LiveRules
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"

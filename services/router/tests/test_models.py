@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.blobs import Blobs
-from parvis.common.errors import Misconfigured, Rejected
-from parvis.common.health import Health
+from parvis.common.contract.errors import Misconfigured, Rejected
+from parvis.common.runtime.health import Health
+from parvis.common.storage.blobs import Blobs
 from parvis.common.testing import AN_INSTANT
 from parvis.router.commands import register
 from parvis.router.read import Guessing, LiveModel

@@ -5,8 +5,9 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import ContactId, ConversationId
-from parvis.common.routing import ConversationSplit, History, PastContact, PastMove
+from parvis.common.contract.contact import ContactId, ConversationId
+from parvis.common.contract.routing.history import History, PastContact, PastMove
+from parvis.common.contract.routing.split_and_link import ConversationSplit
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.router.decide import MOST_CONTACTS, Past, came_of, past_of
 from parvis.router.decide.past import read_came

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contact import ContactId, reference_of
-from parvis.common.directory import load_directory, load_templates
+from parvis.common.contract.contact import ContactId, reference_of
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.common.text_message import plainer, segments
+from parvis.common.text.sms_encoding import plainer, segments
+from parvis.common.town.loading import load_directory
+from parvis.common.town.templates import load_templates
 from parvis.router.decide.question import Asking, asks_for_new, due_at, question, read_answer
 from parvis.router.tables import Conversation
 

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from parvis.common.bus import Record
-from parvis.common.contact import ThreadMarks
-from parvis.common.errors import Unavailable
+from parvis.common.bus.cloudevents import Record
+from parvis.common.contract.contact import ThreadMarks
+from parvis.common.contract.errors import Unavailable
 from parvis.common.testing import FakeProducer
 
 from .conftest import Town

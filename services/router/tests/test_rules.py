@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.directory import Directory, load_directory
-from parvis.common.errors import Misconfigured
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory
 from parvis.router.rules import Facts, Rules, check, load_rules
 from parvis.router.rules.matching import clean
 from parvis.router.rules.words import fold

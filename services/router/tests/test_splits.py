@@ -6,14 +6,11 @@ from typing import Any
 
 import pytest
 
-from parvis.common.bus import Received
-from parvis.common.contact import ClaimCheck, ContactReceived, ThreadMarks, reference_of, references_in
-from parvis.common.routing import (
-    History,
-    LinkRequested,
-    SplitRequested,
-    conversation_id,
-)
+from parvis.common.bus.cloudevents import Received
+from parvis.common.contract.contact import ClaimCheck, ContactReceived, ThreadMarks, reference_of, references_in
+from parvis.common.contract.routing.decisions import conversation_id
+from parvis.common.contract.routing.history import History
+from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.testing import AN_INSTANT, FakeProducer
 
 from .conftest import Town

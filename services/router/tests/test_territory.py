@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.directory import load_directory
-from parvis.common.errors import Misconfigured
+from parvis.common.contract.errors import Misconfigured
 from parvis.common.testing import a_contact
+from parvis.common.town.loading import load_directory
 from parvis.router.decide.department import decide
 from parvis.router.rules import load_rules
 from parvis.router.rules.matching import clean

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.contact import Attachment, ClaimCheck, ContactPoint, PersonalContact
-from parvis.common.directory import Directory, load_directory
+from parvis.common.contract.contact import Attachment, ClaimCheck, ContactPoint, PersonalContact
 from parvis.common.testing import a_contact
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory
 from parvis.router.commands import register
 from parvis.router.decide.department import decide
 from parvis.router.decide.trial import compare, explained

@@ -9,9 +9,9 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
-from parvis.common.contact import ContactReceived, PersonalContact, ThreadMarks
-from parvis.common.errors import Unavailable, Unknown
-from parvis.common.routing import conversation_id
+from parvis.common.contract.contact import ContactReceived, PersonalContact, ThreadMarks
+from parvis.common.contract.errors import Unavailable, Unknown
+from parvis.common.contract.routing.decisions import conversation_id
 from parvis.common.testing import AN_INSTANT, FakeProducer
 
 from .conftest import Town

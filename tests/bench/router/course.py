@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from parvis.common.bus.admin import apply
-from parvis.common.topics import CONTACT_RECEIVED, REPLY_REQUESTED, all_topics
+from parvis.common.contract.topics import CONTACT_RECEIVED, REPLY_REQUESTED, all_topics
 from tests.bench.router import work
 from tests.bench.router.peers.rules import decide
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from parvis.common.bus.records import Record
+from parvis.common.bus.cloudevents import Record
 from parvis.local.process import Process
 from tests.bench.measure import Bench, Incomplete, Measure, percentile
 from tests.bench.router import work

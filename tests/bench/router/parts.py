@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from parvis.common.service import run
+from parvis.common.runtime.service import run
 from parvis.router import store
 from parvis.router.app import build
 from parvis.router.consume import mail

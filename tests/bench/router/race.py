@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from parvis.local.ledger import Ledger
 from parvis.local.process import Process
+from parvis.local.process_registry import Ledger
 from tests.bench.measure import Measure
 from tests.bench.router.course import Course
 

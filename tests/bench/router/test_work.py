@@ -3,9 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from parvis.common.bus.records import encode
-from parvis.common.contact import ContactReceived
-from parvis.common.directory import load_directory
+from parvis.common.bus.cloudevents import encode
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.town.loading import load_directory
 from parvis.router.decide import decide
 from parvis.router.rules import load_rules
 from tests.bench.router import work

@@ -10,9 +10,9 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from parvis.common.database import migrate
-from parvis.local.ledger import Ledger
-from parvis.local.ports import FreePorts
+from parvis.common.storage.postgres import migrate
+from parvis.local.free_ports import FreePorts
+from parvis.local.process_registry import Ledger
 from parvis.local.stack import Stack
 from tests.bench.router import contenders, work
 from tests.bench.router.contenders import ROOT, Contender

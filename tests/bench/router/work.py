@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from parvis.common.bus.records import Record, record
-from parvis.common.contact import (
+from parvis.common.bus.cloudevents import Record, record
+from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
     ContactId,
@@ -22,7 +22,7 @@ from parvis.common.contact import (
     Verification,
     reference_of,
 )
-from parvis.common.topics import CONTACT_RECEIVED
+from parvis.common.contract.topics import CONTACT_RECEIVED
 
 FACTS: dict[str, Any] = json.loads(Path(__file__).with_name("route12.json").read_text(encoding="utf-8"))
 DEPARTMENTS = sorted({"triage", *(rule["department"] for rule in FACTS["rules"])})

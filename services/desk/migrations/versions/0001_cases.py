@@ -3,7 +3,7 @@
 from alembic import op
 
 from parvis.common.bus.dead_letters import create_halt
-from parvis.common.outbox import create_outbox
+from parvis.common.storage.outbox import create_outbox
 
 revision = "0001"
 down_revision = None

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from parvis.common.outbox import create_outbox
+from parvis.common.storage.outbox import create_outbox
 
 revision = "0001"
 down_revision = None

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from parvis.common.bus.barrier import create_barrier
+from parvis.common.bus.partition_growth import create_barrier
 
 revision = "0006"
 down_revision = "0005"

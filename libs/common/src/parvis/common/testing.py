@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from parvis.common.bus.records import Record
-from parvis.common.contact import (
+from parvis.common.bus.cloudevents import Record
+from parvis.common.contract.contact import (
     ClaimCheck,
     ContactPoint,
     ContactReceived,
@@ -15,7 +15,7 @@ from parvis.common.contact import (
     contact_point_hash,
     reference_of,
 )
-from parvis.common.errors import Unavailable
+from parvis.common.contract.errors import Unavailable
 
 AN_INSTANT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 A_KEY = b"a key for tests only, not for use"

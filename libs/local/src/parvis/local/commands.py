@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from parvis.common.cli.commands import Commands
-from parvis.common.errors import Misconfigured
+from parvis.common.cli.subparsers import Commands
+from parvis.common.contract.errors import Misconfigured
 
 if TYPE_CHECKING:
     from parvis.local.console import Console
@@ -36,10 +36,10 @@ def register(commands: Commands) -> None:
 
 def _up(arguments: argparse.Namespace) -> int:
     # Java's wheel, psutil and the rest are not for `parvis --help`.
-    from parvis.local import surroundings
+    from parvis.local import stack_environment
     from parvis.local.console import Console
 
-    services = _chosen(arguments.only, surroundings.installed_services())
+    services = _chosen(arguments.only, stack_environment.installed_services())
     console = Console([*services, "outside", "topics", "migrate"])
 
     def stay(stack: "Stack", stopping: threading.Event) -> int:
@@ -53,21 +53,21 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from parvis.local import surroundings
+    from parvis.local import stack_environment
     from parvis.local.console import QuietConsole
-    from parvis.local.demo import show
-    from parvis.local.demo.play import Cast, play_until
+    from parvis.local.demo import report
+    from parvis.local.demo.scenario import Cast, play_until
 
-    var = surroundings.var(surroundings.environment())
+    var = stack_environment.var(stack_environment.environment())
     console = QuietConsole(var / "log")
     console.tell("starting Kafka, PostgreSQL, the services and the outside world")
 
     def perform(stack: "Stack", stopping: threading.Event) -> int:
         rows = [journey.row() for journey in asyncio.run(play_until(stopping, stack, console.tell, Cast()))]
-        show.write(rows, var / "demo" / "journey.json")
-        console.plain(f"\n{show.table(rows)}\n")
+        report.write(rows, var / "demo" / "journey.json")
+        console.plain(f"\n{report.table(rows)}\n")
         if not arguments.once:
-            console.plain(show.addresses(stack))
+            console.plain(report.addresses(stack))
             stopping.wait()
         return 0 if all(row["status"] == "delivered" for row in rows) else 1
 
@@ -83,20 +83,20 @@ def _with_stack(
     otherwise: int,
 ) -> int:
     """Start a stack as the environment wishes, work with it, end it; `otherwise`, when somebody stops it before."""
-    from parvis.local import surroundings
+    from parvis.local import stack_environment
     from parvis.local.stack import Stack
     from parvis.local.waiting import Stopped
 
-    given = surroundings.environment()
+    given = stack_environment.environment()
     given.setdefault("PARVIS_LOG_FORMAT", "console")
     stopping = threading.Event()
     running: list[Stack] = []
     _on_signals(stopping, running)
     try:
         with Stack.start(
-            surroundings.var(given),
+            stack_environment.var(given),
             services=services,
-            ports="fixed" if surroundings.wants_fixed_ports(given) else "free",
+            ports="fixed" if stack_environment.wants_fixed_ports(given) else "free",
             outside=outside,
             fsync=True,
             environment=given,
@@ -138,9 +138,9 @@ def _on_signals(stopping: threading.Event, running: list["Stack"]) -> None:
 
 
 def _doctor(_arguments: argparse.Namespace) -> int:
-    from parvis.local import doctor, surroundings
+    from parvis.local import doctor, stack_environment
 
-    checks = doctor.examine(surroundings.environment())
+    checks = doctor.examine(stack_environment.environment())
     for check in checks:
         print(doctor.line(check))
     return 1 if any(check.prevents for check in checks) else 0

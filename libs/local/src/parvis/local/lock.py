@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
-from parvis.common.errors import Misconfigured, Unavailable
+from parvis.common.contract.errors import Misconfigured, Unavailable
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import IO
 
 import psutil
 
-from parvis.local.ledger import MARK, Ledger, runs
+from parvis.local.process_registry import MARK, Ledger, runs
 from parvis.local.waiting import until
 
 

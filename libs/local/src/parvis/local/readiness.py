@@ -4,7 +4,7 @@ import contextlib
 import http.client
 import socket
 
-from parvis.local.ports import HOST
+from parvis.local.free_ports import HOST
 
 
 def ready_answer(port: int, *, timeout_s: float = 2.0) -> tuple[int, str]:

@@ -5,8 +5,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from parvis.common.errors import Misconfigured, Unavailable
-from parvis.local.private import write_private
+from parvis.common.contract.errors import Misconfigured, Unavailable
+from parvis.local.private_file import write_private
 
 
 @dataclass(frozen=True)

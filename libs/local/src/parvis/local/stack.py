@@ -11,20 +11,20 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from parvis.common.errors import Misconfigured, Unavailable
-from parvis.local import preparation, secrets, surroundings, town
+from parvis.common.contract.errors import Misconfigured, Unavailable
+from parvis.local import run_command, secrets, stack_environment, stack_plan
 from parvis.local.console import Console
+from parvis.local.free_ports import FreePorts, check_free
 from parvis.local.kafka.broker import Broker
-from parvis.local.keeper import Keeper
-from parvis.local.ledger import Ledger
 from parvis.local.lock import only_one
-from parvis.local.parts import KAFKA, OUTSIDE, POSTGRES, Parts
-from parvis.local.ports import FreePorts, check_free
 from parvis.local.postgres.server import Server
-from parvis.local.private import write_private
+from parvis.local.private_file import write_private
+from parvis.local.process_registry import Ledger
+from parvis.local.processes import KAFKA, OUTSIDE, POSTGRES, Parts
 from parvis.local.readiness import is_ready, listens, ready_answer
 from parvis.local.supervisor import Failure, Supervisor
 from parvis.local.waiting import Stopped, until
+from parvis.local.watchdog import Keeper
 
 _READY_WITHIN_S = 120
 # Of the ten seconds that Ctrl-C may take: services drain for eight at most, then their brokers have the rest.
@@ -85,25 +85,25 @@ class Stack:
                 to be put under the system's temporary folder. started: gets the stack before it is ready.
         Raises: Misconfigured or Unavailable, in a sentence with the way out; Stopped, when `stopping` was set.
         """
-        given = surroundings.neutral_environment() | dict(environment or {})
-        chosen = surroundings.installed_services() if services is None else list(services)
+        given = stack_environment.neutral_environment() | dict(environment or {})
+        chosen = stack_environment.installed_services() if services is None else list(services)
         var, free_ports = var.absolute(), FreePorts()
         with only_one(var), contextlib.ExitStack() as undo:
             undo.callback(free_ports.release)
             if (ended := Ledger(var / "processes.jsonl").sweep()) and console:
                 console.tell(f"an earlier run was killed; ended what it had left: {', '.join(ended)}")
             known = secrets.load(var / "secrets.json")
-            plan = town.plan(
+            plan = stack_plan.plan(
                 var=var,
                 services=chosen,
                 given=given,
                 secrets=known,
                 free_port=None if ports == "fixed" else free_ports.take,
                 outside=outside,
-                config_dir=surroundings.config_dir(),
+                config_dir=stack_environment.config_dir(),
             )
             check_free(plan.ports_to_open if ports == "fixed" else {})
-            ledger, cache = Ledger(var / "processes.jsonl"), surroundings.cache(given)
+            ledger, cache = Ledger(var / "processes.jsonl"), stack_environment.cache(given)
             stack = cls(Parts(plan, ledger, free_ports, cache, known.database_password, fsync, console))
             if stopping:
                 stack.stopping = stack.supervisor.failed = stopping
@@ -190,7 +190,7 @@ class Stack:
 
     def run_parvis(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a `parvis` command in this stack's environment."""
-        command = [*surroundings.parvis_command(), *arguments]
+        command = [*stack_environment.parvis_command(), *arguments]
         return subprocess.run(
             command, env=dict(self.env), capture_output=True, text=True, timeout=timeout_s, check=False
         )
@@ -223,8 +223,8 @@ class Stack:
             if name:
                 self.start_again(name)
             if then:
-                command = [*surroundings.parvis_command(), *then]
-                preparation.run(self._parts.program(then[0], command), self.stopping)
+                command = [*stack_environment.parvis_command(), *then]
+                run_command.run(self._parts.program(then[0], command), self.stopping)
         except BaseException:
             self.stopping.set()  # the others need not go on
             raise

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from parvis.common.errors import EXIT_MISCONFIGURED, ParvisError
+from parvis.common.contract.errors import EXIT_MISCONFIGURED, ParvisError
 from parvis.local.process import Process
 from parvis.local.waiting import Stopped
 

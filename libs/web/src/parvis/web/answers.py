@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import date
 
-from parvis.common.directory import ChoiceField, ConsentField, DateField, Directory, FormField, PhoneField, said_in
+from parvis.common.town.forms import ChoiceField, ConsentField, DateField, FormField, PhoneField
+from parvis.common.town.models import Directory, said_in
 from parvis.web.pages import spaced
 
 _YES = {"fr": "oui", "en": "yes"}

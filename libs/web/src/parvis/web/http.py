@@ -9,9 +9,9 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from parvis.common.directory import Town
-from parvis.common.errors import Rejected, Unavailable
-from parvis.common.logs import logger
+from parvis.common.contract.errors import Rejected, Unavailable
+from parvis.common.runtime.logs import logger
+from parvis.common.town.models import Town
 from parvis.web.forms import Form, Upload, cleaned, read_form
 from parvis.web.pages import Pages
 

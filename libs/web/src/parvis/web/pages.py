@@ -11,9 +11,9 @@ import phonenumbers
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from parvis.common.clock import Clock
-from parvis.common.clock import now as wall_clock
-from parvis.common.directory import Town, said_in
+from parvis.common.runtime.clock import Clock
+from parvis.common.runtime.clock import now as wall_clock
+from parvis.common.town.models import Town, said_in
 from parvis.web.dates import Dates
 from parvis.web.static import Statics
 from parvis.web.words import Words

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from parvis.common.errors import Misconfigured
+from parvis.common.contract.errors import Misconfigured
 
 _OURS = Path(__file__).parent / "words"
 

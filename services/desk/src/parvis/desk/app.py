@@ -7,17 +7,20 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from parvis.common import topics
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Consumer, Producer
+from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import Brake
-from parvis.common.database import Database
-from parvis.common.directory import Directory, load_directory, load_templates
-from parvis.common.health import Health
-from parvis.common.outbox import Outbox
-from parvis.common.service import Service, checking, every
-from parvis.common.settings import TownSettings, load
+from parvis.common.bus.producer import Producer
+from parvis.common.contract import topics
+from parvis.common.files.antivirus import Scanner
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.service import Service, checking, every
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory
+from parvis.common.town.templates import load_templates
 from parvis.desk import api, pages, store
 from parvis.desk.consume import TYPES, Clerk
 from parvis.desk.pages.originals import refused

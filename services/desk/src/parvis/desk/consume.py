@@ -8,22 +8,20 @@ from typing import TypeAlias
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.consumer import Item
-from parvis.common.clock import Clock, now
-from parvis.common.delivery import DeliveryUpdated
-from parvis.common.directory import Directory
-from parvis.common.logs import logger
-from parvis.common.routing import (
-    ContactRouted,
-    ConversationArrived,
-    ConversationLeft,
+from parvis.common.contract.delivery import DeliveryUpdated
+from parvis.common.contract.routing.decisions import ContactRouted
+from parvis.common.contract.routing.split_and_link import (
     ConversationLinked,
     ConversationOpened,
     ConversationSplit,
     ConversationUnlinked,
     LinkRefused,
     SplitRefused,
-    TransferRefused,
 )
+from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.logs import logger
+from parvis.common.town.models import Directory
 from parvis.desk import decide
 from parvis.desk.store import (
     Cases,

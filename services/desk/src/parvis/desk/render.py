@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from parvis.common.contact import Attachment, ClaimCheck, ContactReceived
-from parvis.common.directory import Directory, Rendered, Templates, standard_variables
-from parvis.common.files import PICTURES, clean_name
-from parvis.common.text_message import LONGEST, plainer, segments
+from parvis.common.contract.contact import Attachment, ClaimCheck, ContactReceived
+from parvis.common.files.file_names import clean_name
+from parvis.common.files.media_types import PICTURES
+from parvis.common.text.sms_encoding import LONGEST, plainer, segments
+from parvis.common.town.models import Directory
+from parvis.common.town.template_variables import standard_variables
+from parvis.common.town.templates import Rendered, Templates
 from parvis.desk.tables import Case, Opened, Target
 from parvis.web.answers import answers_in_words
 from parvis.web.words import Words

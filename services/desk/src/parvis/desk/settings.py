@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from parvis.common.settings import ServiceSettings
+from parvis.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):

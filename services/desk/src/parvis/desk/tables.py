@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
-from parvis.common.contact import ContactReceived
-from parvis.common.reply import ReplyRequested
-from parvis.common.routing import CaseUpdated, LinkRequested, Routing, SplitRequested, TransferRequested
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.contract.routing.decisions import CaseUpdated, Routing
+from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
+from parvis.common.contract.routing.transfer import TransferRequested
 
 SCHEMA = "desk"
 State = Literal["open", "waiting", "closed"]

@@ -1,6 +1,6 @@
 """Start ingest-email."""
 
-from parvis.common.service import run
+from parvis.common.runtime.service import run
 from parvis.ingest_email.app import build
 
 run("ingest-email", build)

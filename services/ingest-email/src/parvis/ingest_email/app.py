@@ -3,16 +3,16 @@
 import asyncio
 import ssl
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Producer
-from parvis.common.database import Database
-from parvis.common.directory import load_directory
-from parvis.common.errors import Misconfigured
-from parvis.common.health import Health
-from parvis.common.language import language_of
-from parvis.common.service import Service, checking
-from parvis.common.settings import TownSettings, load
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.files.antivirus import Scanner
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.service import Service, checking
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.postgres import Database
+from parvis.common.text.language import language_of
+from parvis.common.town.loading import load_directory
 from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.account import accounts_of
 from parvis.ingest_email.parse.contact import Keys

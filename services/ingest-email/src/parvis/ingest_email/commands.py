@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from parvis.common.cli.commands import Commands
-from parvis.common.directory import load_directory
+from parvis.common.cli.subparsers import Commands
+from parvis.common.town.loading import load_directory
 from parvis.ingest_email.decide import addresses_of
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from parvis.common.directory import Directory
-from parvis.common.reply import ReplyId, reply_of_bounce
+from parvis.common.contract.reply import ReplyId, reply_of_bounce
+from parvis.common.town.models import Directory
 
 _BOUNCE = "bounce"
 _POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: every domain has one

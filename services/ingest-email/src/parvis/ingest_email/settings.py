@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from parvis.common.settings import ServiceSettings
+from parvis.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):

@@ -8,8 +8,8 @@ from sqlalchemy import BigInteger, Column, ColumnElement, DateTime, Table, Text,
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contact import ContactId
-from parvis.common.database import Database, metadata
+from parvis.common.contract.contact import ContactId
+from parvis.common.storage.postgres import Database, metadata
 
 _METADATA = metadata("ingest_email")
 

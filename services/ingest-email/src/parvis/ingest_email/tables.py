@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from parvis.common.delivery import FailureClass
+from parvis.common.contract.delivery import FailureClass
 
 
 class Shape(BaseModel):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from parvis.common.contact import Verification
+from parvis.common.contract.contact import Verification
 
 _METHODS = ("spf", "dkim", "dmarc", "arc")
 _RESULT = re.compile(r"\s*([a-z-]{1,20})(?:\s*/\s*\d{1,4})?\s*=\s*([a-z]{1,20})\b", re.IGNORECASE)

@@ -3,16 +3,16 @@
 import asyncio
 from zoneinfo import ZoneInfo
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Producer
-from parvis.common.directory import load_directory
-from parvis.common.errors import Misconfigured
-from parvis.common.health import Health
-from parvis.common.language import language_of
-from parvis.common.service import Service
-from parvis.common.settings import TownSettings, load
-from parvis.common.topics import CONTACT_RECEIVED, DELIVERY_REPORTED
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED
+from parvis.common.files.antivirus import Scanner
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.service import Service
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.blobs import Blobs
+from parvis.common.text.language import language_of
+from parvis.common.town.loading import load_directory
 from parvis.ingest_postal.parse import Town
 from parvis.ingest_postal.read.divider import Divider
 from parvis.ingest_postal.read.reader import Readers

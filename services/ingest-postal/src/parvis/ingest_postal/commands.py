@@ -4,9 +4,9 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-from parvis.common.cli.commands import Commands
-from parvis.common.errors import Misconfigured
-from parvis.common.settings import load
+from parvis.common.cli.subparsers import Commands
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.runtime.settings import load
 from parvis.ingest_postal.settings import SheetSettings
 
 _MOST = 1000

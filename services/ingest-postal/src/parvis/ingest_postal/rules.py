@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from parvis.common.reply import is_signed, sign
+from parvis.common.contract.reply import is_signed, sign
 
 SEPARATOR = "PARVIS-SEPARATOR"
 _BATCH = re.compile(r"PARVIS-BATCH;received=([0-9TZ:.+-]{10,40})(?:;sig=([a-z2-7]{16}))?")

@@ -2,16 +2,17 @@
 
 import asyncio
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Producer
-from parvis.common.directory import Directory, load_directory
-from parvis.common.health import Health
-from parvis.common.inspecting import Inspector
-from parvis.common.language import language_of
-from parvis.common.limits import Sources
-from parvis.common.service import Service, Task, checking
-from parvis.common.settings import TownSettings, load
+from parvis.common.bus.producer import Producer
+from parvis.common.files.antivirus import Scanner
+from parvis.common.files.inspection import Inspector
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.rate_limits import Sources
+from parvis.common.runtime.service import Service, Task, checking
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.blobs import Blobs
+from parvis.common.text.language import language_of
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory
 from parvis.ingest_sms import render
 from parvis.ingest_sms.read.media import Hosts, MediaReader
 from parvis.ingest_sms.read.messages import MessageList

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
-from parvis.common.contact import TRIAGE, Language
-from parvis.common.directory import Directory
+from parvis.common.contract.contact import TRIAGE, Language
+from parvis.common.town.models import Directory
 
 NOTHING = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'  # says: answer nothing now
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from parvis.common.settings import ServiceSettings
+from parvis.common.runtime.settings import ServiceSettings
 
 _ACCOUNT = re.compile(r"AC.{32}")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from parvis.common.errors import Unavailable
+from parvis.common.contract.errors import Unavailable
 
 _SUFFIX = ".message"
 _REFUSED = ".refused"

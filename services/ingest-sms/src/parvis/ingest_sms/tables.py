@@ -5,7 +5,7 @@ Source: Twilio docs, "Messages resource: message status values" and "Message del
 
 from typing import Literal
 
-from parvis.common.delivery import DeliveryState, FailureClass
+from parvis.common.contract.delivery import DeliveryState, FailureClass
 
 # MessageStatus → what became of the reply. `sent` says that the carrier took it, not that anybody has it.
 OUTCOMES: dict[str, DeliveryState] = {

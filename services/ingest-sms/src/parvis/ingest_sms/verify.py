@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from twilio.request_validator import RequestValidator
 
-from parvis.common.errors import Rejected
+from parvis.common.contract.errors import Rejected
 
 Form = Sequence[tuple[str, str]]
 _BODY_HASH = "bodySHA256"

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Producer
-from parvis.common.database import Database
-from parvis.common.directory import load_directory
-from parvis.common.health import Health
-from parvis.common.inspecting import Inspector
-from parvis.common.limits import Sources
-from parvis.common.outbox import Outbox
-from parvis.common.service import Service, Task, checking, every
-from parvis.common.settings import TownSettings, load
+from parvis.common.bus.producer import Producer
+from parvis.common.files.antivirus import Scanner
+from parvis.common.files.inspection import Inspector
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.rate_limits import Sources
+from parvis.common.runtime.service import Service, Task, checking, every
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
+from parvis.common.town.loading import load_directory
 from parvis.ingest_web import api, pages, receive, store
 from parvis.ingest_web.settings import Settings, keys_of
 from parvis.ingest_web.store import Vault

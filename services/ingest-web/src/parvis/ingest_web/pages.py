@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
-from parvis.common.contact import references_in
-from parvis.common.database import Database
-from parvis.common.directory import Directory
+from parvis.common.contract.contact import references_in
+from parvis.common.storage.postgres import Database
+from parvis.common.town.models import Directory
 from parvis.ingest_web.render import Shown, form_page, receipt_page
 from parvis.ingest_web.store import submission_with_reference
 from parvis.ingest_web.verify import Guard

@@ -6,9 +6,11 @@ from datetime import date
 
 import phonenumbers
 
-from parvis.common import contact
-from parvis.common.contact import ContactPoint, ReplyAddress
-from parvis.common.directory import (
+from parvis.common.contract import contact
+from parvis.common.contract.contact import ContactPoint, ReplyAddress
+from parvis.common.contract.errors import Rejected
+from parvis.common.town.field_types import LocalText
+from parvis.common.town.forms import (
     AddressField,
     ChoiceField,
     ConsentField,
@@ -16,13 +18,11 @@ from parvis.common.directory import (
     EmailField,
     FileField,
     FormField,
-    LocalText,
     LongTextField,
     PhoneField,
-    Procedure,
     TextField,
 )
-from parvis.common.errors import Rejected
+from parvis.common.town.models import Procedure
 from parvis.ingest_web.tables import (
     NAME,
     NO_REPLY,

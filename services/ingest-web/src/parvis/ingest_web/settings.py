@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from parvis.common.settings import ServiceSettings
+from parvis.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from parvis.common.contact import Attachment, ContactPoint, ReplyAddress
-from parvis.common.directory import LocalText
+from parvis.common.contract.contact import Attachment, ContactPoint, ReplyAddress
+from parvis.common.town.field_types import LocalText
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-from parvis.common.service import run
+from parvis.common.runtime.service import run
 from parvis.notifier.app import build
 
 run("notifier", build)

@@ -9,19 +9,28 @@ from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Consumer, Producer
+from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import Brake
-from parvis.common.database import Database
-from parvis.common.delivery import DeliveryReported
-from parvis.common.directory import Directory, load_directory, load_templates
-from parvis.common.errors import Misconfigured
-from parvis.common.health import Health
-from parvis.common.outbox import Outbox
-from parvis.common.reply import PreferenceChanged, ReplyRequested
-from parvis.common.service import Service
-from parvis.common.settings import TownSettings, load
-from parvis.common.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED, dead_letter
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.topics import (
+    DELIVERY_REPORTED,
+    DELIVERY_UPDATED,
+    PREFERENCE_CHANGED,
+    REPLY_REQUESTED,
+    dead_letter,
+)
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.service import Service
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory
+from parvis.common.town.templates import load_templates
 from parvis.notifier import tables
 from parvis.notifier.consume.asking import Asking
 from parvis.notifier.consume.intake import Intake

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol, runtime_checkable
 
-from parvis.common.contact import ClaimCheck, ConversationId
-from parvis.common.delivery import DeliveryId, DeliveryState, FailureClass
-from parvis.common.errors import Rejected
-from parvis.common.reply import ReplyId, ReplyKind
+from parvis.common.contract.contact import ClaimCheck, ConversationId
+from parvis.common.contract.delivery import DeliveryId, DeliveryState, FailureClass
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import ReplyId, ReplyKind
 
 # What no person wrote. A question or a transfer notice counts as well: the router asks for them on its own.
 AUTOMATIC: frozenset[str] = frozenset({"registration", "receipt", "status", "question", "transfer"})

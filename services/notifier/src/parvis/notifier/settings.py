@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from parvis.common.settings import ServiceSettings
+from parvis.common.runtime.settings import ServiceSettings
 
 
 def _web_address(url: str) -> str:

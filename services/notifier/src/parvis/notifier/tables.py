@@ -3,8 +3,8 @@
 from sqlalchemy import JSON, BigInteger, Column, DateTime, ForeignKey, Identity, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from parvis.common.database import metadata
-from parvis.common.outbox import outbox_table
+from parvis.common.storage.outbox import outbox_table
+from parvis.common.storage.postgres import metadata
 
 SCHEMA = "notifier"
 METADATA = metadata(SCHEMA)

@@ -4,22 +4,26 @@ import asyncio
 from contextlib import suppress
 from datetime import time, timedelta
 
-from parvis.common import topics
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Pipeline, Producer, Steps
-from parvis.common.bus.barrier import Barrier
+from parvis.common.bus.c_extensions import check_engine
 from parvis.common.bus.dead_letters import Brake
-from parvis.common.bus.engine import check_engine
-from parvis.common.contact import ContactReceived
-from parvis.common.database import Database
-from parvis.common.directory import load_directory, load_templates
-from parvis.common.errors import Unavailable
-from parvis.common.fleet import Fleet, with_parent
-from parvis.common.health import Health
-from parvis.common.logs import logger
-from parvis.common.routing import CaseUpdated, LinkRequested, SplitRequested, TransferRequested
-from parvis.common.service import Service, checking, every
-from parvis.common.settings import TownSettings, load
+from parvis.common.bus.partition_growth import Barrier
+from parvis.common.bus.pipeline import Pipeline, Steps
+from parvis.common.bus.producer import Producer
+from parvis.common.contract import topics
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.routing.decisions import CaseUpdated
+from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
+from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.runtime.service import Service, checking, every
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.runtime.worker_processes import Fleet, with_parent
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.postgres import Database
+from parvis.common.town.loading import load_directory
+from parvis.common.town.templates import load_templates
 from parvis.router import store
 from parvis.router.consume import Mail, Router
 from parvis.router.decide import Asking, Calendar, Placing, Windows

@@ -12,10 +12,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
-from parvis.common.bus.membership import received_of
-from parvis.common.bus.records import Received
-from parvis.common.errors import Unavailable
-from parvis.common.topics import Topic
+from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.group_membership import received_of
+from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.topics import Topic
 
 
 @dataclass(frozen=True)

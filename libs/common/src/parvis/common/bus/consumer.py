@@ -7,16 +7,16 @@ from contextlib import suppress
 
 import msgspec
 
-from parvis.common import metrics
-from parvis.common.bus.barrier import Barrier
+from parvis.common.bus.cloudevents import Received
 from parvis.common.bus.dead_letters import Brake, Limit, dead_letter
-from parvis.common.bus.membership import Fetched, Membership
+from parvis.common.bus.group_membership import Fetched, Membership
+from parvis.common.bus.partition_growth import Barrier
 from parvis.common.bus.producer import Producer
-from parvis.common.bus.records import Received
-from parvis.common.contact import Event
-from parvis.common.errors import Poison, Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
+from parvis.common.contract.contact import Event
+from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.runtime import metrics
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
 
 log = logger()
 HANDLER_LIMIT_S = 60.0

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import text
 
-from parvis.common.bus.records import Received, Record
-from parvis.common.clock import now
-from parvis.common.contact import iso
-from parvis.common.database import Database
+from parvis.common.bus.cloudevents import Received, Record
+from parvis.common.contract.contact import iso
+from parvis.common.runtime.clock import now
+from parvis.common.storage.postgres import Database
 
 WINDOW = 1000
 LEAST = 20

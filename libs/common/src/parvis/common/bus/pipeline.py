@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from parvis.common import metrics
+from parvis.common.bus.cloudevents import Received, Record
 from parvis.common.bus.consumer import HANDLER_LIMIT_S, Consumer, Item
-from parvis.common.bus.membership import Fetched
-from parvis.common.bus.records import Received, Record
-from parvis.common.errors import Unavailable
-from parvis.common.logs import logger
+from parvis.common.bus.group_membership import Fetched
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
 
 log = logger()
 MOST_UNDER_WAY = 3  # one at the rows, one at the records, one decided

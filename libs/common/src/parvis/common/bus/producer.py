@@ -20,12 +20,12 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
-from parvis.common import metrics
-from parvis.common.bus.batches import batches_of
-from parvis.common.bus.records import Record
-from parvis.common.errors import ParvisError, Poison, Unavailable, Unknown
-from parvis.common.health import Health
-from parvis.common.logs import logger
+from parvis.common.bus.cloudevents import Record
+from parvis.common.bus.record_batches import batches_of
+from parvis.common.contract.errors import ParvisError, Poison, Unavailable, Unknown
+from parvis.common.runtime import metrics
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
 
 log = logger()
 DEADLINE_S = 8.0

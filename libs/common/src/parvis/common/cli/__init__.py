@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
-from parvis.common import logs
-from parvis.common.cli.commands import Commands
-from parvis.common.errors import EXIT_MISCONFIGURED, Misconfigured, ParvisError
+from parvis.common.cli.subparsers import Commands
+from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, ParvisError
+from parvis.common.runtime import logs
 
 Register = Callable[[Commands], None]
 

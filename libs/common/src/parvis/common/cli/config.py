@@ -6,10 +6,11 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from parvis.common.cli.commands import Commands
-from parvis.common.directory import Directory, load_directory
-from parvis.common.errors import Rejected
-from parvis.common.settings import ServiceSettings, TownSettings, variables
+from parvis.common.cli.subparsers import Commands
+from parvis.common.contract.errors import Rejected
+from parvis.common.runtime.settings import ServiceSettings, TownSettings, variables
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory
 
 Check = Callable[[Path, Directory], list[str]]
 

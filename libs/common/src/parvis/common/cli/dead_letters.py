@@ -8,15 +8,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from parvis.common import clock, topics
-from parvis.common.bus import Producer
+from parvis.common.bus.dead_letter_replay import Choice, Letter, letters_of, replay
 from parvis.common.bus.dead_letters import Brake
-from parvis.common.bus.letters import Choice, Letter, letters_of, replay
-from parvis.common.cli.commands import Commands
-from parvis.common.contact import iso
-from parvis.common.database import Database
-from parvis.common.errors import Rejected, Unavailable
-from parvis.common.settings import TownSettings, load
+from parvis.common.bus.producer import Producer
+from parvis.common.cli.subparsers import Commands
+from parvis.common.contract import topics
+from parvis.common.contract.contact import iso
+from parvis.common.contract.errors import Rejected, Unavailable
+from parvis.common.runtime import clock
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.postgres import Database
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 

@@ -7,9 +7,9 @@ import pkgutil
 from pathlib import Path
 
 import parvis
-from parvis.common.cli.commands import Commands
-from parvis.common.database import migrate, migrations_of
-from parvis.common.settings import TownSettings, load
+from parvis.common.cli.subparsers import Commands
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.postgres import migrate, migrations_of
 
 
 def register(commands: Commands) -> None:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from parvis.common.cli.commands import Commands
 from parvis.common.cli.documents import documents
+from parvis.common.cli.subparsers import Commands
 
 
 def register(commands: Commands) -> None:

@@ -5,12 +5,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from parvis.common import topics
 from parvis.common.bus import admin
-from parvis.common.cli.commands import Commands
-from parvis.common.directory import load_directory
-from parvis.common.errors import Rejected
-from parvis.common.settings import TownSettings, load
+from parvis.common.cli.subparsers import Commands
+from parvis.common.contract import topics
+from parvis.common.contract.errors import Rejected
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.town.loading import load_directory
 
 _MOST = 1000
 

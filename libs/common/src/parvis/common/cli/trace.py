@@ -5,12 +5,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from importlib.metadata import entry_points
 
-from parvis.common.bus import Received
 from parvis.common.bus.admin import read_all
-from parvis.common.cli.commands import Commands
+from parvis.common.bus.cloudevents import Received
+from parvis.common.cli.subparsers import Commands
 from parvis.common.cli.topics import town_topics
-from parvis.common.errors import Unavailable
-from parvis.common.settings import TownSettings, load
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.settings import TownSettings, load
 
 # What a service says of ids: a line for each thing that it keeps back. Named by the entry-point group `parvis.trace`.
 Where = Callable[[TownSettings, frozenset[str]], Awaitable[list[str]]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from parvis.common.errors import Unavailable
+from parvis.common.contract.errors import Unavailable
 from parvis.local.stack import Stack
 
 PATIENCE_S = 60.0

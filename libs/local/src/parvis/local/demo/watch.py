@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from parvis.common import topics
-from parvis.common.bus import Received
 from parvis.common.bus.admin import follow
-from parvis.common.directory import load_directory
+from parvis.common.bus.cloudevents import Received
+from parvis.common.contract import topics
+from parvis.common.town.loading import load_directory
 
 FINAL = ("delivered", "undelivered", "failed")
 

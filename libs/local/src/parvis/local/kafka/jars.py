@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from parvis.common.errors import Misconfigured, Unavailable
+from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.local.waiting import NEVER, Stopped
 
 LOCK = Path(__file__).parent / "jgo.lock.toml"

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
-from parvis.common.errors import Misconfigured, Unavailable
-from parvis.local.ledger import Ledger
-from parvis.local.ports import HOST
-from parvis.local.postgres import quarters
+from parvis.common.contract.errors import Misconfigured, Unavailable
+from parvis.local.free_ports import HOST
+from parvis.local.postgres import server_location
 from parvis.local.process import Process
+from parvis.local.process_registry import Ledger
 from parvis.local.waiting import NEVER, until
 
 _READY_WITHIN_S = 60
@@ -46,7 +46,7 @@ class Server:
         self.log = log
         self._password = password
         self._fsync = fsync
-        self._quarters: quarters.Quarters | None = None
+        self._quarters: server_location.Quarters | None = None
         self.process = Process(
             name="postgres", command=[], ledger=ledger, log=log, folder=Path("/"), stop_signal=signal.SIGINT
         )
@@ -60,8 +60,8 @@ class Server:
 
         Raises: Unavailable, with the reason and the way out; Stopped.
         """
-        quarters.clear_abandoned()
-        self._quarters = place = quarters.find(self.folder)
+        server_location.clear_abandoned()
+        self._quarters = place = server_location.find(self.folder)
         if not (place.data / "PG_VERSION").exists():
             tell("making the database's folder")
             self._initialise(place)
@@ -71,7 +71,7 @@ class Server:
             raise Unavailable(f"PostgreSQL did not start: {self._reason(self._said()) or f'see {self.log}'}")
         self._check_password()
 
-    def _place(self) -> quarters.Quarters:
+    def _place(self) -> server_location.Quarters:
         if not self._quarters:
             raise LookupError("the server was never started")
         return self._quarters
@@ -108,7 +108,7 @@ class Server:
         self.run_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}", database="postgres")  # noqa: S608
         self.run_sql(f'DROP DATABASE IF EXISTS "{database}"', database="postgres")
 
-    def _initialise(self, place: quarters.Quarters) -> None:
+    def _initialise(self, place: server_location.Quarters) -> None:
         """Make the folder, the role and the database: beside the place first, so that it is there whole or not at all."""
         new = place.data.with_name("data.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -133,7 +133,7 @@ class Server:
         place.data.rmdir() if place.data.exists() else None
         new.replace(place.data)
 
-    def _run(self, place: quarters.Quarters, command: list[str], *descriptors: int, stdin: str = "") -> None:
+    def _run(self, place: server_location.Quarters, command: list[str], *descriptors: int, stdin: str = "") -> None:
         done = subprocess.run(
             [str(place.programs / command[0]), *command[1:]],
             input=stdin,
@@ -162,7 +162,7 @@ class Server:
                 mend=f"put the old secrets.json back, or remove {self.folder} with all that is in it",
             ) from error
 
-    def _launch(self, place: quarters.Quarters) -> None:
+    def _launch(self, place: server_location.Quarters) -> None:
         settings = {
             "port": str(self.port),
             "listen_addresses": HOST,

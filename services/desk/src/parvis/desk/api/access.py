@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import HTTPException
 from pydantic import SecretStr
 
-from parvis.common.directory import Directory
+from parvis.common.town.models import Directory
 from parvis.desk.api.shapes import CaseDetail, detail
 from parvis.desk.store import Cases, Counter, case_of, file_of
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import FastAPI, HTTPException
 
-from parvis.common.clock import now
-from parvis.common.errors import Rejected
+from parvis.common.contract.errors import Rejected
+from parvis.common.runtime.clock import now
 from parvis.desk import decide
 from parvis.desk.api.access import Access, detail_of, once_of
 from parvis.desk.api.shapes import (

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from parvis.common.directory import Directory
+from parvis.common.town.models import Directory
 from parvis.desk.tables import Opened, Target
 
 _CHANNEL_OF_CONTACT = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "post", "phone": "phone"}

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from parvis.common.contact import ContactId, ConversationId, references_in
-from parvis.common.directory import Directory
-from parvis.common.errors import Rejected
-from parvis.common.routing import LinkRequested, SplitRequested
+from parvis.common.contract.contact import ContactId, ConversationId, references_in
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
+from parvis.common.town.models import Directory
 from parvis.desk.tables import Act, Agent, Case, Changes, Opened
 
 _LARGEST_REASON = 400

@@ -3,10 +3,11 @@
 import uuid
 from datetime import datetime
 
-from parvis.common.contact import ContactReceived
-from parvis.common.delivery import DeliveryUpdated, comes_back, outranks
-from parvis.common.directory import Directory
-from parvis.common.routing import ContactRouted, ConversationArrived, ConversationLeft, Dates, TransferRefused
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.delivery import DeliveryUpdated, comes_back, outranks
+from parvis.common.contract.routing.decisions import ContactRouted, Dates
+from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
+from parvis.common.town.models import Directory
 from parvis.desk.decide.saying import case_updated
 from parvis.desk.tables import (
     ANSWERS,

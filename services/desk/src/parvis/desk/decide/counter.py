@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common import contact
-from parvis.common.contact import (
+from parvis.common.contract import contact
+from parvis.common.contract.contact import (
     ClaimCheck,
     ContactId,
     ContactPoint,
@@ -19,8 +19,8 @@ from parvis.common.contact import (
     reference_of,
     references_in,
 )
-from parvis.common.directory import Directory, said_in
-from parvis.common.errors import Rejected
+from parvis.common.contract.errors import Rejected
+from parvis.common.town.models import Directory, said_in
 from parvis.desk.tables import CALLED, LARGEST_TEXT, Agent
 
 _REPLIES: dict[str, Callable[[str], ContactPoint]] = {

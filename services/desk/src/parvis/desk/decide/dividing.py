@@ -4,8 +4,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from parvis.common.directory import Directory
-from parvis.common.routing import (
+from parvis.common.contract.routing.split_and_link import (
     ConversationLinked,
     ConversationOpened,
     ConversationSplit,
@@ -13,6 +12,7 @@ from parvis.common.routing import (
     LinkRefused,
     SplitRefused,
 )
+from parvis.common.town.models import Directory
 from parvis.desk.decide.coming import belongs_to, one_line, snippet_of
 from parvis.desk.decide.saying import case_updated
 from parvis.desk.tables import NO_DATE, URGENCY, Act, Case, Changes, Opened, Placement, Step

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from parvis.common.contact import ConversationId
-from parvis.common.directory import Directory, said_in
-from parvis.common.routing import CaseUpdated
+from parvis.common.contract.contact import ConversationId
+from parvis.common.contract.routing.decisions import CaseUpdated
+from parvis.common.town.models import Directory, said_in
 from parvis.desk.tables import NO_DATE, PUBLIC_LINES, Case
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from parvis.common.routing import PastContact
+from parvis.common.contract.routing.history import PastContact
 from parvis.desk.tables import Act, Delivery, File, Move, Opened, Reply, Step, Transfer
 
 Happening: TypeAlias = Opened | Move | Step | Reply | Transfer | Act | Delivery | PastContact

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common import contact
-from parvis.common.contact import ConversationId, ReplyAddress
-from parvis.common.directory import Directory, standard_variables
-from parvis.common.errors import Rejected
-from parvis.common.reply import PersonalReply, ReplyId, ReplyRequested, reply_id
-from parvis.common.routing import TransferRequested
+from parvis.common.contract import contact
+from parvis.common.contract.contact import ConversationId, ReplyAddress
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import PersonalReply, ReplyId, ReplyRequested, reply_id
+from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.town.models import Directory
+from parvis.common.town.template_variables import standard_variables
 from parvis.desk.decide.answers import in_reply_to, language_for, target_of
 from parvis.desk.decide.saying import case_updated
 from parvis.desk.tables import LARGEST_TEXT, Act, Agent, Case, Changes, Opened, Reply, State, Target, Transfer

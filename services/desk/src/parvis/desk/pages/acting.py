@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
-from parvis.common.errors import Rejected
+from parvis.common.contract.errors import Rejected
 from parvis.desk import decide
 from parvis.desk.decide import Answer, Linking, Splitting, Words, language_for, target_of
 from parvis.desk.pages.case import case_page, may_see

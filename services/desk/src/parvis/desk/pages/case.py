@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
-from parvis.common.contact import ClaimCheck
-from parvis.common.directory import Department, Directory
-from parvis.common.routing import PastContact
+from parvis.common.contract.contact import ClaimCheck
+from parvis.common.contract.routing.history import PastContact
+from parvis.common.town.models import Department, Directory
 from parvis.desk.decide import language_for, target_of, timeline
 from parvis.desk.pages.place import Place
 from parvis.desk.render import Preview, shown_contact

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
-from parvis.common.errors import Rejected, Unavailable
+from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.desk.decide import Visit
 from parvis.desk.pages.case import may_see
 from parvis.desk.pages.place import Place, go

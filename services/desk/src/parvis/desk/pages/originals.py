@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
-from parvis.common.contact import ClaimCheck, ContactReceived
-from parvis.common.errors import Poison, Rejected
-from parvis.common.files import PICTURES
+from parvis.common.contract.contact import ClaimCheck, ContactReceived
+from parvis.common.contract.errors import Poison, Rejected
+from parvis.common.files.media_types import PICTURES
 from parvis.desk.pages.case import may_see
 from parvis.desk.pages.place import Place
 from parvis.desk.read.originals import Infected

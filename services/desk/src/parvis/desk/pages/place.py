@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from parvis.common.clock import Clock, now
-from parvis.common.directory import Directory, Templates
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.town.models import Directory
+from parvis.common.town.templates import Templates
 from parvis.desk.read.originals import Originals
 from parvis.desk.read.pictures import Pictures
 from parvis.desk.render import in_words

@@ -2,12 +2,12 @@
 
 from collections import OrderedDict
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.contact import ClaimCheck, ScanVerdict
-from parvis.common.errors import Poison, Rejected, Unavailable
-from parvis.common.logs import logger
-from parvis.common.routing import History
+from parvis.common.contract.contact import ClaimCheck, ScanVerdict
+from parvis.common.contract.errors import Poison, Rejected, Unavailable
+from parvis.common.contract.routing.history import History
+from parvis.common.files.antivirus import Scanner
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import Blobs
 
 log = logger()
 _SCAN_LIMIT_S = 20.0  # somebody waits for this one file; a door would have let it go after two

@@ -5,9 +5,10 @@ import json
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from parvis.common.errors import Rejected
-from parvis.common.files import PICTURES
-from parvis.common.workers import Limits, Workers
+from parvis.common.contract.errors import Rejected
+from parvis.common.files.media_types import PICTURES
+from parvis.common.runtime.sandbox.pool import Workers
+from parvis.common.runtime.sandbox.resource_limits import Limits
 from parvis.desk.read.frames import COUNT, JPEG, QUESTION, SCAN
 
 MEDIA_TYPES = PICTURES | {"application/pdf"}

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pypdfium2
 from PIL import Image, ImageOps
 
-from parvis.common.workers import Frame
-from parvis.common.workers.worker import serve
+from parvis.common.runtime.sandbox.child import serve
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.desk.read.frames import COUNT, JPEG
 
 _MOST_PIXELS = 80_000_000

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common import metrics
-from parvis.common.blobs import Blobs
-from parvis.common.contact import contact_id
-from parvis.common.directory import Directory
-from parvis.common.logs import logger
+from parvis.common.contract.contact import contact_id
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import Blobs
+from parvis.common.town.models import Directory
 from parvis.desk.decide import Visit, contact_at_counter, original_of
 from parvis.desk.store.reading import counter_contact_of
 from parvis.desk.store.working import Cases

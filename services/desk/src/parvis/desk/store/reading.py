@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Table, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.database import Database
+from parvis.common.storage.postgres import Database
 from parvis.desk.store.schema import act, case_file, contact, counter_contact, delivery, move, reply, step, transfer
 from parvis.desk.store.writing import contacts_of
 from parvis.desk.tables import PAGE, Act, Agent, Case, CounterContact, Delivery, File, Move, Reply, Step, Transfer

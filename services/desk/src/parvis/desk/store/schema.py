@@ -3,8 +3,8 @@
 from sqlalchemy import Boolean, Column, DateTime, Integer, LargeBinary, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-from parvis.common.database import metadata
-from parvis.common.outbox import outbox_table
+from parvis.common.storage.outbox import outbox_table
+from parvis.common.storage.postgres import metadata
 from parvis.desk import tables
 
 METADATA = metadata(tables.SCHEMA)

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common import topics
-from parvis.common.bus import Record, record
-from parvis.common.contact import ContactReceived, kafka_key
-from parvis.common.database import Database
-from parvis.common.errors import Rejected
-from parvis.common.outbox import Outbox
-from parvis.common.reply import ReplyRequested
-from parvis.common.routing import LinkRequested, SplitRequested, TransferRequested
+from parvis.common.bus.cloudevents import Record, record
+from parvis.common.contract import topics
+from parvis.common.contract.contact import ContactReceived, kafka_key
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
+from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
 from parvis.desk.store.writing import add, contacts_of, keep_cases, lock_cases
 from parvis.desk.tables import Agent, Case, Changes, CounterContact, Opened, Said
 

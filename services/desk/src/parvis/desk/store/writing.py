@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.routing import ContactRouted
+from parvis.common.contract.routing.decisions import ContactRouted
 from parvis.desk.store.schema import TABLE_OF, case_file, contact, delivery, move, placement, transfer
 from parvis.desk.tables import Case, Delivery, Move, Opened, Placement, Row, Settlement
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common import contact
-from parvis.common.contact import (
+from parvis.common.contract import contact
+from parvis.common.contract.contact import (
     EVENT_LIMIT_BYTES,
     TEXT_LIMIT_BYTES,
     Attachment,
@@ -23,10 +23,10 @@ from parvis.common.contact import (
     reference_of,
     references_in,
 )
-from parvis.common.errors import Rejected
-from parvis.common.language import language_of
-from parvis.common.preference import stated_reply_channels
-from parvis.common.reply import conversation_of
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import conversation_of
+from parvis.common.text.language import language_of
+from parvis.common.text.reply_channels import stated_reply_channels
 from parvis.ingest_email.parse.machine import is_robot
 from parvis.ingest_email.tables import Mail
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
-from parvis.common.files import archive_trouble, clean_name, media_type_of
+from parvis.common.files.archive_screening import archive_trouble
+from parvis.common.files.file_names import clean_name
+from parvis.common.files.media_types import media_type_of
 from parvis.ingest_email.tables import LONGEST_TEXT_CHARACTERS, MOST_ATTACHMENTS, Attachment
 
 

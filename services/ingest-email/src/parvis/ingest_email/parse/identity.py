@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from parvis.common.contact import ContactId, contact_id
+from parvis.common.contract.contact import ContactId, contact_id
 
 _MESSAGE_ID = re.compile(rb"^message-id[ \t]*:(.*(?:\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
 # What mail servers add on the way: a mail that is sent again over another way is still the same mail.

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from parvis.common.contact import ContactId
-from parvis.common.delivery import DeliveryReported, DeliveryState, FailureClass
-from parvis.common.reply import ReplyId, conversation_of
+from parvis.common.contract.contact import ContactId
+from parvis.common.contract.delivery import DeliveryReported, DeliveryState, FailureClass
+from parvis.common.contract.reply import ReplyId, conversation_of
 from parvis.ingest_email.tables import Mail, Report, Reported
 
 _OUTCOMES: dict[str, DeliveryState] = {

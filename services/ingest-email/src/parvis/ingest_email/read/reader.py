@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from parvis.common.workers import Answer, Limits, Workers
+from parvis.common.runtime.sandbox.pool import Answer, Workers
+from parvis.common.runtime.sandbox.resource_limits import Limits
 from parvis.ingest_email.parse.mail import parse_head
 from parvis.ingest_email.tables import MOST_ATTACHMENTS, Mail
 

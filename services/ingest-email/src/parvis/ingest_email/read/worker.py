@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from parvis.common.workers import Frame
-from parvis.common.workers.worker import serve
+from parvis.common.runtime.sandbox.child import serve
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.ingest_email.parse.mail import parse
 
 MAIL, FILE = b"m", b"f"

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from parvis.common import metrics
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Producer, Record, record
-from parvis.common.clock import Clock, now
-from parvis.common.contact import ClaimCheck, ContactId, ContactReceived, ScanVerdict, kafka_key
-from parvis.common.delivery import DeliveryReported
-from parvis.common.errors import Poison, Unavailable
-from parvis.common.logs import logger
-from parvis.common.topics import CONTACT_RECEIVED, DELIVERY_REPORTED
+from parvis.common.bus.cloudevents import Record, record
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ClaimCheck, ContactId, ContactReceived, ScanVerdict, kafka_key
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED
+from parvis.common.files.antivirus import Scanner
+from parvis.common.runtime import metrics
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import Blobs
 from parvis.ingest_email.decide import Recipient
 from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
 from parvis.ingest_email.parse.identity import Identity, identify

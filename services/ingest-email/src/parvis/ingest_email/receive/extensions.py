@@ -7,7 +7,7 @@ from typing import Any
 from aiosmtpd.smtp import SMTP
 from aiosmtpd.smtp import syntax as smtp_syntax
 
-from parvis.common.logs import logger
+from parvis.common.runtime.logs import logger
 from parvis.ingest_email.parse.forwarded import address_in, attributes
 
 log = logger()

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from parvis.common import metrics
-from parvis.common.logs import logger
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
 from parvis.ingest_email.decide import Mailboxes, Recipient
 from parvis.ingest_email.parse.forwarded import NAMES
 from parvis.ingest_email.receive.limits import Allowance

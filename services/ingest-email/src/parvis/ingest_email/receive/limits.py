@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
-from parvis.common.limits import Sources, network_of
+from parvis.common.runtime.rate_limits import Sources, network_of
 
 _BURST_MINUTES = 4
 SMALL_BYTES = 256 * 1024  # below that, the number of connections is limit enough

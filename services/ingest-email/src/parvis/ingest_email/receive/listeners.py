@@ -5,9 +5,9 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
-from parvis.common.errors import Misconfigured
-from parvis.common.health import Health
-from parvis.common.logs import logger
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
 from parvis.ingest_email.receive.acceptance import Acceptance
 from parvis.ingest_email.receive.hooks import Hooks
 from parvis.ingest_email.receive.protocol import LocalMailServer, MailServer, Surroundings

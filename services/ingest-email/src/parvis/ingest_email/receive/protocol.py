@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import syntax as smtp_syntax
 
-from parvis.common import metrics
-from parvis.common.logs import logger
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
 from parvis.ingest_email.decide import Recipient
 from parvis.ingest_email.receive.acceptance import LATER, Acceptance
 from parvis.ingest_email.receive.extensions import Extensions

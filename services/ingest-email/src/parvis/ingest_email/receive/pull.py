@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contact import ContactId
-from parvis.common.database import Database
-from parvis.common.errors import Poison, Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
+from parvis.common.contract.contact import ContactId
+from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.postgres import Database
 from parvis.ingest_email import store
 from parvis.ingest_email.decide import Mailboxes, Recipient
 from parvis.ingest_email.parse.account import Account

@@ -2,7 +2,7 @@
 
 import re
 
-from parvis.common.delivery import FailureClass
+from parvis.common.contract.delivery import FailureClass
 
 # `permanent` is said of the address alone: nobody is there, or nowhere. Whatever a sender, a content or a time could mend is not.
 FAILURE_OF_CAUSE: dict[str, FailureClass] = {

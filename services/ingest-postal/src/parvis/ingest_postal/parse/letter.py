@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
-from parvis.common.contact import (
+from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
     ContactId,
@@ -23,8 +23,8 @@ from parvis.common.contact import (
     reference_of,
     references_in,
 )
-from parvis.common.language import language_of
-from parvis.common.lettercode import conversation_of_code
+from parvis.common.contract.letter_qr import conversation_of_code
+from parvis.common.text.language import language_of
 from parvis.ingest_postal.parse.dates import find_date
 from parvis.ingest_postal.parse.page import blocks_of
 from parvis.ingest_postal.parse.sender import Sender, find_sender

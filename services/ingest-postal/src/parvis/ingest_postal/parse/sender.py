@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from parvis.common.contact import post
-from parvis.common.errors import Rejected
+from parvis.common.contract.contact import post
+from parvis.common.contract.errors import Rejected
 from parvis.ingest_postal.parse.address import is_complement, is_country, is_name, is_street, town_in
 from parvis.ingest_postal.parse.page import Block, Piece
 from parvis.ingest_postal.parse.town import Town, folded

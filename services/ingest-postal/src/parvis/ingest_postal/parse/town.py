@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from parvis.common.directory import Directory
+from parvis.common.town.models import Directory
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Iterator
 
-from parvis.common.contact import ContactPoint, ReplyAddress, ReplyChannel, email, phone
-from parvis.common.errors import Rejected
+from parvis.common.contract.contact import ContactPoint, ReplyAddress, ReplyChannel, email, phone
+from parvis.common.contract.errors import Rejected
 from parvis.ingest_postal.tables import Reading, Word
 
 _SURE = 0.85  # of each word that carries the number: a misread digit is somebody else's telephone

@@ -4,8 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from parvis.common.logs import logger
-from parvis.common.workers import Frame, Limits, Workers
+from parvis.common.runtime.logs import logger
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
+from parvis.common.runtime.sandbox.pool import Workers
+from parvis.common.runtime.sandbox.resource_limits import Limits
 from parvis.ingest_postal.parse.batch import Part
 from parvis.ingest_postal.read import parts as kinds
 from parvis.ingest_postal.tables import Limits as LetterLimits

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import pypdfium2
 from PIL import Image, ImageOps
 
-from parvis.common.workers import Frame
-from parvis.common.workers.worker import serve
+from parvis.common.runtime.sandbox.child import serve
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.ingest_postal.read.parts import BATCH, LETTER, PARTS
 
 

@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from parvis.common.workers import Answer, Frame, Workers
-from parvis.common.workers import Limits as WorkerLimits
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
+from parvis.common.runtime.sandbox.pool import Answer, Workers
+from parvis.common.runtime.sandbox.resource_limits import Limits as WorkerLimits
 from parvis.ingest_postal.read import frames
 from parvis.ingest_postal.read.sheets import is_batch
 from parvis.ingest_postal.tables import Limits, MediaType, Page, Picture, Reading

@@ -10,7 +10,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 from PIL import Image, ImageOps
 
-from parvis.common.errors import ParvisError
+from parvis.common.contract.errors import ParvisError
 from parvis.ingest_postal.read import layer, notes
 from parvis.ingest_postal.tables import Line, MediaType
 

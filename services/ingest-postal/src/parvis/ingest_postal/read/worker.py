@@ -6,8 +6,8 @@ from typing import Any
 
 from PIL import Image
 
-from parvis.common.workers import Frame
-from parvis.common.workers.worker import serve
+from parvis.common.runtime.sandbox.child import serve
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.ingest_postal.read import frames
 from parvis.ingest_postal.read.blank import is_blank
 from parvis.ingest_postal.read.codes import find_codes

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Record, record
-from parvis.common.clock import Clock, now
-from parvis.common.contact import ClaimCheck, ContactId, ContactReceived, contact_id, kafka_key, overflows
-from parvis.common.errors import Poison
-from parvis.common.logs import logger
+from parvis.common.bus.cloudevents import Record, record
+from parvis.common.contract.contact import ClaimCheck, ContactId, ContactReceived, contact_id, kafka_key, overflows
+from parvis.common.contract.errors import Poison
+from parvis.common.files.antivirus import Scanner
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import Blobs
 from parvis.ingest_postal.parse import Facts, Town, parse, separate, text_of
 from parvis.ingest_postal.parse.batch import Part
 from parvis.ingest_postal.read.divider import NOT_SEPARATED, Divided, Divider

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import obstore
 from obstore.store import from_url
 
-from parvis.common.errors import Misconfigured
+from parvis.common.contract.errors import Misconfigured
 from parvis.ingest_postal.receive.dropbox import Held, Mark, Waiting
 from parvis.ingest_postal.receive.names import is_note, is_unfinished, kept_name, notes_of
 

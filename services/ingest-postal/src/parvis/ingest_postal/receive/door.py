@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from parvis.common import metrics
-from parvis.common.clock import Clock, now
-from parvis.common.contact import ContactReceived
-from parvis.common.errors import Poison, Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.runtime import metrics
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
 from parvis.ingest_postal.receive.acceptance import Acceptance
 from parvis.ingest_postal.receive.arrival import NOTE_LIMIT_BYTES, Arrival
 from parvis.ingest_postal.receive.dropbox import DropBox, Held, Waiting

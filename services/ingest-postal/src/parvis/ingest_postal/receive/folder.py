@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from parvis.common.errors import Poison
+from parvis.common.contract.errors import Poison
 from parvis.ingest_postal.receive.dropbox import Held, Mark, Waiting
 from parvis.ingest_postal.receive.names import is_note, is_unfinished, kept_name, notes_of
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from parvis.common.bus import record
-from parvis.common.delivery import DeliveryReported
-from parvis.common.lettercode import letter_of_code
-from parvis.common.logs import logger
-from parvis.common.reply import ReplyId
+from parvis.common.bus.cloudevents import record
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.letter_qr import letter_of_code
+from parvis.common.contract.reply import ReplyId
+from parvis.common.runtime.logs import logger
 from parvis.ingest_postal.receive.acceptance import Sends
 from parvis.ingest_postal.receive.arrival import Arrival
 from parvis.ingest_postal.receive.dropbox import Waiting

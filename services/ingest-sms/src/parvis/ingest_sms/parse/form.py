@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qsl
 
-from parvis.common import contact
-from parvis.common.contact import ContactId, ContactPoint, contact_id
-from parvis.common.errors import Rejected
+from parvis.common.contract import contact
+from parvis.common.contract.contact import ContactId, ContactPoint, contact_id
+from parvis.common.contract.errors import Rejected
 
 WHATSAPP = "whatsapp:"
 MOST_MEDIA = 10  # MediaUrl0 to MediaUrl9: Twilio's own limit

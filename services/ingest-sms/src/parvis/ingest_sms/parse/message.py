@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from parvis.common.contact import (
+from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
     ContactReceived,
@@ -15,8 +15,8 @@ from parvis.common.contact import (
     reference_of,
     references_in,
 )
-from parvis.common.language import language_of
-from parvis.common.preference import stated_reply_channels
+from parvis.common.text.language import language_of
+from parvis.common.text.reply_channels import stated_reply_channels
 from parvis.ingest_sms.parse.form import WHATSAPP, Announcement
 
 

@@ -3,9 +3,9 @@
 import re
 from datetime import datetime
 
-from parvis.common.delivery import DeliveryReported
-from parvis.common.errors import Rejected
-from parvis.common.reply import ReplyId
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import ReplyId
 from parvis.ingest_sms.parse.form import WHATSAPP, Announcement
 from parvis.ingest_sms.tables import FAILED, FAILURES, OUTCOMES
 

@@ -14,12 +14,12 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.contact import Attachment, ClaimCheck
-from parvis.common.errors import Unavailable
-from parvis.common.inspecting import Inspector, Looked
-from parvis.common.logs import logger
+from parvis.common.contract.contact import Attachment, ClaimCheck
+from parvis.common.contract.errors import Unavailable
+from parvis.common.files.antivirus import Scanner
+from parvis.common.files.inspection import Inspector, Looked
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import Blobs
 from parvis.ingest_sms.parse.form import Announcement, Media
 
 log = logger()

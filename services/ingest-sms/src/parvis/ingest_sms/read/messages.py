@@ -14,7 +14,7 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from parvis.common.errors import Unavailable
+from parvis.common.contract.errors import Unavailable
 from parvis.ingest_sms.parse.listed import Listed, listed, media_of
 
 API = "https://api.twilio.com"

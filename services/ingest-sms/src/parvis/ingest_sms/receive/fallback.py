@@ -3,10 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
-from parvis.common import metrics
-from parvis.common.errors import ParvisError, Poison, Rejected, Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
+from parvis.common.contract.errors import ParvisError, Poison, Rejected, Unavailable
+from parvis.common.runtime import metrics
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
 from parvis.ingest_sms.parse.form import announcement, read_form
 from parvis.ingest_sms.receive.intake import Arrived, Intake
 from parvis.ingest_sms.store import Spool, Spooled

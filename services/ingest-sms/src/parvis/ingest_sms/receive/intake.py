@@ -5,15 +5,15 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from parvis.common import metrics
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Producer, record
-from parvis.common.bus.records import Record
-from parvis.common.clock import Clock, now
-from parvis.common.contact import ClaimCheck, ContactId, ContactReceived, kafka_key
-from parvis.common.logs import logger
-from parvis.common.reply import PreferenceChanged
-from parvis.common.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
+from parvis.common.bus.cloudevents import Record, record
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ClaimCheck, ContactId, ContactReceived, kafka_key
+from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
+from parvis.common.runtime import metrics
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import Blobs
 from parvis.ingest_sms.parse.form import Announcement
 from parvis.ingest_sms.parse.message import parse_message
 from parvis.ingest_sms.parse.order import Told, order_in, preference_of

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from parvis.common.contact import ContactId
-from parvis.common.errors import ParvisError, Unavailable
+from parvis.common.contract.contact import ContactId
+from parvis.common.contract.errors import ParvisError, Unavailable
 from parvis.ingest_sms.parse.order import Told
 from parvis.ingest_sms.receive.intake import Arrived
 

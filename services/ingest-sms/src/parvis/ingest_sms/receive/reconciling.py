@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from parvis.common import metrics
 from parvis.common.bus.admin import ids_since
-from parvis.common.errors import Rejected, Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
-from parvis.common.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
+from parvis.common.contract.errors import Rejected, Unavailable
+from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
+from parvis.common.runtime import metrics
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
 from parvis.ingest_sms.parse.form import WHATSAPP, announcement
 from parvis.ingest_sms.parse.listed import Listed
 from parvis.ingest_sms.read.messages import MessageList

@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request, Response
 
-from parvis.common import metrics
-from parvis.common.bus import record
-from parvis.common.errors import Poison, Rejected, Unavailable
-from parvis.common.limits import Sources
-from parvis.common.logs import logger
-from parvis.common.topics import DELIVERY_REPORTED
+from parvis.common.bus.cloudevents import record
+from parvis.common.contract.errors import Poison, Rejected, Unavailable
+from parvis.common.contract.topics import DELIVERY_REPORTED
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
+from parvis.common.runtime.rate_limits import Sources
 from parvis.ingest_sms import render
 from parvis.ingest_sms.parse.form import Announcement, account_in, announcement, read_form, reply_in
 from parvis.ingest_sms.parse.order import Told

@@ -11,10 +11,10 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
-from parvis.common import metrics
-from parvis.common.contact import ContactId, contact_id, reference_of
-from parvis.common.directory import Procedure
-from parvis.common.logs import logger
+from parvis.common.contract.contact import ContactId, contact_id, reference_of
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
+from parvis.common.town.models import Procedure
 from parvis.ingest_web import render
 from parvis.ingest_web.api.hatch import Hatch, Problem, explain_problems, today_of
 from parvis.ingest_web.api.reading import body_of, contents_of, fields_of, idempotency_key, read, unacceptable

@@ -10,10 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from parvis.common.directory import Directory
-from parvis.common.errors import Unavailable
-from parvis.common.limits import Sources
-from parvis.common.logs import logger
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.logs import logger
+from parvis.common.runtime.rate_limits import Sources
+from parvis.common.town.models import Directory
 from parvis.ingest_web.store import Vault
 from parvis.web.http import language_of
 from parvis.web.pages import Pages

@@ -11,8 +11,10 @@ from typing import Any
 import jsonschema_rs
 from fastapi import Request
 
-from parvis.common.directory import FileField, Procedure
-from parvis.common.files import clean_name, media_type_of
+from parvis.common.files.file_names import clean_name
+from parvis.common.files.media_types import media_type_of
+from parvis.common.town.forms import FileField
+from parvis.common.town.models import Procedure
 from parvis.ingest_web import render
 from parvis.ingest_web.api.hatch import Hatch, Problem, today_of
 from parvis.ingest_web.tables import NAME, REPLY, File, Filled, reply_address

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from parvis.common.contact import ContactId, contact_id
-from parvis.common.directory import Directory, Procedure
+from parvis.common.contract.contact import ContactId, contact_id
+from parvis.common.town.models import Directory, Procedure
 from parvis.ingest_web import render
 from parvis.ingest_web.store import Vault
 from parvis.ingest_web.tables import CSRF, PROOF, WAITED, File, Kept

@@ -1,7 +1,8 @@
 """The files of a form: what is known of those just chosen, and those that an earlier try has stored."""
 
-from parvis.common.directory import FileField
-from parvis.common.files import clean_name, media_type_of
+from parvis.common.files.file_names import clean_name
+from parvis.common.files.media_types import media_type_of
+from parvis.common.town.forms import FileField
 from parvis.ingest_web.receive.door import Door, Sent
 from parvis.ingest_web.tables import DROP, KEPT, File, Filled, Kept
 from parvis.web.forms import Form, Upload

@@ -8,11 +8,12 @@ from dataclasses import replace
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from parvis.common import metrics
-from parvis.common.contact import reference_of
-from parvis.common.directory import FileField, Procedure
-from parvis.common.errors import Unavailable
-from parvis.common.logs import logger
+from parvis.common.contract.contact import reference_of
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
+from parvis.common.town.forms import FileField
+from parvis.common.town.models import Procedure
 from parvis.ingest_web import render
 from parvis.ingest_web.parse import parse
 from parvis.ingest_web.receive.door import Door, Sent, is_ours, shown

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contact import (
+from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
     ContactId,
@@ -16,7 +16,8 @@ from parvis.common.contact import (
     contact_point_hash,
     reference_of,
 )
-from parvis.common.directory import ConsentField, LongTextField, Procedure, said_in
+from parvis.common.town.forms import ConsentField, LongTextField
+from parvis.common.town.models import Procedure, said_in
 from parvis.ingest_web.tables import File, Filled
 from parvis.web.answers import in_words
 

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from parvis.common.directory import Directory
+from parvis.common.town.models import Directory
 from parvis.ingest_web.render.schema import Schema, reply_schema, request_schema
 
 PROBLEMS = {

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from parvis.common.directory import Department, Directory, FileField, Procedure, said_in
+from parvis.common.town.forms import FileField
+from parvis.common.town.models import Department, Directory, Procedure, said_in
 from parvis.ingest_web.tables import (
     INPUTS,
     NAME,

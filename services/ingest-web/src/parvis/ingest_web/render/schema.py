@@ -3,7 +3,8 @@
 from datetime import date
 from typing import Any
 
-from parvis.common.directory import (
+from parvis.common.town.field_types import LocalText
+from parvis.common.town.forms import (
     AddressField,
     ChoiceField,
     ConsentField,
@@ -11,12 +12,11 @@ from parvis.common.directory import (
     EmailField,
     FileField,
     FormField,
-    LocalText,
     LongTextField,
     PhoneField,
-    Procedure,
     TextField,
 )
+from parvis.common.town.models import Procedure
 
 Schema = dict[str, Any]
 

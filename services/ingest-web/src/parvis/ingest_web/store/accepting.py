@@ -4,18 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from parvis.common.antivirus import Scanner
-from parvis.common.blobs import Blobs
-from parvis.common.bus import record
-from parvis.common.clock import Clock
-from parvis.common.contact import Attachment, ContactId, kafka_key
-from parvis.common.database import Database
-from parvis.common.directory import Procedure
-from parvis.common.errors import Unavailable
-from parvis.common.files import is_archive
-from parvis.common.inspecting import Inspector
-from parvis.common.outbox import Outbox
-from parvis.common.topics import CONTACT_RECEIVED
+from parvis.common.bus.cloudevents import record
+from parvis.common.contract.contact import Attachment, ContactId, kafka_key
+from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.topics import CONTACT_RECEIVED
+from parvis.common.files.antivirus import Scanner
+from parvis.common.files.inspection import Inspector
+from parvis.common.files.media_types import is_archive
+from parvis.common.runtime.clock import Clock
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
+from parvis.common.town.models import Procedure
 from parvis.ingest_web import render
 from parvis.ingest_web.store.submissions import record_submission
 from parvis.ingest_web.tables import File, Filled, Kept, Submission

@@ -7,8 +7,8 @@ from sqlalchemy import Column, DateTime, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.database import Database, metadata
-from parvis.common.outbox import outbox_table
+from parvis.common.storage.outbox import outbox_table
+from parvis.common.storage.postgres import Database, metadata
 from parvis.ingest_web.tables import Submission
 
 _METADATA = metadata("ingest_web")

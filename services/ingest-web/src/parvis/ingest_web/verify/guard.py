@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from fastapi import Request
 from pydantic import ValidationError
 
-from parvis.common.contact import Attachment
+from parvis.common.contract.contact import Attachment
 from parvis.ingest_web.tables import File, Kept
 from parvis.web import tokens
 from parvis.web.http import is_same_origin

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from fastapi import Request
 
-from parvis.common.limits import Sources, network_of
+from parvis.common.runtime.rate_limits import Sources, network_of
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address

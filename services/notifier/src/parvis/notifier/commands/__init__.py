@@ -1,6 +1,6 @@
 """`parvis notifier`: what an operator asks of the notifier, and does with it."""
 
-from parvis.common.cli.commands import Commands
+from parvis.common.cli.subparsers import Commands
 from parvis.notifier.commands import ledger, templates
 from parvis.notifier.commands.templates import check
 

@@ -5,15 +5,15 @@ import asyncio
 import sys
 from datetime import datetime
 
-from parvis.common.bus import Producer
-from parvis.common.cli.commands import Commands
-from parvis.common.contact import ContactPoint, contact_point_hash, iso
-from parvis.common.database import Database
-from parvis.common.directory import load_directory
-from parvis.common.health import Health
-from parvis.common.outbox import Outbox
-from parvis.common.settings import TownSettings, load
-from parvis.common.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED
+from parvis.common.bus.producer import Producer
+from parvis.common.cli.subparsers import Commands
+from parvis.common.contract.contact import ContactPoint, contact_point_hash, iso
+from parvis.common.contract.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
+from parvis.common.town.loading import load_directory
 from parvis.notifier import tables
 from parvis.notifier.consume.intake import Intake
 from parvis.notifier.consume.ledger import Ledger

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from parvis.common.cli.commands import Commands
-from parvis.common.database import Database
-from parvis.common.directory import DEPARTMENTS, PROCEDURES, Directory, Templates, load_directory, load_templates
-from parvis.common.errors import Rejected
-from parvis.common.reply import ReplyRequested
-from parvis.common.settings import TownSettings, load
+from parvis.common.cli.subparsers import Commands
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.postgres import Database
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory
+from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, Templates, load_templates
 
 
 def register(actions: Commands) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.logs import logger
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.runtime.logs import logger
 from parvis.notifier.decide.addressing import addressed_like
 from parvis.notifier.store.replies import earlier_replies
 

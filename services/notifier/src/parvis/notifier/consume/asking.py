@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.clock import Clock, now
-from parvis.common.database import Database
-from parvis.common.errors import Rejected, Unavailable
-from parvis.common.logs import logger
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.errors import Rejected, Unavailable
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.postgres import Database
 from parvis.notifier.consume.steps import Steps
 from parvis.notifier.decide.states import as_absent, as_found, stepped
 from parvis.notifier.rules import Answers, Channel, Delivery, Found, Limits, Parcel

@@ -1,8 +1,8 @@
 """The claim checks of an answer's files in; the files that a mail carries out."""
 
-from parvis.common.blobs import Blobs
-from parvis.common.errors import Rejected
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.storage.blobs import Blobs
 from parvis.notifier.rules import Delivery, Enclosure
 
 

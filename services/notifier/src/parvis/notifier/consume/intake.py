@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.consumer import Item
-from parvis.common.clock import Clock, now
-from parvis.common.database import Database
-from parvis.common.delivery import DeliveryReported, delivery_id
-from parvis.common.errors import Unavailable
-from parvis.common.logs import logger
-from parvis.common.outbox import Outbox
-from parvis.common.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.delivery import DeliveryReported, delivery_id
+from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
 from parvis.notifier.consume.addressed import addressed
 from parvis.notifier.consume.kept import kept_for
 from parvis.notifier.consume.steps import Steps

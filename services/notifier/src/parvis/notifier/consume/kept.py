@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.decide.addressing import Addressing, point_of, points_of
 from parvis.notifier.decide.preference import Standing
 from parvis.notifier.store.preferences import standing_of

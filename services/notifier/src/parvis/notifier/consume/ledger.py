@@ -6,12 +6,12 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common import metrics
-from parvis.common.bus import Record, record
-from parvis.common.delivery import DeliveryUpdated
-from parvis.common.logs import logger
-from parvis.common.outbox import Outbox
-from parvis.common.reply import PreferenceChanged
+from parvis.common.bus.cloudevents import Record, record
+from parvis.common.contract.delivery import DeliveryUpdated
+from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.outbox import Outbox
 from parvis.notifier.decide.states import Next, stepped
 from parvis.notifier.rules import Delivery
 from parvis.notifier.store import deliveries as rows

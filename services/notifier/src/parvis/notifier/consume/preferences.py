@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from parvis.common.bus.admin import read_all
-from parvis.common.database import Database
-from parvis.common.errors import Poison, Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
-from parvis.common.reply import PreferenceChanged
+from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.postgres import Database
 from parvis.notifier.store.preferences import record_preferences
 
 log = logger()

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-from parvis.common.clock import Clock, now
-from parvis.common.database import Database
-from parvis.common.errors import Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.postgres import Database
 from parvis.notifier.consume.waiting import first_of
 from parvis.notifier.decide.printing import batch_day, batch_name, country_of, is_due, manifest
 from parvis.notifier.render.letter import pages_of

@@ -8,15 +8,15 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus import Received
 from parvis.common.bus.admin import last_of_each, read_all, read_since
-from parvis.common.clock import Clock, now
-from parvis.common.contact import Event
-from parvis.common.database import Database
-from parvis.common.delivery import DeliveryReported, DeliveryUpdated
-from parvis.common.errors import Poison
-from parvis.common.logs import logger
-from parvis.common.reply import ReplyRequested
+from parvis.common.bus.cloudevents import Received
+from parvis.common.contract.contact import Event
+from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
+from parvis.common.contract.errors import Poison
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.postgres import Database
 from parvis.notifier.consume.addressed import addressed
 from parvis.notifier.consume.intake import Intake
 from parvis.notifier.decide.rebuilding import Told, folded, is_behind, rebuilt

@@ -4,13 +4,13 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
-from parvis.common import metrics
-from parvis.common.clock import Clock, now
-from parvis.common.database import Database
-from parvis.common.errors import Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
-from parvis.common.outbox import Outbox
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime import metrics
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
 from parvis.notifier.consume.asking import Asking, tell_resent
 from parvis.notifier.consume.steps import Steps
 from parvis.notifier.consume.waiting import first_of

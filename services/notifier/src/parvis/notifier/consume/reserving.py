@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common import metrics
-from parvis.common.logs import logger
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
 from parvis.notifier.consume.kept import kept_for
 from parvis.notifier.consume.ledger import Ledger
 from parvis.notifier.decide.addressing import Addressing, points_of

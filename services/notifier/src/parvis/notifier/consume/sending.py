@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Producer
-from parvis.common.clock import Clock, now
-from parvis.common.contact import ClaimCheck, ContactId
-from parvis.common.database import Database
-from parvis.common.errors import ParvisError, Rejected, Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
-from parvis.common.outbox import Outbox
-from parvis.common.reply import ReplyRequested
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ClaimCheck, ContactId
+from parvis.common.contract.errors import ParvisError, Rejected, Unavailable
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
 from parvis.notifier.consume.enclosing import enclosed
 from parvis.notifier.consume.ledger import Ledger, log_step
 from parvis.notifier.consume.reserving import Reserving

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.clock import Clock, now
-from parvis.common.contact import ClaimCheck
-from parvis.common.database import Database
-from parvis.common.errors import Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
+from parvis.common.contract.contact import ClaimCheck
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.postgres import Database
 from parvis.notifier.consume.steps import Steps
 from parvis.notifier.decide.states import after, stepped
 from parvis.notifier.rules import Channel, Delivery, Limits, Outcome

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.logs import logger
-from parvis.common.reply import PreferenceChanged
+from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.runtime.logs import logger
 from parvis.notifier.consume.kept import kept_for
 from parvis.notifier.consume.ledger import Ledger
 from parvis.notifier.decide.addressing import Addressing, or_kept

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from parvis.common import contact
-from parvis.common.contact import ContactPoint, ReplyAddress, contact_point_hash
-from parvis.common.delivery import FailureClass, delivery_id
-from parvis.common.directory import Directory
-from parvis.common.errors import Rejected
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract import contact
+from parvis.common.contract.contact import ContactPoint, ReplyAddress, contact_point_hash
+from parvis.common.contract.delivery import FailureClass, delivery_id
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.town.models import Directory
 from parvis.notifier.decide.preference import Kept, Standing
 from parvis.notifier.rules import POINT_KIND, Delivery
 

@@ -1,7 +1,7 @@
 """A reply in; where a one-time code may go, and how an address is shown to whoever has the link, out. Pure; no I/O."""
 
-from parvis.common.contact import ContactPoint
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.decide.addressing import Addressing, is_own, points_of
 from parvis.notifier.decide.preference import Kept, Standing
 

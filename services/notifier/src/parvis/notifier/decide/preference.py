@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contact import ContactPoint, ReplyAddress
-from parvis.common.delivery import DeliveryReported
-from parvis.common.reply import (
+from parvis.common.contract.contact import ContactPoint, ReplyAddress
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.reply import (
     COMPLAINT,
     PROVIDER_STOP,
     REACHED,

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from parvis.common.directory import Town
-from parvis.common.reply import QuietHours, ReplyRequested
+from parvis.common.contract.reply import QuietHours, ReplyRequested
+from parvis.common.town.models import Town
 from parvis.notifier.rules import Limits
 
 # What rings or shows on a telephone. A letter wakes nobody.

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from parvis.common.delivery import DeliveryUpdated, comes_back, outranks
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.delivery import DeliveryUpdated, comes_back, outranks
+from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.decide.addressing import Addressing, Choice
 from parvis.notifier.rules import Delivery
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from parvis.common.contact import ClaimCheck
-from parvis.common.delivery import DeliveryReported, DeliveryState, FailureClass, comes_back, outranks
+from parvis.common.contract.contact import ClaimCheck
+from parvis.common.contract.delivery import DeliveryReported, DeliveryState, FailureClass, comes_back, outranks
 from parvis.notifier.rules import FOR_PEOPLE, POINT_KIND, REPEATABLE, RESENT, Delivery, Found, Limits, Outcome
 
 FIRST_WAIT = timedelta(seconds=5)

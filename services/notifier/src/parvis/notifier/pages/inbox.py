@@ -8,9 +8,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from parvis.common.files.names import clean_name
-from parvis.common.logs import logger
-from parvis.common.reply import ReplyRequested, sign
+from parvis.common.contract.reply import ReplyRequested, sign
+from parvis.common.files.file_names import clean_name
+from parvis.common.runtime.logs import logger
 from parvis.notifier.decide.inbox import codes_may_go_to, masked
 from parvis.notifier.pages.place import Place
 from parvis.notifier.render.words import Words

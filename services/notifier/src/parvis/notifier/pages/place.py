@@ -8,10 +8,10 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.blobs import Blobs
-from parvis.common.database import Database
-from parvis.common.directory import Directory
-from parvis.common.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.postgres import Database
+from parvis.common.town.models import Directory
 from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.decide.preference import Kept
 from parvis.notifier.render import Renderer

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from parvis.common.delivery import delivery_id
-from parvis.common.directory import Directory, Templates
-from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.contract.delivery import delivery_id
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.town.models import Directory
+from parvis.common.town.templates import Templates
 from parvis.notifier.render.dkim import Signer
 from parvis.notifier.render.letter import render_letter
 from parvis.notifier.render.links import Links

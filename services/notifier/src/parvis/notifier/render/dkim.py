@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import dkim
 
-from parvis.common.errors import Misconfigured, Rejected
+from parvis.common.contract.errors import Misconfigured, Rejected
 
 # Every field that a reader sees or a program acts upon. Each is named once more than it stands there: a second `From` or
 # `Subject` that somebody adds on the way breaks the signature (RFC 6376 §8.15).

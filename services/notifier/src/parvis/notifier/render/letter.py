@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 import typst
 import zxingcpp
 
-from parvis.common.directory import said_in, spoken_day, spoken_phone
-from parvis.common.errors import Rejected
-from parvis.common.lettercode import letter_code
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.letter_qr import letter_code
+from parvis.common.town.models import said_in
+from parvis.common.town.template_variables import spoken_day, spoken_phone
 from parvis.notifier.render.words import Words, one_line
 from parvis.notifier.rules import Delivery
 

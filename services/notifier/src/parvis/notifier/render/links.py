@@ -5,8 +5,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from parvis.common.delivery import DeliveryId
-from parvis.common.reply import ReplyId, is_signed, sign
+from parvis.common.contract.delivery import DeliveryId
+from parvis.common.contract.reply import ReplyId, is_signed, sign
 
 _UNSUBSCRIBE, _INBOX = "unsubscribe", "inbox"
 _TOKEN = re.compile(r"([0-9a-f]{32})(?:-([0-9]{1,11}))?\.([a-z2-7]{16})")

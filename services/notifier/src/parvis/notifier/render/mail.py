@@ -11,10 +11,10 @@ from email.mime.nonmultipart import MIMENonMultipart
 from email.policy import compat32
 from email.utils import format_datetime
 
-from parvis.common.directory import said_in
-from parvis.common.errors import Rejected
-from parvis.common.files.names import clean_name
-from parvis.common.reply import message_id
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import message_id
+from parvis.common.files.file_names import clean_name
+from parvis.common.town.models import said_in
 from parvis.notifier.render.links import Links
 from parvis.notifier.render.page import Sheet, page_of
 from parvis.notifier.render.words import Words, one_line

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 
-from parvis.common.directory import DEPARTMENTS, PROCEDURES, TEMPLATES, Directory, Templates, media_of
-from parvis.common.text_message import segments
+from parvis.common.text.sms_encoding import segments
+from parvis.common.town.models import Directory
+from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, TEMPLATES, Templates, media_of
 from parvis.notifier.render import Renderer
 from parvis.notifier.render.letter import pages_of
 from parvis.notifier.render.reading import HARD, reading_ease

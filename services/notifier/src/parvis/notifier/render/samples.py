@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from parvis.common.contact import ContactPoint, ConversationId
-from parvis.common.delivery import delivery_id
-from parvis.common.directory import Directory, said_in
-from parvis.common.reply import PersonalReply, ReplyKind, ReplyRequested, reply_id
+from parvis.common.contract.contact import ContactPoint, ConversationId
+from parvis.common.contract.delivery import delivery_id
+from parvis.common.contract.reply import PersonalReply, ReplyKind, ReplyRequested, reply_id
+from parvis.common.town.models import Directory, said_in
 from parvis.notifier.rules import Delivery
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

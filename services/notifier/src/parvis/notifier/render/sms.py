@@ -1,6 +1,6 @@
 """The words of a reply in, the text of an SMS out, as cheap to send as its language allows. Pure."""
 
-from parvis.common.text_message import LONGEST, plainer
+from parvis.common.text.sms_encoding import LONGEST, plainer
 from parvis.notifier.render.words import Words
 from parvis.notifier.rules import TooLong
 

@@ -4,17 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from parvis.common.directory import (
-    TEMPLATES,
-    Department,
-    Directory,
-    Rendered,
-    Templates,
-    said_in,
-    spoken_phone,
-    standard_variables,
-)
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.town.models import Department, Directory, said_in
+from parvis.common.town.template_variables import spoken_phone, standard_variables
+from parvis.common.town.templates import TEMPLATES, Rendered, Templates
 
 # C0 and C1 but line feed, bidirectional controls (they make a text read as another), lone surrogates, BOM.
 _INVISIBLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")

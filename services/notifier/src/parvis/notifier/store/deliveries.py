@@ -8,7 +8,7 @@ from sqlalchemy import Row, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contact import ClaimCheck
+from parvis.common.contract.contact import ClaimCheck
 from parvis.notifier import tables
 from parvis.notifier.rules import Delivery
 

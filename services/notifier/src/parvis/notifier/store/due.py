@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.rules import Delivery
 from parvis.notifier.store.deliveries import delivery_of
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.records import encode
-from parvis.common.reply import ReplyRequested
+from parvis.common.bus.cloudevents import encode
+from parvis.common.contract.reply import ReplyRequested
 
 # Arrays, not a row of parameters each: one statement whatever the number, parsed once on both sides.
 _NEW = text(

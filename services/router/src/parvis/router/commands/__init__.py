@@ -1,6 +1,6 @@
 """What the router adds to the `parvis` command."""
 
-from parvis.common.cli.commands import Commands
+from parvis.common.cli.subparsers import Commands
 from parvis.router.commands import router, rules
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from parvis.common.errors import Misconfigured
+from parvis.common.contract.errors import Misconfigured
 from parvis.router.decide.classifier.contenders import KINDS, Trial, named
 from parvis.router.decide.classifier.examples import Example, without_repeats
 from parvis.router.decide.classifier.judging import Figures, judged

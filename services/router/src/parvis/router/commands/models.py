@@ -5,12 +5,12 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from parvis.common.blobs import Blobs
-from parvis.common.clock import now
-from parvis.common.database import Database
-from parvis.common.directory import load_directory
-from parvis.common.errors import Poison, Rejected
-from parvis.common.settings import TownSettings, load
+from parvis.common.contract.errors import Poison, Rejected
+from parvis.common.runtime.clock import now
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.postgres import Database
+from parvis.common.town.loading import load_directory
 from parvis.router.decide.classifier.model import BadModel, head_of
 from parvis.router.read.live_model import claim_of, foreign_to
 from parvis.router.store import models

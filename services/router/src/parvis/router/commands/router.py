@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from parvis.common.cli.commands import Commands
+from parvis.common.cli.subparsers import Commands
 
 
 def register(commands: Commands) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from parvis.common import topics
 from parvis.common.bus.admin import read_all
-from parvis.common.cli.commands import Commands
-from parvis.common.clock import now
-from parvis.common.contact import (
+from parvis.common.cli.subparsers import Commands
+from parvis.common.contract import topics
+from parvis.common.contract.contact import (
     ClaimCheck,
     ContactPoint,
     ContactReceived,
@@ -20,9 +19,10 @@ from parvis.common.contact import (
     contact_id,
     reference_of,
 )
-from parvis.common.directory import load_directory
-from parvis.common.language import language_of
-from parvis.common.settings import TownSettings, load
+from parvis.common.runtime.clock import now
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.text.language import language_of
+from parvis.common.town.loading import load_directory
 from parvis.router.decide.department import decide
 from parvis.router.decide.trial import compare, explained
 from parvis.router.rules import check, load_rules

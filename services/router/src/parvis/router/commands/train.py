@@ -11,15 +11,16 @@ from uuid import UUID
 
 import numpy as np
 
-from parvis.common import topics
-from parvis.common.blobs import Blobs
 from parvis.common.bus.admin import read_all
-from parvis.common.clock import now
-from parvis.common.contact import TRIAGE, ContactId, ContactReceived
-from parvis.common.database import Database
-from parvis.common.directory import Directory, load_directory
-from parvis.common.errors import Misconfigured, Rejected
-from parvis.common.settings import TownSettings, load
+from parvis.common.contract import topics
+from parvis.common.contract.contact import TRIAGE, ContactId, ContactReceived
+from parvis.common.contract.errors import Misconfigured, Rejected
+from parvis.common.runtime.clock import now
+from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.postgres import Database
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory
 from parvis.router.commands.evaluate import say, told
 from parvis.router.decide.classifier import Example, Model, Report, TooFew, train
 from parvis.router.decide.classifier.examples import without_repeats

@@ -1,8 +1,8 @@
 """Ids in, what the router keeps back of them out: one line each, for `parvis trace`."""
 
-from parvis.common.contact import iso
-from parvis.common.database import Database
-from parvis.common.settings import TownSettings
+from parvis.common.contract.contact import iso
+from parvis.common.runtime.settings import TownSettings
+from parvis.common.storage.postgres import Database
 from parvis.router import store
 from parvis.router.decide import uuid_of
 from parvis.router.tables import WaitingRow

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from parvis.common import topics
-from parvis.common.bus.records import Received, Record
-from parvis.common.contact import Event
-from parvis.common.routing import (
-    ConversationArrived,
+from parvis.common.bus.cloudevents import Received, Record
+from parvis.common.contract import topics
+from parvis.common.contract.contact import Event
+from parvis.common.contract.routing.split_and_link import (
     ConversationLinked,
     ConversationOpened,
     ConversationSplit,
@@ -16,9 +15,8 @@ from parvis.common.routing import (
     LinkRequested,
     SplitRefused,
     SplitRequested,
-    TransferRefused,
-    TransferRequested,
 )
+from parvis.common.contract.routing.transfer import ConversationArrived, TransferRefused, TransferRequested
 from parvis.router.consume.mail import Mail
 from parvis.router.decide import Wish, left, moved, other_key, read_last, wish_key
 from parvis.router.tables import DecisionRow

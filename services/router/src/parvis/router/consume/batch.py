@@ -9,14 +9,16 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common import clock, topics
-from parvis.common.blobs import Blobs
-from parvis.common.bus import Producer, Record
+from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.consumer import Item
-from parvis.common.database import Database
-from parvis.common.errors import Locked
-from parvis.common.health import Health
-from parvis.common.routing import CaseUpdated
+from parvis.common.bus.producer import Producer
+from parvis.common.contract import topics
+from parvis.common.contract.errors import Locked
+from parvis.common.contract.routing.decisions import CaseUpdated
+from parvis.common.runtime import clock
+from parvis.common.runtime.health import Health
+from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.postgres import Database
 from parvis.router import store
 from parvis.router.consume import answers, cases
 from parvis.router.consume.contacts import Contacts

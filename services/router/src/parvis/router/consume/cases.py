@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.routing import CaseUpdated
+from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.router import store
 
 

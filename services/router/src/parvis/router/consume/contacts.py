@@ -8,14 +8,14 @@ from typing import NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common import clock
-from parvis.common.bus import Received
+from parvis.common.bus.cloudevents import Received
 from parvis.common.bus.consumer import Item
-from parvis.common.contact import ContactReceived
-from parvis.common.database import Database
-from parvis.common.errors import Poison
-from parvis.common.language import language_of
-from parvis.common.structs import written
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.errors import Poison
+from parvis.common.contract.msgspec_models import written
+from parvis.common.runtime import clock
+from parvis.common.storage.postgres import Database
+from parvis.common.text.language import language_of
 from parvis.router import store
 from parvis.router.consume.conversations import Conversations, tell
 from parvis.router.consume.mail import Arrival, Decided

@@ -10,14 +10,14 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common import clock, metrics
-from parvis.common.bus import Received
-from parvis.common.contact import ContactReceived
-from parvis.common.errors import Poison
-from parvis.common.logs import logger
-from parvis.common.reply import ReplyRequested
-from parvis.common.routing import Routing
-from parvis.common.structs import reader_of, written
+from parvis.common.bus.cloudevents import Received
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.errors import Poison
+from parvis.common.contract.msgspec_models import reader_of, written
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.contract.routing.decisions import Routing
+from parvis.common.runtime import clock, metrics
+from parvis.common.runtime.logs import logger
 from parvis.router import store
 from parvis.router.consume.kept import received_of, row_of
 from parvis.router.consume.mail import Arrival, Decided

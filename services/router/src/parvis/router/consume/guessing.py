@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from parvis.common.directory import Directory
+from parvis.common.town.models import Directory
 from parvis.router.consume.mail import Arrival
 from parvis.router.decide import is_guessable, with_guess, words_of
 from parvis.router.read import Guesser

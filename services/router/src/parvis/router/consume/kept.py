@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from parvis.common.bus import Received
-from parvis.common.contact import ContactReceived
+from parvis.common.bus.cloudevents import Received
+from parvis.common.contract.contact import ContactReceived
 from parvis.router.decide import Held, waiting_key
 from parvis.router.tables import WaitingRow
 

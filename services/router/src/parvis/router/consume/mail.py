@@ -5,13 +5,13 @@ from functools import cache
 
 import msgspec
 
-from parvis.common import topics
-from parvis.common.bus.records import Received, Record, record, recorded
-from parvis.common.contact import ContactReceived, Event
-from parvis.common.directory import Directory
-from parvis.common.reply import ReplyRequested
-from parvis.common.routing import ContactRouted, Routing
-from parvis.common.structs import written
+from parvis.common.bus.cloudevents import Received, Record, record, recorded
+from parvis.common.contract import topics
+from parvis.common.contract.contact import ContactReceived, Event
+from parvis.common.contract.msgspec_models import written
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.contract.routing.decisions import ContactRouted, Routing
+from parvis.common.town.models import Directory
 from parvis.router.decide import Calendar, Decision, receipt, registration
 from parvis.router.tables import DecisionRow
 

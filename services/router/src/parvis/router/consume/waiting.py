@@ -9,15 +9,16 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common import clock, metrics
-from parvis.common.bus import Producer, Record
+from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.dead_letters import dead_letter
-from parvis.common.contact import ContactReceived
-from parvis.common.database import Database
-from parvis.common.errors import Locked, Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
-from parvis.common.reply import ReplyRequested
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.errors import Locked, Unavailable
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.runtime import clock, metrics
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.postgres import Database
 from parvis.router import store
 from parvis.router.consume.conversations import Conversations, read_decided
 from parvis.router.consume.kept import parked, received_of

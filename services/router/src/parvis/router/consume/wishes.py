@@ -6,12 +6,14 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common import clock
-from parvis.common.blobs import Blobs
 from parvis.common.bus.consumer import Item
-from parvis.common.contact import ClaimCheck, ContactId
-from parvis.common.logs import logger
-from parvis.common.routing import History, LinkRequested, PastContact, SplitRequested, TransferRequested
+from parvis.common.contract.contact import ClaimCheck, ContactId
+from parvis.common.contract.routing.history import History, PastContact
+from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
+from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.runtime import clock
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import Blobs
 from parvis.router import store
 from parvis.router.decide import (
     Past,

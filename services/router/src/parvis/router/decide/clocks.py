@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from parvis.common.directory import WEEKDAYS, Clocks, Period, Town
+from parvis.common.town.deadlines import WEEKDAYS, Clocks, Period
+from parvis.common.town.models import Town
 
 _LAST_SECOND = time(23, 59, 59)
 _HALVES = {"whole": 2, "half": 1, "none": 0}

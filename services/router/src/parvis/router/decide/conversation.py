@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Literal
 from uuid import UUID
 
-from parvis.common.contact import TRIAGE, ContactReceived, references_in
-from parvis.common.reply import ReplyRequested
+from parvis.common.contract.contact import TRIAGE, ContactReceived, references_in
+from parvis.common.contract.reply import ReplyRequested
 from parvis.router.decide.department import Decision
 from parvis.router.decide.marks import Marks
 from parvis.router.decide.question import asks_for_new

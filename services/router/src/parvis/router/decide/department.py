@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec.structs import replace
 
-from parvis.common.contact import TRIAGE, ContactReceived
-from parvis.common.directory import Directory, Procedure, said_in
-from parvis.common.routing import RunnerUp
+from parvis.common.contract.contact import TRIAGE, ContactReceived
+from parvis.common.contract.routing.decisions import RunnerUp
+from parvis.common.town.models import Directory, Procedure, said_in
 from parvis.router.decide import swift
 from parvis.router.rules import Facts, Match, Rules
 from parvis.router.rules.matching import clean, facts_text

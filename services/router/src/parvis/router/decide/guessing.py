@@ -6,9 +6,9 @@ from math import isnan
 
 from msgspec.structs import replace
 
-from parvis.common.contact import TRIAGE, ContactReceived
-from parvis.common.directory import Directory, said_in
-from parvis.common.routing import RunnerUp
+from parvis.common.contract.contact import TRIAGE, ContactReceived
+from parvis.common.contract.routing.decisions import RunnerUp
+from parvis.common.town.models import Directory, said_in
 from parvis.router.decide import swift
 from parvis.router.decide.department import Decision
 

@@ -4,8 +4,13 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from parvis.common.contact import ConversationId
-from parvis.common.routing import ConversationLinked, ConversationUnlinked, LinkRefused, LinkRequested
+from parvis.common.contract.contact import ConversationId
+from parvis.common.contract.routing.split_and_link import (
+    ConversationLinked,
+    ConversationUnlinked,
+    LinkRefused,
+    LinkRequested,
+)
 from parvis.router.decide.past import Past
 from parvis.router.decide.wishes import other_key, refusal, step, wish_key
 from parvis.router.tables import Conversation, DecisionRow

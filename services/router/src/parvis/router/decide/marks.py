@@ -5,7 +5,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from parvis.common.contact import ContactReceived, references_in
+from parvis.common.contract.contact import ContactReceived, references_in
 
 _MOST_IDS = 12
 _LONGEST_SUBJECT = 300

@@ -2,10 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from parvis.common.contact import ContactReceived, ConversationId
-from parvis.common.directory import Directory, said_in, spoken_day, spoken_phone, standard_variables
-from parvis.common.reply import ReplyKind, ReplyRequested, reply_id
-from parvis.common.routing import ConversationArrived, ConversationOpened, Dates, Routing
+from parvis.common.contract.contact import ContactReceived, ConversationId
+from parvis.common.contract.reply import ReplyKind, ReplyRequested, reply_id
+from parvis.common.contract.routing.decisions import Dates, Routing
+from parvis.common.contract.routing.split_and_link import ConversationOpened
+from parvis.common.contract.routing.transfer import ConversationArrived
+from parvis.common.town.models import Directory, said_in
+from parvis.common.town.template_variables import spoken_day, spoken_phone, standard_variables
 from parvis.router.decide import swift
 
 # The receipt leaves a day before its deadline: a held letter still reaches the printer in time.

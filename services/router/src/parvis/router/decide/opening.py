@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from parvis.common.contact import ContactReceived
-from parvis.common.routing import Routing, conversation_id
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.routing.decisions import Routing, conversation_id
 from parvis.router.decide.department import Decision
 from parvis.router.decide.placing import Placing, routing_of
 

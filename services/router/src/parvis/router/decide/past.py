@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from parvis.common.contact import ClaimCheck, ContactId, ContactReceived, ConversationId, Reference, reference_of
-from parvis.common.routing import (
-    ConversationArrived,
-    ConversationLinked,
-    ConversationOpened,
-    ConversationSplit,
-    History,
-    PastContact,
-    PastMove,
-    Routing,
+from parvis.common.contract.contact import (
+    ClaimCheck,
+    ContactId,
+    ContactReceived,
+    ConversationId,
+    Reference,
+    reference_of,
 )
+from parvis.common.contract.routing.decisions import Routing
+from parvis.common.contract.routing.history import History, PastContact, PastMove
+from parvis.common.contract.routing.split_and_link import ConversationLinked, ConversationOpened, ConversationSplit
+from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.router.tables import Conversation, DecisionRow
 
 MOST_CONTACTS = 200  # of a history: about 150 KB

@@ -7,9 +7,10 @@ from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from parvis.common.contact import ContactReceived, ConversationId, Reference
-from parvis.common.directory import Directory, Templates
-from parvis.common.routing import Candidate, Routing, Suggestion, conversation_id
+from parvis.common.contract.contact import ContactReceived, ConversationId, Reference
+from parvis.common.contract.routing.decisions import Candidate, Routing, Suggestion, conversation_id
+from parvis.common.town.models import Directory
+from parvis.common.town.templates import Templates
 from parvis.router.decide import swift
 from parvis.router.decide.clocks import Calendar
 from parvis.router.decide.conversation import (

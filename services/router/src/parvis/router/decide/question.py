@@ -7,10 +7,12 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from parvis.common.contact import TRIAGE, ContactPoint, ContactReceived, ConversationId, ReplyAddress
-from parvis.common.directory import Directory, Templates, said_in, standard_variables
-from parvis.common.reply import PersonalReply, ReplyRequested, reply_id
-from parvis.common.text_message import in_gsm_7, plainer, segments
+from parvis.common.contract.contact import TRIAGE, ContactPoint, ContactReceived, ConversationId, ReplyAddress
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.text.sms_encoding import in_gsm_7, plainer, segments
+from parvis.common.town.models import Directory, said_in
+from parvis.common.town.template_variables import standard_variables
+from parvis.common.town.templates import Templates
 from parvis.router.tables import Conversation
 
 MOST_CHOICES = 5

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from parvis.common.directory import Department, said_in
+from parvis.common.town.models import Department, said_in
 from parvis.router.decide.conversation import By
 
 _CONTINUED: Mapping[By, tuple[str, str]] = {

@@ -6,16 +6,16 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from parvis.common.contact import ClaimCheck, ContactId, ConversationId, reference_of
-from parvis.common.directory import Directory
-from parvis.common.routing import (
+from parvis.common.contract.contact import ClaimCheck, ContactId, ConversationId, reference_of
+from parvis.common.contract.routing.decisions import conversation_id
+from parvis.common.contract.routing.history import PastContact
+from parvis.common.contract.routing.split_and_link import (
     ConversationOpened,
     ConversationSplit,
-    PastContact,
     SplitRefused,
     SplitRequested,
-    conversation_id,
 )
+from parvis.common.town.models import Directory
 from parvis.router.decide.clocks import Calendar
 from parvis.router.decide.past import Past, last_of
 from parvis.router.decide.wishes import dates, other_key, refusal, step, wish_key

@@ -1,11 +1,12 @@
 """The contract's shapes that the router reads and writes for every contact, as structs: the same names and members. Data only."""
 
-from parvis.common import reply, routing
-from parvis.common.structs import struct_of
+from parvis.common.contract import reply
+from parvis.common.contract.msgspec_models import struct_of
+from parvis.common.contract.routing import decisions
 
-Routing = struct_of(routing.Routing)
-Suggestion = struct_of(routing.Suggestion)
-Candidate = struct_of(routing.Candidate)
-RunnerUp = struct_of(routing.RunnerUp)
+Routing = struct_of(decisions.Routing)
+Suggestion = struct_of(decisions.Suggestion)
+Candidate = struct_of(decisions.Candidate)
+RunnerUp = struct_of(decisions.RunnerUp)
 ReplyRequested = struct_of(reply.ReplyRequested)
 PersonalReply = struct_of(reply.PersonalReply)

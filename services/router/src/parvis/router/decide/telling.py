@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from parvis.common.contact import TRIAGE, ContactReceived
-from parvis.common.directory import Directory
-from parvis.common.routing import RunnerUp, Suggestion
+from parvis.common.contract.contact import TRIAGE, ContactReceived
+from parvis.common.contract.routing.decisions import RunnerUp, Suggestion
+from parvis.common.town.models import Directory
 from parvis.router.decide import swift
 from parvis.router.decide.conversation import By, Held, Place, is_clear
 from parvis.router.decide.department import Decision

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from parvis.common.contact import TRIAGE, ClaimCheck
-from parvis.common.directory import Directory, said_in
-from parvis.common.routing import (
+from parvis.common.contract.contact import TRIAGE, ClaimCheck
+from parvis.common.contract.routing.decisions import Dates
+from parvis.common.contract.routing.history import PastMove
+from parvis.common.contract.routing.transfer import (
     ConversationArrived,
     ConversationLeft,
-    Dates,
-    PastMove,
     Stopped,
     TransferRefused,
     TransferRequested,
 )
+from parvis.common.town.models import Directory, said_in
 from parvis.router.decide.clocks import Calendar
 from parvis.router.decide.past import Past, last_of
 from parvis.router.decide.wishes import dates_between, refusal, step, wish_key

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from parvis.common.contact import ContactReceived
-from parvis.common.directory import Directory
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.town.models import Directory
 from parvis.router.decide.department import Decision, decide
 from parvis.router.rules import Rules
 

@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID, uuid5
 
-from parvis.common.contact import Event
-from parvis.common.directory import Directory
-from parvis.common.routing import Dates, LinkRequested, SplitRequested, TransferRequested
+from parvis.common.contract.contact import Event
+from parvis.common.contract.routing.decisions import Dates
+from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
+from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.town.models import Directory
 from parvis.router.decide.clocks import Calendar
 from parvis.router.tables import Conversation, DecisionRow, Kind
 

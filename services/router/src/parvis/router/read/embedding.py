@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from parvis.common.errors import Unavailable
-from parvis.common.workers import Limits, Workers
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.sandbox.pool import Workers
+from parvis.common.runtime.sandbox.resource_limits import Limits
 from parvis.router.decide.classifier.features import Floats, beginning
 from parvis.router.decide.classifier.model import DIMENSIONS
 from parvis.router.read.frames import EMBED, EMBEDDING, MOST_AT_ONCE, embedder

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from parvis.common.directory import closest
-from parvis.common.errors import Misconfigured
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.town.yaml_documents import closest
 from parvis.router.decide.classifier.examples import Example
 
 _SHAPE = 'each line is one JSON object: {"text": "...", "label": "...", "lang": "fr"}'

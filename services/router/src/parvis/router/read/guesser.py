@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from parvis.common import metrics
-from parvis.common.errors import Unavailable
-from parvis.common.health import Health
-from parvis.common.logs import logger
-from parvis.common.workers import Answer, Limits, Workers
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime import metrics
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.runtime.sandbox.pool import Answer, Workers
+from parvis.common.runtime.sandbox.resource_limits import Limits
 from parvis.router.decide.guessing import Guess, Guesses
 from parvis.router.read.frames import GUESS, GUESSES, MODEL, MOST_AT_ONCE, TEXT, UNKNOWN
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
-from parvis.common.blobs import Blobs
-from parvis.common.contact import ClaimCheck
-from parvis.common.errors import Poison
-from parvis.common.health import Health
-from parvis.common.logs import logger
+from parvis.common.contract.contact import ClaimCheck
+from parvis.common.contract.errors import Poison
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import Blobs
 from parvis.router.decide.classifier.model import BadModel, Head, head_of
 from parvis.router.read.frames import embedder
 from parvis.router.read.guesser import Guessing, Loaded

@@ -3,11 +3,11 @@
 import asyncio
 from pathlib import Path
 
-from parvis.common import metrics
-from parvis.common.directory import Directory
-from parvis.common.errors import Misconfigured
-from parvis.common.health import Health
-from parvis.common.logs import logger
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.runtime import metrics
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.town.models import Directory
 from parvis.router.rules import Rules, load_rules, version_in
 
 log = logger()

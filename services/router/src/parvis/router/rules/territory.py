@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import re2
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from parvis.common.directory import ConfigModel, LocalText
+from parvis.common.town.field_types import ConfigModel, LocalText
 from parvis.router.rules.words import word_source
 
 AreaId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.routing import CaseUpdated
+from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.router.decide import uuid_of
 
 _FOLLOW_CASE = text("""

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.errors import Unavailable
+from parvis.common.contract.errors import Unavailable
 from parvis.router.tables import Conversation, DecisionRow
 
 

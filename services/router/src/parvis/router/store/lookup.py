@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contact import ContactReceived
+from parvis.common.contract.contact import ContactReceived
 from parvis.router.decide import Known, Windows, marks_of, quoted_by, uuid_of
 from parvis.router.tables import Conversation
 

@@ -2,7 +2,7 @@
 
 import re
 
-from parvis.common.delivery import FailureClass
+from parvis.common.contract.delivery import FailureClass
 from parvis.ingest_email.rules.causes import (
     AT_CONTENT,
     AT_RECIPIENT,

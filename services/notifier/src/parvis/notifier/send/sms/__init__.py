@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from parvis.common.clock import Clock, now
-from parvis.common.errors import Unavailable
-from parvis.common.logs import logger
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.logs import logger
 from parvis.notifier.rules import Delivery, Found, Outcome, Parcel
 from parvis.notifier.send.sms.balance import Balance, Rates
 

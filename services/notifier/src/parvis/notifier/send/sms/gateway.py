@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 import aiohttp
 
-from parvis.common.delivery import FailureClass
-from parvis.common.errors import Unavailable
+from parvis.common.contract.delivery import FailureClass
+from parvis.common.contract.errors import Unavailable
 from parvis.notifier.rules import Delivery, Found, Outcome
 
 # The gateway's word → (failure class). What is not here is refused: it says nothing about the address.

@@ -11,7 +11,7 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from parvis.common.errors import Unavailable
+from parvis.common.contract.errors import Unavailable
 from parvis.notifier.rules import Delivery, Found, Outcome
 
 # Twilio's code → (our outcome, failure class): their words. Source: Twilio docs, "Error and warning dictionary".

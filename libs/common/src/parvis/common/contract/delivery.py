@@ -1,0 +1,94 @@
+"""What became of a reply on one channel. Pure; no I/O."""
+
+import uuid
+from typing import ClassVar, Literal, NewType
+
+from pydantic import AwareDatetime, Field
+
+from parvis.common.contract.contact import ClaimCheck, ConversationId, Event, Reference, ReplyChannel
+from parvis.common.contract.reply import ReplyId, ReplyKind
+
+DeliveryId = NewType("DeliveryId", str)
+DeliveryState = Literal["planned", "reserved", "accepted", "delivered", "undelivered", "failed", "unknown", "cancelled"]
+FailureClass = Literal[
+    "permanent", "temporary", "opted-out", "unreachable", "too-long", "refused", "budget", "no-address"
+]
+
+# A later word never undoes an earlier, stronger one: callbacks come in any order and number.
+RANK: dict[str, int] = {
+    "planned": 0,
+    "reserved": 1,
+    "unknown": 2,
+    "accepted": 3,
+    "delivered": 4,
+    "undelivered": 4,
+    "failed": 4,
+    "cancelled": 4,
+}
+
+_NAMESPACE = uuid.UUID("6e0b7a8a-93f5-5b6f-8a4a-5b7d0a6d2f20")
+
+
+class DeliveryReported(Event):
+    """A provider, a bounce or a returned letter says what became of a reply."""
+
+    TYPE: ClassVar[str] = "delivery.reported"
+
+    reply_id: ReplyId
+    channel: ReplyChannel
+    provider: str = Field(examples=["twilio"], max_length=40)
+    provider_id: str | None = Field(default=None, max_length=200)
+    outcome: DeliveryState
+    failure_class: FailureClass | None = None
+    detail: str = Field(default="", description="the provider's code, no personal data", max_length=200)
+    reported_at: AwareDatetime
+
+
+class DeliveryUpdated(Event):
+    """One step of one delivery; together they are the ledger."""
+
+    TYPE: ClassVar[str] = "delivery.updated"
+
+    delivery_id: DeliveryId
+    reply_id: ReplyId
+    conversation_id: ConversationId
+    reference: Reference
+    kind: ReplyKind
+    channel: ReplyChannel
+    attempt: int = Field(ge=1)
+    step: int = Field(default=1, ge=1, description="the first channel of a reply is 1, the next one tried is 2")
+    why: str = Field(default="", description="what made this step necessary, no personal data", max_length=200)
+    moves_to: ReplyChannel | None = Field(
+        default=None, description="it did not arrive here and goes on there: nobody has to act"
+    )
+    state: DeliveryState
+    provider: str | None = Field(default=None, max_length=40)
+    provider_id: str | None = None
+    failure_class: FailureClass | None = None
+    detail: str = Field(default="", max_length=200)
+    evidence: ClaimCheck | None = Field(default=None, description="the rendered bytes, as they were sent")
+    at: AwareDatetime
+
+
+def delivery_id(reply: ReplyId, channel: str) -> DeliveryId:
+    """The id of the delivery of a reply on a channel."""
+    return DeliveryId(str(uuid.uuid5(_NAMESPACE, f"{reply}\x1f{channel}")))
+
+
+def outranks(new: str, current: str, *, came_back: bool = False) -> bool:
+    """Whether a reported state may replace the current one.
+
+    `delivered` also mends a premature failure, unless what failed `came_back`: then that is the stronger word of the two.
+    """
+    if {new, current} == {"delivered", "undelivered"}:
+        return (new == "undelivered") == came_back
+    return RANK[new] > RANK[current] or (new == "delivered" and current == "failed")
+
+
+def comes_back(channel: str, failure_class: str | None) -> bool:
+    """Whether `undelivered` is proof against `delivered`, whichever came first.
+
+    A letter is `delivered` when the print shop has it, and a returned one says more. A mail is when the last server that
+    tells has it; behind it a mailbox may turn out not to exist. A telephone's own receipt is the last word.
+    """
+    return channel == "post" or (channel == "email" and failure_class == "permanent")

@@ -1,0 +1,152 @@
+"""The map of the bus: one row a topic. Data only; `parvis topics apply` makes it true."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from parvis.common.contract.contact import ContactReceived, Event
+from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
+from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted
+from parvis.common.contract.routing.split_and_link import (
+    ConversationLinked,
+    ConversationOpened,
+    ConversationSplit,
+    ConversationUnlinked,
+    LinkRefused,
+    LinkRequested,
+    SplitRefused,
+    SplitRequested,
+)
+from parvis.common.contract.routing.transfer import (
+    ConversationArrived,
+    ConversationLeft,
+    TransferRefused,
+    TransferRequested,
+)
+
+PARTITIONS = 12
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic. `name` has no prefix: one town per prefix (and per database); `full_name` adds it."""
+
+    name: str
+    key: str
+    types: tuple[type[Event], ...]
+    written_by: str
+    read_by: str
+    retention: timedelta | None = timedelta(days=30)
+    compacted: bool = False
+    largest_record_bytes: int = 128 * 1024
+    partitions: int = PARTITIONS
+
+    def full_name(self, prefix: str) -> str:
+        return f"{prefix}.{self.name}"
+
+
+CONTACT_RECEIVED = Topic(
+    name="contact.received",
+    key="contact-point hash, else contact id",
+    types=(ContactReceived,),
+    written_by="every door, desk",
+    read_by="router, insights",
+)
+TRANSFER_REQUESTED = Topic(
+    name="transfer.requested",
+    key="conversation id",
+    types=(TransferRequested, SplitRequested, LinkRequested),
+    written_by="desk, departments' own systems",
+    read_by="router",
+)
+REPLY_REQUESTED = Topic(
+    name="reply.requested",
+    key="conversation id",
+    types=(ReplyRequested,),
+    written_by="router, desk, departments' own systems",
+    read_by="notifier",
+)
+DELIVERY_REPORTED = Topic(
+    name="delivery.reported",
+    key="reply id",
+    types=(DeliveryReported,),
+    written_by="doors",
+    read_by="notifier",
+)
+DELIVERY_UPDATED = Topic(
+    name="delivery.updated",
+    key="conversation id",
+    types=(DeliveryUpdated,),
+    written_by="notifier",
+    read_by="desk, portal, insights",
+    retention=timedelta(days=365),
+)
+CASE_UPDATED = Topic(
+    name="case.updated",
+    key="conversation id",
+    types=(CaseUpdated,),
+    written_by="desk",
+    read_by="router, portal, insights",
+    retention=None,
+    compacted=True,
+)
+PREFERENCE_CHANGED = Topic(
+    name="preference.changed",
+    key="contact-point hash",
+    types=(PreferenceChanged,),
+    written_by="doors, portal, desk, notifier",
+    read_by="notifier",
+    retention=None,
+)
+FIXED = (
+    CONTACT_RECEIVED,
+    TRANSFER_REQUESTED,
+    REPLY_REQUESTED,
+    DELIVERY_REPORTED,
+    DELIVERY_UPDATED,
+    CASE_UPDATED,
+    PREFERENCE_CHANGED,
+)
+CONSUMERS = ("router", "notifier", "desk")
+
+
+def department(slug: str) -> Topic:
+    """The queue of one department."""
+    return Topic(
+        name=f"department.{slug}",
+        key="conversation id",
+        types=(
+            ContactRouted,
+            ConversationArrived,
+            ConversationLeft,
+            TransferRefused,
+            ConversationSplit,
+            ConversationOpened,
+            SplitRefused,
+            ConversationLinked,
+            ConversationUnlinked,
+            LinkRefused,
+        ),
+        written_by="router",
+        read_by="desk, the department's own consumers, insights",
+        largest_record_bytes=160 * 1024,  # a contact of the largest size and its routing
+    )
+
+
+def dead_letter(service: str) -> Topic:
+    """Where a consumer puts what nobody can handle, as it came."""
+    return Topic(
+        name=f"dead-letter.{service}",
+        key="the original's",
+        types=(),
+        written_by=service,
+        read_by="operator",
+        retention=timedelta(days=365),
+        largest_record_bytes=2 * 1024 * 1024,
+        partitions=3,
+    )
+
+
+def all_topics(departments: list[str]) -> list[Topic]:
+    """Every topic of a town with these departments."""
+    return [*FIXED, *(department(slug) for slug in departments), *(dead_letter(name) for name in CONSUMERS)]

@@ -1,0 +1,149 @@
+"""An archive in, why nobody should open it out: looked through within limits, nothing of it kept. Pure; no I/O."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from parvis.common.files import zip_directory
+from parvis.common.files.media_types import is_archive, is_document, media_type_of
+
+# OWASP ASVS 5.0, 5.2.3 and 5.2.4.
+MOST_ENTRIES = 1000
+MOST_UNPACKED_BYTES = 200 * 1024 * 1024
+MOST_RATIO = 100
+MOST_NESTED = 2
+_HARMLESS_BYTES = 1024 * 1024  # what is as small as that when unpacked may have any ratio
+_DEEPEST = 4  # office documents are archives too, and are put into each other
+_LARGEST_INNER_BYTES = 16 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+_STORED, _DEFLATED = 0, 8
+
+
+class _Refused(Exception):
+    """Why, in words for people."""
+
+
+@dataclass
+class _Budget:
+    """What all that is in an archive, and in those inside it, may take together."""
+
+    entries: int = MOST_ENTRIES
+    unpacked_bytes: int = MOST_UNPACKED_BYTES
+
+    def take_entry(self) -> None:
+        self.entries -= 1
+        if self.entries < 0:
+            raise _Refused(f"archive of more than {MOST_ENTRIES} files")
+
+    def take(self, size_bytes: int) -> None:
+        self.unpacked_bytes -= size_bytes
+        if self.unpacked_bytes < 0:
+            raise _Refused(f"archive of more than {MOST_UNPACKED_BYTES // 1024**2} MB unpacked")
+
+
+def archive_trouble(content: bytes, media_type: str) -> str | None:
+    """Say why an archive should not be opened; None for a good one, and for what is none.
+
+    Gives: zips (office documents too) and gzips are unpacked, nothing is kept; the other kinds are named as not looked into.
+    """
+    if not is_archive(media_type):
+        return None
+    try:
+        _look(content, media_type, _Budget(), archives=1, depth=1)
+    except _Refused as refused:
+        return str(refused)
+    except (zip_directory.Damaged, zlib.error):
+        return "damaged archive"
+    return None
+
+
+def _look(content: bytes, media_type: str, budget: _Budget, *, archives: int, depth: int) -> None:
+    if archives > MOST_NESTED or depth > _DEEPEST:
+        raise _Refused("archives inside archives inside archives")
+    if media_type == "application/gzip":
+        budget.take_entry()
+        _look_inside(_unzipped(content, 31, len(content), budget), budget, archives, depth)
+    elif media_type in ("application/zip", "application/epub+zip") or is_document(media_type):
+        _look_into_zip(content, budget, archives, depth)
+    else:
+        raise _Refused("archive of a kind that is not looked into")
+
+
+def _look_into_zip(content: bytes, budget: _Budget, archives: int, depth: int) -> None:
+    listed: list[zip_directory.Entry] = []
+    for entry in zip_directory.entries(content):
+        budget.take_entry()
+        _judge(entry)
+        listed.append(entry)
+    if sum(entry.size_bytes for entry in listed) > budget.unpacked_bytes:
+        budget.take(MOST_UNPACKED_BYTES + 1)
+    for entry, room in _rooms(content, listed):
+        _look_inside(_unpacked(room, entry, budget), budget, archives, depth)
+
+
+def _rooms(content: bytes, listed: list[zip_directory.Entry]) -> list[tuple[zip_directory.Entry, memoryview]]:
+    """Each file's own bytes."""
+    found: list[tuple[zip_directory.Entry, memoryview]] = []
+    last = 0
+    for entry in sorted(listed, key=lambda entry: entry.place):
+        room, end = zip_directory.packed(content, entry)
+        if entry.place < last:
+            raise _Refused("archive whose files overlap")
+        last = end
+        found.append((entry, room))
+    return found
+
+
+def _judge(entry: zip_directory.Entry) -> None:
+    """What the list alone shows."""
+    if entry.is_encrypted:
+        raise _Refused("encrypted archive")
+    parts = entry.name.replace("\\", "/").split("/")
+    if ".." in parts or (parts[0] == "" and entry.name) or parts[0][1:2] == ":" or "\0" in entry.name or entry.is_link:
+        raise _Refused("archive with a file name that leads elsewhere")
+    if entry.size_bytes > max(_HARMLESS_BYTES, MOST_RATIO * entry.packed_bytes):
+        raise _Refused(f"archive that unpacks to more than {MOST_RATIO} times its size")
+    if entry.method not in (_STORED, _DEFLATED):
+        raise _Refused("archive packed in a way that is not looked into")
+
+
+def _unpacked(room: memoryview, entry: zip_directory.Entry, budget: _Budget) -> Iterator[memoryview | bytes]:
+    if entry.method == _DEFLATED:
+        yield from _unzipped(room, -15, len(room), budget)
+    else:
+        budget.take(len(room))
+        yield room
+
+
+def _unzipped(
+    packed: memoryview | bytes, window: int, packed_bytes: int, budget: _Budget
+) -> Iterator[memoryview | bytes]:
+    """Chunk by chunk: what a list says of sizes is not believed."""
+    unpacker, most = zlib.decompressobj(window), max(_HARMLESS_BYTES, MOST_RATIO * packed_bytes)
+    unpacked_bytes, rest = 0, memoryview(packed)
+    while not unpacker.eof and (rest or unpacker.unconsumed_tail):
+        piece = unpacker.unconsumed_tail or rest[:_CHUNK_BYTES]
+        rest = rest if unpacker.unconsumed_tail else rest[_CHUNK_BYTES:]
+        chunk = unpacker.decompress(piece, _CHUNK_BYTES)
+        unpacked_bytes += len(chunk)
+        budget.take(len(chunk))
+        if unpacked_bytes > most:
+            raise _Refused(f"archive that unpacks to more than {MOST_RATIO} times its size")
+        yield chunk
+
+
+def _look_inside(chunks: Iterator[memoryview | bytes], budget: _Budget, archives: int, depth: int) -> None:
+    """Unpack one file; where it is an archive itself, look into that."""
+    first = bytes(next(chunks, b""))
+    media_type = media_type_of(first)
+    if not is_archive(media_type):
+        for _ in chunks:
+            pass
+        return
+    inner = bytearray(first)
+    for chunk in chunks:
+        inner += chunk
+        if len(inner) > _LARGEST_INNER_BYTES:
+            raise _Refused("archive inside an archive, too large to look into")
+    whole = media_type_of(bytes(inner))
+    _look(bytes(inner), whole, budget, archives=archives + (not is_document(whole)), depth=depth + 1)

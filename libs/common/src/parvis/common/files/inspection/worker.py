@@ -1,0 +1,27 @@
+"""The process that looks into files: one in, its media type and its trouble out."""
+
+import json
+from collections.abc import Iterator
+
+from parvis.common.files.archive_screening import archive_trouble
+from parvis.common.files.media_types import media_type_of
+from parvis.common.runtime.sandbox.child import serve
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
+
+
+def look(job: list[Frame]) -> Iterator[Frame]:
+    (_, said), (_, content) = job
+    declared, name = json.loads(said)
+    media_type = media_type_of(content, declared=declared, name=name)
+    yield b"M", media_type.encode()
+    trouble = archive_trouble(content, media_type)
+    if trouble:
+        yield b"T", trouble.encode()
+
+
+def warm() -> None:
+    media_type_of(b"")
+
+
+if __name__ == "__main__":
+    serve(look, warm=warm)

@@ -1,0 +1,99 @@
+"""The process that meets hostile bytes: jobs in on one pipe, answers out on another; limited, without secrets, killed at will."""
+
+import contextlib
+import ctypes
+import math
+import os
+import resource
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from typing import BinaryIO
+
+from parvis.common.runtime.sandbox import pipe_protocol
+from parvis.common.runtime.sandbox.pipe_protocol import END, HELLO, LAST_WORDS, TROUBLE, Frame
+from parvis.common.runtime.sandbox.process_isolation import close_to_neighbours
+
+Handle = Callable[[list[Frame]], Iterable[Frame]]
+
+
+def serve(handle: Handle, *, warm: Callable[[], None]) -> None:
+    """Do one job after another until the pool closes the pipe: the body of a worker module's `__main__`.
+
+    Shape:  `handle` yields frames whose kinds are letters; each is sent at once. `warm` does once what every job needs.
+    Raises: nothing. What `handle` raises ends its job with words for people; after a lack of memory the process ends too.
+    """
+    memory_bytes, cpu_s = int(sys.argv[1]), int(sys.argv[2])
+    answers = _keep_output_to_ourselves()
+    close_to_neighbours()
+    _limit(memory_bytes)
+    warnings.simplefilter("ignore")
+    with contextlib.suppress(BrokenPipeError):
+        _greet(answers, warm)
+        while (job := pipe_protocol.read_job(sys.stdin.buffer)) is not None:
+            _allow_cpu(cpu_s)
+            last = _done(handle, job, answers)
+            _send(answers, last)
+            if last[0] == LAST_WORDS:
+                return
+
+
+def arguments() -> list[str]:
+    """What the pool gave beside the limits."""
+    return sys.argv[3:]
+
+
+def _greet(answers: BinaryIO, warm: Callable[[], None]) -> None:
+    try:
+        warm()
+    except BaseException as error:
+        _send(answers, (LAST_WORDS, type(error).__name__.encode()))
+        raise
+    _send(answers, (HELLO, b""))
+
+
+def _done(handle: Handle, job: list[Frame], answers: BinaryIO) -> Frame:
+    """Do a job; give its last word. A library's own sentence may quote the citizen and stays here."""
+    try:
+        for frame in handle(job):
+            _send(answers, frame)
+    except MemoryError:
+        return LAST_WORDS, b"reading needs more memory than allowed"
+    except RecursionError:
+        return TROUBLE, b"too deeply nested"
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever hostile bytes provoke)
+        return TROUBLE, f"damaged file ({type(error).__name__})".encode()
+    return END, b""
+
+
+def _allow_cpu(cpu_s: int) -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = math.ceil(used.ru_utime + used.ru_stime) + cpu_s
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))  # SIGXCPU ends the process
+
+
+def _keep_output_to_ourselves() -> BinaryIO:
+    """What a parser prints may quote the citizen: nothing of that reaches a log, or the pipe of the answers."""
+    answers = os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "wb") as nothing:  # noqa: PTH123 (a device, not a path)
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
+    return answers
+
+
+def _limit(memory_bytes: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then closes the pipe
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):  # macOS does not limit address space
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    if sys.platform == "linux":  # PR_SET_PDEATHSIG: a killed service leaves no worker behind
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def _send(answers: BinaryIO, frame: Frame) -> None:
+    answers.writelines(pipe_protocol.packed([frame]))
+    answers.flush()

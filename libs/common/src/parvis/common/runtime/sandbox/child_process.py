@@ -1,0 +1,121 @@
+"""One worker process: a job in, its frames out one by one, its end by force."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import dataclass
+
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.sandbox import pipe_protocol
+from parvis.common.runtime.sandbox.pipe_protocol import END, HELLO, Frame
+from parvis.common.runtime.sandbox.resource_limits import Limits
+
+_START_S = 60.0  # loading Tesseract takes 0.3 s; a laptop that starts everything at once needs longer
+# None of the service's environment: it holds secrets. Tesseract's threads only slow its neighbours down.
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1"}
+_BUFFER_BYTES = 1024 * 1024
+_SMALL_BYTES = 64 * 1024
+
+
+class Gone(Exception):
+    """The worker closed its pipe."""
+
+
+class Nonsense(Exception):
+    """The worker said what no worker of ours says."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process that has greeted."""
+
+    process: asyncio.subprocess.Process
+    questions: asyncio.StreamWriter
+    answers: asyncio.StreamReader
+
+    @property
+    def is_gone(self) -> bool:
+        return self.answers.at_eof() or self.process.returncode is not None
+
+    async def ask(self, job: Iterable[Frame]) -> None:
+        pieces = [*pipe_protocol.packed([*job, (END, b"")])]
+        if sum(map(len, pieces)) <= _SMALL_BYTES:
+            pieces = [b"".join(pieces)]  # one system call, and the worker wakes once
+        for piece in pieces:
+            self.questions.write(piece)
+            await self.questions.drain()
+
+    async def frame(self, most_bytes: int) -> Frame:
+        """The next frame.
+
+        Raises: Gone; Nonsense, over `most_bytes`.
+        """
+        try:
+            kind, length = pipe_protocol.HEADER.unpack(await self.answers.readexactly(pipe_protocol.HEADER.size))
+            if length > most_bytes:
+                raise Nonsense
+            return kind, await self.answers.readexactly(length)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise Gone from error
+
+    async def end(self) -> int:
+        """Kill it and what it started; give the code or the signal that it ended with. Being cancelled does not stop it."""
+        ending = asyncio.ensure_future(self._end())
+        try:
+            return await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await ending
+            raise
+
+    async def _end(self) -> int:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            # Not Process.kill(): it polls, takes the exit status, and leaves asyncio's watcher with 255.
+            if self.process.returncode is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.questions.close()
+        with contextlib.suppress(ConnectionError):
+            while await self.answers.read(_BUFFER_BYTES):  # the pipe must end before asyncio lets go of it
+                pass
+        return await self.process.wait()
+
+
+@contextlib.asynccontextmanager
+async def started(module: str, limits: Limits, arguments: Sequence[str]) -> AsyncGenerator[Worker]:
+    """A warm worker; ended when left, whatever it is doing.
+
+    Shape:  a module's dotted name, or the path of its file.
+    Raises: Unavailable, when it does not start.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-B", *([module] if module.endswith(".py") else ["-m", module])),
+            *(str(limits.memory_bytes), str(limits.cpu_s), *arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=_ENVIRONMENT,
+            start_new_session=True,
+            limit=_BUFFER_BYTES,
+        )
+    except OSError as error:
+        raise Unavailable("the reading worker does not start") from error
+    assert process.stdin  # noqa: S101 (both were asked for)
+    assert process.stdout  # noqa: S101
+    worker = Worker(process, process.stdin, process.stdout)
+    try:
+        await _greeting(worker)
+        yield worker
+    finally:
+        await worker.end()
+
+
+async def _greeting(worker: Worker) -> None:
+    try:
+        async with asyncio.timeout(_START_S):
+            kind, why = await worker.frame(1000)
+    except (TimeoutError, Gone, Nonsense) as error:
+        raise Unavailable("the reading worker does not start") from error
+    if kind != HELLO:
+        raise Unavailable(f"the reading worker does not start ({why.decode(errors='replace')})")

@@ -1,0 +1,213 @@
+"""Jobs in, answers out: as many workers as are set, one job at a time each, in the order of asking."""
+
+import asyncio
+import contextlib
+import itertools
+import signal
+from collections.abc import AsyncGenerator, Generator, Sequence
+from dataclasses import dataclass, field
+
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.logs import logger
+from parvis.common.runtime.sandbox.child_process import Gone, Nonsense, Worker, started
+from parvis.common.runtime.sandbox.pipe_protocol import END, LAST_WORDS, TROUBLE, Frame
+from parvis.common.runtime.sandbox.process_isolation import close_to_neighbours
+from parvis.common.runtime.sandbox.resource_limits import Limits
+
+log = logger()
+_PAUSE_S = 1.0
+_STARTING_S = 10.0  # what those who ask while a worker starts wait longer
+_LONGEST_TROUBLE = 200
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All that a worker said of a job: everything, or what there was before `trouble`."""
+
+    frames: tuple[Frame, ...] = ()
+    trouble: str | None = None  # why it ended early, in words for an agent
+
+
+class Workers:
+    """Processes that do the jobs of one module, kept warm while the block of `running` lasts.
+
+    Gives:  an Answer, whatever the bytes: a worker that crashes, is killed, answers nonsense or takes too long leaves the frames that it
+            had sent, and `trouble`.
+    Raises: Unavailable, when no worker starts on this machine now, none is free in time, or none runs any more.
+    Retry:  a job whose worker died, but not of its limits, is given to a fresh worker, once.
+    Cancel: a caller that goes away gives up its place; a worker that has begun finishes, and the next job waits for it.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        *,
+        count: int,
+        limits: Limits,
+        arguments: Sequence[str] = (),
+        most_answers: int,
+        recycled_after: int = 1000,  # what parsers leak goes with the process
+    ) -> None:
+        self._module, self._arguments = module, tuple(arguments)
+        self._count, self._limits = count, limits
+        self._most_answers, self._recycled_after = most_answers, recycled_after
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count()
+        self._waiting: asyncio.PriorityQueue[tuple[int, _Job]] = asyncio.PriorityQueue()
+        self._asked: set[_Job] = set()
+        self._is_running = False
+        self.pids: set[int] = set()
+
+    async def ask(self, *frames: Frame) -> Answer:
+        """Have one job done: the frames of the question, a kind of one letter and its bytes each."""
+        if not self._is_running:
+            raise Unavailable("no reading worker runs")
+        job = _Job(next(self._numbers), frames)
+        self._asked.add(job)
+        self._waiting.put_nowait((job.number, job))
+        try:
+            async with asyncio.timeout(2 * self._limits.wall_s + _STARTING_S):
+                await job.begun.wait()
+        except TimeoutError as error:
+            raise Unavailable("no reading worker is free") from error
+        else:
+            return _raised(await job.answer)
+        finally:
+            self._asked.discard(job)
+            job.answer.cancel()  # whoever finds it in the queue leaves it; done already when all went well
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Keep the workers while the block lasts; those who still wait are told that none runs any more."""
+        self._is_running = True
+        close_to_neighbours()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._count):
+                self._hire(group, asyncio.Event())
+            try:
+                yield
+            finally:
+                self._is_running = False
+                for task in self._tasks:
+                    task.cancel()
+                self._refuse("no reading worker runs")
+
+    def _hire(self, group: asyncio.TaskGroup, arrived: asyncio.Event) -> None:
+        task = group.create_task(self._work(group, arrived))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, group: asyncio.TaskGroup, arrived: asyncio.Event) -> None:
+        """One worker after another, until a successor has taken over."""
+        while True:
+            try:
+                async with started(self._module, self._limits, self._arguments) as worker:
+                    arrived.set()
+                    with self._known(worker.process.pid):
+                        if await self._use(worker, group):
+                            return
+            except Unavailable as error:
+                log.warning("worker.failed", worker=self._module, reason=str(error))
+                if not self.pids:
+                    self._refuse(str(error))  # those who sent it come again
+                await asyncio.sleep(_PAUSE_S)
+
+    @contextlib.contextmanager
+    def _known(self, pid: int) -> Generator[None]:
+        self.pids.add(pid)
+        try:
+            yield
+        finally:
+            self.pids.discard(pid)
+
+    async def _use(self, worker: Worker, group: asyncio.TaskGroup) -> bool:
+        """Have jobs done until the worker is gone, or worn out and its successor there; gives whether there is one.
+
+        Starting one takes seconds on a busy machine: nobody waits for that.
+        """
+        successor: asyncio.Event | None = None
+        for done in itertools.count(1):
+            _, job = await self._waiting.get()
+            if worker.is_gone:
+                self._waiting.put_nowait((job.number, job))
+                break
+            if not job.answer.done() and not await self._do(worker, job):
+                break
+            if done >= self._recycled_after and not successor:
+                successor = asyncio.Event()
+                self._hire(group, successor)
+            if successor and successor.is_set():
+                break
+        return successor is not None
+
+    async def _do(self, worker: Worker, job: "_Job") -> bool:
+        """One job; gives whether the worker is good for another."""
+        job.begun.set()
+        said: list[Frame] = []
+        try:
+            async with asyncio.timeout(self._limits.wall_s):
+                await worker.ask(job.frames)
+                kind, last = await self._listen(worker, said)
+            trouble = last.decode(errors="replace")[:_LONGEST_TROUBLE] or None
+            job.give(Answer(tuple(said), trouble))
+            return kind != LAST_WORDS
+        except TimeoutError:
+            trouble = f"reading took longer than {self._limits.wall_s:g} s"
+        except Nonsense:
+            trouble = "the reading worker answered nonsense"
+        except (Gone, ConnectionError):
+            code = await worker.end()
+            if job.is_to_be_tried_again(code):
+                self._waiting.put_nowait((job.number, job))  # its number is the lowest: it is next
+                return False
+            trouble = self._obituary(code)
+        log.warning("worker.replaced", worker=self._module, reason=trouble)
+        job.give(Answer(tuple(said), trouble))
+        return False
+
+    async def _listen(self, worker: Worker, said: list[Frame]) -> Frame:
+        """Collect what the worker says, up to its last word."""
+        room = self._limits.answer_bytes
+        while True:
+            kind, payload = await worker.frame(room)
+            if kind in (END, TROUBLE, LAST_WORDS):
+                return kind, payload
+            room -= len(payload)
+            if len(said) == self._most_answers or not kind.isalpha():
+                raise Nonsense
+            said.append((kind, payload))
+
+    def _refuse(self, why: str) -> None:
+        for job in self._asked:
+            job.give(Unavailable(why))
+
+    def _obituary(self, code: int) -> str:
+        if code == -signal.SIGXCPU:
+            return f"reading needs more than {self._limits.cpu_s} s of processor time"
+        name = signal.Signals(-code).name if code < 0 else f"exit {code}"
+        return f"the reading worker stopped ({name})"
+
+
+@dataclass(eq=False)
+class _Job:
+    number: int
+    frames: tuple[Frame, ...]
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: asyncio.Future[Answer | Unavailable] = field(default_factory=asyncio.Future)
+    tries: int = 0
+
+    def give(self, answer: Answer | Unavailable) -> None:
+        self.begun.set()
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+    def is_to_be_tried_again(self, code: int) -> bool:
+        """Once, and never when it was its own hunger that ended the worker."""
+        self.tries += 1
+        return self.tries == 1 and code != -signal.SIGXCPU and not self.answer.done()
+
+
+def _raised(answer: Answer | Unavailable) -> Answer:
+    if isinstance(answer, Unavailable):
+        raise answer
+    return answer

@@ -1,0 +1,174 @@
+"""One process: started, ready, drained on SIGTERM within ten seconds, ended with an exit code that says why."""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import uvicorn
+import uvloop
+from starlette.applications import Starlette
+
+from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, Unavailable
+from parvis.common.runtime import health as health_pages
+from parvis.common.runtime import logs
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.redaction import leaves
+from parvis.common.runtime.settings import TownSettings, load
+
+log = logs.logger()
+DRAIN_S = 8.0  # of the ten that a supervisor and Kubernetes give; the rest is for leaving
+
+CHECK_EVERY_S = 5.0
+
+Task = Callable[[asyncio.Event], Awaitable[None]]
+
+
+@dataclass
+class Service:
+    """What `build` makes: pages, tasks that run until the event is set, and what to close in this order afterwards."""
+
+    name: str
+    host: str
+    port: int
+    health: Health
+    app: Starlette = field(
+        default_factory=Starlette
+    )  # FastAPI itself where there is more: 10 MB and a sixth of a second
+    tasks: list[Task] = field(default_factory=list[Task])
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
+
+
+def every(seconds: float, step: Callable[[], Awaitable[object]]) -> Task:
+    """A task that does something again and again; when the world is away it tries at the next turn."""
+
+    async def repeat(stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            with suppress(Unavailable, TimeoutError):
+                await step()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), seconds)
+
+    return repeat
+
+
+def checking(health: Health, part: str, check: Callable[[], Awaitable[object]]) -> Task:
+    """A task that says on /ready whether a part answers, before the first citizen finds out."""
+
+    async def look() -> None:
+        try:
+            await check()
+            health.good(part)
+        except (Unavailable, TimeoutError) as error:
+            health.bad(part, str(error) or "does not answer")
+
+    return every(CHECK_EVERY_S, look)
+
+
+Build = Callable[[], Awaitable[Service]]
+
+
+def run(name: str, build: Build) -> None:
+    """Run a service until SIGTERM or SIGINT.
+
+    Exits: 0 after a clean drain; 78 when something is misconfigured, with its name on stderr; 1 when a task died.
+    """
+    try:
+        town = load(TownSettings)
+        logs.configure(name, level=town.log_level, format=town.log_format)
+        uvloop.run(_run(build))
+    except* Misconfigured as group:
+        for error in leaves(group):
+            sys.stderr.write(f"{name}: misconfigured: {error}\n")
+        sys.stderr.flush()
+        os._exit(EXIT_MISCONFIGURED)
+    except* Exception as group:
+        log.exception("service.failed", reason=", ".join(type(error).__name__ for error in leaves(group)))
+        sys.stdout.flush()
+        os._exit(1)
+
+
+async def _run(build: Build) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    service = await build()
+    service.app.router.routes.extend(health_pages.routes(service.health))
+    server = _Server(
+        uvicorn.Config(
+            service.app, host=service.host, port=service.port, uds=_socket(service.host), log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=5, timeout_keep_alive=15, h11_max_incomplete_event_size=64 * 1024,
+        )
+    )  # fmt: skip
+    # What the imports and the build made stays until the end: collecting it again and again was 30 % of a door's time.
+    gc.collect()
+    gc.freeze()
+    # What comes and goes with the work goes by its count of references: looking for cycles in it cost the router 4 % more.
+    gc.set_threshold(50_000, 20, 100)
+    log.info("service.started", port=service.port)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_drain(stopping, server))
+            group.create_task(_serve(server, service, stopping))
+            for task in service.tasks:
+                group.create_task(_until_stopped(task, stopping))
+    finally:
+        stopping.set()
+        for close in service.closing:
+            with suppress(Exception):
+                async with asyncio.timeout(4):
+                    await close()
+        log.info("service.stopped")
+
+
+def _socket(host: str) -> str | None:
+    """The path of a host that is a socket: of one process among several, whose parent has the port."""
+    return host.removeprefix("unix:") if host.startswith("unix:") else None
+
+
+async def _until_stopped(task: Task, stopping: asyncio.Event) -> None:
+    """Run a task; when the service stops, give it the drain time, then cancel it."""
+    work = asyncio.ensure_future(task(stopping))
+    stopped = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([work], timeout=DRAIN_S)
+        if work.done():
+            work.result()
+            if not stopping.is_set():
+                stopping.set()  # a task that ends by itself ends the service
+    finally:
+        stopped.cancel()
+        work.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await work
+
+
+async def _serve(server: "_Server", service: Service, stopping: asyncio.Event) -> None:
+    try:
+        await server.serve()
+    except SystemExit as error:
+        raise Misconfigured(
+            f"port {service.port} on {service.host} is taken", mend="stop what uses it or set another port"
+        ) from error
+    finally:
+        stopping.set()
+
+
+async def _drain(stopping: asyncio.Event, server: "_Server") -> None:
+    await stopping.wait()
+    log.info("service.draining")
+    server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the service decides when to drain."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield

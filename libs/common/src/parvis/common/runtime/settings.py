@@ -1,0 +1,101 @@
+"""The environment in, typed settings out; a wrong one stops the process with exit 78 and its name."""
+
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from parvis.common.contract.errors import Misconfigured
+
+
+class TownSettings(BaseSettings):
+    """What every service of a town shares: PARVIS_*."""
+
+    model_config = SettingsConfigDict(env_prefix="PARVIS_", extra="ignore")
+
+    kafka_bootstrap: str = Field(default="127.0.0.1:19092", description="host:port of the brokers, comma-separated")
+    database_url: SecretStr = Field(description="postgresql+asyncpg://user:password@host:port/database")
+    blobs_url: str = Field(default="file://var/blobs", description="file://folder, s3://, gs:// or az://")
+    config_dir: Path = Field(default=Path("config/example-town"), description="the town's configuration")
+    clamav: str = Field(
+        default="", description="host:port or socket path of ClamAV's daemon; empty: files are not scanned"
+    )
+    public_url: str = Field(default="http://127.0.0.1:8103", description="where citizens find the town's pages")
+    secret_key: SecretStr = Field(min_length=16, description="signs tokens in pages, mails and letters")
+    contact_point_key: SecretStr = Field(
+        min_length=16, description="makes pseudonyms of contact points; rotated with care"
+    )
+    topic_prefix: str = Field(default="parvis", pattern=r"^[a-z][a-z0-9-]{0,40}$", description="one town per prefix")
+    replication: int = Field(default=1, ge=1, le=5, description="copies of each topic; 3 in production")
+    session_timeout_s: float = Field(
+        default=10.0, ge=1, le=300, description="seconds until a dead consumer's work is given to others"
+    )
+    metadata_age_s: float = Field(
+        default=30.0,
+        ge=1,
+        le=300,
+        description="seconds until everybody knows that a topic got more partitions; the same for all services",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least level logged"
+    )
+    log_format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people")
+    var: Path = Field(default=Path("var"), description="where a laptop keeps its data")
+
+    @property
+    def signing_key(self) -> bytes:
+        return self.secret_key.get_secret_value().encode()
+
+    @property
+    def hashing_key(self) -> bytes:
+        return self.contact_point_key.get_secret_value().encode()
+
+
+class ServiceSettings(BaseSettings):
+    """What every service has of its own: PARVIS_<SERVICE>_*. Members set `env_prefix` and `port`."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
+    port: int = Field(default=0, ge=0, le=65535, description="HTTP port, with /live, /ready and /metrics")
+
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def load(settings: type[Settings]) -> Settings:
+    """Read settings from the environment.
+
+    Raises: Misconfigured, naming each wrong variable, what is wrong and what it means; never its value.
+    """
+    try:
+        return settings()
+    except ValidationError as error:
+        raise Misconfigured("; ".join(_sentence(settings, problem) for problem in error.errors())) from None
+    except SettingsError as error:  # a variable that should hold JSON, and does not
+        name = str(error).partition('"')[2].partition('"')[0]
+        raise Misconfigured(f"{_variable(settings, name)} is not valid JSON") from None
+
+
+def variables(settings: type[BaseSettings]) -> list[tuple[str, str, str, str]]:
+    """One row a setting: variable, type, default, description; for `parvis settings` and the reference pages."""
+    rows: list[tuple[str, str, str, str]] = []
+    for name, field in settings.model_fields.items():
+        kind = getattr(field.annotation, "__name__", str(field.annotation)).replace("typing.", "")
+        default = "required" if field.is_required() else str(field.default)
+        rows.append((_variable(settings, name), kind, default, field.description or ""))
+    return rows
+
+
+def _variable(settings: type[BaseSettings], name: str) -> str:
+    return f"{settings.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def _sentence(settings: type[BaseSettings], problem: ErrorDetails) -> str:
+    name = str(problem["loc"][0])
+    field = settings.model_fields.get(name)
+    meaning = f" ({field.description})" if field and field.description else ""
+    fact = "is not set" if problem["type"] == "missing" else f"is wrong: {problem['msg']}"
+    return f"{_variable(settings, name)} {fact}{meaning}"

@@ -1,0 +1,1 @@
+"""What outlives a process: blobs, PostgreSQL, and the outbox between PostgreSQL and Kafka."""

@@ -1,0 +1,141 @@
+"""Bytes in, a file that outlives a power cut out."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import obstore
+from obstore.store import LocalStore
+
+from parvis.common.storage.write_ahead_log import Journal, replay, sync
+
+_WRITERS = 4  # they wait for the disk, not for the processor
+_SMALL_BYTES = 32 * 1024  # what is larger would be written twice for nothing: its own fsync is the smaller part
+_MOST_AT_ONCE = 256
+
+
+@dataclass
+class _Wish:
+    folder: str
+    name: str
+    content: bytes
+    done: "asyncio.Future[None]"
+
+    @property
+    def path(self) -> str:
+        return f"{self.folder}/{self.name}"
+
+
+class Folder:
+    """A folder of folders of files.
+
+    Gives:  write() returns when the file, its name and its folder's name are durable; under its name it is whole, or not there.
+            Small ones that come while others are being written share one thread, one journal and one fsync.
+    Raises: OSError.
+    """
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self._root = str(root)
+        self._store = LocalStore(root)
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="durable")
+        self._journal = Journal(self._root, make_durable=_make_durable)
+        self._waiting: list[_Wish] = []
+        self._is_writing = False
+        replay(self._root, is_there=self._is_there, write=self._write_large)
+
+    async def write(self, folder: str, name: str, content: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        if len(content) > _SMALL_BYTES:
+            await loop.run_in_executor(self._writers, self._write_large, f"{folder}/{name}", content)
+            return
+        wish = _Wish(folder, name, content, loop.create_future())
+        self._waiting.append(wish)
+        if not self._is_writing:
+            self._next(loop)
+        await wish.done
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand over what waits; whatever comes meanwhile is the next batch."""
+        batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
+        self._is_writing = bool(batch)
+        if batch:
+            written = loop.run_in_executor(self._writers, self._write_small, batch)
+            written.add_done_callback(lambda outcome: self._told(loop, batch, outcome))
+
+    def _told(
+        self, loop: asyncio.AbstractEventLoop, batch: Sequence[_Wish], outcome: "asyncio.Future[list[OSError | None]]"
+    ) -> None:
+        problem = None if outcome.cancelled() else outcome.exception()
+        results = [problem or OSError("stopped")] * len(batch) if outcome.cancelled() or problem else outcome.result()
+        for wish, error in zip(batch, results, strict=True):
+            if wish.done.done():
+                continue  # who waited has gone
+            if error:
+                wish.done.set_exception(error)
+            else:
+                wish.done.set_result(None)
+        self._next(loop)
+
+    def _write_small(self, batch: Sequence[_Wish]) -> list[OSError | None]:
+        self._journal.append([(wish.path, wish.content) for wish in batch])
+        results: list[OSError | None] = []
+        for wish in batch:
+            try:
+                # One call that gives the lock of the interpreter away and takes it back once: plain calls would wait for it six
+                # times a file behind a busy loop (measured: 1.0 ms a file against 0.3).
+                obstore.put(self._store, wish.path, wish.content)
+                results.append(None)
+            except (OSError, obstore.exceptions.BaseError) as error:
+                results.append(OSError(f"{wish.path} was not written: {type(error).__name__}"))
+        return results
+
+    def _write_large(self, path: str, content: bytes) -> None:
+        _write(self._root, path, content)
+        sync(f"{self._root}/{path.rpartition('/')[0]}")
+        sync(self._root)
+
+    def _is_there(self, path: str, content: bytes) -> bool:
+        try:
+            is_same = Path(self._root, path).read_bytes() == content
+        except OSError:
+            return False
+        if is_same:
+            _make_durable(self._root, path)
+        return is_same
+
+
+def _write(root: str, path: str, content: bytes) -> None:
+    # "#" is obstore's own mark of what is being written: its listings leave such names out.
+    target = f"{root}/{path}"
+    unfinished = f"{target}#{secrets.token_hex(6)}"
+    with suppress(FileExistsError):
+        os.mkdir(target.rpartition("/")[0])  # noqa: PTH102 (this is done for every contact)
+    try:
+        _write_new(unfinished, content)
+        os.rename(unfinished, target)  # noqa: PTH104
+    except OSError:
+        with suppress(OSError):
+            os.unlink(unfinished)  # noqa: PTH108
+        raise
+
+
+def _write_new(path: str, content: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _make_durable(root: str, path: str) -> None:
+    for name in (f"{root}/{path}", f"{root}/{path.rpartition('/')[0]}"):
+        sync(name)

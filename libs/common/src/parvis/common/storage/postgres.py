@@ -1,0 +1,185 @@
+"""PostgreSQL: one engine a process, one transaction a batch, one schema a service, migrations by command."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from parvis.common.contract.errors import Locked, Unavailable
+
+_MIGRATION_LOCK = 0x70617276  # "parv": one migration at a time in a database
+# SQLSTATE of a missing table or schema: a service may start before `parvis migrate`; it waits, it does not dead-letter.
+_NO_TABLES = ("42P01", "3F000")
+# SQLSTATE classes that pass by themselves: connection, resources, operator intervention, serialization, deadlock.
+_PASSING = ("08", "53", "57", "40", "25006")
+_LOCKED = "55P03"  # lock_not_available: after lock_timeout
+
+
+class Database:
+    """The door to PostgreSQL.
+
+    Gives:  begin() opens a transaction; it commits at the end of the block, or rolls back.
+    Shape:  planner, settings of PostgreSQL's planner for all that this service asks.
+    Raises: Unavailable, when the server is away, slow or in conflict; after a lost commit nothing is known,
+            so every write is keyed by an id and may be repeated.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        service: str,
+        pool_size: int = 5,
+        statement_timeout_s: int = 15,
+        server_settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=5,
+            pool_timeout=5,
+            pool_pre_ping=False,
+            pool_recycle=1800,
+            connect_args={
+                "timeout": 5,
+                "server_settings": {
+                    "application_name": f"parvis-{service}",
+                    "statement_timeout": str(statement_timeout_s * 1000),
+                    "idle_in_transaction_session_timeout": "60000",
+                    **(server_settings or {}),
+                },
+            },
+        )
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[AsyncConnection]:
+        try:
+            async with self.engine.begin() as connection:
+                yield connection
+        except (OperationalError, InterfaceError, PoolTimeoutError, OSError, TimeoutError) as error:
+            raise Unavailable("PostgreSQL does not answer") from error
+        except DBAPIError as error:
+            if passing := _unavailable(error):
+                raise passing from error
+            raise
+
+    @asynccontextmanager
+    async def bare(self) -> AsyncGenerator[asyncpg.Connection]:
+        """A connection outside any transaction: one statement is one transaction, in one round trip instead of three.
+
+        Raises: as begin(); asyncpg's IntegrityConstraintViolationError passes.
+        """
+        try:
+            async with self.engine.connect() as connection:
+                raw = await connection.get_raw_connection()
+                driver: Any = raw.driver_connection
+                try:
+                    yield driver
+                finally:
+                    if driver.is_closed():
+                        await connection.invalidate()
+        except (
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+            PoolTimeoutError,
+            OSError,
+            TimeoutError,
+            OperationalError,
+        ) as error:
+            raise Unavailable("PostgreSQL does not answer") from error
+        except DBAPIError as error:  # while it connects: the server is starting up
+            if passing := _unavailable(error):
+                raise passing from error
+            raise
+        except asyncpg.PostgresError as error:
+            if passing := _passing(str(getattr(error, "sqlstate", None) or "")):
+                raise passing from error
+            raise
+
+    async def check(self) -> None:
+        """Raise Unavailable when the database does not answer a question."""
+        async with asyncio.timeout(5), self.begin() as connection:
+            await connection.execute(text("select 1"))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _unavailable(error: DBAPIError) -> Unavailable | None:
+    if isinstance(error, InternalError) and not _state(error):  # asyncpg's own, when the server ends while it connects
+        return Unavailable("PostgreSQL does not answer")
+    return _passing(_state(error)) or (_in_conflict() if error.connection_invalidated else None)
+
+
+def _passing(state: str) -> Unavailable | None:
+    """What an SQLSTATE means, where it passes by itself or by an operator."""
+    if state in _NO_TABLES:
+        return Unavailable("the tables are not there yet: run `parvis migrate`")
+    if state == _LOCKED:
+        return Locked("somebody else holds a row")
+    return _in_conflict() if state.startswith(_PASSING) else None
+
+
+def _in_conflict() -> Unavailable:
+    return Unavailable("PostgreSQL is in conflict or restarting")
+
+
+def _state(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
+
+
+def metadata(schema: str) -> MetaData:
+    """The tables of one service: its own schema, named constraints."""
+    names = {"ix": "ix_%(column_0_label)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"}
+    return MetaData(schema=schema, naming_convention=names)
+
+
+def migrations_of(package: object) -> Path | None:
+    """The migrations folder of a service: beside its `src`."""
+    file = inspect.getfile(package)  # pyright: ignore[reportArgumentType] (a module)
+    folder = Path(file).resolve().parents[3] / "migrations"
+    return folder if folder.is_dir() else None
+
+
+async def migrate(url: str, schema: str, folder: Path) -> None:
+    """Bring one service's schema to its newest form. Running it twice, or from two places at once, is harmless."""
+    engine = create_async_engine(url)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            await connection.execute(text(f'create schema if not exists "{schema}"'))
+            await connection.run_sync(_upgrade, schema, folder)
+    except (OperationalError, InterfaceError, OSError) as error:
+        raise Unavailable("PostgreSQL does not answer") from error
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, schema: str, folder: Path) -> None:
+    from alembic import command  # 11 MB and half a second that a service does not need
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    config.attributes["schema"] = schema
+    command.upgrade(config, "head")
+
+
+def run_migrations() -> None:
+    """What every service's migrations/env.py calls."""
+    from alembic import context
+
+    attributes = context.config.attributes
+    context.configure(connection=attributes["connection"], version_table_schema=attributes["schema"])
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,63 @@
+"""Numbers, days and a department's coordinates in, the words that templates need out, in the citizen's language. Pure."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+
+from parvis.common.town.models import Directory, Town, said_in
+
+_MONTHS = {
+    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),  # noqa: SIM905
+    "en": "January February March April May June July August September October November December".split(),  # noqa: SIM905
+}
+
+
+def spoken_phone(number: str) -> str:
+    """A number as people in its country write it: `05 36 49 01 20`."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+
+
+def spoken_day(instant: datetime, town: Town, language: str) -> str:
+    """The day of an instant in the town: `2 mars 2026`, `2 March 2026`; ISO in languages we have no months of."""
+    local = instant.astimezone(ZoneInfo(town.time_zone))
+    months = _MONTHS.get(language)
+    if not months:
+        return local.date().isoformat()
+    day = "1er" if language == "fr" and local.day == 1 else str(local.day)
+    return f"{day} {months[local.month - 1]} {local.year}"
+
+
+def standard_variables(directory: Directory, *, department: str, language: str, reference: str) -> dict[str, str]:
+    """What every template may say about the town, the department in charge and the reference."""
+    key = (id(directory), department, language)  # pydantic's hash goes through every field
+    kept = _kept.get(key)
+    if kept is None or kept[0] is not directory:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        kept = _kept[key] = (directory, _coordinates(directory, department, language))
+    return kept[1] | {"reference": reference}
+
+
+_MOST_KEPT = 2048  # a department and a language each
+_kept: dict[tuple[int, str, str], tuple[Directory, dict[str, str]]] = {}
+
+
+def _coordinates(directory: Directory, department: str, language: str) -> dict[str, str]:
+    town = directory.town
+    found = directory.departments[directory.current(department)]
+    return {
+        "reference": "",
+        "town": said_in(town.name, language),
+        "town_phone": spoken_phone(town.phone),
+        "town_web": f"https://{town.web_name}",
+        "department": said_in(found.name, language),
+        "department_phone": spoken_phone(found.phone),
+        "department_email": found.email,
+        "department_address": ", ".join(found.address),
+        "department_hours": said_in(found.opening_hours, language),
+    }

@@ -1,0 +1,184 @@
+"""Text files with `{variable}` in, checked templates out; a template has no logic, and a value is never read as one."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.town.models import Directory
+from parvis.common.town.yaml_documents import closest
+
+MEDIA = ("sms", "email", "letter")
+# Templates of one procedure go before those of one department, and these before the town's: the folders they stand in.
+PROCEDURES, DEPARTMENTS = "procedures", "departments"
+
+_EVERYWHERE = frozenset({"reference", "town", "town_phone", "town_web", "department", "department_phone"})
+_DEPARTMENT = frozenset({"department_email", "department_address", "department_hours"})
+_OF_ANOTHER_BODY = frozenset(
+    {"received_on", "moved_on", "body", "body_phone", "body_address", "answer_due_on", "silence_rule"}
+)
+
+# Each template, and the variables that whoever asks for it gives.
+TEMPLATES: Mapping[str, frozenset[str]] = {
+    "registration": _EVERYWHERE | _DEPARTMENT | {"received_on"},
+    "receipt": _EVERYWHERE | _DEPARTMENT | {"received_on", "procedure", "answer_due_on", "silence_rule"},
+    "transfer": _EVERYWHERE | _DEPARTMENT | _OF_ANOTHER_BODY,
+    "question": _EVERYWHERE | _DEPARTMENT | {"text"},
+    "answer": _EVERYWHERE | _DEPARTMENT | {"text"},
+    "link": _EVERYWHERE | {"link"},
+    "code": _EVERYWHERE | {"code", "minutes"},
+}
+# What goes out on fewer media than all.
+_MEDIA_OF: Mapping[str, tuple[str, ...]] = {"link": ("sms",), "code": ("sms", "email")}
+
+_REACHABLE = frozenset({"department_email", "department_address"})
+_LAW = "the law wants it in this notice (CRPA R112-5, R112-11-1)"
+# What a template must say, one of each set; and why.
+_OWED = ({"reference"}, {"received_on"}, {"department"}, {"department_phone"}, _REACHABLE)
+_REQUIRED: Mapping[str, tuple[tuple[Collection[str], ...], str]] = {
+    "registration": (_OWED, _LAW),
+    "receipt": ((*_OWED, {"silence_rule"}), _LAW),
+    "transfer": ((*_OWED, {"body"}, {"moved_on"}, {"silence_rule"}), _LAW),
+    "question": (({"text"},), "without it there is nothing to read"),
+    "answer": (({"text"},), "without it there is nothing to read"),
+    "link": (({"link"}, {"reference"}), "without it nobody finds the answer"),
+    "code": (({"code"},), "without it the message says nothing"),
+}
+
+_PLACEHOLDER = re.compile(r"\{([^{}\n]*)\}")
+_SUBJECT = "Subject: "
+_LARGEST_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a citizen reads. An SMS has no subject."""
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Template:
+    subject: str
+    text: str
+
+    def render(self, variables: Mapping[str, str]) -> Rendered:
+        """The template with its values put in, in one pass: braces in a value stay what they are."""
+        return Rendered(subject=" ".join(_fill(self.subject, variables).split()), text=_fill(self.text, variables))
+
+
+@dataclass(frozen=True)
+class Templates:
+    """All templates of a town, by name, language and medium (`sms`, `email`, `letter`); some for one procedure or department."""
+
+    default_language: str
+    by_name: Mapping[tuple[str, str, str], Template]
+    special: Mapping[tuple[str, str, str, str, str], Template] = field(
+        default_factory=dict[tuple[str, str, str, str, str], Template]
+    )
+
+    def find(
+        self, name: str, language: str, medium: str, *, department: str | None = None, procedure: str | None = None
+    ) -> Template:
+        """The template of that procedure, else of that department, else of the town; in that language, else in the town's first.
+
+        Raises: KeyError, for a name or a medium that is in no list: a mistake of ours, not of the operator.
+        """
+        for spoken in dict.fromkeys((language, self.default_language)):
+            for place, slug in ((PROCEDURES, procedure), (DEPARTMENTS, department)):
+                found = self.special.get((place, slug or "", name, spoken, medium))
+                if found:
+                    return found
+            if (name, spoken, medium) in self.by_name:
+                return self.by_name[name, spoken, medium]
+        raise KeyError((name, language, medium))
+
+
+def media_of(name: str) -> tuple[str, ...]:
+    """The media that a template is written for."""
+    return _MEDIA_OF.get(name, MEDIA)
+
+
+def load_templates(path: Path, directory: Directory) -> Templates:
+    """Read `templates/<name>/<language>/<medium>.txt` below the configuration folder, and the special ones that are there:
+    `templates/procedures/<slug>/<name>/…`, `templates/departments/<slug>/<name>/…`.
+
+    Raises: Misconfigured, for a missing or misnamed file, an unknown variable, one that the law wants and that is not there,
+            a brace that opens nothing, a missing subject.
+    """
+    languages, root = directory.town.languages, path / "templates"
+    by_name = {
+        (name, language, medium): _load(root / name / language / f"{medium}.txt", name, medium)
+        for name in TEMPLATES
+        for language in languages
+        for medium in media_of(name)
+    }
+    special: dict[tuple[str, str, str, str, str], Template] = {}
+    for place, slugs in ((PROCEDURES, directory.procedures), (DEPARTMENTS, directory.departments)):
+        for slug in _folders(root / place, slugs):
+            for name in _folders(root / place / slug, TEMPLATES):
+                for language in _folders(root / place / slug / name, languages):
+                    folder = root / place / slug / name / language
+                    for medium in _texts(folder, media_of(name)):
+                        loaded = _load(folder / f"{medium}.txt", name, medium)
+                        special[place, slug, name, language, medium] = loaded
+    _folders(root, [*TEMPLATES, PROCEDURES, DEPARTMENTS])
+    return Templates(default_language=languages[0], by_name=by_name, special=special)
+
+
+def _folders(path: Path, known: Collection[str]) -> list[str]:
+    """The folders below, each of a name that means something here."""
+    return _named(path, {entry.name for entry in path.iterdir() if entry.is_dir()} if path.is_dir() else set(), known)
+
+
+def _texts(path: Path, media: Collection[str]) -> list[str]:
+    names = {entry.name for entry in path.iterdir() if entry.is_file() and not entry.name.startswith(".")}
+    return [name.removesuffix(".txt") for name in _named(path, names, [f"{medium}.txt" for medium in media])]
+
+
+def _named(path: Path, names: Collection[str], known: Collection[str]) -> list[str]:
+    for name in sorted(names):
+        if name not in known and not name.startswith("."):
+            raise Misconfigured("nothing here is called that", file=path / name, mend=closest(name, known))
+    return sorted(name for name in names if name in known)
+
+
+def _load(path: Path, name: str, medium: str) -> Template:
+    try:
+        text = path.read_bytes()[:_LARGEST_BYTES].decode("utf-8-sig").replace("\r\n", "\n")
+    except (OSError, UnicodeDecodeError) as error:
+        mend = f"write it; its variables: {', '.join(sorted(TEMPLATES[name]))}"
+        raise Misconfigured("not there, or not UTF-8", file=path, mend=mend) from error
+    for number, line in enumerate(text.split("\n"), start=1):
+        _check_line(path, number, line, name)
+    _check_required(path, text, name)
+    if medium == "sms":
+        return Template(subject="", text=text.strip())
+    subject, _, body = text.partition("\n")
+    if not subject.startswith(_SUBJECT) or not body.strip():
+        raise Misconfigured("no subject", file=path, line=1, mend=f"begin with `{_SUBJECT}…`, then the text")
+    return Template(subject=subject.removeprefix(_SUBJECT).strip(), text=body.strip())
+
+
+def _check_line(path: Path, number: int, line: str, name: str) -> None:
+    for variable in _PLACEHOLDER.findall(line):
+        if variable not in TEMPLATES[name]:
+            fact = f"unknown variable {{{variable}}}"
+            raise Misconfigured(fact, file=path, line=number, mend=closest(variable, TEMPLATES[name]))
+    if set("{}") & set(_PLACEHOLDER.sub("", line)):
+        raise Misconfigured("a brace without its pair", file=path, line=number, mend="write {variable}, or no brace")
+
+
+def _check_required(path: Path, text: str, name: str) -> None:
+    said = set(_PLACEHOLDER.findall(text))
+    wanted, why = _REQUIRED.get(name, ((), ""))
+    for one_of in wanted:
+        if not said & set(one_of):
+            variables = " or ".join(f"{{{variable}}}" for variable in sorted(one_of))
+            raise Misconfigured(f"{variables} is not there: {why}", file=path, mend="say it")
+
+
+def _fill(text: str, variables: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda match: variables.get(match[1], ""), text)

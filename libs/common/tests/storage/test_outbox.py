@@ -1,0 +1,118 @@
+"""Facts about the outbox, on the real Kafka and the real PostgreSQL."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import text
+
+from parvis.common.bus.admin import apply, read_all
+from parvis.common.bus.cloudevents import Record
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.topics import Topic
+from parvis.common.runtime.health import Health
+from parvis.common.storage.outbox import Outbox, create_outbox, outbox_table
+from parvis.common.storage.postgres import Database, metadata
+from parvis.common.testing import FakeProducer
+
+pytestmark = pytest.mark.stack
+
+
+@dataclass
+class Bench:
+    outbox: Outbox
+    database: Database
+    kafka: str
+    topic: str
+
+    def record(self, number: int) -> Record:
+        return Record(self.topic, b"k", str(number).encode(), (("ce_id", str(number).encode()),))
+
+    async def write(self, *numbers: int) -> None:
+        async with self.database.begin() as connection:
+            await self.outbox.add(connection, *(self.record(number) for number in numbers))
+        self.outbox.kick()
+
+    async def arrived(self, count: int) -> list[str]:
+        async with asyncio.timeout(20):
+            while True:
+                found = [received.event_id async for received in read_all(self.kafka, [self.topic])]
+                if len(found) >= count:
+                    return found
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def bench(kafka: str, database_url: str) -> AsyncGenerator[Bench]:
+    schema = f"o{uuid.uuid4().hex[:8]}"
+    database = Database(database_url, service="test")
+    async with database.begin() as connection:
+        await connection.execute(text(f"create schema {schema}"))
+        for statement in create_outbox(schema).split(";")[:-1]:
+            await connection.execute(text(statement))
+    row = Topic(name=schema, key="k", types=(), written_by="", read_by="", partitions=1)
+    await apply(kafka, [row], prefix="outbox", replication=1)
+    producer = Producer(kafka, service="test")
+    outbox = Outbox(outbox_table(metadata(schema)), database, producer, Health(), "test")
+    yield Bench(outbox, database, kafka, row.full_name("outbox"))
+    await producer.stop()
+    await database.close()
+
+
+async def test_rows_reach_kafka_in_their_order(bench: Bench):
+    stopping = asyncio.Event()
+    relay = asyncio.create_task(bench.outbox.relay(stopping))
+
+    for number in range(0, 1200, 3):
+        await bench.write(number, number + 1, number + 2)
+
+    assert await bench.arrived(1200) == [str(number) for number in range(1200)]
+    stopping.set()
+    await relay
+
+
+async def test_a_rolled_back_transaction_sends_nothing(bench: Bench):
+    with pytest.raises(ZeroDivisionError):
+        async with bench.database.begin() as connection:
+            await bench.outbox.add(connection, bench.record(1))
+            raise ZeroDivisionError
+    await bench.write(2)
+    stopping = asyncio.Event()
+    relay = asyncio.create_task(bench.outbox.relay(stopping))
+
+    assert await bench.arrived(1) == ["2"]
+    stopping.set()
+    await relay
+
+
+async def test_two_relays_send_a_row_once(bench: Bench):
+    stopping = asyncio.Event()
+    await bench.write(*range(500))
+    relays = [asyncio.create_task(bench.outbox.relay(stopping)) for _ in range(2)]
+    await bench.write(*range(500, 1000))
+
+    await bench.arrived(1000)
+    stopping.set()
+    await asyncio.gather(*relays)
+
+    assert await bench.arrived(1000) == [str(number) for number in range(1000)]
+
+
+async def test_what_kafka_did_not_take_is_kept_and_sent_later(bench: Bench):
+    real = bench.outbox.producer
+    bench.outbox.producer = FakeProducer(broken=Unavailable("Kafka is away"))  # pyright: ignore[reportAttributeAccessIssue]
+    stopping = asyncio.Event()
+    relay = asyncio.create_task(bench.outbox.relay(stopping))
+    await bench.write(1, 2)
+    async with asyncio.timeout(10):
+        while bench.outbox.health.ready:
+            await asyncio.sleep(0.02)
+
+    bench.outbox.producer = real
+
+    assert await bench.arrived(2) == ["1", "2"]
+    stopping.set()
+    await relay

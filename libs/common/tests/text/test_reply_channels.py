@@ -1,0 +1,64 @@
+"""What citizens ask for in their own words, and what they do not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.text.reply_channels import stated_reply_channels
+
+MAIL = ContactPoint(kind="email", value="camille@citizens.example")
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("Répondez-moi par SMS au 06 39 98 00 12.", [("sms", "+33639980012")]),
+        ("Merci de me répondre par SMS au 06.39.98.00.12", [("sms", "+33639980012")]),
+        ("Vous pouvez me joindre par texto\nau +33 6 39 98 00 12", [("sms", "+33639980012")]),
+        ("please answer by text message to +33 6 39 98 00 12, thank you", [("sms", "+33639980012")]),
+        ("Please reply to me by SMS on 0639980012", [("sms", "+33639980012")]),
+        ("Répondez-moi par mail à Camille.Exemple@citizens.example", [("email", "camille.exemple@citizens.example")]),
+        ("Répondez-moi plutôt par courriel à l\u2019adresse a@b.example svp", [("email", "a@b.example")]),
+        ("Répondez-moi par SMS\nau 06  39 98\n00 12", [("sms", "+33639980012")]),
+        ("Rappelez-moi au 06 39 98 00 12", [("phone", "+33639980012")]),
+        ("Text me on 06 39 98 00 12", [("sms", "+33639980012")]),
+        ("Envoyez-moi un SMS au 06 39 98 00 12", [("sms", "+33639980012")]),
+        (
+            "Répondez-moi par mail à a@b.example. Contactez-moi par SMS au 06 39 98 00 12. 3 rue des Lilas",
+            [("email", "a@b.example"), ("sms", "+33639980012")],
+        ),
+    ],
+)
+def test_a_plain_request_is_understood(text: str, asked: list[tuple[str, str]]) -> None:
+    assert [(one.channel, one.address) for one in stated_reply_channels(text)] == asked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ne me répondez pas par SMS au 06 39 98 00 12",
+        "Merci de ne pas me répondre par SMS au 06 39 98 00 12",
+        "Please do not reply by text message to 06 39 98 00 12",
+        "Please don't answer by email to a@b.example",
+        "Mon numéro est le 06 39 98 00 12, j'ai reçu un SMS",
+        "> Répondez-moi par SMS au 06 39 98 00 12",
+        "Bonjour\nLe 3 mars 2026 à 10:00, Mairie a écrit :\nRépondez-moi par SMS au 06 39 98 00 12",
+        "Répondez-moi par SMS",
+        "Répondez-moi par SMS au 12",
+        "Répondez-moi par mail à élise@citizens.example",
+        "",
+    ],
+)
+def test_what_is_not_asked_is_not_assumed(text: str) -> None:
+    assert stated_reply_channels(text) == ()
+
+
+def test_the_way_one_wrote_needs_no_address() -> None:
+    (asked,) = stated_reply_channels("Merci de me répondre par mail.", sender=MAIL)
+    assert (asked.channel, asked.address) == ("email", "camille@citizens.example")
+
+
+@given(st.text())
+def test_no_text_is_too_strange(text: str) -> None:
+    stated_reply_channels(text)

@@ -1,0 +1,259 @@
+"""The configuration folder: the example town is right, and what is wrong is told with file, line and mend."""
+
+import shutil
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parvis.common.contract.errors import Misconfigured
+from parvis.common.town.deadlines import Period
+from parvis.common.town.loading import load_directory
+from parvis.common.town.models import Directory, said_in
+from parvis.common.town.template_variables import spoken_day, spoken_phone, standard_variables
+from parvis.common.town.templates import MEDIA, load_templates
+from parvis.common.town.yaml_documents import read_document
+
+EXAMPLE = Path(__file__).parents[4] / "config" / "example-town"
+
+
+@pytest.fixture(scope="module")
+def directory() -> Directory:
+    return load_directory(EXAMPLE)
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Path:
+    return shutil.copytree(EXAMPLE, tmp_path / "town")
+
+
+def wrong(town: Path, file: str, old: str, new: str) -> str:
+    """What is said of the town after one change to one file."""
+    path = town / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(Misconfigured) as caught:
+        load_templates(town, load_directory(town))
+    return str(caught.value).replace(str(town), "")
+
+
+def test_the_example_town_is_right_and_says_that_it_is_fictional(directory: Directory) -> None:
+    assert directory.town.fictional
+    assert directory.town.mailbox == "mairie@example-town.example"
+    assert directory.town.sms_number == "+33536490100"
+    assert len(directory.departments) >= 10
+    assert len(directory.procedures) >= 8
+    assert "triage" in directory.departments
+
+
+def test_every_number_and_address_of_the_example_is_from_the_blocks_for_fiction(directory: Directory) -> None:
+    for department in directory.departments.values():
+        assert department.phone.startswith("+3353649")
+        assert department.email.endswith(".example")
+
+
+def test_the_registration_sms_fits_two_segments_of_the_gsm_alphabet(directory: Directory) -> None:
+    gsm = set("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ÄÖÑÜ§¿äöñüà") | set(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    )
+    templates = load_templates(EXAMPLE, directory)
+    for language in directory.town.languages:
+        for slug in directory.departments:
+            variables = standard_variables(directory, department=slug, language=language, reference="P-7F3K-2Q9X-M4TC")
+            day = spoken_day(datetime(2026, 9, 30, tzinfo=UTC), directory.town, language)
+            text = templates.find("registration", language, "sms").render({**variables, "received_on": day}).text
+            assert set(text) <= gsm, set(text) - gsm
+            assert len(text) <= 2 * 153
+
+
+def test_every_registration_names_the_day_the_department_its_address_and_phone(directory: Directory) -> None:
+    templates = load_templates(EXAMPLE, directory)
+    variables = standard_variables(directory, department="voirie", language="fr", reference="P-7F3K-2Q9X-M4TC")
+    for medium in MEDIA:
+        said = templates.find("registration", "fr", medium).render({**variables, "received_on": "2 mars 2026"}).text
+        for fact in ("2 mars 2026", "Voirie", "05 36 49 01 20", "voirie@example-town.example", "P-7F3K-2Q9X-M4TC"):
+            assert fact in said
+
+
+def test_a_value_is_never_read_as_a_template(directory: Directory) -> None:
+    answer = load_templates(EXAMPLE, directory).find("answer", "fr", "email")
+    assert "{reference} {oops" in answer.render({"text": "{reference} {oops", "reference": "P-1"}).text
+
+
+def test_a_language_that_the_town_does_not_speak_gets_its_first(directory: Directory) -> None:
+    assert directory.town.speaks("tr") == "fr"
+    assert said_in(directory.departments["voirie"].name, "tr") == "Voirie et éclairage"
+    assert load_templates(EXAMPLE, directory).find("answer", "tr", "sms").text.endswith("Réf. {reference}")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("town.yaml", "sms_number: ", "smsnumber: ", "/town.yaml:15: smsnumber: unknown key, and 1 more (did you mean 'sms_number'?)"),
+        ("town.yaml", "time_zone: Europe/Paris", "time_zone: Europe/Pari", "/town.yaml:9: time_zone: unknown time zone 'Europe/Pari'"),
+        ("town.yaml", "Europe/Paris", "*paris", "/town.yaml:9: anchors and aliases are not read here"),
+        ("town.yaml", "Europe/Paris", "!!python/object:os.system x", "/town.yaml:9: the tag"),
+        ("town.yaml", "time_zone: Europe/Paris", "time_zone: [a", "not YAML"),
+        ("town.yaml", "fictional: true", "fictional: true\nfictional: false", "/town.yaml:5: the key 'fictional' stands here twice"),
+        ("town.yaml", "7 days", "7 jours", "/town.yaml:43: clocks.receipt_within: '7 jours' is not a period"),
+        ("departments.yaml", "  - slug: triage", "  - slug: tri", "no department is called triage"),
+        ("departments.yaml", 'phone: "+33536490110"', "phone: hello", "/departments.yaml:25: departments.1.phone: not a telephone number"),
+        ("departments.yaml", "en: Civil registry", "de: Standesamt", "/departments.yaml:21: departments.1.name: no text in en"),
+        ("departments.yaml", "slug: etat-civil", "slug: etat-civil\n    successor: voiri", "/departments.yaml:21: successor 'voiri' is no department (did you mean 'voirie'?)"),
+        ("departments.yaml", "slug: etat-civil", "slug: etat-civil\n    successor: etat-civil", "successors go in a circle: etat-civil → etat-civil"),
+        ("departments.yaml", "slug: culture-sports", "slug: culture-sports\n    successor: triage\n    sucessor: x", "did you mean 'successor'?"),
+        ("departments.yaml", "voirie@example", "etat-civil@example", "voirie has the mailbox of etat-civil"),
+        ("departments.yaml", "body: departement", "body: departemen", "unknown body 'departemen' (did you mean 'departement'?)"),
+        ("departments.yaml", "slug: triage", "slug: triage\n    body: departement", "triage is the town's own"),
+        ("town.yaml", "12-24, 12-31", "24-12", "no day"),
+        ("town.yaml", "count_as: whole", "count_as: quarter", "count_as"),
+        ("procedures/road-report.yaml", "department: voirie", "department: voierie", "/procedures/road-report.yaml:4: unknown department 'voierie' (did you mean 'voirie'?)"),
+        ("procedures/road-report.yaml", "slug: road-report", "slug: roads", "name the file roads.yaml"),
+        ("procedures/road-report.yaml", "type: longtext", "type: long", "form.2"),
+        ("procedures/road-report.yaml", "name: details", "name: place", "two fields are named place"),
+        ("procedures/road-report.yaml", "silence_after: 2 months", "", "silence_after goes with a silence_means"),
+        ("templates/registration/fr/sms.txt", "{reference}", "{referense}", "unknown variable {referense} (did you mean 'reference'?)"),
+        ("templates/registration/fr/sms.txt", "{reference}", "{reference", "a brace without its pair"),
+        ("templates/registration/fr/email.txt", "Subject: ", "Objet : ", "/email.txt:1: no subject"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_file_line_and_mend(town: Path, file: str, old: str, new: str, said: str) -> None:
+    assert said in wrong(town, file, old, new)
+
+
+def own_words(town: Path, place: str, text: str) -> Path:
+    """Give a procedure or a department a template of its own."""
+    file = town / "templates" / place / "answer" / "fr" / "sms.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    return file
+
+
+def test_the_words_of_a_procedure_go_before_those_of_its_department_and_these_before_the_towns(town: Path) -> None:
+    own_words(town, "procedures/water-leak", "Fuite : {text}")
+    own_words(town, "departments/eau-assainissement", "Eau : {text}")
+    templates = load_templates(town, load_directory(town))
+
+    def found(language: str, **whose: str) -> str:
+        return templates.find("answer", language, "sms", **whose).text.partition(" ")[0]
+
+    assert found("fr", department="eau-assainissement", procedure="water-leak") == "Fuite"
+    assert found("fr", department="eau-assainissement", procedure="bulky-waste") == "Eau"
+    assert found("fr", department="voirie").startswith("{text}")
+    assert found("en", department="eau-assainissement", procedure="water-leak").startswith("{text}"), (
+        "the language goes first"
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "said"),
+    [
+        ("procedures/water-leek", "{text}", "nothing here is called that (did you mean 'water-leak'?)"),
+        ("departments/eau", "{text}", "nothing here is called that"),
+        ("departments/voirie", "Voilà.", "{text} is not there"),
+        ("departments/voirie", "{txt}", "unknown variable {txt}"),
+    ],
+)
+def test_a_special_template_is_checked_like_any_other(town: Path, place: str, text: str, said: str) -> None:
+    own_words(town, place, text)
+    with pytest.raises(Misconfigured) as caught:
+        load_templates(town, load_directory(town))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "variable"),
+    [
+        ("registration/fr/sms.txt", "received_on"),
+        ("registration/en/letter.txt", "department_phone"),
+        ("receipt/fr/letter.txt", "silence_rule"),
+        ("receipt/en/email.txt", "department"),
+    ],
+)
+def test_a_notice_that_leaves_out_what_the_law_wants_is_refused(town: Path, file: str, variable: str) -> None:
+    path = town / "templates" / file
+    path.write_text(path.read_text().replace(f"{{{variable}}}", "…"))
+    with pytest.raises(Misconfigured, match="the law wants it"):
+        load_templates(town, load_directory(town))
+
+
+def test_a_misnamed_template_is_told_and_not_passed_over(town: Path) -> None:
+    (town / "templates" / "recieved").mkdir()
+    with pytest.raises(Misconfigured, match="nothing here is called that"):
+        load_templates(town, load_directory(town))
+
+
+def test_successors_in_a_circle_of_three_are_told(town: Path) -> None:
+    path = town / "departments.yaml"
+    text = path.read_text()
+    for slug, successor in (("etat-civil", "voirie"), ("voirie", "dechets"), ("dechets", "etat-civil")):
+        text = text.replace(f"slug: {slug}\n", f"slug: {slug}\n    successor: {successor}\n")
+    path.write_text(text)
+    with pytest.raises(Misconfigured, match="etat-civil → voirie → dechets → etat-civil"):
+        load_directory(town)
+
+
+def test_work_of_a_retired_department_goes_to_its_last_successor(town: Path) -> None:
+    path = town / "departments.yaml"
+    path.write_text(
+        path.read_text().replace("slug: culture-sports\n", "slug: culture-sports\n    successor: finances\n")
+    )
+    directory = load_directory(town)
+    assert directory.current("culture-sports") == "finances"
+    assert directory.current("unheard-of") == "triage"
+
+
+def test_a_missing_folder_file_or_template_is_told(town: Path, tmp_path: Path) -> None:
+    (town / "templates" / "answer" / "en" / "letter.txt").unlink()
+    with pytest.raises(Misconfigured, match="its variables: department"):
+        load_templates(town, load_directory(town))
+    (town / "town.yaml").unlink()
+    with pytest.raises(Misconfigured, match="cannot be read: No such file"):
+        load_directory(town)
+    with pytest.raises(Misconfigured, match="not a folder"):
+        load_directory(tmp_path / "nowhere")
+
+
+def test_a_yaml_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
+    file = tmp_path / "bomb.yaml"
+    file.write_text("a: &a [x, x]\nb: [*a, *a]\n")
+    with pytest.raises(Misconfigured, match=r"bomb.yaml:1: anchors and aliases"):
+        read_document(file)
+    file.write_text("a: " + "[" * 5000)
+    with pytest.raises(Misconfigured, match="nested deeper than 40"):
+        read_document(file)
+    file.write_bytes(b"a: \xff\n")
+    with pytest.raises(Misconfigured, match=r"bomb.yaml:1: not UTF-8"):
+        read_document(file)
+    file.write_text("a: " + "x" * 2_000_000)
+    with pytest.raises(Misconfigured, match="larger than 1 MiB"):
+        read_document(file)
+
+
+def test_plain_words_stay_words(tmp_path: Path) -> None:
+    file = tmp_path / "words.yaml"
+    file.write_text("a: no\nb: 08:30\nc: 012\nd: true\ne: 12\nf:\ng: 2026-03-02\n")
+    expected = {"a": "no", "b": "08:30", "c": "012", "d": True, "e": 12, "f": None, "g": "2026-03-02"}
+    assert read_document(file).value == expected
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_the_reader_raise_anything_but_misconfigured(
+    tmp_path_factory: pytest.TempPathFactory, raw: bytes
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_bytes(raw)
+    with suppress(Misconfigured):
+        read_document(file)
+
+
+def test_days_and_numbers_are_said_as_people_say_them(directory: Directory) -> None:
+    late = datetime(2026, 2, 28, 23, 30, tzinfo=UTC)  # already March in the town
+    assert spoken_day(late, directory.town, "fr") == "1er mars 2026"
+    assert spoken_day(late, directory.town, "en") == "1 March 2026"
+    assert spoken_phone("+33536490120") == "05 36 49 01 20"
+    assert str(Period.model_validate("1 working day")) == "1 working day"

@@ -1,0 +1,107 @@
+"""How citizens reach this town hall: by each of its front doors, as the world outside would use them."""
+
+import os
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from parvis.common.contract.errors import Unavailable
+from parvis.local.stack import Stack
+
+TOWN_MAILBOX = "mairie@example-town.example"
+
+
+class Citizens:
+    """People outside, with a telephone, a mailbox, a browser, a stamp. `async with Citizens(stack) as citizens`."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._http = httpx.AsyncClient(timeout=30)
+
+    async def __aenter__(self) -> "Citizens":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def text(self, sender: str, body: str, *, repeat: int = 1, sid: str | None = None) -> dict[str, Any]:
+        """Send a text message; Twilio announces it `repeat` times, under one sid."""
+        told = {"from": sender, "body": body, "repeat": repeat, "sid": sid}
+        return await self._post(
+            f"http://127.0.0.1:{self._stack.port('outside.twilio')}/_sim/inbound",
+            {name: value for name, value in told.items() if value is not None},
+        )
+
+    async def mail(self, sender: str, subject: str, text: str, *, message_id: str) -> dict[str, Any]:
+        """Send a mail to the town's general mailbox."""
+        told = {"from": sender, "subject": subject, "text": text, "message_id": message_id}
+        return await self._post(f"http://127.0.0.1:{self._stack.port('outside.mail-web')}/_sim/send", told)
+
+    async def open_form(self, procedure: str, *, language: str = "fr") -> "WebForm":
+        """Open a procedure's page; each opened form may be sent once, or by twenty clicks."""
+        url = f"{self._stack.url('ingest-web')}/demarches/{procedure}"
+        page = await self._http.get(url, params={"lang": language})
+        page.raise_for_status()
+        return WebForm(self._http, url, page.text)
+
+    def drop(self, content: bytes, name: str) -> None:
+        """Put a file into the scanner's folder whole: written beside it, then moved in."""
+        folder = Path(self._stack.env["PARVIS_INGEST_POSTAL_FOLDER"])
+        part = folder / "tmp" / name
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(folder / "ready" / name)
+
+    async def messages_to(self, number: str) -> list[dict[str, Any]]:
+        """What arrived on a telephone."""
+        url = f"http://127.0.0.1:{self._stack.port('outside.twilio')}/_sim/messages"
+        answer = await self._http.get(url, params={"to": number, "direction": "outbound-api"})
+        return answer.json()["messages"]
+
+    async def mails_to(self, address: str) -> list[dict[str, Any]]:
+        """What arrived in a mailbox."""
+        url = f"http://127.0.0.1:{self._stack.port('outside.mail-web')}/_sim/messages"
+        return (await self._http.get(url, params={"to": address})).json()["messages"]
+
+    def letters(self) -> list[Path]:
+        """What the print shop was given."""
+        return sorted(Path(self._stack.env["PARVIS_NOTIFIER_LETTERS_DIR"]).glob("*.pdf"))
+
+    async def _post(self, url: str, told: Mapping[str, Any]) -> dict[str, Any]:
+        answer = await self._http.post(url, json=told)
+        if answer.status_code != 200:
+            raise Unavailable(f"the outside world refused: {answer.status_code} {answer.text[:200]}")
+        return answer.json()
+
+
+class WebForm:
+    """A form in a browser's window, with its hidden one-time token."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str, html: str) -> None:
+        self._http = http
+        self._url = url
+        reader = _Inputs()
+        reader.feed(html)
+        self.hidden = reader.hidden
+
+    async def send(self, answers: Mapping[str, str]) -> httpx.Response:
+        """Press the button. The same form sent again carries the same token."""
+        fields = {name: (None, value) for name, value in (self.hidden | dict(answers)).items()}
+        return await self._http.post(self._url, files=fields, headers={"Origin": self._url.partition("/demarches")[0]})
+
+
+class _Inputs(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "input" and given.get("type") == "hidden" and given.get("name"):
+            self.hidden[str(given["name"])] = given.get("value") or ""

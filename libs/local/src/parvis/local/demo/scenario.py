@@ -1,0 +1,180 @@
+"""A running town in, five citizens' journeys out: each writes by another road, an agent answers each."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from parvis.common.contract.errors import Unavailable
+from parvis.local.citizen_client import Citizens
+from parvis.local.demo.agents import Agents
+from parvis.local.demo.watch import Journey, Watch
+from parvis.local.letter import BIRTH_CERTIFICATE, Letter, make_scan
+from parvis.local.stack import Stack
+from parvis.local.waiting import Stopped
+
+Tell = Callable[[str], None]
+PATIENCE_S = 90.0
+
+ANSWERS = {
+    "sms": "Bonjour, une équipe passe ce matin. Coupez l’arrivée d’eau en attendant. Merci de nous avoir prévenus.",
+    "email": "Bonjour, il faut une pièce d’identité et un justificatif de domicile de moins de trois mois.",
+    "web": "Bonjour, le trou sera rebouché jeudi. En attendant, il est signalé. Merci !",
+    "post": "Madame, la copie intégrale de votre acte de naissance vous est envoyée sous pli séparé.",
+    "counter": "Bonjour, l’inscription à la cantine est faite ; elle commence lundi.",
+}
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who writes this time. Others each time: the notifier's budget per address and day counts earlier demos too.
+
+    Numbers are of the block kept for fiction, domains end in .example, the town does not exist.
+    """
+
+    run: int = field(default_factory=time.time_ns)
+
+    @property
+    def house(self) -> int:
+        return self.run // 1000 % 900 + 1
+
+    @property
+    def texting_number(self) -> str:
+        return f"+33639980{self.house:03d}"
+
+    @property
+    def mail_writer(self) -> str:
+        return f"une.habitante.{self.house}@citizen.example"
+
+    @property
+    def mail_writers_number(self) -> str:
+        return f"+33639981{self.house:03d}"
+
+    @property
+    def mail_text(self) -> str:
+        return (
+            "Bonjour,\n\nJe viens d’emménager et je voudrais m’inscrire sur les listes électorales avant les prochaines "
+            "élections.\nQuels papiers faut-il ? Je lis rarement mes courriels : répondez-moi par SMS au "
+            f"0{self.mail_writers_number[3:]}.\n\nMerci beaucoup\n"
+        )
+
+    @property
+    def cyclist(self) -> str:
+        return f"un.cycliste.{self.house}@citizen.example"
+
+    @property
+    def form(self) -> dict[str, str]:
+        return {
+            "problem": "pothole",
+            "place": "12 rue de l’Église, devant la boulangerie",
+            "details": "Un trou profond, dangereux à vélo.",
+            "reply-channel": "email",
+            "reply-email": self.cyclist,
+        }
+
+    @property
+    def letter(self) -> Letter:
+        name, _, town = BIRTH_CERTIFICATE.sender
+        return replace(BIRTH_CERTIFICATE, sender=(name, f"{self.house} rue de la Fontaine-aux-Lièvres", town))
+
+    @property
+    def visit(self) -> dict[str, str]:
+        return {
+            "subject": "Inscription à la cantine",
+            "procedure": "school-meals",
+            "name": "Une grand-mère",
+            "reply_channel": "post",
+            "reply_address": f"Famille Exemple\n{self.house} impasse des Tilleuls\n00100 VAL-EXEMPLE",
+        }
+
+
+@dataclass
+class Scene:
+    """Who is there while the play lasts."""
+
+    stack: Stack
+    citizens: Citizens
+    agents: Agents
+    watch: Watch
+    cast: Cast
+    tell: Tell
+
+
+async def play_until(stopping: threading.Event, stack: Stack, tell: Tell, cast: Cast) -> list[Journey]:
+    """Play, and leave the stage at once when somebody stops the town. Raises: Stopped."""
+    playing = asyncio.create_task(play(stack, tell, cast))
+    while not playing.done():
+        if stopping.is_set():
+            playing.cancel()
+            await asyncio.wait([playing])
+            raise Stopped
+        await asyncio.wait([playing], timeout=0.2)
+    return playing.result()
+
+
+async def play(stack: Stack, tell: Tell, cast: Cast) -> list[Journey]:
+    """Send one contact through every front door, answer each, and wait until every notice has reached its end."""
+    config = Path(stack.env["PARVIS_CONFIG_DIR"])
+    async with Citizens(stack) as citizens, Agents(stack) as agents, Watch(stack.kafka, config) as watch:
+        scene = Scene(stack, citizens, agents, watch, cast, tell)
+        known = await _already_there(watch)
+        await _everybody_writes(scene)
+        journeys = await _five_new(watch, known)
+        await asyncio.gather(*(_answer(scene, journey) for journey in journeys))
+        await _until(lambda: all(journey.is_told for journey in journeys), "not every notice reached its end")
+        return journeys
+
+
+async def _already_there(watch: Watch) -> set[str]:
+    """Contacts of earlier demos in the same folder: the watch reads the topics from their beginning."""
+    count = -1
+    while count != len(watch.journeys):
+        count = len(watch.journeys)
+        await asyncio.sleep(0.7)
+    return set(watch.journeys)
+
+
+async def _everybody_writes(scene: Scene) -> None:
+    cast, citizens = scene.cast, scene.citizens
+    scene.tell(f"An SMS from {cast.texting_number}: a burst water pipe.")
+    water = "Bonjour, une canalisation a éclaté, fuite d’eau au 4 rue du Moulin !"
+    await citizens.text(cast.texting_number, water)
+    scene.tell("An email about the electoral roll; its writer asks to be answered by SMS.")
+    subject, message_id = "Inscription sur les listes électorales", f"<demo-{cast.run:x}@citizen.example>"
+    await citizens.mail(cast.mail_writer, subject, cast.mail_text, message_id=message_id)
+    scene.tell("A web form, without JavaScript: a pothole; the answer is wanted by email.")
+    form = await citizens.open_form("road-report")
+    if (answer := await form.send(cast.form)).status_code != 303:
+        raise Unavailable(f"the form was answered with {answer.status_code}")
+    scene.tell("A letter, scanned askew in the mail room: a birth certificate, from somebody without internet.")
+    scan = await asyncio.to_thread(make_scan, cast.letter, angle=0.7, noise=12, seed=cast.house)
+    citizens.drop(scan, f"lettre-{cast.run:x}.pdf")
+    scene.tell("A visit to the counter: school meals; the answer is wanted by letter.")
+    visitor = "Elle veut inscrire son petit-fils à la cantine à partir de lundi."
+    await scene.agents.receive_at_the_counter("enfance-ecoles", visitor, **cast.visit)
+
+
+async def _five_new(watch: Watch, known: set[str]) -> list[Journey]:
+    """The five contacts of this play, each in its department's queue."""
+
+    def routed() -> list[Journey]:
+        return [j for j in watch.journeys.values() if j.contact_id not in known and j.department]
+
+    await _until(lambda: len(routed()) >= len(ANSWERS), "five contacts were not routed")
+    order = list(ANSWERS)
+    return sorted(routed(), key=lambda journey: order.index(journey.channel))
+
+
+async def _answer(scene: Scene, journey: Journey) -> None:
+    await scene.agents.answer(journey.conversation_id, journey.department, ANSWERS[journey.channel])
+    scene.tell(f"{journey.department} has answered the {journey.channel}.")
+
+
+async def _until(seen: Callable[[], bool], otherwise: str) -> None:
+    ends_at = time.monotonic() + PATIENCE_S
+    while not seen():
+        if time.monotonic() > ends_at:
+            raise Unavailable(f"{otherwise} within {PATIENCE_S:.0f} s; the services' logs are under var/log")
+        await asyncio.sleep(0.05)

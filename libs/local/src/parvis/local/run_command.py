@@ -1,0 +1,26 @@
+"""One `parvis` command in, its work done or its own words out: topics and tables are made by command, never by a service."""
+
+from threading import Event
+
+from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, Unavailable
+from parvis.local.process import Process
+from parvis.local.waiting import until
+
+_WITHIN_S = 120
+
+
+def run(process: Process, stopping: Event) -> None:
+    """Run a command to its end.
+
+    Raises: Misconfigured or Unavailable, with the last line that it said; Stopped.
+    """
+    process.start()
+    try:
+        until(lambda: not process.is_running, seconds=_WITHIN_S, stopping=stopping)
+    finally:
+        if not process.wait(0):
+            process.kill()
+    if process.exit_code:
+        said = next((line for line in reversed(process.tail()) if line.strip()), "it gave no reason")
+        kind = Misconfigured if process.exit_code == EXIT_MISCONFIGURED else Unavailable
+        raise kind(f"{process.name}: {said.removeprefix('parvis: ').removeprefix('misconfigured: ')}")

@@ -1,0 +1,224 @@
+"""The machine's state in, the plan of a town hall out: ports, folders and the environment of its processes. Pure; no I/O."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from parvis.common.contract.errors import Misconfigured
+from parvis.local.secrets import Secrets
+
+HOST = "127.0.0.1"
+
+# As agreed in the design, for people and scripts: name → port on a laptop. "<service>.<what>" is a second port of a service.
+FIXED: Mapping[str, int] = MappingProxyType(
+    {
+        "ingest-sms": 8101,
+        "ingest-email": 8102,
+        "ingest-email.smtp": 2525,
+        "ingest-email.lmtp": 2424,
+        "ingest-web": 8103,
+        "ingest-postal": 8104,
+        "ingest-voice": 8105,
+        "router": 8110,
+        "notifier": 8120,
+        "desk": 8130,
+        "portal": 8140,
+        "insights": 8150,
+        "kafka": 19092,
+        "postgres": 15432,
+        "outside.twilio": 8190,
+        "outside.mail-smtp": 8191,
+        "outside.mail-web": 8192,
+    }
+)
+_EMBEDDED = ("kafka", "postgres")
+_OUTSIDE = ("outside.twilio", "outside.mail-smtp", "outside.mail-web")
+_SECOND_PORTS = {"ingest-email": ("ingest-email.smtp", "ingest-email.lmtp")}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be started, where, and what it is told."""
+
+    var: Path
+    services: tuple[str, ...]
+    ports: Mapping[str, int]
+    environment: Mapping[str, str]
+    embeds_kafka: bool
+    embeds_postgres: bool
+    outside: bool
+
+    def url(self, service: str) -> str:
+        return f"http://{HOST}:{self.ports[service]}"
+
+    def ports_of(self, service: str) -> dict[str, int]:
+        """As `up.json` has them: {"port": 8102, "smtp_port": 2525}."""
+        second = {
+            f"{name.partition('.')[2].replace('-', '_')}_port": port
+            for name, port in self.ports.items()
+            if name.startswith(f"{service}.")
+        }
+        return ({"port": self.ports[service]} if service in self.ports else {}) | second
+
+    @property
+    def topic_prefix(self) -> str:
+        """What the names of the town's topics begin with."""
+        return self.environment.get("PARVIS_TOPIC_PREFIX", "parvis")
+
+    def address_of_database(self) -> str:
+        """host:port, without what else the URL holds."""
+        return self.environment["PARVIS_DATABASE_URL"].rpartition("@")[2].partition("/")[0]
+
+    def described(self, pids: Mapping[str, int]) -> dict[str, object]:
+        """As `up.json` has it: where everything is, for programs."""
+        names = [*self.services, *(["outside"] if self.outside else [])]
+        parts = {name: {"pid": pids[name], **self.ports_of(name)} for name in names}
+        kafka, database = self.environment["PARVIS_KAFKA_BOOTSTRAP"], self.environment["PARVIS_DATABASE_URL"]
+        outside = {"outside": parts.pop("outside")} if self.outside else {}
+        return {"services": parts, "kafka": kafka, "database": database, **outside}
+
+    @property
+    def ports_to_open(self) -> dict[str, int]:
+        """Those that something of ours will listen on."""
+        left_out = ({"kafka"} if not self.embeds_kafka else set[str]()) | (
+            {"postgres"} if not self.embeds_postgres else set[str]()
+        )
+        left_out |= set() if self.outside else set(_OUTSIDE)
+        return {name: port for name, port in self.ports.items() if name not in left_out}
+
+
+def variable(service: str, what: str) -> str:
+    """("ingest-email", "smtp-port") → PARVIS_INGEST_EMAIL_SMTP_PORT."""
+    return f"PARVIS_{service}_{what}".replace("-", "_").upper()
+
+
+def plan(
+    *,
+    var: Path,
+    services: Sequence[str],
+    given: Mapping[str, str],
+    secrets: Secrets,
+    free_port: Callable[[], int] | None,
+    outside: bool,
+    config_dir: Path,
+) -> Plan:
+    """Settle everything before anything is started.
+
+    Shape:  `given` is the environment of the user: what is set there is honoured, the rest is embedded or made.
+    Gives:  with `free_port` None the fixed ports, else free ones.
+    Raises: Misconfigured, naming a variable that is no port.
+    """
+    ports = _ports(services, given, free_port)
+    made = _environment(var=var, services=services, ports=ports, secrets=secrets, config_dir=config_dir)
+    return Plan(
+        var=var,
+        services=tuple(services),
+        ports=ports,
+        environment={**made, **{name: value for name, value in given.items() if value}, "PARVIS_VAR": str(var)},
+        embeds_kafka=not given.get("PARVIS_KAFKA_BOOTSTRAP"),
+        embeds_postgres=not given.get("PARVIS_DATABASE_URL"),
+        outside=outside,
+    )
+
+
+def _ports(services: Sequence[str], given: Mapping[str, str], free_port: Callable[[], int] | None) -> dict[str, int]:
+    names = [*_EMBEDDED, *_OUTSIDE]
+    for service in services:
+        names += [service, *_SECOND_PORTS.get(service, ())]
+    return {name: _port(name, given, free_port) for name in names}
+
+
+def _port(name: str, given: Mapping[str, str], free_port: Callable[[], int] | None) -> int:
+    wanted = given.get(_port_variable(name), "")
+    if wanted:
+        if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
+            raise Misconfigured(
+                f"{_port_variable(name)} is {wanted!r}, which is no port", mend="a number from 1 to 65535"
+            )
+        return int(wanted)
+    if free_port:
+        return free_port()
+    if name not in FIXED:
+        raise Misconfigured(f"no port is agreed for the service {name}", mend=f"set {_port_variable(name)}")
+    return FIXED[name]
+
+
+def _port_variable(name: str) -> str:
+    service, _, what = name.partition(".")
+    return variable(service, f"{what}-port" if what else "port")
+
+
+def _environment(
+    *, var: Path, services: Sequence[str], ports: Mapping[str, int], secrets: Secrets, config_dir: Path
+) -> dict[str, str]:
+    def url(name: str) -> str:
+        return f"http://{HOST}:{ports[name]}" if name in ports else f"http://{HOST}:{FIXED[name]}"
+
+    shared = {
+        "PARVIS_VAR": str(var),
+        "PARVIS_KAFKA_BOOTSTRAP": f"{HOST}:{ports['kafka']}",
+        "PARVIS_DATABASE_URL": f"postgresql+asyncpg://parvis:{secrets.database_password}@{HOST}:{ports['postgres']}/parvis",
+        "PARVIS_BLOBS_URL": f"file://{var / 'blobs'}",
+        "PARVIS_CONFIG_DIR": str(config_dir),
+        "PARVIS_PUBLIC_URL": url("ingest-web"),
+        "PARVIS_SECRET_KEY": secrets.secret_key,
+        "PARVIS_CONTACT_POINT_KEY": secrets.contact_point_key,
+    }
+    listening = {_port_variable(name): str(port) for name, port in ports.items() if name.partition(".")[0] in services}
+    twilio = {
+        "PARVIS_INGEST_SMS_TWILIO_ACCOUNT_SID": secrets.twilio_account_sid,
+        "PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN": secrets.twilio_auth_token,
+        "PARVIS_INGEST_SMS_PUBLIC_URL": url("ingest-sms"),
+        "PARVIS_INGEST_SMS_TWILIO_BASE_URL": url("outside.twilio"),
+        "PARVIS_NOTIFIER_TWILIO_ACCOUNT_SID": secrets.twilio_account_sid,
+        "PARVIS_NOTIFIER_TWILIO_AUTH_TOKEN": secrets.twilio_auth_token,
+        "PARVIS_NOTIFIER_TWILIO_BASE_URL": url("outside.twilio"),
+        "PARVIS_NOTIFIER_SMS_PUBLIC_URL": url("ingest-sms"),
+    }
+    mail = {
+        "PARVIS_NOTIFIER_PUBLIC_URL": url("notifier"),
+        "PARVIS_NOTIFIER_SMTP_HOST": HOST,
+        "PARVIS_NOTIFIER_SMTP_PORT": str(ports["outside.mail-smtp"]),
+        "PARVIS_NOTIFIER_SMTP_USERNAME": secrets.relay_username,
+        "PARVIS_NOTIFIER_SMTP_PASSWORD": secrets.relay_password,
+        "PARVIS_NOTIFIER_SMTP_CA_FILE": str(var / "outside" / "relay.pem"),
+    }
+    paper = {
+        "PARVIS_INGEST_POSTAL_FOLDER": str(var / "scans"),
+        # The service's own patience is for scanners that write over a network; here files are moved in whole.
+        "PARVIS_INGEST_POSTAL_POLL_S": "0.5",
+        "PARVIS_INGEST_POSTAL_SETTLE_S": "1",
+        "PARVIS_NOTIFIER_LETTERS_DIR": str(var / "letters"),
+    }
+    desk = {"PARVIS_DESK_API_TOKEN": secrets.desk_api_token}
+    # Rehearsals fill in a form in no time at all; nobody is asked whether they are a machine.
+    web = {"PARVIS_INGEST_WEB_QUICKEST_S": "0"}
+    return {
+        **shared,
+        **listening,
+        **twilio,
+        **mail,
+        **paper,
+        **desk,
+        **web,
+        **_outside(var, ports, secrets, url("ingest-sms")),
+    }
+
+
+def _outside(var: Path, ports: Mapping[str, int], secrets: Secrets, sms_door: str) -> dict[str, str]:
+    """What the simulated Twilio, mail provider and print shop are told."""
+    return {
+        "PARVIS_OUTSIDE_TWILIO_PORT": str(ports["outside.twilio"]),
+        "PARVIS_OUTSIDE_MAIL_SMTP_PORT": str(ports["outside.mail-smtp"]),
+        "PARVIS_OUTSIDE_MAIL_WEB_PORT": str(ports["outside.mail-web"]),
+        "PARVIS_OUTSIDE_TWILIO_ACCOUNT_SID": secrets.twilio_account_sid,
+        "PARVIS_OUTSIDE_TWILIO_AUTH_TOKEN": secrets.twilio_auth_token,
+        "PARVIS_OUTSIDE_SMS_WEBHOOK_URL": f"{sms_door}/sms",
+        "PARVIS_OUTSIDE_MAIL_USERNAME": secrets.relay_username,
+        "PARVIS_OUTSIDE_MAIL_PASSWORD": secrets.relay_password,
+        "PARVIS_OUTSIDE_MAIL_CERTIFICATE": str(var / "outside" / "relay.pem"),
+        "PARVIS_OUTSIDE_MAIL_DIR": str(var / "mail"),
+        "PARVIS_OUTSIDE_TOWN_SMTP_PORT": str(ports.get("ingest-email.smtp", FIXED["ingest-email.smtp"])),
+        "PARVIS_OUTSIDE_LETTERS_DIR": str(var / "letters"),
+    }

@@ -1,0 +1,47 @@
+"""The end of a pipe in, the end of a stack out: waits until its supervisor is gone, then ends what that left behind."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from parvis.local.process_registry import Ledger
+
+
+class Keeper:
+    """A process of its own session that outlives `kill -9` of the supervisor by the seconds it needs.
+
+    PR_SET_PDEATHSIG would be Linux only, fires when the *thread* that started a child ends, and is cleared when a
+    child changes its user, as PostgreSQL does under root: a pipe has none of these traps.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "parvis.local.watchdog", str(ledger.file)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """Everything was ended in order: let it go."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def main(file: str) -> int:
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    Ledger(Path(file)).sweep()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,104 @@
+"""What tests and the demo ask of the mail provider itself: see every mail, write as a citizen, break things."""
+
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.utils import parseaddr
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+
+from parvis.simulators.mail.mail_composer import Outgoing, compose
+from parvis.simulators.mail.mail_reader import read
+from parvis.simulators.mail.mail_reader import shown as shown_reading
+from parvis.simulators.mail.mailboxes import Box, Mail
+from parvis.simulators.mail.relay import MailFaults, Relay
+from parvis.simulators.mail.smtp_client import Postman, Sent
+
+
+def shown(mail: Mail) -> dict[str, object]:
+    """Give the envelope and what the message says."""
+    return {
+        "id": mail.id,
+        "received_at": mail.received_at.isoformat(),
+        "mail_from": mail.mail_from,
+        "rcpt_to": [recipient.address for recipient in mail.recipients],
+        "tls": mail.tls,
+        "size_bytes": len(mail.content),
+        "dsn": {
+            "envid": mail.envelope_id,
+            "ret": "FULL" if mail.return_full else "HDRS",
+            "recipients": [
+                {"address": to.address, "notify": sorted(to.notify), "orcpt": to.original} for to in mail.recipients
+            ],
+        },
+        "raw_url": f"/mail/{mail.id}/raw",
+    } | shown_reading(read(mail.content))
+
+
+async def send(outgoing: Outgoing, postman: Postman, town_mailbox: str) -> Sent:
+    """Write and send a citizen's mail.
+
+    Raises: ValueError, it cannot be written.
+    """
+    content = compose(outgoing, town_mailbox, datetime.now(UTC))
+    return await postman.send(outgoing.envelope_sender(), outgoing.recipients(town_mailbox), content)
+
+
+class Control:
+    """The routes under `/_sim`."""
+
+    def __init__(self, box: Box, relay: Relay, postman: Postman, *, town_mailbox: str) -> None:
+        self._box = box
+        self._relay = relay
+        self._postman = postman
+        self._town_mailbox = town_mailbox
+
+    def routes(self) -> APIRouter:
+        router = APIRouter(prefix="/_sim")
+        router.add_api_route("/messages", self.messages, methods=["GET"])
+        router.add_api_route("/messages", self.forget, methods=["DELETE"])
+        router.add_api_route("/sent", self.sent, methods=["GET"])
+        router.add_api_route("/send", self.send, methods=["POST"])
+        router.add_api_route("/faults", self.faults, methods=["GET"])
+        router.add_api_route("/faults", self.set_faults, methods=["POST"])
+        return router
+
+    async def messages(self, to: str | None = None) -> JSONResponse:
+        found = [mail for mail in self._box.mails if to is None or to in {one.address for one in mail.recipients}]
+        return JSONResponse({"messages": [shown(mail) for mail in found]})
+
+    async def forget(self) -> JSONResponse:
+        self._box.forget()
+        self._postman.sent.clear()
+        return JSONResponse({"messages": []})
+
+    async def sent(self) -> JSONResponse:
+        return JSONResponse({"sent": [one.shown() for one in self._postman.sent]})
+
+    async def send(self, request: Request, sender: str | None = None, to: str | None = None) -> JSONResponse:
+        content = await request.body()
+        if request.headers.get("Content-Type", "").startswith("message/rfc822"):
+            return JSONResponse((await self._send_raw(content, sender, to)).shown())
+        try:
+            outgoing = Outgoing.model_validate_json(content)
+            return JSONResponse((await send(outgoing, self._postman, self._town_mailbox)).shown())
+        except ValidationError as error:
+            raise HTTPException(
+                422, error.errors(include_url=False, include_context=False, include_input=False)
+            ) from error
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+
+    async def _send_raw(self, content: bytes, sender: str | None, to: str | None) -> Sent:
+        """Send bytes as they are; the envelope is the query's, else From and the town's mailbox."""
+        header = str(message_from_bytes(content, policy=policy.compat32).get("From", ""))
+        mail_from = parseaddr(header)[1] if sender is None else sender
+        return await self._postman.send(mail_from, [to or self._town_mailbox], content)
+
+    async def faults(self) -> MailFaults:
+        return self._relay.faults
+
+    async def set_faults(self, faults: MailFaults) -> MailFaults:
+        self._relay.faults = faults
+        return faults

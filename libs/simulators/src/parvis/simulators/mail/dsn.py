@@ -1,0 +1,112 @@
+"""A mail and the fate of its recipients in, a delivery status notification out. Pure.
+
+Source: RFC 3461 (what was asked), RFC 3464 (the report), RFC 3834 §2 (the automatic answer of one who is away).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.mime.text import MIMEText
+from email.policy import SMTP
+from email.utils import format_datetime
+
+from parvis.simulators.mail.mailboxes import Mail, Recipient
+
+RELAY = "mx.citizens.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one recipient."""
+
+    recipient: Recipient
+    action: str
+    status: str
+    diagnostic: str
+
+
+def delivered(recipient: Recipient) -> Fate:
+    return Fate(recipient, "delivered", "2.0.0", "smtp; 250 2.0.0 delivered to the mailbox")
+
+
+def rejected(recipient: Recipient) -> Fate:
+    return Fate(recipient, "failed", "5.1.1", f"smtp; 550 5.1.1 <{recipient.address}>: no such mailbox")
+
+
+def report(mail: Mail, fates: Sequence[Fate]) -> bytes:
+    """Write the notification for the sender of `mail`.
+
+    Shape:  multipart/report of three parts: a text, message/delivery-status, the original's headers (the whole original
+            when `RET=FULL` was given and something failed: RFC 3461 §4.3). Written as bytes: the original is kept as it
+            came (RFC 2046 §5.2.1 forbids to encode it), which Python's generator cannot do for 8-bit text.
+    Retry:  the same mail and fates give the same Message-ID.
+    """
+    failed = any(fate.action == "failed" for fate in fates)
+    boundary = f"=_report_{mail.id}"
+    top = _block(
+        ("From", f"Mail Delivery System <mailer-daemon@{RELAY}>"),
+        ("To", mail.mail_from),
+        ("Subject", "Undelivered Mail Returned to Sender" if failed else "Successful Mail Delivery Report"),
+        ("Date", format_datetime(mail.received_at)),
+        ("Message-ID", f"<dsn.{'failed' if failed else 'delivered'}.{mail.id}@{RELAY}>"),
+        ("Auto-Submitted", "auto-replied"),
+        ("MIME-Version", "1.0"),
+        ("Content-Type", f'multipart/report; report-type=delivery-status; boundary="{boundary}"'),
+    )
+    headers, _, _ = mail.content.partition(b"\r\n\r\n")
+    whole = failed and mail.return_full
+    parts = (
+        _part("text/plain; charset=utf-8", _sentence(fates)),
+        _part("message/delivery-status", _status(mail, fates)),
+        _part("message/rfc822", mail.content) if whole else _part("text/rfc822-headers", headers + b"\r\n"),
+    )
+    between = f"--{boundary}\r\n".encode()
+    return top + b"\r\n" + b"".join(between + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode()
+
+
+def _block(*fields: tuple[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
+
+
+def _part(content_type: str, content: bytes) -> bytes:
+    encoding = "7bit" if content.isascii() else "8bit"
+    return _block(("Content-Type", content_type), ("Content-Transfer-Encoding", encoding)) + b"\r\n" + content
+
+
+def _sentence(fates: Sequence[Fate]) -> bytes:
+    lines = [f"This is the mail system of {RELAY}.", ""]
+    lines += [f"<{fate.recipient.address}>: {fate.action}, {fate.diagnostic}" for fate in fates]
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+def _status(mail: Mail, fates: Sequence[Fate]) -> bytes:
+    envelope = [("Original-Envelope-Id", mail.envelope_id)] if mail.envelope_id else []
+    blocks = [
+        _block(*envelope, ("Reporting-MTA", f"dns; {RELAY}"), ("Arrival-Date", format_datetime(mail.received_at)))
+    ]
+    for fate in fates:
+        original = [("Original-Recipient", fate.recipient.original)] if fate.recipient.original else []
+        blocks.append(
+            _block(
+                *original,
+                ("Final-Recipient", f"rfc822; {fate.recipient.address}"),
+                ("Action", fate.action),
+                ("Status", fate.status),
+                ("Diagnostic-Code", fate.diagnostic),
+            )
+        )
+    return b"\r\n".join(blocks)
+
+
+def away(mail: Mail, recipient: Recipient, *, reply_to_id: str) -> bytes:
+    """Write the automatic answer of a citizen who is away: null sender, `Auto-Submitted: auto-replied`."""
+    answer = MIMEText("Je suis absent jusqu’à lundi. / I am away until Monday.\n", "plain", "utf-8", policy=SMTP)
+    answer["From"] = recipient.address
+    answer["To"] = mail.mail_from
+    answer["Subject"] = "Absence / Out of office"
+    answer["Date"] = format_datetime(mail.received_at)
+    answer["Message-ID"] = f"<away.{mail.id}@{RELAY}>"
+    answer["Auto-Submitted"] = "auto-replied"
+    if reply_to_id:
+        answer["In-Reply-To"] = reply_to_id
+        answer["References"] = reply_to_id
+    return answer.as_bytes()

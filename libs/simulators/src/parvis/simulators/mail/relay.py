@@ -1,0 +1,194 @@
+"""The town's mail in over SMTP, with STARTTLS, AUTH and DSN; kept in the box, its fate reported by `postman`."""
+
+import asyncio
+import hmac
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import syntax as smtp_syntax
+from pydantic import BaseModel, ConfigDict, Field
+
+from parvis.simulators.background import Background
+from parvis.simulators.mail.mailboxes import Box, Mail, Recipient
+from parvis.simulators.mail.recipients import is_silent, refusal_of
+from parvis.simulators.mail.smtp_client import Postman
+from parvis.simulators.settings import Settings
+
+_NOTIFY = frozenset({"NEVER", "SUCCESS", "FAILURE", "DELAY"})
+
+
+class MailFaults(BaseModel):
+    """The faults in force; a POST replaces them all, so `{}` heals."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rcpt: str | None = Field(
+        default=None, pattern=r"^[245]\d\d .+", description="Reply to RCPT, such as `451 4.3.0 later`."
+    )
+    data: str | None = Field(
+        default=None, pattern=r"^[245]\d\d .+", description="Reply to the final dot; the mail is not kept."
+    )
+    silent: bool = Field(default=False, description="The mail is kept, but the reply to the final dot never comes.")
+    drop_reports: bool = Field(default=False, description="No DSN and no automatic answer is sent.")
+    times: int | None = Field(default=None, ge=1, description="For so many replies; none means until healed.")
+
+    def spend(self) -> None:
+        """Count one reply that a fault has changed."""
+        if self.times is not None:
+            self.times -= 1
+            if self.times == 0:
+                self.rcpt, self.data, self.silent, self.times = None, None, False, None
+
+
+class RelayServer(SMTP):
+    """aiosmtpd's protocol, with the parameters of RFC 3461 that it refuses by itself."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.mail_dsn: dict[str, str] = {}
+        self.rcpt_dsn: dict[str, str] = {}
+        self.recipients: list[Recipient] = []
+
+    @smtp_syntax("MAIL FROM: <address>", extended=" [SP <mail-parameters>]")
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd finds it by this name)
+        self.mail_dsn, rest = _take(arg, {"RET", "ENVID"})
+        if self.mail_dsn.get("RET", "FULL").upper() not in {"FULL", "HDRS"}:
+            await self.push("501 5.5.4 RET can only be FULL or HDRS")
+            return
+        self.recipients = []
+        await super().smtp_MAIL(rest)
+
+    @smtp_syntax("RCPT TO: <address>", extended=" [SP <mail-parameters>]")
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd finds it by this name)
+        self.rcpt_dsn, rest = _take(arg, {"NOTIFY", "ORCPT"})
+        wishes = set(self.rcpt_dsn.get("NOTIFY", "FAILURE").upper().split(","))
+        if not wishes <= _NOTIFY or ("NEVER" in wishes and len(wishes) > 1):
+            await self.push("501 5.5.4 NOTIFY can only be NEVER, or a list of SUCCESS, FAILURE and DELAY")
+            return
+        await super().smtp_RCPT(rest)
+
+
+def _take(arg: str | None, names: set[str]) -> tuple[dict[str, str], str | None]:
+    """Take these parameters out of a command's argument."""
+    if arg is None:
+        return {}, None
+    taken: dict[str, str] = {}
+    left: list[str] = []
+    for word in arg.split(" "):
+        name, equals, value = word.partition("=")
+        if equals and value and name.upper() in names:
+            taken[name.upper()] = value
+        else:
+            left.append(word)
+    return taken, " ".join(left)
+
+
+class Relay:
+    """aiosmtpd's hooks: who may send, which recipients exist, what becomes of a mail."""
+
+    def __init__(self, settings: Settings, box: Box, postman: Postman, background: Background) -> None:
+        self._settings = settings
+        self._box = box
+        self._postman = postman
+        self._background = background
+        self.faults = MailFaults()
+
+    def authenticate(
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: Any
+    ) -> AuthResult:
+        expected = (self._settings.mail_username, self._settings.mail_password.get_secret_value())
+        fits = isinstance(given, LoginPassword) and all(
+            hmac.compare_digest(one, other.encode())
+            for one, other in zip((given.login, given.password), expected, strict=True)
+        )
+        return AuthResult(
+            success=fits, handled=False, message=None if fits else "535 5.7.8 Authentication credentials invalid"
+        )
+
+    async def handle_EHLO(  # noqa: N802 (aiosmtpd finds the hooks by these names)
+        self, server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        # RFC 3461 §4: room for the new parameters.
+        server.command_size_limits["RCPT"] = server.command_size_limit + 500
+        server.command_size_limits["MAIL"] = server.command_size_limit + 200
+        return [*responses[:-1], "250-ENHANCEDSTATUSCODES", "250-DSN", responses[-1]]
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: RelayServer, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if self.faults.rcpt is not None:
+            reply = self.faults.rcpt
+            self.faults.spend()
+            return reply
+        if refusal := refusal_of(address):
+            return refusal
+        envelope.rcpt_tos.append(address)
+        server.recipients.append(_recipient(address, server.rcpt_dsn))
+        return f"250 2.1.5 <{address}>: recipient ok"
+
+    async def handle_DATA(self, server: RelayServer, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.faults.data is not None:
+            reply = self.faults.data
+            self.faults.spend()
+            return reply
+        mail = self._mail(server, session, envelope)
+        await self._box.keep(mail)
+        if not self.faults.drop_reports:
+            self._postman.report_on(mail)
+        if self.faults.silent or any(is_silent(recipient.address) for recipient in mail.recipients):
+            self.faults.spend()
+            await self._hang_up(server)
+        return f"250 2.0.0 Ok: queued as {mail.id}"
+
+    def _mail(self, server: RelayServer, session: Session, envelope: Envelope) -> Mail:
+        sender = envelope.mail_from or ""
+        content = envelope.original_content or b""
+        return Mail(
+            id=self._box.next_id(),
+            mail_from="" if sender == "<>" else sender,
+            recipients=tuple(server.recipients),
+            content=content,
+            envelope_id=_decoded(server.mail_dsn.get("ENVID")),
+            return_full=server.mail_dsn.get("RET", "").upper() == "FULL",
+            tls=session.ssl is not None,
+        )
+
+    async def _hang_up(self, server: SMTP) -> None:
+        """Say nothing, then cut the line: `connection_lost` cancels us before aiosmtpd could reply."""
+        await self._background.silence(self._settings.silence_s)
+        if isinstance(server.transport, asyncio.Transport):
+            server.transport.abort()
+        await asyncio.Event().wait()
+
+    async def handle_exception(self, _error: Exception) -> str:
+        return "451 4.3.0 Temporary failure"
+
+
+def _recipient(address: str, dsn: Mapping[str, str]) -> Recipient:
+    notify = frozenset(dsn["NOTIFY"].upper().split(",")) if "NOTIFY" in dsn else frozenset[str]()
+    return Recipient(address, notify, _decoded(dsn.get("ORCPT")))
+
+
+def _decoded(xtext: str | None) -> str | None:
+    """Undo RFC 3461's xtext, in which `+2B` is a `+`; control characters stay encoded, they would break the report."""
+    return None if xtext is None else re.sub(r"\+([2-7][0-9A-F])", lambda code: chr(int(code[1], 16)), xtext)
+
+
+def protocol(relay: Relay, context: ssl.SSLContext) -> RelayServer:
+    """Give the protocol of one connection."""
+    return RelayServer(
+        relay,
+        hostname="relay.citizens.example",
+        ident="Simulated relay",
+        enable_SMTPUTF8=True,
+        data_size_limit=40 * 1024 * 1024,
+        tls_context=context,
+        require_starttls=True,
+        auth_required=True,
+        authenticator=relay.authenticate,
+        loop=asyncio.get_running_loop(),
+    )

@@ -1,0 +1,144 @@
+"""What tests and the demo ask of the simulator itself: play a citizen, see everything, break things."""
+
+import xml.etree.ElementTree as ET
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
+
+from parvis.simulators.twilio.carrier import Carrier
+from parvis.simulators.twilio.faults import Faults
+from parvis.simulators.twilio.magic_numbers import DELIVERED
+from parvis.simulators.twilio.messages import API, Account, Attempt, Media, Message, new_sid
+from parvis.simulators.twilio.webhook_sender import delivered
+
+
+class InboundMedia(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    content_type: str = Field(description="Media type, such as image/jpeg.")
+    base64: Base64Bytes = Field(description="The content.")
+
+
+class Inbound(BaseModel):
+    """A citizen's message to the town."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    sender: str = Field(
+        validation_alias="from", description="The citizen's number, E.164; `whatsapp:` in front for WhatsApp."
+    )
+    to: str | None = Field(default=None, description="The town's number; the one of the settings if not given.")
+    body: str = ""
+    media: list[InboundMedia] = Field(default_factory=list[InboundMedia])
+    sid: str | None = Field(
+        default=None, pattern="^(SM|MM)[0-9a-f]{32}$", description="To announce a message again, under its SID."
+    )
+    repeat: int = Field(default=1, ge=1, le=100, description="Announce it so many times, one after the other.")
+    forge: bool = Field(default=False, description="Sign it with a signature that does not fit.")
+    announce: bool = Field(
+        default=True, description="False keeps the message without any webhook, as when Twilio gave up."
+    )
+    messaging_service_sid: str | None = None
+    opt_out_type: Literal["STOP", "START", "HELP"] | None = Field(
+        default=None,
+        description="Twilio has taken the text for this order, has acted on it, and says so in the webhook.",
+    )
+    profile_name: str | None = Field(default=None, description="WhatsApp's display name.")
+
+    def extra(self) -> dict[str, str]:
+        """Give the parameters that only some webhooks have: WhatsApp's, and those of Advanced Opt-Out."""
+        order = {"OptOutType": self.opt_out_type} if self.opt_out_type else {}
+        if not self.sender.startswith("whatsapp:"):
+            return order
+        return order | {"WaId": self.sender.removeprefix("whatsapp:+"), "ProfileName": self.profile_name or ""}
+
+
+async def receive(
+    inbound: Inbound, account: Account, carrier: Carrier, *, town_number: str, base_url: str
+) -> dict[str, object]:
+    """Keep a citizen's message and announce it to the town.
+
+    Gives: the SID, the outcome (`accepted`, `fallback`, `dropped`, or none when not announced) and every attempt.
+    """
+    media = [Media(part.content_type, bytes(part.base64)) for part in inbound.media]
+    sid = inbound.sid or new_sid("MM" if media else "SM")
+    to = inbound.to or town_number
+    message = Message(
+        sid, "inbound", inbound.sender, to, inbound.body, "received", inbound.messaging_service_sid, media=media
+    )
+    message.sent_at = message.created_at
+    message = account.keep(message)
+    if inbound.opt_out_type:
+        carrier.heed(inbound.sender, inbound.opt_out_type)
+    attempts: list[Attempt] = []
+    media_base = f"{base_url.rstrip('/')}{API}/Accounts/{account.sid}"
+    for _ in range(inbound.repeat if inbound.announce else 0):
+        attempts += await carrier.announce(message, inbound.extra(), media_base=media_base, forge=inbound.forge)
+    await _obey(attempts, message, account, carrier)
+    return {"sid": sid, "outcome": message.outcome, "attempts": [attempt.shown() for attempt in attempts]}
+
+
+async def _obey(attempts: list[Attempt], message: Message, account: Account, carrier: Carrier) -> None:
+    """Send what the town's TwiML says, to who wrote; as Twilio, no more than the first answer that it took."""
+    if not delivered(attempts):
+        return
+    try:
+        texts = [verb.text or "" for verb in ET.fromstring(attempts[-1].body).iter("Message")]  # noqa: S314 (the town's own)
+    except ET.ParseError:
+        return
+    for text in texts:
+        answer = Message(new_sid("SM"), "outbound-reply", message.recipient, message.sender or "", text, "queued")
+        await carrier.send(account.keep(answer), DELIVERED)
+
+
+def shown(message: Message, account: Account) -> dict[str, object]:
+    """Give the API's resource and what only the simulator knows."""
+    return message.resource(account.sid) | {
+        "outcome": message.outcome,
+        "status_callback": message.status_callback,
+        "created_at": message.created_at.isoformat(),
+        "attempts": [attempt.shown() for attempt in message.attempts],
+    }
+
+
+def control(account: Account, carrier: Carrier, *, town_number: str) -> APIRouter:
+    """Give the routes under `/_sim`."""
+    router = APIRouter(prefix="/_sim")
+
+    @router.post("/inbound")
+    async def inbound(request: Request, message: Inbound) -> JSONResponse:
+        base_url = str(request.base_url)
+        return JSONResponse(await receive(message, account, carrier, town_number=town_number, base_url=base_url))
+
+    @router.get("/messages")
+    async def messages(to: str | None = None, sender: str | None = None, direction: str | None = None) -> JSONResponse:
+        found = [
+            shown(message, account)
+            for message in account.messages.values()
+            if to in (None, message.recipient)
+            and sender in (None, message.sender)
+            and direction in (None, message.direction)
+        ]
+        return JSONResponse({"messages": found})
+
+    @router.delete("/messages")
+    async def forget() -> JSONResponse:
+        account.forget()
+        return JSONResponse({"messages": []})
+
+    @router.get("/calls")
+    async def calls() -> JSONResponse:
+        return JSONResponse({"calls": list(account.calls)})
+
+    @router.get("/faults")
+    async def faults() -> Faults:
+        return carrier.faults
+
+    @router.post("/faults")
+    async def set_faults(faults: Faults) -> Faults:
+        carrier.faults = faults
+        return faults
+
+    return router

@@ -1,0 +1,83 @@
+"""The account's messages, newest first, filtered and in pages as the API lists them."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+
+from parvis.simulators.twilio.messages import Account, Message
+
+_FILTERS = ("To", "From", "DateSent", "DateSent<", "DateSent>")
+
+
+def list_messages(account: Account, path: str, query: QueryParams) -> dict[str, object]:
+    """Give one page.
+
+    A page token names the last message of the page before, so that messages that arrive meanwhile move nothing.
+    """
+    size = _between(query.get("PageSize", ""), 50, 1, 1000)
+    number = _between(query.get("Page", ""), 0, 0, 1_000_000)
+    found = [message for message in account.newest_first() if all(keeps(message) for keeps in _filters(query))]
+    start = _start(found, query.get("PageToken"), number * size)
+    shown = found[start : start + size]
+    asked = [(name, query[name]) for name in _FILTERS if name in query] + [("PageSize", str(size))]
+
+    def uri(page: int, after: Message | None = None) -> str:
+        token = [("PageToken", f"PA{after.sid}")] if after else []
+        return f"{path}?{urlencode([*asked, ('Page', str(page)), *token])}"
+
+    return {
+        "end": start + max(len(shown) - 1, 0),
+        "first_page_uri": uri(0),
+        "messages": [message.resource(account.sid) for message in shown],
+        "next_page_uri": uri(number + 1, shown[-1]) if start + size < len(found) else None,
+        "page": number,
+        "page_size": size,
+        "previous_page_uri": uri(number - 1) if number else None,
+        "start": start,
+        "uri": uri(number),
+    }
+
+
+def _start(found: list[Message], token: str | None, otherwise: int) -> int:
+    if token:
+        for index, message in enumerate(found):
+            if token == f"PA{message.sid}":
+                return index + 1
+    return otherwise
+
+
+def _filters(query: QueryParams) -> list[Callable[[Message], bool]]:
+    filters: list[Callable[[Message], bool]] = []
+    if to := query.get("To"):
+        filters.append(lambda message: message.recipient == to)
+    if sender := query.get("From"):
+        filters.append(lambda message: message.sender == sender)
+    if on := _instants(query.get("DateSent")):
+        filters.append(lambda message: on[0] <= message.listed_at < on[1])
+    if since := _instants(query.get("DateSent>")):
+        filters.append(lambda message: message.listed_at >= since[0])
+    if until := _instants(query.get("DateSent<")):
+        filters.append(lambda message: message.listed_at < until[1])
+    return filters
+
+
+def _instants(text: str | None) -> tuple[datetime, datetime] | None:
+    """Read `2026-11-23` as that day in UTC, `2026-11-23T10:00:00Z` as that second; what is neither filters nothing."""
+    if not text:
+        return None
+    try:
+        if len(text) == len("2026-11-23"):
+            day = date.fromisoformat(text)
+            start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            return start, start + timedelta(days=1)
+        start = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    start = start if start.tzinfo else start.replace(tzinfo=UTC)
+    return start, start + timedelta(seconds=1)
+
+
+def _between(text: str, default: int, least: int, most: int) -> int:
+    return min(max(int(text), least), most) if text.isascii() and text.isdigit() else default
