@@ -9,9 +9,9 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from parvis.common.bus.admin import apply
-from parvis.common.contract.topics import Topic, department
-from parvis.common.town.loading import load_directory
+from parvis.common.bus.admin import apply_topics
+from parvis.common.contract.topics import Topic, department_topic
+from parvis.common.town.loading import load_town_config
 from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Measure, percentile
 from tests.faults.load import ClientLog, TextMessages
@@ -47,7 +47,8 @@ async def _parvis(stack: Stack, file: Path, seconds: float) -> list[float]:
     """Text messages through ingest-sms; each one's wait from the answer to its appearance in a department."""
     prefix = "parvis"
     topics = [
-        department(slug).full_name(prefix) for slug in load_directory(Path(stack.env["PARVIS_CONFIG_DIR"])).departments
+        department_topic(slug).full_name(prefix)
+        for slug in load_town_config(Path(stack.env["PARVIS_CONFIG_DIR"])).departments
     ]
     log = ClientLog(file)
     seen: dict[str, float] = {}
@@ -102,7 +103,7 @@ async def _broker_alone(stack: Stack, seconds: float) -> list[float]:
 async def _make(stack: Stack, topic: str) -> None:
     prefix, _, name = topic.partition(".")
     row = Topic(name=name, key="", types=(), written_by="", read_by="")
-    await apply(stack.kafka, [row], prefix=prefix, replication=1)
+    await apply_topics(stack.kafka, [row], prefix=prefix, replication=1)
 
 
 async def _reader(stack: Stack, topics: Sequence[str]) -> AIOKafkaConsumer:

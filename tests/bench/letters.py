@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.ingest_postal.read.engine import TESSDATA
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
@@ -70,7 +70,7 @@ async def _parvis(stack: Stack, scans: Path) -> list[Measure]:
         while len(list((place / "done").iterdir())) < before + count:
             await asyncio.sleep(0.05)
     wall_s, cpu_s = time.monotonic() - began, _cpu_s(stack) - used_s
-    contacts = {read.event_id async for read in read_all(stack.kafka, [CONTACT_RECEIVED.full_name("parvis")])}
+    contacts = {read.event_id async for read in read_all_records(stack.kafka, [CONTACT_RECEIVED.full_name("parvis")])}
     return [
         *_figures("parvis", wall_s, cpu_s, count),
         Measure("parvis", "contacts on Kafka of files moved", "", len(contacts) / (before + count)),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from parvis.common.bus.admin import apply
+from parvis.common.bus.admin import apply_topics
 from parvis.common.contract.topics import Topic
 from parvis.local.free_ports import FreePorts
 from parvis.local.readiness import listens
@@ -39,7 +39,7 @@ async def run(folder: Path) -> Sequence[Measure]:
     folder.mkdir(parents=True)
     ports, measures = FreePorts(), list[Measure]()
     with Stack.start(folder / "town", services=["ingest-email"], environment=_UNLIMITED) as stack:
-        await apply(stack.kafka, [Topic("bare-mail", "", (), "", "")], prefix="bench", replication=1)
+        await apply_topics(stack.kafka, [Topic("bare-mail", "", (), "", "")], prefix="bench", replication=1)
         port = ports.take()
         command = [sys.executable, "-m", "tests.bench.bare_mail_door", str(port)]
         bare = subprocess.Popen(command, env=dict(stack.env))  # noqa: ASYNC220 (it starts at once)

@@ -12,11 +12,11 @@ from pathlib import Path
 import aiohttp
 import psutil
 
-from parvis.common.bus.admin import apply
-from parvis.common.bus.cloudevents import record
+from parvis.common.bus.admin import apply_topics
+from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import ContactPoint, ConversationId, contact_id, reference_of
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id, make_reference
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
 from parvis.common.contract.topics import REPLY_REQUESTED, Topic
 from parvis.common.runtime.clock import now
 from parvis.local.free_ports import FreePorts
@@ -42,11 +42,11 @@ class World:
 
     def _reply(self) -> ReplyRequested:
         self._made += 1
-        made, at = contact_id("sms", "+33536490100", f"bench-{self._made}"), now()
+        made, at = make_contact_id("sms", "+33536490100", f"bench-{self._made}"), now()
         point = ContactPoint(kind="phone", value=f"+3363{self._made:07d}")
         text = f"no{self._made:06d} Bonjour, votre acte de naissance est prêt. Vous pouvez venir le prendre au guichet."
         return ReplyRequested(
-            reply_id=reply_id("bench", str(self._made)), conversation_id=ConversationId(made), reference=reference_of(made),
+            reply_id=make_reply_id("bench", str(self._made)), conversation_id=ConversationId(made), reference=make_reference(made),
             kind="answer", department="etat-civil", channel_of_contact="sms", template="answer", legal=False, send_at=at,
             requested_at=at, requested_by="bench", personal=PersonalReply(contact_points=(point,), text=text),
         )  # fmt: skip
@@ -55,7 +55,9 @@ class World:
         """Write so many replies; their numbers."""
         first = self._made + 1
         replies = [self._reply() for _ in range(count)]
-        records = [record(r, topic=topic, key=r.conversation_id, event_id=r.reply_id, source="bench") for r in replies]
+        records = [
+            build_record(r, topic=topic, key=r.conversation_id, event_id=r.reply_id, source="bench") for r in replies
+        ]
         for begin in range(0, count, 500):
             await self._producer.send_all(records[begin : begin + 500], deadline_s=30)
         return list(range(first, first + count))
@@ -110,7 +112,7 @@ async def run(folder: Path) -> Sequence[Measure]:
 
 
 async def _rounds(world: World, port: int) -> list[Measure]:
-    await apply(world.stack.kafka, [Topic("bare", "", (), "", "")], prefix="bench", replication=1)
+    await apply_topics(world.stack.kafka, [Topic("bare", "", (), "", "")], prefix="bench", replication=1)
     await world.calls(await world.ask(500), within_s=60)  # warm
     measures: list[Measure] = []
     for _ in range(ROUNDS):

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import psutil
 from twilio.request_validator import RequestValidator
 
-from parvis.common.bus.admin import apply
+from parvis.common.bus.admin import apply_topics
 from parvis.common.contract.topics import Topic
 from parvis.local.free_ports import FreePorts
 from parvis.local.readiness import is_ready
@@ -79,7 +79,7 @@ async def run(folder: Path) -> Sequence[Measure]:
     quiet = {"PARVIS_INGEST_SMS_RECONCILE_S": "0"}
     measures: list[Measure] = []
     with Stack.start(folder / "town", services=["ingest-sms"], environment=quiet) as stack:
-        await apply(stack.kafka, [Topic("bare", "", (), "", "")], prefix="bench", replication=1)
+        await apply_topics(stack.kafka, [Topic("bare", "", (), "", "")], prefix="bench", replication=1)
         port = ports.take()
         command = [sys.executable, "-m", "tests.bench.bare_sms_door", str(port)]
         bare = subprocess.Popen(command, env=dict(stack.env))  # noqa: ASYNC220 (it starts at once)

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from parvis.common.bus.cloudevents import record
+from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import ContactPoint, ConversationId, contact_id, reference_of
-from parvis.common.contract.delivery import delivery_id
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id, make_reference
+from parvis.common.contract.delivery import make_delivery_id
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
 from parvis.common.contract.topics import REPLY_REQUESTED
 from parvis.common.runtime.health import Health
 from parvis.local.stack import Stack
@@ -25,9 +25,9 @@ from tests.browser.conftest import missing
 pytestmark = pytest.mark.stack
 PHONE = "+33639980077"
 AT = datetime.now(UTC)
-CONTACT = contact_id("email", "x", "pages")
+CONTACT = make_contact_id("email", "x", "pages")
 REPLY = ReplyRequested(
-    reply_id=reply_id("status", "pages"), conversation_id=ConversationId(CONTACT), reference=reference_of(CONTACT), kind="status",
+    reply_id=make_reply_id("status", "pages"), conversation_id=ConversationId(CONTACT), reference=make_reference(CONTACT), kind="status",
     department="voirie", channel_of_contact="sms", template="answer", language="fr", legal=False, send_at=AT, requested_at=AT,
     requested_by="a test",
     personal=PersonalReply(contact_points=(ContactPoint(kind="phone", value=PHONE),), text="La rue est réparée."),
@@ -50,7 +50,7 @@ def door(town: Stack) -> str:
 
 async def _ask(stack: Stack) -> None:
     producer = Producer(stack.kafka, service="a-test", health=Health())
-    asked = record(
+    asked = build_record(
         REPLY,
         topic=REPLY_REQUESTED.full_name(stack.plan.topic_prefix),
         key=REPLY.conversation_id,
@@ -118,7 +118,7 @@ def test_the_way_out_is_one_button(
 ) -> None:
     until_some(lambda: texts(town))
     page = browser.new_context(viewport={"width": 320, "height": 640}).new_page()
-    page.goto(f"{links(town).unsubscribe(delivery_id(REPLY.reply_id, 'sms'))}?lang={language}")
+    page.goto(f"{links(town).unsubscribe(make_delivery_id(REPLY.reply_id, 'sms'))}?lang={language}")
     checked(page, violations)
     page.locator("main button").press("Enter")
     page.wait_for_load_state()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 
-TOWN = load_directory(Path(__file__).parents[2] / "config" / "example-town")
+TOWN = load_town_config(Path(__file__).parents[2] / "config" / "example-town")
 LARGEST_BYTES = 50_000
 WEIGHT = "performance.getEntries().reduce((sum, entry) => sum + (entry.decodedBodySize || 0), 0)"
 # References are as wide as their letters: what fits by chance today must fit tomorrow.

@@ -8,20 +8,20 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact import ClaimCheck, ContactReceived, ConversationId, Verification, contact_id
-from parvis.common.contract.reply import ReplyId, message_id, reply_id
+from parvis.common.contract.contact import ClaimCheck, ContactReceived, ConversationId, Verification, make_contact_id
+from parvis.common.contract.reply import ReplyId, make_message_id, make_reply_id
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
 from parvis.ingest_email.parse.mail import parse
 from parvis.router.decide.notices import receipt, registration
 
-DIRECTORY = load_directory(Path(__file__).parents[2] / "config" / "example-town")
+DIRECTORY = load_town_config(Path(__file__).parents[2] / "config" / "example-town")
 DOMAIN, TOWN = DIRECTORY.town.mail_domain, DIRECTORY.town.mailbox
 KEYS = Keys(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
 CLAIM = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=1, media_type="message/rfc822")
-OURS = message_id(ReplyId("r"), ConversationId("c"), DOMAIN, A_KEY)
+OURS = make_message_id(ReplyId("r"), ConversationId("c"), DOMAIN, A_KEY)
 
 MARKS = (
     "Auto-Submitted: auto-replied",
@@ -56,7 +56,7 @@ def contact(number: int, mail: dict[str, Any]) -> ContactReceived:
     sender = TOWN if mail["is_ours"] else mail["sender"]
     head = [f"From: {sender}", f"Subject: {mail['subject']}", *mail["marks"], *filter(None, mail["innocent"])]
     read, _ = parse("\n".join([*head, "", mail["text"], ""]).encode())
-    made = contact_id("email", TOWN, str(number))
+    made = make_contact_id("email", TOWN, str(number))
     envelope = "" if mail["is_null"] else sender
     arrival = Arrival(made, TOWN, envelope, AN_INSTANT, AN_INSTANT, CLAIM, (), Verification(level="none"))
     return contact_of(read, dataclasses.replace(arrival), KEYS)
@@ -84,5 +84,5 @@ def test_no_sequence_with_a_null_sender_or_a_machines_mail_causes_a_send(sequenc
             asked |= {notice.reply_id} if notice else set()
     silent = [c for c, m in zip(contacts, sequence, strict=True) if m["is_null"] or m["marks"] or m["is_ours"]]
     assert all(told.machine for told in silent)
-    assert not asked & {reply_id(kind, told.contact_id) for told in silent for kind in ("registration", "receipt")}
+    assert not asked & {make_reply_id(kind, told.contact_id) for told in silent for kind in ("registration", "receipt")}
     assert len(asked) == 2 * (len(contacts) - len(silent))

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 import aiohttp
 from twilio.request_validator import RequestValidator
 
-from parvis.common.bus.admin import read_all
-from parvis.common.contract.contact import ContactReceived, contact_id
+from parvis.common.bus.admin import read_all_records
+from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.reply import PreferenceChanged
 from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
 from parvis.local.stack import Stack
@@ -33,7 +33,7 @@ def a_form(stack: Stack, number: int, run: str, **more: str) -> dict[str, str]:
 
 
 def id_of(form: Mapping[str, str]) -> str:
-    return contact_id("sms", form["To"], form["MessageSid"])
+    return make_contact_id("sms", form["To"], form["MessageSid"])
 
 
 async def post_all(stack: Stack, forms: Sequence[Mapping[str, str]], path: str = "/sms") -> list[int]:
@@ -58,7 +58,7 @@ async def contacts_in(stack: Stack) -> dict[str, list[ContactReceived]]:
     """Every contact by its id, as often as it was written."""
     found: dict[str, list[ContactReceived]] = {}
     prefix = stack.plan.topic_prefix
-    async for received in read_all(stack.kafka, [CONTACT_RECEIVED.full_name(prefix)]):
+    async for received in read_all_records(stack.kafka, [CONTACT_RECEIVED.full_name(prefix)]):
         contact = ContactReceived.model_validate_json(received.value)
         found.setdefault(contact.contact_id, []).append(contact)
     return found
@@ -66,5 +66,5 @@ async def contacts_in(stack: Stack) -> dict[str, list[ContactReceived]]:
 
 async def preferences_in(stack: Stack) -> dict[str, PreferenceChanged]:
     prefix = stack.plan.topic_prefix
-    events = read_all(stack.kafka, [PREFERENCE_CHANGED.full_name(prefix)])
+    events = read_all_records(stack.kafka, [PREFERENCE_CHANGED.full_name(prefix)])
     return {event.event_id: PreferenceChanged.model_validate_json(event.value) async for event in events}

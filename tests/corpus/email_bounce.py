@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.contract.reply import bounce_address, reply_id
+from parvis.common.contract.reply import make_bounce_address, make_reply_id
 from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, REPLY_REQUESTED
 from parvis.ingest_email.parse.headers import Headers, read_headers
 from parvis.ingest_email.parse.identity import identify
@@ -139,11 +139,11 @@ async def _through_the_door(stack: Stack, contents: dict[str, bytes]) -> list[Sc
     prefix = stack.plan.topic_prefix
     written: Counter[str] = Counter()
     answerable = 0
-    async for received in read_all(stack.kafka, [CONTACT_RECEIVED.full_name(prefix)]):
+    async for received in read_all_records(stack.kafka, [CONTACT_RECEIVED.full_name(prefix)]):
         if received.event_id in set(answers.ids):
             written[received.event_id] += 1
             answerable += ContactReceived.model_validate_json(received.value).machine is None
-    asked = [received async for received in read_all(stack.kafka, [REPLY_REQUESTED.full_name(prefix)])]
+    asked = [received async for received in read_all_records(stack.kafka, [REPLY_REQUESTED.full_name(prefix)])]
     return [
         Score("refused for good (5xx)", "mails", sum(n for code, n in answers.codes.items() if code >= 500), "= 0"),
         Score("not taken (other than 250)", "mails", sum(n for code, n in answers.codes.items() if code != 250), "= 0"),
@@ -158,12 +158,12 @@ async def _through_the_door(stack: Stack, contents: dict[str, bytes]) -> list[Sc
 async def _as_bounces_of_ours(stack: Stack, contents: dict[str, bytes], rows: Sequence[dict[str, Any]]) -> list[Score]:
     """The same, to the signed bounce address of a reply: bounces and complaints are reports, vacation notes contacts."""
     key = stack.env["PARVIS_SECRET_KEY"].encode()
-    replies = {reply_id("corpus", row["file"]): row for row in rows}
-    mails = [(contents[row["file"]], bounce_address(reply, _DOMAIN, key)) for reply, row in replies.items()]
+    replies = {make_reply_id("corpus", row["file"]): row for row in rows}
+    mails = [(contents[row["file"]], make_bounce_address(reply, _DOMAIN, key)) for reply, row in replies.items()]
     answers = await _sent(stack, mails)
     prefix = stack.plan.topic_prefix
     reported = Counter[str]()
-    async for received in read_all(stack.kafka, [DELIVERY_REPORTED.full_name(prefix)]):
+    async for received in read_all_records(stack.kafka, [DELIVERY_REPORTED.full_name(prefix)]):
         reported[json.loads(received.value)["reply_id"]] += 1
     owed = [reply for reply, row in replies.items() if row["kind"] != "vacation"]
     missing = [replies[reply]["file"] for reply in owed if reported[reply] != 1]

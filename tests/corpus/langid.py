@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parvis.common.text.language import SPOKEN, language_of
+from parvis.common.text.language import SPOKEN, detect_language
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 
@@ -17,7 +17,7 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     rows: list[dict[str, Any]] = [
         json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().splitlines() if line
     ]
-    said = Counter((row["lang"], language_of(row["text"])) for row in rows)
+    said = Counter((row["lang"], detect_language(row["text"])) for row in rows)
     for (language, verdict), count in sorted(said.items(), key=str):
         if language in SPOKEN and verdict != language:
             print(f"      {language} taken for {verdict or 'nothing'}: {count}", flush=True)

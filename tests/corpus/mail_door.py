@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
@@ -52,7 +52,7 @@ async def contacts(stack: Stack) -> Contacts:
     """All that stands in contact.received."""
     found = Contacts()
     topic = CONTACT_RECEIVED.full_name(stack.plan.topic_prefix)
-    async for received in read_all(stack.kafka, [topic]):
+    async for received in read_all_records(stack.kafka, [topic]):
         found.times[received.event_id] += 1
         found.by_id[received.event_id] = ContactReceived.model_validate_json(received.value)
     return found

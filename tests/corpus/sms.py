@@ -7,7 +7,7 @@ from typing import Any
 
 from parvis.common.contract import contact
 from parvis.common.contract.errors import Rejected
-from parvis.common.text.sms_encoding import segments
+from parvis.common.text.sms_encoding import count_segments
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.corpus.door import a_form, contacts_in, id_of, post_all, preferences_in
@@ -49,7 +49,7 @@ def _share(right: Sequence[bool]) -> float:
 
 
 def _segments(vectors: Sequence[dict[str, Any]]) -> list[Score]:
-    told = [segments(vector["body"]) for vector in vectors]
+    told = [count_segments(vector["body"]) for vector in vectors]
     counts = [count == vector["segments"] for (_, count), vector in zip(told, vectors, strict=True)]
     named = [
         (alphabet, vector["encoding"])
@@ -69,7 +69,7 @@ def _numbers(numbers: Sequence[str]) -> list[Score]:
 
 def _as_point(number: str) -> str | None:
     try:
-        return contact.phone(number).value
+        return contact.phone_contact_point(number).value
     except Rejected:
         return None
 

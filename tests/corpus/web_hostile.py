@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.contract import topics
-from parvis.common.contract.contact import contact_id
+from parvis.common.contract.contact import make_contact_id
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.corpus.pages import Pages, hidden
@@ -110,7 +110,7 @@ async def _shown(http: httpx.AsyncClient, url: str, text: str, seen: Seen) -> li
         (answer for answer in (mistaken, sent) if answer.status_code == 303), None
     )  # a mail address is no mistake
     if taken:
-        seen.sent[contact_id("web", FORM, form["_once"].split(".")[0])] = text
+        seen.sent[make_contact_id("web", FORM, form["_once"].split(".")[0])] = text
         pages.append((await http.get(f"{url.partition('/demarches')[0]}{taken.headers['location']}")).text)
     else:
         seen.refused.append(text)
@@ -137,7 +137,7 @@ async def _in_events(stack: Stack, seen: Seen) -> int:
     name = topics.CONTACT_RECEIVED.full_name(stack.plan.topic_prefix)
     events: dict[str, dict[str, Any]] = {}
     for _ in range(100):
-        told = [json.loads(record.value or b"{}") async for record in read_all(stack.kafka, [name])]
+        told = [json.loads(record.value or b"{}") async for record in read_all_records(stack.kafka, [name])]
         events = {event["contact_id"]: event for event in told}
         if seen.sent.keys() <= events.keys():
             break

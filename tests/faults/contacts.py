@@ -9,16 +9,16 @@ from typing import Any
 
 from sqlalchemy import text
 
-from parvis.common.bus.cloudevents import Received, Record, record
+from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract import topics
-from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact, contact_point_hash
+from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact, hash_contact_point
 from parvis.common.contract.errors import ParvisError
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.runtime.clock import now
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import a_contact
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.local.stack import Stack
 from tests.faults.load import WORDS, Attempt, ClientLog, Outcome
 
@@ -68,14 +68,14 @@ class Contacts:
         words = PersonalContact.model_validate({"from": point, "text": WORDS[number % len(WORDS)]})
         at = now()
         values: dict[str, Any] = {
-            "received_at": at, "recorded_at": at, "contact_point_hash": contact_point_hash(point, self._key),
+            "received_at": at, "recorded_at": at, "contact_point_hash": hash_contact_point(point, self._key),
             "personal": words,
         }  # fmt: skip
         return a_contact(key=f"{self.run} {number}", **(values | changes))
 
     def record(self, contact: ContactReceived, *, value: bytes | None = None) -> Record:
         key = contact.contact_point_hash or contact.contact_id
-        return record(
+        return build_record(
             contact, topic=self.topic, key=key, event_id=contact.contact_id, source="ingest-sms",
             subject=contact.contact_id, value=value,
         )  # fmt: skip
@@ -99,7 +99,7 @@ class Contacts:
         """Write what no door would write."""
         await self._producer.send_all(records)
 
-    async def again(self, lost: Sequence[Received]) -> None:
+    async def again(self, lost: Sequence[ReceivedRecord]) -> None:
         """Write records once more, as they were."""
         await self._producer.send_all([Record(r.topic, r.key, r.value, r.headers) for r in lost])
 
@@ -122,7 +122,7 @@ class Transfers:
 
     async def write(self, *, every_s: float, enough: Callable[[], bool]) -> None:
         """Ask for a transfer of conversations that exist, of the department that has them."""
-        departments = sorted(load_directory(Path(self.stack.env["PARVIS_CONFIG_DIR"])).departments)
+        departments = sorted(load_town_config(Path(self.stack.env["PARVIS_CONFIG_DIR"])).departments)
         database = Database(self.stack.database_url, service="faults")
         producer = Producer(self.stack.kafka, service="faults-desk")
         try:
@@ -138,7 +138,7 @@ class Transfers:
 
     async def _ask(self, database: Database, producer: Producer, departments: list[str]) -> None:
         query = text("select id, department from router.conversation order by random() limit 2")
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             found = list(await connection.execute(query))
         topic = topics.TRANSFER_REQUESTED.full_name(self.stack.plan.topic_prefix)
         records: list[Record] = []
@@ -154,7 +154,7 @@ class Transfers:
             )  # fmt: skip
             event_id = f"{wish.transfer_id}.{wish.TYPE}"
             records.append(
-                record(wish, topic=topic, key=wish.conversation_id, event_id=event_id, source="desk",
+                build_record(wish, topic=topic, key=wish.conversation_id, event_id=event_id, source="desk",
                        subject=wish.conversation_id)
             )  # fmt: skip
         await producer.send_all(records)

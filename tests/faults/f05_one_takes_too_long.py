@@ -51,7 +51,7 @@ async def _held(stage: Stage, since: datetime) -> AsyncGenerator[str]:
     """)
     lock = text("select id from router.conversation where id = :id for update")
     try:
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             await connection.execute(text("set local idle_in_transaction_session_timeout = 0"))  # a psql has none
             while (newest := await connection.scalar(find, {"since": since})) is None:
                 await asyncio.sleep(0.1)

@@ -6,7 +6,7 @@ A batch that the broker refuses leaves a gap in aiokafka's sequence, which fails
 import asyncio
 import json
 
-from parvis.common.bus.admin import apply
+from parvis.common.bus.admin import apply_topics
 from parvis.common.contract import topics
 from parvis.common.contract.contact import ContactReceived, PersonalContact
 from tests.faults.cluster import delete_records, limit_records
@@ -15,7 +15,7 @@ from tests.faults.oracle import Verdict, look
 from tests.faults.scenario import Play
 from tests.faults.stage import Stage
 
-_TRIAGE = topics.department("triage")
+_TRIAGE = topics.department_topic("triage")
 _LETTER = "Une question sans rapport avec rien. "
 
 
@@ -41,7 +41,7 @@ async def play(stage: Stage, full: bool) -> Verdict:
     verdict.expect(dead == wanted, f"{len(dead)} contacts are dead letters; {len(wanted)} were too large")
     verdict.figures |= {"refused by the broker": len(wanted), "dead letters": len(dead)}
     verdict.figures["producers replaced"] = stage.said("producer.replaced") - replaced
-    await apply(stage.stack.kafka, [_TRIAGE], prefix=stage.prefix, replication=1)
+    await apply_topics(stage.stack.kafka, [_TRIAGE], prefix=stage.prefix, replication=1)
     await _replay(stage, large, verdict)
     return verdict
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.cloudevents import ReceivedRecord
 from tests.faults.cluster import commit_by_hand, delete_records
 from tests.faults.contacts import Contacts
 from tests.faults.oracle import Verdict, look
@@ -40,11 +40,11 @@ async def play(stage: Stage, full: bool) -> Verdict:
     return verdict
 
 
-async def _lose(stage: Stage, contacts: Contacts) -> list[Received]:
+async def _lose(stage: Stage, contacts: Contacts) -> list[ReceivedRecord]:
     """Retention takes the older half of what the routers have not read, of each partition."""
     world = await look(stage.stack)
     mine = {attempt.contact_id for attempt in contacts.mine}
-    unread: dict[tuple[str, int], list[Received]] = {}
+    unread: dict[tuple[str, int], list[ReceivedRecord]] = {}
     for received in world.received:
         if received.event_id in mine:
             unread.setdefault((received.topic, received.partition), []).append(received)

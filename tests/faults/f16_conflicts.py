@@ -51,7 +51,7 @@ async def play(stage: Stage, full: bool) -> Verdict:
 
 
 async def _run(database: Database, statements: tuple[str, ...], every: int) -> None:
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         for statement in statements:
             await connection.execute(text(statement.replace("{every}", str(every))))
 
@@ -60,7 +60,7 @@ async def _rolled_back(database: Database) -> int:
     query = text(
         "select pg_stat_clear_snapshot(), xact_rollback from pg_stat_database where datname = current_database()"
     )
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         return (await connection.execute(query)).one().xact_rollback
 
 

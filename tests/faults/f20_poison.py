@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Generator
 
-from parvis.common.bus.admin import apply
+from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract import topics
 from tests.faults.cluster import limit_records
@@ -26,7 +26,7 @@ async def play(stage: Stage, full: bool) -> Verdict:
             poison[event_id] = record.value
             await contacts.send_records([record])
             await asyncio.sleep(every / per_second)
-    await apply(stage.stack.kafka, [topics.CONTACT_RECEIVED], prefix=stage.prefix, replication=1)
+    await apply_topics(stage.stack.kafka, [topics.CONTACT_RECEIVED], prefix=stage.prefix, replication=1)
     world = await stage.healed(verdict)
     dead = {letter.event_id: letter.value for letter in world.dead if letter.event_id in poison}
     verdict.expect(dead == poison, f"{len(poison)} poisonous records, {len(dead)} dead letters with the same bytes")

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from pathlib import Path
 
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.local.stack import Stack
 from tests.faults.mail import RECIPIENT, SENDER, a_mail
 from tests.faults.oracle import Verdict, look
@@ -27,7 +27,7 @@ async def run(place: Place, full: bool) -> Verdict:
 
 
 def _known(stack: Stack) -> tuple[str, str]:
-    departments = load_directory(Path(stack.env["PARVIS_CONFIG_DIR"])).departments.values()
+    departments = load_town_config(Path(stack.env["PARVIS_CONFIG_DIR"])).departments.values()
     return RECIPIENT, next(department.email for department in departments if department.email != RECIPIENT)
 
 

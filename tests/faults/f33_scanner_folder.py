@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
@@ -122,7 +122,9 @@ async def _write_slowly(scans: Path, dropped: Dropped, last_bytes: int, pause_s:
 
 async def _judge(verdict: Verdict, stack: Stack, scans: Path, dropped: Dropped) -> None:
     topic = CONTACT_RECEIVED.full_name(stack.plan.topic_prefix)
-    contacts = [ContactReceived.model_validate_json(read.value) async for read in read_all(stack.kafka, [topic])]
+    contacts = [
+        ContactReceived.model_validate_json(read.value) async for read in read_all_records(stack.kafka, [topic])
+    ]
     contents = {contact.contact_id: contact.original.sha256 for contact in contacts}
     accepted = set(contents.values())
     verdict.expect(

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_UPDATED
 from parvis.local.citizen_client import Citizens
 from parvis.local.stack import Stack
@@ -169,7 +169,7 @@ async def _hold_between(verdict: Verdict, towns: dict[str, Stack]) -> None:
     """What a town sends by itself says so: the other one answers nothing, and its own never come back."""
     there = towns[_OTHER_DOMAIN]
     prefix = there.plan.topic_prefix
-    contacts = [json.loads(r.value) async for r in read_all(there.kafka, [CONTACT_RECEIVED.full_name(prefix)])]
+    contacts = [json.loads(r.value) async for r in read_all_records(there.kafka, [CONTACT_RECEIVED.full_name(prefix)])]
     verdict.expect(len(contacts) == 1, f"{len(contacts)} contacts in the other town, not one")
     verdict.expect(all(contact.get("machine") for contact in contacts), "a town took another's notice for a citizen's")
     verdict.expect(not (await look(there)).replies, "a town answered another town's notice")
@@ -183,7 +183,7 @@ async def _notices(stack: Stack, address: str) -> int:
 
 async def _withheld(stack: Stack) -> int:
     prefix = stack.plan.topic_prefix
-    updates = [json.loads(r.value) async for r in read_all(stack.kafka, [DELIVERY_UPDATED.full_name(prefix)])]
+    updates = [json.loads(r.value) async for r in read_all_records(stack.kafka, [DELIVERY_UPDATED.full_name(prefix)])]
     return sum(update["state"] == "failed" and update.get("failure_class") == "budget" for update in updates)
 
 
@@ -192,7 +192,7 @@ async def _is_settled(stack: Stack) -> bool:
     world = await look(stack)
     prefix = stack.plan.topic_prefix
     states: dict[str, str] = {}
-    async for received in read_all(stack.kafka, [DELIVERY_UPDATED.full_name(prefix)]):
+    async for received in read_all_records(stack.kafka, [DELIVERY_UPDATED.full_name(prefix)]):
         update = json.loads(received.value)
         states[update["reply_id"]] = update["state"]
     ended = {reply for reply, state in states.items() if state not in ("planned", "reserved")}

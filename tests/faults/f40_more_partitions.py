@@ -2,7 +2,7 @@
 
 import asyncio
 
-from parvis.common.bus.admin import partitions_of
+from parvis.common.bus.admin import partition_count
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from tests.faults.oracle import Verdict, longest_wait_s
 from tests.faults.scenario import Play
@@ -12,7 +12,7 @@ from tests.faults.stage import METADATA_AGE_S, Stage
 async def play(stage: Stage, full: bool) -> Verdict:
     seconds, per_second = (30, 200) if full else (1, 80)
     verdict, topic = Verdict(), CONTACT_RECEIVED.full_name(stage.prefix)
-    before = await partitions_of(stage.stack.kafka, topic)
+    before = await partition_count(stage.stack.kafka, topic)
     noticed, opened = stage.said("partitions.grown"), stage.said("partitions.opened")
     async with stage.load(per_second=per_second, senders=20) as contacts:
         await contacts.until_sent(seconds * per_second)
@@ -32,7 +32,7 @@ async def play(stage: Stage, full: bool) -> Verdict:
         await contacts.until_sent(seconds * per_second // 2)
     world = await stage.healed(verdict)
     moved = {received.key for received in world.received if received.partition >= before}
-    after = await partitions_of(stage.stack.kafka, topic)
+    after = await partition_count(stage.stack.kafka, topic)
     verdict.figures |= {"partitions": after, "keys that moved": len(moved)}
     verdict.figures["longest wait ms"] = int(longest_wait_s(world, contacts.mine) * 1000)
     verdict.expect(after == 2 * before, f"{after} partitions, not {2 * before}")

@@ -13,7 +13,7 @@ from typing import Literal
 import aiohttp
 from twilio.request_validator import RequestValidator
 
-from parvis.common.contract.contact import ContactId, contact_id
+from parvis.common.contract.contact import ContactId, make_contact_id
 from parvis.local.stack import Stack
 
 TOWN_NUMBER = "+33536490100"
@@ -118,7 +118,7 @@ class TextMessages:
             outcome = "fail"  # nothing was handed over
         except (aiohttp.ClientError, TimeoutError):
             outcome = "unknown"
-        made = contact_id("sms", TOWN_NUMBER, sid)
+        made = make_contact_id("sms", TOWN_NUMBER, sid)
         attempt = Attempt(made, sender, outcome, asked_at, time.time())
         self._log.write(attempt)
         return attempt

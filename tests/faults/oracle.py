@@ -15,8 +15,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from parvis.common.bus.admin import lag_of, read_all
-from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.admin import consumer_lag, read_all_records
+from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.dead_letter_replay import REPLAYED
 from parvis.common.contract.topics import (
     CASE_UPDATED,
@@ -24,10 +24,10 @@ from parvis.common.contract.topics import (
     REPLY_REQUESTED,
     TRANSFER_REQUESTED,
     all_topics,
-    dead_letter,
+    dead_letter_topic,
 )
 from parvis.common.storage.postgres import Database
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.local.stack import Stack
 from tests.faults.load import Attempt
 
@@ -48,10 +48,10 @@ class Decision:
 class World:
     """Everything that is known when the dust has settled."""
 
-    received: list[Received] = field(default_factory=list[Received])
-    routed: list[Received] = field(default_factory=list[Received])
-    replies: list[Received] = field(default_factory=list[Received])
-    dead: list[Received] = field(default_factory=list[Received])
+    received: list[ReceivedRecord] = field(default_factory=list[ReceivedRecord])
+    routed: list[ReceivedRecord] = field(default_factory=list[ReceivedRecord])
+    replies: list[ReceivedRecord] = field(default_factory=list[ReceivedRecord])
+    dead: list[ReceivedRecord] = field(default_factory=list[ReceivedRecord])
     decisions: list[Decision] = field(default_factory=list[Decision])
     waiting: set[str] = field(default_factory=set[str])
     current: dict[str, str] = field(default_factory=dict[str, str])
@@ -92,15 +92,15 @@ class Verdict:
 async def look(stack: Stack) -> World:
     """Read the topics of a town from the beginning, and the router's rows."""
     prefix = stack.plan.topic_prefix
-    directory = load_directory(Path(stack.env["PARVIS_CONFIG_DIR"]))
+    directory = load_town_config(Path(stack.env["PARVIS_CONFIG_DIR"]))
     names = {topic.name: topic.full_name(prefix) for topic in all_topics(list(directory.departments))}
     world = World()
-    async for received in read_all(stack.kafka, list(names.values())):
+    async for received in read_all_records(stack.kafka, list(names.values())):
         if received.topic == names[CONTACT_RECEIVED.name]:
             world.received.append(received)
         elif received.topic == names[REPLY_REQUESTED.name]:
             world.replies.append(received)
-        elif received.topic == names[dead_letter("router").name]:
+        elif received.topic == names[dead_letter_topic("router").name]:
             if not received.header(REPLAYED):
                 world.dead.append(received)
         elif received.header("ce_type") == "contact.routed":
@@ -112,7 +112,7 @@ async def look(stack: Stack) -> World:
 async def _rows(stack: Stack, world: World) -> None:
     database = Database(stack.database_url, service="oracle")
     try:
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             for row in await connection.execute(text(_DECIDED)):
                 value = json.loads(row.value) if isinstance(row.value, str | bytes) else row.value
                 is_transfer = row.kind != "contact"
@@ -147,7 +147,7 @@ async def troubled(stack: Stack) -> int:
     """How many contacts wait, but for the answer to a question or behind one that does."""
     database = Database(stack.database_url, service="oracle")
     try:
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             return await connection.scalar(_TROUBLED) or 0
     finally:
         await database.close()
@@ -160,7 +160,7 @@ async def lag(stack: Stack, *, group: str = "parvis-router") -> int:
     """
     prefix = stack.plan.topic_prefix
     names = [topic.full_name(prefix) for topic in (CONTACT_RECEIVED, TRANSFER_REQUESTED, CASE_UPDATED)]
-    return await lag_of(stack.kafka, group, names)
+    return await consumer_lag(stack.kafka, group, names)
 
 
 def judge(world: World, attempts: Sequence[Attempt]) -> Verdict:
@@ -281,7 +281,7 @@ def _one_clock(verdict: Verdict, world: World) -> None:
         verdict.expect(routing["received_at"] == first[received.event_id], f"I5: {received.event_id} was stamped anew")
 
 
-def _place(received: Received) -> tuple[str, int, int]:
+def _place(received: ReceivedRecord) -> tuple[str, int, int]:
     return received.topic, received.partition, received.offset
 
 
@@ -303,11 +303,11 @@ def decided_between(world: World, attempts: Sequence[Attempt], began: float, end
     return sum(row.decided_at is not None and began <= row.decided_at.timestamp() <= ended for row in rows)
 
 
-def _ids(records: Iterable[Received]) -> set[str]:
+def _ids(records: Iterable[ReceivedRecord]) -> set[str]:
     return {received.event_id for received in records}
 
 
-def _told(received: Received) -> dict[str, Any]:
+def _told(received: ReceivedRecord) -> dict[str, Any]:
     """The value, or nothing of a poisonous one."""
     try:
         return json.loads(received.value)
@@ -315,7 +315,7 @@ def _told(received: Received) -> dict[str, Any]:
         return {}
 
 
-def _channel(received: Received) -> str:
+def _channel(received: ReceivedRecord) -> str:
     return str(_told(received).get("channel"))
 
 

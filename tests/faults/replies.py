@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from parvis.common.bus.admin import read_all
-from parvis.common.bus.cloudevents import record
+from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import ContactPoint, ConversationId, contact_id, reference_of
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id, make_reference
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
 from parvis.common.contract.topics import DELIVERY_UPDATED, REPLY_REQUESTED
 from parvis.common.runtime.clock import now
 from parvis.local.stack import Stack
@@ -38,7 +38,7 @@ class Replies:
         new = [self._reply(first + n, (first + n) % citizens if citizens else None, changes) for n in range(count)]
         topic = REPLY_REQUESTED.full_name(self._prefix)
         await self._producer.send_all(
-            [record(r, topic=topic, key=r.conversation_id, event_id=r.reply_id, source="test") for r in new],
+            [build_record(r, topic=topic, key=r.conversation_id, event_id=r.reply_id, source="test") for r in new],
             deadline_s=30,
         )
         self.asked += new
@@ -46,11 +46,11 @@ class Replies:
 
     def _reply(self, number: int, citizen: int | None, changes: dict[str, Any]) -> ReplyRequested:
         whose = number if citizen is None else citizen
-        made, at = contact_id("sms", "+33536490100", f"fault-{citizen is None}-{whose}"), now()
+        made, at = make_contact_id("sms", "+33536490100", f"fault-{citizen is None}-{whose}"), now()
         point = ContactPoint(kind="phone", value=f"+3363998{whose % 9000:04d}")
         values: dict[str, Any] = {
-            "reply_id": reply_id("fault", str(number)), "conversation_id": ConversationId(made),
-            "reference": reference_of(made), "kind": "answer", "department": "etat-civil", "channel_of_contact": "sms",
+            "reply_id": make_reply_id("fault", str(number)), "conversation_id": ConversationId(made),
+            "reference": make_reference(made), "kind": "answer", "department": "etat-civil", "channel_of_contact": "sms",
             "template": "answer", "legal": False, "send_at": at, "requested_at": at, "requested_by": "test",
             "personal": PersonalReply(contact_points=(point,), text=f"Message no{number:04d}."),
         }  # fmt: skip
@@ -59,7 +59,7 @@ class Replies:
     async def told(self) -> dict[str, list[dict[str, Any]]]:
         """What the notifier has said of each reply."""
         said: dict[str, list[dict[str, Any]]] = {}
-        async for received in read_all(self._stack.kafka, [DELIVERY_UPDATED.full_name(self._prefix)]):
+        async for received in read_all_records(self._stack.kafka, [DELIVERY_UPDATED.full_name(self._prefix)]):
             update = json.loads(received.value)
             said.setdefault(update["reply_id"], []).append(update)
         return said

@@ -7,19 +7,19 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from parvis.common.runtime.service import run
+from parvis.common.runtime.service import run_service
 
 SECRET = "une phrase qui ne doit pas sortir"
 
 
 def fail_while_parsing() -> None:
     """An error nobody thought of, with something personal in its text, in the middle of accepting a mail."""
-    from parvis.common.storage.blobs import Blobs
+    from parvis.common.storage.blobs import BlobStore
 
     async def defect(*_: object, **__: object) -> NoReturn:
         raise RuntimeError(SECRET)
 
-    Blobs.put = defect
+    BlobStore.put = defect
 
 
 def die_at_the_second_mail(where: str) -> Callable[[], None]:
@@ -27,11 +27,11 @@ def die_at_the_second_mail(where: str) -> Callable[[], None]:
 
     def sabotage() -> None:
         from parvis.common.bus.producer import Producer
-        from parvis.common.storage.blobs import Blobs
+        from parvis.common.storage.blobs import BlobStore
         from parvis.ingest_email.receive.hosted import HostedMailbox
 
         owner, step, is_before = {
-            "raw-store": (Blobs, "put", False),
+            "raw-store": (BlobStore, "put", False),
             "ack": (Producer, "send", False),
             "advance": (HostedMailbox, "put_away", True),
             "move": (HostedMailbox, "put_away", False),
@@ -63,4 +63,4 @@ if __name__ == "__main__":
     service, how = sys.argv[1:]
     FAULTS[how]()
     app = importlib.import_module(f"parvis.{service.replace('-', '_')}.app")
-    run(service, app.build)
+    run_service(service, app.build)

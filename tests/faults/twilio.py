@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from parvis.common.contract.contact import ContactId, contact_id
+from parvis.common.contract.contact import ContactId, make_contact_id
 from parvis.local.free_ports import FreePorts
 from parvis.local.readiness import is_ready
 from parvis.local.stack import Stack
@@ -81,4 +81,4 @@ class Citizens:
 
 
 def contact_of(sid: str) -> ContactId:
-    return contact_id("sms", TOWN_NUMBER, sid)
+    return make_contact_id("sms", TOWN_NUMBER, sid)

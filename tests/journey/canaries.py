@@ -14,7 +14,7 @@ import httpx
 
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.topics import CONTACT_RECEIVED, REPLY_REQUESTED, department
+from parvis.common.contract.topics import CONTACT_RECEIVED, REPLY_REQUESTED, department_topic
 from parvis.common.runtime.health import Health
 from parvis.common.testing import a_contact
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
@@ -189,8 +189,8 @@ async def _poison(town: Stack) -> None:
             (CONTACT_RECEIVED, "contact.received", json.dumps(strange)),
             (CONTACT_RECEIVED, "contact.received", json.dumps(nearly)),
             (REPLY_REQUESTED, "reply.requested", broken),
-            (department("voirie"), "contact.routed", broken),
-            (department("voirie"), "contact.routed", json.dumps({"contact": strange, "routing": word(19)})),
+            (department_topic("voirie"), "contact.routed", broken),
+            (department_topic("voirie"), "contact.routed", json.dumps({"contact": strange, "routing": word(19)})),
         ):
             made = str(uuid.uuid4())
             headers = {"ce_specversion": "1.0", "ce_id": made, "ce_type": kind, "ce_source": "canaries"}

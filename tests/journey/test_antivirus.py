@@ -15,11 +15,11 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.contract.routing.decisions import conversation_id
+from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.contract.topics import CONTACT_RECEIVED
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
 from parvis.local.stack import Stack
@@ -73,7 +73,8 @@ async def arrived(town: Stack, channel: str, count: int) -> list[ContactReceived
     async with asyncio.timeout(60):
         while True:
             events = [
-                ContactReceived.model_validate_json(record.value) async for record in read_all(town.kafka, [topic])
+                ContactReceived.model_validate_json(record.value)
+                async for record in read_all_records(town.kafka, [topic])
             ]
             found = sorted((e for e in events if e.channel == channel), key=lambda event: event.recorded_at)
             if len(found) >= count:
@@ -84,8 +85,8 @@ async def arrived(town: Stack, channel: str, count: int) -> list[ContactReceived
 @asynccontextmanager
 async def agent_of(town: Stack, contact: ContactReceived) -> AsyncGenerator[httpx.AsyncClient]:
     """An agent's browser, in the department that has the contact on its desk."""
-    departments = load_directory(Path(town.env["PARVIS_CONFIG_DIR"])).departments
-    case = f"/cases/{conversation_id(contact.contact_id, contact.received_at)}"
+    departments = load_town_config(Path(town.env["PARVIS_CONFIG_DIR"])).departments
+    case = f"/cases/{make_conversation_id(contact.contact_id, contact.received_at)}"
     async with httpx.AsyncClient(base_url=town.url("desk"), timeout=40) as http, asyncio.timeout(100):
         for department in itertools.cycle(departments):
             token = re.search(r'name="_csrf" value="([^"]*)"', (await http.get("/login")).text)
@@ -99,9 +100,7 @@ async def agent_of(town: Stack, contact: ContactReceived) -> AsyncGenerator[http
 
 
 def file_of(contact: ContactReceived, which: str = "0") -> str:
-    return (
-        f"/cases/{conversation_id(contact.contact_id, contact.received_at)}/contacts/{contact.contact_id}/files/{which}"
-    )
+    return f"/cases/{make_conversation_id(contact.contact_id, contact.received_at)}/contacts/{contact.contact_id}/files/{which}"
 
 
 async def test_an_infected_file_is_accepted_and_never_opened(town: Stack):

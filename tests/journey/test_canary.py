@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 
-from parvis.common.bus.admin import read_all
-from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.contract.errors import Unavailable
 from parvis.local.citizen_client import Citizens
 from parvis.local.demo.agents import Agents
@@ -88,9 +88,9 @@ async def _topics(town: Stack) -> list[str]:
         await admin.close()
 
 
-async def _dead_letters(town: Stack) -> list[Received]:
+async def _dead_letters(town: Stack) -> list[ReceivedRecord]:
     topics = [f"{PREFIX}.dead-letter.{service}" for service in ("router", "notifier", "desk")]
-    return [record async for record in read_all(town.kafka, topics)]
+    return [record async for record in read_all_records(town.kafka, topics)]
 
 
 def found_in(text: bytes | str) -> set[str]:
@@ -106,7 +106,7 @@ async def test_there_are_forty(town: Stack):
 
 async def test_what_was_accepted_stands_in_the_values_and_what_was_refused_does_not(town: Stack):
     topics = await _topics(town)
-    values = [record.value async for record in read_all(town.kafka, topics)]
+    values = [record.value async for record in read_all_records(town.kafka, topics)]
 
     assert set[str]().union(*map(found_in, values)) == set(KEPT)
 
@@ -114,7 +114,7 @@ async def test_what_was_accepted_stands_in_the_values_and_what_was_refused_does_
 async def test_no_key_no_header_and_no_topic_holds_any(town: Stack):
     topics = await _topics(town)
     leaks = {name for name in topics if found_in(name)}
-    async for record in read_all(town.kafka, topics):
+    async for record in read_all_records(town.kafka, topics):
         marks = [record.key, *(part for name, value in record.headers for part in (name.encode(), value))]
         leaks |= {f"{record.topic} {canary}" for mark in marks for canary in found_in(mark or b"")}
 

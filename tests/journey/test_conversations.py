@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from parvis.common.contract.contact import ContactId, contact_id, reference_of
+from parvis.common.contract.contact import ContactId, make_contact_id, make_reference
 from parvis.common.storage.postgres import Database
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.demo.agents import Agents
@@ -29,7 +29,7 @@ async def database(town: Stack) -> AsyncGenerator[Database]:
 
 
 async def rows(database: Database, query: str, **values: Any) -> list[Any]:
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         answer = await connection.execute(text(query), values)
         return list(answer.all()) if answer.returns_rows else []
 
@@ -71,7 +71,7 @@ async def test_who_has_two_open_cases_is_asked_which_one_and_answers(
     number = "+33639980411"
     visit, _ = await two_open(citizens, agents, watch, number)
     unclear = await citizens.text(number, "Et alors, ça avance ?")
-    made = contact_id("sms", TOWN_NUMBER, unclear["sid"])
+    made = make_contact_id("sms", TOWN_NUMBER, unclear["sid"])
 
     lines = (await question_to(citizens, number)).split("\n")
     (told,) = await rows(database, "select reference from router.conversation where id = cast(:id as uuid)", id=visit)
@@ -94,7 +94,7 @@ async def test_unanswered_goes_to_people_who_see_the_candidates(
     told = await citizens.text(number, "Et alors, ça avance ?")
     await question_to(citizens, number)
 
-    made = contact_id("sms", TOWN_NUMBER, told["sid"])
+    made = make_contact_id("sms", TOWN_NUMBER, told["sid"])
     # Two hours pass.
     await rows(database, "update router.waiting set due_at = now() where contact_id = cast(:id as uuid)", id=made)
 
@@ -149,4 +149,4 @@ async def test_what_comes_after_the_case_was_closed_is_new_and_linked(
     assert second.conversation_id != first.conversation_id
     routing = await routing_of(database, second.contact_id)
     assert (routing["linked_to"], routing["department"]) == (first.conversation_id, first.department)
-    assert reference_of(ContactId(first.contact_id)) in routing["reason"]["fr"]
+    assert make_reference(ContactId(first.contact_id)) in routing["reason"]["fr"]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from parvis.common.bus.admin import read_all
-from parvis.common.contract.contact import ConversationId, contact_id
-from parvis.common.contract.reply import bounce_address, message_id, reply_id
+from parvis.common.bus.admin import read_all_records
+from parvis.common.contract.contact import ConversationId, make_contact_id
+from parvis.common.contract.reply import make_bounce_address, make_message_id, make_reply_id
 from parvis.common.contract.topics import DELIVERY_REPORTED, DELIVERY_UPDATED
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.stack import Stack
@@ -54,7 +54,7 @@ async def settled(town: Stack, *ids: str) -> World:
 
 
 async def values(town: Stack, topic: str) -> list[dict[str, Any]]:
-    return [json.loads(received.value) async for received in read_all(town.kafka, [topic])]
+    return [json.loads(received.value) async for received in read_all_records(town.kafka, [topic])]
 
 
 async def notice_to(citizens: Citizens, address: str) -> dict[str, Any]:
@@ -70,11 +70,11 @@ async def test_twenty_machines_write_and_none_is_answered(town: Stack):
     assert len(files) >= 20
     ids: dict[str, str] = {}
     for file in files:
-        reply = reply_id("journey", file.stem)
-        conversation = ConversationId(contact_id("email", TOWN_MAILBOX, file.stem))
-        content = file.read_bytes().replace(b"ORIGINAL", message_id(reply, conversation, DOMAIN, key).encode())
+        reply = make_reply_id("journey", file.stem)
+        conversation = ConversationId(make_contact_id("email", TOWN_MAILBOX, file.stem))
+        content = file.read_bytes().replace(b"ORIGINAL", make_message_id(reply, conversation, DOMAIN, key).encode())
         to_bounce = b"BOUNCE" in content
-        recipient = bounce_address(reply, DOMAIN, key) if to_bounce else TOWN_MAILBOX
+        recipient = make_bounce_address(reply, DOMAIN, key) if to_bounce else TOWN_MAILBOX
         written_by = _FROM.search(content)
         sender = "" if b"Return-Path: <>" in content or not written_by else written_by[1].decode()
         content = content.replace(b"BOUNCE", recipient.encode()).replace(b"\n", b"\r\n")

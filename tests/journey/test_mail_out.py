@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from services.notifier.tests.test_mail import MAIL_DKIM, rsa_key
 
-from parvis.common.contract.contact import ConversationId, contact_id, reference_of
-from parvis.common.contract.delivery import delivery_id
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id, reply_of_bounce
+from parvis.common.contract.contact import ConversationId, make_contact_id, make_reference
+from parvis.common.contract.delivery import make_delivery_id
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id, reply_id_of_bounce_address
 from parvis.common.testing import A_KEY
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
 from parvis.notifier.render import Renderer
 from parvis.notifier.render.dkim import Signer, read_key
@@ -47,20 +47,20 @@ async def email(relay: Relay) -> AsyncGenerator[Email]:
 
 @pytest.fixture(scope="module")
 def renderer() -> Renderer:
-    directory = load_directory(ROOT / "config" / "example-town")
+    directory = load_town_config(ROOT / "config" / "example-town")
     return Renderer(directory, load_templates(ROOT / "config" / "example-town", directory), A_KEY)
 
 
 def parcel(renderer: Renderer, signer: Signer, address: str, number: int = 1, *files: Enclosure) -> Parcel:
-    contact = contact_id("email", DOMAIN, f"{address}{number}")
+    contact = make_contact_id("email", DOMAIN, f"{address}{number}")
     reply = ReplyRequested(
-        reply_id=reply_id("answer", f"{address}{number}"), conversation_id=ConversationId(contact), reference=reference_of(contact),
+        reply_id=make_reply_id("answer", f"{address}{number}"), conversation_id=ConversationId(contact), reference=make_reference(contact),
         kind="answer", department="voirie", channel_of_contact="email", template="answer", language="fr", legal=False,
         send_at=AT, requested_at=AT, requested_by="a test",
         personal=PersonalReply(text=f"Bonjour,\n\n.\nC’est réparé, n° {number}.\n" + "é" * 1200),
     )  # fmt: skip
     delivery = Delivery(
-        delivery_id=delivery_id(reply.reply_id, "email"), reply_id=reply.reply_id, conversation_id=reply.conversation_id,
+        delivery_id=make_delivery_id(reply.reply_id, "email"), reply_id=reply.reply_id, conversation_id=reply.conversation_id,
         reference=reply.reference, kind="answer", channel="email", address=address, address_hash="", state="reserved",
         attempt=1, send_at=AT,
     )  # fmt: skip
@@ -85,7 +85,7 @@ async def test_postfix_takes_a_mail_and_its_signature_is_believed_where_it_arriv
     assert (await email.send(sent)).state == "accepted", relay.server.log
     await arrived(relay, before + 1)
     mail = relay.elsewhere.mails[-1]
-    assert reply_of_bounce(mail.sender, A_KEY) == sent.delivery.reply_id
+    assert reply_id_of_bounce_address(mail.sender, A_KEY) == sent.delivery.reply_id
     assert mail.is_international == (not address.partition("@")[0].isascii())
     assert b"by mx.example-town.example (Postfix)" in mail.content
     (tmp_path / "zone").write_text(f"s2026._domainkey.{DOMAIN} {record}\n")

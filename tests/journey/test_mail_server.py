@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
@@ -41,7 +41,7 @@ async def contacts(stack: Stack) -> dict[str, ContactReceived]:
     topic = CONTACT_RECEIVED.full_name(stack.plan.topic_prefix)
     return {
         received.event_id: ContactReceived.model_validate_json(received.value)
-        async for received in read_all(stack.kafka, [topic])
+        async for received in read_all_records(stack.kafka, [topic])
     }
 
 

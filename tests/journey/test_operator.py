@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from parvis.common.bus.cloudevents import record
+from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import ContactId, reference_of
+from parvis.common.contract.contact import ContactId, make_reference
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.common.testing import a_contact
 from parvis.local.citizen_client import Citizens
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
 async def test_trace_shows_a_contact_from_its_reference(town: Stack, citizens: Citizens, watch: Watch):
     journey = await routed(watch, await citizens.text("+33639980401", "Bonjour, ma poubelle n’a pas été vidée."))
-    reference = reference_of(ContactId(journey.contact_id))
+    reference = make_reference(ContactId(journey.contact_id))
 
     shown = town.run_parvis("trace", reference)
 
@@ -39,7 +39,7 @@ def test_trace_says_when_nothing_is_known(town: Stack):
 async def test_a_dead_letter_is_listed_shown_and_replayed(town: Stack):
     poison, name = b'{"broken": "on purpose"', "a-poisonous-record"
     producer = Producer(town.kafka, service="test")
-    sent = record(
+    sent = build_record(
         a_contact(), topic=CONTACT_RECEIVED.full_name("parvis"), key="k", event_id=name, source="test", value=poison
     )
     await producer.send(sent)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.routing.history import History
 from parvis.common.contract.routing.transfer import ConversationArrived
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.local.citizen_client import Citizens
 from parvis.local.demo.agents import Agents
 from parvis.local.demo.watch import Watch
@@ -61,15 +61,15 @@ async def test_what_goes_to_and_fro_ends_at_people_with_all_that_came_before(
     assert case["moves"][-1]["stopped"]["wanted_department"] == "finances"
     [arrived] = [event async for event in _arrived(town, "triage") if event.conversation_id == conversation]
     assert arrived.history
-    past = History.model_validate_json(await Blobs(town.env["PARVIS_BLOBS_URL"]).get(arrived.history))
+    past = History.model_validate_json(await BlobStore(town.env["PARVIS_BLOBS_URL"]).get(arrived.history))
     assert [contact.contact_id for contact in past.contacts] == [journey.contact_id]
     assert past.contacts[0].original
-    assert b"nid-de-poule" in await Blobs(town.env["PARVIS_BLOBS_URL"]).get(past.contacts[0].original)
+    assert b"nid-de-poule" in await BlobStore(town.env["PARVIS_BLOBS_URL"]).get(past.contacts[0].original)
     assert len(past.moves) == 2
 
 
 async def _arrived(town: Stack, department: str):
-    async for received in read_all(town.kafka, [f"parvis.department.{department}"]):
+    async for received in read_all_records(town.kafka, [f"parvis.department.{department}"]):
         if received.header("ce_type") == ConversationArrived.TYPE:
             yield ConversationArrived.model_validate_json(received.value)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from parvis.common.contract.contact import contact_id
+from parvis.common.contract.contact import make_contact_id
 from parvis.local.demo.watch import Journey, Watch
 
 Seen = TypeVar("Seen")
@@ -21,7 +21,7 @@ async def until(look: Callable[[], Seen | None], *, seconds: float = 60) -> Seen
 
 async def routed(watch: Watch, told: dict[str, Any]) -> Journey:
     """The journey of one text message, as the outside world told of it, once it lies in a department."""
-    made = contact_id("sms", TOWN_NUMBER, told["sid"])
+    made = make_contact_id("sms", TOWN_NUMBER, told["sid"])
 
     def look() -> Journey | None:
         journey = watch.journeys.get(made)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.web.answers import answers_in_words
 
-DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 
 
 def test_answers_stand_under_their_questions_in_the_forms_order() -> None:

@@ -10,8 +10,8 @@ from fastapi import FastAPI, Request
 
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.town.models import Town
-from parvis.web.http import install, is_same_origin, language_of, read_form
-from parvis.web.pages import Pages
+from parvis.web.http import install_pages, is_same_origin, negotiate_language, read_form
+from parvis.web.pages import PageRenderer
 
 TOWN = Town.model_validate(
     {
@@ -32,9 +32,9 @@ TOWN = Town.model_validate(
 
 
 def an_app(folder: Path) -> FastAPI:
-    pages = Pages(TOWN, folder=folder, theme=folder / "theme.css")
+    pages = PageRenderer(TOWN, folder=folder, theme=folder / "theme.css")
     app = FastAPI(openapi_url=None)
-    install(app, pages)
+    install_pages(app, pages)
 
     @app.post("/form")
     async def form(request: Request) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def an_app(folder: Path) -> FastAPI:
             "too_heavy": found.is_too_heavy,
             "files": files,
             "same": is_same_origin(request, "https://town.example"),
-            "language": language_of(request, TOWN),
+            "language": negotiate_language(request, TOWN),
         }
 
     @app.get("/away")

@@ -5,7 +5,14 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.web.tokens import csrf_token, is_csrf_token, once_token, read_once, seal, unseal
+from parvis.web.tokens import (
+    decrypt_values,
+    encrypt_values,
+    is_valid_csrf_token,
+    make_csrf_token,
+    make_one_time_token,
+    read_one_time_token,
+)
 
 KEY = b"a key for tests only, not for use"
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -13,7 +20,7 @@ DAY = timedelta(days=1)
 
 
 def test_a_one_time_token_gives_its_seed_and_its_age() -> None:
-    once = read_once(once_token("form:meals", KEY, NOW), "form:meals", KEY)
+    once = read_one_time_token(make_one_time_token("form:meals", KEY, NOW), "form:meals", KEY)
 
     assert once
     assert len(once.seed) == 36
@@ -22,34 +29,34 @@ def test_a_one_time_token_gives_its_seed_and_its_age() -> None:
 
 
 def test_a_token_for_another_form_or_key_is_nothing() -> None:
-    token = once_token("form:meals", KEY, NOW)
+    token = make_one_time_token("form:meals", KEY, NOW)
 
-    assert read_once(token, "form:roads", KEY) is None
-    assert read_once(token, "form:meals", b"another key") is None
+    assert read_one_time_token(token, "form:roads", KEY) is None
+    assert read_one_time_token(token, "form:meals", b"another key") is None
 
 
 @given(st.text())
 def test_no_text_of_a_stranger_is_a_token(text: str) -> None:
-    assert read_once(text, "form:meals", KEY) is None
-    assert not is_csrf_token(text, "session", KEY, NOW, lasts=DAY)
-    assert unseal(text, "files", KEY) is None
+    assert read_one_time_token(text, "form:meals", KEY) is None
+    assert not is_valid_csrf_token(text, "session", KEY, NOW, lasts=DAY)
+    assert decrypt_values(text, "files", KEY) is None
 
 
 def test_a_csrf_token_holds_for_its_session_and_its_time() -> None:
-    token = csrf_token("session", KEY, NOW)
+    token = make_csrf_token("session", KEY, NOW)
 
-    assert is_csrf_token(token, "session", KEY, NOW + DAY, lasts=DAY)
-    assert not is_csrf_token(token, "other", KEY, NOW, lasts=DAY)
-    assert not is_csrf_token(token, "session", KEY, NOW + 2 * DAY, lasts=DAY)
+    assert is_valid_csrf_token(token, "session", KEY, NOW + DAY, lasts=DAY)
+    assert not is_valid_csrf_token(token, "other", KEY, NOW, lasts=DAY)
+    assert not is_valid_csrf_token(token, "session", KEY, NOW + 2 * DAY, lasts=DAY)
 
 
 def test_sealed_values_come_back_or_not_at_all() -> None:
-    sealed = seal({"blob": "a/b", "name": "été.pdf"}, "files", KEY)
+    sealed = encrypt_values({"blob": "a/b", "name": "été.pdf"}, "files", KEY)
 
-    assert unseal(sealed, "files", KEY) == {"blob": "a/b", "name": "été.pdf"}
-    assert unseal(sealed, "other", KEY) is None
-    assert unseal("x" + sealed, "files", KEY) is None
+    assert decrypt_values(sealed, "files", KEY) == {"blob": "a/b", "name": "été.pdf"}
+    assert decrypt_values(sealed, "other", KEY) is None
+    assert decrypt_values("x" + sealed, "files", KEY) is None
 
 
 def test_an_instant_that_is_none_is_not_asked_about() -> None:
-    assert not is_csrf_token("999999999999.x", "session", KEY, NOW, lasts=DAY)
+    assert not is_valid_csrf_token("999999999999.x", "session", KEY, NOW, lasts=DAY)

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.web.dates import Dates
-from parvis.web.pages import lines, spaced
-from parvis.web.words import Words
+from parvis.web.dates import DateFormatter
+from parvis.web.pages import group_digits, text_to_html_lines
+from parvis.web.words import Translations
 
-WORDS = Words.read(languages=("fr", "en"))
-DATES = Dates(WORDS, ZoneInfo("Europe/Paris"))
+WORDS = Translations.read(languages=("fr", "en"))
+DATES = DateFormatter(WORDS, ZoneInfo("Europe/Paris"))
 
 
 def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
@@ -24,12 +24,12 @@ def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
 
 def test_a_language_without_catalogue_is_misconfigured() -> None:
     with pytest.raises(Misconfigured, match=r"eo\.yaml.*no words"):
-        Words.read(languages=("fr", "eo"))
+        Translations.read(languages=("fr", "eo"))
 
 
 def test_zero_is_singular_in_french_and_plural_in_english() -> None:
-    assert WORDS.say("form.problems", "fr", count=0) == "Une réponse est à corriger"
-    assert WORDS.say("form.problems", "en", count=0) == "0 answers need to be corrected"
+    assert WORDS.translate("form.problems", "fr", count=0) == "Une réponse est à corriger"
+    assert WORDS.translate("form.problems", "en", count=0) == "0 answers need to be corrected"
 
 
 def test_dates_are_those_of_the_town_not_of_utc() -> None:
@@ -50,15 +50,15 @@ def test_recent_instants_are_told_by_day() -> None:
 
 
 def test_numbers_are_written_as_people_write_them() -> None:
-    assert spaced("+33536490101") == "05 36 49 01 01"
-    assert spaced("no number") == "no number"
+    assert group_digits("+33536490101") == "05 36 49 01 01"
+    assert group_digits("no number") == "no number"
 
 
 def test_lines_escape_what_they_keep() -> None:
-    assert lines("<b>\n&") == "&lt;b&gt;<br>&amp;"
+    assert text_to_html_lines("<b>\n&") == "&lt;b&gt;<br>&amp;"
 
 
 def test_a_reference_stays_in_one_piece() -> None:
-    assert lines("Votre référence : P-7F3K-2Q9X-M4TC. <i>") == (
+    assert text_to_html_lines("Votre référence : P-7F3K-2Q9X-M4TC. <i>") == (
         'Votre référence : <span class="nowrap">P-7F3K-2Q9X-M4TC</span>. &lt;i&gt;'
     )

@@ -13,18 +13,18 @@ import pytest_asyncio
 from sqlalchemy import text
 
 import parvis.desk
-from parvis.common.bus.cloudevents import Received, encode
-from parvis.common.bus.consumer import Item
+from parvis.common.bus.cloudevents import ReceivedRecord, encode_event
+from parvis.common.bus.consumer import DecodedRecord
 from parvis.common.contract.contact import Event
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.storage.blobs import Blobs
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
-from parvis.common.storage.postgres import Database, migrate, migrations_of
+from parvis.common.storage.postgres import Database, migrate, migrations_folder
 from parvis.common.testing import FakeProducer
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig
 from parvis.desk import store
 from parvis.desk.app import build
 from parvis.desk.consume import Clerk
@@ -48,8 +48,8 @@ Send = Callable[..., Awaitable[httpx.Response]]
 
 
 @pytest.fixture(scope="session")
-def directory() -> Directory:
-    return load_directory(CONFIG)
+def directory() -> TownConfig:
+    return load_town_config(CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGenerator[Service]:
-    folder = migrations_of(parvis.desk)
+    folder = migrations_folder(parvis.desk)
     assert folder
     await migrate(database_url, "desk", folder)
     service = await build()
@@ -87,26 +87,31 @@ async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGe
 @pytest_asyncio.fixture(loop_scope="module")
 async def database(service: Service, database_url: str) -> AsyncGenerator[Database]:
     database = Database(database_url, service="test")
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         await connection.execute(text("truncate " + ", ".join(f"desk.{table}" for table in TABLES)))
     yield database
     await database.close()
 
 
 @pytest.fixture
-def blobs(environment: pytest.MonkeyPatch) -> Blobs:
-    return Blobs(load(TownSettings).blobs_url)
+def blobs(environment: pytest.MonkeyPatch) -> BlobStore:
+    return BlobStore(load_settings(TownSettings).blobs_url)
 
 
 @pytest.fixture
-def tell(database: Database, directory: Directory) -> Tell:
+def tell(database: Database, directory: TownConfig) -> Tell:
     """Hand events to the clerk, as one batch."""
     producer: Any = FakeProducer()
     outbox = Outbox(store.outbox, database, producer, Health(), "desk")
     clerk = Clerk(store.Cases(database, outbox, "parvis"), directory)
 
     async def tell(*events: Event) -> None:
-        await clerk.handle([Item(event, Received("t", 0, n, b"", encode(event), ())) for n, event in enumerate(events)])
+        await clerk.handle(
+            [
+                DecodedRecord(event, ReceivedRecord("t", 0, n, b"", encode_event(event), ()))
+                for n, event in enumerate(events)
+            ]
+        )
 
     return tell
 
@@ -117,7 +122,7 @@ def said(database: Database) -> Callable[[str], Awaitable[list[bytes]]]:
 
     async def said(topic: str) -> list[bytes]:
         query = text("select value from desk.outbox where topic = :topic order by id")
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             return list(await connection.scalars(query, {"topic": f"parvis.{topic}"}))
 
     return said

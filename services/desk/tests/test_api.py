@@ -10,21 +10,21 @@ import pytest
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.reply import ReplyRequested
-from parvis.common.contract.routing.decisions import ContactRouted, Routing, conversation_id
+from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.testing import AN_INSTANT, a_contact
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Tell = Callable[..., Awaitable[None]]
 Said = Callable[[str], Awaitable[list[bytes]]]
 CONTACT = a_contact()
-CASE = f"/api/v1/cases/{conversation_id(CONTACT.contact_id, CONTACT.received_at)}"
+CASE = f"/api/v1/cases/{make_conversation_id(CONTACT.contact_id, CONTACT.received_at)}"
 WHO = {"agent": "Dominique Exemple", "department": "voirie"}
 
 
 def routed(contact: ContactReceived = CONTACT) -> ContactRouted:
     return ContactRouted(
         routing=Routing(
-            conversation_id=conversation_id(contact.contact_id, contact.received_at),
+            conversation_id=make_conversation_id(contact.contact_id, contact.received_at),
             sequence=1,
             department="voirie",
             reference=contact.reference,

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact
 from parvis.common.contract.delivery import DeliveryId, DeliveryUpdated
 from parvis.common.contract.reply import ReplyId
-from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted, Routing, conversation_id
+from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted, Routing, make_conversation_id
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 Tell = Callable[..., Awaitable[None]]
 Said = Callable[[str], Awaitable[list[bytes]]]
 FIRST = a_contact()
-CONVERSATION = conversation_id(FIRST.contact_id, FIRST.received_at)
+CONVERSATION = make_conversation_id(FIRST.contact_id, FIRST.received_at)
 
 
 def routed(sequence: int, *, contact: ContactReceived | None = None, department: str = "voirie") -> ContactRouted:
@@ -55,7 +55,7 @@ def moved(kind: Any, sequence: int, to: str) -> Any:
 
 
 async def the_case(database: Database) -> Case:
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         case = await case_of(connection, CONVERSATION)
     assert case
     return case
@@ -71,7 +71,7 @@ async def test_a_contact_told_twice_is_one(database: Database, tell: Tell, said:
 
 async def test_a_redelivered_contact_does_not_open_a_closed_case(database: Database, tell: Tell) -> None:
     await tell(routed(1))
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         await connection.execute(text("update desk.case_file set state = 'closed'"))
     await tell(routed(1))
 
@@ -82,7 +82,7 @@ async def test_both_sides_of_a_move_are_one(database: Database, tell: Tell, said
     await tell(moved(ConversationArrived, 2, "etat-civil"))
     await tell(routed(1), moved(ConversationLeft, 2, "etat-civil"))
     case = await the_case(database)
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         file = await file_of(connection, case)
 
     assert (case.department, case.contacts, len(file.moves)) == ("etat-civil", 1, 1)
@@ -93,7 +93,7 @@ async def test_both_sides_of_a_move_are_one(database: Database, tell: Tell, said
 async def test_a_refused_transfer_is_told_to_the_agent(database: Database, tell: Tell) -> None:
     transfer = "3f1d5a9e-0000-4000-8000-000000000001"
     await tell(routed(1))
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         await connection.execute(
             text(
                 "insert into desk.transfer (transfer_id, conversation_id, from_department, to_department, reason, agent, at)"
@@ -112,7 +112,7 @@ async def test_a_refused_transfer_is_told_to_the_agent(database: Database, tell:
             at=AN_INSTANT,
         )
     )
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         file = await file_of(connection, await the_case(database))
 
     assert [(t.outcome, t.why) for t in file.transfers] == [("refused", "stale")]
@@ -132,7 +132,7 @@ async def test_a_delivery_known_before_its_case_is_kept(database: Database, tell
     )
     await tell(news)
     await tell(routed(1), news, news.model_copy(update={"state": "delivered"}), news)
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         file = await file_of(connection, await the_case(database))
 
     assert [d.state for d in file.deliveries] == ["delivered"]
@@ -148,7 +148,7 @@ async def test_any_text_comes_back_as_it_came(database: Database, tell: Tell, ho
         {"from": point, "text": hostile, "subject": hostile[:200], "answers": {"place": hostile}}
     )
     await tell(routed(1, contact=a_contact(personal=personal)))
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         (kept,) = await contacts_of(connection, CONVERSATION)
 
     assert kept.contact.personal == personal

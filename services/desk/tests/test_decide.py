@@ -14,18 +14,18 @@ from parvis.common.contract.contact import ContactPoint, ContactReceived, Machin
 from parvis.common.contract.delivery import DeliveryId, DeliveryUpdated
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyId, ReplyRequested
-from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted, Routing, conversation_id
+from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted, Routing, make_conversation_id
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRequested
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.desk import decide
 from parvis.desk.decide import Answer, Words
 from parvis.desk.tables import Act, Agent, Case, Changes, Delivery, File, Move, Opened
 
-DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 AGENT = Agent("Dominique Exemple", "voirie")
 FIRST = a_contact()
-CONVERSATION = conversation_id(FIRST.contact_id, FIRST.received_at)
+CONVERSATION = make_conversation_id(FIRST.contact_id, FIRST.received_at)
 
 
 def a_case(**changes: Any) -> Case:

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from parvis.common.contract.contact import ContactReceived, reference_of
-from parvis.common.contract.routing.decisions import ContactRouted, Suggestion, conversation_id
+from parvis.common.contract.contact import ContactReceived, make_reference
+from parvis.common.contract.routing.decisions import ContactRouted, Suggestion, make_conversation_id
 from parvis.common.contract.routing.history import History, PastContact
 from parvis.common.contract.routing.split_and_link import (
     ConversationLinked,
@@ -24,7 +24,7 @@ from parvis.common.contract.routing.split_and_link import (
     SplitRequested,
 )
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
 
@@ -39,9 +39,9 @@ FIRST, SECOND, THIRD = (
     a_contact(key=f"SM{number}", personal=personal(words))
     for number, words in enumerate(("Un trou rue Haute.", "Et ma facture ?", "Merci pour le trou."))
 )
-CONVERSATION = conversation_id(FIRST.contact_id, FIRST.received_at)
-NEW = conversation_id(reference_of("a split"), AN_INSTANT)  # pyright: ignore[reportArgumentType]
-NEW_REFERENCE = reference_of("a split")  # pyright: ignore[reportArgumentType]
+CONVERSATION = make_conversation_id(FIRST.contact_id, FIRST.received_at)
+NEW = make_conversation_id(make_reference("a split"), AN_INSTANT)  # pyright: ignore[reportArgumentType]
+NEW_REFERENCE = make_reference("a split")  # pyright: ignore[reportArgumentType]
 CASE = f"/cases/{CONVERSATION}"
 
 
@@ -90,7 +90,7 @@ async def test_in_one_batch_too(database: Database, tell: Tell) -> None:
 
 async def _cases(database: Database) -> list[tuple[Any, ...]]:
     query = "select reference, contacts, subject from desk.case_file order by contacts desc"
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         return [tuple(row) for row in await connection.execute(text(query))]
 
 
@@ -191,7 +191,7 @@ async def test_a_link_needs_the_reference_of_another_case(
 
 
 async def test_what_came_before_a_transfer_is_shown_where_the_desk_did_not_get_it(
-    agent: httpx.AsyncClient, tell: Tell, blobs: Blobs
+    agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore
 ) -> None:
     past = PastContact(
         contact_id=SECOND.contact_id, reference=SECOND.reference, conversation_id=CONVERSATION, sequence=1, channel="sms",

@@ -15,11 +15,11 @@ from parvis.common.contract.contact import (
     OpticalReading,
     PersonalContact,
     Verification,
-    contact_id,
+    make_contact_id,
 )
-from parvis.common.contract.routing.decisions import ContactRouted, Routing, conversation_id
-from parvis.common.files.antivirus import Scanner
-from parvis.common.storage.blobs import Blobs
+from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
+from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.desk.read.originals import Infected, NotScanned, Originals
 from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
@@ -40,7 +40,7 @@ def a_photo() -> bytes:
 def routed(made: ContactId, **changes: Any) -> ContactRouted:
     contact = a_contact(contact_id=made, **changes)
     routing = Routing(
-        conversation_id=conversation_id(made, AN_INSTANT),
+        conversation_id=make_conversation_id(made, AN_INSTANT),
         sequence=1,
         department="voirie",
         reference=contact.reference,
@@ -56,15 +56,15 @@ def routed(made: ContactId, **changes: Any) -> ContactRouted:
 
 
 def base(made: ContactId) -> str:
-    return f"/cases/{conversation_id(made, AN_INSTANT)}/contacts/{made}"
+    return f"/cases/{make_conversation_id(made, AN_INSTANT)}/contacts/{made}"
 
 
 def case(made: ContactId) -> str:
-    return f"/cases/{conversation_id(made, AN_INSTANT)}"
+    return f"/cases/{make_conversation_id(made, AN_INSTANT)}"
 
 
-async def test_files_are_downloads_under_clean_names(agent: httpx.AsyncClient, tell: Tell, blobs: Blobs) -> None:
-    made = contact_id("web", "x", "files")
+async def test_files_are_downloads_under_clean_names(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
+    made = make_contact_id("web", "x", "files")
     page = b"<html><script>alert(1)</script>"
     claim = await blobs.put(made, page, "text/html")
     infected = claim.model_copy(update={"scan": "infected"})
@@ -90,8 +90,8 @@ async def test_files_are_downloads_under_clean_names(agent: httpx.AsyncClient, t
     assert "sans analyse antivirus" in shown
 
 
-async def test_a_picture_is_given_as_it_was_drawn_anew(agent: httpx.AsyncClient, tell: Tell, blobs: Blobs) -> None:
-    made = contact_id("web", "x", "photo")
+async def test_a_picture_is_given_as_it_was_drawn_anew(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
+    made = make_contact_id("web", "x", "photo")
     claim = await blobs.put(made, a_photo(), "image/jpeg")
     await tell(
         routed(
@@ -118,9 +118,9 @@ async def test_a_picture_is_given_as_it_was_drawn_anew(agent: httpx.AsyncClient,
 
 
 async def test_a_mail_that_can_be_read_in_two_ways_shows_no_picture(
-    agent: httpx.AsyncClient, tell: Tell, blobs: Blobs
+    agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore
 ) -> None:
-    made = contact_id("email", "x", "ambiguous")
+    made = make_contact_id("email", "x", "ambiguous")
     claim = Attachment.of(await blobs.put(made, a_photo(), "image/jpeg"))
     await tell(routed(made, channel="email", attachments=(claim,), remarks=("ambiguous-mime",)))
     shown = (await agent.get(case(made))).text
@@ -130,7 +130,7 @@ async def test_a_mail_that_can_be_read_in_two_ways_shows_no_picture(
 
 
 async def test_a_mail_shows_its_own_words_first_and_folds_the_rest(agent: httpx.AsyncClient, tell: Tell) -> None:
-    made = contact_id("email", "x", "quoted")
+    made = make_contact_id("email", "x", "quoted")
     personal = PersonalContact(text="Merci !", quoted="> Bonjour <b>\n> Madame", signature="-- \nCamille")
     sender = Verification(level="none", spf="pass", dkim="none", dmarc="fail")
     await tell(
@@ -153,7 +153,7 @@ async def test_a_mail_shows_its_own_words_first_and_folds_the_rest(agent: httpx.
 
 
 async def test_what_was_only_forwarded_is_open(agent: httpx.AsyncClient, tell: Tell) -> None:
-    made = contact_id("email", "x", "forwarded")
+    made = make_contact_id("email", "x", "forwarded")
     await tell(routed(made, channel="email", personal=PersonalContact(quoted="Voyez plus bas.")))
     shown = (await agent.get(case(made))).text
 
@@ -161,8 +161,8 @@ async def test_what_was_only_forwarded_is_open(agent: httpx.AsyncClient, tell: T
     assert "(aucun texte)" not in shown
 
 
-async def test_badly_read_pages_and_troubles_are_named(agent: httpx.AsyncClient, tell: Tell, blobs: Blobs) -> None:
-    made = contact_id("post", "x", "low")
+async def test_badly_read_pages_and_troubles_are_named(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
+    made = make_contact_id("post", "x", "low")
     claim = await blobs.put(made, a_photo(), "image/jpeg")
     letter = routed(
         made,
@@ -173,7 +173,7 @@ async def test_badly_read_pages_and_troubles_are_named(agent: httpx.AsyncClient,
         ocr=OpticalReading(confidence=0.7, pages=2, page_confidences=(0.9, 0.5), low_pages=(3,)),
         personal=PersonalContact(text="Madame,", file_names=("page-1.jpg", "page-3.jpg")),
     )
-    mail = contact_id("email", "x", "zip")
+    mail = make_contact_id("email", "x", "zip")
     archive = Attachment.of(
         claim.model_copy(update={"media_type": "application/zip"}), trouble="archive of more than 1000 files"
     )
@@ -198,11 +198,11 @@ def pending(claim: ClaimCheck) -> ClaimCheck:
     return claim.model_copy(update={"scan": "pending"})
 
 
-async def test_what_waits_for_the_scanner_is_scanned_when_it_is_opened(blobs: Blobs, daemon: Daemon) -> None:
-    made = contact_id("web", "x", "scan")
+async def test_what_waits_for_the_scanner_is_scanned_when_it_is_opened(blobs: BlobStore, daemon: Daemon) -> None:
+    made = make_contact_id("web", "x", "scan")
     clean = pending(await blobs.put(made, b"Bonjour", "text/plain"))
     infected = pending(await blobs.put(made, A_VIRUS, "text/plain"))
-    originals = Originals(blobs, Scanner(daemon.address))
+    originals = Originals(blobs, AntivirusScanner(daemon.address))
 
     assert await originals.open(clean) == b"Bonjour"
     with pytest.raises(Infected):
@@ -219,8 +219,8 @@ async def test_what_waits_for_the_scanner_is_scanned_when_it_is_opened(blobs: Bl
     assert (originals.verdict(clean), originals.verdict(infected)) == ("clean", "infected")
 
 
-async def test_what_cannot_be_scanned_now_says_so(agent: httpx.AsyncClient, tell: Tell, blobs: Blobs) -> None:
-    made = contact_id("web", "x", "waiting")
+async def test_what_cannot_be_scanned_now_says_so(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
+    made = make_contact_id("web", "x", "waiting")
     claim = pending(await blobs.put(made, a_photo(), "image/jpeg"))
     await tell(routed(made, original=claim, attachments=(Attachment.of(claim),)))
 

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from sqlalchemy import text
 
-from parvis.common.contract.contact import Attachment, ContactPoint, ContactReceived, PersonalContact, contact_id
+from parvis.common.contract.contact import Attachment, ContactPoint, ContactReceived, PersonalContact, make_contact_id
 from parvis.common.contract.reply import ReplyRequested
-from parvis.common.contract.routing.decisions import ContactRouted, Routing, conversation_id
+from parvis.common.contract.routing.decisions import ContactRouted, Routing, make_conversation_id
 from parvis.common.contract.routing.transfer import ConversationArrived, TransferRequested
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
 
@@ -38,7 +38,7 @@ PNG = a_png()
 
 def routed(contact: ContactReceived, *, department: str = "voirie", **changes: Any) -> ContactRouted:
     values: dict[str, Any] = {
-        "conversation_id": conversation_id(contact.contact_id, contact.received_at),
+        "conversation_id": make_conversation_id(contact.contact_id, contact.received_at),
         "sequence": 1,
         "department": department,
         "reference": contact.reference,
@@ -58,7 +58,7 @@ def personal(words: str = "Un trou rue Haute.", **more: Any) -> PersonalContact:
 
 
 CONTACT = a_contact(personal=personal())
-CASE = f"/cases/{conversation_id(CONTACT.contact_id, CONTACT.received_at)}"
+CASE = f"/cases/{make_conversation_id(CONTACT.contact_id, CONTACT.received_at)}"
 
 
 async def test_nobody_sees_anything_without_login(browser: httpx.AsyncClient, tell: Tell) -> None:
@@ -107,9 +107,9 @@ async def test_three_hundred_cases_are_walked_through_without_loss(agent: httpx.
         assert len(page) < 80_000
 
     assert len(seen) == 300
-    assert set(seen) == {conversation_id(c.contact_id, c.received_at) for c in contacts}
+    assert set(seen) == {make_conversation_id(c.contact_id, c.received_at) for c in contacts}
     order: dict[str, Any] = {
-        conversation_id(e.contact.contact_id, e.contact.received_at): (e.routing.urgency, e.routing.answer_due_at)
+        make_conversation_id(e.contact.contact_id, e.contact.received_at): (e.routing.urgency, e.routing.answer_due_at)
         for e in events
     }
     assert [order[case] for case in seen] == sorted(order.values(), key=lambda key: (key[0], key[1]))
@@ -125,7 +125,7 @@ async def test_hostile_text_is_shown_and_never_obeyed(agent: httpx.AsyncClient, 
     hostile = '<script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}"><b>'
     email = a_contact(channel="email", personal=personal(hostile, subject=hostile, display_name=hostile))
     await tell(routed(email, reason={"fr": hostile}))
-    for path in ("/queue", f"/cases/{conversation_id(email.contact_id, email.received_at)}"):
+    for path in ("/queue", f"/cases/{make_conversation_id(email.contact_id, email.received_at)}"):
         page = (await agent.get(path)).text
         assert "<script" not in page
         assert "<img src=x" not in page
@@ -137,7 +137,7 @@ async def test_a_case_says_who_what_and_why(agent: httpx.AsyncClient, tell: Tell
     answers = {"problem": "pothole", "place": "12 rue des Lilas\nau fond"}
     form = a_contact(channel="web", procedure="road-report", personal=personal(answers=answers))
     await tell(routed(form, procedure="road-report"))
-    page = (await agent.get(f"/cases/{conversation_id(form.contact_id, form.received_at)}")).text
+    page = (await agent.get(f"/cases/{make_conversation_id(form.contact_id, form.received_at)}")).text
 
     for shown in (
         "Nid-de-poule ou chaussée abîmée",
@@ -150,13 +150,13 @@ async def test_a_case_says_who_what_and_why(agent: httpx.AsyncClient, tell: Tell
 
 
 async def test_another_departments_case_is_not_there(
-    agent: httpx.AsyncClient, tell: Tell, send: Send, blobs: Blobs
+    agent: httpx.AsyncClient, tell: Tell, send: Send, blobs: BlobStore
 ) -> None:
-    made = contact_id("sms", "x", "secret")
+    made = make_contact_id("sms", "x", "secret")
     claim = await blobs.put(made, b"secret", "text/plain")
     foreign = a_contact(contact_id=made, original=claim, attachments=(Attachment.of(claim),))
     await tell(routed(foreign, department="social-ccas"), routed(CONTACT))
-    case = f"/cases/{conversation_id(made, foreign.received_at)}"
+    case = f"/cases/{make_conversation_id(made, foreign.received_at)}"
     token = re.search(r'name="_csrf" value="([^"]+)"', (await agent.get("/queue")).text)
     assert token
 
@@ -173,7 +173,7 @@ async def test_another_departments_case_is_not_there(
 
 async def test_a_case_that_left_says_where_it_is_and_nothing_more(agent: httpx.AsyncClient, tell: Tell) -> None:
     left = ConversationArrived(
-        conversation_id=conversation_id(CONTACT.contact_id, CONTACT.received_at),
+        conversation_id=make_conversation_id(CONTACT.contact_id, CONTACT.received_at),
         sequence=2,
         reference=CONTACT.reference,
         from_department="voirie",
@@ -189,8 +189,8 @@ async def test_a_case_that_left_says_where_it_is_and_nothing_more(agent: httpx.A
     assert "trou" not in answer.text
 
 
-async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, tell: Tell, blobs: Blobs) -> None:
-    made = contact_id("post", "box", "letter")
+async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
+    made = make_contact_id("post", "box", "letter")
     claim = await blobs.put(made, PNG, "image/png")
     letter = a_contact(
         contact_id=made,
@@ -200,7 +200,7 @@ async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, tell: Tel
         personal=PersonalContact(text="Madame,"),
     )
     await tell(routed(letter))
-    case = f"/cases/{conversation_id(made, letter.received_at)}"
+    case = f"/cases/{make_conversation_id(made, letter.received_at)}"
     page = (await agent.get(case)).text
 
     assert f'src="{case}/contacts/{made}/pictures/original/1.jpg"' in page
@@ -336,7 +336,7 @@ async def test_a_visit_becomes_a_contact_once(
     assert contact.contact_point_hash is None
     assert [w.address for w in contact.personal.reply_channels] == ["Andrée Exemple\n3 rue Haute\n00100 Val-Exemple"]
     assert contact.reference in (await agent.get(f"/counter/{contact.reference}")).text
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         assert await connection.scalar(text("select count(*) from desk.counter_contact")) == 1
 
 
@@ -363,7 +363,7 @@ async def test_what_is_missing_is_told_beside_its_field(
 
 async def test_who_comes_again_stays_in_the_case(agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said) -> None:
     await tell(routed(CONTACT))
-    case = conversation_id(CONTACT.contact_id, CONTACT.received_at)
+    case = make_conversation_id(CONTACT.contact_id, CONTACT.received_at)
     await send(
         f"/counter?conversation={case}&reference={CONTACT.reference}", "/counter", **VISIT, reference=CONTACT.reference
     )
@@ -375,7 +375,7 @@ async def test_who_comes_again_stays_in_the_case(agent: httpx.AsyncClient, tell:
 async def test_a_call_is_noted(agent: httpx.AsyncClient, tell: Tell, send: Send) -> None:
     called = a_contact(key="call", channel="phone", personal=personal())
     await tell(routed(called))
-    case = f"/cases/{conversation_id(called.contact_id, called.received_at)}"
+    case = f"/cases/{make_conversation_id(called.contact_id, called.received_at)}"
     answer = await send(case, f"{case}/call", note="Rappeler lundi.", then="closed")
 
     assert answer.status_code == 303

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from parvis.common.contract.routing.decisions import conversation_id
+from parvis.common.contract.routing.decisions import make_conversation_id
 
 from .test_pages import CASE, CONTACT, Tell, routed
 
@@ -25,7 +25,9 @@ async def test_what_a_case_follows_and_where_a_message_may_belong_is_shown(
     agent: httpx.AsyncClient, tell: Tell
 ) -> None:
     other = {"conversation_id": "c-2", "reference": "P-0000-0000-0001", "department": "dechets"}
-    await tell(routed(CONTACT, candidates=[other], linked_to=conversation_id(CONTACT.contact_id, CONTACT.received_at)))
+    await tell(
+        routed(CONTACT, candidates=[other], linked_to=make_conversation_id(CONTACT.contact_id, CONTACT.received_at))
+    )
     page = (await agent.get(CASE)).text
     assert '<a href="/cases/c-2" class="mono">P-0000-0000-0001</a>' in page
     assert "Fait suite à" in page

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.runtime.settings import load
+from parvis.common.runtime.settings import load_settings
 from parvis.desk.settings import Settings
 
 
@@ -30,7 +30,7 @@ def test_it_refuses_to_listen_on_more_than_loopback() -> None:
 def test_loopback_is_fine(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("PARVIS_DESK_HOST", host)
 
-    assert load(Settings).host == host
+    assert load_settings(Settings).host == host
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.10", "town.example", ""])  # noqa: S104
@@ -38,13 +38,13 @@ def test_anything_else_is_not(monkeypatch: pytest.MonkeyPatch, host: str) -> Non
     monkeypatch.setenv("PARVIS_DESK_HOST", host)
 
     with pytest.raises(Misconfigured, match="PARVIS_DESK_HOST"):
-        load(Settings)
+        load_settings(Settings)
 
 
 def test_a_short_token_is_refused_and_an_empty_one_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARVIS_DESK_API_TOKEN", "short")
     with pytest.raises(Misconfigured, match="PARVIS_DESK_API_TOKEN"):
-        load(Settings)
+        load_settings(Settings)
 
     monkeypatch.setenv("PARVIS_DESK_API_TOKEN", "")
-    assert load(Settings).api_token is None
+    assert load_settings(Settings).api_token is None

@@ -8,9 +8,9 @@ from parvis.common.contract.delivery import DeliveryState, FailureClass
 from parvis.common.contract.reply import ReplyKind
 from parvis.desk.pages.place import TOLD
 from parvis.desk.tables import ACTS, STATES
-from parvis.web.words import Words
+from parvis.web.words import Translations
 
-WORDS = Words.read(Path(__file__).parents[1] / "src/parvis/desk/words", languages=("fr", "en"))
+WORDS = Translations.read(Path(__file__).parents[1] / "src/parvis/desk/words", languages=("fr", "en"))
 
 
 def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:

@@ -11,21 +11,21 @@ from typing import Any, cast
 import pytest
 
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY, FakeProducer
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.contact import Keys
-from parvis.ingest_email.read.reader import Limits, Readers
+from parvis.ingest_email.read.reader import Readers, ResourceLimits
 from parvis.ingest_email.receive.acceptance import Acceptance
 from parvis.ingest_email.receive.hooks import Hooks
 from parvis.ingest_email.receive.limits import Allowance, Room
 from parvis.ingest_email.receive.listeners import Listeners, Ports
 from parvis.ingest_email.receive.protocol import Surroundings
 
-DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 DOMAIN = DIRECTORY.town.mail_domain
 LIMIT_BYTES = 1024 * 1024
 
@@ -130,16 +130,16 @@ class World:
         surroundings: Surroundings | None = None,
     ) -> AsyncGenerator[Door]:
         producer = producer or FakeProducer()
-        readers = Readers(1, Limits(512 * 1024 * 1024, 10, 30))
+        readers = Readers(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
         mailboxes = Mailboxes(DIRECTORY, A_KEY)
         acceptance = Acceptance(
-            blobs=Blobs(f"file://{self.folder}/blobs"),
+            blobs=BlobStore(f"file://{self.folder}/blobs"),
             producer=cast("Any", producer),
             reader=readers,
             keys=Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses),
             topic_prefix="parvis",
             authserv_id="mx.example-town.example",
-            scanner=Scanner(""),
+            scanner=AntivirusScanner(""),
         )
         smtp, lmtp = free_ports(2)
         listeners = Listeners(

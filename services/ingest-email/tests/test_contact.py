@@ -15,10 +15,10 @@ from parvis.common.contract.contact import (
     ContactReceived,
     ConversationId,
     Verification,
-    contact_id,
-    reference_of,
+    make_contact_id,
+    make_reference,
 )
-from parvis.common.contract.reply import ReplyId, bounce_address, message_id
+from parvis.common.contract.reply import ReplyId, make_bounce_address, make_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_email.parse.contact import Arrival, Keys, clip, contact_of
 from parvis.ingest_email.parse.mail import parse
@@ -31,15 +31,15 @@ TOWN = f"mairie@{DOMAIN}"
 KEYS = Keys(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
 REPLY = ReplyId("9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e")
 CONVERSATION = ConversationId("0b0f3a52-7c43-5c1e-9b1a-3a527c435c1e")
-OURS = message_id(REPLY, CONVERSATION, DOMAIN, A_KEY)
-MADE = contact_id("email", TOWN, "x")
+OURS = make_message_id(REPLY, CONVERSATION, DOMAIN, A_KEY)
+MADE = make_contact_id("email", TOWN, "x")
 CLAIM = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=1, media_type="message/rfc822")
 ARRIVAL = Arrival(MADE, TOWN, "camille@citizens.example", AN_INSTANT, AN_INSTANT, CLAIM, (), Verification(level="none"))
 
 
 def mail_of(name: str) -> Mail:
     content = (SAMPLES / f"{name}.eml").read_bytes()
-    address = bounce_address(REPLY, DOMAIN, A_KEY).encode()
+    address = make_bounce_address(REPLY, DOMAIN, A_KEY).encode()
     return parse(content.replace(b"BOUNCE", address).replace(b"ORIGINAL", OURS.encode()))[0]
 
 
@@ -53,7 +53,7 @@ def test_a_citizens_mail_is_a_contact() -> None:
     assert made.personal.from_
     assert made.personal.from_.value == "cecile@citizens.example"
     assert made.personal.subject.startswith("Lampadaire")
-    assert made.reference == reference_of(MADE)
+    assert made.reference == make_reference(MADE)
 
 
 def test_an_sms_asked_for_in_the_text_is_the_preferred_channel() -> None:
@@ -78,7 +78,7 @@ def test_a_token_that_we_did_not_sign_names_nothing() -> None:
 
 
 def test_a_reference_quoted_in_the_subject_is_a_mark() -> None:
-    quoted = reference_of(MADE)
+    quoted = make_reference(MADE)
     assert contact(Mail(sender="a@b.example", subject=f"Re: {quoted.lower()}")).thread.reference == quoted
 
 
@@ -162,11 +162,11 @@ def test_a_report_names_its_reply_also_by_what_it_returns() -> None:
 
 def test_quotes_and_signature_are_apart_and_a_reference_in_a_quote_is_a_mark() -> None:
     content = (SAMPLES / "reply-gmail.eml").read_bytes()
-    made = contact(parse(content.replace(b"demande est", f"demande {reference_of(MADE)} est".encode()))[0])
+    made = contact(parse(content.replace(b"demande est", f"demande {make_reference(MADE)} est".encode()))[0])
     assert made.personal.text.endswith("Camille")
     assert made.personal.signature == "Envoyé de mon iPhone"
     assert made.personal.quoted.startswith("Le lun. 2 nov. 2026")
-    assert made.thread.reference == reference_of(MADE)
+    assert made.thread.reference == make_reference(MADE)
 
 
 def test_what_a_file_and_a_mail_are_remarked_for_is_in_the_contact() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.read.reader import Limits, Readers
+from parvis.ingest_email.read.reader import Readers, ResourceLimits
 
 _AT_ONCE = 8
 
@@ -29,7 +29,7 @@ def folder(name: str) -> Path:
 
 async def test_hostile_mails_are_read_or_flagged() -> None:
     files = [one for one in folder("email-hostile").rglob("*") if one.is_file() and one.suffix not in (".json", ".md")]
-    readers, free = Readers(1, Limits(1024 * 1024 * 1024, 10, 15)), asyncio.Semaphore(_AT_ONCE)
+    readers, free = Readers(1, ResourceLimits(1024 * 1024 * 1024, 10, 15)), asyncio.Semaphore(_AT_ONCE)
 
     async def read(file: Path) -> str | None:
         async with free:

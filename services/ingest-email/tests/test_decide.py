@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.reply import ReplyId, bounce_address
+from parvis.common.contract.reply import ReplyId, make_bounce_address
 from parvis.common.testing import A_KEY
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide import Mailboxes
 
-DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 MAILBOXES = Mailboxes(DIRECTORY, A_KEY)
 TOWN = DIRECTORY.town.mailbox
 DOMAIN = DIRECTORY.town.mail_domain
@@ -47,7 +47,7 @@ def test_other_addresses_have_none(address: str) -> None:
 
 
 def test_a_bounce_address_names_its_reply() -> None:
-    found = MAILBOXES.recipient(bounce_address(REPLY, DOMAIN, A_KEY).upper())
+    found = MAILBOXES.recipient(make_bounce_address(REPLY, DOMAIN, A_KEY).upper())
     assert found
     assert found.reply == REPLY
 

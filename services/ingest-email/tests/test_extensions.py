@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.parse.forwarded import address_in, attributes
 from parvis.ingest_email.receive.limits import SMALL_BYTES, Allowance, Room
 from parvis.ingest_email.receive.protocol import Surroundings
 from parvis.simulators.mail.certificate import tls_context
 
 World = Any  # the class in conftest.py, which no test can import
-DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
 CITIZEN = "camille@citizens.example"
 MAIL = b"From: camille@citizens.example\r\nSubject: x\r\n\r\nBonjour\r\n"

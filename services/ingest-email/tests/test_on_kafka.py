@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.bus.admin import apply, read_all
+from parvis.common.bus.admin import apply_topics, read_all_records
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.contact import Keys
-from parvis.ingest_email.read.reader import Limits, Readers
+from parvis.ingest_email.read.reader import Readers, ResourceLimits
 from parvis.ingest_email.receive.acceptance import Acceptance
 from parvis.ingest_email.receive.hooks import Hooks
 from parvis.ingest_email.receive.limits import Allowance, Room
@@ -30,18 +30,18 @@ from parvis.ingest_email.receive.protocol import Surroundings
 pytestmark = pytest.mark.stack
 PREFIX = "mail-door"
 SAMPLES = Path(__file__).parents[1] / "samples"
-DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
 NAMES = ("road-fr", "road-fr", "html-only", "with-files", "broken-head", "dsn-failed")
 
 
 @asynccontextmanager
-async def door(bootstrap: str, folder: Path) -> AsyncGenerator[tuple[int, Blobs]]:
-    producer, blobs = Producer(bootstrap, service="ingest-email"), Blobs(f"file://{folder}/blobs")
-    readers = Readers(1, Limits(512 * 1024 * 1024, 10, 30))
+async def door(bootstrap: str, folder: Path) -> AsyncGenerator[tuple[int, BlobStore]]:
+    producer, blobs = Producer(bootstrap, service="ingest-email"), BlobStore(f"file://{folder}/blobs")
+    readers = Readers(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
     mailboxes = Mailboxes(DIRECTORY, A_KEY)
     keys = Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
-    acceptance = Acceptance(blobs, producer, readers, keys, PREFIX, authserv_id="", scanner=Scanner(""))
+    acceptance = Acceptance(blobs, producer, readers, keys, PREFIX, authserv_id="", scanner=AntivirusScanner(""))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     ports = Ports("127.0.0.1", port, 0)
@@ -82,12 +82,12 @@ def deliver(port: int, names: tuple[str, ...]) -> list[tuple[int, str]]:
 
 
 async def test_every_mail_is_in_its_topic_and_its_store(kafka: str, tmp_path: Path) -> None:
-    await apply(kafka, [CONTACT_RECEIVED], prefix=PREFIX, replication=1)
+    await apply_topics(kafka, [CONTACT_RECEIVED], prefix=PREFIX, replication=1)
     async with door(kafka, tmp_path) as (port, blobs):
         answers = await asyncio.to_thread(deliver, port, NAMES)
     assert {code for code, _ in answers} == {250}
     found: dict[str, ContactReceived] = {}
-    async for received in read_all(kafka, [CONTACT_RECEIVED.full_name(PREFIX)]):
+    async for received in read_all_records(kafka, [CONTACT_RECEIVED.full_name(PREFIX)]):
         contact = received.event((ContactReceived,))
         assert isinstance(contact, ContactReceived)
         found[received.event_id] = contact

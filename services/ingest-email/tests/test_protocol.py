@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 
 World = Any  # the class in conftest.py, which no test can import
-DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
 ROADS = f"voirie@{DOMAIN}"
 CITIZEN = "camille@citizens.example"

@@ -13,17 +13,17 @@ from sqlalchemy import delete
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Unavailable
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database, migrate
 from parvis.common.testing import A_KEY, FakeProducer
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_email import store
 from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.account import accounts_of
 from parvis.ingest_email.parse.contact import Keys
-from parvis.ingest_email.read.reader import Limits, Readers
+from parvis.ingest_email.read.reader import Readers, ResourceLimits
 from parvis.ingest_email.receive.acceptance import Acceptance
 from parvis.ingest_email.receive.hosted import Access, opened
 from parvis.ingest_email.receive.pull import Habits, Pull
@@ -32,7 +32,7 @@ from tests.mail.dovecot import MailHost, mail_host
 
 pytestmark = [pytest.mark.stack, pytest.mark.skipif(bool(dovecot.missing()), reason=dovecot.missing() or "")]
 HERE = Path(__file__)
-DIRECTORY = load_directory(HERE.parents[3] / "config" / "example-town")
+DIRECTORY = load_town_config(HERE.parents[3] / "config" / "example-town")
 TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
 ROADS = f"voirie@{DOMAIN}"
 NOON = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
@@ -62,7 +62,7 @@ def host() -> Generator[MailHost]:
 async def database(database_url: str) -> AsyncGenerator[Database]:
     await migrate(database_url, "ingest_email", HERE.parents[1] / "migrations")
     made = Database(database_url, service="test")
-    async with made.begin() as connection:
+    async with made.transaction() as connection:
         await connection.execute(delete(store.position))
         await connection.execute(delete(store.pulled))
     yield made
@@ -76,11 +76,11 @@ class Emptied:
         self.producer = producer
         self.health = Health()
         mailboxes = Mailboxes(DIRECTORY, A_KEY)
-        self.readers = Readers(1, Limits(512 * 1024 * 1024, 10, 30))
+        self.readers = Readers(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
         keys = Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
-        blobs = Blobs(f"file://{folder}/blobs")
+        blobs = BlobStore(f"file://{folder}/blobs")
         acceptance = Acceptance(
-            blobs, cast("Any", producer), self.readers, keys, "parvis", authserv_id="", scanner=Scanner("")
+            blobs, cast("Any", producer), self.readers, keys, "parvis", authserv_id="", scanner=AntivirusScanner("")
         )
         (account,) = accounts_of(host.url, may_be_plain=False)
         # Dovecot looks by itself every 30 s: a mail that comes while IDLE begins, it may tell of only then.
@@ -127,7 +127,7 @@ async def test_what_lies_there_and_what_comes_becomes_contacts(host: MailHost, d
         await until(lambda: host.count("Traités") == 2)
         host.deliver(a_mail(3))  # heard by IDLE
         await until(lambda: host.count("Traités") == 3)
-        assert made.health.ready
+        assert made.health.is_ready
     contacts = made.contacts()
     assert len({contact.contact_id for contact in contacts}) == len(contacts) == 3
     assert [contact.received_at for contact in contacts[:2]] == [NOON, NOON]
@@ -178,7 +178,7 @@ async def test_while_kafka_is_away_the_mail_waits_with_its_host(host: MailHost, 
     producer = FakeProducer()
     producer.broken = Unavailable("Kafka does not answer")
     async with emptied(host, database, tmp_path, producer) as made:
-        await until(lambda: not made.health.ready)
+        await until(lambda: not made.health.is_ready)
         assert host.count() == 1
         producer.broken = None
         await until(lambda: host.count("Traités") == 1)

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 import pytest
 
 from parvis.common.contract.errors import Unavailable
-from parvis.ingest_email.read.reader import Limits, Readers, Reading
+from parvis.ingest_email.read.reader import Readers, Reading, ResourceLimits
 
 A_MAIL = b"From: camille@citizens.example\r\nSubject: Bonjour\r\nAuto-Submitted: auto-replied\r\n\r\nBonjour\r\n"
-LIMITS = Limits(memory_bytes=512 * 1024 * 1024, cpu_s=10, wall_s=30)
+LIMITS = ResourceLimits(memory_bytes=512 * 1024 * 1024, cpu_s=10, wall_s=30)
 
 
 @asynccontextmanager
-async def readers(limits: Limits = LIMITS, count: int = 1) -> AsyncGenerator[Readers]:
+async def readers(limits: ResourceLimits = LIMITS, count: int = 1) -> AsyncGenerator[Readers]:
     made = Readers(count, limits)
     async with made.running():
         yield made
@@ -66,7 +66,7 @@ async def test_a_worker_killed_from_outside_costs_no_mail() -> None:
 
 
 async def test_a_mail_that_takes_too_long_keeps_its_head_and_says_so() -> None:
-    async with readers(Limits(LIMITS.memory_bytes, 10, 1.0)) as made:
+    async with readers(ResourceLimits(LIMITS.memory_bytes, 10, 1.0)) as made:
         await made.read(A_MAIL)
         os.kill(await the_pid(made), signal.SIGSTOP)
         reading = await made.read(A_MAIL)
@@ -77,7 +77,7 @@ async def test_a_mail_that_takes_too_long_keeps_its_head_and_says_so() -> None:
 
 async def test_a_mail_that_needs_more_memory_than_there_is_keeps_its_head() -> None:
     content = A_MAIL + b"x" * 90_000_000
-    async with readers(Limits(256 * 1024 * 1024, 10, 30)) as made:
+    async with readers(ResourceLimits(256 * 1024 * 1024, 10, 30)) as made:
         reading = await made.read(content)
         assert reading.mail.trouble == "reading needs more memory than allowed"
         assert reading.mail.sender == "camille@citizens.example"
@@ -88,7 +88,7 @@ async def test_a_mail_that_needs_too_much_processor_time_keeps_its_head() -> Non
     # Four seconds' worth of parts, each with the longest head that is read.
     part = b"--b\r\n" + b"a:\r\n" * 9000 + b"\r\n\r\n"
     content = A_MAIL.replace(b"\r\n\r\n", b"\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n") + part * 490
-    async with readers(Limits(4 * 1024 * 1024 * 1024, 1, 60)) as made:
+    async with readers(ResourceLimits(4 * 1024 * 1024 * 1024, 1, 60)) as made:
         reading: Reading = await made.read(content)
         assert reading.mail.trouble == "reading needs more than 1 s of processor time"
 
@@ -110,6 +110,6 @@ async def test_no_process_is_left_behind() -> None:
 
 
 async def test_without_a_worker_the_sender_is_told_to_come_again() -> None:
-    async with readers(Limits(2**70, 10, 5)) as made:  # a limit that no system takes: the worker ends at once
+    async with readers(ResourceLimits(2**70, 10, 5)) as made:  # a limit that no system takes: the worker ends at once
         with pytest.raises(Unavailable):
             await made.read(A_MAIL)

@@ -9,13 +9,13 @@ import pytest
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import Unavailable
-from parvis.common.contract.reply import ReplyId, bounce_address
+from parvis.common.contract.reply import ReplyId, make_bounce_address
 from parvis.common.testing import A_KEY, FakeProducer
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.receive.limits import Allowance
 
 World = Any  # the class in conftest.py, which no test can import
-DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
 ROADS = f"voirie@{DOMAIN}"
 CITIZEN = "camille@citizens.example"
@@ -123,7 +123,7 @@ async def test_a_failure_of_ours_is_never_500_and_says_nothing_of_the_inside(
 
 
 async def test_a_bounce_that_names_a_reply_is_a_report_and_no_contact(world: World) -> None:
-    address = bounce_address(REPLY, DOMAIN, A_KEY)
+    address = make_bounce_address(REPLY, DOMAIN, A_KEY)
     async with world.door() as made, world.line(made.smtp_port) as caller:
         assert (await caller.offer(world.sample("dsn-failed"), address, sender="")).startswith("250")
         (record,) = made.producer.sent
@@ -143,7 +143,7 @@ async def test_a_bounce_that_names_none_is_a_machines_contact(world: World) -> N
 
 async def test_an_automatic_answer_to_a_reply_is_a_machines_contact(world: World) -> None:
     async with world.door() as made, world.line(made.smtp_port) as caller:
-        await caller.offer(world.sample("away"), bounce_address(REPLY, DOMAIN, A_KEY), sender="")
+        await caller.offer(world.sample("away"), make_bounce_address(REPLY, DOMAIN, A_KEY), sender="")
         (contact,) = made.contacts()
         assert contact.machine
 

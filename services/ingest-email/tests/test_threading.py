@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact import ClaimCheck, ContactReceived, ConversationId, Verification, contact_id
+from parvis.common.contract.contact import ClaimCheck, ContactReceived, ConversationId, Verification, make_contact_id
 from parvis.common.contract.delivery import DeliveryReported
-from parvis.common.contract.reply import ReplyId, message_id
+from parvis.common.contract.reply import ReplyId, make_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
 from parvis.ingest_email.parse.headers import read_headers
@@ -26,8 +26,8 @@ TOWN, ROADS = f"mairie@{DOMAIN}", f"voirie@{DOMAIN}"
 KEYS = Keys(DOMAIN, A_KEY, A_KEY, frozenset([TOWN, ROADS]))
 REPLY = ReplyId("9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e")
 CONVERSATION = ConversationId("0b0f3a52-7c43-5c1e-9b1a-3a527c435c1e")
-OURS = message_id(REPLY, CONVERSATION, DOMAIN, A_KEY)
-MADE = contact_id("email", TOWN, "x")
+OURS = make_message_id(REPLY, CONVERSATION, DOMAIN, A_KEY)
+MADE = make_contact_id("email", TOWN, "x")
 CLAIM = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=1, media_type="message/rfc822")
 ARRIVAL = Arrival(MADE, TOWN, "camille@citizens.example", AN_INSTANT, AN_INSTANT, CLAIM, (), Verification(level="none"))
 
@@ -61,7 +61,7 @@ def test_other_marks_are_handed_on_and_prove_nothing() -> None:
 
 def test_a_thread_token_in_the_text_or_of_another_domain_is_none() -> None:
     assert contact(f"From: camille@citizens.example\n\n{OURS}\n").thread.conversation_id is None
-    elsewhere = message_id(REPLY, CONVERSATION, "other-town.example", A_KEY)
+    elsewhere = make_message_id(REPLY, CONVERSATION, "other-town.example", A_KEY)
     assert contact(f"From: camille@citizens.example\nIn-Reply-To: {elsewhere}\n\nOui.\n").thread.conversation_id is None
 
 

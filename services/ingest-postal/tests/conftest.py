@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.ingest_postal.parse import Town
 from parvis.ingest_postal.read.divider import Divider
@@ -54,8 +54,8 @@ def _acceptance(readers: Readers, root: Path, producer: FakeProducer, *, letters
     return Acceptance(
         readers=readers,
         divider=Divider(Limits(), letters=letters),
-        blobs=Blobs(f"file://{root / 'blobs'}"),
-        scanner=Scanner(""),
+        blobs=BlobStore(f"file://{root / 'blobs'}"),
+        scanner=AntivirusScanner(""),
         producer=producer,
         topic="t.contact.received",
         drop_box="mail-room",

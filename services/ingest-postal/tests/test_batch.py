@@ -14,9 +14,9 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from parvis.common.contract.contact import ContactReceived, contact_id
+from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.errors import Poison, Unavailable
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.ingest_postal.receive.acceptance import Acceptance
 from parvis.ingest_postal.receive.arrival import Arrival
@@ -93,7 +93,7 @@ async def test_each_letter_between_sheets_is_a_contact_of_its_own_pages(acceptan
     assert [len(contact.attachments) for contact in contacts] == [1, 2, 1]
     assert [contact.remarks for contact in contacts] == [(f"separated-letter:{number}",) for number in (1, 2, 3)]
     digest = hashlib.sha256(THREE).hexdigest()
-    assert [contact.contact_id for contact in contacts] == [contact_id("post", "mail-room", f"{digest}/{n}") for n in (1, 2, 3)]  # fmt: skip
+    assert [contact.contact_id for contact in contacts] == [make_contact_id("post", "mail-room", f"{digest}/{n}") for n in (1, 2, 3)]  # fmt: skip
     for contact, pages in zip(contacts, (1, 2, 1), strict=True):
         own: Any = pypdfium2.PdfDocument(await acceptance.blobs.get(contact.original))
         assert len(own) == pages
@@ -108,7 +108,7 @@ async def test_the_batch_itself_is_sealed_before_anything_else(
         await accepted(acceptance, THREE)
 
     digest = hashlib.sha256(THREE).hexdigest()
-    assert (tmp_path / "blobs" / contact_id("post", "mail-room", digest) / digest).read_bytes() == THREE
+    assert (tmp_path / "blobs" / make_contact_id("post", "mail-room", digest) / digest).read_bytes() == THREE
 
 
 async def test_a_file_without_sheets_is_one_letter_with_the_files_own_id(acceptance: Acceptance):
@@ -116,7 +116,7 @@ async def test_a_file_without_sheets_is_one_letter_with_the_files_own_id(accepta
 
     (contact,) = await accepted(acceptance, content)
 
-    assert contact.contact_id == contact_id("post", "mail-room", hashlib.sha256(content).hexdigest())
+    assert contact.contact_id == make_contact_id("post", "mail-room", hashlib.sha256(content).hexdigest())
     assert (contact.remarks, len(contact.attachments)) == ((), 2)
 
 
@@ -228,7 +228,7 @@ async def test_a_note_beside_the_scan_says_when_it_was_received(
 @pytest.mark.skipif(not PROGRAM, reason="clamd is not installed")
 async def test_a_scan_with_a_virus_is_accepted_and_says_so(acceptance: Acceptance):
     with clamd() as daemon:
-        acceptance.scanner = Scanner(daemon.address)
+        acceptance.scanner = AntivirusScanner(daemon.address)
         (clean,) = await accepted(acceptance, a_letter("saine"))
         (infected,) = await accepted(acceptance, a_letter("malade") + b"%" + A_VIRUS + b"\n%%EOF\n")
         batch = joined(SEPARATOR, a_letter("une"), SEPARATOR, a_letter("deux")) + b"%" + A_VIRUS + b"\n%%EOF\n"

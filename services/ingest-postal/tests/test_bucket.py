@@ -148,7 +148,7 @@ async def test_a_bucket_that_is_away_is_said_and_waited_for(a_door: MakeDoor, tm
     door = a_door(tmp_path, FakeProducer(), box=away)
 
     assert await door.look() == 0
-    assert not door.health.ready
+    assert not door.health.is_ready
 
 
 def test_an_address_that_is_no_store_stops_the_service():

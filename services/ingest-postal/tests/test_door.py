@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.contact import ContactReceived, ConversationId
 from parvis.common.contract.delivery import DeliveryReported
-from parvis.common.contract.errors import Unavailable, Unknown
-from parvis.common.contract.letter_qr import letter_code
+from parvis.common.contract.errors import OutcomeUnknown, Unavailable
+from parvis.common.contract.letter_qr import encode_letter_qr
 from parvis.common.contract.reply import ReplyId
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.ingest_postal.receive.door import Door
@@ -78,7 +78,7 @@ async def test_a_letter_becomes_a_contact_and_leaves_the_folder(door: Door, prod
     ] == [("image/jpeg", "page-1.jpg")]
     assert names(folder_of(door).ready) == []
     assert names(folder_of(door).done) == [f"scan.{contact.original.sha256[:12]}.pdf"]
-    assert door.health.ready
+    assert door.health.is_ready
 
 
 async def test_the_same_letter_again_is_the_same_contact(door: Door, producer: FakeProducer):
@@ -91,28 +91,28 @@ async def test_the_same_letter_again_is_the_same_contact(door: Door, producer: F
     assert len(names(folder_of(door).done)) == 2
 
 
-@pytest.mark.parametrize("away", [Unavailable("Kafka does not answer"), Unknown("Kafka has not acknowledged")])
+@pytest.mark.parametrize("away", [Unavailable("Kafka does not answer"), OutcomeUnknown("Kafka has not acknowledged")])
 async def test_while_kafka_is_away_the_folder_is_left_alone(door: Door, producer: FakeProducer, away: Unavailable):
     drop(door, LETTER)
     producer.broken = away
 
     assert await door.look() == 0
     assert names(folder_of(door).ready) == ["scan.pdf"]
-    assert not door.health.ready
+    assert not door.health.is_ready
 
     producer.broken = None
     assert await door.look() == 1
-    assert door.health.ready
+    assert door.health.is_ready
 
 
 async def test_a_door_is_ready_again_when_kafka_is_though_no_letter_waits(door: Door, producer: FakeProducer):
     producer.broken = Unavailable("Kafka does not answer")
     await door.look()
-    assert not door.health.ready
+    assert not door.health.is_ready
 
     producer.broken = None
     await door.look()
-    assert door.health.ready
+    assert door.health.is_ready
 
 
 async def test_while_blobs_are_away_nothing_is_sent(door: Door, producer: FakeProducer, tmp_path: Path):
@@ -124,7 +124,7 @@ async def test_while_blobs_are_away_nothing_is_sent(door: Door, producer: FakePr
 
     assert producer.sent == []
     assert names(folder_of(door).ready) == ["scan.pdf"]
-    assert not door.health.ready
+    assert not door.health.is_ready
 
 
 async def test_a_letter_that_cannot_be_moved_is_sent_again_with_the_same_id(door: Door, producer: FakeProducer):
@@ -240,7 +240,7 @@ def returned(*replies: str, **letter: object) -> bytes:
     """The scan of letters of ours that came back: a picture of each first page."""
     sheets: list[Image.Image] = []
     for reply in replies:
-        code = letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, ReplyId(reply), "www.example-town.example", A_KEY)
+        code = encode_letter_qr("P-7F3K-2Q9X-M4TC", CONVERSATION, ReplyId(reply), "www.example-town.example", A_KEY)
         drawn: Any = zxingcpp.create_barcode(code, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
         sheet = Image.new("L", (1654, 2339), 255)
         sheet.paste(Image.fromarray(np.array(drawn.to_image(scale=4))), (1300, 120))

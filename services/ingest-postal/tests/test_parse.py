@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact import ClaimCheck, ConversationId, contact_id, reference_of
-from parvis.common.contract.letter_qr import letter_code
+from parvis.common.contract.contact import ClaimCheck, ConversationId, make_contact_id, make_reference
+from parvis.common.contract.letter_qr import encode_letter_qr
 from parvis.common.contract.reply import ReplyId
 from parvis.common.testing import A_KEY
 from parvis.ingest_postal.parse import Facts, Town, parse, text_of
@@ -15,7 +15,7 @@ from parvis.ingest_postal.parse.batch import separate
 from parvis.ingest_postal.tables import Code, Line, Page, Reading, Word
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
-ID = contact_id("post", "mail-room", "0" * 64)
+ID = make_contact_id("post", "mail-room", "0" * 64)
 FACTS = Facts(
     contact_id=ID,
     drop_box="mail-room",
@@ -128,7 +128,7 @@ def test_a_letter_is_keyed_by_its_own_id_whatever_was_read():
 
     assert contact.contact_point_hash is None
     assert contact.sender.level == "none"
-    assert contact.reference == reference_of(ID)
+    assert contact.reference == make_reference(ID)
 
 
 @pytest.mark.parametrize("beginning", ["Objet : ", "OBJET: ", "Objet. ", "Subject: "])
@@ -148,7 +148,7 @@ def test_the_text_has_a_line_a_line_and_an_empty_one_between_blocks():
 
 
 def test_a_quoted_reference_is_a_thread_mark():
-    quoted = reference_of(contact_id("post", "mail-room", "1"))
+    quoted = make_reference(make_contact_id("post", "mail-room", "1"))
     reading = a_reading(a_block((f"Votre référence : {quoted}",), left=0.1, top=0.3))
 
     assert parse(reading, FACTS).thread.reference == quoted
@@ -168,7 +168,7 @@ def with_codes(*texts: str) -> Reading:
 
 
 def test_an_answer_on_our_own_paper_names_its_conversation():
-    ours = letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, REPLY, "www.example-town.example", A_KEY)
+    ours = encode_letter_qr("P-7F3K-2Q9X-M4TC", CONVERSATION, REPLY, "www.example-town.example", A_KEY)
 
     assert parse(with_codes("https://elsewhere.example/", ours), FACTS).thread.conversation_id == CONVERSATION
 
@@ -176,9 +176,9 @@ def test_an_answer_on_our_own_paper_names_its_conversation():
 @pytest.mark.parametrize(
     "codes",
     [
-        (letter_code("P-7F3K-2Q9X-M4TC", CONVERSATION, REPLY, "www.example-town.example", b"somebody else's key"),),
+        (encode_letter_qr("P-7F3K-2Q9X-M4TC", CONVERSATION, REPLY, "www.example-town.example", b"somebody else's key"),),
         ("https://www.example-town.example/#P-7F3K-2Q9X-M4TC/Xz96DloMXD6aUy8NnBt-EQuOHFoT1F9qjxBtL2p7nAE.aaaaaaaaaaaaaaaa",),
-        tuple(letter_code("P-7F3K-2Q9X-M4TC", ConversationId(f"5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e1{n}"), REPLY, "t.example", A_KEY) for n in (1, 2)),
+        tuple(encode_letter_qr("P-7F3K-2Q9X-M4TC", ConversationId(f"5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e1{n}"), REPLY, "t.example", A_KEY) for n in (1, 2)),
     ],
     ids=["another key", "forged", "two conversations in one letter"],
 )  # fmt: skip

@@ -9,7 +9,7 @@ import pypdfium2
 import pytest
 import typst
 
-from parvis.common.contract.contact import ClaimCheck, contact_id
+from parvis.common.contract.contact import ClaimCheck, make_contact_id
 from parvis.common.testing import A_KEY
 from parvis.ingest_postal.parse import Facts, Town, parse
 from parvis.ingest_postal.parse.letter import SURE_OF_SENDER
@@ -17,7 +17,7 @@ from parvis.ingest_postal.read.layer import read_layer
 from parvis.ingest_postal.tables import Page, Reading
 
 AT = datetime(2026, 11, 9, 9, 30, tzinfo=UTC)
-ID = contact_id("post", "mail-room", "0" * 64)
+ID = make_contact_id("post", "mail-room", "0" * 64)
 CLAIM = ClaimCheck(blob=f"{ID}/{'0' * 64}", sha256="0" * 64, size_bytes=9, media_type="application/pdf")
 TOWN = Town(
     key=A_KEY,

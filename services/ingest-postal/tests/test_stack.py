@@ -12,8 +12,8 @@ import psutil
 import pypdfium2
 import pytest
 
-from parvis.common.bus.admin import read_all
-from parvis.common.contract.contact import ContactReceived, contact_id
+from parvis.common.bus.admin import read_all_records
+from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.ingest_postal.render import render_sheets
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan, write_pdf
@@ -58,7 +58,7 @@ def is_done(stack: Stack, stem: str) -> bool:
 
 
 async def contacts(stack: Stack) -> list[ContactReceived]:
-    return [ContactReceived.model_validate_json(read.value) async for read in read_all(stack.kafka, [TOPIC])]
+    return [ContactReceived.model_validate_json(read.value) async for read in read_all_records(stack.kafka, [TOPIC])]
 
 
 def a_letter(number: int) -> bytes:
@@ -148,7 +148,7 @@ async def test_a_batch_whose_door_is_killed_in_its_middle_is_as_many_contacts_as
     separator = render_sheets("letter", count=1)
     batch = joined(*(part for number in range(8) for part in (a_letter(100 + number), separator)))
     digest = hashlib.sha256(batch).hexdigest()
-    wanted = {contact_id("post", "mail-room", f"{digest}/{number}") for number in range(1, 9)}
+    wanted = {make_contact_id("post", "mail-room", f"{digest}/{number}") for number in range(1, 9)}
     drop(stack, "batch.pdf", batch)
     while not wanted & {contact.contact_id for contact in await contacts(stack)}:
         pass

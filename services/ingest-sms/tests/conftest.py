@@ -13,10 +13,10 @@ from twilio.request_validator import RequestValidator
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.reply import PreferenceChanged
-from parvis.common.files.antivirus import Scanner
-from parvis.common.files.inspection import Looked
-from parvis.common.runtime.rate_limits import Sources
-from parvis.common.storage.blobs import Blobs
+from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.files.inspection import FileInspection
+from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.ingest_sms.parse.form import read_form
 from parvis.ingest_sms.read.media import Hosts, MediaReader
@@ -48,7 +48,7 @@ def a_form(body: str, sid: str = "SM" + "0" * 32, **more: str) -> bytes:
 class NoInspection:
     """A service that is not running its worker, as in these tests."""
 
-    async def look(self, content: bytes, *, declared: str = "", name: str = "") -> Looked:
+    async def look(self, content: bytes, *, declared: str = "", name: str = "") -> FileInspection:
         raise Unavailable("no worker")
 
 
@@ -60,9 +60,13 @@ def an_intake(
     tokens: Mapping[str, Sequence[str]] | None = None,
     prefix: str = "parvis",
 ) -> Intake:
-    blobs = Blobs(f"file://{folder}/blobs")
+    blobs = BlobStore(f"file://{folder}/blobs")
     media = MediaReader(
-        blobs, Scanner(""), cast("Any", NoInspection()), hosts or Hosts(()), tokens or {ACCOUNT: [TOKEN, OLD_TOKEN]}
+        blobs,
+        AntivirusScanner(""),
+        cast("Any", NoInspection()),
+        hosts or Hosts(()),
+        tokens or {ACCOUNT: [TOKEN, OLD_TOKEN]},
     )
     return Intake(blobs, producer, media, prefix, A_KEY)
 
@@ -73,8 +77,8 @@ def a_door(intake: Intake, **changes: Any) -> Door:
         accounts=frozenset([ACCOUNT]),
         intake=intake,
         pictures=Pictures(lambda arrived: intake.accept(arrived, patience_s=90, deadline_s=90)),
-        senders=Sources(600, 600),
-        helped=Sources(0.1, 1),
+        senders=RateLimiter(600, 600),
+        helped=RateLimiter(0.1, 1),
         help_texts=HELP,
         largest_form_bytes=64 * 1024,
     )

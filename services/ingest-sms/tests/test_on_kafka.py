@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from parvis.common.bus.admin import apply, ids_since, read_all
-from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.admin import apply_topics, event_ids_since, read_all_records
+from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, PREFERENCE_CHANGED
@@ -24,12 +24,12 @@ async def town(kafka: str, make: Any) -> AsyncGenerator[Any]:
     await producer.stop()
 
 
-async def read(kafka: str, topic: str) -> list[Received]:
-    return [received async for received in read_all(kafka, [topic])]
+async def read(kafka: str, topic: str) -> list[ReceivedRecord]:
+    return [received async for received in read_all_records(kafka, [topic])]
 
 
 async def test_messages_and_statuses_are_in_their_topics(kafka: str, town: Any) -> None:
-    await apply(kafka, [CONTACT_RECEIVED, DELIVERY_REPORTED, PREFERENCE_CHANGED], prefix=PREFIX, replication=1)
+    await apply_topics(kafka, [CONTACT_RECEIVED, DELIVERY_REPORTED, PREFERENCE_CHANGED], prefix=PREFIX, replication=1)
     for name in ("road-fr", "road-fr", "whatsapp", "short-code"):
         assert (await town.send(name)).status_code == 200
     assert (await town.write("STOP", "SM" + "5" * 32)).status_code == 200
@@ -46,8 +46,8 @@ async def test_messages_and_statuses_are_in_their_topics(kafka: str, town: Any) 
     (stopped,) = await read(kafka, PREFERENCE_CHANGED.full_name(PREFIX))
     since = datetime.now(UTC) - timedelta(minutes=1)
     topics = [topic.full_name(PREFIX) for topic in (CONTACT_RECEIVED, PREFERENCE_CHANGED)]
-    assert await ids_since(kafka, topics, since) == {r.event_id for r in [*contacts, stopped]}
-    assert await ids_since(kafka, topics, since + timedelta(hours=1)) == set()
+    assert await event_ids_since(kafka, topics, since) == {r.event_id for r in [*contacts, stopped]}
+    assert await event_ids_since(kafka, topics, since + timedelta(hours=1)) == set()
 
 
 async def test_a_kafka_that_is_not_there_is_503(make: Any) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from parvis.common.contract.contact import contact_id, contact_point_hash, phone
+from parvis.common.contract.contact import hash_contact_point, make_contact_id, phone_contact_point
 from parvis.common.testing import A_KEY
 from parvis.ingest_sms.parse.form import Announcement
 from parvis.ingest_sms.parse.order import order_in, plain
@@ -108,16 +108,16 @@ async def test_stop_is_a_preference_and_no_contact(twilio: Twilio) -> None:
     assert (answer.status_code, answer.text.endswith("<Response/>")) == (200, True)
     assert twilio.contacts() == []
     (preference,) = twilio.preferences()
-    point = phone("+33639980001")
+    point = phone_contact_point("+33639980001")
     assert (preference.opt_outs, preference.source) == (("sms", "whatsapp"), "sms-stop")
     assert (preference.personal.contact_point, preference.contact_point_hash) == (
         point,
-        contact_point_hash(point, A_KEY),
+        hash_contact_point(point, A_KEY),
     )
     assert preference.evidence
     assert twilio.stored()[0] == await twilio.door.intake.blobs.get(preference.evidence)
     headers = dict(twilio.producer.sent[0].headers)
-    assert headers["ce_id"].decode() == contact_id("sms", "+33536490100", "SM" + "0" * 32)
+    assert headers["ce_id"].decode() == make_contact_id("sms", "+33536490100", "SM" + "0" * 32)
     assert twilio.producer.sent[0].key.decode() == preference.contact_point_hash
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact import ClaimCheck, ContactReceived, contact_id, reference_of
+from parvis.common.contract.contact import ClaimCheck, ContactReceived, make_contact_id, make_reference
 from parvis.common.contract.errors import Rejected
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_sms.parse.form import Announcement, announcement, read_form
@@ -47,7 +47,7 @@ def test_an_sms_is_a_contact_from_a_number() -> None:
         None,
         None,
     )
-    assert contact.contact_id == contact_id("sms", "+33536490100", "SM" + "01" * 16)
+    assert contact.contact_id == make_contact_id("sms", "+33536490100", "SM" + "01" * 16)
 
 
 def test_text_is_kept_to_the_letter() -> None:
@@ -59,7 +59,7 @@ def test_english_is_told_from_french() -> None:
 
 
 def test_a_quoted_reference_is_a_thread_mark() -> None:
-    quoted = reference_of(contact_id("sms", "+33536490100", "SM" + "01" * 16))
+    quoted = make_reference(make_contact_id("sms", "+33536490100", "SM" + "01" * 16))
     assert contact_of(sample("quotes-reference")).thread.reference == quoted
 
 
@@ -134,7 +134,7 @@ def test_a_mark_that_comes_twice_is_rejected() -> None:
 def test_a_signed_message_is_a_contact_whatever_it_says(more: dict[str, str], body: str, sender: str) -> None:
     form = more | A_FORM | {"Body": body, "From": sender}
     contact = contact_of(urlencode({k: v.encode("utf-8", "replace") for k, v in form.items()}).encode())
-    assert contact.contact_id == contact_id("sms", A_FORM["To"], A_FORM["MessageSid"])
+    assert contact.contact_id == make_contact_id("sms", A_FORM["To"], A_FORM["MessageSid"])
     ContactReceived.model_validate_json(contact.model_dump_json(by_alias=True))
 
 

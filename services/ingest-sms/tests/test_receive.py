@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from twilio.request_validator import RequestValidator
 
-from parvis.common.contract.contact import ContactReceived, contact_id
+from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.delivery import DeliveryReported
-from parvis.common.contract.errors import Unavailable, Unknown
-from parvis.common.runtime.rate_limits import Sources
-from parvis.common.storage.blobs import Blobs
+from parvis.common.contract.errors import OutcomeUnknown, Unavailable
+from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.storage.blobs import BlobStore
 from parvis.ingest_sms.parse.form import read_form
 
 Twilio = Any  # the class in conftest.py, which no test can import
@@ -36,7 +36,7 @@ async def test_a_message_is_on_the_bus_before_yes(twilio: Twilio) -> None:
     headers = dict(record.headers)
     assert record.topic == "parvis.contact.received"
     assert record.key.decode() == contact.contact_point_hash
-    assert headers["ce_id"].decode() == contact.contact_id == contact_id("sms", "+33536490100", "SM" + "01" * 16)
+    assert headers["ce_id"].decode() == contact.contact_id == make_contact_id("sms", "+33536490100", "SM" + "01" * 16)
     assert b"+33639980001" not in record.key + b"".join(headers.values())
 
 
@@ -77,7 +77,7 @@ async def test_what_is_no_form_of_twilios_is_refused(twilio: Twilio, body: bytes
     assert twilio.producer.sent == []
 
 
-@pytest.mark.parametrize("away", [Unavailable("no broker"), Unknown("no answer")])
+@pytest.mark.parametrize("away", [Unavailable("no broker"), OutcomeUnknown("no answer")])
 async def test_kafka_away_is_503(twilio: Twilio, away: Unavailable) -> None:
     twilio.producer.broken = away
     answer = await twilio.post(sample("road-fr"))
@@ -88,7 +88,7 @@ async def test_kafka_away_is_503(twilio: Twilio, away: Unavailable) -> None:
 
 async def test_blobs_away_is_503_and_nothing_is_on_the_bus(twilio: Twilio, tmp_path: Path) -> None:
     folder = tmp_path / "full"
-    intake = replace(twilio.door.intake, blobs=Blobs(f"file://{folder}"))
+    intake = replace(twilio.door.intake, blobs=BlobStore(f"file://{folder}"))
     folder.rmdir()
     folder.write_text("a file where the folder was")
     answer = await replace(twilio, door=replace(twilio.door, intake=intake)).post(sample("road-fr"))
@@ -136,7 +136,7 @@ async def test_one_account_may_not_speak_for_another(make: Any) -> None:
 
 
 async def test_who_floods_us_waits_and_slows_nobody(make: Any) -> None:
-    twilio = make(senders=Sources(1, 2))
+    twilio = make(senders=RateLimiter(1, 2))
     told = [(await twilio.write("Bonjour", f"SM{number:032x}")).status_code for number in range(4)]
     assert told == [200, 200, 429, 429]
     assert (await twilio.write("Bonjour", "SM" + "9" * 32, From="+33639980002")).status_code == 200

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from parvis.common.bus.admin import apply, read_all
-from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.admin import apply_topics, read_all_records
+from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import ContactReceived, contact_id
+from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
 from parvis.common.runtime.health import Health
@@ -52,7 +52,7 @@ async def citizens(outside: Outside) -> AsyncGenerator[httpx.AsyncClient]:
 @pytest.fixture
 async def reconciling(kafka: str, make: Any, outside: Outside, request: Any) -> AsyncGenerator[Reconciling]:
     prefix = "list-" + request.node.name.replace("_", "-")[-30:].strip("-")
-    await apply(kafka, [CONTACT_RECEIVED, PREFERENCE_CHANGED], prefix=prefix, replication=1)
+    await apply_topics(kafka, [CONTACT_RECEIVED, PREFERENCE_CHANGED], prefix=prefix, replication=1)
     producer = Producer(kafka, service="ingest-sms")
     intake = make(producer=producer, prefix=prefix, hosts=Hosts((), outside.twilio_url)).door.intake
     messages = MessageList({ACCOUNT: [TOKEN]}, outside.twilio_url)
@@ -70,12 +70,12 @@ async def missed(citizens: httpx.AsyncClient, body: str, **more: Any) -> str:
     return (await citizens.post("/_sim/inbound", json=sms)).json()["sid"]
 
 
-async def read(reconciling: Reconciling, topic: str = "contact.received") -> list[Received]:
+async def read(reconciling: Reconciling, topic: str = "contact.received") -> list[ReceivedRecord]:
     name = f"{reconciling.intake.topic_prefix}.{topic}"
-    return [received async for received in read_all(reconciling.bootstrap, [name])]
+    return [received async for received in read_all_records(reconciling.bootstrap, [name])]
 
 
-def contacts(records: list[Received]) -> list[ContactReceived]:
+def contacts(records: list[ReceivedRecord]) -> list[ContactReceived]:
     return [ContactReceived.model_validate_json(received.value) for received in records]
 
 
@@ -86,7 +86,7 @@ async def test_a_message_without_a_webhook_is_a_contact_with_twilios_date(
     assert await reconciling.look() == 1
     (contact,) = contacts(await read(reconciling))
     sent_at = outside.twilio.account.messages[sid].listed_at
-    assert contact.contact_id == contact_id("sms", TOWN, sid)
+    assert contact.contact_id == make_contact_id("sms", TOWN, sid)
     assert contact.received_at == sent_at.replace(microsecond=0)
     assert (contact.personal.text, contact.sender.level) == ("Un arbre est tombé.", "provider")
     assert contact.original.media_type == "application/json"

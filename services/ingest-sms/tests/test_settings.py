@@ -3,7 +3,7 @@
 import pytest
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.runtime.settings import load
+from parvis.common.runtime.settings import load_settings
 from parvis.ingest_sms.settings import Settings
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
@@ -16,19 +16,19 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_tokens_while_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load(Settings).tokens[ACCOUNT] == ("a token for tests",)
+    assert load_settings(Settings).tokens[ACCOUNT] == ("a token for tests",)
     monkeypatch.setenv("PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN_PREVIOUS", "the one before")
-    assert load(Settings).tokens[ACCOUNT] == ("a token for tests", "the one before")
+    assert load_settings(Settings).tokens[ACCOUNT] == ("a token for tests", "the one before")
 
 
 def test_several_accounts() -> None:
-    assert ACCOUNT in load(Settings).accounts
+    assert ACCOUNT in load_settings(Settings).accounts
 
 
 def test_a_sub_account_has_its_own_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     of_its_own = "AC" + "f" * 32
     monkeypatch.setenv("PARVIS_INGEST_SMS_TWILIO_TOKENS", f'{{"{of_its_own}": ["its token", "its old one"]}}')
-    settings = load(Settings)
+    settings = load_settings(Settings)
     assert settings.tokens[of_its_own] == ("its token", "its old one")
     assert settings.tokens[ACCOUNT] == ("a token for tests",)
     assert settings.accounts == {*settings.tokens}
@@ -52,5 +52,5 @@ def test_a_sub_account_has_its_own_tokens(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(f"PARVIS_INGEST_SMS_{variable}", value)
     with pytest.raises(Misconfigured, match=f"PARVIS_INGEST_SMS_{variable}") as error:
-        load(Settings)
+        load_settings(Settings)
     assert "long enough" not in str(error.value)

@@ -15,8 +15,8 @@ from sqlalchemy import text
 import parvis.ingest_web
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.runtime.service import Service
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.storage.postgres import Database, migrate, migrations_of
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.storage.postgres import Database, migrate, migrations_folder
 from parvis.ingest_web.app import build
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"
@@ -47,7 +47,7 @@ class Browser:
         return await self.http.post(f"/demarches/{slug}", data=inputs, **more)
 
     async def events(self) -> list[bytes]:
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             return list(await connection.scalars(text("select value from ingest_web.outbox order by id")))
 
     async def the_contact(self) -> ContactReceived:
@@ -84,7 +84,7 @@ def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGenerator[Service]:
-    folder = migrations_of(parvis.ingest_web)
+    folder = migrations_folder(parvis.ingest_web)
     assert folder
     await migrate(database_url, "ingest_web", folder)
     service = await build()
@@ -96,9 +96,9 @@ async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGe
 @pytest_asyncio.fixture(loop_scope="module")
 async def browser(service: Service, database_url: str) -> AsyncGenerator[Browser]:
     database = Database(database_url, service="test")
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         await connection.execute(text("truncate ingest_web.submission, ingest_web.outbox"))
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://town.example") as http:
-        yield Browser(http, database, Path(load(TownSettings).blobs_url.removeprefix("file://")))
+        yield Browser(http, database, Path(load_settings(TownSettings).blobs_url.removeprefix("file://")))
     await database.close()

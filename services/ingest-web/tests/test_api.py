@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract import contact
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_web.app import build
 from parvis.ingest_web.parse import parse
 from parvis.ingest_web.render import schema
@@ -23,7 +23,7 @@ from parvis.ingest_web.render import schema
 from .conftest import CONFIG, Browser
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-TOWN = load_directory(CONFIG)
+TOWN = load_town_config(CONFIG)
 KEY = "a key of an integrator, for tests only"
 LAMP: dict[str, Any] = {"procedure": "road-report", "answers": {"problem": "lamp", "place": "12 rue des Lilas"}}
 MANY = b'{"procedure":"road-report","answers":[' + b"0," * 300_000 + b"0]}"  # its schema would refuse it, much later
@@ -142,7 +142,7 @@ async def test_strangers_and_the_hasty_are_kept_out(browser: Browser, environmen
 
 @given(st.from_regex(schema.PHONE, fullmatch=True).filter(str.isascii), st.from_regex(schema.MAIL, fullmatch=True))
 async def test_what_the_schema_lets_pass_can_be_answered(number: str, mail: str) -> None:
-    assert contact.phone(number.strip()).value == number.strip()
+    assert contact.phone_contact_point(number.strip()).value == number.strip()
     fields = {"message": ["?"], "reply-channel": ["email"], "reply-email": [mail]}
     assert not parse(TOWN.procedures["general-question"], fields, {}, today=date(2026, 3, 2)).problems
 

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_web.parse import parse
 from parvis.ingest_web.render import fitting, fitting_answers
 from parvis.ingest_web.tables import File
-from parvis.web.words import Words
+from parvis.web.words import Translations
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_directory(CONFIG)
+DIRECTORY = load_town_config(CONFIG)
 TODAY = date(2026, 3, 2)
-WORDS = Words.read(Path(__file__).parents[1] / "src/parvis/ingest_web/words", languages=("fr", "en"))
+WORDS = Translations.read(Path(__file__).parents[1] / "src/parvis/ingest_web/words", languages=("fr", "en"))
 NAMES = sorted(
     {f.name for p in DIRECTORY.procedures.values() for f in p.form}
     | {"your-name", "reply-channel", "reply-sms", "reply-email", "reply-post", "reply-phone", "_website"}

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from parvis.common.bus.cloudevents import encode
+from parvis.common.bus.cloudevents import encode_event
 from parvis.common.contract.contact import EVENT_LIMIT_BYTES
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.service import Service
-from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.ingest_web.app import build
 from parvis.web import tokens
 
@@ -161,7 +161,7 @@ async def test_a_wrong_file_is_told_by_its_content(browser: Browser, name: str, 
 
 async def test_an_old_page_keeps_the_text_and_gets_a_new_token(browser: Browser, service: Service) -> None:
     inputs = await browser.open("road-report")
-    old = tokens.once_token("form:road-report", b"a secret for tests only", now() - timedelta(days=2))
+    old = tokens.make_one_time_token("form:road-report", b"a secret for tests only", now() - timedelta(days=2))
     answer = await browser.send("road-report", inputs | ROADS | {"_once": old})
 
     assert answer.status_code == 422
@@ -240,7 +240,7 @@ async def test_the_longest_form_still_fits_the_event(browser: Browser) -> None:
     await browser.send("social-appointment", _social({"message": '"𝕏' * 1000}))
     contact = await browser.the_contact()
 
-    assert len(encode(contact)) <= EVENT_LIMIT_BYTES
+    assert len(encode_event(contact)) <= EVENT_LIMIT_BYTES
 
 
 async def test_english_pages_speak_english(browser: Browser) -> None:
@@ -279,7 +279,7 @@ def _social(changes: dict[str, Any]) -> dict[str, Any]:
 async def test_before_the_tables_are_made_the_text_stays_in_the_page(
     monkeypatch: pytest.MonkeyPatch, browser: Browser
 ) -> None:
-    empty = load(TownSettings).database_url.get_secret_value().rpartition("/")[0] + "/parvis"
+    empty = load_settings(TownSettings).database_url.get_secret_value().rpartition("/")[0] + "/parvis"
     monkeypatch.setenv("PARVIS_DATABASE_URL", empty)
     early = await build()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(early.app), base_url="http://town.example") as http:

@@ -7,13 +7,13 @@ import httpx
 import pytest
 from fastapi import Request
 
-from parvis.common.contract.contact import contact_id
-from parvis.common.files.antivirus import Scanner
-from parvis.common.files.inspection import Inspector
+from parvis.common.contract.contact import make_contact_id
+from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.files.inspection import FileInspector
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.rate_limits import Sources
-from parvis.common.storage.blobs import Blobs
+from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.testing import FakeProducer
 from parvis.ingest_web.store import Vault, outbox
@@ -52,8 +52,8 @@ def test_a_source_is_the_last_address_that_somebody_we_trust_has_seen(
 
 
 def test_nobody_is_refused_because_of_the_others() -> None:
-    crowd = Crowd(Sources(1, 1), Sources(1, 1, most=1), asks_for_work=False)
-    under_attack = Crowd(Sources(1, 1), Sources(1, 1, most=1), asks_for_work=True)
+    crowd = Crowd(RateLimiter(1, 1), RateLimiter(1, 1, most=1), asks_for_work=False)
+    under_attack = Crowd(RateLimiter(1, 1), RateLimiter(1, 1, most=1), asks_for_work=True)
 
     assert [crowd.wait_s(who) for who in ("a", "b", None)] == [0.0, 0.0, 0.0]
     assert crowd.wait_s("a") > 0
@@ -66,12 +66,12 @@ async def test_an_archive_that_would_hurt_is_kept_and_named(browser: Browser) ->
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/document.xml", b"\x00" * 50_000_000)
-    inspector = Inspector()
+    inspector = FileInspector()
     vault = Vault(
         database=browser.database,
         outbox=Outbox(outbox, browser.database, FakeProducer(), Health(), "test"),  # pyright: ignore[reportArgumentType]
-        blobs=Blobs(f"file://{browser.blobs}"),
-        scanner=Scanner(""),
+        blobs=BlobStore(f"file://{browser.blobs}"),
+        scanner=AntivirusScanner(""),
         inspector=inspector,
         topic_prefix="test",
         hashing_key=b"a key for tests only",
@@ -82,9 +82,9 @@ async def test_an_archive_that_would_hurt_is_kept_and_named(browser: Browser) ->
         return packed.getvalue()
 
     file = File("bombe.docx", len(packed.getvalue()), DOCX, "0" * 64)
-    unlooked = await vault.keep(contact_id("web", "x", "1"), file, content)
+    unlooked = await vault.keep(make_contact_id("web", "x", "1"), file, content)
     async with inspector.running():
-        looked = await vault.keep(contact_id("web", "x", "2"), file, content)
+        looked = await vault.keep(make_contact_id("web", "x", "2"), file, content)
 
     assert unlooked.claim.trouble == "nobody has looked into it"
     assert looked.claim.trouble

@@ -9,13 +9,13 @@ import pytest
 from services.notifier.tests.parts import ACCOUNT, AskFor, Notifier
 from sqlalchemy import text
 
-from parvis.common.contract.contact import ContactPoint, ConversationId, contact_id, reference_of
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
+from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id, make_reference
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
 from parvis.common.storage.postgres import Database, migrate
 from parvis.common.testing import A_KEY, AN_INSTANT, FakeProducer
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory
-from parvis.common.town.templates import Templates, load_templates
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import TemplateSet, load_templates
 from parvis.notifier import app, tables
 from parvis.notifier.decide.addressing import Addressing, own_addresses
 from parvis.notifier.render import Renderer
@@ -28,22 +28,22 @@ CONFIG = Path(__file__).parents[3] / "config" / "example-town"
 
 
 @pytest.fixture(scope="session")
-def directory() -> Directory:
-    return load_directory(CONFIG)
+def directory() -> TownConfig:
+    return load_town_config(CONFIG)
 
 
 @pytest.fixture(scope="session")
-def templates(directory: Directory) -> Templates:
+def templates(directory: TownConfig) -> TemplateSet:
     return load_templates(CONFIG, directory)
 
 
 @pytest.fixture(scope="session")
-def renderer(directory: Directory, templates: Templates) -> Renderer:
+def renderer(directory: TownConfig, templates: TemplateSet) -> Renderer:
     return Renderer(directory, templates, A_KEY)
 
 
 @pytest.fixture(scope="session")
-def addressing(directory: Directory) -> Addressing:
+def addressing(directory: TownConfig) -> Addressing:
     return Addressing(own_addresses(directory), A_KEY)
 
 
@@ -63,11 +63,11 @@ def _reply(
     personal: dict[str, Any] | None = None,
     **changes: Any,
 ) -> ReplyRequested:
-    contact = contact_id(channel, "+33536490100", conversation or key)
+    contact = make_contact_id(channel, "+33536490100", conversation or key)
     values: dict[str, Any] = {
-        "reply_id": reply_id(kind, key),
+        "reply_id": make_reply_id(kind, key),
         "conversation_id": ConversationId(contact),
-        "reference": reference_of(contact),
+        "reference": make_reference(contact),
         "kind": kind,
         "department": "etat-civil",
         "channel_of_contact": channel,
@@ -127,14 +127,14 @@ async def outside(tmp_path: Path) -> AsyncGenerator[Outside]:
 async def notifier(
     database_url: str,
     outside: Outside,
-    directory: Directory,
+    directory: TownConfig,
     renderer: Renderer,
     addressing: Addressing,
     tmp_path: Path,
 ) -> AsyncGenerator[Notifier]:
     await migrate(database_url, "notifier", Path(__file__).parents[1] / "migrations")
     database = Database(database_url, service="notifier")
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         names = ", ".join(f"notifier.{table.name}" for table in tables.METADATA.sorted_tables)
         await connection.execute(text(f"truncate {names}"))
     channels = app.channels_of(settings_of(outside, tmp_path), directory, A_KEY)
@@ -146,7 +146,7 @@ async def notifier(
 
 
 @pytest.fixture
-async def impatient(notifier: Notifier, outside: Outside, directory: Directory, tmp_path: Path) -> Notifier:
+async def impatient(notifier: Notifier, outside: Outside, directory: TownConfig, tmp_path: Path) -> Notifier:
     """One that waits a second for a provider, for tests of silence."""
     for channel in notifier.channels.values():
         await channel.close()

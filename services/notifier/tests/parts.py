@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from parvis.common.bus.cloudevents import Received, record
-from parvis.common.bus.consumer import Item
+from parvis.common.bus.cloudevents import ReceivedRecord, build_record
+from parvis.common.bus.consumer import DecodedRecord
 from parvis.common.contract.contact import Event
 from parvis.common.contract.delivery import DeliveryUpdated
 from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
 from parvis.common.runtime.health import Health
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import FakeProducer
@@ -74,7 +74,7 @@ class Notifier:
             "producer": self.producer,
             "ledger": self.ledger,
             "outbox": self.outbox,
-            "blobs": Blobs(f"file://{self.folder / 'blobs'}"),
+            "blobs": BlobStore(f"file://{self.folder / 'blobs'}"),
             "channels": self.channels,
             "render": self.renderer.render,
             "limits": self.limits,
@@ -110,17 +110,19 @@ class Notifier:
         waiting = select(func.count()).where(tables.outbox.c.sent_at.is_(None))
         async with asyncio.timeout(15):
             while True:
-                async with self.database.begin() as connection:
+                async with self.database.transaction() as connection:
                     if not await connection.scalar(waiting):
                         return
                 await asyncio.sleep(0.02)
 
     async def take(self, *events: Event) -> None:
         """What the consumer would hand over, in one batch."""
-        await self.intake.handle([Item(event, _received(event, number)) for number, event in enumerate(events)])
+        await self.intake.handle(
+            [DecodedRecord(event, _received(event, number)) for number, event in enumerate(events)]
+        )
 
     async def rows(self) -> list[Any]:
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             return list((await connection.execute(select(tables.delivery).order_by(tables.delivery.c.id))).all())
 
     async def states(self) -> list[str]:
@@ -150,6 +152,8 @@ class Notifier:
             (await client.post("/_sim/faults", json=faults)).raise_for_status()
 
 
-def _received(event: Event, number: int) -> Received:
-    made = record(event, topic="t", key="k", event_id=f"event-{number}-{hash(event.model_dump_json())}", source="test")
-    return Received("t", 0, number, made.key, made.value, made.headers)
+def _received(event: Event, number: int) -> ReceivedRecord:
+    made = build_record(
+        event, topic="t", key="k", event_id=f"event-{number}-{hash(event.model_dump_json())}", source="test"
+    )
+    return ReceivedRecord("t", 0, number, made.key, made.value, made.headers)

@@ -11,7 +11,7 @@ from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.notifier import app
 from parvis.notifier.send.sms import Senders
 from parvis.notifier.send.sms.balance import FAILURES_UNTIL_OPEN, LONGEST_REST, Balance, Rates
@@ -128,7 +128,7 @@ def test_each_answer_of_a_gateway_has_its_meaning(
     assert (outcome.state, outcome.failure_class) == (state, failure_class)
 
 
-async def give_a_gateway(notifier: Notifier, directory: Directory, **changes: Any) -> None:
+async def give_a_gateway(notifier: Notifier, directory: TownConfig, **changes: Any) -> None:
     """Let a second provider stand beside Twilio."""
     url = f"{notifier.outside.twilio_url}/gateway"
     settings = settings_of(
@@ -141,7 +141,7 @@ async def give_a_gateway(notifier: Notifier, directory: Directory, **changes: An
 
 @pytest.mark.stack
 async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got(
-    notifier: Notifier, ask_for: AskFor, directory: Directory
+    notifier: Notifier, ask_for: AskFor, directory: TownConfig
 ) -> None:
     await give_a_gateway(
         notifier, directory, sms_shares={"twilio": 0, "gateway": 100}, sms_senders={"etat-civil": "MG" + "0" * 32}
@@ -160,7 +160,7 @@ async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got
 
 @pytest.mark.stack
 async def test_what_one_provider_surely_did_not_take_the_other_takes_at_once(
-    notifier: Notifier, ask_for: AskFor, directory: Directory
+    notifier: Notifier, ask_for: AskFor, directory: TownConfig
 ) -> None:
     await give_a_gateway(notifier, directory, sms_shares={"twilio": 100, "gateway": 0})
     notifier.outside.twilio.carrier.faults = Faults(behaviour="too-many")

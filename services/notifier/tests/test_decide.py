@@ -12,7 +12,7 @@ from services.notifier.tests.parts import AskFor
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.reply import SMS_HELP, PersonalPreference, PreferenceChanged, ReplyRequested
 from parvis.common.testing import AN_INSTANT
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.notifier.decide.addressing import Addressing, is_own
 from parvis.notifier.decide.budget import Sent, refusal
 from parvis.notifier.decide.preference import Standing, standing
@@ -148,7 +148,7 @@ def test_a_status_after_stop_goes_where_the_citizen_named_a_way_themselves(
     assert chosen(addressing, status, stop(addressing, MOBILE, "sms")) == ("email", MAIL.value)
 
 
-def test_nothing_is_sent_to_ourselves(addressing: Addressing, directory: Directory, ask_for: AskFor) -> None:
+def test_nothing_is_sent_to_ourselves(addressing: Addressing, directory: TownConfig, ask_for: AskFor) -> None:
     town = directory.town
     for value in (town.mailbox, f"bounce+x.y@{town.mail_domain}", next(iter(directory.departments.values())).email):
         point = ContactPoint(kind="email", value=value)

@@ -10,7 +10,7 @@ from aiosmtplib import SMTP
 from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contract.contact import ContactPoint
-from parvis.common.contract.reply import message_id, reply_of_bounce
+from parvis.common.contract.reply import make_message_id, reply_id_of_bounce_address
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.notifier.rules import Outcome, Parcel
 from parvis.notifier.send.email import outcome_of
@@ -35,9 +35,11 @@ async def test_an_answer_by_mail_is_submitted_over_tls_with_a_report_asked_for(
     assert [to.address for to in mail.recipients] == ["celeste@citizens.example"]
     assert mail.recipients[0].notify == {"SUCCESS", "FAILURE", "DELAY"}
     assert mail.envelope_id == reply.reply_id
-    assert reply_of_bounce(mail.mail_from, A_KEY) == reply.reply_id
+    assert reply_id_of_bounce_address(mail.mail_from, A_KEY) == reply.reply_id
     message = email.message_from_bytes(mail.content, policy=policy.default)
-    assert message["Message-ID"] == message_id(reply.reply_id, reply.conversation_id, "example-town.example", A_KEY)
+    assert message["Message-ID"] == make_message_id(
+        reply.reply_id, reply.conversation_id, "example-town.example", A_KEY
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ async def test_the_second_sending_of_a_notice_has_the_same_message_id(impatient:
     async with notifier.running():
         await notifier.take(notice)
         await notifier.until(lambda states: states == ["unknown"])
-        async with notifier.database.begin() as connection:
+        async with notifier.database.transaction() as connection:
             await connection.exec_driver_sql("update notifier.delivery set changed_at = now() - interval '16 minutes'")
         await notifier.reconciling().reconcile()
         async with asyncio.timeout(10):
@@ -222,7 +224,7 @@ async def test_a_relay_that_is_down_loses_no_mail_and_keeps_each_citizens_order(
 async def hurry(notifier: Notifier, stopping: asyncio.Event) -> None:
     """Let nobody wait for the next attempt as long as they would."""
     while not stopping.is_set():
-        async with notifier.database.begin() as connection:
+        async with notifier.database.transaction() as connection:
             await connection.exec_driver_sql("update notifier.delivery set send_at = now() where state = 'planned'")
         notifier.due.set()
         await asyncio.sleep(0.05)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from services.notifier.tests.parts import AskFor
 
 from parvis.common.contract.contact import ContactPoint
-from parvis.common.contract.delivery import delivery_id
+from parvis.common.contract.delivery import make_delivery_id
 from parvis.common.contract.errors import Misconfigured, Rejected
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import A_KEY, AN_INSTANT
@@ -45,7 +45,7 @@ Write = Callable[..., bytes]
 
 def to(reply: ReplyRequested, address: str = MAIL.value) -> Delivery:
     return Delivery(
-        delivery_id=delivery_id(reply.reply_id, "email"), reply_id=reply.reply_id, conversation_id=reply.conversation_id,
+        delivery_id=make_delivery_id(reply.reply_id, "email"), reply_id=reply.reply_id, conversation_id=reply.conversation_id,
         reference=reply.reference, kind=reply.kind, channel="email", address=address, address_hash="", state="reserved",
         attempt=1, send_at=AN_INSTANT,
     )  # fmt: skip
@@ -193,7 +193,7 @@ def test_information_that_goes_out_by_itself_offers_one_click_out(ask_for: AskFo
     link = message["List-Unsubscribe"].strip("<>")
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert link.startswith("https://")
-    assert LINKS.delivery_of(link.rpartition("/")[2]) == delivery_id(reply.reply_id, "email")
+    assert LINKS.delivery_of(link.rpartition("/")[2]) == make_delivery_id(reply.reply_id, "email")
     assert "celeste" not in link
 
 
@@ -226,7 +226,7 @@ def test_a_made_up_link_opens_nothing(text: str) -> None:
 
 def test_a_link_for_one_purpose_is_none_for_another(ask_for: AskFor) -> None:
     reply = ask_for()
-    out = LINKS.unsubscribe(delivery_id(reply.reply_id, "email")).rpartition("/")[2]
+    out = LINKS.unsubscribe(make_delivery_id(reply.reply_id, "email")).rpartition("/")[2]
     inbox = LINKS.inbox(reply.reply_id, AN_INSTANT.replace(year=2027)).rpartition("/")[2]
     assert LINKS.reply_of(inbox, AN_INSTANT) == reply.reply_id
     assert LINKS.reply_of(inbox, AN_INSTANT.replace(year=2028)) is None

@@ -16,17 +16,17 @@ from services.notifier.tests.conftest import CONFIG
 from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contract.contact import ContactId, ContactPoint
-from parvis.common.contract.delivery import delivery_id
+from parvis.common.contract.delivery import make_delivery_id
 from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
 from parvis.common.runtime.clock import now
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.notifier import app
 from parvis.notifier.consume.kept import kept_for
 from parvis.notifier.pages import Place
 from parvis.notifier.render import Renderer
-from parvis.web.pages import Pages
+from parvis.web.pages import PageRenderer
 
 HERE = "http://127.0.0.1:8120"
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
@@ -60,12 +60,12 @@ class Site:
 
 
 @pytest.fixture
-async def site(notifier: Notifier, directory: Directory, renderer: Renderer) -> AsyncGenerator[Site]:
-    pages = Pages(directory.town, folder=Path(app.__file__).parent, theme=CONFIG / "theme.css")
+async def site(notifier: Notifier, directory: TownConfig, renderer: Renderer) -> AsyncGenerator[Site]:
+    pages = PageRenderer(directory.town, folder=Path(app.__file__).parent, theme=CONFIG / "theme.css")
     place = Place(
         directory=directory, pages=pages, renderer=renderer, database=notifier.database, addressing=notifier.addressing,
-        blobs=Blobs(f"file://{notifier.folder / 'blobs'}"), channels=notifier.channels, say=notifier.ledger.say,
-        told=notifier.outbox.kick, kept_for=lambda c, replies: kept_for(c, notifier.addressing, replies),
+        blobs=BlobStore(f"file://{notifier.folder / 'blobs'}"), channels=notifier.channels, say=notifier.ledger.say,
+        told=notifier.outbox.wake, kept_for=lambda c, replies: kept_for(c, notifier.addressing, replies),
         town_url="https://www.example-town.example", key=A_KEY,
     )  # fmt: skip
     transport = httpx.ASGITransport(app=app.site(place))
@@ -94,7 +94,7 @@ async def sent_status(site: Site, ask_for: AskFor, key: str = "1", **changes: An
 
 
 def way_out(site: Site, reply: ReplyRequested) -> str:
-    return site.renderer.links.unsubscribe(delivery_id(reply.reply_id, "email")).removeprefix(HERE)
+    return site.renderer.links.unsubscribe(make_delivery_id(reply.reply_id, "email")).removeprefix(HERE)
 
 
 @pytest.mark.stack
@@ -278,7 +278,7 @@ async def test_a_cookie_of_one_reply_opens_no_other_and_a_forged_one_none(site: 
 
 @pytest.mark.stack
 async def test_the_files_of_a_reply_are_saved_and_never_shown_in_our_name(site: Site, ask_for: AskFor) -> None:
-    blobs = Blobs(f"file://{site.notifier.folder / 'blobs'}")
+    blobs = BlobStore(f"file://{site.notifier.folder / 'blobs'}")
     page, bad = [
         await blobs.put(ContactId("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01"), c, "text/html")
         for c in (b"<script>1</script>", b"x")
@@ -334,7 +334,7 @@ async def test_an_answer_too_long_for_the_only_telephone_is_kept_and_an_sms_says
 
 @pytest.mark.stack
 async def test_a_heavy_file_becomes_a_link_and_a_light_one_goes_with_the_mail(site: Site, ask_for: AskFor) -> None:
-    blobs = Blobs(f"file://{site.notifier.folder / 'blobs'}")
+    blobs = BlobStore(f"file://{site.notifier.folder / 'blobs'}")
     claim = await blobs.put(
         ContactId("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01"), b"%PDF-1.7 " + b"x" * 5000, "application/pdf"
     )

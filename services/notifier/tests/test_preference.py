@@ -154,7 +154,7 @@ async def test_a_complaint_after_delivered_closes_mail_and_nothing_else(notifier
         await notifier.take(ask_for("next", channel="email", points=(MAIL, HOME), conversation="next"))
         await notifier.until(lambda states: states == ["delivered", "delivered"])
     assert [row.channel for row in await notifier.rows()] == ["email", "post"]
-    async with notifier.database.begin() as connection:
+    async with notifier.database.transaction() as connection:
         kept = (await connection.execute(select(tables.preference.c.event))).scalars().all()
     assert [(one["source"], one["opt_outs"]) for one in kept] == [(COMPLAINT, ["email"])]
 

@@ -7,7 +7,7 @@ import pytest
 from services.notifier.tests.conftest import CONFIG
 
 from parvis.common.cli import parser
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import TEMPLATES, load_templates
 from parvis.notifier.commands import check
 from parvis.notifier.render.preview import all_of, files_of
@@ -20,7 +20,7 @@ def town(tmp_path: Path) -> Path:
 
 
 def said_of(town: Path) -> list[str]:
-    return check(town, load_directory(town))
+    return check(town, load_town_config(town))
 
 
 def own_words(town: Path, place: str, text: str) -> None:
@@ -64,7 +64,7 @@ def test_what_is_dear_long_or_hard_is_said_and_is_no_error(town: Path) -> None:
 
 def test_every_template_is_shown_on_every_channel(town: Path) -> None:
     own_words(town, "procedures/water-leak/answer/fr/sms.txt", "Fuite : {text}")
-    directory = load_directory(town)
+    directory = load_town_config(town)
     templates = load_templates(town, directory)
     shown = {one.folder: files_of(one, directory, templates) for one in all_of(templates, directory)}
     assert shown["procedures/water-leak/answer/fr"]["sms.txt"].startswith(b"Fuite")

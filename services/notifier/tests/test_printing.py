@@ -194,7 +194,7 @@ async def test_a_letter_that_was_taken_away_is_not_written_again(
     await written(notifier, ask_for, 1)
     (name,) = await printing.look(at_once=True)
     (notifier.letters / name).rename(notifier.folder / "at the print shop")
-    async with notifier.database.begin() as connection:  # we died before the outcome was stored
+    async with notifier.database.transaction() as connection:  # we died before the outcome was stored
         await connection.exec_driver_sql("update notifier.delivery set state = 'planned', send_at = now()")
     async with notifier.running():
         await notifier.until(lambda states: states == ["delivered"])

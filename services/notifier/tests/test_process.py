@@ -10,8 +10,8 @@ import httpx
 import pytest
 from services.notifier.tests.parts import AskFor
 
-from parvis.common.bus.admin import read_all
-from parvis.common.bus.cloudevents import record
+from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
@@ -56,7 +56,8 @@ def name_of(stack: Stack, topic: Topic) -> str:
 async def ask(stack: Stack, producer: Producer, reply: ReplyRequested) -> None:
     topic = name_of(stack, REPLY_REQUESTED)
     await producer.send(
-        record(reply, topic=topic, key=reply.conversation_id, event_id=reply.reply_id, source="test"), deadline_s=20
+        build_record(reply, topic=topic, key=reply.conversation_id, event_id=reply.reply_id, source="test"),
+        deadline_s=20,
     )
 
 
@@ -65,7 +66,7 @@ async def told(stack: Stack, reply: ReplyRequested, state: str) -> list[Delivery
     async with asyncio.timeout(40):
         while True:
             updates: list[DeliveryUpdated] = []
-            async for received in read_all(stack.kafka, [name_of(stack, DELIVERY_UPDATED)]):
+            async for received in read_all_records(stack.kafka, [name_of(stack, DELIVERY_UPDATED)]):
                 event = DeliveryUpdated.model_validate_json(received.value)
                 updates += [event] if event.reply_id == reply.reply_id else []
             if any(update.state == state for update in updates):
@@ -115,7 +116,7 @@ async def test_kill_9_while_the_provider_is_silent_leaves_an_unknown_and_one_cal
     )
     topic = name_of(stack, DELIVERY_REPORTED)
     await producer.send(
-        record(report, topic=topic, key=reply.reply_id, event_id="a report", source="test"), deadline_s=20
+        build_record(report, topic=topic, key=reply.reply_id, event_id="a report", source="test"), deadline_s=20
     )
     assert (await told(stack, reply, "delivered"))[-1].provider_id == message["sid"]
     assert len(await at_twilio(stack, HANGS[0].value)) == 1
@@ -139,7 +140,7 @@ async def test_preferences_are_read_before_anything_is_sent(
     await asyncio.to_thread(stack.stop_one, "notifier")
     await ask(stack, producer, reply)
     topic = name_of(stack, PREFERENCE_CHANGED)
-    await producer.send(record(stop, topic=topic, key=pseudonym, event_id="a stop", source="test"), deadline_s=20)
+    await producer.send(build_record(stop, topic=topic, key=pseudonym, event_id="a stop", source="test"), deadline_s=20)
     await asyncio.to_thread(stack.start_again, "notifier")
     (update,) = await told(stack, reply, "failed")
     assert update.failure_class == "opted-out"

@@ -13,9 +13,9 @@ from services.notifier.tests.parts import AskFor
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.errors import Rejected
-from parvis.common.contract.reply import ReplyRequested, conversation_of
+from parvis.common.contract.reply import ReplyRequested, conversation_id_of_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.common.text.sms_encoding import plainer, segments
+from parvis.common.text.sms_encoding import count_segments, simplify_typography
 from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.render import Renderer
 from parvis.notifier.render.words import one_line, tidy, visible
@@ -76,7 +76,7 @@ def test_an_sms_says_who_answers_and_with_which_reference(ask_for: AskFor, sent:
 
 
 def test_an_sms_keeps_letters_and_gives_up_typography() -> None:
-    assert plainer("L’élève\u00a0: « ça va… » – œuf") == 'L\'élève : "ça va..." - œuf'
+    assert simplify_typography("L’élève\u00a0: « ça va… » – œuf") == 'L\'élève : "ça va..." - œuf'
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_an_sms_keeps_letters_and_gives_up_typography() -> None:
     ],
 )
 def test_segments_are_counted_as_they_are_paid(text: str, expected: tuple[str, int]) -> None:
-    assert segments(text) == expected
+    assert count_segments(text) == expected
 
 
 def test_a_text_too_long_for_an_sms_is_rejected(ask_for: AskFor, sent: Sent) -> None:
@@ -111,7 +111,7 @@ def test_a_mail_is_two_twins_with_the_thread_token(ask_for: AskFor, sent: Sent) 
     assert sender.addr_spec == "etat-civil@example-town.example"
     assert message["Subject"] == f"Réponse à votre demande {reply.reference}"
     assert message["In-Reply-To"] == message["References"] == "<abc@citizens.example>"
-    assert conversation_of(message["Message-ID"], "example-town.example", A_KEY) == reply.conversation_id
+    assert conversation_id_of_message_id(message["Message-ID"], "example-town.example", A_KEY) == reply.conversation_id
     assert "Votre acte est prêt." in body(message, "plain")
     assert "<p" in body(message, "html")
     assert "Votre acte est prêt." in body(message, "html")

@@ -16,7 +16,7 @@ from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.reply import PersonalPreference, PreferenceChanged, ReplyRequested
 from parvis.common.runtime.clock import now
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import FakeProducer
 from parvis.notifier.app import BY_INDEX
@@ -49,7 +49,7 @@ async def test_an_answer_by_sms_is_reserved_told_sent_and_accepted(notifier: Not
     assert [(told.state, told.attempt) for told in notifier.told] == [("reserved", 1), ("accepted", 1)]
     evidence = notifier.told[-1].evidence
     assert evidence
-    kept = await Blobs(f"file://{notifier.folder / 'blobs'}").get(evidence)
+    kept = await BlobStore(f"file://{notifier.folder / 'blobs'}").get(evidence)
     assert kept.decode() == message.body
 
 
@@ -313,7 +313,7 @@ async def test_a_receipt_is_held_across_a_restart_and_sent_once(notifier: Notifi
 async def test_after_quiet_days_a_burst_is_looked_up_and_not_read_through(notifier: Notifier, ask_for: AskFor) -> None:
     """The statistics know of nothing planned; then much is. What is picked must not cost what waits."""
     await notifier.take(*(ask_for(f"old{i}") for i in range(500)))
-    async with notifier.database.begin() as connection:
+    async with notifier.database.transaction() as connection:
         await connection.execute(text("update notifier.delivery set state = 'delivered'"))
         await connection.execute(text("analyze notifier.delivery"))
     await notifier.take(
@@ -321,7 +321,7 @@ async def test_after_quiet_days_a_burst_is_looked_up_and_not_read_through(notifi
     )
     url = notifier.database.engine.url.render_as_string(hide_password=False)
     database = Database(url, service="notifier", server_settings=BY_INDEX)
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         before = await connection.scalar(BLOCKS)
         picked = await pick_due(connection, now(), 50)
         read = await connection.scalar(BLOCKS) - before

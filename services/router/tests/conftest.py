@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from parvis.common.bus.admin import apply, read_all
-from parvis.common.bus.cloudevents import Received, Record, record
-from parvis.common.bus.consumer import Item
+from parvis.common.bus.admin import apply_topics, read_all_records
+from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record
+from parvis.common.bus.consumer import DecodedRecord
 from parvis.common.bus.producer import Producer
 from parvis.common.contract import topics
 from parvis.common.contract.contact import ContactReceived, Event, kafka_key
 from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database, migrate
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory
-from parvis.common.town.templates import Templates, load_templates
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import TemplateSet, load_templates
 from parvis.router.consume import Mail, Router
 from parvis.router.decide import Calendar, Placing, Windows
 from parvis.router.rules import Rules, load_rules
@@ -45,10 +45,10 @@ class Town:
     prefix: str
     database: Database
     producer: Producer
-    directory: Directory
+    directory: TownConfig
     rules: Rules
-    templates: Templates
-    blobs: Blobs
+    templates: TemplateSet
+    blobs: BlobStore
     at: datetime = AN_INSTANT
     offsets: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -67,22 +67,22 @@ class Town:
 
     def contact_record(self, contact: ContactReceived, value: bytes | None = None) -> Record:
         topic = topics.CONTACT_RECEIVED.full_name(self.prefix)
-        return record(
+        return build_record(
             contact, topic=topic, key=kafka_key(contact), event_id=contact.contact_id, source="test", value=value
         )
 
-    def item(self, event: Event, value: bytes | None = None) -> Item:
+    def item(self, event: Event, value: bytes | None = None) -> DecodedRecord:
         """The event as the bus hands it over."""
         made = (
             self.contact_record(event, value)
             if isinstance(event, ContactReceived)
-            else record(event, topic="t", key="k", event_id="e", source="test")
+            else build_record(event, topic="t", key="k", event_id="e", source="test")
         )
-        received = Received(made.topic, 0, next(self.offsets), made.key, made.value, made.headers)
-        return Item(
+        received = ReceivedRecord(made.topic, 0, next(self.offsets), made.key, made.value, made.headers)
+        return DecodedRecord(
             received.event(
                 (ContactReceived, TransferRequested, SplitRequested, LinkRequested, CaseUpdated),
-                swift=(ContactReceived,),
+                fast_models=(ContactReceived,),
             ),
             received,
         )
@@ -94,33 +94,33 @@ class Town:
         """What the task does with what waits, once."""
         await self.router().waiting.turn()
 
-    async def queue(self, department: str) -> list[Received]:
-        return await self.records(topics.department(department).full_name(self.prefix))
+    async def queue(self, department: str) -> list[ReceivedRecord]:
+        return await self.records(topics.department_topic(department).full_name(self.prefix))
 
-    async def queued(self) -> list[tuple[str, Received]]:
+    async def queued(self) -> list[tuple[str, ReceivedRecord]]:
         return [(slug, found) for slug in self.directory.departments for found in await self.queue(slug)]
 
     async def replies(self) -> list[dict[str, Any]]:
         found = await self.records(topics.REPLY_REQUESTED.full_name(self.prefix))
         return [json.loads(received.value) for received in found]
 
-    async def records(self, topic: str) -> list[Received]:
-        return [received async for received in read_all(self.kafka, [topic])]
+    async def records(self, topic: str) -> list[ReceivedRecord]:
+        return [received async for received in read_all_records(self.kafka, [topic])]
 
     async def rows(self, query: str) -> Sequence[Any]:
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             return (await connection.execute(text(query))).all()
 
 
 @pytest.fixture
 async def town(kafka: str, database_url: str, tmp_path: Path) -> AsyncGenerator[Town]:
     prefix = f"router{next(_prefixes)}"
-    directory = load_directory(EXAMPLE)
+    directory = load_town_config(EXAMPLE)
     small = [replace(topic, partitions=1) for topic in topics.all_topics(list(directory.departments))]
-    await apply(kafka, small, prefix=prefix, replication=1)
+    await apply_topics(kafka, small, prefix=prefix, replication=1)
     await migrate(database_url, SCHEMA, MIGRATIONS)
     database = Database(database_url, service="test")
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         for table in ("conversation", "alias", "sender", "decision", "waiting", "question", "mark", "consumer_halt"):
             await connection.execute(text(f"truncate router.{table}"))
     producer = Producer(kafka, service="test")
@@ -132,7 +132,7 @@ async def town(kafka: str, database_url: str, tmp_path: Path) -> AsyncGenerator[
         directory,
         load_rules(EXAMPLE, directory),
         load_templates(EXAMPLE, directory),
-        Blobs(f"file://{tmp_path}"),
+        BlobStore(f"file://{tmp_path}"),
     )
     await producer.stop()
     await database.close()

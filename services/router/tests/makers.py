@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.contract.routing.decisions import CaseUpdated, conversation_id
+from parvis.common.contract.routing.decisions import CaseUpdated, make_conversation_id
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.testing import AN_INSTANT, a_contact
 
@@ -22,7 +22,7 @@ def mail(number: int, text: str = "bonjour", **changes: Any) -> ContactReceived:
 def a_transfer(contact: ContactReceived, to: str, *, came_from: str, transfer_id: str = "t1") -> TransferRequested:
     return TransferRequested(
         transfer_id=transfer_id,
-        conversation_id=conversation_id(contact.contact_id, contact.received_at),
+        conversation_id=make_conversation_id(contact.contact_id, contact.received_at),
         from_department=came_from,
         to_department=to,
         reason="not ours",
@@ -33,7 +33,7 @@ def a_transfer(contact: ContactReceived, to: str, *, came_from: str, transfer_id
 
 def a_case(contact: ContactReceived, state: str, *, department: str, hours: int = 1) -> CaseUpdated:
     return CaseUpdated(
-        conversation_id=conversation_id(contact.contact_id, contact.received_at),
+        conversation_id=make_conversation_id(contact.contact_id, contact.received_at),
         reference=contact.reference,
         department=department,
         state=state,  # pyright: ignore[reportArgumentType]

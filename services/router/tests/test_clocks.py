@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.town.deadlines import Clocks, HalfDays, Period
-from parvis.common.town.loading import load_directory
+from parvis.common.town.deadlines import LegalDeadlines, OpeningHalfDays, Period
+from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import Town
 from parvis.router.decide import Calendar
 
-DIRECTORY = load_directory(Path(__file__).parents[3] / "config" / "example-town")
+DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 PARIS = ZoneInfo("Europe/Paris")
 FIRST, LAST = datetime(2024, 1, 1, tzinfo=UTC), datetime(2034, 1, 1, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ periods = st.builds(Period, count=st.integers(1, 60), unit=st.sampled_from(["wor
 
 
 def town(**half_days: Any) -> Town:
-    return DIRECTORY.town.model_copy(update={"half_days": HalfDays(**half_days)})
+    return DIRECTORY.town.model_copy(update={"half_days": OpeningHalfDays(**half_days)})
 
 
 PLAIN = Calendar(town())
@@ -99,7 +99,7 @@ def test_who_writes_later_is_never_due_earlier(one: datetime, other: datetime, p
 def test_the_department_is_warned_between_the_middle_and_the_deadline(
     start: datetime, within: Period, before: Period
 ) -> None:
-    due = PLAIN.due(start, Clocks(answer_within=within, escalate_before=before, legal_basis="-"))
+    due = PLAIN.due(start, LegalDeadlines(answer_within=within, escalate_before=before, legal_basis="-"))
     assert local(start).date() <= local(due.escalate_at).date()
     assert due.escalate_at <= due.answer_at
     waits, left = due.escalate_at - start, due.answer_at - due.escalate_at
@@ -110,7 +110,7 @@ def test_the_department_is_warned_between_the_middle_and_the_deadline(
 def test_another_body_gets_its_time_and_rejection_keeps_the_first_day(start: datetime, days: int, means: Any) -> None:
     """CRPA L114-3."""
     silence = Period(count=2, unit="months")
-    clocks = Clocks(
+    clocks = LegalDeadlines(
         answer_within=Period(count=10, unit="working days"), receipt_within=Period(count=7, unit="days"),
         silence_means=means, silence_after=silence, legal_basis="-",
     )  # fmt: skip
@@ -160,4 +160,4 @@ def test_half_days_as_whole_ones_never_make_anything_later(start: datetime, coun
 )
 def test_a_calendar_without_sense_is_refused(half_days: dict[str, Any], fact: str) -> None:
     with pytest.raises(ValueError, match=fact):
-        HalfDays(**half_days)
+        OpeningHalfDays(**half_days)

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from parvis.common.contract.contact import MachineSent, PersonalContact, ThreadMarks
-from parvis.common.contract.errors import Poison, Unavailable, Unknown
-from parvis.common.contract.routing.decisions import conversation_id
+from parvis.common.contract.contact import MachineSent, PersonalContact, ThreadIdentifiers
+from parvis.common.contract.errors import OutcomeUnknown, Poison, Unavailable
+from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.testing import AN_INSTANT, FakeProducer
 
 from .conftest import Town
@@ -28,7 +28,11 @@ async def test_a_contact_reaches_its_department_with_its_bytes_untouched(town: T
     routing = json.loads(routed.value)["routing"]
     assert (routing["department"], routing["rule"], routing["sequence"]) == ("voirie", "pothole", 1)
     assert routing["answer_due_at"] == "2026-03-09T22:59:59Z"
-    assert routed.key.decode() == routing["conversation_id"] == conversation_id(contact.contact_id, contact.received_at)
+    assert (
+        routed.key.decode()
+        == routing["conversation_id"]
+        == make_conversation_id(contact.contact_id, contact.received_at)
+    )
     assert routed.header("ce_type") == "contact.routed"
 
 
@@ -81,7 +85,7 @@ async def test_a_contact_twice_in_a_batch_is_decided_once(town: Town) -> None:
 
 
 async def test_a_crash_after_the_commit_loses_nothing(town: Town) -> None:
-    broken = FakeProducer(broken=Unknown("no acknowledgement"))
+    broken = FakeProducer(broken=OutcomeUnknown("no acknowledgement"))
     with pytest.raises(Unavailable):
         await town.router(broken).handle([town.item(sms(1, "un nid de poule"))])
     assert len(await town.rows("select * from router.decision")) == 1
@@ -107,12 +111,12 @@ async def test_a_mail_follows_its_token_and_a_quoted_reference_of_a_participant(
     await town.route(
         mail(
             2,
-            thread=ThreadMarks(conversation_id=conversation_id(first.contact_id, first.received_at)),
+            thread=ThreadIdentifiers(conversation_id=make_conversation_id(first.contact_id, first.received_at)),
             sender="v1.family",
         ),
-        mail(3, thread=ThreadMarks(reference=first.reference)),
-        mail(4, thread=ThreadMarks(reference=first.reference), sender="v1.stranger"),
-        mail(5, thread=ThreadMarks(reference="P-\x00")),
+        mail(3, thread=ThreadIdentifiers(reference=first.reference)),
+        mail(4, thread=ThreadIdentifiers(reference=first.reference), sender="v1.stranger"),
+        mail(5, thread=ThreadIdentifiers(reference="P-\x00")),
     )
 
     assert [json.loads(r.value)["routing"]["sequence"] for r in await town.queue("voirie")] == [1, 2, 3]
@@ -121,7 +125,7 @@ async def test_a_mail_follows_its_token_and_a_quoted_reference_of_a_participant(
 
 async def test_a_later_reference_names_the_conversation_too(town: Town) -> None:
     await town.route(sms(1, "un nid de poule"), sms(2))
-    await town.route(mail(3, thread=ThreadMarks(reference=sms(2).reference)))
+    await town.route(mail(3, thread=ThreadIdentifiers(reference=sms(2).reference)))
 
     assert len(await town.queue("voirie")) == 3
 
@@ -176,7 +180,7 @@ async def test_a_closed_conversation_opens_again_by_its_token_only_in_its_grace(
     first = mail(1, "un nid de poule")
     await town.route(first)
     await town.route(a_case(first, "closed", department="voirie"))
-    token = ThreadMarks(conversation_id=conversation_id(first.contact_id, first.received_at))
+    token = ThreadIdentifiers(conversation_id=make_conversation_id(first.contact_id, first.received_at))
     await town.route(mail(2, thread=token, received_at=AN_INSTANT + timedelta(days=31, hours=2)))
     assert len(await town.rows("select * from router.conversation")) == 2
     await town.route(mail(3, thread=token, received_at=AN_INSTANT + timedelta(days=20)))
@@ -185,7 +189,7 @@ async def test_a_closed_conversation_opens_again_by_its_token_only_in_its_grace(
     routings = [json.loads(r.value)["routing"] for r in await town.queue("voirie")]
     assert [(r["rule"], r["sequence"], r.get("linked_to")) for r in routings] == [
         ("pothole", 1, None),
-        ("linked", 1, conversation_id(first.contact_id, first.received_at)),
+        ("linked", 1, make_conversation_id(first.contact_id, first.received_at)),
         ("conversation", 2, None),
     ]
 

@@ -14,14 +14,14 @@ from parvis.common.contract.contact import (
     ContactReceived,
     MachineSent,
     PersonalContact,
-    ThreadMarks,
+    ThreadIdentifiers,
     Verification,
-    contact_id,
-    reference_of,
+    make_contact_id,
+    make_reference,
 )
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
 from parvis.router.decide import Calendar, Held, Known, Placed, Placing, Windows, decide, place, place_unanswered
 from parvis.router.decide.marks import marks_of, said_in_subject
@@ -30,7 +30,7 @@ from parvis.router.settings import Settings
 from parvis.router.tables import DAYS
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_directory(EXAMPLE)
+DIRECTORY = load_town_config(EXAMPLE)
 RULES = load_rules(EXAMPLE, DIRECTORY)
 PLACING = Placing(DIRECTORY, Calendar(DIRECTORY.town), Windows(), load_templates(EXAMPLE, DIRECTORY), A_KEY)
 POINT = ContactPoint(kind="phone", value="+33639980001")
@@ -101,7 +101,7 @@ def test_a_reference_answers_too_and_other_opens_a_new_one() -> None:
         _, hole = two_open(known)
         held(known, a_message("q", "et alors ?", minutes=2))
         said = text.format(hole.reference)
-        thread = ThreadMarks(reference=hole.reference if "{}" in text else None)
+        thread = ThreadIdentifiers(reference=hole.reference if "{}" in text else None)
         first, answer = placed_all(known, a_message("a", said, minutes=3, thread=thread))
         assert isinstance(first, Placed)
         assert isinstance(answer, Placed)
@@ -199,7 +199,7 @@ def test_after_the_grace_a_new_one_follows_and_says_so_and_later_ones_go_on_with
     known = Known()
     first = put(known, a_message("m1", "un nid de poule", channel="email"))
     close(known, first)
-    token = ThreadMarks(conversation_id=first.conversation_id)
+    token = ThreadIdentifiers(conversation_id=first.conversation_id)
     after: dict[str, Any] = {"channel": "email", "thread": token, "received_at": AN_INSTANT + timedelta(days=40)}
     new = put(known, a_message("m2", "il est revenu", **after))
     assert (new.linked_to, new.department, new.rule) == (first.conversation_id, "voirie", "linked")
@@ -214,7 +214,7 @@ def test_words_decide_over_the_closed_conversations_department() -> None:
     known = Known()
     first = put(known, a_message("m1", "un nid de poule", channel="email"))
     close(known, first)
-    token = ThreadMarks(conversation_id=first.conversation_id)
+    token = ThreadIdentifiers(conversation_id=first.conversation_id)
     at = AN_INSTANT + timedelta(days=40)
     new = put(known, a_message("m2", "mes encombrants", channel="email", thread=token, received_at=at))
     assert (new.department, new.linked_to) == ("dechets", first.conversation_id)
@@ -233,7 +233,7 @@ def test_an_absence_notice_opens_no_closed_conversation_again() -> None:
     known = Known()
     first = put(known, a_message("m1", channel="email"))
     close(known, first)
-    token = ThreadMarks(conversation_id=first.conversation_id)
+    token = ThreadIdentifiers(conversation_id=first.conversation_id)
     put(known, a_message("m2", channel="email", thread=token, machine=MachineSent(reason="auto-submitted")))
     assert known.conversations[UUID(first.conversation_id)].closed_at is not None
 
@@ -244,7 +244,7 @@ def test_an_absence_notice_opens_no_closed_conversation_again() -> None:
 def mailed(
     key: str, message_id: str, *answers: str, sender: str = "v1.a", subject: str = "", **changes: Any
 ) -> ContactReceived:
-    thread = ThreadMarks(message_id=message_id, in_reply_to=answers)
+    thread = ThreadIdentifiers(message_id=message_id, in_reply_to=answers)
     return a_message(key, channel="email", thread=thread, contact_point_hash=sender, subject=subject, **changes)
 
 
@@ -287,7 +287,7 @@ def test_a_subject_that_says_nothing_ties_nothing() -> None:
 
 
 def test_a_subject_is_told_without_its_wrapping() -> None:
-    quoted = reference_of(contact_id("sms", "a", "b"))
+    quoted = make_reference(make_contact_id("sms", "a", "b"))
     assert said_in_subject(f"[EXTERNE] TR: RE[2] : Réf. {quoted} — Fuite d'Eau  ") == said_in_subject("fuite d'eau")
     assert said_in_subject("Demande de renseignements") == ""
     assert said_in_subject("") == ""
@@ -336,7 +336,7 @@ def test_each_contact_is_placed_once_or_waits_and_numbers_have_no_gap(
                 placed += place_unanswered(queue, known, PLACING, at=at)
             continue
         last = placed[-1].routing if placed else None
-        thread = ThreadMarks(
+        thread = ThreadIdentifiers(
             conversation_id=last.conversation_id if last and how == "token" else None,
             reference=last.reference if last and how == "reference" else None,
             message_id=f"<{number}@x.example>",

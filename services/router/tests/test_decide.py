@@ -15,21 +15,21 @@ from parvis.common.contract.contact import (
     MachineSent,
     PersonalContact,
     ReplyAddress,
-    ThreadMarks,
+    ThreadIdentifiers,
     Verification,
 )
-from parvis.common.contract.msgspec_models import written
-from parvis.common.contract.routing.decisions import Routing, conversation_id
+from parvis.common.contract.msgspec_models import encode_json
+from parvis.common.contract.routing.decisions import Routing, make_conversation_id
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
-from parvis.common.text.language import language_of
+from parvis.common.text.language import detect_language
 from parvis.common.town.deadlines import Period
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.router.decide import Calendar, Decision, Known, Windows, decide, find, marks_of, registration
 from parvis.router.rules import load_rules
 from parvis.router.tables import Conversation
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_directory(EXAMPLE)
+DIRECTORY = load_town_config(EXAMPLE)
 RULES = load_rules(EXAMPLE, DIRECTORY)
 
 
@@ -85,7 +85,7 @@ def test_the_answers_of_a_form_are_read_too() -> None:
 @given(st.text(), st.text(max_size=50), st.text(max_size=50))
 def test_no_text_makes_a_decision_raise_and_each_names_a_department(text: str, subject: str, to: str) -> None:
     contact = a_contact(to=to, personal=PersonalContact(text=text, subject=subject, answers={subject: text}))
-    decision = decide(contact, RULES, DIRECTORY, language=language_of(text))
+    decision = decide(contact, RULES, DIRECTORY, language=detect_language(text))
     assert decision.department in DIRECTORY.departments
     assert 0 <= decision.confidence <= 1
 
@@ -184,14 +184,16 @@ def test_our_token_names_the_conversation_if_it_exists() -> None:
     known, first = Known(), a_conversation()
     known.note(a_contact(channel="email"), first)
     reply = a_contact(
-        key="2", channel="email", contact_point_hash="v1.a", thread=ThreadMarks(conversation_id=str(first.id))
+        key="2", channel="email", contact_point_hash="v1.a", thread=ThreadIdentifiers(conversation_id=str(first.id))
     )
     assert resolve(reply, known, Windows()) is first
-    stranger = a_contact(key="3", thread=ThreadMarks(conversation_id=str(uuid4())), contact_point_hash="v1.b")
+    stranger = a_contact(key="3", thread=ThreadIdentifiers(conversation_id=str(uuid4())), contact_point_hash="v1.b")
     assert resolve(stranger, known, Windows()) is None
     assert (
         resolve(
-            a_contact(key="4", thread=ThreadMarks(conversation_id="x\x00y"), contact_point_hash=None), known, Windows()
+            a_contact(key="4", thread=ThreadIdentifiers(conversation_id="x\x00y"), contact_point_hash=None),
+            known,
+            Windows(),
         )
         is None
     )
@@ -201,7 +203,7 @@ def test_a_quoted_reference_counts_only_for_somebody_who_writes_there() -> None:
     known, first = Known(), a_conversation()
     opening = a_contact(channel="email")
     known.note(opening, first)
-    quoting: dict[str, Any] = {"key": "2", "channel": "email", "thread": ThreadMarks(reference=opening.reference)}
+    quoting: dict[str, Any] = {"key": "2", "channel": "email", "thread": ThreadIdentifiers(reference=opening.reference)}
     assert resolve(a_contact(**quoting), known, Windows()) is first
     assert resolve(a_contact(**quoting, contact_point_hash="v1.other"), known, Windows()) is None
     assert resolve(a_contact(**quoting, contact_point_hash=None), known, Windows()) is None
@@ -210,7 +212,7 @@ def test_a_quoted_reference_counts_only_for_somebody_who_writes_there() -> None:
 def test_a_closed_conversation_reopens_within_the_grace_and_not_by_mere_sms() -> None:
     known, first = Known(), a_conversation(closed_at=later(days=1))
     known.note(a_contact(), first)
-    token = ThreadMarks(conversation_id=str(first.id))
+    token = ThreadIdentifiers(conversation_id=str(first.id))
     assert resolve(a_contact(key="2", received_at=later(days=20), thread=token), known, Windows()) is first
     assert resolve(a_contact(key="2", received_at=later(days=40), thread=token), known, Windows()) is None
     assert resolve(a_contact(key="2", received_at=later(days=2)), known, Windows()) is None
@@ -221,7 +223,7 @@ def test_a_closed_conversation_reopens_within_the_grace_and_not_by_mere_sms() ->
 
 def a_routing(contact: Any, **changes: Any) -> Routing:
     values: dict[str, Any] = {
-        "conversation_id": conversation_id(contact.contact_id, contact.received_at),
+        "conversation_id": make_conversation_id(contact.contact_id, contact.received_at),
         "sequence": 1,
         "department": "voirie",
         "reference": contact.reference,
@@ -243,7 +245,7 @@ def test_a_registration_says_what_the_law_wants_and_nothing_of_the_message() -> 
     variables = notice.personal.variables
     assert variables["received_on"] == "2 March 2026"
     assert variables["department_phone"] == "05 36 49 01 20"
-    assert "secret" not in written(notice).decode()
+    assert "secret" not in encode_json(notice).decode()
     assert notice.reply_id == registration(contact, a_routing(contact), DIRECTORY, language="en").reply_id  # pyright: ignore[reportOptionalMemberAccess]
 
 

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.contact import TRIAGE, MachineSent
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.router.decide import Decision, Guess, Guesses, decide, is_guessable, with_guess, words_of
 from parvis.router.rules import load_rules
 
 from .makers import mail, sms
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_directory(EXAMPLE)
+DIRECTORY = load_town_config(EXAMPLE)
 RULES = load_rules(EXAMPLE, DIRECTORY)
 UNCLEAR = "Bonjour, j'aurais une question, merci de me rappeler."
 

@@ -7,7 +7,7 @@ import pytest
 
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.runtime.health import Health
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.router.read import LiveRules
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
@@ -26,7 +26,7 @@ def write(folder: Path, rule: str, department: str = "voirie") -> None:
 
 async def test_a_changed_file_decides_once_it_is_settled(folder: Path) -> None:
     health = Health()
-    rules = LiveRules(folder, load_directory(folder), health)
+    rules = LiveRules(folder, load_town_config(folder), health)
     first = rules()
     write(folder, "changed")
     await rules.look()
@@ -38,14 +38,14 @@ async def test_a_changed_file_decides_once_it_is_settled(folder: Path) -> None:
 
 async def test_a_bad_file_is_refused_and_said_until_it_is_mended(folder: Path) -> None:
     health = Health()
-    rules = LiveRules(folder, load_directory(folder), health)
+    rules = LiveRules(folder, load_town_config(folder), health)
     first = rules()
     write(folder, "changed", department="nowhere")
     for _ in range(3):
         await rules.look()
     assert rules() is first
     assert "nowhere" in health.notes["rules"]
-    assert health.ready  # a router with good old rules goes on
+    assert health.is_ready  # a router with good old rules goes on
     (folder / "rules.yaml").unlink()
     for _ in range(2):
         await rules.look()
@@ -61,4 +61,4 @@ async def test_a_bad_file_is_refused_and_said_until_it_is_mended(folder: Path) -
 def test_a_router_without_good_rules_does_not_start(folder: Path) -> None:
     write(folder, "changed", department="nowhere")
     with pytest.raises(Misconfigured, match="nowhere"):
-        LiveRules(folder, load_directory(folder), Health())
+        LiveRules(folder, load_town_config(folder), Health())

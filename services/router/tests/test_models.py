@@ -11,7 +11,7 @@ import pytest
 
 from parvis.common.contract.errors import Misconfigured, Rejected
 from parvis.common.runtime.health import Health
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import AN_INSTANT
 from parvis.router.commands import register
 from parvis.router.read import Guessing, LiveModel
@@ -65,12 +65,12 @@ async def test_a_model_decides_from_its_activation_until_it_is_undone(
     version = re.findall(r"m-[0-9a-f]{12}", capsys.readouterr().out)[-1]
 
     async def active():
-        async with town.database.begin() as connection:
+        async with town.database.transaction() as connection:
             return await models.active_model(connection)
 
     health = Health()
     guessing = Guessing(health, limit_s=60)
-    live = LiveModel(active, Blobs(f"file://{environment}/blobs"), town.directory.departments, guessing, health)
+    live = LiveModel(active, BlobStore(f"file://{environment}/blobs"), town.directory.departments, guessing, health)
     await live.look()
     async with running(guessing):
         await until_awake(guessing)
@@ -101,7 +101,7 @@ async def test_what_people_moved_is_learned_while_kafka_holds_it(
         await town.producer.send(town.contact_record(contact))
     await town.route(moved, stayed)
     await town.route(a_transfer(moved, "etat-civil", came_from="triage"))
-    async with town.database.begin() as connection:
+    async with town.database.transaction() as connection:
         found = await models.moved_by_people(connection, AN_INSTANT.replace(year=2000))
     assert {str(key): label for key, label in found.items()} == {moved.contact_id: "etat-civil"}
     arguments = (str(a_file(environment)), "--transfers", "--trial", "--days", "36500")

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact import ContactId, reference_of
+from parvis.common.contract.contact import ContactId, make_reference
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.common.text.sms_encoding import plainer, segments
-from parvis.common.town.loading import load_directory
+from parvis.common.text.sms_encoding import count_segments, simplify_typography
+from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
 from parvis.router.decide.question import Asking, asks_for_new, due_at, question, read_answer
 from parvis.router.tables import Conversation
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_directory(EXAMPLE)
+DIRECTORY = load_town_config(EXAMPLE)
 TEMPLATES = load_templates(EXAMPLE, DIRECTORY)
 PARIS = ZoneInfo("Europe/Paris")
 DEPARTMENTS, PROCEDURES = sorted(DIRECTORY.departments), [None, *sorted(DIRECTORY.procedures)]
@@ -28,7 +28,7 @@ def conversations(*about: tuple[str, str | None]) -> list[Conversation]:
     return [
         Conversation(
             id=uuid4(),
-            reference=reference_of(ContactId(f"{number}")),
+            reference=make_reference(ContactId(f"{number}")),
             department=department,
             sequence=1,
             procedure=procedure,
@@ -140,7 +140,7 @@ def test_any_question_takes_two_segments_at_most(about: list[tuple[str, str | No
     reply = question(contact, conversations(*about), DIRECTORY, TEMPLATES, language=language, at=AN_INSTANT)
     names = {"text": reply.personal.text, "town": DIRECTORY.town.name[reply.language]}
     whole = TEMPLATES.find("question", reply.language, "sms").render(names).text
-    assert segments(plainer(whole))[1] <= 2
+    assert count_segments(simplify_typography(whole))[1] <= 2
     assert reply.personal.text.count("\n") == min(len(about), 5)
 
 

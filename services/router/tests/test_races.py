@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from parvis.common.bus.cloudevents import Record
-from parvis.common.contract.contact import ThreadMarks
+from parvis.common.contract.contact import ThreadIdentifiers
 from parvis.common.contract.errors import Unavailable
 from parvis.common.testing import FakeProducer
 
@@ -22,7 +22,8 @@ async def test_routers_that_race_over_the_same_records_give_one_decision_and_no_
     """The zombie's case: both have the batch, neither knows of the other."""
     contacts = [sms(number, sender=f"v1.{number % 7}") for number in range(60)]
     mails = [
-        mail(100 + n, thread=ThreadMarks(reference=contacts[n].reference), sender=f"v1.{n % 7}") for n in range(30)
+        mail(100 + n, thread=ThreadIdentifiers(reference=contacts[n].reference), sender=f"v1.{n % 7}")
+        for n in range(30)
     ]
     items = [town.item(contact) for contact in (*contacts, *mails)]
 

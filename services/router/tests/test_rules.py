@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig
 from parvis.router.rules import Facts, Rules, check, load_rules
 from parvis.router.rules.matching import clean
 from parvis.router.rules.words import fold
@@ -19,12 +19,12 @@ EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 
 
 @pytest.fixture(scope="module")
-def directory() -> Directory:
-    return load_directory(EXAMPLE)
+def directory() -> TownConfig:
+    return load_town_config(EXAMPLE)
 
 
 @pytest.fixture(scope="module")
-def rules(directory: Directory) -> Rules:
+def rules(directory: TownConfig) -> Rules:
     return load_rules(EXAMPLE, directory)
 
 
@@ -44,13 +44,13 @@ def matched(rules: Rules, text: str, **changes: object) -> str | None:
     return found[0].rule.id if found else None
 
 
-def only(directory: Directory, tmp_path: Path, body: str) -> Rules:
+def only(directory: TownConfig, tmp_path: Path, body: str) -> Rules:
     """A rule set of one rule, whose `when` and `then` is `body`."""
     (tmp_path / "rules.yaml").write_text(f"rules:\n  - id: one\n{body}")
     return load_rules(tmp_path, directory)
 
 
-def test_the_example_town_has_a_realistic_rule_set(directory: Directory, rules: Rules) -> None:
+def test_the_example_town_has_a_realistic_rule_set(directory: TownConfig, rules: Rules) -> None:
     assert len(rules.rules) >= 25
     ours = {slug for slug, department in directory.departments.items() if department.body is None}
     assert {rule.then.department for rule in rules.rules} == ours
@@ -85,7 +85,7 @@ def test_a_message_in_a_citizens_words_finds_its_rule(rules: Rules, text: str, r
     assert matched(rules, text) == rule
 
 
-def test_a_hard_rule_goes_first_whatever_the_priorities(directory: Directory, tmp_path: Path) -> None:
+def test_a_hard_rule_goes_first_whatever_the_priorities(directory: TownConfig, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(
         "rules:\n"
         "  - {id: soft, priority: 100, when: {words: {any: chat}}, then: {department: finances}}\n"
@@ -118,7 +118,7 @@ def test_a_hard_rule_goes_first_whatever_the_priorities(directory: Directory, tm
     ],
 )  # fmt: skip
 def test_each_condition_holds_where_it_should_and_not_elsewhere(
-    directory: Directory, tmp_path: Path, when: str, yes: dict[str, object], no: dict[str, object]
+    directory: TownConfig, tmp_path: Path, when: str, yes: dict[str, object], no: dict[str, object]
 ) -> None:
     rules = only(directory, tmp_path, f"    when: {when}\n    then: {{department: voirie}}\n")
     assert rules.matching(facts(rules, **yes))  # pyright: ignore[reportArgumentType]
@@ -145,7 +145,7 @@ def test_each_condition_holds_where_it_should_and_not_elsewhere(
     ],
 )
 def test_a_wrong_rule_is_told_with_file_line_and_mend(
-    directory: Directory, tmp_path: Path, old: str, new: str, said: str
+    directory: TownConfig, tmp_path: Path, old: str, new: str, said: str
 ) -> None:
     folder = shutil.copytree(EXAMPLE, tmp_path / "town")
     file = folder / "rules.yaml"
@@ -159,7 +159,7 @@ def test_a_wrong_rule_is_told_with_file_line_and_mend(
     assert abs(line - text[:at].count("\n") - 1) <= 12  # a rule's beginning, where the whole rule is wrong
 
 
-def test_the_version_changes_with_the_file(directory: Directory, rules: Rules, tmp_path: Path) -> None:
+def test_the_version_changes_with_the_file(directory: TownConfig, rules: Rules, tmp_path: Path) -> None:
     other = only(directory, tmp_path, "    when: {channel: sms}\n    then: {department: voirie}\n")
     assert len(rules.version) == len(other.version) == 12
     assert rules.version != other.version
@@ -176,7 +176,7 @@ def test_folding_is_stable(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
-RULES = load_rules(EXAMPLE, load_directory(EXAMPLE))
+RULES = load_rules(EXAMPLE, load_town_config(EXAMPLE))
 
 
 @given(st.text(st.characters(max_codepoint=0x17F) | st.characters()))

@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 
-from parvis.common.bus.cloudevents import Received
-from parvis.common.contract.contact import ClaimCheck, ContactReceived, ThreadMarks, reference_of, references_in
-from parvis.common.contract.routing.decisions import conversation_id
+from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.contract.contact import (
+    ClaimCheck,
+    ContactReceived,
+    ThreadIdentifiers,
+    find_references,
+    make_reference,
+)
+from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.contract.routing.history import History
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.testing import AN_INSTANT, FakeProducer
@@ -24,7 +30,7 @@ def a_split(
 ) -> SplitRequested:
     return SplitRequested(
         split_id=split_id,
-        conversation_id=conversation_id(of.contact_id, of.received_at),
+        conversation_id=make_conversation_id(of.contact_id, of.received_at),
         contact_ids=tuple(contact.contact_id for contact in moving),
         from_department=came_from,
         to_department=to,
@@ -37,7 +43,7 @@ def a_split(
 def a_link(of: ContactReceived, reference: str, *, came_from: str, **changes: Any) -> LinkRequested:
     values: dict[str, Any] = {
         "link_id": "l1",
-        "conversation_id": conversation_id(of.contact_id, of.received_at),
+        "conversation_id": make_conversation_id(of.contact_id, of.received_at),
         "other_reference": reference,
         "from_department": came_from,
         "requested_by": "agent-7",
@@ -50,7 +56,7 @@ async def history_of(town: Town, told: dict[str, Any]) -> History:
     return History.model_validate_json(await town.blobs.get(ClaimCheck.model_validate(told["history"])))
 
 
-def only(queue: list[Received], kind: str) -> list[dict[str, Any]]:
+def only(queue: list[ReceivedRecord], kind: str) -> list[dict[str, Any]]:
     return [json.loads(r.value) for r in queue if r.header("ce_type") == kind]
 
 
@@ -65,7 +71,7 @@ async def test_contacts_that_are_about_something_else_get_a_conversation_of_thei
     assert split["contact_ids"] == opened["contact_ids"] == [second.contact_id]
     assert split["into_conversation"] == opened["conversation_id"]
     assert split["into_reference"] == opened["reference"]
-    assert references_in(opened["reference"]) == [opened["reference"]]
+    assert find_references(opened["reference"]) == [opened["reference"]]
     assert opened["out_of_reference"] == first.reference
     history = await history_of(town, opened)
     assert [contact.contact_id for contact in history.contacts] == [second.contact_id]
@@ -78,8 +84,8 @@ async def test_a_quoted_reference_leads_to_where_the_split_put_it(town: Town) ->
     [opened] = only(await town.queue("finances"), "conversation.opened")
 
     for number, quoted in enumerate((second.reference, opened["reference"]), start=10):
-        await town.route(mail(number, "voici", thread=ThreadMarks(reference=quoted)))
-    await town.route(mail(20, "voici", thread=ThreadMarks(reference=first.reference)))
+        await town.route(mail(number, "voici", thread=ThreadIdentifiers(reference=quoted)))
+    await town.route(mail(20, "voici", thread=ThreadIdentifiers(reference=first.reference)))
 
     routed = only(await town.queue("finances"), "contact.routed")
     assert [one["routing"]["sequence"] for one in routed] == [2, 3]
@@ -157,7 +163,9 @@ async def test_a_split_to_another_body_starts_its_clocks_and_tells_the_citizen(t
     await town.route(first)
     await town.route(
         second.model_copy(
-            update={"thread": ThreadMarks(conversation_id=conversation_id(first.contact_id, first.received_at))}
+            update={
+                "thread": ThreadIdentifiers(conversation_id=make_conversation_id(first.contact_id, first.received_at))
+            }
         )
     )
     await town.route(a_split(first, second, to="departement-solidarites", came_from="voirie"))
@@ -165,7 +173,7 @@ async def test_a_split_to_another_body_starts_its_clocks_and_tells_the_citizen(t
     assert opened["competent_received_at"] == "2026-03-02T09:30:00Z"
     [notice] = [reply for reply in await town.replies() if reply["kind"] == "transfer"]
     assert notice["conversation_id"] == opened["conversation_id"]
-    assert notice["addressed_as"] == conversation_id(first.contact_id, first.received_at)
+    assert notice["addressed_as"] == make_conversation_id(first.contact_id, first.received_at)
     assert notice["reference"] == opened["reference"]
 
 
@@ -175,7 +183,7 @@ async def test_a_link_is_told_to_both_and_taken_back(town: Town) -> None:
     await town.route(a_link(one, other.reference, came_from="voirie"))
     here, there = await town.queue("voirie"), await town.queue("finances")
     assert kinds(here) == kinds(there) == ["contact.routed", "conversation.linked"]
-    assert only(here, "conversation.linked")[0]["other_conversation"] == conversation_id(
+    assert only(here, "conversation.linked")[0]["other_conversation"] == make_conversation_id(
         other.contact_id, other.received_at
     )
     assert only(there, "conversation.linked")[0]["other_reference"] == one.reference
@@ -195,7 +203,7 @@ async def test_a_link_is_told_to_both_and_taken_back(town: Town) -> None:
 async def test_links_that_cannot_be_are_refused_to_who_asked(town: Town) -> None:
     one, other = mail(0, "un nid-de-poule"), mail(1, "ma facture")
     await town.route(one, other)
-    nobody = reference_of("nobody")  # pyright: ignore[reportArgumentType]
+    nobody = make_reference("nobody")  # pyright: ignore[reportArgumentType]
     await town.route(
         a_link(one, other.reference, came_from="voirie", link_id="good"),
         a_link(one, other.reference, came_from="voirie", link_id="twice"),

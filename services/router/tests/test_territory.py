@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.testing import a_contact
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.router.decide.department import decide
 from parvis.router.rules import load_rules
 from parvis.router.rules.matching import clean
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_directory(EXAMPLE)
+DIRECTORY = load_town_config(EXAMPLE)
 RULES = load_rules(EXAMPLE, DIRECTORY)
 
 

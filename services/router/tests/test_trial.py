@@ -7,8 +7,8 @@ import pytest
 
 from parvis.common.contract.contact import Attachment, ClaimCheck, ContactPoint, PersonalContact
 from parvis.common.testing import a_contact
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig
 from parvis.router.commands import register
 from parvis.router.decide.department import decide
 from parvis.router.decide.trial import compare, explained
@@ -18,11 +18,11 @@ EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 
 
 @pytest.fixture(scope="module")
-def directory() -> Directory:
-    return load_directory(EXAMPLE)
+def directory() -> TownConfig:
+    return load_town_config(EXAMPLE)
 
 
-def only(directory: Directory, tmp_path: Path, body: str) -> Rules:
+def only(directory: TownConfig, tmp_path: Path, body: str) -> Rules:
     (tmp_path / "rules.yaml").write_text(f"rules:\n  - {{id: one, then: {{department: voirie}}, {body}}}\n")
     return load_rules(tmp_path, directory)
 
@@ -51,14 +51,14 @@ def from_(kind: str, value: str) -> PersonalContact:
     ],
 )
 def test_a_rule_sees_more_than_words(
-    directory: Directory, tmp_path: Path, when: str, changes: dict[str, object], decided: str
+    directory: TownConfig, tmp_path: Path, when: str, changes: dict[str, object], decided: str
 ) -> None:
     contact, rules = a_contact(**changes), only(directory, tmp_path, when)  # pyright: ignore[reportArgumentType]
     decide(a_contact(channel="phone"), rules, directory)  # what is remembered of another is not said of this one
     assert decide(contact, rules, directory).rule == decided
 
 
-def test_a_postcode_in_a_form_counts_and_other_figures_do_not(directory: Directory, tmp_path: Path) -> None:
+def test_a_postcode_in_a_form_counts_and_other_figures_do_not(directory: TownConfig, tmp_path: Path) -> None:
     rules = only(directory, tmp_path, "when: {postcode: '13001'}")
     answers = {"where": "2 quai du Port, 13001 Marseille", "amount": "13001"}
     at_home = a_contact(personal=PersonalContact(text="", answers=answers))
@@ -67,7 +67,7 @@ def test_a_postcode_in_a_form_counts_and_other_figures_do_not(directory: Directo
     assert decide(elsewhere, rules, directory).rule == "default"
 
 
-def test_a_trial_counts_what_would_go_elsewhere(directory: Directory, tmp_path: Path) -> None:
+def test_a_trial_counts_what_would_go_elsewhere(directory: TownConfig, tmp_path: Path) -> None:
     now = load_rules(EXAMPLE, directory)
     then = only(directory, tmp_path, "when: {words: {any: lampadaire}}")
     contacts = [
@@ -84,7 +84,7 @@ def test_a_trial_counts_what_would_go_elsewhere(directory: Directory, tmp_path: 
     assert dict(compare(contacts, now, now, directory).moved) == {}
 
 
-def test_a_decision_explains_itself(directory: Directory) -> None:
+def test_a_decision_explains_itself(directory: TownConfig) -> None:
     decision = decide(a_contact(text="Un lampadaire est éteint"), load_rules(EXAMPLE, directory), directory)
     told = "\n".join(explained(decision, "fr"))
     assert "department  voirie" in told
@@ -106,7 +106,7 @@ def test_the_command_explains_a_text(capsys: pytest.CaptureFixture[str]) -> None
     assert "urgency     immediate" in told
 
 
-def test_tags_of_every_rule_that_holds_are_shown_and_tried(directory: Directory, tmp_path: Path) -> None:
+def test_tags_of_every_rule_that_holds_are_shown_and_tried(directory: TownConfig, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(
         "rules:\n"
         "  - {id: one, priority: 90, then: {department: voirie, tags: [rue, danger]}, when: {words: {any: [trou]}}}\n"

@@ -9,9 +9,9 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
-from parvis.common.contract.contact import ContactReceived, PersonalContact, ThreadMarks
-from parvis.common.contract.errors import Unavailable, Unknown
-from parvis.common.contract.routing.decisions import conversation_id
+from parvis.common.contract.contact import ContactReceived, PersonalContact, ThreadIdentifiers
+from parvis.common.contract.errors import OutcomeUnknown, Unavailable
+from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.testing import AN_INSTANT, FakeProducer
 
 from .conftest import Town
@@ -65,7 +65,7 @@ async def test_the_question_is_asked_once_and_its_answer_brings_what_waits(town:
         (sequence, ["answer"]) for sequence in (2, 3, 4)
     ]
     routed = {json.loads(r.value)["contact"]["contact_id"]: r for r in await town.queue("etat-civil")}
-    assert routed[question.contact_id].value.endswith(b',"contact":' + town.item(question).received.value + b"}")
+    assert routed[question.contact_id].value.endswith(b',"contact":' + town.item(question).record.value + b"}")
     assert len(await routings(town, "voirie")) == 1
     assert second.reference
 
@@ -110,7 +110,7 @@ async def test_a_crash_after_the_release_loses_nothing(town: Town) -> None:
     await town.route(sms(3, "et alors ?"))
     town.at = AN_INSTANT + timedelta(hours=3)
     with pytest.raises(Unavailable):
-        await town.router(FakeProducer(broken=Unknown("no acknowledgement"))).waiting.turn()
+        await town.router(FakeProducer(broken=OutcomeUnknown("no acknowledgement"))).waiting.turn()
     assert await routings(town, "triage") == []
 
     await town.wait()
@@ -190,7 +190,7 @@ async def test_what_stands_past_its_time_is_seen(town: Town) -> None:
     await (late := town.router().waiting).count()
     assert gauge("parvis_contacts_overdue_seconds") == 3600
     assert late.health.notes == {"waiting": "2 contacts wait, the first is 60 min late"}
-    assert late.health.ready
+    assert late.health.is_ready
 
     await late.turn()
     await late.count()
@@ -206,13 +206,15 @@ def gauge(name: str) -> float | None:
 
 
 async def test_a_second_participant_answers_by_references_and_a_stranger_does_not(town: Town) -> None:
-    first = mail(1, "un nid de poule", thread=ThreadMarks(message_id="<1@citizens.example>"))
+    first = mail(1, "un nid de poule", thread=ThreadIdentifiers(message_id="<1@citizens.example>"))
     await town.route(first)
-    token = ThreadMarks(
-        conversation_id=conversation_id(first.contact_id, first.received_at), message_id="<2@family.example>"
+    token = ThreadIdentifiers(
+        conversation_id=make_conversation_id(first.contact_id, first.received_at), message_id="<2@family.example>"
     )
     await town.route(mail(2, thread=token, sender="v1.family"))
-    answer = ThreadMarks(message_id="<3@family.example>", in_reply_to=("<unknown@x.example>", "<1@citizens.example>"))
+    answer = ThreadIdentifiers(
+        message_id="<3@family.example>", in_reply_to=("<unknown@x.example>", "<1@citizens.example>")
+    )
     await town.route(mail(3, thread=answer, sender="v1.family"), mail(4, thread=answer, sender="v1.stranger"))
 
     assert [r["sequence"] for r in await routings(town, "voirie")] == [1, 2, 3]
@@ -236,7 +238,7 @@ async def test_what_follows_a_closed_conversation_is_found_by_its_token_later(to
     await town.route(first)
     await town.route(a_case(first, "closed", department="voirie"))
     token, later = (
-        ThreadMarks(conversation_id=conversation_id(first.contact_id, first.received_at)),
+        ThreadIdentifiers(conversation_id=make_conversation_id(first.contact_id, first.received_at)),
         AN_INSTANT + timedelta(days=40),
     )
     await town.route(mail(2, thread=token, received_at=later))
@@ -245,6 +247,6 @@ async def test_what_follows_a_closed_conversation_is_found_by_its_token_later(to
     told = await routings(town, "voirie")
     assert [(r["sequence"], r.get("linked_to")) for r in told] == [
         (1, None),
-        (1, conversation_id(first.contact_id, first.received_at)),
-        (2, conversation_id(first.contact_id, first.received_at)),
+        (1, make_conversation_id(first.contact_id, first.received_at)),
+        (2, make_conversation_id(first.contact_id, first.received_at)),
     ]

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from parvis.common.bus.admin import apply
+from parvis.common.bus.admin import apply_topics
 from parvis.common.contract.topics import CONTACT_RECEIVED, REPLY_REQUESTED, all_topics
 from tests.bench.router import work
 from tests.bench.router.peers.rules import decide
@@ -72,7 +72,7 @@ class Course:
         return expected
 
     async def make(self, prefix: str) -> None:
-        await apply(self.bootstrap, _TOPICS, prefix=prefix, replication=1)
+        await apply_topics(self.bootstrap, _TOPICS, prefix=prefix, replication=1)
 
     async def clear(self, prefix: str) -> None:
         """Empty every topic but the one that is read."""

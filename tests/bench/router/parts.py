@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from parvis.common.runtime.service import run
+from parvis.common.runtime.service import run_service
 from parvis.router import store
 from parvis.router.app import build
 from parvis.router.consume import mail
@@ -43,4 +43,4 @@ def _at_once(make: Callable[[], object]) -> Any:
 
 if __name__ == "__main__":
     {"decisions": without_notices, "without-rows": without_rows}[sys.argv[1]]()
-    run("router", build)
+    run_service("router", build)

@@ -3,9 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from parvis.common.bus.cloudevents import encode
+from parvis.common.bus.cloudevents import encode_event
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.router.decide import decide
 from parvis.router.rules import load_rules
 from tests.bench.router import work
@@ -20,7 +20,7 @@ def test_the_same_seed_gives_the_same_contacts():
 
 
 def test_every_contact_fits_the_contract_and_is_about_as_large_as_route_12s():
-    values = [encode(sent.contact) for sent in work.contacts(200)]
+    values = [encode_event(sent.contact) for sent in work.contacts(200)]
 
     assert all(ContactReceived.model_validate_json(value) for value in values)
     assert 1200 < min(map(len, values)) <= max(map(len, values)) < 2100
@@ -28,7 +28,7 @@ def test_every_contact_fits_the_contract_and_is_about_as_large_as_route_12s():
 
 def test_the_towns_rules_decide_as_the_plain_ones(tmp_path: Path):
     town = work.write_town(tmp_path / "town")
-    directory = load_directory(town)
+    directory = load_town_config(town)
     rules = load_rules(town, directory)
     ours: Counter[str] = Counter()
     for contact in (sent.contact for sent in work.contacts(A_FEW)):
@@ -44,4 +44,4 @@ def test_the_towns_rules_decide_as_the_plain_ones(tmp_path: Path):
 def test_a_town_of_a_thousand_rules_is_one_that_a_router_takes(tmp_path: Path):
     town = work.write_town(tmp_path / "town", rules=1000)
 
-    assert len(load_rules(town, load_directory(town)).rules) == 1000
+    assert len(load_rules(town, load_town_config(town)).rules) == 1000

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from parvis.common.bus.cloudevents import Record, record
+from parvis.common.bus.cloudevents import Record, build_record
 from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
@@ -20,7 +20,7 @@ from parvis.common.contract.contact import (
     ContactReceived,
     PersonalContact,
     Verification,
-    reference_of,
+    make_reference,
 )
 from parvis.common.contract.topics import CONTACT_RECEIVED
 
@@ -45,7 +45,7 @@ class Sent:
 
     def record(self, prefix: str) -> Record:
         id_ = self.contact.contact_id
-        return record(
+        return build_record(
             self.contact,
             topic=CONTACT_RECEIVED.full_name(prefix),
             key=self.key,
@@ -82,7 +82,7 @@ def _contact(chance: random.Random, number: int) -> Sent:
         key,
         ContactReceived(
             contact_id=id_,
-            reference=reference_of(id_),
+            reference=make_reference(id_),
             channel=channel,
             received_at=received_at,
             recorded_at=received_at + timedelta(milliseconds=9),

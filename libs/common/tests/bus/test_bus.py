@@ -11,11 +11,11 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 from sqlalchemy import text
 
-from parvis.common.bus.admin import apply, lag_of, plan, read_all
-from parvis.common.bus.cloudevents import Record, record
-from parvis.common.bus.consumer import Consumer, Item
-from parvis.common.bus.dead_letters import Brake, create_halt
-from parvis.common.bus.group_membership import Fetched, Membership
+from parvis.common.bus.admin import apply_topics, consumer_lag, plan_topics, read_all_records
+from parvis.common.bus.cloudevents import Record, build_record
+from parvis.common.bus.consumer import Consumer, DecodedRecord
+from parvis.common.bus.dead_letters import ConsumerHalt, create_halt_table_sql
+from parvis.common.bus.group_membership import FetchedBatch, GroupMembership
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Misconfigured, Poison, Unavailable
@@ -49,19 +49,19 @@ class Bench:
 
     async def create(self) -> None:
         rows = [_topic(self.service), _topic(f"dead-letter.{self.service}")]
-        await apply(self.kafka, rows, prefix=PREFIX, replication=1)
-        async with self.database.begin() as connection:
+        await apply_topics(self.kafka, rows, prefix=PREFIX, replication=1)
+        async with self.database.transaction() as connection:
             await connection.execute(text(f"create schema {self.service}"))
-            await connection.execute(text(create_halt(self.service)))
+            await connection.execute(text(create_halt_table_sql(self.service)))
 
     def record(self, number: int, value: bytes | None = None) -> Record:
         contact = a_contact(key=str(number))
-        return record(contact, topic=self.topic, key="k", event_id=str(number), source="test", value=value)
+        return build_record(contact, topic=self.topic, key="k", event_id=str(number), source="test", value=value)
 
-    async def handle(self, items: Sequence[Item]) -> None:
-        self.handled += [item.received.event_id for item in items]
+    async def handle(self, items: Sequence[DecodedRecord]) -> None:
+        self.handled += [item.record.event_id for item in items]
 
-    def consumer(self, handle: Callable[[Sequence[Item]], Awaitable[None]] | None = None) -> Consumer:
+    def consumer(self, handle: Callable[[Sequence[DecodedRecord]], Awaitable[None]] | None = None) -> Consumer:
         return Consumer(
             self.kafka,
             service=self.service,
@@ -70,14 +70,14 @@ class Bench:
             handle=handle or self.handle,
             producer=self.producer,
             dead_letter_topic=self.dead,
-            brake=Brake(self.database, self.service),
+            brake=ConsumerHalt(self.database, self.service),
             health=self.health,
             batch=50,
         )
 
     @asynccontextmanager
     async def consuming(
-        self, handle: Callable[[Sequence[Item]], Awaitable[None]] | None = None
+        self, handle: Callable[[Sequence[DecodedRecord]], Awaitable[None]] | None = None
     ) -> AsyncGenerator[None]:
         stopping = asyncio.Event()
         task = asyncio.create_task(self.consumer(handle).run(stopping))
@@ -93,7 +93,7 @@ class Bench:
                 await asyncio.sleep(0.02)
 
     async def dead_letters(self) -> list[str]:
-        return [letter.event_id async for letter in read_all(self.kafka, [self.dead])]
+        return [letter.event_id async for letter in read_all_records(self.kafka, [self.dead])]
 
 
 def _topic(name: str) -> Topic:
@@ -116,7 +116,7 @@ async def test_what_is_acknowledged_is_there(bench: Bench):
 
     await bench.producer.send_all(sent)
 
-    found = [received async for received in read_all(bench.kafka, [bench.topic])]
+    found = [received async for received in read_all_records(bench.kafka, [bench.topic])]
     assert [received.event_id for received in found] == [str(number) for number in range(100)]
     assert found[0].value == sent[0].value
 
@@ -141,7 +141,7 @@ async def test_a_record_too_large_fails_alone(bench: Bench):
 
     await bench.producer.send_all([bench.record(number) for number in range(1, 20)])
 
-    assert [received.event_id async for received in read_all(bench.kafka, [bench.topic])] == [
+    assert [received.event_id async for received in read_all_records(bench.kafka, [bench.topic])] == [
         str(n) for n in range(1, 20)
     ]
 
@@ -168,7 +168,7 @@ async def test_records_written_before_the_group_existed_are_read(bench: Bench):
 async def test_an_unavailable_world_is_waited_for(bench: Bench):
     refusals = 3
 
-    async def handle(items: Sequence[Item]) -> None:
+    async def handle(items: Sequence[DecodedRecord]) -> None:
         nonlocal refusals
         if refusals:
             refusals -= 1
@@ -177,9 +177,9 @@ async def test_an_unavailable_world_is_waited_for(bench: Bench):
 
     await bench.producer.send_all([bench.record(number) for number in range(10)])
     async with bench.consuming(handle):
-        await bench.until(lambda: not bench.health.ready and "the database is away" in str(bench.health.parts))
+        await bench.until(lambda: not bench.health.is_ready and "the database is away" in str(bench.health.parts))
         await bench.until(lambda: len(bench.handled) == 10)
-        await bench.until(lambda: bench.health.ready)
+        await bench.until(lambda: bench.health.is_ready)
 
     assert bench.handled == [str(number) for number in range(10)]
     assert await bench.dead_letters() == []
@@ -193,13 +193,13 @@ async def test_poison_goes_to_the_dead_letters_and_the_rest_flows(bench: Bench):
         await bench.until(lambda: len(bench.handled) == 27)
 
     assert await bench.dead_letters() == ["3", "13", "23"]
-    letters = [letter async for letter in read_all(bench.kafka, [bench.dead])]
+    letters = [letter async for letter in read_all_records(bench.kafka, [bench.dead])]
     assert {letter.value for letter in letters} == {b"{broken"}
 
 
 async def test_a_defect_in_the_handler_costs_one_record_not_the_partition(bench: Bench):
-    async def handle(items: Sequence[Item]) -> None:
-        if any(item.received.event_id == "7" for item in items):
+    async def handle(items: Sequence[DecodedRecord]) -> None:
+        if any(item.record.event_id == "7" for item in items):
             raise ZeroDivisionError
         await bench.handle(items)
 
@@ -220,7 +220,7 @@ async def test_too_many_dead_letters_stop_the_consumer_until_it_is_released(benc
     async with bench.consuming():  # started anew, it still stands still
         await bench.until(lambda: bench.health.parts.get("dead-letters") is not None)
         assert bench.handled == []
-        assert await Brake(bench.database, bench.service).release() == 1
+        assert await ConsumerHalt(bench.database, bench.service).resume() == 1
         await bench.until(lambda: bench.handled == ["99"])
 
 
@@ -260,13 +260,13 @@ async def test_a_second_member_takes_over_without_repeating(bench: Bench):
 async def test_applying_the_map_twice_changes_nothing(kafka: str):
     rows = [_topic(f"t{uuid.uuid4().hex[:8]}")]
 
-    assert len(await plan(kafka, rows, prefix=PREFIX, replication=1)) == 1
-    assert len(await apply(kafka, rows, prefix=PREFIX, replication=1)) == 1
-    assert await apply(kafka, rows, prefix=PREFIX, replication=1) == []
+    assert len(await plan_topics(kafka, rows, prefix=PREFIX, replication=1)) == 1
+    assert len(await apply_topics(kafka, rows, prefix=PREFIX, replication=1)) == 1
+    assert await apply_topics(kafka, rows, prefix=PREFIX, replication=1) == []
 
 
 async def _delete_before(bench: Bench, offset: int) -> None:
-    partition = next(iter({received.partition async for received in read_all(bench.kafka, [bench.topic])}))
+    partition = next(iter({received.partition async for received in read_all_records(bench.kafka, [bench.topic])}))
     admin = AIOKafkaAdminClient(bootstrap_servers=bench.kafka)
     await admin.start()
     await admin.delete_records({TopicPartition(bench.topic, partition): RecordsToDelete(before_offset=offset)})
@@ -274,21 +274,23 @@ async def _delete_before(bench: Bench, offset: int) -> None:
 
 
 async def test_what_was_fetched_before_partitions_were_dealt_anew_sets_nobody_back(bench: Bench):
-    def member() -> Membership:
-        return Membership(bench.kafka, service=bench.service, topics=[bench.topic], session_timeout_s=6)
+    def member() -> GroupMembership:
+        return GroupMembership(bench.kafka, service=bench.service, topics=[bench.topic], session_timeout_s=6)
 
     await bench.producer.send_all([bench.record(number) for number in range(10)])
     first, second = member(), member()
     await first.join()
-    fetched = Fetched([], {}, 0)
+    fetched = FetchedBatch([], {}, 0)
     while not fetched.records:
         fetched = await first.fetch(most=5)
     await second.join()
     await second.leave()
-    await bench.until(lambda: first.deal >= fetched.deal + 2)
+    await bench.until(lambda: first.deal >= fetched.assignment_generation + 2)
 
-    await first.commit(Fetched([], dict.fromkeys(fetched.offsets, 10), first.deal))  # as far as another member came
+    await first.commit(
+        FetchedBatch([], dict.fromkeys(fetched.offsets, 10), first.deal)
+    )  # as far as another member came
     await first.commit(fetched)
 
-    assert await lag_of(bench.kafka, f"parvis-{bench.service}", [bench.topic]) == 0
+    assert await consumer_lag(bench.kafka, f"parvis-{bench.service}", [bench.topic]) == 0
     await first.leave()

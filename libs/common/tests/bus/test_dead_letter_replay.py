@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from parvis.common.bus.admin import apply, read_all
-from parvis.common.bus.cloudevents import Received, record
-from parvis.common.bus.dead_letter_replay import Choice, Letter, letters_of, replay
-from parvis.common.bus.dead_letters import Brake, create_halt, dead_letter
+from parvis.common.bus.admin import apply_topics, read_all_records
+from parvis.common.bus.cloudevents import ReceivedRecord, build_record
+from parvis.common.bus.dead_letter_replay import DeadLetter, DeadLetterFilter, read_dead_letters, replay_dead_letters
+from parvis.common.bus.dead_letters import ConsumerHalt, build_dead_letter, create_halt_table_sql
 from parvis.common.bus.producer import Producer
 from parvis.common.cli import main
 from parvis.common.contract import topics
@@ -23,7 +23,7 @@ from parvis.common.testing import a_contact
 pytestmark = pytest.mark.stack
 PREFIX = "letters"
 SOURCE = topics.CONTACT_RECEIVED.full_name(PREFIX)
-DEAD = topics.dead_letter("router").full_name(PREFIX)
+DEAD = topics.dead_letter_topic("router").full_name(PREFIX)
 
 
 @dataclass
@@ -35,27 +35,29 @@ class Post:
 
     async def die(self, offset: int, *, key: str, reason: str = "spoilt", name: str | None = None) -> None:
         """The record that stood at the offset of its key's partition becomes a dead letter."""
-        sent = record(
+        sent = build_record(
             a_contact(key=f"{offset}"), topic=SOURCE, key=key, event_id=name or f"{key}{offset}", source="test"
         )
-        received = Received(SOURCE, ord(key) % 12, offset, sent.key, sent.value, sent.headers)
-        await self.producer.send(dead_letter(received, topic=DEAD, reason=reason))
+        received = ReceivedRecord(SOURCE, ord(key) % 12, offset, sent.key, sent.value, sent.headers)
+        await self.producer.send(build_dead_letter(received, topic=DEAD, reason=reason))
 
-    async def letters(self, choice: Choice = Choice()) -> list[Letter]:  # noqa: B008 (frozen)
-        return [letter for letter in await letters_of(self.kafka, DEAD) if choice.takes(letter)]
+    async def letters(self, choice: DeadLetterFilter = DeadLetterFilter()) -> list[DeadLetter]:  # noqa: B008 (frozen)
+        return [letter for letter in await read_dead_letters(self.kafka, DEAD) if choice.matches(letter)]
 
-    async def replay(self, choice: Choice = Choice()) -> int:  # noqa: B008 (frozen)
+    async def replay(self, choice: DeadLetterFilter = DeadLetterFilter()) -> int:  # noqa: B008 (frozen)
         chosen = await self.letters(choice)
-        return sum([1 async for _ in replay(chosen, topic=DEAD, producer=self.producer)]) and len(chosen)
+        return sum([1 async for _ in replay_dead_letters(chosen, topic=DEAD, producer=self.producer)]) and len(chosen)
 
     async def arrived(self, key: str) -> list[str]:
         """What was written to the source again under this key, in its order."""
-        return [r.event_id async for r in read_all(self.kafka, [SOURCE]) if r.key.decode() == key]
+        return [r.event_id async for r in read_all_records(self.kafka, [SOURCE]) if r.key.decode() == key]
 
 
 @pytest_asyncio.fixture
 async def post(kafka: str) -> AsyncGenerator[Post]:
-    await apply(kafka, [topics.CONTACT_RECEIVED, topics.dead_letter("router")], prefix=PREFIX, replication=1)
+    await apply_topics(
+        kafka, [topics.CONTACT_RECEIVED, topics.dead_letter_topic("router")], prefix=PREFIX, replication=1
+    )
     producer = Producer(kafka, service="test")
     yield Post(kafka, producer)
     await producer.stop()
@@ -70,7 +72,7 @@ async def test_letters_go_back_in_the_order_in_which_they_stood_and_once(post: P
     assert await post.replay() == 12
     assert [await post.arrived(key) for key in "abc"] == [[f"{key}{n}" for n in (3, 5, 7, 11)] for key in "abc"]
     assert await post.replay() == 0
-    assert await post.replay(Choice(event_id="b5", also_replayed=True)) == 1
+    assert await post.replay(DeadLetterFilter(event_id="b5", also_replayed=True)) == 1
     assert await post.arrived("b") == ["b3", "b5", "b7", "b11", "b5"]
 
 
@@ -78,19 +80,19 @@ async def test_letters_are_chosen_by_what_they_died_of(post: Post):
     await post.die(1, key="x", reason="contact.received does not fit at thread: missing")
     await post.die(2, key="x", reason="ValueError in the handler")
 
-    assert [letter.event_id for letter in await post.letters(Choice(reason="valueerror"))] == ["x2"]
-    assert await post.replay(Choice(reason="does not fit", topic="contact.received")) == 1
-    assert [one.event_id for one in await post.letters(Choice(topic="contact.received")) if one.event_id[0] == "x"] == [
-        "x2"
-    ]
+    assert [letter.event_id for letter in await post.letters(DeadLetterFilter(reason="valueerror"))] == ["x2"]
+    assert await post.replay(DeadLetterFilter(reason="does not fit", topic="contact.received")) == 1
+    assert [
+        one.event_id for one in await post.letters(DeadLetterFilter(topic="contact.received")) if one.event_id[0] == "x"
+    ] == ["x2"]
 
 
 async def test_what_dies_again_is_open_again(post: Post):
     await post.die(1, key="y", name="again")
-    await post.replay(Choice(event_id="again"))
+    await post.replay(DeadLetterFilter(event_id="again"))
     await post.die(9, key="y", name="again")  # the replayed record, at its new place
 
-    assert [letter.offset for letter in await post.letters(Choice(event_id="again"))] == [9]
+    assert [letter.offset for letter in await post.letters(DeadLetterFilter(event_id="again"))] == [9]
 
 
 async def test_nothing_is_replayed_to_a_consumer_that_stands_still(
@@ -98,10 +100,10 @@ async def test_nothing_is_replayed_to_a_consumer_that_stands_still(
 ):
     await post.die(1, key="z", name="held")
     database = Database(database_url, service="test")
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         await connection.execute(text("create schema router"))
-        await connection.execute(text(create_halt("router")))
-    await Brake(database, "router").pull("too many dead letters, the last: spoilt")
+        await connection.execute(text(create_halt_table_sql("router")))
+    await ConsumerHalt(database, "router").halt("too many dead letters, the last: spoilt")
     await database.close()
     _settings(monkeypatch, post.kafka, database_url)
 

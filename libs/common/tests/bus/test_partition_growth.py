@@ -7,7 +7,7 @@ import pytest
 from aiokafka import TopicPartition
 from sqlalchemy import text
 
-from parvis.common.bus.partition_growth import Barrier, create_barrier
+from parvis.common.bus.partition_growth import PartitionGrowthBarrier, create_partition_growth_table_sql
 from parvis.common.cli.topics import wished
 from parvis.common.contract import topics
 from parvis.common.contract.errors import Rejected
@@ -33,15 +33,15 @@ class Log:
 @pytest.mark.stack
 async def test_new_partitions_are_read_when_the_old_ones_are_drained(database_url: str):
     database = Database(database_url, service="test")
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         await connection.execute(text("create schema growing"))
-        await connection.execute(text(create_barrier("growing")))
+        await connection.execute(text(create_partition_growth_table_sql("growing")))
     log, new = Log({0: 5, 1: 0, 2: 9}), TopicPartition("t", 2)
 
-    def member() -> Barrier:
-        return Barrier(database, "growing", metadata_age_s=0)
+    def member() -> PartitionGrowthBarrier:
+        return PartitionGrowthBarrier(database, "growing", metadata_age_s=0)
 
-    async def look(barrier: Barrier, count: int) -> bool:
+    async def look(barrier: PartitionGrowthBarrier, count: int) -> bool:
         return await barrier.look({"t": count}, log.ends_of, log.committed)
 
     first, second = member(), member()

@@ -5,7 +5,7 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.bus.partitioner import hashes_of
+from parvis.common.bus.partitioner import murmur2_hashes
 
 
 # Of Kafka's own test, clients/src/test/java/org/apache/kafka/common/utils/UtilsTest.java.
@@ -21,9 +21,9 @@ from parvis.common.bus.partitioner import hashes_of
     ],
 )
 def test_it_is_the_hash_that_java_computes(key: bytes, signed: int) -> None:
-    assert hashes_of([key]) == [signed & 0x7FFFFFFF]
+    assert murmur2_hashes([key]) == [signed & 0x7FFFFFFF]
 
 
 @given(st.lists(st.binary(max_size=60)))
 def test_it_is_the_hash_that_aiokafka_computes(keys: list[bytes]) -> None:
-    assert hashes_of(keys) == [murmur2(key) & 0x7FFFFFFF for key in keys]
+    assert murmur2_hashes(keys) == [murmur2(key) & 0x7FFFFFFF for key in keys]

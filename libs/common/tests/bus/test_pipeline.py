@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import Record
-from parvis.common.bus.consumer import Consumer, Item
-from parvis.common.bus.dead_letters import Brake
-from parvis.common.bus.pipeline import Pipeline, Steps
+from parvis.common.bus.consumer import Consumer, DecodedRecord
+from parvis.common.bus.dead_letters import ConsumerHalt
+from parvis.common.bus.pipeline import Pipeline, PipelineStages
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Unavailable
@@ -28,7 +28,7 @@ class Overlapping(Bench):
     most_at_once: int = 0
     _at_once: int = 0
 
-    async def store(self, items: Sequence[Item]) -> Sequence[Record]:
+    async def store(self, items: Sequence[DecodedRecord]) -> Sequence[Record]:
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         await asyncio.sleep(0)
@@ -36,23 +36,23 @@ class Overlapping(Bench):
         await self.handle(items)
         return [self.copied(item) for item in items]
 
-    def copied(self, item: Item) -> Record:
-        received = item.received
+    def copied(self, item: DecodedRecord) -> Record:
+        received = item.record
         return Record(self.dead, received.key, received.value, received.headers)
 
-    def consumer(self, handle: Callable[[Sequence[Item]], Awaitable[None]] | None = None) -> Consumer:
-        async def store(items: Sequence[Item]) -> Sequence[Record]:
+    def consumer(self, handle: Callable[[Sequence[DecodedRecord]], Awaitable[None]] | None = None) -> Consumer:
+        async def store(items: Sequence[DecodedRecord]) -> Sequence[Record]:
             if handle:
                 await handle(items)
                 return []
             return await self.store(items)
 
-        async def one_after_the_other(items: Sequence[Item]) -> None:
+        async def one_after_the_other(items: Sequence[DecodedRecord]) -> None:
             await self.producer.send_all(await store(items))
 
         return Pipeline(
             self.kafka,
-            steps=Steps(prepare=lambda items: items, store=store),
+            steps=PipelineStages(prepare=lambda items: items, store=store),
             service=self.service,
             topics=[self.topic],
             types=(ContactReceived,),
@@ -60,7 +60,7 @@ class Overlapping(Bench):
             handle=one_after_the_other,
             producer=self.producer,
             dead_letter_topic=self.dead,
-            brake=Brake(self.database, self.service),
+            brake=ConsumerHalt(self.database, self.service),
             health=self.health,
             batch=10,
         )
@@ -90,16 +90,16 @@ async def test_overlapping_batches_keep_their_order_and_are_finished_once(bench:
         await bench.until(lambda: len(bench.handled) >= 120)
 
     assert bench.handled == _numbers(0, 120)
-    assert [r.event_id async for r in read_all(bench.kafka, [bench.dead])] == _numbers(0, 120)
+    assert [r.event_id async for r in read_all_records(bench.kafka, [bench.dead])] == _numbers(0, 120)
     assert bench.most_at_once == 1
 
 
 async def test_a_batch_that_fails_holds_those_behind_it(bench: Overlapping) -> None:
     refusals = 3
 
-    async def handle(items: Sequence[Item]) -> None:
+    async def handle(items: Sequence[DecodedRecord]) -> None:
         nonlocal refusals
-        if refusals and items[0].received.event_id == "20":
+        if refusals and items[0].record.event_id == "20":
             refusals -= 1
             raise Unavailable("the database is away")
         await bench.handle(items)
@@ -108,15 +108,15 @@ async def test_a_batch_that_fails_holds_those_behind_it(bench: Overlapping) -> N
     async with bench.consuming(handle):
         await bench.until(lambda: "the database is away" in str(bench.health.parts))
         await bench.until(lambda: len(bench.handled) >= 60)
-        await bench.until(lambda: bench.health.ready)
+        await bench.until(lambda: bench.health.is_ready)
 
     assert bench.handled == _numbers(0, 60)
     assert await bench.dead_letters() == []
 
 
 async def test_poison_and_defects_cost_one_record_each(bench: Overlapping) -> None:
-    async def handle(items: Sequence[Item]) -> None:
-        if any(item.received.event_id == "27" for item in items):
+    async def handle(items: Sequence[DecodedRecord]) -> None:
+        if any(item.record.event_id == "27" for item in items):
             raise ZeroDivisionError
         await bench.handle(items)
 
@@ -155,7 +155,7 @@ async def test_kafka_that_takes_nothing_is_waited_for(bench: Overlapping) -> Non
     bench.producer.send_all = refuse
     async with bench.consuming():
         await bench.until(lambda: len(set(bench.handled)) == 40 and refusals == 0)
-        await bench.until(lambda: bench.health.ready)
+        await bench.until(lambda: bench.health.is_ready)
 
-    assert [r.event_id async for r in read_all(bench.kafka, [bench.dead])] == _numbers(0, 40)
+    assert [r.event_id async for r in read_all_records(bench.kafka, [bench.dead])] == _numbers(0, 40)
     assert PREFIX in bench.dead

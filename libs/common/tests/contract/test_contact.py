@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 from parvis.common.contract.contact import (
     TEXT_LIMIT_BYTES,
     ContactId,
-    clip_text,
-    contact_id,
-    contact_point_hash,
-    email,
+    email_contact_point,
+    exceeds_text_limit,
+    find_references,
+    hash_contact_point,
     kafka_key,
-    overflows,
-    phone,
-    post,
-    reference_of,
-    references_in,
+    make_contact_id,
+    make_reference,
+    phone_contact_point,
+    postal_contact_point,
+    truncate_text,
 )
 from parvis.common.contract.errors import Rejected
 from parvis.common.testing import A_KEY, a_contact
@@ -25,60 +25,60 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def test_the_same_message_has_the_same_id():
-    assert contact_id("sms", "+33536490100", "SM1") == contact_id("sms", "+33536490100", "SM1")
-    assert contact_id("sms", "+33536490100", "SM1") != contact_id("sms", "+33536490101", "SM1")
+    assert make_contact_id("sms", "+33536490100", "SM1") == make_contact_id("sms", "+33536490100", "SM1")
+    assert make_contact_id("sms", "+33536490100", "SM1") != make_contact_id("sms", "+33536490101", "SM1")
 
 
 @given(st.text(), st.text(), st.text())
 def test_an_id_is_made_of_any_text(channel: str, account: str, key: str):
-    assert len(contact_id(channel, account, key)) == 36
+    assert len(make_contact_id(channel, account, key)) == 36
 
 
 @given(st.uuids())
 def test_a_reference_is_found_however_it_is_typed(contact: object):
-    reference = reference_of(ContactId(str(contact)))
+    reference = make_reference(ContactId(str(contact)))
 
-    assert references_in(f"Bonjour, c'est pour {reference}, merci") == [reference]
-    assert references_in(reference.lower().replace("-", " ").replace("0", "o").replace("1", "l")) == [reference]
+    assert find_references(f"Bonjour, c'est pour {reference}, merci") == [reference]
+    assert find_references(reference.lower().replace("-", " ").replace("0", "o").replace("1", "l")) == [reference]
 
 
 @given(st.uuids(), st.integers(0, 11), st.sampled_from(ALPHABET))
 def test_one_wrong_character_is_no_reference(contact: object, place: int, other: str):
-    reference = reference_of(ContactId(str(contact)))
+    reference = make_reference(ContactId(str(contact)))
     symbols = list(reference.replace("-", "")[1:])
     if symbols[place] == other:
         return
     symbols[place] = other
     typed = "".join(symbols)
 
-    assert references_in(f"P-{typed[:4]}-{typed[4:8]}-{typed[8:]}") == []
+    assert find_references(f"P-{typed[:4]}-{typed[4:8]}-{typed[8:]}") == []
 
 
 @given(st.uuids(), st.integers(0, 10))
 def test_two_swapped_characters_are_no_reference(contact: object, place: int):
-    reference = reference_of(ContactId(str(contact)))
+    reference = make_reference(ContactId(str(contact)))
     symbols = list(reference.replace("-", "")[1:])
     if symbols[place] == symbols[place + 1]:
         return
     symbols[place], symbols[place + 1] = symbols[place + 1], symbols[place]
     typed = "".join(symbols)
 
-    assert references_in(f"P-{typed[:4]}-{typed[4:8]}-{typed[8:]}") == []
+    assert find_references(f"P-{typed[:4]}-{typed[4:8]}-{typed[8:]}") == []
 
 
 @pytest.mark.parametrize("typed", ["06 39 98 00 12", "+33 6 39 98 00 12", "0033639980012"])
 def test_a_number_has_one_form(typed: str):
-    assert phone(typed).value == "+33639980012"
+    assert phone_contact_point(typed).value == "+33639980012"
 
 
 @pytest.mark.parametrize("typed", ["", "bonjour", "12", "+", "0" * 400])
 def test_what_is_no_number_is_rejected(typed: str):
     with pytest.raises(Rejected):
-        phone(typed)
+        phone_contact_point(typed)
 
 
 def test_a_mail_address_is_lower_cased():
-    assert email(" Une.Personne@Example.ORG ").value == "une.personne@example.org"
+    assert email_contact_point(" Une.Personne@Example.ORG ").value == "une.personne@example.org"
 
 
 @pytest.mark.parametrize(
@@ -86,27 +86,30 @@ def test_a_mail_address_is_lower_cased():
 )
 def test_what_is_no_mail_address_is_rejected(typed: str):
     with pytest.raises(Rejected):
-        email(typed)
+        email_contact_point(typed)
 
 
 def test_a_postal_address_loses_empty_lines_and_spaces():
-    assert post("  1 rue   de l'Exemple \n\n 00100  Val-Exemple ").value == "1 rue de l'Exemple\n00100 Val-Exemple"
+    assert (
+        postal_contact_point("  1 rue   de l'Exemple \n\n 00100  Val-Exemple ").value
+        == "1 rue de l'Exemple\n00100 Val-Exemple"
+    )
     with pytest.raises(Rejected):
-        post("une seule ligne")
+        postal_contact_point("une seule ligne")
 
 
 def test_a_plan_that_grew_is_no_reason_to_lose_a_number() -> None:
-    assert phone("+22985751234").value == "+22985751234"  # Benin's eight digits, ten since 2024
+    assert phone_contact_point("+22985751234").value == "+22985751234"  # Benin's eight digits, ten since 2024
     for short in ("+33 6 39 98 00", "+1 555 12"):
         with pytest.raises(Rejected):
-            phone(short)
+            phone_contact_point(short)
 
 
 def test_the_pseudonym_needs_the_key():
-    point = phone("06 39 98 00 12")
+    point = phone_contact_point("06 39 98 00 12")
 
-    assert contact_point_hash(point, A_KEY) != contact_point_hash(point, A_KEY + b".")
-    assert "639980012" not in contact_point_hash(point, A_KEY)
+    assert hash_contact_point(point, A_KEY) != hash_contact_point(point, A_KEY + b".")
+    assert "639980012" not in hash_contact_point(point, A_KEY)
 
 
 def test_an_anonymous_contact_is_keyed_by_its_own_id():
@@ -118,11 +121,11 @@ def test_an_anonymous_contact_is_keyed_by_its_own_id():
 
 @given(st.text(max_size=200_000 // 4) | st.just("é" * 40_000) | st.just("\ud800\x00"))
 def test_a_clipped_text_fits_and_can_be_stored(text: str):
-    clipped = clip_text(text)
+    clipped = truncate_text(text)
 
     assert len(clipped.encode()) <= TEXT_LIMIT_BYTES
     assert "\x00" not in clipped
-    assert overflows("a" * TEXT_LIMIT_BYTES) is False
+    assert exceeds_text_limit("a" * TEXT_LIMIT_BYTES) is False
 
 
 def test_a_reader_ignores_members_it_does_not_know():

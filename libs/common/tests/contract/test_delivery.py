@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from parvis.common.contract.delivery import comes_back, outranks
+from parvis.common.contract.delivery import is_late_bounce, outranks
 
 
 @pytest.mark.parametrize("reported", list(permutations(["accepted", "delivered", "unknown"])))
@@ -36,6 +36,6 @@ def test_what_came_back_was_not_delivered_whoever_said_so_first(
     order: tuple[str, str], channel: str, failure_class: str, last_word: str
 ):
     first, then = order
-    moves = outranks(then, first, came_back=comes_back(channel, failure_class))
+    moves = outranks(then, first, came_back=is_late_bounce(channel, failure_class))
 
     assert (then if moves else first) == last_word

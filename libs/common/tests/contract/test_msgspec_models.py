@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError, model_validator
 
-from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.contract.contact import (
     ContactReceived,
     Event,
     MachineSent,
     OpticalReading,
     ReplyAddress,
-    ThreadMarks,
+    ThreadIdentifiers,
 )
 from parvis.common.contract.errors import Poison
-from parvis.common.contract.msgspec_models import reader_of, struct_of, written
+from parvis.common.contract.msgspec_models import encode_json, json_decoder, msgspec_struct
 from parvis.common.contract.reply import PersonalReply, ReplyRequested
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import AN_INSTANT, a_contact
@@ -28,7 +28,7 @@ _FULL = a_contact(
     language="fr",
     procedure="nid-de-poule",
     machine=MachineSent(reason="auto-submitted"),
-    thread=ThreadMarks(conversation_id="c", reference="r", message_id="<m@x>", in_reply_to=("<a@x>", "<b@x>")),
+    thread=ThreadIdentifiers(conversation_id="c", reference="r", message_id="<m@x>", in_reply_to=("<a@x>", "<b@x>")),
     remarks=("low-confidence:3",),
     unreadable="no",
     ocr=OpticalReading(confidence=0.5, pages=2, page_confidences=(0.1, 1.0), low_pages=(1,)),
@@ -55,17 +55,17 @@ def _plain(value: Any) -> Any:
 
 def _agree(kind: type[Event], value: bytes) -> None:
     """Whoever reads it at speed reads what the model reads, and dead-letters what the model refuses, in the same words."""
-    received = Received("t", 0, 0, b"k", value, (("ce_type", kind.TYPE.encode()),))
+    received = ReceivedRecord("t", 0, 0, b"k", value, (("ce_type", kind.TYPE.encode()),))
     try:
         slow = kind.model_validate_json(value, by_alias=True, by_name=False)
     except (ValidationError, RecursionError):
         with pytest.raises(Poison) as fast:
-            received.event((kind,), swift=(kind,))
+            received.event((kind,), fast_models=(kind,))
         with pytest.raises(Poison) as plain:
             received.event((kind,))
         assert str(fast.value) == str(plain.value)
     else:
-        assert _plain(received.event((kind,), swift=(kind,))) == _plain(slow)
+        assert _plain(received.event((kind,), fast_models=(kind,))) == _plain(slow)
 
 
 def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -132,19 +132,22 @@ def test_what_stands_beside_the_members_is_taken_or_refused_alike(value: bytes) 
 
 def test_an_event_is_written_as_its_model_writes_it() -> None:
     value = _FULL.model_dump_json(exclude_none=True, by_alias=True).encode()
-    assert written(reader_of(ContactReceived)(value)) == value
+    assert encode_json(json_decoder(ContactReceived)(value)) == value
     routing: dict[str, Any] = {
         "conversation_id": "c", "sequence": 1, "department": "voirie", "reference": "P-6SEB-TX33-HDAY", "rule": "r",
         "rules_version": "v", "confidence": 1.0, "reason": {"fr": "é"}, "received_at": AN_INSTANT, "decided_at": AN_INSTANT,
     }  # fmt: skip
-    assert written(struct_of(Routing)(**routing)) == Routing(**routing).model_dump_json(exclude_none=True).encode()
+    assert (
+        encode_json(msgspec_struct(Routing)(**routing))
+        == Routing(**routing).model_dump_json(exclude_none=True).encode()
+    )
     reply: dict[str, Any] = {
         "reply_id": "r", "conversation_id": "c", "reference": "P-6SEB-TX33-HDAY", "kind": "receipt", "department": "voirie",
         "channel_of_contact": "sms", "legal": True, "send_at": AN_INSTANT, "requested_at": AN_INSTANT, "requested_by": "router",
     }  # fmt: skip
     slow = ReplyRequested(**reply, personal=PersonalReply(variables={"a": "é"}))
-    fast = struct_of(ReplyRequested)(**reply, personal=struct_of(PersonalReply)(variables={"a": "é"}))
-    assert written(fast) == slow.model_dump_json(exclude_none=True, by_alias=True).encode()
+    fast = msgspec_struct(ReplyRequested)(**reply, personal=msgspec_struct(PersonalReply)(variables={"a": "é"}))
+    assert encode_json(fast) == slow.model_dump_json(exclude_none=True, by_alias=True).encode()
 
 
 def test_a_model_with_rules_of_its_own_has_no_struct() -> None:
@@ -154,4 +157,4 @@ def test_a_model_with_rules_of_its_own_has_no_struct() -> None:
             raise ValueError
 
     with pytest.raises(TypeError):
-        struct_of(Strange)
+        msgspec_struct(Strange)

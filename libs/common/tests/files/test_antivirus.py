@@ -10,7 +10,7 @@ from io import BytesIO
 import pytest
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
 
 PATIENCE_S = 60.0  # a busy machine is no dead daemon
@@ -45,20 +45,20 @@ def zipped(content: bytes) -> bytes:
     ids=["clean", "empty", "large", "virus", "in-zip", "late", "too-large"],
 )
 async def test_the_daemon_decides(daemon: Daemon, content: bytes, verdict: str) -> None:
-    assert await Scanner(daemon.address).scan(content, limit_s=PATIENCE_S) == verdict
-    assert await Scanner(daemon.socket_path).scan(content, limit_s=PATIENCE_S) == verdict
+    assert await AntivirusScanner(daemon.address).scan(content, limit_s=PATIENCE_S) == verdict
+    assert await AntivirusScanner(daemon.socket_path).scan(content, limit_s=PATIENCE_S) == verdict
 
 
 @needs_clamd
 async def test_a_file_that_is_too_large_keeps_no_other_from_being_scanned(daemon: Daemon) -> None:
-    scanner = Scanner(daemon.address)
+    scanner = AntivirusScanner(daemon.address)
     assert await scanner.scan(b"x" * 20_000_000, limit_s=PATIENCE_S) == "pending"
     assert await scanner.scan(b"Bonjour", limit_s=PATIENCE_S) == "clean"
 
 
 @needs_clamd
 async def test_many_at_once(daemon: Daemon) -> None:
-    scanner = Scanner(daemon.address)
+    scanner = AntivirusScanner(daemon.address)
     contents = [A_VIRUS if n % 2 else b"Bonjour" for n in range(40)]
     assert await asyncio.gather(*(scanner.scan(c, limit_s=PATIENCE_S) for c in contents)) == ["clean", "infected"] * 20
 
@@ -67,7 +67,7 @@ async def test_many_at_once(daemon: Daemon) -> None:
 async def test_what_was_pending_is_scanned_when_the_daemon_is_back() -> None:
     now = 1000.0
     with clamd() as own:
-        scanner = Scanner(own.address, clock=lambda: now)
+        scanner = AntivirusScanner(own.address, clock=lambda: now)
         own.stop()
         assert await scanner.scan(A_VIRUS) == "pending"
         own.start()
@@ -78,13 +78,13 @@ async def test_what_was_pending_is_scanned_when_the_daemon_is_back() -> None:
 
 
 async def test_without_an_address_nothing_is_scanned() -> None:
-    assert await Scanner("").scan(b"Bonjour") == "unscanned"
+    assert await AntivirusScanner("").scan(b"Bonjour") == "unscanned"
 
 
 @pytest.mark.parametrize("address", ["clamav", "clamav:", "clamav:0", ":3310", "clamav:99999", "run/clamd.sock"])
 def test_an_address_that_is_none_is_said_at_once(address: str) -> None:
     with pytest.raises(Misconfigured, match="PARVIS_CLAMAV"):
-        Scanner(address)
+        AntivirusScanner(address)
 
 
 @asynccontextmanager
@@ -115,13 +115,13 @@ async def a_server(reply: bytes | None) -> AsyncGenerator[tuple[str, list[int]]]
 )
 async def test_only_a_plain_yes_is_clean(reply: bytes) -> None:
     async with a_server(reply) as (address, _):
-        assert await Scanner(address).scan(b"Bonjour") == "pending"
+        assert await AntivirusScanner(address).scan(b"Bonjour") == "pending"
 
 
 async def test_a_silent_daemon_costs_one_try_in_five_seconds() -> None:
     now = 1000.0
     async with a_server(None) as (address, asked):
-        scanner = Scanner(address, clock=lambda: now)
+        scanner = AntivirusScanner(address, clock=lambda: now)
         for _ in range(5):
             assert await scanner.scan(b"Bonjour", limit_s=0.2) == "pending"
         assert len(asked) == 1

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parvis.common.contract.errors import Unavailable
-from parvis.common.files.archive_screening import archive_trouble
-from parvis.common.files.inspection import Inspector, Looked
+from parvis.common.files.archive_screening import screen_archive
+from parvis.common.files.inspection import FileInspection, FileInspector
 from parvis.common.files.media_types import media_type_of
 
 ZIP = "application/zip"
@@ -140,7 +140,7 @@ async def test_a_bomb_is_named(bomb: str) -> None:
     make, trouble = BOMBS[bomb]
     content = make()
     tracemalloc.start()
-    found = archive_trouble(content, media_type_of(content))
+    found = screen_archive(content, media_type_of(content))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert found == trouble
@@ -170,7 +170,7 @@ GOOD = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_archive_has_no_trouble(name: str) -> None:
-    assert archive_trouble(GOOD[name](), ZIP if name != "gzip" else "application/gzip") is None
+    assert screen_archive(GOOD[name](), ZIP if name != "gzip" else "application/gzip") is None
 
 
 LAUGHS = (
@@ -186,13 +186,13 @@ def test_entities_are_never_expanded(xml: bytes) -> None:
     tracemalloc.start()
     assert media_type_of(xml) in {"text/xml", "image/svg+xml"}
     document = a_zip({"word/document.xml": xml})
-    assert archive_trouble(document, media_type_of(document)) is None
+    assert screen_archive(document, media_type_of(document)) is None
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
 
 
 def test_what_is_no_archive_has_no_trouble() -> None:
-    assert archive_trouble(b"%PDF-1.7", "application/pdf") is None
+    assert screen_archive(b"%PDF-1.7", "application/pdf") is None
 
 
 @settings(max_examples=300, deadline=None)
@@ -202,15 +202,15 @@ def test_damage_is_never_a_surprise(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(0, 5))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(content)))
-    found = archive_trouble(bytes(content[cut:]), ZIP)
+    found = screen_archive(bytes(content[cut:]), ZIP)
     assert found is None or len(found) < 100
 
 
 async def test_the_inspector_looks_in_a_process_of_its_own() -> None:
-    inspector = Inspector()
+    inspector = FileInspector()
     async with inspector.running():
-        assert await inspector.look(b"%PDF-1.7", declared="image/png") == Looked("application/pdf")
-        assert await inspector.look(lying(), name="photos.zip") == Looked(ZIP, RATIO)
-        assert await inspector.look(b"a;b", name="\ud800.csv") == Looked("text/csv")
+        assert await inspector.inspect(b"%PDF-1.7", declared="image/png") == FileInspection("application/pdf")
+        assert await inspector.inspect(lying(), name="photos.zip") == FileInspection(ZIP, RATIO)
+        assert await inspector.inspect(b"a;b", name="\ud800.csv") == FileInspection("text/csv")
     with pytest.raises(Unavailable):
-        await inspector.look(b"")
+        await inspector.inspect(b"")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.files.file_names import clean_name
+from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import PICTURES, media_type_of
 
 
@@ -126,13 +126,13 @@ def test_markup_that_never_ends_is_judged_at_once() -> None:
     ],
 )
 def test_a_name_is_made_clean(text: str, name: str) -> None:
-    assert clean_name(text) == name
+    assert safe_file_name(text) == name
 
 
 @given(st.text(st.characters(codec=None), max_size=400))
 def test_a_clean_name_can_be_stored_shown_and_cleaned_again(text: str) -> None:
-    name = clean_name(text)
-    assert clean_name(name) == name
+    name = safe_file_name(text)
+    assert safe_file_name(name) == name
     assert len(name) <= 120
     name.encode()
     assert not any(unicodedata.category(sign).startswith("C") for sign in name)

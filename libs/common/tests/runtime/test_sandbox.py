@@ -13,26 +13,26 @@ from typing import Any
 import pytest
 
 from parvis.common.contract.errors import Unavailable
-from parvis.common.runtime.sandbox.pool import Answer, Workers
-from parvis.common.runtime.sandbox.resource_limits import Limits
+from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 
 TRIAL = str(Path(__file__).with_name("trial_worker.py"))
-LIMITS = Limits(memory_bytes=512 * 1024 * 1024, cpu_s=10, wall_s=30, answer_bytes=1_000_000)
+LIMITS = ResourceLimits(memory_bytes=512 * 1024 * 1024, cpu_s=10, wall_s=30, answer_bytes=1_000_000)
 FIRST = (b"F", b"first")
 
 
 @asynccontextmanager
-async def workers(limits: Limits = LIMITS, count: int = 1, **more: Any) -> AsyncGenerator[Workers]:
-    made = Workers(TRIAL, count=count, limits=limits, most_answers=10, **more)
+async def workers(limits: ResourceLimits = LIMITS, count: int = 1, **more: Any) -> AsyncGenerator[SandboxPool]:
+    made = SandboxPool(TRIAL, count=count, limits=limits, most_answers=10, **more)
     async with made.running():
         yield made
 
 
-async def ask(made: Workers, what: str) -> Answer:
-    return await made.ask((b"Q", what.encode()))
+async def ask(made: SandboxPool, what: str) -> SandboxResult:
+    return await made.run_job((b"Q", what.encode()))
 
 
-async def the_pid(made: Workers, *, not_in: frozenset[int] = frozenset()) -> int:
+async def the_pid(made: SandboxPool, *, not_in: frozenset[int] = frozenset()) -> int:
     async with asyncio.timeout(30):
         while not made.pids - not_in:
             await asyncio.sleep(0.01)
@@ -50,13 +50,13 @@ def is_gone(pid: int) -> bool:
 async def test_a_job_has_its_frames_in_order() -> None:
     async with workers() as made:
         answer = await ask(made, "say bon jour")
-    assert answer == Answer((FIRST, (b"W", b"bon"), (b"W", b"jour")))
+    assert answer == SandboxResult((FIRST, (b"W", b"bon"), (b"W", b"jour")))
 
 
 async def test_large_and_empty_frames_pass_both_ways() -> None:
     frames = ((b"A", b""), (b"B", os.urandom(900_000)), (b"C", b"\x00.!?#"))
     async with workers() as made:
-        answer = await made.ask((b"Q", b"echo"), *frames)
+        answer = await made.run_job((b"Q", b"echo"), *frames)
     assert answer.frames == (FIRST, *frames)
 
 
@@ -96,25 +96,25 @@ async def test_an_exception_costs_no_worker_and_a_lack_of_memory_does() -> None:
 
 
 async def test_a_job_that_takes_too_long_leaves_what_was_said() -> None:
-    async with workers(Limits(LIMITS.memory_bytes, 10, 1.0)) as made:
-        assert await ask(made, "hang") == Answer((FIRST,), "reading took longer than 1 s")
+    async with workers(ResourceLimits(LIMITS.memory_bytes, 10, 1.0)) as made:
+        assert await ask(made, "hang") == SandboxResult((FIRST,), "reading took longer than 1 s")
         assert (await ask(made, "say well")).trouble is None
 
 
 async def test_a_job_that_needs_too_much_processor_time_is_not_tried_twice() -> None:
-    async with workers(Limits(LIMITS.memory_bytes, 1, 30)) as made:
-        assert await ask(made, "turn") == Answer((FIRST,), "reading needs more than 1 s of processor time")
+    async with workers(ResourceLimits(LIMITS.memory_bytes, 1, 30)) as made:
+        assert await ask(made, "turn") == SandboxResult((FIRST,), "reading needs more than 1 s of processor time")
 
 
 async def test_processor_time_is_counted_for_each_job_alone() -> None:
-    async with workers(Limits(LIMITS.memory_bytes, 1, 30)) as made:
+    async with workers(ResourceLimits(LIMITS.memory_bytes, 1, 30)) as made:
         for _ in range(3):
             assert (await ask(made, "say well")).trouble is None
 
 
 async def test_a_job_whose_worker_dies_of_something_else_is_done_by_the_next(tmp_path: Path) -> None:
     async with workers() as made:
-        assert await ask(made, f"once {tmp_path / 'flag'}") == Answer((FIRST,))
+        assert await ask(made, f"once {tmp_path / 'flag'}") == SandboxResult((FIRST,))
 
 
 async def test_a_worker_killed_between_jobs_costs_nobody_anything() -> None:
@@ -156,7 +156,7 @@ async def test_one_who_goes_away_disturbs_no_other() -> None:
 
 
 async def test_without_a_worker_the_sender_is_told_to_come_again() -> None:
-    async with workers(Limits(2**70, 10, 5)) as made:  # a limit that no system takes: the worker ends at once
+    async with workers(ResourceLimits(2**70, 10, 5)) as made:  # a limit that no system takes: the worker ends at once
         with pytest.raises(Unavailable):
             await ask(made, "say well")
 
@@ -198,7 +198,7 @@ async def test_what_a_parser_starts_ends_with_it() -> None:
 
 async def test_what_a_parser_prints_reaches_nobody(capfd: pytest.CaptureFixture[str]) -> None:
     async with workers() as made:
-        assert await ask(made, "print") == Answer((FIRST,))
+        assert await ask(made, "print") == SandboxResult((FIRST,))
     assert "Dupont" not in "".join(capfd.readouterr())
 
 

@@ -7,27 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.contract.contact import contact_id
+from parvis.common.contract.contact import make_contact_id
 from parvis.common.contract.errors import Poison, Unavailable
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 
-CONTACT = contact_id("sms", "us", "one")
+CONTACT = make_contact_id("sms", "us", "one")
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> Blobs:
-    return Blobs(f"file://{tmp_path}")
+def blobs(tmp_path: Path) -> BlobStore:
+    return BlobStore(f"file://{tmp_path}")
 
 
 @pytest.mark.parametrize("content", [b"", b"Bonjour", os.urandom(3_000_000)], ids=["empty", "short", "long"])
-async def test_what_comes_back_is_what_went_in(blobs: Blobs, content: bytes) -> None:
+async def test_what_comes_back_is_what_went_in(blobs: BlobStore, content: bytes) -> None:
     claim = await blobs.put(CONTACT, content, "text/plain")
 
     assert (claim.blob, claim.size_bytes) == (f"{CONTACT}/{claim.sha256}", len(content))
     assert await blobs.get(claim) == content
 
 
-async def test_the_same_bytes_at_once_are_one_file(blobs: Blobs, tmp_path: Path) -> None:
+async def test_the_same_bytes_at_once_are_one_file(blobs: BlobStore, tmp_path: Path) -> None:
     claims = await asyncio.gather(*(blobs.put(CONTACT, b"Bonjour", "text/plain") for _ in range(50)))
 
     assert len({claim.blob for claim in claims}) == 1
@@ -35,7 +35,7 @@ async def test_the_same_bytes_at_once_are_one_file(blobs: Blobs, tmp_path: Path)
 
 
 async def test_file_and_folders_are_durable_before_the_yes(
-    blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    blobs: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[Path] = []
     fsync = os.fsync
@@ -55,7 +55,7 @@ async def test_file_and_folders_are_durable_before_the_yes(
 
 
 async def test_the_words_for_small_files_are_durable_before_the_yes(
-    blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    blobs: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[bytes] = []
     sync = os.fdatasync
@@ -73,7 +73,7 @@ async def test_the_words_for_small_files_are_durable_before_the_yes(
     assert len(kept) < len(claims)
 
 
-async def test_a_full_disk_leaves_nothing_and_the_sender_comes_again(blobs: Blobs, tmp_path: Path) -> None:
+async def test_a_full_disk_leaves_nothing_and_the_sender_comes_again(blobs: BlobStore, tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
@@ -86,7 +86,7 @@ async def test_a_full_disk_leaves_nothing_and_the_sender_comes_again(blobs: Blob
     assert await blobs.get(await blobs.put(CONTACT, bytes(5000), "text/plain")) == bytes(5000)
 
 
-async def test_what_is_missing_or_changed_is_poison(blobs: Blobs, tmp_path: Path) -> None:
+async def test_what_is_missing_or_changed_is_poison(blobs: BlobStore, tmp_path: Path) -> None:
     claim = await blobs.put(CONTACT, b"Bonjour", "text/plain")
     (tmp_path / claim.blob).write_bytes(b"Bonsoir")
     with pytest.raises(Poison):

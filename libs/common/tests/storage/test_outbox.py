@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import text
 
-from parvis.common.bus.admin import apply, read_all
+from parvis.common.bus.admin import apply_topics, read_all_records
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.topics import Topic
 from parvis.common.runtime.health import Health
-from parvis.common.storage.outbox import Outbox, create_outbox, outbox_table
-from parvis.common.storage.postgres import Database, metadata
+from parvis.common.storage.outbox import Outbox, create_outbox_table_sql, outbox_table
+from parvis.common.storage.postgres import Database, schema_metadata
 from parvis.common.testing import FakeProducer
 
 pytestmark = pytest.mark.stack
@@ -32,14 +32,14 @@ class Bench:
         return Record(self.topic, b"k", str(number).encode(), (("ce_id", str(number).encode()),))
 
     async def write(self, *numbers: int) -> None:
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             await self.outbox.add(connection, *(self.record(number) for number in numbers))
-        self.outbox.kick()
+        self.outbox.wake()
 
     async def arrived(self, count: int) -> list[str]:
         async with asyncio.timeout(20):
             while True:
-                found = [received.event_id async for received in read_all(self.kafka, [self.topic])]
+                found = [received.event_id async for received in read_all_records(self.kafka, [self.topic])]
                 if len(found) >= count:
                     return found
                 await asyncio.sleep(0.05)
@@ -49,14 +49,14 @@ class Bench:
 async def bench(kafka: str, database_url: str) -> AsyncGenerator[Bench]:
     schema = f"o{uuid.uuid4().hex[:8]}"
     database = Database(database_url, service="test")
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         await connection.execute(text(f"create schema {schema}"))
-        for statement in create_outbox(schema).split(";")[:-1]:
+        for statement in create_outbox_table_sql(schema).split(";")[:-1]:
             await connection.execute(text(statement))
     row = Topic(name=schema, key="k", types=(), written_by="", read_by="", partitions=1)
-    await apply(kafka, [row], prefix="outbox", replication=1)
+    await apply_topics(kafka, [row], prefix="outbox", replication=1)
     producer = Producer(kafka, service="test")
-    outbox = Outbox(outbox_table(metadata(schema)), database, producer, Health(), "test")
+    outbox = Outbox(outbox_table(schema_metadata(schema)), database, producer, Health(), "test")
     yield Bench(outbox, database, kafka, row.full_name("outbox"))
     await producer.stop()
     await database.close()
@@ -76,7 +76,7 @@ async def test_rows_reach_kafka_in_their_order(bench: Bench):
 
 async def test_a_rolled_back_transaction_sends_nothing(bench: Bench):
     with pytest.raises(ZeroDivisionError):
-        async with bench.database.begin() as connection:
+        async with bench.database.transaction() as connection:
             await bench.outbox.add(connection, bench.record(1))
             raise ZeroDivisionError
     await bench.write(2)
@@ -108,7 +108,7 @@ async def test_what_kafka_did_not_take_is_kept_and_sent_later(bench: Bench):
     relay = asyncio.create_task(bench.outbox.relay(stopping))
     await bench.write(1, 2)
     async with asyncio.timeout(10):
-        while bench.outbox.health.ready:
+        while bench.outbox.health.is_ready:
             await asyncio.sleep(0.02)
 
     bench.outbox.producer = real

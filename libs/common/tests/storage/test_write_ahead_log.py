@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.storage import write_ahead_log
-from parvis.common.storage.local_blob_store import Folder
-from parvis.common.storage.write_ahead_log import Journal, replay
+from parvis.common.storage.local_blob_store import LocalBlobStore
+from parvis.common.storage.write_ahead_log import WriteAheadLog, replay
 
 
 def segments(root: Path) -> list[Path]:
@@ -38,7 +38,7 @@ def lose_power(root: Path) -> Path:
 
 
 async def test_files_that_come_at_once_share_a_segment_and_are_whole(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalBlobStore(tmp_path)
     await asyncio.gather(*(folder.write(f"contact-{n}", "name", f"content {n}".encode()) for n in range(300)))
     assert all((tmp_path / f"contact-{n}" / "name").read_text() == f"content {n}" for n in range(300))
     assert len(segments(tmp_path)) == 1
@@ -47,52 +47,52 @@ async def test_files_that_come_at_once_share_a_segment_and_are_whole(tmp_path: P
 
 async def test_what_was_promised_is_there_after_a_power_cut(tmp_path: Path) -> None:
     root = tmp_path / "blobs"
-    folder = Folder(root)
+    folder = LocalBlobStore(root)
     for number in range(20):
         await folder.write(f"contact-{number}", "name", b"x" * number)
     left = lose_power(root)
     (left / "contact-3").mkdir()
     (left / "contact-3" / "name").write_bytes(b"")  # a name that was durable before its content
-    Folder(left)
+    LocalBlobStore(left)
     assert [(left / f"contact-{n}" / "name").read_bytes() for n in range(20)] == [b"x" * n for n in range(20)]
     assert segments(left) == []
 
 
 async def test_what_a_full_disk_does_not_take_is_replayed_at_the_next_start(tmp_path: Path) -> None:
     root = tmp_path / "blobs"
-    await Folder(root).write("one", "name", b"x")
+    await LocalBlobStore(root).write("one", "name", b"x")
     left = lose_power(root)
 
     def full(path: str, _content: bytes) -> None:
         raise OSError(28, "No space left on device", path)
 
     assert replay(str(left), is_there=nothing_is_there, write=full) == 0
-    Folder(left)
+    LocalBlobStore(left)
     assert (left / "one" / "name").read_bytes() == b"x"
 
 
 async def test_a_torn_end_was_promised_to_nobody(tmp_path: Path) -> None:
     root = tmp_path / "blobs"
-    folder = Folder(root)
+    folder = LocalBlobStore(root)
     await folder.write("one", "name", b"whole")
     await folder.write("two", "name", b"torn")
     left = lose_power(root)
     (segment,) = segments(left)
     os.truncate(segment, segment.stat().st_size - 2)
-    Folder(left)
+    LocalBlobStore(left)
     assert (left / "one" / "name").read_bytes() == b"whole"
     assert not (left / "two").exists()
 
 
 async def test_the_segment_of_a_living_process_is_its_own(tmp_path: Path) -> None:
-    await Folder(tmp_path).write("one", "name", b"x")
+    await LocalBlobStore(tmp_path).write("one", "name", b"x")
     assert replay(str(tmp_path), is_there=nothing_is_there, write=nobody_writes) == 0
     assert len(segments(tmp_path)) == 1
 
 
 async def test_segments_go_when_their_files_are_sure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_ahead_log, "LARGEST_SEGMENT_BYTES", 100)
-    folder = Folder(tmp_path)
+    folder = LocalBlobStore(tmp_path)
     for number in range(50):
         await folder.write(f"contact-{number}", "name", b"x" * 100)
     async with asyncio.timeout(30):
@@ -101,13 +101,13 @@ async def test_segments_go_when_their_files_are_sure(tmp_path: Path, monkeypatch
 
 
 async def test_what_is_large_needs_no_journal(tmp_path: Path) -> None:
-    await Folder(tmp_path).write("one", "name", b"x" * 100_000)
+    await LocalBlobStore(tmp_path).write("one", "name", b"x" * 100_000)
     assert segments(tmp_path) == []
     assert (tmp_path / "one" / "name").stat().st_size == 100_000
 
 
 async def test_one_that_cannot_be_written_fails_alone(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalBlobStore(tmp_path)
     (tmp_path / "taken").write_text("a file where a folder should be")
     results = await asyncio.gather(
         *(folder.write(name, "name", b"x") for name in ("one", "taken", "two")), return_exceptions=True
@@ -117,7 +117,7 @@ async def test_one_that_cannot_be_written_fails_alone(tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_takes_no_journal_promises_nothing(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalBlobStore(tmp_path)
     (tmp_path / ".journal").write_text("a file where the folder should be")
     with pytest.raises(OSError):  # noqa: PT011 (which one is the system's)
         await folder.write("one", "name", b"x")
@@ -135,5 +135,5 @@ def test_any_bytes_are_a_segment_or_its_end(noise: bytes) -> None:
 
 
 def test_a_journal_of_nothing_is_no_file(tmp_path: Path) -> None:
-    Journal(str(tmp_path), make_durable=nobody_syncs)
+    WriteAheadLog(str(tmp_path), make_durable=nobody_syncs)
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.text.language import language_of
+from parvis.common.text.language import detect_language
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from parvis.common.text.language import language_of
     ],
 )
 def test_a_sentence_has_its_language(text: str, language: str) -> None:
-    assert language_of(text) == language
+    assert detect_language(text) == language
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,9 @@ def test_a_sentence_has_its_language(text: str, language: str) -> None:
     ],
 )
 def test_a_few_letters_have_none(text: str) -> None:
-    assert language_of(text) is None
+    assert detect_language(text) is None
 
 
 @given(st.text())
 def test_no_text_is_too_strange(text: str) -> None:
-    language_of(text)
+    detect_language(text)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.contact import ContactPoint
-from parvis.common.text.reply_channels import stated_reply_channels
+from parvis.common.text.reply_channels import find_stated_reply_channels
 
 MAIL = ContactPoint(kind="email", value="camille@citizens.example")
 
@@ -31,7 +31,7 @@ MAIL = ContactPoint(kind="email", value="camille@citizens.example")
     ],
 )
 def test_a_plain_request_is_understood(text: str, asked: list[tuple[str, str]]) -> None:
-    assert [(one.channel, one.address) for one in stated_reply_channels(text)] == asked
+    assert [(one.channel, one.address) for one in find_stated_reply_channels(text)] == asked
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_a_plain_request_is_understood(text: str, asked: list[tuple[str, str]]) 
     ],
 )
 def test_what_is_not_asked_is_not_assumed(text: str) -> None:
-    assert stated_reply_channels(text) == ()
+    assert find_stated_reply_channels(text) == ()
 
 
 def test_the_way_one_wrote_needs_no_address() -> None:
-    (asked,) = stated_reply_channels("Merci de me répondre par mail.", sender=MAIL)
+    (asked,) = find_stated_reply_channels("Merci de me répondre par mail.", sender=MAIL)
     assert (asked.channel, asked.address) == ("email", "camille@citizens.example")
 
 
 @given(st.text())
 def test_no_text_is_too_strange(text: str) -> None:
-    stated_reply_channels(text)
+    find_stated_reply_channels(text)

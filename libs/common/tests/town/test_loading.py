@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.town.deadlines import Period
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory, said_in
-from parvis.common.town.template_variables import spoken_day, spoken_phone, standard_variables
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig, localized
+from parvis.common.town.template_variables import format_day, format_phone, standard_variables
 from parvis.common.town.templates import MEDIA, load_templates
 from parvis.common.town.yaml_documents import read_document
 
@@ -21,8 +21,8 @@ EXAMPLE = Path(__file__).parents[4] / "config" / "example-town"
 
 
 @pytest.fixture(scope="module")
-def directory() -> Directory:
-    return load_directory(EXAMPLE)
+def directory() -> TownConfig:
+    return load_town_config(EXAMPLE)
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def wrong(town: Path, file: str, old: str, new: str) -> str:
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(Misconfigured) as caught:
-        load_templates(town, load_directory(town))
+        load_templates(town, load_town_config(town))
     return str(caught.value).replace(str(town), "")
 
 
-def test_the_example_town_is_right_and_says_that_it_is_fictional(directory: Directory) -> None:
+def test_the_example_town_is_right_and_says_that_it_is_fictional(directory: TownConfig) -> None:
     assert directory.town.fictional
     assert directory.town.mailbox == "mairie@example-town.example"
     assert directory.town.sms_number == "+33536490100"
@@ -50,13 +50,13 @@ def test_the_example_town_is_right_and_says_that_it_is_fictional(directory: Dire
     assert "triage" in directory.departments
 
 
-def test_every_number_and_address_of_the_example_is_from_the_blocks_for_fiction(directory: Directory) -> None:
+def test_every_number_and_address_of_the_example_is_from_the_blocks_for_fiction(directory: TownConfig) -> None:
     for department in directory.departments.values():
         assert department.phone.startswith("+3353649")
         assert department.email.endswith(".example")
 
 
-def test_the_registration_sms_fits_two_segments_of_the_gsm_alphabet(directory: Directory) -> None:
+def test_the_registration_sms_fits_two_segments_of_the_gsm_alphabet(directory: TownConfig) -> None:
     gsm = set("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ÄÖÑÜ§¿äöñüà") | set(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     )
@@ -64,13 +64,13 @@ def test_the_registration_sms_fits_two_segments_of_the_gsm_alphabet(directory: D
     for language in directory.town.languages:
         for slug in directory.departments:
             variables = standard_variables(directory, department=slug, language=language, reference="P-7F3K-2Q9X-M4TC")
-            day = spoken_day(datetime(2026, 9, 30, tzinfo=UTC), directory.town, language)
+            day = format_day(datetime(2026, 9, 30, tzinfo=UTC), directory.town, language)
             text = templates.find("registration", language, "sms").render({**variables, "received_on": day}).text
             assert set(text) <= gsm, set(text) - gsm
             assert len(text) <= 2 * 153
 
 
-def test_every_registration_names_the_day_the_department_its_address_and_phone(directory: Directory) -> None:
+def test_every_registration_names_the_day_the_department_its_address_and_phone(directory: TownConfig) -> None:
     templates = load_templates(EXAMPLE, directory)
     variables = standard_variables(directory, department="voirie", language="fr", reference="P-7F3K-2Q9X-M4TC")
     for medium in MEDIA:
@@ -79,14 +79,14 @@ def test_every_registration_names_the_day_the_department_its_address_and_phone(d
             assert fact in said
 
 
-def test_a_value_is_never_read_as_a_template(directory: Directory) -> None:
+def test_a_value_is_never_read_as_a_template(directory: TownConfig) -> None:
     answer = load_templates(EXAMPLE, directory).find("answer", "fr", "email")
     assert "{reference} {oops" in answer.render({"text": "{reference} {oops", "reference": "P-1"}).text
 
 
-def test_a_language_that_the_town_does_not_speak_gets_its_first(directory: Directory) -> None:
-    assert directory.town.speaks("tr") == "fr"
-    assert said_in(directory.departments["voirie"].name, "tr") == "Voirie et éclairage"
+def test_a_language_that_the_town_does_not_speak_gets_its_first(directory: TownConfig) -> None:
+    assert directory.town.supported_language("tr") == "fr"
+    assert localized(directory.departments["voirie"].name, "tr") == "Voirie et éclairage"
     assert load_templates(EXAMPLE, directory).find("answer", "tr", "sms").text.endswith("Réf. {reference}")
 
 
@@ -136,7 +136,7 @@ def own_words(town: Path, place: str, text: str) -> Path:
 def test_the_words_of_a_procedure_go_before_those_of_its_department_and_these_before_the_towns(town: Path) -> None:
     own_words(town, "procedures/water-leak", "Fuite : {text}")
     own_words(town, "departments/eau-assainissement", "Eau : {text}")
-    templates = load_templates(town, load_directory(town))
+    templates = load_templates(town, load_town_config(town))
 
     def found(language: str, **whose: str) -> str:
         return templates.find("answer", language, "sms", **whose).text.partition(" ")[0]
@@ -161,7 +161,7 @@ def test_the_words_of_a_procedure_go_before_those_of_its_department_and_these_be
 def test_a_special_template_is_checked_like_any_other(town: Path, place: str, text: str, said: str) -> None:
     own_words(town, place, text)
     with pytest.raises(Misconfigured) as caught:
-        load_templates(town, load_directory(town))
+        load_templates(town, load_town_config(town))
     assert said in str(caught.value)
 
 
@@ -178,13 +178,13 @@ def test_a_notice_that_leaves_out_what_the_law_wants_is_refused(town: Path, file
     path = town / "templates" / file
     path.write_text(path.read_text().replace(f"{{{variable}}}", "…"))
     with pytest.raises(Misconfigured, match="the law wants it"):
-        load_templates(town, load_directory(town))
+        load_templates(town, load_town_config(town))
 
 
 def test_a_misnamed_template_is_told_and_not_passed_over(town: Path) -> None:
     (town / "templates" / "recieved").mkdir()
     with pytest.raises(Misconfigured, match="nothing here is called that"):
-        load_templates(town, load_directory(town))
+        load_templates(town, load_town_config(town))
 
 
 def test_successors_in_a_circle_of_three_are_told(town: Path) -> None:
@@ -194,7 +194,7 @@ def test_successors_in_a_circle_of_three_are_told(town: Path) -> None:
         text = text.replace(f"slug: {slug}\n", f"slug: {slug}\n    successor: {successor}\n")
     path.write_text(text)
     with pytest.raises(Misconfigured, match="etat-civil → voirie → dechets → etat-civil"):
-        load_directory(town)
+        load_town_config(town)
 
 
 def test_work_of_a_retired_department_goes_to_its_last_successor(town: Path) -> None:
@@ -202,20 +202,20 @@ def test_work_of_a_retired_department_goes_to_its_last_successor(town: Path) -> 
     path.write_text(
         path.read_text().replace("slug: culture-sports\n", "slug: culture-sports\n    successor: finances\n")
     )
-    directory = load_directory(town)
-    assert directory.current("culture-sports") == "finances"
-    assert directory.current("unheard-of") == "triage"
+    directory = load_town_config(town)
+    assert directory.current_department("culture-sports") == "finances"
+    assert directory.current_department("unheard-of") == "triage"
 
 
 def test_a_missing_folder_file_or_template_is_told(town: Path, tmp_path: Path) -> None:
     (town / "templates" / "answer" / "en" / "letter.txt").unlink()
     with pytest.raises(Misconfigured, match="its variables: department"):
-        load_templates(town, load_directory(town))
+        load_templates(town, load_town_config(town))
     (town / "town.yaml").unlink()
     with pytest.raises(Misconfigured, match="cannot be read: No such file"):
-        load_directory(town)
+        load_town_config(town)
     with pytest.raises(Misconfigured, match="not a folder"):
-        load_directory(tmp_path / "nowhere")
+        load_town_config(tmp_path / "nowhere")
 
 
 def test_a_yaml_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
@@ -251,9 +251,9 @@ def test_no_bytes_make_the_reader_raise_anything_but_misconfigured(
         read_document(file)
 
 
-def test_days_and_numbers_are_said_as_people_say_them(directory: Directory) -> None:
+def test_days_and_numbers_are_said_as_people_say_them(directory: TownConfig) -> None:
     late = datetime(2026, 2, 28, 23, 30, tzinfo=UTC)  # already March in the town
-    assert spoken_day(late, directory.town, "fr") == "1er mars 2026"
-    assert spoken_day(late, directory.town, "en") == "1 March 2026"
-    assert spoken_phone("+33536490120") == "05 36 49 01 20"
+    assert format_day(late, directory.town, "fr") == "1er mars 2026"
+    assert format_day(late, directory.town, "en") == "1 March 2026"
+    assert format_phone("+33536490120") == "05 36 49 01 20"
     assert str(Period.model_validate("1 working day")) == "1 working day"

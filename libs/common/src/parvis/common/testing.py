@@ -11,9 +11,9 @@ from parvis.common.contract.contact import (
     ContactReceived,
     PersonalContact,
     Verification,
-    contact_id,
-    contact_point_hash,
-    reference_of,
+    hash_contact_point,
+    make_contact_id,
+    make_reference,
 )
 from parvis.common.contract.errors import Unavailable
 
@@ -23,18 +23,18 @@ A_KEY = b"a key for tests only, not for use"
 
 def a_contact(*, key: str = "SM1", text: str = "Bonjour", channel: str = "sms", **changes: Any) -> ContactReceived:
     """A contact as a door would make it; any member can be changed by name."""
-    made = contact_id(channel, "+33536490100", key)
+    made = make_contact_id(channel, "+33536490100", key)
     point = ContactPoint(kind="phone", value="+33639980001")
     values: dict[str, Any] = {
         "contact_id": made,
-        "reference": reference_of(made),
+        "reference": make_reference(made),
         "channel": channel,
         "received_at": AN_INSTANT,
         "recorded_at": AN_INSTANT,
         "to": "+33536490100",
         "sender": Verification(level="provider"),
         "original": ClaimCheck(blob=f"{made}/{'0' * 64}", sha256="0" * 64, size_bytes=1, media_type="text/plain"),
-        "contact_point_hash": contact_point_hash(point, A_KEY),
+        "contact_point_hash": hash_contact_point(point, A_KEY),
         "personal": PersonalContact.model_validate({"from": point, "text": text}),
     }
     return ContactReceived(**(values | changes))

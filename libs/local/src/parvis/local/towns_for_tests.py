@@ -14,7 +14,7 @@ from parvis.common.cli.migrations import services_with_migrations
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.contract.topics import Topic, all_topics
 from parvis.common.storage.postgres import migrate
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.local import stack_environment
 from parvis.local.stack import Stack
 
@@ -59,7 +59,7 @@ class Towns:
 
     def _settle(self, name: str) -> dict[str, str]:
         """Make a town's topics and tables; give what tells its services where they are."""
-        _finish(admin.apply(self._brokers.kafka, self._topics, prefix=name, replication=1))
+        _finish(admin.apply_topics(self._brokers.kafka, self._topics, prefix=name, replication=1))
         return {
             "PARVIS_KAFKA_BOOTSTRAP": self._brokers.kafka,
             "PARVIS_TOPIC_PREFIX": name,
@@ -67,12 +67,12 @@ class Towns:
         }
 
     def _clear(self, name: str) -> None:
-        _finish(admin.remove(self._brokers.kafka, self._topics, prefix=name))
+        _finish(admin.remove_topics(self._brokers.kafka, self._topics, prefix=name))
         self._brokers.drop_database(name)
 
     @cached_property
     def _topics(self) -> list[Topic]:
-        return all_topics(list(load_directory(stack_environment.config_dir()).departments))
+        return all_topics(list(load_town_config(stack_environment.config_dir()).departments))
 
     @cached_property
     def _empty_town(self) -> str:

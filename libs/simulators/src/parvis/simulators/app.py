@@ -10,7 +10,7 @@ from typing import Self
 from aiosmtpd.smtp import log as smtp_log
 
 from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured
-from parvis.common.runtime.settings import load
+from parvis.common.runtime.settings import load_settings
 from parvis.simulators.background import Background
 from parvis.simulators.gateway import Gateway
 from parvis.simulators.mail.app import build as build_mail
@@ -96,7 +96,7 @@ def main() -> int:
     """Give the exit code: 0, or 78 with a sentence that names the wrong setting."""
     smtp_log.setLevel("ERROR")  # aiosmtpd warns of its own deprecated session field at each login
     try:
-        settings = load(Settings)
+        settings = load_settings(Settings)
     except Misconfigured as error:
         print(error, file=sys.stderr)
         return EXIT_MISCONFIGURED

@@ -4,35 +4,39 @@ from collections.abc import Mapping
 from datetime import date
 
 from parvis.common.town.forms import ChoiceField, ConsentField, DateField, FormField, PhoneField
-from parvis.common.town.models import Directory, said_in
-from parvis.web.pages import spaced
+from parvis.common.town.models import TownConfig, localized
+from parvis.web.pages import group_digits
 
 _YES = {"fr": "oui", "en": "yes"}
 
 
-def in_words(form_field: FormField, answer: str, language: str) -> str:
+def answer_in_words(form_field: FormField, answer: str, language: str) -> str:
     """One answer: the labels of a choice, a date and a telephone number as they are written in the town; anything else as it was typed."""
     match form_field:
         case ChoiceField():
-            labels = {option.value: said_in(option.label, language) for option in form_field.options}
+            labels = {option.value: localized(option.label, language) for option in form_field.options}
             return ", ".join(labels.get(value, value) for value in answer.split(","))
         case DateField():
             return _day(answer)
         case PhoneField():
-            return spaced(answer)
+            return group_digits(answer)
         case ConsentField():
-            return said_in(_YES, language) if answer == "yes" else answer
+            return localized(_YES, language) if answer == "yes" else answer
         case _:
             return answer
 
 
 def answers_in_words(
-    directory: Directory, procedure: str | None, answers: Mapping[str, str], language: str
+    directory: TownConfig, procedure: str | None, answers: Mapping[str, str], language: str
 ) -> tuple[tuple[str, str], ...]:
     """All answers under their questions, in the form's order; one whose field is gone keeps its name."""
     found = directory.procedure(procedure)
     fields = {f.name: f for f in found.form} if found else {}
-    known = [(said_in(f.label, language), in_words(f, answers[n], language)) for n, f in fields.items() if n in answers]
+    known = [
+        (localized(f.label, language), answer_in_words(f, answers[n], language))
+        for n, f in fields.items()
+        if n in answers
+    ]
     return (*known, *((name, answer) for name, answer in answers.items() if name not in fields))
 
 

@@ -4,41 +4,41 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from parvis.web.words import Words
+from parvis.web.words import Translations
 
 
 @dataclass(frozen=True)
-class Dates:
+class DateFormatter:
     """How the town writes dates and hours, in its time zone and the reader's language."""
 
-    words: Words
+    words: Translations
     zone: ZoneInfo
 
     def day(self, when: datetime | date, language: str) -> str:
         """2 mars 2026; the first of a month is `1er mars 2026` in French."""
         local = self._local(when)
         key = "date.first_day" if local.day == 1 else "date.day"
-        month = self.words.say("date.months", language).split()[local.month - 1]
-        return self.words.say(key, language, day=local.day, month=month, year=local.year)
+        month = self.words.translate("date.months", language).split()[local.month - 1]
+        return self.words.translate(key, language, day=local.day, month=month, year=local.year)
 
     def long_day(self, when: datetime | date, language: str) -> str:
         """lundi 2 mars 2026."""
-        weekday = self.words.say("date.weekdays", language).split()[self._local(when).weekday()]
-        return self.words.say("date.weekday_day", language, weekday=weekday, day=self.day(when, language))
+        weekday = self.words.translate("date.weekdays", language).split()[self._local(when).weekday()]
+        return self.words.translate("date.weekday_day", language, weekday=weekday, day=self.day(when, language))
 
     def short_day(self, when: datetime | date, language: str) -> str:
         """02/03/2026, for tables."""
         local = self._local(when)
-        return self.words.say("date.short_day", language, day=local.day, month=local.month, year=local.year)
+        return self.words.translate("date.short_day", language, day=local.day, month=local.month, year=local.year)
 
     def hour(self, when: datetime, language: str) -> str:
         """10 h 30 in French, 10:30 in English."""
         local = when.astimezone(self.zone)
-        return self.words.say("date.hour", language, hour=local.hour, minute=local.minute)
+        return self.words.translate("date.hour", language, hour=local.hour, minute=local.minute)
 
     def day_and_hour(self, when: datetime, language: str) -> str:
         """2 mars 2026 à 10 h 30."""
-        return self.words.say(
+        return self.words.translate(
             "date.day_and_hour", language, day=self.day(when, language), hour=self.hour(when, language)
         )
 
@@ -47,7 +47,7 @@ class Dates:
         days_ago = self._local(now) - self._local(when)
         if timedelta(0) <= days_ago <= timedelta(days=1):
             key = "date.yesterday" if days_ago else "date.today"
-            return self.words.say(key, language, hour=self.hour(when, language))
+            return self.words.translate(key, language, hour=self.hour(when, language))
         return self.short_day(when, language)
 
     def today(self, now: datetime) -> date:

@@ -52,7 +52,7 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Form:
+class SubmittedForm:
     """What a form held. `typed` is what was typed, character by character, with line feeds; `fields` is the same,
     cleaned. Close it when its files are no longer needed."""
 
@@ -70,7 +70,9 @@ class Form:
                 await upload.file.close()
 
 
-async def read_form(request: Request, *, largest_bytes: int, largest_file_bytes: int = 0, most_files: int = 0) -> Form:
+async def read_form(
+    request: Request, *, largest_bytes: int, largest_file_bytes: int = 0, most_files: int = 0
+) -> SubmittedForm:
     """Read a form of bounded size, urlencoded or multipart.
 
     Gives:  a form over `largest_bytes` with its text and without its files, `is_too_heavy`.
@@ -94,7 +96,7 @@ async def read_form(request: Request, *, largest_bytes: int, largest_file_bytes:
 
 async def _multipart(
     request: Request, stream: AsyncGenerator[bytes], largest_bytes: int, largest_file_bytes: int, most_files: int
-) -> Form:
+) -> SubmittedForm:
     parser = _Parser(request.headers, stream, max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=_TEXT_BYTES)
     parser.largest_bytes, parser.largest_file_bytes = largest_bytes, largest_file_bytes
     found = await parser.parse()
@@ -103,28 +105,28 @@ async def _multipart(
     is_too_heavy = parser.taken_bytes > largest_bytes
     for name, value in found.multi_items():
         if not isinstance(value, UploadFile):
-            fields.setdefault(name, []).append(cleaned(value))
+            fields.setdefault(name, []).append(clean_text(value))
             typed.setdefault(name, []).append(_line_feeds(value))
             continue
         size_bytes = parser.sizes.get(id(value), 0)
         is_whole = size_bytes <= largest_file_bytes and not is_too_heavy
-        upload = Upload(cleaned(value.filename or "")[-200:], size_bytes, value, is_whole)
+        upload = Upload(clean_text(value.filename or "")[-200:], size_bytes, value, is_whole)
         if value.filename:
             files.setdefault(name, []).append(upload)
         else:
             await value.close()  # a file input that was left empty
-    return Form(fields, typed, files, is_too_heavy)
+    return SubmittedForm(fields, typed, files, is_too_heavy)
 
 
-async def _urlencoded(request: Request, stream: AsyncGenerator[bytes]) -> Form:
+async def _urlencoded(request: Request, stream: AsyncGenerator[bytes]) -> SubmittedForm:
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return Form({})
+        return SubmittedForm({})
     parser = FormParser(request.headers, stream, max_fields=_MOST_FIELDS, max_part_size=_TEXT_BYTES)
     fields, typed = dict[str, list[str]](), dict[str, list[str]]()
     for name, value in (await parser.parse()).multi_items():
-        fields.setdefault(name, []).append(cleaned(str(value)))
+        fields.setdefault(name, []).append(clean_text(str(value)))
         typed.setdefault(name, []).append(_line_feeds(str(value)))
-    return Form(fields, typed)
+    return SubmittedForm(fields, typed)
 
 
 class _Parser(MultiPartParser):
@@ -153,7 +155,7 @@ class _Parser(MultiPartParser):
         super().on_part_data(data, start, end)
 
 
-def cleaned(text: str) -> str:
+def clean_text(text: str) -> str:
     """Text as it can be stored and sent anywhere: no control character but line feed and tab, no lone surrogate."""
     return _line_feeds(text).translate(_CONTROLS).encode("utf-8", "replace").decode()
 

@@ -12,20 +12,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Town
-from parvis.web.forms import Form, Upload, cleaned, read_form
-from parvis.web.pages import Pages
+from parvis.web.forms import SubmittedForm, Upload, clean_text, read_form
+from parvis.web.pages import PageRenderer
 
 __all__ = [
-    "Form",
+    "SubmittedForm",
     "Upload",
-    "cleaned",
-    "install",
+    "allow_scripts",
+    "clean_text",
+    "install_pages",
     "is_same_origin",
-    "keep_language",
-    "language_of",
+    "language_switch_url",
+    "negotiate_language",
     "read_form",
-    "switch_of",
-    "with_script",
+    "remember_language",
 ]
 
 log = logger()
@@ -46,10 +46,10 @@ _HEADERS = {
 }
 
 
-def install(app: FastAPI, pages: Pages) -> None:
+def install_pages(app: FastAPI, pages: PageRenderer) -> None:
     """Give a service's pages their headers, their static files and a page in plain words for every error."""
     app.add_middleware(SecurityHeaders)
-    explain_errors(app, pages)
+    install_error_pages(app, pages)
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:
@@ -62,7 +62,7 @@ def install(app: FastAPI, pages: Pages) -> None:
     _ = static
 
 
-def explain_errors(app: FastAPI, pages: Pages) -> None:
+def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
     """Answer every error with a page in plain words, or with JSON under /api."""
 
     def failed(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -70,7 +70,7 @@ def explain_errors(app: FastAPI, pages: Pages) -> None:
             code = error.status_code if isinstance(error, HTTPException) else status
             if code == 503:
                 log.warning("page.unavailable", path=request.url.path, reason=str(error))
-            return problem(pages, request, code, detail=str(getattr(error, "detail", error)))
+            return error_page(pages, request, code, detail=str(getattr(error, "detail", error)))
 
         return answer
 
@@ -79,7 +79,7 @@ def explain_errors(app: FastAPI, pages: Pages) -> None:
         problems = error.errors() if isinstance(error, RequestValidationError) else []
         is_lost = any(str(one["loc"][0]) == "path" for one in problems)
         detail = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems)
-        return problem(pages, request, 404 if is_lost else 422, detail=detail)
+        return error_page(pages, request, 404 if is_lost else 422, detail=detail)
 
     app.add_exception_handler(HTTPException, failed(500))
     app.add_exception_handler(RequestValidationError, misread)
@@ -88,13 +88,13 @@ def explain_errors(app: FastAPI, pages: Pages) -> None:
     app.add_exception_handler(Exception, failed(500))
 
 
-def problem(pages: Pages, request: Request, code: int, *, detail: str = "") -> Response:
+def error_page(pages: PageRenderer, request: Request, code: int, *, detail: str = "") -> Response:
     """What went wrong, as a page; as JSON under /api."""
     headers = {"retry-after": "30"} if code == 503 else {}
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": detail}, status_code=code, headers=headers)
     known = code if code in {400, 403, 404, 405, 413, 503} else 400 if code < 500 else 500
-    language = language_of(request, pages.town)
+    language = negotiate_language(request, pages.town)
     html = pages.render("problem.html", language, code=known, switch=None)
     return HTMLResponse(html, status_code=code, headers=headers)
 
@@ -116,13 +116,13 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-def with_script(headers: dict[str, str]) -> dict[str, str]:
+def allow_scripts(headers: dict[str, str]) -> dict[str, str]:
     """The headers of a page that may run our own scripts, from files, and let them speak with us only."""
     policy = _HEADERS["content-security-policy"]
     return headers | {"content-security-policy": f"{policy}; script-src 'self'; connect-src 'self'"}
 
 
-def language_of(request: Request, town: Town) -> str:
+def negotiate_language(request: Request, town: Town) -> str:
     """The page's language: asked for in the address, kept from before, the browser's, or the town's first."""
     asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
     if asked in town.languages:
@@ -134,15 +134,15 @@ def language_of(request: Request, town: Town) -> str:
     return town.languages[0]
 
 
-def switch_of(request: Request, pages: Pages) -> str | None:
+def language_switch_url(request: Request, pages: PageRenderer) -> str | None:
     """The address of the same page in the other language; none where it would lose what was typed."""
     if request.method != "GET" or len(pages.town.languages) < 2:
         return None
-    other = pages.say("layout.other_language_code", language_of(request, pages.town))
+    other = pages.translate("layout.other_language_code", negotiate_language(request, pages.town))
     return f"?{request.url.include_query_params(lang=other).query}" if other in pages.town.languages else None
 
 
-def keep_language(request: Request, response: Response, town: Town) -> None:
+def remember_language(request: Request, response: Response, town: Town) -> None:
     """Remember a language that was asked for; says nothing about the person, so it needs no consent."""
     asked = request.query_params.get("lang")
     if asked in town.languages:

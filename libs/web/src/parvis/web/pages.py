@@ -13,17 +13,17 @@ from markupsafe import Markup, escape
 
 from parvis.common.runtime.clock import Clock
 from parvis.common.runtime.clock import now as wall_clock
-from parvis.common.town.models import Town, said_in
-from parvis.web.dates import Dates
-from parvis.web.static import Statics
-from parvis.web.words import Words
+from parvis.common.town.models import Town, localized
+from parvis.web.dates import DateFormatter
+from parvis.web.static import StaticFiles
+from parvis.web.words import Translations
 
 _REFERENCE = re.compile(r"(\bP(?:-[0-9A-Z]{4}){3}\b)")
 _OURS = Path(__file__).parent / "templates"
 
 
 @dataclass
-class Pages:
+class PageRenderer:
     """What renders the pages of one service.
 
     Shape:  `folder` is the service's package folder, with `templates/` and `words/`.
@@ -36,14 +36,14 @@ class Pages:
     folder: Path
     theme: Path
     clock: Clock = wall_clock
-    statics: Statics = field(init=False)
-    words: Words = field(init=False)
-    dates: Dates = field(init=False)
+    statics: StaticFiles = field(init=False)
+    words: Translations = field(init=False)
+    dates: DateFormatter = field(init=False)
 
     def __post_init__(self) -> None:
-        self.statics = Statics.read(self.folder / "static", self.theme)
-        self.words = Words.read(self.folder / "words", languages=self.town.languages)
-        self.dates = Dates(self.words, ZoneInfo(self.town.time_zone))
+        self.statics = StaticFiles.read(self.folder / "static", self.theme)
+        self.words = Translations.read(self.folder / "words", languages=self.town.languages)
+        self.dates = DateFormatter(self.words, ZoneInfo(self.town.time_zone))
         self._environment = Environment(
             loader=FileSystemLoader([self.folder / "templates", _OURS]),
             autoescape=True,
@@ -51,15 +51,15 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters.update(spaced=spaced, lines=lines)
-        shared: dict[str, Any] = {"town": self.town, "static": self.statics.address}
+        self._environment.filters.update(spaced=group_digits, lines=text_to_html_lines)
+        shared: dict[str, Any] = {"town": self.town, "static": self.statics.url}
         self._environment.globals |= shared
 
     def render(self, template: str, language: str, **values: Any) -> str:
         return self._environment.get_template(template).render(self._in(language) | values)
 
-    def say(self, key: str, language: str, **values: object) -> str:
-        return self.words.say(key, language, **values)
+    def translate(self, key: str, language: str, **values: object) -> str:
+        return self.words.translate(key, language, **values)
 
     def _in(self, language: str) -> dict[str, Any]:
         """What a template needs in one language: its own `t`, and formats bound to it."""
@@ -67,23 +67,23 @@ class Pages:
         return {
             "lang": language,
             "t": partial(_say, self.words, language),
-            "said": partial(said_in, language=language),
+            "said": partial(localized, language=language),
             "day": partial(dates.day, language=language),
             "long_day": partial(dates.long_day, language=language),
             "short_day": partial(dates.short_day, language=language),
             "hour": partial(dates.hour, language=language),
             "day_and_hour": partial(dates.day_and_hour, language=language),
             "recent": partial(dates.recent, language=language, now=self.clock()),
-            "size": partial(size, words=self.words, language=language),
+            "size": partial(format_size, words=self.words, language=language),
             "now": self.clock(),
         }
 
 
-def _say(words: Words, language: str, key: str, /, **values: object) -> str:
-    return words.say(key, language, **values)
+def _say(words: Translations, language: str, key: str, /, **values: object) -> str:
+    return words.translate(key, language, **values)
 
 
-def spaced(number: str) -> str:
+def group_digits(number: str) -> str:
     """A telephone number as people write it; anything else as it is."""
     try:
         parsed = phonenumbers.parse(number)
@@ -94,7 +94,7 @@ def spaced(number: str) -> str:
     return phonenumbers.format_number(parsed, form.NATIONAL if national else form.INTERNATIONAL)
 
 
-def lines(text: str) -> Markup:
+def text_to_html_lines(text: str) -> Markup:
     """Text with its line ends kept, everything in it escaped. A reference stays in one piece: it is read out and typed."""
     return Markup("<br>").join(_whole(line) for line in text.splitlines())
 
@@ -107,11 +107,11 @@ def _whole(line: str) -> Markup:
     )
 
 
-def size(size_bytes: int, words: Words, language: str) -> str:
+def format_size(size_bytes: int, words: Translations, language: str) -> str:
     """A file's size for people: no decimals below a megabyte."""
     if size_bytes < 1000:
-        return words.say("size.bytes", language, count=size_bytes)
+        return words.translate("size.bytes", language, count=size_bytes)
     if size_bytes < 1_000_000:
-        return words.say("size.kilobytes", language, count=round(size_bytes / 1000))
+        return words.translate("size.kilobytes", language, count=round(size_bytes / 1000))
     count = f"{size_bytes / 1_000_000:.1f}"
-    return words.say("size.megabytes", language, count=count.replace(".", ",") if language == "fr" else count)
+    return words.translate("size.megabytes", language, count=count.replace(".", ",") if language == "fr" else count)

@@ -15,14 +15,14 @@ class StaticFile:
 
 
 @dataclass
-class Statics:
+class StaticFiles:
     """The static files of a service: ours, its own, and the town's `theme.css`, read once at the start."""
 
     files: dict[str, StaticFile] = field(default_factory=dict[str, StaticFile])
     addresses: dict[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
-    def read(cls, *paths: Path) -> "Statics":
+    def read(cls, *paths: Path) -> "StaticFiles":
         """Read ours and those of `paths` (folders or files; what is not there is left out)."""
         statics = cls()
         for path in (_OURS, *paths):
@@ -37,6 +37,6 @@ class Statics:
         self.files[name] = StaticFile(content, f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
         self.addresses[file.name] = f"/static/{name}"
 
-    def address(self, name: str) -> str | None:
+    def url(self, name: str) -> str | None:
         """Where a file is found; none when there is no such file."""
         return self.addresses.get(name)

@@ -15,7 +15,7 @@ _ONCE = re.compile(r"^([0-9a-f-]{36})\.([0-9]{1,12})\.([0-9a-f]{32})$")
 
 
 @dataclass(frozen=True)
-class Once:
+class OneTimeToken:
     """A one-time token that came back: what it seeds is the same however often it is sent."""
 
     seed: str
@@ -26,21 +26,21 @@ class Once:
         return now - self.issued_at > age
 
 
-def once_token(purpose: str, key: bytes, now: datetime, *, seed: str | None = None) -> str:
+def make_one_time_token(purpose: str, key: bytes, now: datetime, *, seed: str | None = None) -> str:
     """A token for one form shown once: random seed, instant, HMAC over both and the purpose."""
     body = f"{seed or uuid.uuid4()}.{int(now.timestamp())}"
     return f"{body}.{_mac('once', purpose, body, key)}"
 
 
-def read_once(text: str, purpose: str, key: bytes) -> Once | None:
+def read_one_time_token(text: str, purpose: str, key: bytes) -> OneTimeToken | None:
     """The token, when we signed it for this purpose; its age is the caller's to judge."""
     match = _ONCE.match(text)
     if not match or not hmac.compare_digest(_mac("once", purpose, f"{match[1]}.{match[2]}", key), match[3]):
         return None
-    return Once(seed=match[1], issued_at=datetime.fromtimestamp(int(match[2]), UTC), text=text)
+    return OneTimeToken(seed=match[1], issued_at=datetime.fromtimestamp(int(match[2]), UTC), text=text)
 
 
-def csrf_token(binding: str, key: bytes, now: datetime) -> str:
+def make_csrf_token(binding: str, key: bytes, now: datetime) -> str:
     """A token for the forms of one session or page: proves that the form was ours.
 
     Shape: binding is the session's id where there is a session, else the name of the form.
@@ -49,7 +49,7 @@ def csrf_token(binding: str, key: bytes, now: datetime) -> str:
     return f"{issued}.{_mac('csrf', binding, issued, key)}"
 
 
-def is_csrf_token(text: str, binding: str, key: bytes, now: datetime, *, lasts: timedelta) -> bool:
+def is_valid_csrf_token(text: str, binding: str, key: bytes, now: datetime, *, lasts: timedelta) -> bool:
     issued, _, mac = text.partition(".")
     if not issued.isascii() or not issued.isdigit() or len(issued) > 12:
         return False
@@ -58,13 +58,13 @@ def is_csrf_token(text: str, binding: str, key: bytes, now: datetime, *, lasts: 
     return ours and now - datetime.fromtimestamp(int(issued), UTC) <= lasts
 
 
-def seal(values: dict[str, Any], purpose: str, key: bytes) -> str:
+def encrypt_values(values: dict[str, Any], purpose: str, key: bytes) -> str:
     """Values that a browser keeps for us and cannot change (it can read them)."""
     body = base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode()
     return f"{body}.{_mac('seal', purpose, body, key)}"
 
 
-def unseal(text: str, purpose: str, key: bytes) -> dict[str, Any] | None:
+def decrypt_values(text: str, purpose: str, key: bytes) -> dict[str, Any] | None:
     """The sealed values; none when we did not seal them for this purpose."""
     body, _, mac = text.partition(".")
     if not hmac.compare_digest(_mac("seal", purpose, body, key).encode(), mac.encode("utf-8", "replace")):

@@ -12,7 +12,7 @@ _OURS = Path(__file__).parent / "words"
 
 
 @dataclass(frozen=True)
-class Words:
+class Translations:
     """The catalogues of one service, on top of the shared ones: `<language>.yaml`, nested keys read with dots.
 
     Gives:  say("form.send", "fr"); a key that no catalogue has is an error, for a page must never show a key.
@@ -22,7 +22,7 @@ class Words:
     sentences: dict[str, dict[str, str]]
 
     @classmethod
-    def read(cls, *folders: Path, languages: tuple[str, ...]) -> "Words":
+    def read(cls, *folders: Path, languages: tuple[str, ...]) -> "Translations":
         """Read the shared catalogues, then those of `folders`; a later one may replace a sentence.
 
         Raises: Misconfigured, when a language that the town speaks has no catalogue.
@@ -40,7 +40,7 @@ class Words:
                 sentences[language] |= dict(_flat("", yaml.safe_load(file.read_text(encoding="utf-8"))))
         return cls(sentences)
 
-    def say(self, key: str, language: str, **values: object) -> str:
+    def translate(self, key: str, language: str, **values: object) -> str:
         sentences = self.sentences[language]
         if key not in sentences:
             key = f"{key}.{_plural(language, values['count'])}"

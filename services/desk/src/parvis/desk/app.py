@@ -8,18 +8,18 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from parvis.common.bus.consumer import Consumer
-from parvis.common.bus.dead_letters import Brake
+from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.producer import Producer
 from parvis.common.contract import topics
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.service import Service, checking, every
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.storage.blobs import Blobs
+from parvis.common.runtime.service import Service, run_every, run_health_check
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
 from parvis.desk import api, pages, store
 from parvis.desk.consume import TYPES, Clerk
@@ -30,8 +30,8 @@ from parvis.desk.read.pictures import Pictures
 from parvis.desk.settings import Settings
 from parvis.desk.tables import SCHEMA
 from parvis.desk.verify import Sessions
-from parvis.web.http import install
-from parvis.web.pages import Pages
+from parvis.web.http import install_pages
+from parvis.web.pages import PageRenderer
 
 NAME = "desk"
 _PURGE_EVERY_S = 3600.0
@@ -44,22 +44,22 @@ async def build() -> Service:
 
     Raises: Misconfigured, when it should listen on more than loopback, or the town's configuration is wrong.
     """
-    town, own = load(TownSettings), load(Settings)
-    directory = load_directory(town.config_dir)
+    town, own = load_settings(TownSettings), load_settings(Settings)
+    directory = load_town_config(town.config_dir)
     health = Health({"database": "not reached yet", "consumer": "not begun yet"})
     database = Database(town.database_url.get_secret_value(), service=NAME)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
     outbox = Outbox(store.outbox, database, producer, health, NAME)
     cases = store.Cases(database, outbox, town.topic_prefix)
-    blobs = Blobs(town.blobs_url)
+    blobs = BlobStore(town.blobs_url)
     pictures = Pictures()
     place = pages.Place(
         directory=directory,
         templates=load_templates(town.config_dir, directory),
-        pages=Pages(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
+        pages=PageRenderer(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
         cases=cases,
         counter=store.Counter(cases, blobs, directory, town.hashing_key),
-        originals=Originals(blobs, Scanner(town.clamav)),
+        originals=Originals(blobs, AntivirusScanner(town.clamav)),
         pictures=pictures,
         sessions=Sessions(town.signing_key, timedelta(hours=own.session_hours)),
     )
@@ -70,32 +70,39 @@ async def build() -> Service:
         types=TYPES,
         handle=Clerk(cases, directory).handle,
         producer=producer,
-        dead_letter_topic=topics.dead_letter(NAME).full_name(town.topic_prefix),
-        brake=Brake(database, SCHEMA),
+        dead_letter_topic=topics.dead_letter_topic(NAME).full_name(town.topic_prefix),
+        brake=ConsumerHalt(database, SCHEMA),
         health=health,
         session_timeout_s=town.session_timeout_s,
     )
 
-    watch = checking(health, "database", lambda: store.check(database))
+    watch = run_health_check(health, "database", lambda: store.check(database))
     return Service(
         NAME,
         own.host,
         own.port,
         health,
         app=_pages_and_api(place, own),
-        tasks=[pictures.run, watch, every(_PURGE_EVERY_S, outbox.purge), outbox.relay, consumer.run, consumer.watch],
+        tasks=[
+            pictures.run,
+            watch,
+            run_every(_PURGE_EVERY_S, outbox.purge),
+            outbox.relay,
+            consumer.run,
+            consumer.watch,
+        ],
         closing=[producer.stop, database.close],
     )
 
 
-def _topics(directory: Directory) -> list[topics.Topic]:
-    return [*(topics.department(slug) for slug in directory.departments), topics.DELIVERY_UPDATED]
+def _topics(directory: TownConfig) -> list[topics.Topic]:
+    return [*(topics.department_topic(slug) for slug in directory.departments), topics.DELIVERY_UPDATED]
 
 
 def _pages_and_api(place: pages.Place, own: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
-    install(app, place.pages)
+    install_pages(app, place.pages)
     app.include_router(pages.routes(place))
     app.mount(
         "/api/v1", api.application(api.Access(place.cases, place.counter, place.directory, own.api_token), place.pages)

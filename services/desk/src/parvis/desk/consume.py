@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.consumer import Item
+from parvis.common.bus.consumer import DecodedRecord
 from parvis.common.contract.delivery import DeliveryUpdated
 from parvis.common.contract.routing.decisions import ContactRouted
 from parvis.common.contract.routing.split_and_link import (
@@ -21,7 +21,7 @@ from parvis.common.contract.routing.split_and_link import (
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.desk import decide
 from parvis.desk.store import (
     Cases,
@@ -66,10 +66,10 @@ class Clerk:
     """
 
     cases: Cases
-    directory: Directory
+    directory: TownConfig
     clock: Clock = now
 
-    async def handle(self, items: Sequence[Item]) -> None:
+    async def handle(self, items: Sequence[DecodedRecord]) -> None:
         """File a batch of records."""
         async with self.cases.begin() as connection:
             placements = await known_placements(connection, _contacts(items))
@@ -89,7 +89,7 @@ class Clerk:
             await keep_cases(connection, known.cases.values())
             await self.cases.say(connection, changes.events)
 
-    async def _put_in_place(self, connection: AsyncConnection, items: Sequence[Item], known: Known) -> None:
+    async def _put_in_place(self, connection: AsyncConnection, items: Sequence[DecodedRecord], known: Known) -> None:
         """Bring contacts to where splits put them, and show what their cases are about now."""
         moved = [contact for item in items for contact in _moved(item)]
         changed = await place(connection, [*_contacts(items), *moved])
@@ -99,11 +99,11 @@ class Clerk:
         for conversation in sorted(changed & known.cases.keys()):
             decide.refilled(known.cases[conversation], await contacts_of(connection, conversation), self.directory)
 
-    def _file(self, item: Item, known: Known) -> Changes:
+    def _file(self, item: DecodedRecord, known: Known) -> Changes:
         at = self.clock()
         match item.event:
             case ContactRouted() as event:
-                return self._file_contact(event, item.received.value, known, at)
+                return self._file_contact(event, item.record.value, known, at)
             case ConversationSplit() | ConversationOpened() | ConversationLinked() | ConversationUnlinked() as event:
                 return self._file_step(event, known, at)
             case ConversationArrived() | ConversationLeft() as event:
@@ -146,7 +146,7 @@ class Clerk:
                 known.deliveries[row.delivery_id] = row
         return changes
 
-    def _shells(self, items: Sequence[Item]) -> dict[str, Case]:
+    def _shells(self, items: Sequence[DecodedRecord]) -> dict[str, Case]:
         """An empty case for each conversation that is told of, in case there is none yet."""
         at = self.clock()
         shells: dict[str, Case] = {}
@@ -167,7 +167,7 @@ class Clerk:
         return shells
 
 
-def _conversations(items: Sequence[Item]) -> list[str]:
+def _conversations(items: Sequence[DecodedRecord]) -> list[str]:
     found: list[str] = []
     for item in items:
         match item.event:
@@ -190,7 +190,7 @@ def _conversations(items: Sequence[Item]) -> list[str]:
     return found
 
 
-def _contacts(items: Sequence[Item]) -> list[str]:
+def _contacts(items: Sequence[DecodedRecord]) -> list[str]:
     return [item.event.contact.contact_id for item in items if isinstance(item.event, ContactRouted)]
 
 
@@ -200,9 +200,9 @@ def _refused(event: TransferRefused | SplitRefused | LinkRefused) -> Changes:
     return decide.division_refused(event)
 
 
-def _moved(item: Item) -> Sequence[str]:
+def _moved(item: DecodedRecord) -> Sequence[str]:
     return item.event.contact_ids if isinstance(item.event, ConversationOpened | ConversationSplit) else ()
 
 
-def _deliveries(items: Sequence[Item]) -> list[str]:
+def _deliveries(items: Sequence[DecodedRecord]) -> list[str]:
     return [item.event.delivery_id for item in items if isinstance(item.event, DeliveryUpdated)]

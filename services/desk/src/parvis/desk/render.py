@@ -11,15 +11,15 @@ from datetime import datetime
 from typing import Any
 
 from parvis.common.contract.contact import Attachment, ClaimCheck, ContactReceived
-from parvis.common.files.file_names import clean_name
+from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import PICTURES
-from parvis.common.text.sms_encoding import LONGEST, plainer, segments
-from parvis.common.town.models import Directory
+from parvis.common.text.sms_encoding import LONGEST, count_segments, simplify_typography
+from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
-from parvis.common.town.templates import Rendered, Templates
+from parvis.common.town.templates import RenderedTemplate, TemplateSet
 from parvis.desk.tables import Case, Opened, Target
 from parvis.web.answers import answers_in_words
-from parvis.web.words import Words
+from parvis.web.words import Translations
 
 MEDIUM = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "letter"}
 SHOWN_PAGES = 4
@@ -74,7 +74,7 @@ class ShownContact:
     text: str
 
 
-def shown_contact(opened: Opened, directory: Directory, language: str) -> ShownContact:
+def shown_contact(opened: Opened, directory: TownConfig, language: str) -> ShownContact:
     """What the agent sees of a contact: a form as questions and answers, a letter as its scan, the rest as text."""
     contact = opened.contact
     shows_pictures = "ambiguous-mime" not in contact.remarks  # what the scanner saw and what we see may be two things
@@ -100,7 +100,7 @@ def shown_contact(opened: Opened, directory: Directory, language: str) -> ShownC
 def name_of(contact: ContactReceived, number: int) -> str:
     """What an attachment is called here and when it is downloaded, whatever its sender wrote."""
     names = contact.personal.file_names
-    return clean_name(names[number] if number < len(names) else "") or f"document-{number + 1}"
+    return safe_file_name(names[number] if number < len(names) else "") or f"document-{number + 1}"
 
 
 def _page_number(file: ShownFile) -> int:
@@ -120,13 +120,15 @@ def _pages_of_original(opened: Opened) -> list[tuple[str, int, int]]:
     return [("original", page, page) for page in range(1, count + 1)]
 
 
-def in_words(words: Words, kind: str, said: str, language: str) -> str:
+def in_words(words: Translations, kind: str, said: str, language: str) -> str:
     """A door's remark (`remote-images:3`) or trouble (`reading took longer than 30 s`) in an agent's words; as it is, where we have none."""
     number = re.search(r"\d+(?:\.\d+)?", said)
     name = re.sub(r"\d+(?:\.\d+)?", "n", said.partition(":")[0] if kind == "remark" else re.sub(r" ?\(.*\)", "", said))
     key = f"{kind}.{re.sub('[^a-z]+', '-', name.lower()).strip('-')}"
     try:
-        return words.say(key, language, n=number[0] if number else "", count=int(float(number[0])) if number else 1)
+        return words.translate(
+            key, language, n=number[0] if number else "", count=int(float(number[0])) if number else 1
+        )
     except LookupError:
         return said
 
@@ -137,14 +139,14 @@ def file_name(reference: str, claim: ClaimCheck) -> str:
 
 
 def frame(
-    case: Case, target: Target, text: str, directory: Directory, templates: Templates, language: str
-) -> Rendered | None:
+    case: Case, target: Target, text: str, directory: TownConfig, templates: TemplateSet, language: str
+) -> RenderedTemplate | None:
     """An answer with what the town adds to it, as it will read on its channel; none for a call."""
     medium = MEDIUM.get(target.channel)
     if medium is None:
         return None
     variables = standard_variables(directory, department=case.department, language=language, reference=case.reference)
-    own = {"department": directory.current(case.department), "procedure": case.procedure}
+    own = {"department": directory.current_department(case.department), "procedure": case.procedure}
     return templates.find("answer", language, medium, **own).render(variables | {"text": text})
 
 
@@ -166,14 +168,14 @@ class Preview:
     cost: Cost | None
 
 
-def previewed(target: Target, shown: Rendered) -> Preview:
+def previewed(target: Target, shown: RenderedTemplate) -> Preview:
     """What the agent sees of an answer before sending it."""
     return Preview(shown.subject, shown.text, _cost(shown) if MEDIUM.get(target.channel) == "sms" else None)
 
 
-def _cost(shown: Rendered) -> Cost:
-    text = plainer(shown.text)
-    alphabet, parts = segments(text)
+def _cost(shown: RenderedTemplate) -> Cost:
+    text = simplify_typography(shown.text)
+    alphabet, parts = count_segments(text)
     return Cost(parts, alphabet == "GSM-7", len(text) > LONGEST)
 
 

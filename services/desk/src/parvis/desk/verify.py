@@ -33,28 +33,28 @@ class Sessions:
     def begin(self, agent: Agent, now: datetime) -> str:
         """The cookie of a new session."""
         values = {"name": agent.name, "department": agent.department, "id": str(uuid.uuid4())}
-        return tokens.seal(values | {"at": int(now.timestamp())}, "desk-session", self.key)
+        return tokens.encrypt_values(values | {"at": int(now.timestamp())}, "desk-session", self.key)
 
     def of(self, request: Request, now: datetime) -> Session | None:
-        values = tokens.unseal(request.cookies.get(COOKIE, ""), "desk-session", self.key)
+        values = tokens.decrypt_values(request.cookies.get(COOKIE, ""), "desk-session", self.key)
         if not values or now - datetime.fromtimestamp(values["at"], UTC) > self.lasts:
             return None
         return Session(Agent(values["name"], values["department"]), values["id"])
 
     def csrf(self, session: Session | None, now: datetime) -> str:
-        return tokens.csrf_token(_binding(session), self.key, now)
+        return tokens.make_csrf_token(_binding(session), self.key, now)
 
     def is_ours(self, request: Request, token: str, session: Session | None, now: datetime) -> bool:
         """Whether a form was sent from a page of ours, in this session."""
         own_page = is_same_origin(request, str(request.base_url))
-        return own_page and tokens.is_csrf_token(token, _binding(session), self.key, now, lasts=self.lasts)
+        return own_page and tokens.is_valid_csrf_token(token, _binding(session), self.key, now, lasts=self.lasts)
 
     def once(self, session: Session, now: datetime) -> str:
         """A one-time token for a form: sent twice, it is one reply, one transfer, one contact."""
-        return tokens.once_token(_binding(session), self.key, now)
+        return tokens.make_one_time_token(_binding(session), self.key, now)
 
     def seed(self, token: str, session: Session) -> str | None:
-        once = tokens.read_once(token, _binding(session), self.key)
+        once = tokens.read_one_time_token(token, _binding(session), self.key)
         return once.seed if once else None
 
 

@@ -1,6 +1,6 @@
 """Start ingest-email."""
 
-from parvis.common.runtime.service import run
+from parvis.common.runtime.service import run_service
 from parvis.ingest_email.app import build
 
-run("ingest-email", build)
+run_service("ingest-email", build)

@@ -5,18 +5,18 @@ import ssl
 
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.service import Service, checking
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.storage.blobs import Blobs
+from parvis.common.runtime.service import Service, run_health_check
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
-from parvis.common.text.language import language_of
-from parvis.common.town.loading import load_directory
+from parvis.common.text.language import detect_language
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.account import accounts_of
 from parvis.ingest_email.parse.contact import Keys
-from parvis.ingest_email.read.reader import Limits, Readers
+from parvis.ingest_email.read.reader import Readers, ResourceLimits
 from parvis.ingest_email.receive.acceptance import Acceptance
 from parvis.ingest_email.receive.hooks import Hooks
 from parvis.ingest_email.receive.hosted import Access
@@ -28,21 +28,21 @@ from parvis.ingest_email.settings import Settings
 
 
 async def build() -> Service:
-    town, own = load(TownSettings), load(Settings)
-    directory = load_directory(town.config_dir)
-    language_of("La première lecture charge le modèle.")
+    town, own = load_settings(TownSettings), load_settings(Settings)
+    directory = load_town_config(town.config_dir)
+    detect_language("La première lecture charge le modèle.")
     health = Health({"kafka": "not connected yet"})
     producer = Producer(town.kafka_bootstrap, service="ingest-email", health=health, metadata_age_s=town.metadata_age_s)
     mailboxes = Mailboxes(directory, town.signing_key)
-    readers = Readers(own.readers, Limits(own.reader_memory_bytes, own.reader_cpu_s, own.reader_wall_s))
+    readers = Readers(own.readers, ResourceLimits(own.reader_memory_bytes, own.reader_cpu_s, own.reader_wall_s))
     acceptance = Acceptance(
-        blobs=Blobs(town.blobs_url),
+        blobs=BlobStore(town.blobs_url),
         producer=producer,
         reader=readers,
         keys=Keys(directory.town.mail_domain, town.signing_key, town.hashing_key, mailboxes.own_addresses),
         topic_prefix=town.topic_prefix,
         authserv_id=own.authserv_id,
-        scanner=Scanner(town.clamav),
+        scanner=AntivirusScanner(town.clamav),
     )
     listeners = Listeners(
         Ports(own.host, own.smtp_port, own.lmtp_port),
@@ -67,7 +67,7 @@ async def build() -> Service:
         own.host,
         own.port,
         health,
-        tasks=[serve, checking(health, "kafka", producer.check), *(pull.run for pull in pulls)],
+        tasks=[serve, run_health_check(health, "kafka", producer.check), *(pull.run for pull in pulls)],
         closing=[producer.stop, *(pull.database.close for pull in pulls[:1])],
     )
 
@@ -117,7 +117,7 @@ def _pulls(
     pulls: list[Pull] = []
     for account, password in zip(accounts, passwords, strict=True):
         part = f"mailbox {account.name}/{account.folder}"
-        health.bad(part, "not opened yet")
+        health.mark_failing(part, "not opened yet")
         access = Access(password, own.imap_token_file, own.imap_ca_file)
         pulls.append(Pull(account, access, habits, acceptance, mailboxes, database, health, part))
     return pulls

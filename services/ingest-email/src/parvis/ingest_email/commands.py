@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from parvis.common.cli.subparsers import Commands
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide import addresses_of
 
 
@@ -17,7 +17,7 @@ def register(commands: Commands) -> None:
 
 
 def _recipients(arguments: argparse.Namespace) -> int:
-    directory = load_directory(arguments.folder)
+    directory = load_town_config(arguments.folder)
     print(
         f"# The addresses of {directory.town.mail_domain}: `parvis mail recipients`, again after every change of the configuration."
     )

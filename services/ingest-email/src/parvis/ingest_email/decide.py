@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from parvis.common.contract.reply import ReplyId, reply_of_bounce
-from parvis.common.town.models import Directory
+from parvis.common.contract.reply import ReplyId, reply_id_of_bounce_address
+from parvis.common.town.models import TownConfig
 
 _BOUNCE = "bounce"
 _POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: every domain has one
@@ -19,7 +19,7 @@ class Recipient:
     reply: ReplyId | None = None
 
 
-def addresses_of(directory: Directory) -> frozenset[str]:
+def addresses_of(directory: TownConfig) -> frozenset[str]:
     """Every address that mail may be sent to, without its tags."""
     town = directory.town
     roles = {f"{role}@{town.mail_domain}" for role in (_BOUNCE, *_ROLES)}
@@ -29,7 +29,7 @@ def addresses_of(directory: Directory) -> frozenset[str]:
 class Mailboxes:
     """The town's own addresses: the general one, the departments', the bounces'; each with any +tag."""
 
-    def __init__(self, directory: Directory, signing_key: bytes) -> None:
+    def __init__(self, directory: TownConfig, signing_key: bytes) -> None:
         town = directory.town
         self._signing_key = signing_key
         self._general = town.mailbox
@@ -56,5 +56,5 @@ class Mailboxes:
         if f"{base}@{domain}" in self._known:
             return Recipient(written, f"{base}@{domain}")
         if domain == self._domain and base == _BOUNCE:
-            return Recipient(written, self._general, reply_of_bounce(written, self._signing_key))
+            return Recipient(written, self._general, reply_id_of_bounce_address(written, self._signing_key))
         return Recipient(written, self._general) if domain == self._domain and base in _ROLES else None

@@ -9,9 +9,9 @@ from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.contact import ContactId
-from parvis.common.storage.postgres import Database, metadata
+from parvis.common.storage.postgres import Database, schema_metadata
 
-_METADATA = metadata("ingest_email")
+_METADATA = schema_metadata("ingest_email")
 
 position = Table(
     "position",
@@ -109,5 +109,5 @@ def _of(place: Place) -> tuple[ColumnElement[bool], ...]:
 
 async def check(database: Database) -> None:
     """Raise Unavailable when PostgreSQL does not answer, or has not our tables yet."""
-    async with asyncio.timeout(5), database.begin() as connection:
+    async with asyncio.timeout(5), database.transaction() as connection:
         await connection.execute(select(position.c.last_uid).limit(0))

@@ -1,6 +1,6 @@
 """Start ingest-postal."""
 
-from parvis.common.runtime.service import run
+from parvis.common.runtime.service import run_service
 from parvis.ingest_postal.app import NAME, build
 
-run(NAME, build)
+run_service(NAME, build)

@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.storage.blobs import Blobs
-from parvis.common.text.language import language_of
-from parvis.common.town.loading import load_directory
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.storage.blobs import BlobStore
+from parvis.common.text.language import detect_language
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_postal.parse import Town
 from parvis.ingest_postal.read.divider import Divider
 from parvis.ingest_postal.read.reader import Readers
@@ -35,20 +35,20 @@ async def build() -> Service:
 
     Raises: Misconfigured, when a setting is wrong or the folder cannot be made.
     """
-    town, settings = load(TownSettings), load(Settings)
-    await asyncio.to_thread(language_of, "La première lettre n'attendra pas que ce modèle soit chargé.")
+    town, settings = load_settings(TownSettings), load_settings(Settings)
+    await asyncio.to_thread(detect_language, "La première lettre n'attendra pas que ce modèle soit chargé.")
     box = _drop_box(town, settings)
     health = Health(parts={"kafka": "not reached yet", box.kind: "not looked into yet"})
     topic = CONTACT_RECEIVED.full_name(town.topic_prefix)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
-    directory = load_directory(town.config_dir)
+    directory = load_town_config(town.config_dir)
     limits = limits_of(settings)
     readers = Readers(settings.readers, limits)
     acceptance = Acceptance(
         readers=readers,
         divider=Divider(limits, letters=settings.letters_limit),
-        blobs=Blobs(town.blobs_url),
-        scanner=Scanner(town.clamav),
+        blobs=BlobStore(town.blobs_url),
+        scanner=AntivirusScanner(town.clamav),
         producer=producer,
         topic=topic,
         drop_box=settings.drop_box,

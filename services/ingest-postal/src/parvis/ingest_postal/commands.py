@@ -6,7 +6,7 @@ from pathlib import Path
 
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.runtime.settings import load
+from parvis.common.runtime.settings import load_settings
 from parvis.ingest_postal.settings import SheetSettings
 
 _MOST = 1000
@@ -33,7 +33,7 @@ def _print(arguments: argparse.Namespace) -> int:
     is_batch = arguments.kind == "batch"
     if is_batch != (arguments.received is not None):
         raise Misconfigured("--received goes with --kind batch", mend="--kind batch --received 2026-11-23")
-    key = load(SheetSettings).secret_key.get_secret_value().encode() if is_batch else b""
+    key = load_settings(SheetSettings).secret_key.get_secret_value().encode() if is_batch else b""
     pdf = render_sheets(arguments.kind, count=arguments.count, received=arguments.received, key=key)
     arguments.output.write_bytes(pdf)
     print(arguments.output)

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from parvis.common.contract.reply import is_signed, sign
+from parvis.common.contract.reply import is_valid_token, sign_token
 
 SEPARATOR = "PARVIS-SEPARATOR"
 _BATCH = re.compile(r"PARVIS-BATCH;received=([0-9TZ:.+-]{10,40})(?:;sig=([a-z2-7]{16}))?")
@@ -28,7 +28,7 @@ class Sheet:
 
 def batch_code(received: str, key: bytes) -> str:
     """What stands in the QR code of a batch's first sheet; signed, for a date decides whether a letter came in time."""
-    return f"PARVIS-BATCH;received={received};sig={sign(received, _PURPOSE, key)}"
+    return f"PARVIS-BATCH;received={received};sig={sign_token(received, _PURPOSE, key)}"
 
 
 def sheet_in(code: str, key: bytes) -> Sheet | None:
@@ -39,7 +39,7 @@ def sheet_in(code: str, key: bytes) -> Sheet | None:
     found = _BATCH.fullmatch(text)
     if not found:
         return None
-    return Sheet("batch", found[1], bool(found[2]) and is_signed(found[1], _PURPOSE, found[2], key))
+    return Sheet("batch", found[1], bool(found[2]) and is_valid_token(found[1], _PURPOSE, found[2], key))
 
 
 def is_sheet(code: str) -> bool:

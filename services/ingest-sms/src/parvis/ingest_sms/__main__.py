@@ -1,6 +1,6 @@
 """Start ingest-sms."""
 
-from parvis.common.runtime.service import run
+from parvis.common.runtime.service import run_service
 from parvis.ingest_sms.app import build
 
-run("ingest-sms", build)
+run_service("ingest-sms", build)

@@ -3,16 +3,16 @@
 import asyncio
 
 from parvis.common.bus.producer import Producer
-from parvis.common.files.antivirus import Scanner
-from parvis.common.files.inspection import Inspector
+from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.files.inspection import FileInspector
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.rate_limits import Sources
-from parvis.common.runtime.service import Service, Task, checking
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.storage.blobs import Blobs
-from parvis.common.text.language import language_of
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory
+from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.runtime.service import Service, Task, run_health_check
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.storage.blobs import BlobStore
+from parvis.common.text.language import detect_language
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig
 from parvis.ingest_sms import render
 from parvis.ingest_sms.read.media import Hosts, MediaReader
 from parvis.ingest_sms.read.messages import MessageList
@@ -29,15 +29,15 @@ _HELP_EVERY_MINUTES = 10
 
 
 async def build() -> Service:
-    town, own = load(TownSettings), load(Settings)
-    directory = load_directory(town.config_dir)
-    language_of("La première lecture charge le modèle.")
+    town, own = load_settings(TownSettings), load_settings(Settings)
+    directory = load_town_config(town.config_dir)
+    detect_language("La première lecture charge le modèle.")
     # A fallback is there for when Kafka is not: that must not make it unready.
     health, kafka = (Health(), Health()) if own.spool else (shared := Health({"kafka": "not connected yet"}), shared)
     producer = Producer(town.kafka_bootstrap, service="ingest-sms", health=kafka, metadata_age_s=town.metadata_age_s)
-    inspector, blobs = Inspector(), Blobs(town.blobs_url)
+    inspector, blobs = FileInspector(), BlobStore(town.blobs_url)
     hosts = Hosts(own.hosts, own.twilio_base_url)
-    media = MediaReader(blobs, Scanner(town.clamav), inspector, hosts, own.tokens)
+    media = MediaReader(blobs, AntivirusScanner(town.clamav), inspector, hosts, own.tokens)
     intake = Intake(blobs, producer, media, town.topic_prefix, town.hashing_key)
     pictures = Pictures(lambda arrived: intake.accept(arrived, patience_s=PATIENCE_S, deadline_s=PATIENCE_S))
     fallback = Fallback(Spool(own.spool), intake, own.accounts, health) if own.spool else None
@@ -48,7 +48,7 @@ async def build() -> Service:
         async with inspector.running():
             await stopping.wait()
 
-    tasks: list[Task] = [checking(kafka, "kafka", producer.check), inspect, pictures.run]
+    tasks: list[Task] = [run_health_check(kafka, "kafka", producer.check), inspect, pictures.run]
     tasks += [reconciling.run] if own.reconcile_s else []
     tasks += [fallback.run] if fallback else []
     return Service(
@@ -63,15 +63,15 @@ async def build() -> Service:
 
 
 def _door(
-    own: Settings, directory: Directory, intake: Intake, pictures: Pictures, fallback: Fallback | None
+    own: Settings, directory: TownConfig, intake: Intake, pictures: Pictures, fallback: Fallback | None
 ) -> webhooks.Door:
     return webhooks.Door(
         signatures=Signatures(own.public_url, own.tokens),
         accounts=own.accounts,
         intake=intake,
         pictures=pictures,
-        senders=Sources(own.sender_per_minute, own.sender_burst),
-        helped=Sources(1 / _HELP_EVERY_MINUTES, 1),
+        senders=RateLimiter(own.sender_per_minute, own.sender_burst),
+        helped=RateLimiter(1 / _HELP_EVERY_MINUTES, 1),
         help_texts=render.help_texts(directory),
         largest_form_bytes=own.largest_form_bytes,
         fallback=fallback,
@@ -79,7 +79,7 @@ def _door(
 
 
 def _reconciling(
-    town: TownSettings, own: Settings, directory: Directory, messages: MessageList, intake: Intake, health: Health
+    town: TownSettings, own: Settings, directory: TownConfig, messages: MessageList, intake: Intake, health: Health
 ) -> Reconciling:
     return Reconciling(
         messages=messages,

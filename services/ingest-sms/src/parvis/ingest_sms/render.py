@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
 from parvis.common.contract.contact import TRIAGE, Language
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 
 NOTHING = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'  # says: answer nothing now
 
@@ -15,7 +15,7 @@ _HELP = {
 }
 
 
-def help_texts(directory: Directory) -> dict[str, str]:
+def help_texts(directory: TownConfig) -> dict[str, str]:
     """What who asks for help is told, by language: whom they reach, when, and how to make us stop. The town's first is first."""
     town, triage = directory.town, directory.departments.get(TRIAGE)
     languages = [language for language in town.languages if language in _HELP] or ["fr"]

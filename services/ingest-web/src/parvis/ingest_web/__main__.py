@@ -1,6 +1,6 @@
 """`python -m parvis.ingest_web`: the web door."""
 
-from parvis.common.runtime.service import run
+from parvis.common.runtime.service import run_service
 from parvis.ingest_web.app import build
 
-run("ingest-web", build)
+run_service("ingest-web", build)

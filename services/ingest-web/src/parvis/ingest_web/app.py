@@ -7,30 +7,30 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from parvis.common.bus.producer import Producer
-from parvis.common.files.antivirus import Scanner
-from parvis.common.files.inspection import Inspector
+from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.files.inspection import FileInspector
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.rate_limits import Sources
-from parvis.common.runtime.service import Service, Task, checking, every
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.storage.blobs import Blobs
+from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.runtime.service import Service, Task, run_every, run_health_check
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.ingest_web import api, pages, receive, store
 from parvis.ingest_web.settings import Settings, keys_of
 from parvis.ingest_web.store import Vault
 from parvis.ingest_web.verify import Crowd, Guard, networks
-from parvis.web.http import install
-from parvis.web.pages import Pages
+from parvis.web.http import install_pages
+from parvis.web.pages import PageRenderer
 
 _PURGE_EVERY_S = 3600.0
 
 
 async def build() -> Service:
-    town, own = load(TownSettings), load(Settings)
-    directory = load_directory(town.config_dir)
-    shown = Pages(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
+    town, own = load_settings(TownSettings), load_settings(Settings)
+    directory = load_town_config(town.config_dir)
+    shown = PageRenderer(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
     health = Health({"database": "not asked yet"})
     database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10)
     producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
@@ -44,19 +44,19 @@ async def build() -> Service:
         work_bits=own.work_bits,
         patience=timedelta(seconds=own.work_patience_s),
     )
-    inspector = Inspector()
+    inspector = FileInspector()
     vault = Vault(
         database=database,
         outbox=outbox,
-        blobs=Blobs(town.blobs_url),
-        scanner=Scanner(town.clamav),
+        blobs=BlobStore(town.blobs_url),
+        scanner=AntivirusScanner(town.clamav),
         inspector=inspector,
         topic_prefix=town.topic_prefix,
         hashing_key=town.hashing_key,
         clock=shown.clock,
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    install(app, shown)
+    install_pages(app, shown)
     app.include_router(pages.routes(pages.Shelf(directory, shown, guard, database, own.largest_request_mb)))
     app.include_router(
         receive.routes(
@@ -80,26 +80,26 @@ async def build() -> Service:
                 pages=shown,
                 vault=vault,
                 keys=keys_of(own.api_keys),
-                sources=Sources(own.api_per_minute, round(own.api_per_minute)),
+                sources=RateLimiter(own.api_per_minute, round(own.api_per_minute)),
                 public_url=town.public_url,
                 largest_request_bytes=own.api_largest_request_mb * 1_000_000,
             )
         ),
     )
 
-    watch = checking(health, "database", lambda: store.check(database))
+    watch = run_health_check(health, "database", lambda: store.check(database))
     return Service(
         "ingest-web",
         own.host,
         own.port,
         health,
         app=app,
-        tasks=[watch, _inspecting(inspector), every(_PURGE_EVERY_S, outbox.purge), outbox.relay],
+        tasks=[watch, _inspecting(inspector), run_every(_PURGE_EVERY_S, outbox.purge), outbox.relay],
         closing=[producer.stop, database.close],
     )
 
 
-def _inspecting(inspector: Inspector) -> Task:
+def _inspecting(inspector: FileInspector) -> Task:
     async def inspect(stopping: asyncio.Event) -> None:
         async with inspector.running():
             await stopping.wait()
@@ -108,7 +108,7 @@ def _inspecting(inspector: Inspector) -> Task:
 
 
 def _crowd(own: Settings) -> Crowd:
-    each = Sources(own.sends_per_minute, own.sends_at_once) if own.sends_per_minute else None
-    together = Sources(own.sends_per_minute_together, round(own.sends_per_minute_together), most=1)
-    files = Sources(own.sends_per_minute * 10, own.sends_at_once * 10) if own.sends_per_minute else None
+    each = RateLimiter(own.sends_per_minute, own.sends_at_once) if own.sends_per_minute else None
+    together = RateLimiter(own.sends_per_minute_together, round(own.sends_per_minute_together), most=1)
+    files = RateLimiter(own.sends_per_minute * 10, own.sends_at_once * 10) if own.sends_per_minute else None
     return Crowd(each, together, own.asks_for_work, files)

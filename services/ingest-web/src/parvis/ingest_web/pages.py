@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
-from parvis.common.contract.contact import references_in
+from parvis.common.contract.contact import find_references
 from parvis.common.storage.postgres import Database
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.ingest_web.render import Shown, form_page, receipt_page
 from parvis.ingest_web.store import submission_with_reference
 from parvis.ingest_web.verify import Guard
-from parvis.web.http import keep_language, language_of, switch_of, with_script
-from parvis.web.pages import Pages
+from parvis.web.http import allow_scripts, language_switch_url, negotiate_language, remember_language
+from parvis.web.pages import PageRenderer
 
 # Not `no-store`: going back must find the same page with its one-time token and the typed text.
 _KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}
@@ -22,8 +22,8 @@ _KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}
 class Shelf:
     """What the pages are made of."""
 
-    directory: Directory
-    pages: Pages
+    directory: TownConfig
+    pages: PageRenderer
     guard: Guard
     database: Database
     most_mb: int
@@ -54,12 +54,12 @@ def routes(shelf: Shelf) -> APIRouter:
 
 
 def _page(shelf: Shelf, request: Request, template: str, **values: object) -> HTMLResponse:
-    language = language_of(request, shelf.pages.town)
+    language = negotiate_language(request, shelf.pages.town)
     response = HTMLResponse(
-        shelf.pages.render(template, language, switch=switch_of(request, shelf.pages), **values),
+        shelf.pages.render(template, language, switch=language_switch_url(request, shelf.pages), **values),
         headers=_KEPT_BY_HISTORY,
     )
-    keep_language(request, response, shelf.pages.town)
+    remember_language(request, response, shelf.pages.town)
     return response
 
 
@@ -70,30 +70,30 @@ def _form(shelf: Shelf, request: Request, slug: str) -> HTMLResponse:
     now = shelf.pages.clock()
     shown = Shown(
         procedure=procedure,
-        department=shelf.directory.departments[shelf.directory.current(procedure.department)],
-        language=language_of(request, shelf.pages.town),
+        department=shelf.directory.departments[shelf.directory.current_department(procedure.department)],
+        language=negotiate_language(request, shelf.pages.town),
         once=shelf.guard.new_once(slug, now),
         csrf=shelf.guard.csrf(slug, now),
         most_mb=shelf.most_mb,
-        switch=switch_of(request, shelf.pages),
+        switch=language_switch_url(request, shelf.pages),
     )
-    response = HTMLResponse(form_page(shelf.pages, shown), headers=with_script(_KEPT_BY_HISTORY))
-    keep_language(request, response, shelf.pages.town)
+    response = HTMLResponse(form_page(shelf.pages, shown), headers=allow_scripts(_KEPT_BY_HISTORY))
+    remember_language(request, response, shelf.pages.town)
     return response
 
 
 async def _receipt(shelf: Shelf, request: Request, reference: str) -> HTMLResponse:
-    known = references_in(reference)
+    known = find_references(reference)
     if known != [reference]:
         raise HTTPException(404)
-    async with shelf.database.begin() as connection:
+    async with shelf.database.transaction() as connection:
         found = await submission_with_reference(connection, reference)
     procedure = shelf.directory.procedure(found.procedure) if found else None
     if not found or not procedure:
         raise HTTPException(404)
-    language = language_of(request, shelf.pages.town)
+    language = negotiate_language(request, shelf.pages.town)
     html = receipt_page(
         shelf.pages, shelf.directory, language=language, procedure=procedure, submission=found,
-        switch=switch_of(request, shelf.pages),
+        switch=language_switch_url(request, shelf.pages),
     )  # fmt: skip
     return HTMLResponse(html)

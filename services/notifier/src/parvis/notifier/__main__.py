@@ -1,4 +1,4 @@
-from parvis.common.runtime.service import run
+from parvis.common.runtime.service import run_service
 from parvis.notifier.app import build
 
-run("notifier", build)
+run_service("notifier", build)

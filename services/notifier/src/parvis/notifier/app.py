@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import FastAPI
 
 from parvis.common.bus.consumer import Consumer
-from parvis.common.bus.dead_letters import Brake
+from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import Misconfigured
@@ -20,16 +20,16 @@ from parvis.common.contract.topics import (
     DELIVERY_UPDATED,
     PREFERENCE_CHANGED,
     REPLY_REQUESTED,
-    dead_letter,
+    dead_letter_topic,
 )
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.storage.blobs import Blobs
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
 from parvis.notifier import tables
 from parvis.notifier.consume.asking import Asking
@@ -57,8 +57,8 @@ from parvis.notifier.send.sms import Provider, Senders, Sms
 from parvis.notifier.send.sms.gateway import Gateway
 from parvis.notifier.send.sms.twilio import Twilio
 from parvis.notifier.settings import Settings
-from parvis.web.http import install
-from parvis.web.pages import Pages
+from parvis.web.http import install_pages
+from parvis.web.pages import PageRenderer
 
 NAME = "notifier"
 # All that we ask on the way is a look-up by index. A table that was empty an hour ago has no statistics, and without these the
@@ -77,8 +77,8 @@ async def build() -> Service:
 
     Raises: Misconfigured.
     """
-    town, settings = load(TownSettings), load(Settings)
-    directory = load_directory(town.config_dir)
+    town, settings = load_settings(TownSettings), load_settings(Settings)
+    directory = load_town_config(town.config_dir)
     templates = load_templates(town.config_dir, directory)
     health = Health()
     prefix = town.topic_prefix
@@ -106,8 +106,8 @@ async def build() -> Service:
         types=(ReplyRequested, DeliveryReported, PreferenceChanged),
         handle=intake.handle,
         producer=producer,
-        dead_letter_topic=dead_letter(NAME).full_name(prefix),
-        brake=Brake(database, tables.SCHEMA),
+        dead_letter_topic=dead_letter_topic(NAME).full_name(prefix),
+        brake=ConsumerHalt(database, tables.SCHEMA),
         health=health,
     )
     heard = Topics(*(topic.full_name(prefix) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)))
@@ -127,7 +127,7 @@ async def build() -> Service:
         outbox=outbox,
         reserving=Reserving(ledger, addressing, Peace(directory.town), limits, f"{platform.node()}:{os.getpid()}"),
         settling=Settling(database, steps, channels, limits, health),
-        blobs=Blobs(town.blobs_url),
+        blobs=BlobStore(town.blobs_url),
         channels=channels,
         render=renderer.render,
         limits=limits,
@@ -140,14 +140,14 @@ async def build() -> Service:
     printing = printing_of(settings, directory, letters, database, health)
     place = Place(
         directory=directory,
-        pages=Pages(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
+        pages=PageRenderer(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
         renderer=renderer,
         database=database,
         addressing=addressing,
-        blobs=Blobs(town.blobs_url),
+        blobs=BlobStore(town.blobs_url),
         channels=channels,
         say=ledger.say,
-        told=outbox.kick,
+        told=outbox.wake,
         kept_for=lambda connection, replies: kept_for(connection, addressing, replies),
         town_url=town.public_url,
         key=town.signing_key,
@@ -166,7 +166,7 @@ async def build() -> Service:
 def site(place: Place) -> FastAPI:
     """The pages that links in our messages lead to."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    install(app, place.pages)
+    install_pages(app, place.pages)
     app.include_router(routes(place))
     return app
 
@@ -186,7 +186,7 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def channels_of(settings: Settings, directory: Directory, key: bytes) -> dict[str, Channel]:
+def channels_of(settings: Settings, directory: TownConfig, key: bytes) -> dict[str, Channel]:
     """A provider for each reply channel; each is the file of that name in `send/`."""
     town = directory.town
     sms = sms_of(settings, town.sms_number)
@@ -199,7 +199,7 @@ def channels_of(settings: Settings, directory: Directory, key: bytes) -> dict[st
 
 
 def printing_of(
-    settings: Settings, directory: Directory, letters: Post, database: Database, health: Health
+    settings: Settings, directory: TownConfig, letters: Post, database: Database, health: Health
 ) -> Printing:
     return Printing(
         letters,

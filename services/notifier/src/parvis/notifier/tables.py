@@ -4,10 +4,10 @@ from sqlalchemy import JSON, BigInteger, Column, DateTime, ForeignKey, Identity,
 from sqlalchemy.dialects.postgresql import JSONB
 
 from parvis.common.storage.outbox import outbox_table
-from parvis.common.storage.postgres import metadata
+from parvis.common.storage.postgres import schema_metadata
 
 SCHEMA = "notifier"
-METADATA = metadata(SCHEMA)
+METADATA = schema_metadata(SCHEMA)
 
 reply = Table(
     "reply",

@@ -1,6 +1,6 @@
 """Start the router."""
 
-from parvis.common.runtime.service import run
+from parvis.common.runtime.service import run_service
 from parvis.router.app import build
 
-run("router", build)
+run_service("router", build)

@@ -4,10 +4,10 @@ import asyncio
 from contextlib import suppress
 from datetime import time, timedelta
 
-from parvis.common.bus.c_extensions import check_engine
-from parvis.common.bus.dead_letters import Brake
-from parvis.common.bus.partition_growth import Barrier
-from parvis.common.bus.pipeline import Pipeline, Steps
+from parvis.common.bus.c_extensions import check_c_extensions
+from parvis.common.bus.dead_letters import ConsumerHalt
+from parvis.common.bus.partition_growth import PartitionGrowthBarrier
+from parvis.common.bus.pipeline import Pipeline, PipelineStages
 from parvis.common.bus.producer import Producer
 from parvis.common.contract import topics
 from parvis.common.contract.contact import ContactReceived
@@ -17,12 +17,12 @@ from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRe
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
-from parvis.common.runtime.service import Service, checking, every
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.runtime.worker_processes import Fleet, with_parent
-from parvis.common.storage.blobs import Blobs
+from parvis.common.runtime.service import Service, run_every, run_health_check
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.runtime.worker_processes import WorkerProcesses, exit_with_parent
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
 from parvis.router import store
 from parvis.router.consume import Mail, Router
@@ -45,11 +45,11 @@ async def build() -> Service:
     Gives:  the router; or, where several processes shall share the work, the parent that looks after them.
     Raises: Misconfigured, when a setting, the directory, a rule or a template is wrong, or aiokafka lacks its extensions.
     """
-    check_engine()
-    town, own = load(TownSettings), load(Settings)
+    check_c_extensions()
+    town, own = load_settings(TownSettings), load_settings(Settings)
     if own.workers > 1 and not own.worker:
-        return Fleet("parvis.router", own.workers, prefix="PARVIS_ROUTER_").service(NAME, own.host, own.port)
-    directory = load_directory(town.config_dir)
+        return WorkerProcesses("parvis.router", own.workers, prefix="PARVIS_ROUTER_").service(NAME, own.host, own.port)
+    directory = load_town_config(town.config_dir)
     templates = load_templates(town.config_dir, directory)
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
     rules = LiveRules(town.config_dir, directory, health)
@@ -57,7 +57,7 @@ async def build() -> Service:
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
     calendar = Calendar(directory.town)
     placing = Placing(directory, calendar, _windows(own), templates, town.hashing_key, _asking(own))
-    blobs, guessing = Blobs(town.blobs_url), Guessing(health)
+    blobs, guessing = BlobStore(town.blobs_url), Guessing(health)
     model = LiveModel(lambda: _active_model(database), blobs, directory.departments, guessing, health)
     router = Router(
         database=database,
@@ -72,7 +72,7 @@ async def build() -> Service:
     )
     consumer = Pipeline(
         town.kafka_bootstrap,
-        steps=Steps(prepare=router.prepare, store=router.store),
+        steps=PipelineStages(prepare=router.prepare, store=router.store),
         service=NAME,
         topics=[
             t.full_name(town.topic_prefix)
@@ -82,13 +82,13 @@ async def build() -> Service:
         swift=(ContactReceived,),
         handle=router.handle,
         producer=producer,
-        dead_letter_topic=topics.dead_letter(NAME).full_name(town.topic_prefix),
-        brake=Brake(database, SCHEMA),
+        dead_letter_topic=topics.dead_letter_topic(NAME).full_name(town.topic_prefix),
+        brake=ConsumerHalt(database, SCHEMA),
         health=health,
         batch=own.batch,
         session_timeout_s=town.session_timeout_s,
         metadata_age_s=town.metadata_age_s,
-        barrier=Barrier(database, SCHEMA, town.metadata_age_s),
+        barrier=PartitionGrowthBarrier(database, SCHEMA, town.metadata_age_s),
     )
     log.info("rules.loaded", version=rules().version, count=len(rules().rules))
 
@@ -111,18 +111,18 @@ async def build() -> Service:
             consume,
             consumer.watch,
             wait,
-            checking(health, "kafka", producer.check),  # a consumer that gets nothing cannot tell why
-            every(LOOK_EVERY_S, rules.look),
-            every(LOOK_EVERY_S, model.look),
+            run_health_check(health, "kafka", producer.check),  # a consumer that gets nothing cannot tell why
+            run_every(LOOK_EVERY_S, rules.look),
+            run_every(LOOK_EVERY_S, model.look),
             guessing.run,
-            *([with_parent()] if own.worker else []),
+            *([exit_with_parent()] if own.worker else []),
         ],
         closing=[producer.stop, database.close],
     )
 
 
 async def _active_model(database: Database) -> ModelRow | None:
-    async with database.begin() as connection:
+    async with database.transaction() as connection:
         return await active_model(connection)
 
 
@@ -142,15 +142,15 @@ async def _until_ready(database: Database, producer: Producer, health: Health, s
     while not stopping.is_set():
         try:
             await producer.check()
-            health.good("kafka")
-            async with database.begin() as connection:
+            health.mark_ok("kafka")
+            async with database.transaction() as connection:
                 migrated = await store.is_migrated(connection)
             health.parts["database"] = None if migrated else "no tables yet: run `parvis migrate`"
             if migrated:
                 return True
         except Unavailable as error:
             part = "kafka" if health.parts["kafka"] else "database"
-            health.bad(part, str(error))
+            health.mark_failing(part, str(error))
             log.warning("service.waiting", reason=str(error))
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), _CHECK_EVERY_S)

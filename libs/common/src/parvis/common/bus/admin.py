@@ -12,14 +12,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
-from parvis.common.bus.cloudevents import Received
-from parvis.common.bus.group_membership import received_of
+from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.group_membership import received_record
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.topics import Topic
 
 
 @dataclass(frozen=True)
-class Change:
+class TopicChange:
     """One thing that `parvis topics apply` would do."""
 
     topic: str
@@ -40,14 +40,14 @@ def configuration(topic: Topic, *, replication: int) -> dict[str, str]:
     }
 
 
-async def plan(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int) -> list[Change]:
+async def plan_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int) -> list[TopicChange]:
     """What differs between the map and the cluster."""
     async with _Admin(bootstrap) as admin:
         changes, _ = await _compare(admin, topics, prefix, replication)
         return changes
 
 
-async def apply(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int) -> list[Change]:
+async def apply_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int) -> list[TopicChange]:
     """Create what is missing, add partitions, mend settings; never delete, never shrink. Again is harmless."""
     async with _Admin(bootstrap) as admin:
         changes, todo = await _compare(admin, topics, prefix, replication)
@@ -62,7 +62,7 @@ async def apply(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replica
         return changes
 
 
-async def remove(bootstrap: str, topics: Sequence[Topic], *, prefix: str) -> None:
+async def remove_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str) -> None:
     """Delete topics with all that stands in them: of a town that was only tried out. No command of ours does it."""
     async with _Admin(bootstrap) as admin:
         await admin.delete_topics([topic.full_name(prefix) for topic in topics], timeout_ms=20_000)
@@ -83,25 +83,27 @@ class _Work:
     configure: list[ConfigResource]
 
 
-async def _compare(admin: Any, topics: Sequence[Topic], prefix: str, replication: int) -> tuple[list[Change], _Work]:
+async def _compare(
+    admin: Any, topics: Sequence[Topic], prefix: str, replication: int
+) -> tuple[list[TopicChange], _Work]:
     existing = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics() if not t["error_code"]}
     known = [topic for topic in topics if topic.full_name(prefix) in existing]
     settings = await _settings_of(admin, [topic.full_name(prefix) for topic in known])
-    changes: list[Change] = []
+    changes: list[TopicChange] = []
     work = _Work([], {}, [])
     for topic in topics:
         name = topic.full_name(prefix)
         wanted = configuration(topic, replication=replication)
         if name not in existing:
-            changes.append(Change(name, f"create with {topic.partitions} partitions"))
+            changes.append(TopicChange(name, f"create with {topic.partitions} partitions"))
             work.create.append(NewTopic(name, topic.partitions, replication, topic_configs=wanted))
             continue
         if existing[name] < topic.partitions:
-            changes.append(Change(name, f"grow from {existing[name]} to {topic.partitions} partitions"))
+            changes.append(TopicChange(name, f"grow from {existing[name]} to {topic.partitions} partitions"))
             work.grow[name] = NewPartitions(total_count=topic.partitions)
         wrong = {key: value for key, value in wanted.items() if settings[name].get(key) != value}
         if wrong:
-            changes.append(Change(name, ", ".join(f"{key}={value}" for key, value in wrong.items())))
+            changes.append(TopicChange(name, ", ".join(f"{key}={value}" for key, value in wrong.items())))
             work.configure.append(ConfigResource(ConfigResourceType.TOPIC, name, wanted))
     return changes, work
 
@@ -140,7 +142,7 @@ class _Admin:
         await self._admin.close()
 
 
-async def read_all(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[Received]:
+async def read_all_records(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[ReceivedRecord]:
     """Every record of these topics from the first to the last that stood there at the start; no group, no commits."""
     async with _reader(bootstrap) as consumer:
         ends = await _ends(consumer, topics)
@@ -150,16 +152,16 @@ async def read_all(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[Rece
             for tp, records in (await consumer.getmany(timeout_ms=1000, max_records=5000)).items():
                 for record in records:
                     if record.offset < ends[tp]:
-                        yield received_of(record)
+                        yield received_record(record)
 
 
-async def partitions_of(bootstrap: str, topic: str) -> int:
+async def partition_count(bootstrap: str, topic: str) -> int:
     """How many partitions a topic has now."""
     async with _Admin(bootstrap) as admin:
         return len((await admin.describe_topics([topic]))[0]["partitions"])
 
 
-async def lag_of(bootstrap: str, group: str, topics: Sequence[str]) -> int:
+async def consumer_lag(bootstrap: str, group: str, topics: Sequence[str]) -> int:
     """How many records of these topics a consumer group has not finished."""
     async with _Admin(bootstrap) as admin, _reader(bootstrap) as consumer:
         committed = await admin.list_consumer_group_offsets(group)
@@ -168,12 +170,12 @@ async def lag_of(bootstrap: str, group: str, topics: Sequence[str]) -> int:
         return sum(max(0, end - reached[tp]) for tp, end in ends.items())
 
 
-async def ids_since(bootstrap: str, topics: Sequence[str], since: datetime) -> set[str]:
+async def event_ids_since(bootstrap: str, topics: Sequence[str], since: datetime) -> set[str]:
     """The ids of the events that were written since then."""
-    return {received.event_id async for received in read_since(bootstrap, topics, since)}
+    return {received.event_id async for received in read_records_since(bootstrap, topics, since)}
 
 
-async def read_since(bootstrap: str, topics: Sequence[str], since: datetime) -> AsyncGenerator[Received]:
+async def read_records_since(bootstrap: str, topics: Sequence[str], since: datetime) -> AsyncGenerator[ReceivedRecord]:
     """Every record that was written since then, to the last that stood there at the start; no group, no commits."""
     async with _reader(bootstrap) as consumer:
         ends = await _ends(consumer, topics)
@@ -183,7 +185,7 @@ async def read_since(bootstrap: str, topics: Sequence[str], since: datetime) -> 
             yield received
 
 
-async def last_of_each(bootstrap: str, topics: Sequence[str]) -> list[Received]:
+async def last_record_of_each_partition(bootstrap: str, topics: Sequence[str]) -> list[ReceivedRecord]:
     """The newest record of each partition."""
     async with _reader(bootstrap) as consumer:
         ends = await _ends(consumer, topics)
@@ -194,7 +196,7 @@ async def last_of_each(bootstrap: str, topics: Sequence[str]) -> list[Received]:
 
 async def _between(
     consumer: Any, begin: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
-) -> AsyncGenerator[Received]:
+) -> AsyncGenerator[ReceivedRecord]:
     left = set(begin)
     consumer.assign(list(left))
     for tp, offset in begin.items():
@@ -203,17 +205,17 @@ async def _between(
         for tp, records in (await consumer.getmany(timeout_ms=1000, max_records=5000)).items():
             for record in records:
                 if record.offset < ends[tp]:
-                    yield received_of(record)
+                    yield received_record(record)
 
 
-async def follow(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[Received]:
+async def follow_topics(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[ReceivedRecord]:
     """Every record of these topics from the first on, as they come, until the caller stops."""
     async with _reader(bootstrap) as consumer:
         consumer.assign(list(await _ends(consumer, topics)))
         while True:
             for records in (await consumer.getmany(timeout_ms=500)).values():
                 for record in records:
-                    yield received_of(record)
+                    yield received_record(record)
 
 
 @asynccontextmanager

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from parvis.common.contract.contact import Event, iso
+from parvis.common.contract.contact import Event, format_instant
 from parvis.common.contract.errors import Poison
-from parvis.common.contract.msgspec_models import reader_of, written
+from parvis.common.contract.msgspec_models import encode_json, json_decoder
 from parvis.common.runtime.clock import now
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -31,7 +31,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         return len(self.key) + len(self.value) + headers + 100  # 100: the record's and the batch's own fields
 
 
-class Received(msgspec.Struct, frozen=True, gc=False):
+class ReceivedRecord(msgspec.Struct, frozen=True, gc=False):
     """What was read, and where it stood."""
 
     topic: str
@@ -51,7 +51,7 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     def event_id(self) -> str:
         return self.header("ce_id") or ""
 
-    def event(self, types: tuple[type[Event], ...], *, swift: tuple[type[Event], ...] = ()) -> Event:
+    def event(self, types: tuple[type[Event], ...], *, fast_models: tuple[type[Event], ...] = ()) -> Event:
         """The event in the value; one of `swift` as the struct of its model, with the same attributes.
 
         Raises: Poison, for a type that is not one of `types`, a wrong version or a value that does not fit;
@@ -64,9 +64,9 @@ class Received(msgspec.Struct, frozen=True, gc=False):
         name = self.header("ce_type") if kind is None else kind.TYPE
         if kind is None:
             raise Poison(f"type {name!r} is not read here")
-        if kind in swift:
+        if kind in fast_models:
             try:
-                return reader_of(kind)(self.value)
+                return json_decoder(kind)(self.value)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 pass  # the model has the last word
         try:
@@ -80,7 +80,7 @@ class Received(msgspec.Struct, frozen=True, gc=False):
             raise Poison(f"{name} is nested too deep") from None
 
 
-def record(  # noqa: PLR0913 (the attributes of a CloudEvent)
+def build_record(  # noqa: PLR0913 (the attributes of a CloudEvent)
     event: Event,
     *,
     topic: str,
@@ -93,14 +93,14 @@ def record(  # noqa: PLR0913 (the attributes of a CloudEvent)
     trace: str | None = None,
 ) -> Record:
     """An event as the record that carries it. `value` replaces the encoded event where bytes must stay untouched."""
-    return recorded(
-        event.TYPE, value if value is not None else encode(event),
+    return build_record_of_bytes(
+        event.TYPE, value if value is not None else encode_event(event),
         topic=topic, key=key, event_id=event_id, source=source, subject=subject, time=time, trace=trace,
     )  # fmt: skip
 
 
-def recorded(  # noqa: PLR0913 (the attributes of a CloudEvent)
-    kind: str,
+def build_record_of_bytes(  # noqa: PLR0913 (the attributes of a CloudEvent)
+    event_type: str,
     value: bytes,
     *,
     topic: str,
@@ -114,7 +114,7 @@ def recorded(  # noqa: PLR0913 (the attributes of a CloudEvent)
     """The bytes of an event of that type as the record that carries them. `trace`: the W3C trace context of what caused it; without one it begins its own."""
     encoded_key = key.encode()
     headers = (
-        *_of_all(kind, source),
+        *_of_all(event_type, source),
         ("ce_id", event_id.encode()),
         ("ce_time", _instant(time or now())),
         *((("ce_subject", subject.encode()),) if subject is not None else ()),
@@ -137,7 +137,7 @@ def _of_all(kind: str, source: str) -> Headers:
 
 @lru_cache(maxsize=256)  # the decisions of a batch have one instant
 def _instant(time: datetime) -> bytes:
-    return iso(time).encode()
+    return format_instant(time).encode()
 
 
 @cache
@@ -153,11 +153,11 @@ def _members(kind: type[Event]) -> frozenset[str]:
     return frozenset(name for shape in shapes for name in shape.get("properties", ()))
 
 
-def encode(event: Event) -> bytes:
+def encode_event(event: Event) -> bytes:
     """The JSON value of an event, or of its struct. Members that are none are left out."""
     if isinstance(event, BaseModel):  # pyright: ignore[reportUnnecessaryIsInstance] (a struct says that it is one)
         return event.model_dump_json(exclude_none=True, by_alias=True).encode()
-    return written(event)
+    return encode_json(event)
 
 
 def new_traceparent() -> str:

@@ -7,10 +7,10 @@ from contextlib import suppress
 
 import msgspec
 
-from parvis.common.bus.cloudevents import Received
-from parvis.common.bus.dead_letters import Brake, Limit, dead_letter
-from parvis.common.bus.group_membership import Fetched, Membership
-from parvis.common.bus.partition_growth import Barrier
+from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.dead_letters import ConsumerHalt, DeadLetterLimit, build_dead_letter
+from parvis.common.bus.group_membership import FetchedBatch, GroupMembership
+from parvis.common.bus.partition_growth import PartitionGrowthBarrier
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import Event
 from parvis.common.contract.errors import Poison, Unavailable
@@ -24,14 +24,14 @@ STALLED_AFTER_S = 90.0
 BRAKE_LOOKED_AT_EVERY_S = 2.0
 
 
-class Item(msgspec.Struct, frozen=True, gc=False):
+class DecodedRecord(msgspec.Struct, frozen=True, gc=False):
     """One decoded record: the event, and the record it came in."""
 
     event: Event
-    received: Received
+    record: ReceivedRecord
 
 
-Handle = Callable[[Sequence[Item]], Awaitable[None]]
+HandleBatch = Callable[[Sequence[DecodedRecord]], Awaitable[None]]
 
 
 class Consumer:
@@ -57,16 +57,16 @@ class Consumer:
         service: str,
         topics: Sequence[str],
         types: tuple[type[Event], ...],
-        handle: Handle,
+        handle: HandleBatch,
         producer: Producer,
         dead_letter_topic: str,
-        brake: Brake,
+        brake: ConsumerHalt,
         health: Health,
         batch: int = 500,
         session_timeout_s: float = 10.0,
         swift: tuple[type[Event], ...] = (),
         metadata_age_s: float = 30.0,
-        barrier: Barrier | None = None,
+        barrier: PartitionGrowthBarrier | None = None,
     ) -> None:
         self._service = service
         self._swift = swift
@@ -77,10 +77,10 @@ class Consumer:
         self._brake = brake
         self._health = health
         self._batch = batch
-        self._limit = Limit()
+        self._limit = DeadLetterLimit()
         self._moved_at: float | None = None
         self._braked_at = 0.0
-        self._group = Membership(
+        self._group = GroupMembership(
             bootstrap,
             service=service,
             topics=list(topics),
@@ -105,7 +105,7 @@ class Consumer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), 5)
             still_s = time.monotonic() - self._moved_at if self._moved_at else 0.0
-            if still_s > STALLED_AFTER_S and not self._group.is_held:
+            if still_s > STALLED_AFTER_S and not self._group.is_paused:
                 self._health.dead = f"consumer has not moved for {still_s:.0f} s"
                 log.error("consumer.stalled", elapsed_ms=int(still_s * 1000))
                 raise Unavailable(self._health.dead)
@@ -118,7 +118,7 @@ class Consumer:
             except Unavailable as error:
                 self._waiting(error, wait_s)
             else:
-                self._health.good("consumer")
+                self._health.mark_ok("consumer")
                 self._moved_at = time.monotonic()
                 return
             with suppress(TimeoutError):
@@ -133,13 +133,13 @@ class Consumer:
             await asyncio.sleep(1)
             return
         self._moved_at = time.monotonic()
-        self._health.good("consumer")
+        self._health.mark_ok("consumer")
         if fetched.records:
             self._group.idle.clear()
         await self._bring_to_end(fetched, stopping)
         await self._stand_still_if_halted(stopping)
 
-    async def _bring_to_end(self, fetched: Fetched, stopping: asyncio.Event) -> None:
+    async def _bring_to_end(self, fetched: FetchedBatch, stopping: asyncio.Event) -> None:
         try:
             if fetched.records and await self._finish(fetched.records, stopping):
                 await self._group.commit(fetched)
@@ -149,13 +149,13 @@ class Consumer:
     async def _settle(self, stopping: asyncio.Event, *, most: int) -> None:
         """Wait until so many batches are under way at most: here one is finished before the next is fetched."""
 
-    def _item(self, received: Received) -> Item:
+    def _item(self, received: ReceivedRecord) -> DecodedRecord:
         """Raises: Poison."""
-        return Item(received.event(self._types, swift=self._swift), received)
+        return DecodedRecord(received.event(self._types, fast_models=self._swift), received)
 
-    async def _finish(self, records: list[Received], stopping: asyncio.Event) -> bool:
+    async def _finish(self, records: list[ReceivedRecord], stopping: asyncio.Event) -> bool:
         """Bring every record to an end: handled or dead. False when the service stops first."""
-        items: list[Item] = []
+        items: list[DecodedRecord] = []
         for received in records:
             try:
                 items.append(self._item(received))
@@ -168,16 +168,16 @@ class Consumer:
             metrics.records_handled.labels(received.topic).inc()
         return True
 
-    async def _handle_all(self, items: list[Item], stopping: asyncio.Event) -> bool:
+    async def _handle_all(self, items: list[DecodedRecord], stopping: asyncio.Event) -> bool:
         try:
             if not await self._through(lambda: self._handle(items), stopping):
                 return False
         except Exception as error:  # noqa: BLE001 (a defect of ours must not stop the partition; the dead letter says what it was)
             return await self._one_by_one(items, error, stopping)
-        self._limit.passed(len(items))
+        self._limit.count_handled(len(items))
         return True
 
-    async def _one_by_one(self, items: list[Item], error: Exception, stopping: asyncio.Event) -> bool:
+    async def _one_by_one(self, items: list[DecodedRecord], error: Exception, stopping: asyncio.Event) -> bool:
         """Find the record that spoils its batch, half by half; alone, it is a dead letter."""
         if len(items) > 1:
             middle = len(items) // 2
@@ -185,10 +185,10 @@ class Consumer:
         reason = str(error) if isinstance(error, Poison) else f"{type(error).__name__} in the handler"
         if not isinstance(error, Poison):
             log.error("record.failed", exc_info=error)
-        return await self._bury(items[0].received, reason, stopping)
+        return await self._bury(items[0].record, reason, stopping)
 
-    async def _bury(self, received: Received, reason: str, stopping: asyncio.Event) -> bool:
-        letter = dead_letter(received, topic=self._dead_letter_topic, reason=reason)
+    async def _bury(self, received: ReceivedRecord, reason: str, stopping: asyncio.Event) -> bool:
+        letter = build_dead_letter(received, topic=self._dead_letter_topic, reason=reason)
         if not await self._through(lambda: self._producer.send(letter), stopping):
             return False
         metrics.dead_letters.labels(self._service).inc()
@@ -197,10 +197,10 @@ class Consumer:
             topic=received.topic, partition=received.partition, offset=received.offset, reason=reason,
         )  # fmt: skip
         self._limit.count(dead=True)
-        if not self._limit.reached:
+        if not self._limit.is_reached:
             return True
-        self._limit = Limit()
-        return await self._through(lambda: self._brake.pull(f"too many dead letters, the last: {reason}"), stopping)
+        self._limit = DeadLetterLimit()
+        return await self._through(lambda: self._brake.halt(f"too many dead letters, the last: {reason}"), stopping)
 
     async def _through(self, step: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> bool:
         """Do a step, however long the world is down: paused, polling, backing off. False when the service stops."""
@@ -210,7 +210,7 @@ class Consumer:
                 try:
                     async with asyncio.timeout(HANDLER_LIMIT_S):
                         await step()
-                    self._health.good("consumer")
+                    self._health.mark_ok("consumer")
                     return True
                 except (Unavailable, TimeoutError) as error:
                     self._waiting(error, wait_s)
@@ -226,9 +226,9 @@ class Consumer:
             return
         try:
             while not stopping.is_set() and (why := await self._brake_reason(stopping)):
-                self._health.bad("dead-letters", f"stopped: {why}; release with `parvis dead-letters resume`")
+                self._health.mark_failing("dead-letters", f"stopped: {why}; release with `parvis dead-letters resume`")
                 await self._hold(BRAKE_LOOKED_AT_EVERY_S)
-            self._health.good("dead-letters")
+            self._health.mark_ok("dead-letters")
         finally:
             self._release()
 
@@ -245,15 +245,15 @@ class Consumer:
 
     def _waiting(self, error: Exception, wait_s: float) -> None:
         reason = str(error) or f"a batch took over {HANDLER_LIMIT_S:.0f} s"
-        self._health.bad("consumer", reason)
+        self._health.mark_failing("consumer", reason)
         log.warning("consumer.waiting", reason=reason, wait_s=wait_s)
 
     async def _hold(self, seconds: float) -> None:
         metrics.consumer_waiting.labels(self._service).set(1)
-        await self._group.hold(seconds)
+        await self._group.pause(seconds)
 
     def _release(self) -> None:
-        if self._group.is_held:
-            self._group.release()
+        if self._group.is_paused:
+            self._group.resume()
             metrics.consumer_waiting.labels(self._service).set(0)
             self._moved_at = time.monotonic()

@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from parvis.common.bus.admin import read_all
-from parvis.common.bus.cloudevents import Received, Record
+from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.cloudevents import ReceivedRecord, Record
 from parvis.common.bus.dead_letters import HEADER
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import iso
+from parvis.common.contract.contact import format_instant
 from parvis.common.runtime.clock import now
 
 _CHUNK = 100  # letters between two marks: a crash between them repeats so many at most, under their own ids
@@ -17,10 +17,10 @@ _PLACE = ("topic", "partition", "offset")
 
 
 @dataclass(frozen=True)
-class Letter:
+class DeadLetter:
     """A record nobody could handle, and what became of it since."""
 
-    received: Received
+    received: ReceivedRecord
     topic: str
     partition: int
     offset: int
@@ -45,7 +45,7 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Choice:
+class DeadLetterFilter:
     """Which letters are meant; with nothing set, all that were not replayed."""
 
     event_id: str | None = None
@@ -55,7 +55,7 @@ class Choice:
     until: datetime | None = None
     also_replayed: bool = False
 
-    def takes(self, letter: Letter) -> bool:
+    def matches(self, letter: DeadLetter) -> bool:
         return (
             self.event_id in (None, letter.event_id)
             and (self.reason or "").casefold() in letter.reason.casefold()
@@ -68,33 +68,33 @@ class Choice:
 
 @dataclass
 class _Found:
-    letters: dict[tuple[str, int, int], Letter] = field(default_factory=dict[tuple[str, int, int], Letter])
+    letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict[tuple[str, int, int], DeadLetter])
     marks: dict[tuple[str, int, int], datetime] = field(default_factory=dict[tuple[str, int, int], datetime])
 
 
-async def letters_of(bootstrap: str, topic: str) -> list[Letter]:
+async def read_dead_letters(bootstrap: str, topic: str) -> list[DeadLetter]:
     """All dead letters, in the order of topic, partition and offset of the records: that of each key.
 
     A record that died twice, because its consumer ended before it committed, is one letter.
     """
     found = _Found()
-    async for received in read_all(bootstrap, [topic]):
+    async for received in read_all_records(bootstrap, [topic]):
         _note(found, received)
     known = (replace(one, replayed_at=found.marks.get(one.place)) for one in found.letters.values())
     return sorted(known, key=lambda letter: letter.place)
 
 
-def _note(found: _Found, received: Received) -> None:
+def _note(found: _Found, received: ReceivedRecord) -> None:
     marks = {name: received.header(f"{HEADER}{name}") or "" for name in (*_PLACE, "reason", "at")}
     place = marks["topic"], int(marks["partition"] or -1), int(marks["offset"] or -1)
     if replayed_at := received.header(REPLAYED):
         found.marks[place] = datetime.fromisoformat(replayed_at)
     else:
         died_at = datetime.fromisoformat(marks["at"])
-        found.letters.setdefault(place, Letter(received, *place, reason=marks["reason"], died_at=died_at))
+        found.letters.setdefault(place, DeadLetter(received, *place, reason=marks["reason"], died_at=died_at))
 
 
-async def replay(letters: Sequence[Letter], *, topic: str, producer: Producer) -> AsyncGenerator[int]:
+async def replay_dead_letters(letters: Sequence[DeadLetter], *, topic: str, producer: Producer) -> AsyncGenerator[int]:
     """Write the records to their topics again, in this order, and mark each as replayed; gives how many are done.
 
     Raises: Unavailable or Unknown: what was not marked is replayed the next time.
@@ -106,10 +106,10 @@ async def replay(letters: Sequence[Letter], *, topic: str, producer: Producer) -
         yield start + len(chunk)
 
 
-def _mark(letter: Letter, topic: str) -> Record:
+def _mark(letter: DeadLetter, topic: str) -> Record:
     """Written beside the letters: it has no value, and names the place of the record that was replayed."""
     place = tuple((f"{HEADER}{name}", str(part).encode()) for name, part in zip(_PLACE, letter.place, strict=True))
-    at = iso(now())
+    at = format_instant(now())
     event = {
         "ce_specversion": "1.0", "ce_id": letter.event_id, "ce_source": "/parvis/dead-letters",
         "ce_type": "dead-letter.replayed", "ce_time": at, REPLAYED: at,

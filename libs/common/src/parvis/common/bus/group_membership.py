@@ -16,8 +16,8 @@ from aiokafka.errors import (
     RecordTooLargeError,
 )
 
-from parvis.common.bus.cloudevents import Received
-from parvis.common.bus.partition_growth import Barrier
+from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.partition_growth import PartitionGrowthBarrier
 from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.common.runtime.logs import logger
 
@@ -27,18 +27,18 @@ BARRIER_LOOKED_AT_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedBatch:
     """Records that came at once, in the order of each partition, and where the group stands when they are finished.
 
     `deal`: how often partitions had been dealt out to us by then.
     """
 
-    records: list[Received]
+    records: list[ReceivedRecord]
     offsets: dict[TopicPartition, int]
-    deal: int
+    assignment_generation: int
 
 
-class Membership(ConsumerRebalanceListener):
+class GroupMembership(ConsumerRebalanceListener):
     """One aiokafka consumer, with its traps closed.
 
     Order:  `idle` is cleared by the caller while a batch is in hand; partitions move only when it is set again
@@ -56,7 +56,7 @@ class Membership(ConsumerRebalanceListener):
         topics: list[str],
         session_timeout_s: float,
         metadata_age_s: float = 30.0,
-        barrier: Barrier | None = None,
+        barrier: PartitionGrowthBarrier | None = None,
     ) -> None:
         self.idle = asyncio.Event()
         self.idle.set()
@@ -74,7 +74,7 @@ class Membership(ConsumerRebalanceListener):
         self._kafka: Any = None  # AIOKafkaConsumer ships no types
 
     @property
-    def is_held(self) -> bool:
+    def is_paused(self) -> bool:
         """Whether partitions are paused, on purpose."""
         return self._held
 
@@ -99,7 +99,7 @@ class Membership(ConsumerRebalanceListener):
                 async with asyncio.timeout(3):
                     await consumer.stop()
 
-    async def fetch(self, *, most: int) -> Fetched:
+    async def fetch(self, *, most: int) -> FetchedBatch:
         """The next records, or none after half a second."""
         if self._barrier and time.monotonic() >= self._barrier_at:
             with suppress(Unavailable, KafkaError, OSError):  # what is held back stays so
@@ -117,8 +117,8 @@ class Membership(ConsumerRebalanceListener):
         except (KafkaError, OSError) as error:
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
         taken = {tp: records for tp, records in found.items() if not self._keeps_back(tp, records)}
-        return Fetched(
-            [received_of(record) for records in taken.values() for record in records],
+        return FetchedBatch(
+            [received_record(record) for records in taken.values() for record in records],
             {tp: records[-1].offset + 1 for tp, records in taken.items()},
             self.deal,
         )
@@ -149,13 +149,13 @@ class Membership(ConsumerRebalanceListener):
         with suppress(IllegalStateError):
             self._kafka.resume(*(tp for tp in self._kafka.paused() if not (self._barrier and self._barrier.holds(tp))))
 
-    async def commit(self, finished: Fetched) -> None:
+    async def commit(self, finished: FetchedBatch) -> None:
         """Commit what is finished; what fails is covered by a later commit.
 
         Of an older deal nothing is committed, even where the partition has come back: another member may have gone further
         meanwhile, and would be set back. Its records come again.
         """
-        if finished.deal != self.deal:
+        if finished.assignment_generation != self.deal:
             log.warning("commit.refused", reason="partitions were dealt anew")
             return
         try:
@@ -166,7 +166,7 @@ class Membership(ConsumerRebalanceListener):
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("commit.delayed", reason=type(error).__name__)
 
-    async def hold(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Take no records for a while and keep the place in the group: paused partitions give none, polling goes on."""
         self._held = True
         self._kafka.pause(*self._kafka.assignment())
@@ -184,7 +184,7 @@ class Membership(ConsumerRebalanceListener):
                 self._kafka.seek(tp, records[0].offset)
                 self._kafka.pause(tp)
 
-    def release(self) -> None:
+    def resume(self) -> None:
         """Take records again."""
         if self._held:
             self._held = False
@@ -243,14 +243,14 @@ class Membership(ConsumerRebalanceListener):
         return consumer
 
 
-def received_of(record: Any) -> Received:
+def received_record(record: Any) -> ReceivedRecord:
     """aiokafka's record as ours."""
     headers = record.headers
     for _, value in headers:
         if value is None:
             headers = [(name, value or b"") for name, value in headers]
             break
-    return Received(
+    return ReceivedRecord(
         record.topic, record.partition, record.offset, record.key or b"", record.value or b"", tuple(headers)
     )
 

@@ -18,7 +18,7 @@ Committed = Callable[[TopicPartition], Awaitable[int | None]]
 
 
 @dataclass(frozen=True)
-class Growth:
+class PartitionGrowth:
     """One row: how many partitions of a topic may be read, and what has to be finished before there are more."""
 
     known: int
@@ -30,7 +30,7 @@ class Growth:
 
 
 @dataclass
-class Barrier:
+class PartitionGrowthBarrier:
     """Keeps the order of a key whose partition changed, when a topic got more partitions; the same for all members of a group.
 
     A key's records before the growth lie in one partition, those after it perhaps in another, which another member may read
@@ -46,7 +46,7 @@ class Barrier:
     database: Database
     schema: str
     metadata_age_s: float
-    _grown: dict[str, Growth] = field(default_factory=dict[str, Growth])
+    _grown: dict[str, PartitionGrowth] = field(default_factory=dict[str, PartitionGrowth])
 
     @property
     def wait_s(self) -> float:
@@ -75,9 +75,9 @@ class Barrier:
                 await self._drain(topic, growth, ends, committed)
         return any(growth.known > before.get(topic, growth.known) for topic, growth in self._grown.items())
 
-    async def _noticed(self, topic: str, count: int) -> Growth:
+    async def _noticed(self, topic: str, count: int) -> PartitionGrowth:
         """The topic's row; made at first sight, when nothing can have grown; growing, when there are more partitions than it says."""
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             values = {"topic": topic, "count": count, "wait_s": self.wait_s}
             await connection.execute(text(_FIRST.format(schema=self.schema)), values)
             noticed = await connection.execute(text(_NOTICE.format(schema=self.schema)), values)
@@ -85,15 +85,15 @@ class Barrier:
                 log.info("partitions.grown", topic=topic, count=count, wait_s=round(self.wait_s, 1))
             return await self._row(connection, topic)
 
-    async def _row(self, connection: AsyncConnection, topic: str) -> Growth:
+    async def _row(self, connection: AsyncConnection, topic: str) -> PartitionGrowth:
         values = {"topic": topic, "wait_s": self.wait_s}
         row = (await connection.execute(text(_ROW.format(schema=self.schema)), values)).one()
         drain_to = (
             {int(number): offset for number, offset in json.loads(row.drain_to).items()} if row.drain_to else None
         )
-        return Growth(row.known, row.grown_to, bool(row.is_settled), drain_to)
+        return PartitionGrowth(row.known, row.grown_to, bool(row.is_settled), drain_to)
 
-    async def _drain(self, topic: str, growth: Growth, ends: Ends, committed: Committed) -> None:
+    async def _drain(self, topic: str, growth: PartitionGrowth, ends: Ends, committed: Committed) -> None:
         old = [TopicPartition(topic, number) for number in range(growth.known)]
         if growth.drain_to is None:
             reached = {tp.partition: end for tp, end in (await ends(old)).items()}
@@ -110,8 +110,8 @@ class Barrier:
                 return False
         return True
 
-    async def _note(self, topic: str, statement: str, **values: object) -> Growth:
-        async with self.database.begin() as connection:
+    async def _note(self, topic: str, statement: str, **values: object) -> PartitionGrowth:
+        async with self.database.transaction() as connection:
             await connection.execute(text(statement.format(schema=self.schema)), {"topic": topic, **values})
             return await self._row(connection, topic)
 
@@ -137,7 +137,7 @@ _OPEN = """
 """
 
 
-def create_barrier(schema: str) -> str:
+def create_partition_growth_table_sql(schema: str) -> str:
     """The SQL of the barrier's table, for a migration."""
     return f"""
         create table {schema}.partition_count (

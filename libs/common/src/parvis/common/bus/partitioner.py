@@ -8,7 +8,7 @@ import numpy as np
 _SEED, _MULTIPLIER, _SHIFT = np.uint32(0x9747B28C), np.uint32(0x5BD1E995), np.uint32(24)
 
 
-def hashes_of(keys: Sequence[bytes]) -> list[int]:
+def murmur2_hashes(keys: Sequence[bytes]) -> list[int]:
     """The positive murmur2 of each key, as Kafka's DefaultPartitioner has it; modulo the partitions it is the partition.
 
     aiokafka computes it in Python, key by key: 7 µs for a conversation's id. Of 2,000 keys of one length at once each takes 0.1 µs.

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from parvis.common.bus.cloudevents import Received, Record
-from parvis.common.bus.consumer import HANDLER_LIMIT_S, Consumer, Item
-from parvis.common.bus.group_membership import Fetched
+from parvis.common.bus.cloudevents import ReceivedRecord, Record
+from parvis.common.bus.consumer import HANDLER_LIMIT_S, Consumer, DecodedRecord
+from parvis.common.bus.group_membership import FetchedBatch
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
@@ -19,25 +19,25 @@ from parvis.common.runtime.logs import logger
 log = logger()
 MOST_UNDER_WAY = 3  # one at the rows, one at the records, one decided
 
-Work = TypeVar("Work")
+PreparedBatch = TypeVar("PreparedBatch")
 
 
 @dataclass(frozen=True)
-class Steps(Generic[Work]):
+class PipelineStages(Generic[PreparedBatch]):
     """What a service does with a batch; the bus decodes before, and sends and commits after.
 
     prepare: all that needs no waiting. store: the rows, then the records that follow from them; idempotent.
     Raise:   what a consumer's handler may raise; the batch then goes through the handler, which does the same.
     """
 
-    prepare: Callable[[Sequence[Item]], Work]
-    store: Callable[[Work], Awaitable[Sequence[Record]]]
+    prepare: Callable[[Sequence[DecodedRecord]], PreparedBatch]
+    store: Callable[[PreparedBatch], Awaitable[Sequence[Record]]]
 
 
 @dataclass
 class _Batch:
     number: int
-    fetched: Fetched
+    fetched: FetchedBatch
     task: "asyncio.Task[None]" = field(init=False)
 
     @property
@@ -59,7 +59,7 @@ class Pipeline(Consumer):
     Latency: a batch is what there is: with little to do it is small, and leaves at once.
     """
 
-    def __init__(self, bootstrap: str, *, steps: Steps[Any], **wiring: Any) -> None:
+    def __init__(self, bootstrap: str, *, steps: PipelineStages[Any], **wiring: Any) -> None:
         super().__init__(bootstrap, **wiring)
         self._steps = steps
         self._under_way: deque[_Batch] = deque()
@@ -74,7 +74,7 @@ class Pipeline(Consumer):
         finally:
             await self._end()
 
-    async def _bring_to_end(self, fetched: Fetched, stopping: asyncio.Event) -> None:
+    async def _bring_to_end(self, fetched: FetchedBatch, stopping: asyncio.Event) -> None:
         """Let a batch begin its way, and wait where there is no room for another."""
         if fetched.records:
             batch = _Batch(next(self._numbers), fetched)
@@ -142,7 +142,7 @@ class Pipeline(Consumer):
             with suppress(asyncio.CancelledError, Exception):
                 await task
 
-    def _finished(self, records: Sequence[Received]) -> None:
+    def _finished(self, records: Sequence[ReceivedRecord]) -> None:
         for topic, count in Counter(received.topic for received in records).items():
             metrics.records_handled.labels(topic).inc(count)
-        self._limit.passed(len(records))
+        self._limit.count_handled(len(records))

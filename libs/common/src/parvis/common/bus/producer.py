@@ -21,8 +21,8 @@ from aiokafka.errors import (
 )
 
 from parvis.common.bus.cloudevents import Record
-from parvis.common.bus.record_batches import batches_of
-from parvis.common.contract.errors import ParvisError, Poison, Unavailable, Unknown
+from parvis.common.bus.record_batches import build_record_batches
+from parvis.common.contract.errors import OutcomeUnknown, ParvisError, Poison, Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
@@ -99,10 +99,10 @@ class Producer:
             await step(records, ends_at)
         except ParvisError as error:
             if self._health and isinstance(error, Unavailable):
-                self._health.bad("kafka", str(error))
+                self._health.mark_failing("kafka", str(error))
             raise
         if self._health:
-            self._health.good("kafka")
+            self._health.mark_ok("kafka")
 
     async def _send_one(self, records: Sequence[Record], ends_at: float) -> None:
         kafka = await self._connected(ends_at)
@@ -121,7 +121,9 @@ class Producer:
                 partitions[topic] = len(await kafka.partitions_for(topic))
         try:
             async with self._handing_over(kafka, "Kafka", ends_at):
-                for batch in batches_of(records, partitions, kafka.create_batch, at_ms=int(time.time() * 1000)):
+                for batch in build_record_batches(
+                    records, partitions, kafka.create_batch, at_ms=int(time.time() * 1000)
+                ):
                     future = await kafka.send_batch(batch.builder, batch.topic, partition=batch.partition)
                     sent.append(_Sent(batch.topic, batch.count, batch.size_bytes, future))
         except Unavailable:
@@ -162,7 +164,7 @@ class Producer:
         if not sent.future.done():
             sent.future.cancel()  # nobody waits any more; the batch itself stays aiokafka's and may still be written
             metrics.records_unknown.labels(sent.topic).inc(sent.records)
-            return Unknown(f"{sent.topic} has not acknowledged")
+            return OutcomeUnknown(f"{sent.topic} has not acknowledged")
         error = sent.future.exception()
         if error is None or isinstance(error, DuplicateSequenceNumber):
             return None
@@ -170,7 +172,7 @@ class Producer:
         if isinstance(error, _TOO_LARGE):  # of several records no batch of ours is too large
             return Poison(f"{sent.topic} refused a record of {sent.size_bytes} bytes")
         metrics.records_unknown.labels(sent.topic).inc(sent.records)
-        return Unknown(f"{sent.topic} answered {type(error).__name__}")
+        return OutcomeUnknown(f"{sent.topic} answered {type(error).__name__}")
 
     async def _connected(self, ends_at: float) -> AIOKafkaProducer:
         if self._kafka:

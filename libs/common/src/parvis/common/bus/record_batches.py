@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from parvis.common.bus.cloudevents import Record
-from parvis.common.bus.partitioner import hashes_of
+from parvis.common.bus.partitioner import murmur2_hashes
 
 
-class Batch(msgspec.Struct):
+class RecordBatch(msgspec.Struct):
     """What goes to one partition at once: aiokafka's builder, closed, and how many records are in it."""
 
     topic: str
@@ -19,20 +19,20 @@ class Batch(msgspec.Struct):
     size_bytes: int
 
 
-def batches_of(
+def build_record_batches(
     records: Sequence[Record], partitions: Mapping[str, int], create: Callable[[], Any], *, at_ms: int
-) -> list[Batch]:
+) -> list[RecordBatch]:
     """Put records into batches: those of one key into one partition, in their order.
 
     Why:  `send()` costs 20 µs a record, a batch of our own 6 (a future, a task switch and a hash in Python for each).
     """
-    open_: dict[tuple[str, int], Batch] = {}
-    made: list[Batch] = []
-    for record, hashed in zip(records, hashes_of([record.key for record in records]), strict=True):
+    open_: dict[tuple[str, int], RecordBatch] = {}
+    made: list[RecordBatch] = []
+    for record, hashed in zip(records, murmur2_hashes([record.key for record in records]), strict=True):
         place = (record.topic, hashed % partitions[record.topic])
         batch = open_.get(place)
         if batch is None or not _appended(batch, record, at_ms):
-            batch = open_[place] = Batch(*place, create(), 0, 0)
+            batch = open_[place] = RecordBatch(*place, create(), 0, 0)
             made.append(batch)
             _appended(batch, record, at_ms)  # the first one always fits
     for batch in made:
@@ -40,7 +40,7 @@ def batches_of(
     return made
 
 
-def _appended(batch: Batch, record: Record, at_ms: int) -> bool:
+def _appended(batch: RecordBatch, record: Record, at_ms: int) -> bool:
     done = batch.builder.append(timestamp=at_ms, key=record.key, value=record.value, headers=list(record.headers))
     if done is None:  # it is full
         return False

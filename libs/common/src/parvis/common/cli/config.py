@@ -8,11 +8,11 @@ from pathlib import Path
 
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract.errors import Rejected
-from parvis.common.runtime.settings import ServiceSettings, TownSettings, variables
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory
+from parvis.common.runtime.settings import ServiceSettings, TownSettings, environment_variables
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig
 
-Check = Callable[[Path, Directory], list[str]]
+Check = Callable[[Path, TownConfig], list[str]]
 
 
 def register(commands: Commands) -> None:
@@ -28,7 +28,7 @@ def register(commands: Commands) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    directory = load_directory(arguments.folder)
+    directory = load_town_config(arguments.folder)
     print(f"{len(directory.departments)} departments, {len(directory.procedures)} procedures")
     for point in sorted(entry_points(group="parvis.config_checks"), key=lambda p: p.name):
         check: Check = point.load()
@@ -49,7 +49,7 @@ def settings_of(service: str) -> type[TownSettings] | type[ServiceSettings]:
 
 
 def _settings(arguments: argparse.Namespace) -> int:
-    rows = variables(settings_of(arguments.service))
+    rows = environment_variables(settings_of(arguments.service))
     width = max(len(row[0]) for row in rows)
     for name, kind, default, description in rows:
         print(f"{name:<{width}}  {kind} = {default}\n{'':<{width}}  {description}")

@@ -8,15 +8,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from parvis.common.bus.dead_letter_replay import Choice, Letter, letters_of, replay
-from parvis.common.bus.dead_letters import Brake
+from parvis.common.bus.dead_letter_replay import DeadLetter, DeadLetterFilter, read_dead_letters, replay_dead_letters
+from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.producer import Producer
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract import topics
-from parvis.common.contract.contact import iso
+from parvis.common.contract.contact import format_instant
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.runtime import clock
-from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.postgres import Database
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -67,15 +67,21 @@ def _instant(text: str) -> datetime:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    return asyncio.run(_print_letters(load(TownSettings), arguments.service, _choice(arguments, also_replayed=True)))
+    return asyncio.run(
+        _print_letters(load_settings(TownSettings), arguments.service, _choice(arguments, also_replayed=True))
+    )
 
 
-async def _print_letters(town: TownSettings, service: str, choice: Choice) -> int:
-    found = [letter for letter in await letters_of(town.kafka_bootstrap, _topic(town, service)) if choice.takes(letter)]
+async def _print_letters(town: TownSettings, service: str, choice: DeadLetterFilter) -> int:
+    found = [
+        letter
+        for letter in await read_dead_letters(town.kafka_bootstrap, _topic(town, service))
+        if choice.matches(letter)
+    ]
     for letter in found:
-        again = f"replayed {iso(letter.replayed_at)}" if letter.replayed_at else "open"
+        again = f"replayed {format_instant(letter.replayed_at)}" if letter.replayed_at else "open"
         place = f"{letter.topic}  {letter.partition}  {letter.offset}"
-        print("  ".join([letter.event_id or "(no id)", iso(letter.died_at), place, again, letter.reason]))
+        print("  ".join([letter.event_id or "(no id)", format_instant(letter.died_at), place, again, letter.reason]))
     _print_reasons([letter for letter in found if not letter.replayed_at])
     left = sum(not letter.replayed_at for letter in found)
     print(f"{len(found)} dead letters of {service}, {left} of them open")
@@ -87,18 +93,18 @@ async def _print_letters(town: TownSettings, service: str, choice: Choice) -> in
     return 0
 
 
-def _print_reasons(letters: Sequence[Letter]) -> None:
+def _print_reasons(letters: Sequence[DeadLetter]) -> None:
     """How many died of what, and when: at the end, where whoever is woken up by it looks first."""
     reasons: dict[str, list[datetime]] = defaultdict(list)
     for letter in letters:
         reasons[letter.reason].append(letter.died_at)
     for reason, times in sorted(reasons.items(), key=lambda entry: -len(entry[1])):
-        print(f"{len(times):>7}  from {iso(min(times))} to {iso(max(times))}  {reason}")
+        print(f"{len(times):>7}  from {format_instant(min(times))} to {format_instant(max(times))}  {reason}")
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    town = load(TownSettings)
-    for letter in asyncio.run(letters_of(town.kafka_bootstrap, _topic(town, arguments.service))):
+    town = load_settings(TownSettings)
+    for letter in asyncio.run(read_dead_letters(town.kafka_bootstrap, _topic(town, arguments.service))):
         if letter.event_id == arguments.id:
             sys.stdout.buffer.write(letter.received.value + b"\n")
             return 0
@@ -107,12 +113,12 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _replay(arguments: argparse.Namespace) -> int:
     choice = _choice(arguments, also_replayed=arguments.again)
-    return asyncio.run(_send_again(load(TownSettings), arguments.service, choice, dry_run=arguments.dry_run))
+    return asyncio.run(_send_again(load_settings(TownSettings), arguments.service, choice, dry_run=arguments.dry_run))
 
 
-async def _send_again(town: TownSettings, service: str, choice: Choice, *, dry_run: bool) -> int:
-    everything = await letters_of(town.kafka_bootstrap, _topic(town, service))
-    chosen = [letter for letter in everything if choice.takes(letter)]
+async def _send_again(town: TownSettings, service: str, choice: DeadLetterFilter, *, dry_run: bool) -> int:
+    everything = await read_dead_letters(town.kafka_bootstrap, _topic(town, service))
+    chosen = [letter for letter in everything if choice.matches(letter)]
     if not chosen:
         raise Rejected(_nothing(everything, service, choice))
     if why := await _why_stopped(town, service):
@@ -127,7 +133,7 @@ async def _send_again(town: TownSettings, service: str, choice: Choice, *, dry_r
         return 0
     producer = Producer(town.kafka_bootstrap, service="dead-letters")
     try:
-        async for done in replay(chosen, topic=_topic(town, service), producer=producer):
+        async for done in replay_dead_letters(chosen, topic=_topic(town, service), producer=producer):
             print(f"{done} of {len(chosen)}", file=sys.stderr)
     finally:
         await producer.stop()
@@ -137,7 +143,7 @@ async def _send_again(town: TownSettings, service: str, choice: Choice, *, dry_r
     return 0
 
 
-def _nothing(everything: Sequence[Letter], service: str, choice: Choice) -> str:
+def _nothing(everything: Sequence[DeadLetter], service: str, choice: DeadLetterFilter) -> str:
     replayed = sum(letter.replayed_at is not None for letter in everything)
     before = (
         f"; {replayed} were replayed before: `--again` takes those, too"
@@ -147,8 +153,8 @@ def _nothing(everything: Sequence[Letter], service: str, choice: Choice) -> str:
     return f"no such dead letter of {service}: it has {len(everything)}{before}"
 
 
-def _choice(arguments: argparse.Namespace, *, also_replayed: bool) -> Choice:
-    return Choice(
+def _choice(arguments: argparse.Namespace, *, also_replayed: bool) -> DeadLetterFilter:
+    return DeadLetterFilter(
         event_id=arguments.id,
         reason=arguments.reason,
         topic=arguments.topic,
@@ -159,11 +165,11 @@ def _choice(arguments: argparse.Namespace, *, also_replayed: bool) -> Choice:
 
 
 def _topic(town: TownSettings, service: str) -> str:
-    return topics.dead_letter(service).full_name(town.topic_prefix)
+    return topics.dead_letter_topic(service).full_name(town.topic_prefix)
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    why = asyncio.run(_release(load(TownSettings), arguments.service))
+    why = asyncio.run(_release(load_settings(TownSettings), arguments.service))
     print(f"{arguments.service} goes on; it stood still: {why}" if why else f"{arguments.service} was not stopped")
     return 0
 
@@ -171,9 +177,9 @@ def _resume(arguments: argparse.Namespace) -> int:
 async def _release(town: TownSettings, service: str) -> str | None:
     database = Database(town.database_url.get_secret_value(), service="dead-letters")
     try:
-        brake = Brake(database, service)
+        brake = ConsumerHalt(database, service)
         why = await brake.reason()
-        await brake.release()
+        await brake.resume()
         return why
     finally:
         await database.close()
@@ -182,6 +188,6 @@ async def _release(town: TownSettings, service: str) -> str | None:
 async def _why_stopped(town: TownSettings, service: str) -> str | None:
     database = Database(town.database_url.get_secret_value(), service="dead-letters")
     try:
-        return await Brake(database, service).reason()
+        return await ConsumerHalt(database, service).reason()
     finally:
         await database.close()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import parvis
 from parvis.common.cli.subparsers import Commands
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.storage.postgres import migrate, migrations_of
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.storage.postgres import migrate, migrations_folder
 
 
 def register(commands: Commands) -> None:
@@ -21,14 +21,14 @@ def services_with_migrations() -> dict[str, Path]:
     """Schema and folder of each installed service that has tables."""
     found: dict[str, Path] = {}
     for module in pkgutil.iter_modules(parvis.__path__):
-        folder = migrations_of(importlib.import_module(f"parvis.{module.name}"))
+        folder = migrations_folder(importlib.import_module(f"parvis.{module.name}"))
         if folder:
             found[module.name] = folder
     return found
 
 
 def _migrate(_: argparse.Namespace) -> int:
-    url = load(TownSettings).database_url.get_secret_value()
+    url = load_settings(TownSettings).database_url.get_secret_value()
     for schema, folder in services_with_migrations().items():
         asyncio.run(migrate(url, schema, folder))
         print(f"{schema}: up to date")

@@ -9,8 +9,8 @@ from parvis.common.bus import admin
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract import topics
 from parvis.common.contract.errors import Rejected
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.town.loading import load_directory
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.town.loading import load_town_config
 
 _MOST = 1000
 
@@ -38,7 +38,7 @@ def _wish(text: str) -> tuple[str, int]:
 
 
 def town_topics(town: TownSettings) -> list[topics.Topic]:
-    return topics.all_topics(list(load_directory(town.config_dir).departments))
+    return topics.all_topics(list(load_town_config(town.config_dir).departments))
 
 
 def wished(rows: Sequence[topics.Topic], wishes: Mapping[str, int]) -> list[topics.Topic]:
@@ -60,28 +60,28 @@ def wished(rows: Sequence[topics.Topic], wishes: Mapping[str, int]) -> list[topi
 
 
 _GROWING = (topics.CONTACT_RECEIVED.name, topics.TRANSFER_REQUESTED.name)  # the router's, which has a barrier
-_DEPARTMENTS = topics.department("").name  # whoever reads them goes by `sequence`
+_DEPARTMENTS = topics.department_topic("").name  # whoever reads them goes by `sequence`
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    town = load(TownSettings)
+    town = load_settings(TownSettings)
     rows = wished(town_topics(town), dict(arguments.partitions))
     changes = asyncio.run(
-        admin.plan(town.kafka_bootstrap, rows, prefix=town.topic_prefix, replication=town.replication)
+        admin.plan_topics(town.kafka_bootstrap, rows, prefix=town.topic_prefix, replication=town.replication)
     )
     return _show(changes)
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    town = load(TownSettings)
+    town = load_settings(TownSettings)
     rows = wished(town_topics(town), dict(arguments.partitions))
     changes = asyncio.run(
-        admin.apply(town.kafka_bootstrap, rows, prefix=town.topic_prefix, replication=town.replication)
+        admin.apply_topics(town.kafka_bootstrap, rows, prefix=town.topic_prefix, replication=town.replication)
     )
     return _show(changes)
 
 
-def _show(changes: list[admin.Change]) -> int:
+def _show(changes: list[admin.TopicChange]) -> int:
     for change in changes:
         print(f"{change.topic}: {change.what}")
     if not changes:

@@ -5,12 +5,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from importlib.metadata import entry_points
 
-from parvis.common.bus.admin import read_all
-from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.cli.subparsers import Commands
 from parvis.common.cli.topics import town_topics
 from parvis.common.contract.errors import Unavailable
-from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.runtime.settings import TownSettings, load_settings
 
 # What a service says of ids: a line for each thing that it keeps back. Named by the entry-point group `parvis.trace`.
 Where = Callable[[TownSettings, frozenset[str]], Awaitable[list[str]]]
@@ -23,7 +23,7 @@ def register(commands: Commands) -> None:
 
 
 def _trace(arguments: argparse.Namespace) -> int:
-    town = load(TownSettings)
+    town = load_settings(TownSettings)
     names = [topic.full_name(town.topic_prefix) for topic in town_topics(town)]
     found = asyncio.run(_about(town.kafka_bootstrap, names, arguments.id))
     for received in sorted(found, key=lambda r: r.header("ce_time") or ""):
@@ -37,7 +37,7 @@ def _trace(arguments: argparse.Namespace) -> int:
     return 0 if found or kept else 1
 
 
-def _ids_of(found: Iterable[Received]) -> frozenset[str]:
+def _ids_of(found: Iterable[ReceivedRecord]) -> frozenset[str]:
     return frozenset(name for received in found for name in (received.event_id, received.header("ce_subject")) if name)
 
 
@@ -52,11 +52,11 @@ async def _kept(town: TownSettings, ids: frozenset[str]) -> list[str]:
     return lines
 
 
-async def _about(bootstrap: str, topics: Iterable[str], wanted: str) -> list[Received]:
+async def _about(bootstrap: str, topics: Iterable[str], wanted: str) -> list[ReceivedRecord]:
     """Events that name the id in a header or key, or whose value holds it as a whole string; then their kin."""
     needles = {wanted.encode()}
-    everything = [received async for received in read_all(bootstrap, list(topics))]
-    found: dict[tuple[str, int, int], Received] = {}
+    everything = [received async for received in read_all_records(bootstrap, list(topics))]
+    found: dict[tuple[str, int, int], ReceivedRecord] = {}
     for _ in range(2):  # the second pass follows from the contact to its conversation
         for received in everything:
             if _names(received, needles):
@@ -66,6 +66,6 @@ async def _about(bootstrap: str, topics: Iterable[str], wanted: str) -> list[Rec
     return list(found.values())
 
 
-def _names(received: Received, needles: set[bytes]) -> bool:
+def _names(received: ReceivedRecord, needles: set[bytes]) -> bool:
     headers = {received.event_id.encode(), (received.header("ce_subject") or "").encode(), received.key}
     return bool(headers & needles) or any(b'"' + needle + b'"' in received.value for needle in needles)

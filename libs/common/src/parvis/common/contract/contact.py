@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, NewType
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from parvis.common.contract.errors import Rejected
-from parvis.common.text.telephone import e164
+from parvis.common.text.telephone import parse_e164
 
 ContactId = NewType("ContactId", str)
 ConversationId = NewType("ConversationId", str)
@@ -19,7 +19,7 @@ Reference = Annotated[str, StringConstraints(pattern=r"^P(-[0-9A-HJKMNP-TV-Z]{4}
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,20}$")]
 ReplyChannel = Literal["sms", "whatsapp", "email", "post", "inbox", "phone"]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
-Remark = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,60}(:[0-9]{1,6})?$")]
+RemarkCode = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,60}(:[0-9]{1,6})?$")]
 ScanVerdict = Literal["unscanned", "pending", "clean", "infected"]
 
 TRIAGE = "triage"
@@ -98,7 +98,7 @@ class MachineSent(Model):
     reason: str = Field(description="the header or fact that shows it", examples=["auto-submitted"], max_length=80)
 
 
-class ThreadMarks(Model):
+class ThreadIdentifiers(Model):
     """What may tie the contact to a conversation, strongest first."""
 
     conversation_id: str | None = Field(default=None, description="from a token that we signed; verified by the door")
@@ -152,10 +152,10 @@ class ContactReceived(Event):
     language: Language | None = Field(default=None, description="of the text; none when not known")
     sender: Verification
     machine: MachineSent | None = None
-    thread: ThreadMarks = ThreadMarks()
+    thread: ThreadIdentifiers = ThreadIdentifiers()
     original: ClaimCheck
     attachments: tuple[Attachment, ...] = ()
-    remarks: tuple[Remark, ...] = Field(default=(), description="facts an agent should see beside the text")
+    remarks: tuple[RemarkCode, ...] = Field(default=(), description="facts an agent should see beside the text")
     text_overflow: ClaimCheck | None = Field(default=None, description="the whole text, where it is over 32 KiB")
     unreadable: str | None = Field(default=None, description="why no machine could read it", max_length=200)
     ocr: OpticalReading | None = None
@@ -164,7 +164,7 @@ class ContactReceived(Event):
     personal: PersonalContact
 
 
-def contact_id(channel: str, account: str, source_key: str) -> ContactId:
+def make_contact_id(channel: str, account: str, source_key: str) -> ContactId:
     """The id of a contact, the same for every delivery of the same communication.
 
     Shape: account is our number, mailbox, form or drop box; source_key the sender's own identifier of the message.
@@ -173,7 +173,7 @@ def contact_id(channel: str, account: str, source_key: str) -> ContactId:
     return ContactId(str(uuid.uuid5(_NAMESPACE, name.encode("utf-8", "surrogatepass").hex())))
 
 
-def reference_of(contact: ContactId) -> str:
+def make_reference(contact: ContactId) -> str:
     """What the citizen quotes, such as P-7F3K-2Q9X-M4TC: 55 bits of the contact id and a check character.
 
     The check is a weighted sum over GF(32): it finds every single wrong character and every swap of two.
@@ -185,7 +185,7 @@ def reference_of(contact: ContactId) -> str:
     return f"P-{text[:4]}-{text[4:8]}-{text[8:]}"
 
 
-def references_in(text: str) -> list[str]:
+def find_references(text: str) -> list[str]:
     """The valid references that a text quotes, in its order; forgives case, spaces and look-alikes."""
     found: list[str] = []
     for match in _QUOTED.finditer(text[:TEXT_LIMIT_BYTES].upper()):
@@ -213,16 +213,16 @@ def _times_alpha(symbol: int) -> int:
     return symbol ^ 0b100101 if symbol & 32 else symbol
 
 
-def phone(text: str, *, region: str = "FR") -> ContactPoint:
+def phone_contact_point(text: str, *, region: str = "FR") -> ContactPoint:
     """A telephone number as a contact point.
 
     Raises: Rejected, when no number can be read in the text. Possible but unassigned numbers are accepted, and so are whole
             international ones of other countries than `region`: numbering plans grow before libraries hear of it (Benin, 2024).
     """
-    return ContactPoint(kind="phone", value=e164(text, region))
+    return ContactPoint(kind="phone", value=parse_e164(text, region))
 
 
-def email(text: str) -> ContactPoint:
+def email_contact_point(text: str) -> ContactPoint:
     """A mail address as a contact point: lower-cased, without display name.
 
     Raises: Rejected, when it has no local part, no domain, a space or a control character, or over 254 characters.
@@ -236,7 +236,7 @@ def email(text: str) -> ContactPoint:
     return ContactPoint(kind="email", value=address)
 
 
-def post(text: str) -> ContactPoint:
+def postal_contact_point(text: str) -> ContactPoint:
     """A postal address as a contact point: its lines, trimmed, without empty ones.
 
     Raises: Rejected, with fewer than two or more than seven lines.
@@ -248,7 +248,7 @@ def post(text: str) -> ContactPoint:
     return ContactPoint(kind="post", value="\n".join(lines))
 
 
-def contact_point_hash(point: ContactPoint, key: bytes) -> str:
+def hash_contact_point(point: ContactPoint, key: bytes) -> str:
     """The pseudonym of a contact point, for keys, logs and budgets: HMAC-SHA-256 under a key of its own, versioned."""
     digest = hmac.new(key, f"{point.kind}:{point.value}".encode(), hashlib.sha256).hexdigest()
     return f"v1.{digest[:40]}"
@@ -259,17 +259,17 @@ def kafka_key(contact: ContactReceived) -> str:
     return contact.contact_point_hash or contact.contact_id
 
 
-def clip_text(text: str) -> str:
+def truncate_text(text: str) -> str:
     """The beginning of a text that fits the event: at most 32 KiB of UTF-8, no NUL, no lone surrogate."""
     clean = text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace")
     return clean[:TEXT_LIMIT_BYTES].decode("utf-8", "ignore")
 
 
-def overflows(text: str) -> bool:
+def exceeds_text_limit(text: str) -> bool:
     """Whether a text is too long for the event and must go to a blob as a whole."""
     return len(text.encode("utf-8", "replace")) > TEXT_LIMIT_BYTES
 
 
-def iso(instant: datetime) -> str:
+def format_instant(instant: datetime) -> str:
     """An instant as the events write it: UTC, milliseconds, `Z`."""
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

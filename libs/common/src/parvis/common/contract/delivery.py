@@ -70,7 +70,7 @@ class DeliveryUpdated(Event):
     at: AwareDatetime
 
 
-def delivery_id(reply: ReplyId, channel: str) -> DeliveryId:
+def make_delivery_id(reply: ReplyId, channel: str) -> DeliveryId:
     """The id of the delivery of a reply on a channel."""
     return DeliveryId(str(uuid.uuid5(_NAMESPACE, f"{reply}\x1f{channel}")))
 
@@ -85,7 +85,7 @@ def outranks(new: str, current: str, *, came_back: bool = False) -> bool:
     return RANK[new] > RANK[current] or (new == "delivered" and current == "failed")
 
 
-def comes_back(channel: str, failure_class: str | None) -> bool:
+def is_late_bounce(channel: str, failure_class: str | None) -> bool:
     """Whether `undelivered` is proof against `delivered`, whichever came first.
 
     A letter is `delivered` when the print shop has it, and a returned one says more. A mail is when the last server that

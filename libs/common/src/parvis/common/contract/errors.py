@@ -30,11 +30,11 @@ class Unavailable(ParvisError):
     """Kafka, PostgreSQL, the disk or a provider does not answer; nothing was done."""
 
 
-class Unknown(Unavailable):
+class OutcomeUnknown(Unavailable):
     """No answer came in time: it may have been done, or may yet be."""
 
 
-class Locked(Unavailable):
+class RowLocked(Unavailable):
     """A row was held for longer than `lock_timeout`; nothing was done."""
 
 

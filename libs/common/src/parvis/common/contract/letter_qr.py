@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 
 from parvis.common.contract.contact import ConversationId
-from parvis.common.contract.reply import ReplyId, is_signed, sign
+from parvis.common.contract.reply import ReplyId, is_valid_token, sign_token
 
 _PURPOSE = "letter"
 _CODE = re.compile(r"[^\s#]{0,300}#P(?:-[0-9A-HJKMNP-TV-Z]{4}){3}/([A-Za-z0-9_-]{43})\.([a-z2-7]{16})")
@@ -20,27 +20,27 @@ class PrintedLetter:
     reply_id: ReplyId
 
 
-def letter_code(reference: str, conversation: ConversationId, reply: ReplyId, web_name: str, key: bytes) -> str:
+def encode_letter_qr(reference: str, conversation: ConversationId, reply: ReplyId, web_name: str, key: bytes) -> str:
     """The text of the code: a telephone opens the town's page with it, our door finds conversation and reply in it.
 
     Gives: about 110 characters. What stands behind # is not sent to any server: no log on the way keeps it.
     """
     both = uuid.UUID(conversation).bytes + uuid.UUID(reply).bytes
     name = base64.urlsafe_b64encode(both).decode().rstrip("=")
-    return f"https://{web_name}/#{reference}/{name}.{sign(name, _PURPOSE, key)}"
+    return f"https://{web_name}/#{reference}/{name}.{sign_token(name, _PURPOSE, key)}"
 
 
-def letter_of_code(text: str, key: bytes) -> PrintedLetter | None:
+def decode_letter_qr(text: str, key: bytes) -> PrintedLetter | None:
     """The letter that a code on a page names; none when we did not sign it."""
     found = _CODE.fullmatch(text.strip())
-    if not found or not is_signed(found[1], _PURPOSE, found[2], key):
+    if not found or not is_valid_token(found[1], _PURPOSE, found[2], key):
         return None
     both = base64.urlsafe_b64decode(f"{found[1]}=")
     conversation, reply = (str(uuid.UUID(bytes=part)) for part in (both[:16], both[16:]))
     return PrintedLetter(ConversationId(conversation), ReplyId(reply))
 
 
-def conversation_of_code(text: str, key: bytes) -> ConversationId | None:
+def conversation_id_of_letter_qr(text: str, key: bytes) -> ConversationId | None:
     """The conversation that a code on a page names; none when we did not sign it."""
-    letter = letter_of_code(text, key)
+    letter = decode_letter_qr(text, key)
     return letter.conversation_id if letter else None

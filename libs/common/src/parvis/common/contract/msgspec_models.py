@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 M = TypeVar("M", bound=BaseModel)
 
 
-def struct_of(model: type[M]) -> type[M]:
+def msgspec_struct(model: type[M]) -> type[M]:
     """The struct of a model: the same members, defaults, lengths, patterns and names on the wire.
 
     Gives: what the type checker may take for the model itself: attributes are read and the constructor is called alike.
@@ -26,7 +26,7 @@ def struct_of(model: type[M]) -> type[M]:
     return _made(model)
 
 
-def reader_of(model: type[M]) -> Callable[[bytes], M]:
+def json_decoder(model: type[M]) -> Callable[[bytes], M]:
     """What reads JSON into the model's struct. Raises: msgspec.MsgspecError, UnicodeDecodeError, RecursionError."""
     return _reader(model)
 
@@ -34,7 +34,7 @@ def reader_of(model: type[M]) -> Callable[[bytes], M]:
 _encoder = msgspec.json.Encoder(enc_hook=lambda model: model.model_dump(exclude_none=True, by_alias=True))
 
 
-def written(struct: BaseModel) -> bytes:
+def encode_json(struct: BaseModel) -> bytes:
     """The JSON of a struct, which may hold models. Members that are none are left out."""
     return _encoder.encode(struct)
 
@@ -72,7 +72,7 @@ def _field(name: str, hint: Any, field: FieldInfo) -> tuple[str, Any, Any]:
 
 
 def _as_struct(value: Any) -> Any:
-    return struct_of(type(value))(**dict(value)) if isinstance(value, BaseModel) else value
+    return msgspec_struct(type(value))(**dict(value)) if isinstance(value, BaseModel) else value
 
 
 def _kind(hint: Any) -> Any:
@@ -82,7 +82,7 @@ def _kind(hint: Any) -> Any:
     if isinstance(hint, NewType):
         return _kind(hint.__supertype__)
     if isinstance(hint, type) and issubclass(hint, BaseModel):
-        return struct_of(hint)
+        return msgspec_struct(hint)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _constrained(_kind(arguments[0]), arguments[1:])

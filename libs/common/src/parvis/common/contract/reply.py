@@ -20,7 +20,7 @@ from parvis.common.contract.contact import (
     ReplyAddress,
     ReplyChannel,
 )
-from parvis.common.contract.ids import id_of
+from parvis.common.contract.ids import deterministic_id
 
 ReplyId = NewType("ReplyId", str)
 ReplyKind = Literal["registration", "receipt", "answer", "question", "transfer", "status"]
@@ -106,47 +106,47 @@ class PreferenceChanged(Event):
     personal: PersonalPreference
 
 
-def reply_id(*parts: str) -> ReplyId:
+def make_reply_id(*parts: str) -> ReplyId:
     """The id of a reply, from what caused it: asked for twice, it is one reply."""
-    return ReplyId(id_of(_NAMESPACE, "\x1f".join(parts)))
+    return ReplyId(deterministic_id(_NAMESPACE, "\x1f".join(parts)))
 
 
-def sign(subject: str, purpose: str, key: bytes) -> str:
+def sign_token(subject: str, purpose: str, key: bytes) -> str:
     """A short token that proves that we wrote `subject` for `purpose`: lower-case, safe in a mail's local part."""
     digest = hmac.new(key, f"{purpose}\x1f{subject}".encode(), hashlib.sha256).digest()[:_TOKEN_BYTES]
     return base64.b32encode(digest).decode().lower()
 
 
-def is_signed(subject: str, purpose: str, token: str, key: bytes) -> bool:
+def is_valid_token(subject: str, purpose: str, token: str, key: bytes) -> bool:
     """Whether `token` is ours, compared in constant time; case is forgiven, mail servers fold it."""
-    return hmac.compare_digest(sign(subject, purpose, key).encode(), token.lower().encode("utf-8", "replace"))
+    return hmac.compare_digest(sign_token(subject, purpose, key).encode(), token.lower().encode("utf-8", "replace"))
 
 
-def message_id(reply: ReplyId, conversation: ConversationId, domain: str, key: bytes) -> str:
+def make_message_id(reply: ReplyId, conversation: ConversationId, domain: str, key: bytes) -> str:
     """The Message-ID of a reply by mail: deterministic, and the signed thread token of its conversation."""
     local = f"{reply}.{conversation}"
-    return f"<{local}.{sign(local, 'thread', key)}@{domain}>"
+    return f"<{local}.{sign_token(local, 'thread', key)}@{domain}>"
 
 
-def conversation_of(message_id_text: str, domain: str, key: bytes) -> ConversationId | None:
+def conversation_id_of_message_id(message_id_text: str, domain: str, key: bytes) -> ConversationId | None:
     """The conversation that one of our own Message-IDs names; none when we did not sign it."""
     local, _, at = message_id_text.strip().strip("<>").rpartition("@")
     subject, _, token = local.rpartition(".")
-    if at.lower() != domain.lower() or not subject or not is_signed(subject, "thread", token, key):
+    if at.lower() != domain.lower() or not subject or not is_valid_token(subject, "thread", token, key):
         return None
     return ConversationId(subject.rpartition(".")[2])
 
 
-def bounce_address(reply: ReplyId, domain: str, key: bytes) -> str:
+def make_bounce_address(reply: ReplyId, domain: str, key: bytes) -> str:
     """The envelope sender of a reply (VERP): a bounce that comes back names its reply without being parsed."""
-    return f"bounce+{reply}.{sign(reply, 'bounce', key)}@{domain}"
+    return f"bounce+{reply}.{sign_token(reply, 'bounce', key)}@{domain}"
 
 
-def reply_of_bounce(address: str, key: bytes) -> ReplyId | None:
+def reply_id_of_bounce_address(address: str, key: bytes) -> ReplyId | None:
     """The reply whose bounce address this is; none when we did not sign it."""
     local, _, _ = address.strip("<>").rpartition("@")
     prefix, _, rest = local.partition("+")
     subject, _, token = rest.rpartition(".")
-    if prefix.lower() != "bounce" or not subject or not is_signed(subject.lower(), "bounce", token, key):
+    if prefix.lower() != "bounce" or not subject or not is_valid_token(subject.lower(), "bounce", token, key):
         return None
     return ReplyId(subject.lower())

@@ -110,7 +110,7 @@ FIXED = (
 CONSUMERS = ("router", "notifier", "desk")
 
 
-def department(slug: str) -> Topic:
+def department_topic(slug: str) -> Topic:
     """The queue of one department."""
     return Topic(
         name=f"department.{slug}",
@@ -133,7 +133,7 @@ def department(slug: str) -> Topic:
     )
 
 
-def dead_letter(service: str) -> Topic:
+def dead_letter_topic(service: str) -> Topic:
     """Where a consumer puts what nobody can handle, as it came."""
     return Topic(
         name=f"dead-letter.{service}",
@@ -149,4 +149,4 @@ def dead_letter(service: str) -> Topic:
 
 def all_topics(departments: list[str]) -> list[Topic]:
     """Every topic of a town with these departments."""
-    return [*FIXED, *(department(slug) for slug in departments), *(dead_letter(name) for name in CONSUMERS)]
+    return [*FIXED, *(department_topic(slug) for slug in departments), *(dead_letter_topic(name) for name in CONSUMERS)]

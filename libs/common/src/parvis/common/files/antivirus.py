@@ -17,7 +17,7 @@ _LONGEST_REPLY_BYTES = 4096
 _TRY_AGAIN_S = 5.0
 
 
-class Scanner:
+class AntivirusScanner:
     """Asks clamd about files; one that is down costs one try in five seconds, and delays nobody else.
 
     Shape:  an address is `host:port`, a socket's path, or empty: then nothing is scanned.

@@ -41,7 +41,7 @@ class _Budget:
             raise _Refused(f"archive of more than {MOST_UNPACKED_BYTES // 1024**2} MB unpacked")
 
 
-def archive_trouble(content: bytes, media_type: str) -> str | None:
+def screen_archive(content: bytes, media_type: str) -> str | None:
     """Say why an archive should not be opened; None for a good one, and for what is none.
 
     Gives: zips (office documents too) and gzips are unpacked, nothing is kept; the other kinds are named as not looked into.
@@ -52,7 +52,7 @@ def archive_trouble(content: bytes, media_type: str) -> str | None:
         _look(content, media_type, _Budget(), archives=1, depth=1)
     except _Refused as refused:
         return str(refused)
-    except (zip_directory.Damaged, zlib.error):
+    except (zip_directory.DamagedZip, zlib.error):
         return "damaged archive"
     return None
 
@@ -70,8 +70,8 @@ def _look(content: bytes, media_type: str, budget: _Budget, *, archives: int, de
 
 
 def _look_into_zip(content: bytes, budget: _Budget, archives: int, depth: int) -> None:
-    listed: list[zip_directory.Entry] = []
-    for entry in zip_directory.entries(content):
+    listed: list[zip_directory.ZipEntry] = []
+    for entry in zip_directory.read_zip_entries(content):
         budget.take_entry()
         _judge(entry)
         listed.append(entry)
@@ -81,12 +81,12 @@ def _look_into_zip(content: bytes, budget: _Budget, archives: int, depth: int) -
         _look_inside(_unpacked(room, entry, budget), budget, archives, depth)
 
 
-def _rooms(content: bytes, listed: list[zip_directory.Entry]) -> list[tuple[zip_directory.Entry, memoryview]]:
+def _rooms(content: bytes, listed: list[zip_directory.ZipEntry]) -> list[tuple[zip_directory.ZipEntry, memoryview]]:
     """Each file's own bytes."""
-    found: list[tuple[zip_directory.Entry, memoryview]] = []
+    found: list[tuple[zip_directory.ZipEntry, memoryview]] = []
     last = 0
     for entry in sorted(listed, key=lambda entry: entry.place):
-        room, end = zip_directory.packed(content, entry)
+        room, end = zip_directory.compressed_bytes(content, entry)
         if entry.place < last:
             raise _Refused("archive whose files overlap")
         last = end
@@ -94,7 +94,7 @@ def _rooms(content: bytes, listed: list[zip_directory.Entry]) -> list[tuple[zip_
     return found
 
 
-def _judge(entry: zip_directory.Entry) -> None:
+def _judge(entry: zip_directory.ZipEntry) -> None:
     """What the list alone shows."""
     if entry.is_encrypted:
         raise _Refused("encrypted archive")
@@ -107,7 +107,7 @@ def _judge(entry: zip_directory.Entry) -> None:
         raise _Refused("archive packed in a way that is not looked into")
 
 
-def _unpacked(room: memoryview, entry: zip_directory.Entry, budget: _Budget) -> Iterator[memoryview | bytes]:
+def _unpacked(room: memoryview, entry: zip_directory.ZipEntry, budget: _Budget) -> Iterator[memoryview | bytes]:
     if entry.method == _DEFLATED:
         yield from _unzipped(room, -15, len(room), budget)
     else:

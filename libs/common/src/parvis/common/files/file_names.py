@@ -11,7 +11,7 @@ _PATH = re.compile(r"[/\\]")
 _FORBIDDEN = re.compile(r'[:*?"<>|]')  # by one system or another
 
 
-def clean_name(text: str) -> str:
+def safe_file_name(text: str) -> str:
     """The last part of a path, in NFC, without control, bidi or path characters; at most 120 characters, its ending kept.
 
     Gives: an empty name, where nothing is left; who asks knows a better word than we do.

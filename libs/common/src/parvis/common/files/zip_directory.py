@@ -16,12 +16,12 @@ _LONGEST_COMMENT = 65535
 _UNIX, _AES = 3, 99
 
 
-class Damaged(Exception):
+class DamagedZip(Exception):
     """It is not what a zip looks like."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class ZipEntry:
     """One file in a zip, as the list at its end says."""
 
     raw_name: bytes
@@ -45,7 +45,7 @@ class Entry:
         return stat.S_ISLNK(self.unix_mode)
 
 
-def entries(content: bytes) -> Iterator[Entry]:
+def read_zip_entries(content: bytes) -> Iterator[ZipEntry]:
     """The entries of a zip's list, one by one, in its order.
 
     Raises: Damaged, as soon as something does not fit.
@@ -53,10 +53,10 @@ def entries(content: bytes) -> Iterator[Entry]:
     try:
         yield from _entries(content)
     except (struct.error, OverflowError) as error:
-        raise Damaged from error
+        raise DamagedZip from error
 
 
-def packed(content: bytes, entry: Entry) -> tuple[memoryview, int]:
+def compressed_bytes(content: bytes, entry: ZipEntry) -> tuple[memoryview, int]:
     """An entry's bytes as they stand in the file, and where they end.
 
     Raises: Damaged, when the file does not hold them, or calls them by another name.
@@ -64,28 +64,28 @@ def packed(content: bytes, entry: Entry) -> tuple[memoryview, int]:
     try:
         mark, _, name_bytes, extra_bytes = _LOCAL.unpack_from(content, entry.place)
     except struct.error as error:
-        raise Damaged from error
+        raise DamagedZip from error
     name_at = entry.place + _LOCAL.size
     start = name_at + name_bytes + extra_bytes
     end = start + entry.packed_bytes
     if mark != b"PK\x03\x04" or end > len(content) or content[name_at : name_at + name_bytes] != entry.raw_name:
-        raise Damaged
+        raise DamagedZip
     return memoryview(content)[start:end], end
 
 
-def _entries(content: bytes) -> Iterator[Entry]:
+def _entries(content: bytes) -> Iterator[ZipEntry]:
     place, end, shift = _list_of(content)
     while place < end:
         mark, system, flags, method, small, size, names, extras, comments, attributes, local = _ENTRY.unpack_from(
             content, place
         )
         if mark != b"PK\x01\x02":
-            raise Damaged
+            raise DamagedZip
         name_at = place + _ENTRY.size
         extra = content[name_at + names : name_at + names + extras]
         size, small, local = _widened(extra, size, small, local)
         mode = attributes >> 16 if system == _UNIX else 0
-        yield Entry(content[name_at : name_at + names], flags, method, small, size, local + shift, mode)
+        yield ZipEntry(content[name_at : name_at + names], flags, method, small, size, local + shift, mode)
         place = name_at + names + extras + comments
 
 
@@ -93,17 +93,17 @@ def _list_of(content: bytes) -> tuple[int, int, int]:
     """Where the list begins and ends, and how many bytes stand before the zip, as in one that unpacks itself."""
     at = content.rfind(b"PK\x05\x06", max(0, len(content) - _LONGEST_COMMENT - _END.size))
     if at < 0:
-        raise Damaged
+        raise DamagedZip
     _, size, offset, _ = _END.unpack_from(content, at)
     end = at
     if at >= _LOCATOR64.size and content.startswith(b"PK\x06\x07", at - _LOCATOR64.size):
         end = content.rfind(b"PK\x06\x06", 0, at)
         mark, size, offset = _END64.unpack_from(content, max(end, 0))
         if mark != b"PK\x06\x06":
-            raise Damaged
+            raise DamagedZip
     start = end - size
     if start < 0 or offset > start:
-        raise Damaged
+        raise DamagedZip
     return start, end, start - offset
 
 

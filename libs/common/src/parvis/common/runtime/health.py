@@ -19,22 +19,22 @@ class Health:
     notes: dict[str, str] = field(default_factory=dict[str, str])
     dead: str | None = None
 
-    def good(self, part: str) -> None:
+    def mark_ok(self, part: str) -> None:
         self.parts[part] = None
 
-    def bad(self, part: str, why: str) -> None:
+    def mark_failing(self, part: str, why: str) -> None:
         self.parts[part] = why
 
-    def note(self, name: str, fact: str) -> None:
+    def add_note(self, name: str, fact: str) -> None:
         """Say something on /ready that does not decide whether we are."""
         self.notes[name] = fact
 
     @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         return self.dead is None and not any(self.parts.values())
 
 
-def routes(health: Health) -> list[Route]:
+def health_routes(health: Health) -> list[Route]:
     """The three pages every service has, for Kubernetes and for `parvis up`."""
 
     async def live(_: Request) -> Response:
@@ -42,7 +42,7 @@ def routes(health: Health) -> list[Route]:
 
     async def ready(_: Request) -> Response:
         body = {name: why or "ok" for name, why in health.parts.items()} | health.notes
-        return JSONResponse(body, status_code=200 if health.ready else 503)
+        return JSONResponse(body, status_code=200 if health.is_ready else 503)
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

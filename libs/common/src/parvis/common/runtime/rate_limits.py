@@ -13,7 +13,7 @@ class _Bucket:
     at: float
 
 
-class Sources:
+class RateLimiter:
     """Lets each source through `burst` times at once and `per_minute` times in the long run; a flood from one slows no other.
 
     Gives:  0.0 when allowed; else the seconds after which it will be. Being refused costs nothing.
@@ -27,7 +27,7 @@ class Sources:
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def take(self, source: str) -> float:
+    def seconds_until_allowed(self, source: str) -> float:
         now = self._clock()
         bucket = self._buckets.setdefault(source, _Bucket(self._burst, now))
         self._buckets.move_to_end(source)
@@ -41,7 +41,7 @@ class Sources:
         return 0.0
 
 
-def network_of(address: str) -> str:
+def source_network(address: str) -> str:
     """The source that an IP address stands for: itself, or the /64 that one customer of a provider has in IPv6."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])

@@ -88,15 +88,15 @@ def format_exception(_logger: Any, _method: str, entry: MutableMapping[str, Any]
     given = entry.pop("exc_info", None)
     error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
-        entry["exception"] = "\n".join(line for leaf in leaves(error) for line in _told(leaf))
+        entry["exception"] = "\n".join(line for leaf in flatten_exception_group(error) for line in _told(leaf))
     return entry
 
 
-def leaves(error: BaseException) -> list[BaseException]:
+def flatten_exception_group(error: BaseException) -> list[BaseException]:
     """The errors in a group, however nested; an error itself."""
     if not isinstance(error, BaseExceptionGroup):
         return [error]
-    return [leaf for inner in error.exceptions for leaf in leaves(inner)]
+    return [leaf for inner in error.exceptions for leaf in flatten_exception_group(inner)]
 
 
 def _told(error: BaseException) -> list[str]:

@@ -17,8 +17,8 @@ from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, Una
 from parvis.common.runtime import health as health_pages
 from parvis.common.runtime import logs
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.redaction import leaves
-from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.runtime.redaction import flatten_exception_group
+from parvis.common.runtime.settings import TownSettings, load_settings
 
 log = logs.logger()
 DRAIN_S = 8.0  # of the ten that a supervisor and Kubernetes give; the rest is for leaving
@@ -43,7 +43,7 @@ class Service:
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
 
 
-def every(seconds: float, step: Callable[[], Awaitable[object]]) -> Task:
+def run_every(seconds: float, step: Callable[[], Awaitable[object]]) -> Task:
     """A task that does something again and again; when the world is away it tries at the next turn."""
 
     async def repeat(stopping: asyncio.Event) -> None:
@@ -56,38 +56,40 @@ def every(seconds: float, step: Callable[[], Awaitable[object]]) -> Task:
     return repeat
 
 
-def checking(health: Health, part: str, check: Callable[[], Awaitable[object]]) -> Task:
+def run_health_check(health: Health, part: str, check: Callable[[], Awaitable[object]]) -> Task:
     """A task that says on /ready whether a part answers, before the first citizen finds out."""
 
     async def look() -> None:
         try:
             await check()
-            health.good(part)
+            health.mark_ok(part)
         except (Unavailable, TimeoutError) as error:
-            health.bad(part, str(error) or "does not answer")
+            health.mark_failing(part, str(error) or "does not answer")
 
-    return every(CHECK_EVERY_S, look)
+    return run_every(CHECK_EVERY_S, look)
 
 
 Build = Callable[[], Awaitable[Service]]
 
 
-def run(name: str, build: Build) -> None:
+def run_service(name: str, build: Build) -> None:
     """Run a service until SIGTERM or SIGINT.
 
     Exits: 0 after a clean drain; 78 when something is misconfigured, with its name on stderr; 1 when a task died.
     """
     try:
-        town = load(TownSettings)
+        town = load_settings(TownSettings)
         logs.configure(name, level=town.log_level, format=town.log_format)
         uvloop.run(_run(build))
     except* Misconfigured as group:
-        for error in leaves(group):
+        for error in flatten_exception_group(group):
             sys.stderr.write(f"{name}: misconfigured: {error}\n")
         sys.stderr.flush()
         os._exit(EXIT_MISCONFIGURED)
     except* Exception as group:
-        log.exception("service.failed", reason=", ".join(type(error).__name__ for error in leaves(group)))
+        log.exception(
+            "service.failed", reason=", ".join(type(error).__name__ for error in flatten_exception_group(group))
+        )
         sys.stdout.flush()
         os._exit(1)
 
@@ -98,7 +100,7 @@ async def _run(build: Build) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     service = await build()
-    service.app.router.routes.extend(health_pages.routes(service.health))
+    service.app.router.routes.extend(health_pages.health_routes(service.health))
     server = _Server(
         uvicorn.Config(
             service.app, host=service.host, port=service.port, uds=_socket(service.host), log_config=None, access_log=False, server_header=False,

@@ -65,7 +65,7 @@ class ServiceSettings(BaseSettings):
 Settings = TypeVar("Settings", bound=BaseSettings)
 
 
-def load(settings: type[Settings]) -> Settings:
+def load_settings(settings: type[Settings]) -> Settings:
     """Read settings from the environment.
 
     Raises: Misconfigured, naming each wrong variable, what is wrong and what it means; never its value.
@@ -79,7 +79,7 @@ def load(settings: type[Settings]) -> Settings:
         raise Misconfigured(f"{_variable(settings, name)} is not valid JSON") from None
 
 
-def variables(settings: type[BaseSettings]) -> list[tuple[str, str, str, str]]:
+def environment_variables(settings: type[BaseSettings]) -> list[tuple[str, str, str, str]]:
     """One row a setting: variable, type, default, description; for `parvis settings` and the reference pages."""
     rows: list[tuple[str, str, str, str]] = []
     for name, field in settings.model_fields.items():

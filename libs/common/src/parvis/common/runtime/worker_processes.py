@@ -45,7 +45,7 @@ class _Worker:
 
 
 @dataclass
-class Fleet:
+class WorkerProcesses:
     """The processes of one service on one machine, under a parent that does no work of its own.
 
     Each child is `python -m module`, knows its number, and serves its pages on a socket of its own. One that
@@ -63,7 +63,7 @@ class Fleet:
         folder = Path(tempfile.mkdtemp(prefix="parvis-fleet-"))
         workers = [_Worker(number, folder / f"{number}.sock") for number in range(1, self.count + 1)]
         for worker in workers:
-            self.health.bad(worker.name, "not started yet")
+            self.health.mark_failing(worker.name, "not started yet")
         made = Service(name, host, port, self.health, tasks=[self._task(worker) for worker in workers])
 
         async def clear() -> None:
@@ -88,7 +88,7 @@ class Fleet:
                     raise Misconfigured(f"{worker.name} is misconfigured, as it says above")
                 calm = asyncio.get_running_loop().time() - began_at > _CALM_AFTER_S
                 delay_s = _FIRST_DELAY_S if calm else min(delay_s * 2, _LONGEST_DELAY_S)
-                self.health.bad(worker.name, f"ended with {code}, starts again")
+                self.health.mark_failing(worker.name, f"ended with {code}, starts again")
                 log.error("worker.died", reason=f"{worker.name} ended with {code}")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), delay_s)
@@ -125,15 +125,15 @@ class Fleet:
                 ready, said = await _get(worker.socket, "/ready")
                 _, worker.metrics = await _get(worker.socket, "/metrics")
         except (OSError, TimeoutError, ValueError):
-            self.health.bad(worker.name, "does not answer")
+            self.health.mark_failing(worker.name, "does not answer")
             return
         if ready:
-            self.health.good(worker.name)
+            self.health.mark_ok(worker.name)
         else:
-            self.health.bad(worker.name, said)
+            self.health.mark_failing(worker.name, said)
 
 
-def with_parent() -> Task:
+def exit_with_parent() -> Task:
     """A task that ends a child when its parent is gone, so that nobody is left who answers to nobody."""
     parent = os.getppid()
 

@@ -10,13 +10,13 @@ from obstore.store import LocalStore, from_url
 
 from parvis.common.contract.contact import ClaimCheck, ContactId
 from parvis.common.contract.errors import Poison, Unavailable
-from parvis.common.storage.local_blob_store import Folder
+from parvis.common.storage.local_blob_store import LocalBlobStore
 
 _DEADLINE_S = 15.0
 _LARGE_BYTES = 64 * 1024  # from here on hashing takes longer than asking a thread to do it
 
 
-class Blobs:
+class BlobStore:
     """The store of all that is too large or too raw for an event.
 
     Gives:  put() returns only when the bytes are durable: fsync of file and folders, or the object store's yes.
@@ -25,10 +25,10 @@ class Blobs:
     """
 
     def __init__(self, url: str) -> None:
-        self._folder: Folder | None = None
+        self._folder: LocalBlobStore | None = None
         if url.startswith("file://"):
             root = Path(url.removeprefix("file://")).absolute()
-            self._folder = Folder(root)
+            self._folder = LocalBlobStore(root)
             self._store: Any = LocalStore(root)
         else:
             self._store = from_url(url)

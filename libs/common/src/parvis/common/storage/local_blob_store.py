@@ -12,7 +12,7 @@ from pathlib import Path
 import obstore
 from obstore.store import LocalStore
 
-from parvis.common.storage.write_ahead_log import Journal, replay, sync
+from parvis.common.storage.write_ahead_log import WriteAheadLog, replay, sync
 
 _WRITERS = 4  # they wait for the disk, not for the processor
 _SMALL_BYTES = 32 * 1024  # what is larger would be written twice for nothing: its own fsync is the smaller part
@@ -31,7 +31,7 @@ class _Wish:
         return f"{self.folder}/{self.name}"
 
 
-class Folder:
+class LocalBlobStore:
     """A folder of folders of files.
 
     Gives:  write() returns when the file, its name and its folder's name are durable; under its name it is whole, or not there.
@@ -44,7 +44,7 @@ class Folder:
         self._root = str(root)
         self._store = LocalStore(root)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="durable")
-        self._journal = Journal(self._root, make_durable=_make_durable)
+        self._journal = WriteAheadLog(self._root, make_durable=_make_durable)
         self._waiting: list[_Wish] = []
         self._is_writing = False
         replay(self._root, is_there=self._is_there, write=self._write_large)

@@ -51,7 +51,7 @@ def outbox_table(metadata: MetaData) -> Table:
     )
 
 
-def create_outbox(schema: str) -> str:
+def create_outbox_table_sql(schema: str) -> str:
     """The SQL of that table, for a migration."""
     return f"""
         create table {schema}.outbox (
@@ -95,7 +95,7 @@ class Outbox:
         ]
         await connection.execute(insert(self.table), rows)
 
-    def kick(self) -> None:
+    def wake(self) -> None:
         """Wake the relay of this process: there is something to send."""
         self._written.set()
 
@@ -107,19 +107,19 @@ class Outbox:
                 if self.gather_s:
                     await asyncio.sleep(self.gather_s)
                 sent = await self._relay_batch()
-                self.health.good("outbox")
+                self.health.mark_ok("outbox")
                 pause_s = 0.5
                 if sent:
                     continue
             except Unavailable as error:
                 pause_s = min(pause_s * 2, 10)
-                self.health.bad("outbox", str(error))
+                self.health.mark_failing("outbox", str(error))
                 log.warning("outbox.delayed", reason=str(error), wait_s=pause_s)
             await _first_of(self._written, stopping, pause_s)
             self._written.clear()
 
     async def _relay_batch(self) -> int:
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             lock = text("select pg_try_advisory_xact_lock(hashtext(:name))")
             if not await connection.scalar(lock, {"name": f"outbox:{self.table.schema}"}):
                 return 0
@@ -139,7 +139,7 @@ class Outbox:
 
     async def purge(self) -> None:
         """Forget rows that left more than seven days ago."""
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             await connection.execute(self.table.delete().where(self.table.c.sent_at < func.now() - KEPT))
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from parvis.common.contract.errors import Locked, Unavailable
+from parvis.common.contract.errors import RowLocked, Unavailable
 
 _MIGRATION_LOCK = 0x70617276  # "parv": one migration at a time in a database
 # SQLSTATE of a missing table or schema: a service may start before `parvis migrate`; it waits, it does not dead-letter.
@@ -60,7 +60,7 @@ class Database:
         )
 
     @asynccontextmanager
-    async def begin(self) -> AsyncGenerator[AsyncConnection]:
+    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
         try:
             async with self.engine.begin() as connection:
                 yield connection
@@ -72,7 +72,7 @@ class Database:
             raise
 
     @asynccontextmanager
-    async def bare(self) -> AsyncGenerator[asyncpg.Connection]:
+    async def autocommit(self) -> AsyncGenerator[asyncpg.Connection]:
         """A connection outside any transaction: one statement is one transaction, in one round trip instead of three.
 
         Raises: as begin(); asyncpg's IntegrityConstraintViolationError passes.
@@ -106,7 +106,7 @@ class Database:
 
     async def check(self) -> None:
         """Raise Unavailable when the database does not answer a question."""
-        async with asyncio.timeout(5), self.begin() as connection:
+        async with asyncio.timeout(5), self.transaction() as connection:
             await connection.execute(text("select 1"))
 
     async def close(self) -> None:
@@ -124,7 +124,7 @@ def _passing(state: str) -> Unavailable | None:
     if state in _NO_TABLES:
         return Unavailable("the tables are not there yet: run `parvis migrate`")
     if state == _LOCKED:
-        return Locked("somebody else holds a row")
+        return RowLocked("somebody else holds a row")
     return _in_conflict() if state.startswith(_PASSING) else None
 
 
@@ -136,13 +136,13 @@ def _state(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
 
 
-def metadata(schema: str) -> MetaData:
+def schema_metadata(schema: str) -> MetaData:
     """The tables of one service: its own schema, named constraints."""
     names = {"ix": "ix_%(column_0_label)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"}
     return MetaData(schema=schema, naming_convention=names)
 
 
-def migrations_of(package: object) -> Path | None:
+def migrations_folder(package: object) -> Path | None:
     """The migrations folder of a service: beside its `src`."""
     file = inspect.getfile(package)  # pyright: ignore[reportArgumentType] (a module)
     folder = Path(file).resolve().parents[3] / "migrations"

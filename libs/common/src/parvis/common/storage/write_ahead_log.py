@@ -24,7 +24,7 @@ _Segment = tuple[str, int, list[str]]  # its name, its handle, the paths of its 
 Written = tuple[str, bytes]  # the path below the root, the content
 
 
-class Journal:
+class WriteAheadLog:
     """The words that stand for files until the files stand for themselves.
 
     A file, its name and its folder made durable one by one are three fsyncs, and most of what a door costs. Here a batch is

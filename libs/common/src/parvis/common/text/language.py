@@ -24,7 +24,7 @@ _FIRST_IDEOGRAPH, _A_LETTER_OF_CHINESE = "\u2e80", 3  # is worth as much as thre
 _KANA = re.compile("[\u3040-\u30ff]")
 
 
-def language_of(text: str) -> Language | None:
+def detect_language(text: str) -> Language | None:
     """The language of a text: one of SPOKEN; none for fewer than sixteen letters or a doubtful verdict.
 
     The first call loads the model (about a second): a service makes it when it starts.

@@ -65,7 +65,7 @@ _ANOTHERS_WORDS = re.compile(
 )
 
 
-def stated_reply_channels(
+def find_stated_reply_channels(
     text: str, *, sender: ContactPoint | None = None, region: str = "FR"
 ) -> tuple[ReplyAddress, ...]:
     """The reply channels that a text plainly asks for, in its order: French and English.
@@ -117,6 +117,10 @@ def _address(channel: ReplyChannel, typed: str, sender: ContactPoint | None, reg
     if not typed:
         return sender.value if sender and sender.kind == kind else None
     try:
-        return contact.email(typed).value if kind == "email" else contact.phone(typed, region=region).value
+        return (
+            contact.email_contact_point(typed).value
+            if kind == "email"
+            else contact.phone_contact_point(typed, region=region).value
+        )
     except Rejected:
         return None

@@ -22,14 +22,14 @@ _PLAINER = str.maketrans(
 )  # fmt: skip
 
 
-def plainer(text: str) -> str:
+def simplify_typography(text: str) -> str:
     """A text with the marks that every telephone has; French quotation marks lose the space inside them."""
     return (
         text.replace("« ", '"').replace(" »", '"').replace("«\u00a0", '"').replace("\u00a0»", '"').translate(_PLAINER)
     )
 
 
-def segments(text: str) -> tuple[Literal["GSM-7", "UCS-2"], int]:
+def count_segments(text: str) -> tuple[Literal["GSM-7", "UCS-2"], int]:
     """How a text travels, and in how many segments it is paid for."""
     if all(character in _EVERY_TELEPHONE for character in text):
         units = sum(2 if character in _GSM_7_EXTENSION else 1 for character in text)
@@ -38,9 +38,11 @@ def segments(text: str) -> tuple[Literal["GSM-7", "UCS-2"], int]:
     return "UCS-2", 1 if units <= 70 else -(-units // 67)
 
 
-def in_gsm_7(text: str) -> str:
+def transliterate_to_gsm7(text: str) -> str:
     """A text without the letters that a cheap message has not: for names that may be shortened, never for a person's words."""
-    return "".join(character if character in _EVERY_TELEPHONE else _bare(character) for character in plainer(text))
+    return "".join(
+        character if character in _EVERY_TELEPHONE else _bare(character) for character in simplify_typography(text)
+    )
 
 
 def _bare(character: str) -> str:

@@ -11,7 +11,7 @@ from parvis.common.contract.errors import Rejected
 _E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 
 
-def e164(text: str, region: str) -> str:
+def parse_e164(text: str, region: str) -> str:
     """The number that a text says, read as people of `region` write it.
 
     Raises: Rejected, when no number can be read in the text. Possible but unassigned numbers are accepted, and so are whole

@@ -31,7 +31,7 @@ class Period(ConfigModel):
         return f"{self.count} {self.unit if self.count > 1 else self.unit[:-1]}"
 
 
-class Clocks(ConfigModel):
+class LegalDeadlines(ConfigModel):
     """What the law, or the town's own promise, says about time."""
 
     receipt_within: Period | None = Field(
@@ -47,7 +47,7 @@ class Clocks(ConfigModel):
     legal_basis: str = Field(description="the texts, for the agent and for the receipt", max_length=400)
 
     @model_validator(mode="after")
-    def _silence_has_a_date(self) -> "Clocks":
+    def _silence_has_a_date(self) -> "LegalDeadlines":
         if (self.silence_means == "none") != (self.silence_after is None):
             raise ValueError("silence_after goes with a silence_means of acceptance or rejection, and only with one")
         return self
@@ -67,7 +67,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
-class HalfDays(ConfigModel):
+class OpeningHalfDays(ConfigModel):
     """Days on which the town hall is open for half a day. A public holiday is none of them."""
 
     days: tuple[Day, ...] = Field(default=(), description="of every year, `12-24`, or of one, `2026-05-15`")
@@ -78,7 +78,7 @@ class HalfDays(ConfigModel):
     )
 
     @model_validator(mode="after")
-    def _leaves_working_days(self) -> "HalfDays":
+    def _leaves_working_days(self) -> "OpeningHalfDays":
         if self.count_as == "none" and set(WEEKDAYS[:5]) <= set(self.weekdays):
             raise ValueError("no working day is left: half days count as none, and every weekday is one")
         return self

@@ -27,14 +27,14 @@ class LongTextField(_Field):
     rows: int = Field(default=6, ge=2, le=20)
 
 
-class Choice(ConfigModel):
+class FormChoice(ConfigModel):
     value: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")
     label: LocalText
 
 
 class ChoiceField(_Field):
     type: Literal["choice"]
-    options: tuple[Choice, ...] = Field(min_length=2, max_length=50)
+    options: tuple[FormChoice, ...] = Field(min_length=2, max_length=50)
     several: bool = Field(default=False, description="checkboxes instead of radio buttons")
 
     @model_validator(mode="after")

@@ -7,15 +7,15 @@ from pydantic import Field
 from parvis.common.contract.contact import TRIAGE
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.town.field_types import ConfigModel
-from parvis.common.town.models import Department, Directory, Procedure, Town
-from parvis.common.town.yaml_documents import Document, closest, read_document, validate
+from parvis.common.town.models import Department, Procedure, Town, TownConfig
+from parvis.common.town.yaml_documents import YamlDocument, closest_match, read_document, validate_document
 
 
 class _Departments(ConfigModel):
     departments: tuple[Department, ...] = Field(min_length=1)
 
 
-def load_directory(path: Path) -> Directory:
+def load_town_config(path: Path) -> TownConfig:
     """Read and check `town.yaml`, `departments.yaml` and `procedures/*.yaml`.
 
     Raises: Misconfigured, with file, line and mend.
@@ -25,14 +25,14 @@ def load_directory(path: Path) -> Directory:
     town = _load_town(path / "town.yaml")
     departments = _load_departments(path / "departments.yaml", town)
     procedures = _load_procedures(path / "procedures", town, departments)
-    return Directory(town=town, departments=departments, procedures=procedures)
+    return TownConfig(town=town, departments=departments, procedures=procedures)
 
 
 def _load_town(path: Path) -> Town:
     document = read_document(path)
     languages = document.value.get("languages")
     context = {"languages": tuple(languages)} if isinstance(languages, list) and all(map(_is_text, languages)) else {}
-    return validate(Town, document, context=context)
+    return validate_document(Town, document, context=context)
 
 
 def _is_text(value: object) -> bool:
@@ -41,57 +41,59 @@ def _is_text(value: object) -> bool:
 
 def _load_departments(path: Path, town: Town) -> dict[str, Department]:
     document = read_document(path)
-    listed = validate(_Departments, document, context={"languages": town.languages}).departments
+    listed = validate_document(_Departments, document, context={"languages": town.languages}).departments
     departments: dict[str, Department] = {}
     for index, department in enumerate(listed):
         if department.slug in departments:
-            raise document.wrong(
+            raise document.error(
                 f"two departments are called {department.slug}", "departments", index, "slug", mend="rename one"
             )
         departments[department.slug] = department
     if TRIAGE not in departments:
-        raise document.wrong(f"no department is called {TRIAGE}", mend="add it: what nothing else matched goes there")
+        raise document.error(f"no department is called {TRIAGE}", mend="add it: what nothing else matched goes there")
     _check_mailboxes(document, listed)
     _check_bodies(document, listed, town)
     _check_successors(document, listed, departments)
     return departments
 
 
-def _check_mailboxes(document: Document, listed: tuple[Department, ...]) -> None:
+def _check_mailboxes(document: YamlDocument, listed: tuple[Department, ...]) -> None:
     owners: dict[str, str] = {}
     for index, department in enumerate(listed):
         owner = owners.setdefault(department.email, department.slug)
         if owner != department.slug and not department.successor:
-            raise document.wrong(
+            raise document.error(
                 f"{department.slug} has the mailbox of {owner}", "departments", index, "email", mend="give it its own"
             )
 
 
-def _check_bodies(document: Document, listed: tuple[Department, ...], town: Town) -> None:
+def _check_bodies(document: YamlDocument, listed: tuple[Department, ...], town: Town) -> None:
     known = [body.slug for body in town.bodies]
     for index, department in enumerate(listed):
         if department.body and department.body not in known:
-            mend = closest(department.body, known) if known else "describe it under `bodies:` in town.yaml"
-            raise document.wrong(f"unknown body {department.body!r}", "departments", index, "body", mend=mend)
+            mend = closest_match(department.body, known) if known else "describe it under `bodies:` in town.yaml"
+            raise document.error(f"unknown body {department.body!r}", "departments", index, "body", mend=mend)
         if department.slug == TRIAGE and department.body:
-            raise document.wrong(f"{TRIAGE} is the town's own", "departments", index, "body", mend="remove its body")
+            raise document.error(f"{TRIAGE} is the town's own", "departments", index, "body", mend="remove its body")
 
 
-def _check_successors(document: Document, listed: tuple[Department, ...], departments: dict[str, Department]) -> None:
+def _check_successors(
+    document: YamlDocument, listed: tuple[Department, ...], departments: dict[str, Department]
+) -> None:
     for index, department in enumerate(listed):
         place = ("departments", index, "successor")
         passed = [department.slug]
         while (successor := departments[passed[-1]].successor) is not None:
             if successor not in departments:
-                raise document.wrong(
-                    f"successor {successor!r} is no department", *place, mend=closest(successor, departments)
+                raise document.error(
+                    f"successor {successor!r} is no department", *place, mend=closest_match(successor, departments)
                 )
             passed.append(successor)
             if successor in passed[:-1]:
-                raise document.wrong(f"successors go in a circle: {' → '.join(passed)}", *place, mend="let one end it")
+                raise document.error(f"successors go in a circle: {' → '.join(passed)}", *place, mend="let one end it")
     if departments[TRIAGE].successor:
         index = [department.slug for department in listed].index(TRIAGE)
-        raise document.wrong(f"{TRIAGE} cannot retire", "departments", index, "successor", mend="remove its successor")
+        raise document.error(f"{TRIAGE} cannot retire", "departments", index, "successor", mend="remove its successor")
 
 
 def _load_procedures(folder: Path, town: Town, departments: dict[str, Department]) -> dict[str, Procedure]:
@@ -100,18 +102,18 @@ def _load_procedures(folder: Path, town: Town, departments: dict[str, Department
     procedures: dict[str, Procedure] = {}
     for path in sorted(folder.glob("*.yaml")):
         document = read_document(path)
-        procedure = validate(Procedure, document, context={"languages": town.languages})
+        procedure = validate_document(Procedure, document, context={"languages": town.languages})
         if procedure.slug != path.stem:
-            raise document.wrong(f"the slug is {procedure.slug!r}", "slug", mend=f"name the file {procedure.slug}.yaml")
+            raise document.error(f"the slug is {procedure.slug!r}", "slug", mend=f"name the file {procedure.slug}.yaml")
         check_department(procedure.department, departments, document, "department")
         procedures[procedure.slug] = procedure
     return procedures
 
 
-def check_department(slug: str, departments: dict[str, Department], document: Document, *place: str | int) -> None:
+def check_department(slug: str, departments: dict[str, Department], document: YamlDocument, *place: str | int) -> None:
     """Raises: Misconfigured, when work cannot be sent to that department: it does not exist or has retired."""
     department = departments.get(slug)
     if department is None:
-        raise document.wrong(f"unknown department {slug!r}", *place, mend=closest(slug, departments))
+        raise document.error(f"unknown department {slug!r}", *place, mend=closest_match(slug, departments))
     if department.successor:
-        raise document.wrong(f"department {slug!r} has retired", *place, mend=f"send it to {department.successor!r}")
+        raise document.error(f"department {slug!r} has retired", *place, mend=f"send it to {department.successor!r}")

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from parvis.common.contract import contact
 from parvis.common.contract.contact import DepartmentSlug, Language
-from parvis.common.town.deadlines import Clocks, HalfDays
+from parvis.common.town.deadlines import LegalDeadlines, OpeningHalfDays
 from parvis.common.town.field_types import (
     ConfigModel,
     HostName,
@@ -48,11 +48,11 @@ class Town(ConfigModel):
     phone: PhoneNumber = Field(description="the switchboard: a person answers")
     web_name: HostName = Field(description="the public web name")
     address: PostalLines = Field(description="of the town hall: the return address of every letter")
-    half_days: HalfDays = HalfDays()
+    half_days: OpeningHalfDays = OpeningHalfDays()
     bodies: tuple[Body, ...] = Field(default=(), max_length=100, description="others that departments may belong to")
-    clocks: Clocks = Field(description="for what no procedure is known of")
+    clocks: LegalDeadlines = Field(description="for what no procedure is known of")
 
-    def speaks(self, language: str | None) -> str:
+    def supported_language(self, language: str | None) -> str:
         """`language` when the town speaks it, else the town's first."""
         return language if language in self.languages else self.languages[0]
 
@@ -79,7 +79,7 @@ class Procedure(ConfigModel):
     title: LocalText
     intro: LocalText
     anonymous: bool = Field(default=False, description="may be sent without saying who one is")
-    clocks: Clocks
+    clocks: LegalDeadlines
     form: tuple[FormField, ...] = Field(min_length=1, max_length=40)
 
     @model_validator(mode="after")
@@ -91,7 +91,7 @@ class Procedure(ConfigModel):
         return self
 
 
-class Directory(ConfigModel):
+class TownConfig(ConfigModel):
     """The town, checked as a whole: every name used exists, successors end somewhere, every text is in every language."""
 
     town: Town
@@ -104,19 +104,19 @@ class Directory(ConfigModel):
     def procedure(self, slug: str | None) -> Procedure | None:
         return self.procedures.get(slug) if slug else None
 
-    def current(self, slug: str) -> str:
+    def current_department(self, slug: str) -> str:
         """The department that does the work of `slug` today: itself, or its last successor; triage when unknown."""
         department = self.departments.get(slug)
         while department and department.successor:
             department = self.departments.get(department.successor)
         return department.slug if department else contact.TRIAGE
 
-    def of_mailbox(self, address: str) -> Department | None:
+    def department_of_mailbox(self, address: str) -> Department | None:
         """The department whose own mailbox this is."""
-        return self.by_mailbox.get(address.strip().lower())
+        return self.departments_by_mailbox.get(address.strip().lower())
 
     @cached_property
-    def by_mailbox(self) -> dict[str, Department]:
+    def departments_by_mailbox(self) -> dict[str, Department]:
         """Of two departments with one mailbox, the first."""
         return {department.email: department for department in reversed(self.departments.values())}
 
@@ -128,11 +128,11 @@ class Directory(ConfigModel):
     def body(self, slug: str | None) -> Body | None:
         return next((body for body in self.town.bodies if body.slug == slug), None)
 
-    def clocks(self, procedure: str | None) -> Clocks:
+    def legal_deadlines(self, procedure: str | None) -> LegalDeadlines:
         found = self.procedure(procedure)
         return found.clocks if found else self.town.clocks
 
 
-def said_in(text: Mapping[str, str], language: str | None) -> str:
+def localized(text: Mapping[str, str], language: str | None) -> str:
     """The text in that language, else in the first one it has."""
     return text.get(language or "") or next(iter(text.values()), "")

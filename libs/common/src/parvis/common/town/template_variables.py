@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import phonenumbers
 
-from parvis.common.town.models import Directory, Town, said_in
+from parvis.common.town.models import Town, TownConfig, localized
 
 _MONTHS = {
     "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),  # noqa: SIM905
@@ -13,7 +13,7 @@ _MONTHS = {
 }
 
 
-def spoken_phone(number: str) -> str:
+def format_phone(number: str) -> str:
     """A number as people in its country write it: `05 36 49 01 20`."""
     try:
         parsed = phonenumbers.parse(number)
@@ -22,7 +22,7 @@ def spoken_phone(number: str) -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
 
 
-def spoken_day(instant: datetime, town: Town, language: str) -> str:
+def format_day(instant: datetime, town: Town, language: str) -> str:
     """The day of an instant in the town: `2 mars 2026`, `2 March 2026`; ISO in languages we have no months of."""
     local = instant.astimezone(ZoneInfo(town.time_zone))
     months = _MONTHS.get(language)
@@ -32,7 +32,7 @@ def spoken_day(instant: datetime, town: Town, language: str) -> str:
     return f"{day} {months[local.month - 1]} {local.year}"
 
 
-def standard_variables(directory: Directory, *, department: str, language: str, reference: str) -> dict[str, str]:
+def standard_variables(directory: TownConfig, *, department: str, language: str, reference: str) -> dict[str, str]:
     """What every template may say about the town, the department in charge and the reference."""
     key = (id(directory), department, language)  # pydantic's hash goes through every field
     kept = _kept.get(key)
@@ -44,20 +44,20 @@ def standard_variables(directory: Directory, *, department: str, language: str, 
 
 
 _MOST_KEPT = 2048  # a department and a language each
-_kept: dict[tuple[int, str, str], tuple[Directory, dict[str, str]]] = {}
+_kept: dict[tuple[int, str, str], tuple[TownConfig, dict[str, str]]] = {}
 
 
-def _coordinates(directory: Directory, department: str, language: str) -> dict[str, str]:
+def _coordinates(directory: TownConfig, department: str, language: str) -> dict[str, str]:
     town = directory.town
-    found = directory.departments[directory.current(department)]
+    found = directory.departments[directory.current_department(department)]
     return {
         "reference": "",
-        "town": said_in(town.name, language),
-        "town_phone": spoken_phone(town.phone),
+        "town": localized(town.name, language),
+        "town_phone": format_phone(town.phone),
         "town_web": f"https://{town.web_name}",
-        "department": said_in(found.name, language),
-        "department_phone": spoken_phone(found.phone),
+        "department": localized(found.name, language),
+        "department_phone": format_phone(found.phone),
         "department_email": found.email,
         "department_address": ", ".join(found.address),
-        "department_hours": said_in(found.opening_hours, language),
+        "department_hours": localized(found.opening_hours, language),
     }

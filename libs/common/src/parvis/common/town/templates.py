@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.town.models import Directory
-from parvis.common.town.yaml_documents import closest
+from parvis.common.town.models import TownConfig
+from parvis.common.town.yaml_documents import closest_match
 
 MEDIA = ("sms", "email", "letter")
 # Templates of one procedure go before those of one department, and these before the town's: the folders they stand in.
@@ -52,7 +52,7 @@ _LARGEST_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedTemplate:
     """What a citizen reads. An SMS has no subject."""
 
     subject: str
@@ -64,13 +64,15 @@ class Template:
     subject: str
     text: str
 
-    def render(self, variables: Mapping[str, str]) -> Rendered:
+    def render(self, variables: Mapping[str, str]) -> RenderedTemplate:
         """The template with its values put in, in one pass: braces in a value stay what they are."""
-        return Rendered(subject=" ".join(_fill(self.subject, variables).split()), text=_fill(self.text, variables))
+        return RenderedTemplate(
+            subject=" ".join(_fill(self.subject, variables).split()), text=_fill(self.text, variables)
+        )
 
 
 @dataclass(frozen=True)
-class Templates:
+class TemplateSet:
     """All templates of a town, by name, language and medium (`sms`, `email`, `letter`); some for one procedure or department."""
 
     default_language: str
@@ -101,7 +103,7 @@ def media_of(name: str) -> tuple[str, ...]:
     return _MEDIA_OF.get(name, MEDIA)
 
 
-def load_templates(path: Path, directory: Directory) -> Templates:
+def load_templates(path: Path, directory: TownConfig) -> TemplateSet:
     """Read `templates/<name>/<language>/<medium>.txt` below the configuration folder, and the special ones that are there:
     `templates/procedures/<slug>/<name>/…`, `templates/departments/<slug>/<name>/…`.
 
@@ -125,7 +127,7 @@ def load_templates(path: Path, directory: Directory) -> Templates:
                         loaded = _load(folder / f"{medium}.txt", name, medium)
                         special[place, slug, name, language, medium] = loaded
     _folders(root, [*TEMPLATES, PROCEDURES, DEPARTMENTS])
-    return Templates(default_language=languages[0], by_name=by_name, special=special)
+    return TemplateSet(default_language=languages[0], by_name=by_name, special=special)
 
 
 def _folders(path: Path, known: Collection[str]) -> list[str]:
@@ -141,7 +143,7 @@ def _texts(path: Path, media: Collection[str]) -> list[str]:
 def _named(path: Path, names: Collection[str], known: Collection[str]) -> list[str]:
     for name in sorted(names):
         if name not in known and not name.startswith("."):
-            raise Misconfigured("nothing here is called that", file=path / name, mend=closest(name, known))
+            raise Misconfigured("nothing here is called that", file=path / name, mend=closest_match(name, known))
     return sorted(name for name in names if name in known)
 
 
@@ -166,7 +168,7 @@ def _check_line(path: Path, number: int, line: str, name: str) -> None:
     for variable in _PLACEHOLDER.findall(line):
         if variable not in TEMPLATES[name]:
             fact = f"unknown variable {{{variable}}}"
-            raise Misconfigured(fact, file=path, line=number, mend=closest(variable, TEMPLATES[name]))
+            raise Misconfigured(fact, file=path, line=number, mend=closest_match(variable, TEMPLATES[name]))
     if set("{}") & set(_PLACEHOLDER.sub("", line)):
         raise Misconfigured("a brace without its pair", file=path, line=number, mend="write {variable}, or no brace")
 

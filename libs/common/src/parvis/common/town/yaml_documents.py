@@ -22,7 +22,7 @@ DEEPEST_NESTING = 40
 
 
 @dataclass(frozen=True)
-class Document:
+class YamlDocument:
     """One file: its values, and the line where each stands."""
 
     file: Path
@@ -38,7 +38,7 @@ class Document:
                 known = (*known, step)
         return self.lines.get(known, 1)
 
-    def wrong(self, fact: str, *place: str | int, mend: str = "") -> Misconfigured:
+    def error(self, fact: str, *place: str | int, mend: str = "") -> Misconfigured:
         """The error that says what is wrong at `place`."""
         return Misconfigured(fact, file=self.file, line=self.line(*place), mend=mend)
 
@@ -78,7 +78,7 @@ class _Refused(Exception):
         self.fact, self.line, self.mend = fact, mark.line + 1, mend
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path) -> YamlDocument:
     """Read one YAML file.
 
     Raises: Misconfigured, with the line, for what cannot be read: missing, not UTF-8, not YAML, a duplicate key, an alias.
@@ -99,10 +99,12 @@ def read_document(path: Path) -> Document:
         raise Misconfigured("not YAML: a control character", file=path, mend="remove it") from error
     if not isinstance(value, dict):
         raise Misconfigured("not a mapping", file=path, line=1, mend="begin with `name: value` lines")
-    return Document(file=path, value=value, lines=lines)
+    return YamlDocument(file=path, value=value, lines=lines)
 
 
-def validate(model: type[ModelT], document: Document, *, context: Mapping[str, Any] | None = None) -> ModelT:
+def validate_document(
+    model: type[ModelT], document: YamlDocument, *, context: Mapping[str, Any] | None = None
+) -> ModelT:
     """The document as a model.
 
     Raises: Misconfigured, naming the first wrong value's line and, for an unknown key, the likely right one.
@@ -117,10 +119,10 @@ def validate(model: type[ModelT], document: Document, *, context: Mapping[str, A
         first, others = details[0], len(details) - 1
         place: Place = tuple(first["loc"])
         fact = f"{_dotted(place)}: {_fact(first)}" + (f", and {others} more" if others else "")
-        raise document.wrong(fact, *place, mend=_mend(first, model)) from None
+        raise document.error(fact, *place, mend=_mend(first, model)) from None
 
 
-def closest(word: str, known: Iterable[str]) -> str:
+def closest_match(word: str, known: Iterable[str]) -> str:
     """The mend for a word that is not known: the one that was likely meant, else all of them."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
@@ -188,7 +190,7 @@ def _fact(error: Any) -> str:
 
 def _mend(error: Any, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
-        return closest(str(error["loc"][-1]), _field_names(model, set()))
+        return closest_match(str(error["loc"][-1]), _field_names(model, set()))
     if error["type"] == "missing":
         return f"add `{error['loc'][-1]}:`"
     return "see the comments in the example town's file of this name"

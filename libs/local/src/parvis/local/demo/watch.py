@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from parvis.common.bus.admin import follow
-from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.admin import follow_topics
+from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.contract import topics
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 
 FINAL = ("delivered", "undelivered", "failed")
 
@@ -62,13 +62,13 @@ class Watch:
     """Follows every contact that is written while it runs. `async with Watch(...) as watch`."""
 
     def __init__(self, kafka: str, config_dir: Path, *, prefix: str = "parvis") -> None:
-        departments = list(load_directory(config_dir).departments)
-        rows = [*topics.FIXED, *(topics.department(slug) for slug in departments)]
+        departments = list(load_town_config(config_dir).departments)
+        rows = [*topics.FIXED, *(topics.department_topic(slug) for slug in departments)]
         self._kafka = kafka
         self._topics = [row.full_name(prefix) for row in rows]
         self._tasks: set[asyncio.Task[None]] = set()
         self.journeys: dict[str, Journey] = {}
-        self._early: list[Received] = []
+        self._early: list[ReceivedRecord] = []
 
     async def __aenter__(self) -> "Watch":
         self._tasks.add(asyncio.create_task(self._follow()))
@@ -80,10 +80,10 @@ class Watch:
         await asyncio.wait(self._tasks)
 
     async def _follow(self) -> None:
-        async for received in follow(self._kafka, self._topics):
+        async for received in follow_topics(self._kafka, self._topics):
             self._note(received)
 
-    def _note(self, received: Received) -> None:
+    def _note(self, received: ReceivedRecord) -> None:
         try:
             value, at = json.loads(received.value), datetime.fromisoformat(received.header("ce_time") or "")
         except ValueError:

@@ -6,11 +6,11 @@ from fastapi.security import HTTPBearer
 from parvis.desk.api import reading, working
 from parvis.desk.api.access import Access
 from parvis.desk.verify import is_bearer
-from parvis.web.http import explain_errors
-from parvis.web.pages import Pages
+from parvis.web.http import install_error_pages
+from parvis.web.pages import PageRenderer
 
 
-def application(access: Access, pages: Pages) -> FastAPI:
+def application(access: Access, pages: PageRenderer) -> FastAPI:
     """The API as an application of its own, with its OpenAPI description at /api/v1/openapi.json.
 
     Gives: 200 with the case after the change, once it is committed; 401 without the token; 404 when the case is not
@@ -25,7 +25,7 @@ def application(access: Access, pages: Pages) -> FastAPI:
         title="Parvis desk", version="1", docs_url=None, redoc_url=None, dependencies=[Depends(HTTPBearer(auto_error=False)), Depends(authorised)],
         description="What agents do on the pages of the desk, for programs. Development only: one token for all.",
     )  # fmt: skip
-    explain_errors(app, pages)
+    install_error_pages(app, pages)
     reading.routes(app, access)
     working.routes(app, access)
     return app

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import HTTPException
 from pydantic import SecretStr
 
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.desk.api.shapes import CaseDetail, detail
 from parvis.desk.store import Cases, Counter, case_of, file_of
 
@@ -18,12 +18,12 @@ class Access:
 
     cases: Cases
     counter: Counter
-    directory: Directory
+    directory: TownConfig
     token: SecretStr | None
 
 
 async def detail_of(access: Access, conversation_id: UUID, department: str) -> CaseDetail:
-    async with access.cases.database.begin() as connection:
+    async with access.cases.database.transaction() as connection:
         case = await case_of(connection, str(conversation_id))
         if case is None or case.department != department:
             raise HTTPException(404, "no such case in this department")

@@ -23,7 +23,7 @@ def routes(app: FastAPI, access: Access) -> None:
         """The cases of a department in one state, most urgent first; waiting and closed ones by their last change."""
         if access.directory.department(department) is None:
             raise HTTPException(404, "no such department")
-        async with access.cases.database.begin() as connection:
+        async with access.cases.database.transaction() as connection:
             found = await queue(connection, Agent("", department), state, after=read_key(after), limit=limit)
         rest = write_key(found.after) if found.after else None
         return CaseList(cases=[summary(row.case) for row in found.rows], after=rest)

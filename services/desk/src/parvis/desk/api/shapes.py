@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from parvis.desk.decide import target_of
 from parvis.desk.tables import NO_DATE, URGENCY, Case, File, Opened, State
-from parvis.web.http import cleaned
+from parvis.web.http import clean_text
 
-Typed = Annotated[str, AfterValidator(cleaned)]
+Typed = Annotated[str, AfterValidator(clean_text)]
 AgentName = Annotated[
     Typed, Field(min_length=1, max_length=80, description="who does it", examples=["Camille Exemple"])
 ]

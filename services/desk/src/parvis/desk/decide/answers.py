@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.desk.tables import Opened, Target
 
 _CHANNEL_OF_CONTACT = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "post", "phone": "phone"}
@@ -32,7 +32,7 @@ def in_reply_to(contacts: Sequence[Opened]) -> str | None:
     return next((o.contact.thread.message_id for o in reversed(contacts) if o.contact.thread.message_id), None)
 
 
-def language_for(contacts: Sequence[Opened], directory: Directory) -> str:
+def language_for(contacts: Sequence[Opened], directory: TownConfig) -> str:
     """The language of an answer's frame: the citizen's, if the town speaks it."""
     told = next((o.contact.language for o in reversed(contacts) if o.contact.language), None)
-    return directory.town.speaks(told)
+    return directory.town.supported_language(told)

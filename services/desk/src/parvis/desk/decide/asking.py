@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from parvis.common.contract.contact import ContactId, ConversationId, references_in
+from parvis.common.contract.contact import ContactId, ConversationId, find_references
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.desk.tables import Act, Agent, Case, Changes, Opened
 
 _LARGEST_REASON = 400
@@ -35,7 +35,7 @@ class Linking:
 
 
 def split(
-    case: Case, agent: Agent, contacts: Sequence[Opened], wish: Splitting, directory: Directory, at: datetime
+    case: Case, agent: Agent, contacts: Sequence[Opened], wish: Splitting, directory: TownConfig, at: datetime
 ) -> Changes:
     """Ask the router to bring some messages into a case of their own; they leave when the router says so.
 
@@ -47,7 +47,10 @@ def split(
         raise Rejected("no_messages")
     if len(chosen) == len(here):
         raise Rejected("all_messages")
-    if directory.department(wish.to_department) is None or directory.current(wish.to_department) != wish.to_department:
+    if (
+        directory.department(wish.to_department) is None
+        or directory.current_department(wish.to_department) != wish.to_department
+    ):
         raise Rejected("no_department")
     reason = " ".join(wish.reason.split())
     if not 1 <= len(reason) <= _LARGEST_REASON:
@@ -71,7 +74,7 @@ def link(case: Case, agent: Agent, wish: Linking, at: datetime) -> Changes:
 
     Raises: Rejected, with the key of the sentence: no reference, its own.
     """
-    found = references_in(wish.reference)
+    found = find_references(wish.reference)
     if not found:
         raise Rejected("no_such_reference")
     if found[0] == case.reference:

@@ -4,10 +4,10 @@ import uuid
 from datetime import datetime
 
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.contract.delivery import DeliveryUpdated, comes_back, outranks
-from parvis.common.contract.routing.decisions import ContactRouted, Dates
+from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, outranks
+from parvis.common.contract.routing.decisions import ContactRouted, DueDates
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.desk.decide.saying import case_updated
 from parvis.desk.tables import (
     ANSWERS,
@@ -27,7 +27,7 @@ from parvis.web.answers import answers_in_words
 _SNIPPET = 140
 
 
-def received(case: Case, event: ContactRouted, routed: bytes, directory: Directory, at: datetime) -> Changes:
+def received(case: Case, event: ContactRouted, routed: bytes, directory: TownConfig, at: datetime) -> Changes:
     """A contact that is not in the case yet: it opens the case again, unless a machine sent it."""
     routing, contact = event.routing, event.contact
     row = Contact(
@@ -60,7 +60,7 @@ def received(case: Case, event: ContactRouted, routed: bytes, directory: Directo
 
 
 def arrived_or_left(
-    case: Case, event: ConversationArrived | ConversationLeft, directory: Directory, at: datetime
+    case: Case, event: ConversationArrived | ConversationLeft, directory: TownConfig, at: datetime
 ) -> Changes:
     """A conversation changed its department; both departments' topics tell it under one sequence number."""
     was = (case.state, case.department, case.contacts)
@@ -85,7 +85,7 @@ def refused(event: TransferRefused) -> Settlement:
 
 
 def delivered(
-    case: Case | None, event: DeliveryUpdated, known: Delivery | None, directory: Directory, at: datetime
+    case: Case | None, event: DeliveryUpdated, known: Delivery | None, directory: TownConfig, at: datetime
 ) -> Changes:
     """News of a delivery, if it is news; an answer that did not arrive opens its case again: somebody has to act."""
     if known and event.attempt <= known.attempt and not _is_news(event, known):
@@ -116,7 +116,7 @@ def delivered(
 
 def _is_news(event: DeliveryUpdated, known: Delivery) -> bool:
     failed = event if event.state == "undelivered" else known
-    return outranks(event.state, known.state, came_back=comes_back(failed.channel, failed.failure_class))
+    return outranks(event.state, known.state, came_back=is_late_bounce(failed.channel, failed.failure_class))
 
 
 def one_line(text: str) -> str:
@@ -125,7 +125,7 @@ def one_line(text: str) -> str:
     return words if len(words) <= _SNIPPET else f"{words[: _SNIPPET - 1].rstrip()}…"
 
 
-def has_dates(case: Case, told: Dates) -> None:
+def has_dates(case: Case, told: DueDates) -> None:
     """The dates of another body go before those of the town."""
     if told.competent_received_at is None:
         return
@@ -134,12 +134,14 @@ def has_dates(case: Case, told: Dates) -> None:
     case.silence_at, case.silence_means = told.silence_at, told.silence_means
 
 
-def snippet_of(contact: ContactReceived, directory: Directory) -> str:
+def snippet_of(contact: ContactReceived, directory: TownConfig) -> str:
     """What the queue shows of a contact: a form's answers without their questions; of a scan nothing but its subject."""
     personal = contact.personal
     if contact.channel == "post" and personal.subject:
         return ""
-    answers = answers_in_words(directory, contact.procedure, personal.answers, directory.town.speaks(contact.language))
+    answers = answers_in_words(
+        directory, contact.procedure, personal.answers, directory.town.supported_language(contact.language)
+    )
     longest_first = sorted((answer for _, answer in answers), key=len, reverse=True)
     return one_line(" · ".join(longest_first)) if answers else one_line(personal.text)
 
@@ -163,7 +165,7 @@ def _opens_again(case: Case, kind: str, cause: str, at: datetime) -> list[Act]:
     return [Act(str(act), case.conversation_id, kind, "", "", at)]
 
 
-def _told(case: Case, was: tuple[str, str, int], changes: Changes, directory: Directory, at: datetime) -> Changes:
+def _told(case: Case, was: tuple[str, str, int], changes: Changes, directory: TownConfig, at: datetime) -> Changes:
     case.changed_at = at
     is_first = was[2] == 0 and case.contacts > 0
     if is_first or (case.state, case.department) != was[:2]:

@@ -13,21 +13,21 @@ from parvis.common.contract.contact import (
     ContactReceived,
     PersonalContact,
     ReplyAddress,
-    ThreadMarks,
+    ThreadIdentifiers,
     Verification,
-    contact_point_hash,
-    reference_of,
-    references_in,
+    find_references,
+    hash_contact_point,
+    make_reference,
 )
 from parvis.common.contract.errors import Rejected
-from parvis.common.town.models import Directory, said_in
+from parvis.common.town.models import TownConfig, localized
 from parvis.desk.tables import CALLED, LARGEST_TEXT, Agent
 
 _REPLIES: dict[str, Callable[[str], ContactPoint]] = {
-    "sms": contact.phone,
-    "phone": contact.phone,
-    "email": contact.email,
-    "post": contact.post,
+    "sms": contact.phone_contact_point,
+    "phone": contact.phone_contact_point,
+    "email": contact.email_contact_point,
+    "post": contact.postal_contact_point,
 }
 
 
@@ -55,7 +55,7 @@ def contact_at_counter(
     agent: Agent,
     original: ClaimCheck,
     conversation: str | None,
-    directory: Directory,
+    directory: TownConfig,
     hashing_key: bytes,
     at: datetime,
 ) -> ContactReceived:
@@ -74,17 +74,19 @@ def contact_at_counter(
     sender = _sender(visit)
     return ContactReceived(
         contact_id=made,
-        reference=reference_of(made),
+        reference=make_reference(made),
         channel=visit.channel,
         received_at=at,
         recorded_at=at,
         to=agent.department,
         procedure=visit.procedure or None,
-        language=directory.town.speaks(visit.language),
+        language=directory.town.supported_language(visit.language),
         sender=Verification(level="staff", evidence=f"seen or heard by an agent of {agent.department}"),
-        thread=ThreadMarks(conversation_id=conversation, reference=next(iter(references_in(visit.reference)), None)),
+        thread=ThreadIdentifiers(
+            conversation_id=conversation, reference=next(iter(find_references(visit.reference)), None)
+        ),
         original=original,
-        contact_point_hash=contact_point_hash(sender, hashing_key) if sender else None,
+        contact_point_hash=hash_contact_point(sender, hashing_key) if sender else None,
         personal=PersonalContact.model_validate(
             {
                 "from": sender,
@@ -103,16 +105,16 @@ def original_of(visit: Visit, agent: Agent) -> bytes:
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _subject(visit: Visit, directory: Directory) -> str:
+def _subject(visit: Visit, directory: TownConfig) -> str:
     procedure = directory.procedure(visit.procedure)
-    title = said_in(procedure.title, visit.language) if procedure else ""
+    title = localized(procedure.title, visit.language) if procedure else ""
     return " ".join(visit.subject.split())[:300] or title
 
 
 def _sender(visit: Visit) -> ContactPoint | None:
     if visit.phone.strip():
-        return _read(contact.phone, visit.phone, "wrong_phone")
-    return _read(contact.email, visit.email, "wrong_email") if visit.email.strip() else None
+        return _read(contact.phone_contact_point, visit.phone, "wrong_phone")
+    return _read(contact.email_contact_point, visit.email, "wrong_email") if visit.email.strip() else None
 
 
 def _wishes(visit: Visit) -> tuple[ReplyAddress, ...]:

@@ -12,7 +12,7 @@ from parvis.common.contract.routing.split_and_link import (
     LinkRefused,
     SplitRefused,
 )
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.desk.decide.coming import belongs_to, one_line, snippet_of
 from parvis.desk.decide.saying import case_updated
 from parvis.desk.tables import NO_DATE, URGENCY, Act, Case, Changes, Opened, Placement, Step
@@ -34,7 +34,7 @@ def split_off(case: Case, event: ConversationSplit) -> Changes:
     return Changes(rows=[row, *(_placed(contact, event.into_conversation, event.at) for contact in event.contact_ids)])
 
 
-def opened(case: Case, event: ConversationOpened, directory: Directory, at: datetime) -> Changes:
+def opened(case: Case, event: ConversationOpened, directory: TownConfig, at: datetime) -> Changes:
     """A new case, made of contacts of another one; they may have come already, or come yet."""
     row = Step(
         conversation_id=case.conversation_id,
@@ -86,7 +86,7 @@ def division_refused(event: SplitRefused | LinkRefused) -> Changes:
     return Changes(rows=[Act(str(act), event.conversation_id, f"{kind}_refused", "", why, event.at)])
 
 
-def refilled(case: Case, contacts: Sequence[Opened], directory: Directory) -> None:
+def refilled(case: Case, contacts: Sequence[Opened], directory: TownConfig) -> None:
     """What the queue shows of a case, after contacts left it or came to it."""
     case.contacts = len(contacts)
     if not contacts:

@@ -4,13 +4,13 @@ from datetime import datetime
 
 from parvis.common.contract.contact import ConversationId
 from parvis.common.contract.routing.decisions import CaseUpdated
-from parvis.common.town.models import Directory, said_in
+from parvis.common.town.models import TownConfig, localized
 from parvis.desk.tables import NO_DATE, PUBLIC_LINES, Case
 
 
-def case_updated(case: Case, directory: Directory, at: datetime) -> CaseUpdated:
+def case_updated(case: Case, directory: TownConfig, at: datetime) -> CaseUpdated:
     """What is publicly known of a case now: its department, its state, one line in each language. No agent's name."""
-    department = directory.departments[directory.current(case.department)]
+    department = directory.departments[directory.current_department(case.department)]
     lines = PUBLIC_LINES["taken" if case.state == "open" and case.taken_by else case.state]
     return CaseUpdated.model_validate(
         {
@@ -19,7 +19,7 @@ def case_updated(case: Case, directory: Directory, at: datetime) -> CaseUpdated:
             "department": case.department,
             "state": case.state,
             "public_line": {
-                language: said_in(lines, language).format(department=said_in(department.name, language))
+                language: localized(lines, language).format(department=localized(department.name, language))
                 for language in directory.town.languages
             },
             "answer_due_at": case.answer_due_at if case.answer_due_at < NO_DATE else None,

@@ -8,15 +8,20 @@ from datetime import datetime
 from parvis.common.contract import contact
 from parvis.common.contract.contact import ConversationId, ReplyAddress
 from parvis.common.contract.errors import Rejected
-from parvis.common.contract.reply import PersonalReply, ReplyId, ReplyRequested, reply_id
+from parvis.common.contract.reply import PersonalReply, ReplyId, ReplyRequested, make_reply_id
 from parvis.common.contract.routing.transfer import TransferRequested
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
 from parvis.desk.decide.answers import in_reply_to, language_for, target_of
 from parvis.desk.decide.saying import case_updated
 from parvis.desk.tables import LARGEST_TEXT, Act, Agent, Case, Changes, Opened, Reply, State, Target, Transfer
 
-_READ = {"sms": contact.phone, "phone": contact.phone, "email": contact.email, "post": contact.post}
+_READ = {
+    "sms": contact.phone_contact_point,
+    "phone": contact.phone_contact_point,
+    "email": contact.email_contact_point,
+    "post": contact.postal_contact_point,
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Answer(Words):
     address: str = ""
 
 
-def take(case: Case, agent: Agent, directory: Directory, at: datetime) -> Changes:
+def take(case: Case, agent: Agent, directory: TownConfig, at: datetime) -> Changes:
     """The agent has the case now; taking it from a colleague is allowed, and seen."""
     if case.taken_by == agent.name and case.state == "open":
         return Changes()
@@ -44,21 +49,21 @@ def take(case: Case, agent: Agent, directory: Directory, at: datetime) -> Change
     return _done(case, "taken", agent, directory, at)
 
 
-def release(case: Case, agent: Agent, directory: Directory, at: datetime) -> Changes:
+def release(case: Case, agent: Agent, directory: TownConfig, at: datetime) -> Changes:
     if case.taken_by is None:
         return Changes()
     case.taken_by = None
     return _done(case, "released", agent, directory, at)
 
 
-def close(case: Case, agent: Agent, directory: Directory, at: datetime) -> Changes:
+def close(case: Case, agent: Agent, directory: TownConfig, at: datetime) -> Changes:
     if case.state == "closed":
         return Changes()
     case.state, case.undelivered = "closed", False
     return _done(case, "closed", agent, directory, at)
 
 
-def reopen(case: Case, agent: Agent, directory: Directory, at: datetime) -> Changes:
+def reopen(case: Case, agent: Agent, directory: TownConfig, at: datetime) -> Changes:
     if case.state == "open":
         return Changes()
     case.state = "open"
@@ -66,7 +71,7 @@ def reopen(case: Case, agent: Agent, directory: Directory, at: datetime) -> Chan
 
 
 def reply(
-    case: Case, agent: Agent, contacts: Sequence[Opened], answer: Answer, directory: Directory, at: datetime
+    case: Case, agent: Agent, contacts: Sequence[Opened], answer: Answer, directory: TownConfig, at: datetime
 ) -> Changes:
     """Ask the notifier to send an answer.
 
@@ -75,7 +80,7 @@ def reply(
     Retry:  the same `once` is the same reply.
     """
     text, target = _text(answer), _target(answer, contacts)
-    made = reply_id("desk", case.conversation_id, answer.once)
+    made = make_reply_id("desk", case.conversation_id, answer.once)
     row = Reply(made, case.conversation_id, agent.name, case.department, target.channel, target.address, text, at)
     requested = _requested(case, agent, contacts, answer, target, made, directory, at)
     case.taken_by = case.taken_by or agent.name
@@ -90,7 +95,7 @@ def _requested(
     answer: Answer,
     target: Target,
     made: ReplyId,
-    directory: Directory,
+    directory: TownConfig,
     at: datetime,
 ) -> ReplyRequested:
     language = language_for(contacts, directory)
@@ -125,7 +130,7 @@ def _requested(
     )
 
 
-def call(case: Case, agent: Agent, words: Words, directory: Directory, at: datetime) -> Changes:
+def call(case: Case, agent: Agent, words: Words, directory: TownConfig, at: datetime) -> Changes:
     """The agent called the citizen: what was said is kept with the case."""
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"called:{words.once}")
     case.taken_by = case.taken_by or agent.name
@@ -135,13 +140,13 @@ def call(case: Case, agent: Agent, words: Words, directory: Directory, at: datet
 
 
 def transfer(
-    case: Case, agent: Agent, to_department: str, reason: str, once: str, directory: Directory, at: datetime
+    case: Case, agent: Agent, to_department: str, reason: str, once: str, directory: TownConfig, at: datetime
 ) -> Changes:
     """Ask the router to bring the conversation to another department; it moves when the router says so.
 
     Raises: Rejected, with the key of the sentence: no reason, no such department, already here.
     """
-    if directory.department(to_department) is None or directory.current(to_department) != to_department:
+    if directory.department(to_department) is None or directory.current_department(to_department) != to_department:
         raise Rejected("no_department")
     if to_department == case.department:
         raise Rejected("already_here")
@@ -162,7 +167,7 @@ def transfer(
     return Changes(rows=[row], events=[requested])
 
 
-def _done(case: Case, kind: str, agent: Agent, directory: Directory, at: datetime) -> Changes:
+def _done(case: Case, kind: str, agent: Agent, directory: TownConfig, at: datetime) -> Changes:
     case.changed_at = at
     row = Act(str(uuid.uuid4()), case.conversation_id, kind, agent.name, "", at)
     return Changes(rows=[row], events=[case_updated(case, directory, at)])

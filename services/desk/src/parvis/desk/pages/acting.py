@@ -15,7 +15,7 @@ from parvis.desk.render import frame, previewed
 from parvis.desk.store import NotHere, case_of, contacts_of
 from parvis.desk.tables import STATES, Case, Changes, Opened, State, Target
 from parvis.desk.verify import Session
-from parvis.web.http import Form
+from parvis.web.http import SubmittedForm
 
 _SIMPLE = {"take": decide.take, "release": decide.release, "close": decide.close, "reopen": decide.reopen}
 _TOLD = {"take": "taken", "release": "released", "close": "closed", "reopen": "reopened"}
@@ -63,7 +63,7 @@ async def _simple(place: Place, session: Session, case: str, what: str) -> Respo
     return go("/queue?told=released" if what == "release" else f"/cases/{case}?told={_TOLD[what]}")
 
 
-async def _reply(place: Place, request: Request, session: Session, case: str, form: Form) -> Response:
+async def _reply(place: Place, request: Request, session: Session, case: str, form: SubmittedForm) -> Response:
     at = place.clock()
     answer = Answer(
         text=form.first("text"),
@@ -82,9 +82,11 @@ async def _reply(place: Place, request: Request, session: Session, case: str, fo
     return go(f"/cases/{case}?told=replied#end")
 
 
-async def _preview(place: Place, request: Request, session: Session, case: str, form: Form, answer: Answer) -> Response:
+async def _preview(
+    place: Place, request: Request, session: Session, case: str, form: SubmittedForm, answer: Answer
+) -> Response:
     """The page with the answer as it will read; nothing is sent or kept."""
-    async with place.cases.database.begin() as connection:
+    async with place.cases.database.transaction() as connection:
         found = await case_of(connection, case)
         contacts = await contacts_of(connection, case)
     if not may_see(found, session) or found is None:
@@ -97,7 +99,7 @@ async def _preview(place: Place, request: Request, session: Session, case: str, 
     return await case_page(place, request, session, case, draft=draft, preview=preview)
 
 
-async def _call(place: Place, session: Session, case: str, form: Form) -> Response:
+async def _call(place: Place, session: Session, case: str, form: SubmittedForm) -> Response:
     at = place.clock()
     words = Words(form.first("note"), _once(place, session, form), _then(form))
     await place.cases.act(
@@ -106,7 +108,7 @@ async def _call(place: Place, session: Session, case: str, form: Form) -> Respon
     return go(f"/cases/{case}?told=called#end")
 
 
-async def _transfer(place: Place, session: Session, case: str, form: Form) -> Response:
+async def _transfer(place: Place, session: Session, case: str, form: SubmittedForm) -> Response:
     at = place.clock()
     once = _once(place, session, form)
 
@@ -118,7 +120,7 @@ async def _transfer(place: Place, session: Session, case: str, form: Form) -> Re
     return go(f"/cases/{case}?told=transfer_asked")
 
 
-async def _split(place: Place, session: Session, case: str, form: Form) -> Response:
+async def _split(place: Place, session: Session, case: str, form: SubmittedForm) -> Response:
     at = place.clock()
     wish = Splitting(
         contacts=form.fields.get("messages", ()),
@@ -134,7 +136,7 @@ async def _split(place: Place, session: Session, case: str, form: Form) -> Respo
     return go(f"/cases/{case}?told=split_asked")
 
 
-async def _link(place: Place, session: Session, case: str, form: Form) -> Response:
+async def _link(place: Place, session: Session, case: str, form: SubmittedForm) -> Response:
     at = place.clock()
     is_undone = form.first("wanted") == "unlinked"
     wish = Linking(form.first("other"), _once(place, session, form), "unlinked" if is_undone else "linked")
@@ -145,13 +147,13 @@ async def _link(place: Place, session: Session, case: str, form: Form) -> Respon
 _ASKED = {"transfer": _transfer, "split": _split, "link": _link}
 
 
-def _once(place: Place, session: Session, form: Form) -> str:
+def _once(place: Place, session: Session, form: SubmittedForm) -> str:
     seed = place.sessions.seed(form.first("_once"), session)
     if seed is None:
         raise HTTPException(403)
     return seed
 
 
-def _then(form: Form) -> State:
+def _then(form: SubmittedForm) -> State:
     by_name: dict[str, State] = {state: state for state in STATES}
     return by_name.get(form.first("then"), "waiting")

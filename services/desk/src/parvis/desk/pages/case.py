@@ -9,14 +9,14 @@ from fastapi.responses import Response
 
 from parvis.common.contract.contact import ClaimCheck
 from parvis.common.contract.routing.history import PastContact
-from parvis.common.town.models import Department, Directory
+from parvis.common.town.models import Department, TownConfig
 from parvis.desk.decide import language_for, target_of, timeline
 from parvis.desk.pages.place import Place
 from parvis.desk.render import Preview, shown_contact
 from parvis.desk.store import case_of, file_of
 from parvis.desk.tables import NO_DATE, Case, File, Opened, Step
 from parvis.desk.verify import Session
-from parvis.web.http import language_of
+from parvis.web.http import negotiate_language
 
 
 def routes(place: Place) -> APIRouter:
@@ -44,14 +44,14 @@ async def case_page(
     preview: Preview | None = None,
 ) -> Response:
     """The page; `draft` is what was typed, `wrong` the box and the key of what is wrong with it."""
-    async with place.cases.database.begin() as connection:
+    async with place.cases.database.transaction() as connection:
         case = await case_of(connection, conversation)
         file = await file_of(connection, case) if case else None
         followed = _followed(file) if file else None
         linked = await case_of(connection, followed) if followed else None
     if file is None or file.case.department != session.agent.department:
         return _gone(place, request, session, file)
-    language = language_of(request, place.directory.town)
+    language = negotiate_language(request, place.directory.town)
     return place.show(
         request,
         "case.html",
@@ -123,7 +123,7 @@ def _followed(file: File) -> str | None:
     return next((o.routing.linked_to for o in file.contacts if o.routing.linked_to), None)
 
 
-def _others(file: File, directory: Directory) -> Sequence[Department]:
+def _others(file: File, directory: TownConfig) -> Sequence[Department]:
     """Where the case may go: what the router thought of comes first, the likeliest at the top."""
     latest: Opened | None = max(file.contacts, key=lambda o: o.routing.sequence, default=None)
     likely = [other.department for other in latest.routing.runners_up] if latest else []

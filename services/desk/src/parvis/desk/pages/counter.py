@@ -13,7 +13,7 @@ from parvis.desk.pages.place import Place, go
 from parvis.desk.store import case_of
 from parvis.desk.tables import CALLED
 from parvis.desk.verify import Session
-from parvis.web.http import Form
+from parvis.web.http import SubmittedForm
 
 _FIELDS = ("channel", "procedure", "subject", "text", "name", "phone", "email", "reference", "language")
 
@@ -47,7 +47,7 @@ def routes(place: Place) -> APIRouter:
     return router
 
 
-async def _take(place: Place, request: Request, session: Session, form: Form) -> Response:
+async def _take(place: Place, request: Request, session: Session, form: SubmittedForm) -> Response:
     seed = place.sessions.seed(form.first("_once"), session)
     if seed is None:
         raise HTTPException(403)
@@ -73,7 +73,7 @@ async def _conversation(place: Place, session: Session, typed: str) -> str | Non
         conversation = str(UUID(typed))
     except ValueError:
         return None
-    async with place.cases.database.begin() as connection:
+    async with place.cases.database.transaction() as connection:
         found = await case_of(connection, conversation)
     return conversation if may_see(found, session) else None
 

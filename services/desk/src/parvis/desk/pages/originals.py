@@ -98,7 +98,7 @@ async def _find(
 ) -> tuple[ClaimCheck, str]:
     """The claim check of a contact's original, whole text or attachment, and the name it is downloaded under."""
     session = place.session(request)
-    async with place.cases.database.begin() as connection:
+    async with place.cases.database.transaction() as connection:
         case = await case_of(connection, str(conversation))
         opened = await contacts_of(connection, str(conversation)) if may_see(case, session) else ()
     found = next((o.contact for o in opened if o.contact.contact_id == str(contact)), None)

@@ -8,15 +8,15 @@ from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from parvis.common.runtime.clock import Clock, now
-from parvis.common.town.models import Directory
-from parvis.common.town.templates import Templates
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import TemplateSet
 from parvis.desk.read.originals import Originals
 from parvis.desk.read.pictures import Pictures
 from parvis.desk.render import in_words
 from parvis.desk.store import Cases, Counter
 from parvis.desk.verify import Session, Sessions
-from parvis.web.http import Form, keep_language, language_of, read_form, switch_of
-from parvis.web.pages import Pages
+from parvis.web.http import SubmittedForm, language_switch_url, negotiate_language, read_form, remember_language
+from parvis.web.pages import PageRenderer
 
 _LARGEST_FORM_BYTES = 256 * 1024
 
@@ -29,9 +29,9 @@ class NotLoggedIn(Exception):
 class Place:
     """What the pages stand on."""
 
-    directory: Directory
-    templates: Templates
-    pages: Pages
+    directory: TownConfig
+    templates: TemplateSet
+    pages: PageRenderer
     cases: Cases
     counter: Counter
     originals: Originals
@@ -49,7 +49,7 @@ class Place:
             raise NotLoggedIn
         return session
 
-    async def form(self, request: Request, session: Session | None) -> Form:
+    async def form(self, request: Request, session: Session | None) -> SubmittedForm:
         """A form from one of our own pages, in this session.
 
         Raises: HTTPException 403.
@@ -63,7 +63,7 @@ class Place:
         self, request: Request, template: str, session: Session | None, *, status: int = 200, **values: Any
     ) -> Response:
         """A page in the agent's language, with what every page of the desk has."""
-        language = language_of(request, self.directory.town)
+        language = negotiate_language(request, self.directory.town)
         html = self.pages.render(
             template,
             language,
@@ -73,12 +73,12 @@ class Place:
             directory=self.directory,
             here=request.url.path,
             told=_told(request),
-            switch=switch_of(request, self.pages),
+            switch=language_switch_url(request, self.pages),
             in_words=partial(in_words, self.pages.words, language=language),
             **values,
         )
         response = HTMLResponse(html, status_code=status)
-        keep_language(request, response, self.directory.town)
+        remember_language(request, response, self.directory.town)
         return response
 
 

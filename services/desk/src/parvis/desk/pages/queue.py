@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from parvis.common.contract.contact import references_in
+from parvis.common.contract.contact import find_references
 from parvis.desk.pages.place import Place, go
 from parvis.desk.render import read_key, write_key
 from parvis.desk.store import counts, find_reference, queue
@@ -27,7 +27,7 @@ def routes(place: Place) -> APIRouter:
         wanted = wanted if wanted in LISTS else "open"
         after = read_key(request.query_params.get("after"))
         tag = request.query_params.get("tag", "")[:40].replace("\x00", "") or None
-        async with place.cases.database.begin() as connection:
+        async with place.cases.database.transaction() as connection:
             found = await queue(connection, session.agent, wanted, tag=tag, after=after)
             numbers = await counts(connection, session.agent)
         return place.show(
@@ -38,8 +38,8 @@ def routes(place: Place) -> APIRouter:
     @router.get("/find")
     async def find(request: Request) -> Response:
         session = place.session(request)
-        references = references_in(request.query_params.get("reference", ""))
-        async with place.cases.database.begin() as connection:
+        references = find_references(request.query_params.get("reference", ""))
+        async with place.cases.database.transaction() as connection:
             for reference in references:
                 case = await find_reference(connection, session.agent.department, reference)
                 if case:

@@ -5,9 +5,9 @@ from collections import OrderedDict
 from parvis.common.contract.contact import ClaimCheck, ScanVerdict
 from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.contract.routing.history import History
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.logs import logger
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 
 log = logger()
 _SCAN_LIMIT_S = 20.0  # somebody waits for this one file; a door would have let it go after two
@@ -29,7 +29,7 @@ class Originals:
     Raises: Infected; NotScanned; Poison, when the bytes are gone; Unavailable.
     """
 
-    def __init__(self, blobs: Blobs, scanner: Scanner) -> None:
+    def __init__(self, blobs: BlobStore, scanner: AntivirusScanner) -> None:
         self._blobs, self._scanner = blobs, scanner
         self._verdicts: OrderedDict[str, ScanVerdict] = OrderedDict()
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.files.media_types import PICTURES
-from parvis.common.runtime.sandbox.pool import Workers
-from parvis.common.runtime.sandbox.resource_limits import Limits
+from parvis.common.runtime.sandbox.pool import SandboxPool
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.desk.read.frames import COUNT, JPEG, QUESTION, SCAN
 
 MEDIA_TYPES = PICTURES | {"application/pdf"}
 SHOWN = 1240  # dots across: A4 at 150 dots an inch, readable, about 200 kB
 DOWNLOADED = 3000
-_LIMITS = Limits(memory_bytes=1536 * 1024 * 1024, cpu_s=15, wall_s=20.0)
+_LIMITS = ResourceLimits(memory_bytes=1536 * 1024 * 1024, cpu_s=15, wall_s=20.0)
 _CACHED_BYTES = 64 * 1024 * 1024
 _Key = tuple[str, int, int]
 
@@ -34,7 +34,9 @@ class Pictures:
     """
 
     def __init__(self) -> None:
-        self._workers = Workers("parvis.desk.read.worker", count=2, limits=_LIMITS, most_answers=2, recycled_after=100)
+        self._workers = SandboxPool(
+            "parvis.desk.read.worker", count=2, limits=_LIMITS, most_answers=2, recycled_after=100
+        )
         self._kept: OrderedDict[_Key, Picture] = OrderedDict()
         self._kept_bytes = 0
 
@@ -57,7 +59,9 @@ class Pictures:
         return found
 
     async def _made(self, content: bytes, media_type: str, number: int, width: int) -> Picture:
-        answer = await self._workers.ask((QUESTION, json.dumps([media_type, number, width]).encode()), (SCAN, content))
+        answer = await self._workers.run_job(
+            (QUESTION, json.dumps([media_type, number, width]).encode()), (SCAN, content)
+        )
         said = dict(answer.frames)
         pages, jpeg = said.get(COUNT, b""), said.get(JPEG, b"")
         if not pages.isdigit() or not jpeg.startswith(b"\xff\xd8\xff"):

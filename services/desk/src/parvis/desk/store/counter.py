@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contract.contact import contact_id
+from parvis.common.contract.contact import make_contact_id
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
-from parvis.common.storage.blobs import Blobs
-from parvis.common.town.models import Directory
+from parvis.common.storage.blobs import BlobStore
+from parvis.common.town.models import TownConfig
 from parvis.desk.decide import Visit, contact_at_counter, original_of
 from parvis.desk.store.reading import counter_contact_of
 from parvis.desk.store.working import Cases
@@ -21,8 +21,8 @@ class Counter:
     """Where agents write down who came and who called."""
 
     cases: Cases
-    blobs: Blobs
-    directory: Directory
+    blobs: BlobStore
+    directory: TownConfig
     hashing_key: bytes
 
     async def write_down(
@@ -34,7 +34,7 @@ class Counter:
         Raises: Rejected, with the key of what is missing or wrong; Unavailable.
         Retry:  the same seed is the same contact; the first one sent stays.
         """
-        made = contact_id("counter", agent.department, seed)
+        made = make_contact_id("counter", agent.department, seed)
         content = original_of(visit, agent)
         claim = await self.blobs.put(made, content, "application/json")
         contact = contact_at_counter(
@@ -50,5 +50,5 @@ class Counter:
         return kept
 
     async def _earlier(self, seed: str) -> CounterContact | None:
-        async with self.cases.database.begin() as connection:
+        async with self.cases.database.transaction() as connection:
             return await counter_contact_of(connection, seed)

@@ -135,5 +135,5 @@ async def counter_contact_of(connection: AsyncConnection, seed: str) -> CounterC
 
 async def check(database: Database) -> None:
     """Raise Unavailable when PostgreSQL does not answer, or has not our tables yet."""
-    async with asyncio.timeout(5), database.begin() as connection:
+    async with asyncio.timeout(5), database.transaction() as connection:
         await connection.execute(select(case_file.c.conversation_id).limit(0))

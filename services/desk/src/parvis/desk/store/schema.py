@@ -4,10 +4,10 @@ from sqlalchemy import Boolean, Column, DateTime, Integer, LargeBinary, Table, T
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from parvis.common.storage.outbox import outbox_table
-from parvis.common.storage.postgres import metadata
+from parvis.common.storage.postgres import schema_metadata
 from parvis.desk import tables
 
-METADATA = metadata(tables.SCHEMA)
+METADATA = schema_metadata(tables.SCHEMA)
 outbox = outbox_table(METADATA)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.cloudevents import Record, record
+from parvis.common.bus.cloudevents import Record, build_record
 from parvis.common.contract import topics
 from parvis.common.contract.contact import ContactReceived, kafka_key
 from parvis.common.contract.errors import Rejected
@@ -37,9 +37,9 @@ class Cases:
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[AsyncConnection]:
         """A transaction; the outbox's relay is woken after its commit."""
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             yield connection
-        self.outbox.kick()
+        self.outbox.wake()
 
     async def act(self, conversation: str, agent: Agent, work: Work) -> Case:
         """Do one thing to one case of the agent's department.
@@ -63,7 +63,7 @@ class Cases:
         async with self.begin() as connection:
             if not await add(connection, [row]):
                 return None
-            event = record(
+            event = build_record(
                 contact, topic=topics.CONTACT_RECEIVED.full_name(self.topic_prefix), key=kafka_key(contact),
                 event_id=contact.contact_id, source="desk", subject=contact.contact_id,
             )  # fmt: skip
@@ -85,7 +85,7 @@ class Cases:
                 topic, event_id = topics.TRANSFER_REQUESTED, f"{event.link_id}.{event.TYPE}"
             case _:
                 topic, event_id = topics.CASE_UPDATED, str(uuid.uuid4())
-        return record(
+        return build_record(
             event, topic=topic.full_name(self.topic_prefix), key=event.conversation_id,
             event_id=event_id, source="desk", subject=event.conversation_id,
         )  # fmt: skip

@@ -17,16 +17,16 @@ from parvis.common.contract.contact import (
     MachineSent,
     PersonalContact,
     ReplyAddress,
-    ThreadMarks,
+    ThreadIdentifiers,
     Verification,
-    contact_point_hash,
-    reference_of,
-    references_in,
+    find_references,
+    hash_contact_point,
+    make_reference,
 )
 from parvis.common.contract.errors import Rejected
-from parvis.common.contract.reply import conversation_of
-from parvis.common.text.language import language_of
-from parvis.common.text.reply_channels import stated_reply_channels
+from parvis.common.contract.reply import conversation_id_of_message_id
+from parvis.common.text.language import detect_language
+from parvis.common.text.reply_channels import find_stated_reply_channels
 from parvis.ingest_email.parse.machine import is_robot
 from parvis.ingest_email.tables import Mail
 
@@ -68,12 +68,12 @@ def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
     sender = _sender(mail, arrival)
     made = ContactReceived(
         contact_id=arrival.contact_id,
-        reference=reference_of(arrival.contact_id),
+        reference=make_reference(arrival.contact_id),
         channel="email",
         received_at=arrival.received_at,
         recorded_at=arrival.recorded_at,
         to=arrival.mailbox,
-        language=language_of(mail.text),
+        language=detect_language(mail.text),
         sender=arrival.sender,
         machine=_machine(mail, arrival, keys),
         thread=_thread(mail, keys),
@@ -84,7 +84,7 @@ def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
         ),
         remarks=_remarks(mail, arrival),
         unreadable=mail.trouble[:200] if mail.trouble else None,
-        contact_point_hash=contact_point_hash(sender, keys.hashing_key) if sender else None,
+        contact_point_hash=hash_contact_point(sender, keys.hashing_key) if sender else None,
         personal=PersonalContact.model_validate(
             {
                 "from": sender,
@@ -105,7 +105,7 @@ def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
 
 def clip(text: str, room_bytes: int) -> str:
     """The beginning of a text that takes no more room than that in JSON, where a quote or a line feed takes two bytes."""
-    kept = contact.clip_text(text)
+    kept = contact.truncate_text(text)
     while kept and (size := _in_json(kept)) > room_bytes:
         kept = kept[: min(len(kept) - 1, max(0, len(kept) * room_bytes // size))]
     return kept
@@ -119,7 +119,7 @@ def _sender(mail: Mail, arrival: Arrival) -> ContactPoint | None:
     """From, as people see it; else who the envelope says."""
     for address in (mail.sender, arrival.envelope_sender):
         try:
-            return contact.email(address)
+            return contact.email_contact_point(address)
         except Rejected:
             continue
     return None
@@ -127,7 +127,7 @@ def _sender(mail: Mail, arrival: Arrival) -> ContactPoint | None:
 
 def _machine(mail: Mail, arrival: Arrival, keys: Keys) -> MachineSent | None:
     """Why nothing may be sent because of this mail; our own mail coming back is the shortest loop of all."""
-    if conversation_of(mail.message_id, keys.mail_domain, keys.signing_key):
+    if conversation_id_of_message_id(mail.message_id, keys.mail_domain, keys.signing_key):
         return MachineSent(reason="own-mail")
     if any(_is_own(address, keys) for address in (mail.sender, arrival.envelope_sender)):
         return MachineSent(reason="own-address")
@@ -149,11 +149,11 @@ def _remarks(mail: Mail, arrival: Arrival) -> tuple[str, ...]:
     return (*mail.remarks, "dmarc-failed") if arrival.sender.dmarc == "fail" else mail.remarks
 
 
-def _thread(mail: Mail, keys: Keys) -> ThreadMarks:
+def _thread(mail: Mail, keys: Keys) -> ThreadIdentifiers:
     """Our signed token names the conversation; a reference that is quoted proves nothing, and is a mark all the same."""
-    conversations = (conversation_of(one, keys.mail_domain, keys.signing_key) for one in mail.in_reply_to)
-    quoted = references_in(f"{mail.subject}\n{mail.text}\n{mail.quoted}")
-    return ThreadMarks(
+    conversations = (conversation_id_of_message_id(one, keys.mail_domain, keys.signing_key) for one in mail.in_reply_to)
+    quoted = find_references(f"{mail.subject}\n{mail.text}\n{mail.quoted}")
+    return ThreadIdentifiers(
         conversation_id=next((one for one in conversations if one), None),
         reference=next(iter(quoted), None),
         message_id=mail.message_id or None,
@@ -163,10 +163,10 @@ def _thread(mail: Mail, keys: Keys) -> ThreadMarks:
 
 def _reply_channels(mail: Mail, sender: ContactPoint | None) -> tuple[ReplyAddress, ...]:
     """What the text asks for, else Reply-To where it is another address."""
-    if stated := stated_reply_channels(mail.text, sender=sender):
+    if stated := find_stated_reply_channels(mail.text, sender=sender):
         return stated
     try:
-        reply_to = contact.email(mail.reply_to)
+        reply_to = contact.email_contact_point(mail.reply_to)
     except Rejected:
         return ()
     return (ReplyAddress(channel="email", address=reply_to.value),) if reply_to != sender else ()

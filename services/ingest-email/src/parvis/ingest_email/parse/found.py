@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from parvis.common.files.archive_screening import archive_trouble
-from parvis.common.files.file_names import clean_name
+from parvis.common.files.archive_screening import screen_archive
+from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import media_type_of
 from parvis.ingest_email.tables import LONGEST_TEXT_CHARACTERS, MOST_ATTACHMENTS, Attachment
 
@@ -67,10 +67,10 @@ class Found:
             return
         by_content = media_type_of(content, declared=media_type, name=name)
         shape = Attachment(
-            name=clean_name(name) or "attachment",
+            name=safe_file_name(name) or "attachment",
             media_type=by_content,
             size_bytes=len(content),
-            trouble=trouble or archive_trouble(content, by_content),
+            trouble=trouble or screen_archive(content, by_content),
             inline=inline,
         )
         self.attachments.append((shape, content))

@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from parvis.common.contract.contact import ContactId, contact_id
+from parvis.common.contract.contact import ContactId, make_contact_id
 
 _MESSAGE_ID = re.compile(rb"^message-id[ \t]*:(.*(?:\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
 # What mail servers add on the way: a mail that is sent again over another way is still the same mail.
@@ -24,7 +24,7 @@ class Identity:
 
     def contact_id(self, recipient: str) -> ContactId:
         """One contact per envelope recipient: the same mail to two mailboxes is two."""
-        return contact_id("email", recipient, f"{self.message_id.decode('latin-1')}\x1f{self.digest}")
+        return make_contact_id("email", recipient, f"{self.message_id.decode('latin-1')}\x1f{self.digest}")
 
 
 def identify(content: bytes) -> Identity:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from parvis.common.contract.contact import ContactId
 from parvis.common.contract.delivery import DeliveryReported, DeliveryState, FailureClass
-from parvis.common.contract.reply import ReplyId, conversation_of
+from parvis.common.contract.reply import ReplyId, conversation_id_of_message_id
 from parvis.ingest_email.tables import Mail, Report, Reported
 
 _OUTCOMES: dict[str, DeliveryState] = {
@@ -21,7 +21,7 @@ _OF_MAIL_SYSTEMS = ("null-sender", "wording", "robot-address", "automatic-header
 
 def reply_in(mail: Mail, domain: str, key: bytes) -> ReplyId | None:
     """The reply whose mail a report is about, by its signed Message-ID; for servers that lose the bounce address."""
-    if not (mail.report and conversation_of(mail.report.message_id, domain, key)):
+    if not (mail.report and conversation_id_of_message_id(mail.report.message_id, domain, key)):
         return None
     return ReplyId(mail.report.message_id.strip("<>").partition(".")[0])
 

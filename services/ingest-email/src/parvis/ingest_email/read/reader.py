@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from parvis.common.runtime.sandbox.pool import Answer, Workers
-from parvis.common.runtime.sandbox.resource_limits import Limits
+from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.ingest_email.parse.mail import parse_head
 from parvis.ingest_email.tables import MOST_ATTACHMENTS, Mail
 
-__all__ = ["Limits", "Readers", "Reading"]
+__all__ = ["Readers", "Reading", "ResourceLimits"]
 _MAIL = b"m"
 
 
@@ -31,8 +31,8 @@ class Readers:
     Raises: Unavailable, when no worker starts on this machine now, or none is free in time.
     """
 
-    def __init__(self, count: int, limits: Limits) -> None:
-        self._workers = Workers(
+    def __init__(self, count: int, limits: ResourceLimits) -> None:
+        self._workers = SandboxPool(
             "parvis.ingest_email.read.worker", count=count, limits=limits, most_answers=MOST_ATTACHMENTS + 1
         )
 
@@ -41,7 +41,7 @@ class Readers:
         return self._workers.pids
 
     async def read(self, content: bytes) -> Reading:
-        return _reading(content, await self._workers.ask((_MAIL, content)))
+        return _reading(content, await self._workers.run_job((_MAIL, content)))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -50,7 +50,7 @@ class Readers:
             yield
 
 
-def _reading(content: bytes, answer: Answer) -> Reading:
+def _reading(content: bytes, answer: SandboxResult) -> Reading:
     files = tuple(payload for _, payload in answer.frames[1:])
     try:
         mail = Mail.model_validate_json(answer.frames[0][1]) if answer.frames else None

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from parvis.common.bus.cloudevents import Record, record
+from parvis.common.bus.cloudevents import Record, build_record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ClaimCheck, ContactId, ContactReceived, ScanVerdict, kafka_key
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime import metrics
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.ingest_email.decide import Recipient
 from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
 from parvis.ingest_email.parse.identity import Identity, identify
@@ -48,13 +48,13 @@ class Incomplete:
 class Acceptance:
     """What accepting a mail stands on."""
 
-    blobs: Blobs
+    blobs: BlobStore
     producer: Producer
     reader: Readers
     keys: Keys
     topic_prefix: str
     authserv_id: str
-    scanner: Scanner
+    scanner: AntivirusScanner
     clock: Clock = now
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """Of large mails: a small one waits for one of them at most, and the memory for their copies is taken once."""
@@ -184,13 +184,13 @@ class Acceptance:
         await self.producer.send(made, deadline_s=DEADLINE_S)
 
     def _contact_record(self, contact: ContactReceived) -> Record:
-        return record(
+        return build_record(
             contact, topic=CONTACT_RECEIVED.full_name(self.topic_prefix), key=kafka_key(contact),
             event_id=contact.contact_id, source="ingest-email", subject=contact.contact_id,
         )  # fmt: skip
 
     def _report_record(self, report: DeliveryReported) -> Record:
-        return record(
+        return build_record(
             report, topic=DELIVERY_REPORTED.full_name(self.topic_prefix), key=report.reply_id,
             event_id=f"{report.reply_id}.{report.provider_id}.{report.outcome}", source="ingest-email", subject=report.reply_id,
         )  # fmt: skip

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
-from parvis.common.runtime.rate_limits import Sources, network_of
+from parvis.common.runtime.rate_limits import RateLimiter, source_network
 
 _BURST_MINUTES = 4
 SMALL_BYTES = 256 * 1024  # below that, the number of connections is limit enough
@@ -71,8 +71,8 @@ class Allowance:
     def __init__(
         self, *, client_per_minute: float, domain_per_minute: float, connections: int, trusted: Sequence[str]
     ) -> None:
-        self._clients = Sources(client_per_minute, int(client_per_minute * _BURST_MINUTES))
-        self._domains = Sources(domain_per_minute, int(domain_per_minute * _BURST_MINUTES))
+        self._clients = RateLimiter(client_per_minute, int(client_per_minute * _BURST_MINUTES))
+        self._domains = RateLimiter(domain_per_minute, int(domain_per_minute * _BURST_MINUTES))
         self._most = connections
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
         self._connected: Counter[str] = Counter()
@@ -88,14 +88,14 @@ class Allowance:
 
     def connect(self, address: str) -> bool:
         """Count a connection; false when its source has enough."""
-        source = network_of(address)
+        source = source_network(address)
         if not self.trusts(address) and self._connected[source] >= self._most:
             return False
         self._connected[source] += 1
         return True
 
     def disconnect(self, address: str) -> None:
-        source = network_of(address)
+        source = source_network(address)
         self._connected[source] -= 1
         if self._connected[source] <= 0:
             del self._connected[source]
@@ -103,5 +103,5 @@ class Allowance:
     def wait_s(self, client: str, sender: str) -> float:
         """Seconds until the next mail of this source may come; zero: it may now."""
         if self.trusts(client):
-            return self._domains.take(sender.rpartition("@")[2].lower() or "<>")
-        return self._clients.take(f"{network_of(client)}{'' if sender else ' <>'}")
+            return self._domains.seconds_until_allowed(sender.rpartition("@")[2].lower() or "<>")
+        return self._clients.seconds_until_allowed(f"{source_network(client)}{'' if sender else ' <>'}")

@@ -49,7 +49,7 @@ class Listeners:
         self._limit_bytes = limit_bytes
         self._most = most
         self._health = health
-        health.bad("listeners", "not open yet")
+        health.mark_failing("listeners", "not open yet")
         self._open: set[MailServer] = set()
         self._all_gone = asyncio.Event()
         self.opened = asyncio.Event()
@@ -68,7 +68,7 @@ class Listeners:
     async def run(self, stopping: asyncio.Event) -> None:
         """Listen until the service stops, then let the mails under way have their answers."""
         servers = [await self._listen(kind, bound) for kind, bound in self._bound]
-        self._health.good("listeners")
+        self._health.mark_ok("listeners")
         self.opened.set()
         await stopping.wait()
         for server in servers:

@@ -62,10 +62,10 @@ class Pull:
                 async with opened(self.account, self.access) as mailbox:
                     log.info("mailbox.opened", channel="email", host=self.account.host)
                     async for _ in self._turns(mailbox, stopping):
-                        self.health.good(self.part)
+                        self.health.mark_ok(self.part)
                         pause_s = _FIRST_PAUSE_S
             except (Unavailable, TimeoutError) as error:
-                self.health.bad(self.part, str(error) or "too slow")
+                self.health.mark_failing(self.part, str(error) or "too slow")
                 log.warning("mailbox.left", channel="email", host=self.account.host, reason=str(error), wait_s=pause_s)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), pause_s)
@@ -86,7 +86,7 @@ class Pull:
                 await mailbox.wait(stopping, poll_s=self.habits.poll_s, idle_s=self.habits.idle_s)
 
     async def _position(self, place: store.Place) -> int:
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             last = await store.last_uid(connection, place)
         if last is None:
             log.info("mailbox.rescanned", channel="email", host=self.account.host)
@@ -97,7 +97,7 @@ class Pull:
         is_large = headline.size_bytes > self.habits.limit_bytes
         content = await (mailbox.head if is_large else mailbox.whole)(headline.uid)
         target = self.habits.aside_folder if is_large else self.habits.done_folder
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             if not await store.is_ours(connection, place):
                 return False
             if (await store.last_uid(connection, place) or 0) >= headline.uid:
@@ -143,12 +143,12 @@ class Pull:
 
     async def _put_away(self, mailbox: HostedMailbox, place: store.Place, uid: int, target: str) -> None:
         await mailbox.put_away(uid, target)
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             await store.record_put_away(connection, place, uid)
 
     async def _tidy(self, mailbox: HostedMailbox, place: store.Place) -> None:
         """Put away what was taken before a fall."""
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             if not await store.is_ours(connection, place):
                 return
             left = await store.left_lying(connection, place)

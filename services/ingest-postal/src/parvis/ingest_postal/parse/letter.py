@@ -17,14 +17,14 @@ from parvis.common.contract.contact import (
     OpticalReading,
     PersonalContact,
     ReplyAddress,
-    ThreadMarks,
+    ThreadIdentifiers,
     Verification,
-    clip_text,
-    reference_of,
-    references_in,
+    find_references,
+    make_reference,
+    truncate_text,
 )
-from parvis.common.contract.letter_qr import conversation_of_code
-from parvis.common.text.language import language_of
+from parvis.common.contract.letter_qr import conversation_id_of_letter_qr
+from parvis.common.text.language import detect_language
 from parvis.ingest_postal.parse.dates import find_date
 from parvis.ingest_postal.parse.page import blocks_of
 from parvis.ingest_postal.parse.sender import Sender, find_sender
@@ -68,15 +68,15 @@ def parse(reading: Reading, facts: Facts) -> ContactReceived:
     sender = find_sender(blocks, facts.town)
     return ContactReceived(
         contact_id=facts.contact_id,
-        reference=reference_of(facts.contact_id),
+        reference=make_reference(facts.contact_id),
         channel="post",
         received_at=facts.received_at,
         recorded_at=facts.recorded_at,
         to=facts.drop_box,
-        language=language_of(text),
+        language=detect_language(text),
         sender=Verification(level="none", evidence="as written on paper"),
-        thread=ThreadMarks(
-            conversation_id=_conversation(reading, facts.town.key), reference=next(iter(references_in(text)), None)
+        thread=ThreadIdentifiers(
+            conversation_id=_conversation(reading, facts.town.key), reference=next(iter(find_references(text)), None)
         ),
         original=facts.original,
         attachments=tuple(map(Attachment.of, facts.pictures)),
@@ -104,7 +104,7 @@ def _personal(reading: Reading, text: str, sender: Sender | None, facts: Facts) 
         "from": ContactPoint(kind="post", value=address) if address else None,
         "display_name": sender.name if sender and known else "",
         "subject": _subject(reading),
-        "text": clip_text(text),
+        "text": truncate_text(text),
         "file_names": tuple(f"page-{picture.number}.jpg" for picture in reading.pictures[: len(facts.pictures)]),
         "reply_channels": wishes,
     }
@@ -113,7 +113,7 @@ def _personal(reading: Reading, text: str, sender: Sender | None, facts: Facts) 
 
 def _conversation(reading: Reading, key: bytes) -> ConversationId | None:
     """What the code says that we printed on the letter it answers; none when two letters of ours lie in one."""
-    found = {conversation_of_code(code.text, key) for page in reading.pages for code in page.codes} - {None}
+    found = {conversation_id_of_letter_qr(code.text, key) for page in reading.pages for code in page.codes} - {None}
     return found.pop() if len(found) == 1 else None
 
 

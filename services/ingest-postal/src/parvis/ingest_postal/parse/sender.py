@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from parvis.common.contract.contact import post
+from parvis.common.contract.contact import postal_contact_point
 from parvis.common.contract.errors import Rejected
 from parvis.ingest_postal.parse.address import is_complement, is_country, is_name, is_street, town_in
 from parvis.ingest_postal.parse.page import Block, Piece
@@ -117,7 +117,7 @@ def _addresses(blocks: Sequence[Block], place: int, town: Town) -> Iterator[_Add
     country = pieces[last + 1].text.strip(" .") if last + 1 < len(pieces) and is_country(pieces[last + 1].text) else ""
     lines = tuple(_lines(kept, country, town))
     try:
-        lines = tuple(post("\n".join(lines)).value.splitlines())
+        lines = tuple(postal_contact_point("\n".join(lines)).value.splitlines())
     except Rejected:
         return
     first = kept[0] if kept else pieces[0]

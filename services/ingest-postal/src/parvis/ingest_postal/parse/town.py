@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Town:
     mailboxes: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, directory: Directory, key: bytes) -> "Town":
+    def of(cls, directory: TownConfig, key: bytes) -> "Town":
         town, departments = directory.town, directory.departments.values()
         addresses = (town.address, *(department.address for department in departments))
         names = (*town.name.values(), *(name for department in departments for name in department.name.values()))

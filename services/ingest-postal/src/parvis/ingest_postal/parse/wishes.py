@@ -3,7 +3,13 @@
 import re
 from collections.abc import Callable, Iterator
 
-from parvis.common.contract.contact import ContactPoint, ReplyAddress, ReplyChannel, email, phone
+from parvis.common.contract.contact import (
+    ContactPoint,
+    ReplyAddress,
+    ReplyChannel,
+    email_contact_point,
+    phone_contact_point,
+)
 from parvis.common.contract.errors import Rejected
 from parvis.ingest_postal.tables import Reading, Word
 
@@ -15,10 +21,10 @@ _NOT = re.compile(r"\b(?:ne|pas|plus|jamais|not|never|sans)\b|\bn['’]", re.IGN
 
 # « répondez-moi par SMS au 06 … »: the wish, the channel and its address in one sentence; nothing less is a wish.
 _WISHES: tuple[tuple[ReplyChannel, re.Pattern[str], Callable[[str], ContactPoint]], ...] = (
-    ("sms", re.compile(_ANSWER + r"[^.!?;]{0,60}\b(?:SMS|texto|text message)\b[^.!?;\d]{0,40}" + _NUMBER, re.IGNORECASE), phone),
-    ("phone", re.compile(r"\b(?:appele[zr]|rappele[zr]|téléphone[zr]|call me|phone me)\b[^.!?;\d]{0,40}" + _NUMBER, re.IGNORECASE), phone),
-    ("phone", re.compile(_ANSWER + r"[^.!?;]{0,60}\b(?:par téléphone|by phone)\b[^.!?;\d]{0,40}" + _NUMBER, re.IGNORECASE), phone),
-    ("email", re.compile(_ANSWER + r"[^.!?;]{0,60}\b(?:courriel|e-?mail|mail|mél)\b[^!?;@]{0,40}?(?<![\w.+-])" + _MAIL, re.IGNORECASE), email),
+    ("sms", re.compile(_ANSWER + r"[^.!?;]{0,60}\b(?:SMS|texto|text message)\b[^.!?;\d]{0,40}" + _NUMBER, re.IGNORECASE), phone_contact_point),
+    ("phone", re.compile(r"\b(?:appele[zr]|rappele[zr]|téléphone[zr]|call me|phone me)\b[^.!?;\d]{0,40}" + _NUMBER, re.IGNORECASE), phone_contact_point),
+    ("phone", re.compile(_ANSWER + r"[^.!?;]{0,60}\b(?:par téléphone|by phone)\b[^.!?;\d]{0,40}" + _NUMBER, re.IGNORECASE), phone_contact_point),
+    ("email", re.compile(_ANSWER + r"[^.!?;]{0,60}\b(?:courriel|e-?mail|mail|mél)\b[^!?;@]{0,40}?(?<![\w.+-])" + _MAIL, re.IGNORECASE), email_contact_point),
 )  # fmt: skip
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
-from parvis.common.runtime.sandbox.pool import Workers
-from parvis.common.runtime.sandbox.resource_limits import Limits
+from parvis.common.runtime.sandbox.pool import SandboxPool
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.ingest_postal.parse.batch import Part
 from parvis.ingest_postal.read import parts as kinds
 from parvis.ingest_postal.tables import Limits as LetterLimits
@@ -33,16 +33,16 @@ class Divider:
     """
 
     def __init__(self, limits: LetterLimits, *, letters: int) -> None:
-        self._limits = Limits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s)
+        self._limits = ResourceLimits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s)
         self._letters = letters
 
     async def divide(self, content: bytes, parts: Sequence[Part]) -> tuple[tuple[Divided, ...], str | None]:
         if len(parts) > self._letters:
             return (), f"more than {self._letters} letters in one file, not separated"
         asked = json.dumps([part.pages for part in parts]).encode()
-        workers = Workers(_WORKER, count=1, limits=self._limits, most_answers=len(parts))
+        workers = SandboxPool(_WORKER, count=1, limits=self._limits, most_answers=len(parts))
         async with workers.running():
-            answer = await workers.ask((kinds.BATCH, content), (kinds.PARTS, asked))
+            answer = await workers.run_job((kinds.BATCH, content), (kinds.PARTS, asked))
         if answer.trouble:
             log.warning("batch.undivided", channel="post", reason=answer.trouble)
             return (), NOT_SEPARATED

@@ -7,8 +7,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
-from parvis.common.runtime.sandbox.pool import Answer, Workers
-from parvis.common.runtime.sandbox.resource_limits import Limits as WorkerLimits
+from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits as WorkerLimits
 from parvis.ingest_postal.read import frames
 from parvis.ingest_postal.read.sheets import is_batch
 from parvis.ingest_postal.tables import Limits, MediaType, Page, Picture, Reading
@@ -28,7 +28,7 @@ class Readers:
 
     def __init__(self, count: int, limits: Limits) -> None:
         self._limits = limits
-        self._workers = Workers(
+        self._workers = SandboxPool(
             "parvis.ingest_postal.read.worker",
             count=count,
             limits=WorkerLimits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s),
@@ -61,7 +61,7 @@ class Readers:
             pixels=limits.pixels,
             cpu_s=limits.cpu_s,
         )
-        answer = await self._workers.ask((frames.JOB, job.model_dump_json().encode()), (frames.SCAN, content))
+        answer = await self._workers.run_job((frames.JOB, job.model_dump_json().encode()), (frames.SCAN, content))
         return _with_the_rest_named(_without_blank_pictures(_reading(answer)), limits.pages)
 
     async def close(self) -> None:
@@ -80,7 +80,7 @@ class Readers:
             self._started.set()
 
 
-def _reading(answer: Answer) -> Reading:
+def _reading(answer: SandboxResult) -> Reading:
     reading = Reading()
     try:
         for frame in answer.frames:

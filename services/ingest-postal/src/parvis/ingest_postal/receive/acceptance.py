@@ -7,13 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from parvis.common.bus.cloudevents import Record, record
-from parvis.common.contract.contact import ClaimCheck, ContactId, ContactReceived, contact_id, kafka_key, overflows
+from parvis.common.bus.cloudevents import Record, build_record
+from parvis.common.contract.contact import (
+    ClaimCheck,
+    ContactId,
+    ContactReceived,
+    exceeds_text_limit,
+    kafka_key,
+    make_contact_id,
+)
 from parvis.common.contract.errors import Poison
-from parvis.common.files.antivirus import Scanner
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.ingest_postal.parse import Facts, Town, parse, separate, text_of
 from parvis.ingest_postal.parse.batch import Part
 from parvis.ingest_postal.read.divider import NOT_SEPARATED, Divided, Divider
@@ -54,8 +61,8 @@ class Acceptance:
 
     readers: Readers
     divider: Divider
-    blobs: Blobs
-    scanner: Scanner
+    blobs: BlobStore
+    scanner: AntivirusScanner
     producer: Sends
     topic: str
     drop_box: str
@@ -65,7 +72,7 @@ class Acceptance:
 
     async def accept(self, content: bytes, media_type: MediaType, arrival: Arrival) -> AsyncIterator[ContactReceived]:
         digest = hashlib.sha256(content).hexdigest()
-        made = contact_id("post", self.drop_box, digest)
+        made = make_contact_id("post", self.drop_box, digest)
         original = await self._store(made, content, media_type)
         reading = await self.readers.read(content, media_type)
         parts = separate(reading.pages, self.town.key)
@@ -99,7 +106,7 @@ class Acceptance:
         self, digest: str, number: int, letter: Divided, batch: ClaimCheck, media_type: MediaType
     ) -> _Letter:
         """A letter of a batch, read like one that came alone. Its verdict is the batch's: its file is a part of it."""
-        made = contact_id("post", self.drop_box, f"{digest}/{number}")
+        made = make_contact_id("post", self.drop_box, f"{digest}/{number}")
         original = await self.blobs.put(made, letter.content, media_type)
         reading = await self.readers.read(letter.content, media_type)
         original = original.model_copy(update={"scan": batch.scan})
@@ -121,7 +128,7 @@ class Acceptance:
         )
         contact = await asyncio.to_thread(parse, letter.reading, facts)
         await self.producer.send(
-            record(
+            build_record(
                 contact,
                 topic=self.topic,
                 key=kafka_key(contact),
@@ -143,4 +150,4 @@ class Acceptance:
 
     async def _store_overflow(self, letter: _Letter) -> ClaimCheck | None:
         text = text_of(letter.reading)
-        return await self.blobs.put(letter.made, text.encode(), "text/plain") if overflows(text) else None
+        return await self.blobs.put(letter.made, text.encode(), "text/plain") if exceeds_text_limit(text) else None

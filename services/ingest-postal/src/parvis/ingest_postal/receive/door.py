@@ -67,7 +67,7 @@ class Door:
         except OSError as error:
             self._delay(self.box.kind, Unavailable(f"the {self.box.kind} does not answer: {_say(error)}"))
             return 0
-        self.health.good(self.box.kind)
+        self.health.mark_ok(self.box.kind)
         self.watch.look(files, at=self.clock(), clock_s=time.monotonic())
         self._count(files)
         await self._put_hopeless_aside(files)
@@ -177,7 +177,7 @@ class Door:
 
     def _delay(self, part: str, error: Unavailable) -> None:
         self._failures = min(self._failures + 1, 10)
-        self.health.bad(part, str(error))
+        self.health.mark_failing(part, str(error))
         log.warning("contact.postponed", channel="post", reason=str(error), attempt=self._failures)
 
     async def _pause(self, wait_s: float) -> None:
@@ -187,8 +187,8 @@ class Door:
 
     def _go_on(self) -> None:
         self._failures = 0
-        self.health.good("letters")
-        self.health.good("kafka")
+        self.health.mark_ok("letters")
+        self.health.mark_ok("kafka")
 
     def _tell(self, contact: ContactReceived, elapsed_s: float) -> None:
         self._accepted += 1

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from parvis.common.bus.cloudevents import record
+from parvis.common.bus.cloudevents import build_record
 from parvis.common.contract.delivery import DeliveryReported
-from parvis.common.contract.letter_qr import letter_of_code
+from parvis.common.contract.letter_qr import decode_letter_qr
 from parvis.common.contract.reply import ReplyId
 from parvis.common.runtime.logs import logger
 from parvis.ingest_postal.receive.acceptance import Sends
@@ -30,7 +30,7 @@ class Returns:
 
     async def report(self, reading: Reading, arrival: Arrival) -> int:
         """Say of every letter of ours in a scan that it came back; how many there were. None: it is for people to read."""
-        codes = [letter_of_code(code.text, self.key) for page in reading.pages for code in page.codes]
+        codes = [decode_letter_qr(code.text, self.key) for page in reading.pages for code in page.codes]
         replies = dict.fromkeys(letter.reply_id for letter in codes if letter)
         for reply in replies:
             await self._report(reply, arrival)
@@ -46,7 +46,7 @@ class Returns:
             detail="the letter came back",
             reported_at=arrival.seen_at,
         )
-        sent = record(
+        sent = build_record(
             returned,
             topic=self.topic,
             key=reply,

@@ -7,7 +7,7 @@ from functools import cached_property
 from urllib.parse import parse_qsl
 
 from parvis.common.contract import contact
-from parvis.common.contract.contact import ContactId, ContactPoint, contact_id
+from parvis.common.contract.contact import ContactId, ContactPoint, make_contact_id
 from parvis.common.contract.errors import Rejected
 
 WHATSAPP = "whatsapp:"
@@ -49,13 +49,13 @@ class Announcement:
     @cached_property
     def contact_id(self) -> ContactId:
         """The same MessageSid to the same number is the same contact, on every redelivery."""
-        return contact_id("sms", self.value("To"), self.message_sid)
+        return make_contact_id("sms", self.value("To"), self.message_sid)
 
     @cached_property
     def sender(self) -> ContactPoint | None:
         """The citizen's number; none for a short code or a name in letters, which nobody can answer."""
         try:
-            return contact.phone(self.value("From").removeprefix(WHATSAPP))
+            return contact.phone_contact_point(self.value("From").removeprefix(WHATSAPP))
         except Rejected:
             return None
 

@@ -8,15 +8,15 @@ from parvis.common.contract.contact import (
     ClaimCheck,
     ContactReceived,
     PersonalContact,
-    ThreadMarks,
+    ThreadIdentifiers,
     Verification,
-    clip_text,
-    contact_point_hash,
-    reference_of,
-    references_in,
+    find_references,
+    hash_contact_point,
+    make_reference,
+    truncate_text,
 )
-from parvis.common.text.language import language_of
-from parvis.common.text.reply_channels import stated_reply_channels
+from parvis.common.text.language import detect_language
+from parvis.common.text.reply_channels import find_stated_reply_channels
 from parvis.ingest_sms.parse.form import WHATSAPP, Announcement
 
 
@@ -38,28 +38,28 @@ def parse_message(
     Retry:  the same MessageSid gives the same contact id.
     Source: Twilio docs, "Twilio's request to your incoming message webhook URL".
     """
-    made, sender, text = told.contact_id, told.sender, clip_text(told.value("Body"))
+    made, sender, text = told.contact_id, told.sender, truncate_text(told.value("Body"))
     return ContactReceived(
         contact_id=made,
-        reference=reference_of(made),
+        reference=make_reference(made),
         channel="whatsapp" if told.value("From").startswith(WHATSAPP) else "sms",
         received_at=received_at,
         recorded_at=recorded_at,
         to=_clean(told.value("To").removeprefix(WHATSAPP), 320),
-        language=language_of(text),
+        language=detect_language(text),
         sender=Verification(level="provider" if sender else "none", evidence=evidence),
-        thread=ThreadMarks(reference=next(iter(references_in(text)), None)),
+        thread=ThreadIdentifiers(reference=next(iter(find_references(text)), None)),
         original=original,
         attachments=tuple(attachments),
         unreadable=_unreadable(told, text, attachments),
-        contact_point_hash=contact_point_hash(sender, hashing_key) if sender else None,
+        contact_point_hash=hash_contact_point(sender, hashing_key) if sender else None,
         personal=PersonalContact.model_validate(
             {
                 "from": sender,
                 "display_name": _clean(told.value("ProfileName") or ("" if sender else told.value("From")), 400),
                 "text": text,
                 "file_names": tuple(file_names),
-                "reply_channels": stated_reply_channels(text, sender=sender),
+                "reply_channels": find_stated_reply_channels(text, sender=sender),
             }
         ),
     )

@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contract.contact import ClaimCheck, ContactPoint, Language, contact_point_hash
+from parvis.common.contract.contact import ClaimCheck, ContactPoint, Language, hash_contact_point
 from parvis.common.contract.reply import SMS_HELP, SMS_START, SMS_STOP, PersonalPreference, PreferenceChanged
 from parvis.ingest_sms.parse.form import Announcement
 from parvis.ingest_sms.tables import ALSO_ANSWERS, COURTESIES, KEYWORDS, OPT_OUT_TYPES, Order
@@ -77,7 +77,7 @@ def preference_of(
 ) -> PreferenceChanged:
     """What the town keeps of an order: STOP closes the telephone to SMS and WhatsApp, START opens both, HELP changes nothing."""
     return PreferenceChanged(
-        contact_point_hash=contact_point_hash(sender, hashing_key),
+        contact_point_hash=hash_contact_point(sender, hashing_key),
         opt_outs=("sms", "whatsapp") if told.order == "stop" else (),
         source=_SOURCES[told.order],
         evidence=evidence,

@@ -16,10 +16,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from parvis.common.contract.contact import Attachment, ClaimCheck
 from parvis.common.contract.errors import Unavailable
-from parvis.common.files.antivirus import Scanner
-from parvis.common.files.inspection import Inspector, Looked
+from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.files.inspection import FileInspection, FileInspector
 from parvis.common.runtime.logs import logger
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.ingest_sms.parse.form import Announcement, Media
 
 log = logger()
@@ -106,9 +106,9 @@ class MediaReader:
     Raises: Unavailable, when the blobs do not answer.
     """
 
-    blobs: Blobs
-    scanner: Scanner
-    inspector: Inspector
+    blobs: BlobStore
+    scanner: AntivirusScanner
+    inspector: FileInspector
     hosts: Hosts
     tokens: Mapping[str, Sequence[str]]
     largest_bytes: int = LARGEST_BYTES
@@ -130,11 +130,11 @@ class MediaReader:
             log.warning("media.refused", contact_id=told.contact_id, reason=str(refusal))
             return Fetched(Attachment.of(original, trouble=str(refusal)), _name(number, media.declared))
 
-    async def _look(self, content: bytes, declared: str) -> Looked:
+    async def _look(self, content: bytes, declared: str) -> FileInspection:
         try:
-            return await self.inspector.look(content, declared=declared)
+            return await self.inspector.inspect(content, declared=declared)
         except Unavailable:
-            return Looked("application/octet-stream", "not looked into: the inspection does not answer")
+            return FileInspection("application/octet-stream", "not looked into: the inspection does not answer")
 
     async def _until_had(self, told: Announcement, number: int, media: Media, ends_at: float) -> Fetched:
         wait_s = _FIRST_WAIT_S

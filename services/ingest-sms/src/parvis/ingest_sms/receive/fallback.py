@@ -74,9 +74,9 @@ class Fallback:
             waiting = await asyncio.to_thread(self.spool.waiting)
             oldest_s = await asyncio.to_thread(self.spool.oldest_s, self.intake.clock())
         except ParvisError as error:
-            self.health.bad("spool", str(error))
+            self.health.mark_failing("spool", str(error))
             return
-        self.health.good("spool")
-        self.health.note("spooled", f"{len(waiting)}, the oldest for {oldest_s:.0f} s" if waiting else "none")
+        self.health.mark_ok("spool")
+        self.health.add_note("spooled", f"{len(waiting)}, the oldest for {oldest_s:.0f} s" if waiting else "none")
         metrics.sms_spooled.set(len(waiting))
         metrics.sms_spooled_oldest_seconds.set(oldest_s)

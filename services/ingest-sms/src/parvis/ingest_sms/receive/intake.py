@@ -5,7 +5,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from parvis.common.bus.cloudevents import Record, record
+from parvis.common.bus.cloudevents import Record, build_record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ClaimCheck, ContactId, ContactReceived, kafka_key
 from parvis.common.contract.reply import PreferenceChanged
@@ -13,7 +13,7 @@ from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
 from parvis.common.runtime import metrics
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.ingest_sms.parse.form import Announcement
 from parvis.ingest_sms.parse.message import parse_message
 from parvis.ingest_sms.parse.order import Told, order_in, preference_of
@@ -60,7 +60,7 @@ class Intake:
     Retry:  the same MessageSid is the same contact id, and the same event id of the preference.
     """
 
-    blobs: Blobs
+    blobs: BlobStore
     producer: Producer
     media: MediaReader
     topic_prefix: str
@@ -94,13 +94,13 @@ class Intake:
         )  # fmt: skip
 
     def _contact(self, contact: ContactReceived) -> Record:
-        return record(
+        return build_record(
             contact, topic=CONTACT_RECEIVED.full_name(self.topic_prefix), key=kafka_key(contact),
             event_id=contact.contact_id, source="ingest-sms", subject=contact.contact_id, time=contact.recorded_at,
         )  # fmt: skip
 
     def _preference(self, told: Announcement, preference: PreferenceChanged) -> Record:
-        return record(
+        return build_record(
             preference, topic=PREFERENCE_CHANGED.full_name(self.topic_prefix), key=preference.contact_point_hash,
             event_id=told.contact_id, source="ingest-sms", subject=told.contact_id,
         )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from parvis.common.bus.admin import ids_since
+from parvis.common.bus.admin import event_ids_since
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
 from parvis.common.runtime import metrics
@@ -49,10 +49,10 @@ class Reconciling:
             wait_s = self.every_s
             try:
                 await self.look()
-                self.health.note("reconciled", "ok")
+                self.health.add_note("reconciled", "ok")
             except (Unavailable, TimeoutError) as error:
                 wait_s = min(self.every_s, _RETRY_S)
-                self.health.note("reconciled", str(error) or "too slow")
+                self.health.add_note("reconciled", str(error) or "too slow")
                 log.warning("reconciler.waiting", reason=str(error) or "too slow", wait_s=wait_s)
             try:
                 async with asyncio.timeout(wait_s):
@@ -88,7 +88,7 @@ class Reconciling:
         if not messages:
             return []
         topics = [topic.full_name(self.intake.topic_prefix) for topic in (CONTACT_RECEIVED, PREFERENCE_CHANGED)]
-        there = await ids_since(self.bootstrap, topics, (messages[0].sent_at or self.intake.clock()) - OVERLAP)
+        there = await event_ids_since(self.bootstrap, topics, (messages[0].sent_at or self.intake.clock()) - OVERLAP)
         for message in messages:
             if message.told.contact_id in there:
                 self.intake.seen.add(message.told.contact_id)

@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request, Response
 
-from parvis.common.bus.cloudevents import record
+from parvis.common.bus.cloudevents import build_record
 from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.contract.topics import DELIVERY_REPORTED
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
-from parvis.common.runtime.rate_limits import Sources
+from parvis.common.runtime.rate_limits import RateLimiter
 from parvis.ingest_sms import render
 from parvis.ingest_sms.parse.form import Announcement, account_in, announcement, read_form, reply_in
 from parvis.ingest_sms.parse.order import Told
@@ -39,8 +39,8 @@ class Door:
     accounts: frozenset[str]
     intake: Intake
     pictures: Pictures
-    senders: Sources
-    helped: Sources
+    senders: RateLimiter
+    helped: RateLimiter
     help_texts: Mapping[str, str]
     largest_form_bytes: int
     fallback: Fallback | None = None
@@ -99,7 +99,7 @@ def _refused(request: Request, status: int, reason: str) -> Response:
 
 async def _receive(door: Door, request: Request) -> Response:
     arrived = await _arrived(door, request)
-    if door.senders.take(arrived.told.value("From")):
+    if door.senders.seconds_until_allowed(arrived.told.value("From")):
         raise TooMany("one sender writes faster than the door lets one through")
     deadline_s = BUDGET_S - (time.monotonic() - arrived.began)
     if arrived.told.media:
@@ -114,7 +114,12 @@ async def _receive(door: Door, request: Request) -> Response:
 
 def _twiml(door: Door, told: Announcement, order: Told | None) -> bytes:
     """Nothing, but to who asks for help, and not again and again: two machines must not talk to each other here."""
-    if order and order.order == "help" and not order.is_answered and not door.helped.take(told.value("From")):
+    if (
+        order
+        and order.order == "help"
+        and not order.is_answered
+        and not door.helped.seconds_until_allowed(told.value("From"))
+    ):
         return render.answer_help(door.help_texts, order.language)
     return render.NOTHING
 
@@ -135,7 +140,7 @@ async def _receive_status(door: Door, request: Request) -> Response:
     report = parse_status(arrived.told, reply=reply_in(query), reported_at=arrived.received_at)
     event_id = f"{report.reply_id}.{report.provider_id}.{report.outcome}"
     await door.intake.producer.send(
-        record(
+        build_record(
             report, topic=DELIVERY_REPORTED.full_name(door.intake.topic_prefix), key=report.reply_id,
             event_id=event_id, source="ingest-sms", subject=report.reply_id,
         ),

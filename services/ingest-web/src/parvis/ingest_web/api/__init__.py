@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
-from parvis.common.contract.contact import ContactId, contact_id, reference_of
+from parvis.common.contract.contact import ContactId, make_contact_id, make_reference
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Procedure
@@ -56,14 +56,14 @@ def application(hatch: Hatch) -> FastAPI:
 async def _send(hatch: Hatch, request: Request) -> Response:
     began = time.monotonic()
     integrator = _integrator(hatch, request)
-    made = contact_id("web", f"api:{integrator}", idempotency_key(request))
+    made = make_contact_id("web", f"api:{integrator}", idempotency_key(request))
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Problem(415, "not-json")
     async with hatch.room:
         body = await body_of(request, hatch.largest_request_bytes)
         told, procedure = read(hatch, request, body)
         row = Submission(
-            seed=made, contact_id=made, reference=reference_of(made), procedure=procedure.slug,
+            seed=made, contact_id=made, reference=make_reference(made), procedure=procedure.slug,
             reply_channel=told.get("reply", {}).get("channel"),
             content_hash=hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest(),
             received_at=hatch.pages.clock(),
@@ -89,7 +89,7 @@ def _integrator(hatch: Hatch, request: Request) -> str:
     if scheme.lower() != "bearer" or not names:
         metrics.contacts_refused.labels("web", "unknown key").inc()
         raise Problem(401, "no-access")
-    wait_s = hatch.sources.take(names[0])
+    wait_s = hatch.sources.seconds_until_allowed(names[0])
     if wait_s:
         metrics.contacts_refused.labels("web", "too many").inc()
         raise Problem(429, "too-many", wait_s=int(wait_s) + 1)
@@ -102,7 +102,7 @@ async def _alone(hatch: Hatch, row: Submission) -> AsyncGenerator[Submission | N
 
     The lock is PostgreSQL's and goes with our connection: a crash leaves no key behind that nobody may use again.
     """
-    async with hatch.vault.database.begin() as connection:
+    async with hatch.vault.database.transaction() as connection:
         if not await lock_key(connection, row.contact_id):
             raise Problem(409, "in-flight", wait_s=1)
         yield await submission_of(connection, row.seed)

@@ -12,11 +12,11 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.logs import logger
-from parvis.common.runtime.rate_limits import Sources
-from parvis.common.town.models import Directory
+from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.town.models import TownConfig
 from parvis.ingest_web.store import Vault
-from parvis.web.http import language_of
-from parvis.web.pages import Pages
+from parvis.web.http import negotiate_language
+from parvis.web.pages import PageRenderer
 
 log = logger()
 _AT_ONCE = 4  # bodies in memory
@@ -34,11 +34,11 @@ class Problem(Exception):
 class Hatch:
     """What the door for programs stands on. `keys` are the SHA-256 of each integrator's key, by name."""
 
-    directory: Directory
-    pages: Pages
+    directory: TownConfig
+    pages: PageRenderer
     vault: Vault
     keys: Mapping[str, str]
-    sources: Sources
+    sources: RateLimiter
     public_url: str
     largest_request_bytes: int
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
@@ -67,10 +67,10 @@ def explain_problems(app: FastAPI, hatch: Hatch) -> None:
 
 
 def _said(hatch: Hatch, request: Request, problem: Problem) -> Response:
-    language = language_of(request, hatch.pages.town)
+    language = negotiate_language(request, hatch.pages.town)
     said: dict[str, Any] = {
         "type": f"urn:parvis:problem:{problem.kind}",
-        "title": hatch.pages.say(f"api.{problem.kind}", language),
+        "title": hatch.pages.translate(f"api.{problem.kind}", language),
         "status": problem.status,
     }
     if problem.errors:

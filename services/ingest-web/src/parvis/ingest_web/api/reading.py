@@ -11,15 +11,15 @@ from typing import Any
 import jsonschema_rs
 from fastapi import Request
 
-from parvis.common.files.file_names import clean_name
+from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import media_type_of
 from parvis.common.town.forms import FileField
 from parvis.common.town.models import Procedure
 from parvis.ingest_web import render
 from parvis.ingest_web.api.hatch import Hatch, Problem, today_of
 from parvis.ingest_web.tables import NAME, REPLY, File, Filled, reply_address
-from parvis.web.forms import cleaned
-from parvis.web.http import language_of
+from parvis.web.forms import clean_text
+from parvis.web.http import negotiate_language
 
 _READ_S = 60.0
 # More than all answers of the longest form, were they commas alone; lists of millions cost gigabytes, and seconds of everybody's time.
@@ -75,15 +75,18 @@ def read(hatch: Hatch, request: Request, body: bytes) -> tuple[dict[str, Any], P
 
 
 def _incomplete(hatch: Hatch, request: Request, wrong: list[tuple[str, str]]) -> Problem:
-    language = language_of(request, hatch.pages.town)
+    language = negotiate_language(request, hatch.pages.town)
     errors = [
-        {"pointer": pointer, "detail": hatch.pages.say(f"api_wrong.{kind if kind in _KINDS else 'other'}", language)}
+        {
+            "pointer": pointer,
+            "detail": hatch.pages.translate(f"api_wrong.{kind if kind in _KINDS else 'other'}", language),
+        }
         for pointer, kind in wrong
     ]
     return Problem(422, "incomplete", errors=errors)
 
 
-def fields_of(told: Mapping[str, Any], clean: Callable[[str], str] = cleaned) -> dict[str, list[str]]:
+def fields_of(told: Mapping[str, Any], clean: Callable[[str], str] = clean_text) -> dict[str, list[str]]:
     """The contact as a form has it: one reader for both doors."""
     answers: Mapping[str, Any] = told.get("answers", {})
     fields = {
@@ -112,7 +115,7 @@ def _content(told: Mapping[str, str]) -> tuple[File, bytes]:
         content = base64.b64decode(told["content"], validate=True)
     except (ValueError, binascii.Error) as error:
         raise Problem(422, "incomplete") from error
-    name = clean_name(told.get("name", "")) or "document"
+    name = safe_file_name(told.get("name", "")) or "document"
     digest = hashlib.sha256(content).hexdigest()
     return File(name, len(content), media_type_of(content, name=name), digest), content
 
@@ -122,7 +125,7 @@ def _no_constant(name: str) -> None:
 
 
 def unacceptable(hatch: Hatch, request: Request, filled: Filled) -> Problem:
-    language = language_of(request, hatch.pages.town)
+    language = negotiate_language(request, hatch.pages.town)
     errors = [
         {"pointer": f"/{name}", "detail": render.sentence(hatch.pages, problem, language)}
         for name, problem in filled.problems.items()

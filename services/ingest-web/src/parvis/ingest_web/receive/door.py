@@ -3,24 +3,24 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from parvis.common.contract.contact import ContactId, contact_id
-from parvis.common.town.models import Directory, Procedure
+from parvis.common.contract.contact import ContactId, make_contact_id
+from parvis.common.town.models import Procedure, TownConfig
 from parvis.ingest_web import render
 from parvis.ingest_web.store import Vault
 from parvis.ingest_web.tables import CSRF, PROOF, WAITED, File, Kept
 from parvis.ingest_web.verify import Crowd, Guard
 from parvis.ingest_web.verify.sources import Network
-from parvis.web.forms import Form, Upload
-from parvis.web.pages import Pages
-from parvis.web.tokens import Once
+from parvis.web.forms import SubmittedForm, Upload
+from parvis.web.pages import PageRenderer
+from parvis.web.tokens import OneTimeToken
 
 
 @dataclass(frozen=True)
 class Door:
     """What the door stands on."""
 
-    directory: Directory
-    pages: Pages
+    directory: TownConfig
+    pages: PageRenderer
     guard: Guard
     crowd: Crowd
     vault: Vault
@@ -34,8 +34,8 @@ class Sent:
 
     procedure: Procedure
     language: str
-    form: Form
-    once: Once | None
+    form: SubmittedForm
+    once: OneTimeToken | None
     chosen: dict[str, list[tuple[File, Upload]]]
     kept: dict[str, list[Kept]]
 
@@ -43,7 +43,7 @@ class Sent:
     def made(self) -> ContactId:
         """The contact that this form is or will be: the same, however often it is sent."""
         assert self.once  # noqa: S101 (a form without our token goes no further)
-        return contact_id("web", self.procedure.slug, self.once.seed)
+        return make_contact_id("web", self.procedure.slug, self.once.seed)
 
     def files(self) -> Mapping[str, Sequence[File]]:
         """What goes with the form: the kept files and those just chosen, each once."""
@@ -62,7 +62,7 @@ def shown(door: Door, sent: Sent, *, fresh: bool = False, **more: object) -> ren
     token = door.guard.new_once(slug, now) if fresh or not sent.once else sent.once.text
     values: dict[str, object] = {
         "procedure": sent.procedure,
-        "department": door.directory.departments[door.directory.current(sent.procedure.department)],
+        "department": door.directory.departments[door.directory.current_department(sent.procedure.department)],
         "language": sent.language,
         "once": token,
         "csrf": door.guard.csrf(slug, now),

@@ -1,19 +1,19 @@
 """The files of a form: what is known of those just chosen, and those that an earlier try has stored."""
 
-from parvis.common.files.file_names import clean_name
+from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import media_type_of
 from parvis.common.town.forms import FileField
 from parvis.ingest_web.receive.door import Door, Sent
 from parvis.ingest_web.tables import DROP, KEPT, File, Filled, Kept
-from parvis.web.forms import Form, Upload
+from parvis.web.forms import SubmittedForm, Upload
 
 
-async def files_of(fields: list[FileField], form: Form) -> dict[str, list[tuple[File, Upload]]]:
+async def files_of(fields: list[FileField], form: SubmittedForm) -> dict[str, list[tuple[File, Upload]]]:
     """The files just chosen, by field."""
     return {f.name: [(await _file(upload), upload) for upload in form.files.get(f.name, ())] for f in fields}
 
 
-def kept_of(door: Door, fields: list[FileField], form: Form) -> dict[str, list[Kept]]:
+def kept_of(door: Door, fields: list[FileField], form: SubmittedForm) -> dict[str, list[Kept]]:
     """The files of earlier tries, without those that the citizen took out; a new one takes the place of a single one."""
     found: dict[str, list[Kept]] = {}
     for f in fields:
@@ -39,6 +39,6 @@ async def keep(door: Door, sent: Sent, filled: Filled) -> None:
 
 
 async def _file(upload: Upload) -> File:
-    name = clean_name(upload.name) or "document"
+    name = safe_file_name(upload.name) or "document"
     media_type = media_type_of(await upload.ends(), name=name)
     return File(name, upload.size_bytes, media_type, await upload.sha256())

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from parvis.common.contract.contact import reference_of
+from parvis.common.contract.contact import make_reference
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
@@ -22,8 +22,8 @@ from parvis.ingest_web.store import submission_of
 from parvis.ingest_web.store.accepting import Sending
 from parvis.ingest_web.tables import CHANGE, PROOF, REVIEW, SEEN, STEP, TOKEN, WAITED, Filled, Problem, Submission
 from parvis.ingest_web.verify import client_of
-from parvis.web.forms import Form, read_form
-from parvis.web.http import language_of, with_script
+from parvis.web.forms import SubmittedForm, read_form
+from parvis.web.http import allow_scripts, negotiate_language
 
 log = logger()
 
@@ -78,7 +78,7 @@ def _procedure(door: Door, request: Request, slug: str) -> Procedure:
     return procedure
 
 
-async def _form(door: Door, request: Request, procedure: Procedure) -> Form:
+async def _form(door: Door, request: Request, procedure: Procedure) -> SubmittedForm:
     largest_mb = max((f.largest_mb for f in procedure.form if isinstance(f, FileField)), default=0)
     return await read_form(
         request,
@@ -88,11 +88,11 @@ async def _form(door: Door, request: Request, procedure: Procedure) -> Form:
     )
 
 
-async def _sent(door: Door, request: Request, procedure: Procedure, form: Form) -> Sent:
+async def _sent(door: Door, request: Request, procedure: Procedure, form: SubmittedForm) -> Sent:
     fields = [f for f in procedure.form if isinstance(f, FileField)]
     return Sent(
         procedure=procedure,
-        language=language_of(request, door.pages.town),
+        language=negotiate_language(request, door.pages.town),
         form=form,
         once=door.guard.read_once(form.first(TOKEN), procedure.slug),
         chosen=await files_of(fields, form),
@@ -131,7 +131,7 @@ async def _whole(door: Door, sent: Sent, filled: Filled, began: float, *, is_las
     row, content = _row(door, sent, filled)
     is_stale = door.guard.is_stale(sent.once, now)
     if is_stale or not is_last:
-        async with door.vault.database.begin() as connection:
+        async with door.vault.database.transaction() as connection:
             earlier = await submission_of(connection, row.seed)
         if earlier:
             return _answer(door, sent, row, earlier)
@@ -151,7 +151,7 @@ def _row(door: Door, sent: Sent, filled: Filled) -> tuple[Submission, bytes]:
     row = Submission(
         seed=sent.once.seed,
         contact_id=sent.made,
-        reference=reference_of(sent.made),
+        reference=make_reference(sent.made),
         procedure=sent.procedure.slug,
         reply_channel=filled.reply.channel if filled.reply else None,
         content_hash=hashlib.sha256(content).hexdigest(),
@@ -225,7 +225,7 @@ def _again(
     """The page once more, with all that was typed; `fresh` gives it a new one-time token."""
     problems = filled.problems if filled else dict[str, Problem]()
     seen = shown(door, sent, fresh=fresh, problems=problems, **more)
-    headers = with_script(_KEPT_BY_HISTORY)
+    headers = allow_scripts(_KEPT_BY_HISTORY)
     if status in {429, 503}:
         headers["retry-after"] = str(seen.wait_s or 30)
     return HTMLResponse(render.form_page(door.pages, seen), status_code=status, headers=headers)

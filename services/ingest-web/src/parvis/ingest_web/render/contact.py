@@ -13,13 +13,13 @@ from parvis.common.contract.contact import (
     MachineSent,
     PersonalContact,
     Verification,
-    contact_point_hash,
-    reference_of,
+    hash_contact_point,
+    make_reference,
 )
 from parvis.common.town.forms import ConsentField, LongTextField
-from parvis.common.town.models import Procedure, said_in
+from parvis.common.town.models import Procedure, localized
 from parvis.ingest_web.tables import File, Filled
-from parvis.web.answers import in_words
+from parvis.web.answers import answer_in_words
 
 # As JSON. Together with the rest they keep the event below 64 KiB; the whole is in the original.
 TEXT_ROOM_BYTES = 28 * 1024
@@ -57,7 +57,7 @@ def contact_of(
     """The event of a form: subject and text for people and rules, the answers by field name beside them."""
     return ContactReceived(
         contact_id=accepted.contact_id,
-        reference=reference_of(accepted.contact_id),
+        reference=make_reference(accepted.contact_id),
         channel="web",
         received_at=accepted.received_at,
         recorded_at=accepted.recorded_at,
@@ -69,7 +69,7 @@ def contact_of(
         original=accepted.original,
         attachments=accepted.attachments,
         text_overflow=accepted.text_overflow,
-        contact_point_hash=contact_point_hash(filled.sender, hashing_key) if filled.sender else None,
+        contact_point_hash=hash_contact_point(filled.sender, hashing_key) if filled.sender else None,
         personal=PersonalContact.model_validate(
             {
                 "from": filled.sender,
@@ -86,7 +86,7 @@ def contact_of(
 
 def subject(filled: Filled, procedure: Procedure, language: str) -> str:
     """The procedure's title; a question with a subject of its own has that."""
-    title = said_in(procedure.title, language)
+    title = localized(procedure.title, language)
     own = filled.answers.get("subject", "")
     is_own = any(f.name == "subject" and f.type == "text" for f in procedure.form)
     return f"{own} ({title})" if own and is_own else title
@@ -97,7 +97,7 @@ def text(filled: Filled, procedure: Procedure, language: str) -> str:
     free = [filled.answers[f.name] for f in procedure.form if isinstance(f, LongTextField) and f.name in filled.answers]
     colon = " :" if language == "fr" else ":"
     facts = [
-        f"{said_in(f.label, language)}{colon} {', '.join(in_words(f, filled.answers[f.name], language).splitlines())}"
+        f"{localized(f.label, language)}{colon} {', '.join(answer_in_words(f, filled.answers[f.name], language).splitlines())}"
         for f in procedure.form
         if f.name in filled.answers and not isinstance(f, LongTextField | ConsentField)
     ]

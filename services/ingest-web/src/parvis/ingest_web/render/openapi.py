@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.ingest_web.render.schema import Schema, reply_schema, request_schema
 
 PROBLEMS = {
@@ -27,7 +27,7 @@ _KEY = {
 }
 
 
-def openapi(directory: Directory, today: date) -> dict[str, Any]:
+def openapi(directory: TownConfig, today: date) -> dict[str, Any]:
     """The document. It changes with the procedures, and with the day where a form has dates from or until today."""
     procedures = directory.procedures.values()
     shapes = {_shape(p.slug): request_schema(p, directory.town.languages, today) for p in procedures}

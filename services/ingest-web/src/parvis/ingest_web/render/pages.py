@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from parvis.common.town.forms import FileField
-from parvis.common.town.models import Department, Directory, Procedure, said_in
+from parvis.common.town.models import Department, Procedure, TownConfig, localized
 from parvis.ingest_web.tables import (
     INPUTS,
     NAME,
@@ -19,8 +19,8 @@ from parvis.ingest_web.tables import (
     Problem,
     reply_address,
 )
-from parvis.web.answers import in_words
-from parvis.web.pages import Pages, size, spaced
+from parvis.web.answers import answer_in_words
+from parvis.web.pages import PageRenderer, format_size, group_digits
 
 _BAD_NOTICES = ("unavailable", "busy", "work", "too_heavy")
 
@@ -60,7 +60,7 @@ class Row:
     lines: tuple[str, ...]
 
 
-def form_page(pages: Pages, shown: Shown) -> str:
+def form_page(pages: PageRenderer, shown: Shown) -> str:
     """The page of one procedure."""
     return pages.render(
         "form.html",
@@ -75,7 +75,7 @@ def form_page(pages: Pages, shown: Shown) -> str:
     )
 
 
-def review_page(pages: Pages, shown: Shown, filled: Filled) -> str:
+def review_page(pages: PageRenderer, shown: Shown, filled: Filled) -> str:
     """The last look before sending: every answer, with a way back to it; everything goes with the form in hidden inputs."""
     hidden = [(name, value) for name, values in shown.fields.items() for value in values if _is_carried(name)]
     return pages.render(
@@ -100,43 +100,44 @@ def _is_carried(name: str) -> bool:
     return not name.startswith("_") or name == TRAP
 
 
-def _rows(pages: Pages, shown: Shown, filled: Filled) -> list[Row]:
+def _rows(pages: PageRenderer, shown: Shown, filled: Filled) -> list[Row]:
     language = shown.language
     rows: list[Row] = []
     for f in shown.procedure.form:
         if isinstance(f, FileField):
             said = [
-                f"{file.name} ({size(file.size_bytes, pages.words, language)})" for file in filled.files.get(f.name, ())
+                f"{file.name} ({format_size(file.size_bytes, pages.words, language)})"
+                for file in filled.files.get(f.name, ())
             ]
         else:
             answer = filled.answers.get(f.name, "")
-            said = in_words(f, answer, language).splitlines() if answer else []
-        rows.append(Row(f"f-{f.name}", said_in(f.label, language), tuple(said)))
-    rows.append(Row(f"f-{NAME}", pages.say("form_page.name", language), (filled.name,) if filled.name else ()))
+            said = answer_in_words(f, answer, language).splitlines() if answer else []
+        rows.append(Row(f"f-{f.name}", localized(f.label, language), tuple(said)))
+    rows.append(Row(f"f-{NAME}", pages.translate("form_page.name", language), (filled.name,) if filled.name else ()))
     channel = filled.reply.channel if filled.reply else NO_REPLY
     address = filled.reply.address if filled.reply else ""
-    how = [pages.say(f"reply_by.{channel}", language), *(spaced(line) for line in address.splitlines())]
-    rows.append(Row(f"f-{REPLY}", pages.say("form_page.reply", language), tuple(how)))
+    how = [pages.translate(f"reply_by.{channel}", language), *(group_digits(line) for line in address.splitlines())]
+    rows.append(Row(f"f-{REPLY}", pages.translate("form_page.reply", language), tuple(how)))
     return rows
 
 
-def receipt_page(pages: Pages, directory: Directory, **values: Any) -> str:
+def receipt_page(pages: PageRenderer, directory: TownConfig, **values: Any) -> str:
     """What a citizen keeps: the reference, and what happens next."""
     procedure: Procedure = values["procedure"]
-    department = directory.departments[directory.current(procedure.department)]
+    department = directory.departments[directory.current_department(procedure.department)]
     return pages.render("receipt.html", department=department, **values)
 
 
-def sentence(pages: Pages, problem: Problem, language: str) -> str:
+def sentence(pages: PageRenderer, problem: Problem, language: str) -> str:
     """What is wrong, and what to do, in one sentence."""
     values = dict(problem.values)
     if problem.label:
-        values["label"] = said_in(problem.label, language)
+        values["label"] = localized(problem.label, language)
     if "day" in values:
         values["day"] = pages.dates.day(values["day"], language)  # pyright: ignore[reportArgumentType] (a date)
     if "accept" in values:
         values["accept"] = types_in_words(values["accept"])  # pyright: ignore[reportArgumentType] (media types)
-    return pages.say(f"problem_with.{problem.key}", language, **values)
+    return pages.translate(f"problem_with.{problem.key}", language, **values)
 
 
 def types_in_words(media_types: Sequence[str]) -> str:

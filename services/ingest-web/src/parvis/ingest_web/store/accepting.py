@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from parvis.common.bus.cloudevents import record
+from parvis.common.bus.cloudevents import build_record
 from parvis.common.contract.contact import Attachment, ContactId, kafka_key
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.topics import CONTACT_RECEIVED
-from parvis.common.files.antivirus import Scanner
-from parvis.common.files.inspection import Inspector
+from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.files.inspection import FileInspector
 from parvis.common.files.media_types import is_archive
 from parvis.common.runtime.clock import Clock
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.models import Procedure
@@ -30,9 +30,9 @@ class Vault:
 
     database: Database
     outbox: Outbox
-    blobs: Blobs
-    scanner: Scanner
-    inspector: Inspector
+    blobs: BlobStore
+    scanner: AntivirusScanner
+    inspector: FileInspector
     topic_prefix: str
     hashing_key: bytes
     clock: Clock
@@ -52,7 +52,7 @@ class Vault:
 
     async def _trouble(self, content: bytes, file: File) -> str | None:
         try:
-            return (await self.inspector.look(content, name=file.name)).trouble
+            return (await self.inspector.inspect(content, name=file.name)).trouble
         except Unavailable:
             return "nobody has looked into it"
 
@@ -85,15 +85,15 @@ class Vault:
             evidence=sent.evidence,
         )
         contact = render.contact_of(filled, sent.procedure, sent.language, accepted, hashing_key=self.hashing_key)
-        event = record(
+        event = build_record(
             contact, topic=CONTACT_RECEIVED.full_name(self.topic_prefix), key=kafka_key(contact),
             event_id=made, source="ingest-web", subject=made,
         )  # fmt: skip
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             stored = await record_submission(connection, row)
             if stored is row:
                 await self.outbox.add(connection, event)
-        self.outbox.kick()
+        self.outbox.wake()
         return stored
 
 

@@ -8,10 +8,10 @@ from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.storage.outbox import outbox_table
-from parvis.common.storage.postgres import Database, metadata
+from parvis.common.storage.postgres import Database, schema_metadata
 from parvis.ingest_web.tables import Submission
 
-_METADATA = metadata("ingest_web")
+_METADATA = schema_metadata("ingest_web")
 
 outbox = outbox_table(_METADATA)
 submission = Table(
@@ -58,5 +58,5 @@ async def lock_key(connection: AsyncConnection, key: str) -> bool:
 
 async def check(database: Database) -> None:
     """Raise Unavailable when PostgreSQL does not answer, or has not our tables yet."""
-    async with asyncio.timeout(5), database.begin() as connection:
+    async with asyncio.timeout(5), database.transaction() as connection:
         await connection.execute(select(submission.c.seed).limit(0))

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from fastapi import Request
 
-from parvis.common.runtime.rate_limits import Sources, network_of
+from parvis.common.runtime.rate_limits import RateLimiter, source_network
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -50,7 +50,7 @@ def client_of(request: Request, trusted: Sequence[Network]) -> str | None:
         if address is None:
             return None
         if not any(address in network for network in trusted):
-            return None if any(address in network for network in _INSIDE) else network_of(str(address))
+            return None if any(address in network for network in _INSIDE) else source_network(str(address))
     return None
 
 
@@ -70,16 +70,20 @@ class Crowd:
             place of waiting (`asks_for_work`) do all together count: nobody is refused because of the others.
     """
 
-    each: Sources | None
-    together: Sources
+    each: RateLimiter | None
+    together: RateLimiter
     asks_for_work: bool
-    files: Sources | None = None  # of its own: a form may bring many, and none of them should stop the form
+    files: RateLimiter | None = None  # of its own: a form may bring many, and none of them should stop the form
 
     def wait_for_files_s(self, client: str | None, count: int) -> float:
-        return max([self.files.take(client) for _ in range(count)], default=0.0) if self.files and client else 0.0
+        return (
+            max([self.files.seconds_until_allowed(client) for _ in range(count)], default=0.0)
+            if self.files and client
+            else 0.0
+        )
 
     def wait_s(self, client: str | None) -> float:
-        own = self.each.take(client) if self.each and client else 0.0
+        own = self.each.seconds_until_allowed(client) if self.each and client else 0.0
         if own or not self.asks_for_work:
             return own
-        return self.together.take("")
+        return self.together.seconds_until_allowed("")

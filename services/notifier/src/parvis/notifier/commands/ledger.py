@@ -7,13 +7,13 @@ from datetime import datetime
 
 from parvis.common.bus.producer import Producer
 from parvis.common.cli.subparsers import Commands
-from parvis.common.contract.contact import ContactPoint, contact_point_hash, iso
+from parvis.common.contract.contact import ContactPoint, format_instant, hash_contact_point
 from parvis.common.contract.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED
 from parvis.common.runtime.health import Health
-from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.notifier import tables
 from parvis.notifier.consume.intake import Intake
 from parvis.notifier.consume.ledger import Ledger
@@ -71,8 +71,8 @@ def _database(town: TownSettings) -> Database:
 
 
 async def _sends() -> int:
-    database = _database(load(TownSettings))
-    async with database.begin() as connection:
+    database = _database(load_settings(TownSettings))
+    async with database.transaction() as connection:
         whole, over = await unresolved.account(connection), await unresolved.sent_too_often(connection)
     await database.close()
     print(
@@ -84,8 +84,8 @@ async def _sends() -> int:
 
 
 async def _steps(reply: str) -> int:
-    database = _database(load(TownSettings))
-    async with database.begin() as connection:
+    database = _database(load_settings(TownSettings))
+    async with database.transaction() as connection:
         steps = (await deliveries.of_replies(connection, [reply])).get(reply, [])
     await database.close()
     for d in steps:
@@ -104,11 +104,11 @@ async def _steps(reply: str) -> int:
 
 
 async def _preferences(kind: str, value: str) -> int:
-    town = load(TownSettings)
+    town = load_settings(TownSettings)
     database = _database(town)
     point = ContactPoint.model_validate({"kind": kind, "value": value})
-    async with database.begin() as connection:
-        said = await said_about(connection, contact_point_hash(point, town.hashing_key))
+    async with database.transaction() as connection:
+        said = await said_about(connection, hash_contact_point(point, town.hashing_key))
     await database.close()
     for one in said:
         wishes = ", ".join(wish.channel for wish in one.personal.reply_channels)
@@ -118,17 +118,17 @@ async def _preferences(kind: str, value: str) -> int:
             one.detail,
         )
         proof = f"proof {one.evidence.blob}" if one.evidence else ""
-        print(f"{iso(one.changed_at)}  {one.source:<16} {'  '.join(filter(None, (*words, proof)))}")
+        print(f"{format_instant(one.changed_at)}  {one.source:<16} {'  '.join(filter(None, (*words, proof)))}")
     return 0
 
 
 async def _rebuild(since: datetime | None) -> int:
-    town = load(TownSettings)
+    town = load_settings(TownSettings)
     database, health = _database(town), Health()
     producer = Producer(town.kafka_bootstrap, service="notifier-command", health=health)
     outbox = Outbox(tables.outbox, database, producer, health, "notifier")
     names = (DELIVERY_UPDATED.full_name(town.topic_prefix), PREFERENCE_CHANGED.full_name(town.topic_prefix))
-    addressing = Addressing(own_addresses(load_directory(town.config_dir)), town.hashing_key)
+    addressing = Addressing(own_addresses(load_town_config(town.config_dir)), town.hashing_key)
     steps = Steps(Ledger(outbox, *names), addressing)
     intake = Intake(database, steps, outbox, addressing, asyncio.Event(), asyncio.Event())
     topics = [topic.full_name(town.topic_prefix) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)]

@@ -9,11 +9,11 @@ from pathlib import Path
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
-from parvis.common.runtime.settings import TownSettings, load
+from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.postgres import Database
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory
-from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, Templates, load_templates
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, TemplateSet, load_templates
 
 
 def register(actions: Commands) -> None:
@@ -30,7 +30,7 @@ def register(actions: Commands) -> None:
     link.set_defaults(run=_link)
 
 
-def check(path: Path, directory: Directory) -> list[str]:
+def check(path: Path, directory: TownConfig) -> list[str]:
     """What `parvis config check` says of the templates.
 
     Raises: Misconfigured, as `load_templates` does.
@@ -38,7 +38,7 @@ def check(path: Path, directory: Directory) -> list[str]:
     return list(_judged(directory, load_templates(path, directory)))
 
 
-def _judged(directory: Directory, templates: Templates) -> Iterator[str]:
+def _judged(directory: TownConfig, templates: TemplateSet) -> Iterator[str]:
     from parvis.notifier.render.preview import all_of, files_of, judged
 
     for shown in all_of(templates, directory):
@@ -48,7 +48,7 @@ def _judged(directory: Directory, templates: Templates) -> Iterator[str]:
 def _preview(arguments: argparse.Namespace) -> int:
     from parvis.notifier.render.preview import all_of, files_of, judged
 
-    directory = load_directory(arguments.folder)
+    directory = load_town_config(arguments.folder)
     templates = load_templates(arguments.folder, directory)
     owner = {(DEPARTMENTS, arguments.department), (PROCEDURES, arguments.procedure)}
     is_special = bool(arguments.department or arguments.procedure)
@@ -77,8 +77,8 @@ def _link(arguments: argparse.Namespace) -> int:
     from parvis.notifier.render import Renderer
     from parvis.notifier.settings import Settings
 
-    town, settings = load(TownSettings), load(Settings)
-    directory = load_directory(town.config_dir)
+    town, settings = load_settings(TownSettings), load_settings(Settings)
+    directory = load_town_config(town.config_dir)
     templates = load_templates(town.config_dir, directory)
     renderer = Renderer(
         directory, templates, town.signing_key, settings.public_url, kept_for=timedelta(days=settings.inbox_days)
@@ -92,7 +92,7 @@ async def _reply(town: TownSettings, name: str) -> ReplyRequested:
 
     database = Database(town.database_url.get_secret_value(), service="notifier-command")
     try:
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             found = await replies_of(connection, [name])
     finally:
         await database.close()

@@ -43,7 +43,7 @@ class Asking:
 
     async def _waiting(self, name: str, channel: Answers) -> list[tuple[Delivery, ReplyRequested]]:
         at = self.clock()
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             taken = await to_ask_about(connection, name, at, at - self.limits.ask_every, channel.polled)
             replies = await replies_of(connection, [delivery.reply_id for delivery in taken]) if taken else {}
         return [(delivery, replies[delivery.reply_id]) for delivery in taken]
@@ -65,7 +65,7 @@ class Asking:
 
     async def _write(self, delivery: Delivery, found: Sequence[Found]) -> bool:
         at = self.clock()
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             stood = (await lock(connection, [delivery.delivery_id])).get(delivery.delivery_id)
             if stood is None or (stood.state, stood.attempt) != (delivery.state, delivery.attempt):
                 return False  # a callback was faster

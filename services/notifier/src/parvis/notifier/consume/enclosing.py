@@ -2,11 +2,11 @@
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.notifier.rules import Delivery, Enclosure
 
 
-async def enclosed(blobs: Blobs, reply: ReplyRequested, delivery: Delivery, *, most_bytes: int) -> list[Enclosure]:
+async def enclosed(blobs: BlobStore, reply: ReplyRequested, delivery: Delivery, *, most_bytes: int) -> list[Enclosure]:
     """The files that go with a mail; none on other channels, and none where they are too much for a mail: then it has a link.
 
     Raises: Rejected, for a file in which malware was found: a person looks; Unavailable, while the blobs are away.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.consumer import Item
-from parvis.common.contract.delivery import DeliveryReported, delivery_id
+from parvis.common.bus.consumer import DecodedRecord
+from parvis.common.contract.delivery import DeliveryReported, make_delivery_id
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
 from parvis.common.runtime.clock import Clock, now
@@ -40,18 +40,18 @@ class Intake:
     due: asyncio.Event
     clock: Clock = now
 
-    async def handle(self, items: Sequence[Item]) -> None:
+    async def handle(self, items: Sequence[DecodedRecord]) -> None:
         """Raises: Unavailable, while the preferences are being read: a channel chosen without them may be a wrong one."""
         if not self.preferences_read.is_set():
             raise Unavailable("the preferences are still being read")
-        preferences = {i.received.event_id: i.event for i in items if isinstance(i.event, PreferenceChanged)}
+        preferences = {i.record.event_id: i.event for i in items if isinstance(i.event, PreferenceChanged)}
         replies = [i.event for i in items if isinstance(i.event, ReplyRequested)]
         reports = [i.event for i in items if isinstance(i.event, DeliveryReported)]
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             await record_preferences(connection, preferences)
             await self._plan(connection, replies)
             await self.report(connection, reports)
-        self.outbox.kick()
+        self.outbox.wake()
         self.due.set()
 
     async def _plan(self, connection: AsyncConnection, asked: Sequence[ReplyRequested]) -> None:
@@ -87,7 +87,7 @@ class Intake:
         if not reports:
             return
         at = self.clock()
-        ids = [delivery_id(report.reply_id, report.channel) for report in reports]
+        ids = [make_delivery_id(report.reply_id, report.channel) for report in reports]
         stood = await rows.lock(connection, ids)
         stands = dict(stood)
         complaints: list[tuple[DeliveryReported, Delivery]] = []

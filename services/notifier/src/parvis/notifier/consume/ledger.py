@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.cloudevents import Record, record
+from parvis.common.bus.cloudevents import Record, build_record
 from parvis.common.contract.delivery import DeliveryUpdated
 from parvis.common.contract.reply import PreferenceChanged
 from parvis.common.runtime import metrics
@@ -52,7 +52,7 @@ class Ledger:
                 "at": at,
             }
         )
-        return record(
+        return build_record(
             event,
             topic=self.topic,
             key=delivery.conversation_id,
@@ -83,7 +83,7 @@ class Ledger:
         """Keep preferences that we learnt ourselves, by event id, and tell them."""
         await record_preferences(connection, said)
         records = [
-            record(
+            build_record(
                 one,
                 topic=self.preference_topic,
                 key=one.contact_point_hash,

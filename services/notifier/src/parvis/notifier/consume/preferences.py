@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.contract.reply import PreferenceChanged
 from parvis.common.runtime.health import Health
@@ -39,13 +39,13 @@ class Preferences:
                 if self.before_opening:
                     await self.before_opening()
             except Unavailable as error:
-                self.health.bad("preferences", str(error))
+                self.health.mark_failing("preferences", str(error))
                 log.warning("preferences.delayed", reason=str(error), wait_s=wait_s)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), wait_s)
                 wait_s = min(wait_s * 2, 10)
                 continue
-            self.health.good("preferences")
+            self.health.mark_ok("preferences")
             log.info("preferences.read", count=count)
             self.read.set()
             await stopping.wait()
@@ -53,7 +53,7 @@ class Preferences:
     async def _read(self) -> int:
         count = 0
         batch: dict[str, PreferenceChanged] = {}
-        async for received in read_all(self.bootstrap, [self.topic]):
+        async for received in read_all_records(self.bootstrap, [self.topic]):
             with suppress(Poison):  # the consumer brings it to the dead letters
                 event = received.event((PreferenceChanged,))
                 if isinstance(event, PreferenceChanged):
@@ -66,5 +66,5 @@ class Preferences:
         return count
 
     async def _keep(self, batch: dict[str, PreferenceChanged]) -> None:
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             await record_preferences(connection, batch)

@@ -37,13 +37,13 @@ class Remembered:
 
     async def send(self, parcel: Parcel) -> Outcome:
         try:
-            async with self.database.begin() as connection:
+            async with self.database.transaction() as connection:
                 written = await store.was_written(connection, parcel.delivery.delivery_id)
             if written:
                 return Outcome("delivered", written)
             outcome = await self.post.send(parcel)
             if outcome.state == "delivered" and outcome.provider_id:
-                async with self.database.begin() as connection:
+                async with self.database.transaction() as connection:
                     await store.record_letter(connection, self._letter(parcel, outcome.provider_id))
         except Unavailable as error:
             return Outcome("retry", None, "temporary", f"the list of letters: {error}"[:200])
@@ -85,9 +85,9 @@ class Printing:
         while not stopping.is_set():
             try:
                 await self.look()
-                self.health.good("letters")
+                self.health.mark_ok("letters")
             except Unavailable as error:
-                self.health.bad("letters", str(error))
+                self.health.mark_failing("letters", str(error))
                 log.warning("batches.delayed", reason=str(error), wait_s=LOOK_EVERY_S)
             await first_of(stopping.wait(), timeout_s=LOOK_EVERY_S)
 
@@ -96,7 +96,7 @@ class Printing:
 
         Raises: Unavailable, while PostgreSQL or the folder is away.
         """
-        async with self.database.begin() as holding:
+        async with self.database.transaction() as holding:
             if not await store.lock_batches(holding):
                 return []
             made = await self._finish()
@@ -106,7 +106,7 @@ class Printing:
 
     async def _begin(self, *, at_once: bool) -> bool:
         at = self.clock()
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             waiting = await store.waiting(connection)
             if not (waiting.count and at_once) and not is_due(waiting, at, at=self.at, zone=self.zone, most=self.most):
                 return False
@@ -115,7 +115,7 @@ class Printing:
         return True
 
     async def _finish(self) -> list[str]:
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             begun = [
                 (name, made_at, await store.letters_of(connection, name))
                 for name, made_at in await store.open_batches(connection)
@@ -126,7 +126,7 @@ class Printing:
                 found = await asyncio.to_thread(self._publish, name, made_at, letters)
             except OSError as error:
                 raise Unavailable(f"the folder of letters: {type(error).__name__}") from error
-            async with self.database.begin() as connection:
+            async with self.database.transaction() as connection:
                 await store.close_batch(connection, name, self.clock())
             if found is not None:
                 made.append(name)

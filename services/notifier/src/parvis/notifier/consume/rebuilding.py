@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.admin import last_of_each, read_all, read_since
-from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.admin import last_record_of_each_partition, read_all_records, read_records_since
+from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.contract.contact import Event
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.contract.errors import Poison
@@ -49,8 +49,8 @@ class Rebuilding:
 
     async def if_behind(self) -> None:
         """At every start: the newest words of the topic, held against the ledger. Twelve records, where all is well."""
-        newest = list(_events(await last_of_each(self.bootstrap, [self.topics.told]), DeliveryUpdated))
-        async with self.database.begin() as connection:
+        newest = list(_events(await last_record_of_each_partition(self.bootstrap, [self.topics.told]), DeliveryUpdated))
+        async with self.database.transaction() as connection:
             stands = await rows.lock(connection, [event.delivery_id for event in newest])
         if any(is_behind(stands.get(event.delivery_id), event) for event in newest):
             log.warning("ledger.outdated", count=len(newest))
@@ -58,7 +58,7 @@ class Rebuilding:
 
     async def rebuild(self, since: datetime | None = None) -> int:
         """Read what was asked, told and reported since the ledger's newest word, an hour earlier; how many rows were mended."""
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             newest = await unresolved.newest_word(connection)
         since = since or (newest - _MARGIN if newest else None)
         asked = await self._record(since)
@@ -68,7 +68,7 @@ class Rebuilding:
         await self._plan(asked)
         reports = [event async for event in self._read(self.topics.reported, DeliveryReported, since)]
         for begin in range(0, len(reports), BATCH):
-            async with self.database.begin() as connection:
+            async with self.database.transaction() as connection:
                 await self.intake.report(connection, reports[begin : begin + BATCH])
         log.warning("ledger.rebuilt", count=mended, total=len(asked))
         return mended
@@ -84,7 +84,7 @@ class Rebuilding:
         return ids + await self._keep(batch)
 
     async def _keep(self, batch: Sequence[ReplyRequested]) -> list[str]:
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             replies = await addressed(connection, list({reply.reply_id: reply for reply in reversed(batch)}.values()))
             await record_replies(connection, replies, self.clock())
         return [reply.reply_id for reply in replies]
@@ -92,7 +92,7 @@ class Rebuilding:
     async def _mend(self, told: dict[str, Told]) -> int:
         names, mended = list(told), 0
         for begin in range(0, len(names), BATCH):
-            async with self.database.begin() as connection:
+            async with self.database.transaction() as connection:
                 mended += await self._mend_batch(
                     connection, {name: told[name] for name in names[begin : begin + BATCH]}
                 )
@@ -112,18 +112,20 @@ class Rebuilding:
     async def _plan(self, asked: Sequence[str]) -> None:
         """What was asked for and never reserved surely never left: it is planned as if it came now."""
         for begin in range(0, len(asked), BATCH):
-            async with self.database.begin() as connection:
+            async with self.database.transaction() as connection:
                 waiting = await unresolved.without_delivery(connection, asked[begin : begin + BATCH])
                 await self.intake.plan(connection, list((await replies_of(connection, waiting)).values()))
 
     async def _read(self, topic: str, kind: type[_Kind], since: datetime | None) -> AsyncGenerator[_Kind]:
-        records = read_since(self.bootstrap, [topic], since) if since else read_all(self.bootstrap, [topic])
+        records = (
+            read_records_since(self.bootstrap, [topic], since) if since else read_all_records(self.bootstrap, [topic])
+        )
         async for received in records:
             for event in _events([received], kind):
                 yield event
 
 
-def _events(records: Sequence[Received], kind: type[_Kind]) -> Iterator[_Kind]:
+def _events(records: Sequence[ReceivedRecord], kind: type[_Kind]) -> Iterator[_Kind]:
     """Those that can be read: the consumer brings the others to the dead letters."""
     for received in records:
         with suppress(Poison):

@@ -45,15 +45,15 @@ class Reconciling:
         while not stopping.is_set():
             try:
                 if await self.reconcile():
-                    self.outbox.kick()
+                    self.outbox.wake()
                     self.due.set()
                 if turn % COUNT_EVERY == 0:
                     await self._count()
                 if turn % PURGE_EVERY == 0:
                     await self.outbox.purge()
-                self.health.good("reconciling")
+                self.health.mark_ok("reconciling")
             except Unavailable as error:
-                self.health.bad("reconciling", str(error))
+                self.health.mark_failing("reconciling", str(error))
             turn += 1
             await first_of(stopping.wait(), timeout_s=self.every_s)
 
@@ -63,7 +63,7 @@ class Reconciling:
 
     async def _lapsed(self) -> int:
         at = self.clock()
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             lapsed = await unresolved.lapsed(connection, at)
             left = [(d, stepped(d, Next(after_a_lapsed_lease(d), detail=_DIED), at)) for d in lapsed]
             await self.steps.write(connection, left, at)
@@ -71,7 +71,7 @@ class Reconciling:
 
     async def _resend(self) -> int:
         at = self.clock()
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             old = await unresolved.unknown_since(connection, at - self.limits.unknown_after, RESENT)
             again = [
                 (d, stepped(d, Next("planned", detail=_RESENT), at, resent_at=at)) for d in filter(may_resend, old)
@@ -84,7 +84,7 @@ class Reconciling:
     async def _count(self) -> None:
         """The promise, measured: no reply has more sends than one and those that the log explains."""
         at = self.clock()
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             over = await unresolved.sent_too_often(connection, at - timedelta(hours=1))
             old = await unresolved.count_unknown(connection, at - self.limits.unknown_after)
             await forget_tallies(connection, at)

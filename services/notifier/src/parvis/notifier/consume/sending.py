@@ -12,7 +12,7 @@ from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.notifier.consume.enclosing import enclosed
@@ -44,7 +44,7 @@ class Sending:
     outbox: Outbox
     reserving: Reserving
     settling: Settling
-    blobs: Blobs
+    blobs: BlobStore
     channels: Mapping[str, Channel]
     render: Render
     limits: Limits
@@ -73,11 +73,11 @@ class Sending:
                 self.due.clear()
                 try:
                     reserved = await self.reserve(self._room if self._is_worth_while else 0)
-                    self.health.good("sending")
+                    self.health.mark_ok("sending")
                     wait_s = LOOK_AGAIN_S
                 except Unavailable as error:
                     reserved = []
-                    self.health.bad("sending", str(error))
+                    self.health.mark_failing("sending", str(error))
                     log.warning("sending.delayed", reason=str(error), wait_s=wait_s)
                     wait_s = min(wait_s * 2, 10)
                 self._open += len(reserved)
@@ -99,10 +99,10 @@ class Sending:
             return []
         at = self.clock()
         resting = [name for name, channel in self.channels.items() if isinstance(channel, Rests) and channel.rests()]
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             reserved, picked = await self.reserving.reserve(connection, room, at, resting)
         if len(reserved) < picked:
-            self.outbox.kick()
+            self.outbox.wake()
             self.due.set()
         await self._tell(reserved, at)
         return reserved
@@ -157,6 +157,6 @@ class Sending:
             return await self.channels[parcel.delivery.channel].send(parcel)
 
     async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             ids = [delivery.delivery_id for delivery in deliveries]
             await give_back(connection, ids, worker=self.reserving.worker, now=self.clock())

@@ -54,18 +54,18 @@ class Settling:
             batch, self._waiting = self._waiting, []
             if batch:  # else the one before took ours along
                 await self._until_stored(batch)
-                self.steps.ledger.outbox.kick()
+                self.steps.ledger.outbox.wake()
 
     async def _until_stored(self, batch: list[Ended]) -> None:
         """However long the database is away; when the service ends first, the leases lapse and say unknown."""
         wait_s = 0.2
         while True:
             try:
-                async with self.database.begin() as connection:
+                async with self.database.transaction() as connection:
                     await self._store(connection, batch)
                 return
             except Unavailable as error:
-                self.health.bad("sending", str(error))
+                self.health.mark_failing("sending", str(error))
                 log.warning("outcomes.delayed", count=len(batch), reason=str(error), wait_s=wait_s)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 5)

@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from parvis.common.contract import contact
-from parvis.common.contract.contact import ContactPoint, ReplyAddress, contact_point_hash
-from parvis.common.contract.delivery import FailureClass, delivery_id
+from parvis.common.contract.contact import ContactPoint, ReplyAddress, hash_contact_point
+from parvis.common.contract.delivery import FailureClass, make_delivery_id
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.notifier.decide.preference import Kept, Standing
 from parvis.notifier.rules import POINT_KIND, Delivery
 
@@ -16,11 +16,11 @@ from parvis.notifier.rules import POINT_KIND, Delivery
 _CHANNEL_OF_CONTACT = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "post", "inbox": "inbox"}
 _CHANNEL_OF_KIND = {"phone": "sms", "email": "email", "post": "post"}
 _READ: Mapping[str, Callable[[str], ContactPoint]] = {
-    "sms": contact.phone,
-    "whatsapp": contact.phone,
-    "email": contact.email,
-    "post": contact.post,
-    "inbox": contact.phone,  # an SMS says where the reply is kept
+    "sms": contact.phone_contact_point,
+    "whatsapp": contact.phone_contact_point,
+    "email": contact.email_contact_point,
+    "post": contact.postal_contact_point,
+    "inbox": contact.phone_contact_point,  # an SMS says where the reply is kept
 }
 _MACHINES = frozenset({"mailer-daemon", "postmaster", "bounce", "noreply", "no-reply"})
 _NOBODY = Standing()
@@ -53,7 +53,7 @@ class Addressing:
     key: bytes
 
     def hash_of(self, point: ContactPoint) -> str:
-        return contact_point_hash(point, self.key)
+        return hash_contact_point(point, self.key)
 
     def choose(self, reply: ReplyRequested, kept: Kept, tried: Collection[str] = ()) -> Choice:
         """The channel and the address of a reply.
@@ -105,7 +105,7 @@ class Addressing:
         read = _READ.get(choice.channel)
         point = read(choice.address) if read and choice.address else None
         return Delivery(
-            delivery_id=delivery_id(reply.reply_id, choice.channel),
+            delivery_id=make_delivery_id(reply.reply_id, choice.channel),
             reply_id=reply.reply_id,
             conversation_id=reply.conversation_id,
             reference=reply.reference,
@@ -192,7 +192,7 @@ def points_of(reply: ReplyRequested) -> list[ContactPoint]:
     return list(dict.fromkeys([*reply.personal.contact_points, *filter(None, stated)]))
 
 
-def own_addresses(directory: Directory, *senders: str) -> frozenset[str]:
+def own_addresses(directory: TownConfig, *senders: str) -> frozenset[str]:
     """Our own mailboxes and numbers: what is sent there comes back as a contact (promise 7)."""
     town = directory.town
     of_departments = {value for d in directory.departments.values() for value in (d.email, d.phone)}

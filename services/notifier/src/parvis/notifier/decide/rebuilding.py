@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from parvis.common.contract.delivery import DeliveryUpdated, comes_back, outranks
+from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, outranks
 from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.decide.addressing import Addressing, Choice
 from parvis.notifier.rules import Delivery
@@ -75,7 +75,7 @@ def _counts_more(new: DeliveryUpdated, old: DeliveryUpdated) -> bool:
     if ours != theirs:
         return ours > theirs
     failed = new if new.state == "undelivered" else old
-    return outranks(new.state, old.state, came_back=comes_back(failed.channel, failed.failure_class))
+    return outranks(new.state, old.state, came_back=is_late_bounce(failed.channel, failed.failure_class))
 
 
 def is_behind(row: Delivery | None, told: DeliveryUpdated) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from parvis.common.contract.contact import ClaimCheck
-from parvis.common.contract.delivery import DeliveryReported, DeliveryState, FailureClass, comes_back, outranks
+from parvis.common.contract.delivery import DeliveryReported, DeliveryState, FailureClass, is_late_bounce, outranks
 from parvis.notifier.rules import FOR_PEOPLE, POINT_KIND, REPEATABLE, RESENT, Delivery, Found, Limits, Outcome
 
 FIRST_WAIT = timedelta(seconds=5)
@@ -78,7 +78,7 @@ def reported(report: DeliveryReported, stands: Delivery) -> Next | None:
     if report.outcome not in {"undelivered", "failed"}:
         failure_class = None  # a complaint is said of what was delivered: it is a preference, not a failure
     failed = failure_class if report.outcome == "undelivered" else stands.failure_class
-    if not outranks(report.outcome, stands.state, came_back=comes_back(stands.channel, failed)):
+    if not outranks(report.outcome, stands.state, came_back=is_late_bounce(stands.channel, failed)):
         return None
     return Next(report.outcome, failure_class, report.detail)
 

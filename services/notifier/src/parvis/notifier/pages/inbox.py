@@ -8,8 +8,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from parvis.common.contract.reply import ReplyRequested, sign
-from parvis.common.files.file_names import clean_name
+from parvis.common.contract.reply import ReplyRequested, sign_token
+from parvis.common.files.file_names import safe_file_name
 from parvis.common.runtime.logs import logger
 from parvis.notifier.decide.inbox import codes_may_go_to, masked
 from parvis.notifier.pages.place import Place
@@ -18,7 +18,7 @@ from parvis.notifier.store import inbox as store
 from parvis.notifier.store.budgets import lock_addresses
 from parvis.notifier.store.replies import replies_of
 from parvis.web.http import is_same_origin
-from parvis.web.tokens import seal, unseal
+from parvis.web.tokens import decrypt_values, encrypt_values
 
 log = logger()
 CODE_LASTS, READING_LASTS = timedelta(minutes=10), timedelta(minutes=30)
@@ -45,7 +45,7 @@ def routes(place: Place) -> APIRouter:
     async def open_it(request: Request, token: str, code: Annotated[str, Form(max_length=40)]) -> Response:
         reply = await _reply(place, token, request)
         digits = "".join(sign for sign in code if sign.isascii() and sign.isdigit())
-        async with place.database.begin() as connection:
+        async with place.database.transaction() as connection:
             is_right = await store.use_code(
                 connection, reply.reply_id, _digest(place, reply, digits), place.pages.clock()
             )
@@ -72,7 +72,7 @@ async def _reply(place: Place, token: str, posted: Request | None = None) -> Rep
     name = place.renderer.links.reply_of(token, place.pages.clock())
     if name is None:
         raise HTTPException(404)
-    async with place.database.begin() as connection:
+    async with place.database.transaction() as connection:
         found = await replies_of(connection, [name])
     if name not in found:
         raise HTTPException(404)
@@ -83,13 +83,13 @@ async def _ask(
     place: Place, request: Request, reply: ReplyRequested, token: str, *, state: str = "", status: int = 200
 ) -> Response:
     """The page that asks where a code shall go, or for the code that went."""
-    async with place.database.begin() as connection:
+    async with place.database.transaction() as connection:
         kept = await place.kept_for(connection, [reply])
     ways = [
         (number, channel, masked(point.value))
         for number, (channel, point) in enumerate(codes_may_go_to(reply, kept, place.addressing))
     ]
-    department = place.directory.departments[place.directory.current(reply.department)]
+    department = place.directory.departments[place.directory.current_department(reply.department)]
     return place.show(
         request,
         "code.html",
@@ -107,7 +107,7 @@ async def _send(place: Place, reply: ReplyRequested, to: int) -> str:
     """Send a code, counted before it leaves; what the page says of it."""
     at = place.pages.clock()
     digits = f"{secrets.randbelow(1_000_000):06}"
-    async with place.database.begin() as connection:
+    async with place.database.transaction() as connection:
         kept = await place.kept_for(connection, [reply])
         ways = codes_may_go_to(reply, kept, place.addressing)
         if to >= len(ways):
@@ -133,12 +133,12 @@ async def _send(place: Place, reply: ReplyRequested, to: int) -> str:
 
 
 def _digest(place: Place, reply: ReplyRequested, digits: str) -> str:
-    return sign(f"{reply.reply_id}\x1f{digits}", "code", place.key)
+    return sign_token(f"{reply.reply_id}\x1f{digits}", "code", place.key)
 
 
 def _let_in(place: Place, reply: ReplyRequested, token: str) -> Response:
     until = place.pages.clock() + READING_LASTS
-    sealed = seal({"reply": reply.reply_id, "until": int(until.timestamp())}, _PURPOSE, place.key)
+    sealed = encrypt_values({"reply": reply.reply_id, "until": int(until.timestamp())}, _PURPOSE, place.key)
     response = RedirectResponse(f"/inbox/{token}", status_code=303)
     response.set_cookie(
         _COOKIE, sealed, max_age=int(READING_LASTS.total_seconds()), path=f"/inbox/{token}", httponly=True, samesite="lax",
@@ -148,7 +148,7 @@ def _let_in(place: Place, reply: ReplyRequested, token: str) -> Response:
 
 
 def _may_read(place: Place, request: Request, reply: ReplyRequested) -> bool:
-    held = unseal(request.cookies.get(_COOKIE, ""), _PURPOSE, place.key)
+    held = decrypt_values(request.cookies.get(_COOKIE, ""), _PURPOSE, place.key)
     return bool(held) and held.get("reply") == reply.reply_id and held.get("until", 0) > place.pages.clock().timestamp()
 
 
@@ -176,7 +176,7 @@ def _show(place: Place, request: Request, reply: ReplyRequested, token: str) -> 
 
 def _name(reply: ReplyRequested, number: int) -> str:
     names = reply.personal.file_names
-    return clean_name(names[number - 1]) if number <= len(names) else ""
+    return safe_file_name(names[number - 1]) if number <= len(names) else ""
 
 
 async def _file(place: Place, reply: ReplyRequested, number: int) -> Response:

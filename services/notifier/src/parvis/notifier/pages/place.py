@@ -9,15 +9,15 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.decide.preference import Kept
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel
-from parvis.web.http import keep_language, language_of, switch_of
-from parvis.web.pages import Pages
+from parvis.web.http import language_switch_url, negotiate_language, remember_language
+from parvis.web.pages import PageRenderer
 
 Say = Callable[[AsyncConnection, Mapping[str, PreferenceChanged]], Awaitable[None]]
 KeptFor = Callable[[AsyncConnection, Sequence[ReplyRequested]], Awaitable[Kept]]
@@ -27,12 +27,12 @@ KeptFor = Callable[[AsyncConnection, Sequence[ReplyRequested]], Awaitable[Kept]]
 class Place:
     """What a page may need. `say` keeps a preference and tells it, `told` has it leave at once; `kept_for` reads them."""
 
-    directory: Directory
-    pages: Pages
+    directory: TownConfig
+    pages: PageRenderer
     renderer: Renderer
     database: Database
     addressing: Addressing
-    blobs: Blobs
+    blobs: BlobStore
     channels: Mapping[str, Channel]
     say: Say
     told: Callable[[], None]
@@ -46,8 +46,8 @@ class Place:
 
     def show(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A page in the reader's language, which no search engine keeps."""
-        language = language_of(request, self.pages.town)
-        html = self.pages.render(template, language, switch=switch_of(request, self.pages), **values)
+        language = negotiate_language(request, self.pages.town)
+        html = self.pages.render(template, language, switch=language_switch_url(request, self.pages), **values)
         response = HTMLResponse(html, status_code=status, headers={"x-robots-tag": "noindex"})
-        keep_language(request, response, self.pages.town)
+        remember_language(request, response, self.pages.town)
         return response

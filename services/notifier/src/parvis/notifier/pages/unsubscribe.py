@@ -47,7 +47,7 @@ async def _delivery(place: Place, token: str) -> Delivery:
 
 
 async def _find(place: Place, name: DeliveryId) -> Delivery | None:
-    async with place.database.begin() as connection:
+    async with place.database.transaction() as connection:
         return (await deliveries.lock(connection, [name])).get(name)
 
 
@@ -56,7 +56,7 @@ async def _stop(place: Place, delivery: Delivery) -> None:
     point = place.addressing.point_at(delivery)
     if point is None:
         return
-    async with place.database.begin() as connection:
+    async with place.database.transaction() as connection:
         await lock_addresses(connection, [delivery.address_hash])
         known = await standing_of(connection, [delivery.address_hash])
         stands = known.get(delivery.address_hash, Standing())

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from parvis.common.contract.delivery import delivery_id
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
-from parvis.common.town.models import Directory
-from parvis.common.town.templates import Templates
+from parvis.common.contract.delivery import make_delivery_id
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import TemplateSet
 from parvis.notifier.render.dkim import Signer
 from parvis.notifier.render.letter import render_letter
 from parvis.notifier.render.links import Links
@@ -29,8 +29,8 @@ _LOCAL = "http://127.0.0.1:8120"
 class Renderer:
     """What replies are written with: the town's directory, its templates, the key of its signatures, where our pages are."""
 
-    directory: Directory
-    templates: Templates
+    directory: TownConfig
+    templates: TemplateSet
     key: bytes
     public_url: str = _LOCAL
     signer: Signer = field(default_factory=lambda: Signer(""))
@@ -70,7 +70,7 @@ class Renderer:
     ) -> Parcel:
         """The message that brings the code for a reply. It stands in no ledger: nothing is promised of it."""
         delivery = Delivery(
-            delivery_id=delivery_id(reply.reply_id, f"code-{channel}"),
+            delivery_id=make_delivery_id(reply.reply_id, f"code-{channel}"),
             reply_id=reply.reply_id,
             conversation_id=reply.conversation_id,
             reference=reply.reference,
@@ -88,7 +88,7 @@ class Renderer:
         self, reply: ReplyRequested, delivery: Delivery, template: str, variables: dict[str, str], at: datetime
     ) -> Parcel:
         """A few words about a reply. What a provider says of them says nothing about the reply itself: they have their own id."""
-        own = reply_id(template, reply.reply_id, *variables.values())
+        own = make_reply_id(template, reply.reply_id, *variables.values())
         personal = PersonalReply(variables=variables)
         about = {
             "reply_id": own,

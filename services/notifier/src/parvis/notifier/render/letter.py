@@ -12,9 +12,9 @@ import typst
 import zxingcpp
 
 from parvis.common.contract.errors import Rejected
-from parvis.common.contract.letter_qr import letter_code
-from parvis.common.town.models import said_in
-from parvis.common.town.template_variables import spoken_day, spoken_phone
+from parvis.common.contract.letter_qr import encode_letter_qr
+from parvis.common.town.models import localized
+from parvis.common.town.template_variables import format_day, format_phone
 from parvis.notifier.render.words import Words, one_line
 from parvis.notifier.rules import Delivery
 
@@ -77,21 +77,21 @@ def _values(words: Words, delivery: Delivery, dated_at: datetime, key: bytes) ->
     said = words.say("letter")
     reference = words.reply.reference
     day = dated_at.astimezone(ZoneInfo(town.time_zone))
-    name = said_in(town.name, language)
+    name = localized(town.name, language)
     return {
         "language": language,
         "large": delivery.large_print,
         "title": said.subject,
         "subject": labels["subject"].format(said.subject),
         "day": [day.year, day.month, day.day],
-        "date": labels["date"].format(spoken_day(dated_at, town, language)),
+        "date": labels["date"].format(format_day(dated_at, town, language)),
         "reference": labels["reference"].format(reference),
         "letterhead": _letterhead(name, words, department.email),
         "addressee": [one_line(line) for line in delivery.address.split("\n")],
         "paragraphs": [paragraph.split("\n") for paragraph in said.text.split("\n\n")],
         "footer": f"{name} · {reference}{' · ' + labels['fictional'] if town.fictional else ''}",
         "page": labels["page"],
-        "qr": _qr(letter_code(reference, words.reply.conversation_id, words.reply.reply_id, town.web_name, key)),
+        "qr": _qr(encode_letter_qr(reference, words.reply.conversation_id, words.reply.reply_id, town.web_name, key)),
         "qr_says": labels["qr"].format(reference),
     }
 
@@ -101,7 +101,7 @@ def _letterhead(name: str, words: Words, email: str) -> list[str]:
     # Its own address names the town and the department again in its first lines.
     names = {*words.directory.town.name.values(), *department.name.values()}
     address = [line for line in department.address if line not in names]
-    return [name, said_in(department.name, language), *address, spoken_phone(department.phone), email]
+    return [name, localized(department.name, language), *address, format_phone(department.phone), email]
 
 
 def _qr(text: str) -> str:

@@ -12,9 +12,9 @@ from email.policy import compat32
 from email.utils import format_datetime
 
 from parvis.common.contract.errors import Rejected
-from parvis.common.contract.reply import message_id
-from parvis.common.files.file_names import clean_name
-from parvis.common.town.models import said_in
+from parvis.common.contract.reply import make_message_id
+from parvis.common.files.file_names import safe_file_name
+from parvis.common.town.models import localized
 from parvis.notifier.render.links import Links
 from parvis.notifier.render.page import Sheet, page_of
 from parvis.notifier.render.words import Words, one_line
@@ -46,13 +46,13 @@ def render_mail(
     town, department, reply = words.directory.town, words.department, words.reply
     said = words.say("email")
     message = MIMEMultipart("mixed" if enclosures else "alternative", policy=_AS_GIVEN)
-    sender = f"{said_in(department.name, words.language)}, {said_in(town.name, words.language)}"
+    sender = f"{localized(department.name, words.language)}, {localized(town.name, words.language)}"
     headers = {
         "From": f"{_encoded(sender)} <{department.email}>",
         "To": f"<{_as_written(address_of(delivery.address))}>",
         "Subject": _encoded(said.subject),
         "Date": format_datetime(at),
-        "Message-ID": message_id(reply.reply_id, reply.conversation_id, town.mail_domain, key),
+        "Message-ID": make_message_id(reply.reply_id, reply.conversation_id, town.mail_domain, key),
         "Content-Language": words.language,
         "X-Parvis-Reference": reply.reference,
         **_thread(reply.personal.in_reply_to),
@@ -62,7 +62,7 @@ def render_mail(
     for name, value in headers.items():
         message[name] = value
     twins = MIMEMultipart("alternative", policy=_AS_GIVEN) if enclosures else message
-    foot = said_in(_FICTIONAL, words.language) if town.fictional else ""
+    foot = localized(_FICTIONAL, words.language) if town.fictional else ""
     twins.attach(_part("plain", said.text + (f"\n\n{foot}\n" if foot else "\n")))
     twins.attach(_part("html", page_of(_sheet(words, said.subject, said.text, foot, links))))
     if enclosures:
@@ -96,7 +96,7 @@ def _sheet(words: Words, title: str, text: str, foot: str, links: Links) -> Shee
     town = words.directory.town
     return Sheet(
         language=words.language,
-        town=said_in(town.name, words.language),
+        town=localized(town.name, words.language),
         title=title,
         text=text,
         reference=words.reply.reference,
@@ -155,7 +155,7 @@ def _enclosed(enclosure: Enclosure, number: int) -> Message:
     part.set_payload(enclosure.content, _BYTES)
     del part["Content-Type"]
     part["Content-Type"] = f"{main}/{sub}"
-    name = clean_name(enclosure.name) or f"document-{number}"
+    name = safe_file_name(enclosure.name) or f"document-{number}"
     part.add_header("Content-Disposition", "attachment", filename=name if name.isascii() else ("utf-8", "", name))
     return part
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 
-from parvis.common.text.sms_encoding import segments
-from parvis.common.town.models import Directory
-from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, TEMPLATES, Templates, media_of
+from parvis.common.text.sms_encoding import count_segments
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, TEMPLATES, TemplateSet, media_of
 from parvis.notifier.render import Renderer
 from parvis.notifier.render.letter import pages_of
 from parvis.notifier.render.reading import HARD, reading_ease
@@ -33,14 +33,14 @@ class Shown:
         return "/".join(filter(None, (self.place, self.slug, self.name, self.language)))
 
 
-def all_of(templates: Templates, directory: Directory) -> list[Shown]:
+def all_of(templates: TemplateSet, directory: TownConfig) -> list[Shown]:
     """The town's templates and the special ones."""
     towns = [Shown(name, language) for name in TEMPLATES for language in directory.town.languages]
     special = {Shown(name, language, place, slug) for place, slug, name, language, _ in templates.special}
     return [*towns, *sorted(special, key=lambda shown: shown.folder)]
 
 
-def files_of(shown: Shown, directory: Directory, templates: Templates) -> Mapping[str, bytes]:
+def files_of(shown: Shown, directory: TownConfig, templates: TemplateSet) -> Mapping[str, bytes]:
     """The SMS, the mail and its two twins, the letter in both sizes."""
     renderer = Renderer(directory, templates, _KEY)
     reply = sample_reply(
@@ -69,7 +69,7 @@ def judged(shown: Shown, files: Mapping[str, bytes]) -> Iterator[str]:
     facts: list[str] = []
     warnings: list[str] = []
     if "sms.txt" in files:
-        alphabet, count = segments(files["sms.txt"].decode())
+        alphabet, count = count_segments(files["sms.txt"].decode())
         facts.append(f"SMS {count} × {alphabet}")
         if alphabet != "GSM-7":
             warnings.append(

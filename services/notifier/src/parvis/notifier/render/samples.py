@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from parvis.common.contract.contact import ContactPoint, ConversationId
-from parvis.common.contract.delivery import delivery_id
-from parvis.common.contract.reply import PersonalReply, ReplyKind, ReplyRequested, reply_id
-from parvis.common.town.models import Directory, said_in
+from parvis.common.contract.delivery import make_delivery_id
+from parvis.common.contract.reply import PersonalReply, ReplyKind, ReplyRequested, make_reply_id
+from parvis.common.town.models import TownConfig, localized
 from parvis.notifier.rules import Delivery
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -45,19 +45,19 @@ _WORDS = {
 
 
 def sample_reply(
-    name: str, language: str, directory: Directory, *, department: str | None = None, procedure: str | None = None
+    name: str, language: str, directory: TownConfig, *, department: str | None = None, procedure: str | None = None
 ) -> ReplyRequested:
     """A reply that a citizen of that language gets, of a department or a procedure, or of the town's first."""
     found = directory.procedure(procedure) or next(iter(directory.procedures.values()), None)
     words = _WORDS.get(language) or _WORDS["en"]
     variables = words | {
-        "procedure": said_in(found.title, language) if found else name,
+        "procedure": localized(found.title, language) if found else name,
         "code": "123456",
         "minutes": "10",
         "link": "https://reponses.example-town.example/inbox/0123456789abcdef0123456789abcdef-1780000000.abcdefghijklmnop",
     }
     return ReplyRequested(
-        reply_id=reply_id("sample", name, language, department or "", procedure or ""),
+        reply_id=make_reply_id("sample", name, language, department or "", procedure or ""),
         conversation_id=_CONVERSATION,
         reference=_REFERENCE,
         kind=_KINDS.get(name, "answer"),
@@ -80,7 +80,7 @@ def sample_reply(
 
 def sample_delivery(reply: ReplyRequested, channel: str, *, large_print: bool = False) -> Delivery:
     return Delivery(
-        delivery_id=delivery_id(reply.reply_id, channel),
+        delivery_id=make_delivery_id(reply.reply_id, channel),
         reply_id=reply.reply_id,
         conversation_id=reply.conversation_id,
         reference=reply.reference,

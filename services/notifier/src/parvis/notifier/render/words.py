@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from parvis.common.contract.reply import ReplyRequested
-from parvis.common.town.models import Department, Directory, said_in
-from parvis.common.town.template_variables import spoken_phone, standard_variables
-from parvis.common.town.templates import TEMPLATES, Rendered, Templates
+from parvis.common.town.models import Department, TownConfig, localized
+from parvis.common.town.template_variables import format_phone, standard_variables
+from parvis.common.town.templates import TEMPLATES, RenderedTemplate, TemplateSet
 
 # C0 and C1 but line feed, bidirectional controls (they make a text read as another), lone surrogates, BOM.
 _INVISIBLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
@@ -23,25 +23,25 @@ _LINE_ENDS = re.compile("\r\n|\r|\x85|\u2028|\u2029")
 class Words:
     """One reply, in the language that its citizen reads."""
 
-    directory: Directory
-    templates: Templates
+    directory: TownConfig
+    templates: TemplateSet
     reply: ReplyRequested
     files_at: str = ""
 
     @property
     def language(self) -> str:
-        return self.directory.town.speaks(self.reply.language)
+        return self.directory.town.supported_language(self.reply.language)
 
     @property
     def department(self) -> Department:
-        return self.directory.departments[self.directory.current(self.reply.department)]
+        return self.directory.departments[self.directory.current_department(self.reply.department)]
 
     @property
     def template(self) -> str:
         name = self.reply.template or self.reply.kind
         return name if name in TEMPLATES else "answer"
 
-    def say(self, medium: str) -> Rendered:
+    def say(self, medium: str) -> RenderedTemplate:
         """The template of that medium (`sms`, `email`, `letter`) with everything put in."""
         template = self.templates.find(
             self.template,
@@ -52,13 +52,13 @@ class Words:
         )
         rendered = template.render(self._values())
         files = f"\n\n{self._files(medium)}" if self.reply.attachments and self.files_at else ""
-        return Rendered(subject=one_line(rendered.subject), text=tidy(rendered.text + files))
+        return RenderedTemplate(subject=one_line(rendered.subject), text=tidy(rendered.text + files))
 
     def _files(self, medium: str) -> str:
         """Where the files are that do not go with it: nobody types such a link from paper."""
         said = _FILES_BY_PHONE if medium == "letter" else _FILES
-        phone = spoken_phone(self.department.phone)
-        return said_in(said, self.language).format(link=self.files_at, phone=phone)
+        phone = format_phone(self.department.phone)
+        return localized(said, self.language).format(link=self.files_at, phone=phone)
 
     def _values(self) -> Mapping[str, str]:
         """The asker's variables; the town's own facts win over them, so that nobody writes another number into a notice.

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiosmtplib
 from aiosmtplib import SMTP
 
-from parvis.common.contract.reply import bounce_address
+from parvis.common.contract.reply import make_bounce_address
 from parvis.notifier.render.mail import address_of
 from parvis.notifier.rules import Outcome, Parcel
 
@@ -152,7 +152,7 @@ class Email:
     async def _announce(self, relay: SMTP, parcel: Parcel) -> Outcome | None:
         """MAIL and RCPT: what was refused, if it was; nothing has left yet."""
         delivery = parcel.delivery
-        sender = bounce_address(delivery.reply_id, self._domain, self._key)
+        sender = make_bounce_address(delivery.reply_id, self._domain, self._key)
         address = address_of(delivery.address)
         asks = relay.supports_extension("dsn")  # RFC 3461: only a relay that offers it is asked to report
         options = ["RET=HDRS", f"ENVID={delivery.reply_id}"] if asks else []

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.cloudevents import encode
+from parvis.common.bus.cloudevents import encode_event
 from parvis.common.contract.reply import ReplyRequested
 
 # Arrays, not a row of parameters each: one statement whatever the number, parsed once on both sides.
@@ -38,7 +38,7 @@ async def record_replies(connection: AsyncConnection, replies: Sequence[ReplyReq
         "ids": [reply.reply_id for reply in replies],
         "conversations": [reply.conversation_id for reply in replies],
         "kinds": [reply.kind for reply in replies],
-        "requests": [encode(reply).decode() for reply in replies],
+        "requests": [encode_event(reply).decode() for reply in replies],
         "recorded_at": now,
     }
     return set((await connection.scalars(_NEW, values)).all())

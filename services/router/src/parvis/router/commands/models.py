@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from parvis.common.contract.errors import Poison, Rejected
 from parvis.common.runtime.clock import now
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.storage.blobs import Blobs
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
-from parvis.common.town.loading import load_directory
+from parvis.common.town.loading import load_town_config
 from parvis.router.decide.classifier.model import BadModel, head_of
 from parvis.router.read.live_model import claim_of, foreign_to
 from parvis.router.store import models
@@ -19,7 +19,7 @@ from parvis.router.tables import ModelRow
 
 def show(_: argparse.Namespace) -> int:
     """Every model that was kept; the one that decides is marked."""
-    rows, active = asyncio.run(_models(load(TownSettings)))
+    rows, active = asyncio.run(_models(load_settings(TownSettings)))
     if not rows:
         print("no model was trained: parvis router train")
         return 0
@@ -37,21 +37,21 @@ def show(_: argparse.Namespace) -> int:
 
 def activate(arguments: argparse.Namespace) -> int:
     """Let one decide; running routers take it within seconds."""
-    asyncio.run(_activated(load(TownSettings), arguments.version))
+    asyncio.run(_activated(load_settings(TownSettings), arguments.version))
     print(f"{arguments.version} decides from now on; undo with: parvis router back")
     return 0
 
 
 def back(_: argparse.Namespace) -> int:
     """Let the one decide that did before; or none, if none did."""
-    version = asyncio.run(_gone_back(load(TownSettings)))
+    version = asyncio.run(_gone_back(load_settings(TownSettings)))
     print(f"{version} decides again" if version else "no model decides any more")
     return 0
 
 
 def off(_: argparse.Namespace) -> int:
     """Let none decide."""
-    asyncio.run(_switched_off(load(TownSettings)))
+    asyncio.run(_switched_off(load_settings(TownSettings)))
     print("no model decides any more; undo with: parvis router back")
     return 0
 
@@ -59,7 +59,7 @@ def off(_: argparse.Namespace) -> int:
 async def _models(town: TownSettings) -> tuple[Sequence[ModelRow], ModelRow | None]:
     database = _database(town)
     try:
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             return await models.models(connection), await models.active_model(connection)
     finally:
         await database.close()
@@ -71,10 +71,10 @@ async def _activated(town: TownSettings, version: str) -> None:
     if row is None:
         raise Rejected(f"there is no model {version}: parvis router models")
     try:
-        head = head_of(await Blobs(town.blobs_url).get(claim_of(row)))
+        head = head_of(await BlobStore(town.blobs_url).get(claim_of(row)))
     except (Poison, BadModel) as error:
         raise Rejected(f"{version} cannot decide: {error}") from error
-    if strange := foreign_to(head, load_directory(town.config_dir).departments):
+    if strange := foreign_to(head, load_town_config(town.config_dir).departments):
         raise Rejected(f"{version} cannot decide: {strange}")
     await _say(town, version)
 
@@ -82,7 +82,7 @@ async def _activated(town: TownSettings, version: str) -> None:
 async def _gone_back(town: TownSettings) -> str | None:
     database = _database(town)
     try:
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             before = await models.model_before(connection)
             if before is None:
                 raise Rejected("no model ever decided: there is nothing to go back to")
@@ -99,7 +99,7 @@ async def _switched_off(town: TownSettings) -> None:
 async def _say(town: TownSettings, version: str | None) -> None:
     database = _database(town)
     try:
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             await models.activate(connection, version, now())
     finally:
         await database.close()

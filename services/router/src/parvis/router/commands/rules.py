@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract import topics
 from parvis.common.contract.contact import (
@@ -16,13 +16,13 @@ from parvis.common.contract.contact import (
     ContactReceived,
     PersonalContact,
     Verification,
-    contact_id,
-    reference_of,
+    make_contact_id,
+    make_reference,
 )
 from parvis.common.runtime.clock import now
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.text.language import language_of
-from parvis.common.town.loading import load_directory
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.text.language import detect_language
+from parvis.common.town.loading import load_town_config
 from parvis.router.decide.department import decide
 from parvis.router.decide.trial import compare, explained
 from parvis.router.rules import check, load_rules
@@ -53,16 +53,16 @@ def register(commands: Commands) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    for line in check(arguments.folder, load_directory(arguments.folder)):
+    for line in check(arguments.folder, load_town_config(arguments.folder)):
         print(line)
     return 0
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    directory = load_directory(arguments.folder)
+    directory = load_town_config(arguments.folder)
     text = arguments.text if arguments.text is not None else sys.stdin.read()
     decision = decide(
-        _written(arguments, text), load_rules(arguments.folder, directory), directory, language=language_of(text)
+        _written(arguments, text), load_rules(arguments.folder, directory), directory, language=detect_language(text)
     )
     for line in explained(decision, arguments.language):
         print(line)
@@ -70,11 +70,11 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _written(arguments: argparse.Namespace, text: str) -> ContactReceived:
-    made, at = contact_id(arguments.channel, arguments.to, text), now()
+    made, at = make_contact_id(arguments.channel, arguments.to, text), now()
     point = ContactPoint(kind="email", value=arguments.sender.lower()) if arguments.sender else None
     return ContactReceived(
         contact_id=made,
-        reference=reference_of(made),
+        reference=make_reference(made),
         channel=arguments.channel,
         received_at=at,
         recorded_at=at,
@@ -87,8 +87,8 @@ def _written(arguments: argparse.Namespace, text: str) -> ContactReceived:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    town = load(TownSettings)
-    directory = load_directory(town.config_dir)
+    town = load_settings(TownSettings)
+    directory = load_town_config(town.config_dir)
     live, changed = load_rules(town.config_dir, directory), load_rules(arguments.folder, directory)
     if live.version == changed.version:
         print(f"{arguments.folder} holds the rules that are live: version {live.version}")
@@ -103,7 +103,9 @@ async def _came(town: TownSettings, days: int) -> Sequence[ContactReceived]:
     """The contacts of the last days, each once, as the topic still holds them."""
     since = now() - timedelta(days=days)
     found: dict[str, ContactReceived] = {}
-    async for received in read_all(town.kafka_bootstrap, [topics.CONTACT_RECEIVED.full_name(town.topic_prefix)]):
+    async for received in read_all_records(
+        town.kafka_bootstrap, [topics.CONTACT_RECEIVED.full_name(town.topic_prefix)]
+    ):
         contact = ContactReceived.model_validate_json(received.value)
         if contact.received_at >= since:
             found.setdefault(contact.contact_id, contact)

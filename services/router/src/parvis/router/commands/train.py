@@ -11,16 +11,16 @@ from uuid import UUID
 
 import numpy as np
 
-from parvis.common.bus.admin import read_all
+from parvis.common.bus.admin import read_all_records
 from parvis.common.contract import topics
 from parvis.common.contract.contact import TRIAGE, ContactId, ContactReceived
 from parvis.common.contract.errors import Misconfigured, Rejected
 from parvis.common.runtime.clock import now
-from parvis.common.runtime.settings import TownSettings, load
-from parvis.common.storage.blobs import Blobs
+from parvis.common.runtime.settings import TownSettings, load_settings
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
-from parvis.common.town.loading import load_directory
-from parvis.common.town.models import Directory
+from parvis.common.town.loading import load_town_config
+from parvis.common.town.models import TownConfig
 from parvis.router.commands.evaluate import say, told
 from parvis.router.decide.classifier import Example, Model, Report, TooFew, train
 from parvis.router.decide.classifier.examples import without_repeats
@@ -41,11 +41,11 @@ _NEVER = 1.0
 
 def train_model(arguments: argparse.Namespace) -> int:
     """Read, learn, report; keep the model unless it is a trial; let it decide where that is asked."""
-    town = None if arguments.trial and not arguments.transfers else load(TownSettings)
+    town = None if arguments.trial and not arguments.transfers else load_settings(TownSettings)
     config = next((path for path in arguments.sources if path.is_dir()), None) or (town and town.config_dir)
     if config is None:
         raise Misconfigured("name the configuration folder, for its departments", mend="parvis router train DIR")
-    directory = load_directory(config)
+    directory = load_town_config(config)
     files = _files(arguments.sources or [config])
     examples = [example for path in files for example in read_examples(path, directory.departments)]
     moved = asyncio.run(_moved(town, arguments.days)) if town and arguments.transfers else []
@@ -76,7 +76,7 @@ async def _moved(town: TownSettings, days: int) -> list[Example]:
     since = now() - timedelta(days=days)
     database = Database(town.database_url.get_secret_value(), service="router-train")
     try:
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             wanted = await models.moved_by_people(connection, since)
     finally:
         await database.close()
@@ -84,7 +84,7 @@ async def _moved(town: TownSettings, days: int) -> list[Example]:
     found: dict[UUID, Example] = {}
     if wanted:
         topic = topics.CONTACT_RECEIVED.full_name(town.topic_prefix)
-        async for received in read_all(town.kafka_bootstrap, [topic]):
+        async for received in read_all_records(town.kafka_bootstrap, [topic]):
             contact = ContactReceived.model_validate_json(received.value)
             key = UUID(contact.contact_id)
             if key in wanted and contact.machine is None and words_of(contact).strip():
@@ -94,11 +94,12 @@ async def _moved(town: TownSettings, days: int) -> list[Example]:
 
 
 async def _learned(
-    examples: Sequence[Example], moved: Sequence[Example], directory: Directory, arguments: argparse.Namespace
+    examples: Sequence[Example], moved: Sequence[Example], directory: TownConfig, arguments: argparse.Namespace
 ) -> tuple[Model, Report]:
     """What agents decided last counts: their moves come after the files."""
     current = [
-        Example(example.text, directory.current(example.label), example.language) for example in (*examples, *moved)
+        Example(example.text, directory.current_department(example.label), example.language)
+        for example in (*examples, *moved)
     ]
     known = without_repeats(current)
     if len(known) > MOST:
@@ -125,7 +126,7 @@ async def _rows(meaning: Embeddings, examples: Sequence[Example], private: set[s
     return np.stack([found[example.text] for example in examples])
 
 
-def _hints(directory: Directory, labels: set[str]) -> Sequence[Example]:
+def _hints(directory: TownConfig, labels: set[str]) -> Sequence[Example]:
     """What departments.yaml says of a department, in every language."""
     return [
         Example(f"{name}. {department.summary.get(language, '')}", slug, language)
@@ -157,11 +158,11 @@ def told_of(report: Report) -> Sequence[str]:
 async def _kept(town: TownSettings, model: Model, report: Report, *, is_active: bool) -> str:
     content = packed(model)
     version = f"m-{hashlib.sha256(content).hexdigest()[:12]}"
-    claim = await Blobs(town.blobs_url).put(_FOLDER, content, MEDIA_TYPE)
+    claim = await BlobStore(town.blobs_url).put(_FOLDER, content, MEDIA_TYPE)
     row = ModelRow(version, claim.blob, claim.sha256, claim.size_bytes, json.dumps(summary(report)), now())
     database = Database(town.database_url.get_secret_value(), service="router-train")
     try:
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             await models.add_model(connection, row)
             if is_active:
                 await models.activate(connection, version, now())

@@ -1,6 +1,6 @@
 """Ids in, what the router keeps back of them out: one line each, for `parvis trace`."""
 
-from parvis.common.contract.contact import iso
+from parvis.common.contract.contact import format_instant
 from parvis.common.runtime.settings import TownSettings
 from parvis.common.storage.postgres import Database
 from parvis.router import store
@@ -22,7 +22,7 @@ async def waiting_about(town: TownSettings, ids: frozenset[str]) -> list[str]:
     wanted = sorted({id_ for name in ids if (id_ := uuid_of(name))})
     database = Database(town.database_url.get_secret_value(), service="trace")
     try:
-        async with database.begin() as connection:
+        async with database.transaction() as connection:
             rows = await store.waiting_about(connection, wanted)
     finally:
         await database.close()
@@ -32,7 +32,9 @@ async def waiting_about(town: TownSettings, ids: frozenset[str]) -> list[str]:
 def _line(row: WaitingRow) -> str:
     place = f"{row.topic}[{row.partition}]@{row.offset}"
     if row.placed_at:
-        return f"{iso(row.placed_at)}  {'placed':<20} {row.contact_id}  about to be told to its department"
-    until = f" until {iso(row.due_at)}" if row.due_at else ""
+        return f"{format_instant(row.placed_at)}  {'placed':<20} {row.contact_id}  about to be told to its department"
+    until = f" until {format_instant(row.due_at)}" if row.due_at else ""
     tried = f", tried {row.attempts} times: {row.reason}" if row.attempts else ""
-    return f"{iso(row.waits_since)}  {'waiting':<20} {row.contact_id}  {place}{until}, {_WHY[row.why]}{tried}"
+    return (
+        f"{format_instant(row.waits_since)}  {'waiting':<20} {row.contact_id}  {place}{until}, {_WHY[row.why]}{tried}"
+    )

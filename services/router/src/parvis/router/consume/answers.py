@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from parvis.common.bus.cloudevents import Received, Record
+from parvis.common.bus.cloudevents import ReceivedRecord, Record
 from parvis.common.contract import topics
 from parvis.common.contract.contact import Event
 from parvis.common.contract.routing.split_and_link import (
@@ -22,7 +22,7 @@ from parvis.router.decide import Wish, left, moved, other_key, read_last, wish_k
 from parvis.router.tables import DecisionRow
 
 
-def of_wish(mail: Mail, wish: Wish, received: Received, rows: Mapping[UUID, DecisionRow]) -> list[Record]:
+def of_wish(mail: Mail, wish: Wish, received: ReceivedRecord, rows: Mapping[UUID, DecisionRow]) -> list[Record]:
     """What follows from a wish: the steps of its conversations for their departments, or the refusal for the one that asked."""
     row = rows[wish_key(wish)]
     if row.kind == "refusal":
@@ -36,7 +36,7 @@ def of_wish(mail: Mail, wish: Wish, received: Received, rows: Mapping[UUID, Deci
             return [_link(mail, received, one) for one in (row, rows[other_key(row.id)])]
 
 
-def _transfer(mail: Mail, wish: TransferRequested, received: Received, row: DecisionRow) -> list[Record]:
+def _transfer(mail: Mail, wish: TransferRequested, received: ReceivedRecord, row: DecisionRow) -> list[Record]:
     """`left` and `arrived`; and the citizen is told, when another body is competent now."""
     arrived = ConversationArrived.model_validate_json(row.value)
     channel, addressed_as = read_last(row.came)
@@ -54,7 +54,9 @@ def _transfer(mail: Mail, wish: TransferRequested, received: Received, row: Deci
     return [*told, mail.written(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, row, received)]
 
 
-def _split(mail: Mail, wish: SplitRequested, received: Received, row: DecisionRow, other: DecisionRow) -> list[Record]:
+def _split(
+    mail: Mail, wish: SplitRequested, received: ReceivedRecord, row: DecisionRow, other: DecisionRow
+) -> list[Record]:
     """`split` for the department that keeps the rest, `opened` for that of the new conversation; the citizen as above."""
     split = ConversationSplit.model_validate_json(row.value)
     opened = ConversationOpened.model_validate_json(other.value)
@@ -73,19 +75,19 @@ def _split(mail: Mail, wish: SplitRequested, received: Received, row: DecisionRo
     return [*told, mail.written(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, other, received)]
 
 
-def _link(mail: Mail, received: Received, row: DecisionRow) -> Record:
+def _link(mail: Mail, received: ReceivedRecord, row: DecisionRow) -> Record:
     kind = ConversationLinked if row.kind == "linked" else ConversationUnlinked
     told = kind.model_validate_json(row.value)
     return _step(mail, told, told.department, received, row, row.kind)
 
 
-def _step(mail: Mail, told: Event, department: str, received: Received, row: DecisionRow, word: str) -> Record:
+def _step(mail: Mail, told: Event, department: str, received: ReceivedRecord, row: DecisionRow, word: str) -> Record:
     conversation = str(row.conversation_id)
     event_id = f"{conversation}:{row.sequence}:{word}"
-    return mail.written(told, topics.department(department), conversation, event_id, row, received)
+    return mail.written(told, topics.department_topic(department), conversation, event_id, row, received)
 
 
-def _refusal(mail: Mail, wish: Wish, received: Received, row: DecisionRow) -> list[Record]:
+def _refusal(mail: Mail, wish: Wish, received: ReceivedRecord, row: DecisionRow) -> list[Record]:
     match wish:
         case TransferRequested():
             told, name = TransferRefused.model_validate_json(row.value), wish.transfer_id
@@ -96,5 +98,5 @@ def _refusal(mail: Mail, wish: Wish, received: Received, row: DecisionRow) -> li
     # A department that does not exist has no queue to be told in.
     if told.from_department not in mail.directory.departments:
         return []
-    queue = topics.department(told.from_department)
+    queue = topics.department_topic(told.from_department)
     return [mail.written(told, queue, told.conversation_id, f"{name}:refused", row, received)]

@@ -10,14 +10,14 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import Record
-from parvis.common.bus.consumer import Item
+from parvis.common.bus.consumer import DecodedRecord
 from parvis.common.bus.producer import Producer
 from parvis.common.contract import topics
-from parvis.common.contract.errors import Locked
+from parvis.common.contract.errors import RowLocked
 from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.common.runtime import clock
 from parvis.common.runtime.health import Health
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.router import store
 from parvis.router.consume import answers, cases
@@ -41,7 +41,7 @@ class Batch:
     """What came at once, decided as far as the rules can."""
 
     arrivals: Sequence[Arrival]
-    wishes: Sequence[tuple[Item, Wish]]
+    wishes: Sequence[tuple[DecodedRecord, Wish]]
     updates: Sequence[CaseUpdated]
 
 
@@ -63,7 +63,7 @@ class Router:
     rules: Callable[[], Rules]
     placing: Placing
     mail: Mail
-    blobs: Blobs | None = None  # without it nothing that arrives has a history
+    blobs: BlobStore | None = None  # without it nothing that arrives has a history
     guesser: Guesser | None = None
     now: clock.Clock = clock.now
     health: Health = field(default_factory=Health)
@@ -81,7 +81,7 @@ class Router:
             conversations=self.contacts.conversations,
             mail=self.mail,
             health=self.health,
-            dead_letter_topic=topics.dead_letter("router").full_name(self.mail.prefix),
+            dead_letter_topic=topics.dead_letter_topic("router").full_name(self.mail.prefix),
             limit_s=self.limit_s,
             now=self.now,
         )
@@ -90,11 +90,11 @@ class Router:
     def wishes(self) -> Wishes:
         return Wishes(self.placing, self.blobs, self.now)
 
-    async def handle(self, items: Sequence[Item]) -> None:
+    async def handle(self, items: Sequence[DecodedRecord]) -> None:
         """Bring a batch to its end: rows committed, every record acknowledged by Kafka."""
         await self.producer.send_all(await self.store(self.prepare(items)))
 
-    def prepare(self, items: Sequence[Item]) -> Batch:
+    def prepare(self, items: Sequence[DecodedRecord]) -> Batch:
         """What needs no waiting: the rules' word on each contact."""
         updates = [item.event for item in items if isinstance(item.event, CaseUpdated)]
         return Batch(self.contacts.arrivals(items), wishes_in(items), updates)
@@ -114,7 +114,7 @@ class Router:
             wishes = [wish for _, wish in batch.wishes]
             rows = await self._at_once(lambda connection: self.wishes.decide(connection, wishes))
             for item, wish in batch.wishes:
-                records += answers.of_wish(self.mail, wish, item.received, rows)
+                records += answers.of_wish(self.mail, wish, item.record, rows)
         if batch.updates:
             await self._at_once(lambda connection: cases.follow(connection, batch.updates))
         return records
@@ -128,7 +128,7 @@ class Router:
         try:
             async with asyncio.timeout(self.limit_s):
                 return await self._decide_all(arrivals)
-        except (TimeoutError, Locked) as trouble:
+        except (TimeoutError, RowLocked) as trouble:
             if len(arrivals) == 1:
                 await self.waiting.park(arrivals[0], trouble)
                 return {}
@@ -153,7 +153,7 @@ class Router:
         """Do the work in one transaction; again from its beginning, when another router was faster."""
         for attempt in range(1, _TRIES + 1):
             try:
-                async with self.database.begin() as connection:
+                async with self.database.transaction() as connection:
                     return await work(connection)
             except store.Overtaken:
                 if attempt == _TRIES:

@@ -8,14 +8,14 @@ from typing import NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.cloudevents import Received
-from parvis.common.bus.consumer import Item
+from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.consumer import DecodedRecord
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Poison
-from parvis.common.contract.msgspec_models import written
+from parvis.common.contract.msgspec_models import encode_json
 from parvis.common.runtime import clock
 from parvis.common.storage.postgres import Database
-from parvis.common.text.language import language_of
+from parvis.common.text.language import detect_language
 from parvis.router import store
 from parvis.router.consume.conversations import Conversations, tell
 from parvis.router.consume.mail import Arrival, Decided
@@ -37,7 +37,7 @@ class Contacts:
     def conversations(self) -> Conversations:
         return Conversations(self.placing, self.arrival_of, self.now)
 
-    def arrivals(self, items: Sequence[Item]) -> list[Arrival]:
+    def arrivals(self, items: Sequence[DecodedRecord]) -> list[Arrival]:
         """What the rules say about each contact of a batch.
 
         Raises: Poison, for a contact whose id is none.
@@ -50,11 +50,11 @@ class Contacts:
         at, opened, rows = self.now(), dict[str, Decided](), list[store.Opening]()
         for arrival in _surely_opening(arrivals):
             routing = opening(arrival.contact, arrival.decision, self.placing, at=at)
-            opened[arrival.key] = one = Decided(routing, written(routing), opens=True)
+            opened[arrival.key] = one = Decided(routing, encode_json(routing), opens=True)
             rows.append(_opening(arrival, one, marks_of(arrival.contact, self.placing.key)))
         if rows:
             windowed = self.placing.windows.by_sender
-            async with database.bare() as connection:
+            async with database.autocommit() as connection:
                 for key in await store.open_conversations(connection, rows, windowed, at=at):
                     del opened[key]
             tell(opened)
@@ -64,18 +64,20 @@ class Contacts:
         """The decision about every arrival, stored before or stored now, whatever it belongs to; none about those that wait."""
         return await self.conversations.decide(connection, arrivals)
 
-    def arrival_of(self, received: Received) -> Arrival:
+    def arrival_of(self, received: ReceivedRecord) -> Arrival:
         """One record, read and decided by the rules. Raises: Poison."""
-        return self._arrival(Item(received.event((ContactReceived,), swift=(ContactReceived,)), received), self.rules())
+        return self._arrival(
+            DecodedRecord(received.event((ContactReceived,), fast_models=(ContactReceived,)), received), self.rules()
+        )
 
-    def _arrival(self, item: Item, rules: Rules) -> Arrival:
+    def _arrival(self, item: DecodedRecord, rules: Rules) -> Arrival:
         contact: ContactReceived = item.event  # pyright: ignore[reportAssignmentType] (or its struct, by its type)
         key = contact.contact_id
         if not _ID.match(key):
             key = str(uuid_of(key) or _no_id())
-        language = contact.language or language_of(contact.personal.text)
+        language = contact.language or detect_language(contact.personal.text)
         decision = decide(contact, rules, self.placing.directory, language=language)
-        return Arrival(key, contact, item.received, decision)
+        return Arrival(key, contact, item.record, decision)
 
 
 def _no_id() -> NoReturn:

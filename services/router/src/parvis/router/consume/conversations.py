@@ -10,10 +10,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Poison
-from parvis.common.contract.msgspec_models import reader_of, written
+from parvis.common.contract.msgspec_models import encode_json, json_decoder
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.runtime import clock, metrics
@@ -37,7 +37,7 @@ class Conversations:
     """
 
     placing: Placing
-    read: Callable[[Received], Arrival]
+    read: Callable[[ReceivedRecord], Arrival]
     now: clock.Clock
 
     async def decide(self, connection: AsyncConnection, arrivals: Sequence[Arrival]) -> Decisions:
@@ -96,7 +96,7 @@ class Conversations:
     ) -> Decisions:
         """Store what was placed, and what waits now. `behind` are the rows that waited before, locked; `came` the records."""
         waited = {row.contact_id: row for row in behind}
-        decided = {_key(one.contact): Decided(one.routing, written(one.routing), one.opens) for one in placed}
+        decided = {_key(one.contact): Decided(one.routing, encode_json(one.routing), one.opens) for one in placed}
         if placed:
             rows = [_row(one, decided[_key(one.contact)]) for one in placed]
             touched = {UUID(one.routing.conversation_id) for one in placed}
@@ -146,7 +146,7 @@ class Conversations:
 def read_decided(row: DecisionRow) -> Decided:
     """A decision as it was stored."""
     value = row.value.encode()
-    return Decided(reader_of(Routing)(value), value, row.opens)
+    return Decided(json_decoder(Routing)(value), value, row.opens)
 
 
 def _key(contact: ContactReceived) -> str:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.router.consume.mail import Arrival
 from parvis.router.decide import is_guessable, with_guess, words_of
 from parvis.router.read import Guesser
 
 
-async def with_guesses(arrivals: Sequence[Arrival], guesser: Guesser | None, directory: Directory) -> Sequence[Arrival]:
+async def with_guesses(
+    arrivals: Sequence[Arrival], guesser: Guesser | None, directory: TownConfig
+) -> Sequence[Arrival]:
     """Ask the model, where there is one, about contacts that only people would sort.
 
     Needs: no transaction open: it may take two seconds.

@@ -5,25 +5,27 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from parvis.common.bus.cloudevents import Received
+from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.contract.contact import ContactReceived
 from parvis.router.decide import Held, waiting_key
 from parvis.router.tables import WaitingRow
 
 
-def row_of(held: Held, received: Received, at: datetime) -> WaitingRow:
+def row_of(held: Held, received: ReceivedRecord, at: datetime) -> WaitingRow:
     """A contact that waits, with the record that it came in."""
     question = held.question.model_dump_json(exclude_none=True, by_alias=True) if held.question else None
     row = _kept(held.contact, received, at)
     return replace(row, why=held.why, due_at=held.due_at, candidates=held.candidates, question=question)
 
 
-def parked(contact: ContactReceived, received: Received, at: datetime, *, due_at: datetime, reason: str) -> WaitingRow:
+def parked(
+    contact: ContactReceived, received: ReceivedRecord, at: datetime, *, due_at: datetime, reason: str
+) -> WaitingRow:
     """A contact over which the router lost patience."""
     return replace(_kept(contact, received, at), why="trouble", due_at=due_at, attempts=1, reason=reason)
 
 
-def _kept(contact: ContactReceived, received: Received, at: datetime) -> WaitingRow:
+def _kept(contact: ContactReceived, received: ReceivedRecord, at: datetime) -> WaitingRow:
     key = waiting_key(contact)
     return WaitingRow(
         contact_id=UUID(contact.contact_id),
@@ -40,7 +42,7 @@ def _kept(contact: ContactReceived, received: Received, at: datetime) -> Waiting
     )
 
 
-def received_of(row: WaitingRow) -> Received:
+def received_of(row: WaitingRow) -> ReceivedRecord:
     """The record as it came."""
     headers = tuple((name, value.encode("latin-1")) for name, value in json.loads(row.headers))
-    return Received(row.topic, row.partition, row.offset, row.key, row.value, headers)
+    return ReceivedRecord(row.topic, row.partition, row.offset, row.key, row.value, headers)

@@ -5,13 +5,13 @@ from functools import cache
 
 import msgspec
 
-from parvis.common.bus.cloudevents import Received, Record, record, recorded
+from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record, build_record_of_bytes
 from parvis.common.contract import topics
 from parvis.common.contract.contact import ContactReceived, Event
-from parvis.common.contract.msgspec_models import written
+from parvis.common.contract.msgspec_models import encode_json
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import ContactRouted, Routing
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.router.decide import Calendar, Decision, receipt, registration
 from parvis.router.tables import DecisionRow
 
@@ -23,7 +23,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
     key: str
     contact: ContactReceived
-    received: Received
+    received: ReceivedRecord
     decision: Decision
 
 
@@ -40,7 +40,7 @@ class Mail:
     """Makes the records. Ids, keys, times and values follow from the row alone, so that a repetition is recognised."""
 
     prefix: str
-    directory: Directory
+    directory: TownConfig
     calendar: Calendar
 
     def of_contact(self, arrival: Arrival, decided: Decided) -> list[Record]:
@@ -61,7 +61,7 @@ class Mail:
             receipt(contact, routing, self.directory, language=routing.language),
         ):
             if notice:
-                value, id_ = written(notice), notice.reply_id
+                value, id_ = encode_json(notice), notice.reply_id
                 records.append(self._told(ReplyRequested.TYPE, value, routing, topic=asking, event_id=id_, trace=trace))
         return records
 
@@ -69,15 +69,15 @@ class Mail:
         self, kind: str, value: bytes, routing: Routing, *, topic: str, event_id: str, trace: str | None
     ) -> Record:
         conversation = routing.conversation_id
-        return recorded(
+        return build_record_of_bytes(
             kind, value,
             topic=topic, key=conversation, event_id=event_id, source=_SOURCE, subject=conversation,
             time=routing.decided_at, trace=trace,
         )  # fmt: skip
 
-    def of_question(self, received: Received, asked: ReplyRequested) -> Record:
+    def of_question(self, received: ReceivedRecord, asked: ReplyRequested) -> Record:
         """What is asked of a citizen whose contact waits."""
-        return record(
+        return build_record(
             asked,
             topic=_queue(self.prefix, None),
             key=asked.conversation_id,
@@ -95,10 +95,10 @@ class Mail:
         conversation: str,
         event_id: str,
         row: DecisionRow,
-        cause: Received,
+        cause: ReceivedRecord,
     ) -> Record:
         """The record of one event that follows from a row; it belongs to the trace of what caused it."""
-        return record(
+        return build_record(
             event,
             topic=topic.full_name(self.prefix),
             key=conversation,
@@ -113,4 +113,4 @@ class Mail:
 @cache
 def _queue(prefix: str, department: str | None) -> str:
     """A department's topic, or the one on which replies are asked for."""
-    return (topics.department(department) if department else topics.REPLY_REQUESTED).full_name(prefix)
+    return (topics.department_topic(department) if department else topics.REPLY_REQUESTED).full_name(prefix)

@@ -10,10 +10,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import Record
-from parvis.common.bus.dead_letters import dead_letter
+from parvis.common.bus.dead_letters import build_dead_letter
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.contract.errors import Locked, Unavailable
+from parvis.common.contract.errors import RowLocked, Unavailable
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime import clock, metrics
 from parvis.common.runtime.health import Health
@@ -74,7 +74,7 @@ class Waiting:
 
     async def turn(self) -> None:
         """Place everything that is due, then tell Kafka of all that was placed or is to be asked."""
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             due = await store.due_by(connection, self.now(), most=_AT_ONCE)
         for id_ in due:
             await self._release(id_)
@@ -85,7 +85,7 @@ class Waiting:
         """Keep a record that takes too long, and try it again later; the records after it flow."""
         contact, id_, reason = arrival.contact, UUID(arrival.key), self._reason(trouble)
         at, key = self.now(), waiting_key(contact)
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             if await store.decisions_of(connection, [id_]):
                 return
             behind = await store.waiting_behind(connection, [id_], [key] if key else [])
@@ -102,11 +102,11 @@ class Waiting:
 
     async def _release(self, id_: UUID) -> None:
         try:
-            async with asyncio.timeout(self.limit_s), self.database.begin() as connection:
+            async with asyncio.timeout(self.limit_s), self.database.transaction() as connection:
                 await self._place_due(connection, id_)
         except store.Overtaken:
             return  # it stays due
-        except (TimeoutError, Locked) as trouble:
+        except (TimeoutError, RowLocked) as trouble:
             await self._postpone(id_, self._reason(trouble))
         except Unavailable:
             raise
@@ -168,7 +168,7 @@ class Waiting:
     async def _postpone(self, id_: UUID, reason: str) -> None:
         """Another attempt later. What is no contact any more, after a change of ours, is a dead letter with its bytes."""
         at = self.now()
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             head = await store.lock_due(connection, id_, at)
             if head is None:
                 return
@@ -184,7 +184,7 @@ class Waiting:
 
     async def _bury(self, connection: AsyncConnection, head: WaitingRow, reason: str, at: datetime) -> None:
         rows = await self._queue_of(connection, head)
-        await self.producer.send(dead_letter(received_of(head), topic=self.dead_letter_topic, reason=reason))
+        await self.producer.send(build_dead_letter(received_of(head), topic=self.dead_letter_topic, reason=reason))
         metrics.dead_letters.labels("router").inc()
         await store.record_told(connection, placed=[head.contact_id], asked=[], at=at)
         await self._next(connection, rows[1:], at)
@@ -193,7 +193,7 @@ class Waiting:
 
     async def _tell(self) -> bool:
         """Bring to Kafka what was placed and what is asked; False when there is nothing more."""
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             rows = await store.to_tell(connection, most=_AT_ONCE)
             if not rows:
                 return False
@@ -217,7 +217,7 @@ class Waiting:
 
     async def count(self) -> None:
         """Say how many wait, and on /ready when something stands past its time."""
-        async with self.database.begin() as connection:
+        async with self.database.transaction() as connection:
             standing = await store.standing(connection)
         for why in ("question", "trouble", "queued"):
             metrics.contacts_waiting.labels(why).set(standing.get(why, (0, None))[0])
@@ -226,7 +226,9 @@ class Waiting:
         metrics.contacts_overdue_seconds.set(late.total_seconds())
         if late > STANDS_LONG:
             total = sum(count for count, _ in standing.values())
-            self.health.note("waiting", f"{total} contacts wait, the first is {late.total_seconds() / 60:.0f} min late")
+            self.health.add_note(
+                "waiting", f"{total} contacts wait, the first is {late.total_seconds() / 60:.0f} min late"
+            )
         else:
             self.health.notes.pop("waiting", None)
 

@@ -6,14 +6,14 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.consumer import Item
+from parvis.common.bus.consumer import DecodedRecord
 from parvis.common.contract.contact import ClaimCheck, ContactId
 from parvis.common.contract.routing.history import History, PastContact
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.runtime import clock
 from parvis.common.runtime.logs import logger
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.router import store
 from parvis.router.decide import (
     Past,
@@ -63,7 +63,7 @@ class Wishes:
     """Does what departments ask about conversations: one number a step, each told once."""
 
     placing: Placing
-    blobs: Blobs | None
+    blobs: BlobStore | None
     now: clock.Clock
 
     async def decide(self, connection: AsyncConnection, wishes: Sequence[Wish]) -> Rows:
@@ -163,7 +163,7 @@ async def _recorded(
     return rows
 
 
-def wishes_in(items: Iterable[Item]) -> list[tuple[Item, Wish]]:
+def wishes_in(items: Iterable[DecodedRecord]) -> list[tuple[DecodedRecord, Wish]]:
     """The wishes of a batch, each with its record."""
     return [(item, item.event) for item in items if isinstance(item.event, WISHES)]
 

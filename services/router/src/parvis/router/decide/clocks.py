@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from parvis.common.town.deadlines import WEEKDAYS, Clocks, Period
+from parvis.common.town.deadlines import WEEKDAYS, LegalDeadlines, Period
 from parvis.common.town.models import Town
 
 _LAST_SECOND = time(23, 59, 59)
@@ -33,14 +33,14 @@ class Calendar:
         self._zone = ZoneInfo(town.time_zone)
         self._place = town.holidays.partition("-")
         self._half_days = town.half_days
-        self._kept: dict[tuple[date, date, int], tuple[Clocks, Due]] = {}
+        self._kept: dict[tuple[date, date, int], tuple[LegalDeadlines, Due]] = {}
 
     @cached_property
     def _holidays(self) -> "holidays.HolidayBase":
         country, _, part = self._place
         return holidays.country_holidays(country, subdiv=part or None)
 
-    def due(self, received_at: datetime, clocks: Clocks, *, competent_at: datetime | None = None) -> Due:
+    def due(self, received_at: datetime, clocks: LegalDeadlines, *, competent_at: datetime | None = None) -> Due:
         """The deadlines of a contact that was received then.
 
         Between bodies: what is owed runs from the day on which the competent one got it, and so does silence that means
@@ -68,7 +68,7 @@ class Calendar:
         """Whether it counts as a working day, or as a half of one."""
         return self._halves(day) > 0
 
-    def _due(self, first: date, competent: date, clocks: Clocks) -> Due:
+    def _due(self, first: date, competent: date, clocks: LegalDeadlines) -> Due:
         answer = self._after(competent, clocks.answer_within)
         # Not before half of the time has gone: what is due tomorrow would be late as soon as it comes.
         warning = max(self._before(answer, clocks.escalate_before), competent + (answer - competent) // 2)

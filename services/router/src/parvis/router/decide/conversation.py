@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal
 from uuid import UUID
 
-from parvis.common.contract.contact import TRIAGE, ContactReceived, references_in
+from parvis.common.contract.contact import TRIAGE, ContactReceived, find_references
 from parvis.common.contract.reply import ReplyRequested
 from parvis.router.decide.department import Decision
 from parvis.router.decide.marks import Marks
@@ -158,7 +158,7 @@ def uuid_of(text: str | None) -> UUID | None:
 
 def quoted_by(contact: ContactReceived) -> str | None:
     """The reference that a contact quotes; none when it is no reference at all."""
-    found = references_in(contact.thread.reference or "")
+    found = find_references(contact.thread.reference or "")
     return found[0] if found else None
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
-from parvis.common.town.models import Directory, Procedure, said_in
+from parvis.common.town.models import Procedure, TownConfig, localized
 from parvis.router.decide import swift
 from parvis.router.rules import Facts, Match, Rules
 from parvis.router.rules.matching import clean, facts_text
@@ -47,7 +47,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     model: str | None = None
 
 
-def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, language: str | None = None) -> Decision:
+def decide(contact: ContactReceived, rules: Rules, directory: TownConfig, *, language: str | None = None) -> Decision:
     """The department that gets this contact, and why.
 
     Order: hard rules, the form's procedure, a department's own mailbox, rules by priority, triage.
@@ -65,7 +65,7 @@ def decide(contact: ContactReceived, rules: Rules, directory: Directory, *, lang
     return decision
 
 
-def _decide(facts: Facts, matches: list[Match], directory: Directory) -> Decision:
+def _decide(facts: Facts, matches: list[Match], directory: TownConfig) -> Decision:
     if matches and matches[0].rule.hard:  # hard ones come first
         return _by_rule(matches[0], matches, directory, facts.language)
     chosen = _chosen(facts, matches, directory)
@@ -89,7 +89,7 @@ def _decide(facts: Facts, matches: list[Match], directory: Directory) -> Decisio
     )
 
 
-def facts_of(contact: ContactReceived, directory: Directory, rules: Rules, *, language: str | None) -> Facts:
+def facts_of(contact: ContactReceived, directory: TownConfig, rules: Rules, *, language: str | None) -> Facts:
     """What the rules may know about a contact; of what none of them asks, nothing."""
     personal, asks = contact.personal, rules.asks
     text = facts_text((personal.subject, personal.text, *personal.answers.values()))
@@ -109,7 +109,7 @@ def facts_of(contact: ContactReceived, directory: Directory, rules: Rules, *, la
     )
 
 
-def _day(contact: ContactReceived, directory: Directory) -> date:
+def _day(contact: ContactReceived, directory: TownConfig) -> date:
     return contact.received_at.astimezone(ZoneInfo(directory.town.time_zone)).date()
 
 
@@ -125,17 +125,17 @@ def _postcodes(contact: ContactReceived) -> tuple[str, ...]:
     return tuple(code for text in written for code in _POSTCODE.findall(text[:_LONGEST_ADDRESS]))
 
 
-def _chosen(facts: Facts, matches: list[Match], directory: Directory) -> Decision | None:
+def _chosen(facts: Facts, matches: list[Match], directory: TownConfig) -> Decision | None:
     """What the citizen chose: a form of ours, or the mailbox of a department. A machine chooses nothing."""
     procedure = directory.procedure(facts.procedure)
-    mailbox = None if facts.machine_sent or procedure else directory.of_mailbox(facts.to)
+    mailbox = None if facts.machine_sent or procedure else directory.department_of_mailbox(facts.to)
     if procedure:
         department, rule, reason = procedure.department, "procedure", _of_procedure(procedure)
     elif mailbox:
-        department, rule = directory.current(mailbox.slug), "mailbox"
+        department, rule = directory.current_department(mailbox.slug), "mailbox"
         reason = {
-            "fr": f"Vous avez écrit à l'adresse du service : {said_in(mailbox.name, 'fr')}.",
-            "en": f"You wrote to the address of the department: {said_in(mailbox.name, 'en')}.",
+            "fr": f"Vous avez écrit à l'adresse du service : {localized(mailbox.name, 'fr')}.",
+            "en": f"You wrote to the address of the department: {localized(mailbox.name, 'en')}.",
         }
     else:
         return None
@@ -162,7 +162,7 @@ def _tags(matches: list[Match]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag for match in matches for tag in match.rule.then.tags))[:_MOST_TAGS]
 
 
-def _by_rule(match: Match, matches: list[Match], directory: Directory, language: str | None) -> Decision:
+def _by_rule(match: Match, matches: list[Match], directory: TownConfig, language: str | None) -> Decision:
     if match.is_doubtful:
         return _by_people(matches, language)
     rule = match.rule
@@ -176,7 +176,7 @@ def _by_rule(match: Match, matches: list[Match], directory: Directory, language:
         matched=match.matched,
         confidence=round(confidence, 2),
         runners_up=runners_up,
-        reason=rule.reason or _points_to(said_in(department.name, "fr"), said_in(department.name, "en")),
+        reason=rule.reason or _points_to(localized(department.name, "fr"), localized(department.name, "en")),
         urgency=rule.then.urgency,
         language=language,
     )
@@ -225,8 +225,8 @@ def _runners_up(matches: list[Match], department: str) -> tuple[RunnerUp, ...]:
 
 def _of_procedure(procedure: Procedure) -> dict[str, str]:
     return {
-        "fr": f"Vous avez choisi : {said_in(procedure.title, 'fr')}.",
-        "en": f"You chose: {said_in(procedure.title, 'en')}.",
+        "fr": f"Vous avez choisi : {localized(procedure.title, 'fr')}.",
+        "en": f"You chose: {localized(procedure.title, 'en')}.",
     }
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
-from parvis.common.town.models import Directory, said_in
+from parvis.common.town.models import TownConfig, localized
 from parvis.router.decide import swift
 from parvis.router.decide.department import Decision
 
@@ -47,7 +47,7 @@ def words_of(contact: ContactReceived) -> str:
     return "\n".join(part for part in said if part)[:_LONGEST_TEXT]
 
 
-def with_guess(decision: Decision, guesses: Guesses | None, directory: Directory) -> Decision:
+def with_guess(decision: Decision, guesses: Guesses | None, directory: TownConfig) -> Decision:
     """The model's department where it is sure enough; else triage, with its three best guesses for the agent.
 
     Gives: the decision as it was where a rule decided it, and where there is no guess.
@@ -66,16 +66,16 @@ def with_guess(decision: Decision, guesses: Guesses | None, directory: Directory
         runners_up=_runners_up(likely),
         reason={
             "fr": "Rien ne désigne un service avec assez de certitude : une personne lit ce message. Service possible : "
-            + ", ".join(said_in(name, "fr") for name in names)
+            + ", ".join(localized(name, "fr") for name in names)
             + ".",
             "en": "Nothing points to a department surely enough: a person reads this message. It may be for: "
-            + ", ".join(said_in(name, "en") for name in names)
+            + ", ".join(localized(name, "en") for name in names)
             + ".",
         },
     )
 
 
-def _decided(decision: Decision, guesses: Guesses, likely: Sequence[Guess], directory: Directory) -> Decision:
+def _decided(decision: Decision, guesses: Guesses, likely: Sequence[Guess], directory: TownConfig) -> Decision:
     best, name = likely[0], directory.departments[likely[0].department].name
     return replace(
         decision,
@@ -86,8 +86,8 @@ def _decided(decision: Decision, guesses: Guesses, likely: Sequence[Guess], dire
         confidence=round(best.confidence, 2),
         runners_up=_runners_up(likely[1:]),
         reason={
-            "fr": f"Ce message ressemble à ceux que traite le service : {said_in(name, 'fr')}.",
-            "en": f"This message is like those that this department answers: {said_in(name, 'en')}.",
+            "fr": f"Ce message ressemble à ceux que traite le service : {localized(name, 'fr')}.",
+            "en": f"This message is like those that this department answers: {localized(name, 'en')}.",
         },
     )
 
@@ -100,12 +100,12 @@ def _runners_up(likely: Sequence[Guess]) -> tuple[RunnerUp, ...]:
     )[:_MOST_RUNNERS_UP]
 
 
-def _current(guesses: Guesses, directory: Directory) -> Iterator[Guess]:
+def _current(guesses: Guesses, directory: TownConfig) -> Iterator[Guess]:
     """The departments that exist, each once, a retired one as its successor with what both are worth; the likeliest first."""
     worth: dict[str, float] = {}
     for guess in guesses.best:
         if directory.department(guess.department) and not isnan(guess.confidence):
-            slug = directory.current(guess.department)
+            slug = directory.current_department(guess.department)
             worth[slug] = min(1.0, max(0.0, worth.get(slug, 0.0) + guess.confidence))
     for slug in sorted(worth, key=lambda slug: (-worth[slug], slug)):
         yield Guess(slug, worth[slug])

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from parvis.common.contract.contact import ContactReceived, references_in
+from parvis.common.contract.contact import ContactReceived, find_references
 
 _MOST_IDS = 12
 _LONGEST_SUBJECT = 300
@@ -63,7 +63,7 @@ def said_in_subject(subject: str) -> str:
     rest = " ".join(subject[:_LONGEST_SUBJECT].split())
     while (shorter := _without_prefix(rest)) != rest:
         rest = shorter
-    for quoted in references_in(rest):
+    for quoted in find_references(rest):
         rest = rest.replace(quoted, " ")
     letters = "".join(character if character.isalnum() else " " for character in rest.casefold())
     words = [word for word in letters.split() if word not in _REFERENCE]

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 
 from parvis.common.contract.contact import ContactReceived, ConversationId
-from parvis.common.contract.reply import ReplyKind, ReplyRequested, reply_id
-from parvis.common.contract.routing.decisions import Dates, Routing
+from parvis.common.contract.reply import ReplyKind, ReplyRequested, make_reply_id
+from parvis.common.contract.routing.decisions import DueDates, Routing
 from parvis.common.contract.routing.split_and_link import ConversationOpened
 from parvis.common.contract.routing.transfer import ConversationArrived
-from parvis.common.town.models import Directory, said_in
-from parvis.common.town.template_variables import spoken_day, spoken_phone, standard_variables
+from parvis.common.town.models import TownConfig, localized
+from parvis.common.town.template_variables import format_day, format_phone, standard_variables
 from parvis.router.decide import swift
 
 # The receipt leaves a day before its deadline: a held letter still reaches the printer in time.
@@ -28,7 +28,7 @@ _SILENCE = {
 
 
 def registration(
-    contact: ContactReceived, routing: Routing, directory: Directory, *, language: str | None
+    contact: ContactReceived, routing: Routing, directory: TownConfig, *, language: str | None
 ) -> ReplyRequested | None:
     """The registration notice (CRPA L112-11) of a contact that opened a conversation.
 
@@ -37,13 +37,13 @@ def registration(
     """
     if not _may_be_told(contact):
         return None
-    spoken = directory.town.speaks(language)
+    spoken = directory.town.supported_language(language)
     variables = _variables(contact, routing, directory, spoken)
     return _notice("registration", contact, routing, language=spoken, variables=variables, send_at=routing.decided_at)
 
 
 def receipt(
-    contact: ContactReceived, routing: Routing, directory: Directory, *, language: str | None
+    contact: ContactReceived, routing: Routing, directory: TownConfig, *, language: str | None
 ) -> ReplyRequested | None:
     """The receipt (CRPA R112-11-1), asked for at once and held until a day before it is due.
 
@@ -53,10 +53,10 @@ def receipt(
     procedure = directory.procedure(routing.procedure)
     if not (procedure and routing.receipt_due_at and routing.answer_due_at and _may_be_told(contact)):
         return None
-    spoken = directory.town.speaks(language)
+    spoken = directory.town.supported_language(language)
     variables = _variables(contact, routing, directory, spoken) | {
-        "procedure": said_in(procedure.title, spoken),
-        "answer_due_on": spoken_day(routing.answer_due_at, directory.town, spoken),
+        "procedure": localized(procedure.title, spoken),
+        "answer_due_on": format_day(routing.answer_due_at, directory.town, spoken),
         "silence_rule": _silence_rule(routing, directory, spoken),
     }
     send_at = max(routing.decided_at, routing.receipt_due_at - _BEFORE_DEADLINE)
@@ -66,7 +66,7 @@ def receipt(
 def moved(
     told: ConversationArrived | ConversationOpened,
     department: str,
-    directory: Directory,
+    directory: TownConfig,
     *,
     cause: str,
     channel: str,
@@ -82,18 +82,18 @@ def moved(
     if told.competent_received_at is None or told.received_at is None or addressed_as is None:
         return None
     town = directory.town
-    spoken, body = town.speaks(told.language), directory.body(told.body) or town
+    spoken, body = town.supported_language(told.language), directory.body(told.body) or town
     variables = standard_variables(directory, department=department, language=spoken, reference=told.reference) | {
-        "received_on": spoken_day(told.received_at, town, spoken),
-        "moved_on": spoken_day(told.competent_received_at, town, spoken),
-        "body": said_in(body.name, spoken),
-        "body_phone": spoken_phone(body.phone),
+        "received_on": format_day(told.received_at, town, spoken),
+        "moved_on": format_day(told.competent_received_at, town, spoken),
+        "body": localized(body.name, spoken),
+        "body_phone": format_phone(body.phone),
         "body_address": ", ".join(body.address),
-        "answer_due_on": spoken_day(told.answer_due_at, town, spoken) if told.answer_due_at else "",
+        "answer_due_on": format_day(told.answer_due_at, town, spoken) if told.answer_due_at else "",
         "silence_rule": _silence_rule(told, directory, spoken),
     }
     return swift.ReplyRequested(
-        reply_id=reply_id("transfer", cause),
+        reply_id=make_reply_id("transfer", cause),
         conversation_id=told.conversation_id,
         reference=told.reference,
         kind="transfer",
@@ -116,18 +116,18 @@ def _may_be_told(contact: ContactReceived) -> bool:
     return contact.machine is None and not is_forged and bool(personal.from_ or personal.reply_channels)
 
 
-def _variables(contact: ContactReceived, routing: Routing, directory: Directory, spoken: str) -> dict[str, str]:
+def _variables(contact: ContactReceived, routing: Routing, directory: TownConfig, spoken: str) -> dict[str, str]:
     standard = standard_variables(
         directory, department=routing.department, language=spoken, reference=routing.reference
     )
-    return standard | {"received_on": spoken_day(contact.received_at, directory.town, spoken)}
+    return standard | {"received_on": format_day(contact.received_at, directory.town, spoken)}
 
 
-def _silence_rule(dates: Dates, directory: Directory, spoken: str) -> str:
+def _silence_rule(dates: DueDates, directory: TownConfig, spoken: str) -> str:
     if dates.silence_at is None or dates.silence_means is None:
         return ""
-    day = spoken_day(dates.silence_at, directory.town, spoken)
-    return said_in(_SILENCE[dates.silence_means], spoken).replace("{day}", day)
+    day = format_day(dates.silence_at, directory.town, spoken)
+    return localized(_SILENCE[dates.silence_means], spoken).replace("{day}", day)
 
 
 def _notice(
@@ -141,7 +141,7 @@ def _notice(
 ) -> ReplyRequested:
     point = contact.personal.from_
     return swift.ReplyRequested(
-        reply_id=reply_id(kind, contact.contact_id),
+        reply_id=make_reply_id(kind, contact.contact_id),
         conversation_id=routing.conversation_id,
         reference=routing.reference,
         kind=kind,

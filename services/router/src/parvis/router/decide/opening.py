@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.contract.routing.decisions import Routing, conversation_id
+from parvis.common.contract.routing.decisions import Routing, make_conversation_id
 from parvis.router.decide.department import Decision
 from parvis.router.decide.placing import Placing, routing_of
 
@@ -18,6 +18,6 @@ def opening(contact: ContactReceived, decision: Decision, placing: Placing, *, a
     """The routing of a contact that opens a conversation: what `place` says of one when nothing is known."""
     return routing_of(
         contact, decision, placing,
-        conversation=conversation_id(contact.contact_id, contact.received_at), reference=contact.reference, sequence=1,
-        department=placing.directory.current(decision.department), at=at,
+        conversation=make_conversation_id(contact.contact_id, contact.received_at), reference=contact.reference, sequence=1,
+        department=placing.directory.current_department(decision.department), at=at,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from parvis.common.contract.contact import (
     ContactReceived,
     ConversationId,
     Reference,
-    reference_of,
+    make_reference,
 )
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.contract.routing.history import History, PastContact, PastMove
@@ -142,7 +142,7 @@ def _contact(row: DecisionRow) -> PastContact:
     came = read_came(contact, row.came)
     return PastContact(
         contact_id=contact,
-        reference=reference_of(contact),
+        reference=make_reference(contact),
         conversation_id=routing.conversation_id,
         sequence=routing.sequence,
         channel=came.channel if came else None,

@@ -8,9 +8,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from parvis.common.contract.contact import ContactReceived, ConversationId, Reference
-from parvis.common.contract.routing.decisions import Candidate, Routing, Suggestion, conversation_id
-from parvis.common.town.models import Directory
-from parvis.common.town.templates import Templates
+from parvis.common.contract.routing.decisions import Candidate, Routing, Suggestion, make_conversation_id
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import TemplateSet
 from parvis.router.decide import swift
 from parvis.router.decide.clocks import Calendar
 from parvis.router.decide.conversation import (
@@ -44,10 +44,10 @@ class Placed:
 class Placing:
     """What placing needs beside the contacts: the same for every batch. `key` is that of the mails' marks."""
 
-    directory: Directory
+    directory: TownConfig
     calendar: Calendar
     windows: Windows
-    templates: Templates
+    templates: TemplateSet
     key: bytes = field(repr=False)
     asking: Asking = field(default_factory=Asking)
 
@@ -185,7 +185,7 @@ def _put(
     if contact.machine is None:  # an absence notice opens nothing again
         conversation.closed_at = None
     conversation.last_contact_at = max(conversation.last_contact_at, contact.received_at)
-    conversation.department = placing.directory.current(conversation.department)
+    conversation.department = placing.directory.current_department(conversation.department)
     marks = marks if marks is not None else marks_of(contact, placing.key)
     known.note(contact, conversation, marks)
     suggestion = None
@@ -208,7 +208,7 @@ def _candidate(conversation: Conversation) -> Candidate:
 
 def _opened_by(contact: ContactReceived, decision: Decision, where: Place) -> Conversation:
     return Conversation(
-        id=UUID(conversation_id(contact.contact_id, contact.received_at)),
+        id=UUID(make_conversation_id(contact.contact_id, contact.received_at)),
         reference=contact.reference,
         department=decision.department,
         sequence=0,
@@ -235,7 +235,7 @@ def routing_of(  # noqa: PLR0913 (what a conversation says, and what the rules s
     candidates: tuple[Candidate, ...] = (),
 ) -> Routing:
     """The routing of a contact in its conversation."""
-    clocks = placing.directory.clocks(decision.procedure)
+    clocks = placing.directory.legal_deadlines(decision.procedure)
     due = placing.calendar.due(contact.received_at, clocks)
     return swift.Routing(
         conversation_id=conversation,

@@ -8,11 +8,11 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from parvis.common.contract.contact import TRIAGE, ContactPoint, ContactReceived, ConversationId, ReplyAddress
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, reply_id
-from parvis.common.text.sms_encoding import in_gsm_7, plainer, segments
-from parvis.common.town.models import Directory, said_in
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.text.sms_encoding import count_segments, simplify_typography, transliterate_to_gsm7
+from parvis.common.town.models import TownConfig, localized
 from parvis.common.town.template_variables import standard_variables
-from parvis.common.town.templates import Templates
+from parvis.common.town.templates import TemplateSet
 from parvis.router.tables import Conversation
 
 MOST_CHOICES = 5
@@ -77,8 +77,8 @@ class Asking:
 def question(
     contact: ContactReceived,
     candidates: Sequence[Conversation],
-    directory: Directory,
-    templates: Templates,
+    directory: TownConfig,
+    templates: TemplateSet,
     *,
     language: str | None,
     at: datetime,
@@ -88,10 +88,10 @@ def question(
     Gives: at most two segments with the town's own template, if that leaves room for the references; no word of the citizen's.
     Retry: the same contact gives the same reply id.
     """
-    point, spoken = contact.personal.from_, directory.town.speaks(language)
+    point, spoken = contact.personal.from_, directory.town.supported_language(language)
     channel = "whatsapp" if contact.channel == "whatsapp" else "sms"
     return ReplyRequested(
-        reply_id=reply_id("question", contact.contact_id),
+        reply_id=make_reply_id("question", contact.contact_id),
         conversation_id=ConversationId(str(candidates[0].id)),
         reference=candidates[0].reference,
         kind="question",
@@ -112,22 +112,26 @@ def question(
     )
 
 
-def choices(candidates: Sequence[Conversation], directory: Directory, templates: Templates, language: str) -> str:
+def choices(candidates: Sequence[Conversation], directory: TownConfig, templates: TemplateSet, language: str) -> str:
     """The numbered list, its labels as long as two segments allow."""
     around = _around(candidates[0], directory, templates, language)
     shown = candidates[:MOST_CHOICES]
     labels = [label_of(one, directory, language) for one in shown]
-    shorter = [[_clipped(in_gsm_7(label), length) for label in labels] for length in range(_LONGEST_LABEL, 2, -1)]
+    shorter = [
+        [_clipped(transliterate_to_gsm7(label), length) for label in labels] for length in range(_LONGEST_LABEL, 2, -1)
+    ]
     tried = [labels, *shorter, ["" for _ in labels]]
     lists = [_listed(shown, told, directory, language) for told in tried]
-    return next((text for text in lists if segments(plainer(around + text))[1] <= MOST_SEGMENTS), lists[-1])
+    return next(
+        (text for text in lists if count_segments(simplify_typography(around + text))[1] <= MOST_SEGMENTS), lists[-1]
+    )
 
 
-def label_of(conversation: Conversation, directory: Directory, language: str) -> str:
+def label_of(conversation: Conversation, directory: TownConfig, language: str) -> str:
     """What a conversation is called towards its citizen: its procedure, else its department; never what they wrote."""
     procedure = directory.procedure(conversation.procedure)
-    department = directory.departments[directory.current(conversation.department)]
-    return said_in(procedure.title if procedure else department.name, language)
+    department = directory.departments[directory.current_department(conversation.department)]
+    return localized(procedure.title if procedure else department.name, language)
 
 
 def read_answer(text: str, count: int) -> int | Literal["other"] | None:
@@ -170,13 +174,13 @@ def due_at(asked_at: datetime, asking: Asking, zone: ZoneInfo) -> datetime:
         day += timedelta(days=1)
 
 
-def _around(conversation: Conversation, directory: Directory, templates: Templates, language: str) -> str:
+def _around(conversation: Conversation, directory: TownConfig, templates: TemplateSet, language: str) -> str:
     """What the town's template adds to the list."""
     variables = standard_variables(directory, department=TRIAGE, language=language, reference=conversation.reference)
     return templates.find(_TEMPLATE, language, "sms").render(variables | {"text": ""}).text
 
 
-def _listed(shown: Sequence[Conversation], labels: Sequence[str], directory: Directory, language: str) -> str:
+def _listed(shown: Sequence[Conversation], labels: Sequence[str], directory: TownConfig, language: str) -> str:
     zone = ZoneInfo(directory.town.time_zone)
     lines = [
         f"{number}. {label}{', ' if label else ''}{_day(one.opened_at, zone, language)}, {one.reference}"

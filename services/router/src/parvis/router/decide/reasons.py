@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from parvis.common.town.models import Department, said_in
+from parvis.common.town.models import Department, localized
 from parvis.router.decide.conversation import By
 
 _CONTINUED: Mapping[By, tuple[str, str]] = {
@@ -37,8 +37,8 @@ def continued(by: By, reference: str, department: Department) -> dict[str, str]:
     """That it goes on with a conversation, and how that is known."""
     fr, en = (said.format(reference=reference) for said in _CONTINUED[by])
     return {
-        "fr": f"{fr} ; il va au même service : {said_in(department.name, 'fr')}.",
-        "en": f"{en}; it goes to the same department: {said_in(department.name, 'en')}.",
+        "fr": f"{fr} ; il va au même service : {localized(department.name, 'fr')}.",
+        "en": f"{en}; it goes to the same department: {localized(department.name, 'en')}.",
     }
 
 
@@ -50,8 +50,8 @@ def followed(
     en = f"The request {reference} is closed; this message opens a new one, which is linked to it"
     if department:
         return {
-            "fr": f"{fr}, dans le même service : {said_in(department.name, 'fr')}.",
-            "en": f"{en}, in the same department: {said_in(department.name, 'en')}.",
+            "fr": f"{fr}, dans le même service : {localized(department.name, 'fr')}.",
+            "en": f"{en}, in the same department: {localized(department.name, 'en')}.",
         }
     told = reason or {}
     return {"fr": f"{fr} : {told.get('fr', '')}", "en": f"{en}: {told.get('en', '')}"}
@@ -60,8 +60,8 @@ def followed(
 def drifted(department: Department) -> dict[str, str]:
     """That the words of a message speak for another department than its conversation's."""
     return {
-        "fr": f"Ce message semble parler d'autre chose, du ressort du service : {said_in(department.name, 'fr')}.",
-        "en": f"This message seems to be about something else, a matter of the department: {said_in(department.name, 'en')}.",
+        "fr": f"Ce message semble parler d'autre chose, du ressort du service : {localized(department.name, 'fr')}.",
+        "en": f"This message seems to be about something else, a matter of the department: {localized(department.name, 'en')}.",
     }
 
 

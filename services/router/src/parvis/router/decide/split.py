@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from parvis.common.contract.contact import ClaimCheck, ContactId, ConversationId, reference_of
-from parvis.common.contract.routing.decisions import conversation_id
+from parvis.common.contract.contact import ClaimCheck, ContactId, ConversationId, make_reference
+from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.contract.routing.history import PastContact
 from parvis.common.contract.routing.split_and_link import (
     ConversationOpened,
@@ -15,7 +15,7 @@ from parvis.common.contract.routing.split_and_link import (
     SplitRefused,
     SplitRequested,
 )
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.router.decide.clocks import Calendar
 from parvis.router.decide.past import Past, last_of
 from parvis.router.decide.wishes import dates, other_key, refusal, step, wish_key
@@ -35,7 +35,7 @@ class Split:
 
 
 def why_not_split(
-    wish: SplitRequested, conversation: Conversation | None, past: Past, directory: Directory
+    wish: SplitRequested, conversation: Conversation | None, past: Past, directory: TownConfig
 ) -> Why | None:
     """Why the wish is refused; none when it is done."""
     if conversation is None:
@@ -70,13 +70,13 @@ def moving(wish: SplitRequested, past: Past) -> list[PastContact]:
     return [contact for contact in past.contacts if contact.contact_id in wanted]
 
 
-def made_by(wish: SplitRequested, contacts: Sequence[PastContact], directory: Directory) -> Conversation:
+def made_by(wish: SplitRequested, contacts: Sequence[PastContact], directory: TownConfig) -> Conversation:
     """The new conversation, before its first number. Its id and reference follow from the split, as others' do from a contact."""
     seed, opened_at = ContactId(str(wish_key(wish))), min(contact.received_at for contact in contacts)
-    wanted = directory.current(wish.to_department)
+    wanted = directory.current_department(wish.to_department)
     return Conversation(
-        id=UUID(conversation_id(seed, opened_at)),
-        reference=reference_of(seed),
+        id=UUID(make_conversation_id(seed, opened_at)),
+        reference=make_reference(seed),
         department=wanted,
         sequence=0,
         procedure=_procedure(contacts, wanted, directory),
@@ -91,7 +91,7 @@ def split(
     conversation: Conversation,
     made: Conversation,
     past: Past,
-    directory: Directory,
+    directory: TownConfig,
     calendar: Calendar,
     *,
     history: ClaimCheck | None,
@@ -147,7 +147,7 @@ def split(
     return Split(made, tuple(contacts), senders, rows)
 
 
-def _procedure(contacts: Sequence[PastContact], department: str, directory: Directory) -> str | None:
+def _procedure(contacts: Sequence[PastContact], department: str, directory: TownConfig) -> str | None:
     """What the contacts were taken for, where the wanted department does that; else nobody knows yet."""
     stated = (directory.procedure(contact.procedure) for contact in reversed(contacts))
     return next((one.slug for one in stated if one and one.department == department), None)

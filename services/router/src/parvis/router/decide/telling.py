@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp, Suggestion
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.router.decide import swift
 from parvis.router.decide.conversation import By, Held, Place, is_clear
 from parvis.router.decide.department import Decision
@@ -18,14 +18,14 @@ _MOST_RUNNERS_UP = 3
 _WEAK = frozenset({"default", "model", "place"})
 
 
-def opens(decision: Decision, where: Place, directory: Directory) -> Decision:
+def opens(decision: Decision, where: Place, directory: TownConfig) -> Decision:
     """What the rules say; where they say nothing and a closed conversation is followed, its department."""
     closed = where.follows
     if closed is None:
         return decision
     if decision.rule not in _WEAK:
         return replace(decision, reason=followed(closed.reference, decision.reason))
-    department = directory.departments[directory.current(closed.department)]
+    department = directory.departments[directory.current_department(closed.department)]
     return replace(
         decision,
         department=department.slug,
@@ -38,7 +38,7 @@ def opens(decision: Decision, where: Place, directory: Directory) -> Decision:
     )
 
 
-def continues(conversation: Conversation, decision: Decision, by: By, directory: Directory) -> Decision:
+def continues(conversation: Conversation, decision: Decision, by: By, directory: TownConfig) -> Decision:
     """The conversation's department decides; what the words alone would have said becomes the runner-up."""
     department = directory.departments[conversation.department]
     differs = decision.rule != "default" and decision.department != conversation.department
@@ -55,7 +55,7 @@ def continues(conversation: Conversation, decision: Decision, by: By, directory:
 
 
 def drift(
-    contact: ContactReceived, conversation: Conversation, decision: Decision, directory: Directory
+    contact: ContactReceived, conversation: Conversation, decision: Decision, directory: TownConfig
 ) -> Suggestion | None:
     """That people may split the contact off: the rules clearly give it to another department."""
     if contact.machine or not is_clear(decision) or decision.department == conversation.department:

@@ -5,16 +5,16 @@ from datetime import datetime
 from typing import Literal
 
 from parvis.common.contract.contact import TRIAGE, ClaimCheck
-from parvis.common.contract.routing.decisions import Dates
+from parvis.common.contract.routing.decisions import DueDates
 from parvis.common.contract.routing.history import PastMove
 from parvis.common.contract.routing.transfer import (
     ConversationArrived,
     ConversationLeft,
-    Stopped,
+    IncompleteTransfer,
     TransferRefused,
     TransferRequested,
 )
-from parvis.common.town.models import Directory, said_in
+from parvis.common.town.models import TownConfig, localized
 from parvis.router.decide.clocks import Calendar
 from parvis.router.decide.past import Past, last_of
 from parvis.router.decide.wishes import dates_between, refusal, step, wish_key
@@ -22,12 +22,14 @@ from parvis.router.tables import Conversation, DecisionRow
 
 # A conversation that goes to and fro between two departments belongs to neither of them, or to both: people must say.
 _MOST_MOVES_OF_TWO = 2
-_NO_DATES = Dates()
+_NO_DATES = DueDates()
 
 Why = Literal["stale", "unknown conversation", "unknown department", "already there"]
 
 
-def why_not_transferred(wish: TransferRequested, conversation: Conversation | None, directory: Directory) -> Why | None:
+def why_not_transferred(
+    wish: TransferRequested, conversation: Conversation | None, directory: TownConfig
+) -> Why | None:
     """Why the wish is refused; none when it is done."""
     if conversation is None:
         return "unknown conversation"
@@ -35,7 +37,7 @@ def why_not_transferred(wish: TransferRequested, conversation: Conversation | No
         return "unknown department"
     if conversation.department != wish.from_department:
         return "stale"
-    return "already there" if directory.current(wish.to_department) == conversation.department else None
+    return "already there" if directory.current_department(wish.to_department) == conversation.department else None
 
 
 def refuse_transfer(
@@ -58,7 +60,7 @@ def transfer(
     wish: TransferRequested,
     conversation: Conversation,
     past: Past,
-    directory: Directory,
+    directory: TownConfig,
     calendar: Calendar,
     *,
     history: ClaimCheck | None,
@@ -69,7 +71,7 @@ def transfer(
     Needs: the conversation's row locked and the wish not to be refused; its department and sequence are changed here.
     Loops: the third move between the same two departments ends in triage, with the reason; what triage decides stands.
     """
-    wanted = directory.current(wish.to_department)
+    wanted = directory.current_department(wish.to_department)
     stopped = _stopped(wish.from_department, wanted, past, directory)
     to = TRIAGE if stopped else wanted
     new = dates_between(
@@ -102,7 +104,7 @@ def left(arrived: ConversationArrived) -> ConversationLeft:
     return ConversationLeft.model_validate(arrived.model_dump())
 
 
-def _stopped(came_from: str, wanted: str, past: Past, directory: Directory) -> Stopped | None:
+def _stopped(came_from: str, wanted: str, past: Past, directory: TownConfig) -> IncompleteTransfer | None:
     if TRIAGE in (came_from, wanted):
         return None
     pair = {came_from, wanted}
@@ -110,7 +112,7 @@ def _stopped(came_from: str, wanted: str, past: Past, directory: Directory) -> S
     if moves < _MOST_MOVES_OF_TWO:
         return None
     one, other = (directory.departments[slug].name for slug in (came_from, wanted))
-    return Stopped(wanted_department=wanted, why=_to_and_fro(one, other))
+    return IncompleteTransfer(wanted_department=wanted, why=_to_and_fro(one, other))
 
 
 def _since_triage(moves: Iterable[PastMove]) -> list[PastMove]:
@@ -123,6 +125,6 @@ def _since_triage(moves: Iterable[PastMove]) -> list[PastMove]:
 
 def _to_and_fro(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
     return {
-        "fr": f"Cet échange est allé et venu entre « {said_in(one, 'fr')} » et « {said_in(other, 'fr')} » : une personne de l'accueil décide.",
-        "en": f"This conversation has gone to and fro between “{said_in(one, 'en')}” and “{said_in(other, 'en')}”: a person at the reception decides.",
+        "fr": f"Cet échange est allé et venu entre « {localized(one, 'fr')} » et « {localized(other, 'fr')} » : une personne de l'accueil décide.",
+        "en": f"This conversation has gone to and fro between “{localized(one, 'en')}” and “{localized(other, 'en')}”: a person at the reception decides.",
     }

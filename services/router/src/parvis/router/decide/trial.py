@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from parvis.common.contract.contact import ContactReceived
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.router.decide.department import Decision, decide
 from parvis.router.rules import Rules
 
@@ -42,7 +42,7 @@ class Trial:
             yield f"         {reference}: {now_.department} ({now_.rule}) -> {then_.department} ({then_.rule})"
 
 
-def compare(contacts: Iterable[ContactReceived], now: Rules, then: Rules, directory: Directory) -> Trial:
+def compare(contacts: Iterable[ContactReceived], now: Rules, then: Rules, directory: TownConfig) -> Trial:
     """Decide each contact by both rule sets; conversations are left out: only the rules are on trial."""
     trial = Trial()
     for contact in contacts:

@@ -5,10 +5,10 @@ from typing import TypeAlias
 from uuid import UUID, uuid5
 
 from parvis.common.contract.contact import Event
-from parvis.common.contract.routing.decisions import Dates
+from parvis.common.contract.routing.decisions import DueDates
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.router.decide.clocks import Calendar
 from parvis.router.tables import Conversation, DecisionRow, Kind
 
@@ -70,12 +70,12 @@ def dates_between(
     came_from: str,
     wanted: str,
     procedure: str | None,
-    directory: Directory,
+    directory: TownConfig,
     calendar: Calendar,
     *,
     received_at: datetime,
     at: datetime,
-) -> Dates | None:
+) -> DueDates | None:
     """What is due when another body has become competent; none when it is the same one."""  # fmt: skip
     if directory.body_of(came_from) == directory.body_of(wanted):
         return None
@@ -84,16 +84,16 @@ def dates_between(
 
 def dates(
     procedure: str | None,
-    directory: Directory,
+    directory: TownConfig,
     calendar: Calendar,
     *,
     received_at: datetime,
     competent_at: datetime | None = None,
-) -> Dates:
+) -> DueDates:
     """What is due when, for what was received then."""
-    clocks = directory.clocks(procedure)
+    clocks = directory.legal_deadlines(procedure)
     due = calendar.due(received_at, clocks, competent_at=competent_at)
-    return Dates(
+    return DueDates(
         competent_received_at=competent_at,
         receipt_due_at=due.receipt_at,
         answer_due_at=due.answer_at,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from parvis.common.contract.errors import Unavailable
-from parvis.common.runtime.sandbox.pool import Workers
-from parvis.common.runtime.sandbox.resource_limits import Limits
+from parvis.common.runtime.sandbox.pool import SandboxPool
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.router.decide.classifier.features import Floats, beginning
 from parvis.router.decide.classifier.model import DIMENSIONS
 from parvis.router.read.frames import EMBED, EMBEDDING, MOST_AT_ONCE, embedder
@@ -18,7 +18,7 @@ from parvis.router.read.frames import EMBED, EMBEDDING, MOST_AT_ONCE, embedder
 Progress = Callable[[int, int], None]
 
 _WORKER = "parvis.router.read.worker"
-LIMITS = Limits(memory_bytes=2 * 1024**3, cpu_s=120, wall_s=120.0)
+LIMITS = ResourceLimits(memory_bytes=2 * 1024**3, cpu_s=120, wall_s=120.0)
 
 
 class Embeddings:
@@ -28,7 +28,7 @@ class Embeddings:
     Raises: Unavailable, when no process for it starts here.
     """
 
-    def __init__(self, workers: Workers, count: int, remembered: "Remembered | None") -> None:
+    def __init__(self, workers: SandboxPool, count: int, remembered: "Remembered | None") -> None:
         self._workers, self._free, self._remembered = workers, asyncio.Semaphore(count), remembered
 
     async def of(self, texts: Sequence[str], told: Progress | None = None, *, keep: bool = True) -> Floats:
@@ -55,7 +55,7 @@ class Embeddings:
 
     async def _asked(self, texts: Sequence[str]) -> Floats:
         async with self._free:
-            answer = await self._workers.ask(*((EMBED, text.encode()) for text in texts))
+            answer = await self._workers.run_job(*((EMBED, text.encode()) for text in texts))
         rows = [np.frombuffer(row, dtype=np.float32) for kind, row in answer.frames if kind == EMBEDDING]
         if len(rows) != len(texts):
             raise Unavailable(f"the texts were not embedded: {answer.trouble or 'too few answers'}")
@@ -65,7 +65,7 @@ class Embeddings:
 @asynccontextmanager
 async def embeddings(count: int, folder: Path | None) -> AsyncGenerator[Embeddings]:
     """As many processes as `count` while the block lasts; what they find is kept in `folder`, for the next time."""
-    workers = Workers(_WORKER, count=count, limits=LIMITS, most_answers=MOST_AT_ONCE)
+    workers = SandboxPool(_WORKER, count=count, limits=LIMITS, most_answers=MOST_AT_ONCE)
     async with workers.running():
         yield Embeddings(workers, count, Remembered(folder) if folder else None)
 

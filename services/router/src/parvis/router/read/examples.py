@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.town.yaml_documents import closest
+from parvis.common.town.yaml_documents import closest_match
 from parvis.router.decide.classifier.examples import Example
 
 _SHAPE = 'each line is one JSON object: {"text": "...", "label": "...", "lang": "fr"}'
@@ -40,7 +40,10 @@ def _examples(path: Path, content: str, labels: Collection[str] | None) -> Itera
         example = _example(path, number, row)
         if labels is not None and example.label not in labels:
             raise Misconfigured(
-                f"unknown department {example.label!r}", file=path, line=number, mend=closest(example.label, labels)
+                f"unknown department {example.label!r}",
+                file=path,
+                line=number,
+                mend=closest_match(example.label, labels),
             )
         yield example
 

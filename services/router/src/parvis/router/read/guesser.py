@@ -11,8 +11,8 @@ from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
-from parvis.common.runtime.sandbox.pool import Answer, Workers
-from parvis.common.runtime.sandbox.resource_limits import Limits
+from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.router.decide.guessing import Guess, Guesses
 from parvis.router.read.frames import GUESS, GUESSES, MODEL, MOST_AT_ONCE, TEXT, UNKNOWN
 
@@ -21,7 +21,7 @@ log = logger()
 LIMIT_S = 2.0  # a batch; whoever wrote the next ones waits no longer for it
 _TEXTS_A_JOB = 4  # 0.3 s: what came before the time was up is kept
 _REST_S = 15.0  # after a batch that got no guess at all
-_LIMITS = Limits(memory_bytes=1024**3, cpu_s=20, wall_s=20.0)
+_LIMITS = ResourceLimits(memory_bytes=1024**3, cpu_s=20, wall_s=20.0)
 _WORKER = "parvis.router.read.worker"
 
 
@@ -55,7 +55,7 @@ class Guessing:
     ) -> None:
         self._health, self._limit_s, self._clock = health, limit_s, clock
         self._model: Loaded | None = None
-        self._workers: Workers | None = None
+        self._workers: SandboxPool | None = None
         self._changed = asyncio.Event()
         self._rests_until = 0.0
 
@@ -84,7 +84,7 @@ class Guessing:
                 if self._model is None:
                     await self._until_changed(stop)
                     continue
-                workers = Workers(_WORKER, count=1, limits=_LIMITS, most_answers=MOST_AT_ONCE)
+                workers = SandboxPool(_WORKER, count=1, limits=_LIMITS, most_answers=MOST_AT_ONCE)
                 async with workers.running():
                     self._workers = workers
                     try:
@@ -124,26 +124,26 @@ class Guessing:
         if is_all:
             self._rest(why)
         else:
-            self._health.note("model", why)
+            self._health.add_note("model", why)
             log.warning("model.overtaken", count=count, limit_s=self._limit_s)
 
     def _rest(self, why: str) -> None:
         self._rests_until = self._clock() + _REST_S
-        self._health.note("model", why)
+        self._health.add_note("model", why)
         log.warning("model.rested", reason=why, wait_s=_REST_S)
 
 
-async def _asked(workers: Workers, model: Loaded, texts: Sequence[str]) -> list[Guesses | None]:
+async def _asked(workers: SandboxPool, model: Loaded, texts: Sequence[str]) -> list[Guesses | None]:
     frames = [(TEXT, text.encode("utf-8", "replace")) for text in texts]
     head = (GUESS, model.version.encode())
-    answer = await workers.ask(head, *frames)
+    answer = await workers.run_job(head, *frames)
     if answer.frames and answer.frames[0][0] == UNKNOWN:  # a process that has just begun
-        answer = await workers.ask(head, (MODEL, model.content), *frames)
+        answer = await workers.run_job(head, (MODEL, model.content), *frames)
     guesses = [_read(model, payload) for kind, payload in answer.frames if kind == GUESSES]
     return [*guesses, *[None] * (len(texts) - len(guesses))] if guesses else _refused(answer)
 
 
-def _refused(answer: Answer) -> list[Guesses | None]:
+def _refused(answer: SandboxResult) -> list[Guesses | None]:
     raise Unavailable(f"the model did not answer: {answer.trouble or 'it is not there'}")
 
 

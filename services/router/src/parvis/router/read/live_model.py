@@ -7,7 +7,7 @@ from parvis.common.contract.contact import ClaimCheck
 from parvis.common.contract.errors import Poison
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
-from parvis.common.storage.blobs import Blobs
+from parvis.common.storage.blobs import BlobStore
 from parvis.router.decide.classifier.model import BadModel, Head, head_of
 from parvis.router.read.frames import embedder
 from parvis.router.read.guesser import Guessing, Loaded
@@ -23,7 +23,7 @@ class LiveModel:
     def __init__(
         self,
         active: Callable[[], Awaitable[ModelRow | None]],
-        blobs: Blobs,
+        blobs: BlobStore,
         departments: Collection[str],
         guesser: Guessing,
         health: Health,
@@ -57,7 +57,7 @@ class LiveModel:
                 self._take(row, head, content)
                 return
         self._refused = version
-        self._health.note("model", f"{version} is refused: {strange}")
+        self._health.add_note("model", f"{version} is refused: {strange}")
         log.warning("model.refused", version=version, reason=strange)
 
     def _take(self, row: ModelRow, head: Head, content: bytes) -> None:

@@ -7,7 +7,7 @@ from parvis.common.contract.errors import Misconfigured
 from parvis.common.runtime import metrics
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.router.rules import Rules, load_rules, version_in
 
 log = logger()
@@ -20,7 +20,7 @@ class LiveRules:
     Raises: Misconfigured, when the first file is bad: a router without rules does not start.
     """
 
-    def __init__(self, folder: Path, directory: Directory, health: Health) -> None:
+    def __init__(self, folder: Path, directory: TownConfig, health: Health) -> None:
         self._folder, self._directory, self._health = folder, directory, health
         self._current = load_rules(folder, directory)
         self._seen = self._current.version
@@ -43,7 +43,7 @@ class LiveRules:
         except Misconfigured as error:
             if self._health.notes.get("rules") != str(error):
                 log.warning("rules.refused", version=version, reason=str(error))
-            self._health.note("rules", str(error))
+            self._health.add_note("rules", str(error))
             metrics.rules_refused.set(1)
         else:
             self._accept(rules)

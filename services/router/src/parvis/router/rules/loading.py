@@ -4,23 +4,23 @@ import hashlib
 from pathlib import Path
 
 from parvis.common.town.loading import check_department
-from parvis.common.town.models import Directory
+from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
-from parvis.common.town.yaml_documents import Document, closest, read_document, validate
+from parvis.common.town.yaml_documents import YamlDocument, closest_match, read_document, validate_document
 from parvis.router.rules.matching import PatternError, Rules, check_pattern, compile_rules
 from parvis.router.rules.models import Rule, RulesFile
 from parvis.router.rules.territory import Territory, TerritoryFile, compile_territory
 from parvis.router.rules.words import has_words
 
 
-def load_rules(path: Path, directory: Directory) -> Rules:
+def load_rules(path: Path, directory: TownConfig) -> Rules:
     """Read, check and compile the rules of the configuration folder `path`.
 
     Raises: Misconfigured, with file, line and mend: an id twice, an unknown department, procedure or language, a pattern
             that RE2 does not take, a word without a letter.
     """
     document = read_document(path / "rules.yaml")
-    rules = validate(RulesFile, document, context={"languages": directory.town.languages}).rules
+    rules = validate_document(RulesFile, document, context={"languages": directory.town.languages}).rules
     territory = _load_territory(path, directory)
     _check_ids(document, rules)
     for index, rule in enumerate(rules):
@@ -30,7 +30,7 @@ def load_rules(path: Path, directory: Directory) -> Rules:
     try:
         return compile_rules(rules, version=version_in(path), territory=territory)
     except PatternError as error:
-        raise document.wrong(str(error), "rules", mend="use fewer or shorter patterns") from error
+        raise document.error(str(error), "rules", mend="use fewer or shorter patterns") from error
 
 
 def version_in(path: Path) -> str:
@@ -43,7 +43,7 @@ def version_in(path: Path) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def check(path: Path, directory: Directory) -> list[str]:
+def check(path: Path, directory: TownConfig) -> list[str]:
     """What `parvis config check` says about what the router reads.
 
     Raises: Misconfigured, as `load_rules` and `load_templates` do.
@@ -60,59 +60,59 @@ def check(path: Path, directory: Directory) -> list[str]:
     ]
 
 
-def _load_territory(path: Path, directory: Directory) -> Territory:
+def _load_territory(path: Path, directory: TownConfig) -> Territory:
     if not (path / "territory.yaml").exists():
         return Territory()
     document = read_document(path / "territory.yaml")
-    areas = validate(TerritoryFile, document, context={"languages": directory.town.languages}).areas
+    areas = validate_document(TerritoryFile, document, context={"languages": directory.town.languages}).areas
     seen: set[str] = set()
     for index, area in enumerate(areas):
         if area.id in seen:
-            raise document.wrong(f"the area {area.id!r} stands twice", "areas", index, "id", mend="give it another id")
+            raise document.error(f"the area {area.id!r} stands twice", "areas", index, "id", mend="give it another id")
         seen.add(area.id)
         for position, street in enumerate(area.streets):
             if not has_words(street.street):
-                raise document.wrong(f"{street.street!r} is no street", "areas", index, "streets", position)
+                raise document.error(f"{street.street!r} is no street", "areas", index, "streets", position)
     return compile_territory(areas)
 
 
-def _check_areas(document: Document, index: int, rule: Rule, territory: Territory) -> None:
+def _check_areas(document: YamlDocument, index: int, rule: Rule, territory: Territory) -> None:
     known = [area.id for area in territory.areas]
     for position, area in enumerate(rule.when.area):
         if area not in known:
-            mend = closest(area, known) if known else "describe the areas in territory.yaml"
-            raise document.wrong(f"unknown area {area!r}", "rules", index, "when", "area", position, mend=mend)
+            mend = closest_match(area, known) if known else "describe the areas in territory.yaml"
+            raise document.error(f"unknown area {area!r}", "rules", index, "when", "area", position, mend=mend)
 
 
-def _check_ids(document: Document, rules: tuple[Rule, ...]) -> None:
+def _check_ids(document: YamlDocument, rules: tuple[Rule, ...]) -> None:
     seen: dict[str, int] = {}
     for index, rule in enumerate(rules):
         if rule.id in seen:
             first = document.line("rules", seen[rule.id], "id")
             fact = f"the rule id {rule.id!r} stands at line {first} already"
-            raise document.wrong(fact, "rules", index, "id", mend="give this rule another id")
+            raise document.error(fact, "rules", index, "id", mend="give this rule another id")
         seen[rule.id] = index
 
 
-def _check_names(document: Document, index: int, rule: Rule, directory: Directory) -> None:
+def _check_names(document: YamlDocument, index: int, rule: Rule, directory: TownConfig) -> None:
     check_department(rule.then.department, directory.departments, document, "rules", index, "then", "department")
     procedures = directory.procedures
     if rule.then.procedure and rule.then.procedure not in procedures:
-        fact, mend = f"unknown procedure {rule.then.procedure!r}", closest(rule.then.procedure, procedures)
-        raise document.wrong(fact, "rules", index, "then", "procedure", mend=mend)
+        fact, mend = f"unknown procedure {rule.then.procedure!r}", closest_match(rule.then.procedure, procedures)
+        raise document.error(fact, "rules", index, "then", "procedure", mend=mend)
     for position, slug in enumerate(rule.when.procedure):
         if slug not in procedures:
-            fact, mend = f"unknown procedure {slug!r}", closest(slug, procedures)
-            raise document.wrong(fact, "rules", index, "when", "procedure", position, mend=mend)
+            fact, mend = f"unknown procedure {slug!r}", closest_match(slug, procedures)
+            raise document.error(fact, "rules", index, "when", "procedure", position, mend=mend)
 
 
-def _check_terms(document: Document, index: int, rule: Rule) -> None:
+def _check_terms(document: YamlDocument, index: int, rule: Rule) -> None:
     for position, pattern in enumerate(rule.when.patterns):
         try:
             check_pattern(pattern)
         except PatternError as error:
             mend = "RE2 has no look-around and no back-references"
-            raise document.wrong(
+            raise document.error(
                 f"bad pattern: {error}", "rules", index, "when", "patterns", position, mend=mend
             ) from error
     words = rule.when.words
@@ -120,4 +120,4 @@ def _check_terms(document: Document, index: int, rule: Rule) -> None:
         for position, term in enumerate(terms):
             if not has_words(term):
                 place = ("rules", index, "when", "words", name, position)
-                raise document.wrong(f"{term!r} holds no letter or digit", *place, mend="use a pattern")
+                raise document.error(f"{term!r} holds no letter or digit", *place, mend="use a pattern")

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contract.contact import reference_of
+from parvis.common.contract.contact import make_reference
 from parvis.router.decide import MOST_CONTACTS, Past, Split, moved_in_by, past_of, uuid_of
 from parvis.router.store.conversations import record_senders
 from parvis.router.tables import DecisionRow
@@ -71,7 +71,7 @@ async def rename(connection: AsyncConnection, split: Split, *, kept: str, seed: 
     """Let the new conversation be found by its reference, by those of its contacts, and by their senders."""
     made, contacts = split.made, [UUID(contact.contact_id) for contact in split.contacts]
     await connection.execute(_NAME, {"reference": made.reference, "conversation": made.id, "contact": seed})
-    references = sorted(reference_of(contact.contact_id) for contact in split.contacts)
+    references = sorted(make_reference(contact.contact_id) for contact in split.contacts)
     await connection.execute(
         _RENAME, {"conversation": made.id, "references": references, "contacts": contacts, "kept": kept}
     )

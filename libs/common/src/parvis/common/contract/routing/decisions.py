@@ -16,7 +16,7 @@ from parvis.common.contract.contact import (
     Model,
     Reference,
 )
-from parvis.common.contract.ids import timed_id_of
+from parvis.common.contract.ids import time_ordered_id
 
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 Silence = Literal["acceptance", "rejection", "none"]
@@ -46,7 +46,7 @@ class Candidate(Model):
     department: DepartmentSlug
 
 
-class Dates(Model):
+class DueDates(Model):
     """What is due when, by the clocks of the procedure, in the town's days."""
 
     competent_received_at: AwareDatetime | None = Field(
@@ -61,7 +61,7 @@ class Dates(Model):
     silence_means: Silence | None = None
 
 
-class Routing(Dates):
+class Routing(DueDates):
     """One decision about one contact; the row the router keeps, and the head of `contact.routed`."""
 
     conversation_id: ConversationId
@@ -109,6 +109,6 @@ class CaseUpdated(Event):
     at: AwareDatetime
 
 
-def conversation_id(first_contact: ContactId, received_at: datetime) -> ConversationId:
+def make_conversation_id(first_contact: ContactId, received_at: datetime) -> ConversationId:
     """The id of the conversation that a contact opens: the same however often it is routed, in the order of time."""
-    return ConversationId(timed_id_of(_NAMESPACE, first_contact, received_at))
+    return ConversationId(time_ordered_id(_NAMESPACE, first_contact, received_at))

@@ -13,7 +13,7 @@ from parvis.common.contract.contact import (
     Language,
     Reference,
 )
-from parvis.common.contract.routing.decisions import Dates
+from parvis.common.contract.routing.decisions import DueDates
 
 
 class SplitRequested(Event):
@@ -48,7 +48,7 @@ class ConversationSplit(Event):
     at: AwareDatetime
 
 
-class ConversationOpened(Dates, Event):
+class ConversationOpened(DueDates, Event):
     """A conversation was made of contacts of another one; told to the department that has the new one."""
 
     TYPE: ClassVar[str] = "conversation.opened"

@@ -5,17 +5,17 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from parvis.common.contract.contact import ClaimCheck, ConversationId, DepartmentSlug, Event, Language, Model, Reference
-from parvis.common.contract.routing.decisions import Dates
+from parvis.common.contract.routing.decisions import DueDates
 
 
-class Stopped(Model):
+class IncompleteTransfer(Model):
     """Why a transfer ended elsewhere than asked: people decide."""
 
     wanted_department: DepartmentSlug
     why: dict[str, str] = Field(description="one plain sentence per language")
 
 
-class ConversationArrived(Dates, Event):
+class ConversationArrived(DueDates, Event):
     """A conversation was transferred here. It bears new dates when another body became competent by it."""
 
     TYPE: ClassVar[str] = "conversation.arrived"
@@ -26,7 +26,7 @@ class ConversationArrived(Dates, Event):
     from_department: DepartmentSlug
     to_department: DepartmentSlug
     reason: str = Field(max_length=400)
-    stopped: Stopped | None = None
+    stopped: IncompleteTransfer | None = None
     history: ClaimCheck | None = Field(default=None, description="a History: what came before, newest last")
     procedure: str | None = None
     language: Language | None = Field(default=None, description="in which the citizen last wrote, where it is known")
@@ -46,7 +46,7 @@ class ConversationLeft(Event):
     from_department: DepartmentSlug
     to_department: DepartmentSlug
     reason: str = Field(max_length=400)
-    stopped: Stopped | None = None
+    stopped: IncompleteTransfer | None = None
     at: AwareDatetime
 
 

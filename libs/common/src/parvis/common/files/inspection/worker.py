@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from parvis.common.files.archive_screening import archive_trouble
+from parvis.common.files.archive_screening import screen_archive
 from parvis.common.files.media_types import media_type_of
 from parvis.common.runtime.sandbox.child import serve
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
@@ -14,7 +14,7 @@ def look(job: list[Frame]) -> Iterator[Frame]:
     declared, name = json.loads(said)
     media_type = media_type_of(content, declared=declared, name=name)
     yield b"M", media_type.encode()
-    trouble = archive_trouble(content, media_type)
+    trouble = screen_archive(content, media_type)
     if trouble:
         yield b"T", trouble.encode()
 

@@ -13,12 +13,12 @@ from typing import BinaryIO
 
 from parvis.common.runtime.sandbox import pipe_protocol
 from parvis.common.runtime.sandbox.pipe_protocol import END, HELLO, LAST_WORDS, TROUBLE, Frame
-from parvis.common.runtime.sandbox.process_isolation import close_to_neighbours
+from parvis.common.runtime.sandbox.process_isolation import isolate_process
 
-Handle = Callable[[list[Frame]], Iterable[Frame]]
+HandleJob = Callable[[list[Frame]], Iterable[Frame]]
 
 
-def serve(handle: Handle, *, warm: Callable[[], None]) -> None:
+def serve(handle: HandleJob, *, warm: Callable[[], None]) -> None:
     """Do one job after another until the pool closes the pipe: the body of a worker module's `__main__`.
 
     Shape:  `handle` yields frames whose kinds are letters; each is sent at once. `warm` does once what every job needs.
@@ -26,7 +26,7 @@ def serve(handle: Handle, *, warm: Callable[[], None]) -> None:
     """
     memory_bytes, cpu_s = int(sys.argv[1]), int(sys.argv[2])
     answers = _keep_output_to_ourselves()
-    close_to_neighbours()
+    isolate_process()
     _limit(memory_bytes)
     warnings.simplefilter("ignore")
     with contextlib.suppress(BrokenPipeError):
@@ -53,7 +53,7 @@ def _greet(answers: BinaryIO, warm: Callable[[], None]) -> None:
     _send(answers, (HELLO, b""))
 
 
-def _done(handle: Handle, job: list[Frame], answers: BinaryIO) -> Frame:
+def _done(handle: HandleJob, job: list[Frame], answers: BinaryIO) -> Frame:
     """Do a job; give its last word. A library's own sentence may quote the citizen and stays here."""
     try:
         for frame in handle(job):
@@ -95,5 +95,5 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _send(answers: BinaryIO, frame: Frame) -> None:
-    answers.writelines(pipe_protocol.packed([frame]))
+    answers.writelines(pipe_protocol.encode_frames([frame]))
     answers.flush()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.sandbox import pipe_protocol
 from parvis.common.runtime.sandbox.pipe_protocol import END, HELLO, Frame
-from parvis.common.runtime.sandbox.resource_limits import Limits
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 
 _START_S = 60.0  # loading Tesseract takes 0.3 s; a laptop that starts everything at once needs longer
 # None of the service's environment: it holds secrets. Tesseract's threads only slow its neighbours down.
@@ -20,16 +20,16 @@ _BUFFER_BYTES = 1024 * 1024
 _SMALL_BYTES = 64 * 1024
 
 
-class Gone(Exception):
+class ChildExited(Exception):
     """The worker closed its pipe."""
 
 
-class Nonsense(Exception):
+class ProtocolViolation(Exception):
     """The worker said what no worker of ours says."""
 
 
 @dataclass(frozen=True)
-class Worker:
+class ChildProcess:
     """A process that has greeted."""
 
     process: asyncio.subprocess.Process
@@ -37,18 +37,18 @@ class Worker:
     answers: asyncio.StreamReader
 
     @property
-    def is_gone(self) -> bool:
+    def has_exited(self) -> bool:
         return self.answers.at_eof() or self.process.returncode is not None
 
-    async def ask(self, job: Iterable[Frame]) -> None:
-        pieces = [*pipe_protocol.packed([*job, (END, b"")])]
+    async def send_job(self, job: Iterable[Frame]) -> None:
+        pieces = [*pipe_protocol.encode_frames([*job, (END, b"")])]
         if sum(map(len, pieces)) <= _SMALL_BYTES:
             pieces = [b"".join(pieces)]  # one system call, and the worker wakes once
         for piece in pieces:
             self.questions.write(piece)
             await self.questions.drain()
 
-    async def frame(self, most_bytes: int) -> Frame:
+    async def read_frame(self, most_bytes: int) -> Frame:
         """The next frame.
 
         Raises: Gone; Nonsense, over `most_bytes`.
@@ -56,12 +56,12 @@ class Worker:
         try:
             kind, length = pipe_protocol.HEADER.unpack(await self.answers.readexactly(pipe_protocol.HEADER.size))
             if length > most_bytes:
-                raise Nonsense
+                raise ProtocolViolation
             return kind, await self.answers.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise Gone from error
+            raise ChildExited from error
 
-    async def end(self) -> int:
+    async def terminate(self) -> int:
         """Kill it and what it started; give the code or the signal that it ended with. Being cancelled does not stop it."""
         ending = asyncio.ensure_future(self._end())
         try:
@@ -83,7 +83,7 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def started(module: str, limits: Limits, arguments: Sequence[str]) -> AsyncGenerator[Worker]:
+async def start_child(module: str, limits: ResourceLimits, arguments: Sequence[str]) -> AsyncGenerator[ChildProcess]:
     """A warm worker; ended when left, whatever it is doing.
 
     Shape:  a module's dotted name, or the path of its file.
@@ -103,19 +103,19 @@ async def started(module: str, limits: Limits, arguments: Sequence[str]) -> Asyn
         raise Unavailable("the reading worker does not start") from error
     assert process.stdin  # noqa: S101 (both were asked for)
     assert process.stdout  # noqa: S101
-    worker = Worker(process, process.stdin, process.stdout)
+    worker = ChildProcess(process, process.stdin, process.stdout)
     try:
         await _greeting(worker)
         yield worker
     finally:
-        await worker.end()
+        await worker.terminate()
 
 
-async def _greeting(worker: Worker) -> None:
+async def _greeting(worker: ChildProcess) -> None:
     try:
         async with asyncio.timeout(_START_S):
-            kind, why = await worker.frame(1000)
-    except (TimeoutError, Gone, Nonsense) as error:
+            kind, why = await worker.read_frame(1000)
+    except (TimeoutError, ChildExited, ProtocolViolation) as error:
         raise Unavailable("the reading worker does not start") from error
     if kind != HELLO:
         raise Unavailable(f"the reading worker does not start ({why.decode(errors='replace')})")

@@ -13,7 +13,7 @@ HEADER = struct.Struct(">cQ")
 HELLO, END, TROUBLE, LAST_WORDS = b"?", b".", b"!", b"#"
 
 
-def packed(frames: Iterable[Frame]) -> Iterator[bytes]:
+def encode_frames(frames: Iterable[Frame]) -> Iterator[bytes]:
     """The pieces to write; large payloads are not copied."""
     for kind, payload in frames:
         yield HEADER.pack(kind, len(payload))

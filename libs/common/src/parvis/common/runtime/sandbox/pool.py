@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.logs import logger
-from parvis.common.runtime.sandbox.child_process import Gone, Nonsense, Worker, started
+from parvis.common.runtime.sandbox.child_process import ChildExited, ChildProcess, ProtocolViolation, start_child
 from parvis.common.runtime.sandbox.pipe_protocol import END, LAST_WORDS, TROUBLE, Frame
-from parvis.common.runtime.sandbox.process_isolation import close_to_neighbours
-from parvis.common.runtime.sandbox.resource_limits import Limits
+from parvis.common.runtime.sandbox.process_isolation import isolate_process
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 
 log = logger()
 _PAUSE_S = 1.0
@@ -21,14 +21,14 @@ _LONGEST_TROUBLE = 200
 
 
 @dataclass(frozen=True)
-class Answer:
+class SandboxResult:
     """All that a worker said of a job: everything, or what there was before `trouble`."""
 
     frames: tuple[Frame, ...] = ()
     trouble: str | None = None  # why it ended early, in words for an agent
 
 
-class Workers:
+class SandboxPool:
     """Processes that do the jobs of one module, kept warm while the block of `running` lasts.
 
     Gives:  an Answer, whatever the bytes: a worker that crashes, is killed, answers nonsense or takes too long leaves the frames that it
@@ -43,7 +43,7 @@ class Workers:
         module: str,
         *,
         count: int,
-        limits: Limits,
+        limits: ResourceLimits,
         arguments: Sequence[str] = (),
         most_answers: int,
         recycled_after: int = 1000,  # what parsers leak goes with the process
@@ -58,7 +58,7 @@ class Workers:
         self._is_running = False
         self.pids: set[int] = set()
 
-    async def ask(self, *frames: Frame) -> Answer:
+    async def run_job(self, *frames: Frame) -> SandboxResult:
         """Have one job done: the frames of the question, a kind of one letter and its bytes each."""
         if not self._is_running:
             raise Unavailable("no reading worker runs")
@@ -80,7 +80,7 @@ class Workers:
     async def running(self) -> AsyncGenerator[None]:
         """Keep the workers while the block lasts; those who still wait are told that none runs any more."""
         self._is_running = True
-        close_to_neighbours()
+        isolate_process()
         async with asyncio.TaskGroup() as group:
             for _ in range(self._count):
                 self._hire(group, asyncio.Event())
@@ -101,7 +101,7 @@ class Workers:
         """One worker after another, until a successor has taken over."""
         while True:
             try:
-                async with started(self._module, self._limits, self._arguments) as worker:
+                async with start_child(self._module, self._limits, self._arguments) as worker:
                     arrived.set()
                     with self._known(worker.process.pid):
                         if await self._use(worker, group):
@@ -120,7 +120,7 @@ class Workers:
         finally:
             self.pids.discard(pid)
 
-    async def _use(self, worker: Worker, group: asyncio.TaskGroup) -> bool:
+    async def _use(self, worker: ChildProcess, group: asyncio.TaskGroup) -> bool:
         """Have jobs done until the worker is gone, or worn out and its successor there; gives whether there is one.
 
         Starting one takes seconds on a busy machine: nobody waits for that.
@@ -128,7 +128,7 @@ class Workers:
         successor: asyncio.Event | None = None
         for done in itertools.count(1):
             _, job = await self._waiting.get()
-            if worker.is_gone:
+            if worker.has_exited:
                 self._waiting.put_nowait((job.number, job))
                 break
             if not job.answer.done() and not await self._do(worker, job):
@@ -140,41 +140,41 @@ class Workers:
                 break
         return successor is not None
 
-    async def _do(self, worker: Worker, job: "_Job") -> bool:
+    async def _do(self, worker: ChildProcess, job: "_Job") -> bool:
         """One job; gives whether the worker is good for another."""
         job.begun.set()
         said: list[Frame] = []
         try:
             async with asyncio.timeout(self._limits.wall_s):
-                await worker.ask(job.frames)
+                await worker.send_job(job.frames)
                 kind, last = await self._listen(worker, said)
             trouble = last.decode(errors="replace")[:_LONGEST_TROUBLE] or None
-            job.give(Answer(tuple(said), trouble))
+            job.give(SandboxResult(tuple(said), trouble))
             return kind != LAST_WORDS
         except TimeoutError:
             trouble = f"reading took longer than {self._limits.wall_s:g} s"
-        except Nonsense:
+        except ProtocolViolation:
             trouble = "the reading worker answered nonsense"
-        except (Gone, ConnectionError):
-            code = await worker.end()
+        except (ChildExited, ConnectionError):
+            code = await worker.terminate()
             if job.is_to_be_tried_again(code):
                 self._waiting.put_nowait((job.number, job))  # its number is the lowest: it is next
                 return False
             trouble = self._obituary(code)
         log.warning("worker.replaced", worker=self._module, reason=trouble)
-        job.give(Answer(tuple(said), trouble))
+        job.give(SandboxResult(tuple(said), trouble))
         return False
 
-    async def _listen(self, worker: Worker, said: list[Frame]) -> Frame:
+    async def _listen(self, worker: ChildProcess, said: list[Frame]) -> Frame:
         """Collect what the worker says, up to its last word."""
         room = self._limits.answer_bytes
         while True:
-            kind, payload = await worker.frame(room)
+            kind, payload = await worker.read_frame(room)
             if kind in (END, TROUBLE, LAST_WORDS):
                 return kind, payload
             room -= len(payload)
             if len(said) == self._most_answers or not kind.isalpha():
-                raise Nonsense
+                raise ProtocolViolation
             said.append((kind, payload))
 
     def _refuse(self, why: str) -> None:
@@ -193,10 +193,10 @@ class _Job:
     number: int
     frames: tuple[Frame, ...]
     begun: asyncio.Event = field(default_factory=asyncio.Event)
-    answer: asyncio.Future[Answer | Unavailable] = field(default_factory=asyncio.Future)
+    answer: asyncio.Future[SandboxResult | Unavailable] = field(default_factory=asyncio.Future)
     tries: int = 0
 
-    def give(self, answer: Answer | Unavailable) -> None:
+    def give(self, answer: SandboxResult | Unavailable) -> None:
         self.begun.set()
         if not self.answer.done():
             self.answer.set_result(answer)
@@ -207,7 +207,7 @@ class _Job:
         return self.tries == 1 and code != -signal.SIGXCPU and not self.answer.done()
 
 
-def _raised(answer: Answer | Unavailable) -> Answer:
+def _raised(answer: SandboxResult | Unavailable) -> SandboxResult:
     if isinstance(answer, Unavailable):
         raise answer
     return answer

@@ -6,7 +6,7 @@ import sys
 _SET_DUMPABLE = 4
 
 
-def close_to_neighbours() -> None:
+def isolate_process() -> None:
     """Let no other process of this user look into this one: on Linux `/proc/<pid>/environ` and `mem` are open to all of them.
 
     A parser that hostile bytes have taken over would read the secrets of the service that started it, and the next citizen's file in

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Limits:
+class ResourceLimits:
     """What one job may take; its worker is ended when it wants more."""
 
     memory_bytes: int
