@@ -15,7 +15,8 @@ import psutil
 from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id, make_reference
+from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id
+from parvis.common.contract.references import make_reference
 from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
 from parvis.common.contract.topics import REPLY_REQUESTED, Topic
 from parvis.common.runtime.clock import now

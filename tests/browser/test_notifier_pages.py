@@ -12,8 +12,9 @@ import pytest
 
 from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id, make_reference
+from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id
 from parvis.common.contract.delivery import make_delivery_id
+from parvis.common.contract.references import make_reference
 from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
 from parvis.common.contract.topics import REPLY_REQUESTED
 from parvis.common.runtime.health import Health

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.contact import ClaimCheck, ContactReceived, ConversationId, Verification, make_contact_id
-from parvis.common.contract.reply import ReplyId, make_message_id, make_reply_id
+from parvis.common.contract.reply import ReplyId, make_reply_id
+from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.town.loading import load_town_config
@@ -17,8 +18,8 @@ from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
 from parvis.ingest_email.parse.mail import parse
 from parvis.router.decide.notices import receipt, registration
 
-DIRECTORY = load_town_config(Path(__file__).parents[2] / "config" / "example-town")
-DOMAIN, TOWN = DIRECTORY.town.mail_domain, DIRECTORY.town.mailbox
+TOWN_CONFIG = load_town_config(Path(__file__).parents[2] / "config" / "example-town")
+DOMAIN, TOWN = TOWN_CONFIG.town.mail_domain, TOWN_CONFIG.town.mailbox
 KEYS = Keys(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
 CLAIM = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=1, media_type="message/rfc822")
 OURS = make_message_id(ReplyId("r"), ConversationId("c"), DOMAIN, A_KEY)
@@ -78,8 +79,8 @@ def test_no_sequence_with_a_null_sender_or_a_machines_mail_causes_a_send(sequenc
     contacts = [contact(number, mail) for number, mail in enumerate(sequence)]
     for told in contacts:
         for notice in (
-            registration(told, routing(told), DIRECTORY, language="fr"),
-            receipt(told, routing(told), DIRECTORY, language="fr"),
+            registration(told, routing(told), TOWN_CONFIG, language="fr"),
+            receipt(told, routing(told), TOWN_CONFIG, language="fr"),
         ):
             asked |= {notice.reply_id} if notice else set()
     silent = [c for c, m in zip(contacts, sequence, strict=True) if m["is_null"] or m["marks"] or m["is_ours"]]

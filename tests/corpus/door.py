@@ -9,7 +9,7 @@ from twilio.request_validator import RequestValidator
 
 from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.contact import ContactReceived, make_contact_id
-from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
 from parvis.local.stack import Stack
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parvis.common.contract import contact
+from parvis.common.contract.contact_points import phone_contact_point
 from parvis.common.contract.errors import Rejected
 from parvis.common.text.sms_encoding import count_segments
 from parvis.local.stack import Stack
@@ -69,7 +69,7 @@ def _numbers(numbers: Sequence[str]) -> list[Score]:
 
 def _as_point(number: str) -> str | None:
     try:
-        return contact.phone_contact_point(number).value
+        return phone_contact_point(number).value
     except Rejected:
         return None
 

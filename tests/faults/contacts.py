@@ -12,7 +12,8 @@ from sqlalchemy import text
 from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract import topics
-from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact, hash_contact_point
+from parvis.common.contract.contact import ContactPoint, ContactReceived, PersonalContact
+from parvis.common.contract.contact_points import hash_contact_point
 from parvis.common.contract.errors import ParvisError
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.runtime.clock import now

@@ -92,8 +92,8 @@ class Verdict:
 async def look(stack: Stack) -> World:
     """Read the topics of a town from the beginning, and the router's rows."""
     prefix = stack.plan.topic_prefix
-    directory = load_town_config(Path(stack.env["PARVIS_CONFIG_DIR"]))
-    names = {topic.name: topic.full_name(prefix) for topic in all_topics(list(directory.departments))}
+    town_config = load_town_config(Path(stack.env["PARVIS_CONFIG_DIR"]))
+    names = {topic.name: topic.full_name(prefix) for topic in all_topics(list(town_config.departments))}
     world = World()
     async for received in read_all_records(stack.kafka, list(names.values())):
         if received.topic == names[CONTACT_RECEIVED.name]:

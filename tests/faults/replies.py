@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id, make_reference
+from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id
+from parvis.common.contract.references import make_reference
 from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
 from parvis.common.contract.topics import DELIVERY_UPDATED, REPLY_REQUESTED
 from parvis.common.runtime.clock import now

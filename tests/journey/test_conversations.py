@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from parvis.common.contract.contact import ContactId, make_contact_id, make_reference
+from parvis.common.contract.contact import ContactId, make_contact_id
+from parvis.common.contract.references import make_reference
 from parvis.common.storage.postgres import Database
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.demo.agents import Agents

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from services.notifier.tests.test_mail import MAIL_DKIM, rsa_key
 
-from parvis.common.contract.contact import ConversationId, make_contact_id, make_reference
+from parvis.common.contract.contact import ConversationId, make_contact_id
 from parvis.common.contract.delivery import make_delivery_id
-from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id, reply_id_of_bounce_address
+from parvis.common.contract.references import make_reference
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.contract.reply_tokens import reply_id_of_bounce_address
 from parvis.common.testing import A_KEY
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
@@ -47,8 +49,8 @@ async def email(relay: Relay) -> AsyncGenerator[Email]:
 
 @pytest.fixture(scope="module")
 def renderer() -> Renderer:
-    directory = load_town_config(ROOT / "config" / "example-town")
-    return Renderer(directory, load_templates(ROOT / "config" / "example-town", directory), A_KEY)
+    town_config = load_town_config(ROOT / "config" / "example-town")
+    return Renderer(town_config, load_templates(ROOT / "config" / "example-town", town_config), A_KEY)
 
 
 def parcel(renderer: Renderer, signer: Signer, address: str, number: int = 1, *files: Enclosure) -> Parcel:
@@ -64,7 +66,7 @@ def parcel(renderer: Renderer, signer: Signer, address: str, number: int = 1, *f
         reference=reply.reference, kind="answer", channel="email", address=address, address_hash="", state="reserved",
         attempt=1, send_at=AT,
     )  # fmt: skip
-    signing = Renderer(renderer.directory, renderer.templates, renderer.key, signer=signer)
+    signing = Renderer(renderer.town_config, renderer.templates, renderer.key, signer=signer)
     return signing.render(reply, delivery, AT, files)
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import ContactId, make_reference
+from parvis.common.contract.contact import ContactId
+from parvis.common.contract.references import make_reference
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.common.testing import a_contact
 from parvis.local.citizen_client import Citizens

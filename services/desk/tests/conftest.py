@@ -15,7 +15,7 @@ from sqlalchemy import text
 import parvis.desk
 from parvis.common.bus.cloudevents import ReceivedRecord, encode_event
 from parvis.common.bus.consumer import DecodedRecord
-from parvis.common.contract.contact import Event
+from parvis.common.contract.event import Event
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service
 from parvis.common.runtime.settings import TownSettings, load_settings
@@ -48,7 +48,7 @@ Send = Callable[..., Awaitable[httpx.Response]]
 
 
 @pytest.fixture(scope="session")
-def directory() -> TownConfig:
+def town_config() -> TownConfig:
     return load_town_config(CONFIG)
 
 
@@ -99,11 +99,11 @@ def blobs(environment: pytest.MonkeyPatch) -> BlobStore:
 
 
 @pytest.fixture
-def tell(database: Database, directory: TownConfig) -> Tell:
+def tell(database: Database, town_config: TownConfig) -> Tell:
     """Hand events to the clerk, as one batch."""
     producer: Any = FakeProducer()
     outbox = Outbox(store.outbox, database, producer, Health(), "desk")
-    clerk = Clerk(store.Cases(database, outbox, "parvis"), directory)
+    clerk = Clerk(store.Cases(database, outbox, "parvis"), town_config)
 
     async def tell(*events: Event) -> None:
         await clerk.handle(

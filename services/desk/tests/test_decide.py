@@ -22,7 +22,7 @@ from parvis.desk import decide
 from parvis.desk.decide import Answer, Words
 from parvis.desk.tables import Act, Agent, Case, Changes, Delivery, File, Move, Opened
 
-DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
+TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 AGENT = Agent("Dominique Exemple", "voirie")
 FIRST = a_contact()
 CONVERSATION = make_conversation_id(FIRST.contact_id, FIRST.received_at)
@@ -67,8 +67,8 @@ def moved(sequence: int, to: str, kind: type[ConversationArrived | ConversationL
 
 def file(case: Case, event: Any) -> Changes:
     if isinstance(event, ContactRouted):
-        return decide.received(case, event, b"{}", DIRECTORY, AN_INSTANT)
-    return decide.arrived_or_left(case, event, DIRECTORY, AN_INSTANT)
+        return decide.received(case, event, b"{}", TOWN_CONFIG, AN_INSTANT)
+    return decide.arrived_or_left(case, event, TOWN_CONFIG, AN_INSTANT)
 
 
 HISTORY = [
@@ -134,14 +134,14 @@ def news(state: Any, attempt: int = 1, kind: Any = "answer") -> DeliveryUpdated:
 
 def test_an_answer_that_did_not_arrive_opens_its_case_again() -> None:
     case = a_case(state="closed", contacts=1)
-    decide.delivered(case, news("undelivered"), None, DIRECTORY, AN_INSTANT)
+    decide.delivered(case, news("undelivered"), None, TOWN_CONFIG, AN_INSTANT)
 
     assert (case.state, case.undelivered) == ("open", True)
 
 
 def test_a_notice_that_did_not_arrive_does_not() -> None:
     case = a_case(state="closed", contacts=1)
-    decide.delivered(case, news("failed", kind="registration"), None, DIRECTORY, AN_INSTANT)
+    decide.delivered(case, news("failed", kind="registration"), None, TOWN_CONFIG, AN_INSTANT)
 
     assert (case.state, case.undelivered) == ("closed", False)
 
@@ -149,8 +149,8 @@ def test_a_notice_that_did_not_arrive_does_not() -> None:
 def test_older_news_of_a_delivery_is_no_news() -> None:
     known = Delivery("d", "r", CONVERSATION, "answer", "sms", 1, "delivered", None, "", AN_INSTANT)
 
-    assert not decide.delivered(a_case(), news("accepted"), known, DIRECTORY, AN_INSTANT).rows
-    assert decide.delivered(a_case(), news("reserved", attempt=2), known, DIRECTORY, AN_INSTANT).rows
+    assert not decide.delivered(a_case(), news("accepted"), known, TOWN_CONFIG, AN_INSTANT).rows
+    assert decide.delivered(a_case(), news("reserved", attempt=2), known, TOWN_CONFIG, AN_INSTANT).rows
 
 
 def opened(channel: str = "sms", sender: ContactPoint | None = None, *wishes: ReplyAddress, **more: Any) -> Opened:
@@ -188,7 +188,7 @@ def test_a_wish_outlives_later_messages() -> None:
 
 
 def reply(answer: Answer, *contacts: Opened) -> ReplyRequested:
-    changes = decide.reply(a_case(), AGENT, contacts, answer, DIRECTORY, AN_INSTANT)
+    changes = decide.reply(a_case(), AGENT, contacts, answer, TOWN_CONFIG, AN_INSTANT)
     return next(event for event in changes.events if isinstance(event, ReplyRequested))
 
 
@@ -227,12 +227,12 @@ def test_an_agent_may_answer_elsewhere() -> None:
 )
 def test_what_cannot_be_sent_is_refused_with_its_reason(answer: Answer, contact: Opened, why: str) -> None:
     with pytest.raises(Rejected, match=why):
-        decide.reply(a_case(), AGENT, [contact], answer, DIRECTORY, AN_INSTANT)
+        decide.reply(a_case(), AGENT, [contact], answer, TOWN_CONFIG, AN_INSTANT)
 
 
 def test_a_transfer_is_asked_of_the_router_and_moves_nothing_yet() -> None:
     case = a_case()
-    changes = decide.transfer(case, AGENT, "etat-civil", " Acte de   naissance ", "o", DIRECTORY, AN_INSTANT)
+    changes = decide.transfer(case, AGENT, "etat-civil", " Acte de   naissance ", "o", TOWN_CONFIG, AN_INSTANT)
     (asked,) = changes.events
 
     assert isinstance(asked, TransferRequested)
@@ -246,24 +246,24 @@ def test_a_transfer_is_asked_of_the_router_and_moves_nothing_yet() -> None:
 )
 def test_a_transfer_needs_a_place_and_a_reason(to: str, reason: str, why: str) -> None:
     with pytest.raises(Rejected, match=why):
-        decide.transfer(a_case(), AGENT, to, reason, "o", DIRECTORY, AN_INSTANT)
+        decide.transfer(a_case(), AGENT, to, reason, "o", TOWN_CONFIG, AN_INSTANT)
 
 
 def test_taking_releasing_closing_and_opening_again_are_told_once() -> None:
     case = a_case()
 
-    assert decide.take(case, AGENT, DIRECTORY, AN_INSTANT).events
-    assert not decide.take(case, AGENT, DIRECTORY, AN_INSTANT).rows
-    assert decide.close(case, AGENT, DIRECTORY, AN_INSTANT).events
-    assert not decide.close(case, AGENT, DIRECTORY, AN_INSTANT).rows
-    assert decide.reopen(case, AGENT, DIRECTORY, AN_INSTANT).events
-    assert decide.release(case, AGENT, DIRECTORY, AN_INSTANT).events
-    assert not decide.release(case, AGENT, DIRECTORY, AN_INSTANT).rows
+    assert decide.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
+    assert not decide.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
+    assert decide.close(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
+    assert not decide.close(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
+    assert decide.reopen(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
+    assert decide.release(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
+    assert not decide.release(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
 
 
 def test_no_agent_is_named_to_the_citizen() -> None:
     case = a_case()
-    (told,) = decide.take(case, AGENT, DIRECTORY, AN_INSTANT).events
+    (told,) = decide.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
 
     assert isinstance(told, CaseUpdated)
     assert "Dominique" not in told.model_dump_json()
@@ -272,7 +272,7 @@ def test_no_agent_is_named_to_the_citizen() -> None:
 
 def test_a_call_is_kept_with_the_case() -> None:
     case = a_case()
-    changes = decide.call(case, AGENT, Words("Rappeler lundi.", "o", "open"), DIRECTORY, AN_INSTANT)
+    changes = decide.call(case, AGENT, Words("Rappeler lundi.", "o", "open"), TOWN_CONFIG, AN_INSTANT)
 
     assert [row.text for row in changes.rows if isinstance(row, Act)] == ["Rappeler lundi."]
     assert case.taken_by == "Dominique Exemple"

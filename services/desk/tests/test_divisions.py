@@ -11,7 +11,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from parvis.common.contract.contact import ContactReceived, make_reference
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.references import make_reference
 from parvis.common.contract.routing.decisions import ContactRouted, Suggestion, make_conversation_id
 from parvis.common.contract.routing.history import History, PastContact
 from parvis.common.contract.routing.split_and_link import (

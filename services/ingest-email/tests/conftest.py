@@ -25,8 +25,8 @@ from parvis.ingest_email.receive.limits import Allowance, Room
 from parvis.ingest_email.receive.listeners import Listeners, Ports
 from parvis.ingest_email.receive.protocol import Surroundings
 
-DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
-DOMAIN = DIRECTORY.town.mail_domain
+TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
+DOMAIN = TOWN_CONFIG.town.mail_domain
 LIMIT_BYTES = 1024 * 1024
 
 
@@ -131,7 +131,7 @@ class World:
     ) -> AsyncGenerator[Door]:
         producer = producer or FakeProducer()
         readers = Readers(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
-        mailboxes = Mailboxes(DIRECTORY, A_KEY)
+        mailboxes = Mailboxes(TOWN_CONFIG, A_KEY)
         acceptance = Acceptance(
             blobs=BlobStore(f"file://{self.folder}/blobs"),
             producer=cast("Any", producer),

@@ -16,9 +16,10 @@ from parvis.common.contract.contact import (
     ConversationId,
     Verification,
     make_contact_id,
-    make_reference,
 )
-from parvis.common.contract.reply import ReplyId, make_bounce_address, make_message_id
+from parvis.common.contract.references import make_reference
+from parvis.common.contract.reply import ReplyId
+from parvis.common.contract.reply_tokens import make_bounce_address, make_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_email.parse.contact import Arrival, Keys, clip, contact_of
 from parvis.ingest_email.parse.mail import parse

@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.reply import ReplyId, make_bounce_address
+from parvis.common.contract.reply import ReplyId
+from parvis.common.contract.reply_tokens import make_bounce_address
 from parvis.common.testing import A_KEY
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide import Mailboxes
 
-DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
-MAILBOXES = Mailboxes(DIRECTORY, A_KEY)
-TOWN = DIRECTORY.town.mailbox
-DOMAIN = DIRECTORY.town.mail_domain
+TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
+MAILBOXES = Mailboxes(TOWN_CONFIG, A_KEY)
+TOWN = TOWN_CONFIG.town.mailbox
+DOMAIN = TOWN_CONFIG.town.mail_domain
 REPLY = ReplyId("9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e")
 
 

@@ -15,8 +15,8 @@ from parvis.ingest_email.receive.protocol import Surroundings
 from parvis.simulators.mail.certificate import tls_context
 
 World = Any  # the class in conftest.py, which no test can import
-DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
-TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
+TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
+TOWN, DOMAIN = TOWN_CONFIG.town.mailbox, TOWN_CONFIG.town.mail_domain
 CITIZEN = "camille@citizens.example"
 MAIL = b"From: camille@citizens.example\r\nSubject: x\r\n\r\nBonjour\r\n"
 

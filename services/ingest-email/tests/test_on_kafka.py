@@ -30,8 +30,8 @@ from parvis.ingest_email.receive.protocol import Surroundings
 pytestmark = pytest.mark.stack
 PREFIX = "mail-door"
 SAMPLES = Path(__file__).parents[1] / "samples"
-DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
-TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
+TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
+TOWN, DOMAIN = TOWN_CONFIG.town.mailbox, TOWN_CONFIG.town.mail_domain
 NAMES = ("road-fr", "road-fr", "html-only", "with-files", "broken-head", "dsn-failed")
 
 
@@ -39,7 +39,7 @@ NAMES = ("road-fr", "road-fr", "html-only", "with-files", "broken-head", "dsn-fa
 async def door(bootstrap: str, folder: Path) -> AsyncGenerator[tuple[int, BlobStore]]:
     producer, blobs = Producer(bootstrap, service="ingest-email"), BlobStore(f"file://{folder}/blobs")
     readers = Readers(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
-    mailboxes = Mailboxes(DIRECTORY, A_KEY)
+    mailboxes = Mailboxes(TOWN_CONFIG, A_KEY)
     keys = Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
     acceptance = Acceptance(blobs, producer, readers, keys, PREFIX, authserv_id="", scanner=AntivirusScanner(""))
     with socket.create_server(("127.0.0.1", 0)) as free:

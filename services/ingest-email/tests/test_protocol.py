@@ -11,8 +11,8 @@ import pytest
 from parvis.common.town.loading import load_town_config
 
 World = Any  # the class in conftest.py, which no test can import
-DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
-TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
+TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
+TOWN, DOMAIN = TOWN_CONFIG.town.mailbox, TOWN_CONFIG.town.mail_domain
 ROADS = f"voirie@{DOMAIN}"
 CITIZEN = "camille@citizens.example"
 LIMIT_BYTES = 1024 * 1024

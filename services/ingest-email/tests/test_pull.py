@@ -32,8 +32,8 @@ from tests.mail.dovecot import MailHost, mail_host
 
 pytestmark = [pytest.mark.stack, pytest.mark.skipif(bool(dovecot.missing()), reason=dovecot.missing() or "")]
 HERE = Path(__file__)
-DIRECTORY = load_town_config(HERE.parents[3] / "config" / "example-town")
-TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
+TOWN_CONFIG = load_town_config(HERE.parents[3] / "config" / "example-town")
+TOWN, DOMAIN = TOWN_CONFIG.town.mailbox, TOWN_CONFIG.town.mail_domain
 ROADS = f"voirie@{DOMAIN}"
 NOON = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
 LIMIT_BYTES = 100_000
@@ -75,7 +75,7 @@ class Emptied:
     def __init__(self, host: MailHost, database: Database, folder: Path, producer: FakeProducer) -> None:
         self.producer = producer
         self.health = Health()
-        mailboxes = Mailboxes(DIRECTORY, A_KEY)
+        mailboxes = Mailboxes(TOWN_CONFIG, A_KEY)
         self.readers = Readers(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
         keys = Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
         blobs = BlobStore(f"file://{folder}/blobs")

@@ -9,14 +9,15 @@ import pytest
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import Unavailable
-from parvis.common.contract.reply import ReplyId, make_bounce_address
+from parvis.common.contract.reply import ReplyId
+from parvis.common.contract.reply_tokens import make_bounce_address
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.receive.limits import Allowance
 
 World = Any  # the class in conftest.py, which no test can import
-DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
-TOWN, DOMAIN = DIRECTORY.town.mailbox, DIRECTORY.town.mail_domain
+TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
+TOWN, DOMAIN = TOWN_CONFIG.town.mailbox, TOWN_CONFIG.town.mail_domain
 ROADS = f"voirie@{DOMAIN}"
 CITIZEN = "camille@citizens.example"
 REPLY = ReplyId("9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from parvis.common.contract.contact import ClaimCheck, ContactReceived, ConversationId, Verification, make_contact_id
 from parvis.common.contract.delivery import DeliveryReported
-from parvis.common.contract.reply import ReplyId, make_message_id
+from parvis.common.contract.reply import ReplyId
+from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
 from parvis.ingest_email.parse.headers import read_headers

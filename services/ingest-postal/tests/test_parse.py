@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact import ClaimCheck, ConversationId, make_contact_id, make_reference
+from parvis.common.contract.contact import ClaimCheck, ConversationId, make_contact_id
 from parvis.common.contract.letter_qr import encode_letter_qr
+from parvis.common.contract.references import make_reference
 from parvis.common.contract.reply import ReplyId
 from parvis.common.testing import A_KEY
 from parvis.ingest_postal.parse import Facts, Town, parse, text_of

@@ -12,7 +12,7 @@ from twilio.request_validator import RequestValidator
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Unavailable
-from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.files.inspection import FileInspection
 from parvis.common.runtime.rate_limits import RateLimiter

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from parvis.common.contract.contact import hash_contact_point, make_contact_id, phone_contact_point
+from parvis.common.contract.contact import make_contact_id
+from parvis.common.contract.contact_points import hash_contact_point, phone_contact_point
 from parvis.common.testing import A_KEY
 from parvis.ingest_sms.parse.form import Announcement
 from parvis.ingest_sms.parse.order import order_in, plain

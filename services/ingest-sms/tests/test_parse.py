@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact import ClaimCheck, ContactReceived, make_contact_id, make_reference
+from parvis.common.contract.contact import ClaimCheck, ContactReceived, make_contact_id
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.references import make_reference
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.ingest_sms.parse.form import Announcement, announcement, read_form
 from parvis.ingest_sms.parse.message import parse_message

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract import contact
+from parvis.common.contract.contact_points import phone_contact_point
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_web.app import build
 from parvis.ingest_web.parse import parse
@@ -142,7 +142,7 @@ async def test_strangers_and_the_hasty_are_kept_out(browser: Browser, environmen
 
 @given(st.from_regex(schema.PHONE, fullmatch=True).filter(str.isascii), st.from_regex(schema.MAIL, fullmatch=True))
 async def test_what_the_schema_lets_pass_can_be_answered(number: str, mail: str) -> None:
-    assert contact.phone_contact_point(number.strip()).value == number.strip()
+    assert phone_contact_point(number.strip()).value == number.strip()
     fields = {"message": ["?"], "reply-channel": ["email"], "reply-email": [mail]}
     assert not parse(TOWN.procedures["general-question"], fields, {}, today=date(2026, 3, 2)).problems
 

@@ -14,11 +14,11 @@ from parvis.ingest_web.tables import File
 from parvis.web.words import Translations
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_town_config(CONFIG)
+TOWN_CONFIG = load_town_config(CONFIG)
 TODAY = date(2026, 3, 2)
 WORDS = Translations.read(Path(__file__).parents[1] / "src/parvis/ingest_web/words", languages=("fr", "en"))
 NAMES = sorted(
-    {f.name for p in DIRECTORY.procedures.values() for f in p.form}
+    {f.name for p in TOWN_CONFIG.procedures.values() for f in p.form}
     | {"your-name", "reply-channel", "reply-sms", "reply-email", "reply-post", "reply-phone", "_website"}
 )
 MEALS = {
@@ -35,7 +35,7 @@ MEALS = {
 
 
 @given(
-    st.sampled_from(sorted(DIRECTORY.procedures)),
+    st.sampled_from(sorted(TOWN_CONFIG.procedures)),
     st.dictionaries(
         st.sampled_from(NAMES),
         st.lists(
@@ -44,7 +44,7 @@ MEALS = {
     ),
 )
 def test_nothing_that_is_typed_makes_the_reader_raise(slug: str, fields: dict[str, list[str]]) -> None:
-    filled = parse(DIRECTORY.procedures[slug], fields, {}, today=TODAY)
+    filled = parse(TOWN_CONFIG.procedures[slug], fields, {}, today=TODAY)
 
     for problem in filled.problems.values():
         assert f"problem_with.{problem.key}" in WORDS.sentences["fr"]
@@ -55,12 +55,12 @@ def meals(**changes: str) -> dict[str, list[str]]:
 
 
 def problems(**changes: str) -> dict[str, str]:
-    filled = parse(DIRECTORY.procedures["school-meals"], meals(**changes), {}, today=TODAY)
+    filled = parse(TOWN_CONFIG.procedures["school-meals"], meals(**changes), {}, today=TODAY)
     return {name: problem.key for name, problem in filled.problems.items()}
 
 
 def test_a_good_form_is_read_as_it_is_meant() -> None:
-    filled = parse(DIRECTORY.procedures["school-meals"], MEALS, {}, today=TODAY)
+    filled = parse(TOWN_CONFIG.procedures["school-meals"], MEALS, {}, today=TODAY)
 
     assert not filled.problems
     assert filled.answers["days"] == "monday,friday"
@@ -86,7 +86,7 @@ def test_each_mistake_has_its_sentence(field: str, typed: str, problem: str) -> 
 
 
 def test_dates_are_read_as_people_write_them() -> None:
-    filled = parse(DIRECTORY.procedures["school-meals"], meals(child_birth_date="4/5/2019"), {}, today=TODAY)
+    filled = parse(TOWN_CONFIG.procedures["school-meals"], meals(child_birth_date="4/5/2019"), {}, today=TODAY)
 
     assert filled.answers["child_birth_date"] == "2019-05-04"
 
@@ -100,7 +100,7 @@ def test_too_many_files_are_told() -> None:
     file = File("a.png", 10, "image/png", "0" * 64)
     fields = {"problem": ["lamp"], "place": ["ici"]}
 
-    filled = parse(DIRECTORY.procedures["road-report"], fields, {"photo": [file] * 4}, today=TODAY)
+    filled = parse(TOWN_CONFIG.procedures["road-report"], fields, {"photo": [file] * 4}, today=TODAY)
 
     assert filled.problems["photo"].key == "too_many_files"
 

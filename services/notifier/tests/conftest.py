@@ -9,7 +9,8 @@ import pytest
 from services.notifier.tests.parts import ACCOUNT, AskFor, Notifier
 from sqlalchemy import text
 
-from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id, make_reference
+from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id
+from parvis.common.contract.references import make_reference
 from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
 from parvis.common.storage.postgres import Database, migrate
 from parvis.common.testing import A_KEY, AN_INSTANT, FakeProducer
@@ -28,23 +29,23 @@ CONFIG = Path(__file__).parents[3] / "config" / "example-town"
 
 
 @pytest.fixture(scope="session")
-def directory() -> TownConfig:
+def town_config() -> TownConfig:
     return load_town_config(CONFIG)
 
 
 @pytest.fixture(scope="session")
-def templates(directory: TownConfig) -> TemplateSet:
-    return load_templates(CONFIG, directory)
+def templates(town_config: TownConfig) -> TemplateSet:
+    return load_templates(CONFIG, town_config)
 
 
 @pytest.fixture(scope="session")
-def renderer(directory: TownConfig, templates: TemplateSet) -> Renderer:
-    return Renderer(directory, templates, A_KEY)
+def renderer(town_config: TownConfig, templates: TemplateSet) -> Renderer:
+    return Renderer(town_config, templates, A_KEY)
 
 
 @pytest.fixture(scope="session")
-def addressing(directory: TownConfig) -> Addressing:
-    return Addressing(own_addresses(directory), A_KEY)
+def addressing(town_config: TownConfig) -> Addressing:
+    return Addressing(own_addresses(town_config), A_KEY)
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +128,7 @@ async def outside(tmp_path: Path) -> AsyncGenerator[Outside]:
 async def notifier(
     database_url: str,
     outside: Outside,
-    directory: TownConfig,
+    town_config: TownConfig,
     renderer: Renderer,
     addressing: Addressing,
     tmp_path: Path,
@@ -137,7 +138,7 @@ async def notifier(
     async with database.transaction() as connection:
         names = ", ".join(f"notifier.{table.name}" for table in tables.METADATA.sorted_tables)
         await connection.execute(text(f"truncate {names}"))
-    channels = app.channels_of(settings_of(outside, tmp_path), directory, A_KEY)
+    channels = app.channels_of(settings_of(outside, tmp_path), town_config, A_KEY)
     made = Notifier(database, FakeProducer(), outside, tmp_path / "letters", channels, addressing, renderer, tmp_path)
     yield made
     for channel in made.channels.values():
@@ -146,11 +147,11 @@ async def notifier(
 
 
 @pytest.fixture
-async def impatient(notifier: Notifier, outside: Outside, directory: TownConfig, tmp_path: Path) -> Notifier:
+async def impatient(notifier: Notifier, outside: Outside, town_config: TownConfig, tmp_path: Path) -> Notifier:
     """One that waits a second for a provider, for tests of silence."""
     for channel in notifier.channels.values():
         await channel.close()
-    notifier.channels = app.channels_of(settings_of(outside, tmp_path, provider_timeout_s=1), directory, A_KEY)
+    notifier.channels = app.channels_of(settings_of(outside, tmp_path, provider_timeout_s=1), town_config, A_KEY)
     return notifier
 
 

@@ -12,9 +12,10 @@ from sqlalchemy import func, select
 
 from parvis.common.bus.cloudevents import ReceivedRecord, build_record
 from parvis.common.bus.consumer import DecodedRecord
-from parvis.common.contract.contact import Event
 from parvis.common.contract.delivery import DeliveryUpdated
-from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.event import Event
+from parvis.common.contract.preference import PreferenceChanged
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.health import Health
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
@@ -90,7 +91,7 @@ class Notifier:
 
     @property
     def peace(self) -> Peace:
-        return Peace(self.renderer.directory.town)
+        return Peace(self.renderer.town_config.town)
 
     @asynccontextmanager
     async def running(self, *others: Sending) -> AsyncGenerator[None]:

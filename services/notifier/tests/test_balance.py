@@ -128,7 +128,7 @@ def test_each_answer_of_a_gateway_has_its_meaning(
     assert (outcome.state, outcome.failure_class) == (state, failure_class)
 
 
-async def give_a_gateway(notifier: Notifier, directory: TownConfig, **changes: Any) -> None:
+async def give_a_gateway(notifier: Notifier, town_config: TownConfig, **changes: Any) -> None:
     """Let a second provider stand beside Twilio."""
     url = f"{notifier.outside.twilio_url}/gateway"
     settings = settings_of(
@@ -136,15 +136,15 @@ async def give_a_gateway(notifier: Notifier, directory: TownConfig, **changes: A
     )
     for channel in notifier.channels.values():
         await channel.close()
-    notifier.channels = app.channels_of(settings, directory, A_KEY)
+    notifier.channels = app.channels_of(settings, town_config, A_KEY)
 
 
 @pytest.mark.stack
 async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got(
-    notifier: Notifier, ask_for: AskFor, directory: TownConfig
+    notifier: Notifier, ask_for: AskFor, town_config: TownConfig
 ) -> None:
     await give_a_gateway(
-        notifier, directory, sms_shares={"twilio": 0, "gateway": 100}, sms_senders={"etat-civil": "MG" + "0" * 32}
+        notifier, town_config, sms_shares={"twilio": 0, "gateway": 100}, sms_senders={"etat-civil": "MG" + "0" * 32}
     )
     points = (ContactPoint(kind="phone", value="+33639989905"),)
     async with notifier.running():
@@ -160,9 +160,9 @@ async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got
 
 @pytest.mark.stack
 async def test_what_one_provider_surely_did_not_take_the_other_takes_at_once(
-    notifier: Notifier, ask_for: AskFor, directory: TownConfig
+    notifier: Notifier, ask_for: AskFor, town_config: TownConfig
 ) -> None:
-    await give_a_gateway(notifier, directory, sms_shares={"twilio": 100, "gateway": 0})
+    await give_a_gateway(notifier, town_config, sms_shares={"twilio": 100, "gateway": 0})
     notifier.outside.twilio.carrier.faults = Faults(behaviour="too-many")
     async with notifier.running():
         await notifier.take(ask_for())

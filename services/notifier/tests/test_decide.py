@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from services.notifier.tests.parts import AskFor
 
 from parvis.common.contract.contact import ContactPoint
-from parvis.common.contract.reply import SMS_HELP, PersonalPreference, PreferenceChanged, ReplyRequested
+from parvis.common.contract.preference import SMS_HELP, PersonalPreference, PreferenceChanged
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import AN_INSTANT
 from parvis.common.town.models import TownConfig
 from parvis.notifier.decide.addressing import Addressing, is_own
@@ -148,9 +149,9 @@ def test_a_status_after_stop_goes_where_the_citizen_named_a_way_themselves(
     assert chosen(addressing, status, stop(addressing, MOBILE, "sms")) == ("email", MAIL.value)
 
 
-def test_nothing_is_sent_to_ourselves(addressing: Addressing, directory: TownConfig, ask_for: AskFor) -> None:
-    town = directory.town
-    for value in (town.mailbox, f"bounce+x.y@{town.mail_domain}", next(iter(directory.departments.values())).email):
+def test_nothing_is_sent_to_ourselves(addressing: Addressing, town_config: TownConfig, ask_for: AskFor) -> None:
+    town = town_config.town
+    for value in (town.mailbox, f"bounce+x.y@{town.mail_domain}", next(iter(town_config.departments.values())).email):
         point = ContactPoint(kind="email", value=value)
         assert is_own(point, addressing.own)
         assert chosen(addressing, ask_for(channel="email", points=(point,))) == ("phone", "no-address")

@@ -17,7 +17,8 @@ from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contract.contact import ContactId, ContactPoint
 from parvis.common.contract.delivery import make_delivery_id
-from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.preference import PreferenceChanged
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY
@@ -60,10 +61,10 @@ class Site:
 
 
 @pytest.fixture
-async def site(notifier: Notifier, directory: TownConfig, renderer: Renderer) -> AsyncGenerator[Site]:
-    pages = PageRenderer(directory.town, folder=Path(app.__file__).parent, theme=CONFIG / "theme.css")
+async def site(notifier: Notifier, town_config: TownConfig, renderer: Renderer) -> AsyncGenerator[Site]:
+    pages = PageRenderer(town_config.town, folder=Path(app.__file__).parent, theme=CONFIG / "theme.css")
     place = Place(
-        directory=directory, pages=pages, renderer=renderer, database=notifier.database, addressing=notifier.addressing,
+        town_config=town_config, pages=pages, renderer=renderer, database=notifier.database, addressing=notifier.addressing,
         blobs=BlobStore(f"file://{notifier.folder / 'blobs'}"), channels=notifier.channels, say=notifier.ledger.say,
         told=notifier.outbox.wake, kept_for=lambda c, replies: kept_for(c, notifier.addressing, replies),
         town_url="https://www.example-town.example", key=A_KEY,

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import DeliveryReported
-from parvis.common.contract.reply import (
+from parvis.common.contract.preference import (
     COMPLAINT,
     PROVIDER_STOP,
     REACHED,
@@ -22,8 +22,8 @@ from parvis.common.contract.reply import (
     PersonalPreference,
     PreferenceChanged,
     QuietHours,
-    ReplyRequested,
 )
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.common.testing import AN_INSTANT
 from parvis.notifier import tables

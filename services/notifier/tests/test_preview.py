@@ -64,9 +64,9 @@ def test_what_is_dear_long_or_hard_is_said_and_is_no_error(town: Path) -> None:
 
 def test_every_template_is_shown_on_every_channel(town: Path) -> None:
     own_words(town, "procedures/water-leak/answer/fr/sms.txt", "Fuite : {text}")
-    directory = load_town_config(town)
-    templates = load_templates(town, directory)
-    shown = {one.folder: files_of(one, directory, templates) for one in all_of(templates, directory)}
+    town_config = load_town_config(town)
+    templates = load_templates(town, town_config)
+    shown = {one.folder: files_of(one, town_config, templates) for one in all_of(templates, town_config)}
     assert shown["procedures/water-leak/answer/fr"]["sms.txt"].startswith(b"Fuite")
     assert set(shown["receipt/en"]) == {
         "sms.txt",

@@ -15,7 +15,8 @@ from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
-from parvis.common.contract.reply import PersonalPreference, PreferenceChanged, ReplyRequested
+from parvis.common.contract.preference import PersonalPreference, PreferenceChanged
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.topics import (
     DELIVERY_REPORTED,
     DELIVERY_UPDATED,

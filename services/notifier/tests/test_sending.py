@@ -14,7 +14,8 @@ from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import Unavailable
-from parvis.common.contract.reply import PersonalPreference, PreferenceChanged, ReplyRequested
+from parvis.common.contract.preference import PersonalPreference, PreferenceChanged
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database

@@ -13,10 +13,10 @@ from parvis.simulators.app import Outside
 
 
 async def test_every_file_of_send_is_a_channel_that_is_wired_and_rendered(
-    outside: Outside, directory: TownConfig, tmp_path: Path
+    outside: Outside, town_config: TownConfig, tmp_path: Path
 ) -> None:
     files = {module.name for module in pkgutil.iter_modules(send.__path__)}
-    channels = app.channels_of(settings_of(outside, tmp_path), directory, A_KEY)
+    channels = app.channels_of(settings_of(outside, tmp_path), town_config, A_KEY)
     assert files == set(channels) == set(MEDIA_TYPES)
     for channel in channels.values():
         await channel.close()

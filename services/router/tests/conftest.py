@@ -16,7 +16,8 @@ from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record
 from parvis.common.bus.consumer import DecodedRecord
 from parvis.common.bus.producer import Producer
 from parvis.common.contract import topics
-from parvis.common.contract.contact import ContactReceived, Event, kafka_key
+from parvis.common.contract.contact import ContactReceived, kafka_key
+from parvis.common.contract.event import Event
 from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
@@ -45,7 +46,7 @@ class Town:
     prefix: str
     database: Database
     producer: Producer
-    directory: TownConfig
+    town_config: TownConfig
     rules: Rules
     templates: TemplateSet
     blobs: BlobStore
@@ -53,13 +54,13 @@ class Town:
     offsets: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def router(self, producer: Any = None, *, limit_s: float = 10) -> Router:
-        calendar = Calendar(self.directory.town)
+        calendar = Calendar(self.town_config.town)
         return Router(
             database=self.database,
             producer=producer or self.producer,
             rules=lambda: self.rules,
-            placing=Placing(self.directory, calendar, Windows(), self.templates, A_KEY),
-            mail=Mail(self.prefix, self.directory, calendar),
+            placing=Placing(self.town_config, calendar, Windows(), self.templates, A_KEY),
+            mail=Mail(self.prefix, self.town_config, calendar),
             blobs=self.blobs,
             now=lambda: self.at,
             limit_s=limit_s,
@@ -98,7 +99,7 @@ class Town:
         return await self.records(topics.department_topic(department).full_name(self.prefix))
 
     async def queued(self) -> list[tuple[str, ReceivedRecord]]:
-        return [(slug, found) for slug in self.directory.departments for found in await self.queue(slug)]
+        return [(slug, found) for slug in self.town_config.departments for found in await self.queue(slug)]
 
     async def replies(self) -> list[dict[str, Any]]:
         found = await self.records(topics.REPLY_REQUESTED.full_name(self.prefix))
@@ -115,8 +116,8 @@ class Town:
 @pytest.fixture
 async def town(kafka: str, database_url: str, tmp_path: Path) -> AsyncGenerator[Town]:
     prefix = f"router{next(_prefixes)}"
-    directory = load_town_config(EXAMPLE)
-    small = [replace(topic, partitions=1) for topic in topics.all_topics(list(directory.departments))]
+    town_config = load_town_config(EXAMPLE)
+    small = [replace(topic, partitions=1) for topic in topics.all_topics(list(town_config.departments))]
     await apply_topics(kafka, small, prefix=prefix, replication=1)
     await migrate(database_url, SCHEMA, MIGRATIONS)
     database = Database(database_url, service="test")
@@ -129,9 +130,9 @@ async def town(kafka: str, database_url: str, tmp_path: Path) -> AsyncGenerator[
         prefix,
         database,
         producer,
-        directory,
-        load_rules(EXAMPLE, directory),
-        load_templates(EXAMPLE, directory),
+        town_config,
+        load_rules(EXAMPLE, town_config),
+        load_templates(EXAMPLE, town_config),
         BlobStore(f"file://{tmp_path}"),
     )
     await producer.stop()

@@ -14,7 +14,7 @@ from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import Town
 from parvis.router.decide import Calendar
 
-DIRECTORY = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
+TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 PARIS = ZoneInfo("Europe/Paris")
 FIRST, LAST = datetime(2024, 1, 1, tzinfo=UTC), datetime(2034, 1, 1, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ periods = st.builds(Period, count=st.integers(1, 60), unit=st.sampled_from(["wor
 
 
 def town(**half_days: Any) -> Town:
-    return DIRECTORY.town.model_copy(update={"half_days": OpeningHalfDays(**half_days)})
+    return TOWN_CONFIG.town.model_copy(update={"half_days": OpeningHalfDays(**half_days)})
 
 
 PLAIN = Calendar(town())

@@ -17,8 +17,8 @@ from parvis.common.contract.contact import (
     ThreadIdentifiers,
     Verification,
     make_contact_id,
-    make_reference,
 )
+from parvis.common.contract.references import make_reference
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config
@@ -30,9 +30,9 @@ from parvis.router.settings import Settings
 from parvis.router.tables import DAYS
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_town_config(EXAMPLE)
-RULES = load_rules(EXAMPLE, DIRECTORY)
-PLACING = Placing(DIRECTORY, Calendar(DIRECTORY.town), Windows(), load_templates(EXAMPLE, DIRECTORY), A_KEY)
+TOWN_CONFIG = load_town_config(EXAMPLE)
+RULES = load_rules(EXAMPLE, TOWN_CONFIG)
+PLACING = Placing(TOWN_CONFIG, Calendar(TOWN_CONFIG.town), Windows(), load_templates(EXAMPLE, TOWN_CONFIG), A_KEY)
 POINT = ContactPoint(kind="phone", value="+33639980001")
 
 
@@ -49,7 +49,7 @@ def placed_all(known: Known, *contacts: ContactReceived, at: datetime = AN_INSTA
     return [
         outcome
         for contact in contacts
-        for outcome in place(contact, decide(contact, RULES, DIRECTORY), known, PLACING, at=at)
+        for outcome in place(contact, decide(contact, RULES, TOWN_CONFIG), known, PLACING, at=at)
     ]
 
 

@@ -29,12 +29,12 @@ from parvis.router.rules import load_rules
 from parvis.router.tables import Conversation
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_town_config(EXAMPLE)
-RULES = load_rules(EXAMPLE, DIRECTORY)
+TOWN_CONFIG = load_town_config(EXAMPLE)
+RULES = load_rules(EXAMPLE, TOWN_CONFIG)
 
 
 def decided(text: str = "", **changes: Any) -> Decision:
-    return decide(a_contact(text=text, **changes), RULES, DIRECTORY)
+    return decide(a_contact(text=text, **changes), RULES, TOWN_CONFIG)
 
 
 def test_words_lead_to_a_department_with_a_reason_in_both_languages() -> None:
@@ -85,8 +85,8 @@ def test_the_answers_of_a_form_are_read_too() -> None:
 @given(st.text(), st.text(max_size=50), st.text(max_size=50))
 def test_no_text_makes_a_decision_raise_and_each_names_a_department(text: str, subject: str, to: str) -> None:
     contact = a_contact(to=to, personal=PersonalContact(text=text, subject=subject, answers={subject: text}))
-    decision = decide(contact, RULES, DIRECTORY, language=detect_language(text))
-    assert decision.department in DIRECTORY.departments
+    decision = decide(contact, RULES, TOWN_CONFIG, language=detect_language(text))
+    assert decision.department in TOWN_CONFIG.departments
     assert 0 <= decision.confidence <= 1
 
 
@@ -112,30 +112,30 @@ def day(text: str, time: str = "10:00") -> datetime:
     ],
 )
 def test_a_period_ends_with_the_last_second_of_its_last_day_in_the_town(start: str, period: str, end: str) -> None:
-    ends_at = Calendar(DIRECTORY.town).end(day(start), Period.model_validate(period))
+    ends_at = Calendar(TOWN_CONFIG.town).end(day(start), Period.model_validate(period))
     local = ends_at.astimezone(timezone())
     assert (local.date().isoformat(), local.time().isoformat()) == (end, "23:59:59")
 
 
 def timezone() -> Any:
-    return ZoneInfo(DIRECTORY.town.time_zone)
+    return ZoneInfo(TOWN_CONFIG.town.time_zone)
 
 
 def test_a_contact_at_night_counts_from_the_towns_day() -> None:
     late = day("2026-03-02", "23:30")  # half past midnight on the 3rd in the town
-    assert Calendar(DIRECTORY.town).end(late, Period.model_validate("1 day")) == datetime(
+    assert Calendar(TOWN_CONFIG.town).end(late, Period.model_validate("1 day")) == datetime(
         2026, 3, 4, 22, 59, 59, tzinfo=UTC
     )
 
 
 def test_the_change_of_the_clocks_moves_no_deadline() -> None:
     before_summer_time = day("2026-03-28")
-    assert Calendar(DIRECTORY.town).end(before_summer_time, Period.model_validate("2 days")).hour == 21
+    assert Calendar(TOWN_CONFIG.town).end(before_summer_time, Period.model_validate("2 days")).hour == 21
 
 
 @given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)), st.integers(1, 60))  # noqa: DTZ001
 def test_working_days_end_on_a_working_day_after_the_start(start: datetime, count: int) -> None:
-    calendar = Calendar(DIRECTORY.town)
+    calendar = Calendar(TOWN_CONFIG.town)
     begun = start.replace(tzinfo=UTC)
     end = calendar.end(begun, Period(count=count, unit="working days"))
     assert end > begun
@@ -239,14 +239,14 @@ def a_routing(contact: Any, **changes: Any) -> Routing:
 
 def test_a_registration_says_what_the_law_wants_and_nothing_of_the_message() -> None:
     contact = a_contact(text="mon secret")
-    notice = registration(contact, a_routing(contact), DIRECTORY, language="en")
+    notice = registration(contact, a_routing(contact), TOWN_CONFIG, language="en")
     assert notice is not None
     assert (notice.kind, notice.template, notice.language, notice.legal) == ("registration", "registration", "en", True)
     variables = notice.personal.variables
     assert variables["received_on"] == "2 March 2026"
     assert variables["department_phone"] == "05 36 49 01 20"
     assert "secret" not in encode_json(notice).decode()
-    assert notice.reply_id == registration(contact, a_routing(contact), DIRECTORY, language="en").reply_id  # pyright: ignore[reportOptionalMemberAccess]
+    assert notice.reply_id == registration(contact, a_routing(contact), TOWN_CONFIG, language="en").reply_id  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_no_registration_goes_to_a_machine_to_a_forged_address_or_to_nobody() -> None:
@@ -255,13 +255,13 @@ def test_no_registration_goes_to_a_machine_to_a_forged_address_or_to_nobody() ->
         a_contact(sender=Verification(level="none", dmarc="fail")),
         a_contact(personal=PersonalContact(text="x")),
     ):
-        assert registration(contact, a_routing(contact), DIRECTORY, language=None) is None
+        assert registration(contact, a_routing(contact), TOWN_CONFIG, language=None) is None
 
 
 def test_a_registration_carries_the_preference_stated_with_the_contact() -> None:
     stated = ReplyAddress(channel="sms", address="+33639980002")
     contact = a_contact(channel="email", personal=PersonalContact(reply_channels=(stated,)))
-    notice = registration(contact, a_routing(contact), DIRECTORY, language="tr")
+    notice = registration(contact, a_routing(contact), TOWN_CONFIG, language="tr")
     assert notice is not None
     assert notice.personal.stated == (stated,)
     assert notice.language == "fr"

@@ -14,13 +14,13 @@ from parvis.router.rules import load_rules
 from .makers import mail, sms
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_town_config(EXAMPLE)
-RULES = load_rules(EXAMPLE, DIRECTORY)
+TOWN_CONFIG = load_town_config(EXAMPLE)
+RULES = load_rules(EXAMPLE, TOWN_CONFIG)
 UNCLEAR = "Bonjour, j'aurais une question, merci de me rappeler."
 
 
 def undecided(**changes: Any) -> Decision:
-    decision = decide(sms(1, UNCLEAR, **changes), RULES, DIRECTORY)
+    decision = decide(sms(1, UNCLEAR, **changes), RULES, TOWN_CONFIG)
     assert decision.rule == "default"
     return decision
 
@@ -30,7 +30,7 @@ def guesses(*best: tuple[str, float], threshold: float = 0.8) -> Guesses:
 
 
 def test_a_sure_guess_decides_and_says_so():
-    decision = with_guess(undecided(), guesses(("voirie", 0.91), ("dechets", 0.05), ("triage", 0.03)), DIRECTORY)
+    decision = with_guess(undecided(), guesses(("voirie", 0.91), ("dechets", 0.05), ("triage", 0.03)), TOWN_CONFIG)
     assert (decision.department, decision.rule, decision.model, decision.confidence) == ("voirie", "model", "m-1", 0.91)
     assert [other.department for other in decision.runners_up] == ["dechets"]
     assert "Voirie" in decision.reason["fr"]
@@ -39,7 +39,7 @@ def test_a_sure_guess_decides_and_says_so():
 
 def test_an_unsure_guess_leaves_it_to_people_with_the_three_best():
     best = [("voirie", 0.4), ("dechets", 0.3), ("finances", 0.2), ("urbanisme", 0.1)]
-    decision = with_guess(undecided(), guesses(*best), DIRECTORY)
+    decision = with_guess(undecided(), guesses(*best), TOWN_CONFIG)
     assert (decision.department, decision.rule, decision.model) == (TRIAGE, "default", "m-1")
     assert [(other.department, other.rule) for other in decision.runners_up] == [
         ("voirie", "model"),
@@ -51,32 +51,32 @@ def test_an_unsure_guess_leaves_it_to_people_with_the_three_best():
 
 def test_no_guess_changes_nothing():
     decision = undecided()
-    assert with_guess(decision, None, DIRECTORY) is decision
+    assert with_guess(decision, None, TOWN_CONFIG) is decision
 
 
 def test_a_rule_is_never_overridden():
-    ruled = decide(sms(1, "Ça sent la fuite de gaz !"), RULES, DIRECTORY)
-    assert with_guess(ruled, guesses(("voirie", 1.0)), DIRECTORY) is ruled
+    ruled = decide(sms(1, "Ça sent la fuite de gaz !"), RULES, TOWN_CONFIG)
+    assert with_guess(ruled, guesses(("voirie", 1.0)), TOWN_CONFIG) is ruled
     assert not is_guessable(sms(1, "Ça sent la fuite de gaz !"), ruled)
 
 
 def test_a_department_that_does_not_exist_is_no_guess():
-    decision = with_guess(undecided(), guesses(("spaceport", 0.99), ("voirie", 0.01)), DIRECTORY)
+    decision = with_guess(undecided(), guesses(("spaceport", 0.99), ("voirie", 0.01)), TOWN_CONFIG)
     assert decision.department == TRIAGE
     assert [other.department for other in decision.runners_up] == ["voirie"]
-    assert with_guess(undecided(), guesses(("spaceport", 0.99)), DIRECTORY).runners_up == ()
+    assert with_guess(undecided(), guesses(("spaceport", 0.99)), TOWN_CONFIG).runners_up == ()
 
 
 def test_a_retired_department_is_its_successor():
-    departments = dict(DIRECTORY.departments)
+    departments = dict(TOWN_CONFIG.departments)
     departments["voirie"] = departments["voirie"].model_copy(update={"successor": "urbanisme"})
-    changed = DIRECTORY.model_copy(update={"departments": departments})
+    changed = TOWN_CONFIG.model_copy(update={"departments": departments})
     decision = with_guess(undecided(), guesses(("voirie", 0.5), ("urbanisme", 0.4)), changed)
     assert (decision.department, decision.confidence) == ("urbanisme", 0.9)
 
 
 def test_what_the_model_leaves_to_people_goes_to_people():
-    assert with_guess(undecided(), guesses(("triage", 0.99)), DIRECTORY).department == TRIAGE
+    assert with_guess(undecided(), guesses(("triage", 0.99)), TOWN_CONFIG).department == TRIAGE
 
 
 def test_machines_and_silence_are_not_guessed():
@@ -102,8 +102,8 @@ _SLUGS = st.one_of(st.sampled_from(["triage", "voirie", "dechets", "finances"]),
 def test_whatever_a_model_says_the_department_exists_and_figures_are_shares(
     best: list[tuple[str, float]], threshold: float
 ):
-    decision = with_guess(undecided(), guesses(*best, threshold=threshold), DIRECTORY)
-    assert decision.department in DIRECTORY.departments
+    decision = with_guess(undecided(), guesses(*best, threshold=threshold), TOWN_CONFIG)
+    assert decision.department in TOWN_CONFIG.departments
     assert 0 <= decision.confidence <= 1
     assert all(0 <= other.confidence <= 1 and other.department != TRIAGE for other in decision.runners_up)
     assert len(decision.runners_up) <= 3
@@ -114,4 +114,4 @@ def test_whatever_a_model_says_the_department_exists_and_figures_are_shares(
 
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_the_sentence_has_every_language(language: str):
-    assert with_guess(undecided(), guesses(("voirie", 0.3)), DIRECTORY).reason[language].endswith(".")
+    assert with_guess(undecided(), guesses(("voirie", 0.3)), TOWN_CONFIG).reason[language].endswith(".")

@@ -70,7 +70,7 @@ async def test_a_model_decides_from_its_activation_until_it_is_undone(
 
     health = Health()
     guessing = Guessing(health, limit_s=60)
-    live = LiveModel(active, BlobStore(f"file://{environment}/blobs"), town.directory.departments, guessing, health)
+    live = LiveModel(active, BlobStore(f"file://{environment}/blobs"), town.town_config.departments, guessing, health)
     await live.look()
     async with running(guessing):
         await until_awake(guessing)

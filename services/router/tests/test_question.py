@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact import ContactId, make_reference
+from parvis.common.contract.contact import ContactId
+from parvis.common.contract.references import make_reference
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.common.text.sms_encoding import count_segments, simplify_typography
 from parvis.common.town.loading import load_town_config
@@ -18,10 +19,10 @@ from parvis.router.decide.question import Asking, asks_for_new, due_at, question
 from parvis.router.tables import Conversation
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_town_config(EXAMPLE)
-TEMPLATES = load_templates(EXAMPLE, DIRECTORY)
+TOWN_CONFIG = load_town_config(EXAMPLE)
+TEMPLATES = load_templates(EXAMPLE, TOWN_CONFIG)
 PARIS = ZoneInfo("Europe/Paris")
-DEPARTMENTS, PROCEDURES = sorted(DIRECTORY.departments), [None, *sorted(DIRECTORY.procedures)]
+DEPARTMENTS, PROCEDURES = sorted(TOWN_CONFIG.departments), [None, *sorted(TOWN_CONFIG.procedures)]
 
 
 def conversations(*about: tuple[str, str | None]) -> list[Conversation]:
@@ -41,7 +42,7 @@ def conversations(*about: tuple[str, str | None]) -> list[Conversation]:
 
 def said(*about: tuple[str, str | None], language: str = "fr") -> str:
     contact = a_contact(text="un mot secret")
-    reply = question(contact, conversations(*about), DIRECTORY, TEMPLATES, language=language, at=AN_INSTANT)
+    reply = question(contact, conversations(*about), TOWN_CONFIG, TEMPLATES, language=language, at=AN_INSTANT)
     return reply.personal.text
 
 
@@ -123,11 +124,11 @@ def test_the_list_names_procedure_or_department_day_and_reference() -> None:
 def test_the_question_says_nothing_of_the_message_and_goes_where_it_came_from() -> None:
     contact = a_contact(text="un mot secret", channel="whatsapp")
     choices = conversations(("voirie", None), ("triage", None))
-    reply = question(contact, choices, DIRECTORY, TEMPLATES, language="fr", at=AN_INSTANT)
+    reply = question(contact, choices, TOWN_CONFIG, TEMPLATES, language="fr", at=AN_INSTANT)
     assert "secret" not in reply.model_dump_json()
     assert [(one.channel, one.address) for one in reply.personal.stated] == [("whatsapp", "+33639980001")]
     assert (reply.kind, reply.template, reply.legal) == ("question", "question", False)
-    again = question(contact, choices, DIRECTORY, TEMPLATES, language="fr", at=AN_INSTANT)
+    again = question(contact, choices, TOWN_CONFIG, TEMPLATES, language="fr", at=AN_INSTANT)
     assert reply.reply_id == again.reply_id
 
 
@@ -137,8 +138,8 @@ def test_the_question_says_nothing_of_the_message_and_goes_where_it_came_from() 
 )
 def test_any_question_takes_two_segments_at_most(about: list[tuple[str, str | None]], language: str) -> None:
     contact = a_contact()
-    reply = question(contact, conversations(*about), DIRECTORY, TEMPLATES, language=language, at=AN_INSTANT)
-    names = {"text": reply.personal.text, "town": DIRECTORY.town.name[reply.language]}
+    reply = question(contact, conversations(*about), TOWN_CONFIG, TEMPLATES, language=language, at=AN_INSTANT)
+    names = {"text": reply.personal.text, "town": TOWN_CONFIG.town.name[reply.language]}
     whole = TEMPLATES.find("question", reply.language, "sms").render(names).text
     assert count_segments(simplify_typography(whole))[1] <= 2
     assert reply.personal.text.count("\n") == min(len(about), 5)

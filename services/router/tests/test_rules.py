@@ -19,13 +19,13 @@ EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 
 
 @pytest.fixture(scope="module")
-def directory() -> TownConfig:
+def town_config() -> TownConfig:
     return load_town_config(EXAMPLE)
 
 
 @pytest.fixture(scope="module")
-def rules(directory: TownConfig) -> Rules:
-    return load_rules(EXAMPLE, directory)
+def rules(town_config: TownConfig) -> Rules:
+    return load_rules(EXAMPLE, town_config)
 
 
 def facts(rules: Rules, text: str, **changes: object) -> Facts:
@@ -44,17 +44,17 @@ def matched(rules: Rules, text: str, **changes: object) -> str | None:
     return found[0].rule.id if found else None
 
 
-def only(directory: TownConfig, tmp_path: Path, body: str) -> Rules:
+def only(town_config: TownConfig, tmp_path: Path, body: str) -> Rules:
     """A rule set of one rule, whose `when` and `then` is `body`."""
     (tmp_path / "rules.yaml").write_text(f"rules:\n  - id: one\n{body}")
-    return load_rules(tmp_path, directory)
+    return load_rules(tmp_path, town_config)
 
 
-def test_the_example_town_has_a_realistic_rule_set(directory: TownConfig, rules: Rules) -> None:
+def test_the_example_town_has_a_realistic_rule_set(town_config: TownConfig, rules: Rules) -> None:
     assert len(rules.rules) >= 25
-    ours = {slug for slug, department in directory.departments.items() if department.body is None}
+    ours = {slug for slug, department in town_config.departments.items() if department.body is None}
     assert {rule.then.department for rule in rules.rules} == ours
-    assert check(EXAMPLE, directory)[0].startswith(f"{len(rules.rules)} rules, ")
+    assert check(EXAMPLE, town_config)[0].startswith(f"{len(rules.rules)} rules, ")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_message_in_a_citizens_words_finds_its_rule(rules: Rules, text: str, r
     assert matched(rules, text) == rule
 
 
-def test_a_hard_rule_goes_first_whatever_the_priorities(directory: TownConfig, tmp_path: Path) -> None:
+def test_a_hard_rule_goes_first_whatever_the_priorities(town_config: TownConfig, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(
         "rules:\n"
         "  - {id: soft, priority: 100, when: {words: {any: chat}}, then: {department: finances}}\n"
@@ -93,7 +93,7 @@ def test_a_hard_rule_goes_first_whatever_the_priorities(directory: TownConfig, t
         "  - {id: hard, priority: 0, hard: true, when: {words: {any: chat}}, then: {department: dechets}}\n"
         "  - {id: second, priority: 1, when: {words: {any: chat}}, then: {department: voirie}}\n"
     )
-    rules = load_rules(tmp_path, directory)
+    rules = load_rules(tmp_path, town_config)
     found = rules.matching(facts(rules, "un chat"))
     assert [match.rule.id for match in found] == ["hard", "soft", "first", "second"]
 
@@ -118,9 +118,9 @@ def test_a_hard_rule_goes_first_whatever_the_priorities(directory: TownConfig, t
     ],
 )  # fmt: skip
 def test_each_condition_holds_where_it_should_and_not_elsewhere(
-    directory: TownConfig, tmp_path: Path, when: str, yes: dict[str, object], no: dict[str, object]
+    town_config: TownConfig, tmp_path: Path, when: str, yes: dict[str, object], no: dict[str, object]
 ) -> None:
-    rules = only(directory, tmp_path, f"    when: {when}\n    then: {{department: voirie}}\n")
+    rules = only(town_config, tmp_path, f"    when: {when}\n    then: {{department: voirie}}\n")
     assert rules.matching(facts(rules, **yes))  # pyright: ignore[reportArgumentType]
     assert not rules.matching(facts(rules, **no))  # pyright: ignore[reportArgumentType]
 
@@ -145,7 +145,7 @@ def test_each_condition_holds_where_it_should_and_not_elsewhere(
     ],
 )
 def test_a_wrong_rule_is_told_with_file_line_and_mend(
-    directory: TownConfig, tmp_path: Path, old: str, new: str, said: str
+    town_config: TownConfig, tmp_path: Path, old: str, new: str, said: str
 ) -> None:
     folder = shutil.copytree(EXAMPLE, tmp_path / "town")
     file = folder / "rules.yaml"
@@ -153,14 +153,14 @@ def test_a_wrong_rule_is_told_with_file_line_and_mend(
     at = text.index(old)
     file.write_text(text.replace(old, new, 1))
     with pytest.raises(Misconfigured) as caught:
-        load_rules(folder, directory)
+        load_rules(folder, town_config)
     line = int(str(caught.value).split(":")[1])
     assert said in str(caught.value)
     assert abs(line - text[:at].count("\n") - 1) <= 12  # a rule's beginning, where the whole rule is wrong
 
 
-def test_the_version_changes_with_the_file(directory: TownConfig, rules: Rules, tmp_path: Path) -> None:
-    other = only(directory, tmp_path, "    when: {channel: sms}\n    then: {department: voirie}\n")
+def test_the_version_changes_with_the_file(town_config: TownConfig, rules: Rules, tmp_path: Path) -> None:
+    other = only(town_config, tmp_path, "    when: {channel: sms}\n    then: {department: voirie}\n")
     assert len(rules.version) == len(other.version) == 12
     assert rules.version != other.version
 

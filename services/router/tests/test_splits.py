@@ -7,13 +7,8 @@ from typing import Any
 import pytest
 
 from parvis.common.bus.cloudevents import ReceivedRecord
-from parvis.common.contract.contact import (
-    ClaimCheck,
-    ContactReceived,
-    ThreadIdentifiers,
-    find_references,
-    make_reference,
-)
+from parvis.common.contract.contact import ClaimCheck, ContactReceived, ThreadIdentifiers
+from parvis.common.contract.references import find_references, make_reference
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.contract.routing.history import History
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested

@@ -14,8 +14,8 @@ from parvis.router.rules import load_rules
 from parvis.router.rules.matching import clean
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
-DIRECTORY = load_town_config(EXAMPLE)
-RULES = load_rules(EXAMPLE, DIRECTORY)
+TOWN_CONFIG = load_town_config(EXAMPLE)
+RULES = load_rules(EXAMPLE, TOWN_CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_any_text_lies_somewhere_or_nowhere(text: str) -> None:
     ],
 )
 def test_the_place_and_the_subject_decide_and_doubt_goes_to_people(text: str, department: str, rule: str) -> None:
-    decision = decide(a_contact(text=text), RULES, DIRECTORY)
+    decision = decide(a_contact(text=text), RULES, TOWN_CONFIG)
     assert (decision.department, decision.rule) == (department, rule)
     if rule == "place":
         assert {other.department for other in decision.runners_up} == {"culture-sports", "voirie"}
@@ -67,7 +67,7 @@ def test_an_unknown_area_is_named_with_its_line(tmp_path: Path) -> None:
         "rules:\n  - id: one\n    when: {area: nort}\n    then: {department: voirie}\n"
     )
     with pytest.raises(Misconfigured, match=r"rules\.yaml:3.*unknown area 'nort'.*north"):
-        load_rules(tmp_path, DIRECTORY)
+        load_rules(tmp_path, TOWN_CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_an_area_that_lies_nowhere_is_refused(tmp_path: Path, area: str) -> None
     (tmp_path / "territory.yaml").write_text(f"areas:\n  - {area}\n")
     (tmp_path / "rules.yaml").write_text("rules: []\n")
     with pytest.raises(Misconfigured, match=r"territory\.yaml:2"):
-        load_rules(tmp_path, DIRECTORY)
+        load_rules(tmp_path, TOWN_CONFIG)

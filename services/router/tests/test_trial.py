@@ -18,13 +18,13 @@ EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 
 
 @pytest.fixture(scope="module")
-def directory() -> TownConfig:
+def town_config() -> TownConfig:
     return load_town_config(EXAMPLE)
 
 
-def only(directory: TownConfig, tmp_path: Path, body: str) -> Rules:
+def only(town_config: TownConfig, tmp_path: Path, body: str) -> Rules:
     (tmp_path / "rules.yaml").write_text(f"rules:\n  - {{id: one, then: {{department: voirie}}, {body}}}\n")
-    return load_rules(tmp_path, directory)
+    return load_rules(tmp_path, town_config)
 
 
 def a_file(media_type: str) -> Attachment:
@@ -51,41 +51,41 @@ def from_(kind: str, value: str) -> PersonalContact:
     ],
 )
 def test_a_rule_sees_more_than_words(
-    directory: TownConfig, tmp_path: Path, when: str, changes: dict[str, object], decided: str
+    town_config: TownConfig, tmp_path: Path, when: str, changes: dict[str, object], decided: str
 ) -> None:
-    contact, rules = a_contact(**changes), only(directory, tmp_path, when)  # pyright: ignore[reportArgumentType]
-    decide(a_contact(channel="phone"), rules, directory)  # what is remembered of another is not said of this one
-    assert decide(contact, rules, directory).rule == decided
+    contact, rules = a_contact(**changes), only(town_config, tmp_path, when)  # pyright: ignore[reportArgumentType]
+    decide(a_contact(channel="phone"), rules, town_config)  # what is remembered of another is not said of this one
+    assert decide(contact, rules, town_config).rule == decided
 
 
-def test_a_postcode_in_a_form_counts_and_other_figures_do_not(directory: TownConfig, tmp_path: Path) -> None:
-    rules = only(directory, tmp_path, "when: {postcode: '13001'}")
+def test_a_postcode_in_a_form_counts_and_other_figures_do_not(town_config: TownConfig, tmp_path: Path) -> None:
+    rules = only(town_config, tmp_path, "when: {postcode: '13001'}")
     answers = {"where": "2 quai du Port, 13001 Marseille", "amount": "13001"}
     at_home = a_contact(personal=PersonalContact(text="", answers=answers))
     elsewhere = a_contact(personal=PersonalContact(text="", answers={"amount": "13001"}))
-    assert decide(at_home, rules, directory).rule == "one"
-    assert decide(elsewhere, rules, directory).rule == "default"
+    assert decide(at_home, rules, town_config).rule == "one"
+    assert decide(elsewhere, rules, town_config).rule == "default"
 
 
-def test_a_trial_counts_what_would_go_elsewhere(directory: TownConfig, tmp_path: Path) -> None:
-    now = load_rules(EXAMPLE, directory)
-    then = only(directory, tmp_path, "when: {words: {any: lampadaire}}")
+def test_a_trial_counts_what_would_go_elsewhere(town_config: TownConfig, tmp_path: Path) -> None:
+    now = load_rules(EXAMPLE, town_config)
+    then = only(town_config, tmp_path, "when: {words: {any: lampadaire}}")
     contacts = [
         a_contact(key="1", text="Un lampadaire est éteint"),
         a_contact(key="2", text="Je voudrais un acte de naissance"),
         a_contact(key="3", text="zzz"),
     ]
-    trial = compare(contacts, now, then, directory)
+    trial = compare(contacts, now, then, town_config)
     assert (trial.contacts, dict(trial.moved)) == (3, {("etat-civil", "triage"): 1})
     report = "\n".join(trial.lines())
     assert "3 contacts, 1 would go elsewhere (33.3%)" in report
     assert f"{contacts[1].reference}: etat-civil (birth-certificate) -> triage (default)" in report
     assert "naissance" not in report
-    assert dict(compare(contacts, now, now, directory).moved) == {}
+    assert dict(compare(contacts, now, now, town_config).moved) == {}
 
 
-def test_a_decision_explains_itself(directory: TownConfig) -> None:
-    decision = decide(a_contact(text="Un lampadaire est éteint"), load_rules(EXAMPLE, directory), directory)
+def test_a_decision_explains_itself(town_config: TownConfig) -> None:
+    decision = decide(a_contact(text="Un lampadaire est éteint"), load_rules(EXAMPLE, town_config), town_config)
     told = "\n".join(explained(decision, "fr"))
     assert "department  voirie" in told
     assert "word: lampadaire" in told
@@ -106,16 +106,16 @@ def test_the_command_explains_a_text(capsys: pytest.CaptureFixture[str]) -> None
     assert "urgency     immediate" in told
 
 
-def test_tags_of_every_rule_that_holds_are_shown_and_tried(directory: TownConfig, tmp_path: Path) -> None:
+def test_tags_of_every_rule_that_holds_are_shown_and_tried(town_config: TownConfig, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(
         "rules:\n"
         "  - {id: one, priority: 90, then: {department: voirie, tags: [rue, danger]}, when: {words: {any: [trou]}}}\n"
         "  - {id: two, then: {department: finances, tags: danger}, when: {words: {any: [facture]}}}\n"
     )
-    tagged, contact = load_rules(tmp_path, directory), a_contact(text="un trou, et ma facture")
-    decision = decide(contact, tagged, directory)
+    tagged, contact = load_rules(tmp_path, town_config), a_contact(text="un trou, et ma facture")
+    decision = decide(contact, tagged, town_config)
     assert (decision.department, decision.tags) == ("voirie", ("rue", "danger"))
     assert "tags        rue, danger" in explained(decision, "en")
-    untagged = only(directory, tmp_path, "when: {words: {any: [trou]}}")
-    told = list(compare([contact], tagged, untagged, directory).lines())
+    untagged = only(town_config, tmp_path, "when: {words: {any: [trou]}}")
+    told = list(compare([contact], tagged, untagged, town_config).lines())
     assert "         tag danger: stands on 1, would stand on 0" in told

@@ -28,13 +28,13 @@ def test_every_contact_fits_the_contract_and_is_about_as_large_as_route_12s():
 
 def test_the_towns_rules_decide_as_the_plain_ones(tmp_path: Path):
     town = work.write_town(tmp_path / "town")
-    directory = load_town_config(town)
-    rules = load_rules(town, directory)
+    town_config = load_town_config(town)
+    rules = load_rules(town, town_config)
     ours: Counter[str] = Counter()
     for contact in (sent.contact for sent in work.contacts(A_FEW)):
         personal = contact.personal
         department, rule = plain.decide(contact.channel, contact.language, personal.subject, personal.text)
-        decision = decide(contact, rules, directory)
+        decision = decide(contact, rules, town_config)
         assert (decision.department, decision.rule) == (department, rule)
         ours[department] += 1
 

@@ -20,8 +20,8 @@ from parvis.common.contract.contact import (
     ContactReceived,
     PersonalContact,
     Verification,
-    make_reference,
 )
+from parvis.common.contract.references import make_reference
 from parvis.common.contract.topics import CONTACT_RECEIVED
 
 FACTS: dict[str, Any] = json.loads(Path(__file__).with_name("route12.json").read_text(encoding="utf-8"))

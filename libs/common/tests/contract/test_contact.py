@@ -7,18 +7,19 @@ from hypothesis import strategies as st
 from parvis.common.contract.contact import (
     TEXT_LIMIT_BYTES,
     ContactId,
-    email_contact_point,
     exceeds_text_limit,
-    find_references,
-    hash_contact_point,
     kafka_key,
     make_contact_id,
-    make_reference,
-    phone_contact_point,
-    postal_contact_point,
     truncate_text,
 )
+from parvis.common.contract.contact_points import (
+    email_contact_point,
+    hash_contact_point,
+    phone_contact_point,
+    postal_contact_point,
+)
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.references import find_references, make_reference
 from parvis.common.testing import A_KEY, a_contact
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -9,15 +9,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError, model_validator
 
 from parvis.common.bus.cloudevents import ReceivedRecord
-from parvis.common.contract.contact import (
-    ContactReceived,
-    Event,
-    MachineSent,
-    OpticalReading,
-    ReplyAddress,
-    ThreadIdentifiers,
-)
+from parvis.common.contract.contact import ContactReceived, MachineSent, OpticalReading, ReplyAddress, ThreadIdentifiers
 from parvis.common.contract.errors import Poison
+from parvis.common.contract.event import Event
 from parvis.common.contract.msgspec_models import encode_json, json_decoder, msgspec_struct
 from parvis.common.contract.reply import PersonalReply, ReplyRequested
 from parvis.common.contract.routing.decisions import Routing

@@ -21,7 +21,7 @@ EXAMPLE = Path(__file__).parents[4] / "config" / "example-town"
 
 
 @pytest.fixture(scope="module")
-def directory() -> TownConfig:
+def town_config() -> TownConfig:
     return load_town_config(EXAMPLE)
 
 
@@ -41,53 +41,55 @@ def wrong(town: Path, file: str, old: str, new: str) -> str:
     return str(caught.value).replace(str(town), "")
 
 
-def test_the_example_town_is_right_and_says_that_it_is_fictional(directory: TownConfig) -> None:
-    assert directory.town.fictional
-    assert directory.town.mailbox == "mairie@example-town.example"
-    assert directory.town.sms_number == "+33536490100"
-    assert len(directory.departments) >= 10
-    assert len(directory.procedures) >= 8
-    assert "triage" in directory.departments
+def test_the_example_town_is_right_and_says_that_it_is_fictional(town_config: TownConfig) -> None:
+    assert town_config.town.fictional
+    assert town_config.town.mailbox == "mairie@example-town.example"
+    assert town_config.town.sms_number == "+33536490100"
+    assert len(town_config.departments) >= 10
+    assert len(town_config.procedures) >= 8
+    assert "triage" in town_config.departments
 
 
-def test_every_number_and_address_of_the_example_is_from_the_blocks_for_fiction(directory: TownConfig) -> None:
-    for department in directory.departments.values():
+def test_every_number_and_address_of_the_example_is_from_the_blocks_for_fiction(town_config: TownConfig) -> None:
+    for department in town_config.departments.values():
         assert department.phone.startswith("+3353649")
         assert department.email.endswith(".example")
 
 
-def test_the_registration_sms_fits_two_segments_of_the_gsm_alphabet(directory: TownConfig) -> None:
+def test_the_registration_sms_fits_two_segments_of_the_gsm_alphabet(town_config: TownConfig) -> None:
     gsm = set("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ÄÖÑÜ§¿äöñüà") | set(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     )
-    templates = load_templates(EXAMPLE, directory)
-    for language in directory.town.languages:
-        for slug in directory.departments:
-            variables = standard_variables(directory, department=slug, language=language, reference="P-7F3K-2Q9X-M4TC")
-            day = format_day(datetime(2026, 9, 30, tzinfo=UTC), directory.town, language)
+    templates = load_templates(EXAMPLE, town_config)
+    for language in town_config.town.languages:
+        for slug in town_config.departments:
+            variables = standard_variables(
+                town_config, department=slug, language=language, reference="P-7F3K-2Q9X-M4TC"
+            )
+            day = format_day(datetime(2026, 9, 30, tzinfo=UTC), town_config.town, language)
             text = templates.find("registration", language, "sms").render({**variables, "received_on": day}).text
             assert set(text) <= gsm, set(text) - gsm
             assert len(text) <= 2 * 153
 
 
-def test_every_registration_names_the_day_the_department_its_address_and_phone(directory: TownConfig) -> None:
-    templates = load_templates(EXAMPLE, directory)
-    variables = standard_variables(directory, department="voirie", language="fr", reference="P-7F3K-2Q9X-M4TC")
+def test_every_registration_names_the_day_the_department_its_address_and_phone(town_config: TownConfig) -> None:
+    templates = load_templates(EXAMPLE, town_config)
+    variables = standard_variables(town_config, department="voirie", language="fr", reference="P-7F3K-2Q9X-M4TC")
     for medium in MEDIA:
         said = templates.find("registration", "fr", medium).render({**variables, "received_on": "2 mars 2026"}).text
         for fact in ("2 mars 2026", "Voirie", "05 36 49 01 20", "voirie@example-town.example", "P-7F3K-2Q9X-M4TC"):
             assert fact in said
 
 
-def test_a_value_is_never_read_as_a_template(directory: TownConfig) -> None:
-    answer = load_templates(EXAMPLE, directory).find("answer", "fr", "email")
+def test_a_value_is_never_read_as_a_template(town_config: TownConfig) -> None:
+    answer = load_templates(EXAMPLE, town_config).find("answer", "fr", "email")
     assert "{reference} {oops" in answer.render({"text": "{reference} {oops", "reference": "P-1"}).text
 
 
-def test_a_language_that_the_town_does_not_speak_gets_its_first(directory: TownConfig) -> None:
-    assert directory.town.supported_language("tr") == "fr"
-    assert localized(directory.departments["voirie"].name, "tr") == "Voirie et éclairage"
-    assert load_templates(EXAMPLE, directory).find("answer", "tr", "sms").text.endswith("Réf. {reference}")
+def test_a_language_that_the_town_does_not_speak_gets_its_first(town_config: TownConfig) -> None:
+    assert town_config.town.supported_language("tr") == "fr"
+    assert localized(town_config.departments["voirie"].name, "tr") == "Voirie et éclairage"
+    assert load_templates(EXAMPLE, town_config).find("answer", "tr", "sms").text.endswith("Réf. {reference}")
 
 
 @pytest.mark.parametrize(
@@ -202,9 +204,9 @@ def test_work_of_a_retired_department_goes_to_its_last_successor(town: Path) -> 
     path.write_text(
         path.read_text().replace("slug: culture-sports\n", "slug: culture-sports\n    successor: finances\n")
     )
-    directory = load_town_config(town)
-    assert directory.current_department("culture-sports") == "finances"
-    assert directory.current_department("unheard-of") == "triage"
+    town_config = load_town_config(town)
+    assert town_config.current_department("culture-sports") == "finances"
+    assert town_config.current_department("unheard-of") == "triage"
 
 
 def test_a_missing_folder_file_or_template_is_told(town: Path, tmp_path: Path) -> None:
@@ -251,9 +253,9 @@ def test_no_bytes_make_the_reader_raise_anything_but_misconfigured(
         read_document(file)
 
 
-def test_days_and_numbers_are_said_as_people_say_them(directory: TownConfig) -> None:
+def test_days_and_numbers_are_said_as_people_say_them(town_config: TownConfig) -> None:
     late = datetime(2026, 2, 28, 23, 30, tzinfo=UTC)  # already March in the town
-    assert format_day(late, directory.town, "fr") == "1er mars 2026"
-    assert format_day(late, directory.town, "en") == "1 March 2026"
+    assert format_day(late, town_config.town, "fr") == "1er mars 2026"
+    assert format_day(late, town_config.town, "en") == "1 March 2026"
     assert format_phone("+33536490120") == "05 36 49 01 20"
     assert str(Period.model_validate("1 working day")) == "1 working day"

@@ -11,11 +11,11 @@ from parvis.common.contract.contact import (
     ContactReceived,
     PersonalContact,
     Verification,
-    hash_contact_point,
     make_contact_id,
-    make_reference,
 )
+from parvis.common.contract.contact_points import hash_contact_point
 from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.references import make_reference
 
 AN_INSTANT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 A_KEY = b"a key for tests only, not for use"

@@ -27,10 +27,10 @@ def answer_in_words(form_field: FormField, answer: str, language: str) -> str:
 
 
 def answers_in_words(
-    directory: TownConfig, procedure: str | None, answers: Mapping[str, str], language: str
+    town_config: TownConfig, procedure: str | None, answers: Mapping[str, str], language: str
 ) -> tuple[tuple[str, str], ...]:
     """All answers under their questions, in the form's order; one whose field is gone keeps its name."""
-    found = directory.procedure(procedure)
+    found = town_config.procedure(procedure)
     fields = {f.name: f for f in found.form} if found else {}
     known = [
         (localized(f.label, language), answer_in_words(f, answers[n], language))

@@ -45,7 +45,7 @@ async def build() -> Service:
     Raises: Misconfigured, when it should listen on more than loopback, or the town's configuration is wrong.
     """
     town, own = load_settings(TownSettings), load_settings(Settings)
-    directory = load_town_config(town.config_dir)
+    town_config = load_town_config(town.config_dir)
     health = Health({"database": "not reached yet", "consumer": "not begun yet"})
     database = Database(town.database_url.get_secret_value(), service=NAME)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
@@ -54,11 +54,11 @@ async def build() -> Service:
     blobs = BlobStore(town.blobs_url)
     pictures = Pictures()
     place = pages.Place(
-        directory=directory,
-        templates=load_templates(town.config_dir, directory),
-        pages=PageRenderer(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
+        town_config=town_config,
+        templates=load_templates(town.config_dir, town_config),
+        pages=PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
         cases=cases,
-        counter=store.Counter(cases, blobs, directory, town.hashing_key),
+        counter=store.Counter(cases, blobs, town_config, town.hashing_key),
         originals=Originals(blobs, AntivirusScanner(town.clamav)),
         pictures=pictures,
         sessions=Sessions(town.signing_key, timedelta(hours=own.session_hours)),
@@ -66,9 +66,9 @@ async def build() -> Service:
     consumer = Consumer(
         town.kafka_bootstrap,
         service=NAME,
-        topics=[topic.full_name(town.topic_prefix) for topic in _topics(directory)],
+        topics=[topic.full_name(town.topic_prefix) for topic in _topics(town_config)],
         types=TYPES,
-        handle=Clerk(cases, directory).handle,
+        handle=Clerk(cases, town_config).handle,
         producer=producer,
         dead_letter_topic=topics.dead_letter_topic(NAME).full_name(town.topic_prefix),
         brake=ConsumerHalt(database, SCHEMA),
@@ -95,8 +95,8 @@ async def build() -> Service:
     )
 
 
-def _topics(directory: TownConfig) -> list[topics.Topic]:
-    return [*(topics.department_topic(slug) for slug in directory.departments), topics.DELIVERY_UPDATED]
+def _topics(town_config: TownConfig) -> list[topics.Topic]:
+    return [*(topics.department_topic(slug) for slug in town_config.departments), topics.DELIVERY_UPDATED]
 
 
 def _pages_and_api(place: pages.Place, own: Settings) -> FastAPI:
@@ -105,7 +105,8 @@ def _pages_and_api(place: pages.Place, own: Settings) -> FastAPI:
     install_pages(app, place.pages)
     app.include_router(pages.routes(place))
     app.mount(
-        "/api/v1", api.application(api.Access(place.cases, place.counter, place.directory, own.api_token), place.pages)
+        "/api/v1",
+        api.application(api.Access(place.cases, place.counter, place.town_config, own.api_token), place.pages),
     )
 
     async def log_in_first(_: Request, __: Exception) -> Response:

@@ -66,7 +66,7 @@ class Clerk:
     """
 
     cases: Cases
-    directory: TownConfig
+    town_config: TownConfig
     clock: Clock = now
 
     async def handle(self, items: Sequence[DecodedRecord]) -> None:
@@ -97,7 +97,7 @@ class Clerk:
         changed |= {item.event.conversation_id for item in items if isinstance(item.event, ConversationOpened)}
         known.cases |= await lock_cases(connection, changed - known.cases.keys())
         for conversation in sorted(changed & known.cases.keys()):
-            decide.refilled(known.cases[conversation], await contacts_of(connection, conversation), self.directory)
+            decide.refilled(known.cases[conversation], await contacts_of(connection, conversation), self.town_config)
 
     def _file(self, item: DecodedRecord, known: Known) -> Changes:
         at = self.clock()
@@ -107,7 +107,7 @@ class Clerk:
             case ConversationSplit() | ConversationOpened() | ConversationLinked() | ConversationUnlinked() as event:
                 return self._file_step(event, known, at)
             case ConversationArrived() | ConversationLeft() as event:
-                return decide.arrived_or_left(known.cases[event.conversation_id], event, self.directory, at)
+                return decide.arrived_or_left(known.cases[event.conversation_id], event, self.town_config, at)
             case TransferRefused() | SplitRefused() | LinkRefused() as event:
                 return _refused(event)
             case DeliveryUpdated() as event:
@@ -126,7 +126,7 @@ class Clerk:
                 contact.contact_id, placed.conversation_id, placed.sequence, contact.reference, routing.decided_at, routed
             )  # fmt: skip
             return Changes(rows=[row])
-        return decide.received(known.cases[routing.conversation_id], event, routed, self.directory, at)
+        return decide.received(known.cases[routing.conversation_id], event, routed, self.town_config, at)
 
     def _file_step(self, event: Steps, known: Known, at: datetime) -> Changes:
         case = known.cases[event.conversation_id]
@@ -134,13 +134,13 @@ class Clerk:
             case ConversationSplit():
                 return decide.split_off(case, event)
             case ConversationOpened():
-                return decide.opened(case, event, self.directory, at)
+                return decide.opened(case, event, self.town_config, at)
             case ConversationLinked() | ConversationUnlinked():
                 return decide.linked(case, event)
 
     def _file_delivery(self, event: DeliveryUpdated, known: Known) -> Changes:
         case = known.cases.get(event.conversation_id)
-        changes = decide.delivered(case, event, known.deliveries.get(event.delivery_id), self.directory, self.clock())
+        changes = decide.delivered(case, event, known.deliveries.get(event.delivery_id), self.town_config, self.clock())
         for row in changes.rows:
             if isinstance(row, Delivery):
                 known.deliveries[row.delivery_id] = row

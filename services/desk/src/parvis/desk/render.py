@@ -74,7 +74,7 @@ class ShownContact:
     text: str
 
 
-def shown_contact(opened: Opened, directory: TownConfig, language: str) -> ShownContact:
+def shown_contact(opened: Opened, town_config: TownConfig, language: str) -> ShownContact:
     """What the agent sees of a contact: a form as questions and answers, a letter as its scan, the rest as text."""
     contact = opened.contact
     shows_pictures = "ambiguous-mime" not in contact.remarks  # what the scanner saw and what we see may be two things
@@ -89,7 +89,7 @@ def shown_contact(opened: Opened, directory: TownConfig, language: str) -> Shown
         files = [] if scanned else files
     return ShownContact(
         opened=opened,
-        answers=answers_in_words(directory, contact.procedure, contact.personal.answers, language),
+        answers=answers_in_words(town_config, contact.procedure, contact.personal.answers, language),
         files=tuple(files),
         pages=tuple(pages[:SHOWN_PAGES]),
         more_pages=max(0, len(pages) - SHOWN_PAGES),
@@ -139,14 +139,14 @@ def file_name(reference: str, claim: ClaimCheck) -> str:
 
 
 def frame(
-    case: Case, target: Target, text: str, directory: TownConfig, templates: TemplateSet, language: str
+    case: Case, target: Target, text: str, town_config: TownConfig, templates: TemplateSet, language: str
 ) -> RenderedTemplate | None:
     """An answer with what the town adds to it, as it will read on its channel; none for a call."""
     medium = MEDIUM.get(target.channel)
     if medium is None:
         return None
-    variables = standard_variables(directory, department=case.department, language=language, reference=case.reference)
-    own = {"department": directory.current_department(case.department), "procedure": case.procedure}
+    variables = standard_variables(town_config, department=case.department, language=language, reference=case.reference)
+    own = {"department": town_config.current_department(case.department), "procedure": case.procedure}
     return templates.find("answer", language, medium, **own).render(variables | {"text": text})
 
 

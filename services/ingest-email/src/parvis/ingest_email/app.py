@@ -29,17 +29,17 @@ from parvis.ingest_email.settings import Settings
 
 async def build() -> Service:
     town, own = load_settings(TownSettings), load_settings(Settings)
-    directory = load_town_config(town.config_dir)
+    town_config = load_town_config(town.config_dir)
     detect_language("La première lecture charge le modèle.")
     health = Health({"kafka": "not connected yet"})
     producer = Producer(town.kafka_bootstrap, service="ingest-email", health=health, metadata_age_s=town.metadata_age_s)
-    mailboxes = Mailboxes(directory, town.signing_key)
+    mailboxes = Mailboxes(town_config, town.signing_key)
     readers = Readers(own.readers, ResourceLimits(own.reader_memory_bytes, own.reader_cpu_s, own.reader_wall_s))
     acceptance = Acceptance(
         blobs=BlobStore(town.blobs_url),
         producer=producer,
         reader=readers,
-        keys=Keys(directory.town.mail_domain, town.signing_key, town.hashing_key, mailboxes.own_addresses),
+        keys=Keys(town_config.town.mail_domain, town.signing_key, town.hashing_key, mailboxes.own_addresses),
         topic_prefix=town.topic_prefix,
         authserv_id=own.authserv_id,
         scanner=AntivirusScanner(town.clamav),
@@ -49,7 +49,7 @@ async def build() -> Service:
         Hooks(mailboxes, _allowance(own)),
         acceptance,
         Surroundings(Room(max(own.large_mails_bytes, own.largest_mail_bytes)), _tls(own), own.tls_required),
-        hostname=directory.town.mail_domain,
+        hostname=town_config.town.mail_domain,
         limit_bytes=own.largest_mail_bytes,
         most=own.connections,
         health=health,

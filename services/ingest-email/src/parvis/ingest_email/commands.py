@@ -17,11 +17,11 @@ def register(commands: Commands) -> None:
 
 
 def _recipients(arguments: argparse.Namespace) -> int:
-    directory = load_town_config(arguments.folder)
+    town_config = load_town_config(arguments.folder)
     print(
-        f"# The addresses of {directory.town.mail_domain}: `parvis mail recipients`, again after every change of the configuration."
+        f"# The addresses of {town_config.town.mail_domain}: `parvis mail recipients`, again after every change of the configuration."
     )
     print("# Postfix finds address+tag by address where recipient_delimiter is +.")
-    for address in sorted(addresses_of(directory)):
+    for address in sorted(addresses_of(town_config)):
         print(f"{address} OK")
     return 0

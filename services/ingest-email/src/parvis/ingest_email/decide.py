@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from parvis.common.contract.reply import ReplyId, reply_id_of_bounce_address
+from parvis.common.contract.reply import ReplyId
+from parvis.common.contract.reply_tokens import reply_id_of_bounce_address
 from parvis.common.town.models import TownConfig
 
 _BOUNCE = "bounce"
@@ -19,22 +20,22 @@ class Recipient:
     reply: ReplyId | None = None
 
 
-def addresses_of(directory: TownConfig) -> frozenset[str]:
+def addresses_of(town_config: TownConfig) -> frozenset[str]:
     """Every address that mail may be sent to, without its tags."""
-    town = directory.town
+    town = town_config.town
     roles = {f"{role}@{town.mail_domain}" for role in (_BOUNCE, *_ROLES)}
-    return frozenset({town.mailbox, *(department.email for department in directory.departments.values())} | roles)
+    return frozenset({town.mailbox, *(department.email for department in town_config.departments.values())} | roles)
 
 
 class Mailboxes:
     """The town's own addresses: the general one, the departments', the bounces'; each with any +tag."""
 
-    def __init__(self, directory: TownConfig, signing_key: bytes) -> None:
-        town = directory.town
+    def __init__(self, town_config: TownConfig, signing_key: bytes) -> None:
+        town = town_config.town
         self._signing_key = signing_key
         self._general = town.mailbox
         self._domain = town.mail_domain
-        self._known = frozenset([town.mailbox, *(department.email for department in directory.departments.values())])
+        self._known = frozenset([town.mailbox, *(department.email for department in town_config.departments.values())])
 
     @property
     def own_addresses(self) -> frozenset[str]:

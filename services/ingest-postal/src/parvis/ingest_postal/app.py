@@ -41,7 +41,7 @@ async def build() -> Service:
     health = Health(parts={"kafka": "not reached yet", box.kind: "not looked into yet"})
     topic = CONTACT_RECEIVED.full_name(town.topic_prefix)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
-    directory = load_town_config(town.config_dir)
+    town_config = load_town_config(town.config_dir)
     limits = limits_of(settings)
     readers = Readers(settings.readers, limits)
     acceptance = Acceptance(
@@ -52,8 +52,8 @@ async def build() -> Service:
         producer=producer,
         topic=topic,
         drop_box=settings.drop_box,
-        town=Town.of(directory, town.signing_key),
-        zone=ZoneInfo(directory.town.time_zone),
+        town=Town.of(town_config, town.signing_key),
+        zone=ZoneInfo(town_config.town.time_zone),
     )
     door = Door(
         box=box,

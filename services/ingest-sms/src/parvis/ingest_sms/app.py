@@ -30,7 +30,7 @@ _HELP_EVERY_MINUTES = 10
 
 async def build() -> Service:
     town, own = load_settings(TownSettings), load_settings(Settings)
-    directory = load_town_config(town.config_dir)
+    town_config = load_town_config(town.config_dir)
     detect_language("La première lecture charge le modèle.")
     # A fallback is there for when Kafka is not: that must not make it unready.
     health, kafka = (Health(), Health()) if own.spool else (shared := Health({"kafka": "not connected yet"}), shared)
@@ -42,7 +42,7 @@ async def build() -> Service:
     pictures = Pictures(lambda arrived: intake.accept(arrived, patience_s=PATIENCE_S, deadline_s=PATIENCE_S))
     fallback = Fallback(Spool(own.spool), intake, own.accounts, health) if own.spool else None
     messages = MessageList(own.tokens, own.twilio_base_url)
-    reconciling = _reconciling(town, own, directory, messages, intake, health)
+    reconciling = _reconciling(town, own, town_config, messages, intake, health)
 
     async def inspect(stopping: asyncio.Event) -> None:
         async with inspector.running():
@@ -56,14 +56,14 @@ async def build() -> Service:
         own.host,
         own.port,
         health,
-        app=webhooks.routes(_door(own, directory, intake, pictures, fallback)),
+        app=webhooks.routes(_door(own, town_config, intake, pictures, fallback)),
         tasks=tasks,
         closing=[producer.stop, media.close, messages.close],
     )
 
 
 def _door(
-    own: Settings, directory: TownConfig, intake: Intake, pictures: Pictures, fallback: Fallback | None
+    own: Settings, town_config: TownConfig, intake: Intake, pictures: Pictures, fallback: Fallback | None
 ) -> webhooks.Door:
     return webhooks.Door(
         signatures=Signatures(own.public_url, own.tokens),
@@ -72,20 +72,20 @@ def _door(
         pictures=pictures,
         senders=RateLimiter(own.sender_per_minute, own.sender_burst),
         helped=RateLimiter(1 / _HELP_EVERY_MINUTES, 1),
-        help_texts=render.help_texts(directory),
+        help_texts=render.help_texts(town_config),
         largest_form_bytes=own.largest_form_bytes,
         fallback=fallback,
     )
 
 
 def _reconciling(
-    town: TownSettings, own: Settings, directory: TownConfig, messages: MessageList, intake: Intake, health: Health
+    town: TownSettings, own: Settings, town_config: TownConfig, messages: MessageList, intake: Intake, health: Health
 ) -> Reconciling:
     return Reconciling(
         messages=messages,
         intake=intake,
         accounts=own.accounts,
-        numbers=own.own_numbers or (directory.town.sms_number,),
+        numbers=own.own_numbers or (town_config.town.sms_number,),
         bootstrap=town.kafka_bootstrap,
         health=health,
         every_s=own.reconcile_s,

@@ -15,9 +15,9 @@ _HELP = {
 }
 
 
-def help_texts(directory: TownConfig) -> dict[str, str]:
+def help_texts(town_config: TownConfig) -> dict[str, str]:
     """What who asks for help is told, by language: whom they reach, when, and how to make us stop. The town's first is first."""
-    town, triage = directory.town, directory.departments.get(TRIAGE)
+    town, triage = town_config.town, town_config.departments.get(TRIAGE)
     languages = [language for language in town.languages if language in _HELP] or ["fr"]
     return {
         language: _HELP[language]

@@ -29,8 +29,8 @@ _PURGE_EVERY_S = 3600.0
 
 async def build() -> Service:
     town, own = load_settings(TownSettings), load_settings(Settings)
-    directory = load_town_config(town.config_dir)
-    shown = PageRenderer(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
+    town_config = load_town_config(town.config_dir)
+    shown = PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
     health = Health({"database": "not asked yet"})
     database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10)
     producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
@@ -57,11 +57,11 @@ async def build() -> Service:
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     install_pages(app, shown)
-    app.include_router(pages.routes(pages.Shelf(directory, shown, guard, database, own.largest_request_mb)))
+    app.include_router(pages.routes(pages.Shelf(town_config, shown, guard, database, own.largest_request_mb)))
     app.include_router(
         receive.routes(
             receive.Door(
-                directory=directory,
+                town_config=town_config,
                 pages=shown,
                 guard=guard,
                 crowd=_crowd(own),
@@ -76,7 +76,7 @@ async def build() -> Service:
         "/api",
         api.application(
             api.Hatch(
-                directory=directory,
+                town_config=town_config,
                 pages=shown,
                 vault=vault,
                 keys=keys_of(own.api_keys),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
-from parvis.common.contract.contact import find_references
+from parvis.common.contract.references import find_references
 from parvis.common.storage.postgres import Database
 from parvis.common.town.models import TownConfig
 from parvis.ingest_web.render import Shown, form_page, receipt_page
@@ -22,7 +22,7 @@ _KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}
 class Shelf:
     """What the pages are made of."""
 
-    directory: TownConfig
+    town_config: TownConfig
     pages: PageRenderer
     guard: Guard
     database: Database
@@ -38,8 +38,8 @@ def routes(shelf: Shelf) -> APIRouter:
 
     @router.get("/")
     async def home(request: Request) -> HTMLResponse:
-        procedures = list(shelf.directory.procedures.values())
-        return _page(shelf, request, "home.html", procedures=procedures, departments=shelf.directory.departments)
+        procedures = list(shelf.town_config.procedures.values())
+        return _page(shelf, request, "home.html", procedures=procedures, departments=shelf.town_config.departments)
 
     @router.get("/demarches/{slug}")
     async def form(request: Request, slug: str) -> HTMLResponse:
@@ -64,13 +64,13 @@ def _page(shelf: Shelf, request: Request, template: str, **values: object) -> HT
 
 
 def _form(shelf: Shelf, request: Request, slug: str) -> HTMLResponse:
-    procedure = shelf.directory.procedure(slug)
+    procedure = shelf.town_config.procedure(slug)
     if not procedure:
         raise HTTPException(404)
     now = shelf.pages.clock()
     shown = Shown(
         procedure=procedure,
-        department=shelf.directory.departments[shelf.directory.current_department(procedure.department)],
+        department=shelf.town_config.departments[shelf.town_config.current_department(procedure.department)],
         language=negotiate_language(request, shelf.pages.town),
         once=shelf.guard.new_once(slug, now),
         csrf=shelf.guard.csrf(slug, now),
@@ -88,12 +88,12 @@ async def _receipt(shelf: Shelf, request: Request, reference: str) -> HTMLRespon
         raise HTTPException(404)
     async with shelf.database.transaction() as connection:
         found = await submission_with_reference(connection, reference)
-    procedure = shelf.directory.procedure(found.procedure) if found else None
+    procedure = shelf.town_config.procedure(found.procedure) if found else None
     if not found or not procedure:
         raise HTTPException(404)
     language = negotiate_language(request, shelf.pages.town)
     html = receipt_page(
-        shelf.pages, shelf.directory, language=language, procedure=procedure, submission=found,
+        shelf.pages, shelf.town_config, language=language, procedure=procedure, submission=found,
         switch=language_switch_url(request, shelf.pages),
     )  # fmt: skip
     return HTMLResponse(html)

@@ -6,8 +6,8 @@ from datetime import date
 
 import phonenumbers
 
-from parvis.common.contract import contact
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
+from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
 from parvis.common.contract.errors import Rejected
 from parvis.common.town.field_types import LocalText
 from parvis.common.town.forms import (
@@ -122,7 +122,7 @@ def _date(form_field: DateField, text: str, today: date) -> str | Problem:
 
 def _reachable(form_field: EmailField | PhoneField, typed: str) -> str | Problem:
     try:
-        return (_email if isinstance(form_field, EmailField) else contact.phone_contact_point)(typed).value
+        return (_email if isinstance(form_field, EmailField) else phone_contact_point)(typed).value
     except Rejected:
         return Problem(f"no_{form_field.type}", form_field.label)
 
@@ -194,12 +194,12 @@ def _point(channel: str, typed: str, name: str) -> ContactPoint:
         return _email(typed)
     if channel == "post":
         first = typed.split("\n", 1)[0].casefold()
-        return contact.postal_contact_point(typed if not name or name.casefold() in first else f"{name}\n{typed}")
-    return contact.phone_contact_point(typed)
+        return postal_contact_point(typed if not name or name.casefold() in first else f"{name}\n{typed}")
+    return phone_contact_point(typed)
 
 
 def _email(typed: str) -> ContactPoint:
-    point = contact.email_contact_point(typed)
+    point = email_contact_point(typed)
     if not _DOMAIN.match(point.value.rpartition("@")[2]):
         raise Rejected("no domain of the internet")
     return point

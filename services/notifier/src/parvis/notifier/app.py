@@ -14,7 +14,8 @@ from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import Misconfigured
-from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.preference import PreferenceChanged
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.topics import (
     DELIVERY_REPORTED,
     DELIVERY_UPDATED,
@@ -78,8 +79,8 @@ async def build() -> Service:
     Raises: Misconfigured.
     """
     town, settings = load_settings(TownSettings), load_settings(Settings)
-    directory = load_town_config(town.config_dir)
-    templates = load_templates(town.config_dir, directory)
+    town_config = load_town_config(town.config_dir)
+    templates = load_templates(town.config_dir, town_config)
     health = Health()
     prefix = town.topic_prefix
     # Outcomes are stored by as many at a time as there are connections.
@@ -87,16 +88,16 @@ async def build() -> Service:
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
     outbox = Outbox(tables.outbox, database, producer, health, NAME, gather_s=0.03)
     ledger = Ledger(outbox, DELIVERY_UPDATED.full_name(prefix), PREFERENCE_CHANGED.full_name(prefix))
-    addressing = Addressing(own_addresses(directory, *settings.sms_senders.values()), town.hashing_key)
+    addressing = Addressing(own_addresses(town_config, *settings.sms_senders.values()), town.hashing_key)
     steps = Steps(ledger, addressing)
     preferences_read, due = asyncio.Event(), asyncio.Event()
     limits = limits_of(settings)
-    channels = channels_of(settings, directory, town.signing_key)
-    letters = Post(folder=settings.letters_dir, time_zone=directory.town.time_zone)
+    channels = channels_of(settings, town_config, town.signing_key)
+    letters = Post(folder=settings.letters_dir, time_zone=town_config.town.time_zone)
     channels |= {"post": Remembered(letters, database)}
-    signer = signer_of(settings, directory.town.mail_domain)
+    signer = signer_of(settings, town_config.town.mail_domain)
     lasts = timedelta(days=settings.inbox_days)
-    renderer = Renderer(directory, templates, town.signing_key, settings.public_url, signer, lasts)
+    renderer = Renderer(town_config, templates, town.signing_key, settings.public_url, signer, lasts)
 
     intake = Intake(database, steps, outbox, addressing, preferences_read, due)
     consumer = Consumer(
@@ -125,7 +126,7 @@ async def build() -> Service:
         producer=producer,
         ledger=ledger,
         outbox=outbox,
-        reserving=Reserving(ledger, addressing, Peace(directory.town), limits, f"{platform.node()}:{os.getpid()}"),
+        reserving=Reserving(ledger, addressing, Peace(town_config.town), limits, f"{platform.node()}:{os.getpid()}"),
         settling=Settling(database, steps, channels, limits, health),
         blobs=BlobStore(town.blobs_url),
         channels=channels,
@@ -137,10 +138,10 @@ async def build() -> Service:
     )
     asking = Asking(database, steps, channels, renderer.render, limits)
     reconciling = Reconciling(database, steps, asking, outbox, limits, health, due)
-    printing = printing_of(settings, directory, letters, database, health)
+    printing = printing_of(settings, town_config, letters, database, health)
     place = Place(
-        directory=directory,
-        pages=PageRenderer(directory.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
+        town_config=town_config,
+        pages=PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
         renderer=renderer,
         database=database,
         addressing=addressing,
@@ -186,9 +187,9 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def channels_of(settings: Settings, directory: TownConfig, key: bytes) -> dict[str, Channel]:
+def channels_of(settings: Settings, town_config: TownConfig, key: bytes) -> dict[str, Channel]:
     """A provider for each reply channel; each is the file of that name in `send/`."""
-    town = directory.town
+    town = town_config.town
     sms = sms_of(settings, town.sms_number)
     return {
         "sms": sms,
@@ -199,13 +200,13 @@ def channels_of(settings: Settings, directory: TownConfig, key: bytes) -> dict[s
 
 
 def printing_of(
-    settings: Settings, directory: TownConfig, letters: Post, database: Database, health: Health
+    settings: Settings, town_config: TownConfig, letters: Post, database: Database, health: Health
 ) -> Printing:
     return Printing(
         letters,
         database,
         health,
-        zone=ZoneInfo(directory.town.time_zone),
+        zone=ZoneInfo(town_config.town.time_zone),
         at=settings.letters_batch_at,
         most=settings.letters_batch_most,
     )

@@ -49,22 +49,22 @@ async def build() -> Service:
     town, own = load_settings(TownSettings), load_settings(Settings)
     if own.workers > 1 and not own.worker:
         return WorkerProcesses("parvis.router", own.workers, prefix="PARVIS_ROUTER_").service(NAME, own.host, own.port)
-    directory = load_town_config(town.config_dir)
-    templates = load_templates(town.config_dir, directory)
+    town_config = load_town_config(town.config_dir)
+    templates = load_templates(town.config_dir, town_config)
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
-    rules = LiveRules(town.config_dir, directory, health)
+    rules = LiveRules(town.config_dir, town_config, health)
     database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": _LOCK_MS})
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
-    calendar = Calendar(directory.town)
-    placing = Placing(directory, calendar, _windows(own), templates, town.hashing_key, _asking(own))
+    calendar = Calendar(town_config.town)
+    placing = Placing(town_config, calendar, _windows(own), templates, town.hashing_key, _asking(own))
     blobs, guessing = BlobStore(town.blobs_url), Guessing(health)
-    model = LiveModel(lambda: _active_model(database), blobs, directory.departments, guessing, health)
+    model = LiveModel(lambda: _active_model(database), blobs, town_config.departments, guessing, health)
     router = Router(
         database=database,
         producer=producer,
         rules=rules,
         placing=placing,
-        mail=Mail(town.topic_prefix, directory, calendar),
+        mail=Mail(town.topic_prefix, town_config, calendar),
         blobs=blobs,
         guesser=guessing,
         health=health,

@@ -12,8 +12,8 @@ from parvis.common.bus.dead_letters import ConsumerHalt, DeadLetterLimit, build_
 from parvis.common.bus.group_membership import FetchedBatch, GroupMembership
 from parvis.common.bus.partition_growth import PartitionGrowthBarrier
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import Event
 from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.contract.event import Event
 from parvis.common.runtime import metrics
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger

@@ -28,11 +28,11 @@ def register(commands: Commands) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    directory = load_town_config(arguments.folder)
-    print(f"{len(directory.departments)} departments, {len(directory.procedures)} procedures")
+    town_config = load_town_config(arguments.folder)
+    print(f"{len(town_config.departments)} departments, {len(town_config.procedures)} procedures")
     for point in sorted(entry_points(group="parvis.config_checks"), key=lambda p: p.name):
         check: Check = point.load()
-        for line in check(arguments.folder, directory):
+        for line in check(arguments.folder, town_config):
             print(line)
     print(f"{arguments.folder}: fine")
     return 0

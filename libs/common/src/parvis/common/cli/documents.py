@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 import parvis
 from parvis.common.cli.config import settings_of
 from parvis.common.contract import topics
-from parvis.common.contract.contact import Event
+from parvis.common.contract.event import Event
 from parvis.common.runtime import metrics
 from parvis.common.runtime.settings import environment_variables
 

@@ -1,16 +1,12 @@
 """What a citizen sent, on whatever channel: the event every door writes and the router reads. Pure; no I/O."""
 
-import hashlib
-import hmac
-import re
 import uuid
 from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal, NewType
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
-from parvis.common.contract.errors import Rejected
-from parvis.common.text.telephone import parse_e164
+from parvis.common.contract.event import Event, Model
 
 ContactId = NewType("ContactId", str)
 ConversationId = NewType("ConversationId", str)
@@ -27,19 +23,6 @@ TEXT_LIMIT_BYTES = 32 * 1024
 EVENT_LIMIT_BYTES = 64 * 1024
 
 _NAMESPACE = uuid.UUID("5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e11")
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
-
-
-class Model(BaseModel):
-    """Frozen; unknown members are ignored, so that a reader outlives a writer's new field."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Event(Model):
-    """The value of one Kafka record. TYPE is its CloudEvents `type`."""
-
-    TYPE: ClassVar[str]
 
 
 class ContactPoint(Model):
@@ -171,87 +154,6 @@ def make_contact_id(channel: str, account: str, source_key: str) -> ContactId:
     """
     name = "\x1f".join((channel, account, source_key))
     return ContactId(str(uuid.uuid5(_NAMESPACE, name.encode("utf-8", "surrogatepass").hex())))
-
-
-def make_reference(contact: ContactId) -> str:
-    """What the citizen quotes, such as P-7F3K-2Q9X-M4TC: 55 bits of the contact id and a check character.
-
-    The check is a weighted sum over GF(32): it finds every single wrong character and every swap of two.
-    """
-    number = int.from_bytes(hashlib.sha256(contact.encode()).digest()[:7], "big") >> 1
-    symbols = [number >> (5 * place) & 31 for place in range(10, -1, -1)]
-    symbols.append(_check(symbols))
-    text = "".join(_ALPHABET[symbol] for symbol in symbols)
-    return f"P-{text[:4]}-{text[4:8]}-{text[8:]}"
-
-
-def find_references(text: str) -> list[str]:
-    """The valid references that a text quotes, in its order; forgives case, spaces and look-alikes."""
-    found: list[str] = []
-    for match in _QUOTED.finditer(text[:TEXT_LIMIT_BYTES].upper()):
-        typed = "".join(match.group(1, 2, 3)).translate(_LOOK_ALIKES)
-        symbols = [_ALPHABET.find(character) for character in typed]
-        if -1 not in symbols and _check(symbols[:-1]) == symbols[-1]:
-            found.append(f"P-{typed[:4]}-{typed[4:8]}-{typed[8:]}")
-    return list(dict.fromkeys(found))
-
-
-_QUOTED = re.compile(r"\bP[- ]?([0-9A-Z]{4})[- ]?([0-9A-Z]{4})[- ]?([0-9A-Z]{4})\b")
-_LOOK_ALIKES = str.maketrans("OIL", "011")
-
-
-def _check(symbols: list[int]) -> int:
-    total = 0
-    for symbol in symbols:
-        total = _times_alpha(total ^ symbol)
-    return total
-
-
-def _times_alpha(symbol: int) -> int:
-    """Multiply by x in GF(32) modulo x^5 + x^2 + 1."""
-    symbol <<= 1
-    return symbol ^ 0b100101 if symbol & 32 else symbol
-
-
-def phone_contact_point(text: str, *, region: str = "FR") -> ContactPoint:
-    """A telephone number as a contact point.
-
-    Raises: Rejected, when no number can be read in the text. Possible but unassigned numbers are accepted, and so are whole
-            international ones of other countries than `region`: numbering plans grow before libraries hear of it (Benin, 2024).
-    """
-    return ContactPoint(kind="phone", value=parse_e164(text, region))
-
-
-def email_contact_point(text: str) -> ContactPoint:
-    """A mail address as a contact point: lower-cased, without display name.
-
-    Raises: Rejected, when it has no local part, no domain, a space or a control character, or over 254 characters.
-    """
-    address = text.strip().lower()
-    local, at, domain = address.rpartition("@")
-    if not (local and at and domain) or len(address) > 254 or any(c.isspace() or not c.isprintable() for c in address):
-        raise Rejected("not a mail address")
-    if any(c in address for c in '<>,;:"()[]\\'):
-        raise Rejected("not a mail address")
-    return ContactPoint(kind="email", value=address)
-
-
-def postal_contact_point(text: str) -> ContactPoint:
-    """A postal address as a contact point: its lines, trimmed, without empty ones.
-
-    Raises: Rejected, with fewer than two or more than seven lines.
-    """
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    lines = [line for line in lines if line]
-    if not 2 <= len(lines) <= 7:
-        raise Rejected("a postal address has two to seven lines")
-    return ContactPoint(kind="post", value="\n".join(lines))
-
-
-def hash_contact_point(point: ContactPoint, key: bytes) -> str:
-    """The pseudonym of a contact point, for keys, logs and budgets: HMAC-SHA-256 under a key of its own, versioned."""
-    digest = hmac.new(key, f"{point.kind}:{point.value}".encode(), hashlib.sha256).hexdigest()
-    return f"v1.{digest[:40]}"
 
 
 def kafka_key(contact: ContactReceived) -> str:

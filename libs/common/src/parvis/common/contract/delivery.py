@@ -5,7 +5,8 @@ from typing import ClassVar, Literal, NewType
 
 from pydantic import AwareDatetime, Field
 
-from parvis.common.contract.contact import ClaimCheck, ConversationId, Event, Reference, ReplyChannel
+from parvis.common.contract.contact import ClaimCheck, ConversationId, Reference, ReplyChannel
+from parvis.common.contract.event import Event
 from parvis.common.contract.reply import ReplyId, ReplyKind
 
 DeliveryId = NewType("DeliveryId", str)

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from parvis.common.contract.contact import ContactReceived, Event
+from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
-from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.event import Event
+from parvis.common.contract.preference import PreferenceChanged
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted
 from parvis.common.contract.routing.split_and_link import (
     ConversationLinked,

@@ -4,8 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from parvis.common.contract import contact
 from parvis.common.contract.contact import TEXT_LIMIT_BYTES, ContactPoint, ReplyAddress, ReplyChannel
+from parvis.common.contract.contact_points import email_contact_point, phone_contact_point
 from parvis.common.contract.errors import Rejected
 
 # The means as they stand in the pattern, without accents, and the channel each one is.
@@ -117,10 +117,6 @@ def _address(channel: ReplyChannel, typed: str, sender: ContactPoint | None, reg
     if not typed:
         return sender.value if sender and sender.kind == kind else None
     try:
-        return (
-            contact.email_contact_point(typed).value
-            if kind == "email"
-            else contact.phone_contact_point(typed, region=region).value
-        )
+        return email_contact_point(typed).value if kind == "email" else phone_contact_point(typed, region=region).value
     except Rejected:
         return None

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo
 
-from parvis.common.contract import contact
 from parvis.common.contract.contact import ContactPoint, Language
+from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
 from parvis.common.contract.errors import Rejected
 
 
@@ -36,7 +36,7 @@ def _as_point(read: Callable[[str], ContactPoint]) -> Callable[[str], str]:
 
 
 def _as_address(lines: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_as_point(contact.postal_contact_point)("\n".join(lines)).split("\n"))
+    return tuple(_as_point(postal_contact_point)("\n".join(lines)).split("\n"))
 
 
 def as_time_zone(name: str) -> str:
@@ -48,8 +48,8 @@ def as_time_zone(name: str) -> str:
 
 
 LocalText = Annotated[dict[Language, str], Field(min_length=1), AfterValidator(_in_every_language)]
-PhoneNumber = Annotated[str, AfterValidator(_as_point(contact.phone_contact_point))]
-MailAddress = Annotated[str, AfterValidator(_as_point(contact.email_contact_point))]
+PhoneNumber = Annotated[str, AfterValidator(_as_point(phone_contact_point))]
+MailAddress = Annotated[str, AfterValidator(_as_point(email_contact_point))]
 PostalLines = Annotated[tuple[str, ...], AfterValidator(_as_address)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,250})[a-z0-9]$")]

@@ -32,14 +32,14 @@ def format_day(instant: datetime, town: Town, language: str) -> str:
     return f"{day} {months[local.month - 1]} {local.year}"
 
 
-def standard_variables(directory: TownConfig, *, department: str, language: str, reference: str) -> dict[str, str]:
+def standard_variables(town_config: TownConfig, *, department: str, language: str, reference: str) -> dict[str, str]:
     """What every template may say about the town, the department in charge and the reference."""
-    key = (id(directory), department, language)  # pydantic's hash goes through every field
+    key = (id(town_config), department, language)  # pydantic's hash goes through every field
     kept = _kept.get(key)
-    if kept is None or kept[0] is not directory:
+    if kept is None or kept[0] is not town_config:
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
-        kept = _kept[key] = (directory, _coordinates(directory, department, language))
+        kept = _kept[key] = (town_config, _coordinates(town_config, department, language))
     return kept[1] | {"reference": reference}
 
 
@@ -47,9 +47,9 @@ _MOST_KEPT = 2048  # a department and a language each
 _kept: dict[tuple[int, str, str], tuple[TownConfig, dict[str, str]]] = {}
 
 
-def _coordinates(directory: TownConfig, department: str, language: str) -> dict[str, str]:
-    town = directory.town
-    found = directory.departments[directory.current_department(department)]
+def _coordinates(town_config: TownConfig, department: str, language: str) -> dict[str, str]:
+    town = town_config.town
+    found = town_config.departments[town_config.current_department(department)]
     return {
         "reference": "",
         "town": localized(town.name, language),

@@ -103,14 +103,14 @@ def media_of(name: str) -> tuple[str, ...]:
     return _MEDIA_OF.get(name, MEDIA)
 
 
-def load_templates(path: Path, directory: TownConfig) -> TemplateSet:
+def load_templates(path: Path, town_config: TownConfig) -> TemplateSet:
     """Read `templates/<name>/<language>/<medium>.txt` below the configuration folder, and the special ones that are there:
     `templates/procedures/<slug>/<name>/…`, `templates/departments/<slug>/<name>/…`.
 
     Raises: Misconfigured, for a missing or misnamed file, an unknown variable, one that the law wants and that is not there,
             a brace that opens nothing, a missing subject.
     """
-    languages, root = directory.town.languages, path / "templates"
+    languages, root = town_config.town.languages, path / "templates"
     by_name = {
         (name, language, medium): _load(root / name / language / f"{medium}.txt", name, medium)
         for name in TEMPLATES
@@ -118,7 +118,7 @@ def load_templates(path: Path, directory: TownConfig) -> TemplateSet:
         for medium in media_of(name)
     }
     special: dict[tuple[str, str, str, str, str], Template] = {}
-    for place, slugs in ((PROCEDURES, directory.procedures), (DEPARTMENTS, directory.departments)):
+    for place, slugs in ((PROCEDURES, town_config.procedures), (DEPARTMENTS, town_config.departments)):
         for slug in _folders(root / place, slugs):
             for name in _folders(root / place / slug, TEMPLATES):
                 for language in _folders(root / place / slug / name, languages):

@@ -18,7 +18,7 @@ class Access:
 
     cases: Cases
     counter: Counter
-    directory: TownConfig
+    town_config: TownConfig
     token: SecretStr | None
 
 

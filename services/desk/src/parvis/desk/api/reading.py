@@ -21,7 +21,7 @@ def routes(app: FastAPI, access: Access) -> None:
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> CaseList:
         """The cases of a department in one state, most urgent first; waiting and closed ones by their last change."""
-        if access.directory.department(department) is None:
+        if access.town_config.department(department) is None:
             raise HTTPException(404, "no such department")
         async with access.cases.database.transaction() as connection:
             found = await queue(connection, Agent("", department), state, after=read_key(after), limit=limit)

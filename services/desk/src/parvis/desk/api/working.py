@@ -50,31 +50,35 @@ async def _act(access: Access, conversation_id: UUID, asked: Doer, work: Work) -
 
 
 def _states(app: FastAPI, access: Access) -> None:
-    directory = access.directory
+    town_config = access.town_config
 
     @app.post("/cases/{conversation_id}/take")
     async def take(conversation_id: UUID, asked: Doer) -> CaseDetail:
-        return await _act(access, conversation_id, asked, lambda c, agent, _: decide.take(c, agent, directory, now()))
+        return await _act(access, conversation_id, asked, lambda c, agent, _: decide.take(c, agent, town_config, now()))
 
     @app.post("/cases/{conversation_id}/release")
     async def release(conversation_id: UUID, asked: Doer) -> CaseDetail:
         return await _act(
-            access, conversation_id, asked, lambda c, agent, _: decide.release(c, agent, directory, now())
+            access, conversation_id, asked, lambda c, agent, _: decide.release(c, agent, town_config, now())
         )
 
     @app.post("/cases/{conversation_id}/close")
     async def close(conversation_id: UUID, asked: Doer) -> CaseDetail:
-        return await _act(access, conversation_id, asked, lambda c, agent, _: decide.close(c, agent, directory, now()))
+        return await _act(
+            access, conversation_id, asked, lambda c, agent, _: decide.close(c, agent, town_config, now())
+        )
 
     @app.post("/cases/{conversation_id}/reopen")
     async def reopen(conversation_id: UUID, asked: Doer) -> CaseDetail:
-        return await _act(access, conversation_id, asked, lambda c, agent, _: decide.reopen(c, agent, directory, now()))
+        return await _act(
+            access, conversation_id, asked, lambda c, agent, _: decide.reopen(c, agent, town_config, now())
+        )
 
     _ = take, release, close, reopen
 
 
 def _words(app: FastAPI, access: Access) -> None:
-    directory = access.directory
+    town_config = access.town_config
 
     @app.post("/cases/{conversation_id}/reply")
     async def reply(conversation_id: UUID, asked: ReplyAsked, key: Key = None) -> CaseDetail:
@@ -82,7 +86,7 @@ def _words(app: FastAPI, access: Access) -> None:
         answer = Answer(asked.text, once_of(key), asked.then, asked.channel, asked.address)
         return await _act(
             access, conversation_id, asked,
-            lambda case, agent, opened: decide.reply(case, agent, opened, answer, directory, now()),
+            lambda case, agent, opened: decide.reply(case, agent, opened, answer, town_config, now()),
         )  # fmt: skip
 
     @app.post("/cases/{conversation_id}/call")
@@ -90,7 +94,7 @@ def _words(app: FastAPI, access: Access) -> None:
         """Note what was said when the citizen was called."""
         words = Words(asked.text, once_of(key), asked.then)
         return await _act(
-            access, conversation_id, asked, lambda case, agent, _: decide.call(case, agent, words, directory, now())
+            access, conversation_id, asked, lambda case, agent, _: decide.call(case, agent, words, town_config, now())
         )
 
     _ = reply, call
@@ -104,7 +108,7 @@ def _transfers(app: FastAPI, access: Access) -> None:
         return await _act(
             access, conversation_id, asked,
             lambda case, agent, _: decide.transfer(
-                case, agent, asked.to_department, asked.reason, once, access.directory, now()
+                case, agent, asked.to_department, asked.reason, once, access.town_config, now()
             ),
         )  # fmt: skip
 
@@ -118,7 +122,7 @@ def _divisions(app: FastAPI, access: Access) -> None:
         wish = Splitting([str(one) for one in asked.contact_ids], asked.to_department, asked.reason, once_of(key))
         return await _act(
             access, conversation_id, asked,
-            lambda case, agent, opened: decide.split(case, agent, opened, wish, access.directory, now()),
+            lambda case, agent, opened: decide.split(case, agent, opened, wish, access.town_config, now()),
         )  # fmt: skip
 
     @app.post("/cases/{conversation_id}/link")
@@ -134,7 +138,7 @@ def _counter(app: FastAPI, access: Access) -> None:
     @app.post("/contacts", status_code=201)
     async def write_down(asked: Visited, key: Key = None) -> WrittenDown:
         """Write down a visit or a call; it comes back as a case when the router has placed it."""
-        if access.directory.department(asked.department) is None:
+        if access.town_config.department(asked.department) is None:
             raise HTTPException(409, "no_department")
         visit = Visit(**asked.model_dump(exclude={"agent", "department"}))
         agent = Agent(asked.agent, asked.department)

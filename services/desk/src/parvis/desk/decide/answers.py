@@ -32,7 +32,7 @@ def in_reply_to(contacts: Sequence[Opened]) -> str | None:
     return next((o.contact.thread.message_id for o in reversed(contacts) if o.contact.thread.message_id), None)
 
 
-def language_for(contacts: Sequence[Opened], directory: TownConfig) -> str:
+def language_for(contacts: Sequence[Opened], town_config: TownConfig) -> str:
     """The language of an answer's frame: the citizen's, if the town speaks it."""
     told = next((o.contact.language for o in reversed(contacts) if o.contact.language), None)
-    return directory.town.supported_language(told)
+    return town_config.town.supported_language(told)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from parvis.common.contract.contact import ContactId, ConversationId, find_references
+from parvis.common.contract.contact import ContactId, ConversationId
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.references import find_references
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.town.models import TownConfig
 from parvis.desk.tables import Act, Agent, Case, Changes, Opened
@@ -35,7 +36,7 @@ class Linking:
 
 
 def split(
-    case: Case, agent: Agent, contacts: Sequence[Opened], wish: Splitting, directory: TownConfig, at: datetime
+    case: Case, agent: Agent, contacts: Sequence[Opened], wish: Splitting, town_config: TownConfig, at: datetime
 ) -> Changes:
     """Ask the router to bring some messages into a case of their own; they leave when the router says so.
 
@@ -48,8 +49,8 @@ def split(
     if len(chosen) == len(here):
         raise Rejected("all_messages")
     if (
-        directory.department(wish.to_department) is None
-        or directory.current_department(wish.to_department) != wish.to_department
+        town_config.department(wish.to_department) is None
+        or town_config.current_department(wish.to_department) != wish.to_department
     ):
         raise Rejected("no_department")
     reason = " ".join(wish.reason.split())

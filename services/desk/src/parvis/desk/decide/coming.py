@@ -27,7 +27,7 @@ from parvis.web.answers import answers_in_words
 _SNIPPET = 140
 
 
-def received(case: Case, event: ContactRouted, routed: bytes, directory: TownConfig, at: datetime) -> Changes:
+def received(case: Case, event: ContactRouted, routed: bytes, town_config: TownConfig, at: datetime) -> Changes:
     """A contact that is not in the case yet: it opens the case again, unless a machine sent it."""
     routing, contact = event.routing, event.contact
     row = Contact(
@@ -45,7 +45,7 @@ def received(case: Case, event: ContactRouted, routed: bytes, directory: TownCon
             case.silence_at, case.silence_means = routing.silence_at, routing.silence_means
     case.contacts += 1
     case.reference = routing.reference
-    case.snippet = snippet_of(contact, directory)
+    case.snippet = snippet_of(contact, town_config)
     case.citizen = one_line(contact.personal.display_name) or case.citizen
     case.procedure = case.procedure or routing.procedure
     case.urgency = min(case.urgency, URGENCY[routing.urgency])
@@ -56,11 +56,11 @@ def received(case: Case, event: ContactRouted, routed: bytes, directory: TownCon
         if case.competent_at is None or routing.received_at > case.competent_at:
             case.answer_due_at = min(case.answer_due_at, routing.answer_due_at or NO_DATE)
             case.escalate_at = min(case.escalate_at, routing.escalate_at or NO_DATE)
-    return _told(case, was, changes, directory, at)
+    return _told(case, was, changes, town_config, at)
 
 
 def arrived_or_left(
-    case: Case, event: ConversationArrived | ConversationLeft, directory: TownConfig, at: datetime
+    case: Case, event: ConversationArrived | ConversationLeft, town_config: TownConfig, at: datetime
 ) -> Changes:
     """A conversation changed its department; both departments' topics tell it under one sequence number."""
     was = (case.state, case.department, case.contacts)
@@ -77,7 +77,7 @@ def arrived_or_left(
         case.state = "open"
     if arrived and arrived.sequence >= case.department_sequence:
         has_dates(case, arrived)
-    return _told(case, was, changes, directory, at)
+    return _told(case, was, changes, town_config, at)
 
 
 def refused(event: TransferRefused) -> Settlement:
@@ -85,7 +85,7 @@ def refused(event: TransferRefused) -> Settlement:
 
 
 def delivered(
-    case: Case | None, event: DeliveryUpdated, known: Delivery | None, directory: TownConfig, at: datetime
+    case: Case | None, event: DeliveryUpdated, known: Delivery | None, town_config: TownConfig, at: datetime
 ) -> Changes:
     """News of a delivery, if it is news; an answer that did not arrive opens its case again: somebody has to act."""
     if known and event.attempt <= known.attempt and not _is_news(event, known):
@@ -111,7 +111,7 @@ def delivered(
     elif event.state in UNDELIVERED and not event.moves_to:
         case.undelivered = True
         changes.rows += _opens_again(case, "reopened_undelivered", event.delivery_id, at)
-    return _told(case, was, changes, directory, at)
+    return _told(case, was, changes, town_config, at)
 
 
 def _is_news(event: DeliveryUpdated, known: Delivery) -> bool:
@@ -134,13 +134,13 @@ def has_dates(case: Case, told: DueDates) -> None:
     case.silence_at, case.silence_means = told.silence_at, told.silence_means
 
 
-def snippet_of(contact: ContactReceived, directory: TownConfig) -> str:
+def snippet_of(contact: ContactReceived, town_config: TownConfig) -> str:
     """What the queue shows of a contact: a form's answers without their questions; of a scan nothing but its subject."""
     personal = contact.personal
     if contact.channel == "post" and personal.subject:
         return ""
     answers = answers_in_words(
-        directory, contact.procedure, personal.answers, directory.town.supported_language(contact.language)
+        town_config, contact.procedure, personal.answers, town_config.town.supported_language(contact.language)
     )
     longest_first = sorted((answer for _, answer in answers), key=len, reverse=True)
     return one_line(" · ".join(longest_first)) if answers else one_line(personal.text)
@@ -165,9 +165,9 @@ def _opens_again(case: Case, kind: str, cause: str, at: datetime) -> list[Act]:
     return [Act(str(act), case.conversation_id, kind, "", "", at)]
 
 
-def _told(case: Case, was: tuple[str, str, int], changes: Changes, directory: TownConfig, at: datetime) -> Changes:
+def _told(case: Case, was: tuple[str, str, int], changes: Changes, town_config: TownConfig, at: datetime) -> Changes:
     case.changed_at = at
     is_first = was[2] == 0 and case.contacts > 0
     if is_first or (case.state, case.department) != was[:2]:
-        changes.events.append(case_updated(case, directory, at))
+        changes.events.append(case_updated(case, town_config, at))
     return changes

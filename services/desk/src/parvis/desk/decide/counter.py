@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contract import contact
 from parvis.common.contract.contact import (
     ClaimCheck,
     ContactId,
@@ -15,19 +14,23 @@ from parvis.common.contract.contact import (
     ReplyAddress,
     ThreadIdentifiers,
     Verification,
-    find_references,
+)
+from parvis.common.contract.contact_points import (
+    email_contact_point,
     hash_contact_point,
-    make_reference,
+    phone_contact_point,
+    postal_contact_point,
 )
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.references import find_references, make_reference
 from parvis.common.town.models import TownConfig, localized
 from parvis.desk.tables import CALLED, LARGEST_TEXT, Agent
 
 _REPLIES: dict[str, Callable[[str], ContactPoint]] = {
-    "sms": contact.phone_contact_point,
-    "phone": contact.phone_contact_point,
-    "email": contact.email_contact_point,
-    "post": contact.postal_contact_point,
+    "sms": phone_contact_point,
+    "phone": phone_contact_point,
+    "email": email_contact_point,
+    "post": postal_contact_point,
 }
 
 
@@ -55,7 +58,7 @@ def contact_at_counter(
     agent: Agent,
     original: ClaimCheck,
     conversation: str | None,
-    directory: TownConfig,
+    town_config: TownConfig,
     hashing_key: bytes,
     at: datetime,
 ) -> ContactReceived:
@@ -65,7 +68,7 @@ def contact_at_counter(
     """
     if visit.channel not in CALLED:
         raise Rejected("no_channel")
-    if visit.procedure and directory.procedure(visit.procedure) is None:
+    if visit.procedure and town_config.procedure(visit.procedure) is None:
         raise Rejected("no_procedure")
     if not visit.text.strip():
         raise Rejected("no_text")
@@ -80,7 +83,7 @@ def contact_at_counter(
         recorded_at=at,
         to=agent.department,
         procedure=visit.procedure or None,
-        language=directory.town.supported_language(visit.language),
+        language=town_config.town.supported_language(visit.language),
         sender=Verification(level="staff", evidence=f"seen or heard by an agent of {agent.department}"),
         thread=ThreadIdentifiers(
             conversation_id=conversation, reference=next(iter(find_references(visit.reference)), None)
@@ -91,7 +94,7 @@ def contact_at_counter(
             {
                 "from": sender,
                 "display_name": " ".join(visit.name.split())[:400],
-                "subject": _subject(visit, directory),
+                "subject": _subject(visit, town_config),
                 "text": visit.text.strip(),
                 "reply_channels": _wishes(visit),
             }
@@ -105,16 +108,16 @@ def original_of(visit: Visit, agent: Agent) -> bytes:
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _subject(visit: Visit, directory: TownConfig) -> str:
-    procedure = directory.procedure(visit.procedure)
+def _subject(visit: Visit, town_config: TownConfig) -> str:
+    procedure = town_config.procedure(visit.procedure)
     title = localized(procedure.title, visit.language) if procedure else ""
     return " ".join(visit.subject.split())[:300] or title
 
 
 def _sender(visit: Visit) -> ContactPoint | None:
     if visit.phone.strip():
-        return _read(contact.phone_contact_point, visit.phone, "wrong_phone")
-    return _read(contact.email_contact_point, visit.email, "wrong_email") if visit.email.strip() else None
+        return _read(phone_contact_point, visit.phone, "wrong_phone")
+    return _read(email_contact_point, visit.email, "wrong_email") if visit.email.strip() else None
 
 
 def _wishes(visit: Visit) -> tuple[ReplyAddress, ...]:

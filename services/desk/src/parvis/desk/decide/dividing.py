@@ -34,7 +34,7 @@ def split_off(case: Case, event: ConversationSplit) -> Changes:
     return Changes(rows=[row, *(_placed(contact, event.into_conversation, event.at) for contact in event.contact_ids)])
 
 
-def opened(case: Case, event: ConversationOpened, directory: TownConfig, at: datetime) -> Changes:
+def opened(case: Case, event: ConversationOpened, town_config: TownConfig, at: datetime) -> Changes:
     """A new case, made of contacts of another one; they may have come already, or come yet."""
     row = Step(
         conversation_id=case.conversation_id,
@@ -58,7 +58,7 @@ def opened(case: Case, event: ConversationOpened, directory: TownConfig, at: dat
     case.silence_at, case.silence_means = event.silence_at, event.silence_means
     if is_first:
         case.changed_at = at
-        changes.events.append(case_updated(case, directory, at))
+        changes.events.append(case_updated(case, town_config, at))
     return changes
 
 
@@ -86,7 +86,7 @@ def division_refused(event: SplitRefused | LinkRefused) -> Changes:
     return Changes(rows=[Act(str(act), event.conversation_id, f"{kind}_refused", "", why, event.at)])
 
 
-def refilled(case: Case, contacts: Sequence[Opened], directory: TownConfig) -> None:
+def refilled(case: Case, contacts: Sequence[Opened], town_config: TownConfig) -> None:
     """What the queue shows of a case, after contacts left it or came to it."""
     case.contacts = len(contacts)
     if not contacts:
@@ -94,7 +94,7 @@ def refilled(case: Case, contacts: Sequence[Opened], directory: TownConfig) -> N
     first, last = contacts[0].contact, contacts[-1].contact
     case.subject = one_line(first.personal.subject or first.personal.text)
     case.channel, case.received_at = first.channel, first.received_at
-    case.snippet = snippet_of(last, directory)
+    case.snippet = snippet_of(last, town_config)
     names = (one_line(one.contact.personal.display_name) for one in reversed(contacts))
     case.citizen = next((name for name in names if name), "")
     case.urgency = min(URGENCY[one.routing.urgency] for one in contacts)

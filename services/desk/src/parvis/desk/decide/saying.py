@@ -8,9 +8,9 @@ from parvis.common.town.models import TownConfig, localized
 from parvis.desk.tables import NO_DATE, PUBLIC_LINES, Case
 
 
-def case_updated(case: Case, directory: TownConfig, at: datetime) -> CaseUpdated:
+def case_updated(case: Case, town_config: TownConfig, at: datetime) -> CaseUpdated:
     """What is publicly known of a case now: its department, its state, one line in each language. No agent's name."""
-    department = directory.departments[directory.current_department(case.department)]
+    department = town_config.departments[town_config.current_department(case.department)]
     lines = PUBLIC_LINES["taken" if case.state == "open" and case.taken_by else case.state]
     return CaseUpdated.model_validate(
         {
@@ -20,7 +20,7 @@ def case_updated(case: Case, directory: TownConfig, at: datetime) -> CaseUpdated
             "state": case.state,
             "public_line": {
                 language: localized(lines, language).format(department=localized(department.name, language))
-                for language in directory.town.languages
+                for language in town_config.town.languages
             },
             "answer_due_at": case.answer_due_at if case.answer_due_at < NO_DATE else None,
             "at": at,

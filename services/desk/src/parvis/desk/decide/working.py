@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contract import contact
 from parvis.common.contract.contact import ConversationId, ReplyAddress
+from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import PersonalReply, ReplyId, ReplyRequested, make_reply_id
 from parvis.common.contract.routing.transfer import TransferRequested
@@ -17,10 +17,10 @@ from parvis.desk.decide.saying import case_updated
 from parvis.desk.tables import LARGEST_TEXT, Act, Agent, Case, Changes, Opened, Reply, State, Target, Transfer
 
 _READ = {
-    "sms": contact.phone_contact_point,
-    "phone": contact.phone_contact_point,
-    "email": contact.email_contact_point,
-    "post": contact.postal_contact_point,
+    "sms": phone_contact_point,
+    "phone": phone_contact_point,
+    "email": email_contact_point,
+    "post": postal_contact_point,
 }
 
 
@@ -41,37 +41,37 @@ class Answer(Words):
     address: str = ""
 
 
-def take(case: Case, agent: Agent, directory: TownConfig, at: datetime) -> Changes:
+def take(case: Case, agent: Agent, town_config: TownConfig, at: datetime) -> Changes:
     """The agent has the case now; taking it from a colleague is allowed, and seen."""
     if case.taken_by == agent.name and case.state == "open":
         return Changes()
     case.taken_by, case.state = agent.name, "open"
-    return _done(case, "taken", agent, directory, at)
+    return _done(case, "taken", agent, town_config, at)
 
 
-def release(case: Case, agent: Agent, directory: TownConfig, at: datetime) -> Changes:
+def release(case: Case, agent: Agent, town_config: TownConfig, at: datetime) -> Changes:
     if case.taken_by is None:
         return Changes()
     case.taken_by = None
-    return _done(case, "released", agent, directory, at)
+    return _done(case, "released", agent, town_config, at)
 
 
-def close(case: Case, agent: Agent, directory: TownConfig, at: datetime) -> Changes:
+def close(case: Case, agent: Agent, town_config: TownConfig, at: datetime) -> Changes:
     if case.state == "closed":
         return Changes()
     case.state, case.undelivered = "closed", False
-    return _done(case, "closed", agent, directory, at)
+    return _done(case, "closed", agent, town_config, at)
 
 
-def reopen(case: Case, agent: Agent, directory: TownConfig, at: datetime) -> Changes:
+def reopen(case: Case, agent: Agent, town_config: TownConfig, at: datetime) -> Changes:
     if case.state == "open":
         return Changes()
     case.state = "open"
-    return _done(case, "reopened", agent, directory, at)
+    return _done(case, "reopened", agent, town_config, at)
 
 
 def reply(
-    case: Case, agent: Agent, contacts: Sequence[Opened], answer: Answer, directory: TownConfig, at: datetime
+    case: Case, agent: Agent, contacts: Sequence[Opened], answer: Answer, town_config: TownConfig, at: datetime
 ) -> Changes:
     """Ask the notifier to send an answer.
 
@@ -82,10 +82,10 @@ def reply(
     text, target = _text(answer), _target(answer, contacts)
     made = make_reply_id("desk", case.conversation_id, answer.once)
     row = Reply(made, case.conversation_id, agent.name, case.department, target.channel, target.address, text, at)
-    requested = _requested(case, agent, contacts, answer, target, made, directory, at)
+    requested = _requested(case, agent, contacts, answer, target, made, town_config, at)
     case.taken_by = case.taken_by or agent.name
     case.state, case.undelivered, case.changed_at = answer.then, False, at
-    return Changes(rows=[row], events=[requested, case_updated(case, directory, at)])
+    return Changes(rows=[row], events=[requested, case_updated(case, town_config, at)])
 
 
 def _requested(
@@ -95,10 +95,10 @@ def _requested(
     answer: Answer,
     target: Target,
     made: ReplyId,
-    directory: TownConfig,
+    town_config: TownConfig,
     at: datetime,
 ) -> ReplyRequested:
-    language = language_for(contacts, directory)
+    language = language_for(contacts, town_config)
     latest = contacts[-1].contact if contacts else None
     points = {opened.contact.personal.from_: None for opened in reversed(contacts) if opened.contact.personal.from_}
     stated = [wish for opened in reversed(contacts) for wish in opened.contact.personal.reply_channels]
@@ -122,7 +122,7 @@ def _requested(
             contact_points=tuple(point for point in points if point),
             stated=tuple(dict.fromkeys(stated)),
             variables=standard_variables(
-                directory, department=case.department, language=language, reference=case.reference
+                town_config, department=case.department, language=language, reference=case.reference
             ),
             text=_text(answer),
             in_reply_to=in_reply_to(contacts),
@@ -130,23 +130,23 @@ def _requested(
     )
 
 
-def call(case: Case, agent: Agent, words: Words, directory: TownConfig, at: datetime) -> Changes:
+def call(case: Case, agent: Agent, words: Words, town_config: TownConfig, at: datetime) -> Changes:
     """The agent called the citizen: what was said is kept with the case."""
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"called:{words.once}")
     case.taken_by = case.taken_by or agent.name
     case.state, case.undelivered, case.changed_at = words.then, False, at
     row = Act(str(act_id), case.conversation_id, "called", agent.name, _text(words), at)
-    return Changes(rows=[row], events=[case_updated(case, directory, at)])
+    return Changes(rows=[row], events=[case_updated(case, town_config, at)])
 
 
 def transfer(
-    case: Case, agent: Agent, to_department: str, reason: str, once: str, directory: TownConfig, at: datetime
+    case: Case, agent: Agent, to_department: str, reason: str, once: str, town_config: TownConfig, at: datetime
 ) -> Changes:
     """Ask the router to bring the conversation to another department; it moves when the router says so.
 
     Raises: Rejected, with the key of the sentence: no reason, no such department, already here.
     """
-    if directory.department(to_department) is None or directory.current_department(to_department) != to_department:
+    if town_config.department(to_department) is None or town_config.current_department(to_department) != to_department:
         raise Rejected("no_department")
     if to_department == case.department:
         raise Rejected("already_here")
@@ -167,10 +167,10 @@ def transfer(
     return Changes(rows=[row], events=[requested])
 
 
-def _done(case: Case, kind: str, agent: Agent, directory: TownConfig, at: datetime) -> Changes:
+def _done(case: Case, kind: str, agent: Agent, town_config: TownConfig, at: datetime) -> Changes:
     case.changed_at = at
     row = Act(str(uuid.uuid4()), case.conversation_id, kind, agent.name, "", at)
-    return Changes(rows=[row], events=[case_updated(case, directory, at)])
+    return Changes(rows=[row], events=[case_updated(case, town_config, at)])
 
 
 def _text(words: Words) -> str:

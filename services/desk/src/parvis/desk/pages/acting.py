@@ -59,7 +59,7 @@ def routes(place: Place) -> APIRouter:
 async def _simple(place: Place, session: Session, case: str, what: str) -> Response:
     at = place.clock()
     do = _SIMPLE[what]
-    await place.cases.act(case, session.agent, lambda found, _: do(found, session.agent, place.directory, at))
+    await place.cases.act(case, session.agent, lambda found, _: do(found, session.agent, place.town_config, at))
     return go("/queue?told=released" if what == "release" else f"/cases/{case}?told={_TOLD[what]}")
 
 
@@ -76,7 +76,7 @@ async def _reply(place: Place, request: Request, session: Session, case: str, fo
         return await _preview(place, request, session, case, form, answer)
 
     def work(found: Case, contacts: Sequence[Opened]) -> Changes:
-        return decide.reply(found, session.agent, contacts, answer, place.directory, at)
+        return decide.reply(found, session.agent, contacts, answer, place.town_config, at)
 
     await place.cases.act(case, session.agent, work)
     return go(f"/cases/{case}?told=replied#end")
@@ -92,8 +92,8 @@ async def _preview(
     if not may_see(found, session) or found is None:
         raise NotHere("case")
     target = Target(answer.channel, answer.address, "stated") if answer.channel else target_of(contacts)
-    language = language_for(contacts, place.directory)
-    shown = frame(found, target, answer.text, place.directory, place.templates, language)
+    language = language_for(contacts, place.town_config)
+    shown = frame(found, target, answer.text, place.town_config, place.templates, language)
     draft = {name: values[0] for name, values in form.fields.items()}
     preview = previewed(target, shown) if shown else None
     return await case_page(place, request, session, case, draft=draft, preview=preview)
@@ -103,7 +103,7 @@ async def _call(place: Place, session: Session, case: str, form: SubmittedForm) 
     at = place.clock()
     words = Words(form.first("note"), _once(place, session, form), _then(form))
     await place.cases.act(
-        case, session.agent, lambda found, _: decide.call(found, session.agent, words, place.directory, at)
+        case, session.agent, lambda found, _: decide.call(found, session.agent, words, place.town_config, at)
     )
     return go(f"/cases/{case}?told=called#end")
 
@@ -114,7 +114,7 @@ async def _transfer(place: Place, session: Session, case: str, form: SubmittedFo
 
     def work(found: Case, _: Sequence[Opened]) -> Changes:
         to, reason = form.first("to"), form.first("reason")
-        return decide.transfer(found, session.agent, to, reason, once, place.directory, at)
+        return decide.transfer(found, session.agent, to, reason, once, place.town_config, at)
 
     await place.cases.act(case, session.agent, work)
     return go(f"/cases/{case}?told=transfer_asked")
@@ -130,7 +130,7 @@ async def _split(place: Place, session: Session, case: str, form: SubmittedForm)
     )
 
     def work(found: Case, contacts: Sequence[Opened]) -> Changes:
-        return decide.split(found, session.agent, contacts, wish, place.directory, at)
+        return decide.split(found, session.agent, contacts, wish, place.town_config, at)
 
     await place.cases.act(case, session.agent, work)
     return go(f"/cases/{case}?told=split_asked")

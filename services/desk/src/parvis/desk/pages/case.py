@@ -51,7 +51,7 @@ async def case_page(
         linked = await case_of(connection, followed) if followed else None
     if file is None or file.case.department != session.agent.department:
         return _gone(place, request, session, file)
-    language = negotiate_language(request, place.directory.town)
+    language = negotiate_language(request, place.town_config.town)
     return place.show(
         request,
         "case.html",
@@ -63,14 +63,14 @@ async def case_page(
         entries=timeline(file, await _past(place, file)),
         links=_links(file),
         suggestion=_suggestion(file),
-        shown={o.contact.contact_id: shown_contact(o, place.directory, language) for o in file.contacts},
+        shown={o.contact.contact_id: shown_contact(o, place.town_config, language) for o in file.contacts},
         target=target_of(file.contacts),
-        answer_language=language_for(file.contacts, place.directory),
+        answer_language=language_for(file.contacts, place.town_config),
         leaving=next((t for t in file.transfers if t.outcome == "pending"), None),
         citizen=next(
             (o.contact.personal.display_name for o in reversed(file.contacts) if o.contact.personal.display_name), ""
         ),
-        departments=_others(file, place.directory),
+        departments=_others(file, place.town_config),
         draft=draft or {},
         wrong=wrong,
         preview=preview,
@@ -123,11 +123,11 @@ def _followed(file: File) -> str | None:
     return next((o.routing.linked_to for o in file.contacts if o.routing.linked_to), None)
 
 
-def _others(file: File, directory: TownConfig) -> Sequence[Department]:
+def _others(file: File, town_config: TownConfig) -> Sequence[Department]:
     """Where the case may go: what the router thought of comes first, the likeliest at the top."""
     latest: Opened | None = max(file.contacts, key=lambda o: o.routing.sequence, default=None)
     likely = [other.department for other in latest.routing.runners_up] if latest else []
-    others = [d for d in directory.departments.values() if not d.successor and d.slug != file.case.department]
+    others = [d for d in town_config.departments.values() if not d.successor and d.slug != file.case.department]
     return sorted(others, key=lambda d: likely.index(d.slug) if d.slug in likely else len(likely))
 
 

@@ -81,8 +81,8 @@ async def _conversation(place: Place, session: Session, typed: str) -> str | Non
 def _page(
     place: Place, request: Request, session: Session, *, typed: Mapping[str, str], status: int = 200, wrong: str = ""
 ) -> Response:
-    mine = [p for p in place.directory.procedures.values() if p.department == session.agent.department]
-    others = [p for p in place.directory.procedures.values() if p.department != session.agent.department]
+    mine = [p for p in place.town_config.procedures.values() if p.department == session.agent.department]
+    others = [p for p in place.town_config.procedures.values() if p.department != session.agent.department]
     return place.show(
         request, "counter.html", session, status=status, typed=typed, wrong=wrong, procedures=mine + others,
         channels=CALLED,

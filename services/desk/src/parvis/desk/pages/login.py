@@ -20,7 +20,7 @@ def routes(place: Place) -> APIRouter:
     async def enter(request: Request) -> Response:
         form = await place.form(request, None)
         name, department = " ".join(form.first("name").split()), form.first("department")
-        if not 1 <= len(name) <= 80 or department not in place.directory.departments:
+        if not 1 <= len(name) <= 80 or department not in place.town_config.departments:
             return _page(place, request, status=422, name=name, chosen=department)
         response = go("/queue")
         cookie = place.sessions.begin(Agent(name, department), place.clock())
@@ -40,7 +40,7 @@ def routes(place: Place) -> APIRouter:
 
 
 def _page(place: Place, request: Request, *, status: int = 200, name: str = "", chosen: str = "") -> Response:
-    departments = [d for d in place.directory.departments.values() if not d.successor]
+    departments = [d for d in place.town_config.departments.values() if not d.successor]
     return place.show(
         request, "login.html", None, status=status, departments=departments, name=name, chosen=chosen,
         wrong=status != 200,

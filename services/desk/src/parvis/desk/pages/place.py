@@ -29,7 +29,7 @@ class NotLoggedIn(Exception):
 class Place:
     """What the pages stand on."""
 
-    directory: TownConfig
+    town_config: TownConfig
     templates: TemplateSet
     pages: PageRenderer
     cases: Cases
@@ -45,7 +45,7 @@ class Place:
         Raises: NotLoggedIn, also when the department is no longer there.
         """
         session = self.sessions.of(request, self.clock())
-        if session is None or self.directory.department(session.agent.department) is None:
+        if session is None or self.town_config.department(session.agent.department) is None:
             raise NotLoggedIn
         return session
 
@@ -63,14 +63,14 @@ class Place:
         self, request: Request, template: str, session: Session | None, *, status: int = 200, **values: Any
     ) -> Response:
         """A page in the agent's language, with what every page of the desk has."""
-        language = negotiate_language(request, self.directory.town)
+        language = negotiate_language(request, self.town_config.town)
         html = self.pages.render(
             template,
             language,
             session=session,
             csrf=self.sessions.csrf(session, self.clock()),
             once=self.sessions.once(session, self.clock()) if session else "",
-            directory=self.directory,
+            town_config=self.town_config,
             here=request.url.path,
             told=_told(request),
             switch=language_switch_url(request, self.pages),
@@ -78,7 +78,7 @@ class Place:
             **values,
         )
         response = HTMLResponse(html, status_code=status)
-        remember_language(request, response, self.directory.town)
+        remember_language(request, response, self.town_config.town)
         return response
 
 

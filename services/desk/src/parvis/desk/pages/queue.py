@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from parvis.common.contract.contact import find_references
+from parvis.common.contract.references import find_references
 from parvis.desk.pages.place import Place, go
 from parvis.desk.render import read_key, write_key
 from parvis.desk.store import counts, find_reference, queue

@@ -22,7 +22,7 @@ class Counter:
 
     cases: Cases
     blobs: BlobStore
-    directory: TownConfig
+    town_config: TownConfig
     hashing_key: bytes
 
     async def write_down(
@@ -39,7 +39,7 @@ class Counter:
         claim = await self.blobs.put(made, content, "application/json")
         contact = contact_at_counter(
             visit, made=made, agent=agent, original=claim, conversation=conversation,
-            directory=self.directory, hashing_key=self.hashing_key, at=at,
+            town_config=self.town_config, hashing_key=self.hashing_key, at=at,
         )  # fmt: skip
         row = CounterContact(seed, made, contact.reference, agent.department, agent.name, at)
         kept = await self.cases.write_down(row, contact)

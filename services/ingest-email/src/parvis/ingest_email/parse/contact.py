@@ -19,12 +19,11 @@ from parvis.common.contract.contact import (
     ReplyAddress,
     ThreadIdentifiers,
     Verification,
-    find_references,
-    hash_contact_point,
-    make_reference,
 )
+from parvis.common.contract.contact_points import email_contact_point, hash_contact_point
 from parvis.common.contract.errors import Rejected
-from parvis.common.contract.reply import conversation_id_of_message_id
+from parvis.common.contract.references import find_references, make_reference
+from parvis.common.contract.reply_tokens import conversation_id_of_message_id
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels
 from parvis.ingest_email.parse.machine import is_robot
@@ -119,7 +118,7 @@ def _sender(mail: Mail, arrival: Arrival) -> ContactPoint | None:
     """From, as people see it; else who the envelope says."""
     for address in (mail.sender, arrival.envelope_sender):
         try:
-            return contact.email_contact_point(address)
+            return email_contact_point(address)
         except Rejected:
             continue
     return None
@@ -166,7 +165,7 @@ def _reply_channels(mail: Mail, sender: ContactPoint | None) -> tuple[ReplyAddre
     if stated := find_stated_reply_channels(mail.text, sender=sender):
         return stated
     try:
-        reply_to = contact.email_contact_point(mail.reply_to)
+        reply_to = email_contact_point(mail.reply_to)
     except Rejected:
         return ()
     return (ReplyAddress(channel="email", address=reply_to.value),) if reply_to != sender else ()

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from parvis.common.contract.contact import ContactId
 from parvis.common.contract.delivery import DeliveryReported, DeliveryState, FailureClass
-from parvis.common.contract.reply import ReplyId, conversation_id_of_message_id
+from parvis.common.contract.reply import ReplyId
+from parvis.common.contract.reply_tokens import conversation_id_of_message_id
 from parvis.ingest_email.tables import Mail, Report, Reported
 
 _OUTCOMES: dict[str, DeliveryState] = {

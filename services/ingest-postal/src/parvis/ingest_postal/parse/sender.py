@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from parvis.common.contract.contact import postal_contact_point
+from parvis.common.contract.contact_points import postal_contact_point
 from parvis.common.contract.errors import Rejected
 from parvis.ingest_postal.parse.address import is_complement, is_country, is_name, is_street, town_in
 from parvis.ingest_postal.parse.page import Block, Piece

@@ -19,8 +19,8 @@ class Town:
     mailboxes: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, directory: TownConfig, key: bytes) -> "Town":
-        town, departments = directory.town, directory.departments.values()
+    def of(cls, town_config: TownConfig, key: bytes) -> "Town":
+        town, departments = town_config.town, town_config.departments.values()
         addresses = (town.address, *(department.address for department in departments))
         names = (*town.name.values(), *(name for department in departments for name in department.name.values()))
         return cls(

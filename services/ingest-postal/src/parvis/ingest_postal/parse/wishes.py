@@ -3,13 +3,8 @@
 import re
 from collections.abc import Callable, Iterator
 
-from parvis.common.contract.contact import (
-    ContactPoint,
-    ReplyAddress,
-    ReplyChannel,
-    email_contact_point,
-    phone_contact_point,
-)
+from parvis.common.contract.contact import ContactPoint, ReplyAddress, ReplyChannel
+from parvis.common.contract.contact_points import email_contact_point, phone_contact_point
 from parvis.common.contract.errors import Rejected
 from parvis.ingest_postal.tables import Reading, Word
 

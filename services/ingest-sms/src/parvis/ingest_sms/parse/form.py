@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qsl
 
-from parvis.common.contract import contact
 from parvis.common.contract.contact import ContactId, ContactPoint, make_contact_id
+from parvis.common.contract.contact_points import phone_contact_point
 from parvis.common.contract.errors import Rejected
 
 WHATSAPP = "whatsapp:"
@@ -55,7 +55,7 @@ class Announcement:
     def sender(self) -> ContactPoint | None:
         """The citizen's number; none for a short code or a name in letters, which nobody can answer."""
         try:
-            return contact.phone_contact_point(self.value("From").removeprefix(WHATSAPP))
+            return phone_contact_point(self.value("From").removeprefix(WHATSAPP))
         except Rejected:
             return None
 

@@ -4,8 +4,9 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contract.contact import ClaimCheck, ContactPoint, Language, hash_contact_point
-from parvis.common.contract.reply import SMS_HELP, SMS_START, SMS_STOP, PersonalPreference, PreferenceChanged
+from parvis.common.contract.contact import ClaimCheck, ContactPoint, Language
+from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.preference import SMS_HELP, SMS_START, SMS_STOP, PersonalPreference, PreferenceChanged
 from parvis.ingest_sms.parse.form import Announcement
 from parvis.ingest_sms.tables import ALSO_ANSWERS, COURTESIES, KEYWORDS, OPT_OUT_TYPES, Order
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from parvis.common.bus.cloudevents import Record, build_record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ClaimCheck, ContactId, ContactReceived, kafka_key
-from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
 from parvis.common.runtime import metrics
 from parvis.common.runtime.clock import Clock, now

@@ -11,7 +11,8 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
-from parvis.common.contract.contact import ContactId, make_contact_id, make_reference
+from parvis.common.contract.contact import ContactId, make_contact_id
+from parvis.common.contract.references import make_reference
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Procedure
@@ -46,7 +47,7 @@ def application(hatch: Hatch) -> FastAPI:
     async def describe() -> Response:
         if not hatch.keys:
             raise HTTPException(404)
-        return JSONResponse(render.openapi(hatch.directory, today_of(hatch)))
+        return JSONResponse(render.openapi(hatch.town_config, today_of(hatch)))
 
     _ = send, describe
     explain_problems(app, hatch)

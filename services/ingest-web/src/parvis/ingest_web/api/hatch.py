@@ -34,7 +34,7 @@ class Problem(Exception):
 class Hatch:
     """What the door for programs stands on. `keys` are the SHA-256 of each integrator's key, by name."""
 
-    directory: TownConfig
+    town_config: TownConfig
     pages: PageRenderer
     vault: Vault
     keys: Mapping[str, str]

@@ -59,10 +59,10 @@ def read(hatch: Hatch, request: Request, body: bytes) -> tuple[dict[str, Any], P
     except (ValueError, RecursionError) as error:
         raise Problem(400, "body") from error
     slug = told.get("procedure") if isinstance(told, dict) else None
-    procedure = hatch.directory.procedure(slug) if isinstance(slug, str) else None
+    procedure = hatch.town_config.procedure(slug) if isinstance(slug, str) else None
     if not procedure:
         raise _incomplete(hatch, request, [("/procedure", "enum")])
-    schema = render.request_schema(procedure, hatch.directory.town.languages, today_of(hatch))
+    schema = render.request_schema(procedure, hatch.town_config.town.languages, today_of(hatch))
     schema["components"] = {"schemas": {"Reply": render.reply_schema()}}
     checker = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
     try:

@@ -19,7 +19,7 @@ from parvis.web.tokens import OneTimeToken
 class Door:
     """What the door stands on."""
 
-    directory: TownConfig
+    town_config: TownConfig
     pages: PageRenderer
     guard: Guard
     crowd: Crowd
@@ -62,7 +62,7 @@ def shown(door: Door, sent: Sent, *, fresh: bool = False, **more: object) -> ren
     token = door.guard.new_once(slug, now) if fresh or not sent.once else sent.once.text
     values: dict[str, object] = {
         "procedure": sent.procedure,
-        "department": door.directory.departments[door.directory.current_department(sent.procedure.department)],
+        "department": door.town_config.departments[door.town_config.current_department(sent.procedure.department)],
         "language": sent.language,
         "once": token,
         "csrf": door.guard.csrf(slug, now),

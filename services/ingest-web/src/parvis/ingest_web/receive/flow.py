@@ -8,8 +8,8 @@ from dataclasses import replace
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from parvis.common.contract.contact import make_reference
 from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.references import make_reference
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.town.forms import FileField
@@ -69,7 +69,7 @@ def routes(door: Door) -> APIRouter:
 
 
 def _procedure(door: Door, request: Request, slug: str) -> Procedure:
-    procedure = door.directory.procedure(slug)
+    procedure = door.town_config.procedure(slug)
     if not procedure:
         raise HTTPException(404)
     if not door.guard.comes_from_our_page(request):

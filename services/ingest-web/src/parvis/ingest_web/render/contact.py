@@ -13,9 +13,9 @@ from parvis.common.contract.contact import (
     MachineSent,
     PersonalContact,
     Verification,
-    hash_contact_point,
-    make_reference,
 )
+from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.references import make_reference
 from parvis.common.town.forms import ConsentField, LongTextField
 from parvis.common.town.models import Procedure, localized
 from parvis.ingest_web.tables import File, Filled

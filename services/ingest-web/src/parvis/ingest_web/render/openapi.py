@@ -27,14 +27,14 @@ _KEY = {
 }
 
 
-def openapi(directory: TownConfig, today: date) -> dict[str, Any]:
+def openapi(town_config: TownConfig, today: date) -> dict[str, Any]:
     """The document. It changes with the procedures, and with the day where a form has dates from or until today."""
-    procedures = directory.procedures.values()
-    shapes = {_shape(p.slug): request_schema(p, directory.town.languages, today) for p in procedures}
+    procedures = town_config.procedures.values()
+    shapes = {_shape(p.slug): request_schema(p, town_config.town.languages, today) for p in procedures}
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": f"{directory.town.name.get('en') or next(iter(directory.town.name.values()))}: contacts",
+            "title": f"{town_config.town.name.get('en') or next(iter(town_config.town.name.values()))}: contacts",
             "version": "1",
             "description": "Hands in for a citizen what the town's forms ask for. The same promise as on every other channel.",
         },

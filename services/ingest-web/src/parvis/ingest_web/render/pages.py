@@ -121,10 +121,10 @@ def _rows(pages: PageRenderer, shown: Shown, filled: Filled) -> list[Row]:
     return rows
 
 
-def receipt_page(pages: PageRenderer, directory: TownConfig, **values: Any) -> str:
+def receipt_page(pages: PageRenderer, town_config: TownConfig, **values: Any) -> str:
     """What a citizen keeps: the reference, and what happens next."""
     procedure: Procedure = values["procedure"]
-    department = directory.departments[directory.current_department(procedure.department)]
+    department = town_config.departments[town_config.current_department(procedure.department)]
     return pages.render("receipt.html", department=department, **values)
 
 

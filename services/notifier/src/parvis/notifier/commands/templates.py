@@ -30,31 +30,31 @@ def register(actions: Commands) -> None:
     link.set_defaults(run=_link)
 
 
-def check(path: Path, directory: TownConfig) -> list[str]:
+def check(path: Path, town_config: TownConfig) -> list[str]:
     """What `parvis config check` says of the templates.
 
     Raises: Misconfigured, as `load_templates` does.
     """
-    return list(_judged(directory, load_templates(path, directory)))
+    return list(_judged(town_config, load_templates(path, town_config)))
 
 
-def _judged(directory: TownConfig, templates: TemplateSet) -> Iterator[str]:
+def _judged(town_config: TownConfig, templates: TemplateSet) -> Iterator[str]:
     from parvis.notifier.render.preview import all_of, files_of, judged
 
-    for shown in all_of(templates, directory):
-        yield from judged(shown, files_of(shown, directory, templates))
+    for shown in all_of(templates, town_config):
+        yield from judged(shown, files_of(shown, town_config, templates))
 
 
 def _preview(arguments: argparse.Namespace) -> int:
     from parvis.notifier.render.preview import all_of, files_of, judged
 
-    directory = load_town_config(arguments.folder)
-    templates = load_templates(arguments.folder, directory)
+    town_config = load_town_config(arguments.folder)
+    templates = load_templates(arguments.folder, town_config)
     owner = {(DEPARTMENTS, arguments.department), (PROCEDURES, arguments.procedure)}
     is_special = bool(arguments.department or arguments.procedure)
     wanted = [
         shown
-        for shown in all_of(templates, directory)
+        for shown in all_of(templates, town_config)
         if arguments.template in {None, shown.name}
         and arguments.language in {None, shown.language}
         and (not is_special or (shown.place, shown.slug) in owner)
@@ -64,7 +64,7 @@ def _preview(arguments: argparse.Namespace) -> int:
     for shown in wanted:
         folder = arguments.to / shown.folder
         folder.mkdir(parents=True, exist_ok=True)
-        files = files_of(shown, directory, templates)
+        files = files_of(shown, town_config, templates)
         for name, content in files.items():
             (folder / name).write_bytes(content)
         for line in judged(shown, files):
@@ -78,10 +78,10 @@ def _link(arguments: argparse.Namespace) -> int:
     from parvis.notifier.settings import Settings
 
     town, settings = load_settings(TownSettings), load_settings(Settings)
-    directory = load_town_config(town.config_dir)
-    templates = load_templates(town.config_dir, directory)
+    town_config = load_town_config(town.config_dir)
+    templates = load_templates(town.config_dir, town_config)
     renderer = Renderer(
-        directory, templates, town.signing_key, settings.public_url, kept_for=timedelta(days=settings.inbox_days)
+        town_config, templates, town.signing_key, settings.public_url, kept_for=timedelta(days=settings.inbox_days)
     )
     print(renderer.link_to(asyncio.run(_reply(town, arguments.reply))))
     return 0

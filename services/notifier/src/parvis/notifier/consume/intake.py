@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parvis.common.bus.consumer import DecodedRecord
 from parvis.common.contract.delivery import DeliveryReported, make_delivery_id
 from parvis.common.contract.errors import Unavailable
-from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.preference import PreferenceChanged
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.outbox import Outbox

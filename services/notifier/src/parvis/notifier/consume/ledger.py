@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import Record, build_record
 from parvis.common.contract.delivery import DeliveryUpdated
-from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.outbox import Outbox

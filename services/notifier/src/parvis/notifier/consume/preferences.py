@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.errors import Poison, Unavailable
-from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.admin import last_record_of_each_partition, read_all_records, read_records_since
 from parvis.common.bus.cloudevents import ReceivedRecord
-from parvis.common.contract.contact import Event
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.contract.errors import Poison
+from parvis.common.contract.event import Event
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger

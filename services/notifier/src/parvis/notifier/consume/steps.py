@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.runtime.logs import logger
 from parvis.notifier.consume.kept import kept_for
 from parvis.notifier.consume.ledger import Ledger

@@ -3,8 +3,13 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from parvis.common.contract import contact
-from parvis.common.contract.contact import ContactPoint, ReplyAddress, hash_contact_point
+from parvis.common.contract.contact import ContactPoint, ReplyAddress
+from parvis.common.contract.contact_points import (
+    email_contact_point,
+    hash_contact_point,
+    phone_contact_point,
+    postal_contact_point,
+)
 from parvis.common.contract.delivery import FailureClass, make_delivery_id
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
@@ -16,11 +21,11 @@ from parvis.notifier.rules import POINT_KIND, Delivery
 _CHANNEL_OF_CONTACT = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "post", "inbox": "inbox"}
 _CHANNEL_OF_KIND = {"phone": "sms", "email": "email", "post": "post"}
 _READ: Mapping[str, Callable[[str], ContactPoint]] = {
-    "sms": contact.phone_contact_point,
-    "whatsapp": contact.phone_contact_point,
-    "email": contact.email_contact_point,
-    "post": contact.postal_contact_point,
-    "inbox": contact.phone_contact_point,  # an SMS says where the reply is kept
+    "sms": phone_contact_point,
+    "whatsapp": phone_contact_point,
+    "email": email_contact_point,
+    "post": postal_contact_point,
+    "inbox": phone_contact_point,  # an SMS says where the reply is kept
 }
 _MACHINES = frozenset({"mailer-daemon", "postmaster", "bounce", "noreply", "no-reply"})
 _NOBODY = Standing()
@@ -192,10 +197,10 @@ def points_of(reply: ReplyRequested) -> list[ContactPoint]:
     return list(dict.fromkeys([*reply.personal.contact_points, *filter(None, stated)]))
 
 
-def own_addresses(directory: TownConfig, *senders: str) -> frozenset[str]:
+def own_addresses(town_config: TownConfig, *senders: str) -> frozenset[str]:
     """Our own mailboxes and numbers: what is sent there comes back as a contact (promise 7)."""
-    town = directory.town
-    of_departments = {value for d in directory.departments.values() for value in (d.email, d.phone)}
+    town = town_config.town
+    of_departments = {value for d in town_config.departments.values() for value in (d.email, d.phone)}
     machines = {f"{name}@{town.mail_domain}" for name in _MACHINES}
     return frozenset({town.mailbox, town.sms_number, town.phone, *senders} | of_departments | machines)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
 from parvis.common.contract.delivery import DeliveryReported
-from parvis.common.contract.reply import (
+from parvis.common.contract.preference import (
     COMPLAINT,
     PROVIDER_STOP,
     REACHED,
@@ -15,8 +15,8 @@ from parvis.common.contract.reply import (
     PersonalPreference,
     PreferenceChanged,
     QuietHours,
-    ReplyRequested,
 )
+from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.rules import POINT_KIND, Delivery
 
 # No word on opting out: who asks for help, and what we learn of an address.

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from parvis.common.contract.reply import QuietHours, ReplyRequested
+from parvis.common.contract.preference import QuietHours
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.town.models import Town
 from parvis.notifier.rules import Limits
 

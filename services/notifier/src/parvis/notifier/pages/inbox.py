@@ -8,7 +8,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from parvis.common.contract.reply import ReplyRequested, sign_token
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.contract.reply_tokens import sign_token
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.runtime.logs import logger
 from parvis.notifier.decide.inbox import codes_may_go_to, masked
@@ -89,7 +90,7 @@ async def _ask(
         (number, channel, masked(point.value))
         for number, (channel, point) in enumerate(codes_may_go_to(reply, kept, place.addressing))
     ]
-    department = place.directory.departments[place.directory.current_department(reply.department)]
+    department = place.town_config.departments[place.town_config.current_department(reply.department)]
     return place.show(
         request,
         "code.html",
@@ -153,7 +154,7 @@ def _may_read(place: Place, request: Request, reply: ReplyRequested) -> bool:
 
 
 def _show(place: Place, request: Request, reply: ReplyRequested, token: str) -> Response:
-    words = Words(place.directory, place.renderer.templates, reply)
+    words = Words(place.town_config, place.renderer.templates, reply)
     # An answer's mail says how to reply to it; nobody can reply to a page. Its letter says what holds for both.
     said = words.say("letter" if words.template == "answer" else "email")
     files = [

@@ -8,7 +8,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contract.reply import PreferenceChanged, ReplyRequested
+from parvis.common.contract.preference import PreferenceChanged
+from parvis.common.contract.reply import ReplyRequested
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.town.models import TownConfig
@@ -27,7 +28,7 @@ KeptFor = Callable[[AsyncConnection, Sequence[ReplyRequested]], Awaitable[Kept]]
 class Place:
     """What a page may need. `say` keeps a preference and tells it, `told` has it leave at once; `kept_for` reads them."""
 
-    directory: TownConfig
+    town_config: TownConfig
     pages: PageRenderer
     renderer: Renderer
     database: Database

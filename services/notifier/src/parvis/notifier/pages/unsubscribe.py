@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
 from parvis.common.contract.delivery import DeliveryId
-from parvis.common.contract.reply import PersonalPreference, PreferenceChanged
+from parvis.common.contract.preference import PersonalPreference, PreferenceChanged
 from parvis.notifier.decide.inbox import masked
 from parvis.notifier.decide.preference import Standing
 from parvis.notifier.pages.place import Place

@@ -29,7 +29,7 @@ _LOCAL = "http://127.0.0.1:8120"
 class Renderer:
     """What replies are written with: the town's directory, its templates, the key of its signatures, where our pages are."""
 
-    directory: TownConfig
+    town_config: TownConfig
     templates: TemplateSet
     key: bytes
     public_url: str = _LOCAL
@@ -48,7 +48,7 @@ class Renderer:
         Raises: Rejected, when the text does not fit the channel.
         """
         files_at = self.link_to(reply) if reply.attachments and not enclosures else ""
-        words = Words(self.directory, self.templates, reply, files_at)
+        words = Words(self.town_config, self.templates, reply, files_at)
         match delivery.channel:
             case "email":
                 mail = render_mail(words, delivery, at, key=self.key, links=self.links, enclosures=enclosures)

@@ -72,7 +72,7 @@ def pages_of(pdf: bytes) -> int:
 
 
 def _values(words: Words, delivery: Delivery, dated_at: datetime, key: bytes) -> dict[str, Any]:
-    town, department, language = words.directory.town, words.department, words.language
+    town, department, language = words.town_config.town, words.department, words.language
     labels = _LABELS.get(language) or _LABELS["fr" if "fr" in town.languages else "en"]
     said = words.say("letter")
     reference = words.reply.reference
@@ -99,7 +99,7 @@ def _values(words: Words, delivery: Delivery, dated_at: datetime, key: bytes) ->
 def _letterhead(name: str, words: Words, email: str) -> list[str]:
     department, language = words.department, words.language
     # Its own address names the town and the department again in its first lines.
-    names = {*words.directory.town.name.values(), *department.name.values()}
+    names = {*words.town_config.town.name.values(), *department.name.values()}
     address = [line for line in department.address if line not in names]
     return [name, localized(department.name, language), *address, format_phone(department.phone), email]
 

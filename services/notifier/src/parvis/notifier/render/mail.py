@@ -12,7 +12,7 @@ from email.policy import compat32
 from email.utils import format_datetime
 
 from parvis.common.contract.errors import Rejected
-from parvis.common.contract.reply import make_message_id
+from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.town.models import localized
 from parvis.notifier.render.links import Links
@@ -43,7 +43,7 @@ def render_mail(
             token of the conversation.
     Source: RFC 3834 §5 (Auto-Submitted), RFC 8058 (List-Unsubscribe-Post), reliability E3, E11, E24.
     """
-    town, department, reply = words.directory.town, words.department, words.reply
+    town, department, reply = words.town_config.town, words.department, words.reply
     said = words.say("email")
     message = MIMEMultipart("mixed" if enclosures else "alternative", policy=_AS_GIVEN)
     sender = f"{localized(department.name, words.language)}, {localized(town.name, words.language)}"
@@ -93,7 +93,7 @@ def _as_written(address: str) -> str:
 
 
 def _sheet(words: Words, title: str, text: str, foot: str, links: Links) -> Sheet:
-    town = words.directory.town
+    town = words.town_config.town
     return Sheet(
         language=words.language,
         town=localized(town.name, words.language),

@@ -33,20 +33,20 @@ class Shown:
         return "/".join(filter(None, (self.place, self.slug, self.name, self.language)))
 
 
-def all_of(templates: TemplateSet, directory: TownConfig) -> list[Shown]:
+def all_of(templates: TemplateSet, town_config: TownConfig) -> list[Shown]:
     """The town's templates and the special ones."""
-    towns = [Shown(name, language) for name in TEMPLATES for language in directory.town.languages]
+    towns = [Shown(name, language) for name in TEMPLATES for language in town_config.town.languages]
     special = {Shown(name, language, place, slug) for place, slug, name, language, _ in templates.special}
     return [*towns, *sorted(special, key=lambda shown: shown.folder)]
 
 
-def files_of(shown: Shown, directory: TownConfig, templates: TemplateSet) -> Mapping[str, bytes]:
+def files_of(shown: Shown, town_config: TownConfig, templates: TemplateSet) -> Mapping[str, bytes]:
     """The SMS, the mail and its two twins, the letter in both sizes."""
-    renderer = Renderer(directory, templates, _KEY)
+    renderer = Renderer(town_config, templates, _KEY)
     reply = sample_reply(
         shown.name,
         shown.language,
-        directory,
+        town_config,
         department=shown.slug if shown.place == DEPARTMENTS else None,
         procedure=shown.slug if shown.place == PROCEDURES else None,
     )

@@ -45,10 +45,10 @@ _WORDS = {
 
 
 def sample_reply(
-    name: str, language: str, directory: TownConfig, *, department: str | None = None, procedure: str | None = None
+    name: str, language: str, town_config: TownConfig, *, department: str | None = None, procedure: str | None = None
 ) -> ReplyRequested:
     """A reply that a citizen of that language gets, of a department or a procedure, or of the town's first."""
-    found = directory.procedure(procedure) or next(iter(directory.procedures.values()), None)
+    found = town_config.procedure(procedure) or next(iter(town_config.procedures.values()), None)
     words = _WORDS.get(language) or _WORDS["en"]
     variables = words | {
         "procedure": localized(found.title, language) if found else name,

@@ -23,18 +23,18 @@ _LINE_ENDS = re.compile("\r\n|\r|\x85|\u2028|\u2029")
 class Words:
     """One reply, in the language that its citizen reads."""
 
-    directory: TownConfig
+    town_config: TownConfig
     templates: TemplateSet
     reply: ReplyRequested
     files_at: str = ""
 
     @property
     def language(self) -> str:
-        return self.directory.town.supported_language(self.reply.language)
+        return self.town_config.town.supported_language(self.reply.language)
 
     @property
     def department(self) -> Department:
-        return self.directory.departments[self.directory.current_department(self.reply.department)]
+        return self.town_config.departments[self.town_config.current_department(self.reply.department)]
 
     @property
     def template(self) -> str:
@@ -67,7 +67,7 @@ class Words:
         """
         given = {name: one_line(value) for name, value in self.reply.personal.variables.items()}
         facts = standard_variables(
-            self.directory, department=self.department.slug, language=self.language, reference=self.reply.reference
+            self.town_config, department=self.department.slug, language=self.language, reference=self.reply.reference
         )
         return given | facts | {"text": visible(self.reply.personal.text).strip()}
 

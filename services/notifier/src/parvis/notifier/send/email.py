@@ -11,7 +11,7 @@ from pathlib import Path
 import aiosmtplib
 from aiosmtplib import SMTP
 
-from parvis.common.contract.reply import make_bounce_address
+from parvis.common.contract.reply_tokens import make_bounce_address
 from parvis.notifier.render.mail import address_of
 from parvis.notifier.rules import Outcome, Parcel
 

@@ -6,7 +6,7 @@ from sqlalchemy import Text, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contract.reply import PreferenceChanged
+from parvis.common.contract.preference import PreferenceChanged
 from parvis.notifier import tables
 from parvis.notifier.decide.preference import Standing, standing
 

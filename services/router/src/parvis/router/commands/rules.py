@@ -17,8 +17,8 @@ from parvis.common.contract.contact import (
     PersonalContact,
     Verification,
     make_contact_id,
-    make_reference,
 )
+from parvis.common.contract.references import make_reference
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.text.language import detect_language
@@ -59,10 +59,13 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    directory = load_town_config(arguments.folder)
+    town_config = load_town_config(arguments.folder)
     text = arguments.text if arguments.text is not None else sys.stdin.read()
     decision = decide(
-        _written(arguments, text), load_rules(arguments.folder, directory), directory, language=detect_language(text)
+        _written(arguments, text),
+        load_rules(arguments.folder, town_config),
+        town_config,
+        language=detect_language(text),
     )
     for line in explained(decision, arguments.language):
         print(line)
@@ -88,13 +91,13 @@ def _written(arguments: argparse.Namespace, text: str) -> ContactReceived:
 
 def _replay(arguments: argparse.Namespace) -> int:
     town = load_settings(TownSettings)
-    directory = load_town_config(town.config_dir)
-    live, changed = load_rules(town.config_dir, directory), load_rules(arguments.folder, directory)
+    town_config = load_town_config(town.config_dir)
+    live, changed = load_rules(town.config_dir, town_config), load_rules(arguments.folder, town_config)
     if live.version == changed.version:
         print(f"{arguments.folder} holds the rules that are live: version {live.version}")
         return 0
     contacts = asyncio.run(_came(town, arguments.days))
-    for line in compare(contacts, live, changed, directory).lines():
+    for line in compare(contacts, live, changed, town_config).lines():
         print(line)
     return 0
 

@@ -45,11 +45,11 @@ def train_model(arguments: argparse.Namespace) -> int:
     config = next((path for path in arguments.sources if path.is_dir()), None) or (town and town.config_dir)
     if config is None:
         raise Misconfigured("name the configuration folder, for its departments", mend="parvis router train DIR")
-    directory = load_town_config(config)
+    town_config = load_town_config(config)
     files = _files(arguments.sources or [config])
-    examples = [example for path in files for example in read_examples(path, directory.departments)]
+    examples = [example for path in files for example in read_examples(path, town_config.departments)]
     moved = asyncio.run(_moved(town, arguments.days)) if town and arguments.transfers else []
-    model, report = asyncio.run(_learned(examples, moved, directory, arguments))
+    model, report = asyncio.run(_learned(examples, moved, town_config, arguments))
     for line in told_of(report):
         print(line)
     if town is None or arguments.trial:
@@ -94,11 +94,11 @@ async def _moved(town: TownSettings, days: int) -> list[Example]:
 
 
 async def _learned(
-    examples: Sequence[Example], moved: Sequence[Example], directory: TownConfig, arguments: argparse.Namespace
+    examples: Sequence[Example], moved: Sequence[Example], town_config: TownConfig, arguments: argparse.Namespace
 ) -> tuple[Model, Report]:
     """What agents decided last counts: their moves come after the files."""
     current = [
-        Example(example.text, directory.current_department(example.label), example.language)
+        Example(example.text, town_config.current_department(example.label), example.language)
         for example in (*examples, *moved)
     ]
     known = without_repeats(current)
@@ -109,7 +109,7 @@ async def _learned(
         check_enough(known)
     except TooFew as error:
         raise Rejected(f"too little to learn from: {error}") from error
-    hints = [*_hints(directory, {example.label for example in known})]
+    hints = [*_hints(town_config, {example.label for example in known})]
     own = LearningSettings()
     private = {example.text for example in moved}
     async with embeddings(own.processes, None if arguments.no_cache else own.cache_folder) as meaning:
@@ -126,11 +126,11 @@ async def _rows(meaning: Embeddings, examples: Sequence[Example], private: set[s
     return np.stack([found[example.text] for example in examples])
 
 
-def _hints(directory: TownConfig, labels: set[str]) -> Sequence[Example]:
+def _hints(town_config: TownConfig, labels: set[str]) -> Sequence[Example]:
     """What departments.yaml says of a department, in every language."""
     return [
         Example(f"{name}. {department.summary.get(language, '')}", slug, language)
-        for slug, department in directory.departments.items()
+        for slug, department in town_config.departments.items()
         if slug in labels and slug != TRIAGE
         for language, name in department.name.items()
     ]

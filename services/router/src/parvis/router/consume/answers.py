@@ -5,7 +5,7 @@ from uuid import UUID
 
 from parvis.common.bus.cloudevents import ReceivedRecord, Record
 from parvis.common.contract import topics
-from parvis.common.contract.contact import Event
+from parvis.common.contract.event import Event
 from parvis.common.contract.routing.split_and_link import (
     ConversationLinked,
     ConversationOpened,
@@ -41,7 +41,7 @@ def _transfer(mail: Mail, wish: TransferRequested, received: ReceivedRecord, row
     arrived = ConversationArrived.model_validate_json(row.value)
     channel, addressed_as = read_last(row.came)
     notice = moved(
-        arrived, arrived.to_department, mail.directory,
+        arrived, arrived.to_department, mail.town_config,
         cause=f"transfer:{wish.transfer_id}", channel=channel, addressed_as=addressed_as,
     )  # fmt: skip
     told = [
@@ -62,7 +62,7 @@ def _split(
     opened = ConversationOpened.model_validate_json(other.value)
     channel, addressed_as = read_last(other.came)
     notice = moved(
-        opened, opened.department, mail.directory,
+        opened, opened.department, mail.town_config,
         cause=f"split:{wish.split_id}", channel=channel, addressed_as=addressed_as,
     )  # fmt: skip
     told = [
@@ -96,7 +96,7 @@ def _refusal(mail: Mail, wish: Wish, received: ReceivedRecord, row: DecisionRow)
         case LinkRequested():
             told, name = LinkRefused.model_validate_json(row.value), wish.link_id
     # A department that does not exist has no queue to be told in.
-    if told.from_department not in mail.directory.departments:
+    if told.from_department not in mail.town_config.departments:
         return []
     queue = topics.department_topic(told.from_department)
     return [mail.written(told, queue, told.conversation_id, f"{name}:refused", row, received)]

@@ -103,7 +103,7 @@ class Router:
         """Every row of a batch, stored before or stored now; the records that follow from them."""
         records: list[Record] = []
         if batch.arrivals:
-            arrivals = await with_guesses(batch.arrivals, self.guesser, self.placing.directory)
+            arrivals = await with_guesses(batch.arrivals, self.guesser, self.placing.town_config)
             decided = await self._decide(arrivals)
             for arrival in arrivals:
                 if arrival.key in decided:

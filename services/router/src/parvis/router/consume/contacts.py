@@ -76,7 +76,7 @@ class Contacts:
         if not _ID.match(key):
             key = str(uuid_of(key) or _no_id())
         language = contact.language or detect_language(contact.personal.text)
-        decision = decide(contact, rules, self.placing.directory, language=language)
+        decision = decide(contact, rules, self.placing.town_config, language=language)
         return Arrival(key, contact, item.record, decision)
 
 

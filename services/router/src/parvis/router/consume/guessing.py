@@ -11,7 +11,7 @@ from parvis.router.read import Guesser
 
 
 async def with_guesses(
-    arrivals: Sequence[Arrival], guesser: Guesser | None, directory: TownConfig
+    arrivals: Sequence[Arrival], guesser: Guesser | None, town_config: TownConfig
 ) -> Sequence[Arrival]:
     """Ask the model, where there is one, about contacts that only people would sort.
 
@@ -25,5 +25,5 @@ async def with_guesses(
     guesses = await guesser([words_of(one.contact) for one in asked.values()])
     told = list(arrivals)
     for (number, arrival), guess in zip(asked.items(), guesses, strict=True):
-        told[number] = replace(arrival, decision=with_guess(arrival.decision, guess, directory))
+        told[number] = replace(arrival, decision=with_guess(arrival.decision, guess, town_config))
     return told

@@ -7,7 +7,8 @@ import msgspec
 
 from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record, build_record_of_bytes
 from parvis.common.contract import topics
-from parvis.common.contract.contact import ContactReceived, Event
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.event import Event
 from parvis.common.contract.msgspec_models import encode_json
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import ContactRouted, Routing
@@ -40,7 +41,7 @@ class Mail:
     """Makes the records. Ids, keys, times and values follow from the row alone, so that a repetition is recognised."""
 
     prefix: str
-    directory: TownConfig
+    town_config: TownConfig
     calendar: Calendar
 
     def of_contact(self, arrival: Arrival, decided: Decided) -> list[Record]:
@@ -57,8 +58,8 @@ class Mail:
             return records
         asking = _queue(self.prefix, None)
         for notice in (
-            registration(contact, routing, self.directory, language=routing.language),
-            receipt(contact, routing, self.directory, language=routing.language),
+            registration(contact, routing, self.town_config, language=routing.language),
+            receipt(contact, routing, self.town_config, language=routing.language),
         ):
             if notice:
                 value, id_ = encode_json(notice), notice.reply_id

@@ -106,27 +106,27 @@ class Wishes:
     async def _transfer(
         self, connection: AsyncConnection, wish: TransferRequested, conversation: Conversation | None, past: Past
     ) -> Sequence[DecisionRow]:
-        directory, at = self.placing.directory, self.now()
-        why = why_not_transferred(wish, conversation, directory)
+        town_config, at = self.placing.town_config, self.now()
+        why = why_not_transferred(wish, conversation, town_config)
         if why or conversation is None:
             row = refuse_transfer(wish, conversation, why or "unknown conversation", at=at)
             return await _recorded(connection, row)
         history = await self._history(conversation, past)
-        row = transfer(wish, conversation, past, directory, self.placing.calendar, history=history, at=at)
+        row = transfer(wish, conversation, past, town_config, self.placing.calendar, history=history, at=at)
         return await _recorded(connection, row, conversations=[conversation])
 
     async def _split(
         self, connection: AsyncConnection, wish: SplitRequested, conversation: Conversation | None, past: Past
     ) -> Sequence[DecisionRow]:
-        directory, at = self.placing.directory, self.now()
-        why = why_not_split(wish, conversation, past, directory)
+        town_config, at = self.placing.town_config, self.now()
+        why = why_not_split(wish, conversation, past, town_config)
         if why or conversation is None:
             row = refuse_split(wish, conversation, why or "unknown conversation", at=at)
             return await _recorded(connection, row)
         contacts = moving(wish, past)
-        made = made_by(wish, contacts, directory)
+        made = made_by(wish, contacts, town_config)
         history = await self._history(made, past, contacts)
-        done = split(wish, conversation, made, past, directory, self.placing.calendar, history=history, at=at)
+        done = split(wish, conversation, made, past, town_config, self.placing.calendar, history=history, at=at)
         rows = await _recorded(connection, *done.rows, conversations=[conversation, made])
         await store.rename(connection, done, kept=conversation.reference, seed=wish_key(wish))
         return rows

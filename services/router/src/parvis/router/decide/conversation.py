@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Literal
 from uuid import UUID
 
-from parvis.common.contract.contact import TRIAGE, ContactReceived, find_references
+from parvis.common.contract.contact import TRIAGE, ContactReceived
+from parvis.common.contract.references import find_references
 from parvis.common.contract.reply import ReplyRequested
 from parvis.router.decide.department import Decision
 from parvis.router.decide.marks import Marks

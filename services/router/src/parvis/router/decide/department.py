@@ -47,32 +47,32 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     model: str | None = None
 
 
-def decide(contact: ContactReceived, rules: Rules, directory: TownConfig, *, language: str | None = None) -> Decision:
+def decide(contact: ContactReceived, rules: Rules, town_config: TownConfig, *, language: str | None = None) -> Decision:
     """The department that gets this contact, and why.
 
     Order: hard rules, the form's procedure, a department's own mailbox, rules by priority, triage.
     Gives: always a department that exists and has not retired.
     Needs: the directory for which the rules were loaded.
     """
-    facts = facts_of(contact, directory, rules, language=contact.language or language)
+    facts = facts_of(contact, town_config, rules, language=contact.language or language)
     decision = rules.told.get(facts)
     if decision is None:
         if len(rules.told) >= _MOST_TOLD:
             rules.told.clear()
         matches = rules.matching(facts)
-        decided = _decide(facts, matches, directory)
+        decided = _decide(facts, matches, town_config)
         decision = rules.told[facts] = replace(decided, rules_version=rules.version, tags=_tags(matches))
     return decision
 
 
-def _decide(facts: Facts, matches: list[Match], directory: TownConfig) -> Decision:
+def _decide(facts: Facts, matches: list[Match], town_config: TownConfig) -> Decision:
     if matches and matches[0].rule.hard:  # hard ones come first
-        return _by_rule(matches[0], matches, directory, facts.language)
-    chosen = _chosen(facts, matches, directory)
+        return _by_rule(matches[0], matches, town_config, facts.language)
+    chosen = _chosen(facts, matches, town_config)
     if chosen:
         return chosen
     if matches:
-        return _by_rule(matches[0], matches, directory, facts.language)
+        return _by_rule(matches[0], matches, town_config, facts.language)
     return Decision(
         department=TRIAGE,
         procedure=None,
@@ -89,7 +89,7 @@ def _decide(facts: Facts, matches: list[Match], directory: TownConfig) -> Decisi
     )
 
 
-def facts_of(contact: ContactReceived, directory: TownConfig, rules: Rules, *, language: str | None) -> Facts:
+def facts_of(contact: ContactReceived, town_config: TownConfig, rules: Rules, *, language: str | None) -> Facts:
     """What the rules may know about a contact; of what none of them asks, nothing."""
     personal, asks = contact.personal, rules.asks
     text = facts_text((personal.subject, personal.text, *personal.answers.values()))
@@ -102,15 +102,15 @@ def facts_of(contact: ContactReceived, directory: TownConfig, rules: Rules, *, l
         machine_sent=contact.machine is not None,
         hits=rules.hits(folded),
         areas=rules.territory.areas_of(text, folded) if "area" in asks else (),
-        day=_day(contact, directory) if "day" in asks else date.min,
+        day=_day(contact, town_config) if "day" in asks else date.min,
         sender_domain=_domain(contact) if "sender_domain" in asks else "",
         postcodes=_postcodes(contact) if "postcode" in asks else (),
         attachments=tuple([each.media_type for each in contact.attachments]) if "attachment" in asks else (),
     )
 
 
-def _day(contact: ContactReceived, directory: TownConfig) -> date:
-    return contact.received_at.astimezone(ZoneInfo(directory.town.time_zone)).date()
+def _day(contact: ContactReceived, town_config: TownConfig) -> date:
+    return contact.received_at.astimezone(ZoneInfo(town_config.town.time_zone)).date()
 
 
 def _domain(contact: ContactReceived) -> str:
@@ -125,14 +125,14 @@ def _postcodes(contact: ContactReceived) -> tuple[str, ...]:
     return tuple(code for text in written for code in _POSTCODE.findall(text[:_LONGEST_ADDRESS]))
 
 
-def _chosen(facts: Facts, matches: list[Match], directory: TownConfig) -> Decision | None:
+def _chosen(facts: Facts, matches: list[Match], town_config: TownConfig) -> Decision | None:
     """What the citizen chose: a form of ours, or the mailbox of a department. A machine chooses nothing."""
-    procedure = directory.procedure(facts.procedure)
-    mailbox = None if facts.machine_sent or procedure else directory.department_of_mailbox(facts.to)
+    procedure = town_config.procedure(facts.procedure)
+    mailbox = None if facts.machine_sent or procedure else town_config.department_of_mailbox(facts.to)
     if procedure:
         department, rule, reason = procedure.department, "procedure", _of_procedure(procedure)
     elif mailbox:
-        department, rule = directory.current_department(mailbox.slug), "mailbox"
+        department, rule = town_config.current_department(mailbox.slug), "mailbox"
         reason = {
             "fr": f"Vous avez écrit à l'adresse du service : {localized(mailbox.name, 'fr')}.",
             "en": f"You wrote to the address of the department: {localized(mailbox.name, 'en')}.",
@@ -162,13 +162,13 @@ def _tags(matches: list[Match]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag for match in matches for tag in match.rule.then.tags))[:_MOST_TAGS]
 
 
-def _by_rule(match: Match, matches: list[Match], directory: TownConfig, language: str | None) -> Decision:
+def _by_rule(match: Match, matches: list[Match], town_config: TownConfig, language: str | None) -> Decision:
     if match.is_doubtful:
         return _by_people(matches, language)
     rule = match.rule
     runners_up = _runners_up(matches, rule.then.department)
     confidence = _HARD if rule.hard else max(0.0, _confidence(match) - (_CONTESTED if runners_up else 0))
-    department = directory.departments[rule.then.department]
+    department = town_config.departments[rule.then.department]
     return Decision(
         department=rule.then.department,
         procedure=rule.then.procedure,

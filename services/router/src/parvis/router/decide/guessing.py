@@ -47,19 +47,19 @@ def words_of(contact: ContactReceived) -> str:
     return "\n".join(part for part in said if part)[:_LONGEST_TEXT]
 
 
-def with_guess(decision: Decision, guesses: Guesses | None, directory: TownConfig) -> Decision:
+def with_guess(decision: Decision, guesses: Guesses | None, town_config: TownConfig) -> Decision:
     """The model's department where it is sure enough; else triage, with its three best guesses for the agent.
 
     Gives: the decision as it was where a rule decided it, and where there is no guess.
     """
     if guesses is None or decision.rule != UNDECIDED:
         return decision
-    likely = list(_current(guesses, directory))
+    likely = list(_current(guesses, town_config))
     if not likely:
         return replace(decision, model=guesses.model)
     if likely[0].department != TRIAGE and likely[0].confidence >= guesses.threshold:
-        return _decided(decision, guesses, likely, directory)
-    names = [directory.departments[guess.department].name for guess in likely[:_MOST_RUNNERS_UP]]
+        return _decided(decision, guesses, likely, town_config)
+    names = [town_config.departments[guess.department].name for guess in likely[:_MOST_RUNNERS_UP]]
     return replace(
         decision,
         model=guesses.model,
@@ -75,8 +75,8 @@ def with_guess(decision: Decision, guesses: Guesses | None, directory: TownConfi
     )
 
 
-def _decided(decision: Decision, guesses: Guesses, likely: Sequence[Guess], directory: TownConfig) -> Decision:
-    best, name = likely[0], directory.departments[likely[0].department].name
+def _decided(decision: Decision, guesses: Guesses, likely: Sequence[Guess], town_config: TownConfig) -> Decision:
+    best, name = likely[0], town_config.departments[likely[0].department].name
     return replace(
         decision,
         department=best.department,
@@ -100,12 +100,12 @@ def _runners_up(likely: Sequence[Guess]) -> tuple[RunnerUp, ...]:
     )[:_MOST_RUNNERS_UP]
 
 
-def _current(guesses: Guesses, directory: TownConfig) -> Iterator[Guess]:
+def _current(guesses: Guesses, town_config: TownConfig) -> Iterator[Guess]:
     """The departments that exist, each once, a retired one as its successor with what both are worth; the likeliest first."""
     worth: dict[str, float] = {}
     for guess in guesses.best:
-        if directory.department(guess.department) and not isnan(guess.confidence):
-            slug = directory.current_department(guess.department)
+        if town_config.department(guess.department) and not isnan(guess.confidence):
+            slug = town_config.current_department(guess.department)
             worth[slug] = min(1.0, max(0.0, worth.get(slug, 0.0) + guess.confidence))
     for slug in sorted(worth, key=lambda slug: (-worth[slug], slug)):
         yield Guess(slug, worth[slug])

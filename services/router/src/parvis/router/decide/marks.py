@@ -5,7 +5,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from parvis.common.contract.contact import ContactReceived, find_references
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.references import find_references
 
 _MOST_IDS = 12
 _LONGEST_SUBJECT = 300

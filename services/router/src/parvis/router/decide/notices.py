@@ -28,7 +28,7 @@ _SILENCE = {
 
 
 def registration(
-    contact: ContactReceived, routing: Routing, directory: TownConfig, *, language: str | None
+    contact: ContactReceived, routing: Routing, town_config: TownConfig, *, language: str | None
 ) -> ReplyRequested | None:
     """The registration notice (CRPA L112-11) of a contact that opened a conversation.
 
@@ -37,27 +37,27 @@ def registration(
     """
     if not _may_be_told(contact):
         return None
-    spoken = directory.town.supported_language(language)
-    variables = _variables(contact, routing, directory, spoken)
+    spoken = town_config.town.supported_language(language)
+    variables = _variables(contact, routing, town_config, spoken)
     return _notice("registration", contact, routing, language=spoken, variables=variables, send_at=routing.decided_at)
 
 
 def receipt(
-    contact: ContactReceived, routing: Routing, directory: TownConfig, *, language: str | None
+    contact: ContactReceived, routing: Routing, town_config: TownConfig, *, language: str | None
 ) -> ReplyRequested | None:
     """The receipt (CRPA R112-11-1), asked for at once and held until a day before it is due.
 
     Gives: none where the procedure is not known or promises none: what silence means could not be said.
     Retry: the same contact gives the same reply id.
     """
-    procedure = directory.procedure(routing.procedure)
+    procedure = town_config.procedure(routing.procedure)
     if not (procedure and routing.receipt_due_at and routing.answer_due_at and _may_be_told(contact)):
         return None
-    spoken = directory.town.supported_language(language)
-    variables = _variables(contact, routing, directory, spoken) | {
+    spoken = town_config.town.supported_language(language)
+    variables = _variables(contact, routing, town_config, spoken) | {
         "procedure": localized(procedure.title, spoken),
-        "answer_due_on": format_day(routing.answer_due_at, directory.town, spoken),
-        "silence_rule": _silence_rule(routing, directory, spoken),
+        "answer_due_on": format_day(routing.answer_due_at, town_config.town, spoken),
+        "silence_rule": _silence_rule(routing, town_config, spoken),
     }
     send_at = max(routing.decided_at, routing.receipt_due_at - _BEFORE_DEADLINE)
     return _notice("receipt", contact, routing, language=spoken, variables=variables, send_at=send_at)
@@ -66,7 +66,7 @@ def receipt(
 def moved(
     told: ConversationArrived | ConversationOpened,
     department: str,
-    directory: TownConfig,
+    town_config: TownConfig,
     *,
     cause: str,
     channel: str,
@@ -81,16 +81,16 @@ def moved(
     """
     if told.competent_received_at is None or told.received_at is None or addressed_as is None:
         return None
-    town = directory.town
-    spoken, body = town.supported_language(told.language), directory.body(told.body) or town
-    variables = standard_variables(directory, department=department, language=spoken, reference=told.reference) | {
+    town = town_config.town
+    spoken, body = town.supported_language(told.language), town_config.body(told.body) or town
+    variables = standard_variables(town_config, department=department, language=spoken, reference=told.reference) | {
         "received_on": format_day(told.received_at, town, spoken),
         "moved_on": format_day(told.competent_received_at, town, spoken),
         "body": localized(body.name, spoken),
         "body_phone": format_phone(body.phone),
         "body_address": ", ".join(body.address),
         "answer_due_on": format_day(told.answer_due_at, town, spoken) if told.answer_due_at else "",
-        "silence_rule": _silence_rule(told, directory, spoken),
+        "silence_rule": _silence_rule(told, town_config, spoken),
     }
     return swift.ReplyRequested(
         reply_id=make_reply_id("transfer", cause),
@@ -116,17 +116,17 @@ def _may_be_told(contact: ContactReceived) -> bool:
     return contact.machine is None and not is_forged and bool(personal.from_ or personal.reply_channels)
 
 
-def _variables(contact: ContactReceived, routing: Routing, directory: TownConfig, spoken: str) -> dict[str, str]:
+def _variables(contact: ContactReceived, routing: Routing, town_config: TownConfig, spoken: str) -> dict[str, str]:
     standard = standard_variables(
-        directory, department=routing.department, language=spoken, reference=routing.reference
+        town_config, department=routing.department, language=spoken, reference=routing.reference
     )
-    return standard | {"received_on": format_day(contact.received_at, directory.town, spoken)}
+    return standard | {"received_on": format_day(contact.received_at, town_config.town, spoken)}
 
 
-def _silence_rule(dates: DueDates, directory: TownConfig, spoken: str) -> str:
+def _silence_rule(dates: DueDates, town_config: TownConfig, spoken: str) -> str:
     if dates.silence_at is None or dates.silence_means is None:
         return ""
-    day = format_day(dates.silence_at, directory.town, spoken)
+    day = format_day(dates.silence_at, town_config.town, spoken)
     return localized(_SILENCE[dates.silence_means], spoken).replace("{day}", day)
 
 

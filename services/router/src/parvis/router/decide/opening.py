@@ -19,5 +19,5 @@ def opening(contact: ContactReceived, decision: Decision, placing: Placing, *, a
     return routing_of(
         contact, decision, placing,
         conversation=make_conversation_id(contact.contact_id, contact.received_at), reference=contact.reference, sequence=1,
-        department=placing.directory.current_department(decision.department), at=at,
+        department=placing.town_config.current_department(decision.department), at=at,
     )  # fmt: skip

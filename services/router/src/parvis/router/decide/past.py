@@ -3,14 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from parvis.common.contract.contact import (
-    ClaimCheck,
-    ContactId,
-    ContactReceived,
-    ConversationId,
-    Reference,
-    make_reference,
-)
+from parvis.common.contract.contact import ClaimCheck, ContactId, ContactReceived, ConversationId, Reference
+from parvis.common.contract.references import make_reference
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.contract.routing.history import History, PastContact, PastMove
 from parvis.common.contract.routing.split_and_link import ConversationLinked, ConversationOpened, ConversationSplit

@@ -44,7 +44,7 @@ class Placed:
 class Placing:
     """What placing needs beside the contacts: the same for every batch. `key` is that of the mails' marks."""
 
-    directory: TownConfig
+    town_config: TownConfig
     calendar: Calendar
     windows: Windows
     templates: TemplateSet
@@ -161,9 +161,9 @@ def _asked(
     placing: Placing,
     at: datetime,
 ) -> Held:
-    directory = placing.directory
-    asked = question(contact, candidates, directory, placing.templates, language=decision.language, at=at)
-    until = due_at(at, placing.asking, ZoneInfo(directory.town.time_zone))
+    town_config = placing.town_config
+    asked = question(contact, candidates, town_config, placing.templates, language=decision.language, at=at)
+    until = due_at(at, placing.asking, ZoneInfo(town_config.town.time_zone))
     return Held(contact, decision, "question", until, tuple(one.id for one in candidates), asked)
 
 
@@ -179,19 +179,19 @@ def _put(
     candidates: Sequence[Conversation] = (),
 ) -> Placed:
     found = where.continues
-    told = decision if found else opens(decision, where, placing.directory)
+    told = decision if found else opens(decision, where, placing.town_config)
     conversation = found or _opened_by(contact, told, where)
     conversation.sequence += 1
     if contact.machine is None:  # an absence notice opens nothing again
         conversation.closed_at = None
     conversation.last_contact_at = max(conversation.last_contact_at, contact.received_at)
-    conversation.department = placing.directory.current_department(conversation.department)
+    conversation.department = placing.town_config.current_department(conversation.department)
     marks = marks if marks is not None else marks_of(contact, placing.key)
     known.note(contact, conversation, marks)
     suggestion = None
     if found and where.by:
-        suggestion = drift(contact, conversation, decision, placing.directory)
-        told = continues(conversation, decision, where.by, placing.directory)
+        suggestion = drift(contact, conversation, decision, placing.town_config)
+        told = continues(conversation, decision, where.by, placing.town_config)
     routing = routing_of(
         contact, told, placing,
         conversation=ConversationId(str(conversation.id)), reference=conversation.reference,
@@ -235,7 +235,7 @@ def routing_of(  # noqa: PLR0913 (what a conversation says, and what the rules s
     candidates: tuple[Candidate, ...] = (),
 ) -> Routing:
     """The routing of a contact in its conversation."""
-    clocks = placing.directory.legal_deadlines(decision.procedure)
+    clocks = placing.town_config.legal_deadlines(decision.procedure)
     due = placing.calendar.due(contact.received_at, clocks)
     return swift.Routing(
         conversation_id=conversation,

@@ -77,7 +77,7 @@ class Asking:
 def question(
     contact: ContactReceived,
     candidates: Sequence[Conversation],
-    directory: TownConfig,
+    town_config: TownConfig,
     templates: TemplateSet,
     *,
     language: str | None,
@@ -88,7 +88,7 @@ def question(
     Gives: at most two segments with the town's own template, if that leaves room for the references; no word of the citizen's.
     Retry: the same contact gives the same reply id.
     """
-    point, spoken = contact.personal.from_, directory.town.supported_language(language)
+    point, spoken = contact.personal.from_, town_config.town.supported_language(language)
     channel = "whatsapp" if contact.channel == "whatsapp" else "sms"
     return ReplyRequested(
         reply_id=make_reply_id("question", contact.contact_id),
@@ -107,30 +107,30 @@ def question(
             contact_points=(ContactPoint(kind=point.kind, value=point.value),) if point else (),
             # On the channel where a number can be sent back at once, whatever the citizen prefers for answers.
             stated=(ReplyAddress(channel=channel, address=point.value),) if point else (),
-            text=choices(candidates, directory, templates, spoken),
+            text=choices(candidates, town_config, templates, spoken),
         ),
     )
 
 
-def choices(candidates: Sequence[Conversation], directory: TownConfig, templates: TemplateSet, language: str) -> str:
+def choices(candidates: Sequence[Conversation], town_config: TownConfig, templates: TemplateSet, language: str) -> str:
     """The numbered list, its labels as long as two segments allow."""
-    around = _around(candidates[0], directory, templates, language)
+    around = _around(candidates[0], town_config, templates, language)
     shown = candidates[:MOST_CHOICES]
-    labels = [label_of(one, directory, language) for one in shown]
+    labels = [label_of(one, town_config, language) for one in shown]
     shorter = [
         [_clipped(transliterate_to_gsm7(label), length) for label in labels] for length in range(_LONGEST_LABEL, 2, -1)
     ]
     tried = [labels, *shorter, ["" for _ in labels]]
-    lists = [_listed(shown, told, directory, language) for told in tried]
+    lists = [_listed(shown, told, town_config, language) for told in tried]
     return next(
         (text for text in lists if count_segments(simplify_typography(around + text))[1] <= MOST_SEGMENTS), lists[-1]
     )
 
 
-def label_of(conversation: Conversation, directory: TownConfig, language: str) -> str:
+def label_of(conversation: Conversation, town_config: TownConfig, language: str) -> str:
     """What a conversation is called towards its citizen: its procedure, else its department; never what they wrote."""
-    procedure = directory.procedure(conversation.procedure)
-    department = directory.departments[directory.current_department(conversation.department)]
+    procedure = town_config.procedure(conversation.procedure)
+    department = town_config.departments[town_config.current_department(conversation.department)]
     return localized(procedure.title if procedure else department.name, language)
 
 
@@ -174,14 +174,14 @@ def due_at(asked_at: datetime, asking: Asking, zone: ZoneInfo) -> datetime:
         day += timedelta(days=1)
 
 
-def _around(conversation: Conversation, directory: TownConfig, templates: TemplateSet, language: str) -> str:
+def _around(conversation: Conversation, town_config: TownConfig, templates: TemplateSet, language: str) -> str:
     """What the town's template adds to the list."""
-    variables = standard_variables(directory, department=TRIAGE, language=language, reference=conversation.reference)
+    variables = standard_variables(town_config, department=TRIAGE, language=language, reference=conversation.reference)
     return templates.find(_TEMPLATE, language, "sms").render(variables | {"text": ""}).text
 
 
-def _listed(shown: Sequence[Conversation], labels: Sequence[str], directory: TownConfig, language: str) -> str:
-    zone = ZoneInfo(directory.town.time_zone)
+def _listed(shown: Sequence[Conversation], labels: Sequence[str], town_config: TownConfig, language: str) -> str:
+    zone = ZoneInfo(town_config.town.time_zone)
     lines = [
         f"{number}. {label}{', ' if label else ''}{_day(one.opened_at, zone, language)}, {one.reference}"
         for number, (one, label) in enumerate(zip(shown, labels, strict=True), start=1)

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from parvis.common.contract.contact import ClaimCheck, ContactId, ConversationId, make_reference
+from parvis.common.contract.contact import ClaimCheck, ContactId, ConversationId
+from parvis.common.contract.references import make_reference
 from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.contract.routing.history import PastContact
 from parvis.common.contract.routing.split_and_link import (
@@ -35,12 +36,12 @@ class Split:
 
 
 def why_not_split(
-    wish: SplitRequested, conversation: Conversation | None, past: Past, directory: TownConfig
+    wish: SplitRequested, conversation: Conversation | None, past: Past, town_config: TownConfig
 ) -> Why | None:
     """Why the wish is refused; none when it is done."""
     if conversation is None:
         return "unknown conversation"
-    if wish.to_department not in directory.departments:
+    if wish.to_department not in town_config.departments:
         return "unknown department"
     if conversation.department != wish.from_department:
         return "stale"
@@ -70,16 +71,16 @@ def moving(wish: SplitRequested, past: Past) -> list[PastContact]:
     return [contact for contact in past.contacts if contact.contact_id in wanted]
 
 
-def made_by(wish: SplitRequested, contacts: Sequence[PastContact], directory: TownConfig) -> Conversation:
+def made_by(wish: SplitRequested, contacts: Sequence[PastContact], town_config: TownConfig) -> Conversation:
     """The new conversation, before its first number. Its id and reference follow from the split, as others' do from a contact."""
     seed, opened_at = ContactId(str(wish_key(wish))), min(contact.received_at for contact in contacts)
-    wanted = directory.current_department(wish.to_department)
+    wanted = town_config.current_department(wish.to_department)
     return Conversation(
         id=UUID(make_conversation_id(seed, opened_at)),
         reference=make_reference(seed),
         department=wanted,
         sequence=0,
-        procedure=_procedure(contacts, wanted, directory),
+        procedure=_procedure(contacts, wanted, town_config),
         opened_at=opened_at,
         last_contact_at=max(contact.received_at for contact in contacts),
         is_new=True,
@@ -91,7 +92,7 @@ def split(
     conversation: Conversation,
     made: Conversation,
     past: Past,
-    directory: TownConfig,
+    town_config: TownConfig,
     calendar: Calendar,
     *,
     history: ClaimCheck | None,
@@ -103,9 +104,9 @@ def split(
     """
     key, contacts = wish_key(wish), moving(wish, past)
     ids = tuple(contact.contact_id for contact in contacts)
-    between = directory.body_of(conversation.department) != directory.body_of(made.department)
+    between = town_config.body_of(conversation.department) != town_config.body_of(made.department)
     due = dates(
-        made.procedure, directory, calendar, received_at=made.opened_at, competent_at=at if between else None
+        made.procedure, town_config, calendar, received_at=made.opened_at, competent_at=at if between else None
     )  # fmt: skip
     conversation.sequence += 1
     made.sequence += 1
@@ -134,7 +135,7 @@ def split(
         history=history,
         procedure=made.procedure,
         language=next((contact.language for contact in reversed(contacts) if contact.language), None),
-        body=directory.body_of(made.department),
+        body=town_config.body_of(made.department),
         received_at=made.opened_at,
         at=at,
         **due.model_dump(),
@@ -147,7 +148,7 @@ def split(
     return Split(made, tuple(contacts), senders, rows)
 
 
-def _procedure(contacts: Sequence[PastContact], department: str, directory: TownConfig) -> str | None:
+def _procedure(contacts: Sequence[PastContact], department: str, town_config: TownConfig) -> str | None:
     """What the contacts were taken for, where the wanted department does that; else nobody knows yet."""
-    stated = (directory.procedure(contact.procedure) for contact in reversed(contacts))
+    stated = (town_config.procedure(contact.procedure) for contact in reversed(contacts))
     return next((one.slug for one in stated if one and one.department == department), None)

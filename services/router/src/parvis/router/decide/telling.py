@@ -18,14 +18,14 @@ _MOST_RUNNERS_UP = 3
 _WEAK = frozenset({"default", "model", "place"})
 
 
-def opens(decision: Decision, where: Place, directory: TownConfig) -> Decision:
+def opens(decision: Decision, where: Place, town_config: TownConfig) -> Decision:
     """What the rules say; where they say nothing and a closed conversation is followed, its department."""
     closed = where.follows
     if closed is None:
         return decision
     if decision.rule not in _WEAK:
         return replace(decision, reason=followed(closed.reference, decision.reason))
-    department = directory.departments[directory.current_department(closed.department)]
+    department = town_config.departments[town_config.current_department(closed.department)]
     return replace(
         decision,
         department=department.slug,
@@ -38,9 +38,9 @@ def opens(decision: Decision, where: Place, directory: TownConfig) -> Decision:
     )
 
 
-def continues(conversation: Conversation, decision: Decision, by: By, directory: TownConfig) -> Decision:
+def continues(conversation: Conversation, decision: Decision, by: By, town_config: TownConfig) -> Decision:
     """The conversation's department decides; what the words alone would have said becomes the runner-up."""
-    department = directory.departments[conversation.department]
+    department = town_config.departments[conversation.department]
     differs = decision.rule != "default" and decision.department != conversation.department
     return replace(
         decision,
@@ -55,12 +55,12 @@ def continues(conversation: Conversation, decision: Decision, by: By, directory:
 
 
 def drift(
-    contact: ContactReceived, conversation: Conversation, decision: Decision, directory: TownConfig
+    contact: ContactReceived, conversation: Conversation, decision: Decision, town_config: TownConfig
 ) -> Suggestion | None:
     """That people may split the contact off: the rules clearly give it to another department."""
     if contact.machine or not is_clear(decision) or decision.department == conversation.department:
         return None
-    department = directory.departments[decision.department]
+    department = town_config.departments[decision.department]
     return swift.Suggestion(department=department.slug, confidence=decision.confidence, why=drifted(department))
 
 

@@ -28,16 +28,16 @@ Why = Literal["stale", "unknown conversation", "unknown department", "already th
 
 
 def why_not_transferred(
-    wish: TransferRequested, conversation: Conversation | None, directory: TownConfig
+    wish: TransferRequested, conversation: Conversation | None, town_config: TownConfig
 ) -> Why | None:
     """Why the wish is refused; none when it is done."""
     if conversation is None:
         return "unknown conversation"
-    if wish.to_department not in directory.departments:
+    if wish.to_department not in town_config.departments:
         return "unknown department"
     if conversation.department != wish.from_department:
         return "stale"
-    return "already there" if directory.current_department(wish.to_department) == conversation.department else None
+    return "already there" if town_config.current_department(wish.to_department) == conversation.department else None
 
 
 def refuse_transfer(
@@ -60,7 +60,7 @@ def transfer(
     wish: TransferRequested,
     conversation: Conversation,
     past: Past,
-    directory: TownConfig,
+    town_config: TownConfig,
     calendar: Calendar,
     *,
     history: ClaimCheck | None,
@@ -71,11 +71,11 @@ def transfer(
     Needs: the conversation's row locked and the wish not to be refused; its department and sequence are changed here.
     Loops: the third move between the same two departments ends in triage, with the reason; what triage decides stands.
     """
-    wanted = directory.current_department(wish.to_department)
-    stopped = _stopped(wish.from_department, wanted, past, directory)
+    wanted = town_config.current_department(wish.to_department)
+    stopped = _stopped(wish.from_department, wanted, past, town_config)
     to = TRIAGE if stopped else wanted
     new = dates_between(
-        wish.from_department, to, conversation.procedure, directory, calendar,
+        wish.from_department, to, conversation.procedure, town_config, calendar,
         received_at=conversation.opened_at, at=at,
     )  # fmt: skip
     conversation.sequence += 1
@@ -91,7 +91,7 @@ def transfer(
         history=history,
         procedure=conversation.procedure,
         language=past.language,
-        body=directory.body_of(to),
+        body=town_config.body_of(to),
         received_at=conversation.opened_at,
         at=at,
         **(new or _NO_DATES).model_dump(),
@@ -104,14 +104,14 @@ def left(arrived: ConversationArrived) -> ConversationLeft:
     return ConversationLeft.model_validate(arrived.model_dump())
 
 
-def _stopped(came_from: str, wanted: str, past: Past, directory: TownConfig) -> IncompleteTransfer | None:
+def _stopped(came_from: str, wanted: str, past: Past, town_config: TownConfig) -> IncompleteTransfer | None:
     if TRIAGE in (came_from, wanted):
         return None
     pair = {came_from, wanted}
     moves = sum({move.from_department, move.to_department} == pair for move in _since_triage(past.moves))
     if moves < _MOST_MOVES_OF_TWO:
         return None
-    one, other = (directory.departments[slug].name for slug in (came_from, wanted))
+    one, other = (town_config.departments[slug].name for slug in (came_from, wanted))
     return IncompleteTransfer(wanted_department=wanted, why=_to_and_fro(one, other))
 
 

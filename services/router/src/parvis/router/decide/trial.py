@@ -42,11 +42,11 @@ class Trial:
             yield f"         {reference}: {now_.department} ({now_.rule}) -> {then_.department} ({then_.rule})"
 
 
-def compare(contacts: Iterable[ContactReceived], now: Rules, then: Rules, directory: TownConfig) -> Trial:
+def compare(contacts: Iterable[ContactReceived], now: Rules, then: Rules, town_config: TownConfig) -> Trial:
     """Decide each contact by both rule sets; conversations are left out: only the rules are on trial."""
     trial = Trial()
     for contact in contacts:
-        before, after = decide(contact, now, directory), decide(contact, then, directory)
+        before, after = decide(contact, now, town_config), decide(contact, then, town_config)
         trial.contacts += 1
         trial.rules_now[before.rule] += 1
         trial.rules_then[after.rule] += 1

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID, uuid5
 
-from parvis.common.contract.contact import Event
+from parvis.common.contract.event import Event
 from parvis.common.contract.routing.decisions import DueDates
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
@@ -70,28 +70,28 @@ def dates_between(
     came_from: str,
     wanted: str,
     procedure: str | None,
-    directory: TownConfig,
+    town_config: TownConfig,
     calendar: Calendar,
     *,
     received_at: datetime,
     at: datetime,
 ) -> DueDates | None:
     """What is due when another body has become competent; none when it is the same one."""  # fmt: skip
-    if directory.body_of(came_from) == directory.body_of(wanted):
+    if town_config.body_of(came_from) == town_config.body_of(wanted):
         return None
-    return dates(procedure, directory, calendar, received_at=received_at, competent_at=at)
+    return dates(procedure, town_config, calendar, received_at=received_at, competent_at=at)
 
 
 def dates(
     procedure: str | None,
-    directory: TownConfig,
+    town_config: TownConfig,
     calendar: Calendar,
     *,
     received_at: datetime,
     competent_at: datetime | None = None,
 ) -> DueDates:
     """What is due when, for what was received then."""
-    clocks = directory.legal_deadlines(procedure)
+    clocks = town_config.legal_deadlines(procedure)
     due = calendar.due(received_at, clocks, competent_at=competent_at)
     return DueDates(
         competent_received_at=competent_at,

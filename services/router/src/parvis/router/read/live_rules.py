@@ -20,9 +20,9 @@ class LiveRules:
     Raises: Misconfigured, when the first file is bad: a router without rules does not start.
     """
 
-    def __init__(self, folder: Path, directory: TownConfig, health: Health) -> None:
-        self._folder, self._directory, self._health = folder, directory, health
-        self._current = load_rules(folder, directory)
+    def __init__(self, folder: Path, town_config: TownConfig, health: Health) -> None:
+        self._folder, self._directory, self._health = folder, town_config, health
+        self._current = load_rules(folder, town_config)
         self._seen = self._current.version
 
     def __call__(self) -> Rules:

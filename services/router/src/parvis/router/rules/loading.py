@@ -13,18 +13,18 @@ from parvis.router.rules.territory import Territory, TerritoryFile, compile_terr
 from parvis.router.rules.words import has_words
 
 
-def load_rules(path: Path, directory: TownConfig) -> Rules:
+def load_rules(path: Path, town_config: TownConfig) -> Rules:
     """Read, check and compile the rules of the configuration folder `path`.
 
     Raises: Misconfigured, with file, line and mend: an id twice, an unknown department, procedure or language, a pattern
             that RE2 does not take, a word without a letter.
     """
     document = read_document(path / "rules.yaml")
-    rules = validate_document(RulesFile, document, context={"languages": directory.town.languages}).rules
-    territory = _load_territory(path, directory)
+    rules = validate_document(RulesFile, document, context={"languages": town_config.town.languages}).rules
+    territory = _load_territory(path, town_config)
     _check_ids(document, rules)
     for index, rule in enumerate(rules):
-        _check_names(document, index, rule, directory)
+        _check_names(document, index, rule, town_config)
         _check_areas(document, index, rule, territory)
         _check_terms(document, index, rule)
     try:
@@ -43,28 +43,28 @@ def version_in(path: Path) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def check(path: Path, directory: TownConfig) -> list[str]:
+def check(path: Path, town_config: TownConfig) -> list[str]:
     """What `parvis config check` says about what the router reads.
 
     Raises: Misconfigured, as `load_rules` and `load_templates` do.
     """
-    rules = load_rules(path, directory)
-    templates = load_templates(path, directory)
+    rules = load_rules(path, town_config)
+    templates = load_templates(path, town_config)
     hard = sum(rule.hard for rule in rules.rules)
     tags = sorted({tag for rule in rules.rules for tag in rule.then.tags})
     return [
         f"{len(rules.rules)} rules, {hard} of them hard, version {rules.version}",
         f"{len(tags)} tags: {', '.join(tags)}" if tags else "no tags",
         f"{len(rules.territory.areas)} areas",
-        f"{len(templates.by_name)} templates in {', '.join(directory.town.languages)}",
+        f"{len(templates.by_name)} templates in {', '.join(town_config.town.languages)}",
     ]
 
 
-def _load_territory(path: Path, directory: TownConfig) -> Territory:
+def _load_territory(path: Path, town_config: TownConfig) -> Territory:
     if not (path / "territory.yaml").exists():
         return Territory()
     document = read_document(path / "territory.yaml")
-    areas = validate_document(TerritoryFile, document, context={"languages": directory.town.languages}).areas
+    areas = validate_document(TerritoryFile, document, context={"languages": town_config.town.languages}).areas
     seen: set[str] = set()
     for index, area in enumerate(areas):
         if area.id in seen:
@@ -94,9 +94,9 @@ def _check_ids(document: YamlDocument, rules: tuple[Rule, ...]) -> None:
         seen[rule.id] = index
 
 
-def _check_names(document: YamlDocument, index: int, rule: Rule, directory: TownConfig) -> None:
-    check_department(rule.then.department, directory.departments, document, "rules", index, "then", "department")
-    procedures = directory.procedures
+def _check_names(document: YamlDocument, index: int, rule: Rule, town_config: TownConfig) -> None:
+    check_department(rule.then.department, town_config.departments, document, "rules", index, "then", "department")
+    procedures = town_config.procedures
     if rule.then.procedure and rule.then.procedure not in procedures:
         fact, mend = f"unknown procedure {rule.then.procedure!r}", closest_match(rule.then.procedure, procedures)
         raise document.error(fact, "rules", index, "then", "procedure", mend=mend)

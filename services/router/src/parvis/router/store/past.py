@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contract.contact import make_reference
+from parvis.common.contract.references import make_reference
 from parvis.router.decide import MOST_CONTACTS, Past, Split, moved_in_by, past_of, uuid_of
 from parvis.router.store.conversations import record_senders
 from parvis.router.tables import DecisionRow

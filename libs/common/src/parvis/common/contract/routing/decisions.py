@@ -11,11 +11,10 @@ from parvis.common.contract.contact import (
     ContactReceived,
     ConversationId,
     DepartmentSlug,
-    Event,
     Language,
-    Model,
     Reference,
 )
+from parvis.common.contract.event import Event, Model
 from parvis.common.contract.ids import time_ordered_id
 
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]

@@ -4,15 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from parvis.common.contract.contact import (
-    ClaimCheck,
-    ContactId,
-    ConversationId,
-    DepartmentSlug,
-    Language,
-    Model,
-    Reference,
-)
+from parvis.common.contract.contact import ClaimCheck, ContactId, ConversationId, DepartmentSlug, Language, Reference
+from parvis.common.contract.event import Model
 from parvis.common.contract.routing.decisions import Tag
 
 

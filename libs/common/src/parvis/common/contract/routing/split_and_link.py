@@ -4,15 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from parvis.common.contract.contact import (
-    ClaimCheck,
-    ContactId,
-    ConversationId,
-    DepartmentSlug,
-    Event,
-    Language,
-    Reference,
-)
+from parvis.common.contract.contact import ClaimCheck, ContactId, ConversationId, DepartmentSlug, Language, Reference
+from parvis.common.contract.event import Event
 from parvis.common.contract.routing.decisions import DueDates
 
 

@@ -4,7 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from parvis.common.contract.contact import ClaimCheck, ConversationId, DepartmentSlug, Event, Language, Model, Reference
+from parvis.common.contract.contact import ClaimCheck, ConversationId, DepartmentSlug, Language, Reference
+from parvis.common.contract.event import Event, Model
 from parvis.common.contract.routing.decisions import DueDates
 
 

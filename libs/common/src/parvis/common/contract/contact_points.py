@@ -1,0 +1,49 @@
+"""Normalises telephone numbers, mail addresses and postal addresses into contact points, and pseudonymises them. Pure; no I/O."""
+
+import hashlib
+import hmac
+
+from parvis.common.contract.contact import ContactPoint
+from parvis.common.contract.errors import Rejected
+from parvis.common.text.telephone import parse_e164
+
+
+def phone_contact_point(text: str, *, region: str = "FR") -> ContactPoint:
+    """A telephone number as a contact point.
+
+    Raises: Rejected, when no number can be read in the text. Possible but unassigned numbers are accepted, and so are whole
+            international ones of other countries than `region`: numbering plans grow before libraries hear of it (Benin, 2024).
+    """
+    return ContactPoint(kind="phone", value=parse_e164(text, region))
+
+
+def email_contact_point(text: str) -> ContactPoint:
+    """A mail address as a contact point: lower-cased, without display name.
+
+    Raises: Rejected, when it has no local part, no domain, a space or a control character, or over 254 characters.
+    """
+    address = text.strip().lower()
+    local, at, domain = address.rpartition("@")
+    if not (local and at and domain) or len(address) > 254 or any(c.isspace() or not c.isprintable() for c in address):
+        raise Rejected("not a mail address")
+    if any(c in address for c in '<>,;:"()[]\\'):
+        raise Rejected("not a mail address")
+    return ContactPoint(kind="email", value=address)
+
+
+def postal_contact_point(text: str) -> ContactPoint:
+    """A postal address as a contact point: its lines, trimmed, without empty ones.
+
+    Raises: Rejected, with fewer than two or more than seven lines.
+    """
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    lines = [line for line in lines if line]
+    if not 2 <= len(lines) <= 7:
+        raise Rejected("a postal address has two to seven lines")
+    return ContactPoint(kind="post", value="\n".join(lines))
+
+
+def hash_contact_point(point: ContactPoint, key: bytes) -> str:
+    """The pseudonym of a contact point, for keys, logs and budgets: HMAC-SHA-256 under a key of its own, versioned."""
+    digest = hmac.new(key, f"{point.kind}:{point.value}".encode(), hashlib.sha256).hexdigest()
+    return f"v1.{digest[:40]}"
