@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
+from libs.common.tests.tables import create_halt_table_sql
 from sqlalchemy import text
 
 from parvis.common.bus.admin import apply_topics, consumer_lag, plan_topics, read_all_records
 from parvis.common.bus.cloudevents import Record, build_record
 from parvis.common.bus.consumer import Consumer, DecodedRecord
-from parvis.common.bus.dead_letters import ConsumerHalt, create_halt_table_sql
+from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.group_membership import FetchedBatch, GroupMembership
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactReceived

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiokafka import TopicPartition
+from libs.common.tests.tables import create_partition_growth_table_sql
 from sqlalchemy import text
 
-from parvis.common.bus.partition_growth import PartitionGrowthBarrier, create_partition_growth_table_sql
+from parvis.common.bus.partition_growth import PartitionGrowthBarrier
 from parvis.common.cli.topics import wished
 from parvis.common.contract import topics
 from parvis.common.contract.errors import Rejected

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import pytest
+from libs.common.tests.tables import create_outbox_table_sql
 from sqlalchemy import text
 
 from parvis.common.bus.admin import apply_topics, read_all_records
@@ -14,7 +15,7 @@ from parvis.common.bus.producer import Producer
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.topics import Topic
 from parvis.common.runtime.health import Health
-from parvis.common.storage.outbox import Outbox, create_outbox_table_sql, outbox_table
+from parvis.common.storage.outbox import Outbox, outbox_table
 from parvis.common.storage.postgres import Database, schema_metadata
 from parvis.common.testing import FakeProducer
 

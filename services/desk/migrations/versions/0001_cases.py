@@ -2,9 +2,6 @@
 
 from alembic import op
 
-from parvis.common.bus.dead_letters import create_halt
-from parvis.common.storage.outbox import create_outbox
-
 revision = "0001"
 down_revision = None
 
@@ -119,8 +116,22 @@ STATEMENTS = (
         at timestamptz not null
     )
     """,
-    *create_outbox("desk").split(";"),
-    *create_halt("desk").split(";"),
+    """create table desk.outbox (
+        id bigint generated always as identity primary key,
+        topic text not null,
+        key bytea not null,
+        headers jsonb not null,
+        value bytea not null,
+        written_at timestamptz not null default now(),
+        sent_at timestamptz
+    )""",
+    "create index outbox_waiting on desk.outbox (id) where sent_at is null",
+    """create table desk.consumer_halt (
+        id bigint generated always as identity primary key,
+        reason text not null,
+        halted_at timestamptz not null default now(),
+        resumed_at timestamptz
+    )""",
 )
 TABLES = (
     "case_file",
@@ -138,8 +149,7 @@ TABLES = (
 
 def upgrade() -> None:
     for statement in STATEMENTS:
-        if statement.strip():
-            op.execute(statement)
+        op.execute(statement)
 
 
 def downgrade() -> None:

@@ -2,8 +2,6 @@
 
 from alembic import op
 
-from parvis.common.storage.outbox import create_outbox
-
 revision = "0001"
 down_revision = None
 
@@ -24,10 +22,18 @@ def upgrade() -> None:
     for statement in (
         SUBMISSION,
         "create index submission_reference on ingest_web.submission (reference)",
-        *create_outbox("ingest_web").split(";"),
+        """create table ingest_web.outbox (
+        id bigint generated always as identity primary key,
+        topic text not null,
+        key bytea not null,
+        headers jsonb not null,
+        value bytea not null,
+        written_at timestamptz not null default now(),
+        sent_at timestamptz
+    )""",
+        "create index outbox_waiting on ingest_web.outbox (id) where sent_at is null",
     ):
-        if statement.strip():
-            op.execute(statement)
+        op.execute(statement)
 
 
 def downgrade() -> None:

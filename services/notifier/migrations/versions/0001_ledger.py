@@ -2,9 +2,6 @@
 
 from alembic import op
 
-from parvis.common.bus.dead_letters import create_halt
-from parvis.common.storage.outbox import create_outbox
-
 revision = "0001"
 down_revision = None
 
@@ -65,10 +62,29 @@ STATEMENTS = (
     )
     """,
     "create index preference_of on notifier.preference (contact_point_hash, changed_at)",
+    """
+    create table notifier.outbox (
+        id bigint generated always as identity primary key,
+        topic text not null,
+        key bytea not null,
+        headers jsonb not null,
+        value bytea not null,
+        written_at timestamptz not null default now(),
+        sent_at timestamptz
+    )
+    """,
+    "create index outbox_waiting on notifier.outbox (id) where sent_at is null",
+    """
+    create table notifier.consumer_halt (
+        id bigint generated always as identity primary key,
+        reason text not null,
+        halted_at timestamptz not null default now(),
+        resumed_at timestamptz
+    )
+    """,
 )
 
 
 def upgrade() -> None:
-    both = create_outbox("notifier") + create_halt("notifier")
-    for statement in (*STATEMENTS, *filter(str.strip, both.split(";"))):
+    for statement in STATEMENTS:
         op.execute(statement)

@@ -2,8 +2,6 @@
 
 from alembic import op
 
-from parvis.common.bus.dead_letters import create_halt
-
 revision = "0001"
 down_revision = None
 
@@ -64,9 +62,17 @@ STATEMENTS = (
     select d.id, d.kind, c.id, d.sequence, d.opens, d.value, d.decided_at, d.came
     from router.conversation c join router.decision d on d.id = c.opened_by and d.opens
     """,
+    """
+    create table router.consumer_halt (
+        id bigint generated always as identity primary key,
+        reason text not null,
+        halted_at timestamptz not null default now(),
+        resumed_at timestamptz
+    )
+    """,
 )
 
 
 def upgrade() -> None:
-    for statement in (*STATEMENTS, create_halt("router").rstrip().rstrip(";")):
+    for statement in STATEMENTS:
         op.execute(statement)

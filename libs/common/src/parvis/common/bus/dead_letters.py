@@ -75,15 +75,3 @@ class ConsumerHalt:
         async with self._database.transaction() as connection:
             lift = text(f"update {self._table} set resumed_at = now() where resumed_at is null")  # noqa: S608
             return (await connection.execute(lift)).rowcount
-
-
-def create_halt_table_sql(schema: str) -> str:
-    """The SQL of the brake's table, for a migration."""
-    return f"""
-        create table {schema}.consumer_halt (
-            id bigint generated always as identity primary key,
-            reason text not null,
-            halted_at timestamptz not null default now(),
-            resumed_at timestamptz
-        );
-    """

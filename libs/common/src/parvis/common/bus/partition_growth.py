@@ -135,17 +135,3 @@ _OPEN = """
     update {schema}.partition_count set known = grown_to, grown_to = null, noticed_at = null, drain_to = null
     where topic = :topic and known = :known and grown_to is not null
 """
-
-
-def create_partition_growth_table_sql(schema: str) -> str:
-    """The SQL of the barrier's table, for a migration."""
-    return f"""
-        create table {schema}.partition_count (
-            topic text primary key,
-            known integer not null,
-            grown_to integer,
-            noticed_at timestamptz,
-            drain_to text,
-            constraint grows_from_an_instant check ((grown_to is null) = (noticed_at is null))
-        )
-    """

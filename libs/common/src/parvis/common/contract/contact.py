@@ -13,7 +13,7 @@ ConversationId = NewType("ConversationId", str)
 DepartmentSlug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^P(-[0-9A-HJKMNP-TV-Z]{4}){3}$")]
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,20}$")]
-ReplyChannel = Literal["sms", "whatsapp", "email", "post", "inbox", "phone"]
+ReplyChannel = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,20}$")]  # a row of `contract.channels`
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 RemarkCode = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,60}(:[0-9]{1,6})?$")]
 ScanVerdict = Literal["unscanned", "pending", "clean", "infected"]

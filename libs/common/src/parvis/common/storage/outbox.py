@@ -37,7 +37,7 @@ KEPT = timedelta(days=7)
 
 
 def outbox_table(metadata: MetaData) -> Table:
-    """The outbox of a service, in its own schema; its migration creates it with `create_outbox`."""
+    """The outbox of a service, in its own schema."""
     return Table(
         "outbox",
         metadata,
@@ -49,22 +49,6 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("written_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("sent_at", DateTime(timezone=True)),
     )
-
-
-def create_outbox_table_sql(schema: str) -> str:
-    """The SQL of that table, for a migration."""
-    return f"""
-        create table {schema}.outbox (
-            id bigint generated always as identity primary key,
-            topic text not null,
-            key bytea not null,
-            headers jsonb not null,
-            value bytea not null,
-            written_at timestamptz not null default now(),
-            sent_at timestamptz
-        );
-        create index outbox_waiting on {schema}.outbox (id) where sent_at is null;
-    """
 
 
 @dataclass
