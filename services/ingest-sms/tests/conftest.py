@@ -48,7 +48,7 @@ def a_form(body: str, sid: str = "SM" + "0" * 32, **more: str) -> bytes:
 class NoInspection:
     """A service that is not running its worker, as in these tests."""
 
-    async def look(self, content: bytes, *, declared: str = "", name: str = "") -> FileInspection:
+    async def inspect(self, content: bytes, *, declared: str = "", name: str = "") -> FileInspection:
         raise Unavailable("no worker")
 
 

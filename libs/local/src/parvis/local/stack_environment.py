@@ -11,7 +11,7 @@ import platformdirs
 import parvis
 from parvis.common.contract.errors import Misconfigured
 
-_NO_SERVICES = {"common", "web", "local"}
+_LIBRARIES = {"common", "web", "local", "simulators"}
 
 
 def environment() -> dict[str, str]:
@@ -46,7 +46,7 @@ def installed_services() -> list[str]:
     found: list[str] = []
     for module in pkgutil.iter_modules(parvis.__path__):
         folder = Path(getattr(module.module_finder, "path", "")) / module.name
-        if module.ispkg and module.name not in _NO_SERVICES and (folder / "__main__.py").is_file():
+        if module.ispkg and module.name not in _LIBRARIES and (folder / "__main__.py").is_file():
             found.append(module.name.replace("_", "-"))
     return sorted(found)
 
