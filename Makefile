@@ -4,13 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# What a full run of the tests wants beside Python: a browser, a mail server, a mailbox host, a virus scanner, a second opinion on DKIM.
+DEBIAN := chromium clamav-daemon dovecot-imapd libmail-dkim-perl postfix
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
 
 # A run of the tests starts Python some four hundred times: what was compiled once is kept, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench faults corpus reference lock clean
+.PHONY: help setup system demo up test check bench faults corpus reference lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +27,16 @@ $(READY): requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(addprefix -e ./,$(MEMBERS))
 	@touch $(READY)
+
+system: ## Install the Debian packages that a full run wants, where it may; without them their tests are skipped
+	@command -v apt-get >/dev/null || { echo "No apt-get here: install by hand what you want of $(DEBIAN)"; exit 0; }; \
+	missing=$$(for name in $(DEBIAN); do dpkg-query -Wf '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
+	test -n "$$missing" || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then as_root=""; elif sudo -n true 2>/dev/null; then as_root="sudo -n"; \
+	else echo "Not root, and no sudo without a password: apt-get install" $$missing; exit 0; fi; \
+	echo "Installing" $$missing; export DEBIAN_FRONTEND=noninteractive; \
+	$$as_root apt-get -qq update && $$as_root apt-get -qq install --yes --no-install-recommends $$missing >/dev/null \
+	|| echo "Could not install all of them; the tests that need them will be skipped"
 
 demo: setup ## A whole town hall on this machine, with five citizens (ONCE=1: watch, then stop)
 	@$(BIN)/parvis demo $(if $(ONCE),--once)

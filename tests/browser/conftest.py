@@ -21,9 +21,9 @@ Look = Callable[[Any], list[str]]
 
 def missing() -> str | None:
     if not CHROMIUM.exists():
-        return f"no browser at {CHROMIUM}: apt-get install chromium"
+        return f"no browser at {CHROMIUM}: make system"
     absent = [name for name in ("playwright", "axe_playwright_python") if not importlib.util.find_spec(name)]
-    return f"{', '.join(absent)} not installed: uv sync" if absent else None
+    return f"{', '.join(absent)} not installed: make setup" if absent else None
 
 
 @pytest.fixture(scope="module")

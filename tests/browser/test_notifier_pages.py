@@ -22,6 +22,7 @@ from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
 from parvis.notifier.render.links import Links
 from tests.browser.conftest import missing
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
 PHONE = "+33639980077"
@@ -70,7 +71,7 @@ def texts(stack: Stack) -> list[str]:
 
 
 def until_some(look: Callable[[], list[str]]) -> list[str]:
-    ends_at = time.monotonic() + 60
+    ends_at = time.monotonic() + PATIENCE_S
     while not (found := look()) and time.monotonic() < ends_at:
         time.sleep(0.2)
     return found

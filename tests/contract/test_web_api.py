@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 
 def test_schemathesis_finds_nothing(tmp_path: Path, towns: Towns, monkeypatch: pytest.MonkeyPatch) -> None:
     if not importlib.util.find_spec("schemathesis"):
-        pytest.skip("schemathesis is not installed: uv sync --group dev")
+        pytest.skip("schemathesis is not installed: make setup")
     monkeypatch.setenv("SCHEMATHESIS_HOOKS", "tests.contract.naming")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     settings = {

@@ -22,6 +22,7 @@ from parvis.common.testing import a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.local.stack import Stack
 from tests.faults.load import WORDS, Attempt, ClientLog, Outcome
+from tests.patience import PATIENCE_S
 
 _TICK_S = 0.05
 
@@ -104,7 +105,7 @@ class Contacts:
         """Write records once more, as they were."""
         await self._producer.send_all([Record(r.topic, r.key, r.value, r.headers) for r in lost])
 
-    async def until_sent(self, more: int, *, seconds: float = 30.0) -> None:
+    async def until_sent(self, more: int, *, seconds: float = PATIENCE_S) -> None:
         """Wait until so many more are written than now."""
         wanted, ends_at = self.sent + more, time.monotonic() + seconds
         while self.sent < wanted and time.monotonic() < ends_at:

@@ -31,7 +31,8 @@ async def play(stage: Stage, full: bool) -> Verdict:
     world = await stage.healed(verdict)
     decided = decided_between(world, contacts.mine, began, ended)
     verdict.figures |= {"changes": changes, "decided in the storm": decided, "written in the storm": written}
-    verdict.expect(decided > LEAST_SHARE * written, f"{decided} of {written} contacts were decided in the storm")
+    if full:  # a rate is no matter of `make test`
+        verdict.expect(decided > LEAST_SHARE * written, f"{decided} of {written} contacts were decided in the storm")
     return verdict
 
 

@@ -1,7 +1,5 @@
 """F-07b: records are gone before the routers read them: they stop and say which, and never jump over them."""
 
-import asyncio
-
 from parvis.common.bus.cloudevents import ReceivedRecord
 from tests.faults.cluster import commit_by_hand, delete_records
 from tests.faults.contacts import Contacts
@@ -9,6 +7,7 @@ from tests.faults.oracle import Verdict, look
 from tests.faults.routers import MISCONFIGURED
 from tests.faults.scenario import Play
 from tests.faults.stage import Stage
+from tests.patience import PATIENCE_S
 
 
 async def play(stage: Stage, full: bool) -> Verdict:
@@ -17,10 +16,10 @@ async def play(stage: Stage, full: bool) -> Verdict:
     await stage.routers.stop_all()
     # Everybody writes once: what is restored stands behind what came later, and no promise of order is broken by it.
     async with stage.load(per_second=per_second, senders=15_000, transfers_every_s=None) as contacts:
-        await asyncio.sleep(60 if full else 0.5)
+        await contacts.until_sent(60 * per_second if full else 60)
     lost = await _lose(stage, contacts)
     stage.routers.launch(1)
-    code = await stage.routers.exit_code(1, seconds=30)
+    code = await stage.routers.exit_code(1, seconds=PATIENCE_S)
     verdict.expect(code == MISCONFIGURED, f"a router that misses records ended with {code}")
     verdict.expect(
         stage.routers.said(1, "misconfigured: parvis.contact.received") + stage.routers.said(1, "records are gone") > 0,

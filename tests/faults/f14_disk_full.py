@@ -9,6 +9,7 @@ from tests.faults.oracle import Verdict
 from tests.faults.scenario import Play
 from tests.faults.stage import Stage
 from tests.faults.twilio import another_door
+from tests.patience import PATIENCE_S
 
 
 async def play(stage: Stage, full: bool) -> Verdict:
@@ -43,10 +44,7 @@ async def play(stage: Stage, full: bool) -> Verdict:
 
 async def _until_ended(stage: Stage) -> None:
     """Wait until the broker has ended for want of room; its supervisor will start it again and again."""
-    for _ in range(300):
-        if not stage.stack.supervisor.process("kafka").is_running:
-            return
-        await asyncio.sleep(0.1)
+    await stage.until(lambda: not stage.stack.supervisor.process("kafka").is_running)
 
 
 async def _until_told(stage: Stage, verdict: Verdict) -> None:
@@ -59,13 +57,13 @@ async def _until_told(stage: Stage, verdict: Verdict) -> None:
 
 
 async def _accepted_again(messages: TextMessages, stage: Stage, verdict: Verdict) -> None:
-    """Within a minute a message is accepted, with no human action."""
-    ends_at = time.monotonic() + 60
+    """Wait until a message is accepted, with no human action."""
+    ends_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < ends_at:
         await messages.write(per_second=5, seconds=0.3)
         if stage.log.attempts[-1].outcome == "ok":
             return
-    verdict.expect(False, "I7: nothing is accepted a minute after there was room again")
+    verdict.expect(False, f"I7: nothing is accepted {PATIENCE_S:.0f} s after there was room again")
 
 
 SCENARIO = Play(

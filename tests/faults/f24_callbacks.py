@@ -1,8 +1,10 @@
 """F-24: callbacks three times each, the last state first, before the API has answered, and forged: the final state is right."""
 
+from parvis.common.bus.admin import read_all_records
+from parvis.common.contract.topics import DELIVERY_REPORTED
 from parvis.simulators.twilio.faults import CallbackFaults, Faults
 from tests.faults.oracle import Verdict
-from tests.faults.replies import Replies, call_back, reply_of, sent, until
+from tests.faults.replies import Replies, call_back, reply_of, sent
 from tests.faults.scenario import Place, Scenario, town
 from tests.faults.twilio import simulator
 
@@ -30,7 +32,12 @@ async def run(place: Place, full: bool) -> Verdict:
             message = next(m for m in outside.twilio.account.messages.values() if reply_of(m) == reply.reply_id)
             answers = await call_back(outside, message, "delivered", forge=True)
             verdict.expect(set(answers) == {403}, f"a forged callback was answered {answers}")
-            await until(lambda: False, within_s=1)
+            await replies.until(await replies.ask(1), {"accepted"})  # the marker: asked for after the forged one
+            reported = [
+                r async for r in read_all_records(stack.kafka, [DELIVERY_REPORTED.full_name(stack.plan.topic_prefix)])
+            ]
+            forged = [r for r in reported if r.key.decode() == reply.reply_id]
+            verdict.expect(not forged, "a forged callback is on delivery.reported")
             state = (await replies.until([reply], {"accepted"}))[reply.reply_id]
             verdict.expect(state == "accepted", f"a forged callback made it {state}")
             times = sent(outside)

@@ -5,13 +5,15 @@ from collections import Counter
 from pathlib import Path
 
 from parvis.local.stack import Stack
+from parvis.simulators.app import Outside
 from tests.faults.oracle import Verdict
+from tests.faults.replies import until
 from tests.faults.scenario import Place, Scenario, healed, town
 from tests.faults.twilio import Citizens, another_door, contact_of, simulator
 
 
 async def run(place: Place, full: bool) -> Verdict:
-    rounds, read_ms, total_ms = (5, 7000, 15_000) if full else (2, 800, 4000)
+    rounds, read_ms, total_ms = (5, 7000, 15_000) if full else (1, 5000, 15_000)
     verdict = Verdict()
     spool = place.folder / "spool"
     with town(place, ["ingest-sms", "router"], PARVIS_INGEST_SMS_RECONCILE_S="0") as (stack, log):
@@ -23,7 +25,7 @@ async def run(place: Place, full: bool) -> Verdict:
             citizens = Citizens(outside, log)
             for number in range(rounds):
                 await _all_three(stack, citizens, verdict, number)
-                await _the_retry(stack, citizens, verdict, number, after_s=read_ms / 1000 * 1.3)
+                await _the_retry(stack, outside, citizens, verdict, number)
             await citizens.close()
             await _until_empty(spool, verdict)
         world = await healed(stack, log, verdict)
@@ -46,12 +48,13 @@ async def _all_three(stack: Stack, citizens: Citizens, verdict: Verdict, number:
     verdict.expect(errors == ["read time-out"] * 2, f"the two tries ended with {errors}")
 
 
-async def _the_retry(stack: Stack, citizens: Citizens, verdict: Verdict, number: int, *, after_s: float) -> None:
+async def _the_retry(stack: Stack, outside: Outside, citizens: Citizens, verdict: Verdict, number: int) -> None:
     """The door wakes up while the retry waits."""
+    first = outside.twilio.courier.ended_attempts + 1
     await asyncio.to_thread(stack.pause, "ingest-sms")
     async with asyncio.TaskGroup() as group:
         writing = group.create_task(citizens.write(2 * number + 1, f"Une fuite d’eau, numéro {number}."))
-        await asyncio.sleep(after_s)
+        await until(lambda: outside.twilio.courier.ended_attempts >= first)
         await asyncio.to_thread(stack.resume, "ingest-sms")
     told = writing.result()
     verdict.expect(told["outcome"] == "accepted", f"Twilio's last word was {told['outcome']}, not accepted")
@@ -59,11 +62,8 @@ async def _the_retry(stack: Stack, citizens: Citizens, verdict: Verdict, number:
 
 
 async def _until_empty(spool: Path, verdict: Verdict) -> None:
-    for _ in range(300):
-        if not list(spool.glob("*.message")):
-            return
-        await asyncio.sleep(0.1)
-    verdict.expect(False, "the fallback's spool was not brought into the town")
+    is_empty = await until(lambda: not list(spool.glob("*.message")))
+    verdict.expect(is_empty, "the fallback's spool was not brought into the town")
 
 
 SCENARIO = Scenario(

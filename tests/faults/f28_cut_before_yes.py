@@ -9,6 +9,7 @@ from parvis.ingest_email.parse.identity import identify
 from tests.faults.mail import RECIPIENT, SENDER, a_mail, send
 from tests.faults.oracle import Verdict, look
 from tests.faults.scenario import Place, Scenario, town
+from tests.patience import PATIENCE_S
 
 _CUTS = (0.0, 0.002, 0.01, 0.05)  # seconds between the dot and the cut: before, while and after the door works on it
 
@@ -33,7 +34,7 @@ async def run(place: Place, full: bool) -> Verdict:
 
 def _cut(port: int, content: bytes, after_s: float) -> None:
     """Send all of it with its dot, then break the line without a word (RST)."""
-    with socket.create_connection(("127.0.0.1", port), timeout=15) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as line:
         heard = line.makefile("rb")
         heard.readline()
         for command in ("HELO mx", f"MAIL FROM:<{SENDER}>", f"RCPT TO:<{RECIPIENT}>", "DATA"):

@@ -9,6 +9,7 @@ from parvis.local.stack import Stack
 from tests.faults.mail import RECIPIENT, SENDER, a_mail
 from tests.faults.oracle import Verdict, look
 from tests.faults.scenario import Place, Scenario, town
+from tests.patience import PATIENCE_S
 
 
 async def run(place: Place, full: bool) -> Verdict:
@@ -35,7 +36,7 @@ def _speak(port: int, known: tuple[str, str], mails: int) -> list[list[str]]:
     """One session, all commands of a mail sent at once: a reply too many or too few puts every later one out of step."""
     found: list[list[str]] = []
     first, last = known
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as line:
         heard = line.makefile("rb")
         heard.readline()
         line.sendall(b"LHLO mx\r\n")

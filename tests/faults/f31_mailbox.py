@@ -11,6 +11,7 @@ from tests.faults.oracle import Verdict, look
 from tests.faults.scenario import Place, Scenario, sabotaged, town, until_ended
 from tests.mail import dovecot
 from tests.mail.dovecot import MailHost, mail_host
+from tests.patience import PATIENCE_S
 
 POINTS = ("raw-store", "ack", "advance", "move")
 
@@ -25,7 +26,7 @@ async def run(place: Place, full: bool) -> Verdict:
             for point in POINTS:
                 await asyncio.to_thread(host.deliver, *mails.more(each))
                 process = sabotaged(stack, "ingest-email", f"die-after-{point}")
-                verdict.expect(await until_ended(process, seconds=30), f"nobody was killed after {point}")
+                verdict.expect(await until_ended(process, seconds=PATIENCE_S), f"nobody was killed after {point}")
             await asyncio.to_thread(host.make_anew)  # one mail lies there that is already a contact
             await asyncio.to_thread(stack.start_again, "ingest-email")
             await _until(lambda: host.count() == 0)
@@ -56,7 +57,7 @@ class Mails:
 
 
 async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not await asyncio.to_thread(true):
             await asyncio.sleep(0.1)
 

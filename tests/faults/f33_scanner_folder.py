@@ -17,9 +17,10 @@ from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
 from tests.faults.oracle import Verdict
 from tests.faults.scenario import Place, Scenario, town
+from tests.patience import PATIENCE_S
 
 NAME = "ingest-postal"
-PACE = {"SETTLE_S": "0.8", "POLL_S": "0.2", "QUARANTINE_AFTER_S": "2.5", "READERS": "2"}
+PACE = {"SETTLE_S": "1.2", "POLL_S": "0.2", "QUARANTINE_AFTER_S": "8", "READERS": "2"}
 STRANGE_NAMES = (
     "-rf.pdf", "ligne\nsuivante.pdf", "\u202efdp.exe", "e\u0301te\u0301.pdf", "\u00e9t\u00e9.pdf", "Scan0001.PDF", "sans extension",
     "é" * 125 + ".pdf", os.fsdecode(b"\xff\xfe.pdf"), "2026-11-23/guichet/Scan0002.PDF",
@@ -40,12 +41,12 @@ async def run(place: Place, full: bool) -> Verdict:
     with town(place, [NAME], outside=False, **environment) as (stack, _log):
         scans = stack.plan.var / "scans"
         began = time.monotonic()
-        slow = asyncio.create_task(_write_slowly(scans, dropped, 60 if full else 6, 1.0 if full else 0.5))
+        slow = asyncio.create_task(asyncio.to_thread(_write_slowly, scans, dropped, *((60, 1.0) if full else (6, 0.5))))
         _drop_all(scans, dropped, 10_000 if full else 40)
-        await _until(lambda: len(_names(scans / "done")) > 5, 60)
+        await _until(lambda: len(_names(scans / "done")) > 5, PATIENCE_S)
         stack.kill(NAME)
         await slow
-        await _until(lambda: not _names(scans / "ready"), 3600 if full else 40)
+        await _until(lambda: not _names(scans / "ready"), 3600 if full else PATIENCE_S)
         verdict.figures["folder empty ms"] = int((time.monotonic() - began) * 1000)
         verdict.figures["door MiB"] = psutil.Process(stack.pid(NAME)).memory_info().rss // 1024**2
         await _judge(verdict, stack, scans, dropped)
@@ -109,13 +110,13 @@ def _drop(scans: Path, dropped: Dropped, name: str, content: bytes) -> None:
         dropped.whole[hashlib.sha256(content).hexdigest()] = content
 
 
-async def _write_slowly(scans: Path, dropped: Dropped, last_bytes: int, pause_s: float) -> None:
+def _write_slowly(scans: Path, dropped: Dropped, last_bytes: int, pause_s: float) -> None:
     """The end of a letter byte by byte, each well within the time after which a file is settled."""
     content = a_letter(400_000)
     with (scans / "ready" / "slow.pdf").open("wb", buffering=0) as scanner:
         scanner.write(content[:-last_bytes])
         for place in range(len(content) - last_bytes, len(content)):
-            await asyncio.sleep(pause_s)
+            time.sleep(pause_s)
             scanner.write(content[place : place + 1])
     dropped.whole[hashlib.sha256(content).hexdigest()] = content
 

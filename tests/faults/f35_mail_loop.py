@@ -20,12 +20,12 @@ from parvis.local.stack import Stack
 from tests.faults.mail import RECIPIENT
 from tests.faults.oracle import Verdict, look
 from tests.faults.scenario import Place, Scenario, town
+from tests.patience import PATIENCE_S
 
 _SERVICES = ("ingest-email", "router", "notifier")
 _DOMAIN = RECIPIENT.partition("@")[2]
 _OTHER_DOMAIN = "other-town.example"
 _A_DAY = 5  # automatic messages that one address may get
-_PATIENCE_S = 60
 _QUIET_ROUNDS = 2
 
 
@@ -65,7 +65,7 @@ class Post:
     async def until_quiet(self) -> None:
         """Carry until nothing was there to be carried for some rounds, and every contact has been decided."""
         quiet = 0
-        async with asyncio.timeout(_PATIENCE_S * len(self.towns)):
+        async with asyncio.timeout(PATIENCE_S * len(self.towns)):
             while quiet < _QUIET_ROUNDS:
                 moved = sum([await self._carry(domain, stack) for domain, stack in self.towns.items()])
                 quiet = 0 if moved or not await self._are_settled() else quiet + 1
@@ -91,7 +91,7 @@ class Post:
 
     async def _hand_over(self, here: Stack, there: Stack, domain: str, mail: dict[str, Any]) -> None:
         """A town's own mail, as its relay took it, to the other town."""
-        async with httpx.AsyncClient(timeout=30) as http:
+        async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
             raw = await http.get(f"http://127.0.0.1:{here.port('outside.mail-web')}{mail['raw_url']}")
         await self.deliver(there, str(mail["mail_from"]), f"mairie@{domain}", raw.content)
 
@@ -157,7 +157,7 @@ async def _hold(verdict: Verdict, stack: Stack, post: Post, stubborn: Machine, p
     verdict.expect(stubborn.written <= _A_DAY + 1, f"{stubborn.written} messages until it ended")
     withheld = await _withheld(stack)
     verdict.expect(withheld >= 1, "nothing was withheld: nobody can see that there was a loop")
-    async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         told = (await http.get(f"{stack.url('notifier')}/metrics")).text
     alarm = [line for line in told.splitlines() if line.startswith('parvis_loops_suspected_total{channel="email"}')]
     verdict.expect(bool(alarm) and float(alarm[0].split()[-1]) >= 1, "nobody is told of the loop")
@@ -202,7 +202,7 @@ async def _is_settled(stack: Stack) -> bool:
 
 
 def _send(port: int, sender: str, recipient: str, content: bytes) -> int:
-    client = smtplib.SMTP("127.0.0.1", port, timeout=30)
+    client = smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         client.sendmail(sender, [recipient], content)
     except smtplib.SMTPResponseException as error:

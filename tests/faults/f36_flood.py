@@ -16,6 +16,7 @@ from tests.bench.measure import percentile
 from tests.faults.mail import RECIPIENT, a_mail
 from tests.faults.oracle import Verdict, look
 from tests.faults.scenario import Place, Scenario, town
+from tests.patience import PATIENCE_S
 
 _LONGEST_P99_S = 5.0
 _MOST_MB = 700  # of the door's own process: what it is at rest, the room for large mails, and their copies
@@ -63,18 +64,20 @@ async def run(place: Place, full: bool) -> Verdict:
             await asyncio.gather(*map(asyncio.wrap_future, jobs))
         peak_mb = _peak_mb(stack.pid("ingest-email"))
         arrived = {received.event_id for received in (await look(stack)).received}
-    _hold(verdict, flood, bulky, others, arrived, peak_mb)
+    _hold(verdict, flood, bulky, others, arrived, peak_mb, full=full)
     verdict.expect(bulky.codes[250] == large, f"{bulky.codes[250]} of {large} large mails were taken")
     return verdict
 
 
-def _hold(verdict: Verdict, flood: Told, bulky: Told, others: Told, arrived: set[str], peak_mb: int) -> None:
+def _hold(
+    verdict: Verdict, flood: Told, bulky: Told, others: Told, arrived: set[str], peak_mb: int, *, full: bool
+) -> None:
     p99_s = percentile(others.waits_s, 0.99)
     promised = flood.ids | bulky.ids | others.ids
     verdict.expect(promised <= arrived, f"I4: {len(promised - arrived)} mails were promised and are not in Kafka")
     verdict.expect(set(others.codes) == {250}, f"other citizens were told {dict(others.codes)}")
     verdict.expect(set(flood.codes) == {250, 451}, f"the flood was told {dict(flood.codes)}")
-    verdict.expect(p99_s < _LONGEST_P99_S, f"one in a hundred other citizens waited {p99_s:.1f} s")
+    verdict.expect_within(p99_s, _LONGEST_P99_S, "one in a hundred other citizens waited", full=full)
     verdict.expect(peak_mb < _MOST_MB, f"the door grew to {peak_mb} MB")
     verdict.figures |= {"flood: taken": flood.codes[250], "flood: told to wait": flood.codes[451]}
     verdict.figures |= {"large: taken": bulky.codes[250], "too large": bulky.codes[552], "others": others.codes[250]}
@@ -102,7 +105,7 @@ def _send_large(port: int, told: Told, size_bytes: int, count: int) -> None:
     with _client(port) as client:
         for _ in range(count):
             content = _with_photo(next(_NUMBERS), size_bytes)
-            ends_at = time.monotonic() + 60
+            ends_at = time.monotonic() + PATIENCE_S
             while told.send(client, _BULKY, content) != 250 and time.monotonic() < ends_at:
                 time.sleep(0.2)
 
@@ -123,7 +126,7 @@ def _send_too_large(port: int, told: Told, count: int) -> None:
 
 @contextmanager
 def _client(port: int) -> Generator[smtplib.SMTP]:
-    client = smtplib.SMTP("127.0.0.1", port, timeout=120)
+    client = smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         client.ehlo("mx.example")
         yield client

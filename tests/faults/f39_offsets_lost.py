@@ -10,7 +10,7 @@ async def play(stage: Stage, full: bool) -> Verdict:
     contacts_before, per_second = (6000, 200) if full else (60, 60)
     verdict = Verdict()
     async with stage.load(per_second=per_second) as contacts:
-        await contacts.until_sent(contacts_before, seconds=120)
+        await contacts.until_sent(contacts_before)
     await stage.healed(verdict)
     before = await look(stage.stack)
     await stage.routers.stop_all()

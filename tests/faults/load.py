@@ -17,7 +17,7 @@ from parvis.common.contract.contact import ContactId, make_contact_id
 from parvis.local.stack import Stack
 
 TOWN_NUMBER = "+33536490100"
-PATIENCE_S = 10.0
+SENDER_PATIENCE_S = 60.0
 
 Outcome = Literal["ok", "fail", "unknown"]
 WORDS = (
@@ -60,7 +60,7 @@ class ClientLog:
 def web_client() -> aiohttp.ClientSession:
     """The senders' side of HTTP: a third of httpx's processor time, which the measured services then have."""
     limits = aiohttp.TCPConnector(limit=400)
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE_S), connector=limits)
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SENDER_PATIENCE_S), connector=limits)
 
 
 class TextMessages:

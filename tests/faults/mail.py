@@ -2,9 +2,10 @@
 
 import smtplib
 
+from tests.patience import PATIENCE_S
+
 RECIPIENT = "mairie@example-town.example"
 SENDER = "une.personne@citizen.example"
-PATIENCE_S = 15
 
 
 def a_mail(number: int, *, subject: str = "Essai") -> bytes:

@@ -19,8 +19,8 @@ from parvis.common.runtime.clock import now
 from parvis.local.stack import Stack
 from parvis.simulators.app import Outside
 from parvis.simulators.twilio.messages import Message
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 60.0
 ARRIVED = frozenset({"accepted", "delivered"})
 
 

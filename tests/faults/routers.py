@@ -14,8 +14,9 @@ import psutil
 
 from parvis.local.free_ports import FreePorts
 from parvis.local.readiness import is_ready, ready_answer
+from tests.patience import PATIENCE_S
 
-_LOOK_EVERY_S, _AGAIN_AFTER_S, _READY_WITHIN_S, _STOPS_WITHIN_S = 0.1, 0.5, 60.0, 12.0
+_LOOK_EVERY_S, _AGAIN_AFTER_S = 0.1, 0.5
 MISCONFIGURED = 78
 
 
@@ -81,7 +82,7 @@ class Routers:
         else:
             self._all[number] = One(port, process)
 
-    async def ready(self, *numbers: int, seconds: float = _READY_WITHIN_S) -> None:
+    async def ready(self, *numbers: int, seconds: float = PATIENCE_S) -> None:
         """Wait until these, or all that should run, say so.
 
         Raises: AssertionError, with what the last of them says of itself.
@@ -119,7 +120,7 @@ class Routers:
         one.is_wanted = False
         one.process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(one.process.wait, _STOPS_WITHIN_S)
+            await asyncio.to_thread(one.process.wait, PATIENCE_S)
         _kill(one.process)
         return asyncio.get_running_loop().time() - began
 

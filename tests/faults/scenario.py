@@ -17,8 +17,9 @@ from parvis.local.towns_for_tests import Towns
 from tests.faults.load import ClientLog
 from tests.faults.oracle import Verdict, World, judge, look
 from tests.faults.stage import Stage, stage
+from tests.patience import PATIENCE_S
 
-HEAL_S = 60.0
+HEAL_S = PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def town(
 
 
 async def healed(stack: Stack, log: ClientLog, verdict: Verdict) -> World:
-    """Wait, at most a minute, until everything in Kafka is decided (I7); then give the world as it is."""
+    """Wait until everything in Kafka is decided (I7); then give the world as it is."""
     began = time.monotonic()
     world = await look(stack)
     while not _settled(world) and time.monotonic() - began < HEAL_S:

@@ -16,8 +16,9 @@ from tests.faults.load import ClientLog
 from tests.faults.oracle import Verdict, World, judge, lag, look, troubled
 from tests.faults.routers import Routers
 from tests.faults.wire import Wire
+from tests.patience import PATIENCE_S
 
-HEAL_S = 60.0
+HEAL_S = PATIENCE_S
 SESSION_S = 2.0
 METADATA_AGE_S = 1.0
 CONTACT_LIMIT_S = 4.0
@@ -71,7 +72,7 @@ class Stage:
                 done.set()
 
     async def healed(self, verdict: Verdict, *, deaths: int = 0) -> World:
-        """Wait, at most a minute, until the group's lag is nothing and all are ready (I7); then judge the whole world.
+        """Wait until the group's lag is nothing and all are ready (I7); then judge the whole world.
 
         deaths: how many routers were to end by themselves.
         """
@@ -114,13 +115,13 @@ class Stage:
         return killed
 
     @staticmethod
-    async def until(true: Callable[[], bool], *, seconds: float = 30.0) -> bool:
+    async def until(true: Callable[[], bool], *, seconds: float = PATIENCE_S) -> bool:
         ends_at = time.monotonic() + seconds
         while not true() and time.monotonic() < ends_at:
             await asyncio.sleep(0.05)
         return true()
 
-    async def until_settled(self, *, seconds: float = 60.0) -> None:
+    async def until_settled(self, *, seconds: float = PATIENCE_S) -> None:
         """Wait until the routers have finished everything."""
         ends_at = time.monotonic() + seconds
         while await self.lag() != 0 and time.monotonic() < ends_at:

@@ -18,6 +18,7 @@ from parvis.local.stack import Stack
 from parvis.simulators.app import Outside
 from parvis.simulators.settings import Settings
 from tests.faults.load import TOWN_NUMBER, Attempt, ClientLog, Outcome
+from tests.patience import PATIENCE_S
 
 CITIZEN = "+33639980{:03d}"
 
@@ -50,13 +51,13 @@ async def another_door(stack: Stack, name: str, **environment: str) -> AsyncGene
             [sys.executable, "-m", "parvis.ingest_sms"], env=dict(stack.env) | own | environment, stdout=log, stderr=log
         )
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE_S):
             while not await asyncio.to_thread(is_ready, port):
                 await asyncio.sleep(0.1)
         yield url
     finally:
         door.terminate()
-        await asyncio.to_thread(door.wait, 12)
+        await asyncio.to_thread(door.wait, PATIENCE_S)
         ports.release()
 
 
@@ -64,7 +65,7 @@ class Citizens:
     """People who write by the simulator, and what became of it, told to the senders' log."""
 
     def __init__(self, outside: Outside, log: ClientLog) -> None:
-        self._http = httpx.AsyncClient(base_url=outside.twilio_url, trust_env=False, timeout=60)
+        self._http = httpx.AsyncClient(base_url=outside.twilio_url, trust_env=False, timeout=PATIENCE_S)
         self._log = log
 
     async def write(self, number: int, body: str, *, outcome: Outcome | None = None, **more: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.demo.agents import Agents
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
 from parvis.local.stack import Stack
+from tests.patience import PATIENCE_S
 
 PREFIX = "parvis"
 NIR = "2850578006084{:02d}"
@@ -61,7 +62,7 @@ async def send_all(town: Stack, citizens: Citizens, agents: Agents) -> None:
 async def _text(town: Stack, citizens: Citizens) -> None:
     await citizens.text(phone(1), f"Je suis {word(1)}, numéro {nir(1)}, fuite d'eau rue {word(2)}.")
     forged = {"From": phone(60), "To": "+33536490100", "Body": f"Je suis {word(60)}", "MessageSid": f"SM{'6' * 32}"}
-    async with httpx.AsyncClient(timeout=20) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         for path in ("/sms", "/sms/fallback", "/sms/status", f"/{word(61)}"):
             answer = await http.post(
                 town.url("ingest-sms") + path, data=forged, headers={"X-Twilio-Signature": word(61)}
@@ -87,14 +88,14 @@ def _mail(port: int) -> None:
         f"Content-Transfer-Encoding: base64\r\n\r\n{word(62)}=!\r\n--y--\r\n"
     )
     assert _hand_over(port, f"{word(8)}@citizen.example", TOWN_MAILBOX, broken.encode()) == 250
-    with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S) as client:
         client.ehlo(word(63))
         for line in (f"VRFY {word(63)}", f"MAIL FROM:<{word(63)} @>", f"{word(63)}", f"RCPT TO:<{word(63)}>"):
             client.docmd(line)
 
 
 def _hand_over(port: int, sender: str, recipient: str, content: bytes) -> int:
-    client = smtplib.SMTP("127.0.0.1", port, timeout=30)
+    client = smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         client.sendmail(sender, [recipient], content)
     except smtplib.SMTPRecipientsRefused as error:
@@ -122,7 +123,7 @@ async def _forms(town: Stack, citizens: Citizens) -> None:
     }
     assert (await bad.send(wrong)).status_code == 422
     web = town.url("ingest-web")
-    async with httpx.AsyncClient(timeout=20, headers={"origin": web}) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S, headers={"origin": web}) as http:
         forged = {"_once": word(65), "_csrf": word(65), "details": word(65), "your-name": word(65)}
         await http.post(f"{web}/demarches/road-report", files={k: (None, v) for k, v in forged.items()})
         await http.post(f"{web}/demarches/road-report", data=forged, headers={"origin": f"https://{word(65)}.example"})
@@ -167,7 +168,9 @@ async def _visits(town: Stack, agents: Agents) -> None:
         text = f"Elle s'appelle {word(number)} et veut inscrire son petit-fils à la cantine, {nir(his)}."
         visit = {"channel": channel, "name": word(number + 1), "phone": phone(4)} | reply
         await agents.receive_at_the_counter("enfance-ecoles", text, **visit)
-    async with httpx.AsyncClient(base_url=town.url("desk"), cookies={"parvis-desk": word(67)}, timeout=20) as http:
+    async with httpx.AsyncClient(
+        base_url=town.url("desk"), cookies={"parvis-desk": word(67)}, timeout=PATIENCE_S
+    ) as http:
         await http.post("/login", data={"name": word(67), "department": word(67), "_csrf": word(67)})
         for path in (f"/find?reference={word(67)}", f"/cases/{word(67)}", f"/{word(67)}"):
             await http.get(path)

@@ -25,12 +25,13 @@ from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
 from tests.faults.mail import send
+from tests.patience import PATIENCE_S
 
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.stack,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not PROGRAM, reason="clamd is not installed"),
+    pytest.mark.skipif(not PROGRAM, reason="clamd is not installed: make system"),
 ]
 LATE = "pending"  # on a machine so busy that the daemon took more than the two seconds a door gives it: the desk asks again
 
@@ -70,7 +71,7 @@ def a_mail(number: int, file: bytes) -> bytes:
 async def arrived(town: Stack, channel: str, count: int) -> list[ContactReceived]:
     """What came by a channel, in its order, as soon as so much has come."""
     topic = CONTACT_RECEIVED.full_name(town.plan.topic_prefix)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             events = [
                 ContactReceived.model_validate_json(record.value)
@@ -87,7 +88,7 @@ async def agent_of(town: Stack, contact: ContactReceived) -> AsyncGenerator[http
     """An agent's browser, in the department that has the contact on its desk."""
     departments = load_town_config(Path(town.env["PARVIS_CONFIG_DIR"])).departments
     case = f"/cases/{make_conversation_id(contact.contact_id, contact.received_at)}"
-    async with httpx.AsyncClient(base_url=town.url("desk"), timeout=40) as http, asyncio.timeout(100):
+    async with httpx.AsyncClient(base_url=town.url("desk"), timeout=PATIENCE_S) as http, asyncio.timeout(PATIENCE_S):
         for department in itertools.cycle(departments):
             token = re.search(r'name="_csrf" value="([^"]*)"', (await http.get("/login")).text)
             assert token
@@ -132,7 +133,7 @@ async def test_a_scanner_that_is_down_delays_opening_and_not_acceptance(town: St
             *((name, (None, value)) for name, value in (form.hidden | answers).items()),
             ("photo", ("trou.jpg", a_photo())),
         ]
-        async with httpx.AsyncClient(timeout=40, headers={"origin": town.url("ingest-web")}) as http:
+        async with httpx.AsyncClient(timeout=PATIENCE_S, headers={"origin": town.url("ingest-web")}) as http:
             answer = await http.post(f"{town.url('ingest-web')}/demarches/road-report", files=fields)
         assert answer.status_code == 303
     (contact,) = await arrived(town, "web", 1)
@@ -142,7 +143,7 @@ async def test_a_scanner_that_is_down_delays_opening_and_not_acceptance(town: St
         refused = await http.get(file_of(contact))
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
         await asyncio.to_thread(daemon.start)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while (opened := await http.get(file_of(contact))).status_code == 503:
                 await asyncio.sleep(0.5)
         assert opened.headers["content-type"] == "image/jpeg"

@@ -19,6 +19,7 @@ from parvis.local.demo.agents import Agents
 from parvis.local.demo.watch import Journey, Watch
 from parvis.local.stack import Stack
 from tests.journey.canaries import KEPT, PREFIX, REFUSED, send_all, word
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 ALL = (*KEPT, *REFUSED)
@@ -49,7 +50,7 @@ async def _without_database(town: Stack, citizens: Citizens) -> None:
     answers = {"problem": "lamp", "place": f"7 rue {word(10)}", "your-name": word(11), "reply-channel": "none"}
     assert (await form.send(answers)).status_code >= 500
     await citizens.text("+33639987705", f"Encore {word(1)}, la fuite continue.")
-    async with httpx.AsyncClient(base_url=town.url("desk"), timeout=30) as http:
+    async with httpx.AsyncClient(base_url=town.url("desk"), timeout=PATIENCE_S) as http:
         await http.get(f"/find?reference={word(67)}")
     await asyncio.to_thread(town.start_again, "postgres")
     assert (await form.send(answers)).status_code == 303
@@ -68,13 +69,13 @@ async def _answered(town: Stack, agents: Agents) -> None:
         channels = {journey.channel for journey in answered}
         assert {"sms", "email", "web", "counter"} <= channels, channels
         await _until(lambda: all(journey.is_told for journey in answered))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while len(await _dead_letters(town)) < POISON:
             await asyncio.sleep(0.5)
 
 
 async def _until(seen: Callable[[], bool]) -> None:
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE_S):
         while not seen():
             await asyncio.sleep(0.1)
 
@@ -147,7 +148,7 @@ async def test_no_log_of_any_process_holds_any(town: Stack):
 
 async def test_no_metric_and_no_health_page_holds_any(town: Stack):
     leaks: set[str] = set()
-    async with httpx.AsyncClient(timeout=20) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         for service in town.plan.services:
             for page in ("metrics", "ready", "live"):
                 answer = await http.get(f"http://127.0.0.1:{town.port(service)}/{page}")

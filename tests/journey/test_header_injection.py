@@ -9,6 +9,7 @@ import pytest
 
 from parvis.local.citizen_client import Citizens
 from parvis.local.stack import Stack
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
@@ -63,11 +64,11 @@ async def sent_to(http: httpx.AsyncClient, town: Stack, address: str) -> list[tu
 
 async def test_thirty_payloads_leave_no_trace_in_what_is_sent(town: Stack, citizens: Citizens) -> None:
     assert len(PAYLOADS) == 30
-    async with httpx.AsyncClient(timeout=60) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         for number, payload in enumerate(PAYLOADS):
             await hand_in(http, citizens, town, number, payload)
         mails: list[tuple[dict[str, Any], bytes]] = []
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE_S):
             for number in range(len(PAYLOADS)):
                 while not (found := await sent_to(http, town, address_of(number))):
                     await asyncio.sleep(0.1)

@@ -18,6 +18,7 @@ from parvis.common.contract.topics import DELIVERY_REPORTED, DELIVERY_UPDATED
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.stack import Stack
 from tests.faults.oracle import World, look
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
@@ -28,7 +29,7 @@ _FROM = re.compile(rb"^From: .*?([^\s<>]+@[^\s<>]+?)>?$", re.MULTILINE)
 
 def send(port: int, content: bytes, sender: str, recipient: str) -> str:
     """Hand over one mail. Gives the id that the door made of it."""
-    client = smtplib.SMTP("127.0.0.1", port, timeout=30)
+    client = smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         client.ehlo("mx.citizen.example")
         assert client.docmd(f"MAIL FROM:<{sender}>")[0] == 250
@@ -46,7 +47,7 @@ def mail(*lines: str, text: str = "Bonjour.") -> bytes:
 
 async def settled(town: Stack, *ids: str) -> World:
     """The world once these contacts are decided."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             world = await look(town)
             if set(ids) <= {routed.event_id for routed in (*world.routed, *world.dead)}:
@@ -59,7 +60,7 @@ async def values(town: Stack, topic: str) -> list[dict[str, Any]]:
 
 
 async def notice_to(citizens: Citizens, address: str) -> dict[str, Any]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not (found := await citizens.mails_to(address)):
             await asyncio.sleep(0.2)
         return found[0]
@@ -128,7 +129,7 @@ async def test_a_bounce_ends_the_delivery_and_is_nobodys_contact(town: Stack, ci
     world = await settled(town, first)
     conversation = next(one.conversation_id for one in world.decisions if one.id == first)
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             updates = await values(town, DELIVERY_UPDATED.full_name("parvis"))
             ended = [one for one in updates if (one["conversation_id"], one["state"]) == (conversation, "undelivered")]

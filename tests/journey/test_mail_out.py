@@ -23,6 +23,7 @@ from parvis.notifier.rules import Delivery, Enclosure, Parcel
 from parvis.notifier.send.email import Email
 from tests.mail import submission
 from tests.mail.submission import PASSWORD, USER, Relay
+from tests.patience import PATIENCE_S
 
 UNABLE = submission.missing()
 pytestmark = [pytest.mark.journey, pytest.mark.skipif(bool(UNABLE), reason=UNABLE or "")]
@@ -71,12 +72,12 @@ def parcel(renderer: Renderer, signer: Signer, address: str, number: int = 1, *f
 
 
 async def arrived(relay: Relay, count: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while len(relay.elsewhere.mails) < count:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.skipif(not MAIL_DKIM, reason="Mail::DKIM is not installed (Debian: apt install libmail-dkim-perl)")
+@pytest.mark.skipif(not MAIL_DKIM, reason="Mail::DKIM is not installed: make system")
 @pytest.mark.parametrize("address", ["celeste@citizens.example", "zoé@citizens.example", "zoe@café.example"])
 async def test_postfix_takes_a_mail_and_its_signature_is_believed_where_it_arrives(
     relay: Relay, email: Email, renderer: Renderer, tmp_path: Path, address: str
@@ -93,7 +94,7 @@ async def test_postfix_takes_a_mail_and_its_signature_is_believed_where_it_arriv
     (tmp_path / "zone").write_text(f"s2026._domainkey.{DOMAIN} {record}\n")
     check = ROOT / "services" / "notifier" / "tests" / "dkim_check.pl"
     told = await asyncio.to_thread(
-        subprocess.run, ["perl", str(check), str(tmp_path / "zone")], input=mail.content, capture_output=True, timeout=30, check=True
+        subprocess.run, ["perl", str(check), str(tmp_path / "zone")], input=mail.content, capture_output=True, timeout=PATIENCE_S, check=True
     )  # fmt: skip
     assert told.stdout.decode() == "s2026: pass\n"
 

@@ -16,6 +16,7 @@ from parvis.local.towns_for_tests import Towns
 from tests.faults.mail import RECIPIENT, SENDER, a_mail
 from tests.mail import dovecot, postfix
 from tests.mail.postfix import MailServer, mail_server
+from tests.patience import PATIENCE_S
 
 UNABLE = postfix.missing()
 pytestmark = [pytest.mark.journey, pytest.mark.stack, pytest.mark.skipif(bool(UNABLE), reason=UNABLE or "")]
@@ -46,7 +47,7 @@ async def contacts(stack: Stack) -> dict[str, ContactReceived]:
 
 
 async def new_contacts(stack: Stack, known: dict[str, ContactReceived], count: int) -> list[ContactReceived]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             now = await contacts(stack)
             if len(now) >= len(known) + count:
@@ -55,14 +56,14 @@ async def new_contacts(stack: Stack, known: dict[str, ContactReceived], count: i
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not await asyncio.to_thread(true):
             await asyncio.sleep(0.1)
 
 
 def hand_in(server: MailServer, content: bytes, *recipients: str, sender: str = SENDER) -> dict[str, tuple[int, bytes]]:
     """Give a mail to Postfix as a citizen's server does; whom it refused."""
-    with smtplib.SMTP("127.0.0.1", server.port, timeout=60) as client:
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=PATIENCE_S) as client:
         return client.sendmail(sender, list(recipients), content)
 
 
@@ -85,7 +86,7 @@ async def test_a_mail_for_two_mailboxes_and_nobody(mailed: Stack, server: MailSe
 
 
 async def test_a_bounce_address_passes_the_map(server: MailServer):
-    with smtplib.SMTP("127.0.0.1", server.port, timeout=60) as client:
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=PATIENCE_S) as client:
         client.ehlo()
         client.mail("<>")
         assert client.rcpt("bounce+0123.abcd@example-town.example")[0] == 250
@@ -120,7 +121,7 @@ async def test_a_smuggled_mail_is_no_mail(mailed: Stack, server: MailServer, tri
 
 
 def _smuggle(port: int, content: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as line:
         heard = line.makefile("rb")
         heard.readline()
         for command in ("HELO mx", f"MAIL FROM:<{SENDER}>", f"RCPT TO:<{RECIPIENT}>", "DATA"):

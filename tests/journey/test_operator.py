@@ -14,6 +14,7 @@ from parvis.local.citizen_client import Citizens
 from parvis.local.demo.watch import Watch
 from parvis.local.stack import Stack
 from tests.journey.until import routed
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
@@ -64,7 +65,7 @@ def test_the_topics_are_as_the_map_says(town: Stack):
 
 
 def _until_listed(town: Stack, words: str) -> str:
-    ends_at = time.monotonic() + 30
+    ends_at = time.monotonic() + PATIENCE_S
     while words not in (said := town.run_parvis("dead-letters", "list", "router").stdout):
         assert time.monotonic() < ends_at, said
     return said

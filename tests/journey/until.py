@@ -6,12 +6,13 @@ from typing import Any, TypeVar
 
 from parvis.common.contract.contact import make_contact_id
 from parvis.local.demo.watch import Journey, Watch
+from tests.patience import PATIENCE_S
 
 Seen = TypeVar("Seen")
 TOWN_NUMBER = "+33536490100"
 
 
-async def until(look: Callable[[], Seen | None], *, seconds: float = 60) -> Seen:
+async def until(look: Callable[[], Seen | None], *, seconds: float = PATIENCE_S) -> Seen:
     """What `look` sees, as soon as it sees something."""
     async with asyncio.timeout(seconds):
         while not (seen := look()):

@@ -28,7 +28,7 @@ MAILBOX = "mairie@example-town.example"
 
 def missing() -> str | None:
     """Why there can be no Dovecot here, in a sentence; none when there can."""
-    return None if PROGRAM else "Dovecot is not installed (Debian: apt install dovecot-imapd)"
+    return None if PROGRAM else "Dovecot is not installed: make system"
 
 
 @dataclass

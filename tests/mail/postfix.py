@@ -24,7 +24,7 @@ NAME = "mx.example-town.example"
 def missing() -> str | None:
     """Why there can be no Postfix here, in a sentence; none when there can."""
     if not PROGRAM:
-        return "Postfix is not installed (Debian: apt install postfix)"
+        return "Postfix is not installed: make system"
     if os.geteuid() != 0:
         return "Postfix can only be started by root"
     try:

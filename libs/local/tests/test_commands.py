@@ -15,6 +15,7 @@ from parvis.local import stack_environment
 from parvis.local.process_registry import runs
 from parvis.local.readiness import is_ready
 from parvis.local.testing import Fakes
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
 
@@ -60,7 +61,7 @@ def test_up_says_ready_on_a_line_of_its_own_and_ends_when_it_is_asked_to(
     )
     assert service in children
     up.send_signal(number)
-    rest, error = up.communicate(timeout=20)
+    rest, error = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 0, error
     assert "fake-one drained" in rest
     assert not any(map(runs, children))
@@ -71,7 +72,7 @@ def test_a_misconfigured_service_is_exit_78_and_its_sentence(fakes: Fakes, open_
         "wrong", before="print('wrong: misconfigured: PARVIS_WRONG_NUMBER is not set', file=sys.stderr); sys.exit(78)"
     )
     up = start_up(open_folder / "var", fakes, "--only", "wrong")
-    _, error = up.communicate(timeout=60)
+    _, error = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 78
     assert "PARVIS_WRONG_NUMBER is not set" in error
     assert "Traceback" not in error
@@ -83,7 +84,7 @@ def test_a_taken_port_is_one_sentence_and_no_traceback(fakes: Fakes, tmp_path: P
         port = str(taken.getsockname()[1])
         variables = {**_elsewhere(), "PARVIS_PORTS": "fixed", "PARVIS_FAKE_ONE_PORT": port}
         up = start_up(tmp_path / "var", fakes, "--only", "fake-one", variables=variables)
-        _, error = up.communicate(timeout=60)
+        _, error = up.communicate(timeout=PATIENCE_S)
     assert up.returncode not in (0, None)
     assert f"port {port} (fake-one) is taken by" in error
     assert str(os.getpid()) in error
@@ -92,7 +93,7 @@ def test_a_taken_port_is_one_sentence_and_no_traceback(fakes: Fakes, tmp_path: P
 
 def test_a_service_that_does_not_exist_is_named(fakes: Fakes, tmp_path: Path):
     up = start_up(tmp_path / "var", fakes, "--only", "ingest-fax")
-    _, error = up.communicate(timeout=60)
+    _, error = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 78
     assert "no such service: ingest-fax" in error
 
@@ -100,7 +101,7 @@ def test_a_service_that_does_not_exist_is_named(fakes: Fakes, tmp_path: Path):
 def test_a_folder_that_cannot_be_written_to_is_a_sentence(fakes: Fakes, tmp_path: Path):
     (tmp_path / "file").touch()
     up = start_up(tmp_path / "file" / "var", fakes, "--only", variables=_elsewhere())
-    _, error = up.communicate(timeout=60)
+    _, error = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 1
     assert "PARVIS_VAR" in error
     assert "Traceback" not in error
@@ -112,7 +113,7 @@ def test_no_network_at_the_first_start_is_a_sentence(fakes: Fakes, tmp_path: Pat
     database = {"PARVIS_DATABASE_URL": "postgresql+asyncpg://127.0.0.1:1/none"}
     variables = {**database, "PARVIS_CACHE": str(tmp_path / "cache"), "JGO_CONFIG_FILE": str(settings)}
     up = start_up(tmp_path / "var", fakes, "--only", variables=variables)
-    _, error = up.communicate(timeout=60)
+    _, error = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 1
     assert "the Maven repository does not answer" in error
     assert len(error.strip().splitlines()) == 1
@@ -121,7 +122,7 @@ def test_no_network_at_the_first_start_is_a_sentence(fakes: Fakes, tmp_path: Pat
 def test_doctor_says_what_it_found_and_exits_with_it(tmp_path: Path):
     environment = {**stack_environment.neutral_environment(), "PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "any"}
     command = [*stack_environment.parvis_command(), "doctor"]
-    asked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    asked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert asked.returncode == 1
     assert "ok    Python: " in asked.stdout
     assert "FAIL  ports: PARVIS_PORTS is 'any'" in asked.stdout

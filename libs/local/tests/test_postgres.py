@@ -17,6 +17,7 @@ from parvis.local.free_ports import FreePorts
 from parvis.local.postgres import server_location
 from parvis.local.postgres.server import Server
 from parvis.local.process_registry import Ledger
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
 PASSWORD = "only-for-tests"
@@ -139,7 +140,7 @@ def test_programs_that_its_user_cannot_reach_are_brought_to_where_it_can(tmp_pat
         env={"PYTHONPATH": str(closed)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.stdout.splitlines()[:1] == ["42"], done.stderr
@@ -164,7 +165,7 @@ def test_an_ordinary_user_needs_no_other_user(port: int):
             cwd="/",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
 

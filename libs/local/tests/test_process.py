@@ -11,6 +11,7 @@ from parvis.local import stack_environment
 from parvis.local.process import Process
 from parvis.local.process_registry import Entry, Ledger, runs
 from parvis.local.waiting import until
+from tests.patience import PATIENCE_S
 
 SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPS}"
@@ -53,7 +54,7 @@ def test_without_a_reader_its_lines_go_to_a_file(ledger: Ledger, tmp_path: Path)
 def test_a_process_that_will_not_end_is_killed(ledger: Ledger, tmp_path: Path):
     process = a_process(ledger, tmp_path, STUBBORN)
     process.start()
-    assert until(lambda: process.tail() == ["up"], seconds=20)
+    assert until(lambda: process.tail() == ["up"], seconds=PATIENCE_S)
     process.stop(patience_s=0.2)
     assert process.exit_code == -signal.SIGKILL
 
@@ -69,7 +70,7 @@ def test_a_paused_process_can_still_be_stopped(ledger: Ledger, tmp_path: Path):
 def test_a_kill_takes_workers_with_it_that_have_sessions_of_their_own(ledger: Ledger, tmp_path: Path):
     process = a_process(ledger, tmp_path, WITH_WORKER)
     process.start()
-    assert until(lambda: len(process.tail()) == 2, seconds=20)
+    assert until(lambda: len(process.tail()) == 2, seconds=PATIENCE_S)
     worker = psutil.Process(int(process.tail()[0]))
     process.kill()
     assert not runs(worker)
@@ -78,7 +79,7 @@ def test_a_kill_takes_workers_with_it_that_have_sessions_of_their_own(ledger: Le
 def test_a_sweep_ends_what_is_left_and_what_that_had_started(ledger: Ledger, tmp_path: Path):
     process = a_process(ledger, tmp_path, WITH_WORKER)
     process.start()
-    assert until(lambda: len(process.tail()) == 2, seconds=20)
+    assert until(lambda: len(process.tail()) == 2, seconds=PATIENCE_S)
     worker = psutil.Process(int(process.tail()[0]))
     assert Ledger(ledger.file).sweep() == ["fake"]
     assert process.wait(20)
@@ -89,7 +90,7 @@ def test_a_sweep_ends_what_is_left_and_what_that_had_started(ledger: Ledger, tmp
 def test_a_worker_whose_parent_has_gone_is_found_by_its_mark(ledger: Ledger, tmp_path: Path):
     process = a_process(ledger, tmp_path, WITH_WORKER)
     process.start()
-    assert until(lambda: len(process.tail()) == 2, seconds=20)
+    assert until(lambda: len(process.tail()) == 2, seconds=PATIENCE_S)
     worker = psutil.Process(int(process.tail()[0]))
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait(20)

@@ -19,6 +19,7 @@ from parvis.local.readiness import is_ready
 from parvis.local.stack import Stack
 from parvis.local.testing import Fakes
 from parvis.local.waiting import until
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
 # These need no brokers: what is outside is not started.
@@ -52,7 +53,7 @@ def test_what_is_killed_comes_back_with_another_pid(stack: Stack):
     assert stack.pid("fake-one") != before
     file = stack.plan.var / "up.json"
     assert until(
-        lambda: json.loads(file.read_text())["services"]["fake-one"]["pid"] == stack.pid("fake-one"), seconds=10
+        lambda: json.loads(file.read_text())["services"]["fake-one"]["pid"] == stack.pid("fake-one"), seconds=PATIENCE_S
     )
 
 
@@ -135,7 +136,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(fakes: Fakes, tmp_path: Path)
     supervisor, pids = _start_elsewhere(fakes, tmp_path)
     supervisor.kill()
     supervisor.wait()
-    assert until(lambda: not any(map(runs, pids)), seconds=20)
+    assert until(lambda: not any(map(runs, pids)), seconds=PATIENCE_S)
 
 
 def test_what_a_killed_supervisor_and_a_killed_keeper_left_is_ended_by_the_next_start(fakes: Fakes, tmp_path: Path):
@@ -163,6 +164,6 @@ with Stack.start(Path({str(var)!r}), services=["fake-one"], prepare=False, envir
     time.sleep(600)
 """
     supervisor = subprocess.Popen([sys.executable, "-c", code])
-    assert until((var / "up.json").exists, seconds=30)
+    assert until((var / "up.json").exists, seconds=PATIENCE_S)
     pids = [entry["pid"] for entry in json.loads((var / "up.json").read_text())["services"].values()]
     return supervisor, [psutil.Process(pid) for pid in pids]

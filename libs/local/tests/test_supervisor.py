@@ -12,6 +12,7 @@ from parvis.local.process import Process
 from parvis.local.process_registry import Ledger
 from parvis.local.supervisor import Supervisor
 from parvis.local.waiting import until
+from tests.patience import PATIENCE_S
 
 Make = Callable[[str], Process]
 
@@ -47,14 +48,14 @@ def make(ledger: Ledger, tmp_path: Path) -> Make:
 def test_what_dies_is_started_again_and_the_delay_doubles(supervisor: Supervisor, told: list[str], make: Make):
     supervisor.add(make("raise SystemExit(3)"))
     supervisor.start("fake")
-    assert until(lambda: len(told) >= 3, seconds=30)
+    assert until(lambda: len(told) >= 3, seconds=PATIENCE_S)
     assert told[:3] == [f"fake ended (exit code 3); starting it again in {delay} s" for delay in ("0.5", "1", "2")]
 
 
 def test_a_signal_is_named(supervisor: Supervisor, told: list[str], make: Make):
     supervisor.add(make("import os; os.kill(os.getpid(), 9)"))
     supervisor.start("fake")
-    assert until(lambda: bool(told), seconds=30)
+    assert until(lambda: bool(told), seconds=PATIENCE_S)
     assert told[0].startswith("fake ended (signal 9)")
 
 
@@ -71,7 +72,7 @@ def test_what_cannot_live_is_known_as_such(supervisor: Supervisor, make: Make, m
     monkeypatch.setattr("parvis.local.supervisor._FIRST_DELAY_S", 0.01)
     supervisor.add(make("raise SystemExit(1)"))
     supervisor.start("fake")
-    assert until(lambda: supervisor.dying() == "fake", seconds=30)
+    assert until(lambda: supervisor.dying() == "fake", seconds=PATIENCE_S)
 
 
 def test_a_start_that_fails_is_tried_again(supervisor: Supervisor, told: list[str], make: Make):
@@ -87,5 +88,5 @@ def test_a_start_that_fails_is_tried_again(supervisor: Supervisor, told: list[st
     supervisor.add(process, start=start)
     supervisor.start("fake")
     supervisor.kill("fake")
-    assert until(lambda: len(tries) >= 3 and process.is_running, seconds=30)
+    assert until(lambda: len(tries) >= 3 and process.is_running, seconds=PATIENCE_S)
     assert "fake could not be started again: [Errno 28] No space left on device" in told

@@ -189,7 +189,7 @@ async def test_badly_read_pages_and_troubles_are_named(agent: httpx.AsyncClient,
 @pytest.fixture(scope="module")
 def daemon() -> Generator[Daemon]:
     if not PROGRAM:
-        pytest.skip("clamd is not installed")
+        pytest.skip("clamd is not installed: make system")
     with clamd() as running:
         yield running
 

@@ -225,7 +225,7 @@ async def test_a_note_beside_the_scan_says_when_it_was_received(
     assert (contact.received_at, contact.remarks) == (received, remarks)
 
 
-@pytest.mark.skipif(not PROGRAM, reason="clamd is not installed")
+@pytest.mark.skipif(not PROGRAM, reason="clamd is not installed: make system")
 async def test_a_scan_with_a_virus_is_accepted_and_says_so(acceptance: Acceptance):
     with clamd() as daemon:
         acceptance.scanner = AntivirusScanner(daemon.address)

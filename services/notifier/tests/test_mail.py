@@ -124,7 +124,7 @@ def test_every_key_signs(signed: bytes, keys: tuple[Signer, dict[str, str]]) -> 
     assert verdicts(signed, keys[1]) == [True, True, True]
 
 
-@pytest.mark.skipif(not MAIL_DKIM, reason="Mail::DKIM is not installed (Debian: apt install libmail-dkim-perl)")
+@pytest.mark.skipif(not MAIL_DKIM, reason="Mail::DKIM is not installed: make system")
 @pytest.mark.parametrize(
     ("old", "new", "verdict"),
     [

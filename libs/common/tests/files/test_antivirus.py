@@ -14,7 +14,7 @@ from parvis.common.files.antivirus import AntivirusScanner
 from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
 
 PATIENCE_S = 60.0  # a busy machine is no dead daemon
-needs_clamd = pytest.mark.skipif(not PROGRAM, reason="clamd is not installed")
+needs_clamd = pytest.mark.skipif(not PROGRAM, reason="clamd is not installed: make system")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, Una
 from parvis.local.process import Process
 from parvis.local.waiting import until
 
-_WITHIN_S = 120
+_WITHIN_S = 300
 
 
 def run(process: Process, stopping: Event) -> None:

@@ -26,7 +26,7 @@ from parvis.local.supervisor import Failure, Supervisor
 from parvis.local.waiting import Stopped, until
 from parvis.local.watchdog import Keeper
 
-_READY_WITHIN_S = 120
+_READY_WITHIN_S = 300
 # Of the ten seconds that Ctrl-C may take: services drain for eight at most, then their brokers have the rest.
 SERVICES_END_WITHIN_S, ALL_END_WITHIN_S = 8.5, 9.5
 
@@ -161,7 +161,7 @@ class Stack:
         """SIGTERM, and wait; it stays down until `start_again`."""
         self.supervisor.stop(name)
 
-    def start_again(self, name: str, *, seconds: float = 60) -> None:
+    def start_again(self, name: str, *, seconds: float = _READY_WITHIN_S) -> None:
         """Start what is down, on the same port and data, and wait until it is ready."""
         self.supervisor.start(name)
         self.wait_ready(name, seconds=seconds)
@@ -183,7 +183,7 @@ class Stack:
     def drop_database(self, name: str) -> None:
         self._embedded_server().drop(name)
 
-    def wait_ready(self, name: str, *, seconds: float = 60) -> None:
+    def wait_ready(self, name: str, *, seconds: float = _READY_WITHIN_S) -> None:
         """Raises: Unavailable, with what it says of itself."""
         if not until(lambda: self._is_ready(name), seconds=seconds, stopping=self.stopping):
             raise Unavailable(f"{name} is not ready after {seconds:.0f} s: {self._standing(name)}")

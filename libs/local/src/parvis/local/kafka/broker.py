@@ -14,7 +14,7 @@ from parvis.local.process import Process
 from parvis.local.process_registry import Ledger
 from parvis.local.waiting import NEVER, until
 
-_READY_WITHIN_S = 60
+_READY_WITHIN_S = 300
 
 
 class Broker:

@@ -17,7 +17,7 @@ from parvis.local.process import Process
 from parvis.local.process_registry import Ledger
 from parvis.local.waiting import NEVER, until
 
-_READY_WITHIN_S = 60
+_READY_WITHIN_S = 300
 _OWNER, _DATABASE = "parvis", "parvis"
 
 # A power cut may lose rows; `kill -9` of the server loses none: they are in the system's memory by then.

@@ -129,6 +129,7 @@ class Account:
         self.sid = sid
         self.messages: dict[str, Message] = {}
         self.calls: deque[dict[str, object]] = deque(maxlen=kept)
+        self.list_requests = 0  # of the messages, answered or not
         self._kept = kept
 
     def keep(self, message: Message) -> Message:

@@ -102,6 +102,7 @@ class MessagesApi:
 
     async def list(self, request: Request, account_sid: str) -> Response:
         self._login.check(request, account_sid)
+        self._account.list_requests += 1
         if self._carrier.faults.lists == "hang":
             await self._background.silence(self._silence_s)
         if self._carrier.faults.lists:

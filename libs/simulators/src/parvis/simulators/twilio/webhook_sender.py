@@ -71,6 +71,7 @@ class Courier:
         )
 
     async def close(self) -> None:
+        self.ended_attempts = 0  # answered, refused or timed out, of all messages
         await self._client.aclose()
 
     async def post(self, url: str, form: Mapping[str, str], *, forge: bool = False) -> list[Attempt]:
@@ -87,6 +88,7 @@ class Courier:
         ends_at = time.monotonic() + overrides.total_s
         while len(attempts) <= overrides.retries and time.monotonic() < ends_at:
             attempts.append(await self._post_once(signed, form, headers, overrides, ends_at - time.monotonic()))
+            self.ended_attempts += 1
             if not overrides.allow_retry_after(attempts[-1]):
                 break
         return attempts
