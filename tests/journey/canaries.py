@@ -18,7 +18,7 @@ from parvis.common.contract.topics import CONTACT_RECEIVED, REPLY_REQUESTED, dep
 from parvis.common.runtime.health import Health
 from parvis.common.testing import a_contact
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
-from parvis.local.demo.agents import Agents
+from parvis.local.demo.agents import DemoAgents
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
 from parvis.local.stack import Stack
 from tests.patience import PATIENCE_S
@@ -49,7 +49,7 @@ KEPT = (
 REFUSED = (*(word(number) for number in range(60, 68)), phone(60)[3:], nir(60))
 
 
-async def send_all(town: Stack, citizens: Citizens, agents: Agents) -> None:
+async def send_all(town: Stack, citizens: Citizens, agents: DemoAgents) -> None:
     """All but the agent's answer."""
     await _text(town, citizens)
     await asyncio.to_thread(_mail, town.port("ingest-email.smtp"))
@@ -162,7 +162,7 @@ def _a_broken_png(words: str) -> bytes:
     )
 
 
-async def _visits(town: Stack, agents: Agents) -> None:
+async def _visits(town: Stack, agents: DemoAgents) -> None:
     by_letter = {"reply_channel": "post", "reply_address": f"Famille {word(16)}\n3 rue {word(10)}\n00100 VAL-EXEMPLE"}
     for channel, number, his, reply in (("counter", 15, 5, by_letter), ("phone", 17, 6, {})):
         text = f"Elle s'appelle {word(number)} et veut inscrire son petit-fils à la cantine, {nir(his)}."

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from parvis.local.citizen_client import Citizens
-from parvis.local.demo.agents import Agents
-from parvis.local.demo.watch import Watch
+from parvis.local.demo.agents import DemoAgents
+from parvis.local.demo.watch import JourneyWatch
 from parvis.local.stack import Stack
 
 
@@ -19,8 +19,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
 
 
 @pytest.fixture
-async def watch(town: Stack) -> AsyncGenerator[Watch]:
-    async with Watch(town.kafka, Path(town.env["PARVIS_CONFIG_DIR"])) as watching:
+async def watch(town: Stack) -> AsyncGenerator[JourneyWatch]:
+    async with JourneyWatch(town.kafka, Path(town.env["PARVIS_CONFIG_DIR"])) as watching:
         yield watching
 
 
@@ -31,6 +31,6 @@ async def citizens(town: Stack) -> AsyncGenerator[Citizens]:
 
 
 @pytest.fixture
-async def agents(town: Stack) -> AsyncGenerator[Agents]:
-    async with Agents(town) as people:
+async def agents(town: Stack) -> AsyncGenerator[DemoAgents]:
+    async with DemoAgents(town) as people:
         yield people

@@ -21,7 +21,7 @@ from parvis.common.contract.routing.decisions import make_conversation_id
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.common.town.loading import load_town_config
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
-from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
+from parvis.local.clamav import A_VIRUS, PROGRAM, ClamavDaemon, clamd
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
 from tests.faults.mail import send
@@ -37,13 +37,13 @@ LATE = "pending"  # on a machine so busy that the daemon took more than the two 
 
 
 @pytest.fixture(scope="module")
-def daemon() -> Generator[Daemon]:
+def daemon() -> Generator[ClamavDaemon]:
     with clamd() as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(tmp_path_factory: pytest.TempPathFactory, towns: Towns, daemon: Daemon) -> AsyncGenerator[Stack]:
+async def town(tmp_path_factory: pytest.TempPathFactory, towns: Towns, daemon: ClamavDaemon) -> AsyncGenerator[Stack]:
     start = towns.start(
         tmp_path_factory.mktemp("scanned"),
         services=["ingest-email", "ingest-web", "ingest-postal", "router", "desk"],
@@ -124,7 +124,7 @@ async def test_an_infected_file_is_accepted_and_never_opened(town: Stack):
         assert (await http.get(picture)).status_code == 403
 
 
-async def test_a_scanner_that_is_down_delays_opening_and_not_acceptance(town: Stack, daemon: Daemon):
+async def test_a_scanner_that_is_down_delays_opening_and_not_acceptance(town: Stack, daemon: ClamavDaemon):
     daemon.stop()
     async with Citizens(town) as citizens:
         form = await citizens.open_form("road-report")

@@ -15,8 +15,8 @@ from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.contract.errors import Unavailable
 from parvis.local.citizen_client import Citizens
-from parvis.local.demo.agents import Agents
-from parvis.local.demo.watch import Journey, Watch
+from parvis.local.demo.agents import DemoAgents
+from parvis.local.demo.watch import Journey, JourneyWatch
 from parvis.local.stack import Stack
 from tests.journey.canaries import KEPT, PREFIX, REFUSED, send_all, word
 from tests.patience import PATIENCE_S
@@ -34,7 +34,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stack
     start = Stack.start(tmp_path_factory.mktemp("canaries"), outside=True, environment=chatty)
     stack = await asyncio.to_thread(start.__enter__)
     try:
-        async with Citizens(stack) as citizens, Agents(stack) as agents:
+        async with Citizens(stack) as citizens, DemoAgents(stack) as agents:
             await send_all(stack, citizens, agents)
             await _without_database(stack, citizens)
             await _answered(stack, agents)
@@ -56,9 +56,9 @@ async def _without_database(town: Stack, citizens: Citizens) -> None:
     assert (await form.send(answers)).status_code == 303
 
 
-async def _answered(town: Stack, agents: Agents) -> None:
+async def _answered(town: Stack, agents: DemoAgents) -> None:
     """All that can be decided is decided; an agent answers each that can be answered, and the answers arrive."""
-    async with Watch(town.kafka, Path(town.env["PARVIS_CONFIG_DIR"])) as watch:
+    async with JourneyWatch(town.kafka, Path(town.env["PARVIS_CONFIG_DIR"])) as watch:
         await _until(lambda: sum(1 for j in watch.journeys.values() if j.department) >= ACCEPTED)
         answered: list[Journey] = []
         for journey in watch.journeys.values():
@@ -68,7 +68,7 @@ async def _answered(town: Stack, agents: Agents) -> None:
                 answered.append(journey)
         channels = {journey.channel for journey in answered}
         assert {"sms", "email", "web", "counter"} <= channels, channels
-        await _until(lambda: all(journey.is_told for journey in answered))
+        await _until(lambda: all(journey.is_answered for journey in answered))
     async with asyncio.timeout(PATIENCE_S):
         while len(await _dead_letters(town)) < POISON:
             await asyncio.sleep(0.5)

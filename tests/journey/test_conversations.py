@@ -13,8 +13,8 @@ from parvis.common.contract.contact import ContactId, make_contact_id
 from parvis.common.contract.references import make_reference
 from parvis.common.storage.postgres import Database
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
-from parvis.local.demo.agents import Agents
-from parvis.local.demo.watch import Watch
+from parvis.local.demo.agents import DemoAgents
+from parvis.local.demo.watch import JourneyWatch
 from parvis.local.stack import Stack
 from tests.faults.mail import send
 from tests.journey.until import TOWN_NUMBER, routed, until
@@ -48,7 +48,7 @@ async def routing_of(database: Database, contact: str) -> dict[str, Any]:
     return json.loads(row.value)
 
 
-async def two_open(citizens: Citizens, agents: Agents, watch: Watch, number: str) -> tuple[str, str]:
+async def two_open(citizens: Citizens, agents: DemoAgents, watch: JourneyWatch, number: str) -> tuple[str, str]:
     """A visit and a text message of one telephone: the conversations."""
     visit = await agents.receive_at_the_counter("etat-civil", "Un acte de naissance, s’il vous plaît.", phone=number)
     made = str(visit["contact_id"])
@@ -67,7 +67,7 @@ async def question_to(citizens: Citizens, number: str) -> str:
 
 
 async def test_who_has_two_open_cases_is_asked_which_one_and_answers(
-    town: Stack, citizens: Citizens, agents: Agents, watch: Watch, database: Database
+    town: Stack, citizens: Citizens, agents: DemoAgents, watch: JourneyWatch, database: Database
 ):
     number = "+33639980411"
     visit, _ = await two_open(citizens, agents, watch, number)
@@ -88,7 +88,7 @@ async def test_who_has_two_open_cases_is_asked_which_one_and_answers(
 
 
 async def test_unanswered_goes_to_people_who_see_the_candidates(
-    citizens: Citizens, agents: Agents, watch: Watch, database: Database
+    citizens: Citizens, agents: DemoAgents, watch: JourneyWatch, database: Database
 ):
     number = "+33639980412"
     both = await two_open(citizens, agents, watch, number)
@@ -137,7 +137,7 @@ async def test_a_second_participant_answers_by_references(town: Stack, citizens:
 
 
 async def test_what_comes_after_the_case_was_closed_is_new_and_linked(
-    citizens: Citizens, agents: Agents, watch: Watch, database: Database
+    citizens: Citizens, agents: DemoAgents, watch: JourneyWatch, database: Database
 ):
     number = "+33639980414"
     first = await routed(watch, await citizens.text(number, "Bonjour, un nid de poule rue des Lilas."))

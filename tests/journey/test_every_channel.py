@@ -8,7 +8,7 @@ import pytest
 
 from parvis.common.contract.contact import ContactId
 from parvis.local.citizen_client import Citizens
-from parvis.local.demo.scenario import ANSWERS, Cast, play
+from parvis.local.demo.scenario import ANSWERS, DemoCast, run_demo
 from parvis.local.demo.watch import Journey
 from parvis.local.stack import Stack
 from tests.faults.load import Attempt
@@ -16,7 +16,7 @@ from tests.faults.oracle import judge, look
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
-CAST = Cast()
+CAST = DemoCast()
 DEPARTMENTS = {
     "sms": "eau-assainissement",
     "email": "elections-citoyennete",
@@ -30,7 +30,7 @@ ANSWERED_ON = {"sms": "sms", "email": "sms", "web": "email", "post": "post", "co
 @pytest.fixture(scope="module")
 def journeys(town: Stack) -> dict[str, Journey]:
     """Five citizens have written and were answered."""
-    played = asyncio.run(play(town, lambda _sentence: None, CAST))
+    played = asyncio.run(run_demo(town, lambda _sentence: None, CAST))
     return {journey.channel: journey for journey in played}
 
 

@@ -11,7 +11,7 @@ from parvis.common.contract.references import make_reference
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.common.testing import a_contact
 from parvis.local.citizen_client import Citizens
-from parvis.local.demo.watch import Watch
+from parvis.local.demo.watch import JourneyWatch
 from parvis.local.stack import Stack
 from tests.journey.until import routed
 from tests.patience import PATIENCE_S
@@ -19,7 +19,7 @@ from tests.patience import PATIENCE_S
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
 
-async def test_trace_shows_a_contact_from_its_reference(town: Stack, citizens: Citizens, watch: Watch):
+async def test_trace_shows_a_contact_from_its_reference(town: Stack, citizens: Citizens, watch: JourneyWatch):
     journey = await routed(watch, await citizens.text("+33639980401", "Bonjour, ma poubelle n’a pas été vidée."))
     reference = make_reference(ContactId(journey.contact_id))
 

@@ -12,8 +12,8 @@ from parvis.common.contract.routing.history import History
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.storage.blobs import BlobStore
 from parvis.local.citizen_client import Citizens
-from parvis.local.demo.agents import Agents
-from parvis.local.demo.watch import Watch
+from parvis.local.demo.agents import DemoAgents
+from parvis.local.demo.watch import JourneyWatch
 from parvis.local.stack import Stack
 from tests.journey.until import routed, until
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.journey, pytest.mark.stack]
 COUNTY = "departement-solidarites"
 
 
-async def test_triage_is_no_dead_end(citizens: Citizens, agents: Agents, watch: Watch):
+async def test_triage_is_no_dead_end(citizens: Citizens, agents: DemoAgents, watch: JourneyWatch):
     journey = await routed(watch, await citizens.text("+33639980301", "Bonjour, zorglub ?"))
     assert journey.department == "triage"
     await agents.case(journey.conversation_id, "triage")
@@ -32,7 +32,9 @@ async def test_triage_is_no_dead_end(citizens: Citizens, agents: Agents, watch: 
     assert journey.conversation_id not in {c["conversation_id"] for c in await agents.cases("triage")}
 
 
-async def test_what_follows_a_transfer_arrives_at_the_new_department(citizens: Citizens, agents: Agents, watch: Watch):
+async def test_what_follows_a_transfer_arrives_at_the_new_department(
+    citizens: Citizens, agents: DemoAgents, watch: JourneyWatch
+):
     number = "+33639980302"
     first = await routed(watch, await citizens.text(number, "Bonjour, zorglub encore ?"))
     await agents.case(first.conversation_id, "triage")
@@ -48,7 +50,7 @@ async def test_what_follows_a_transfer_arrives_at_the_new_department(citizens: C
 
 
 async def test_what_goes_to_and_fro_ends_at_people_with_all_that_came_before(
-    town: Stack, citizens: Citizens, agents: Agents, watch: Watch
+    town: Stack, citizens: Citizens, agents: DemoAgents, watch: JourneyWatch
 ):
     journey = await routed(watch, await citizens.text("+33639980303", "Bonjour, un nid-de-poule rue Haute"))
     conversation = journey.conversation_id
@@ -74,7 +76,9 @@ async def _arrived(town: Stack, department: str):
             yield ConversationArrived.model_validate_json(received.value)
 
 
-async def test_who_is_sent_on_to_another_body_is_told_by_sms(citizens: Citizens, agents: Agents, watch: Watch):
+async def test_who_is_sent_on_to_another_body_is_told_by_sms(
+    citizens: Citizens, agents: DemoAgents, watch: JourneyWatch
+):
     journey = await routed(watch, await citizens.text("+33639980304", "Bonjour, zorglub pour ma mère ?"))
     await agents.case(journey.conversation_id, "triage")
     await agents.transfer(journey.conversation_id, "triage", COUNTY, "C’est au département.")
@@ -95,7 +99,7 @@ async def test_who_is_sent_on_to_another_body_is_told_by_sms(citizens: Citizens,
 
 
 async def test_a_message_about_something_else_gets_its_own_case_and_a_link_is_undone(
-    citizens: Citizens, agents: Agents, watch: Watch
+    citizens: Citizens, agents: DemoAgents, watch: JourneyWatch
 ):
     number = "+33639980305"
     first = await routed(watch, await citizens.text(number, "Bonjour, un nid-de-poule rue Basse"))
@@ -122,7 +126,7 @@ async def test_a_message_about_something_else_gets_its_own_case_and_a_link_is_un
 
 
 async def _until_case(
-    agents: Agents, conversation: str, department: str, holds: Callable[[dict[str, Any]], bool]
+    agents: DemoAgents, conversation: str, department: str, holds: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
     async with asyncio.timeout(30):
         while not holds(case := await agents.case(conversation, department)):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
-from parvis.local.demo.watch import Watch
+from parvis.local.demo.watch import JourneyWatch
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 from parvis.local.stack import Stack
 from tests.faults.mail import send
@@ -21,7 +21,7 @@ async def contacts_now(town: Stack) -> set[str]:
     return {received.event_id for received in (await look(town)).received}
 
 
-async def test_the_same_webhook_twice_is_one_contact(town: Stack, citizens: Citizens, watch: Watch):
+async def test_the_same_webhook_twice_is_one_contact(town: Stack, citizens: Citizens, watch: JourneyWatch):
     before = await contacts_now(town)
 
     told = await citizens.text("+33639980201", "Bonjour, une fuite d’eau dans ma rue.", repeat=3)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from parvis.common.contract.contact import make_contact_id
-from parvis.local.demo.watch import Journey, Watch
+from parvis.local.demo.watch import Journey, JourneyWatch
 from tests.patience import PATIENCE_S
 
 Seen = TypeVar("Seen")
@@ -20,7 +20,7 @@ async def until(look: Callable[[], Seen | None], *, seconds: float = PATIENCE_S)
         return seen
 
 
-async def routed(watch: Watch, told: dict[str, Any]) -> Journey:
+async def routed(watch: JourneyWatch, told: dict[str, Any]) -> Journey:
     """The journey of one text message, as the outside world told of it, once it lies in a department."""
     made = make_contact_id("sms", TOWN_NUMBER, told["sid"])
 

@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from parvis.local import stack_environment
-from parvis.local.console import silent
-from parvis.local.kafka.installation import Installation, ensure
-from parvis.local.process_registry import Ledger
-from parvis.local.testing import Fakes, Repository, serving_repository
+from parvis.local.console import quiet_console
+from parvis.local.kafka.installation import KafkaInstallation, ensure_installed
+from parvis.local.process_registry import ProcessRegistry
+from parvis.local.testing import FakeServices, MavenRepository, serving_repository
 
 
 @pytest.fixture
-def fakes(tmp_path: Path) -> Fakes:
-    return Fakes(tmp_path / "fakes")
+def fakes(tmp_path: Path) -> FakeServices:
+    return FakeServices(tmp_path / "fakes")
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    made = Ledger(tmp_path / "processes.jsonl")
+def ledger(tmp_path: Path) -> Iterator[ProcessRegistry]:
+    made = ProcessRegistry(tmp_path / "processes.jsonl")
     yield made
-    made.sweep(patience_s=0)
+    made.end_leftovers(patience_s=0)
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def installation() -> Installation:
+def installation() -> KafkaInstallation:
     """This machine's Kafka, fetched if it is not there yet."""
-    return ensure(stack_environment.cache(stack_environment.environment()), tell=silent)
+    return ensure_installed(stack_environment.cache_folder(stack_environment.current_environment()), tell=quiet_console)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def use_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 
 @pytest.fixture
-def repository(use_repository: Callable[[str], None]) -> Generator[Repository]:
+def repository(use_repository: Callable[[str], None]) -> Generator[MavenRepository]:
     with serving_repository() as made:
         use_repository(made.url)
         yield made

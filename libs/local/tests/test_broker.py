@@ -11,20 +11,20 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from parvis.common.contract.errors import Unavailable
 from parvis.local import stack_environment
-from parvis.local.console import silent
+from parvis.local.console import quiet_console
 from parvis.local.free_ports import FreePorts
-from parvis.local.kafka.broker import Broker
-from parvis.local.kafka.handshake import answers
-from parvis.local.kafka.installation import Installation
-from parvis.local.process_registry import Ledger
+from parvis.local.kafka.broker import KafkaBroker
+from parvis.local.kafka.handshake import is_answering
+from parvis.local.kafka.installation import KafkaInstallation
+from parvis.local.process_registry import ProcessRegistry
 
 pytestmark = pytest.mark.stack
 
 
-def a_broker(folder: Path, ledger: Ledger, ports: FreePorts, *, port: int | None = None) -> Broker:
-    return Broker(
+def a_broker(folder: Path, ledger: ProcessRegistry, ports: FreePorts, *, port: int | None = None) -> KafkaBroker:
+    return KafkaBroker(
         folder=folder / "kafka",
-        cache=stack_environment.cache(stack_environment.environment()),
+        cache=stack_environment.cache_folder(stack_environment.current_environment()),
         port=port or ports.take(),
         ports=ports,
         ledger=ledger,
@@ -40,16 +40,16 @@ def ports() -> Iterator[FreePorts]:
 
 
 async def test_records_survive_a_kill_and_a_start_on_the_same_port(
-    installation: Installation, tmp_path: Path, ledger: Ledger, ports: FreePorts
+    installation: KafkaInstallation, tmp_path: Path, ledger: ProcessRegistry, ports: FreePorts
 ):
     broker = a_broker(tmp_path, ledger, ports)
-    broker.start(tell=silent)
+    broker.start(tell=quiet_console)
     topic = f"kept-{uuid.uuid4().hex[:8]}"
     await _create(broker.bootstrap, topic)
     await _produce(broker.bootstrap, topic, b"before")
     broker.process.kill()
-    assert not answers(broker.port)
-    broker.start(tell=silent)
+    assert not is_answering(broker.port)
+    broker.start(tell=quiet_console)
     await _produce(broker.bootstrap, topic, b"after")
     assert await _read(broker.bootstrap, topic, 2) == [b"before", b"after"]
     broker.process.stop(10)
@@ -61,10 +61,10 @@ async def test_records_survive_a_kill_and_a_start_on_the_same_port(
 
 
 def test_it_listens_on_the_loopback_alone_and_makes_no_topic_by_itself(
-    installation: Installation, tmp_path: Path, ledger: Ledger, ports: FreePorts
+    installation: KafkaInstallation, tmp_path: Path, ledger: ProcessRegistry, ports: FreePorts
 ):
     broker = a_broker(tmp_path, ledger, ports)
-    broker.start(tell=silent)
+    broker.start(tell=quiet_console)
     settings = (tmp_path / "kafka" / "server.properties").read_text()
     assert "listeners=PLAINTEXT://127.0.0.1:" in settings
     assert "auto.create.topics.enable=false" in settings
@@ -73,16 +73,18 @@ def test_it_listens_on_the_loopback_alone_and_makes_no_topic_by_itself(
     broker.process.stop(10)
 
 
-def test_a_taken_port_is_a_sentence(installation: Installation, tmp_path: Path, ledger: Ledger, ports: FreePorts):
+def test_a_taken_port_is_a_sentence(
+    installation: KafkaInstallation, tmp_path: Path, ledger: ProcessRegistry, ports: FreePorts
+):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         broker = a_broker(tmp_path, ledger, ports, port=taken.getsockname()[1])
         with pytest.raises(Unavailable, match=r"Kafka did not start: its port is taken\. .*PARVIS_PORTS=free"):
-            broker.start(tell=silent)
+            broker.start(tell=quiet_console)
     assert not broker.process.is_running
 
 
 def test_a_snapshot_that_java_cannot_use_costs_only_time(
-    installation: Installation, tmp_path: Path, ledger: Ledger, ports: FreePorts
+    installation: KafkaInstallation, tmp_path: Path, ledger: ProcessRegistry, ports: FreePorts
 ):
     cache = tmp_path / "cache"
     copy = cache / installation.folder.name
@@ -90,7 +92,7 @@ def test_a_snapshot_that_java_cannot_use_costs_only_time(
     for jar in installation.jars_folder.iterdir():
         (copy / "jars" / jar.name).hardlink_to(jar)
     (copy / installation.snapshot.name).write_bytes(b"no snapshot at all")
-    broker = Broker(
+    broker = KafkaBroker(
         folder=tmp_path / "kafka",
         cache=cache,
         port=ports.take(),
@@ -98,8 +100,8 @@ def test_a_snapshot_that_java_cannot_use_costs_only_time(
         ledger=ledger,
         log=tmp_path / "kafka.log",
     )
-    broker.start(tell=silent)
-    assert answers(broker.port)
+    broker.start(tell=quiet_console)
+    assert is_answering(broker.port)
     broker.process.stop(10)
 
 

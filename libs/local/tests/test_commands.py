@@ -12,16 +12,16 @@ import psutil
 import pytest
 
 from parvis.local import stack_environment
-from parvis.local.process_registry import runs
+from parvis.local.process_registry import is_running
 from parvis.local.readiness import is_ready
-from parvis.local.testing import Fakes
+from parvis.local.testing import FakeServices
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
 
 
 def start_up(
-    var: Path, fakes: Fakes, *arguments: str, deaf: bool = False, variables: Mapping[str, str] | None = None
+    var: Path, fakes: FakeServices, *arguments: str, deaf: bool = False, variables: Mapping[str, str] | None = None
 ) -> "subprocess.Popen[str]":
     ours = {"PARVIS_VAR": str(var), "PARVIS_PORTS": "free", **(variables or {})}
     return subprocess.Popen(
@@ -42,7 +42,7 @@ def _go_deaf() -> None:
 
 @pytest.mark.parametrize(("number", "deaf"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 def test_up_says_ready_on_a_line_of_its_own_and_ends_when_it_is_asked_to(
-    number: signal.Signals, deaf: bool, fakes: Fakes, open_folder: Path
+    number: signal.Signals, deaf: bool, fakes: FakeServices, open_folder: Path
 ):
     fakes.add("fake-one")
     up = start_up(open_folder / "var", fakes, "--only", "fake-one", deaf=deaf)
@@ -64,10 +64,10 @@ def test_up_says_ready_on_a_line_of_its_own_and_ends_when_it_is_asked_to(
     rest, error = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 0, error
     assert "fake-one drained" in rest
-    assert not any(map(runs, children))
+    assert not any(map(is_running, children))
 
 
-def test_a_misconfigured_service_is_exit_78_and_its_sentence(fakes: Fakes, open_folder: Path):
+def test_a_misconfigured_service_is_exit_78_and_its_sentence(fakes: FakeServices, open_folder: Path):
     fakes.add(
         "wrong", before="print('wrong: misconfigured: PARVIS_WRONG_NUMBER is not set', file=sys.stderr); sys.exit(78)"
     )
@@ -78,7 +78,7 @@ def test_a_misconfigured_service_is_exit_78_and_its_sentence(fakes: Fakes, open_
     assert "Traceback" not in error
 
 
-def test_a_taken_port_is_one_sentence_and_no_traceback(fakes: Fakes, tmp_path: Path):
+def test_a_taken_port_is_one_sentence_and_no_traceback(fakes: FakeServices, tmp_path: Path):
     fakes.add("fake-one")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -91,14 +91,14 @@ def test_a_taken_port_is_one_sentence_and_no_traceback(fakes: Fakes, tmp_path: P
     assert "Traceback" not in error
 
 
-def test_a_service_that_does_not_exist_is_named(fakes: Fakes, tmp_path: Path):
+def test_a_service_that_does_not_exist_is_named(fakes: FakeServices, tmp_path: Path):
     up = start_up(tmp_path / "var", fakes, "--only", "ingest-fax")
     _, error = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 78
     assert "no such service: ingest-fax" in error
 
 
-def test_a_folder_that_cannot_be_written_to_is_a_sentence(fakes: Fakes, tmp_path: Path):
+def test_a_folder_that_cannot_be_written_to_is_a_sentence(fakes: FakeServices, tmp_path: Path):
     (tmp_path / "file").touch()
     up = start_up(tmp_path / "file" / "var", fakes, "--only", variables=_elsewhere())
     _, error = up.communicate(timeout=PATIENCE_S)
@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_written_to_is_a_sentence(fakes: Fakes, tmp_path
     assert "Traceback" not in error
 
 
-def test_no_network_at_the_first_start_is_a_sentence(fakes: Fakes, tmp_path: Path):
+def test_no_network_at_the_first_start_is_a_sentence(fakes: FakeServices, tmp_path: Path):
     settings = tmp_path / "jgo.conf"
     settings.write_text("[repositories]\nmirror = http://127.0.0.1:1/maven\n")
     database = {"PARVIS_DATABASE_URL": "postgresql+asyncpg://127.0.0.1:1/none"}

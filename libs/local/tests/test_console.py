@@ -15,9 +15,9 @@ class Terminal(io.StringIO):
 def test_each_line_has_the_name_of_who_said_it_and_all_begin_in_one_column():
     stream = io.StringIO()
     console = Console(["ingest-sms", "router"], stream=stream)
-    console.of("router")("rules.loaded")
-    console.of("ingest-sms")("service.started")
-    console.tell("hello")
+    console.prefixed_writer("router")("rules.loaded")
+    console.prefixed_writer("ingest-sms")("service.started")
+    console.print_line("hello")
     assert stream.getvalue().splitlines() == [
         "router     | rules.loaded",
         "ingest-sms | service.started",
@@ -34,8 +34,8 @@ def test_a_line_for_programs_has_nothing_before_it():
 def test_a_terminal_gets_a_colour_a_name():
     stream = Terminal()
     console = Console(["desk", "router"], stream=stream)
-    console.of("desk")("one")
-    console.of("router")("two")
+    console.prefixed_writer("desk")("one")
+    console.prefixed_writer("router")("two")
     one, two = stream.getvalue().splitlines()
     assert one.startswith("\x1b[")
     assert one[:5] != two[:5]
@@ -45,4 +45,4 @@ def test_a_reader_that_has_gone_stops_nobody():
     stream = io.StringIO()
     console = Console([], stream=stream)
     stream.close()
-    console.tell("into the void")
+    console.print_line("into the void")

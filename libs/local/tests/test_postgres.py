@@ -12,11 +12,11 @@ import psutil
 import pytest
 
 from parvis.common.contract.errors import Misconfigured, Unavailable
-from parvis.local.console import silent
+from parvis.local.console import quiet_console
 from parvis.local.free_ports import FreePorts
 from parvis.local.postgres import server_location
-from parvis.local.postgres.server import Server
-from parvis.local.process_registry import Ledger
+from parvis.local.postgres.server import PostgresServer
+from parvis.local.process_registry import ProcessRegistry
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
@@ -39,8 +39,8 @@ def port() -> Iterator[int]:
     ports.release()
 
 
-def a_server(folder: Path, ledger: Ledger, port: int, *, password: str = PASSWORD) -> Server:
-    return Server(
+def a_server(folder: Path, ledger: ProcessRegistry, port: int, *, password: str = PASSWORD) -> PostgresServer:
+    return PostgresServer(
         folder=folder / "postgres",
         port=port,
         password=password,
@@ -50,23 +50,23 @@ def a_server(folder: Path, ledger: Ledger, port: int, *, password: str = PASSWOR
     )
 
 
-def test_rows_survive_a_kill_and_a_start_on_the_same_port(open_folder: Path, ledger: Ledger, port: int):
+def test_rows_survive_a_kill_and_a_start_on_the_same_port(open_folder: Path, ledger: ProcessRegistry, port: int):
     server = a_server(open_folder, ledger, port)
-    server.start(tell=silent)
+    server.start(tell=quiet_console)
     server.run_sql("create table kept (line text)")
     server.run_sql("insert into kept values ('yes')")
     backends = psutil.Process(server.process.pid).children(recursive=True)
     server.process.kill()
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in backends)
-    server.start(tell=silent)
+    server.start(tell=quiet_console)
     assert server.run_sql("select line from kept") == "yes"
     server.process.stop(5)
     assert server.process.exit_code == 0
 
 
-def test_the_town_is_no_superuser_and_unicode_is_unicode(open_folder: Path, ledger: Ledger, port: int):
+def test_the_town_is_no_superuser_and_unicode_is_unicode(open_folder: Path, ledger: ProcessRegistry, port: int):
     server = a_server(open_folder, ledger, port)
-    server.start(tell=silent)
+    server.start(tell=quiet_console)
     assert server.run_sql("select rolsuper from pg_roles where rolname = current_user") == "f"
     assert server.run_sql("select upper('œuvre à l’été')") == "ŒUVRE À L’ÉTÉ"
     assert server.run_sql("show listen_addresses") == "127.0.0.1"
@@ -75,33 +75,33 @@ def test_the_town_is_no_superuser_and_unicode_is_unicode(open_folder: Path, ledg
     server.process.stop(5)
 
 
-def test_another_password_is_refused_and_named(open_folder: Path, ledger: Ledger, port: int):
+def test_another_password_is_refused_and_named(open_folder: Path, ledger: ProcessRegistry, port: int):
     first = a_server(open_folder, ledger, port)
-    first.start(tell=silent)
+    first.start(tell=quiet_console)
     first.process.stop(5)
     second = a_server(open_folder, ledger, port, password="another")
     with pytest.raises(Misconfigured, match=r"secrets\.json"):
-        second.start(tell=silent)
+        second.start(tell=quiet_console)
     assert not second.process.is_running
 
 
-def test_a_taken_port_is_a_sentence(open_folder: Path, ledger: Ledger, port: int):
+def test_a_taken_port_is_a_sentence(open_folder: Path, ledger: ProcessRegistry, port: int):
     first = a_server(open_folder / "one", ledger, port)
     second = a_server(open_folder / "two", ledger, port)
-    first.start(tell=silent)
+    first.start(tell=quiet_console)
     with pytest.raises(Unavailable, match=r"PostgreSQL did not start: its port is taken\. .*PARVIS_PORTS=free"):
-        second.start(tell=silent)
+        second.start(tell=quiet_console)
     first.process.stop(5)
 
 
 @as_root
 def test_where_its_user_may_not_go_it_gets_a_private_room_that_can_be_removed(
-    tmp_path: Path, ledger: Ledger, port: int
+    tmp_path: Path, ledger: ProcessRegistry, port: int
 ):
     tmp_path.chmod(0o700)
     server = a_server(tmp_path, ledger, port)
-    server.start(tell=silent)
-    place = server_location.find(tmp_path / "postgres")
+    server.start(tell=quiet_console)
+    place = server_location.prepare_location(tmp_path / "postgres")
     assert place.private
     assert place.private.stat().st_uid == 0
     assert place.data.stat().st_mode & 0o777 == 0o700
@@ -115,18 +115,20 @@ def test_where_its_user_may_not_go_it_gets_a_private_room_that_can_be_removed(
 def test_a_private_room_is_cleared_once_its_folder_is_gone(tmp_path: Path):
     home = tmp_path / "clone"
     home.mkdir(mode=0o700)
-    room = server_location.find(home / "postgres").private
+    room = server_location.prepare_location(home / "postgres").private
     assert room
     assert room.is_dir()
-    server_location.clear_abandoned()
+    server_location.remove_abandoned()
     assert room.is_dir()
     shutil.rmtree(home)
-    server_location.clear_abandoned()
+    server_location.remove_abandoned()
     assert not room.exists()
 
 
 @as_root
-def test_programs_that_its_user_cannot_reach_are_brought_to_where_it_can(tmp_path: Path, ledger: Ledger, port: int):
+def test_programs_that_its_user_cannot_reach_are_brought_to_where_it_can(
+    tmp_path: Path, ledger: ProcessRegistry, port: int
+):
     """A virtual environment below root's home: the wheel, in a folder closed to all others."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
@@ -178,7 +180,7 @@ def test_an_ordinary_user_needs_no_other_user(port: int):
 
 
 @as_root
-def test_a_full_disk_is_a_sentence(tmp_path: Path, ledger: Ledger, port: int):
+def test_a_full_disk_is_a_sentence(tmp_path: Path, ledger: ProcessRegistry, port: int):
     tiny = Path(tempfile.mkdtemp())
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=8m,mode=711", "tmpfs", str(tiny)], capture_output=True, check=False
@@ -188,7 +190,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, ledger: Ledger, port: int):
         pytest.skip("no tiny file system may be mounted here")
     try:
         with pytest.raises(Unavailable, match=r"the disk is full\. Make room"):
-            a_server(tiny, ledger, port).start(tell=silent)
+            a_server(tiny, ledger, port).start(tell=quiet_console)
     finally:
         subprocess.run(["umount", str(tiny)], check=True)
         tiny.rmdir()

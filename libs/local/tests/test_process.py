@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 
 from parvis.local import stack_environment
-from parvis.local.process import Process
-from parvis.local.process_registry import Entry, Ledger, runs
-from parvis.local.waiting import until
+from parvis.local.process import ManagedProcess
+from parvis.local.process_registry import ProcessRegistry, RegisteredProcess, is_running
+from parvis.local.waiting import wait_until
 from tests.patience import PATIENCE_S
 
 SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
@@ -18,20 +18,20 @@ STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEE
 WITH_WORKER = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True).pid, flush=True); {SLEEPS}"
 
 
-def a_process(ledger: Ledger, tmp_path: Path, code: str, **options: object) -> Process:
-    made = Process(
+def a_process(ledger: ProcessRegistry, tmp_path: Path, code: str, **options: object) -> ManagedProcess:
+    made = ManagedProcess(
         name="fake",
         command=[sys.executable, "-c", code],
         ledger=ledger,
         log=tmp_path / "fake.log",
-        environment=stack_environment.environment(),
+        environment=stack_environment.current_environment(),
     )
     for name, value in options.items():
         setattr(made, name, value)
     return made
 
 
-def test_its_lines_are_shown_and_its_last_words_kept(ledger: Ledger, tmp_path: Path):
+def test_its_lines_are_shown_and_its_last_words_kept(ledger: ProcessRegistry, tmp_path: Path):
     shown: list[str] = []
     process = a_process(
         ledger, tmp_path, "import sys; print('é 1'); print('2', file=sys.stderr); sys.exit(3)", show=shown.append
@@ -43,7 +43,7 @@ def test_its_lines_are_shown_and_its_last_words_kept(ledger: Ledger, tmp_path: P
     assert sorted(process.tail()) == ["2", "é 1"]
 
 
-def test_without_a_reader_its_lines_go_to_a_file(ledger: Ledger, tmp_path: Path):
+def test_without_a_reader_its_lines_go_to_a_file(ledger: ProcessRegistry, tmp_path: Path):
     process = a_process(ledger, tmp_path, "print('noted')")
     process.start()
     assert process.wait(20)
@@ -51,15 +51,15 @@ def test_without_a_reader_its_lines_go_to_a_file(ledger: Ledger, tmp_path: Path)
     assert (tmp_path / "fake.log").read_text() == "noted\n"
 
 
-def test_a_process_that_will_not_end_is_killed(ledger: Ledger, tmp_path: Path):
+def test_a_process_that_will_not_end_is_killed(ledger: ProcessRegistry, tmp_path: Path):
     process = a_process(ledger, tmp_path, STUBBORN)
     process.start()
-    assert until(lambda: process.tail() == ["up"], seconds=PATIENCE_S)
+    assert wait_until(lambda: process.tail() == ["up"], seconds=PATIENCE_S)
     process.stop(patience_s=0.2)
     assert process.exit_code == -signal.SIGKILL
 
 
-def test_a_paused_process_can_still_be_stopped(ledger: Ledger, tmp_path: Path):
+def test_a_paused_process_can_still_be_stopped(ledger: ProcessRegistry, tmp_path: Path):
     process = a_process(ledger, tmp_path, SLEEPS)
     process.start()
     process.signal(signal.SIGSTOP)
@@ -67,42 +67,42 @@ def test_a_paused_process_can_still_be_stopped(ledger: Ledger, tmp_path: Path):
     assert process.exit_code == -signal.SIGTERM
 
 
-def test_a_kill_takes_workers_with_it_that_have_sessions_of_their_own(ledger: Ledger, tmp_path: Path):
+def test_a_kill_takes_workers_with_it_that_have_sessions_of_their_own(ledger: ProcessRegistry, tmp_path: Path):
     process = a_process(ledger, tmp_path, WITH_WORKER)
     process.start()
-    assert until(lambda: len(process.tail()) == 2, seconds=PATIENCE_S)
+    assert wait_until(lambda: len(process.tail()) == 2, seconds=PATIENCE_S)
     worker = psutil.Process(int(process.tail()[0]))
     process.kill()
-    assert not runs(worker)
+    assert not is_running(worker)
 
 
-def test_a_sweep_ends_what_is_left_and_what_that_had_started(ledger: Ledger, tmp_path: Path):
+def test_a_sweep_ends_what_is_left_and_what_that_had_started(ledger: ProcessRegistry, tmp_path: Path):
     process = a_process(ledger, tmp_path, WITH_WORKER)
     process.start()
-    assert until(lambda: len(process.tail()) == 2, seconds=PATIENCE_S)
+    assert wait_until(lambda: len(process.tail()) == 2, seconds=PATIENCE_S)
     worker = psutil.Process(int(process.tail()[0]))
-    assert Ledger(ledger.file).sweep() == ["fake"]
+    assert ProcessRegistry(ledger.file).end_leftovers() == ["fake"]
     assert process.wait(20)
-    assert not runs(worker)
+    assert not is_running(worker)
     assert ledger.entries() == []
 
 
-def test_a_worker_whose_parent_has_gone_is_found_by_its_mark(ledger: Ledger, tmp_path: Path):
+def test_a_worker_whose_parent_has_gone_is_found_by_its_mark(ledger: ProcessRegistry, tmp_path: Path):
     process = a_process(ledger, tmp_path, WITH_WORKER)
     process.start()
-    assert until(lambda: len(process.tail()) == 2, seconds=PATIENCE_S)
+    assert wait_until(lambda: len(process.tail()) == 2, seconds=PATIENCE_S)
     worker = psutil.Process(int(process.tail()[0]))
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait(20)
-    ledger.sweep()
-    assert not runs(worker)
+    ledger.end_leftovers()
+    assert not is_running(worker)
 
 
-def test_a_pid_that_was_given_to_somebody_else_is_left_alone(ledger: Ledger, tmp_path: Path):
-    stranger = a_process(Ledger(tmp_path / "elsewhere"), tmp_path, SLEEPS)
+def test_a_pid_that_was_given_to_somebody_else_is_left_alone(ledger: ProcessRegistry, tmp_path: Path):
+    stranger = a_process(ProcessRegistry(tmp_path / "elsewhere"), tmp_path, SLEEPS)
     stranger.start()
     ledger.file.write_text(f'{{"name": "old", "pid": {stranger.pid}, "started_at_s": 1.0}}\nhalf a li')
-    assert ledger.entries() == [Entry("old", stranger.pid, 1.0)]
-    assert ledger.sweep() == []
+    assert ledger.entries() == [RegisteredProcess("old", stranger.pid, 1.0)]
+    assert ledger.end_leftovers() == []
     assert stranger.is_running
     stranger.kill()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parvis.local.kafka.reasons import reason
+from parvis.local.kafka.reasons import failure_reason
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ from parvis.local.kafka.reasons import reason
     ],
 )
 def test_a_known_reason_has_a_way_out(said: str, sentence: str):
-    assert sentence in (reason(said) or "")
+    assert sentence in (failure_reason(said) or "")
 
 
 def test_an_unknown_reason_is_not_guessed():
-    assert reason("java.lang.IllegalStateException: what?") is None
+    assert failure_reason("java.lang.IllegalStateException: what?") is None

@@ -13,12 +13,12 @@ import pytest
 
 from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.local import stack as stack_module
-from parvis.local.kafka.handshake import answers
-from parvis.local.process_registry import Ledger, runs
+from parvis.local.kafka.handshake import is_answering
+from parvis.local.process_registry import ProcessRegistry, is_running
 from parvis.local.readiness import is_ready
 from parvis.local.stack import Stack
-from parvis.local.testing import Fakes
-from parvis.local.waiting import until
+from parvis.local.testing import FakeServices
+from parvis.local.waiting import wait_until
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.stack
@@ -27,7 +27,7 @@ ELSEWHERE = {"PARVIS_KAFKA_BOOTSTRAP": "127.0.0.1:1", "PARVIS_DATABASE_URL": "po
 
 
 @pytest.fixture
-def stack(fakes: Fakes, tmp_path: Path) -> Iterator[Stack]:
+def stack(fakes: FakeServices, tmp_path: Path) -> Iterator[Stack]:
     fakes.add("fake-one")
     fakes.add("fake-two")
     with Stack.start(
@@ -52,7 +52,7 @@ def test_what_is_killed_comes_back_with_another_pid(stack: Stack):
     stack.wait_ready("fake-one")
     assert stack.pid("fake-one") != before
     file = stack.plan.var / "up.json"
-    assert until(
+    assert wait_until(
         lambda: json.loads(file.read_text())["services"]["fake-one"]["pid"] == stack.pid("fake-one"), seconds=PATIENCE_S
     )
 
@@ -60,7 +60,7 @@ def test_what_is_killed_comes_back_with_another_pid(stack: Stack):
 def test_what_is_to_stay_down_stays_down_until_it_is_started_again(stack: Stack):
     stack.kill("fake-one", stays_down=True)
     stack.stop_one("fake-two")
-    assert not until(lambda: is_ready(stack.port("fake-one")), seconds=1.2)
+    assert not wait_until(lambda: is_ready(stack.port("fake-one")), seconds=1.2)
     assert "fake-two drained" in stack.log("fake-two").read_text()
     stack.start_again("fake-one")
     stack.start_again("fake-two")
@@ -91,7 +91,9 @@ def test_a_second_stack_in_the_same_folder_is_refused_with_the_first_ones_pid(st
     assert is_ready(stack.port("fake-one"))
 
 
-def test_all_end_in_the_time_they_have_also_the_stubborn(fakes: Fakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_all_end_in_the_time_they_have_also_the_stubborn(
+    fakes: FakeServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     assert stack_module.ALL_END_WITHIN_S < 10
     monkeypatch.setattr(stack_module, "SERVICES_END_WITHIN_S", 1.0)
     fakes.add("polite")
@@ -101,11 +103,11 @@ def test_all_end_in_the_time_they_have_also_the_stubborn(fakes: Fakes, tmp_path:
         processes = [psutil.Process(stack.pid(name)) for name in fakes.names]
         polite, stubborn = stack.supervisor.process("polite"), stack.supervisor.process("stubborn")
     assert (polite.exit_code, stubborn.exit_code) == (0, -signal.SIGKILL)
-    assert not any(map(runs, processes))
+    assert not any(map(is_running, processes))
     assert not (tmp_path / "var" / "up.json").exists()
 
 
-def test_a_misconfigured_service_ends_all_with_its_own_words(fakes: Fakes, tmp_path: Path):
+def test_a_misconfigured_service_ends_all_with_its_own_words(fakes: FakeServices, tmp_path: Path):
     fakes.add("fine")
     fakes.add(
         "wrong", before="print('wrong: misconfigured: rules.yaml:3: no such department', file=sys.stderr); sys.exit(78)"
@@ -117,41 +119,43 @@ def test_a_misconfigured_service_ends_all_with_its_own_words(fakes: Fakes, tmp_p
         ),
     ):
         pass
-    assert Ledger(tmp_path / "var" / "processes.jsonl").entries() == []
+    assert ProcessRegistry(tmp_path / "var" / "processes.jsonl").entries() == []
 
 
 def test_kafka_and_postgres_go_down_and_come_back(brokers: Stack):
     port = brokers.port("kafka")
     brokers.kill("kafka", stays_down=True)
-    assert not answers(port)
+    assert not is_answering(port)
     brokers.start_again("kafka")
-    assert answers(port)
+    assert is_answering(port)
     brokers.kill("postgres", stays_down=True)
     brokers.start_again("postgres")
     assert brokers.new_database("again").endswith("/again")
     brokers.drop_database("again")
 
 
-def test_a_killed_supervisor_leaves_nothing_behind(fakes: Fakes, tmp_path: Path):
+def test_a_killed_supervisor_leaves_nothing_behind(fakes: FakeServices, tmp_path: Path):
     supervisor, pids = _start_elsewhere(fakes, tmp_path)
     supervisor.kill()
     supervisor.wait()
-    assert until(lambda: not any(map(runs, pids)), seconds=PATIENCE_S)
+    assert wait_until(lambda: not any(map(is_running, pids)), seconds=PATIENCE_S)
 
 
-def test_what_a_killed_supervisor_and_a_killed_keeper_left_is_ended_by_the_next_start(fakes: Fakes, tmp_path: Path):
+def test_what_a_killed_supervisor_and_a_killed_keeper_left_is_ended_by_the_next_start(
+    fakes: FakeServices, tmp_path: Path
+):
     supervisor, processes = _start_elsewhere(fakes, tmp_path)
     for child in psutil.Process(supervisor.pid).children():
         if "parvis.local.watchdog" in child.cmdline():
             child.kill()
     supervisor.kill()
     supervisor.wait()
-    assert all(map(runs, processes))
+    assert all(map(is_running, processes))
     with Stack.start(tmp_path / "var", services=[], environment=ELSEWHERE):
-        assert not any(map(runs, processes))
+        assert not any(map(is_running, processes))
 
 
-def _start_elsewhere(fakes: Fakes, tmp_path: Path) -> tuple["subprocess.Popen[bytes]", list[psutil.Process]]:
+def _start_elsewhere(fakes: FakeServices, tmp_path: Path) -> tuple["subprocess.Popen[bytes]", list[psutil.Process]]:
     """A stack in another process, which can be killed."""
     fakes.add("fake-one")
     var = tmp_path / "var"
@@ -164,6 +168,6 @@ with Stack.start(Path({str(var)!r}), services=["fake-one"], prepare=False, envir
     time.sleep(600)
 """
     supervisor = subprocess.Popen([sys.executable, "-c", code])
-    assert until((var / "up.json").exists, seconds=PATIENCE_S)
+    assert wait_until((var / "up.json").exists, seconds=PATIENCE_S)
     pids = [entry["pid"] for entry in json.loads((var / "up.json").read_text())["services"].values()]
     return supervisor, [psutil.Process(pid) for pid in pids]

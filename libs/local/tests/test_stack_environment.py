@@ -30,9 +30,9 @@ def test_a_service_is_found_the_day_it_can_be_started(tmp_path: Path, monkeypatc
 
 def test_tests_do_not_inherit_what_is_set_around_them(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PARVIS_KAFKA_BOOTSTRAP", "kafka.example:9092")
-    assert "PARVIS_KAFKA_BOOTSTRAP" in stack_environment.environment()
+    assert "PARVIS_KAFKA_BOOTSTRAP" in stack_environment.current_environment()
     assert "PARVIS_KAFKA_BOOTSTRAP" not in stack_environment.neutral_environment()
 
 
 def test_the_same_python_runs_the_services():
-    assert stack_environment.command("parvis.router")[0] == sys.executable
+    assert stack_environment.module_command("parvis.router")[0] == sys.executable

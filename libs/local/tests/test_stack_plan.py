@@ -9,15 +9,15 @@ import pytest
 from parvis.common.contract.errors import Misconfigured
 from parvis.local import secrets, stack_plan
 
-SECRETS = secrets.Secrets(**secrets.generate())
+SECRETS = secrets.LocalSecrets(**secrets.generate_secrets())
 VAR = Path("/srv/town/var")
 ALL = [name for name in stack_plan.FIXED if "." not in name and name not in ("kafka", "postgres")]
 
 
 def a_plan(
     *services: str, given: Mapping[str, str] | None = None, free: bool = False, outside: bool = False
-) -> stack_plan.Plan:
-    return stack_plan.plan(
+) -> stack_plan.StackPlan:
+    return stack_plan.plan_stack(
         var=VAR,
         services=services,
         given=given or {},

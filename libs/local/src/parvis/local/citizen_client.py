@@ -1,4 +1,4 @@
-"""How citizens reach this town hall: by each of its front doors, as the world outside would use them."""
+"""Contacts the town through each of its channels as a citizen would, for the demo and the tests."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The real ClamAV's daemon with a database of one test signature, for tests that ask it."""
+"""Runs the real ClamAV daemon with a database of one test signature, for tests."""
 
 import hashlib
 import shutil
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parvis.local.free_ports import FreePorts
-from parvis.local.waiting import until
+from parvis.local.waiting import wait_until
 
 PROGRAM = shutil.which("clamd") or shutil.which("clamd", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
 
@@ -20,7 +20,7 @@ A_VIRUS = b"This is what the test database of Parvis takes for a virus."
 
 
 @dataclass
-class Daemon:
+class ClamavDaemon:
     """clamd on a port of its own; `stop` and `start` at will."""
 
     folder: Path
@@ -53,7 +53,7 @@ class Daemon:
             self._child = subprocess.Popen(
                 [PROGRAM, "--config-file", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        if not until(self._answers, seconds=60):
+        if not wait_until(self._answers, seconds=60):
             raise TimeoutError("ClamAV's daemon does not answer")
 
     def stop(self) -> None:
@@ -70,13 +70,13 @@ class Daemon:
 
 
 @contextmanager
-def clamd(*, largest_bytes: int = 5_000_000) -> Generator[Daemon]:
+def clamd(*, largest_bytes: int = 5_000_000) -> Generator[ClamavDaemon]:
     """A daemon that answers, until the block ends."""
     ports = FreePorts()
     with tempfile.TemporaryDirectory(prefix="parvis-clamd-", ignore_cleanup_errors=True) as folder:
         port = ports.take()
         ports.release()
-        daemon = Daemon(Path(folder), port, largest_bytes)
+        daemon = ClamavDaemon(Path(folder), port, largest_bytes)
         try:
             daemon.start()
             yield daemon

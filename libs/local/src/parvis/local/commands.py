@@ -1,4 +1,4 @@
-"""`parvis up`, `demo` and `doctor`: the stack on this machine, five citizens who write to it, and what the machine lacks."""
+"""Adds `parvis up`, `parvis demo` and `parvis doctor` to the command line."""
 
 import argparse
 import asyncio
@@ -39,7 +39,7 @@ def _up(arguments: argparse.Namespace) -> int:
     from parvis.local import stack_environment
     from parvis.local.console import Console
 
-    services = _chosen(arguments.only, stack_environment.installed_services())
+    services = _selected_services(arguments.only, stack_environment.installed_services())
     console = Console([*services, "outside", "topics", "migrate"])
 
     def stay(stack: "Stack", stopping: threading.Event) -> int:
@@ -56,18 +56,20 @@ def _demo(arguments: argparse.Namespace) -> int:
     from parvis.local import stack_environment
     from parvis.local.console import QuietConsole
     from parvis.local.demo import report
-    from parvis.local.demo.scenario import Cast, play_until
+    from parvis.local.demo.scenario import DemoCast, run_until_stopped
 
-    var = stack_environment.var(stack_environment.environment())
+    var = stack_environment.var_folder(stack_environment.current_environment())
     console = QuietConsole(var / "log")
-    console.tell("starting Kafka, PostgreSQL, the services and the outside world")
+    console.print_line("starting Kafka, PostgreSQL, the services and the outside world")
 
     def perform(stack: "Stack", stopping: threading.Event) -> int:
-        rows = [journey.row() for journey in asyncio.run(play_until(stopping, stack, console.tell, Cast()))]
-        report.write(rows, var / "demo" / "journey.json")
-        console.plain(f"\n{report.table(rows)}\n")
+        rows = [
+            journey.row() for journey in asyncio.run(run_until_stopped(stopping, stack, console.print_line, DemoCast()))
+        ]
+        report.write_journeys(rows, var / "demo" / "journey.json")
+        console.plain(f"\n{report.render_table(rows)}\n")
         if not arguments.once:
-            console.plain(report.addresses(stack))
+            console.plain(report.render_addresses(stack))
             stopping.wait()
         return 0 if all(row["status"] == "delivered" for row in rows) else 1
 
@@ -85,16 +87,16 @@ def _with_stack(
     """Start a stack as the environment wishes, work with it, end it; `otherwise`, when somebody stops it before."""
     from parvis.local import stack_environment
     from parvis.local.stack import Stack
-    from parvis.local.waiting import Stopped
+    from parvis.local.waiting import StackStopped
 
-    given = stack_environment.environment()
+    given = stack_environment.current_environment()
     given.setdefault("PARVIS_LOG_FORMAT", "console")
     stopping = threading.Event()
     running: list[Stack] = []
-    _on_signals(stopping, running)
+    _stop_on_signals(stopping, running)
     try:
         with Stack.start(
-            stack_environment.var(given),
+            stack_environment.var_folder(given),
             services=services,
             ports="fixed" if stack_environment.wants_fixed_ports(given) else "free",
             outside=outside,
@@ -106,12 +108,12 @@ def _with_stack(
             started=running.append,
         ) as stack:
             return work(stack, stopping)
-    except Stopped:
-        console.tell("stopped before everything was done")
+    except StackStopped:
+        console.print_line("stopped before everything was done")
         return otherwise
 
 
-def _chosen(only: list[str] | None, installed: list[str]) -> list[str]:
+def _selected_services(only: list[str] | None, installed: list[str]) -> list[str]:
     if only is None:
         return installed
     unknown = sorted(set(only) - set(installed))
@@ -122,7 +124,7 @@ def _chosen(only: list[str] | None, installed: list[str]) -> list[str]:
     return [name for name in installed if name in only]
 
 
-def _on_signals(stopping: threading.Event, running: list["Stack"]) -> None:
+def _stop_on_signals(stopping: threading.Event, running: list["Stack"]) -> None:
     """The first asks, the second insists. Set, not inherited: a shell starts what it puts in the background deaf to SIGINT."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -140,7 +142,7 @@ def _on_signals(stopping: threading.Event, running: list["Stack"]) -> None:
 def _doctor(_arguments: argparse.Namespace) -> int:
     from parvis.local import doctor, stack_environment
 
-    checks = doctor.examine(stack_environment.environment())
+    checks = doctor.diagnose(stack_environment.current_environment())
     for check in checks:
-        print(doctor.line(check))
-    return 1 if any(check.prevents for check in checks) else 0
+        print(doctor.render_line(check))
+    return 1 if any(check.is_fatal for check in checks) else 0

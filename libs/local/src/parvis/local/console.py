@@ -1,4 +1,4 @@
-"""Lines of many processes in, one readable stream out: each with the name of who said it, in a colour on a terminal."""
+"""Merges the output of many processes into one stream, each line prefixed with its process's name."""
 
 import sys
 import threading
@@ -21,17 +21,17 @@ class Console:
         self._width = max(map(len, known))
         self._colours = {name: _COLOURS[place % len(_COLOURS)] for place, name in enumerate(known)}
 
-    def tell(self, sentence: str) -> None:
-        self._say(_OURS, sentence)
+    def print_line(self, sentence: str) -> None:
+        self._print(_OURS, sentence)
 
-    def of(self, name: str) -> Callable[[str], None]:
-        return lambda line: self._say(name, line)
+    def prefixed_writer(self, name: str) -> Callable[[str], None]:
+        return lambda line: self._print(name, line)
 
     def plain(self, line: str) -> None:
         """A line for programs: no prefix, flushed."""
         self._write(line)
 
-    def _say(self, name: str, line: str) -> None:
+    def _print(self, name: str, line: str) -> None:
         prefix = f"{name:<{self._width}} |"
         if self._is_terminal:
             prefix = f"\x1b[{self._colours.get(name, 37)}m{prefix}\x1b[0m"
@@ -54,7 +54,7 @@ class QuietConsole(Console):
         super().__init__()
         self._folder = folder
 
-    def of(self, name: str) -> Callable[[str], None]:
+    def prefixed_writer(self, name: str) -> Callable[[str], None]:
         self._folder.mkdir(parents=True, exist_ok=True)
         file = (self._folder / f"{name}.log").open("a", encoding="utf-8", buffering=1)
 
@@ -64,5 +64,5 @@ class QuietConsole(Console):
         return write
 
 
-def silent(_sentence: str) -> None:
+def quiet_console(_sentence: str) -> None:
     """For tests: nobody is told."""

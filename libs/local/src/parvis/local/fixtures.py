@@ -1,4 +1,4 @@
-"""pytest fixtures: the real Kafka and PostgreSQL, started once a run in a folder of their own, on free ports.
+"""Provides pytest fixtures for the real Kafka and PostgreSQL, started once a run on free ports.
 
 A conftest takes them with `pytest_plugins = ["parvis.local.fixtures"]`; pytest itself is a tool of the developers.
 """

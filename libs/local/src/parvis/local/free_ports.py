@@ -1,4 +1,4 @@
-"""A wish for ports in, ports that are ours out: two stacks beside each other never take the same."""
+"""Finds free TCP ports and holds them, so that two stacks never take the same one."""
 
 import random
 import socket
@@ -28,11 +28,11 @@ class FreePorts:
     def take(self) -> int:
         for _ in range(1000):
             port = random.randint(_LOWEST, _HIGHEST)  # noqa: S311 (no secret)
-            if self._keep(port):
+            if self._hold(port):
                 return port
         raise Misconfigured(f"no free port between {_LOWEST} and {_HIGHEST}", mend="stop what listens there")
 
-    def _keep(self, port: int) -> bool:
+    def _hold(self, port: int) -> bool:
         keeper = socket.socket()
         try:
             keeper.bind((HOST, port))

@@ -1,4 +1,4 @@
-"""A letter's words in, a scan of it out: what a citizen's paper looks like after the mail room's scanner. Pure."""
+"""Draws a sample letter and the scan that a mail room's scanner makes of it. Pure; no I/O."""
 
 import io
 import json
@@ -34,7 +34,7 @@ _LAYOUT = """
 
 
 @dataclass(frozen=True)
-class Letter:
+class SampleLetter:
     """A French letter as people lay it out: sender top left, addressee right, subject, body, signature."""
 
     sender: tuple[str, ...]
@@ -46,7 +46,7 @@ class Letter:
 
 
 # The people and the town are fictional; no postcode begins with 00.
-BIRTH_CERTIFICATE = Letter(
+BIRTH_CERTIFICATE = SampleLetter(
     sender=("Mme Céleste EXEMPLE", "12 rue de la Fontaine-aux-Lièvres", "00100 VAL-EXEMPLE"),
     addressee=("Mairie de Val-Exemple", "Service de l’état civil", "1 place du Parvis", "00100 VAL-EXEMPLE"),
     date="Val-Exemple, le 3 février 2026",
@@ -65,13 +65,13 @@ BIRTH_CERTIFICATE = Letter(
 )
 
 
-def write_pdf(letter: Letter) -> bytes:
+def write_pdf(letter: SampleLetter) -> bytes:
     """The letter as a word processor would export it: a PDF with its text."""
     return typst.compile(_LAYOUT.encode(), format="pdf", sys_inputs={"letter": json.dumps(asdict(letter))})
 
 
 def make_scan(
-    letter: Letter,
+    letter: SampleLetter,
     *,
     dpi: int = 200,
     angle: float = 0.0,
@@ -86,8 +86,10 @@ def make_scan(
     Shape:  angle in degrees, as paper lies; turn by whole quarters, as a tired hand feeds it; noise 0 to 128, grey
             levels of grain; pages repeats the sheet. The same arguments give the same picture.
     """
-    sheet = _print_out(letter, dpi=dpi)
-    sheets = [_scanned(sheet, angle=angle, noise=noise, turn=turn, seed=seed + page) for page in range(pages)]
+    sheet = _rasterise(letter, dpi=dpi)
+    sheets = [
+        _add_scan_artefacts(sheet, angle=angle, noise=noise, turn=turn, seed=seed + page) for page in range(pages)
+    ]
     file = io.BytesIO()
     more = {"save_all": True, "append_images": sheets[1:]} if scan_format in ("pdf", "tiff") else {}
     compression = {"compression": "tiff_lzw"} if scan_format == "tiff" else {}
@@ -95,7 +97,7 @@ def make_scan(
     return file.getvalue()
 
 
-def _print_out(letter: Letter, *, dpi: int) -> Image.Image:
+def _rasterise(letter: SampleLetter, *, dpi: int) -> Image.Image:
     document: Any = pypdfium2.PdfDocument(write_pdf(letter))  # its types say that a scale is whole
     try:
         return document[0].render(scale=dpi / 72, grayscale=True).to_pil().convert("L")
@@ -103,7 +105,7 @@ def _print_out(letter: Letter, *, dpi: int) -> Image.Image:
         document.close()
 
 
-def _scanned(sheet: Image.Image, *, angle: float, noise: int, turn: int, seed: int) -> Image.Image:
+def _add_scan_artefacts(sheet: Image.Image, *, angle: float, noise: int, turn: int, seed: int) -> Image.Image:
     sheet = sheet.rotate(angle, resample=Image.Resampling.BICUBIC, fillcolor=255).rotate(turn, expand=True)
     if not noise:
         return sheet

@@ -1,4 +1,4 @@
-"""A folder in, the right to it out: one stack at a time works in it."""
+"""Locks a data folder, so that only one stack works in it."""
 
 import contextlib
 import fcntl
@@ -10,7 +10,7 @@ from parvis.common.contract.errors import Misconfigured, Unavailable
 
 
 @contextlib.contextmanager
-def only_one(folder: Path) -> Generator[None]:
+def lock_folder(folder: Path) -> Generator[None]:
     """Hold the folder until the block ends, or until we die.
 
     Raises: Misconfigured, naming the process that has it; Unavailable, when the folder cannot be used.

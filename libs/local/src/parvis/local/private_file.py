@@ -1,4 +1,4 @@
-"""A text in, a file for its owner's eyes alone out: whole, or as it was before."""
+"""Writes a file that its owner alone can read, atomically."""
 
 import os
 from pathlib import Path

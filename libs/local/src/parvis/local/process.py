@@ -1,4 +1,4 @@
-"""One program in, one running process out: in a group of its own, known to the ledger, its output where it was asked for."""
+"""Runs one program in a process group of its own, registered, with its output captured."""
 
 import contextlib
 import os
@@ -13,12 +13,12 @@ from typing import IO
 
 import psutil
 
-from parvis.local.process_registry import MARK, Ledger, runs
-from parvis.local.waiting import until
+from parvis.local.process_registry import MARK, ProcessRegistry, is_running
+from parvis.local.waiting import wait_until
 
 
 @dataclass(frozen=True)
-class User:
+class UnixUser:
     """Whom a process runs as, where that is not ourselves."""
 
     uid: int
@@ -26,7 +26,7 @@ class User:
 
 
 @dataclass
-class Process:
+class ManagedProcess:
     """A child that takes its whole group with it.
 
     `show` is given each line of output; without it the output goes to `log` directly, which costs us nothing.
@@ -34,11 +34,11 @@ class Process:
 
     name: str
     command: Sequence[str]
-    ledger: Ledger
+    ledger: ProcessRegistry
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     show: Callable[[str], None] | None = None
-    user: User | None = None
+    user: UnixUser | None = None
     folder: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     last_lines: deque[str] = field(default_factory=lambda: deque[str](maxlen=20))
@@ -105,7 +105,7 @@ class Process:
         for process in descendants:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        until(lambda: not any(map(runs, descendants)), seconds=5)
+        wait_until(lambda: not any(map(is_running, descendants)), seconds=5)
         self.wait(None)
 
     def wait(self, timeout_s: float | None) -> bool:

@@ -1,4 +1,4 @@
-"""Processes started in, processes left over out: what a killed supervisor cannot end itself, the next one ends."""
+"""Registers started processes on disk, so that the next start ends those that a killed supervisor left behind."""
 
 import contextlib
 import json
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import psutil
 
-from parvis.local.waiting import until
+from parvis.local.waiting import wait_until
 
 MARK = "PARVIS_LEDGER"  # in the environment of each child and of its own children: names the ledger they belong to
 _CLOCK_SLACK_S = 3  # psutil derives start times from the wall clock, which NTP may move
 
 
 @dataclass(frozen=True)
-class Entry:
+class RegisteredProcess:
     """One process: a pid alone may have been given to somebody else since."""
 
     name: str
@@ -24,7 +24,7 @@ class Entry:
     started_at_s: float
 
 
-class Ledger:
+class ProcessRegistry:
     """A file with one line a process: written when it starts, emptied when all have been ended in order."""
 
     def __init__(self, file: Path) -> None:
@@ -33,25 +33,25 @@ class Ledger:
 
     def add(self, name: str, pid: int) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
-            entry = Entry(name, pid, psutil.Process(pid).create_time())
+            entry = RegisteredProcess(name, pid, psutil.Process(pid).create_time())
             with self.file.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(asdict(entry)) + "\n")
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[RegisteredProcess]:
         if not self.file.exists():
             return []
-        found: list[Entry] = []
+        found: list[RegisteredProcess] = []
         for line in self.file.read_text(encoding="utf-8").splitlines():
             with contextlib.suppress(ValueError, TypeError):  # a line cut by a crash
-                found.append(Entry(**json.loads(line)))
+                found.append(RegisteredProcess(**json.loads(line)))
         return found
 
     def clear(self) -> None:
         self.file.unlink(missing_ok=True)
 
-    def left_over(self) -> list[psutil.Process]:
+    def leftover_processes(self) -> list[psutil.Process]:
         """The processes of this ledger that still run, and what they started."""
-        alive = {process.pid: process for entry in self.entries() if (process := _same(entry))}
+        alive = {process.pid: process for entry in self.entries() if (process := _matches(entry))}
         groups = set(alive)
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
@@ -60,43 +60,43 @@ class Ledger:
         alive.pop(os.getpid(), None)
         return list(alive.values())
 
-    def sweep(self, *, patience_s: float = 5) -> list[str]:
+    def end_leftovers(self, *, patience_s: float = 5) -> list[str]:
         """End what is left over, gently and then by force; give the names."""
-        processes = self.left_over()
+        processes = self.leftover_processes()
         names = {entry.pid: entry.name for entry in self.entries()}
         ended = sorted({names[process.pid] for process in processes if process.pid in names})
-        end(processes, patience_s=patience_s)
+        end_processes(processes, patience_s=patience_s)
         self.clear()
         return ended
 
 
-def end(processes: list[psutil.Process], *, patience_s: float) -> None:
+def end_processes(processes: list[psutil.Process], *, patience_s: float) -> None:
     """SIGTERM, then SIGKILL. PostgreSQL takes SIGTERM as "wait until all have gone": it is sent SIGINT."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.send_signal(signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
             process.send_signal(signal.SIGCONT)  # a paused one hears nothing else
-    until(lambda: not any(map(runs, processes)), seconds=patience_s)
-    for process in filter(runs, processes):
+    wait_until(lambda: not any(map(is_running, processes)), seconds=patience_s)
+    for process in filter(is_running, processes):
         with contextlib.suppress(psutil.Error):
             process.kill()
-    until(lambda: not any(map(runs, processes)), seconds=2)
+    wait_until(lambda: not any(map(is_running, processes)), seconds=2)
 
 
-def runs(process: psutil.Process) -> bool:
+def is_running(process: psutil.Process) -> bool:
     """Tell whether it still does something: an orphan may stay a zombie until the system's first process looks."""
     with contextlib.suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
-def _same(entry: Entry) -> psutil.Process | None:
+def _matches(entry: RegisteredProcess) -> psutil.Process | None:
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(entry.pid)
-        if abs(process.create_time() - entry.started_at_s) <= _CLOCK_SLACK_S and runs(process):
+        if abs(process.create_time() - entry.started_at_s) <= _CLOCK_SLACK_S and is_running(process):
             return process
     return None
 
 
 def _is_marked(process: psutil.Process, file: Path) -> bool:
-    return process.environ().get(MARK) == str(file) and runs(process)
+    return process.environ().get(MARK) == str(file) and is_running(process)

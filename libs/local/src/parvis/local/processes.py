@@ -1,4 +1,4 @@
-"""The plan in, the processes it names out, none of them started."""
+"""Builds the processes that a stack plan names, without starting them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,30 +7,30 @@ from pathlib import Path
 from parvis.local import stack_environment
 from parvis.local.console import Console
 from parvis.local.free_ports import FreePorts
-from parvis.local.kafka.broker import Broker
-from parvis.local.postgres.server import Server
-from parvis.local.process import Process
-from parvis.local.process_registry import Ledger
-from parvis.local.stack_plan import Plan
+from parvis.local.kafka.broker import KafkaBroker
+from parvis.local.postgres.server import PostgresServer
+from parvis.local.process import ManagedProcess
+from parvis.local.process_registry import ProcessRegistry
+from parvis.local.stack_plan import StackPlan
 
 OUTSIDE = "outside"
 KAFKA, POSTGRES = "kafka", "postgres"
 
 
 @dataclass
-class Parts:
+class StackProcesses:
     """What the parts of one stack share."""
 
-    plan: Plan
-    ledger: Ledger
+    plan: StackPlan
+    ledger: ProcessRegistry
     ports: FreePorts
     cache: Path
     password: str
     fsync: bool
     console: Console | None
 
-    def broker(self) -> Broker:
-        return Broker(
+    def broker(self) -> KafkaBroker:
+        return KafkaBroker(
             folder=self.plan.var / "kafka",
             cache=self.cache,
             port=self.plan.ports[KAFKA],
@@ -39,8 +39,8 @@ class Parts:
             log=self._log(KAFKA),
         )
 
-    def server(self) -> Server:
-        return Server(
+    def server(self) -> PostgresServer:
+        return PostgresServer(
             folder=self.plan.var / "postgres",
             port=self.plan.ports[POSTGRES],
             password=self.password,
@@ -49,19 +49,19 @@ class Parts:
             fsync=self.fsync,
         )
 
-    def service(self, name: str) -> Process:
+    def service(self, name: str) -> ManagedProcess:
         module = "parvis.simulators" if name == OUTSIDE else f"parvis.{name.replace('-', '_')}"
-        return self.program(name, stack_environment.command(module))
+        return self.program(name, stack_environment.module_command(module))
 
-    def program(self, name: str, command: Sequence[str]) -> Process:
+    def program(self, name: str, command: Sequence[str]) -> ManagedProcess:
         """Anything of ours that speaks into the common stream, or into a file of its own."""
-        return Process(
+        return ManagedProcess(
             name=name,
             command=command,
             ledger=self.ledger,
             log=self._log(name),
             environment={**self.plan.environment, "PYTHONUNBUFFERED": "1"},
-            show=self.console.of(name) if self.console else None,
+            show=self.console.prefixed_writer(name) if self.console else None,
         )
 
     def _log(self, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""A port in, an answer out: what a service says on /ready, and whether anybody listens at all."""
+"""Asks a service for /ready, or whether anything listens on a port."""
 
 import contextlib
 import http.client

@@ -1,22 +1,22 @@
-"""One `parvis` command in, its work done or its own words out: topics and tables are made by command, never by a service."""
+"""Runs one `parvis` command to its end and raises with its output when it fails."""
 
 from threading import Event
 
 from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, Unavailable
-from parvis.local.process import Process
-from parvis.local.waiting import until
+from parvis.local.process import ManagedProcess
+from parvis.local.waiting import wait_until
 
 _WITHIN_S = 300
 
 
-def run(process: Process, stopping: Event) -> None:
+def run_parvis_command(process: ManagedProcess, stopping: Event) -> None:
     """Run a command to its end.
 
     Raises: Misconfigured or Unavailable, with the last line that it said; Stopped.
     """
     process.start()
     try:
-        until(lambda: not process.is_running, seconds=_WITHIN_S, stopping=stopping)
+        wait_until(lambda: not process.is_running, seconds=_WITHIN_S, stopping=stopping)
     finally:
         if not process.wait(0):
             process.kill()

@@ -1,4 +1,4 @@
-"""A file in, the laptop's secrets out: made once, readable by their owner alone."""
+"""Generates this machine's secrets once and keeps them in a file that its owner alone can read."""
 
 import json
 import secrets
@@ -10,7 +10,7 @@ from parvis.local.private_file import write_private
 
 
 @dataclass(frozen=True)
-class Secrets:
+class LocalSecrets:
     """What the town, its database and the simulated outside world know, and nobody else."""
 
     secret_key: str
@@ -26,7 +26,7 @@ class Secrets:
         return "Secrets(…)"
 
 
-def generate() -> dict[str, str]:
+def generate_secrets() -> dict[str, str]:
     return {
         "secret_key": secrets.token_hex(32),
         "contact_point_key": secrets.token_hex(32),
@@ -39,16 +39,16 @@ def generate() -> dict[str, str]:
     }
 
 
-def load(file: Path) -> Secrets:
+def load_secrets(file: Path) -> LocalSecrets:
     """Read the secrets, or make them. A name that an older version did not know is added.
 
     Raises: Misconfigured, when the file is none of ours; Unavailable, when it cannot be written.
     """
     known = _read(file)
-    values = generate() | known
+    values = generate_secrets() | known
     if values != known:
         _write(file, values)
-    return Secrets(**{name: values[name] for name in Secrets.__dataclass_fields__})
+    return LocalSecrets(**{name: values[name] for name in LocalSecrets.__dataclass_fields__})
 
 
 def _read(file: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A folder in, a running town hall out: Kafka and PostgreSQL, topics and tables, the outside world, the services."""
+"""Starts and stops a whole town hall: Kafka and PostgreSQL, topics and tables, the simulators, the services."""
 
 import contextlib
 import functools
@@ -15,16 +15,16 @@ from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.local import run_command, secrets, stack_environment, stack_plan
 from parvis.local.console import Console
 from parvis.local.free_ports import FreePorts, check_free
-from parvis.local.kafka.broker import Broker
-from parvis.local.lock import only_one
-from parvis.local.postgres.server import Server
+from parvis.local.kafka.broker import KafkaBroker
+from parvis.local.lock import lock_folder
+from parvis.local.postgres.server import PostgresServer
 from parvis.local.private_file import write_private
-from parvis.local.process_registry import Ledger
-from parvis.local.processes import KAFKA, OUTSIDE, POSTGRES, Parts
+from parvis.local.process_registry import ProcessRegistry
+from parvis.local.processes import KAFKA, OUTSIDE, POSTGRES, StackProcesses
 from parvis.local.readiness import is_ready, listens, ready_answer
-from parvis.local.supervisor import Failure, Supervisor
-from parvis.local.waiting import Stopped, until
-from parvis.local.watchdog import Keeper
+from parvis.local.supervisor import SupervisionFailure, Supervisor
+from parvis.local.waiting import StackStopped, wait_until
+from parvis.local.watchdog import Watchdog
 
 _READY_WITHIN_S = 300
 # Of the ten seconds that Ctrl-C may take: services drain for eight at most, then their brokers have the rest.
@@ -43,7 +43,7 @@ class Stack:
     Every process is called by its name: the services', `kafka`, `postgres`, `outside`.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: StackProcesses) -> None:
         self.plan = parts.plan
         self.env: Mapping[str, str] = self.plan.environment
         self.stopping = threading.Event()
@@ -51,7 +51,7 @@ class Stack:
         self._up_file = self.plan.var / "up.json"
         self._is_up = False
         self._file_lock = threading.Lock()
-        self.supervisor = Supervisor(tell=self._tell, changed=self._write_up_file, failed=self.stopping)
+        self.supervisor = Supervisor(tell=self._report, changed=self._write_up_file, failed=self.stopping)
         self._broker = parts.broker() if self.plan.embeds_kafka else None
         self._server = parts.server() if self.plan.embeds_postgres else None
         for broker in (self._broker, self._server):
@@ -88,12 +88,12 @@ class Stack:
         given = stack_environment.neutral_environment() | dict(environment or {})
         chosen = stack_environment.installed_services() if services is None else list(services)
         var, free_ports = var.absolute(), FreePorts()
-        with only_one(var), contextlib.ExitStack() as undo:
+        with lock_folder(var), contextlib.ExitStack() as undo:
             undo.callback(free_ports.release)
-            if (ended := Ledger(var / "processes.jsonl").sweep()) and console:
-                console.tell(f"an earlier run was killed; ended what it had left: {', '.join(ended)}")
-            known = secrets.load(var / "secrets.json")
-            plan = stack_plan.plan(
+            if (ended := ProcessRegistry(var / "processes.jsonl").end_leftovers()) and console:
+                console.print_line(f"an earlier run was killed; ended what it had left: {', '.join(ended)}")
+            known = secrets.load_secrets(var / "secrets.json")
+            plan = stack_plan.plan_stack(
                 var=var,
                 services=chosen,
                 given=given,
@@ -103,19 +103,19 @@ class Stack:
                 config_dir=stack_environment.config_dir(),
             )
             check_free(plan.ports_to_open if ports == "fixed" else {})
-            ledger, cache = Ledger(var / "processes.jsonl"), stack_environment.cache(given)
-            stack = cls(Parts(plan, ledger, free_ports, cache, known.database_password, fsync, console))
+            ledger, cache = ProcessRegistry(var / "processes.jsonl"), stack_environment.cache_folder(given)
+            stack = cls(StackProcesses(plan, ledger, free_ports, cache, known.database_password, fsync, console))
             if stopping:
                 stack.stopping = stack.supervisor.failed = stopping
             if started:
                 started(stack)
-            keeper = Keeper(ledger)
+            keeper = Watchdog(ledger)
             undo.callback(keeper.dismiss)
             undo.callback(stack._forget if not keep else lambda: None)
             undo.callback(stack.stop)
             try:
-                stack._come_up(prepare=bool(chosen) if prepare is None else prepare)
-            except Stopped:
+                stack._start_all(prepare=bool(chosen) if prepare is None else prepare)
+            except StackStopped:
                 if stack.failure:
                     raise Misconfigured(stack.failure.sentence) from None
                 raise
@@ -135,7 +135,7 @@ class Stack:
         return self.env["PARVIS_DATABASE_URL"]
 
     @property
-    def failure(self) -> Failure | None:
+    def failure(self) -> SupervisionFailure | None:
         """Why it had to end, if it had to."""
         return self.supervisor.failure
 
@@ -185,8 +185,8 @@ class Stack:
 
     def wait_ready(self, name: str, *, seconds: float = _READY_WITHIN_S) -> None:
         """Raises: Unavailable, with what it says of itself."""
-        if not until(lambda: self._is_ready(name), seconds=seconds, stopping=self.stopping):
-            raise Unavailable(f"{name} is not ready after {seconds:.0f} s: {self._standing(name)}")
+        if not wait_until(lambda: self._is_ready(name), seconds=seconds, stopping=self.stopping):
+            raise Unavailable(f"{name} is not ready after {seconds:.0f} s: {self._readiness(name)}")
 
     def run_parvis(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a `parvis` command in this stack's environment."""
@@ -197,49 +197,51 @@ class Stack:
 
     # how it comes up
 
-    def _come_up(self, *, prepare: bool) -> None:
+    def _start_all(self, *, prepare: bool) -> None:
         for folder in ("blobs", "log", "scans/ready", "letters"):
             (self.plan.var / folder).mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(3, thread_name_prefix="start") as pool:
             roads = [
                 # It makes the certificate that the notifier trusts.
-                pool.submit(self._road, OUTSIDE if self.plan.outside else None, None),
-                pool.submit(self._road, self._broker and KAFKA, ["topics", "apply"] if prepare else None),
-                pool.submit(self._road, self._server and POSTGRES, ["migrate"] if prepare else None),
+                pool.submit(self._start_component, OUTSIDE if self.plan.outside else None, None),
+                pool.submit(self._start_component, self._broker and KAFKA, ["topics", "apply"] if prepare else None),
+                pool.submit(self._start_component, self._server and POSTGRES, ["migrate"] if prepare else None),
             ]
         errors = [error for road in roads if (error := road.exception())]
-        for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):  # the cause before what it stopped
+        for error in sorted(
+            errors, key=lambda error: isinstance(error, StackStopped)
+        ):  # the cause before what it stopped
             raise error
-        self._tell(f"Kafka on {self.kafka}, PostgreSQL on {self.plan.address_of_database()}")
+        self._report(f"Kafka on {self.kafka}, PostgreSQL on {self.plan.address_of_database()}")
         for name in self.plan.services:
             self.supervisor.start(name)
         self._wait_for_all()
         self._is_up = True
         self._write_up_file()
 
-    def _road(self, name: str | None, then: Sequence[str] | None) -> None:
+    def _start_component(self, name: str | None, then: Sequence[str] | None) -> None:
         """One of the parts that do not need each other: a broker, and what has to be made in it; the outside world."""
         try:
             if name:
                 self.start_again(name)
             if then:
                 command = [*stack_environment.parvis_command(), *then]
-                run_command.run(self._parts.program(then[0], command), self.stopping)
+                run_command.run_parvis_command(self._parts.program(then[0], command), self.stopping)
         except BaseException:
             self.stopping.set()  # the others need not go on
             raise
 
     def _wait_for_all(self) -> None:
-        names, dying = self.supervisor.names(), self.supervisor.dying
-        until(
+        names, dying = self.supervisor.names(), self.supervisor.crashing_process
+        wait_until(
             lambda: bool(dying()) or all(map(self._is_ready, names)),
             seconds=_READY_WITHIN_S,
             stopping=self.stopping,
             every_s=0.05,
         )
         if name := dying():
-            raise Unavailable(f"{name} ends whenever it is started: {self._standing(name)}")
-        late = [f"{name} ({self._standing(name)})" for name in names if not self._is_ready(name)]
+            raise Unavailable(f"{name} ends whenever it is started: {self._readiness(name)}")
+        late = [f"{name} ({self._readiness(name)})" for name in names if not self._is_ready(name)]
         if late:
             raise Unavailable(f"not ready after {_READY_WITHIN_S} s: {'; '.join(late)}")
 
@@ -251,7 +253,7 @@ class Stack:
         # The brokers' own start waits for their own answer.
         return name in (KAFKA, POSTGRES) or is_ready(self.plan.ports[name])
 
-    def _standing(self, name: str) -> str:
+    def _readiness(self, name: str) -> str:
         """In its own words, for somebody who waits for it in vain."""
         process = self.supervisor.process(name)
         if not process.is_running:
@@ -266,8 +268,8 @@ class Stack:
         self.stopping.set()
         self.supervisor.stop_all([*self.plan.services, OUTSIDE], until_s=began + SERVICES_END_WITHIN_S)
         self.supervisor.stop_all([KAFKA, POSTGRES], until_s=began + ALL_END_WITHIN_S)
-        self.supervisor.end()
-        self._parts.ledger.sweep(patience_s=0.5)
+        self.supervisor.close()
+        self._parts.ledger.end_leftovers(patience_s=0.5)
         self._up_file.unlink(missing_ok=True)
 
     def kill_all(self) -> None:
@@ -279,17 +281,17 @@ class Stack:
         if self._server:
             self._server.forget()
 
-    def _embedded_server(self) -> Server:
+    def _embedded_server(self) -> PostgresServer:
         if not self._server:
             raise Misconfigured("this stack has no PostgreSQL of its own", mend="unset PARVIS_DATABASE_URL")
         return self._server
 
-    def _start_broker(self, broker: Broker | Server) -> None:
-        broker.start(tell=self._tell, stopping=self.stopping)
+    def _start_broker(self, broker: KafkaBroker | PostgresServer) -> None:
+        broker.start(tell=self._report, stopping=self.stopping)
 
-    def _tell(self, sentence: str) -> None:
+    def _report(self, sentence: str) -> None:
         if self._parts.console:
-            self._parts.console.tell(sentence)
+            self._parts.console.print_line(sentence)
 
     def _write_up_file(self) -> None:
         """Say where everything is, for programs; anew whenever a process was started again."""

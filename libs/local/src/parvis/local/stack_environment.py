@@ -1,4 +1,4 @@
-"""What is around us in: the environment, the installed services, the town's configuration, the cache of this machine."""
+"""Reads what surrounds a stack: environment variables, installed services, the town's configuration, the cache folder."""
 
 import os
 import pkgutil
@@ -14,17 +14,17 @@ from parvis.common.contract.errors import Misconfigured
 _LIBRARIES = {"common", "web", "local", "simulators"}
 
 
-def environment() -> dict[str, str]:
+def current_environment() -> dict[str, str]:
     """All of it: `parvis up` honours what is set and hands it on."""
     return dict(os.environ)  # noqa: TID251 (a supervisor passes the environment on whole; services read theirs as settings)
 
 
 def neutral_environment() -> dict[str, str]:
     """The same without anything of ours: tests start from nothing that was set around them."""
-    return {name: value for name, value in environment().items() if not name.startswith("PARVIS_")}
+    return {name: value for name, value in current_environment().items() if not name.startswith("PARVIS_")}
 
 
-def var(given: Mapping[str, str]) -> Path:
+def var_folder(given: Mapping[str, str]) -> Path:
     return Path(given.get("PARVIS_VAR") or "var").absolute()
 
 
@@ -36,7 +36,7 @@ def wants_fixed_ports(given: Mapping[str, str]) -> bool:
     return wish == "fixed"
 
 
-def cache(given: Mapping[str, str]) -> Path:
+def cache_folder(given: Mapping[str, str]) -> Path:
     """Where this machine keeps what was fetched, for every clone and every test: PARVIS_CACHE, or the user's own."""
     return Path(given.get("PARVIS_CACHE") or platformdirs.user_cache_path("parvis"))
 
@@ -59,7 +59,7 @@ def config_dir() -> Path:
     return Path.cwd() / "config" / "example-town"
 
 
-def command(module: str) -> list[str]:
+def module_command(module: str) -> list[str]:
     return [sys.executable, "-m", module]
 
 

@@ -1,4 +1,4 @@
-"""The machine's state in, the plan of a town hall out: ports, folders and the environment of its processes. Pure; no I/O."""
+"""Plans a stack's ports, folders and the environment of each process. Pure; no I/O."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from parvis.common.contract.errors import Misconfigured
-from parvis.local.secrets import Secrets
+from parvis.local.secrets import LocalSecrets
 
 HOST = "127.0.0.1"
 
@@ -38,7 +38,7 @@ _SECOND_PORTS = {"ingest-email": ("ingest-email.smtp", "ingest-email.lmtp")}
 
 
 @dataclass(frozen=True)
-class Plan:
+class StackPlan:
     """What will be started, where, and what it is told."""
 
     var: Path
@@ -88,21 +88,21 @@ class Plan:
         return {name: port for name, port in self.ports.items() if name not in left_out}
 
 
-def variable(service: str, what: str) -> str:
+def service_variable(service: str, what: str) -> str:
     """("ingest-email", "smtp-port") → PARVIS_INGEST_EMAIL_SMTP_PORT."""
     return f"PARVIS_{service}_{what}".replace("-", "_").upper()
 
 
-def plan(
+def plan_stack(
     *,
     var: Path,
     services: Sequence[str],
     given: Mapping[str, str],
-    secrets: Secrets,
+    secrets: LocalSecrets,
     free_port: Callable[[], int] | None,
     outside: bool,
     config_dir: Path,
-) -> Plan:
+) -> StackPlan:
     """Settle everything before anything is started.
 
     Shape:  `given` is the environment of the user: what is set there is honoured, the rest is embedded or made.
@@ -111,7 +111,7 @@ def plan(
     """
     ports = _ports(services, given, free_port)
     made = _environment(var=var, services=services, ports=ports, secrets=secrets, config_dir=config_dir)
-    return Plan(
+    return StackPlan(
         var=var,
         services=tuple(services),
         ports=ports,
@@ -146,11 +146,11 @@ def _port(name: str, given: Mapping[str, str], free_port: Callable[[], int] | No
 
 def _port_variable(name: str) -> str:
     service, _, what = name.partition(".")
-    return variable(service, f"{what}-port" if what else "port")
+    return service_variable(service, f"{what}-port" if what else "port")
 
 
 def _environment(
-    *, var: Path, services: Sequence[str], ports: Mapping[str, int], secrets: Secrets, config_dir: Path
+    *, var: Path, services: Sequence[str], ports: Mapping[str, int], secrets: LocalSecrets, config_dir: Path
 ) -> dict[str, str]:
     def url(name: str) -> str:
         return f"http://{HOST}:{ports[name]}" if name in ports else f"http://{HOST}:{FIXED[name]}"
@@ -202,11 +202,11 @@ def _environment(
         **paper,
         **desk,
         **web,
-        **_outside(var, ports, secrets, url("ingest-sms")),
+        **_simulator_environment(var, ports, secrets, url("ingest-sms")),
     }
 
 
-def _outside(var: Path, ports: Mapping[str, int], secrets: Secrets, sms_door: str) -> dict[str, str]:
+def _simulator_environment(var: Path, ports: Mapping[str, int], secrets: LocalSecrets, sms_door: str) -> dict[str, str]:
     """What the simulated Twilio, mail provider and print shop are told."""
     return {
         "PARVIS_OUTSIDE_TWILIO_PORT": str(ports["outside.twilio"]),

@@ -1,4 +1,4 @@
-"""Processes in, the same processes kept alive out: what dies is started again, what is misconfigured ends all."""
+"""Restarts processes that die, and stops the whole stack when one is misconfigured."""
 
 import contextlib
 import threading
@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from parvis.common.contract.errors import EXIT_MISCONFIGURED, ParvisError
-from parvis.local.process import Process
-from parvis.local.waiting import Stopped
+from parvis.local.process import ManagedProcess
+from parvis.local.waiting import StackStopped
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 10.0
 _CALM_AFTER_S = 20.0  # a process that lived so long was well: its next death starts from the first delay again
@@ -17,11 +17,11 @@ _HOPELESS_AFTER_DEATHS = 5  # some 15 s
 
 
 @dataclass
-class Watched:
+class SupervisedProcess:
     """One process and what it has been through."""
 
     name: str
-    process: Process
+    process: ManagedProcess
     start: Callable[[], None]
     is_wanted: bool = False
     deaths_in_a_row: int = 0
@@ -31,7 +31,7 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Failure:
+class SupervisionFailure:
     """Why the whole stack has to end."""
 
     name: str
@@ -45,25 +45,25 @@ class Supervisor:
         self._tell = tell
         self._changed = changed
         self.failed = failed
-        self.failure: Failure | None = None
-        self._watched: dict[str, Watched] = {}
+        self.failure: SupervisionFailure | None = None
+        self._watched: dict[str, SupervisedProcess] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._thread.start()
 
-    def add(self, process: Process, *, start: Callable[[], None] | None = None) -> None:
+    def add(self, process: ManagedProcess, *, start: Callable[[], None] | None = None) -> None:
         """Take a process into care; `start` where there is more to it than starting the process."""
-        self._watched[process.name] = Watched(process.name, process, start or process.start)
+        self._watched[process.name] = SupervisedProcess(process.name, process, start or process.start)
 
     def names(self) -> list[str]:
         return list(self._watched)
 
-    def dying(self) -> str | None:
+    def crashing_process(self) -> str | None:
         """Name a process that ends as often as it is started: waiting for it is in vain."""
         hopeless = (one.name for one in self._watched.values() if one.deaths_in_a_row >= _HOPELESS_AFTER_DEATHS)
         return next(hopeless, None)
 
-    def process(self, name: str) -> Process:
+    def process(self, name: str) -> ManagedProcess:
         return self._watched[name].process
 
     def start(self, name: str) -> None:
@@ -104,7 +104,7 @@ class Supervisor:
                 self._tell(f"{one.name} did not end in time: killed")
                 one.process.kill()
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Watch no longer."""
         for watched in self._watched.values():
             watched.is_wanted = False
@@ -116,11 +116,11 @@ class Supervisor:
             for watched in list(self._watched.values()):
                 if watched.lock.acquire(blocking=False):
                     try:
-                        self._look_after(watched)
+                        self._check_process(watched)
                     finally:
                         watched.lock.release()
 
-    def _look_after(self, watched: Watched) -> None:
+    def _check_process(self, watched: SupervisedProcess) -> None:
         if not watched.is_wanted or watched.process.is_running or self.failure:
             return
         if watched.due_at_s is None:
@@ -128,7 +128,7 @@ class Supervisor:
         elif time.monotonic() >= watched.due_at_s:
             self._start_again(watched)
 
-    def _note_death(self, watched: Watched) -> None:
+    def _note_death(self, watched: SupervisedProcess) -> None:
         watched.process.wait(0)
         code = watched.process.exit_code
         if code == EXIT_MISCONFIGURED:
@@ -139,27 +139,27 @@ class Supervisor:
         delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**watched.deaths_in_a_row)
         watched.deaths_in_a_row += 1
         watched.due_at_s = time.monotonic() + delay_s
-        self._tell(f"{watched.name} ended ({_meaning(code)}); starting it again in {delay_s:g} s")
+        self._tell(f"{watched.name} ended ({_describe_exit_code(code)}); starting it again in {delay_s:g} s")
 
-    def _start_again(self, watched: Watched) -> None:
+    def _start_again(self, watched: SupervisedProcess) -> None:
         watched.due_at_s = None
         watched.started_at_s = time.monotonic()
         try:
             watched.start()
-        except Stopped:
+        except StackStopped:
             return
         except (ParvisError, OSError) as error:
             self._tell(f"{watched.name} could not be started again: {error}")
             return
         self._changed()
 
-    def _fail(self, watched: Watched, sentence: str) -> None:
+    def _fail(self, watched: SupervisedProcess, sentence: str) -> None:
         watched.is_wanted = False
-        self.failure = Failure(watched.name, sentence)
+        self.failure = SupervisionFailure(watched.name, sentence)
         self.failed.set()
 
 
-def _meaning(code: int | None) -> str:
+def _describe_exit_code(code: int | None) -> str:
     if code is None:
         return "no exit code"
     return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,4 +1,4 @@
-"""What tests of the stack need: services that do nothing, and a Maven repository on the loopback."""
+"""Provides fake services and a Maven repository on the loopback, for tests of the stack."""
 
 import http.server
 import textwrap
@@ -26,7 +26,7 @@ FAKE = """
 
 
 @dataclass
-class Fakes:
+class FakeServices:
     """A folder of services that do nothing but say that they are ready."""
 
     folder: Path
@@ -47,7 +47,7 @@ class Fakes:
 
 
 @dataclass
-class Repository:
+class MavenRepository:
     """What a Maven repository answers: a path's bytes, or 404."""
 
     url: str
@@ -56,9 +56,9 @@ class Repository:
 
 
 @contextmanager
-def serving_repository() -> Generator[Repository]:
+def serving_repository() -> Generator[MavenRepository]:
     """Answer what is in `files` until the block ends."""
-    made = Repository("")
+    made = MavenRepository("")
 
     class Pages(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

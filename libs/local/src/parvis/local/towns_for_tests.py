@@ -1,4 +1,4 @@
-"""Running brokers in, one town hall after another out: each with topics and a database of its own, which go with it."""
+"""Starts one town after another on the same brokers, each with its own topics and database, for tests."""
 
 import asyncio
 import itertools
@@ -59,7 +59,7 @@ class Towns:
 
     def _settle(self, name: str) -> dict[str, str]:
         """Make a town's topics and tables; give what tells its services where they are."""
-        _finish(admin.apply_topics(self._brokers.kafka, self._topics, prefix=name, replication=1))
+        _run_in_thread(admin.apply_topics(self._brokers.kafka, self._topics, prefix=name, replication=1))
         return {
             "PARVIS_KAFKA_BOOTSTRAP": self._brokers.kafka,
             "PARVIS_TOPIC_PREFIX": name,
@@ -67,7 +67,7 @@ class Towns:
         }
 
     def _clear(self, name: str) -> None:
-        _finish(admin.remove_topics(self._brokers.kafka, self._topics, prefix=name))
+        _run_in_thread(admin.remove_topics(self._brokers.kafka, self._topics, prefix=name))
         self._brokers.drop_database(name)
 
     @cached_property
@@ -80,11 +80,11 @@ class Towns:
         name = "empty-town"
         url = self._brokers.new_database(name)
         for schema, folder in services_with_migrations().items():
-            _finish(migrate(url, schema, folder))
+            _run_in_thread(migrate(url, schema, folder))
         return name
 
 
-def _finish(work: Coroutine[Any, Any, object]) -> None:
+def _run_in_thread(work: Coroutine[Any, Any, object]) -> None:
     """In a loop of its own, and so in a thread: whoever starts a town may stand in a loop that runs."""
     with ThreadPoolExecutor(1, thread_name_prefix="towns") as thread:
         thread.submit(asyncio.run, work).result()

@@ -1,27 +1,29 @@
-"""A question in, its yes out: polled until a deadline, given up at once when the stack is told to stop."""
+"""Polls a condition until it holds, a deadline passes, or the stack is told to stop."""
 
 import time
 from collections.abc import Callable
 from threading import Event
 
 
-class Stopped(Exception):
+class StackStopped(Exception):
     """SIGINT or SIGTERM came while something was being started."""
 
 
 NEVER = Event()  # for those whom nobody can stop: tests, `doctor`
 
 
-def until(answered: Callable[[], bool], *, seconds: float, stopping: Event = NEVER, every_s: float = 0.02) -> bool:
+def wait_until(
+    condition: Callable[[], bool], *, seconds: float, stopping: Event = NEVER, every_s: float = 0.02
+) -> bool:
     """Ask until the answer is yes.
 
     Gives:  True, or False when the time is over.
     Raises: Stopped, as soon as `stopping` is set.
     """
     deadline = time.monotonic() + seconds
-    while not answered():
+    while not condition():
         if stopping.is_set():
-            raise Stopped
+            raise StackStopped
         if time.monotonic() >= deadline:
             return False
         # Event.wait returns at once when it is set: a stop never waits for the next question.

@@ -1,21 +1,21 @@
-"""The end of a pipe in, the end of a stack out: waits until its supervisor is gone, then ends what that left behind."""
+"""Stops the processes of a local stack when its supervisor dies."""
 
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from parvis.local.process_registry import Ledger
+from parvis.local.process_registry import ProcessRegistry
 
 
-class Keeper:
+class Watchdog:
     """A process of its own session that outlives `kill -9` of the supervisor by the seconds it needs.
 
     PR_SET_PDEATHSIG would be Linux only, fires when the *thread* that started a child ends, and is cleared when a
     child changes its user, as PostgreSQL does under root: a pipe has none of these traps.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: ProcessRegistry) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "parvis.local.watchdog", str(ledger.file)],
             stdin=subprocess.PIPE,
@@ -39,7 +39,7 @@ def main(file: str) -> int:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    Ledger(Path(file)).sweep()
+    ProcessRegistry(Path(file)).end_leftovers()
     return 0
 
 

@@ -1,1 +1,1 @@
-"""The simulated outside world: a Twilio account, the citizens' mail provider and the print shop's tray, over the real protocols."""
+"""Simulates the outside world over its real protocols: Twilio, the citizens' mail provider, the print shop."""

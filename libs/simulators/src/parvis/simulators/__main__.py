@@ -1,4 +1,4 @@
-"""Start the outside world from PARVIS_OUTSIDE_* and run it until SIGTERM or SIGINT."""
+"""Starts the simulators from PARVIS_OUTSIDE_* and runs them until SIGTERM or SIGINT."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The whole outside world in one process: three listeners, one lifetime."""
+"""Wires all simulators into one process with three listeners."""
 
 import asyncio
 import signal

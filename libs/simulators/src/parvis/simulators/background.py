@@ -1,4 +1,4 @@
-"""Work that outlives the request that asked for it: spawned here, ended together, never lost."""
+"""Runs work that outlives the request that caused it, and ends it together."""
 
 import asyncio
 from collections.abc import Coroutine

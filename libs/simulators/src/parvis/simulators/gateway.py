@@ -1,4 +1,4 @@
-"""A second SMS provider, as plain as they come: `POST /gateway/messages` with the town's own id, `GET` tells how far it got."""
+"""Simulates a second SMS provider: `POST /gateway/messages` with the town's own id, and `GET` for the status."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Values in, HTML pages out: what the pages of the outside world share."""
+"""Renders the simulators' HTML pages."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The print shop's tray: the letters that landed as PDF, newest first."""
+"""Lists the letters that landed in the print shop's tray, newest first."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

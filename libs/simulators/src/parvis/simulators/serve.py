@@ -1,4 +1,4 @@
-"""A FastAPI application on a bound socket, inside the running loop."""
+"""Serves a FastAPI application on a bound socket inside the running event loop."""
 
 import asyncio
 import contextlib

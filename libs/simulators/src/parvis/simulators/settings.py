@@ -1,4 +1,4 @@
-"""PARVIS_OUTSIDE_* in, one checked Settings out."""
+"""Defines the simulators' settings, PARVIS_OUTSIDE_*."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The words of the pages, in French and English."""
+"""Holds the words of the simulators' pages in French and English."""
 
 from typing import Literal
 

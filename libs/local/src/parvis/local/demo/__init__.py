@@ -1,1 +1,1 @@
-"""`parvis demo`: five citizens, five front doors, one town hall; watched from the topics, told as a table."""
+"""Plays the demo: five citizens write through five channels and are answered; the journeys are read from the topics."""

@@ -1,4 +1,4 @@
-"""How agents work at this town hall: through the desk's API, by the same rules as its pages."""
+"""Works cases as an agent would, through the desk's API."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ PATIENCE_S = 60.0
 NAME = "Camille Exemple"
 
 
-class Agents:
+class DemoAgents:
     """The people behind the desks. `async with Agents(stack) as agents`."""
 
     def __init__(self, stack: Stack) -> None:
@@ -23,7 +23,7 @@ class Agents:
             base_url=f"{stack.url('desk')}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=20
         )
 
-    async def __aenter__(self) -> "Agents":
+    async def __aenter__(self) -> "DemoAgents":
         return self
 
     async def __aexit__(self, *_: object) -> None:

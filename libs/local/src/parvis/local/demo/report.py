@@ -1,4 +1,4 @@
-"""Journeys in, a table for people and a file for programs out."""
+"""Formats the demo's journeys as a table for people and as JSON for programs."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _DOORS = {
 }
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
+def render_table(rows: Sequence[dict[str, Any]]) -> str:
     """One line a contact."""
     lines = [_HEADINGS, *(_line(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
@@ -27,7 +27,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join([shown[0], "  ".join("─" * width for width in widths), *shown[1:]])
 
 
-def addresses(stack: Stack) -> str:
+def render_addresses(stack: Stack) -> str:
     """Where to look, while the town hall stays up."""
     pages = (
         (stack.url("desk"), "the desk: choose a name and a department"),
@@ -41,7 +41,7 @@ def addresses(stack: Stack) -> str:
     return "\n".join(["The town hall stays up. Ctrl-C stops it.", "", *lines, ""])
 
 
-def write(rows: Sequence[dict[str, Any]], file: Path) -> None:
+def write_journeys(rows: Sequence[dict[str, Any]], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(list(rows), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""A running town in, five citizens' journeys out: each writes by another road, an agent answers each."""
+"""Runs the demo's script: five citizens write, each on another channel, and an agent answers each."""
 
 import asyncio
 import threading
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from parvis.common.contract.errors import Unavailable
 from parvis.local.citizen_client import Citizens
-from parvis.local.demo.agents import Agents
-from parvis.local.demo.watch import Journey, Watch
-from parvis.local.letter import BIRTH_CERTIFICATE, Letter, make_scan
+from parvis.local.demo.agents import DemoAgents
+from parvis.local.demo.watch import Journey, JourneyWatch
+from parvis.local.letter import BIRTH_CERTIFICATE, SampleLetter, make_scan
 from parvis.local.stack import Stack
-from parvis.local.waiting import Stopped
+from parvis.local.waiting import StackStopped
 
 Tell = Callable[[str], None]
 PATIENCE_S = 90.0
@@ -28,7 +28,7 @@ ANSWERS = {
 
 
 @dataclass(frozen=True)
-class Cast:
+class DemoCast:
     """Who writes this time. Others each time: the notifier's budget per address and day counts earlier demos too.
 
     Numbers are of the block kept for fiction, domains end in .example, the town does not exist.
@@ -75,7 +75,7 @@ class Cast:
         }
 
     @property
-    def letter(self) -> Letter:
+    def letter(self) -> SampleLetter:
         name, _, town = BIRTH_CERTIFICATE.sender
         return replace(BIRTH_CERTIFICATE, sender=(name, f"{self.house} rue de la Fontaine-aux-Lièvres", town))
 
@@ -91,43 +91,43 @@ class Cast:
 
 
 @dataclass
-class Scene:
+class DemoScene:
     """Who is there while the play lasts."""
 
     stack: Stack
     citizens: Citizens
-    agents: Agents
-    watch: Watch
-    cast: Cast
+    agents: DemoAgents
+    watch: JourneyWatch
+    cast: DemoCast
     tell: Tell
 
 
-async def play_until(stopping: threading.Event, stack: Stack, tell: Tell, cast: Cast) -> list[Journey]:
+async def run_until_stopped(stopping: threading.Event, stack: Stack, tell: Tell, cast: DemoCast) -> list[Journey]:
     """Play, and leave the stage at once when somebody stops the town. Raises: Stopped."""
-    playing = asyncio.create_task(play(stack, tell, cast))
+    playing = asyncio.create_task(run_demo(stack, tell, cast))
     while not playing.done():
         if stopping.is_set():
             playing.cancel()
             await asyncio.wait([playing])
-            raise Stopped
+            raise StackStopped
         await asyncio.wait([playing], timeout=0.2)
     return playing.result()
 
 
-async def play(stack: Stack, tell: Tell, cast: Cast) -> list[Journey]:
+async def run_demo(stack: Stack, tell: Tell, cast: DemoCast) -> list[Journey]:
     """Send one contact through every front door, answer each, and wait until every notice has reached its end."""
     config = Path(stack.env["PARVIS_CONFIG_DIR"])
-    async with Citizens(stack) as citizens, Agents(stack) as agents, Watch(stack.kafka, config) as watch:
-        scene = Scene(stack, citizens, agents, watch, cast, tell)
-        known = await _already_there(watch)
-        await _everybody_writes(scene)
-        journeys = await _five_new(watch, known)
-        await asyncio.gather(*(_answer(scene, journey) for journey in journeys))
-        await _until(lambda: all(journey.is_told for journey in journeys), "not every notice reached its end")
+    async with Citizens(stack) as citizens, DemoAgents(stack) as agents, JourneyWatch(stack.kafka, config) as watch:
+        scene = DemoScene(stack, citizens, agents, watch, cast, tell)
+        known = await _known_journeys(watch)
+        await _write_on_every_channel(scene)
+        journeys = await _new_journeys(watch, known)
+        await asyncio.gather(*(_answer_as_agent(scene, journey) for journey in journeys))
+        await _until(lambda: all(journey.is_answered for journey in journeys), "not every notice reached its end")
         return journeys
 
 
-async def _already_there(watch: Watch) -> set[str]:
+async def _known_journeys(watch: JourneyWatch) -> set[str]:
     """Contacts of earlier demos in the same folder: the watch reads the topics from their beginning."""
     count = -1
     while count != len(watch.journeys):
@@ -136,7 +136,7 @@ async def _already_there(watch: Watch) -> set[str]:
     return set(watch.journeys)
 
 
-async def _everybody_writes(scene: Scene) -> None:
+async def _write_on_every_channel(scene: DemoScene) -> None:
     cast, citizens = scene.cast, scene.citizens
     scene.tell(f"An SMS from {cast.texting_number}: a burst water pipe.")
     water = "Bonjour, une canalisation a éclaté, fuite d’eau au 4 rue du Moulin !"
@@ -156,7 +156,7 @@ async def _everybody_writes(scene: Scene) -> None:
     await scene.agents.receive_at_the_counter("enfance-ecoles", visitor, **cast.visit)
 
 
-async def _five_new(watch: Watch, known: set[str]) -> list[Journey]:
+async def _new_journeys(watch: JourneyWatch, known: set[str]) -> list[Journey]:
     """The five contacts of this play, each in its department's queue."""
 
     def routed() -> list[Journey]:
@@ -167,7 +167,7 @@ async def _five_new(watch: Watch, known: set[str]) -> list[Journey]:
     return sorted(routed(), key=lambda journey: order.index(journey.channel))
 
 
-async def _answer(scene: Scene, journey: Journey) -> None:
+async def _answer_as_agent(scene: DemoScene, journey: Journey) -> None:
     await scene.agents.answer(journey.conversation_id, journey.department, ANSWERS[journey.channel])
     scene.tell(f"{journey.department} has answered the {journey.channel}.")
 

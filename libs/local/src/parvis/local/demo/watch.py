@@ -1,4 +1,4 @@
-"""The topics in, each contact's journey out: received, routed, answered, delivered, and when."""
+"""Follows each contact on the topics: when it was received, routed, answered and delivered."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ class Journey:
         return next((self.deliveries[reply] for reply in wanted if reply in self.deliveries), None)
 
     @property
-    def is_told(self) -> bool:
+    def is_answered(self) -> bool:
         """Whether the registration notice and the answer have both reached an end."""
         kinds = {self.replies.get(reply) for reply, (_, state, _) in self.deliveries.items() if state in FINAL}
         return {"registration", "answer"} <= kinds
@@ -53,12 +53,12 @@ class Journey:
             "rule": self.rule or None,
             "answered_on": channel,
             "status": bad[0] if bad else state,
-            "to_department_ms": _between(self.recorded_at, self.routed_at),
-            "to_answer_ms": _between(self.recorded_at, answered_at),
+            "to_department_ms": _elapsed_ms(self.recorded_at, self.routed_at),
+            "to_answer_ms": _elapsed_ms(self.recorded_at, answered_at),
         }
 
 
-class Watch:
+class JourneyWatch:
     """Follows every contact that is written while it runs. `async with Watch(...) as watch`."""
 
     def __init__(self, kafka: str, config_dir: Path, *, prefix: str = "parvis") -> None:
@@ -70,7 +70,7 @@ class Watch:
         self.journeys: dict[str, Journey] = {}
         self._early: list[ReceivedRecord] = []
 
-    async def __aenter__(self) -> "Watch":
+    async def __aenter__(self) -> "JourneyWatch":
         self._tasks.add(asyncio.create_task(self._follow()))
         return self
 
@@ -115,7 +115,7 @@ class Watch:
 
     def _note_reply(self, kind: str, value: Mapping[str, Any], at: datetime) -> bool:
         """False when its conversation is not known yet: topics are read in no order among themselves."""
-        journey = self._of(value["conversation_id"])
+        journey = self._journey(value["conversation_id"])
         if journey is None:
             return False
         journey.replies[value["reply_id"]] = value["kind"]
@@ -127,9 +127,9 @@ class Watch:
                 journey.deliveries[value["reply_id"]] = value["channel"], state, at
         return True
 
-    def _of(self, conversation: str) -> Journey | None:
+    def _journey(self, conversation: str) -> Journey | None:
         return next((j for j in self.journeys.values() if j.conversation_id == conversation), None)
 
 
-def _between(begun: datetime, ended: datetime | None) -> int | None:
+def _elapsed_ms(begun: datetime, ended: datetime | None) -> int | None:
     return max(0, round((ended - begun).total_seconds() * 1000)) if ended else None

@@ -1,1 +1,1 @@
-"""Apache Kafka itself, one node of it, on a laptop: fetched once, started in a second, killed and started again."""
+"""Embeds Apache Kafka: one broker, fetched once and started in a second."""

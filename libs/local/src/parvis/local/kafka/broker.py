@@ -1,4 +1,4 @@
-"""A folder and a port in, a running Kafka broker out; it can be stopped, killed and started again on the same data."""
+"""Starts, stops and kills one Kafka broker on a data folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,49 +6,51 @@ from threading import Event
 
 from parvis.common.contract.errors import Unavailable
 from parvis.local.free_ports import HOST, FreePorts
-from parvis.local.kafka.handshake import cluster_id
-from parvis.local.kafka.installation import Installation, ensure
+from parvis.local.kafka.handshake import fetch_cluster_id
+from parvis.local.kafka.installation import KafkaInstallation, ensure_installed
 from parvis.local.kafka.properties import log_properties, server_properties
-from parvis.local.kafka.reasons import reason
-from parvis.local.process import Process
-from parvis.local.process_registry import Ledger
-from parvis.local.waiting import NEVER, until
+from parvis.local.kafka.reasons import failure_reason
+from parvis.local.process import ManagedProcess
+from parvis.local.process_registry import ProcessRegistry
+from parvis.local.waiting import NEVER, wait_until
 
 _READY_WITHIN_S = 300
 
 
-class Broker:
+class KafkaBroker:
     """The embedded Kafka."""
 
-    def __init__(self, *, folder: Path, cache: Path, port: int, ports: FreePorts, ledger: Ledger, log: Path) -> None:
+    def __init__(
+        self, *, folder: Path, cache: Path, port: int, ports: FreePorts, ledger: ProcessRegistry, log: Path
+    ) -> None:
         self.folder = folder
         self.port = port
         self.bootstrap = f"{HOST}:{port}"
         self.log = log
         self._cache = cache
         self._controller_port = ports.take()
-        self.process = Process(name="kafka", command=[], ledger=ledger, log=log.with_name("kafka.out"))
+        self.process = ManagedProcess(name="kafka", command=[], ledger=ledger, log=log.with_name("kafka.out"))
 
     def start(self, *, tell: Callable[[str], None], stopping: Event = NEVER) -> None:
         """Start on the data that is there, or on none.
 
         Raises: Unavailable, with the reason and the way out; Stopped.
         """
-        installation = ensure(self._cache, tell=tell, stopping=stopping)
+        installation = ensure_installed(self._cache, tell=tell, stopping=stopping)
         self._write_settings(installation)
         self._launch(installation, quick=True)
-        if self._comes_up(stopping):
+        if self._wait_until_ready(stopping):
             return
-        if installation.snapshot.exists() and not self.process.is_running and self._reason() is None:
+        if installation.snapshot.exists() and not self.process.is_running and self._failure_reason() is None:
             # A snapshot that another Java or processor wrote may end the start: it is only a help, do without.
             installation.snapshot.unlink(missing_ok=True)
             self._launch(installation, quick=False)
-            if self._comes_up(stopping):
+            if self._wait_until_ready(stopping):
                 return
         self.process.kill()
-        raise Unavailable(f"Kafka did not start: {self._reason() or f'see {self.log} and {self.process.log}'}")
+        raise Unavailable(f"Kafka did not start: {self._failure_reason() or f'see {self.log} and {self.process.log}'}")
 
-    def _write_settings(self, installation: Installation) -> None:
+    def _write_settings(self, installation: KafkaInstallation) -> None:
         data = self.folder / "data"
         if not (data / "meta.properties").exists():
             installation.format(data, scratch=self.folder)
@@ -56,7 +58,7 @@ class Broker:
         (self.folder / "server.properties").write_text(settings, encoding="utf-8")
         (self.folder / "log4j2.properties").write_text(log_properties(self.log), encoding="utf-8")
 
-    def _launch(self, installation: Installation, *, quick: bool) -> None:
+    def _launch(self, installation: KafkaInstallation, *, quick: bool) -> None:
         logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
         settings = str(self.folder / "server.properties")
         self.process.command = installation.command("kafka.Kafka", [settings], options=[logging], quick=quick)
@@ -64,19 +66,21 @@ class Broker:
         self.process.log.unlink(missing_ok=True)
         self.process.start()
 
-    def _comes_up(self, stopping: Event) -> bool:
-        until(lambda: not self.process.is_running or self._answers(), seconds=_READY_WITHIN_S, stopping=stopping)
-        return self.process.is_running and self._answers()
+    def _wait_until_ready(self, stopping: Event) -> bool:
+        wait_until(
+            lambda: not self.process.is_running or self._is_answering(), seconds=_READY_WITHIN_S, stopping=stopping
+        )
+        return self.process.is_running and self._is_answering()
 
-    def _answers(self) -> bool:
+    def _is_answering(self) -> bool:
         """Not just somebody: a broker of this very storage."""
         said = (self.folder / "data" / "meta.properties").read_text(encoding="utf-8")
-        return f"cluster.id={cluster_id(self.port)}" in said.splitlines()
+        return f"cluster.id={fetch_cluster_id(self.port)}" in said.splitlines()
 
-    def _reason(self) -> str | None:
+    def _failure_reason(self) -> str | None:
         said = "\n".join(self.process.tail())
         if self.log.exists():
             with self.log.open("rb") as log:
                 log.seek(self._said_before)
                 said += log.read().decode("utf-8", "replace")
-        return reason(said)
+        return failure_reason(said)

@@ -1,4 +1,4 @@
-"""A port in, a broker's own answer out: Kafka's Metadata request by hand, which takes a millisecond and no client."""
+"""Asks a broker for its metadata by a hand-made request, which takes a millisecond and needs no client library."""
 
 import contextlib
 import socket
@@ -8,7 +8,7 @@ _METADATA, _VERSION, _CORRELATION = 3, 2, 7
 _NO_TOPICS = 0
 
 
-def cluster_id(port: int, *, timeout_s: float = 1.0) -> str | None:
+def fetch_cluster_id(port: int, *, timeout_s: float = 1.0) -> str | None:
     """Give the cluster whose broker serves requests here; None when there is none.
 
     Source: Kafka protocol guide, "Metadata Request (Version: 2)". A KRaft broker answers nothing before it is unfenced.
@@ -36,8 +36,8 @@ def cluster_id(port: int, *, timeout_s: float = 1.0) -> str | None:
     return None
 
 
-def answers(port: int) -> bool:
-    return cluster_id(port) is not None
+def is_answering(port: int) -> bool:
+    return fetch_cluster_id(port) is not None
 
 
 def _string(answer: bytes, place: int) -> tuple[str | None, int]:

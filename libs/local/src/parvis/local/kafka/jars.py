@@ -1,4 +1,4 @@
-"""The lock file in, the broker's jars out: each checked against its SHA-256, fetched where it is missing or broken."""
+"""Fetches the broker's jars named in the lock file and checks each against its SHA-256."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from parvis.common.contract.errors import Misconfigured, Unavailable
-from parvis.local.waiting import NEVER, Stopped
+from parvis.local.waiting import NEVER, StackStopped
 
 LOCK = Path(__file__).parent / "jgo.lock.toml"
 _AT_ONCE = 4
@@ -42,19 +42,19 @@ class Jar:
         return False
 
 
-def locked(lock: Path = LOCK) -> list[Jar]:
+def read_lock_file(lock: Path = LOCK) -> list[Jar]:
     rows = tomllib.loads(lock.read_text(encoding="utf-8"))["dependencies"]
     return [Jar(row["groupId"], row["artifactId"], row["version"], row["sha256"]) for row in rows]
 
 
-def missing(folder: Path, jars: Sequence[Jar]) -> list[Jar]:
+def missing_jars(folder: Path, jars: Sequence[Jar]) -> list[Jar]:
     """Those that are not there, or only half there."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         whole = list(pool.map(functools.partial(Jar.is_whole, folder=folder), jars))
     return [jar for jar, is_whole in zip(jars, whole, strict=True) if not is_whole]
 
 
-def fetch(folder: Path, jars: Sequence[Jar], *, tell: Callable[[str], None], stopping: Event = NEVER) -> None:
+def fetch_jars(folder: Path, jars: Sequence[Jar], *, tell: Callable[[str], None], stopping: Event = NEVER) -> None:
     """Bring jars into the folder; each appears there whole and checked, or not at all.
 
     Raises: Unavailable, when the repository cannot be reached or the disk is full; Stopped.
@@ -118,7 +118,7 @@ class _Progress:
 
     def _add(self, count: int) -> None:
         if self._stopping.is_set():
-            raise Stopped
+            raise StackStopped
         with self._lock:
             self._bytes += count
 

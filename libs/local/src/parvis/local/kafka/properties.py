@@ -1,4 +1,4 @@
-"""Ports and folders in, the broker's configuration out. Pure; no I/O."""
+"""Writes the broker's configuration from ports and folders. Pure; no I/O."""
 
 from pathlib import Path
 

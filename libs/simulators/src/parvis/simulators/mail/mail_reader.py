@@ -1,4 +1,4 @@
-"""A mail's bytes in, what a person wants to see of it out. Pure."""
+"""Extracts from a mail's bytes what its page shows. Pure; no I/O."""
 
 import email
 import email.policy

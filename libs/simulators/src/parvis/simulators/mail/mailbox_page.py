@@ -1,4 +1,4 @@
-"""The citizens' inbox as pages, and a form to write to the town."""
+"""Serves the citizens' mailboxes as web pages, with a form to write to the town."""
 
 from urllib.parse import quote, urlencode
 

@@ -1,4 +1,4 @@
-"""The mailboxes: each mail that the relay has taken, in memory and as a file."""
+"""Stores each mail that the relay has taken, in memory and as a file."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""The magic recipients: what the relay does with a mail, by the local part of the address."""
+"""Maps magic local parts to what the relay does with a mail: refuse, bounce later, stay silent, answer as an absence."""
 
 from dataclasses import dataclass
 

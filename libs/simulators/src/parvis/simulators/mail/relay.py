@@ -1,4 +1,4 @@
-"""The town's mail in over SMTP, with STARTTLS, AUTH and DSN; kept in the box, its fate reported by `postman`."""
+"""Accepts the town's mail over SMTP with STARTTLS, AUTH and DSN."""
 
 import asyncio
 import hmac

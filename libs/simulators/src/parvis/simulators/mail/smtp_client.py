@@ -1,4 +1,4 @@
-"""Mails to the town out over SMTP, as a citizen's provider sends them: at once, then again while the town says "later"."""
+"""Sends mails to the town over SMTP as a citizen's provider does, and retries after a 4xx."""
 
 import asyncio
 import itertools

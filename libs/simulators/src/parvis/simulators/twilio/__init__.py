@@ -1,1 +1,1 @@
-"""Twilio, as the town sees it: Messages API, signed webhooks and status callbacks."""
+"""Simulates Twilio as the town sees it: Messages API, signed webhooks and status callbacks."""

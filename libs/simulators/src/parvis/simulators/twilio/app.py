@@ -1,4 +1,4 @@
-"""Wires the simulated Twilio: account, carrier, API, control and the page with the phones."""
+"""Wires the simulated Twilio: account, carrier, API, control and the page of the phones."""
 
 from dataclasses import dataclass
 

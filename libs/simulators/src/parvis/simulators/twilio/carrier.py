@@ -1,4 +1,4 @@
-"""Messages to citizens go out and their states come back; messages from citizens are announced to the town."""
+"""Carries messages: those to citizens come back as status callbacks, those from citizens are announced by webhook."""
 
 import asyncio
 from collections.abc import Mapping

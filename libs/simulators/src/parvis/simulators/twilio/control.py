@@ -1,4 +1,4 @@
-"""What tests and the demo ask of the simulator itself: play a citizen, see everything, break things."""
+"""Serves the control API of the Twilio simulator: play a citizen, list messages, inject faults."""
 
 import xml.etree.ElementTree as ET
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The faults that a test has asked for, on top of the magic numbers."""
+"""Defines the faults that a test can ask for, on top of the magic numbers."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The account's messages, newest first, filtered and in pages as the API lists them."""
+"""Lists the account's messages, newest first, with the API's filters and pages."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta

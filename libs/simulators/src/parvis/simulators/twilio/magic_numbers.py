@@ -1,4 +1,4 @@
-"""Behaviours of a recipient, the magic numbers that have one, and Twilio's refusals as a table.
+"""Maps magic telephone numbers to behaviours, and Twilio's error codes to its error bodies.
 
 Source: Twilio docs, "API errors and warnings" (20003 … 21617) and "Message delivery: error codes" (30003 …).
 """

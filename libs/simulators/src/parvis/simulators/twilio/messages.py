@@ -1,4 +1,4 @@
-"""The account's messages, and the shape in which the Messages API shows them."""
+"""Holds the account's messages and renders them as the Messages API does."""
 
 import secrets
 from collections import deque

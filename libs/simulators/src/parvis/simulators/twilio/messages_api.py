@@ -1,4 +1,4 @@
-"""The Messages API: the official client's requests in, Twilio's answers out.
+"""Implements Twilio's Messages API for the official client.
 
 Source: twilio-oai `twilio_api_v2010.json`, paths `/Messages.json`, `/Messages/{Sid}.json`, `/Media`.
 """

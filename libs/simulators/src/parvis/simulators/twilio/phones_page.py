@@ -1,4 +1,4 @@
-"""The phones of the citizens as conversations, and a form to write from one of them."""
+"""Serves the citizens' phones as SMS conversations, with a form to write from one of them."""
 
 from urllib.parse import urlencode
 

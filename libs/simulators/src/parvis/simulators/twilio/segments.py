@@ -1,4 +1,4 @@
-"""A text in, the number of SMS that it takes out. Pure.
+"""Counts the SMS segments of a text. Pure; no I/O.
 
 Source: 3GPP TS 23.038 (the alphabet), TS 23.040 (a part of a long message loses 7 letters or 3 UCS-2 units to its header).
 """

@@ -1,4 +1,4 @@
-"""A form in, signed and posted to the town as Twilio does: its time-outs, its retries, then it gives up.
+"""Posts signed webhooks to the town with Twilio's time-outs and retries.
 
 Source: Twilio docs, "Webhooks (HTTP callbacks): connection overrides" (`#ct=…&rt=…&tt=…&rc=…&rp=…` behind the URL).
 """
