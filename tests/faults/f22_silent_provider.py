@@ -1,7 +1,7 @@
 """F-22: the provider takes messages and says nothing: unknown, never sent again; a callback or the provider's list resolves them."""
 
-from parvis.simulators.app import Outside
-from parvis.simulators.twilio.faults import CallbackFaults, Faults
+from parvis.simulators.app import Simulators
+from parvis.simulators.twilio.faults import CallbackFaults, TwilioFaults
 from tests.faults.oracle import Verdict
 from tests.faults.replies import ARRIVED, Replies, call_back, reply_of, sent, until
 from tests.faults.scenario import Place, Scenario, town
@@ -16,7 +16,7 @@ async def run(place: Place, full: bool) -> Verdict:
     with town(place, ["ingest-sms", "notifier"], outside=False, **impatient) as (stack, _log):
         replies = Replies(stack)
         async with simulator(stack, silence_s=5) as outside:
-            faults = Faults(behaviour="hang", callbacks=CallbackFaults(drop=True), lists="error")
+            faults = TwilioFaults(behaviour="hang", callbacks=CallbackFaults(drop=True), lists="error")
             outside.twilio.carrier.faults = faults
             asked = await replies.ask(count)
             states = await replies.until(asked, {"unknown", "planned"})
@@ -26,7 +26,7 @@ async def run(place: Place, full: bool) -> Verdict:
             )
             await _asked_again(outside, looks)
             _once(verdict, outside)
-            outside.twilio.carrier.faults = Faults(lists="error")
+            outside.twilio.carrier.faults = TwilioFaults(lists="error")
             messages = list(outside.twilio.account.messages.values())
             half = messages[: count // 2]
             for message in half:
@@ -34,7 +34,7 @@ async def run(place: Place, full: bool) -> Verdict:
             by_callback = [reply for reply in asked if reply.reply_id in {reply_of(m) for m in half}]
             states = await replies.until(by_callback, {"delivered"})
             verdict.expect(set(states.values()) == {"delivered"}, f"callbacks made {sorted(set(states.values()))}")
-            outside.twilio.carrier.faults = Faults()
+            outside.twilio.carrier.faults = TwilioFaults()
             states = await replies.until(asked, ARRIVED, within_s=PATIENCE_S)
             verdict.expect(set(states.values()) <= ARRIVED, f"the list made {sorted(set(states.values()))}")
             await _asked_again(outside, 2)
@@ -45,13 +45,13 @@ async def run(place: Place, full: bool) -> Verdict:
     return verdict
 
 
-async def _asked_again(outside: Outside, looks: int) -> None:
+async def _asked_again(outside: Simulators, looks: int) -> None:
     """Wait until the notifier has asked for the provider's list so many times more: whatever it sends blindly, it has sent."""
     wanted = outside.twilio.account.list_requests + looks
     await until(lambda: outside.twilio.account.list_requests >= wanted)
 
 
-def _once(verdict: Verdict, outside: Outside) -> None:
+def _once(verdict: Verdict, outside: Simulators) -> None:
     times = sent(outside)
     verdict.expect(max(times.values(), default=0) == 1, f"I6: a reply was sent {max(times.values(), default=0)} times")
 

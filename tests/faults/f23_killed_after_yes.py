@@ -3,8 +3,8 @@
 import asyncio
 
 from parvis.local.stack import Stack
-from parvis.simulators.app import Outside
-from parvis.simulators.twilio.faults import CallbackFaults, Faults
+from parvis.simulators.app import Simulators
+from parvis.simulators.twilio.faults import CallbackFaults, TwilioFaults
 from tests.faults.oracle import Verdict
 from tests.faults.replies import ARRIVED, Replies, sent, until
 from tests.faults.scenario import Place, Scenario, town
@@ -20,7 +20,7 @@ async def run(place: Place, full: bool) -> Verdict:
         async with simulator(stack, silence_s=30) as outside:
             for number in range(rounds):
                 await _kill_after_yes(stack, outside, replies, number, each)
-            outside.twilio.carrier.faults = Faults()
+            outside.twilio.carrier.faults = TwilioFaults()
             states = await replies.until(replies.asked, ARRIVED)
             times = sent(outside)
         await replies.close()
@@ -32,11 +32,11 @@ async def run(place: Place, full: bool) -> Verdict:
     return verdict
 
 
-async def _kill_after_yes(stack: Stack, outside: Outside, replies: Replies, number: int, each: int) -> None:
+async def _kill_after_yes(stack: Stack, outside: Simulators, replies: Replies, number: int, each: int) -> None:
     """Every other callback is lost as well: then only the provider's list knows."""
     for n in range(each):
         lost = CallbackFaults(drop=(number + n) % 2 == 1)
-        outside.twilio.carrier.faults = Faults(behaviour="hang", times=1, callbacks=lost)
+        outside.twilio.carrier.faults = TwilioFaults(behaviour="hang", times=1, callbacks=lost)
         (reply,) = await replies.ask(1)
         await until(lambda asked=reply: asked.reply_id in sent(outside))
     await asyncio.to_thread(stack.kill, "notifier", stays_down=True)

@@ -2,7 +2,7 @@
 
 from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.topics import DELIVERY_REPORTED
-from parvis.simulators.twilio.faults import CallbackFaults, Faults
+from parvis.simulators.twilio.faults import CallbackFaults, TwilioFaults
 from tests.faults.oracle import Verdict
 from tests.faults.replies import Replies, call_back, reply_of, sent
 from tests.faults.scenario import Place, Scenario, town
@@ -23,10 +23,10 @@ async def run(place: Place, full: bool) -> Verdict:
         replies = Replies(stack)
         async with simulator(stack, step_ms=20) as outside:
             for name, faults in _WAYS.items():
-                outside.twilio.carrier.faults = Faults(callbacks=faults)
+                outside.twilio.carrier.faults = TwilioFaults(callbacks=faults)
                 states = await replies.until(await replies.ask(each), {"delivered"})
                 verdict.expect(set(states.values()) == {"delivered"}, f"{name}: {sorted(set(states.values()))}")
-            outside.twilio.carrier.faults = Faults(callbacks=CallbackFaults(drop=True))
+            outside.twilio.carrier.faults = TwilioFaults(callbacks=CallbackFaults(drop=True))
             (reply,) = await replies.ask(1)
             await replies.until([reply], {"accepted"})
             message = next(m for m in outside.twilio.account.messages.values() if reply_of(m) == reply.reply_id)

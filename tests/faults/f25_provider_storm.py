@@ -7,8 +7,8 @@ import time
 from collections import defaultdict
 
 from parvis.local.free_ports import FreePorts
-from parvis.simulators.app import Outside
-from parvis.simulators.twilio.faults import Faults
+from parvis.simulators.app import Simulators
+from parvis.simulators.twilio.faults import TwilioFaults
 from tests.faults.oracle import Verdict
 from tests.faults.replies import ARRIVED, Replies, reply_of
 from tests.faults.scenario import Place, Scenario, town
@@ -25,7 +25,7 @@ async def run(place: Place, full: bool) -> Verdict:
     with town(place, ["ingest-sms", "notifier"], outside=False, **_two_providers(ports.take())) as (stack, _log):
         replies = Replies(stack)
         async with simulator(stack) as outside:
-            outside.twilio.carrier.faults = Faults(behaviour="too-many")
+            outside.twilio.carrier.faults = TwilioFaults(behaviour="too-many")
             outside.gateway.answer = 503
             await replies.ask(count, citizens=_CITIZENS)
             began = time.monotonic()
@@ -35,7 +35,7 @@ async def run(place: Place, full: bool) -> Verdict:
             outside.gateway.answer = None
             states = await replies.until(replies.asked, ARRIVED)
             by_gateway = len(outside.gateway.messages)
-            outside.twilio.carrier.faults = Faults()
+            outside.twilio.carrier.faults = TwilioFaults()
             states |= await replies.until(await replies.ask(_CITIZENS, citizens=_CITIZENS), ARRIVED)
         await replies.close()
     ports.release()
@@ -56,7 +56,7 @@ def _two_providers(port: int) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _hold(verdict: Verdict, outside: Outside, replies: Replies, states: dict[str, str]) -> None:
+def _hold(verdict: Verdict, outside: Simulators, replies: Replies, states: dict[str, str]) -> None:
     verdict.expect(set(states.values()) <= ARRIVED, f"lost: {sorted(set(states.values()) - ARRIVED)}")
     twilio = [(m.created_at, m.recipient, m.body) for m in outside.twilio.account.messages.values() if reply_of(m)]
     gateway = [(outside.gateway.taken_at[name], m.to, m.text) for name, m in outside.gateway.messages.items()]

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from parvis.local.stack import Stack
-from parvis.simulators.app import Outside
+from parvis.simulators.app import Simulators
 from tests.faults.oracle import Verdict
 from tests.faults.replies import until
 from tests.faults.scenario import Place, Scenario, healed, town
@@ -48,7 +48,7 @@ async def _all_three(stack: Stack, citizens: Citizens, verdict: Verdict, number:
     verdict.expect(errors == ["read time-out"] * 2, f"the two tries ended with {errors}")
 
 
-async def _the_retry(stack: Stack, outside: Outside, citizens: Citizens, verdict: Verdict, number: int) -> None:
+async def _the_retry(stack: Stack, outside: Simulators, citizens: Citizens, verdict: Verdict, number: int) -> None:
     """The door wakes up while the retry waits."""
     first = outside.twilio.courier.ended_attempts + 1
     await asyncio.to_thread(stack.pause, "ingest-sms")

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.local.stack import Stack
-from parvis.simulators.app import Outside
+from parvis.simulators.app import Simulators
 from tests.faults.oracle import Verdict, World, look
 from tests.faults.replies import until
 from tests.faults.scenario import Place, Scenario, healed, town
@@ -40,7 +40,7 @@ async def run(place: Place, full: bool) -> Verdict:
     return verdict
 
 
-async def _until_there(stack: Stack, outside: Outside, *, within_s: float) -> None:
+async def _until_there(stack: Stack, outside: Simulators, *, within_s: float) -> None:
     wanted = {contact_of(sid) for sid in outside.twilio.account.messages}
     ends_at = asyncio.get_running_loop().time() + within_s
     while asyncio.get_running_loop().time() < ends_at:
@@ -49,7 +49,7 @@ async def _until_there(stack: Stack, outside: Outside, *, within_s: float) -> No
         await asyncio.sleep(0.5)
 
 
-def _hold(verdict: Verdict, world: World, outside: Outside, *, full: bool) -> None:
+def _hold(verdict: Verdict, world: World, outside: Simulators, *, full: bool) -> None:
     sent: dict[str, datetime] = {contact_of(sid): m.listed_at for sid, m in outside.twilio.account.messages.items()}
     dropped = [contact_of(sid) for sid, m in outside.twilio.account.messages.items() if m.outcome == "dropped"]
     found = {contact.contact_id: contact for contact in map(_contact, world.received)}

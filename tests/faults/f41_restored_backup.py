@@ -3,7 +3,7 @@
 import asyncio
 
 from parvis.local.stack import Stack
-from parvis.simulators.twilio.faults import CallbackFaults, Faults
+from parvis.simulators.twilio.faults import CallbackFaults, TwilioFaults
 from tests.faults.oracle import Verdict
 from tests.faults.replies import ARRIVED, Replies, sent, until
 from tests.faults.scenario import Place, Scenario, town
@@ -23,7 +23,7 @@ async def run(place: Place, full: bool) -> Verdict:
             after = await replies.ask(each)
             await replies.until(after, {"delivered"})
             # One more is at the provider, which has not answered, when everything goes down.
-            outside.twilio.carrier.faults = Faults(behaviour="hang", times=1, callbacks=CallbackFaults(drop=True))
+            outside.twilio.carrier.faults = TwilioFaults(behaviour="hang", times=1, callbacks=CallbackFaults(drop=True))
             (open_,) = await replies.ask(1)
             await until(lambda: open_.reply_id in sent(outside))
             await asyncio.to_thread(_restore, stack)

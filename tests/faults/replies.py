@@ -17,8 +17,8 @@ from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_rep
 from parvis.common.contract.topics import DELIVERY_UPDATED, REPLY_REQUESTED
 from parvis.common.runtime.clock import now
 from parvis.local.stack import Stack
-from parvis.simulators.app import Outside
-from parvis.simulators.twilio.messages import Message
+from parvis.simulators.app import Simulators
+from parvis.simulators.twilio.messages import TwilioMessage
 from tests.patience import PATIENCE_S
 
 ARRIVED = frozenset({"accepted", "delivered"})
@@ -83,13 +83,13 @@ class Replies:
         await self._producer.stop()
 
 
-def sent(outside: Outside) -> Counter[str]:
+def sent(outside: Simulators) -> Counter[str]:
     """How often each reply was handed to a provider that kept it."""
     kept = [m for m in outside.twilio.account.messages.values() if m.direction == "outbound-api"]
     return Counter(reply_of(message) for message in kept)
 
 
-def reply_of(message: Message) -> str:
+def reply_of(message: TwilioMessage) -> str:
     return parse_qs(urlsplit(message.status_callback or "").query).get("reply", [""])[0]
 
 
@@ -103,7 +103,9 @@ async def until(holds: Callable[[], bool], *, within_s: float = PATIENCE_S) -> b
     return True
 
 
-async def call_back(outside: Outside, message: Message, status: str, *, forge: bool = False) -> list[int | None]:
+async def call_back(
+    outside: Simulators, message: TwilioMessage, status: str, *, forge: bool = False
+) -> list[int | None]:
     """Twilio's status callback, made now; what the door answered."""
     form = {
         "AccountSid": outside.settings.twilio_account_sid, "ApiVersion": "2010-04-01", "From": message.sender or "",

@@ -15,7 +15,7 @@ from parvis.common.contract.contact import ContactId, make_contact_id
 from parvis.local.free_ports import FreePorts
 from parvis.local.readiness import is_ready
 from parvis.local.stack import Stack
-from parvis.simulators.app import Outside
+from parvis.simulators.app import Simulators
 from parvis.simulators.settings import Settings
 from tests.faults.load import TOWN_NUMBER, Attempt, ClientLog, Outcome
 from tests.patience import PATIENCE_S
@@ -24,7 +24,7 @@ CITIZEN = "+33639980{:03d}"
 
 
 @asynccontextmanager
-async def simulator(stack: Stack, **settings: Any) -> AsyncGenerator[Outside]:
+async def simulator(stack: Stack, **settings: Any) -> AsyncGenerator[Simulators]:
     """The simulated Twilio, where this stack's doors look for it; in this process, so that it can be told anything."""
     folder = stack.plan.var / "outside"
     secret = SecretStr(stack.env["PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN"])
@@ -35,7 +35,7 @@ async def simulator(stack: Stack, **settings: Any) -> AsyncGenerator[Outside]:
         mail_username="mairie", mail_password=secret, mail_certificate=folder / "relay.pem", mail_dir=folder / "mail",
         letters_dir=folder / "letters", **settings,
     )  # fmt: skip
-    async with Outside(wanted) as outside:
+    async with Simulators(wanted) as outside:
         yield outside
 
 
@@ -64,7 +64,7 @@ async def another_door(stack: Stack, name: str, **environment: str) -> AsyncGene
 class Citizens:
     """People who write by the simulator, and what became of it, told to the senders' log."""
 
-    def __init__(self, outside: Outside, log: ClientLog) -> None:
+    def __init__(self, outside: Simulators, log: ClientLog) -> None:
         self._http = httpx.AsyncClient(base_url=outside.twilio_url, trust_env=False, timeout=PATIENCE_S)
         self._log = log
 

@@ -17,8 +17,8 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response as TwilioResponse
 from twilio.rest import Client
 
-from parvis.simulators.app import Outside
-from parvis.simulators.serve import bind, port_of, serving
+from parvis.simulators.app import Simulators
+from parvis.simulators.serve import bind, port_of, serve_application
 from parvis.simulators.settings import Settings
 
 ACCOUNT_SID = "AC0123456789abcdef0123456789abcdef"
@@ -96,7 +96,7 @@ async def town() -> AsyncGenerator[Town]:
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(web.close)
         stack.callback(server.close)
-        await stack.enter_async_context(serving((app, web)))
+        await stack.enter_async_context(serve_application((app, web)))
         yield town
 
 
@@ -123,19 +123,19 @@ def settings_for(town: Town, folder: Path, **changed: object) -> Settings:
 
 
 @pytest.fixture
-async def outside(town: Town, tmp_path: Path) -> AsyncGenerator[Outside]:
-    async with Outside(settings_for(town, tmp_path)) as outside:
+async def outside(town: Town, tmp_path: Path) -> AsyncGenerator[Simulators]:
+    async with Simulators(settings_for(town, tmp_path)) as outside:
         yield outside
 
 
 @pytest.fixture
-async def twilio_sim(outside: Outside) -> AsyncGenerator[httpx.AsyncClient]:
+async def twilio_sim(outside: Simulators) -> AsyncGenerator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=outside.twilio_url, trust_env=False) as client:
         yield client
 
 
 @pytest.fixture
-async def mail_sim(outside: Outside) -> AsyncGenerator[httpx.AsyncClient]:
+async def mail_sim(outside: Simulators) -> AsyncGenerator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=outside.mail_web_url, trust_env=False) as client:
         yield client
 
@@ -171,7 +171,7 @@ class Redirected(AsyncTwilioHttpClient):
 
 
 @pytest.fixture
-async def http(outside: Outside) -> AsyncGenerator[Redirected]:
+async def http(outside: Simulators) -> AsyncGenerator[Redirected]:
     async with Redirected(outside.twilio_url) as http:
         yield http
 

@@ -10,7 +10,7 @@ import pytest
 from parvis.simulators.mail.recipients import MAGIC as MAGIC_RECIPIENTS
 from parvis.simulators.settings import Settings
 from parvis.simulators.twilio.magic_numbers import BLOCK, MAGIC, REFUSALS
-from parvis.simulators.twilio.messages import Message
+from parvis.simulators.twilio.messages import TwilioMessage
 
 from .conftest import ACCOUNT_SID, CITIZEN, TOWN_NUMBER
 
@@ -23,7 +23,7 @@ def test_a_message_has_the_members_of_the_published_schema_and_their_types() -> 
     document = json.loads((Path(SAMPLES or "") / "twilio" / "openapi_messages_subset.json").read_text(encoding="utf-8"))
     schemas = document["components"]["schemas"]
     published = schemas["api.v2010.account.message"]["properties"]
-    resource = Message("SM" + "a" * 32, "inbound", CITIZEN, TOWN_NUMBER, "x", "received").resource(ACCOUNT_SID)
+    resource = TwilioMessage("SM" + "a" * 32, "inbound", CITIZEN, TOWN_NUMBER, "x", "received").resource(ACCOUNT_SID)
     assert resource.keys() == published.keys()
     types = {"string": str, "integer": int, "object": dict}
     for name, value in resource.items():

@@ -11,7 +11,7 @@ import aiosmtplib
 import httpx
 import pytest
 
-from parvis.simulators.app import Outside
+from parvis.simulators.app import Simulators
 
 from .conftest import Town, settings_for, until
 
@@ -24,7 +24,7 @@ MAIL = (
 )
 
 
-def client_of(outside: Outside, *, timeout: float = 10) -> aiosmtplib.SMTP:
+def client_of(outside: Simulators, *, timeout: float = 10) -> aiosmtplib.SMTP:
     return aiosmtplib.SMTP(
         hostname="127.0.0.1",
         port=outside.mail_smtp_port,
@@ -37,7 +37,7 @@ def client_of(outside: Outside, *, timeout: float = 10) -> aiosmtplib.SMTP:
 
 
 @pytest.fixture
-async def relay(outside: Outside) -> AsyncGenerator[aiosmtplib.SMTP]:
+async def relay(outside: Simulators) -> AsyncGenerator[aiosmtplib.SMTP]:
     async with client_of(outside) as client:
         yield client
 
@@ -47,7 +47,7 @@ def parts_of(content: bytes) -> list[EmailMessage]:
 
 
 async def test_a_mail_is_kept_byte_for_byte(
-    relay: aiosmtplib.SMTP, mail_sim: httpx.AsyncClient, outside: Outside
+    relay: aiosmtplib.SMTP, mail_sim: httpx.AsyncClient, outside: Simulators
 ) -> None:
     _, reply = await relay.sendmail(SENDER, [CITIZEN, "dominique@citizens.example"], MAIL)
     assert "queued as" in reply
@@ -60,7 +60,7 @@ async def test_a_mail_is_kept_byte_for_byte(
     assert file.read_bytes() == MAIL
 
 
-async def test_a_wrong_password_is_refused(outside: Outside) -> None:
+async def test_a_wrong_password_is_refused(outside: Simulators) -> None:
     client = client_of(outside)
     client._login_password = b"wrong"  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(aiosmtplib.SMTPAuthenticationError):
@@ -68,7 +68,7 @@ async def test_a_wrong_password_is_refused(outside: Outside) -> None:
     client.close()
 
 
-async def test_nothing_is_taken_without_tls_or_without_login(outside: Outside) -> None:
+async def test_nothing_is_taken_without_tls_or_without_login(outside: Simulators) -> None:
     async with aiosmtplib.SMTP(hostname="127.0.0.1", port=outside.mail_smtp_port, start_tls=False) as client:
         with pytest.raises(aiosmtplib.SMTPResponseException, match="STARTTLS"):
             await client.mail(SENDER)
@@ -80,7 +80,7 @@ async def test_nothing_is_taken_without_tls_or_without_login(outside: Outside) -
             await client.mail(SENDER)
 
 
-async def test_a_client_that_does_not_know_the_certificate_does_not_trust_it(outside: Outside) -> None:
+async def test_a_client_that_does_not_know_the_certificate_does_not_trust_it(outside: Simulators) -> None:
     client = aiosmtplib.SMTP(hostname="127.0.0.1", port=outside.mail_smtp_port, start_tls=True)
     with pytest.raises((ssl.SSLCertVerificationError, aiosmtplib.SMTPException)):
         await client.connect()
@@ -91,7 +91,7 @@ async def test_the_certificate_outlives_a_restart(town: Town, tmp_path: Path) ->
     settings = settings_for(town, tmp_path)
     seen: list[bytes] = []
     for _ in range(2):
-        async with Outside(settings):
+        async with Simulators(settings):
             seen.append(settings.mail_certificate.read_bytes())
     assert seen[0] == seen[1]
     assert settings.mail_certificate.with_suffix(".key").stat().st_mode & 0o077 == 0
@@ -101,7 +101,7 @@ async def test_the_certificate_outlives_a_restart(town: Town, tmp_path: Path) ->
     ("name", "code"), [("inconnu", 550), ("bounce", 550), ("occupe", 451), ("plein", 552), ("Inconnu+tag", 550)]
 )
 async def test_a_magic_recipient_is_refused_at_rcpt(
-    relay: aiosmtplib.SMTP, outside: Outside, name: str, code: int
+    relay: aiosmtplib.SMTP, outside: Simulators, name: str, code: int
 ) -> None:
     with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as refused:
         await relay.sendmail(SENDER, f"{name}@citizens.example", MAIL)
@@ -164,7 +164,7 @@ async def test_a_parameter_that_is_not_in_the_rfc_is_refused(relay: aiosmtplib.S
 
 
 async def test_a_mail_is_kept_although_the_reply_never_comes(town: Town, tmp_path: Path) -> None:
-    async with Outside(settings_for(town, tmp_path, silence_s=0.2)) as outside:
+    async with Simulators(settings_for(town, tmp_path, silence_s=0.2)) as outside:
         client = client_of(outside)
         await client.connect()
         with pytest.raises(aiosmtplib.SMTPServerDisconnected):
@@ -183,7 +183,7 @@ async def test_someone_away_answers_by_machine(relay: aiosmtplib.SMTP, town: Tow
 
 
 async def test_faults_are_in_force_for_their_times(
-    relay: aiosmtplib.SMTP, mail_sim: httpx.AsyncClient, outside: Outside
+    relay: aiosmtplib.SMTP, mail_sim: httpx.AsyncClient, outside: Simulators
 ) -> None:
     await mail_sim.post("/_sim/faults", json={"data": "451 4.3.0 Later", "times": 1})
     with pytest.raises(aiosmtplib.SMTPDataError) as refused:

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from parvis.simulators.app import Outside
-from parvis.simulators.mail.mailboxes import Mail, Recipient
+from parvis.simulators.app import Simulators
+from parvis.simulators.mail.mailboxes import EnvelopeRecipient, StoredMail
 from parvis.simulators.serve import bind, port_of
 from parvis.simulators.settings import Settings
 from parvis.simulators.texts import TEXTS
@@ -65,8 +65,8 @@ async def test_the_magic_numbers_and_addresses_are_explained(
     assert "rebond@" in (await mail_sim.get("/addresses")).text
 
 
-async def test_a_mail_is_shown_without_running_it(outside: Outside, mail_sim: httpx.AsyncClient) -> None:
-    await outside.mail.box.keep(Mail("m1", "", (Recipient(CITIZEN),), HTML_MAIL))
+async def test_a_mail_is_shown_without_running_it(outside: Simulators, mail_sim: httpx.AsyncClient) -> None:
+    await outside.mail.box.keep(StoredMail("m1", "", (EnvelopeRecipient(CITIZEN),), HTML_MAIL))
     page = (await mail_sim.get("/mail/m1")).text
     assert "<script>" not in page
     assert "&lt;b&gt;R" in page
@@ -84,15 +84,15 @@ async def test_a_mail_is_shown_without_running_it(outside: Outside, mail_sim: ht
     "content", [b"", b"\x00\xff", b"Content-Type: text/plain; charset=klingon\r\n\r\nx", b"From: \xff\r\n\r\n"]
 )
 async def test_a_strange_mail_does_not_break_the_pages(
-    outside: Outside, mail_sim: httpx.AsyncClient, content: bytes
+    outside: Simulators, mail_sim: httpx.AsyncClient, content: bytes
 ) -> None:
-    await outside.mail.box.keep(Mail("m1", "", (Recipient(CITIZEN),), content))
+    await outside.mail.box.keep(StoredMail("m1", "", (EnvelopeRecipient(CITIZEN),), content))
     for path in ("/", "/mail/m1", "/mail/m1/html", "/mail/m1/raw", "/_sim/messages"):
         assert (await mail_sim.get(path)).status_code == 200
 
 
 async def test_the_letters_are_listed_newest_first_and_open_inline(
-    outside: Outside, mail_sim: httpx.AsyncClient
+    outside: Simulators, mail_sim: httpx.AsyncClient
 ) -> None:
     assert "Aucune lettre" in (await mail_sim.get("/letters")).text
     folder = outside.settings.letters_dir
@@ -210,7 +210,7 @@ def test_every_setting_is_described() -> None:
     assert all(field.description for field in Settings.model_fields.values())
 
 
-async def test_a_hanging_client_does_not_delay_the_end(outside: Outside, twilio_sim: httpx.AsyncClient) -> None:
+async def test_a_hanging_client_does_not_delay_the_end(outside: Simulators, twilio_sim: httpx.AsyncClient) -> None:
     await twilio_sim.post("/_sim/faults", json={"lists": "hang"})
     path = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
     waiting = asyncio.create_task(twilio_sim.get(path, auth=(ACCOUNT_SID, "not-a-secret"), timeout=30))

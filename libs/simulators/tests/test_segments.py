@@ -2,7 +2,7 @@
 
 import pytest
 
-from parvis.simulators.twilio.segments import segments
+from parvis.simulators.twilio.segments import count_sms_segments
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ from parvis.simulators.twilio.segments import segments
     ],
 )
 def test_a_text_takes_so_many_sms(text: str, count: int) -> None:
-    assert segments(text) == count
+    assert count_sms_segments(text) == count

@@ -9,7 +9,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from parvis.simulators.app import Outside
+from parvis.simulators.app import Simulators
 from parvis.simulators.twilio.magic_numbers import BLOCK
 
 from .conftest import ACCOUNT_SID, CITIZEN, PUBLIC_URL, TOKEN, TOWN_NUMBER, Redirected, Town, until
@@ -48,7 +48,7 @@ async def test_every_callback_is_signed_over_the_public_url(twilio: Client, town
     ("ending", "status", "code"), [("11", 400, 21211), ("10", 400, 21610), ("29", 429, 20429), ("50", 500, 20500)]
 )
 async def test_a_magic_number_is_refused_and_nothing_is_sent(
-    twilio: Client, outside: Outside, ending: str, status: int, code: int
+    twilio: Client, outside: Simulators, ending: str, status: int, code: int
 ) -> None:
     with pytest.raises(TwilioRestException) as refused:
         await twilio.messages.create_async(to=BLOCK + ending, from_=TOWN_NUMBER, body="Bonjour")
@@ -86,7 +86,9 @@ async def test_a_wrong_token_opens_nothing(http: Redirected) -> None:
     assert (refused.value.status, refused.value.code) == (401, 20003)
 
 
-async def test_a_message_is_sent_although_the_answer_never_comes(twilio: Client, town: Town, outside: Outside) -> None:
+async def test_a_message_is_sent_although_the_answer_never_comes(
+    twilio: Client, town: Town, outside: Simulators
+) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await twilio.messages.create_async(

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from twilio.request_validator import RequestValidator
 
-from parvis.simulators.app import Outside
+from parvis.simulators.app import Simulators
 from parvis.simulators.serve import bind, port_of
-from parvis.simulators.twilio.webhook_sender import Overrides
+from parvis.simulators.twilio.webhook_sender import ConnectionOverrides
 
 from .conftest import ACCOUNT_SID, CITIZEN, PUBLIC_URL, TOKEN, TOWN_NUMBER, Town, settings_for
 
@@ -56,7 +56,10 @@ async def test_an_error_of_the_town_is_not_tried_again_and_the_sms_is_dropped(
 async def test_the_overrides_behind_the_url_are_obeyed(town: Town, tmp_path: Path) -> None:
     town.answers = [503, 503]
     settings = settings_for(town, tmp_path, sms_webhook_url=f"{PUBLIC_URL}/sms#rc=3&rp=all")
-    async with Outside(settings) as outside, httpx.AsyncClient(base_url=outside.twilio_url, trust_env=False) as client:
+    async with (
+        Simulators(settings) as outside,
+        httpx.AsyncClient(base_url=outside.twilio_url, trust_env=False) as client,
+    ):
         result = (await client.post("/_sim/inbound", json=SMS)).json()
     assert [attempt["status"] for attempt in result["attempts"]] == [503, 503, 200]
     assert RequestValidator(TOKEN).validate(f"{PUBLIC_URL}/sms", town.calls[0].form, town.calls[0].signature)
@@ -69,7 +72,10 @@ async def test_a_refused_connection_is_tried_once_more_and_then_the_fallback_is_
     url = f"http://127.0.0.1:{port_of(closed)}/sms"
     closed.close()
     settings = settings_for(town, tmp_path, sms_webhook_url=url, sms_fallback_url=f"{PUBLIC_URL}/fallback")
-    async with Outside(settings) as outside, httpx.AsyncClient(base_url=outside.twilio_url, trust_env=False) as client:
+    async with (
+        Simulators(settings) as outside,
+        httpx.AsyncClient(base_url=outside.twilio_url, trust_env=False) as client,
+    ):
         result = (await client.post("/_sim/inbound", json=SMS)).json()
     assert result["outcome"] == "fallback"
     assert [attempt["status"] for attempt in result["attempts"]] == [None, None, 200]
@@ -82,7 +88,7 @@ async def test_a_town_that_does_not_answer_is_given_up(town: Town, tmp_path: Pat
     mute = bind("127.0.0.1", 0, "a town that accepts and says nothing")
     url = f"http://127.0.0.1:{port_of(mute)}/sms#rt=100"
     async with (
-        Outside(settings_for(town, tmp_path, sms_webhook_url=url)) as outside,
+        Simulators(settings_for(town, tmp_path, sms_webhook_url=url)) as outside,
         httpx.AsyncClient(base_url=outside.twilio_url, trust_env=False) as client,
     ):
         result = (await client.post("/_sim/inbound", json=SMS)).json()
@@ -117,4 +123,4 @@ async def test_whatsapp_names_its_user(twilio_sim: httpx.AsyncClient, town: Town
 
 @pytest.mark.parametrize("fragment", ["", "#rc=9&rt=99999&ct=x&tt=²", "#%%%"])
 def test_overrides_out_of_range_are_as_if_not_there(fragment: str) -> None:
-    assert Overrides.of(f"{PUBLIC_URL}/sms{fragment}") == Overrides()
+    assert ConnectionOverrides.of(f"{PUBLIC_URL}/sms{fragment}") == ConnectionOverrides()

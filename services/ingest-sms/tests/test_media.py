@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from parvis.ingest_sms.read.media import Hosts, PublicAddresses
-from parvis.simulators.serve import bind, port_of, serving
+from parvis.simulators.serve import bind, port_of, serve_application
 
 Twilio = Any  # the class in conftest.py, which no test can import
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
@@ -40,7 +40,7 @@ async def provider() -> AsyncGenerator[Provider]:
     app.add_api_route("/{path:path}", provider.answer, methods=["GET"])
     web = bind("127.0.0.1", 0, "the provider")
     provider.url = f"http://127.0.0.1:{port_of(web)}"
-    async with serving((app, web)):
+    async with serve_application((app, web)):
         yield provider
     web.close()
 

@@ -23,7 +23,7 @@ from parvis.ingest_sms.read.media import Hosts
 from parvis.ingest_sms.read.messages import MessageList
 from parvis.ingest_sms.receive.intake import Seen
 from parvis.ingest_sms.receive.reconciling import Reconciling
-from parvis.simulators.app import Outside
+from parvis.simulators.app import Simulators
 from parvis.simulators.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -33,24 +33,24 @@ TOWN = "+33536490100"
 
 
 @pytest.fixture
-async def outside(tmp_path: Path) -> AsyncGenerator[Outside]:
+async def outside(tmp_path: Path) -> AsyncGenerator[Simulators]:
     settings = Settings(
         twilio_port=0, mail_smtp_port=0, mail_web_port=0, twilio_account_sid=ACCOUNT, twilio_auth_token=SecretStr(TOKEN),
         mail_username="mairie", mail_password=SecretStr("not a secret"), mail_certificate=tmp_path / "relay.pem",
         mail_dir=tmp_path / "mail", letters_dir=tmp_path / "letters", town_number=TOWN, silence_s=1,
     )  # fmt: skip
-    async with Outside(settings) as outside:
+    async with Simulators(settings) as outside:
         yield outside
 
 
 @pytest.fixture
-async def citizens(outside: Outside) -> AsyncGenerator[httpx.AsyncClient]:
+async def citizens(outside: Simulators) -> AsyncGenerator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=outside.twilio_url, trust_env=False) as http:
         yield http
 
 
 @pytest.fixture
-async def reconciling(kafka: str, make: Any, outside: Outside, request: Any) -> AsyncGenerator[Reconciling]:
+async def reconciling(kafka: str, make: Any, outside: Simulators, request: Any) -> AsyncGenerator[Reconciling]:
     prefix = "list-" + request.node.name.replace("_", "-")[-30:].strip("-")
     await apply_topics(kafka, [CONTACT_RECEIVED, PREFERENCE_CHANGED], prefix=prefix, replication=1)
     producer = Producer(kafka, service="ingest-sms")
@@ -80,7 +80,7 @@ def contacts(records: list[ReceivedRecord]) -> list[ContactReceived]:
 
 
 async def test_a_message_without_a_webhook_is_a_contact_with_twilios_date(
-    reconciling: Reconciling, citizens: httpx.AsyncClient, outside: Outside
+    reconciling: Reconciling, citizens: httpx.AsyncClient, outside: Simulators
 ) -> None:
     sid = await missed(citizens, "Un arbre est tombé.")
     assert await reconciling.look() == 1

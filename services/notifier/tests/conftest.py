@@ -22,7 +22,7 @@ from parvis.notifier.decide.addressing import Addressing, own_addresses
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel
 from parvis.notifier.settings import Settings
-from parvis.simulators.app import Outside
+from parvis.simulators.app import Simulators
 from parvis.simulators.settings import Settings as OutsideSettings
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"
@@ -85,7 +85,7 @@ def _reply(
     return ReplyRequested(**(values | changes))
 
 
-def settings_of(outside: Outside, folder: Path, **changes: Any) -> Settings:
+def settings_of(outside: Simulators, folder: Path, **changes: Any) -> Settings:
     values: dict[str, Any] = {
         "twilio_account_sid": ACCOUNT,
         "twilio_auth_token": "not-a-secret",
@@ -103,7 +103,7 @@ def settings_of(outside: Outside, folder: Path, **changes: Any) -> Settings:
 
 
 @pytest.fixture
-async def outside(tmp_path: Path) -> AsyncGenerator[Outside]:
+async def outside(tmp_path: Path) -> AsyncGenerator[Simulators]:
     settings = OutsideSettings.model_validate(
         {
             "twilio_port": 0,
@@ -120,14 +120,14 @@ async def outside(tmp_path: Path) -> AsyncGenerator[Outside]:
             "silence_s": 30,
         }
     )
-    async with Outside(settings) as made:
+    async with Simulators(settings) as made:
         yield made
 
 
 @pytest.fixture
 async def notifier(
     database_url: str,
-    outside: Outside,
+    outside: Simulators,
     town_config: TownConfig,
     renderer: Renderer,
     addressing: Addressing,
@@ -147,7 +147,7 @@ async def notifier(
 
 
 @pytest.fixture
-async def impatient(notifier: Notifier, outside: Outside, town_config: TownConfig, tmp_path: Path) -> Notifier:
+async def impatient(notifier: Notifier, outside: Simulators, town_config: TownConfig, tmp_path: Path) -> Notifier:
     """One that waits a second for a provider, for tests of silence."""
     for channel in notifier.channels.values():
         await channel.close()
@@ -156,11 +156,11 @@ async def impatient(notifier: Notifier, outside: Outside, town_config: TownConfi
 
 
 @pytest.fixture
-def wrong_login(outside: Outside, tmp_path: Path) -> Channel:
+def wrong_login(outside: Simulators, tmp_path: Path) -> Channel:
     return app.email_of(settings_of(outside, tmp_path, smtp_password="not the password"), "town.example", A_KEY)
 
 
 @pytest.fixture
-def untrusting(outside: Outside, tmp_path: Path) -> Channel:
+def untrusting(outside: Simulators, tmp_path: Path) -> Channel:
     """Trusts the machine's own authorities only, none of which signed the relay's certificate."""
     return app.email_of(settings_of(outside, tmp_path, smtp_ca_file=None), "town.example", A_KEY)

@@ -34,7 +34,7 @@ from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.decide.quiet import Peace
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel, Limits
-from parvis.simulators.app import Outside
+from parvis.simulators.app import Simulators
 
 AskFor = Callable[..., ReplyRequested]
 ACCOUNT = "AC" + "0123456789abcdef" * 2
@@ -48,7 +48,7 @@ class Notifier:
 
     database: Database
     producer: FakeProducer
-    outside: Outside
+    outside: Simulators
     letters: Path
     channels: dict[str, Channel]
     addressing: Addressing

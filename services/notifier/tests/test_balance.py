@@ -16,7 +16,7 @@ from parvis.notifier import app
 from parvis.notifier.send.sms import Senders
 from parvis.notifier.send.sms.balance import FAILURES_UNTIL_OPEN, LONGEST_REST, Balance, Rates
 from parvis.notifier.send.sms.gateway import outcome_of
-from parvis.simulators.twilio.faults import Faults
+from parvis.simulators.twilio.faults import TwilioFaults
 
 SECOND = timedelta(seconds=1)
 
@@ -163,7 +163,7 @@ async def test_what_one_provider_surely_did_not_take_the_other_takes_at_once(
     notifier: Notifier, ask_for: AskFor, town_config: TownConfig
 ) -> None:
     await give_a_gateway(notifier, town_config, sms_shares={"twilio": 100, "gateway": 0})
-    notifier.outside.twilio.carrier.faults = Faults(behaviour="too-many")
+    notifier.outside.twilio.carrier.faults = TwilioFaults(behaviour="too-many")
     async with notifier.running():
         await notifier.take(ask_for())
         await notifier.until(lambda states: states == ["accepted"])

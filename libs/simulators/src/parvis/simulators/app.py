@@ -11,16 +11,16 @@ from aiosmtpd.smtp import log as smtp_log
 
 from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured
 from parvis.common.runtime.settings import load_settings
-from parvis.simulators.background import Background
+from parvis.simulators.background import BackgroundTasks
 from parvis.simulators.gateway import Gateway
 from parvis.simulators.mail.app import build as build_mail
 from parvis.simulators.mail.relay import protocol
-from parvis.simulators.serve import bind, port_of, serving
+from parvis.simulators.serve import bind, port_of, serve_application
 from parvis.simulators.settings import Settings
 from parvis.simulators.twilio.app import build as build_twilio
 
 
-class Outside:
+class Simulators:
     """The outside world, from `async with` to its end.
 
     Gives: `twilio_url`, `mail_web_url`, `mail_smtp_port`, `settings.mail_certificate`; and in-process `twilio` (account,
@@ -30,7 +30,7 @@ class Outside:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.background = Background()
+        self.background = BackgroundTasks()
         self.twilio = build_twilio(settings, self.background)
         self.gateway = Gateway(settings)
         self.twilio.app.include_router(self.gateway.routes())
@@ -73,7 +73,7 @@ class Outside:
             lambda: protocol(self.mail.relay, self.mail.context), sock=smtp
         )
         stack.callback(relay.close)
-        await stack.enter_async_context(serving((self.twilio.app, twilio), (self.mail.app, web)))
+        await stack.enter_async_context(serve_application((self.twilio.app, twilio), (self.mail.app, web)))
         # Last in, first out: what waits is let go before its listener is asked to stop.
         stack.push_async_callback(self.background.stop)
 
@@ -83,7 +83,7 @@ async def run(settings: Settings) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Outside(settings) as outside:
+    async with Simulators(settings) as outside:
         print(
             f"outside.started twilio={outside.twilio_url} mail={outside.mail_web_url} smtp={outside.mail_smtp_port}",
             flush=True,

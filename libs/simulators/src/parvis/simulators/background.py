@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 
 
-class Background:
+class BackgroundTasks:
     """The tasks of the outside world.
 
     A TaskGroup would cancel the task that opened it, and in tests that is a fixture's, long gone: the tasks are held

@@ -16,7 +16,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-src 'self'; form-action 'self'"
 
 
-def spaced(number: str) -> str:
+def group_digits(number: str) -> str:
     """Give a number as people write it: "+33 6 39 98 01 02"."""
     prefix, _, digits = number.rpartition(":")
     try:
@@ -27,14 +27,14 @@ def spaced(number: str) -> str:
     return f"{prefix.capitalize()} {shown}" if prefix else shown
 
 
-def clock(instant: datetime) -> str:
+def format_time(instant: datetime) -> str:
     """Give the local time; with its date unless that is today."""
     local = instant.astimezone()
     today = local.date() == datetime.now(UTC).astimezone().date()
     return local.strftime("%H:%M:%S" if today else "%d/%m/%Y %H:%M:%S")
 
 
-def kilobytes(size_bytes: int) -> str:
+def format_size(size_bytes: int) -> str:
     return f"{max(1, round(size_bytes / 1024))} Ko"
 
 
@@ -45,7 +45,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(spaced=spaced, clock=clock, kilobytes=kilobytes)
+_environment.filters.update(spaced=group_digits, clock=format_time, kilobytes=format_size)
 _CSS = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
 
 
@@ -60,7 +60,9 @@ def _neighbour(request: Request) -> str | None:
     return None if port is None else f"{request.url.scheme}://{request.url.hostname}:{port}/"
 
 
-def page(request: Request, template: str, values: Mapping[str, object], *, refresh: bool = False) -> HTMLResponse:
+def render_page(
+    request: Request, template: str, values: Mapping[str, object], *, refresh: bool = False
+) -> HTMLResponse:
     """Render one page in the language of the request."""
     language = language_of(request)
     other: Language = "en" if language == "fr" else "fr"

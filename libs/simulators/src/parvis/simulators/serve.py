@@ -58,7 +58,7 @@ def port_of(listener: socket.socket) -> int:
 
 
 @contextlib.asynccontextmanager
-async def serving(*pairs: tuple[FastAPI, socket.socket]) -> AsyncGenerator[None]:
+async def serve_application(*pairs: tuple[FastAPI, socket.socket]) -> AsyncGenerator[None]:
     """Serve each application on its socket until the block ends; connections that are still open then have one second."""
     servers: list[tuple[_Server, asyncio.Task[None]]] = []
     for app, listener in pairs:

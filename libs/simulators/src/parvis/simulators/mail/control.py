@@ -8,15 +8,15 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
-from parvis.simulators.mail.mail_composer import Outgoing, compose
-from parvis.simulators.mail.mail_reader import read
+from parvis.simulators.mail.mail_composer import OutgoingMail, compose_mail
+from parvis.simulators.mail.mail_reader import read_mail
 from parvis.simulators.mail.mail_reader import shown as shown_reading
-from parvis.simulators.mail.mailboxes import Box, Mail
-from parvis.simulators.mail.relay import MailFaults, Relay
-from parvis.simulators.mail.smtp_client import Postman, Sent
+from parvis.simulators.mail.mailboxes import Mailboxes, StoredMail
+from parvis.simulators.mail.relay import MailFaults, MailRelay
+from parvis.simulators.mail.smtp_client import CitizenSmtpClient, SentMail
 
 
-def shown(mail: Mail) -> dict[str, object]:
+def mail_as_json(mail: StoredMail) -> dict[str, object]:
     """Give the envelope and what the message says."""
     return {
         "id": mail.id,
@@ -33,22 +33,22 @@ def shown(mail: Mail) -> dict[str, object]:
             ],
         },
         "raw_url": f"/mail/{mail.id}/raw",
-    } | shown_reading(read(mail.content))
+    } | shown_reading(read_mail(mail.content))
 
 
-async def send(outgoing: Outgoing, postman: Postman, town_mailbox: str) -> Sent:
+async def send(outgoing: OutgoingMail, postman: CitizenSmtpClient, town_mailbox: str) -> SentMail:
     """Write and send a citizen's mail.
 
     Raises: ValueError, it cannot be written.
     """
-    content = compose(outgoing, town_mailbox, datetime.now(UTC))
+    content = compose_mail(outgoing, town_mailbox, datetime.now(UTC))
     return await postman.send(outgoing.envelope_sender(), outgoing.recipients(town_mailbox), content)
 
 
-class Control:
+class MailControl:
     """The routes under `/_sim`."""
 
-    def __init__(self, box: Box, relay: Relay, postman: Postman, *, town_mailbox: str) -> None:
+    def __init__(self, box: Mailboxes, relay: MailRelay, postman: CitizenSmtpClient, *, town_mailbox: str) -> None:
         self._box = box
         self._relay = relay
         self._postman = postman
@@ -66,7 +66,7 @@ class Control:
 
     async def messages(self, to: str | None = None) -> JSONResponse:
         found = [mail for mail in self._box.mails if to is None or to in {one.address for one in mail.recipients}]
-        return JSONResponse({"messages": [shown(mail) for mail in found]})
+        return JSONResponse({"messages": [mail_as_json(mail) for mail in found]})
 
     async def forget(self) -> JSONResponse:
         self._box.forget()
@@ -81,7 +81,7 @@ class Control:
         if request.headers.get("Content-Type", "").startswith("message/rfc822"):
             return JSONResponse((await self._send_raw(content, sender, to)).shown())
         try:
-            outgoing = Outgoing.model_validate_json(content)
+            outgoing = OutgoingMail.model_validate_json(content)
             return JSONResponse((await send(outgoing, self._postman, self._town_mailbox)).shown())
         except ValidationError as error:
             raise HTTPException(
@@ -90,7 +90,7 @@ class Control:
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
 
-    async def _send_raw(self, content: bytes, sender: str | None, to: str | None) -> Sent:
+    async def _send_raw(self, content: bytes, sender: str | None, to: str | None) -> SentMail:
         """Send bytes as they are; the envelope is the query's, else From and the town's mailbox."""
         header = str(message_from_bytes(content, policy=policy.compat32).get("From", ""))
         mail_from = parseaddr(header)[1] if sender is None else sender

@@ -9,30 +9,30 @@ from email.mime.text import MIMEText
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from parvis.simulators.mail.mailboxes import Mail, Recipient
+from parvis.simulators.mail.mailboxes import EnvelopeRecipient, StoredMail
 
 RELAY = "mx.citizens.example"
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class RecipientOutcome:
     """What became of one recipient."""
 
-    recipient: Recipient
+    recipient: EnvelopeRecipient
     action: str
     status: str
     diagnostic: str
 
 
-def delivered(recipient: Recipient) -> Fate:
-    return Fate(recipient, "delivered", "2.0.0", "smtp; 250 2.0.0 delivered to the mailbox")
+def compose_delivered_report(recipient: EnvelopeRecipient) -> RecipientOutcome:
+    return RecipientOutcome(recipient, "delivered", "2.0.0", "smtp; 250 2.0.0 delivered to the mailbox")
 
 
-def rejected(recipient: Recipient) -> Fate:
-    return Fate(recipient, "failed", "5.1.1", f"smtp; 550 5.1.1 <{recipient.address}>: no such mailbox")
+def compose_failure_report(recipient: EnvelopeRecipient) -> RecipientOutcome:
+    return RecipientOutcome(recipient, "failed", "5.1.1", f"smtp; 550 5.1.1 <{recipient.address}>: no such mailbox")
 
 
-def report(mail: Mail, fates: Sequence[Fate]) -> bytes:
+def compose_report(mail: StoredMail, fates: Sequence[RecipientOutcome]) -> bytes:
     """Write the notification for the sender of `mail`.
 
     Shape:  multipart/report of three parts: a text, message/delivery-status, the original's headers (the whole original
@@ -72,13 +72,13 @@ def _part(content_type: str, content: bytes) -> bytes:
     return _block(("Content-Type", content_type), ("Content-Transfer-Encoding", encoding)) + b"\r\n" + content
 
 
-def _sentence(fates: Sequence[Fate]) -> bytes:
+def _sentence(fates: Sequence[RecipientOutcome]) -> bytes:
     lines = [f"This is the mail system of {RELAY}.", ""]
     lines += [f"<{fate.recipient.address}>: {fate.action}, {fate.diagnostic}" for fate in fates]
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
-def _status(mail: Mail, fates: Sequence[Fate]) -> bytes:
+def _status(mail: StoredMail, fates: Sequence[RecipientOutcome]) -> bytes:
     envelope = [("Original-Envelope-Id", mail.envelope_id)] if mail.envelope_id else []
     blocks = [
         _block(*envelope, ("Reporting-MTA", f"dns; {RELAY}"), ("Arrival-Date", format_datetime(mail.received_at)))
@@ -97,7 +97,7 @@ def _status(mail: Mail, fates: Sequence[Fate]) -> bytes:
     return b"\r\n".join(blocks)
 
 
-def away(mail: Mail, recipient: Recipient, *, reply_to_id: str) -> bytes:
+def compose_absence_reply(mail: StoredMail, recipient: EnvelopeRecipient, *, reply_to_id: str) -> bytes:
     """Write the automatic answer of a citizen who is away: null sender, `Auto-Submitted: auto-replied`."""
     answer = MIMEText("Je suis absent jusqu’à lundi. / I am away until Monday.\n", "plain", "utf-8", policy=SMTP)
     answer["From"] = recipient.address

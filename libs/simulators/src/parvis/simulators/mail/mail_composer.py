@@ -17,7 +17,7 @@ class OutgoingAttachment(BaseModel):
     base64: Base64Bytes
 
 
-class Outgoing(BaseModel):
+class OutgoingMail(BaseModel):
     """A citizen's mail to the town."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -48,7 +48,7 @@ class Outgoing(BaseModel):
         return parseaddr(self.sender)[1] if self.envelope_from is None else self.envelope_from
 
 
-def compose(outgoing: Outgoing, town_mailbox: str, now: AwareDatetime) -> bytes:
+def compose_mail(outgoing: OutgoingMail, town_mailbox: str, now: AwareDatetime) -> bytes:
     """Write the message.
 
     Raises: ValueError, a header that cannot be written.
@@ -59,7 +59,7 @@ def compose(outgoing: Outgoing, town_mailbox: str, now: AwareDatetime) -> bytes:
         raise ValueError(f"the message cannot be written: {error}") from error
 
 
-def _compose(outgoing: Outgoing, town_mailbox: str, now: AwareDatetime) -> EmailMessage:
+def _compose(outgoing: OutgoingMail, town_mailbox: str, now: AwareDatetime) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
     domain = parseaddr(outgoing.sender)[1].rpartition("@")[2] or "citizens.example"
     message["From"] = outgoing.sender

@@ -10,14 +10,14 @@ from typing import cast
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
+class ReadAttachment:
     filename: str
     content_type: str
     content: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadMail:
     subject: str = ""
     sender: str = ""
     to: str = ""
@@ -25,23 +25,23 @@ class Reading:
     headers: tuple[tuple[str, str], ...] = ()
     text: str | None = None
     html: str | None = None
-    attachments: tuple[Attachment, ...] = field(default=())
+    attachments: tuple[ReadAttachment, ...] = field(default=())
     is_readable: bool = True
 
 
 @lru_cache(maxsize=2000)  # the inbox shows the same mails every few seconds
-def read(content: bytes) -> Reading:
+def read_mail(content: bytes) -> ReadMail:
     """Read a mail; one that Python's parser trips over gives a Reading that says so."""
     try:
         return _read(email.message_from_bytes(content, _class=EmailMessage, policy=email.policy.default))
     except (ValueError, LookupError, AttributeError, TypeError):  # all four seen from the parser on hostile mail
-        return Reading(is_readable=False)
+        return ReadMail(is_readable=False)
 
 
-def _read(message: EmailMessage) -> Reading:
+def _read(message: EmailMessage) -> ReadMail:
     headers = tuple((name, str(value)) for name, value in message.items())
     first = {name.lower(): value for name, value in reversed(headers)}
-    return Reading(
+    return ReadMail(
         subject=first.get("subject", ""),
         sender=first.get("from", ""),
         to=first.get("to", ""),
@@ -65,16 +65,16 @@ def _parts(message: EmailMessage) -> list[EmailMessage]:
     return [part for part in parts if part.get_content_maintype() != "multipart" and part is not message]
 
 
-def _attachment(part: EmailMessage) -> Attachment:
+def _attachment(part: EmailMessage) -> ReadAttachment:
     content_type = part.get_content_type()
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         # A message/* part is a list of messages to Python.
         content = b"\r\n".join(bytes(inner) for inner in cast(list[EmailMessage], part.get_payload()))
-    return Attachment(part.get_filename() or content_type.replace("/", "."), content_type, content)
+    return ReadAttachment(part.get_filename() or content_type.replace("/", "."), content_type, content)
 
 
-def shown(reading: Reading) -> dict[str, object]:
+def shown(reading: ReadMail) -> dict[str, object]:
     return {
         "subject": reading.subject,
         "from": reading.sender,

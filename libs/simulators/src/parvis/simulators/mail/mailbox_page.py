@@ -6,12 +6,12 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from parvis.simulators.mail.control import send
-from parvis.simulators.mail.mail_composer import Outgoing
-from parvis.simulators.mail.mail_reader import read
-from parvis.simulators.mail.mailboxes import Box, Mail
+from parvis.simulators.mail.mail_composer import OutgoingMail
+from parvis.simulators.mail.mail_reader import read_mail
+from parvis.simulators.mail.mailboxes import Mailboxes, StoredMail
 from parvis.simulators.mail.recipients import MAGIC
-from parvis.simulators.mail.smtp_client import Postman
-from parvis.simulators.pages import page
+from parvis.simulators.mail.smtp_client import CitizenSmtpClient
+from parvis.simulators.pages import render_page
 from parvis.simulators.settings import Settings
 
 SHOWN = 200  # mails in the list; a test with thousands would make it useless
@@ -19,10 +19,10 @@ SHOWN = 200  # mails in the list; a test with thousands would make it useless
 _INLINE = frozenset({"application/pdf", "image/png", "image/jpeg", "image/gif"})
 
 
-class Pages:
+class MailboxPages:
     """The routes of the pages and of the probes."""
 
-    def __init__(self, settings: Settings, box: Box, postman: Postman) -> None:
+    def __init__(self, settings: Settings, box: Mailboxes, postman: CitizenSmtpClient) -> None:
         self._town_mailbox = settings.town_mailbox
         self._box = box
         self._postman = postman
@@ -39,7 +39,7 @@ class Pages:
         router.add_api_route("/addresses", self.addresses, methods=["GET"], response_class=HTMLResponse)
         return router
 
-    def _find(self, mail_id: str) -> Mail:
+    def _find(self, mail_id: str) -> StoredMail:
         mail = self._box.find(mail_id)
         if mail is None:
             raise HTTPException(404, "no such mail")
@@ -48,13 +48,15 @@ class Pages:
     async def inbox(self, request: Request) -> HTMLResponse:
         wanted = request.query_params.get("to")
         mails = [mail for mail in reversed(self._box.mails) if wanted in (None, *_addresses(mail))][:SHOWN]
-        rows = [{"mail": mail, "addresses": _addresses(mail), "reading": read(mail.content)} for mail in mails]
+        rows = [{"mail": mail, "addresses": _addresses(mail), "reading": read_mail(mail.content)} for mail in mails]
         sent = [one.shown() | {"created": one.created_at} for one in list(reversed(self._postman.sent))[:20]]
-        return page(request, "inbox.html", {"rows": rows, "wanted": wanted, "sent": sent}, refresh=True)
+        return render_page(request, "inbox.html", {"rows": rows, "wanted": wanted, "sent": sent}, refresh=True)
 
     async def mail(self, request: Request, mail_id: str) -> HTMLResponse:
         mail = self._find(mail_id)
-        return page(request, "mail.html", {"mail": mail, "addresses": _addresses(mail), "reading": read(mail.content)})
+        return render_page(
+            request, "mail.html", {"mail": mail, "addresses": _addresses(mail), "reading": read_mail(mail.content)}
+        )
 
     async def raw(self, mail_id: str) -> Response:
         named = {"Content-Disposition": f'attachment; filename="{mail_id}.eml"'}
@@ -63,10 +65,12 @@ class Pages:
     async def html(self, mail_id: str) -> Response:
         # Shown in a sandboxed frame; nothing runs and nothing is fetched even when it is opened by itself.
         policy = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-        return HTMLResponse(read(self._find(mail_id).content).html or "", headers={"Content-Security-Policy": policy})
+        return HTMLResponse(
+            read_mail(self._find(mail_id).content).html or "", headers={"Content-Security-Policy": policy}
+        )
 
     async def attachment(self, mail_id: str, number: int) -> Response:
-        parts = read(self._find(mail_id).content).attachments
+        parts = read_mail(self._find(mail_id).content).attachments
         if not 0 <= number < len(parts):
             raise HTTPException(404, "no such attachment")
         part = parts[number]
@@ -86,11 +90,11 @@ class Pages:
             "subject": asked.get("subject", ""),
             "in_reply_to": asked.get("in_reply_to", ""),
         }
-        return page(request, "write_mail.html", values)
+        return render_page(request, "write_mail.html", values)
 
     async def send(self, request: Request) -> Response:
         form = {name: str(value) for name, value in (await request.form()).items()}
-        outgoing = Outgoing(
+        outgoing = OutgoingMail(
             sender=form.get("from", ""),
             to=form.get("to") or None,
             subject=form.get("subject", ""),
@@ -105,8 +109,8 @@ class Pages:
         return RedirectResponse(f"/?{language}", status_code=303)
 
     async def addresses(self, request: Request) -> HTMLResponse:
-        return page(request, "addresses.html", {"recipients": MAGIC})
+        return render_page(request, "addresses.html", {"recipients": MAGIC})
 
 
-def _addresses(mail: Mail) -> list[str]:
+def _addresses(mail: StoredMail) -> list[str]:
     return [recipient.address for recipient in mail.recipients]

@@ -11,7 +11,7 @@ KEPT_BYTES = 256 * 1024 * 1024  # in memory; 50 000 mails of a notifier under lo
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
+class EnvelopeRecipient:
     """One recipient, and what its RCPT said about delivery reports (RFC 3461)."""
 
     address: str
@@ -28,10 +28,10 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class StoredMail:
     id: str
     mail_from: str
-    recipients: tuple[Recipient, ...]
+    recipients: tuple[EnvelopeRecipient, ...]
     content: bytes
     envelope_id: str | None = None
     return_full: bool = False
@@ -39,14 +39,14 @@ class Mail:
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-class Box:
+class Mailboxes:
     """What was delivered, oldest first.
 
     The folder gets one `.eml` a mail, the bytes as they came; a restart begins with an empty memory and leaves the files.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.mails: deque[Mail] = deque()
+        self.mails: deque[StoredMail] = deque()
         self._size_bytes = 0
         self._folder = folder
         self._numbers = itertools.count(1)
@@ -56,7 +56,7 @@ class Box:
     def next_id(self) -> str:
         return f"{self._started}-{next(self._numbers):06d}"
 
-    async def keep(self, mail: Mail) -> None:
+    async def keep(self, mail: StoredMail) -> None:
         path = self._folder / f"{mail.id}.eml"
         await asyncio.to_thread(path.write_bytes, mail.content)
         self.mails.append(mail)
@@ -64,7 +64,7 @@ class Box:
         while self._size_bytes > KEPT_BYTES:
             self._size_bytes -= len(self.mails.popleft().content)
 
-    def find(self, mail_id: str) -> Mail | None:
+    def find(self, mail_id: str) -> StoredMail | None:
         return next((mail for mail in self.mails if mail.id == mail_id), None)
 
     def forget(self) -> None:

@@ -4,23 +4,23 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Magic:
+class MagicRecipient:
     names: tuple[str, ...]
     french: str
     english: str
 
 
-MAGIC: tuple[Magic, ...] = (
-    Magic(("inconnu", "bounce"), "refusé au RCPT : 550 5.1.1", "refused at RCPT: 550 5.1.1"),
-    Magic(("occupe",), "refusé au RCPT : 451 4.3.2, toujours", "refused at RCPT: 451 4.3.2, always"),
-    Magic(("plein",), "refusé au RCPT : 552 5.2.2, boîte pleine", "refused at RCPT: 552 5.2.2, mailbox full"),
-    Magic(("rebond",), "accepté, puis avis d’échec (DSN 5.1.1)", "accepted, then a failure DSN (5.1.1)"),
-    Magic(
+MAGIC: tuple[MagicRecipient, ...] = (
+    MagicRecipient(("inconnu", "bounce"), "refusé au RCPT : 550 5.1.1", "refused at RCPT: 550 5.1.1"),
+    MagicRecipient(("occupe",), "refusé au RCPT : 451 4.3.2, toujours", "refused at RCPT: 451 4.3.2, always"),
+    MagicRecipient(("plein",), "refusé au RCPT : 552 5.2.2, boîte pleine", "refused at RCPT: 552 5.2.2, mailbox full"),
+    MagicRecipient(("rebond",), "accepté, puis avis d’échec (DSN 5.1.1)", "accepted, then a failure DSN (5.1.1)"),
+    MagicRecipient(
         ("muet",),
         "gardé, mais pas de réponse après le point final, puis coupure",
         "kept, but no reply after the final dot, then cut off",
     ),
-    Magic(("absent",), "accepté, puis réponse automatique d’absence", "accepted, then an out-of-office reply"),
+    MagicRecipient(("absent",), "accepté, puis réponse automatique d’absence", "accepted, then an out-of-office reply"),
 )
 
 REFUSALS: dict[str, str] = {

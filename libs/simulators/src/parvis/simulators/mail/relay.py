@@ -11,10 +11,10 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from aiosmtpd.smtp import syntax as smtp_syntax
 from pydantic import BaseModel, ConfigDict, Field
 
-from parvis.simulators.background import Background
-from parvis.simulators.mail.mailboxes import Box, Mail, Recipient
+from parvis.simulators.background import BackgroundTasks
+from parvis.simulators.mail.mailboxes import EnvelopeRecipient, Mailboxes, StoredMail
 from parvis.simulators.mail.recipients import is_silent, refusal_of
-from parvis.simulators.mail.smtp_client import Postman
+from parvis.simulators.mail.smtp_client import CitizenSmtpClient
 from parvis.simulators.settings import Settings
 
 _NOTIFY = frozenset({"NEVER", "SUCCESS", "FAILURE", "DELAY"})
@@ -50,7 +50,7 @@ class RelayServer(SMTP):
         super().__init__(*given, **named)
         self.mail_dsn: dict[str, str] = {}
         self.rcpt_dsn: dict[str, str] = {}
-        self.recipients: list[Recipient] = []
+        self.recipients: list[EnvelopeRecipient] = []
 
     @smtp_syntax("MAIL FROM: <address>", extended=" [SP <mail-parameters>]")
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd finds it by this name)
@@ -86,10 +86,12 @@ def _take(arg: str | None, names: set[str]) -> tuple[dict[str, str], str | None]
     return taken, " ".join(left)
 
 
-class Relay:
+class MailRelay:
     """aiosmtpd's hooks: who may send, which recipients exist, what becomes of a mail."""
 
-    def __init__(self, settings: Settings, box: Box, postman: Postman, background: Background) -> None:
+    def __init__(
+        self, settings: Settings, box: Mailboxes, postman: CitizenSmtpClient, background: BackgroundTasks
+    ) -> None:
         self._settings = settings
         self._box = box
         self._postman = postman
@@ -144,10 +146,10 @@ class Relay:
             await self._hang_up(server)
         return f"250 2.0.0 Ok: queued as {mail.id}"
 
-    def _mail(self, server: RelayServer, session: Session, envelope: Envelope) -> Mail:
+    def _mail(self, server: RelayServer, session: Session, envelope: Envelope) -> StoredMail:
         sender = envelope.mail_from or ""
         content = envelope.original_content or b""
-        return Mail(
+        return StoredMail(
             id=self._box.next_id(),
             mail_from="" if sender == "<>" else sender,
             recipients=tuple(server.recipients),
@@ -168,9 +170,9 @@ class Relay:
         return "451 4.3.0 Temporary failure"
 
 
-def _recipient(address: str, dsn: Mapping[str, str]) -> Recipient:
+def _recipient(address: str, dsn: Mapping[str, str]) -> EnvelopeRecipient:
     notify = frozenset(dsn["NOTIFY"].upper().split(",")) if "NOTIFY" in dsn else frozenset[str]()
-    return Recipient(address, notify, _decoded(dsn.get("ORCPT")))
+    return EnvelopeRecipient(address, notify, _decoded(dsn.get("ORCPT")))
 
 
 def _decoded(xtext: str | None) -> str | None:
@@ -178,7 +180,7 @@ def _decoded(xtext: str | None) -> str | None:
     return None if xtext is None else re.sub(r"\+([2-7][0-9A-F])", lambda code: chr(int(code[1], 16)), xtext)
 
 
-def protocol(relay: Relay, context: ssl.SSLContext) -> RelayServer:
+def protocol(relay: MailRelay, context: ssl.SSLContext) -> RelayServer:
     """Give the protocol of one connection."""
     return RelayServer(
         relay,

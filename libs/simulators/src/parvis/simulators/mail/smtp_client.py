@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 import aiosmtplib
 
-from parvis.simulators.background import Background
+from parvis.simulators.background import BackgroundTasks
 from parvis.simulators.mail import dsn
-from parvis.simulators.mail.mail_reader import read
-from parvis.simulators.mail.mailboxes import Mail
+from parvis.simulators.mail.mail_reader import read_mail
+from parvis.simulators.mail.mailboxes import StoredMail
 from parvis.simulators.mail.recipients import bounces_later, is_away
 from parvis.simulators.settings import Settings
 
@@ -21,7 +21,7 @@ _PAUSES_S = (0.5, 1, 2, 4, 8, 15, 30, 60)
 
 
 @dataclass(slots=True)
-class Sent:
+class SentMail:
     """One mail to the town, and what the town said each time."""
 
     id: str
@@ -60,43 +60,51 @@ class Sent:
         }
 
 
-class Postman:
+class CitizenSmtpClient:
     """Delivers to the town's ingest-email."""
 
-    def __init__(self, settings: Settings, background: Background) -> None:
+    def __init__(self, settings: Settings, background: BackgroundTasks) -> None:
         self._settings = settings
         self._background = background
         self._numbers = itertools.count(1)
-        self.sent: deque[Sent] = deque(maxlen=settings.kept)
+        self.sent: deque[SentMail] = deque(maxlen=settings.kept)
 
-    async def send(self, mail_from: str, recipients: Sequence[str], content: bytes) -> Sent:
+    async def send(self, mail_from: str, recipients: Sequence[str], content: bytes) -> SentMail:
         """Try once and give the result; further tries, when the town said "later", go on in the background."""
-        reading, to = read(content), tuple(recipients)
-        sent = Sent(f"out-{next(self._numbers):06d}", mail_from, to, content, to, reading.subject, reading.message_id)
+        reading, to = read_mail(content), tuple(recipients)
+        sent = SentMail(
+            f"out-{next(self._numbers):06d}", mail_from, to, content, to, reading.subject, reading.message_id
+        )
         self.sent.append(sent)
         await self._try(sent)
         if sent.state == "waiting":
             self._background.spawn(self._retry(sent))
         return sent
 
-    def report_on(self, mail: Mail) -> None:
+    def report_on(self, mail: StoredMail) -> None:
         """Send the reports and automatic answers that this mail causes; none ever answers a null sender."""
         if mail.mail_from:
             self._background.spawn(self._report(mail))
 
-    async def _report(self, mail: Mail) -> None:
+    async def _report(self, mail: StoredMail) -> None:
         await asyncio.sleep(self._settings.step_ms / 1000)
-        failed = [dsn.rejected(to) for to in mail.recipients if bounces_later(to.address) and to.wants_failure]
-        arrived = [dsn.delivered(to) for to in mail.recipients if not bounces_later(to.address) and to.wants_success]
+        failed = [
+            dsn.compose_failure_report(to) for to in mail.recipients if bounces_later(to.address) and to.wants_failure
+        ]
+        arrived = [
+            dsn.compose_delivered_report(to)
+            for to in mail.recipients
+            if not bounces_later(to.address) and to.wants_success
+        ]
         for fates in (failed, arrived):
             if fates:
-                await self.send("", [mail.mail_from], dsn.report(mail, fates))
+                await self.send("", [mail.mail_from], dsn.compose_report(mail, fates))
         for recipient in mail.recipients:
             if is_away(recipient.address):
-                answer = dsn.away(mail, recipient, reply_to_id=read(mail.content).message_id)
+                answer = dsn.compose_absence_reply(mail, recipient, reply_to_id=read_mail(mail.content).message_id)
                 await self.send("", [mail.mail_from], answer)
 
-    async def _retry(self, sent: Sent) -> None:
+    async def _retry(self, sent: SentMail) -> None:
         for pause_s in _PAUSES_S:
             await asyncio.sleep(pause_s)
             await self._try(sent)
@@ -104,7 +112,7 @@ class Postman:
                 return
         sent.end("given-up")
 
-    async def _try(self, sent: Sent) -> None:
+    async def _try(self, sent: SentMail) -> None:
         """Offer the mail to those who have not answered for good; what stays open is in `sent.left`."""
         # As between mail providers: STARTTLS when offered, whoever signed the certificate.
         client = aiosmtplib.SMTP(
@@ -132,7 +140,7 @@ class Postman:
             sent.replies.append(f"no connection: {type(error).__name__}")
 
 
-def _options(client: aiosmtplib.SMTP, sent: Sent) -> list[str]:
+def _options(client: aiosmtplib.SMTP, sent: SentMail) -> list[str]:
     eight_bit = not sent.content.isascii() and client.supports_extension("8bitmime")
     unicode_address = not "".join([sent.mail_from, *sent.left]).isascii()
     return ["BODY=8BITMIME"] * eight_bit + ["SMTPUTF8"] * unicode_address

@@ -4,47 +4,47 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from parvis.simulators.background import Background
+from parvis.simulators.background import BackgroundTasks
 from parvis.simulators.settings import Settings
-from parvis.simulators.twilio.faults import Faults
+from parvis.simulators.twilio.faults import TwilioFaults
 from parvis.simulators.twilio.magic_numbers import NEVER_ANNOUNCED, Behaviour
-from parvis.simulators.twilio.messages import Attempt, Message
-from parvis.simulators.twilio.segments import segments
-from parvis.simulators.twilio.webhook_sender import Courier, delivered
+from parvis.simulators.twilio.messages import TwilioMessage, WebhookAttempt
+from parvis.simulators.twilio.segments import count_sms_segments
+from parvis.simulators.twilio.webhook_sender import WebhookSender, is_delivered
 
 
 class Carrier:
     """The network behind the account."""
 
-    def __init__(self, settings: Settings, courier: Courier, background: Background) -> None:
+    def __init__(self, settings: Settings, courier: WebhookSender, background: BackgroundTasks) -> None:
         self._settings = settings
         self._courier = courier
         self._background = background
-        self.faults = Faults()
+        self.faults = TwilioFaults()
         self.opted_out: set[str] = set()
 
     # to a citizen
 
-    async def send(self, message: Message, behaviour: Behaviour) -> None:
+    async def send(self, message: TwilioMessage, behaviour: Behaviour) -> None:
         """Let the message pass through its states, calling the town back at each; in the background, unless a fault says first."""
         if self.faults.callbacks.before_answer:
             await self._travel(message, behaviour)
         else:
             self._background.spawn(self._travel(message, behaviour))
 
-    async def _travel(self, message: Message, behaviour: Behaviour) -> None:
+    async def _travel(self, message: TwilioMessage, behaviour: Behaviour) -> None:
         step_ms = self._settings.slow_step_ms if behaviour.slow else self._settings.step_ms
-        forms = [await self._tell(message)]
+        forms = [await self._report_status(message)]
         for status in behaviour.then:
             await asyncio.sleep(step_ms / 1000)
             message.sender = message.sender or self._settings.town_number  # a messaging service picks one when it sends
             message.becomes(status, behaviour.error_code if status in {"undelivered", "failed"} else None)
-            forms.append(await self._tell(message))
+            forms.append(await self._report_status(message))
         if self.faults.callbacks.reverse:
             for form in reversed(forms):
                 await self._post_callback(message, form)
 
-    async def _tell(self, message: Message) -> dict[str, str]:
+    async def _report_status(self, message: TwilioMessage) -> dict[str, str]:
         """Call the town back with the message's state; it travels on whether or not the town listens."""
         form = self._callback(message)
         if self.faults.callbacks.before_answer and not self.faults.callbacks.reverse:
@@ -53,7 +53,7 @@ class Carrier:
             self._background.spawn(self._post_callback(message, form))
         return form
 
-    def _callback(self, message: Message) -> dict[str, str]:
+    def _callback(self, message: TwilioMessage) -> dict[str, str]:
         form = {
             "AccountSid": self._settings.twilio_account_sid,
             "ApiVersion": "2010-04-01",
@@ -72,7 +72,7 @@ class Carrier:
             form["RawDlrDoneDate"] = datetime.now(UTC).strftime("%y%m%d%H%M")
         return form
 
-    async def _post_callback(self, message: Message, form: Mapping[str, str]) -> None:
+    async def _post_callback(self, message: TwilioMessage, form: Mapping[str, str]) -> None:
         faults = self.faults.callbacks
         if message.status_callback is None or faults.drop:
             return
@@ -81,7 +81,7 @@ class Carrier:
 
     # from a citizen
 
-    def heed(self, sender: str, order: str) -> None:
+    def obey_twiml(self, sender: str, order: str) -> None:
         """What Twilio does by itself where opting out is switched on: after STOP nothing leaves for this number (21610)."""
         if order == "STOP":
             self.opted_out.add(sender)
@@ -89,8 +89,8 @@ class Carrier:
             self.opted_out.discard(sender)
 
     async def announce(
-        self, message: Message, extra: Mapping[str, str], *, media_base: str, forge: bool = False
-    ) -> list[Attempt]:
+        self, message: TwilioMessage, extra: Mapping[str, str], *, media_base: str, forge: bool = False
+    ) -> list[WebhookAttempt]:
         """Tell the town of a message: its webhook, then the fallback, then nothing more.
 
         Gives: every attempt; `message.outcome` is `accepted`, `fallback` or `dropped`.
@@ -99,22 +99,22 @@ class Carrier:
             message.outcome = "dropped"
             return []
         form = self._webhook(message, media_base) | dict(extra)
-        attempts: list[Attempt] = []
+        attempts: list[WebhookAttempt] = []
         url = self._settings.sms_webhook_urls.get(message.recipient) or self._settings.sms_webhook_url
         outcome = "dropped"
         if url is not None:
             attempts = await self._courier.post(url, form, forge=forge)
-            outcome = "accepted" if delivered(attempts) else "dropped"
+            outcome = "accepted" if is_delivered(attempts) else "dropped"
         fallback = self._settings.sms_fallback_url
         if outcome == "dropped" and fallback is not None:
             form |= {"ErrorCode": _error_code(attempts), "ErrorUrl": url or ""}
             attempts = attempts + await self._courier.post(fallback, form, forge=forge)
-            outcome = "fallback" if delivered(attempts) else "dropped"
+            outcome = "fallback" if is_delivered(attempts) else "dropped"
         message.attempts += attempts
         message.outcome = outcome
         return attempts
 
-    def _webhook(self, message: Message, media_base: str) -> dict[str, str]:
+    def _webhook(self, message: TwilioMessage, media_base: str) -> dict[str, str]:
         form = {
             "ToCountry": "FR",
             "ToState": "",
@@ -130,7 +130,7 @@ class Carrier:
             "FromCountry": "FR",
             "To": message.recipient,
             "ToZip": "",
-            "NumSegments": str(segments(message.body)),
+            "NumSegments": str(count_sms_segments(message.body)),
             "MessageSid": message.sid,
             "AccountSid": self._settings.twilio_account_sid,
             "From": message.sender or "",
@@ -144,6 +144,6 @@ class Carrier:
         return form
 
 
-def _error_code(attempts: list[Attempt]) -> str:
+def _error_code(attempts: list[WebhookAttempt]) -> str:
     """Twilio's own: 11205 for a connection that failed, 11200 for an answer that is not a 2xx."""
     return "11200" if attempts and attempts[-1].status is not None else "11205"

@@ -8,10 +8,10 @@ from fastapi.responses import JSONResponse
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
 from parvis.simulators.twilio.carrier import Carrier
-from parvis.simulators.twilio.faults import Faults
+from parvis.simulators.twilio.faults import TwilioFaults
 from parvis.simulators.twilio.magic_numbers import DELIVERED
-from parvis.simulators.twilio.messages import API, Account, Attempt, Media, Message, new_sid
-from parvis.simulators.twilio.webhook_sender import delivered
+from parvis.simulators.twilio.messages import API, Account, MessageMedia, TwilioMessage, WebhookAttempt, new_sid
+from parvis.simulators.twilio.webhook_sender import is_delivered
 
 
 class InboundMedia(BaseModel):
@@ -21,7 +21,7 @@ class InboundMedia(BaseModel):
     base64: Base64Bytes = Field(description="The content.")
 
 
-class Inbound(BaseModel):
+class InboundSms(BaseModel):
     """A citizen's message to the town."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -56,44 +56,46 @@ class Inbound(BaseModel):
 
 
 async def receive(
-    inbound: Inbound, account: Account, carrier: Carrier, *, town_number: str, base_url: str
+    inbound: InboundSms, account: Account, carrier: Carrier, *, town_number: str, base_url: str
 ) -> dict[str, object]:
     """Keep a citizen's message and announce it to the town.
 
     Gives: the SID, the outcome (`accepted`, `fallback`, `dropped`, or none when not announced) and every attempt.
     """
-    media = [Media(part.content_type, bytes(part.base64)) for part in inbound.media]
+    media = [MessageMedia(part.content_type, bytes(part.base64)) for part in inbound.media]
     sid = inbound.sid or new_sid("MM" if media else "SM")
     to = inbound.to or town_number
-    message = Message(
+    message = TwilioMessage(
         sid, "inbound", inbound.sender, to, inbound.body, "received", inbound.messaging_service_sid, media=media
     )
     message.sent_at = message.created_at
     message = account.keep(message)
     if inbound.opt_out_type:
-        carrier.heed(inbound.sender, inbound.opt_out_type)
-    attempts: list[Attempt] = []
+        carrier.obey_twiml(inbound.sender, inbound.opt_out_type)
+    attempts: list[WebhookAttempt] = []
     media_base = f"{base_url.rstrip('/')}{API}/Accounts/{account.sid}"
     for _ in range(inbound.repeat if inbound.announce else 0):
         attempts += await carrier.announce(message, inbound.extra(), media_base=media_base, forge=inbound.forge)
-    await _obey(attempts, message, account, carrier)
+    await _obey_twiml(attempts, message, account, carrier)
     return {"sid": sid, "outcome": message.outcome, "attempts": [attempt.shown() for attempt in attempts]}
 
 
-async def _obey(attempts: list[Attempt], message: Message, account: Account, carrier: Carrier) -> None:
+async def _obey_twiml(
+    attempts: list[WebhookAttempt], message: TwilioMessage, account: Account, carrier: Carrier
+) -> None:
     """Send what the town's TwiML says, to who wrote; as Twilio, no more than the first answer that it took."""
-    if not delivered(attempts):
+    if not is_delivered(attempts):
         return
     try:
         texts = [verb.text or "" for verb in ET.fromstring(attempts[-1].body).iter("Message")]  # noqa: S314 (the town's own)
     except ET.ParseError:
         return
     for text in texts:
-        answer = Message(new_sid("SM"), "outbound-reply", message.recipient, message.sender or "", text, "queued")
+        answer = TwilioMessage(new_sid("SM"), "outbound-reply", message.recipient, message.sender or "", text, "queued")
         await carrier.send(account.keep(answer), DELIVERED)
 
 
-def shown(message: Message, account: Account) -> dict[str, object]:
+def message_as_json(message: TwilioMessage, account: Account) -> dict[str, object]:
     """Give the API's resource and what only the simulator knows."""
     return message.resource(account.sid) | {
         "outcome": message.outcome,
@@ -103,19 +105,19 @@ def shown(message: Message, account: Account) -> dict[str, object]:
     }
 
 
-def control(account: Account, carrier: Carrier, *, town_number: str) -> APIRouter:
+def control_routes(account: Account, carrier: Carrier, *, town_number: str) -> APIRouter:
     """Give the routes under `/_sim`."""
     router = APIRouter(prefix="/_sim")
 
     @router.post("/inbound")
-    async def inbound(request: Request, message: Inbound) -> JSONResponse:
+    async def inbound(request: Request, message: InboundSms) -> JSONResponse:
         base_url = str(request.base_url)
         return JSONResponse(await receive(message, account, carrier, town_number=town_number, base_url=base_url))
 
     @router.get("/messages")
     async def messages(to: str | None = None, sender: str | None = None, direction: str | None = None) -> JSONResponse:
         found = [
-            shown(message, account)
+            message_as_json(message, account)
             for message in account.messages.values()
             if to in (None, message.recipient)
             and sender in (None, message.sender)
@@ -133,11 +135,11 @@ def control(account: Account, carrier: Carrier, *, town_number: str) -> APIRoute
         return JSONResponse({"calls": list(account.calls)})
 
     @router.get("/faults")
-    async def faults() -> Faults:
+    async def faults() -> TwilioFaults:
         return carrier.faults
 
     @router.post("/faults")
-    async def set_faults(faults: Faults) -> Faults:
+    async def set_faults(faults: TwilioFaults) -> TwilioFaults:
         carrier.faults = faults
         return faults
 

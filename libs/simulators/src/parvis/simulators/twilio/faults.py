@@ -27,7 +27,7 @@ class WebhookFaults(BaseModel):
     drop: bool = Field(default=False, description="None is sent, nor the fallback: the message is in the lists alone.")
 
 
-class Faults(BaseModel):
+class TwilioFaults(BaseModel):
     """The faults in force; a POST replaces them all, so `{}` heals."""
 
     model_config = ConfigDict(extra="forbid")

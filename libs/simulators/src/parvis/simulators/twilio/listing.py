@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-from parvis.simulators.twilio.messages import Account, Message
+from parvis.simulators.twilio.messages import Account, TwilioMessage
 
 _FILTERS = ("To", "From", "DateSent", "DateSent<", "DateSent>")
 
@@ -23,7 +23,7 @@ def list_messages(account: Account, path: str, query: QueryParams) -> dict[str, 
     shown = found[start : start + size]
     asked = [(name, query[name]) for name in _FILTERS if name in query] + [("PageSize", str(size))]
 
-    def uri(page: int, after: Message | None = None) -> str:
+    def uri(page: int, after: TwilioMessage | None = None) -> str:
         token = [("PageToken", f"PA{after.sid}")] if after else []
         return f"{path}?{urlencode([*asked, ('Page', str(page)), *token])}"
 
@@ -40,7 +40,7 @@ def list_messages(account: Account, path: str, query: QueryParams) -> dict[str, 
     }
 
 
-def _start(found: list[Message], token: str | None, otherwise: int) -> int:
+def _start(found: list[TwilioMessage], token: str | None, otherwise: int) -> int:
     if token:
         for index, message in enumerate(found):
             if token == f"PA{message.sid}":
@@ -48,8 +48,8 @@ def _start(found: list[Message], token: str | None, otherwise: int) -> int:
     return otherwise
 
 
-def _filters(query: QueryParams) -> list[Callable[[Message], bool]]:
-    filters: list[Callable[[Message], bool]] = []
+def _filters(query: QueryParams) -> list[Callable[[TwilioMessage], bool]]:
+    filters: list[Callable[[TwilioMessage], bool]] = []
     if to := query.get("To"):
         filters.append(lambda message: message.recipient == to)
     if sender := query.get("From"):

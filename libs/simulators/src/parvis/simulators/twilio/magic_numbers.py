@@ -12,7 +12,7 @@ BLOCK = "+336399899"  # +33 6 39 98 is kept for fiction; its last hundred number
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ApiError:
     code: int
     status: int
     message: str
@@ -22,28 +22,28 @@ class Refusal:
         return {"code": self.code, "message": self.message, "more_info": more_info, "status": self.status}
 
 
-REFUSALS: dict[int, Refusal] = {
+REFUSALS: dict[int, ApiError] = {
     refusal.code: refusal
     for refusal in (
-        Refusal(20003, 401, "Authenticate"),
-        Refusal(20404, 404, "The requested resource {value} was not found"),
-        Refusal(20429, 429, "Too Many Requests"),
-        Refusal(20500, 500, "An internal server error has occurred"),
-        Refusal(21211, 400, "Invalid 'To' Phone Number: {value}"),
-        Refusal(21212, 400, "Invalid From Number (caller ID): {value}"),
-        Refusal(21602, 400, "Message body is required."),
-        Refusal(21603, 400, "A 'From' phone number is required."),
-        Refusal(21604, 400, "A 'To' phone number is required."),
-        Refusal(21609, 400, "The StatusCallback URL {value} is not a valid URL."),
-        Refusal(21610, 400, "Attempt to send to unsubscribed recipient"),
-        Refusal(21617, 400, "The concatenated message body exceeds the 1600 character limit"),
+        ApiError(20003, 401, "Authenticate"),
+        ApiError(20404, 404, "The requested resource {value} was not found"),
+        ApiError(20429, 429, "Too Many Requests"),
+        ApiError(20500, 500, "An internal server error has occurred"),
+        ApiError(21211, 400, "Invalid 'To' Phone Number: {value}"),
+        ApiError(21212, 400, "Invalid From Number (caller ID): {value}"),
+        ApiError(21602, 400, "Message body is required."),
+        ApiError(21603, 400, "A 'From' phone number is required."),
+        ApiError(21604, 400, "A 'To' phone number is required."),
+        ApiError(21609, 400, "The StatusCallback URL {value} is not a valid URL."),
+        ApiError(21610, 400, "Attempt to send to unsubscribed recipient"),
+        ApiError(21617, 400, "The concatenated message body exceeds the 1600 character limit"),
     )
 }
 
 
-def refusal(code: int, value: str = "") -> Refusal:
+def api_error(code: int, value: str = "") -> ApiError:
     row = REFUSALS[code]
-    return Refusal(row.code, row.status, row.message.format(value=value))
+    return ApiError(row.code, row.status, row.message.format(value=value))
 
 
 @dataclass(frozen=True, slots=True)

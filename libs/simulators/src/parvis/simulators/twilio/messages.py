@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Literal
 
-from parvis.simulators.twilio.segments import segments
+from parvis.simulators.twilio.segments import count_sms_segments
 
 API = "/2010-04-01"
 Direction = Literal["inbound", "outbound-api", "outbound-reply"]
@@ -20,7 +20,7 @@ def new_sid(prefix: str) -> str:
 
 
 @dataclass(slots=True)
-class Media:
+class MessageMedia:
     content_type: str
     content: bytes
     sid: str = field(default_factory=lambda: new_sid("ME"))
@@ -39,7 +39,7 @@ class Media:
 
 
 @dataclass(slots=True, frozen=True)
-class Attempt:
+class WebhookAttempt:
     """One POST of ours to the town, and what came back."""
 
     at: datetime
@@ -61,7 +61,7 @@ class Attempt:
 
 
 @dataclass(slots=True)
-class Message:
+class TwilioMessage:
     sid: str
     direction: Direction
     sender: str | None
@@ -71,8 +71,8 @@ class Message:
     messaging_service_sid: str | None = None
     status_callback: str | None = None
     error_code: int | None = None
-    media: list[Media] = field(default_factory=list[Media])
-    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    media: list[MessageMedia] = field(default_factory=list[MessageMedia])
+    attempts: list[WebhookAttempt] = field(default_factory=list[WebhookAttempt])
     outcome: str | None = None
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     sent_at: datetime | None = None
@@ -107,7 +107,7 @@ class Message:
             "from": self.sender,
             "messaging_service_sid": self.messaging_service_sid,
             "num_media": str(len(self.media)),
-            "num_segments": str(segments(self.body)),
+            "num_segments": str(count_sms_segments(self.body)),
             "price": None,
             "price_unit": "EUR",
             "sid": self.sid,
@@ -127,24 +127,24 @@ class Account:
 
     def __init__(self, sid: str, *, kept: int) -> None:
         self.sid = sid
-        self.messages: dict[str, Message] = {}
+        self.messages: dict[str, TwilioMessage] = {}
         self.calls: deque[dict[str, object]] = deque(maxlen=kept)
         self.list_requests = 0  # of the messages, answered or not
         self._kept = kept
 
-    def keep(self, message: Message) -> Message:
+    def keep(self, message: TwilioMessage) -> TwilioMessage:
         """Keep a message; one that is kept already, by its SID, wins."""
         first = self.messages.setdefault(message.sid, message)
         if len(self.messages) > self._kept:
             del self.messages[next(iter(self.messages))]
         return first
 
-    def newest_first(self) -> Iterator[Message]:
+    def newest_first(self) -> Iterator[TwilioMessage]:
         return reversed(list(self.messages.values()))
 
-    def conversations(self) -> dict[str, list[Message]]:
+    def conversations(self) -> dict[str, list[TwilioMessage]]:
         """Group the messages by the citizen's number, the one that spoke last first."""
-        found: dict[str, list[Message]] = {}
+        found: dict[str, list[TwilioMessage]] = {}
         for message in self.newest_first():
             found.setdefault(message.citizen, []).insert(0, message)
         return found

@@ -13,33 +13,33 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import FormData
 
-from parvis.simulators.background import Background
+from parvis.simulators.background import BackgroundTasks
 from parvis.simulators.settings import Settings
 from parvis.simulators.twilio.carrier import Carrier
 from parvis.simulators.twilio.listing import list_messages
-from parvis.simulators.twilio.magic_numbers import Behaviour, Refusal, refusal
-from parvis.simulators.twilio.messages import API, Account, Message, new_sid
+from parvis.simulators.twilio.magic_numbers import ApiError, Behaviour, api_error
+from parvis.simulators.twilio.messages import API, Account, TwilioMessage, new_sid
 
 _NUMBER = re.compile(r"(?:whatsapp:)?\+[1-9][0-9]{6,14}")
 _SENDER_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 
 
-class Refused(Exception):
+class ApiRefusal(Exception):
     """The API does not take the request; carries what it answers."""
 
-    def __init__(self, why: Refusal) -> None:
+    def __init__(self, why: ApiError) -> None:
         super().__init__(why.message)
         self.why = why
 
 
 async def answer_refusal(_: Request, refused: Exception) -> JSONResponse:
-    if not isinstance(refused, Refused):
+    if not isinstance(refused, ApiRefusal):
         raise refused
     headers = {"WWW-Authenticate": 'Basic realm="Twilio API"'} if refused.why.status == 401 else None
     return JSONResponse(refused.why.shown(), refused.why.status, headers)
 
 
-class Login:
+class BasicAuthentication:
     """Basic authentication with the account's SID and token."""
 
     def __init__(self, settings: Settings) -> None:
@@ -54,16 +54,16 @@ class Login:
             given = b""
         opens = scheme.lower() == "basic" and secrets.compare_digest(given, self._expected)
         if not opens or account_sid != self._account_sid:
-            raise Refused(refusal(20003))
+            raise ApiRefusal(api_error(20003))
 
 
 class MessagesApi:
     """The routes of the API."""
 
-    def __init__(self, settings: Settings, account: Account, carrier: Carrier, background: Background) -> None:
+    def __init__(self, settings: Settings, account: Account, carrier: Carrier, background: BackgroundTasks) -> None:
         self._account = account
         self._carrier = carrier
-        self._login = Login(settings)
+        self._login = BasicAuthentication(settings)
         self._silence_s = settings.silence_s
         self._background = background
 
@@ -86,7 +86,7 @@ class MessagesApi:
         self._login.check(request, account_sid)
         try:
             message, behaviour = _read(await request.form(), self._carrier)
-        except Refused as refused:
+        except ApiRefusal as refused:
             self._account.log_call(refused.why.code)
             raise
         self._account.log_call(message.sid if behaviour.kept else behaviour.name)
@@ -97,7 +97,7 @@ class MessagesApi:
         if behaviour.answer == "never":
             await self._background.silence(self._silence_s)
         if behaviour.answer != "created":
-            raise Refused(refusal(20500))
+            raise ApiRefusal(api_error(20500))
         return JSONResponse(created, 201)
 
     async def list(self, request: Request, account_sid: str) -> Response:
@@ -106,7 +106,7 @@ class MessagesApi:
         if self._carrier.faults.lists == "hang":
             await self._background.silence(self._silence_s)
         if self._carrier.faults.lists:
-            raise Refused(refusal(20500))
+            raise ApiRefusal(api_error(20500))
         return JSONResponse(list_messages(self._account, request.url.path, request.query_params))
 
     async def fetch(self, request: Request, account_sid: str, sid: str) -> Response:
@@ -134,27 +134,27 @@ class MessagesApi:
         if self._carrier.faults.media == "hang":
             await self._background.silence(self._silence_s)
         if self._carrier.faults.media:
-            raise Refused(refusal(20404 if self._carrier.faults.media == "lost" else 20500, request.url.path))
+            raise ApiRefusal(api_error(20404 if self._carrier.faults.media == "lost" else 20500, request.url.path))
         for media in found:
             if media_sid == media.sid:
                 return Response(media.content, media_type=media.content_type)
             if media_sid == f"{media.sid}.json":
                 return JSONResponse(media.resource(account_sid, sid))
-        raise Refused(refusal(20404, request.url.path))
+        raise ApiRefusal(api_error(20404, request.url.path))
 
     async def delete_media(self, request: Request, account_sid: str, sid: str, media_sid: str) -> Response:
         message = self._find(request, account_sid, sid)
         message.media = [media for media in message.media if media.sid != media_sid]
         return Response(status_code=204)
 
-    def _find(self, request: Request, account_sid: str, sid: str) -> Message:
+    def _find(self, request: Request, account_sid: str, sid: str) -> TwilioMessage:
         self._login.check(request, account_sid)
         if sid not in self._account.messages:
-            raise Refused(refusal(20404, request.url.path))
+            raise ApiRefusal(api_error(20404, request.url.path))
         return self._account.messages[sid]
 
 
-def _read(form: FormData, carrier: Carrier) -> tuple[Message, Behaviour]:
+def _read(form: FormData, carrier: Carrier) -> tuple[TwilioMessage, Behaviour]:
     """Check one request to send, in Twilio's order.
 
     Raises: Refused.
@@ -167,26 +167,26 @@ def _read(form: FormData, carrier: Carrier) -> tuple[Message, Behaviour]:
     )
     body, callback = fields.get("Body", ""), fields.get("StatusCallback")
     if not to:
-        raise Refused(refusal(21604))
+        raise ApiRefusal(api_error(21604))
     if not sender and not service:
-        raise Refused(refusal(21603))
+        raise ApiRefusal(api_error(21603))
     if not body.strip() and "MediaUrl" not in fields and "ContentSid" not in fields:
-        raise Refused(refusal(21602))
+        raise ApiRefusal(api_error(21602))
     if len(body) > 1600:
-        raise Refused(refusal(21617))
+        raise ApiRefusal(api_error(21617))
     if not _NUMBER.fullmatch(to):
-        raise Refused(refusal(21211, to))
+        raise ApiRefusal(api_error(21211, to))
     if sender and not (_NUMBER.fullmatch(sender) or _SENDER_NAME.fullmatch(sender)):
-        raise Refused(refusal(21212, sender))
+        raise ApiRefusal(api_error(21212, sender))
     if callback is not None and not _is_web_address(callback):
-        raise Refused(refusal(21609, callback))
+        raise ApiRefusal(api_error(21609, callback))
     behaviour = carrier.faults.next_behaviour(to)
     if behaviour.refused_with:
-        raise Refused(refusal(behaviour.refused_with, to))
+        raise ApiRefusal(api_error(behaviour.refused_with, to))
     if to in carrier.opted_out:
-        raise Refused(refusal(21610, to))
+        raise ApiRefusal(api_error(21610, to))
     sid = new_sid("MM" if "MediaUrl" in fields else "SM")
-    message = Message(sid, "outbound-api", sender or None, to, body, "queued", service, callback)
+    message = TwilioMessage(sid, "outbound-api", sender or None, to, body, "queued", service, callback)
     return message, behaviour
 
 

@@ -5,10 +5,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from parvis.simulators.pages import page
+from parvis.simulators.pages import render_page
 from parvis.simulators.settings import Settings
 from parvis.simulators.twilio.carrier import Carrier
-from parvis.simulators.twilio.control import Inbound, receive
+from parvis.simulators.twilio.control import InboundSms, receive
 from parvis.simulators.twilio.magic_numbers import BLOCK, MAGIC
 from parvis.simulators.twilio.messages import Account
 
@@ -22,22 +22,22 @@ def pages(settings: Settings, account: Account, carrier: Carrier) -> APIRouter:
     @router.get("/", response_class=HTMLResponse)
     async def phones(request: Request) -> HTMLResponse:
         conversations = list(account.conversations().items())[:SHOWN]
-        return page(request, "phones.html", {"conversations": conversations}, refresh=True)
+        return render_page(request, "phones.html", {"conversations": conversations}, refresh=True)
 
     @router.get("/numbers", response_class=HTMLResponse)
     async def numbers(request: Request) -> HTMLResponse:
-        return page(request, "numbers.html", {"block": BLOCK, "behaviours": MAGIC})
+        return render_page(request, "numbers.html", {"block": BLOCK, "behaviours": MAGIC})
 
     @router.get("/write", response_class=HTMLResponse)
     async def write(request: Request) -> HTMLResponse:
         numbers = dict.fromkeys([settings.town_number, *settings.sms_webhook_urls])
         citizen = request.query_params.get("from", "+33639980101")
-        return page(request, "write_sms.html", {"citizen": citizen, "numbers": list(numbers)})
+        return render_page(request, "write_sms.html", {"citizen": citizen, "numbers": list(numbers)})
 
     @router.post("/write")
     async def send(request: Request) -> Response:
         form = await request.form()
-        inbound = Inbound(
+        inbound = InboundSms(
             sender=str(form.get("from", "")).replace(" ", ""),
             to=str(form.get("to", "")),
             body=str(form.get("body", "")),

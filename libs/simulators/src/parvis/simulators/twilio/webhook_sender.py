@@ -14,13 +14,13 @@ from urllib.parse import parse_qsl, urldefrag
 import httpx
 from twilio.request_validator import RequestValidator
 
-from parvis.simulators.twilio.messages import Attempt
+from parvis.simulators.twilio.messages import WebhookAttempt
 
 _FORGED = "Zm9yZ2VkIHNpZ25hdHVyZSEhISE="
 
 
 @dataclass(frozen=True, slots=True)
-class Overrides:
+class ConnectionOverrides:
     connect_s: float = 5
     read_s: float = 15
     total_s: float = 15
@@ -28,7 +28,7 @@ class Overrides:
     policy: frozenset[str] = frozenset({"ct"})
 
     @classmethod
-    def of(cls, url: str) -> "Overrides":
+    def of(cls, url: str) -> "ConnectionOverrides":
         """Read the overrides behind the URL; what is not a number, or outside Twilio's range, is as if not there."""
         given = dict(parse_qsl(urldefrag(url).fragment))
 
@@ -44,7 +44,7 @@ class Overrides:
             policy=frozenset(given.get("rp", "ct").split(",")),
         )
 
-    def allow_retry_after(self, attempt: Attempt) -> bool:
+    def allow_retry_after(self, attempt: WebhookAttempt) -> bool:
         if attempt.status is None:
             kind = "rt" if attempt.error == "read time-out" else "ct"
         else:
@@ -52,12 +52,12 @@ class Overrides:
         return kind != "2xx" and (kind in self.policy or "all" in self.policy)
 
 
-def delivered(attempts: list[Attempt]) -> bool:
+def is_delivered(attempts: list[WebhookAttempt]) -> bool:
     """Say whether the town took it: its last answer was a 2xx."""
     return bool(attempts) and attempts[-1].status is not None and 200 <= attempts[-1].status < 300
 
 
-class Courier:
+class WebhookSender:
     """Posts Twilio's forms to the town."""
 
     def __init__(self, token: str, proxies: Mapping[str, str]) -> None:
@@ -74,17 +74,17 @@ class Courier:
         self.ended_attempts = 0  # answered, refused or timed out, of all messages
         await self._client.aclose()
 
-    async def post(self, url: str, form: Mapping[str, str], *, forge: bool = False) -> list[Attempt]:
+    async def post(self, url: str, form: Mapping[str, str], *, forge: bool = False) -> list[WebhookAttempt]:
         """Post until it is taken or the retries are used up.
 
         Gives: every attempt, the last one decides; never raises because of the town.
         """
-        overrides, signed = Overrides.of(url), urldefrag(url).url
+        overrides, signed = ConnectionOverrides.of(url), urldefrag(url).url
         headers = {
             "X-Twilio-Signature": _FORGED if forge else self._validator.compute_signature(signed, form),
             "I-Twilio-Idempotency-Token": secrets.token_hex(16),
         }
-        attempts: list[Attempt] = []
+        attempts: list[WebhookAttempt] = []
         ends_at = time.monotonic() + overrides.total_s
         while len(attempts) <= overrides.retries and time.monotonic() < ends_at:
             attempts.append(await self._post_once(signed, form, headers, overrides, ends_at - time.monotonic()))
@@ -94,8 +94,13 @@ class Courier:
         return attempts
 
     async def _post_once(
-        self, url: str, form: Mapping[str, str], headers: Mapping[str, str], overrides: Overrides, left_s: float
-    ) -> Attempt:
+        self,
+        url: str,
+        form: Mapping[str, str],
+        headers: Mapping[str, str],
+        overrides: ConnectionOverrides,
+        left_s: float,
+    ) -> WebhookAttempt:
         started_at, started = datetime.now(UTC), time.monotonic()
         status, error, body = None, None, ""
         timeout = httpx.Timeout(overrides.read_s, connect=overrides.connect_s, pool=None)
@@ -111,7 +116,7 @@ class Courier:
             error = "connect time-out"
         except httpx.HTTPError as failure:
             error = f"{type(failure).__name__}: {failure}"
-        return Attempt(started_at, url, status, error, round((time.monotonic() - started) * 1000), body)
+        return WebhookAttempt(started_at, url, status, error, round((time.monotonic() - started) * 1000), body)
 
     def _behind_proxy(self, url: str) -> str:
         for public, local in self._proxies.items():
