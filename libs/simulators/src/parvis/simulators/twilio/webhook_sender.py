@@ -63,6 +63,7 @@ class WebhookSender:
     def __init__(self, token: str, proxies: Mapping[str, str]) -> None:
         self._validator = RequestValidator(token)
         self._proxies = proxies
+        self.ended_attempts = 0  # answered, refused or timed out, of all messages
         # No kept-alive connection: one that the town has closed meanwhile would look like a failure of the town.
         self._client = httpx.AsyncClient(
             trust_env=False,
@@ -71,7 +72,6 @@ class WebhookSender:
         )
 
     async def close(self) -> None:
-        self.ended_attempts = 0  # answered, refused or timed out, of all messages
         await self._client.aclose()
 
     async def post(self, url: str, form: Mapping[str, str], *, forge: bool = False) -> list[WebhookAttempt]:
