@@ -23,7 +23,7 @@ FIRST = (b"F", b"first")
 
 @asynccontextmanager
 async def workers(limits: ResourceLimits = LIMITS, count: int = 1, **more: Any) -> AsyncGenerator[SandboxPool]:
-    made = SandboxPool(TRIAL, count=count, limits=limits, most_answers=10, **more)
+    made = SandboxPool(TRIAL, count=count, limits=limits, max_answers=10, **more)
     async with made.running():
         yield made
 

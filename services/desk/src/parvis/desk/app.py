@@ -10,6 +10,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract import topics
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
@@ -64,16 +65,11 @@ async def build() -> Service:
         sessions=Sessions(town.signing_key, timedelta(hours=own.session_hours)),
     )
     consumer = Consumer(
-        town.kafka_bootstrap,
-        service=NAME,
-        topics=[topic.full_name(town.topic_prefix) for topic in _topics(town_config)],
-        types=TYPES,
+        Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=TYPES),
         handle=Clerk(cases, town_config).handle,
         producer=producer,
-        dead_letter_topic=topics.dead_letter_topic(NAME).full_name(town.topic_prefix),
-        brake=ConsumerHalt(database, SCHEMA),
+        halt=ConsumerHalt(database, SCHEMA),
         health=health,
-        session_timeout_s=town.session_timeout_s,
     )
 
     watch = run_health_check(health, "database", lambda: store.check(database))

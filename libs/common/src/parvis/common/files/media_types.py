@@ -68,10 +68,10 @@ def _by_signature(head: bytes) -> str | None:
     for letters, media_type in LETTERS:
         if head.startswith(letters) and _BINARY.search(head[:_SNIFFED_BYTES]):
             return media_type
-    return _by_inside(head)
+    return _by_container(head)
 
 
-def _by_inside(head: bytes) -> str | None:
+def _by_container(head: bytes) -> str | None:
     """Of the kinds that many programs share, by what stands further inside."""
     if head.startswith(ZIP):
         return _in_zip(head)
@@ -95,7 +95,7 @@ def _in_zip(head: bytes) -> str:
 
 
 def _by_markup(start: bytes) -> str | None:
-    text = _plain(start)[:_MARKUP_BYTES].lstrip()
+    text = _decode_start(start)[:_MARKUP_BYTES].lstrip()
     if not text.startswith(b"<"):
         return None
     first = _without_prologue(text)
@@ -109,8 +109,8 @@ def _by_markup(start: bytes) -> str | None:
 
 def _without_prologue(text: bytes) -> bytes:
     """From the first element on."""
-    while found := next((end for begin, end in _PROLOGUE if text[:9].lower().startswith(begin)), None):
-        _, mark, rest = text.partition(found)
+    while end_mark := next((end for begin, end in _PROLOGUE if text[:9].lower().startswith(begin)), None):
+        _, mark, rest = text.partition(end_mark)
         if not mark:
             break
         text = rest.lstrip()
@@ -118,9 +118,9 @@ def _without_prologue(text: bytes) -> bytes:
 
 
 def _by_text(start: bytes, declared: str, name: str) -> str | None:
-    if not start or _BINARY.search(_plain(start)):
+    if not start or _BINARY.search(_decode_start(start)):
         return None
-    text = _plain(start).lstrip().upper()
+    text = _decode_start(start).lstrip().upper()
     for beginning, kind in ((b"BEGIN:VCALENDAR", "text/calendar"), (b"BEGIN:VCARD", "text/vcard")):
         if text.startswith(beginning):
             return kind
@@ -129,7 +129,7 @@ def _by_text(start: bytes, declared: str, name: str) -> str | None:
     return ENDINGS.get(name.rpartition(".")[2].lower(), "text/plain")
 
 
-def _plain(start: bytes) -> bytes:
+def _decode_start(start: bytes) -> bytes:
     """Without its byte order mark; UTF-16 in the letters that it has in common with ASCII."""
     if start.startswith(_MARKS[1:]):
         codec = "utf-16-le" if start.startswith(b"\xff\xfe") else "utf-16-be"

@@ -1,4 +1,4 @@
-"""The catalogue of metrics: each with its kind, meaning and unit. No label holds personal data."""
+"""Defines all metrics, each with its kind, meaning and unit. No label holds personal data."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

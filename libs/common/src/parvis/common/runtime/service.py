@@ -1,4 +1,4 @@
-"""One process: started, ready, drained on SIGTERM within ten seconds, ended with an exit code that says why."""
+"""Runs one service process: starts it, drains it on SIGTERM within ten seconds, ends it with an exit code that says why."""
 
 import asyncio
 import gc
@@ -23,14 +23,14 @@ from parvis.common.runtime.settings import TownSettings, load_settings
 log = logs.logger()
 DRAIN_S = 8.0  # of the ten that a supervisor and Kubernetes give; the rest is for leaving
 
-CHECK_EVERY_S = 5.0
+CHECK_INTERVAL_S = 5.0
 
 Task = Callable[[asyncio.Event], Awaitable[None]]
 
 
 @dataclass
 class Service:
-    """What `build` makes: pages, tasks that run until the event is set, and what to close in this order afterwards."""
+    """A built service: its pages, the tasks that run until the event is set, and what to close afterwards, in this order."""
 
     name: str
     host: str
@@ -66,7 +66,7 @@ def run_health_check(health: Health, part: str, check: Callable[[], Awaitable[ob
         except (Unavailable, TimeoutError) as error:
             health.mark_failing(part, str(error) or "does not answer")
 
-    return run_every(CHECK_EVERY_S, look)
+    return run_every(CHECK_INTERVAL_S, look)
 
 
 Build = Callable[[], Awaitable[Service]]
@@ -103,7 +103,7 @@ async def _run(build: Build) -> None:
     service.app.router.routes.extend(health_pages.health_routes(service.health))
     server = _Server(
         uvicorn.Config(
-            service.app, host=service.host, port=service.port, uds=_socket(service.host), log_config=None, access_log=False, server_header=False,
+            service.app, host=service.host, port=service.port, uds=_unix_socket(service.host), log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=5, timeout_keep_alive=15, h11_max_incomplete_event_size=64 * 1024,
         )
     )  # fmt: skip
@@ -128,8 +128,8 @@ async def _run(build: Build) -> None:
         log.info("service.stopped")
 
 
-def _socket(host: str) -> str | None:
-    """The path of a host that is a socket: of one process among several, whose parent has the port."""
+def _unix_socket(host: str) -> str | None:
+    """Give the socket's path of a worker process, whose parent has the port; None for a service that listens on a port."""
     return host.removeprefix("unix:") if host.startswith("unix:") else None
 
 

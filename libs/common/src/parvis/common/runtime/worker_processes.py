@@ -24,14 +24,14 @@ from parvis.common.runtime.logs import logger
 from parvis.common.runtime.service import Service, Task
 
 log = logger()
-_LOOK_EVERY_S = 1.0
-_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 10.0
-_CALM_AFTER_S = 20.0  # whoever lived so long was well: the next death starts from the first delay again
-_END_WITHIN_S = 7.5  # of the eight that the service gives its tasks
+_POLL_INTERVAL_S = 1.0
+_MIN_RESTART_DELAY_S, _MAX_RESTART_DELAY_S = 0.5, 10.0
+_HEALTHY_AFTER_S = 20.0  # whoever lived so long was well: the next death starts from the first delay again
+_STOP_TIMEOUT_S = 7.5  # of the eight that the service gives its tasks
 
 
 @dataclass
-class _Worker:
+class _WorkerProcess:
     """One process: its number, the socket of its pages, what it said last."""
 
     number: int
@@ -61,33 +61,33 @@ class WorkerProcesses:
     def service(self, name: str, host: str, port: int) -> Service:
         """The parent as a service: /ready is that of all its children, /metrics theirs with a label `worker`."""
         folder = Path(tempfile.mkdtemp(prefix="parvis-fleet-"))
-        workers = [_Worker(number, folder / f"{number}.sock") for number in range(1, self.count + 1)]
+        workers = [_WorkerProcess(number, folder / f"{number}.sock") for number in range(1, self.count + 1)]
         for worker in workers:
             self.health.mark_failing(worker.name, "not started yet")
-        made = Service(name, host, port, self.health, tasks=[self._task(worker) for worker in workers])
+        made = Service(name, host, port, self.health, tasks=[self._supervise(worker) for worker in workers])
 
         async def clear() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
         async def metrics(_: Request) -> Response:
-            return Response(generate_latest(_Merged(workers)), media_type=CONTENT_TYPE_LATEST)  # pyright: ignore[reportArgumentType]
+            return Response(generate_latest(_MergedMetrics(workers)), media_type=CONTENT_TYPE_LATEST)  # pyright: ignore[reportArgumentType]
 
         made.app.router.routes.append(Route("/metrics", metrics))  # before the service's own
         made.closing.append(clear)
         return made
 
-    def _task(self, worker: _Worker) -> Task:
+    def _supervise(self, worker: _WorkerProcess) -> Task:
         async def keep(stopping: asyncio.Event) -> None:
-            delay_s = _FIRST_DELAY_S
+            delay_s = _MIN_RESTART_DELAY_S
             while not stopping.is_set():
                 began_at = asyncio.get_running_loop().time()
-                code = await self._live(worker, stopping)
+                code = await self._run_once(worker, stopping)
                 if stopping.is_set():
                     return
                 if code == EXIT_MISCONFIGURED:
                     raise Misconfigured(f"{worker.name} is misconfigured, as it says above")
-                calm = asyncio.get_running_loop().time() - began_at > _CALM_AFTER_S
-                delay_s = _FIRST_DELAY_S if calm else min(delay_s * 2, _LONGEST_DELAY_S)
+                calm = asyncio.get_running_loop().time() - began_at > _HEALTHY_AFTER_S
+                delay_s = _MIN_RESTART_DELAY_S if calm else min(delay_s * 2, _MAX_RESTART_DELAY_S)
                 self.health.mark_failing(worker.name, f"ended with {code}, starts again")
                 log.error("worker.died", reason=f"{worker.name} ended with {code}")
                 with suppress(TimeoutError):
@@ -95,19 +95,19 @@ class WorkerProcesses:
 
         return keep
 
-    async def _live(self, worker: _Worker, stopping: asyncio.Event) -> int:
+    async def _run_once(self, worker: _WorkerProcess, stopping: asyncio.Event) -> int:
         """Run one process until it ends, or until all shall."""
         worker.process = process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", self.module, env=self._environment_of(worker), start_new_session=True
         )
         try:
             while process.returncode is None and not stopping.is_set():
-                await self._look(worker)
+                await self._poll(worker)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(_first(process.wait(), stopping.wait()), _LOOK_EVERY_S)
+                    await asyncio.wait_for(_first(process.wait(), stopping.wait()), _POLL_INTERVAL_S)
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
-                async with asyncio.timeout(_END_WITHIN_S):
+                async with asyncio.timeout(_STOP_TIMEOUT_S):
                     await process.wait()
         finally:
             if process.returncode is None:
@@ -115,15 +115,15 @@ class WorkerProcesses:
                 await process.wait()
         return process.returncode or 0
 
-    def _environment_of(self, worker: _Worker) -> dict[str, str]:
+    def _environment_of(self, worker: _WorkerProcess) -> dict[str, str]:
         own = {"WORKER": str(worker.number), "HOST": f"unix:{worker.socket}"}
         return {**self.environment, **{f"{self.prefix}{name}": value for name, value in own.items()}}
 
-    async def _look(self, worker: _Worker) -> None:
+    async def _poll(self, worker: _WorkerProcess) -> None:
         try:
             async with asyncio.timeout(2):
-                ready, said = await _get(worker.socket, "/ready")
-                _, worker.metrics = await _get(worker.socket, "/metrics")
+                ready, said = await _get_page(worker.socket, "/ready")
+                _, worker.metrics = await _get_page(worker.socket, "/metrics")
         except (OSError, TimeoutError, ValueError):
             self.health.mark_failing(worker.name, "does not answer")
             return
@@ -140,15 +140,15 @@ def exit_with_parent() -> Task:
     async def watch(stopping: asyncio.Event) -> None:
         while not stopping.is_set() and os.getppid() == parent:
             with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), _LOOK_EVERY_S)
+                await asyncio.wait_for(stopping.wait(), _POLL_INTERVAL_S)
 
     return watch
 
 
-class _Merged:
+class _MergedMetrics:
     """The metrics of all children as one registry's."""
 
-    def __init__(self, workers: Iterable[_Worker]) -> None:
+    def __init__(self, workers: Iterable[_WorkerProcess]) -> None:
         self._workers = workers
 
     def collect(self) -> Iterable[Metric]:
@@ -171,7 +171,7 @@ async def _first(*waiting: "asyncio.Future[object] | object") -> None:
             task.cancel()
 
 
-async def _get(socket: Path, page: str) -> tuple[bool, str]:
+async def _get_page(socket: Path, page: str) -> tuple[bool, str]:
     """One of a child's pages: whether it is fine, and what it says."""
     reader, writer = await asyncio.open_unix_connection(str(socket))
     try:

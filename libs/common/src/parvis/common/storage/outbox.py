@@ -1,4 +1,4 @@
-"""Events written in the transaction that caused them, brought to Kafka afterwards, in order."""
+"""Stores events in the transaction that caused them, and relays them to Kafka afterwards, in order."""
 
 import asyncio
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 
 log = logger()
-BATCH = 500
-KEPT = timedelta(days=7)
+BATCH_ROWS = 500
+RETENTION = timedelta(days=7)
 
 
 def outbox_table(metadata: MetaData) -> Table:
-    """The outbox of a service, in its own schema."""
+    """Define the outbox of a service, in its own schema."""
     return Table(
         "outbox",
         metadata,
@@ -67,10 +67,10 @@ class Outbox:
     gather_s: float = 0.0  # how long the relay lets rows come together; 0: as soon as there is one
 
     def __post_init__(self) -> None:
-        self._written = asyncio.Event()
+        self._rows_written = asyncio.Event()
 
     async def add(self, connection: AsyncConnection, *records: Record) -> None:
-        """Write events in the caller's transaction. Call `kick` after its commit."""
+        """Write events in the caller's transaction. Call `wake` after its commit."""
         if not records:
             return
         rows = [
@@ -81,10 +81,10 @@ class Outbox:
 
     def wake(self) -> None:
         """Wake the relay of this process: there is something to send."""
-        self._written.set()
+        self._rows_written.set()
 
     async def relay(self, stopping: asyncio.Event) -> None:
-        """Bring rows to Kafka until the service stops."""
+        """Relay rows to Kafka until the service stops."""
         pause_s = 0.5
         while not stopping.is_set():
             try:
@@ -99,15 +99,17 @@ class Outbox:
                 pause_s = min(pause_s * 2, 10)
                 self.health.mark_failing("outbox", str(error))
                 log.warning("outbox.delayed", reason=str(error), wait_s=pause_s)
-            await _first_of(self._written, stopping, pause_s)
-            self._written.clear()
+            await _first_of(self._rows_written, stopping, pause_s)
+            self._rows_written.clear()
 
     async def _relay_batch(self) -> int:
         async with self.database.transaction() as connection:
             lock = text("select pg_try_advisory_xact_lock(hashtext(:name))")
             if not await connection.scalar(lock, {"name": f"outbox:{self.table.schema}"}):
                 return 0
-            waiting = select(self.table).where(self.table.c.sent_at.is_(None)).order_by(self.table.c.id).limit(BATCH)
+            waiting = (
+                select(self.table).where(self.table.c.sent_at.is_(None)).order_by(self.table.c.id).limit(BATCH_ROWS)
+            )
             rows = (await connection.execute(waiting)).all()
             metrics.outbox_waiting.labels(self.service).set(len(rows))
             if not rows:
@@ -122,9 +124,9 @@ class Outbox:
         return len(rows)
 
     async def purge(self) -> None:
-        """Forget rows that left more than seven days ago."""
+        """Delete rows that were sent more than seven days ago."""
         async with self.database.transaction() as connection:
-            await connection.execute(self.table.delete().where(self.table.c.sent_at < func.now() - KEPT))
+            await connection.execute(self.table.delete().where(self.table.c.sent_at < func.now() - RETENTION))
 
 
 async def _first_of(written: asyncio.Event, stopping: asyncio.Event, timeout_s: float) -> None:

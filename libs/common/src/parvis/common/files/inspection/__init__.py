@@ -27,7 +27,7 @@ class FileInspector:
     """
 
     def __init__(self, *, count: int = 1, limits: ResourceLimits = _LIMITS) -> None:
-        self._workers = SandboxPool("parvis.common.files.inspection.worker", count=count, limits=limits, most_answers=2)
+        self._workers = SandboxPool("parvis.common.files.inspection.worker", count=count, limits=limits, max_answers=2)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -35,7 +35,7 @@ class FileInspector:
             yield
 
     async def inspect(self, content: bytes, *, declared: str = "", name: str = "") -> FileInspection:
-        said = json.dumps([declared[:200], name[-200:]]).encode()
-        answer = await self._workers.run_job((b"S", said), (b"C", content))
-        told = {kind: payload.decode(errors="replace")[:200] for kind, payload in answer.frames}
-        return FileInspection(told.get(b"M", UNKNOWN), told.get(b"T", answer.trouble))
+        request = json.dumps([declared[:200], name[-200:]]).encode()
+        answer = await self._workers.run_job((b"S", request), (b"C", content))
+        answers = {kind: payload.decode(errors="replace")[:200] for kind, payload in answer.frames}
+        return FileInspection(answers.get(b"M", UNKNOWN), answers.get(b"T", answer.trouble))

@@ -9,7 +9,7 @@ from parvis.common.runtime.sandbox.child import serve
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
 
 
-def look(job: list[Frame]) -> Iterator[Frame]:
+def inspect_file(job: list[Frame]) -> Iterator[Frame]:
     (_, said), (_, content) = job
     declared, name = json.loads(said)
     media_type = media_type_of(content, declared=declared, name=name)
@@ -24,4 +24,4 @@ def warm() -> None:
 
 
 if __name__ == "__main__":
-    serve(look, warm=warm)
+    serve(inspect_file, warm=warm)

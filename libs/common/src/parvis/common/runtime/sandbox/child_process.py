@@ -17,7 +17,7 @@ _START_S = 60.0  # loading Tesseract takes 0.3 s; a laptop that starts everythin
 # None of the service's environment: it holds secrets. Tesseract's threads only slow its neighbours down.
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1"}
 _BUFFER_BYTES = 1024 * 1024
-_SMALL_BYTES = 64 * 1024
+_MAX_SINGLE_WRITE_BYTES = 64 * 1024
 
 
 class ChildExited(Exception):
@@ -42,20 +42,20 @@ class ChildProcess:
 
     async def send_job(self, job: Iterable[Frame]) -> None:
         pieces = [*pipe_protocol.encode_frames([*job, (END, b"")])]
-        if sum(map(len, pieces)) <= _SMALL_BYTES:
+        if sum(map(len, pieces)) <= _MAX_SINGLE_WRITE_BYTES:
             pieces = [b"".join(pieces)]  # one system call, and the worker wakes once
         for piece in pieces:
             self.questions.write(piece)
             await self.questions.drain()
 
-    async def read_frame(self, most_bytes: int) -> Frame:
+    async def read_frame(self, max_bytes: int) -> Frame:
         """The next frame.
 
         Raises: Gone; Nonsense, over `most_bytes`.
         """
         try:
             kind, length = pipe_protocol.HEADER.unpack(await self.answers.readexactly(pipe_protocol.HEADER.size))
-            if length > most_bytes:
+            if length > max_bytes:
                 raise ProtocolViolation
             return kind, await self.answers.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
@@ -105,13 +105,13 @@ async def start_child(module: str, limits: ResourceLimits, arguments: Sequence[s
     assert process.stdout  # noqa: S101
     worker = ChildProcess(process, process.stdin, process.stdout)
     try:
-        await _greeting(worker)
+        await _await_hello(worker)
         yield worker
     finally:
         await worker.terminate()
 
 
-async def _greeting(worker: ChildProcess) -> None:
+async def _await_hello(worker: ChildProcess) -> None:
     try:
         async with asyncio.timeout(_START_S):
             kind, why = await worker.read_frame(1000)

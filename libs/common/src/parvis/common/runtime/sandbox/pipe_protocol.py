@@ -10,7 +10,7 @@ Frame = tuple[bytes, bytes]
 HEADER = struct.Struct(">cQ")
 
 # The plumbing's own kinds; those of a module are letters. After LAST_WORDS the worker ends.
-HELLO, END, TROUBLE, LAST_WORDS = b"?", b".", b"!", b"#"
+HELLO, END, TROUBLE, FATAL = b"?", b".", b"!", b"#"
 
 
 def encode_frames(frames: Iterable[Frame]) -> Iterator[bytes]:
