@@ -130,6 +130,16 @@ async def test_what_is_acknowledged_is_there(bench: Bench):
     assert found[0].value == sent[0].value
 
 
+async def test_a_stopped_producer_leaves_no_task_of_a_replaced_client(bench: Bench):
+    await bench.producer.send(bench.record(1))
+    client = await bench.producer._connected_client(0)  # pyright: ignore[reportPrivateUsage]
+    bench.producer._replace(client, ZeroDivisionError())  # pyright: ignore[reportPrivateUsage]
+
+    await bench.producer.stop()
+
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "close replaced producer"]
+
+
 async def test_a_broker_that_is_not_there_is_unavailable_in_time():
     producer = Producer("127.0.0.1:9", service="test")
 

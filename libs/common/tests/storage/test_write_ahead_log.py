@@ -149,14 +149,14 @@ def test_segments_whose_files_cannot_be_synced_stay_and_leak_no_descriptor(
     monkeypatch.setattr(write_ahead_log, "sync_file_system", failing_sync)
     log = WriteAheadLog(str(tmp_path), make_durable=nobody_syncs)
     log.append([("a/0", b"x")])
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for number in range(1, 62):
         log.append([(f"a/{number}", b"x")])
     for _ in range(60):
         assert failed.acquire(timeout=60)
     log._full_segments.join()  # pyright: ignore[reportPrivateUsage]
 
-    assert len(os.listdir("/proc/self/fd")) - before < 5  # the current segment, and the one before it
+    assert len(list(Path("/proc/self/fd").iterdir())) - before < 5  # the current segment, and the one before it
     assert len(segments(tmp_path)) == 62
     assert replay(str(tmp_path), is_stored=nothing_is_there, write=lambda _path, _content: None) == 60
 

@@ -49,7 +49,7 @@ async def build() -> Service:
     town_config = load_town_config(town.config_dir)
     health = Health({"database": "not reached yet", "consumer": "not begun yet"})
     database = Database(town.database_url.get_secret_value(), service=NAME)
-    producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
+    producer = Producer.from_settings(town, service=NAME, health=health)
     outbox = Outbox(store.outbox, database, producer, health, NAME)
     cases = store.Cases(database, outbox, town.topic_prefix)
     blobs = BlobStore(town.blobs_url)

@@ -85,7 +85,7 @@ async def build() -> Service:
     prefix = town.topic_prefix
     # Outcomes are stored by as many at a time as there are connections.
     database = Database(town.database_url.get_secret_value(), service=NAME, pool_size=10, server_settings=BY_INDEX)
-    producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
+    producer = Producer.from_settings(town, service=NAME, health=health)
     outbox = Outbox(tables.outbox, database, producer, health, NAME, gather_s=0.03)
     ledger = Ledger(outbox, DELIVERY_UPDATED.full_name(prefix), PREFERENCE_CHANGED.full_name(prefix))
     addressing = Addressing(own_addresses(town_config, *settings.sms_senders.values()), town.hashing_key)

@@ -56,7 +56,7 @@ async def build() -> Service:
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
     rules = LiveRules(town.config_dir, town_config, health)
     database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": _LOCK_MS})
-    producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
+    producer = Producer.from_settings(town, service=NAME, health=health)
     calendar = Calendar(town_config.town)
     placing = Placing(town_config, calendar, _windows(own), templates, town.hashing_key, _asking(own))
     blobs, guessing = BlobStore(town.blobs_url), Guessing(health)

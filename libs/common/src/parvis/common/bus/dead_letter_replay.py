@@ -9,8 +9,11 @@ from parvis.common.bus.cloudevents import ReceivedRecord, Record
 from parvis.common.bus.dead_letters import HEADER_PREFIX
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import format_instant
+from parvis.common.contract.errors import Poison
 from parvis.common.runtime.clock import now
+from parvis.common.runtime.logs import logger
 
+log = logger()
 _CHUNK_LETTERS = 100  # letters between two marks: a crash between them repeats so many at most, under their own ids
 REPLAYED_AT_HEADER = f"{HEADER_PREFIX}replayed_at"
 _POSITION_HEADERS = ("topic", "partition", "offset")
@@ -73,37 +76,78 @@ class _TopicContents:
 
 
 async def read_dead_letters(bootstrap: str, topic: str) -> list[DeadLetter]:
-    """All dead letters, in the order of topic, partition and offset of the records: that of each key.
+    """Read all dead letters, in the order of topic, partition and offset of the records: that of each key.
 
-    A record that died twice, because its consumer ended before it committed, is one letter.
+    A record that died twice, because its consumer ended before it committed, is one letter. A record that is no dead
+    letter of ours is logged and left out.
     """
-    found = _TopicContents()
+    contents = _TopicContents()
     async for received in read_all_records(bootstrap, [topic]):
-        _add_record(found, received)
-    known = (replace(one, replayed_at=found.marks.get(one.position)) for one in found.letters.values())
-    return sorted(known, key=lambda letter: letter.position)
+        try:
+            _add_record(contents, received)
+        except ValueError:
+            position = {"topic": received.topic, "partition": received.partition, "offset": received.offset}
+            log.warning("dead_letter.unreadable", **position, reason="its headers are not those of a dead letter")
+    replayed_at = contents.replayed_at
+    letters = [replace(letter, replayed_at=replayed_at.get(letter.position)) for letter in contents.letters.values()]
+    return sorted(letters, key=lambda letter: letter.position)
 
 
-def _add_record(found: _TopicContents, received: ReceivedRecord) -> None:
-    marks = {name: received.header(f"{HEADER_PREFIX}{name}") or "" for name in (*_POSITION_HEADERS, "reason", "at")}
-    place = marks["topic"], int(marks["partition"] or -1), int(marks["offset"] or -1)
+def _add_record(contents: _TopicContents, received: ReceivedRecord) -> None:
+    """Raises: ValueError, for headers that are not those of a dead letter or a replay mark."""
+    headers = {name: received.header(f"{HEADER_PREFIX}{name}") or "" for name in (*_POSITION_HEADERS, "reason", "at")}
+    position = headers["topic"], int(headers["partition"]), int(headers["offset"])
     if replayed_at := received.header(REPLAYED_AT_HEADER):
-        found.marks[place] = datetime.fromisoformat(replayed_at)
+        contents.replayed_at[position] = datetime.fromisoformat(replayed_at)
     else:
-        died_at = datetime.fromisoformat(marks["at"])
-        found.letters.setdefault(place, DeadLetter(received, *place, reason=marks["reason"], died_at=died_at))
+        died_at = datetime.fromisoformat(headers["at"])
+        letter = DeadLetter(received, *position, reason=headers["reason"], died_at=died_at)
+        contents.letters.setdefault(position, letter)
 
 
-async def replay_dead_letters(letters: Sequence[DeadLetter], *, topic: str, producer: Producer) -> AsyncGenerator[int]:
-    """Write the records to their topics again, in this order, and mark each as replayed; gives how many are done.
+@dataclass(frozen=True)
+class ReplayProgress:
+    """How many letters are done, and which of them Kafka did not take."""
 
-    Raises: Unavailable or Unknown: what was not marked is replayed the next time.
+    done: int
+    refused: tuple[DeadLetter, ...] = ()
+
+
+async def replay_dead_letters(
+    letters: Sequence[DeadLetter], *, topic: str, producer: Producer
+) -> AsyncGenerator[ReplayProgress]:
+    """Write the records to their topics again, in this order, and mark each as replayed.
+
+    Gives:  the progress after each chunk. A letter whose record Kafka can never take is refused, logged and not marked;
+            the others are replayed.
+    Raises: Unavailable or OutcomeUnknown: what was not marked is replayed the next time.
     """
+    refused: tuple[DeadLetter, ...] = ()
     for start in range(0, len(letters), _CHUNK_LETTERS):
         chunk = letters[start : start + _CHUNK_LETTERS]
-        await producer.send_all([letter.original for letter in chunk])
-        await producer.send_all([_build_replay_mark(letter, topic) for letter in chunk])
-        yield start + len(chunk)
+        refused_now = await _send_originals(chunk, producer)
+        await producer.send_all([_build_replay_mark(letter, topic) for letter in chunk if letter not in refused_now])
+        refused += refused_now
+        yield ReplayProgress(start + len(chunk), refused)
+
+
+async def _send_originals(letters: Sequence[DeadLetter], producer: Producer) -> tuple[DeadLetter, ...]:
+    """Send the records of letters; one by one when Kafka refuses one of them. Gives the refused ones."""
+    try:
+        await producer.send_all([letter.original for letter in letters])
+    except Poison:
+        return tuple([letter for letter in letters if not await _send_original(letter, producer)])
+    return ()
+
+
+async def _send_original(letter: DeadLetter, producer: Producer) -> bool:
+    try:
+        await producer.send(letter.original)
+    except Poison as poison:
+        position = {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset}
+        log.error("dead_letter.refused", **position, reason=str(poison))  # noqa: TRY400 (no defect of ours)
+        return False
+    return True
 
 
 def _build_replay_mark(letter: DeadLetter, topic: str) -> Record:

@@ -26,9 +26,11 @@ from parvis.common.contract.errors import OutcomeUnknown, ParvisError, Poison, U
 from parvis.common.runtime import metrics
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
+from parvis.common.runtime.settings import TownSettings
 
 log = logger()
 DEADLINE_S = 8.0
+_CLOSE_TIMEOUT_S = 5.0
 MAX_RECORD_BYTES = 2 * 1024 * 1024
 MAX_BATCH_BYTES = 128 * 1024  # every topic takes it; the broker judges a batch, not its records
 
@@ -76,7 +78,20 @@ class Producer:
         self._metadata_age_s = metadata_age_s
         self._kafka: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
-        self._closing_tasks: set[asyncio.Task[None]] = set()
+        self._closing_tasks: set[asyncio.Task[None]] = set()  # of replaced clients; `stop` ends and awaits them
+
+    @classmethod
+    def from_settings(
+        cls, town: TownSettings, *, service: str, health: Health | None = None, linger_ms: int = 2
+    ) -> "Producer":
+        """Take the brokers and the metadata age from the settings that all services share."""
+        return cls(
+            town.kafka_bootstrap,
+            service=service,
+            health=health,
+            linger_ms=linger_ms,
+            metadata_age_s=town.metadata_age_s,
+        )
 
     async def send(self, record: Record, *, deadline_s: float = DEADLINE_S) -> None:
         """Write one record and wait for its acknowledgement; it travels with those that others send meanwhile."""
@@ -189,8 +204,8 @@ class Producer:
         except (KafkaError, OSError, TimeoutError) as error:
             raise Unavailable(f"Kafka at {self._bootstrap} does not answer") from error
 
-    async def _connect(self) -> AIOKafkaProducer:
-        kafka = AIOKafkaProducer(
+    def _build_client(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             client_id=f"parvis-{self._service}",
             enable_idempotence=True,
@@ -202,6 +217,9 @@ class Producer:
             metadata_max_age_ms=int(self._metadata_age_s * 1000),
             compression_type=None,
         )
+
+    async def _connect(self) -> AIOKafkaProducer:
+        kafka = self._build_client()
         try:
             await kafka.start()
         except BaseException:
@@ -217,7 +235,7 @@ class Producer:
         self._kafka = None
         metrics.producers_replaced.labels(self._service).inc()
         log.warning("producer.replaced", reason=type(error).__name__, error=isinstance(error, _FATAL))
-        task = asyncio.create_task(_close(kafka, deadline_s=5.0))
+        task = asyncio.create_task(_close(kafka, deadline_s=_CLOSE_TIMEOUT_S), name="close replaced producer")
         self._closing_tasks.add(task)
         task.add_done_callback(self._closing_tasks.discard)
 
@@ -236,8 +254,10 @@ class Producer:
         kafka, self._kafka = self._kafka, None
         if kafka:
             await _close(kafka, deadline_s=deadline_s)
-        for task in list(self._closing_tasks):
+        closing = list(self._closing_tasks)
+        for task in closing:
             task.cancel()
+        await asyncio.gather(*closing, return_exceptions=True)
 
 
 def _check_size(record: Record) -> None:

@@ -1,4 +1,4 @@
-"""`parvis`: what an operator types. Services add their own sub-commands by the entry-point group `parvis.commands`."""
+"""Runs `parvis`, the operator's command; services add sub-commands by the entry-point group `parvis.commands`."""
 
 import argparse
 import importlib

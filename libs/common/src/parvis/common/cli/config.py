@@ -1,4 +1,4 @@
-"""`parvis config check DIR` and `parvis settings SERVICE`: is it right, and what can be set."""
+"""Implements `parvis config check DIR` and `parvis settings SERVICE`."""
 
 import argparse
 import importlib

@@ -1,4 +1,4 @@
-"""`parvis dead-letters`: look at what nobody could handle, send it again, let a stopped consumer go on."""
+"""Implements `parvis dead-letters`: list and show dead letters, replay them, resume a halted consumer."""
 
 import argparse
 import asyncio
@@ -8,7 +8,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from parvis.common.bus.dead_letter_replay import DeadLetter, DeadLetterFilter, read_dead_letters, replay_dead_letters
+from parvis.common.bus.dead_letter_replay import (
+    DeadLetter,
+    DeadLetterFilter,
+    ReplayProgress,
+    read_dead_letters,
+    replay_dead_letters,
+)
 from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.producer import Producer
 from parvis.common.cli.subparsers import Commands
@@ -133,16 +139,20 @@ async def _replay_matching(town: TownSettings, service: str, choice: DeadLetterF
             )
         print(f"{len(chosen)} dead letters of {service} would be written; nothing was")
         return 0
-    producer = Producer(town.kafka_bootstrap, service="dead-letters")
+    producer = Producer.from_settings(town, service="dead-letters")
+    progress = ReplayProgress(0)
     try:
-        async for done in replay_dead_letters(chosen, topic=_topic(town, service), producer=producer):
-            print(f"{done} of {len(chosen)}", file=sys.stderr)
+        async for progress in replay_dead_letters(chosen, topic=_topic(town, service), producer=producer):
+            print(f"{progress.done} of {len(chosen)}", file=sys.stderr)
     finally:
         await producer.stop()
+    written = len(chosen) - len(progress.refused)
     print(
-        f"{len(chosen)} dead letters of {service} written to their topics again; what was handled already is recognised by its id"
+        f"{written} dead letters of {service} written to their topics again; readers recognise by its id what they had"
     )
-    return 0
+    for letter in progress.refused:
+        print(f"{letter.event_id or '(no id)'} was refused by {letter.topic} and stays a dead letter")
+    return 1 if progress.refused else 0
 
 
 def _describe_no_match(everything: Sequence[DeadLetter], service: str, choice: DeadLetterFilter) -> str:

@@ -1,4 +1,4 @@
-"""The contract in, its reference out: JSON Schemas, one AsyncAPI 3 document, pages of settings, topics and metrics."""
+"""Generates the reference: JSON Schemas, one AsyncAPI 3 document, pages of settings, topics and metrics."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""`parvis reference`: the pages and schemas under docs/reference, generated from the code; `--check` says if they are old."""
+"""Implements `parvis reference`: generates docs/reference from the code; `--check` says which pages are old."""
 
 import argparse
 from pathlib import Path

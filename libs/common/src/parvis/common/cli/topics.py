@@ -1,4 +1,4 @@
-"""`parvis topics plan|apply`: the map of the bus against the cluster."""
+"""Implements `parvis topics plan|apply`: compares the topic map with the cluster, creates and changes topics."""
 
 import argparse
 import asyncio

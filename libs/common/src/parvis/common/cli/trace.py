@@ -1,4 +1,4 @@
-"""`parvis trace ID`: where a contact, a conversation or a reply stands, from the topics and from the services that keep something back."""
+"""Implements `parvis trace ID`: shows the events about an id, and what services still hold of it."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""A file in, ClamAV's verdict out, by its daemon's INSTREAM; without an answer in time the verdict is open, never clean."""
+"""Asks ClamAV's daemon about files by INSTREAM; without an answer in time the verdict is pending, never clean."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ class AntivirusScanner:
             return "pending"
         tried_before = self._retry_at
         if tried_before:
-            self._retry_at = self._clock() + _RETRY_AFTER_S  # the others wait for how this one fares
+            self._retry_at = self._clock() + _RETRY_AFTER_S  # the others get `pending` until this one has an answer
         try:
             async with asyncio.timeout(limit_s), self._connected() as (reader, writer):
                 reply = await _send_instream(content, reader, writer)
@@ -68,7 +68,7 @@ class AntivirusScanner:
 
 
 async def _send_instream(content: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """What clamd says; nothing, when it hangs up: it does so in the middle of a file that is too large for it."""
+    """Send a file and read clamd's reply. Gives b"" when it hangs up, as it does in the middle of a file too large for it."""
     with contextlib.suppress(ConnectionError):
         writer.write(b"zINSTREAM\0")
         for start in range(0, len(content), _CHUNK_BYTES):

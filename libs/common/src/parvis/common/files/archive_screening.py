@@ -1,4 +1,4 @@
-"""An archive in, why nobody should open it out: looked through within limits, nothing of it kept. Pure; no I/O."""
+"""Screens archives for bombs, nesting, encryption and escaping names; extracts nothing. Pure; no I/O."""
 
 import zlib
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class _Unsafe(Exception):
 
 @dataclass
 class _UnpackBudget:
-    """What all that is in an archive, and in those inside it, may take together."""
+    """The budget that an archive and all archives inside it share."""
 
     entries: int = MAX_ENTRIES
     unpacked_bytes: int = MAX_UNPACKED_BYTES
@@ -84,7 +84,7 @@ def _screen_zip(content: bytes, budget: _UnpackBudget, archives: int, depth: int
 def _member_bytes(
     content: bytes, listed: list[zip_directory.ZipEntry]
 ) -> list[tuple[zip_directory.ZipEntry, memoryview]]:
-    """Each file's own bytes."""
+    """Find each member's own bytes, in the order in which they lie."""
     found: list[tuple[zip_directory.ZipEntry, memoryview]] = []
     last = 0
     for entry in sorted(listed, key=lambda entry: entry.place):
@@ -97,7 +97,7 @@ def _member_bytes(
 
 
 def _check_entry(entry: zip_directory.ZipEntry) -> None:
-    """What the list alone shows."""
+    """Check what the directory alone shows."""
     if entry.is_encrypted:
         raise _Unsafe("encrypted archive")
     parts = entry.name.replace("\\", "/").split("/")
@@ -120,7 +120,7 @@ def _unpack(room: memoryview, entry: zip_directory.ZipEntry, budget: _UnpackBudg
 def _inflate(
     packed: memoryview | bytes, window: int, packed_bytes: int, budget: _UnpackBudget
 ) -> Iterator[memoryview | bytes]:
-    """Chunk by chunk: what a list says of sizes is not believed."""
+    """Inflate chunk by chunk: the sizes in the directory are not trusted."""
     unpacker, most = zlib.decompressobj(window), max(_HARMLESS_BYTES, MAX_COMPRESSION_RATIO * packed_bytes)
     unpacked_bytes, rest = 0, memoryview(packed)
     while not unpacker.eof and (rest or unpacker.unconsumed_tail):
@@ -135,7 +135,7 @@ def _inflate(
 
 
 def _screen_member(chunks: Iterator[memoryview | bytes], budget: _UnpackBudget, archives: int, depth: int) -> None:
-    """Unpack one file; where it is an archive itself, look into that."""
+    """Unpack one member; when it is an archive itself, screen that too."""
     first = bytes(next(chunks, b""))
     media_type = media_type_of(first)
     if not is_archive(media_type):

@@ -1,4 +1,4 @@
-"""A file's name as a stranger wrote it in, one that can be shown, stored and sent out. Pure; no I/O."""
+"""Makes a stranger's file name safe to show, store and send. Pure; no I/O."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ _FORBIDDEN = re.compile(r'[:*?"<>|]')  # by one system or another
 
 
 def safe_file_name(text: str) -> str:
-    """The last part of a path, in NFC, without control, bidi or path characters; at most 120 characters, its ending kept.
+    """Give the last part of a path, in NFC, without control, bidi or path characters; at most 120 characters, its ending kept.
 
     Gives: an empty name, where nothing is left; who asks knows a better word than we do.
     """

@@ -1,4 +1,4 @@
-"""The first bytes of a file in, its media type out, whatever its name says. One table for all doors. Pure; no I/O."""
+"""Recognises the media type of a file by its first bytes, whatever its name says. Pure; no I/O."""
 
 import re
 
@@ -34,7 +34,7 @@ _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 def media_type_of(head: bytes, *, declared: str = "", name: str = "") -> str:
-    """What a file is.
+    """Recognise what a file is.
 
     Shape:  its beginning, or better the whole: what stands in a zip is listed at its end too.
     Gives:  the type that the content shows; what was declared, or the name's ending, decides only among kinds of plain text and of signatures;
@@ -57,7 +57,7 @@ def is_archive(media_type: str) -> bool:
 
 
 def is_document(media_type: str) -> bool:
-    """Whether it is a document that a program keeps as a zip."""
+    """Whether it is an office document that is a zip inside."""
     return media_type in _DOCUMENTS or media_type.startswith("application/vnd.oasis.opendocument.")
 
 
@@ -72,7 +72,7 @@ def _by_signature(head: bytes) -> str | None:
 
 
 def _by_container(head: bytes) -> str | None:
-    """Of the kinds that many programs share, by what stands further inside."""
+    """Recognise the kinds that share a container, by what stands further inside."""
     if head.startswith(ZIP):
         return _in_zip(head)
     if head.startswith(OLE):

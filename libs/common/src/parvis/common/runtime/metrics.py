@@ -13,6 +13,9 @@ records_handled = Counter("parvis_records_handled", "records finished by a consu
 dead_letters = Counter("parvis_dead_letters", "records nobody could handle", ["service"])
 producers_replaced = Counter("parvis_producers_replaced", "producers thrown away after a fatal error", ["service"])
 outbox_waiting = Gauge("parvis_outbox_waiting", "rows not yet acknowledged by Kafka", ["service"])
+outbox_parked = Counter(
+    "parvis_outbox_parked", "events that Kafka can never take, set aside in the outbox", ["service"]
+)
 consumer_waiting = Gauge("parvis_consumer_waiting", "1 while the world is down and partitions are paused", ["service"])
 accept_seconds = Histogram(
     "parvis_accept_seconds", "from first byte to a door's yes, in seconds", ["channel"], buckets=_SECONDS

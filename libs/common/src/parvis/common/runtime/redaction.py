@@ -49,7 +49,6 @@ ALLOWED_KEYS = frozenset(
         "total",
         "port",
         "pid",
-        "address",
         "url",
         "file",
         "line",

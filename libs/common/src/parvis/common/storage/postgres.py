@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from parvis.common.contract.errors import RowLocked, Unavailable
 
 _MIGRATION_LOCK = 0x70617276  # "parv": one migration at a time in a database
-# SQLSTATE of a missing table or schema: a service may start before `parvis migrate`; it waits, it does not dead-letter.
-_MISSING_TABLES = ("42P01", "3F000")
+# SQLSTATE of a missing table, schema or column: a service may start before `parvis migrate`; it waits, it does not dead-letter.
+_MISSING_TABLES = ("42P01", "3F000", "42703")
 # SQLSTATE classes that pass by themselves: connection, resources, operator intervention, serialization, deadlock.
 _TRANSIENT = ("08", "53", "57", "40", "25006")
 _LOCK_NOT_AVAILABLE = "55P03"  # lock_not_available: after lock_timeout
@@ -124,7 +124,7 @@ def _unavailable(error: DBAPIError) -> Unavailable | None:
 def _unavailable_by_state(state: str) -> Unavailable | None:
     """Map an SQLSTATE that passes by itself, or by an operator's action, to Unavailable; None for any other."""
     if state in _MISSING_TABLES:
-        return Unavailable("the tables are not there yet: run `parvis migrate`")
+        return Unavailable("the tables are missing or too old: run `parvis migrate`")
     if state == _LOCK_NOT_AVAILABLE:
         return RowLocked("somebody else holds a row")
     return _conflict() if state.startswith(_TRANSIENT) else None
@@ -174,7 +174,7 @@ def _upgrade(connection: Connection, schema: str, folder: Path) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
-    command.upgrade(config, "head")
+    command.upgrade(config, "heads")
 
 
 def run_migrations() -> None:

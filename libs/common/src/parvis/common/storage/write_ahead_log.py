@@ -104,9 +104,8 @@ class WriteAheadLog:
                 self._sync_files(segment.paths)
                 os.unlink(segment.name)  # noqa: PTH108
             except OSError as error:
-                log.error(
-                    "segment.sync_failed", file=segment.name, reason=f"{error.strerror}; replayed at the next start"
-                )
+                reason = f"{error.strerror}; the segment is replayed at the next start"
+                log.error("segment.sync_failed", file=segment.name, reason=reason)  # noqa: TRY400 (expected; no stack)
             finally:
                 with suppress(OSError):
                     os.close(segment.handle)
@@ -152,7 +151,7 @@ def _replay_segment(segment: Path, is_stored: Callable[[str, bytes], bool], writ
                 written += 1
         except OSError as error:
             failed += 1
-            log.error("blob.restore_failed", path=path, file=str(segment), reason=error.strerror)
+            log.error("blob.restore_failed", path=path, file=str(segment), reason=error.strerror)  # noqa: TRY400
     if not failed:
         segment.unlink(missing_ok=True)
     return written

@@ -32,6 +32,7 @@ class Readers:
             "parvis.ingest_postal.read.worker",
             count=count,
             limits=WorkerLimits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s),
+            task="reading",
             max_answers=_ANSWERS_A_PAGE * max(limits.pages, limits.batch_pages) + 2,
             recycled_after=_RECYCLED_AFTER,
         )

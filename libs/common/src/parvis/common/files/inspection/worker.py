@@ -1,4 +1,4 @@
-"""The process that looks into files: one in, its media type and its trouble out."""
+"""Runs in the sandboxed process: recognises and screens one file a job."""
 
 import json
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from parvis.common.runtime.sandbox.pipe_protocol import Frame
 
 
 def inspect_file(job: list[Frame]) -> Iterator[Frame]:
-    (_, said), (_, content) = job
-    declared, name = json.loads(said)
+    (_, request), (_, content) = job
+    declared, name = json.loads(request)
     media_type = media_type_of(content, declared=declared, name=name)
     yield b"M", media_type.encode()
     trouble = screen_archive(content, media_type)

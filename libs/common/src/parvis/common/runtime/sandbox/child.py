@@ -1,4 +1,4 @@
-"""The process that meets hostile bytes: jobs in on one pipe, answers out on another; limited, without secrets, killed at will."""
+"""Serves jobs inside a sandboxed process: resource limits, no secrets, no output but the answers."""
 
 import contextlib
 import ctypes
@@ -19,7 +19,7 @@ HandleJob = Callable[[list[Frame]], Iterable[Frame]]
 
 
 def serve(handle: HandleJob, *, warm: Callable[[], None]) -> None:
-    """Do one job after another until the pool closes the pipe: the body of a worker module's `__main__`.
+    """Run one job after another until the pool closes the pipe: the body of a worker module's `__main__`.
 
     Shape:  `handle` yields frames whose kinds are letters; each is sent at once. `warm` does once what every job needs.
     Raises: nothing. What `handle` raises ends its job with words for people; after a lack of memory the process ends too.
@@ -40,7 +40,7 @@ def serve(handle: HandleJob, *, warm: Callable[[], None]) -> None:
 
 
 def arguments() -> list[str]:
-    """What the pool gave beside the limits."""
+    """Give the arguments of the pool beside the limits."""
     return sys.argv[3:]
 
 
@@ -54,12 +54,12 @@ def _warm_up(answers: BinaryIO, warm: Callable[[], None]) -> None:
 
 
 def _run_job(handle: HandleJob, job: list[Frame], answers: BinaryIO) -> Frame:
-    """Do a job; give its last word. A library's own sentence may quote the citizen and stays here."""
+    """Run a job and give its last frame. A library's own message may quote the citizen and stays here."""
     try:
         for frame in handle(job):
             _send(answers, frame)
     except MemoryError:
-        return FATAL, b"reading needs more memory than allowed"
+        return FATAL, b"needs more memory than allowed"
     except RecursionError:
         return TROUBLE, b"too deeply nested"
     except BrokenPipeError:
@@ -76,7 +76,7 @@ def _allow_cpu(cpu_s: int) -> None:
 
 
 def _redirect_output() -> BinaryIO:
-    """What a parser prints may quote the citizen: nothing of that reaches a log, or the pipe of the answers."""
+    """Discard what parsers print, which may quote the citizen: it reaches neither a log nor the pipe of the answers."""
     answers = os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "wb") as nothing:  # noqa: PTH123 (a device, not a path)
         os.dup2(nothing.fileno(), 1)

@@ -1,4 +1,4 @@
-"""Jobs in, answers out: as many workers as are set, one job at a time each, in the order of asking."""
+"""Runs jobs in a pool of sandboxed worker processes, one job at a time each, in the order of asking."""
 
 import asyncio
 import contextlib
@@ -22,17 +22,18 @@ _MAX_TROUBLE_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class SandboxResult:
-    """All that a worker said of a job: everything, or what there was before `trouble`."""
+    """A worker's answers to a job: all of them, or those before `trouble`."""
 
     frames: tuple[Frame, ...] = ()
     trouble: str | None = None  # why it ended early, in words for an agent
 
 
 class SandboxPool:
-    """Processes that do the jobs of one module, kept warm while the block of `running` lasts.
+    """Worker processes for the jobs of one module, kept warm while the block of `running` lasts.
 
-    Gives:  an Answer, whatever the bytes: a worker that crashes, is killed, answers nonsense or takes too long leaves the frames that it
-            had sent, and `trouble`.
+    Shape:  task, what the workers do, such as "reading" or "classification": messages and troubles name it.
+    Gives:  a SandboxResult, whatever the bytes: of a worker that crashes, is killed, answers nonsense or takes too long, the
+            frames that it had sent, and `trouble`.
     Raises: Unavailable, when no worker starts on this machine now, none is free in time, or none runs any more.
     Retry:  a job whose worker died, but not of its limits, is given to a fresh worker, once.
     Cancel: a caller that goes away gives up its place; a worker that has begun finishes, and the next job waits for it.
@@ -42,6 +43,7 @@ class SandboxPool:
         self,
         module: str,
         *,
+        task: str,
         count: int,
         limits: ResourceLimits,
         arguments: Sequence[str] = (),
@@ -49,6 +51,7 @@ class SandboxPool:
         recycled_after: int = 1000,  # what parsers leak goes with the process
     ) -> None:
         self._module, self._arguments = module, tuple(arguments)
+        self._task = task
         self._count, self._limits = count, limits
         self._max_answers, self._recycled_after = max_answers, recycled_after
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,9 +62,9 @@ class SandboxPool:
         self.pids: set[int] = set()
 
     async def run_job(self, *frames: Frame) -> SandboxResult:
-        """Have one job done: the frames of the question, a kind of one letter and its bytes each."""
+        """Run one job, whose frames have a kind of one letter and bytes each."""
         if not self._is_running:
-            raise Unavailable("no reading worker runs")
+            raise Unavailable(f"no {self._task} worker runs")
         job = _Job(next(self._numbers), frames)
         self._open_jobs.add(job)
         self._waiting.put_nowait((job.number, job))
@@ -69,16 +72,16 @@ class SandboxPool:
             async with asyncio.timeout(2 * self._limits.wall_s + _STARTING_S):
                 await job.begun.wait()
         except TimeoutError as error:
-            raise Unavailable("no reading worker is free") from error
+            raise Unavailable(f"no {self._task} worker is free") from error
         else:
             return _result_or_raise(await job.answer)
         finally:
             self._open_jobs.discard(job)
-            job.answer.cancel()  # whoever finds it in the queue leaves it; done already when all went well
+            job.answer.cancel()  # a worker that finds it in the queue skips it; already done when all went well
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Keep the workers while the block lasts; those who still wait are told that none runs any more."""
+        """Keep the workers while the block lasts; jobs that still wait at its end fail with Unavailable."""
         self._is_running = True
         isolate_process()
         async with asyncio.TaskGroup() as group:
@@ -90,7 +93,7 @@ class SandboxPool:
                 self._is_running = False
                 for task in self._tasks:
                     task.cancel()
-                self._fail_waiting_jobs("no reading worker runs")
+                self._fail_waiting_jobs(f"no {self._task} worker runs")
 
     def _start_worker(self, group: asyncio.TaskGroup, arrived: asyncio.Event) -> None:
         task = group.create_task(self._run_workers(group, arrived))
@@ -98,10 +101,10 @@ class SandboxPool:
         task.add_done_callback(self._tasks.discard)
 
     async def _run_workers(self, group: asyncio.TaskGroup, arrived: asyncio.Event) -> None:
-        """One worker after another, until a successor has taken over."""
+        """Run one worker after another, until a successor has taken over."""
         while True:
             try:
-                async with start_child(self._module, self._limits, self._arguments) as worker:
+                async with start_child(self._module, self._limits, self._arguments, task=self._task) as worker:
                     arrived.set()
                     with self._registered(worker.process.pid):
                         if await self._serve_jobs(worker, group):
@@ -109,7 +112,7 @@ class SandboxPool:
             except Unavailable as error:
                 log.warning("worker.failed", worker=self._module, reason=str(error))
                 if not self.pids:
-                    self._fail_waiting_jobs(str(error))  # those who sent it come again
+                    self._fail_waiting_jobs(str(error))  # their callers come again
                 await asyncio.sleep(_PAUSE_S)
 
     @contextlib.contextmanager
@@ -121,9 +124,9 @@ class SandboxPool:
             self.pids.discard(pid)
 
     async def _serve_jobs(self, worker: ChildProcess, group: asyncio.TaskGroup) -> bool:
-        """Have jobs done until the worker is gone, or worn out and its successor there; gives whether there is one.
+        """Run jobs until the worker has exited, or is due for recycling and its successor has started. Gives whether it has.
 
-        Starting one takes seconds on a busy machine: nobody waits for that.
+        To start one takes seconds on a busy machine: no job waits for that.
         """
         successor: asyncio.Event | None = None
         for done in itertools.count(1):
@@ -141,7 +144,7 @@ class SandboxPool:
         return successor is not None
 
     async def _run_on(self, worker: ChildProcess, job: "_Job") -> bool:
-        """One job; gives whether the worker is good for another."""
+        """Run one job. Gives whether the worker can take another."""
         job.begun.set()
         said: list[Frame] = []
         try:
@@ -149,12 +152,14 @@ class SandboxPool:
                 await worker.send_job(job.frames)
                 kind, last = await self._read_answers(worker, said)
             trouble = last.decode(errors="replace")[:_MAX_TROUBLE_CHARACTERS] or None
+            if kind == FATAL:
+                trouble = f"{self._task} {trouble}"
             job.give(SandboxResult(tuple(said), trouble))
             return kind != FATAL
         except TimeoutError:
-            trouble = f"reading took longer than {self._limits.wall_s:g} s"
+            trouble = f"{self._task} took longer than {self._limits.wall_s:g} s"
         except ProtocolViolation:
-            trouble = "the reading worker answered nonsense"
+            trouble = f"the {self._task} worker answered nonsense"
         except (ChildExited, ConnectionError):
             code = await worker.terminate()
             if job.should_retry(code):
@@ -166,7 +171,7 @@ class SandboxPool:
         return False
 
     async def _read_answers(self, worker: ChildProcess, said: list[Frame]) -> Frame:
-        """Collect what the worker says, up to its last word."""
+        """Collect the worker's answers up to its last frame."""
         room = self._limits.answer_bytes
         while True:
             kind, payload = await worker.read_frame(room)
@@ -183,9 +188,9 @@ class SandboxPool:
 
     def _describe_exit(self, code: int) -> str:
         if code == -signal.SIGXCPU:
-            return f"reading needs more than {self._limits.cpu_s} s of processor time"
+            return f"{self._task} needs more than {self._limits.cpu_s} s of processor time"
         name = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        return f"the reading worker stopped ({name})"
+        return f"the {self._task} worker stopped ({name})"
 
 
 @dataclass(eq=False)
@@ -202,7 +207,7 @@ class _Job:
             self.answer.set_result(answer)
 
     def should_retry(self, code: int) -> bool:
-        """Once, and never when it was its own hunger that ended the worker."""
+        """Retry once, and never a job that used up its processor time."""
         self.tries += 1
         return self.tries == 1 and code != -signal.SIGXCPU and not self.answer.done()
 
