@@ -44,8 +44,11 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "CONTACT_POINT_KEY": "c" * 32, "CONFIG_DIR": Path("config/example-town").absolute(), "VAR": tmp_path,
     }  # fmt: skip
     own = {
+        "INGEST_EMAIL_SMTP_PORT": 0, "INGEST_EMAIL_LMTP_PORT": 0,  # no listener: nothing is started here
         "INGEST_SMS_TWILIO_AUTH_TOKEN": "t" * 32, "INGEST_SMS_TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
         "NOTIFIER_TWILIO_AUTH_TOKEN": "t" * 32, "NOTIFIER_TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "NOTIFIER_SMS_PUBLIC_URL": "https://sms.example", "NOTIFIER_SMTP_HOST": "relay.example",
+        "NOTIFIER_SMTP_USERNAME": "town", "NOTIFIER_SMTP_PASSWORD": "secret",
     }  # fmt: skip
     for name, value in (shared | own).items():
         monkeypatch.setenv(f"PARVIS_{name}", str(value))

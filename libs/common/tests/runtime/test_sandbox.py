@@ -1,4 +1,4 @@
-"""Worker processes: what they survive, and what they say when they do not."""
+"""Facts about sandboxed worker processes: what they survive, and what their pool reports when they do not."""
 
 import asyncio
 import ctypes

@@ -72,7 +72,7 @@ class DeadLetterFilter:
 @dataclass
 class _TopicContents:
     letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict[tuple[str, int, int], DeadLetter])
-    marks: dict[tuple[str, int, int], datetime] = field(default_factory=dict[tuple[str, int, int], datetime])
+    replayed_at: dict[tuple[str, int, int], datetime] = field(default_factory=dict[tuple[str, int, int], datetime])
 
 
 async def read_dead_letters(bootstrap: str, topic: str) -> list[DeadLetter]:

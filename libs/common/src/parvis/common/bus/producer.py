@@ -98,9 +98,9 @@ class Producer:
         await self._send_within_deadline([record], deadline_s, self._send_singly)
 
     async def send_all(self, records: Sequence[Record], *, deadline_s: float = DEADLINE_S) -> None:
-        """Write records in order and wait for all acknowledgements; the worst outcome of any is raised.
+        """Write records in order and wait for all acknowledgements. They leave at once, in batches of their own for each partition.
 
-        They leave at once, in batches of their own for each partition.
+        Raises: Poison, when Kafka refused any of them, whatever became of the others: the caller sends them one by one.
         """
         await self._send_within_deadline(records, deadline_s, self._send_batches)
 
@@ -177,7 +177,8 @@ class Producer:
         for topic, count in acknowledged.items():
             metrics.records_sent.labels(topic).inc(count)
         if problems:
-            raise next((p for p in problems if isinstance(p, Unavailable)), problems[0])
+            # Poison first: the batches behind a refused one fail with it, and no retry of the same records would ever succeed.
+            raise next((p for p in problems if isinstance(p, Poison)), problems[0])
 
     def _problem_of(self, kafka: AIOKafkaProducer, sent: _PendingAck) -> ParvisError | None:
         if not sent.future.done():

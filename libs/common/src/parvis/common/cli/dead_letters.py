@@ -189,9 +189,9 @@ def _resume(arguments: argparse.Namespace) -> int:
 async def _resume_consumer(town: TownSettings, service: str) -> str | None:
     database = Database(town.database_url.get_secret_value(), service="dead-letters")
     try:
-        brake = ConsumerHalt(database, service)
-        why = await brake.reason()
-        await brake.resume()
+        halt = ConsumerHalt(database, service)
+        why = await halt.reason()
+        await halt.resume()
         return why
     finally:
         await database.close()

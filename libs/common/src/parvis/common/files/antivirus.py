@@ -23,7 +23,8 @@ class AntivirusScanner:
     Shape:  an address is `host:port`, a socket's path, or empty: then nothing is scanned.
     Gives:  unscanned, without an address; pending, when clamd is away, slow, or finds the file too large; else clean or infected.
     Raises: Misconfigured, at once, when the address is none.
-    Source: clamd(8), INSTREAM.
+    Source: clamd(8), INSTREAM. Not aioclamd 1.1: it connects by TCP only, where many hosts give clamd a Unix socket, and it
+            reads each chunk in a thread.
     """
 
     def __init__(self, address: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -83,7 +84,7 @@ async def _send_instream(content: bytes, reader: asyncio.StreamReader, writer: a
 
 
 def _parse_verdict(reply: bytes) -> ScanVerdict:
-    said = reply.rstrip(b"\0\n ")
-    if said.endswith(b" FOUND"):
+    text = reply.rstrip(b"\0\n ")
+    if text.endswith(b" FOUND"):
         return "infected"
-    return "clean" if said == b"stream: OK" else "pending"
+    return "clean" if text == b"stream: OK" else "pending"

@@ -83,7 +83,7 @@ def _by_container(head: bytes) -> str | None:
 
 
 def _in_zip(head: bytes) -> str:
-    """Office documents are zips: told by the names of what is in them, and an OpenDocument by its first member's content."""
+    """Recognise office documents, which are zips, by the names of their members, and an OpenDocument by its first member's content."""
     if head[30:38] == b"mimetype":
         kind = re.match(
             rb"application/(?:vnd\.oasis\.opendocument\.[a-z-]{1,40}|epub\+zip)", head[38:150].split(b"PK")[0]

@@ -31,7 +31,7 @@ replies_sent_too_often = Gauge(
 deliveries_unknown_old = Gauge(
     "parvis_deliveries_unknown_old", "deliveries whose fate nobody knows, for longer than they are given"
 )
-files_scanned = Counter("parvis_files_scanned", "files by what the antivirus said", ["verdict"])
+files_scanned = Counter("parvis_files_scanned", "files by the antivirus verdict", ["verdict"])
 scans_waiting = Gauge("parvis_scans_waiting", "files in the scanner's folder that are not accepted yet")
 scans_oldest_seconds = Gauge("parvis_scans_oldest_seconds", "how long the oldest of them has waited, in seconds")
 contacts_waiting = Gauge(
@@ -44,7 +44,7 @@ contacts_overdue_seconds = Gauge(
 )
 rules_refused = Gauge("parvis_rules_refused", "1 while the rules file on disk is refused and the old rules decide")
 guesses = Counter(
-    "parvis_guesses", "texts that no rule decided, by what the model said: sure, unsure or none", ["outcome"]
+    "parvis_guesses", "texts that no rule decided, by the outcome of the classifier: sure, unsure or none", ["outcome"]
 )
 sms_spooled = Gauge("parvis_sms_spooled", "messages on the fallback's disk that are not in the town yet")
 sms_spooled_oldest_seconds = Gauge(

@@ -146,15 +146,15 @@ class SandboxPool:
     async def _run_on(self, worker: ChildProcess, job: "_Job") -> bool:
         """Run one job. Gives whether the worker can take another."""
         job.begun.set()
-        said: list[Frame] = []
+        frames: list[Frame] = []
         try:
             async with asyncio.timeout(self._limits.wall_s):
                 await worker.send_job(job.frames)
-                kind, last = await self._read_answers(worker, said)
+                kind, last = await self._read_answers(worker, frames)
             trouble = last.decode(errors="replace")[:_MAX_TROUBLE_CHARACTERS] or None
             if kind == FATAL:
                 trouble = f"{self._task} {trouble}"
-            job.give(SandboxResult(tuple(said), trouble))
+            job.give(SandboxResult(tuple(frames), trouble))
             return kind != FATAL
         except TimeoutError:
             trouble = f"{self._task} took longer than {self._limits.wall_s:g} s"
@@ -167,10 +167,10 @@ class SandboxPool:
                 return False
             trouble = self._describe_exit(code)
         log.warning("worker.replaced", worker=self._module, reason=trouble)
-        job.give(SandboxResult(tuple(said), trouble))
+        job.give(SandboxResult(tuple(frames), trouble))
         return False
 
-    async def _read_answers(self, worker: ChildProcess, said: list[Frame]) -> Frame:
+    async def _read_answers(self, worker: ChildProcess, frames: list[Frame]) -> Frame:
         """Collect the worker's answers up to its last frame."""
         room = self._limits.answer_bytes
         while True:
@@ -178,9 +178,9 @@ class SandboxPool:
             if kind in (END, TROUBLE, FATAL):
                 return kind, payload
             room -= len(payload)
-            if len(said) == self._max_answers or not kind.isalpha():
+            if len(frames) == self._max_answers or not kind.isalpha():
                 raise ProtocolViolation
-            said.append((kind, payload))
+            frames.append((kind, payload))
 
     def _fail_waiting_jobs(self, why: str) -> None:
         for job in self._open_jobs:
