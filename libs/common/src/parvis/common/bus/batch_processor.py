@@ -23,7 +23,7 @@ _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.25, 10.0
 HandleBatch = Callable[[Sequence[DecodedRecord]], Awaitable[None]]
 
 
-@dataclass
+@dataclass(repr=False, eq=False)  # its repr would be that of all it is made of, in every stack of a failed record
 class BatchProcessor:
     """Decodes and handles batches, with retries, dead letters and the consumer's halt.
 
@@ -91,8 +91,13 @@ class BatchProcessor:
         if not await self.retry_while_unavailable(lambda: self.producer.send(letter), stopping):
             return False
         metrics.dead_letters.labels(self.subscription.service).inc()
-        position = {"topic": received.topic, "partition": received.partition, "offset": received.offset}
-        log.error("record.dead_lettered", **position, reason=reason)
+        log.error(
+            "record.dead_lettered",
+            topic=received.topic,
+            partition=received.partition,
+            offset=received.offset,
+            reason=reason,
+        )
         self._limit.count(dead=True)
         if not self._limit.is_reached:
             return True

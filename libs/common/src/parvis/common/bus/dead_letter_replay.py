@@ -86,8 +86,13 @@ async def read_dead_letters(bootstrap: str, topic: str) -> list[DeadLetter]:
         try:
             _add_record(contents, received)
         except ValueError:
-            position = {"topic": received.topic, "partition": received.partition, "offset": received.offset}
-            log.warning("dead_letter.unreadable", **position, reason="its headers are not those of a dead letter")
+            log.warning(
+                "dead-letter.skipped",
+                topic=received.topic,
+                partition=received.partition,
+                offset=received.offset,
+                reason="its headers are not those of a dead letter",
+            )
     replayed_at = contents.replayed_at
     letters = [replace(letter, replayed_at=replayed_at.get(letter.position)) for letter in contents.letters.values()]
     return sorted(letters, key=lambda letter: letter.position)
@@ -144,8 +149,13 @@ async def _send_original(letter: DeadLetter, producer: Producer) -> bool:
     try:
         await producer.send(letter.original)
     except Poison as poison:
-        position = {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset}
-        log.error("dead_letter.refused", **position, reason=str(poison))  # noqa: TRY400 (no defect of ours)
+        log.error(  # noqa: TRY400 (no defect of ours)
+            "dead-letter.refused",
+            topic=letter.topic,
+            partition=letter.partition,
+            offset=letter.offset,
+            reason=str(poison),
+        )
         return False
     return True
 

@@ -31,6 +31,7 @@ from parvis.common.runtime.settings import TownSettings
 log = logger()
 DEADLINE_S = 8.0
 _CLOSE_TIMEOUT_S = 5.0
+_STOP_WAIT_S = 2.0
 MAX_RECORD_BYTES = 2 * 1024 * 1024
 MAX_BATCH_BYTES = 128 * 1024  # every topic takes it; the broker judges a batch, not its records
 
@@ -256,6 +257,8 @@ class Producer:
         if kafka:
             await _close(kafka, deadline_s=deadline_s)
         closing = list(self._closing_tasks)
+        if closing:
+            await asyncio.wait(closing, timeout=_STOP_WAIT_S)  # what is cancelled before it began would close nothing
         for task in closing:
             task.cancel()
         await asyncio.gather(*closing, return_exceptions=True)
