@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from parvis.common.cli.config import settings_of
+from parvis.common.cli.config import settings_class
 from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.settings import environment_variables
 
@@ -13,8 +13,8 @@ def problems(service: str, given: set[str], *, more_may_come: bool = False) -> I
     Shape:  more_may_come, when the operator can add variables that nobody sees here.
     """
     try:
-        rows = environment_variables(settings_of("common")) + (
-            environment_variables(settings_of(service)) if service != "operator" else []
+        rows = environment_variables(settings_class("common")) + (
+            environment_variables(settings_class(service)) if service != "operator" else []
         )
     except Rejected:
         yield f"{service}: it has no settings module to compare with"

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from parvis.common.bus.admin import consumer_lag, read_all_records
 from parvis.common.bus.cloudevents import ReceivedRecord
-from parvis.common.bus.dead_letter_replay import REPLAYED
+from parvis.common.bus.dead_letter_replay import REPLAYED_AT_HEADER
 from parvis.common.contract.topics import (
     CASE_UPDATED,
     CONTACT_RECEIVED,
@@ -106,7 +106,7 @@ async def look(stack: Stack) -> World:
         elif received.topic == names[REPLY_REQUESTED.name]:
             world.replies.append(received)
         elif received.topic == names[dead_letter_topic("router").name]:
-            if not received.header(REPLAYED):
+            if not received.header(REPLAYED_AT_HEADER):
                 world.dead.append(received)
         elif received.header("ce_type") == "contact.routed":
             world.routed.append(received)

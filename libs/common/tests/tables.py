@@ -11,9 +11,11 @@ def create_outbox_table_sql(schema: str) -> str:
             headers jsonb not null,
             value bytea not null,
             written_at timestamptz not null default now(),
-            sent_at timestamptz
+            sent_at timestamptz,
+            parked_at timestamptz,
+            parked_reason text
         );
-        create index outbox_waiting on {schema}.outbox (id) where sent_at is null;
+        create index outbox_waiting on {schema}.outbox (id) where sent_at is null and parked_at is null;
     """
 
 

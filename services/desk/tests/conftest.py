@@ -13,8 +13,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 import parvis.desk
-from parvis.common.bus.cloudevents import ReceivedRecord, encode_event
-from parvis.common.bus.consumer import DecodedRecord
+from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord, encode_event
 from parvis.common.contract.event import Event
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service

@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from parvis.common.bus.cloudevents import ReceivedRecord, build_record
-from parvis.common.bus.consumer import DecodedRecord
+from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord, build_record
 from parvis.common.contract.delivery import DeliveryUpdated
 from parvis.common.contract.event import Event
 from parvis.common.contract.preference import PreferenceChanged

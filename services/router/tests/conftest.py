@@ -12,8 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from parvis.common.bus.admin import apply_topics, read_all_records
-from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record
-from parvis.common.bus.consumer import DecodedRecord
+from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord, Record, build_record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract import topics
 from parvis.common.contract.contact import ContactReceived, kafka_key

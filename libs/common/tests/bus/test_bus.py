@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -13,11 +13,12 @@ from libs.common.tests.tables import create_halt_table_sql
 from sqlalchemy import text
 
 from parvis.common.bus.admin import apply_topics, consumer_lag, plan_topics, read_all_records
-from parvis.common.bus.cloudevents import Record, build_record
-from parvis.common.bus.consumer import Consumer, DecodedRecord
+from parvis.common.bus.cloudevents import DecodedRecord, Record, build_record
+from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.group_membership import FetchedBatch, GroupMembership
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Misconfigured, Poison, Unavailable
 from parvis.common.contract.topics import Topic
@@ -64,16 +65,23 @@ class Bench:
 
     def consumer(self, handle: Callable[[Sequence[DecodedRecord]], Awaitable[None]] | None = None) -> Consumer:
         return Consumer(
-            self.kafka,
-            service=self.service,
-            topics=[self.topic],
-            types=(ContactReceived,),
+            self.subscription(),
             handle=handle or self.handle,
             producer=self.producer,
-            dead_letter_topic=self.dead,
-            brake=ConsumerHalt(self.database, self.service),
+            halt=ConsumerHalt(self.database, self.service),
             health=self.health,
-            batch=50,
+        )
+
+    def subscription(self, *, batch_size: int = 50) -> Subscription:
+        return Subscription(
+            bootstrap=self.kafka,
+            service=self.service,
+            topics=(self.topic,),
+            types=(ContactReceived,),
+            dead_letter_topic=self.dead,
+            session_timeout_s=10,
+            metadata_age_s=30,
+            batch_size=batch_size,
         )
 
     @asynccontextmanager
@@ -120,6 +128,16 @@ async def test_what_is_acknowledged_is_there(bench: Bench):
     found = [received async for received in read_all_records(bench.kafka, [bench.topic])]
     assert [received.event_id for received in found] == [str(number) for number in range(100)]
     assert found[0].value == sent[0].value
+
+
+async def test_a_stopped_producer_leaves_no_task_of_a_replaced_client(bench: Bench):
+    await bench.producer.send(bench.record(1))
+    client = await bench.producer._connected_client(0)  # pyright: ignore[reportPrivateUsage]
+    bench.producer._replace(client, ZeroDivisionError())  # pyright: ignore[reportPrivateUsage]
+
+    await bench.producer.stop()
+
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "close replaced producer"]
 
 
 async def test_a_broker_that_is_not_there_is_unavailable_in_time():
@@ -276,20 +294,20 @@ async def _delete_before(bench: Bench, offset: int) -> None:
 
 async def test_what_was_fetched_before_partitions_were_dealt_anew_sets_nobody_back(bench: Bench):
     def member() -> GroupMembership:
-        return GroupMembership(bench.kafka, service=bench.service, topics=[bench.topic], session_timeout_s=6)
+        return GroupMembership(replace(bench.subscription(), session_timeout_s=6))
 
     await bench.producer.send_all([bench.record(number) for number in range(10)])
     first, second = member(), member()
     await first.join()
     fetched = FetchedBatch([], {}, 0)
     while not fetched.records:
-        fetched = await first.fetch(most=5)
+        fetched = await first.fetch(max_records=5)
     await second.join()
     await second.leave()
-    await bench.until(lambda: first.deal >= fetched.assignment_generation + 2)
+    await bench.until(lambda: first.assignment_generation >= fetched.assignment_generation + 2)
 
     await first.commit(
-        FetchedBatch([], dict.fromkeys(fetched.offsets, 10), first.deal)
+        FetchedBatch([], dict.fromkeys(fetched.offsets, 10), first.assignment_generation)
     )  # as far as another member came
     await first.commit(fetched)
 

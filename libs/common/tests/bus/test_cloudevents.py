@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.bus.cloudevents import Headers, ReceivedRecord, build_record, encode_event
-from parvis.common.bus.dead_letters import LEAST, WINDOW, DeadLetterLimit, build_dead_letter
+from parvis.common.bus.dead_letters import MIN_DEAD_LETTERS, WINDOW_RECORDS, DeadLetterLimit, build_dead_letter
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Poison
 from parvis.common.testing import a_contact
@@ -95,7 +95,7 @@ def test_a_dead_letter_keeps_key_bytes_and_headers():
 
 def test_a_consumer_stops_at_twenty_dead_letters_in_a_row():
     limit = DeadLetterLimit()
-    for _ in range(LEAST - 1):
+    for _ in range(MIN_DEAD_LETTERS - 1):
         limit.count(dead=True)
     assert not limit.is_reached
     limit.count(dead=True)
@@ -104,6 +104,6 @@ def test_a_consumer_stops_at_twenty_dead_letters_in_a_row():
 
 def test_one_dead_letter_in_fifty_does_not_stop_a_consumer():
     limit = DeadLetterLimit()
-    for number in range(3 * WINDOW):
+    for number in range(3 * WINDOW_RECORDS):
         limit.count(dead=number % 50 == 0)
         assert not limit.is_reached

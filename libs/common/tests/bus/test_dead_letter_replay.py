@@ -11,7 +11,7 @@ from libs.common.tests.tables import create_halt_table_sql
 from sqlalchemy import text
 
 from parvis.common.bus.admin import apply_topics, read_all_records
-from parvis.common.bus.cloudevents import ReceivedRecord, build_record
+from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record
 from parvis.common.bus.dead_letter_replay import DeadLetter, DeadLetterFilter, read_dead_letters, replay_dead_letters
 from parvis.common.bus.dead_letters import ConsumerHalt, build_dead_letter
 from parvis.common.bus.producer import Producer
@@ -86,6 +86,29 @@ async def test_letters_are_chosen_by_what_they_died_of(post: Post):
     assert [
         one.event_id for one in await post.letters(DeadLetterFilter(topic="contact.received")) if one.event_id[0] == "x"
     ] == ["x2"]
+
+
+async def test_a_record_that_is_no_dead_letter_does_not_hide_the_others(post: Post):
+    await post.die(1, key="q", name="before")
+    await post.producer.send(Record(DEAD, b"q", b"from another tool", (("parvis_dead_letter_offset", b"x"),)))
+    await post.die(2, key="q", name="after")
+
+    found = [letter.event_id for letter in await post.letters() if letter.event_id in {"before", "after"}]
+    assert found == ["before", "after"]
+
+
+async def test_a_letter_that_its_topic_refuses_holds_no_other(post: Post):
+    await post.die(1, key="r", name="first", reason="poisoned")
+    too_large = ReceivedRecord(SOURCE, ord("r") % 12, 2, b"r", b"x" * 400_000, (("ce_id", b"large"),))
+    await post.producer.send(build_dead_letter(too_large, topic=DEAD, reason="poisoned"))
+    await post.die(3, key="r", name="third", reason="poisoned")
+    chosen = await post.letters(DeadLetterFilter(reason="poisoned"))
+
+    (progress,) = [p async for p in replay_dead_letters(chosen, topic=DEAD, producer=post.producer)]
+
+    assert [letter.event_id for letter in progress.refused] == ["large"]
+    assert list(dict.fromkeys(await post.arrived("r"))) == ["first", "third"]
+    assert [letter.event_id for letter in await post.letters(DeadLetterFilter(reason="poisoned"))] == ["large"]
 
 
 async def test_what_dies_again_is_open_again(post: Post):

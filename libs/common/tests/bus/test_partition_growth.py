@@ -9,7 +9,7 @@ from libs.common.tests.tables import create_partition_growth_table_sql
 from sqlalchemy import text
 
 from parvis.common.bus.partition_growth import PartitionGrowthBarrier
-from parvis.common.cli.topics import wished
+from parvis.common.cli.topics import with_more_partitions
 from parvis.common.contract import topics
 from parvis.common.contract.errors import Rejected
 from parvis.common.storage.postgres import Database
@@ -43,7 +43,7 @@ async def test_new_partitions_are_read_when_the_old_ones_are_drained(database_ur
         return PartitionGrowthBarrier(database, "growing", metadata_age_s=0)
 
     async def look(barrier: PartitionGrowthBarrier, count: int) -> bool:
-        return await barrier.look({"t": count}, log.ends_of, log.committed)
+        return await barrier.update({"t": count}, log.ends_of, log.committed)
 
     first, second = member(), member()
     assert first.holds(new)  # nothing is known yet
@@ -66,7 +66,7 @@ async def test_new_partitions_are_read_when_the_old_ones_are_drained(database_ur
 
 
 def test_the_map_grows_by_a_wish():
-    grown = wished(ALL, {"contact.received": 24, "department.triage": 13})
+    grown = with_more_partitions(ALL, {"contact.received": 24, "department.triage": 13})
 
     assert {row.name: row.partitions for row in grown if row.partitions not in (12, 3)} == {
         "contact.received": 24,
@@ -85,4 +85,4 @@ def test_the_map_grows_by_a_wish():
 )
 def test_what_would_do_harm_is_refused(name: str, count: int, words: str):
     with pytest.raises(Rejected, match=words):
-        wished(ALL, {name: count})
+        with_more_partitions(ALL, {name: count})

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from parvis.common.bus.admin import read_all_records
-from parvis.common.bus.cloudevents import Record
-from parvis.common.bus.consumer import Consumer, DecodedRecord
+from parvis.common.bus.cloudevents import DecodedRecord, Record
+from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import ConsumerHalt
-from parvis.common.bus.pipeline import Pipeline, PipelineStages
+from parvis.common.bus.pipeline import PipelineStages
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Unavailable
@@ -50,19 +50,13 @@ class Overlapping(Bench):
         async def one_after_the_other(items: Sequence[DecodedRecord]) -> None:
             await self.producer.send_all(await store(items))
 
-        return Pipeline(
-            self.kafka,
-            steps=PipelineStages(prepare=lambda items: items, store=store),
-            service=self.service,
-            topics=[self.topic],
-            types=(ContactReceived,),
-            swift=(ContactReceived,),
+        return Consumer(
+            replace(self.subscription(batch_size=10), fast_models=(ContactReceived,)),
             handle=one_after_the_other,
             producer=self.producer,
-            dead_letter_topic=self.dead,
-            brake=ConsumerHalt(self.database, self.service),
+            halt=ConsumerHalt(self.database, self.service),
             health=self.health,
-            batch=10,
+            stages=PipelineStages(prepare=lambda items: items, store=store),
         )
 
 

@@ -1,4 +1,4 @@
-"""The real clamd's verdicts, and what stands for them when it gives none."""
+"""Facts about the real clamd's verdicts, and what stands for them when it gives none."""
 
 import asyncio
 import os

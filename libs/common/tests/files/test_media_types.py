@@ -1,4 +1,4 @@
-"""What files are by their content, and what they may be called."""
+"""Facts about media types by content, and about safe file names."""
 
 import io
 import os

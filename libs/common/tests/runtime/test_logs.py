@@ -44,3 +44,12 @@ def test_an_exception_is_logged_without_its_message(capsys: pytest.CaptureFixtur
     assert line["exception"].endswith("RuntimeError")
     assert "test_logs.py" in line["exception"]
     assert "mon secret" not in str(line)
+
+
+@pytest.mark.parametrize("key", ["address", "body", "number", "name", "phone", "email"])
+def test_no_key_for_personal_data_is_allowed(key: str, capsys: pytest.CaptureFixture[str]):
+    logs.configure("test", level="info", format="json")
+
+    logger().info("contact.received", **{key: "1 rue des Lilas"})
+
+    assert "Lilas" not in capsys.readouterr().out

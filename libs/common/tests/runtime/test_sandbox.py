@@ -1,4 +1,4 @@
-"""Worker processes: what they survive, and what they say when they do not."""
+"""Facts about sandboxed worker processes: what they survive, and what their pool reports when they do not."""
 
 import asyncio
 import ctypes
@@ -23,7 +23,7 @@ FIRST = (b"F", b"first")
 
 @asynccontextmanager
 async def workers(limits: ResourceLimits = LIMITS, count: int = 1, **more: Any) -> AsyncGenerator[SandboxPool]:
-    made = SandboxPool(TRIAL, count=count, limits=limits, most_answers=10, **more)
+    made = SandboxPool(TRIAL, task="trial", count=count, limits=limits, max_answers=10, **more)
     async with made.running():
         yield made
 
@@ -71,12 +71,12 @@ async def test_several_jobs_at_once_each_get_their_own_answer() -> None:
     [
         ("raise", "damaged file (ValueError)"),
         ("nest", "too deeply nested"),
-        ("memory", "reading needs more memory than allowed"),
-        ("SIGSEGV", "the reading worker stopped (SIGSEGV)"),
-        ("SIGKILL", "the reading worker stopped (SIGKILL)"),
-        ("many 11", "the reading worker answered nonsense"),
-        ("large 2000000", "the reading worker answered nonsense"),
-        ("nonsense", "the reading worker answered nonsense"),
+        ("memory", "trial needs more memory than allowed"),
+        ("SIGSEGV", "the trial worker stopped (SIGSEGV)"),
+        ("SIGKILL", "the trial worker stopped (SIGKILL)"),
+        ("many 11", "the trial worker answered nonsense"),
+        ("large 2000000", "the trial worker answered nonsense"),
+        ("nonsense", "the trial worker answered nonsense"),
     ],
 )
 async def test_a_job_that_ends_badly_says_why_and_the_next_is_done(what: str, trouble: str) -> None:
@@ -97,13 +97,13 @@ async def test_an_exception_costs_no_worker_and_a_lack_of_memory_does() -> None:
 
 async def test_a_job_that_takes_too_long_leaves_what_was_said() -> None:
     async with workers(ResourceLimits(LIMITS.memory_bytes, 10, 1.0)) as made:
-        assert await ask(made, "hang") == SandboxResult((FIRST,), "reading took longer than 1 s")
+        assert await ask(made, "hang") == SandboxResult((FIRST,), "trial took longer than 1 s")
         assert (await ask(made, "say well")).trouble is None
 
 
 async def test_a_job_that_needs_too_much_processor_time_is_not_tried_twice() -> None:
     async with workers(ResourceLimits(LIMITS.memory_bytes, 1, 30)) as made:
-        assert await ask(made, "turn") == SandboxResult((FIRST,), "reading needs more than 1 s of processor time")
+        assert await ask(made, "turn") == SandboxResult((FIRST,), "trial needs more than 1 s of processor time")
 
 
 async def test_processor_time_is_counted_for_each_job_alone() -> None:
@@ -133,7 +133,7 @@ async def test_a_worker_killed_in_the_middle_is_replaced() -> None:
         os.kill(pid, signal.SIGKILL)
         second = await the_pid(made, not_in=frozenset([pid]))
         os.kill(second, signal.SIGKILL)
-        assert (await hanging).trouble == "the reading worker stopped (SIGKILL)"
+        assert (await hanging).trouble == "the trial worker stopped (SIGKILL)"
 
 
 async def test_a_worn_out_worker_goes_on_until_its_successor_is_there() -> None:
@@ -193,7 +193,7 @@ async def test_no_process_is_left_behind() -> None:
 async def test_what_a_parser_starts_ends_with_it() -> None:
     async with workers() as made:  # the child holds the pipe of the answers: were it alive, the end would not come
         async with asyncio.timeout(20):
-            assert (await ask(made, "child")).trouble == "the reading worker stopped (SIGSEGV)"
+            assert (await ask(made, "child")).trouble == "the trial worker stopped (SIGSEGV)"
 
 
 async def test_what_a_parser_prints_reaches_nobody(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""A worker that does to itself what hostile bytes do to parsers; started by test_workers."""
+"""Does to itself what hostile bytes do to parsers; a worker that test_sandbox starts."""
 
 import ctypes
 import os

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from libs.common.tests.tables import create_outbox_table_sql
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from parvis.common.bus.admin import apply_topics, read_all_records
 from parvis.common.bus.cloudevents import Record
@@ -117,3 +117,26 @@ async def test_what_kafka_did_not_take_is_kept_and_sent_later(bench: Bench):
     assert await bench.arrived(2) == ["1", "2"]
     stopping.set()
     await relay
+
+
+async def test_a_row_that_kafka_can_never_take_is_parked_and_holds_no_other(bench: Bench):
+    too_large = Record(bench.topic, b"k", b"x" * (3 * 1024 * 1024), (("ce_id", b"large"),))
+    await bench.write(1)
+    async with bench.database.transaction() as connection:
+        await bench.outbox.add(connection, too_large)
+    await bench.write(2)
+    stopping = asyncio.Event()
+    relay = asyncio.create_task(bench.outbox.relay(stopping))
+
+    assert await bench.arrived(2) == ["1", "2"]
+    await bench.write(3)
+    assert await bench.arrived(3) == ["1", "2", "3"]
+    stopping.set()
+    await relay
+    async with bench.database.transaction() as connection:
+        is_parked = bench.outbox.table.c.parked_at.is_not(None)
+        parked = (await connection.execute(select(bench.outbox.table).where(is_parked))).all()
+    assert [(row.id, row.sent_at) for row in parked] == [(2, None)]
+    assert "bytes" in parked[0].parked_reason
+    assert "parked" in bench.outbox.health.notes["outbox-parked"]
+    assert bench.outbox.health.is_ready

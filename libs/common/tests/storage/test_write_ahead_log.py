@@ -1,8 +1,9 @@
-"""Many small files, one fsync; and all of them there after a power cut."""
+"""Facts about the write-ahead log: many small files share one fsync, and all of them are there after a power cut."""
 
 import asyncio
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ async def test_what_a_full_disk_does_not_take_is_replayed_at_the_next_start(tmp_
     def full(path: str, _content: bytes) -> None:
         raise OSError(28, "No space left on device", path)
 
-    assert replay(str(left), is_there=nothing_is_there, write=full) == 0
+    assert replay(str(left), is_stored=nothing_is_there, write=full) == 0
     LocalBlobStore(left)
     assert (left / "one" / "name").read_bytes() == b"x"
 
@@ -86,12 +87,12 @@ async def test_a_torn_end_was_promised_to_nobody(tmp_path: Path) -> None:
 
 async def test_the_segment_of_a_living_process_is_its_own(tmp_path: Path) -> None:
     await LocalBlobStore(tmp_path).write("one", "name", b"x")
-    assert replay(str(tmp_path), is_there=nothing_is_there, write=nobody_writes) == 0
+    assert replay(str(tmp_path), is_stored=nothing_is_there, write=nobody_writes) == 0
     assert len(segments(tmp_path)) == 1
 
 
 async def test_segments_go_when_their_files_are_sure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_ahead_log, "LARGEST_SEGMENT_BYTES", 100)
+    monkeypatch.setattr(write_ahead_log, "MAX_SEGMENT_BYTES", 100)
     folder = LocalBlobStore(tmp_path)
     for number in range(50):
         await folder.write(f"contact-{number}", "name", b"x" * 100)
@@ -128,10 +129,53 @@ async def test_a_disk_that_takes_no_journal_promises_nothing(tmp_path: Path) -> 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_segment_or_its_end(noise: bytes) -> None:
-    frame = write_ahead_log._frame("a/b", b"content")  # pyright: ignore[reportPrivateUsage]
-    frames = write_ahead_log._frames  # pyright: ignore[reportPrivateUsage]
+    frame = write_ahead_log._encode_frame("a/b", b"content")  # pyright: ignore[reportPrivateUsage]
+    frames = write_ahead_log._decode_frames  # pyright: ignore[reportPrivateUsage]
     assert next(iter(frames(frame + noise))) == ("a/b", b"content")
     list(frames(noise))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_segments_whose_files_cannot_be_synced_stay_and_leak_no_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_ahead_log, "MAX_SEGMENT_BYTES", 1)
+    failed = threading.Semaphore(0)
+
+    def failing_sync(_path: str) -> bool:
+        failed.release()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(write_ahead_log, "sync_file_system", failing_sync)
+    log = WriteAheadLog(str(tmp_path), make_durable=nobody_syncs)
+    log.append([("a/0", b"x")])
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(1, 62):
+        log.append([(f"a/{number}", b"x")])
+    for _ in range(60):
+        assert failed.acquire(timeout=60)
+    log._full_segments.join()  # pyright: ignore[reportPrivateUsage]
+
+    assert len(list(Path("/proc/self/fd").iterdir())) - before < 5  # the current segment, and the one before it
+    assert len(segments(tmp_path)) == 62
+    assert replay(str(tmp_path), is_stored=nothing_is_there, write=lambda _path, _content: None) == 60
+
+
+def test_a_file_that_cannot_be_restored_holds_no_other_of_its_segment(tmp_path: Path) -> None:
+    log = WriteAheadLog(str(tmp_path / "blobs"), make_durable=nobody_syncs)
+    (tmp_path / "blobs").mkdir()
+    log.append([("one/name", b"1"), ("taken/name", b"2"), ("three/name", b"3")])
+    left = lose_power(tmp_path / "blobs")
+    (left / "taken").write_text("a file where a folder should be")
+
+    LocalBlobStore(left)
+
+    assert [(left / name / "name").read_bytes() for name in ("one", "three")] == [b"1", b"3"]
+    assert len(segments(left)) == 1
+    (left / "taken").unlink()
+    LocalBlobStore(left)
+    assert (left / "taken" / "name").read_bytes() == b"2"
+    assert segments(left) == []
 
 
 def test_a_journal_of_nothing_is_no_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What every test of every service needs: a contact, a clock that stands still, a broker's memory for pure tests."""
+"""Provides what tests of every service need: a contact, a fixed instant, a producer that remembers."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

@@ -10,6 +10,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract import topics
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
@@ -48,7 +49,7 @@ async def build() -> Service:
     town_config = load_town_config(town.config_dir)
     health = Health({"database": "not reached yet", "consumer": "not begun yet"})
     database = Database(town.database_url.get_secret_value(), service=NAME)
-    producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
+    producer = Producer.from_settings(town, service=NAME, health=health)
     outbox = Outbox(store.outbox, database, producer, health, NAME)
     cases = store.Cases(database, outbox, town.topic_prefix)
     blobs = BlobStore(town.blobs_url)
@@ -64,16 +65,11 @@ async def build() -> Service:
         sessions=Sessions(town.signing_key, timedelta(hours=own.session_hours)),
     )
     consumer = Consumer(
-        town.kafka_bootstrap,
-        service=NAME,
-        topics=[topic.full_name(town.topic_prefix) for topic in _topics(town_config)],
-        types=TYPES,
+        Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=TYPES),
         handle=Clerk(cases, town_config).handle,
         producer=producer,
-        dead_letter_topic=topics.dead_letter_topic(NAME).full_name(town.topic_prefix),
-        brake=ConsumerHalt(database, SCHEMA),
+        halt=ConsumerHalt(database, SCHEMA),
         health=health,
-        session_timeout_s=town.session_timeout_s,
     )
 
     watch = run_health_check(health, "database", lambda: store.check(database))

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.consumer import DecodedRecord
+from parvis.common.bus.cloudevents import DecodedRecord
 from parvis.common.contract.delivery import DeliveryUpdated
 from parvis.common.contract.routing.decisions import ContactRouted
 from parvis.common.contract.routing.split_and_link import (

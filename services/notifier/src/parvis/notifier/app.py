@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.contract.preference import PreferenceChanged
@@ -21,7 +22,6 @@ from parvis.common.contract.topics import (
     DELIVERY_UPDATED,
     PREFERENCE_CHANGED,
     REPLY_REQUESTED,
-    dead_letter_topic,
 )
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service
@@ -85,7 +85,7 @@ async def build() -> Service:
     prefix = town.topic_prefix
     # Outcomes are stored by as many at a time as there are connections.
     database = Database(town.database_url.get_secret_value(), service=NAME, pool_size=10, server_settings=BY_INDEX)
-    producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
+    producer = Producer.from_settings(town, service=NAME, health=health)
     outbox = Outbox(tables.outbox, database, producer, health, NAME, gather_s=0.03)
     ledger = Ledger(outbox, DELIVERY_UPDATED.full_name(prefix), PREFERENCE_CHANGED.full_name(prefix))
     addressing = Addressing(own_addresses(town_config, *settings.sms_senders.values()), town.hashing_key)
@@ -100,15 +100,17 @@ async def build() -> Service:
     renderer = Renderer(town_config, templates, town.signing_key, settings.public_url, signer, lasts)
 
     intake = Intake(database, steps, outbox, addressing, preferences_read, due)
-    consumer = Consumer(
-        town.kafka_bootstrap,
+    subscription = Subscription.from_settings(
+        town,
         service=NAME,
-        topics=[topic.full_name(prefix) for topic in (REPLY_REQUESTED, DELIVERY_REPORTED, PREFERENCE_CHANGED)],
+        topics=(REPLY_REQUESTED, DELIVERY_REPORTED, PREFERENCE_CHANGED),
         types=(ReplyRequested, DeliveryReported, PreferenceChanged),
+    )
+    consumer = Consumer(
+        subscription,
         handle=intake.handle,
         producer=producer,
-        dead_letter_topic=dead_letter_topic(NAME).full_name(prefix),
-        brake=ConsumerHalt(database, tables.SCHEMA),
+        halt=ConsumerHalt(database, tables.SCHEMA),
         health=health,
     )
     heard = Topics(*(topic.full_name(prefix) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)))

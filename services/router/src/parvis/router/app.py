@@ -5,10 +5,12 @@ from contextlib import suppress
 from datetime import time, timedelta
 
 from parvis.common.bus.c_extensions import check_c_extensions
+from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.partition_growth import PartitionGrowthBarrier
-from parvis.common.bus.pipeline import Pipeline, PipelineStages
+from parvis.common.bus.pipeline import PipelineStages
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract import topics
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Unavailable
@@ -54,7 +56,7 @@ async def build() -> Service:
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
     rules = LiveRules(town.config_dir, town_config, health)
     database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": _LOCK_MS})
-    producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
+    producer = Producer.from_settings(town, service=NAME, health=health)
     calendar = Calendar(town_config.town)
     placing = Placing(town_config, calendar, _windows(own), templates, town.hashing_key, _asking(own))
     blobs, guessing = BlobStore(town.blobs_url), Guessing(health)
@@ -70,25 +72,22 @@ async def build() -> Service:
         health=health,
         limit_s=own.contact_limit_s,
     )
-    consumer = Pipeline(
-        town.kafka_bootstrap,
-        steps=PipelineStages(prepare=router.prepare, store=router.store),
+    subscription = Subscription.from_settings(
+        town,
         service=NAME,
-        topics=[
-            t.full_name(town.topic_prefix)
-            for t in (topics.CONTACT_RECEIVED, topics.TRANSFER_REQUESTED, topics.CASE_UPDATED)
-        ],
+        topics=(topics.CONTACT_RECEIVED, topics.TRANSFER_REQUESTED, topics.CASE_UPDATED),
         types=(ContactReceived, TransferRequested, SplitRequested, LinkRequested, CaseUpdated),
-        swift=(ContactReceived,),
+        fast_models=(ContactReceived,),
+        batch_size=own.batch,
+    )
+    consumer = Consumer(
+        subscription,
         handle=router.handle,
         producer=producer,
-        dead_letter_topic=topics.dead_letter_topic(NAME).full_name(town.topic_prefix),
-        brake=ConsumerHalt(database, SCHEMA),
+        halt=ConsumerHalt(database, SCHEMA),
         health=health,
-        batch=own.batch,
-        session_timeout_s=town.session_timeout_s,
-        metadata_age_s=town.metadata_age_s,
         barrier=PartitionGrowthBarrier(database, SCHEMA, town.metadata_age_s),
+        stages=PipelineStages(prepare=router.prepare, store=router.store),
     )
     log.info("rules.loaded", version=rules().version, count=len(rules().rules))
 

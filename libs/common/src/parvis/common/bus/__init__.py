@@ -1,1 +1,1 @@
-"""Kafka, and the only place that knows aiokafka: records in and out, with deadlines, and nothing skipped."""
+"""Reads from and writes to Kafka, with deadlines and nothing skipped; the only package that imports aiokafka."""

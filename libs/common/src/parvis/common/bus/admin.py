@@ -1,4 +1,4 @@
-"""Topics as the map states them, made true by command; and topics read from beginning to end."""
+"""Creates and changes topics by the topic map, and reads topics from beginning to end outside any group."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -20,14 +20,14 @@ from parvis.common.contract.topics import Topic
 
 @dataclass(frozen=True)
 class TopicChange:
-    """One thing that `parvis topics apply` would do."""
+    """One change that `parvis topics apply` would make."""
 
     topic: str
-    what: str
+    description: str
 
 
-def configuration(topic: Topic, *, replication: int) -> dict[str, str]:
-    """The broker's settings of a topic."""
+def topic_configuration(topic: Topic, *, replication: int) -> dict[str, str]:
+    """Build the broker's configuration of a topic."""
     retention_ms = int(topic.retention / timedelta(milliseconds=1)) if topic.retention else -1
     return {
         "cleanup.policy": "compact" if topic.compacted else "delete",
@@ -41,16 +41,16 @@ def configuration(topic: Topic, *, replication: int) -> dict[str, str]:
 
 
 async def plan_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int) -> list[TopicChange]:
-    """What differs between the map and the cluster."""
-    async with _Admin(bootstrap) as admin:
-        changes, _ = await _compare(admin, topics, prefix, replication)
+    """List what differs between the map and the cluster."""
+    async with _AdminClient(bootstrap) as admin:
+        changes, _ = await _compare_with_cluster(admin, topics, prefix, replication)
         return changes
 
 
 async def apply_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str, replication: int) -> list[TopicChange]:
-    """Create what is missing, add partitions, mend settings; never delete, never shrink. Again is harmless."""
-    async with _Admin(bootstrap) as admin:
-        changes, todo = await _compare(admin, topics, prefix, replication)
+    """Create what is missing, add partitions, correct the configuration; never delete, never shrink. Idempotent."""
+    async with _AdminClient(bootstrap) as admin:
+        changes, todo = await _compare_with_cluster(admin, topics, prefix, replication)
         if todo.create:
             with suppress(TopicAlreadyExistsError):
                 await admin.create_topics(todo.create, timeout_ms=20_000)
@@ -58,18 +58,18 @@ async def apply_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str, 
             await admin.create_partitions(todo.grow)
         if todo.configure:
             await admin.alter_configs(todo.configure)
-        await _until_known(admin, [topic.name for topic in todo.create])
+        await _wait_until_known(admin, [topic.name for topic in todo.create])
         return changes
 
 
 async def remove_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str) -> None:
-    """Delete topics with all that stands in them: of a town that was only tried out. No command of ours does it."""
-    async with _Admin(bootstrap) as admin:
+    """Delete topics and all their records, for towns that tests and demos made. No command of ours does it."""
+    async with _AdminClient(bootstrap) as admin:
         await admin.delete_topics([topic.full_name(prefix) for topic in topics], timeout_ms=20_000)
 
 
-async def _until_known(admin: Any, names: Sequence[str]) -> None:
-    """Wait until the brokers tell of new topics: they create first and tell later."""
+async def _wait_until_known(admin: Any, names: Sequence[str]) -> None:
+    """Wait until new topics are in the brokers' metadata, which lags behind their creation."""
     for _ in range(150):
         if not names or all(t["error_code"] == 0 for t in await admin.describe_topics(list(names))):
             return
@@ -77,23 +77,23 @@ async def _until_known(admin: Any, names: Sequence[str]) -> None:
 
 
 @dataclass
-class _Work:
+class _PlannedWork:
     create: list[NewTopic]
     grow: dict[str, NewPartitions]
     configure: list[ConfigResource]
 
 
-async def _compare(
+async def _compare_with_cluster(
     admin: Any, topics: Sequence[Topic], prefix: str, replication: int
-) -> tuple[list[TopicChange], _Work]:
+) -> tuple[list[TopicChange], _PlannedWork]:
     existing = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics() if not t["error_code"]}
     known = [topic for topic in topics if topic.full_name(prefix) in existing]
-    settings = await _settings_of(admin, [topic.full_name(prefix) for topic in known])
+    settings = await _read_configurations(admin, [topic.full_name(prefix) for topic in known])
     changes: list[TopicChange] = []
-    work = _Work([], {}, [])
+    work = _PlannedWork([], {}, [])
     for topic in topics:
         name = topic.full_name(prefix)
-        wanted = configuration(topic, replication=replication)
+        wanted = topic_configuration(topic, replication=replication)
         if name not in existing:
             changes.append(TopicChange(name, f"create with {topic.partitions} partitions"))
             work.create.append(NewTopic(name, topic.partitions, replication, topic_configs=wanted))
@@ -108,7 +108,7 @@ async def _compare(
     return changes, work
 
 
-async def _settings_of(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
+async def _read_configurations(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
     if not names:
         return {}
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
@@ -119,8 +119,8 @@ async def _settings_of(admin: Any, names: list[str]) -> dict[str, dict[str, str]
     return found
 
 
-class _Admin:
-    """The admin client for one command, with errors in our families."""
+class _AdminClient:
+    """Connects an admin client for one command. Raises: Unavailable."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -143,9 +143,9 @@ class _Admin:
 
 
 async def read_all_records(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[ReceivedRecord]:
-    """Every record of these topics from the first to the last that stood there at the start; no group, no commits."""
-    async with _reader(bootstrap) as consumer:
-        ends = await _ends(consumer, topics)
+    """Read every record from the first to the last that was there at the start; no group, no commits."""
+    async with _connected_reader(bootstrap) as consumer:
+        ends = await _end_offsets(consumer, topics)
         left = {tp for tp, end in ends.items() if end > 0}
         consumer.assign(list(left))
         while left := {tp for tp in left if await consumer.position(tp) < ends[tp]}:
@@ -156,45 +156,45 @@ async def read_all_records(bootstrap: str, topics: Sequence[str]) -> AsyncGenera
 
 
 async def partition_count(bootstrap: str, topic: str) -> int:
-    """How many partitions a topic has now."""
-    async with _Admin(bootstrap) as admin:
+    """Count the partitions that a topic has now."""
+    async with _AdminClient(bootstrap) as admin:
         return len((await admin.describe_topics([topic]))[0]["partitions"])
 
 
 async def consumer_lag(bootstrap: str, group: str, topics: Sequence[str]) -> int:
-    """How many records of these topics a consumer group has not finished."""
-    async with _Admin(bootstrap) as admin, _reader(bootstrap) as consumer:
+    """Count the records of these topics that a consumer group has not committed."""
+    async with _AdminClient(bootstrap) as admin, _connected_reader(bootstrap) as consumer:
         committed = await admin.list_consumer_group_offsets(group)
-        ends, starts = await _ends(consumer, topics), await _starts(consumer, topics)
+        ends, starts = await _end_offsets(consumer, topics), await _first_offsets(consumer, topics)
         reached = {tp: max(committed[tp].offset, starts[tp]) if tp in committed else starts[tp] for tp in ends}
         return sum(max(0, end - reached[tp]) for tp, end in ends.items())
 
 
 async def event_ids_since(bootstrap: str, topics: Sequence[str], since: datetime) -> set[str]:
-    """The ids of the events that were written since then."""
+    """Read the ids of the events that were written since then."""
     return {received.event_id async for received in read_records_since(bootstrap, topics, since)}
 
 
 async def read_records_since(bootstrap: str, topics: Sequence[str], since: datetime) -> AsyncGenerator[ReceivedRecord]:
-    """Every record that was written since then, to the last that stood there at the start; no group, no commits."""
-    async with _reader(bootstrap) as consumer:
-        ends = await _ends(consumer, topics)
+    """Read every record written since then, to the last that was there at the start; no group, no commits."""
+    async with _connected_reader(bootstrap) as consumer:
+        ends = await _end_offsets(consumer, topics)
         starts = await consumer.offsets_for_times(dict.fromkeys(ends, int(since.timestamp() * 1000))) if ends else {}
         begin = {tp: starts[tp].offset for tp, end in ends.items() if starts.get(tp) and starts[tp].offset < end}
-        async for received in _between(consumer, begin, ends):
+        async for received in _read_between(consumer, begin, ends):
             yield received
 
 
 async def last_record_of_each_partition(bootstrap: str, topics: Sequence[str]) -> list[ReceivedRecord]:
-    """The newest record of each partition."""
-    async with _reader(bootstrap) as consumer:
-        ends = await _ends(consumer, topics)
+    """Read the newest record of each partition."""
+    async with _connected_reader(bootstrap) as consumer:
+        ends = await _end_offsets(consumer, topics)
         firsts = await consumer.beginning_offsets(list(ends)) if ends else {}
         begin = {tp: end - 1 for tp, end in ends.items() if end > firsts[tp]}
-        return [received async for received in _between(consumer, begin, ends)]
+        return [received async for received in _read_between(consumer, begin, ends)]
 
 
-async def _between(
+async def _read_between(
     consumer: Any, begin: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
 ) -> AsyncGenerator[ReceivedRecord]:
     left = set(begin)
@@ -209,9 +209,9 @@ async def _between(
 
 
 async def follow_topics(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[ReceivedRecord]:
-    """Every record of these topics from the first on, as they come, until the caller stops."""
-    async with _reader(bootstrap) as consumer:
-        consumer.assign(list(await _ends(consumer, topics)))
+    """Read every record from the first on, and then new ones as they come, until the caller stops."""
+    async with _connected_reader(bootstrap) as consumer:
+        consumer.assign(list(await _end_offsets(consumer, topics)))
         while True:
             for records in (await consumer.getmany(timeout_ms=500)).values():
                 for record in records:
@@ -219,7 +219,7 @@ async def follow_topics(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator
 
 
 @asynccontextmanager
-async def _reader(bootstrap: str) -> AsyncGenerator[Any]:
+async def _connected_reader(bootstrap: str) -> AsyncGenerator[Any]:
     consumer: Any = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -236,17 +236,17 @@ async def _reader(bootstrap: str) -> AsyncGenerator[Any]:
         await consumer.stop()
 
 
-async def _starts(consumer: Any, topics: Sequence[str]) -> dict[TopicPartition, int]:
-    partitions = await _partitions(consumer, topics)
+async def _first_offsets(consumer: Any, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    partitions = await _partitions_of(consumer, topics)
     return await consumer.beginning_offsets(partitions) if partitions else {}
 
 
-async def _ends(consumer: Any, topics: Sequence[str]) -> dict[TopicPartition, int]:
-    partitions = await _partitions(consumer, topics)
+async def _end_offsets(consumer: Any, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    partitions = await _partitions_of(consumer, topics)
     return await consumer.end_offsets(partitions) if partitions else {}
 
 
-async def _partitions(consumer: Any, topics: Sequence[str]) -> list[TopicPartition]:
+async def _partitions_of(consumer: Any, topics: Sequence[str]) -> list[TopicPartition]:
     partitions: list[TopicPartition] = []
     existing = await consumer.topics()
     for topic in topics:

@@ -1,4 +1,4 @@
-"""What aiokafka was installed as in, a word to the operator out where it would be sixteen times slower than it should."""
+"""Checks at start-up that aiokafka has its C extensions; without them it is sixteen times slower."""
 
 from aiokafka.record import default_records, legacy_records
 

@@ -1,4 +1,4 @@
-"""Events in, Kafka records out, and back: CloudEvents 1.0, binary mode, JSON values. Pure; no I/O."""
+"""Encodes events as Kafka records and decodes them: CloudEvents 1.0, binary mode, JSON values. Pure; no I/O."""
 
 import secrets
 from datetime import datetime
@@ -19,7 +19,7 @@ Headers = tuple[tuple[str, bytes], ...]
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """What is to be written: full topic name, key, value and headers, as bytes."""
+    """A record to write: full topic name, key, value and headers, as bytes."""
 
     topic: str
     key: bytes
@@ -33,7 +33,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReceivedRecord(msgspec.Struct, frozen=True, gc=False):
-    """What was read, and where it stood."""
+    """A record that was read, with its position."""
 
     topic: str
     partition: int
@@ -53,7 +53,7 @@ class ReceivedRecord(msgspec.Struct, frozen=True, gc=False):
         return self.header("ce_id") or ""
 
     def event(self, types: tuple[type[Event], ...], *, fast_models: tuple[type[Event], ...] = ()) -> Event:
-        """The event in the value; one of `swift` as the struct of its model, with the same attributes.
+        """Decode the event in the value; one of `fast_models` becomes the struct of its model, with the same attributes.
 
         Raises: Poison, for a type that is not one of `types`, a wrong version or a value that does not fit;
                 the reason names the member, never its value, nor a key that only the sender knows.
@@ -61,7 +61,7 @@ class ReceivedRecord(msgspec.Struct, frozen=True, gc=False):
         headers = dict(self.headers)
         if not headers.get("ce_specversion", b"1.0").startswith(b"1."):
             raise Poison(f"CloudEvents version {self.header('ce_specversion')!r}")
-        kind = _by_name(types).get(headers.get("ce_type", b""))
+        kind = _types_by_name(types).get(headers.get("ce_type", b""))
         name = self.header("ce_type") if kind is None else kind.TYPE
         if kind is None:
             raise Poison(f"type {name!r} is not read here")
@@ -74,11 +74,18 @@ class ReceivedRecord(msgspec.Struct, frozen=True, gc=False):
             return kind.model_validate_json(self.value, by_alias=True, by_name=False)
         except ValidationError as error:
             problem = error.errors(include_input=False, include_url=False)[0]
-            known = _members(kind)
-            place = ".".join(str(part) if part in known or isinstance(part, int) else "…" for part in problem["loc"])
-            raise Poison(f"{name} does not fit at {place or 'its beginning'}: {problem['type']}") from None
+            known = _member_names(kind)
+            path = ".".join(str(part) if part in known or isinstance(part, int) else "…" for part in problem["loc"])
+            raise Poison(f"{name} does not fit at {path or 'its beginning'}: {problem['type']}") from None
         except RecursionError:
             raise Poison(f"{name} is nested too deep") from None
+
+
+class DecodedRecord(msgspec.Struct, frozen=True, gc=False):
+    """An event, and the record that carried it."""
+
+    event: Event
+    record: ReceivedRecord
 
 
 def build_record(  # noqa: PLR0913 (the attributes of a CloudEvent)
@@ -93,11 +100,18 @@ def build_record(  # noqa: PLR0913 (the attributes of a CloudEvent)
     value: bytes | None = None,
     trace: str | None = None,
 ) -> Record:
-    """An event as the record that carries it. `value` replaces the encoded event where bytes must stay untouched."""
+    """Build the record that carries an event. `value` replaces the encoded event where bytes must stay untouched."""
     return build_record_of_bytes(
-        event.TYPE, value if value is not None else encode_event(event),
-        topic=topic, key=key, event_id=event_id, source=source, subject=subject, time=time, trace=trace,
-    )  # fmt: skip
+        event.TYPE,
+        value if value is not None else encode_event(event),
+        topic=topic,
+        key=key,
+        event_id=event_id,
+        source=source,
+        subject=subject,
+        time=time,
+        trace=trace,
+    )
 
 
 def build_record_of_bytes(  # noqa: PLR0913 (the attributes of a CloudEvent)
@@ -112,12 +126,15 @@ def build_record_of_bytes(  # noqa: PLR0913 (the attributes of a CloudEvent)
     time: datetime | None = None,
     trace: str | None = None,
 ) -> Record:
-    """The bytes of an event of that type as the record that carries them. `trace`: the W3C trace context of what caused it; without one it begins its own."""
+    """Build the record that carries the bytes of an event.
+
+    Shape: trace, the W3C trace context of what caused the event; without one a new trace begins.
+    """
     encoded_key = key.encode()
     headers = (
-        *_of_all(event_type, source),
+        *_constant_headers(event_type, source),
         ("ce_id", event_id.encode()),
-        ("ce_time", _instant(time or now())),
+        ("ce_time", _encode_instant(time or now())),
         *((("ce_subject", subject.encode()),) if subject is not None else ()),
         ("ce_partitionkey", encoded_key),
         ("ce_traceparent", (trace or new_traceparent()).encode()),
@@ -126,8 +143,8 @@ def build_record_of_bytes(  # noqa: PLR0913 (the attributes of a CloudEvent)
 
 
 @cache
-def _of_all(kind: str, source: str) -> Headers:
-    """What every event of a type and a source has in common."""
+def _constant_headers(kind: str, source: str) -> Headers:
+    """The headers that all events of a type and a source have in common."""
     return (
         ("ce_specversion", b"1.0"),
         ("ce_source", b"/parvis/" + source.encode()),
@@ -137,30 +154,30 @@ def _of_all(kind: str, source: str) -> Headers:
 
 
 @lru_cache(maxsize=256)  # the decisions of a batch have one instant
-def _instant(time: datetime) -> bytes:
+def _encode_instant(time: datetime) -> bytes:
     return format_instant(time).encode()
 
 
 @cache
-def _by_name(types: tuple[type[Event], ...]) -> dict[bytes, type[Event]]:
+def _types_by_name(types: tuple[type[Event], ...]) -> dict[bytes, type[Event]]:
     return {kind.TYPE.encode(): kind for kind in types}
 
 
 @cache
-def _members(kind: type[Event]) -> frozenset[str]:
-    """The names of all members of an event, at whatever depth."""
+def _member_names(kind: type[Event]) -> frozenset[str]:
+    """The names of all members of an event, at any depth."""
     schema: dict[str, Any] = kind.model_json_schema()
     shapes: list[dict[str, Any]] = [schema, *schema.get("$defs", {}).values()]
     return frozenset(name for shape in shapes for name in shape.get("properties", ()))
 
 
 def encode_event(event: Event) -> bytes:
-    """The JSON value of an event, or of its struct. Members that are none are left out."""
+    """Encode an event, or its struct, as JSON. Members that are None are left out."""
     if isinstance(event, BaseModel):  # pyright: ignore[reportUnnecessaryIsInstance] (a struct says that it is one)
         return event.model_dump_json(exclude_none=True, by_alias=True).encode()
     return encode_json(event)
 
 
 def new_traceparent() -> str:
-    """A fresh W3C trace context: version 00, random trace and span, sampled."""
+    """Make a new W3C trace context: version 00, random trace and span, sampled."""
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

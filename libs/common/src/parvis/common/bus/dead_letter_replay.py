@@ -1,4 +1,4 @@
-"""Dead letters out of their topic, in the order in which their records once stood; and back to where they came from, once."""
+"""Reads dead letters in the order of their original records, and writes those records to their topics again, once."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,19 +6,22 @@ from datetime import datetime
 
 from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import ReceivedRecord, Record
-from parvis.common.bus.dead_letters import HEADER
+from parvis.common.bus.dead_letters import HEADER_PREFIX
 from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import format_instant
+from parvis.common.contract.errors import Poison
 from parvis.common.runtime.clock import now
+from parvis.common.runtime.logs import logger
 
-_CHUNK = 100  # letters between two marks: a crash between them repeats so many at most, under their own ids
-REPLAYED = f"{HEADER}replayed_at"
-_PLACE = ("topic", "partition", "offset")
+log = logger()
+_CHUNK_LETTERS = 100  # letters between two marks: a crash between them repeats so many at most, under their own ids
+REPLAYED_AT_HEADER = f"{HEADER_PREFIX}replayed_at"
+_POSITION_HEADERS = ("topic", "partition", "offset")
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record nobody could handle, and what became of it since."""
+    """A record that no handler could take, and when it was replayed."""
 
     received: ReceivedRecord
     topic: str
@@ -33,20 +36,20 @@ class DeadLetter:
         return self.received.event_id
 
     @property
-    def place(self) -> tuple[str, int, int]:
-        """Where the record stood. The place, not the id, tells letters apart: a record that is replayed may die again."""
+    def position(self) -> tuple[str, int, int]:
+        """Where the record was. This, not the event id, identifies a letter: a record that is replayed may die again."""
         return self.topic, self.partition, self.offset
 
     @property
     def original(self) -> Record:
-        """The record as it was."""
-        headers = tuple(header for header in self.received.headers if not header[0].startswith(HEADER))
+        """The record as it was before it died."""
+        headers = tuple(header for header in self.received.headers if not header[0].startswith(HEADER_PREFIX))
         return Record(self.topic, self.received.key, self.received.value, headers)
 
 
 @dataclass(frozen=True)
 class DeadLetterFilter:
-    """Which letters are meant; with nothing set, all that were not replayed."""
+    """Selects letters; with nothing set, all that were not replayed."""
 
     event_id: str | None = None
     reason: str | None = None
@@ -67,52 +70,106 @@ class DeadLetterFilter:
 
 
 @dataclass
-class _Found:
+class _TopicContents:
     letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict[tuple[str, int, int], DeadLetter])
-    marks: dict[tuple[str, int, int], datetime] = field(default_factory=dict[tuple[str, int, int], datetime])
+    replayed_at: dict[tuple[str, int, int], datetime] = field(default_factory=dict[tuple[str, int, int], datetime])
 
 
 async def read_dead_letters(bootstrap: str, topic: str) -> list[DeadLetter]:
-    """All dead letters, in the order of topic, partition and offset of the records: that of each key.
+    """Read all dead letters, in the order of topic, partition and offset of the records: that of each key.
 
-    A record that died twice, because its consumer ended before it committed, is one letter.
+    A record that died twice, because its consumer ended before it committed, is one letter. A record that is no dead
+    letter of ours is logged and left out.
     """
-    found = _Found()
+    contents = _TopicContents()
     async for received in read_all_records(bootstrap, [topic]):
-        _note(found, received)
-    known = (replace(one, replayed_at=found.marks.get(one.place)) for one in found.letters.values())
-    return sorted(known, key=lambda letter: letter.place)
+        try:
+            _add_record(contents, received)
+        except ValueError:
+            log.warning(
+                "dead-letter.skipped",
+                topic=received.topic,
+                partition=received.partition,
+                offset=received.offset,
+                reason="its headers are not those of a dead letter",
+            )
+    replayed_at = contents.replayed_at
+    letters = [replace(letter, replayed_at=replayed_at.get(letter.position)) for letter in contents.letters.values()]
+    return sorted(letters, key=lambda letter: letter.position)
 
 
-def _note(found: _Found, received: ReceivedRecord) -> None:
-    marks = {name: received.header(f"{HEADER}{name}") or "" for name in (*_PLACE, "reason", "at")}
-    place = marks["topic"], int(marks["partition"] or -1), int(marks["offset"] or -1)
-    if replayed_at := received.header(REPLAYED):
-        found.marks[place] = datetime.fromisoformat(replayed_at)
+def _add_record(contents: _TopicContents, received: ReceivedRecord) -> None:
+    """Raises: ValueError, for headers that are not those of a dead letter or a replay mark."""
+    headers = {name: received.header(f"{HEADER_PREFIX}{name}") or "" for name in (*_POSITION_HEADERS, "reason", "at")}
+    position = headers["topic"], int(headers["partition"]), int(headers["offset"])
+    if replayed_at := received.header(REPLAYED_AT_HEADER):
+        contents.replayed_at[position] = datetime.fromisoformat(replayed_at)
     else:
-        died_at = datetime.fromisoformat(marks["at"])
-        found.letters.setdefault(place, DeadLetter(received, *place, reason=marks["reason"], died_at=died_at))
+        died_at = datetime.fromisoformat(headers["at"])
+        letter = DeadLetter(received, *position, reason=headers["reason"], died_at=died_at)
+        contents.letters.setdefault(position, letter)
 
 
-async def replay_dead_letters(letters: Sequence[DeadLetter], *, topic: str, producer: Producer) -> AsyncGenerator[int]:
-    """Write the records to their topics again, in this order, and mark each as replayed; gives how many are done.
+@dataclass(frozen=True)
+class ReplayProgress:
+    """How many letters are done, and which of them Kafka did not take."""
 
-    Raises: Unavailable or Unknown: what was not marked is replayed the next time.
+    done: int
+    refused: tuple[DeadLetter, ...] = ()
+
+
+async def replay_dead_letters(
+    letters: Sequence[DeadLetter], *, topic: str, producer: Producer
+) -> AsyncGenerator[ReplayProgress]:
+    """Write the records to their topics again, in this order, and mark each as replayed.
+
+    Gives:  the progress after each chunk. A letter whose record Kafka can never take is refused, logged and not marked;
+            the others are replayed.
+    Raises: Unavailable or OutcomeUnknown: what was not marked is replayed the next time.
     """
-    for start in range(0, len(letters), _CHUNK):
-        chunk = letters[start : start + _CHUNK]
-        await producer.send_all([letter.original for letter in chunk])
-        await producer.send_all([_mark(letter, topic) for letter in chunk])
-        yield start + len(chunk)
+    refused: tuple[DeadLetter, ...] = ()
+    for start in range(0, len(letters), _CHUNK_LETTERS):
+        chunk = letters[start : start + _CHUNK_LETTERS]
+        refused_now = await _send_originals(chunk, producer)
+        await producer.send_all([_build_replay_mark(letter, topic) for letter in chunk if letter not in refused_now])
+        refused += refused_now
+        yield ReplayProgress(start + len(chunk), refused)
 
 
-def _mark(letter: DeadLetter, topic: str) -> Record:
-    """Written beside the letters: it has no value, and names the place of the record that was replayed."""
-    place = tuple((f"{HEADER}{name}", str(part).encode()) for name, part in zip(_PLACE, letter.place, strict=True))
+async def _send_originals(letters: Sequence[DeadLetter], producer: Producer) -> tuple[DeadLetter, ...]:
+    """Send the records of letters; one by one when Kafka refuses one of them. Gives the refused ones."""
+    try:
+        await producer.send_all([letter.original for letter in letters])
+    except Poison:
+        return tuple([letter for letter in letters if not await _send_original(letter, producer)])
+    return ()
+
+
+async def _send_original(letter: DeadLetter, producer: Producer) -> bool:
+    try:
+        await producer.send(letter.original)
+    except Poison as poison:
+        log.error(  # noqa: TRY400 (no defect of ours)
+            "dead-letter.refused",
+            topic=letter.topic,
+            partition=letter.partition,
+            offset=letter.offset,
+            reason=str(poison),
+        )
+        return False
+    return True
+
+
+def _build_replay_mark(letter: DeadLetter, topic: str) -> Record:
+    """Build the mark that is written beside the letters: it has no value, and names the position of the replayed record."""
+    place = tuple(
+        (f"{HEADER_PREFIX}{name}", str(part).encode())
+        for name, part in zip(_POSITION_HEADERS, letter.position, strict=True)
+    )
     at = format_instant(now())
     event = {
         "ce_specversion": "1.0", "ce_id": letter.event_id, "ce_source": "/parvis/dead-letters",
-        "ce_type": "dead-letter.replayed", "ce_time": at, REPLAYED: at,
+        "ce_type": "dead-letter.replayed", "ce_time": at, REPLAYED_AT_HEADER: at,
     }  # fmt: skip
     headers = tuple((name, text.encode()) for name, text in event.items())
     return Record(topic, letter.received.key, b"", headers + place)

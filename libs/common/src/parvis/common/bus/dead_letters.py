@@ -1,4 +1,4 @@
-"""What nobody can handle: kept with its original bytes, counted, and a limit at which a consumer stops."""
+"""Builds dead letters, counts them against a limit, and stores the halt of a consumer that reached it."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from parvis.common.contract.contact import format_instant
 from parvis.common.runtime.clock import now
 from parvis.common.storage.postgres import Database
 
-WINDOW = 1000
-LEAST = 20
-RATIO = 0.05
+WINDOW_RECORDS = 1000
+MIN_DEAD_LETTERS = 20
+MAX_DEAD_RATIO = 0.05
 
-HEADER = "parvis_dead_letter_"
+HEADER_PREFIX = "parvis_dead_letter_"
 
 
 def build_dead_letter(received: ReceivedRecord, *, topic: str, reason: str) -> Record:
-    """The dead letter of a record: its key, its headers, its bytes, and where and why it died."""
+    """Build the dead letter of a record: its key, headers and bytes, its position, and the reason."""
     marks = {
         "topic": received.topic,
         "partition": str(received.partition),
@@ -26,43 +26,43 @@ def build_dead_letter(received: ReceivedRecord, *, topic: str, reason: str) -> R
         "reason": reason[:400],
         "at": format_instant(now()),
     }
-    headers = tuple(h for h in received.headers if not h[0].startswith(HEADER))
-    added = tuple((f"{HEADER}{name}", value.encode("utf-8", "replace")) for name, value in marks.items())
+    headers = tuple(h for h in received.headers if not h[0].startswith(HEADER_PREFIX))
+    added = tuple((f"{HEADER_PREFIX}{name}", value.encode("utf-8", "replace")) for name, value in marks.items())
     return Record(topic, received.key, received.value, headers + added)
 
 
 @dataclass
 class DeadLetterLimit:
-    """When to stop rather than pour everything into the dead letters: a fault of ours, not of the records.
+    """Decides when a consumer has to halt: so many dead letters are a defect of ours, not of the records.
 
-    Stops at 20 in a row, or at 20 and more than 5 % of the last 1,000.
+    Reached at 20 in a row, or at 20 that are more than 5 % of the last 1,000.
     """
 
-    recent: deque[bool] = field(default_factory=lambda: deque[bool](maxlen=WINDOW))
+    recent: deque[bool] = field(default_factory=lambda: deque[bool](maxlen=WINDOW_RECORDS))
 
     def count(self, *, dead: bool) -> None:
         self.recent.append(dead)
 
     def count_handled(self, count: int) -> None:
-        """So many records were handled."""
-        self.recent.extend([False] * min(count, WINDOW))
+        """Count records that were handled."""
+        self.recent.extend([False] * min(count, WINDOW_RECORDS))
 
     @property
     def is_reached(self) -> bool:
         dead = sum(self.recent)
-        in_a_row = len(self.recent) >= LEAST and all(list(self.recent)[-LEAST:])
-        return in_a_row or (dead >= LEAST and dead > RATIO * len(self.recent))
+        in_a_row = len(self.recent) >= MIN_DEAD_LETTERS and all(list(self.recent)[-MIN_DEAD_LETTERS:])
+        return in_a_row or (dead >= MIN_DEAD_LETTERS and dead > MAX_DEAD_RATIO * len(self.recent))
 
 
 class ConsumerHalt:
-    """The stop of a consumer, kept in its service's schema: it outlives a restart, an operator releases it."""
+    """The halt of a consumer, stored in its service's schema: it outlives a restart, and an operator lifts it."""
 
     def __init__(self, database: Database, schema: str) -> None:
         self._database = database
         self._table = f'"{schema}".consumer_halt'
 
     async def reason(self) -> str | None:
-        """Why the consumer stands still; none when it may go on."""
+        """Read why the consumer is halted. Gives None when it is not."""
         async with self._database.transaction() as connection:
             return await connection.scalar(text(f"select reason from {self._table} where resumed_at is null limit 1"))  # noqa: S608
 
@@ -71,7 +71,7 @@ class ConsumerHalt:
             await connection.execute(text(f"insert into {self._table} (reason) values (:reason)"), {"reason": reason})  # noqa: S608
 
     async def resume(self) -> int:
-        """Let the consumer go on; how many stops were lifted."""
+        """Lift the halt. Gives how many were in force."""
         async with self._database.transaction() as connection:
             lift = text(f"update {self._table} set resumed_at = now() where resumed_at is null")  # noqa: S608
             return (await connection.execute(lift)).rowcount

@@ -1,4 +1,4 @@
-"""A place in a consumer group: records out, finished offsets in; it begins at 0 or says what is missing."""
+"""Holds a membership in a consumer group: fetches records, commits offsets, pauses; begins at 0 or says what is missing."""
 
 import asyncio
 import time
@@ -18,24 +18,23 @@ from aiokafka.errors import (
 
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.partition_growth import PartitionGrowthBarrier
+from parvis.common.bus.subscription import Subscription
 from parvis.common.contract.errors import Misconfigured, Unavailable
 from parvis.common.runtime.logs import logger
 
 log = logger()
 REVOKE_WAIT_S = 5.0
-BARRIER_LOOKED_AT_EVERY_S = 1.0
+BARRIER_CHECK_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True)
 class FetchedBatch:
-    """Records that came at once, in the order of each partition, and where the group stands when they are finished.
-
-    `deal`: how often partitions had been dealt out to us by then.
-    """
+    """Records of one fetch, in the order of each partition, with the offsets to commit when they are finished."""
 
     records: list[ReceivedRecord]
     offsets: dict[TopicPartition, int]
     assignment_generation: int
+    """How often partitions had been assigned to us when it was fetched."""
 
 
 class GroupMembership(ConsumerRebalanceListener):
@@ -48,147 +47,143 @@ class GroupMembership(ConsumerRebalanceListener):
     Growth: with a barrier, partitions that a topic got later give no records until it opens.
     """
 
-    def __init__(
-        self,
-        bootstrap: str,
-        *,
-        service: str,
-        topics: list[str],
-        session_timeout_s: float,
-        metadata_age_s: float = 30.0,
-        barrier: PartitionGrowthBarrier | None = None,
-    ) -> None:
+    def __init__(self, subscription: Subscription, *, barrier: PartitionGrowthBarrier | None = None) -> None:
         self.idle = asyncio.Event()
         self.idle.set()
-        self.deal = 0  # how often partitions were dealt out to us
-        self._bootstrap = bootstrap
-        self._service = service
-        self._topics = topics
-        # A killed member's partitions stand still until its session ends: short, for the citizens who wait behind it.
-        self._session_timeout_ms = int(session_timeout_s * 1000)
-        self._metadata_age_s = metadata_age_s
+        self.assignment_generation = 0  # how often partitions were assigned to us
+        self.progressed_at: float | None = None  # when it last joined, fetched or was resumed; on the monotonic clock
+        self._subscription = subscription
         self._barrier = barrier
-        self._counts: dict[str, int] = {}
-        self._barrier_at = 0.0
-        self._held = False
-        self._kafka: Any = None  # AIOKafkaConsumer ships no types
+        self._partition_counts: dict[str, int] = {}
+        self._next_barrier_check_at = 0.0
+        self._is_held = False
+        self._consumer: Any = None  # AIOKafkaConsumer ships no types
 
     @property
     def is_paused(self) -> bool:
         """Whether partitions are paused, on purpose."""
-        return self._held
+        return self._is_held
 
     async def join(self) -> None:
-        self._kafka = self._client()
+        self._consumer = self._build_client()
         try:
             async with asyncio.timeout(15):
-                await self._kafka.start()
-                await self._look_at_barrier()
+                await self._consumer.start()
+                await self._check_barrier()
+                self.progressed_at = time.monotonic()
         except (KafkaError, OSError, TimeoutError) as error:
             await self.leave()
-            raise Unavailable(f"Kafka at {self._bootstrap} does not answer: {type(error).__name__}") from error
+            raise Unavailable(
+                f"Kafka at {self._subscription.bootstrap} does not answer: {type(error).__name__}"
+            ) from error
         except Unavailable:
             await self.leave()
             raise
 
     async def leave(self) -> None:
         """Leave the group within three seconds, so that others take over at once; then give up."""
-        consumer, self._kafka = self._kafka, None
+        consumer, self._consumer = self._consumer, None
         if consumer:
             with suppress(Exception):
                 async with asyncio.timeout(3):
                     await consumer.stop()
 
-    async def fetch(self, *, most: int) -> FetchedBatch:
-        """The next records, or none after half a second."""
-        if self._barrier and time.monotonic() >= self._barrier_at:
+    async def fetch(self, *, max_records: int) -> FetchedBatch:
+        """Fetch the next records; an empty batch after half a second without any."""
+        if self._barrier and time.monotonic() >= self._next_barrier_check_at:
             with suppress(Unavailable, KafkaError, OSError):  # what is held back stays so
-                await self._look_at_barrier()
+                await self._check_barrier()
         try:
-            found = await self._kafka.getmany(timeout_ms=500, max_records=most)
+            fetched = await self._consumer.getmany(timeout_ms=500, max_records=max_records)
         except NoOffsetForPartitionError:
-            await self._begin_at_zero()
-            found = {}
+            await self._seek_to_zero()
+            fetched = {}
         except OffsetOutOfRangeError as error:
-            raise _lost(error) from error
+            raise _records_lost(error) from error
         except RecordTooLargeError as error:
             # aiokafka has already stepped over it: going on would lose it.
             raise Misconfigured("a record is larger than the consumer takes", mend="raise its limit") from error
         except (KafkaError, OSError) as error:
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
-        taken = {tp: records for tp, records in found.items() if not self._keeps_back(tp, records)}
+        self.progressed_at = time.monotonic()
+        taken = {tp: records for tp, records in fetched.items() if not self._return_if_held(tp, records)}
         return FetchedBatch(
             [received_record(record) for records in taken.values() for record in records],
             {tp: records[-1].offset + 1 for tp, records in taken.items()},
-            self.deal,
+            self.assignment_generation,
         )
 
-    def _keeps_back(self, tp: TopicPartition, records: list[Any]) -> bool:
-        """Give records back that came although their partition must not be read yet."""
+    def _return_if_held(self, tp: TopicPartition, records: list[Any]) -> bool:
+        """Seek back over records whose partition must not be read yet. Gives whether it was so."""
         if not (self._barrier and self._barrier.is_closed and self._barrier.holds(tp)):
             return False
         with suppress(IllegalStateError):
-            self._kafka.seek(tp, records[0].offset)
-            self._kafka.pause(tp)
+            self._consumer.seek(tp, records[0].offset)
+            self._consumer.pause(tp)
         return True
 
-    async def _look_at_barrier(self) -> None:
-        """See whether a topic grew, or whether what grew may be read; nothing is asked while nothing changes."""
+    async def _check_barrier(self) -> None:
+        """Find out whether a topic grew, or whether what grew may be read; no query while nothing changes."""
         if not self._barrier:
             return
-        self._barrier_at = time.monotonic() + BARRIER_LOOKED_AT_EVERY_S
-        counts = {topic: len(self._kafka.partitions_for_topic(topic) or ()) for topic in self._topics}
-        if counts != self._counts or self._barrier.is_closed:
+        self._next_barrier_check_at = time.monotonic() + BARRIER_CHECK_INTERVAL_S
+        counts = {topic: len(self._consumer.partitions_for_topic(topic) or ()) for topic in self._subscription.topics}
+        if counts != self._partition_counts or self._barrier.is_closed:
             known = {topic: count for topic, count in counts.items() if count}
-            await self._barrier.look(known, lambda tps: self._kafka.end_offsets(list(tps)), self._kafka.committed)
-            self._counts = counts
-            if not self._held:
-                self._resume()
+            await self._barrier.update(
+                known, lambda tps: self._consumer.end_offsets(list(tps)), self._consumer.committed
+            )
+            self._partition_counts = counts
+            if not self._is_held:
+                self._resume_partitions()
 
-    def _resume(self) -> None:
+    def _resume_partitions(self) -> None:
         with suppress(IllegalStateError):
-            self._kafka.resume(*(tp for tp in self._kafka.paused() if not (self._barrier and self._barrier.holds(tp))))
+            self._consumer.resume(
+                *(tp for tp in self._consumer.paused() if not (self._barrier and self._barrier.holds(tp)))
+            )
 
     async def commit(self, finished: FetchedBatch) -> None:
         """Commit what is finished; what fails is covered by a later commit.
 
-        Of an older deal nothing is committed, even where the partition has come back: another member may have gone further
-        meanwhile, and would be set back. Its records come again.
+        Nothing of an older assignment is committed, even where the partition has come back: another member may have gone
+        further meanwhile, and would be set back. Its records come again.
         """
-        if finished.assignment_generation != self.deal:
-            log.warning("commit.refused", reason="partitions were dealt anew")
+        if finished.assignment_generation != self.assignment_generation:
+            log.warning("commit.refused", reason="partitions were assigned anew since it was fetched")
             return
         try:
             async with asyncio.timeout(10):
-                await self._kafka.commit(finished.offsets)
+                await self._consumer.commit(finished.offsets)
         except (CommitFailedError, IllegalStateError) as error:
             log.warning("commit.refused", reason=type(error).__name__)  # another member has the partition: its work now
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("commit.delayed", reason=type(error).__name__)
 
     async def pause(self, seconds: float) -> None:
-        """Take no records for a while and keep the place in the group: paused partitions give none, polling goes on."""
-        self._held = True
-        self._kafka.pause(*self._kafka.assignment())
+        """Take no records for a while and stay in the group: polling goes on, paused partitions give none."""
+        self._is_held = True
+        self._consumer.pause(*self._consumer.assignment())
         ends_at = time.monotonic() + seconds
         while (left_s := ends_at - time.monotonic()) > 0:
             try:
-                strays = await self._kafka.getmany(timeout_ms=int(min(left_s, 1) * 1000))
+                strays = await self._consumer.getmany(timeout_ms=int(min(left_s, 1) * 1000))
             except NoOffsetForPartitionError:
                 strays = {}
-                await self._begin_at_zero()
+                await self._seek_to_zero()
             except (KafkaError, OSError):
                 strays = {}
                 await asyncio.sleep(min(left_s, 0.5))
             for tp, records in strays.items():  # assigned while we waited: given back, and paused as well
-                self._kafka.seek(tp, records[0].offset)
-                self._kafka.pause(tp)
+                self._consumer.seek(tp, records[0].offset)
+                self._consumer.pause(tp)
 
     def resume(self) -> None:
         """Take records again."""
-        if self._held:
-            self._held = False
-            self._resume()
+        if self._is_held:
+            self._is_held = False
+            self.progressed_at = time.monotonic()
+            self._resume_partitions()
 
     async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride] (aiokafka awaits it)
         self, revoked: set[TopicPartition]
@@ -200,17 +195,17 @@ class GroupMembership(ConsumerRebalanceListener):
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride] (aiokafka awaits it)
         self, assigned: set[TopicPartition]
     ) -> None:
-        self.deal += 1
+        self.assignment_generation += 1
         barrier = self._barrier
-        self._kafka.pause(*(tp for tp in assigned if self._held or (barrier and barrier.holds(tp))))
+        self._consumer.pause(*(tp for tp in assigned if self._is_held or (barrier and barrier.holds(tp))))
         log.info("partitions.assigned", count=len(assigned))
 
-    async def _begin_at_zero(self) -> None:
-        """Give partitions that nobody ever committed their first offset: 0, if their log still starts there."""
-        assigned = list(self._kafka.assignment())
-        committed = await asyncio.gather(*(self._kafka.committed(tp) for tp in assigned))
+    async def _seek_to_zero(self) -> None:
+        """Seek partitions without a committed offset to 0, if their log still starts there."""
+        assigned = list(self._consumer.assignment())
+        committed = await asyncio.gather(*(self._consumer.committed(tp) for tp in assigned))
         fresh = [tp for tp, offset in zip(assigned, committed, strict=True) if offset is None]
-        starts = await self._kafka.beginning_offsets(fresh) if fresh else {}
+        starts = await self._consumer.beginning_offsets(fresh) if fresh else {}
         for tp, start in starts.items():
             if start != 0:
                 raise Misconfigured(
@@ -218,33 +213,35 @@ class GroupMembership(ConsumerRebalanceListener):
                     mend="restore them, or commit an offset for the group by hand to accept the loss",
                 )
             with suppress(IllegalStateError):  # revoked meanwhile
-                self._kafka.seek(tp, 0)
+                self._consumer.seek(tp, 0)
 
-    def _client(self) -> Any:
+    def _build_client(self) -> Any:
+        # A killed member's partitions stand still until its session ends: short, for the citizens who wait behind it.
+        session_timeout_ms = int(self._subscription.session_timeout_s * 1000)
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            client_id=f"parvis-{self._service}",
-            group_id=f"parvis-{self._service}",
+            bootstrap_servers=self._subscription.bootstrap,
+            client_id=self._subscription.group,
+            group_id=self._subscription.group,
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            session_timeout_ms=self._session_timeout_ms,
-            heartbeat_interval_ms=min(3_000, self._session_timeout_ms // 3),
+            session_timeout_ms=session_timeout_ms,
+            heartbeat_interval_ms=min(3_000, session_timeout_ms // 3),
             rebalance_timeout_ms=60_000,
             max_poll_interval_ms=300_000,
             fetch_max_wait_ms=500,
             max_partition_fetch_bytes=3 * 1024 * 1024,
             # What is held ready beside the batch in hand; of the default, 50 MiB, aiokafka makes four copies.
             fetch_max_bytes=2 * 1024 * 1024,
-            metadata_max_age_ms=int(self._metadata_age_s * 1000),
+            metadata_max_age_ms=int(self._subscription.metadata_age_s * 1000),
             request_timeout_ms=15_000,
         )
-        consumer.subscribe(topics=self._topics, listener=self)
+        consumer.subscribe(topics=list(self._subscription.topics), listener=self)
         return consumer
 
 
 def received_record(record: Any) -> ReceivedRecord:
-    """aiokafka's record as ours."""
+    """Convert aiokafka's record into ours."""
     headers = record.headers
     for _, value in headers:
         if value is None:
@@ -255,7 +252,7 @@ def received_record(record: Any) -> ReceivedRecord:
     )
 
 
-def _lost(error: OffsetOutOfRangeError) -> Misconfigured:
+def _records_lost(error: OffsetOutOfRangeError) -> Misconfigured:
     gone = ", ".join(f"{tp.topic}[{tp.partition}] from {offset}" for tp, offset in (error.args[0] or {}).items())
     return Misconfigured(
         f"records are gone before they were read: {gone}",

@@ -1,4 +1,4 @@
-"""A topic that got more partitions in; which of them may be read already, out: the new ones when the old ones are drained."""
+"""Holds the new partitions of a grown topic back until the old ones are drained, so that a key's order is kept."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -13,17 +13,17 @@ from parvis.common.storage.postgres import Database
 
 log = logger()
 
-Ends = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
-Committed = Callable[[TopicPartition], Awaitable[int | None]]
+EndOffsets = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
+CommittedOffset = Callable[[TopicPartition], Awaitable[int | None]]
 
 
 @dataclass(frozen=True)
 class PartitionGrowth:
-    """One row: how many partitions of a topic may be read, and what has to be finished before there are more."""
+    """One row: how many partitions of a topic may be read, and up to where they must be drained before more are."""
 
     known: int
     grown_to: int | None = None
-    is_settled: bool = False
+    is_known_to_producers: bool = False
     """Whether every producer knows of the growth by now."""
     drain_to: Mapping[int, int] | None = None
     """Partition → the offset that the group has to reach."""
@@ -46,92 +46,97 @@ class PartitionGrowthBarrier:
     database: Database
     schema: str
     metadata_age_s: float
-    _grown: dict[str, PartitionGrowth] = field(default_factory=dict[str, PartitionGrowth])
+    _growths: dict[str, PartitionGrowth] = field(default_factory=dict[str, PartitionGrowth])
 
     @property
     def wait_s(self) -> float:
-        """From the notice of a growth until nobody writes by the old count: the metadata's age, and a third for records on their way."""
+        """How long after a growth producers may use the old count: the age of their metadata, and a third for records on their way."""
         return self.metadata_age_s * 4 / 3
 
     @property
     def is_closed(self) -> bool:
-        """Whether some topic has partitions that must not be read yet."""
-        return any(growth.grown_to for growth in self._grown.values())
+        """Whether any topic has partitions that must not be read yet."""
+        return any(growth.grown_to for growth in self._growths.values())
 
     def holds(self, partition: TopicPartition) -> bool:
-        """Whether a partition must not be read yet; of a topic nobody told us of, all of them."""
-        growth = self._grown.get(partition.topic)
+        """Whether a partition must not be read yet. So it is with all partitions of a topic that `update` has not seen."""
+        growth = self._growths.get(partition.topic)
         return growth is None or partition.partition >= growth.known
 
-    async def look(self, counts: Mapping[str, int], ends: Ends, committed: Committed) -> bool:
-        """Compare what is known with the partitions there are now, and go one step on where one is due. True when some were freed.
+    async def update(self, counts: Mapping[str, int], ends: EndOffsets, committed: CommittedOffset) -> bool:
+        """Compare the known counts with the partitions there are now, and take the next step where it is due.
 
+        Gives:  True when partitions were opened.
         Raises: Unavailable.
         """
-        before = {topic: growth.known for topic, growth in self._grown.items()}
+        before = {topic: growth.known for topic, growth in self._growths.items()}
         for topic, count in counts.items():
-            self._grown[topic] = growth = await self._noticed(topic, count)
-            if growth.grown_to and growth.is_settled:
-                await self._drain(topic, growth, ends, committed)
-        return any(growth.known > before.get(topic, growth.known) for topic, growth in self._grown.items())
+            self._growths[topic] = growth = await self._record_count(topic, count)
+            if growth.grown_to and growth.is_known_to_producers:
+                await self._open_when_drained(topic, growth, ends, committed)
+        return any(growth.known > before.get(topic, growth.known) for topic, growth in self._growths.items())
 
-    async def _noticed(self, topic: str, count: int) -> PartitionGrowth:
-        """The topic's row; made at first sight, when nothing can have grown; growing, when there are more partitions than it says."""
+    async def _record_count(self, topic: str, count: int) -> PartitionGrowth:
+        """Record a topic's partitions: insert its row at first sight, note a growth when there are more than the row says."""
         async with self.database.transaction() as connection:
             values = {"topic": topic, "count": count, "wait_s": self.wait_s}
-            await connection.execute(text(_FIRST.format(schema=self.schema)), values)
-            noticed = await connection.execute(text(_NOTICE.format(schema=self.schema)), values)
+            await connection.execute(text(_INSERT_COUNT.format(schema=self.schema)), values)
+            noticed = await connection.execute(text(_RECORD_GROWTH.format(schema=self.schema)), values)
             if noticed.rowcount:
                 log.info("partitions.grown", topic=topic, count=count, wait_s=round(self.wait_s, 1))
-            return await self._row(connection, topic)
+            return await self._read_row(connection, topic)
 
-    async def _row(self, connection: AsyncConnection, topic: str) -> PartitionGrowth:
+    async def _read_row(self, connection: AsyncConnection, topic: str) -> PartitionGrowth:
         values = {"topic": topic, "wait_s": self.wait_s}
-        row = (await connection.execute(text(_ROW.format(schema=self.schema)), values)).one()
+        row = (await connection.execute(text(_SELECT_GROWTH.format(schema=self.schema)), values)).one()
         drain_to = (
             {int(number): offset for number, offset in json.loads(row.drain_to).items()} if row.drain_to else None
         )
         return PartitionGrowth(row.known, row.grown_to, bool(row.is_settled), drain_to)
 
-    async def _drain(self, topic: str, growth: PartitionGrowth, ends: Ends, committed: Committed) -> None:
+    async def _open_when_drained(
+        self, topic: str, growth: PartitionGrowth, ends: EndOffsets, committed: CommittedOffset
+    ) -> None:
         old = [TopicPartition(topic, number) for number in range(growth.known)]
         if growth.drain_to is None:
             reached = {tp.partition: end for tp, end in (await ends(old)).items()}
-            growth = await self._note(topic, _DRAIN, drain_to=json.dumps(reached))
+            growth = await self._update_row(topic, _SET_DRAIN_OFFSETS, drain_to=json.dumps(reached))
         to = growth.drain_to or {}
         if growth.grown_to and await self._are_drained(old, to, committed):
-            self._grown[topic] = await self._note(topic, _OPEN, known=growth.known)
-            log.info("partitions.opened", topic=topic, count=self._grown[topic].known)
+            self._growths[topic] = await self._update_row(topic, _OPEN_PARTITIONS, known=growth.known)
+            log.info("partitions.opened", topic=topic, count=self._growths[topic].known)
 
-    async def _are_drained(self, old: Iterable[TopicPartition], to: Mapping[int, int], committed: Committed) -> bool:
+    async def _are_drained(
+        self, old: Iterable[TopicPartition], to: Mapping[int, int], committed: CommittedOffset
+    ) -> bool:
         for partition in old:
             wanted = to.get(partition.partition, 0)
             if wanted and (await committed(partition) or 0) < wanted:
                 return False
         return True
 
-    async def _note(self, topic: str, statement: str, **values: object) -> PartitionGrowth:
+    async def _update_row(self, topic: str, statement: str, **values: object) -> PartitionGrowth:
         async with self.database.transaction() as connection:
             await connection.execute(text(statement.format(schema=self.schema)), {"topic": topic, **values})
-            return await self._row(connection, topic)
+            return await self._read_row(connection, topic)
 
 
-_FIRST = """
+_INSERT_COUNT = """
     insert into {schema}.partition_count (topic, known) values (:topic, :count) on conflict do nothing
 """
-_NOTICE = """
+_RECORD_GROWTH = """
     update {schema}.partition_count set grown_to = :count, noticed_at = now(), drain_to = null
     where topic = :topic and known < :count and grown_to is null
 """
 # The database's clock: members that differ in theirs agree on when everybody knows.
-_ROW = """
+_SELECT_GROWTH = """
     select known, grown_to, drain_to, noticed_at + make_interval(secs => :wait_s) <= now() as is_settled
     from {schema}.partition_count where topic = :topic
 """
-_DRAIN = """
+_SET_DRAIN_OFFSETS = """
     update {schema}.partition_count set drain_to = :drain_to where topic = :topic and drain_to is null
 """
-_OPEN = """
+_OPEN_PARTITIONS = """
     update {schema}.partition_count set known = grown_to, grown_to = null, noticed_at = null, drain_to = null
     where topic = :topic and known = :known and grown_to is not null
 """

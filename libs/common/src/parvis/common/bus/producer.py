@@ -1,4 +1,4 @@
-"""Records in, Kafka's acknowledgement out: idempotent, always with a deadline, replaced after a fatal error."""
+"""Writes records to Kafka and waits for their acknowledgement, always with a deadline; replaces its client after a fatal error."""
 
 import asyncio
 import time
@@ -26,18 +26,21 @@ from parvis.common.contract.errors import OutcomeUnknown, ParvisError, Poison, U
 from parvis.common.runtime import metrics
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
+from parvis.common.runtime.settings import TownSettings
 
 log = logger()
 DEADLINE_S = 8.0
-LARGEST_RECORD_BYTES = 2 * 1024 * 1024
-MOST_IN_A_BATCH_BYTES = 128 * 1024  # every topic takes it; the broker judges a batch, not its records
+_CLOSE_TIMEOUT_S = 5.0
+_STOP_WAIT_S = 2.0
+MAX_RECORD_BYTES = 2 * 1024 * 1024
+MAX_BATCH_BYTES = 128 * 1024  # every topic takes it; the broker judges a batch, not its records
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _FATAL = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoch, InvalidProducerIdMapping, ProducerFenced)
 
 
-class _Sent(NamedTuple):
-    """What aiokafka holds for us: so many records to a topic, and the future of their acknowledgement."""
+class _PendingAck(NamedTuple):
+    """Records that aiokafka holds for us, and the future of their acknowledgement."""
 
     topic: str
     records: int
@@ -50,7 +53,7 @@ class Producer:
 
     Gives:  send() returns after acks=all; every event has an id, so that writing it twice is harmless.
     Raises: Unavailable, when the record surely did not leave (no broker, no metadata, no room before the deadline);
-            Unknown, when it left and no answer came: it may be there, or may come later;
+            OutcomeUnknown, when it left and no answer came: it may be there, or may come later;
             Poison, when it is larger than its topic takes.
     Retry:  by the caller, with the same event id. Never from here: aiokafka itself resends what it holds.
     Order:  per partition, within the life of one producer; a replaced one may interleave, so order rests on sequence.
@@ -76,25 +79,38 @@ class Producer:
         self._metadata_age_s = metadata_age_s
         self._kafka: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
-        self._abandoned: set[asyncio.Task[None]] = set()
+        self._closing_tasks: set[asyncio.Task[None]] = set()  # of replaced clients; `stop` ends and awaits them
+
+    @classmethod
+    def from_settings(
+        cls, town: TownSettings, *, service: str, health: Health | None = None, linger_ms: int = 2
+    ) -> "Producer":
+        """Take the brokers and the metadata age from the settings that all services share."""
+        return cls(
+            town.kafka_bootstrap,
+            service=service,
+            health=health,
+            linger_ms=linger_ms,
+            metadata_age_s=town.metadata_age_s,
+        )
 
     async def send(self, record: Record, *, deadline_s: float = DEADLINE_S) -> None:
         """Write one record and wait for its acknowledgement; it travels with those that others send meanwhile."""
-        await self._within([record], deadline_s, self._send_one)
+        await self._send_within_deadline([record], deadline_s, self._send_singly)
 
     async def send_all(self, records: Sequence[Record], *, deadline_s: float = DEADLINE_S) -> None:
-        """Write records in order and wait for all acknowledgements; the worst outcome of any is raised.
+        """Write records in order and wait for all acknowledgements. They leave at once, in batches of their own for each partition.
 
-        They leave at once, in batches of their own for each partition.
+        Raises: Poison, when Kafka refused any of them, whatever became of the others: the caller sends them one by one.
         """
-        await self._within(records, deadline_s, self._send_batches)
+        await self._send_within_deadline(records, deadline_s, self._send_batches)
 
-    async def _within(
+    async def _send_within_deadline(
         self, records: Sequence[Record], deadline_s: float, step: Callable[[Sequence[Record], float], Awaitable[None]]
     ) -> None:
         ends_at = time.monotonic() + deadline_s
         for record in records:
-            _refuse_too_large(record)
+            _check_size(record)
         try:
             await step(records, ends_at)
         except ParvisError as error:
@@ -104,36 +120,38 @@ class Producer:
         if self._health:
             self._health.mark_ok("kafka")
 
-    async def _send_one(self, records: Sequence[Record], ends_at: float) -> None:
-        kafka = await self._connected(ends_at)
+    async def _send_singly(self, records: Sequence[Record], ends_at: float) -> None:
+        kafka = await self._connected_client(ends_at)
         for record in records:
-            async with self._handing_over(kafka, record.topic, ends_at):
+            async with self._handover(kafka, record.topic, ends_at):
                 future = await kafka.send(
                     record.topic, value=record.value, key=record.key, headers=list(record.headers)
                 )
-            await self._outcomes(kafka, [_Sent(record.topic, 1, record.size_bytes, future)], ends_at)
+            await self._await_acknowledgements(
+                kafka, [_PendingAck(record.topic, 1, record.size_bytes, future)], ends_at
+            )
 
     async def _send_batches(self, records: Sequence[Record], ends_at: float) -> None:
-        kafka = await self._connected(ends_at)
-        partitions, sent = dict[str, int](), list[_Sent]()
+        kafka = await self._connected_client(ends_at)
+        partitions, sent = dict[str, int](), list[_PendingAck]()
         for topic in dict.fromkeys(record.topic for record in records):
-            async with self._handing_over(kafka, topic, ends_at):
+            async with self._handover(kafka, topic, ends_at):
                 partitions[topic] = len(await kafka.partitions_for(topic))
         try:
-            async with self._handing_over(kafka, "Kafka", ends_at):
+            async with self._handover(kafka, "Kafka", ends_at):
                 for batch in build_record_batches(
                     records, partitions, kafka.create_batch, at_ms=int(time.time() * 1000)
                 ):
                     future = await kafka.send_batch(batch.builder, batch.topic, partition=batch.partition)
-                    sent.append(_Sent(batch.topic, batch.count, batch.size_bytes, future))
+                    sent.append(_PendingAck(batch.topic, batch.count, batch.size_bytes, future))
         except Unavailable:
             if sent:  # some left, some did not: the caller sends all of them again
-                await self._outcomes(kafka, sent, ends_at)
+                await self._await_acknowledgements(kafka, sent, ends_at)
             raise
-        await self._outcomes(kafka, sent, ends_at)
+        await self._await_acknowledgements(kafka, sent, ends_at)
 
     @asynccontextmanager
-    async def _handing_over(self, kafka: AIOKafkaProducer, what: str, ends_at: float) -> AsyncGenerator[None]:
+    async def _handover(self, kafka: AIOKafkaProducer, what: str, ends_at: float) -> AsyncGenerator[None]:
         """Hand something to aiokafka. What is cancelled before it returns was not taken (its send docstring)."""
         try:
             async with asyncio.timeout(ends_at - time.monotonic()):
@@ -144,13 +162,15 @@ class Producer:
             self._replace(kafka, error)
             raise Unavailable(f"{what} takes no record: {type(error).__name__}") from error
 
-    async def _outcomes(self, kafka: AIOKafkaProducer, sent: Sequence[_Sent], ends_at: float) -> None:
+    async def _await_acknowledgements(
+        self, kafka: AIOKafkaProducer, sent: Sequence[_PendingAck], ends_at: float
+    ) -> None:
         problems: list[ParvisError] = []
         acknowledged = Counter[str]()
         for one in sent:
             if not one.future.done():
                 await asyncio.wait([one.future], timeout=max(0.0, ends_at - time.monotonic()))
-            problem = self._outcome(kafka, one)
+            problem = self._problem_of(kafka, one)
             if problem:
                 problems.append(problem)
             else:
@@ -158,9 +178,10 @@ class Producer:
         for topic, count in acknowledged.items():
             metrics.records_sent.labels(topic).inc(count)
         if problems:
-            raise next((p for p in problems if isinstance(p, Unavailable)), problems[0])
+            # Poison first: the batches behind a refused one fail with it, and no retry of the same records would ever succeed.
+            raise next((p for p in problems if isinstance(p, Poison)), problems[0])
 
-    def _outcome(self, kafka: AIOKafkaProducer, sent: _Sent) -> ParvisError | None:
+    def _problem_of(self, kafka: AIOKafkaProducer, sent: _PendingAck) -> ParvisError | None:
         if not sent.future.done():
             sent.future.cancel()  # nobody waits any more; the batch itself stays aiokafka's and may still be written
             metrics.records_unknown.labels(sent.topic).inc(sent.records)
@@ -174,7 +195,7 @@ class Producer:
         metrics.records_unknown.labels(sent.topic).inc(sent.records)
         return OutcomeUnknown(f"{sent.topic} answered {type(error).__name__}")
 
-    async def _connected(self, ends_at: float) -> AIOKafkaProducer:
+    async def _connected_client(self, ends_at: float) -> AIOKafkaProducer:
         if self._kafka:
             return self._kafka
         try:
@@ -185,19 +206,22 @@ class Producer:
         except (KafkaError, OSError, TimeoutError) as error:
             raise Unavailable(f"Kafka at {self._bootstrap} does not answer") from error
 
-    async def _connect(self) -> AIOKafkaProducer:
-        kafka = AIOKafkaProducer(
+    def _build_client(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             client_id=f"parvis-{self._service}",
             enable_idempotence=True,
             acks="all",
             linger_ms=self._linger_ms,
-            max_batch_size=MOST_IN_A_BATCH_BYTES,
-            max_request_size=LARGEST_RECORD_BYTES + 64 * 1024,
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=MAX_RECORD_BYTES + 64 * 1024,
             request_timeout_ms=5000,
             metadata_max_age_ms=int(self._metadata_age_s * 1000),
             compression_type=None,
         )
+
+    async def _connect(self) -> AIOKafkaProducer:
+        kafka = self._build_client()
         try:
             await kafka.start()
         except BaseException:
@@ -213,14 +237,14 @@ class Producer:
         self._kafka = None
         metrics.producers_replaced.labels(self._service).inc()
         log.warning("producer.replaced", reason=type(error).__name__, error=isinstance(error, _FATAL))
-        task = asyncio.create_task(_close(kafka, deadline_s=5.0))
-        self._abandoned.add(task)
-        task.add_done_callback(self._abandoned.discard)
+        task = asyncio.create_task(_close(kafka, deadline_s=_CLOSE_TIMEOUT_S), name="close replaced producer")
+        self._closing_tasks.add(task)
+        task.add_done_callback(self._closing_tasks.discard)
 
     async def check(self) -> None:
         """Raise Unavailable when no broker answers now; an open connection from before proves nothing."""
         ends_at = time.monotonic() + 5
-        kafka = await self._connected(ends_at)
+        kafka = await self._connected_client(ends_at)
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.01, ends_at - time.monotonic())):
                 if await kafka.client.force_metadata_update():
@@ -232,13 +256,17 @@ class Producer:
         kafka, self._kafka = self._kafka, None
         if kafka:
             await _close(kafka, deadline_s=deadline_s)
-        for task in list(self._abandoned):
+        closing = list(self._closing_tasks)
+        if closing:
+            await asyncio.wait(closing, timeout=_STOP_WAIT_S)  # what is cancelled before it began would close nothing
+        for task in closing:
             task.cancel()
+        await asyncio.gather(*closing, return_exceptions=True)
 
 
-def _refuse_too_large(record: Record) -> None:
+def _check_size(record: Record) -> None:
     """What no topic takes is refused here: a batch that the broker refuses costs the producer."""
-    if record.size_bytes > LARGEST_RECORD_BYTES:
+    if record.size_bytes > MAX_RECORD_BYTES:
         raise Poison(f"record of {record.size_bytes} bytes for {record.topic}")
 
 

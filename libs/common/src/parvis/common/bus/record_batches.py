@@ -1,4 +1,4 @@
-"""Records in, aiokafka's batches out: one or a few for each partition, so that Kafka's engine is paid by the batch. No I/O."""
+"""Builds aiokafka's batches from records, one or a few for each partition. No I/O."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from parvis.common.bus.partitioner import murmur2_hashes
 
 
 class RecordBatch(msgspec.Struct):
-    """What goes to one partition at once: aiokafka's builder, closed, and how many records are in it."""
+    """A batch for one partition: aiokafka's builder, closed, and how many records are in it."""
 
     topic: str
     partition: int
@@ -26,21 +26,21 @@ def build_record_batches(
 
     Why:  `send()` costs 20 µs a record, a batch of our own 6 (a future, a task switch and a hash in Python for each).
     """
-    open_: dict[tuple[str, int], RecordBatch] = {}
-    made: list[RecordBatch] = []
+    open_batches: dict[tuple[str, int], RecordBatch] = {}
+    batches: list[RecordBatch] = []
     for record, hashed in zip(records, murmur2_hashes([record.key for record in records]), strict=True):
-        place = (record.topic, hashed % partitions[record.topic])
-        batch = open_.get(place)
-        if batch is None or not _appended(batch, record, at_ms):
-            batch = open_[place] = RecordBatch(*place, create(), 0, 0)
-            made.append(batch)
-            _appended(batch, record, at_ms)  # the first one always fits
-    for batch in made:
+        partition = (record.topic, hashed % partitions[record.topic])
+        batch = open_batches.get(partition)
+        if batch is None or not _append(batch, record, at_ms):
+            batch = open_batches[partition] = RecordBatch(*partition, create(), 0, 0)
+            batches.append(batch)
+            _append(batch, record, at_ms)  # the first one always fits
+    for batch in batches:
         batch.builder.close()  # nothing lingers, nothing joins
-    return made
+    return batches
 
 
-def _appended(batch: RecordBatch, record: Record, at_ms: int) -> bool:
+def _append(batch: RecordBatch, record: Record, at_ms: int) -> bool:
     done = batch.builder.append(timestamp=at_ms, key=record.key, value=record.value, headers=list(record.headers))
     if done is None:  # it is full
         return False

@@ -1,4 +1,4 @@
-"""`parvis`: what an operator types. Services add their own sub-commands by the entry-point group `parvis.commands`."""
+"""Runs `parvis`, the operator's command; services add sub-commands by the entry-point group `parvis.commands`."""
 
 import argparse
 import importlib
@@ -13,7 +13,7 @@ from parvis.common.runtime import logs
 Register = Callable[[Commands], None]
 
 # Our own commands, and the module of each here.
-_OURS = {
+_COMMAND_MODULES = {
     "migrate": "migrations", "topics": "topics", "trace": "trace", "dead-letters": "dead_letters", "config": "config",
     "settings": "config", "reference": "reference",
 }  # fmt: skip
@@ -26,9 +26,9 @@ def main() -> None:
     try:
         sys.exit(arguments.run(arguments) or 0)
     except Misconfigured as error:
-        sys.exit(_say(f"misconfigured: {error}", EXIT_MISCONFIGURED))
+        sys.exit(_print_error(f"misconfigured: {error}", EXIT_MISCONFIGURED))
     except ParvisError as error:
-        sys.exit(_say(str(error), 1))
+        sys.exit(_print_error(str(error), 1))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -37,9 +37,11 @@ def parser(command: str = "") -> argparse.ArgumentParser:
     """All commands, ours and those of the members that are installed; for one of ours that one alone, and nothing else is imported."""
     top = argparse.ArgumentParser(prog="parvis", description="The town hall's own commands.")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in [_OURS[command]] if command in _OURS else dict.fromkeys(_OURS.values()):
+    for module in (
+        [_COMMAND_MODULES[command]] if command in _COMMAND_MODULES else dict.fromkeys(_COMMAND_MODULES.values())
+    ):
         importlib.import_module(f"parvis.common.cli.{module}").register(commands)
-    if command in _OURS:
+    if command in _COMMAND_MODULES:
         return top
     for point in sorted(entry_points(group="parvis.commands"), key=lambda p: p.name):
         register: Register = point.load()
@@ -47,6 +49,6 @@ def parser(command: str = "") -> argparse.ArgumentParser:
     return top
 
 
-def _say(sentence: str, code: int) -> int:
+def _print_error(sentence: str, code: int) -> int:
     sys.stderr.write(f"parvis: {sentence}\n")
     return code

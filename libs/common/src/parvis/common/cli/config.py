@@ -1,4 +1,4 @@
-"""`parvis config check DIR` and `parvis settings SERVICE`: is it right, and what can be set."""
+"""Implements `parvis config check DIR` and `parvis settings SERVICE`."""
 
 import argparse
 import importlib
@@ -38,7 +38,7 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def settings_of(service: str) -> type[TownSettings] | type[ServiceSettings]:
+def settings_class(service: str) -> type[TownSettings] | type[ServiceSettings]:
     """The settings class of a service. Raises: Rejected, when there is no such service."""
     if service == "common":
         return TownSettings
@@ -49,7 +49,7 @@ def settings_of(service: str) -> type[TownSettings] | type[ServiceSettings]:
 
 
 def _settings(arguments: argparse.Namespace) -> int:
-    rows = environment_variables(settings_of(arguments.service))
+    rows = environment_variables(settings_class(arguments.service))
     width = max(len(row[0]) for row in rows)
     for name, kind, default, description in rows:
         print(f"{name:<{width}}  {kind} = {default}\n{'':<{width}}  {description}")

@@ -1,4 +1,4 @@
-"""`parvis dead-letters`: look at what nobody could handle, send it again, let a stopped consumer go on."""
+"""Implements `parvis dead-letters`: list and show dead letters, replay them, resume a halted consumer."""
 
 import argparse
 import asyncio
@@ -8,7 +8,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from parvis.common.bus.dead_letter_replay import DeadLetter, DeadLetterFilter, read_dead_letters, replay_dead_letters
+from parvis.common.bus.dead_letter_replay import (
+    DeadLetter,
+    DeadLetterFilter,
+    ReplayProgress,
+    read_dead_letters,
+    replay_dead_letters,
+)
 from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.producer import Producer
 from parvis.common.cli.subparsers import Commands
@@ -36,24 +42,24 @@ def register(commands: Commands) -> None:
         if name == "show":
             action.add_argument("id", help="event id")
         if name in ("list", "replay"):
-            _add_choice(action)
+            _add_filter_arguments(action)
         if name == "replay":
             action.add_argument("--again", action="store_true", help="also those that were replayed before")
             action.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
         action.set_defaults(run=run)
 
 
-def _add_choice(action: argparse.ArgumentParser) -> None:
+def _add_filter_arguments(action: argparse.ArgumentParser) -> None:
     action.add_argument("id", nargs="?", help="event id; all without one")
     action.add_argument("--reason", help="only those whose reason holds these words")
     action.add_argument("--topic", help="only those of this topic, such as contact.received")
     action.add_argument(
-        "--since", type=_instant, help="only those that died since: 2026-11-23T03:00 (UTC), or 90m, 2h, 3d ago"
+        "--since", type=_parse_instant, help="only those that died since: 2026-11-23T03:00 (UTC), or 90m, 2h, 3d ago"
     )
-    action.add_argument("--until", type=_instant, help="only those that died before")
+    action.add_argument("--until", type=_parse_instant, help="only those that died before")
 
 
-def _instant(text: str) -> datetime:
+def _parse_instant(text: str) -> datetime:
     ago = re.fullmatch(r"(\d{1,4})([mhd])", text)
     if ago:
         return clock.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
@@ -68,7 +74,7 @@ def _instant(text: str) -> datetime:
 
 def _list(arguments: argparse.Namespace) -> int:
     return asyncio.run(
-        _print_letters(load_settings(TownSettings), arguments.service, _choice(arguments, also_replayed=True))
+        _print_letters(load_settings(TownSettings), arguments.service, _build_filter(arguments, also_replayed=True))
     )
 
 
@@ -86,7 +92,7 @@ async def _print_letters(town: TownSettings, service: str, choice: DeadLetterFil
     left = sum(not letter.replayed_at for letter in found)
     print(f"{len(found)} dead letters of {service}, {left} of them open")
     try:
-        if why := await _why_stopped(town, service):
+        if why := await _halt_reason(town, service):
             print(f"{service} stands still: {why}")
     except Unavailable as error:  # at such an hour the letters are worth seeing nevertheless
         print(f"whether {service} stands still is not known: {error}")
@@ -112,16 +118,18 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    choice = _choice(arguments, also_replayed=arguments.again)
-    return asyncio.run(_send_again(load_settings(TownSettings), arguments.service, choice, dry_run=arguments.dry_run))
+    choice = _build_filter(arguments, also_replayed=arguments.again)
+    return asyncio.run(
+        _replay_matching(load_settings(TownSettings), arguments.service, choice, dry_run=arguments.dry_run)
+    )
 
 
-async def _send_again(town: TownSettings, service: str, choice: DeadLetterFilter, *, dry_run: bool) -> int:
+async def _replay_matching(town: TownSettings, service: str, choice: DeadLetterFilter, *, dry_run: bool) -> int:
     everything = await read_dead_letters(town.kafka_bootstrap, _topic(town, service))
     chosen = [letter for letter in everything if choice.matches(letter)]
     if not chosen:
-        raise Rejected(_nothing(everything, service, choice))
-    if why := await _why_stopped(town, service):
+        raise Rejected(_describe_no_match(everything, service, choice))
+    if why := await _halt_reason(town, service):
         # They would stand behind whatever stopped it; and whoever resumes first sees whether the cause is gone.
         raise Rejected(f"{service} stands still: {why}. Mend that, `parvis dead-letters resume {service}`, then replay")
     if dry_run:
@@ -131,19 +139,23 @@ async def _send_again(town: TownSettings, service: str, choice: DeadLetterFilter
             )
         print(f"{len(chosen)} dead letters of {service} would be written; nothing was")
         return 0
-    producer = Producer(town.kafka_bootstrap, service="dead-letters")
+    producer = Producer.from_settings(town, service="dead-letters")
+    progress = ReplayProgress(0)
     try:
-        async for done in replay_dead_letters(chosen, topic=_topic(town, service), producer=producer):
-            print(f"{done} of {len(chosen)}", file=sys.stderr)
+        async for progress in replay_dead_letters(chosen, topic=_topic(town, service), producer=producer):
+            print(f"{progress.done} of {len(chosen)}", file=sys.stderr)
     finally:
         await producer.stop()
+    written = len(chosen) - len(progress.refused)
     print(
-        f"{len(chosen)} dead letters of {service} written to their topics again; what was handled already is recognised by its id"
+        f"{written} dead letters of {service} written to their topics again; readers recognise by its id what they had"
     )
-    return 0
+    for letter in progress.refused:
+        print(f"{letter.event_id or '(no id)'} was refused by {letter.topic} and stays a dead letter")
+    return 1 if progress.refused else 0
 
 
-def _nothing(everything: Sequence[DeadLetter], service: str, choice: DeadLetterFilter) -> str:
+def _describe_no_match(everything: Sequence[DeadLetter], service: str, choice: DeadLetterFilter) -> str:
     replayed = sum(letter.replayed_at is not None for letter in everything)
     before = (
         f"; {replayed} were replayed before: `--again` takes those, too"
@@ -153,7 +165,7 @@ def _nothing(everything: Sequence[DeadLetter], service: str, choice: DeadLetterF
     return f"no such dead letter of {service}: it has {len(everything)}{before}"
 
 
-def _choice(arguments: argparse.Namespace, *, also_replayed: bool) -> DeadLetterFilter:
+def _build_filter(arguments: argparse.Namespace, *, also_replayed: bool) -> DeadLetterFilter:
     return DeadLetterFilter(
         event_id=arguments.id,
         reason=arguments.reason,
@@ -169,23 +181,23 @@ def _topic(town: TownSettings, service: str) -> str:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    why = asyncio.run(_release(load_settings(TownSettings), arguments.service))
+    why = asyncio.run(_resume_consumer(load_settings(TownSettings), arguments.service))
     print(f"{arguments.service} goes on; it stood still: {why}" if why else f"{arguments.service} was not stopped")
     return 0
 
 
-async def _release(town: TownSettings, service: str) -> str | None:
+async def _resume_consumer(town: TownSettings, service: str) -> str | None:
     database = Database(town.database_url.get_secret_value(), service="dead-letters")
     try:
-        brake = ConsumerHalt(database, service)
-        why = await brake.reason()
-        await brake.resume()
+        halt = ConsumerHalt(database, service)
+        why = await halt.reason()
+        await halt.resume()
         return why
     finally:
         await database.close()
 
 
-async def _why_stopped(town: TownSettings, service: str) -> str | None:
+async def _halt_reason(town: TownSettings, service: str) -> str | None:
     database = Database(town.database_url.get_secret_value(), service="dead-letters")
     try:
         return await ConsumerHalt(database, service).reason()

@@ -1,4 +1,4 @@
-"""The contract in, its reference out: JSON Schemas, one AsyncAPI 3 document, pages of settings, topics and metrics."""
+"""Generates the reference: JSON Schemas, one AsyncAPI 3 document, pages of settings, topics and metrics."""
 
 import importlib.util
 import json
@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import REGISTRY
 
 import parvis
-from parvis.common.cli.config import settings_of
+from parvis.common.cli.config import settings_class
 from parvis.common.contract import topics
 from parvis.common.contract.event import Event
 from parvis.common.runtime import metrics
@@ -124,7 +124,7 @@ def _settings() -> str:
         parts.append(f"## {service}\n\n| variable | type | default | meaning |\n|---|---|---|---|")
         parts += [
             f"| `{name}` | {_cell(kind)} | `{_cell(default)}` | {_cell(meaning)} |"
-            for name, kind, default, meaning in environment_variables(settings_of(service))
+            for name, kind, default, meaning in environment_variables(settings_class(service))
         ]
         parts.append("")
     return "\n".join(parts)

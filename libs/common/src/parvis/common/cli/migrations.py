@@ -1,4 +1,4 @@
-"""`parvis migrate`: every installed service's schema to its newest form."""
+"""Implements `parvis migrate`: migrates the schema of every installed service."""
 
 import argparse
 import asyncio

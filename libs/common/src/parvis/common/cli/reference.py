@@ -1,4 +1,4 @@
-"""`parvis reference`: the pages and schemas under docs/reference, generated from the code; `--check` says if they are old."""
+"""Implements `parvis reference`: generates docs/reference from the code; `--check` says which pages are old."""
 
 import argparse
 from pathlib import Path
@@ -17,15 +17,15 @@ def register(commands: Commands) -> None:
 def _reference(arguments: argparse.Namespace) -> int:
     wanted = {arguments.folder / name: text for name, text in documents().items()}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    strangers = [path for path in arguments.folder.rglob("*") if path.is_file() and path not in wanted]
+    unexpected = [path for path in arguments.folder.rglob("*") if path.is_file() and path not in wanted]
     if arguments.check:
-        for path in (*stale, *strangers):
+        for path in (*stale, *unexpected):
             print(f"{path}: not current; run `parvis reference`")
-        return 1 if stale or strangers else 0
+        return 1 if stale or unexpected else 0
     for path in stale:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(wanted[path])
-    for path in strangers:
+    for path in unexpected:
         path.unlink()
-    print(f"{arguments.folder}: {len(stale)} written, {len(strangers)} removed, {len(wanted) - len(stale)} current")
+    print(f"{arguments.folder}: {len(stale)} written, {len(unexpected)} removed, {len(wanted) - len(stale)} current")
     return 0

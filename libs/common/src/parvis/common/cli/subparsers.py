@@ -1,4 +1,4 @@
-"""The type of what `register(commands)` gets: argparse gives it no public name."""
+"""Names the type of what `register(commands)` gets; argparse has no public name for it."""
 
 import argparse
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""`parvis topics plan|apply`: the map of the bus against the cluster."""
+"""Implements `parvis topics plan|apply`: compares the topic map with the cluster, creates and changes topics."""
 
 import argparse
 import asyncio
@@ -12,7 +12,7 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.town.loading import load_town_config
 
-_MOST = 1000
+_MAX_PARTITIONS = 1000
 
 
 def register(commands: Commands) -> None:
@@ -24,16 +24,16 @@ def register(commands: Commands) -> None:
     ):
         action = actions.add_parser(name, help=meaning)
         action.add_argument(
-            "--partitions", action="append", default=[], type=_wish, metavar="TOPIC=COUNT",
+            "--partitions", action="append", default=[], type=_parse_partition_count, metavar="TOPIC=COUNT",
             help="more than the map says, such as contact.received=24; may be given again. The routers keep the order",
         )  # fmt: skip
         action.set_defaults(run=run)
 
 
-def _wish(text: str) -> tuple[str, int]:
+def _parse_partition_count(text: str) -> tuple[str, int]:
     name, _, count = text.partition("=")
-    if not count.isdecimal() or not 0 < int(count) <= _MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not TOPIC=COUNT with a count from 1 to {_MOST}")
+    if not count.isdecimal() or not 0 < int(count) <= _MAX_PARTITIONS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not TOPIC=COUNT with a count from 1 to {_MAX_PARTITIONS}")
     return name, int(count)
 
 
@@ -41,7 +41,7 @@ def town_topics(town: TownSettings) -> list[topics.Topic]:
     return topics.all_topics(list(load_town_config(town.config_dir).departments))
 
 
-def wished(rows: Sequence[topics.Topic], wishes: Mapping[str, int]) -> list[topics.Topic]:
+def with_more_partitions(rows: Sequence[topics.Topic], wishes: Mapping[str, int]) -> list[topics.Topic]:
     """The map with more partitions.
 
     Raises: Rejected, for a topic there is none of, for less than the map says, and where a key in two partitions does harm:
@@ -65,25 +65,25 @@ _DEPARTMENTS = topics.department_topic("").name  # whoever reads them goes by `s
 
 def _plan(arguments: argparse.Namespace) -> int:
     town = load_settings(TownSettings)
-    rows = wished(town_topics(town), dict(arguments.partitions))
+    rows = with_more_partitions(town_topics(town), dict(arguments.partitions))
     changes = asyncio.run(
         admin.plan_topics(town.kafka_bootstrap, rows, prefix=town.topic_prefix, replication=town.replication)
     )
-    return _show(changes)
+    return _print_changes(changes)
 
 
 def _apply(arguments: argparse.Namespace) -> int:
     town = load_settings(TownSettings)
-    rows = wished(town_topics(town), dict(arguments.partitions))
+    rows = with_more_partitions(town_topics(town), dict(arguments.partitions))
     changes = asyncio.run(
         admin.apply_topics(town.kafka_bootstrap, rows, prefix=town.topic_prefix, replication=town.replication)
     )
-    return _show(changes)
+    return _print_changes(changes)
 
 
-def _show(changes: list[admin.TopicChange]) -> int:
+def _print_changes(changes: list[admin.TopicChange]) -> int:
     for change in changes:
-        print(f"{change.topic}: {change.what}")
+        print(f"{change.topic}: {change.description}")
     if not changes:
         print("topics: nothing to change")
     return 0

@@ -1,4 +1,4 @@
-"""`parvis trace ID`: where a contact, a conversation or a reply stands, from the topics and from the services that keep something back."""
+"""Implements `parvis trace ID`: shows the events about an id, and what services still hold of it."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.settings import TownSettings, load_settings
 
 # What a service says of ids: a line for each thing that it keeps back. Named by the entry-point group `parvis.trace`.
-Where = Callable[[TownSettings, frozenset[str]], Awaitable[list[str]]]
+LocateIds = Callable[[TownSettings, frozenset[str]], Awaitable[list[str]]]
 
 
 def register(commands: Commands) -> None:
@@ -25,11 +25,11 @@ def register(commands: Commands) -> None:
 def _trace(arguments: argparse.Namespace) -> int:
     town = load_settings(TownSettings)
     names = [topic.full_name(town.topic_prefix) for topic in town_topics(town)]
-    found = asyncio.run(_about(town.kafka_bootstrap, names, arguments.id))
+    found = asyncio.run(_find_events(town.kafka_bootstrap, names, arguments.id))
     for received in sorted(found, key=lambda r: r.header("ce_time") or ""):
         place = f"{received.topic}[{received.partition}]@{received.offset}"
         print(f"{received.header('ce_time')}  {received.header('ce_type'):<20} {received.event_id}  {place}")
-    kept = asyncio.run(_kept(town, _ids_of(found) | {arguments.id}))
+    kept = asyncio.run(_ask_services(town, _ids_of(found) | {arguments.id}))
     for line in kept:
         print(line)
     if not found and not kept:
@@ -41,10 +41,10 @@ def _ids_of(found: Iterable[ReceivedRecord]) -> frozenset[str]:
     return frozenset(name for received in found for name in (received.event_id, received.header("ce_subject")) if name)
 
 
-async def _kept(town: TownSettings, ids: frozenset[str]) -> list[str]:
+async def _ask_services(town: TownSettings, ids: frozenset[str]) -> list[str]:
     lines: list[str] = []
     for point in sorted(entry_points(group="parvis.trace"), key=lambda p: p.name):
-        where: Where = point.load()
+        where: LocateIds = point.load()
         try:
             lines += await where(town, ids)
         except Unavailable as error:
@@ -52,20 +52,20 @@ async def _kept(town: TownSettings, ids: frozenset[str]) -> list[str]:
     return lines
 
 
-async def _about(bootstrap: str, topics: Iterable[str], wanted: str) -> list[ReceivedRecord]:
+async def _find_events(bootstrap: str, topics: Iterable[str], wanted: str) -> list[ReceivedRecord]:
     """Events that name the id in a header or key, or whose value holds it as a whole string; then their kin."""
     needles = {wanted.encode()}
     everything = [received async for received in read_all_records(bootstrap, list(topics))]
     found: dict[tuple[str, int, int], ReceivedRecord] = {}
     for _ in range(2):  # the second pass follows from the contact to its conversation
         for received in everything:
-            if _names(received, needles):
+            if _mentions(received, needles):
                 found[received.topic, received.partition, received.offset] = received
         subjects = (received.header("ce_subject") for received in found.values())
         needles |= {subject.encode() for subject in subjects if subject}
     return list(found.values())
 
 
-def _names(received: ReceivedRecord, needles: set[bytes]) -> bool:
+def _mentions(received: ReceivedRecord, needles: set[bytes]) -> bool:
     headers = {received.event_id.encode(), (received.header("ce_subject") or "").encode(), received.key}
     return bool(headers & needles) or any(b'"' + needle + b'"' in received.value for needle in needles)

@@ -1,1 +1,1 @@
-"""What a file is by its content, whether it can be opened without harm, what it may be called. Pure; no I/O."""
+"""Recognises files by their content, screens archives, scans for malware, and makes file names safe."""

@@ -1,4 +1,4 @@
-"""A file in, ClamAV's verdict out, by its daemon's INSTREAM; without an answer in time the verdict is open, never clean."""
+"""Asks ClamAV's daemon about files by INSTREAM; without an answer in time the verdict is pending, never clean."""
 
 import asyncio
 import contextlib
@@ -13,8 +13,8 @@ from parvis.common.runtime.logs import logger
 
 log = logger()
 _CHUNK_BYTES = 64 * 1024
-_LONGEST_REPLY_BYTES = 4096
-_TRY_AGAIN_S = 5.0
+_MAX_REPLY_BYTES = 4096
+_RETRY_AFTER_S = 5.0
 
 
 class AntivirusScanner:
@@ -23,7 +23,8 @@ class AntivirusScanner:
     Shape:  an address is `host:port`, a socket's path, or empty: then nothing is scanned.
     Gives:  unscanned, without an address; pending, when clamd is away, slow, or finds the file too large; else clean or infected.
     Raises: Misconfigured, at once, when the address is none.
-    Source: clamd(8), INSTREAM.
+    Source: clamd(8), INSTREAM. Not aioclamd 1.1: it connects by TCP only, where many hosts give clamd a Unix socket, and it
+            reads each chunk in a thread.
     """
 
     def __init__(self, address: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +33,7 @@ class AntivirusScanner:
         self._port = int(port) if port.isdigit() else 0
         if address and not address.startswith("/") and not (self._host and 0 < self._port < 65536):
             raise Misconfigured("PARVIS_CLAMAV is neither host:port nor the path of a socket")
-        self._rests_until = 0.0
+        self._retry_at = 0.0
 
     async def scan(self, content: bytes, *, limit_s: float = 2.0) -> ScanVerdict:
         verdict = await self._verdict(content, limit_s) if self._address else "unscanned"
@@ -40,20 +41,20 @@ class AntivirusScanner:
         return verdict
 
     async def _verdict(self, content: bytes, limit_s: float) -> ScanVerdict:
-        if self._clock() < self._rests_until:
+        if self._clock() < self._retry_at:
             return "pending"
-        tried_before = self._rests_until
+        tried_before = self._retry_at
         if tried_before:
-            self._rests_until = self._clock() + _TRY_AGAIN_S  # the others wait for how this one fares
+            self._retry_at = self._clock() + _RETRY_AFTER_S  # the others get `pending` until this one has an answer
         try:
             async with asyncio.timeout(limit_s), self._connected() as (reader, writer):
-                reply = await _ask(content, reader, writer)
+                reply = await _send_instream(content, reader, writer)
         except (OSError, TimeoutError) as error:
-            self._rests_until = self._clock() + _TRY_AGAIN_S
+            self._retry_at = self._clock() + _RETRY_AFTER_S
             log.warning("scanner.failed", reason=type(error).__name__, size_bytes=len(content))
             return "pending"
-        self._rests_until = 0.0
-        return _meaning(reply)
+        self._retry_at = 0.0
+        return _parse_verdict(reply)
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
@@ -67,8 +68,8 @@ class AntivirusScanner:
             writer.transport.abort()
 
 
-async def _ask(content: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """What clamd says; nothing, when it hangs up: it does so in the middle of a file that is too large for it."""
+async def _send_instream(content: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Send a file and read clamd's reply. Gives b"" when it hangs up, as it does in the middle of a file too large for it."""
     with contextlib.suppress(ConnectionError):
         writer.write(b"zINSTREAM\0")
         for start in range(0, len(content), _CHUNK_BYTES):
@@ -78,12 +79,12 @@ async def _ask(content: bytes, reader: asyncio.StreamReader, writer: asyncio.Str
         writer.write(struct.pack(">I", 0))
         await writer.drain()
     with contextlib.suppress(ConnectionError):
-        return await reader.read(_LONGEST_REPLY_BYTES)
+        return await reader.read(_MAX_REPLY_BYTES)
     return b""
 
 
-def _meaning(reply: bytes) -> ScanVerdict:
-    said = reply.rstrip(b"\0\n ")
-    if said.endswith(b" FOUND"):
+def _parse_verdict(reply: bytes) -> ScanVerdict:
+    text = reply.rstrip(b"\0\n ")
+    if text.endswith(b" FOUND"):
         return "infected"
-    return "clean" if said == b"stream: OK" else "pending"
+    return "clean" if text == b"stream: OK" else "pending"

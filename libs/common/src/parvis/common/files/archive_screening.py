@@ -1,4 +1,4 @@
-"""An archive in, why nobody should open it out: looked through within limits, nothing of it kept. Pure; no I/O."""
+"""Screens archives for bombs, nesting, encryption and escaping names; extracts nothing. Pure; no I/O."""
 
 import zlib
 from collections.abc import Iterator
@@ -8,37 +8,37 @@ from parvis.common.files import zip_directory
 from parvis.common.files.media_types import is_archive, is_document, media_type_of
 
 # OWASP ASVS 5.0, 5.2.3 and 5.2.4.
-MOST_ENTRIES = 1000
-MOST_UNPACKED_BYTES = 200 * 1024 * 1024
-MOST_RATIO = 100
-MOST_NESTED = 2
+MAX_ENTRIES = 1000
+MAX_UNPACKED_BYTES = 200 * 1024 * 1024
+MAX_COMPRESSION_RATIO = 100
+MAX_NESTED_ARCHIVES = 2
 _HARMLESS_BYTES = 1024 * 1024  # what is as small as that when unpacked may have any ratio
-_DEEPEST = 4  # office documents are archives too, and are put into each other
-_LARGEST_INNER_BYTES = 16 * 1024 * 1024
+_MAX_DEPTH = 4  # office documents are archives too, and are put into each other
+_MAX_INNER_BYTES = 16 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _STORED, _DEFLATED = 0, 8
 
 
-class _Refused(Exception):
+class _Unsafe(Exception):
     """Why, in words for people."""
 
 
 @dataclass
-class _Budget:
-    """What all that is in an archive, and in those inside it, may take together."""
+class _UnpackBudget:
+    """The budget that an archive and all archives inside it share."""
 
-    entries: int = MOST_ENTRIES
-    unpacked_bytes: int = MOST_UNPACKED_BYTES
+    entries: int = MAX_ENTRIES
+    unpacked_bytes: int = MAX_UNPACKED_BYTES
 
     def take_entry(self) -> None:
         self.entries -= 1
         if self.entries < 0:
-            raise _Refused(f"archive of more than {MOST_ENTRIES} files")
+            raise _Unsafe(f"archive of more than {MAX_ENTRIES} files")
 
     def take(self, size_bytes: int) -> None:
         self.unpacked_bytes -= size_bytes
         if self.unpacked_bytes < 0:
-            raise _Refused(f"archive of more than {MOST_UNPACKED_BYTES // 1024**2} MB unpacked")
+            raise _Unsafe(f"archive of more than {MAX_UNPACKED_BYTES // 1024**2} MB unpacked")
 
 
 def screen_archive(content: bytes, media_type: str) -> str | None:
@@ -49,77 +49,79 @@ def screen_archive(content: bytes, media_type: str) -> str | None:
     if not is_archive(media_type):
         return None
     try:
-        _look(content, media_type, _Budget(), archives=1, depth=1)
-    except _Refused as refused:
+        _screen(content, media_type, _UnpackBudget(), archives=1, depth=1)
+    except _Unsafe as refused:
         return str(refused)
     except (zip_directory.DamagedZip, zlib.error):
         return "damaged archive"
     return None
 
 
-def _look(content: bytes, media_type: str, budget: _Budget, *, archives: int, depth: int) -> None:
-    if archives > MOST_NESTED or depth > _DEEPEST:
-        raise _Refused("archives inside archives inside archives")
+def _screen(content: bytes, media_type: str, budget: _UnpackBudget, *, archives: int, depth: int) -> None:
+    if archives > MAX_NESTED_ARCHIVES or depth > _MAX_DEPTH:
+        raise _Unsafe("archives inside archives inside archives")
     if media_type == "application/gzip":
         budget.take_entry()
-        _look_inside(_unzipped(content, 31, len(content), budget), budget, archives, depth)
+        _screen_member(_inflate(content, 31, len(content), budget), budget, archives, depth)
     elif media_type in ("application/zip", "application/epub+zip") or is_document(media_type):
-        _look_into_zip(content, budget, archives, depth)
+        _screen_zip(content, budget, archives, depth)
     else:
-        raise _Refused("archive of a kind that is not looked into")
+        raise _Unsafe("archive of a kind that is not looked into")
 
 
-def _look_into_zip(content: bytes, budget: _Budget, archives: int, depth: int) -> None:
+def _screen_zip(content: bytes, budget: _UnpackBudget, archives: int, depth: int) -> None:
     listed: list[zip_directory.ZipEntry] = []
     for entry in zip_directory.read_zip_entries(content):
         budget.take_entry()
-        _judge(entry)
+        _check_entry(entry)
         listed.append(entry)
     if sum(entry.size_bytes for entry in listed) > budget.unpacked_bytes:
-        budget.take(MOST_UNPACKED_BYTES + 1)
-    for entry, room in _rooms(content, listed):
-        _look_inside(_unpacked(room, entry, budget), budget, archives, depth)
+        budget.take(MAX_UNPACKED_BYTES + 1)
+    for entry, room in _member_bytes(content, listed):
+        _screen_member(_unpack(room, entry, budget), budget, archives, depth)
 
 
-def _rooms(content: bytes, listed: list[zip_directory.ZipEntry]) -> list[tuple[zip_directory.ZipEntry, memoryview]]:
-    """Each file's own bytes."""
+def _member_bytes(
+    content: bytes, listed: list[zip_directory.ZipEntry]
+) -> list[tuple[zip_directory.ZipEntry, memoryview]]:
+    """Find each member's own bytes, in the order in which they lie."""
     found: list[tuple[zip_directory.ZipEntry, memoryview]] = []
     last = 0
     for entry in sorted(listed, key=lambda entry: entry.place):
         room, end = zip_directory.compressed_bytes(content, entry)
         if entry.place < last:
-            raise _Refused("archive whose files overlap")
+            raise _Unsafe("archive whose files overlap")
         last = end
         found.append((entry, room))
     return found
 
 
-def _judge(entry: zip_directory.ZipEntry) -> None:
-    """What the list alone shows."""
+def _check_entry(entry: zip_directory.ZipEntry) -> None:
+    """Check what the directory alone shows."""
     if entry.is_encrypted:
-        raise _Refused("encrypted archive")
+        raise _Unsafe("encrypted archive")
     parts = entry.name.replace("\\", "/").split("/")
     if ".." in parts or (parts[0] == "" and entry.name) or parts[0][1:2] == ":" or "\0" in entry.name or entry.is_link:
-        raise _Refused("archive with a file name that leads elsewhere")
-    if entry.size_bytes > max(_HARMLESS_BYTES, MOST_RATIO * entry.packed_bytes):
-        raise _Refused(f"archive that unpacks to more than {MOST_RATIO} times its size")
+        raise _Unsafe("archive with a file name that leads elsewhere")
+    if entry.size_bytes > max(_HARMLESS_BYTES, MAX_COMPRESSION_RATIO * entry.packed_bytes):
+        raise _Unsafe(f"archive that unpacks to more than {MAX_COMPRESSION_RATIO} times its size")
     if entry.method not in (_STORED, _DEFLATED):
-        raise _Refused("archive packed in a way that is not looked into")
+        raise _Unsafe("archive packed in a way that is not looked into")
 
 
-def _unpacked(room: memoryview, entry: zip_directory.ZipEntry, budget: _Budget) -> Iterator[memoryview | bytes]:
+def _unpack(room: memoryview, entry: zip_directory.ZipEntry, budget: _UnpackBudget) -> Iterator[memoryview | bytes]:
     if entry.method == _DEFLATED:
-        yield from _unzipped(room, -15, len(room), budget)
+        yield from _inflate(room, -15, len(room), budget)
     else:
         budget.take(len(room))
         yield room
 
 
-def _unzipped(
-    packed: memoryview | bytes, window: int, packed_bytes: int, budget: _Budget
+def _inflate(
+    packed: memoryview | bytes, window: int, packed_bytes: int, budget: _UnpackBudget
 ) -> Iterator[memoryview | bytes]:
-    """Chunk by chunk: what a list says of sizes is not believed."""
-    unpacker, most = zlib.decompressobj(window), max(_HARMLESS_BYTES, MOST_RATIO * packed_bytes)
+    """Inflate chunk by chunk: the sizes in the directory are not trusted."""
+    unpacker, most = zlib.decompressobj(window), max(_HARMLESS_BYTES, MAX_COMPRESSION_RATIO * packed_bytes)
     unpacked_bytes, rest = 0, memoryview(packed)
     while not unpacker.eof and (rest or unpacker.unconsumed_tail):
         piece = unpacker.unconsumed_tail or rest[:_CHUNK_BYTES]
@@ -128,12 +130,12 @@ def _unzipped(
         unpacked_bytes += len(chunk)
         budget.take(len(chunk))
         if unpacked_bytes > most:
-            raise _Refused(f"archive that unpacks to more than {MOST_RATIO} times its size")
+            raise _Unsafe(f"archive that unpacks to more than {MAX_COMPRESSION_RATIO} times its size")
         yield chunk
 
 
-def _look_inside(chunks: Iterator[memoryview | bytes], budget: _Budget, archives: int, depth: int) -> None:
-    """Unpack one file; where it is an archive itself, look into that."""
+def _screen_member(chunks: Iterator[memoryview | bytes], budget: _UnpackBudget, archives: int, depth: int) -> None:
+    """Unpack one member; when it is an archive itself, screen that too."""
     first = bytes(next(chunks, b""))
     media_type = media_type_of(first)
     if not is_archive(media_type):
@@ -143,7 +145,7 @@ def _look_inside(chunks: Iterator[memoryview | bytes], budget: _Budget, archives
     inner = bytearray(first)
     for chunk in chunks:
         inner += chunk
-        if len(inner) > _LARGEST_INNER_BYTES:
-            raise _Refused("archive inside an archive, too large to look into")
+        if len(inner) > _MAX_INNER_BYTES:
+            raise _Unsafe("archive inside an archive, too large to look into")
     whole = media_type_of(bytes(inner))
-    _look(bytes(inner), whole, budget, archives=archives + (not is_document(whole)), depth=depth + 1)
+    _screen(bytes(inner), whole, budget, archives=archives + (not is_document(whole)), depth=depth + 1)

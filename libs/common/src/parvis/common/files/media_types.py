@@ -1,4 +1,4 @@
-"""The first bytes of a file in, its media type out, whatever its name says. One table for all doors. Pure; no I/O."""
+"""Recognises the media type of a file by its first bytes, whatever its name says. Pure; no I/O."""
 
 import re
 
@@ -34,7 +34,7 @@ _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 def media_type_of(head: bytes, *, declared: str = "", name: str = "") -> str:
-    """What a file is.
+    """Recognise what a file is.
 
     Shape:  its beginning, or better the whole: what stands in a zip is listed at its end too.
     Gives:  the type that the content shows; what was declared, or the name's ending, decides only among kinds of plain text and of signatures;
@@ -57,7 +57,7 @@ def is_archive(media_type: str) -> bool:
 
 
 def is_document(media_type: str) -> bool:
-    """Whether it is a document that a program keeps as a zip."""
+    """Whether it is an office document that is a zip inside."""
     return media_type in _DOCUMENTS or media_type.startswith("application/vnd.oasis.opendocument.")
 
 
@@ -68,11 +68,11 @@ def _by_signature(head: bytes) -> str | None:
     for letters, media_type in LETTERS:
         if head.startswith(letters) and _BINARY.search(head[:_SNIFFED_BYTES]):
             return media_type
-    return _by_inside(head)
+    return _by_container(head)
 
 
-def _by_inside(head: bytes) -> str | None:
-    """Of the kinds that many programs share, by what stands further inside."""
+def _by_container(head: bytes) -> str | None:
+    """Recognise the kinds that share a container, by what stands further inside."""
     if head.startswith(ZIP):
         return _in_zip(head)
     if head.startswith(OLE):
@@ -83,7 +83,7 @@ def _by_inside(head: bytes) -> str | None:
 
 
 def _in_zip(head: bytes) -> str:
-    """Office documents are zips: told by the names of what is in them, and an OpenDocument by its first member's content."""
+    """Recognise office documents, which are zips, by the names of their members, and an OpenDocument by its first member's content."""
     if head[30:38] == b"mimetype":
         kind = re.match(
             rb"application/(?:vnd\.oasis\.opendocument\.[a-z-]{1,40}|epub\+zip)", head[38:150].split(b"PK")[0]
@@ -95,7 +95,7 @@ def _in_zip(head: bytes) -> str:
 
 
 def _by_markup(start: bytes) -> str | None:
-    text = _plain(start)[:_MARKUP_BYTES].lstrip()
+    text = _decode_start(start)[:_MARKUP_BYTES].lstrip()
     if not text.startswith(b"<"):
         return None
     first = _without_prologue(text)
@@ -109,8 +109,8 @@ def _by_markup(start: bytes) -> str | None:
 
 def _without_prologue(text: bytes) -> bytes:
     """From the first element on."""
-    while found := next((end for begin, end in _PROLOGUE if text[:9].lower().startswith(begin)), None):
-        _, mark, rest = text.partition(found)
+    while end_mark := next((end for begin, end in _PROLOGUE if text[:9].lower().startswith(begin)), None):
+        _, mark, rest = text.partition(end_mark)
         if not mark:
             break
         text = rest.lstrip()
@@ -118,9 +118,9 @@ def _without_prologue(text: bytes) -> bytes:
 
 
 def _by_text(start: bytes, declared: str, name: str) -> str | None:
-    if not start or _BINARY.search(_plain(start)):
+    if not start or _BINARY.search(_decode_start(start)):
         return None
-    text = _plain(start).lstrip().upper()
+    text = _decode_start(start).lstrip().upper()
     for beginning, kind in ((b"BEGIN:VCALENDAR", "text/calendar"), (b"BEGIN:VCARD", "text/vcard")):
         if text.startswith(beginning):
             return kind
@@ -129,7 +129,7 @@ def _by_text(start: bytes, declared: str, name: str) -> str | None:
     return ENDINGS.get(name.rpartition(".")[2].lower(), "text/plain")
 
 
-def _plain(start: bytes) -> bytes:
+def _decode_start(start: bytes) -> bytes:
     """Without its byte order mark; UTF-16 in the letters that it has in common with ASCII."""
     if start.startswith(_MARKS[1:]):
         codec = "utf-16-le" if start.startswith(b"\xff\xfe") else "utf-16-be"

@@ -1,4 +1,4 @@
-"""Files by their first bytes. Data only."""
+"""Lists the first bytes and media types of file formats. Data only."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A zip in, its list of contents out: read here, for the standard library holds a million entries in memory before it gives one."""
+"""Reads the central directory of a zip entry by entry; the standard library would hold a million in memory first."""
 
 import stat
 import struct

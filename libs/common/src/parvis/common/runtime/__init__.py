@@ -1,1 +1,1 @@
-"""What a process needs to run: settings, logs, metrics, health, time, rate limits, worker processes."""
+"""Runs a service process: settings, logs, metrics, health, time, rate limits, worker processes, sandboxes."""

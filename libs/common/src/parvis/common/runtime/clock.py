@@ -1,4 +1,4 @@
-"""The time: aware, UTC, and movable in tests."""
+"""Gives the present time, aware and in UTC; tests replace it by a clock of their own."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,6 +7,6 @@ Clock = Callable[[], datetime]
 
 
 def now() -> datetime:
-    """The present instant in UTC, cut to milliseconds: what every event and every row carries."""
+    """Give the present instant in UTC, cut to milliseconds, as every event and every row has it."""
     instant = datetime.now(UTC)
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)

@@ -1,4 +1,4 @@
-"""What /live, /ready and /metrics say of a process."""
+"""Tracks whether the parts of a service work, and serves /live, /ready and /metrics."""
 
 from dataclasses import dataclass, field
 
@@ -10,9 +10,9 @@ from starlette.routing import Route
 
 @dataclass
 class Health:
-    """The standing of a service: each part it depends on is fine (None) or says what is wrong; notes say what an operator should mend.
+    """The state of a service's parts: None for one that works, else what is wrong; notes are for the operator.
 
-    Ready when every part is fine. Live until `dead` is said: a part that waits for the world does not end the process.
+    Ready when every part works. Live until `dead` is set: a part that waits for Kafka or PostgreSQL does not end the process.
     """
 
     parts: dict[str, str | None] = field(default_factory=dict[str, str | None])
@@ -26,7 +26,7 @@ class Health:
         self.parts[part] = why
 
     def add_note(self, name: str, fact: str) -> None:
-        """Say something on /ready that does not decide whether we are."""
+        """Show a fact on /ready that does not decide whether the service is ready."""
         self.notes[name] = fact
 
     @property
@@ -35,7 +35,7 @@ class Health:
 
 
 def health_routes(health: Health) -> list[Route]:
-    """The three pages every service has, for Kubernetes and for `parvis up`."""
+    """Build the three pages that every service has, for Kubernetes and for `parvis up`."""
 
     async def live(_: Request) -> Response:
         return JSONResponse({"dead": health.dead}, status_code=200 if health.dead is None else 503)

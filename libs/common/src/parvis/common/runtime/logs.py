@@ -1,4 +1,4 @@
-"""One line an event, on standard output: JSON for machines, colours for people."""
+"""Configures logging: one line per event on standard output, as JSON for machines or in colours for people."""
 
 import logging
 import sys
@@ -24,12 +24,12 @@ _QUIET = (
 
 
 def logger() -> Any:
-    """The logger of this process. Events are constants: `noun.past_verb`."""
+    """Give the logger of this process. Events are constants: `noun.past_verb`."""
     return structlog.get_logger()
 
 
 def configure(service: str, *, level: str = "info", format: str = "json") -> None:  # noqa: A002 (the setting's own name)
-    """Send our events and the libraries' warnings down one road, without personal data."""
+    """Send our events and the libraries' warnings to standard output, without personal data."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

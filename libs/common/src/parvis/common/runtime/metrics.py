@@ -1,4 +1,4 @@
-"""The catalogue of metrics: each with its kind, meaning and unit. No label holds personal data."""
+"""Defines all metrics, each with its kind, meaning and unit. No label holds personal data."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -13,6 +13,9 @@ records_handled = Counter("parvis_records_handled", "records finished by a consu
 dead_letters = Counter("parvis_dead_letters", "records nobody could handle", ["service"])
 producers_replaced = Counter("parvis_producers_replaced", "producers thrown away after a fatal error", ["service"])
 outbox_waiting = Gauge("parvis_outbox_waiting", "rows not yet acknowledged by Kafka", ["service"])
+outbox_parked = Counter(
+    "parvis_outbox_parked", "events that Kafka can never take, set aside in the outbox", ["service"]
+)
 consumer_waiting = Gauge("parvis_consumer_waiting", "1 while the world is down and partitions are paused", ["service"])
 accept_seconds = Histogram(
     "parvis_accept_seconds", "from first byte to a door's yes, in seconds", ["channel"], buckets=_SECONDS
@@ -28,7 +31,7 @@ replies_sent_too_often = Gauge(
 deliveries_unknown_old = Gauge(
     "parvis_deliveries_unknown_old", "deliveries whose fate nobody knows, for longer than they are given"
 )
-files_scanned = Counter("parvis_files_scanned", "files by what the antivirus said", ["verdict"])
+files_scanned = Counter("parvis_files_scanned", "files by the antivirus verdict", ["verdict"])
 scans_waiting = Gauge("parvis_scans_waiting", "files in the scanner's folder that are not accepted yet")
 scans_oldest_seconds = Gauge("parvis_scans_oldest_seconds", "how long the oldest of them has waited, in seconds")
 contacts_waiting = Gauge(
@@ -41,7 +44,7 @@ contacts_overdue_seconds = Gauge(
 )
 rules_refused = Gauge("parvis_rules_refused", "1 while the rules file on disk is refused and the old rules decide")
 guesses = Counter(
-    "parvis_guesses", "texts that no rule decided, by what the model said: sure, unsure or none", ["outcome"]
+    "parvis_guesses", "texts that no rule decided, by the outcome of the classifier: sure, unsure or none", ["outcome"]
 )
 sms_spooled = Gauge("parvis_sms_spooled", "messages on the fallback's disk that are not in the town yet")
 sms_spooled_oldest_seconds = Gauge(

@@ -1,4 +1,4 @@
-"""Who asks in, how long they must wait out: a bucket of tokens for each source, and never more memory than is set."""
+"""Limits how often each source may ask, by a token bucket per source in bounded memory."""
 
 import ipaddress
 import time
@@ -42,7 +42,7 @@ class RateLimiter:
 
 
 def source_network(address: str) -> str:
-    """The source that an IP address stands for: itself, or the /64 that one customer of a provider has in IPv6."""
+    """Give the network that counts as one source: the IPv4 address, or the /64 that one customer of a provider has in IPv6."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

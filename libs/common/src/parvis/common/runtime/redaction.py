@@ -1,4 +1,4 @@
-"""Log entries in, log entries without personal data out: only known keys pass."""
+"""Removes personal data from log entries: only known keys pass."""
 
 import sys
 import traceback
@@ -49,7 +49,6 @@ ALLOWED_KEYS = frozenset(
         "total",
         "port",
         "pid",
-        "address",
         "url",
         "file",
         "line",
@@ -84,21 +83,21 @@ def drop_unknown_keys(_logger: Any, _method: str, entry: MutableMapping[str, Any
 
 
 def format_exception(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """An exception as its type and its stack, without its message and source lines: nobody knows what a library puts into that."""
+    """Format an exception as its type and stack, without its message and source lines: a library may quote the citizen there."""
     given = entry.pop("exc_info", None)
     error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
-        entry["exception"] = "\n".join(line for leaf in flatten_exception_group(error) for line in _told(leaf))
+        entry["exception"] = "\n".join(line for leaf in flatten_exception_group(error) for line in _describe(leaf))
     return entry
 
 
 def flatten_exception_group(error: BaseException) -> list[BaseException]:
-    """The errors in a group, however nested; an error itself."""
+    """Give the errors in a group, at any depth; for a plain error, itself."""
     if not isinstance(error, BaseExceptionGroup):
         return [error]
     return [leaf for inner in error.exceptions for leaf in flatten_exception_group(inner)]
 
 
-def _told(error: BaseException) -> list[str]:
+def _describe(error: BaseException) -> list[str]:
     frames = [f"{f.filename}:{f.lineno} in {f.name}" for f in traceback.extract_tb(error.__traceback__)]
     return [*frames, f"ParvisError: {error}" if isinstance(error, ParvisError) else type(error).__name__]

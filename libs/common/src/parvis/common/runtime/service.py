@@ -1,4 +1,4 @@
-"""One process: started, ready, drained on SIGTERM within ten seconds, ended with an exit code that says why."""
+"""Runs one service process: starts it, drains it on SIGTERM within ten seconds, ends it with an exit code that says why."""
 
 import asyncio
 import gc
@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from parvis.common.contract.errors import EXIT_MISCONFIGURED, Misconfigured, Unavailable
 from parvis.common.runtime import health as health_pages
 from parvis.common.runtime import logs
+from parvis.common.runtime.concurrency import first_completed, sleep_unless_stopped
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.redaction import flatten_exception_group
 from parvis.common.runtime.settings import TownSettings, load_settings
@@ -23,14 +24,14 @@ from parvis.common.runtime.settings import TownSettings, load_settings
 log = logs.logger()
 DRAIN_S = 8.0  # of the ten that a supervisor and Kubernetes give; the rest is for leaving
 
-CHECK_EVERY_S = 5.0
+CHECK_INTERVAL_S = 5.0
 
 Task = Callable[[asyncio.Event], Awaitable[None]]
 
 
 @dataclass
 class Service:
-    """What `build` makes: pages, tasks that run until the event is set, and what to close in this order afterwards."""
+    """A built service: its pages, the tasks that run until the event is set, and what to close afterwards, in this order."""
 
     name: str
     host: str
@@ -44,29 +45,43 @@ class Service:
 
 
 def run_every(seconds: float, step: Callable[[], Awaitable[object]]) -> Task:
-    """A task that does something again and again; when the world is away it tries at the next turn."""
+    """Make a task that repeats a step until the service stops.
+
+    A step that fails is tried again at the next turn: silently while Kafka or PostgreSQL is away, with an error in the log
+    after a defect. A retention run that fails must not end a service that citizens write to.
+    Raises: Misconfigured.
+    """
 
     async def repeat(stopping: asyncio.Event) -> None:
         while not stopping.is_set():
-            with suppress(Unavailable, TimeoutError):
+            try:
                 await step()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), seconds)
+            except (Unavailable, TimeoutError):
+                pass  # /ready shows it
+            except Misconfigured:
+                raise
+            except Exception as error:
+                log.exception("task.failed", reason=type(error).__name__, wait_s=seconds)
+            await sleep_unless_stopped(stopping, seconds)
 
     return repeat
 
 
 def run_health_check(health: Health, part: str, check: Callable[[], Awaitable[object]]) -> Task:
-    """A task that says on /ready whether a part answers, before the first citizen finds out."""
+    """Make a task that shows on /ready whether a part answers, whatever its check raises."""
 
-    async def look() -> None:
+    async def check_part() -> None:
         try:
             await check()
-            health.mark_ok(part)
         except (Unavailable, TimeoutError) as error:
             health.mark_failing(part, str(error) or "does not answer")
+        except Exception as error:
+            health.mark_failing(part, f"its check failed: {type(error).__name__}")
+            raise
+        else:
+            health.mark_ok(part)
 
-    return run_every(CHECK_EVERY_S, look)
+    return run_every(CHECK_INTERVAL_S, check_part)
 
 
 Build = Callable[[], Awaitable[Service]]
@@ -103,10 +118,18 @@ async def _run(build: Build) -> None:
     service.app.router.routes.extend(health_pages.health_routes(service.health))
     server = _Server(
         uvicorn.Config(
-            service.app, host=service.host, port=service.port, uds=_socket(service.host), log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=5, timeout_keep_alive=15, h11_max_incomplete_event_size=64 * 1024,
+            service.app,
+            host=service.host,
+            port=service.port,
+            uds=_unix_socket(service.host),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+            timeout_keep_alive=15,
+            h11_max_incomplete_event_size=64 * 1024,
         )
-    )  # fmt: skip
+    )
     # What the imports and the build made stays until the end: collecting it again and again was 30 % of a door's time.
     gc.collect()
     gc.freeze()
@@ -128,24 +151,22 @@ async def _run(build: Build) -> None:
         log.info("service.stopped")
 
 
-def _socket(host: str) -> str | None:
-    """The path of a host that is a socket: of one process among several, whose parent has the port."""
+def _unix_socket(host: str) -> str | None:
+    """Give the socket's path of a worker process, whose parent has the port; None for a service that listens on a port."""
     return host.removeprefix("unix:") if host.startswith("unix:") else None
 
 
 async def _until_stopped(task: Task, stopping: asyncio.Event) -> None:
     """Run a task; when the service stops, give it the drain time, then cancel it."""
     work = asyncio.ensure_future(task(stopping))
-    stopped = asyncio.ensure_future(stopping.wait())
     try:
-        await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+        await first_completed(asyncio.wait([work]), stopping.wait())
         await asyncio.wait([work], timeout=DRAIN_S)
         if work.done():
             work.result()
             if not stopping.is_set():
                 stopping.set()  # a task that ends by itself ends the service
     finally:
-        stopped.cancel()
         work.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await work

@@ -1,4 +1,4 @@
-"""The environment in, typed settings out; a wrong one stops the process with exit 78 and its name."""
+"""Reads typed settings from the environment; a wrong one stops the process with exit 78 and its name."""
 
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -11,7 +11,7 @@ from parvis.common.contract.errors import Misconfigured
 
 
 class TownSettings(BaseSettings):
-    """What every service of a town shares: PARVIS_*."""
+    """The settings that all services of a town share: PARVIS_*."""
 
     model_config = SettingsConfigDict(env_prefix="PARVIS_", extra="ignore")
 
@@ -54,7 +54,7 @@ class TownSettings(BaseSettings):
 
 
 class ServiceSettings(BaseSettings):
-    """What every service has of its own: PARVIS_<SERVICE>_*. Members set `env_prefix` and `port`."""
+    """The settings that every service has for itself: PARVIS_<SERVICE>_*. Services set `env_prefix` and `port`."""
 
     model_config = SettingsConfigDict(extra="ignore")
 
@@ -73,29 +73,29 @@ def load_settings(settings: type[Settings]) -> Settings:
     try:
         return settings()
     except ValidationError as error:
-        raise Misconfigured("; ".join(_sentence(settings, problem) for problem in error.errors())) from None
+        raise Misconfigured("; ".join(_describe_problem(settings, problem) for problem in error.errors())) from None
     except SettingsError as error:  # a variable that should hold JSON, and does not
         name = str(error).partition('"')[2].partition('"')[0]
-        raise Misconfigured(f"{_variable(settings, name)} is not valid JSON") from None
+        raise Misconfigured(f"{_variable_name(settings, name)} is not valid JSON") from None
 
 
 def environment_variables(settings: type[BaseSettings]) -> list[tuple[str, str, str, str]]:
-    """One row a setting: variable, type, default, description; for `parvis settings` and the reference pages."""
+    """Give one row per setting: variable, type, default, description; for `parvis settings` and the reference pages."""
     rows: list[tuple[str, str, str, str]] = []
     for name, field in settings.model_fields.items():
         kind = getattr(field.annotation, "__name__", str(field.annotation)).replace("typing.", "")
         default = "required" if field.is_required() else str(field.default)
-        rows.append((_variable(settings, name), kind, default, field.description or ""))
+        rows.append((_variable_name(settings, name), kind, default, field.description or ""))
     return rows
 
 
-def _variable(settings: type[BaseSettings], name: str) -> str:
+def _variable_name(settings: type[BaseSettings], name: str) -> str:
     return f"{settings.model_config.get('env_prefix', '')}{name}".upper()
 
 
-def _sentence(settings: type[BaseSettings], problem: ErrorDetails) -> str:
+def _describe_problem(settings: type[BaseSettings], problem: ErrorDetails) -> str:
     name = str(problem["loc"][0])
     field = settings.model_fields.get(name)
     meaning = f" ({field.description})" if field and field.description else ""
     fact = "is not set" if problem["type"] == "missing" else f"is wrong: {problem['msg']}"
-    return f"{_variable(settings, name)} {fact}{meaning}"
+    return f"{_variable_name(settings, name)} {fact}{meaning}"

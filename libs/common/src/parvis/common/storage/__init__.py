@@ -1,1 +1,1 @@
-"""What outlives a process: blobs, PostgreSQL, and the outbox between PostgreSQL and Kafka."""
+"""Stores what outlives a process: blobs, rows in PostgreSQL, and the outbox between PostgreSQL and Kafka."""

@@ -1,4 +1,4 @@
-"""Bytes in, claim check out, and back; a folder by default, an object store by its URL."""
+"""Stores blobs and gives claim checks for them, in a folder by default or in an object store by its URL."""
 
 import asyncio
 import hashlib
@@ -13,11 +13,11 @@ from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.storage.local_blob_store import LocalBlobStore
 
 _DEADLINE_S = 15.0
-_LARGE_BYTES = 64 * 1024  # from here on hashing takes longer than asking a thread to do it
+_MIN_THREAD_BYTES = 64 * 1024  # from here on hashing takes longer than asking a thread to do it
 
 
 class BlobStore:
-    """The store of all that is too large or too raw for an event.
+    """Stores all that is too large or too raw for an event.
 
     Gives:  put() returns only when the bytes are durable: fsync of file and folders, or the object store's yes.
     Raises: Unavailable, when the store does not answer; Poison, when bytes are missing or not those of the claim.
@@ -61,6 +61,6 @@ class BlobStore:
 
 
 async def _digest(content: bytes) -> str:
-    if len(content) < _LARGE_BYTES:
+    if len(content) < _MIN_THREAD_BYTES:
         return hashlib.sha256(content).hexdigest()
     return (await asyncio.to_thread(hashlib.sha256, content)).hexdigest()

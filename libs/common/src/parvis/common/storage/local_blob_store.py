@@ -1,4 +1,4 @@
-"""Bytes in, a file that outlives a power cut out."""
+"""Writes blobs as files that outlive a power cut."""
 
 import asyncio
 import os
@@ -12,15 +12,16 @@ from pathlib import Path
 import obstore
 from obstore.store import LocalStore
 
-from parvis.common.storage.write_ahead_log import WriteAheadLog, replay, sync
+from parvis.common.storage.fsync import fsync_path, write_all
+from parvis.common.storage.write_ahead_log import WriteAheadLog, replay
 
-_WRITERS = 4  # they wait for the disk, not for the processor
-_SMALL_BYTES = 32 * 1024  # what is larger would be written twice for nothing: its own fsync is the smaller part
-_MOST_AT_ONCE = 256
+_WRITER_THREADS = 4  # they wait for the disk, not for the processor
+_MAX_SMALL_BYTES = 32 * 1024  # what is larger would be written twice for nothing: its own fsync is the smaller part
+_MAX_BATCH_WRITES = 256
 
 
 @dataclass
-class _Wish:
+class _PendingWrite:
     folder: str
     name: str
     content: bytes
@@ -35,7 +36,7 @@ class LocalBlobStore:
     """A folder of folders of files.
 
     Gives:  write() returns when the file, its name and its folder's name are durable; under its name it is whole, or not there.
-            Small ones that come while others are being written share one thread, one journal and one fsync.
+            Small ones that come while others are being written share one thread, one segment of the write-ahead log and one fsync.
     Raises: OSError.
     """
 
@@ -43,64 +44,67 @@ class LocalBlobStore:
         root.mkdir(parents=True, exist_ok=True)
         self._root = str(root)
         self._store = LocalStore(root)
-        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="durable")
-        self._journal = WriteAheadLog(self._root, make_durable=_make_durable)
-        self._waiting: list[_Wish] = []
+        self._writers = ThreadPoolExecutor(_WRITER_THREADS, thread_name_prefix="blob-writer")
+        self._log = WriteAheadLog(self._root, make_durable=_make_durable)
+        self._pending: list[_PendingWrite] = []
         self._is_writing = False
-        replay(self._root, is_there=self._is_there, write=self._write_large)
+        replay(self._root, is_stored=self._is_stored, write=self._write_large)
 
     async def write(self, folder: str, name: str, content: bytes) -> None:
         loop = asyncio.get_running_loop()
-        if len(content) > _SMALL_BYTES:
+        if len(content) > _MAX_SMALL_BYTES:
             await loop.run_in_executor(self._writers, self._write_large, f"{folder}/{name}", content)
             return
-        wish = _Wish(folder, name, content, loop.create_future())
-        self._waiting.append(wish)
+        pending = _PendingWrite(folder, name, content, loop.create_future())
+        self._pending.append(pending)
         if not self._is_writing:
-            self._next(loop)
-        await wish.done
+            self._write_next_batch(loop)
+        await pending.done
 
-    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Hand over what waits; whatever comes meanwhile is the next batch."""
-        batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
+    def _write_next_batch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start writing what is pending; whatever comes meanwhile is the next batch."""
+        batch, self._pending = self._pending[:_MAX_BATCH_WRITES], self._pending[_MAX_BATCH_WRITES:]
         self._is_writing = bool(batch)
         if batch:
             written = loop.run_in_executor(self._writers, self._write_small, batch)
-            written.add_done_callback(lambda outcome: self._told(loop, batch, outcome))
+            written.add_done_callback(lambda outcome: self._finish_batch(loop, batch, outcome))
 
-    def _told(
-        self, loop: asyncio.AbstractEventLoop, batch: Sequence[_Wish], outcome: "asyncio.Future[list[OSError | None]]"
+    def _finish_batch(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: Sequence[_PendingWrite],
+        outcome: "asyncio.Future[list[OSError | None]]",
     ) -> None:
         problem = None if outcome.cancelled() else outcome.exception()
         results = [problem or OSError("stopped")] * len(batch) if outcome.cancelled() or problem else outcome.result()
-        for wish, error in zip(batch, results, strict=True):
-            if wish.done.done():
-                continue  # who waited has gone
+        for pending, error in zip(batch, results, strict=True):
+            if pending.done.done():
+                continue  # its caller was cancelled
             if error:
-                wish.done.set_exception(error)
+                pending.done.set_exception(error)
             else:
-                wish.done.set_result(None)
-        self._next(loop)
+                pending.done.set_result(None)
+        self._write_next_batch(loop)
 
-    def _write_small(self, batch: Sequence[_Wish]) -> list[OSError | None]:
-        self._journal.append([(wish.path, wish.content) for wish in batch])
+    def _write_small(self, batch: Sequence[_PendingWrite]) -> list[OSError | None]:
+        self._log.append([(pending.path, pending.content) for pending in batch])
         results: list[OSError | None] = []
-        for wish in batch:
+        for pending in batch:
             try:
-                # One call that gives the lock of the interpreter away and takes it back once: plain calls would wait for it six
+                # One call that releases the interpreter's lock and takes it back once: plain calls would wait for it six
                 # times a file behind a busy loop (measured: 1.0 ms a file against 0.3).
-                obstore.put(self._store, wish.path, wish.content)
+                obstore.put(self._store, pending.path, pending.content)
                 results.append(None)
             except (OSError, obstore.exceptions.BaseError) as error:
-                results.append(OSError(f"{wish.path} was not written: {type(error).__name__}"))
+                results.append(OSError(f"{pending.path} was not written: {type(error).__name__}"))
         return results
 
     def _write_large(self, path: str, content: bytes) -> None:
         _write(self._root, path, content)
-        sync(f"{self._root}/{path.rpartition('/')[0]}")
-        sync(self._root)
+        fsync_path(f"{self._root}/{path.rpartition('/')[0]}")
+        fsync_path(self._root)
 
-    def _is_there(self, path: str, content: bytes) -> bool:
+    def _is_stored(self, path: str, content: bytes) -> bool:
         try:
             is_same = Path(self._root, path).read_bytes() == content
         except OSError:
@@ -128,9 +132,7 @@ def _write(root: str, path: str, content: bytes) -> None:
 def _write_new(path: str, content: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        write_all(handle, content)
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -138,4 +140,4 @@ def _write_new(path: str, content: bytes) -> None:
 
 def _make_durable(root: str, path: str) -> None:
     for name in (f"{root}/{path}", f"{root}/{path.rpartition('/')[0]}"):
-        sync(name)
+        fsync_path(name)

@@ -1,6 +1,7 @@
-"""Events written in the transaction that caused them, brought to Kafka afterwards, in order."""
+"""Stores events in the transaction that caused them, and relays them to Kafka afterwards, in order."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Identity,
     LargeBinary,
     MetaData,
+    RowMapping,
     Table,
     Text,
     cast,
@@ -25,19 +27,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.runtime import metrics
+from parvis.common.runtime.backoff import Backoff
+from parvis.common.runtime.concurrency import first_completed
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 
 log = logger()
-BATCH = 500
-KEPT = timedelta(days=7)
+BATCH_ROWS = 500
+RETENTION = timedelta(days=7)
+_IDLE_S = 0.5  # until it looks again; `wake` ends it earlier
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 1.0, 10.0
 
 
 def outbox_table(metadata: MetaData) -> Table:
-    """The outbox of a service, in its own schema."""
+    """Define the outbox of a service, in its own schema."""
     return Table(
         "outbox",
         metadata,
@@ -48,6 +54,8 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("value", LargeBinary, nullable=False),
         Column("written_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("sent_at", DateTime(timezone=True)),
+        Column("parked_at", DateTime(timezone=True)),
+        Column("parked_reason", Text),
     )
 
 
@@ -56,7 +64,10 @@ class Outbox:
     """One service's outbox.
 
     Order:  rows leave in the order of their ids, one relay at a time under an advisory lock.
-    Retry:  a crash between Kafka's yes and the mark sends a row again, with the same event id.
+    Parked: a row that Kafka can never take (a record larger than its topic allows) is parked with the reason, logged and
+            counted; the rows behind it go on, also those of its key, because readers never wait for a gap. An operator
+            sees it on /ready and can release it.
+    Retry:  a crash between Kafka's acknowledgement and the mark sends a row again, with the same event id.
     """
 
     table: Table
@@ -67,10 +78,10 @@ class Outbox:
     gather_s: float = 0.0  # how long the relay lets rows come together; 0: as soon as there is one
 
     def __post_init__(self) -> None:
-        self._written = asyncio.Event()
+        self._rows_written = asyncio.Event()
 
     async def add(self, connection: AsyncConnection, *records: Record) -> None:
-        """Write events in the caller's transaction. Call `kick` after its commit."""
+        """Write events in the caller's transaction. Call `wake` after its commit."""
         if not records:
             return
         rows = [
@@ -81,56 +92,78 @@ class Outbox:
 
     def wake(self) -> None:
         """Wake the relay of this process: there is something to send."""
-        self._written.set()
+        self._rows_written.set()
 
     async def relay(self, stopping: asyncio.Event) -> None:
-        """Bring rows to Kafka until the service stops."""
-        pause_s = 0.5
+        """Relay rows to Kafka until the service stops."""
+        backoff = Backoff(_FIRST_RETRY_S, _LONGEST_RETRY_S)
         while not stopping.is_set():
+            wait_s = _IDLE_S
             try:
                 if self.gather_s:
                     await asyncio.sleep(self.gather_s)
                 sent = await self._relay_batch()
                 self.health.mark_ok("outbox")
-                pause_s = 0.5
+                backoff.reset()
                 if sent:
                     continue
             except Unavailable as error:
-                pause_s = min(pause_s * 2, 10)
+                wait_s = backoff.next_wait_s()
                 self.health.mark_failing("outbox", str(error))
-                log.warning("outbox.delayed", reason=str(error), wait_s=pause_s)
-            await _first_of(self._written, stopping, pause_s)
-            self._written.clear()
+                log.warning("outbox.delayed", reason=str(error), wait_s=wait_s)
+            await first_completed(self._rows_written.wait(), stopping.wait(), timeout_s=wait_s)
+            self._rows_written.clear()
 
     async def _relay_batch(self) -> int:
         async with self.database.transaction() as connection:
             lock = text("select pg_try_advisory_xact_lock(hashtext(:name))")
             if not await connection.scalar(lock, {"name": f"outbox:{self.table.schema}"}):
                 return 0
-            waiting = select(self.table).where(self.table.c.sent_at.is_(None)).order_by(self.table.c.id).limit(BATCH)
-            rows = (await connection.execute(waiting)).all()
+            is_waiting = self.table.c.sent_at.is_(None) & self.table.c.parked_at.is_(None)
+            waiting = select(self.table).where(is_waiting).order_by(self.table.c.id).limit(BATCH_ROWS)
+            rows = (await connection.execute(waiting)).mappings().all()
             metrics.outbox_waiting.labels(self.service).set(len(rows))
             if not rows:
                 return 0
-            records = [Record(r.topic, r.key, r.value, tuple((n, v.encode()) for n, v in r.headers)) for r in rows]
-            await self.producer.send_all(records)
-            ids = cast([row.id for row in rows], ARRAY(BigInteger))  # one statement, whatever the number
+            parked = await self._send(connection, rows)
+            ids = cast([row["id"] for row in rows if row["id"] not in parked], ARRAY(BigInteger))  # one statement
             await connection.execute(
                 update(self.table).where(self.table.c.id == func.any(ids)).values(sent_at=func.now())
             )
         metrics.outbox_waiting.labels(self.service).set(0)
         return len(rows)
 
+    async def _send(self, connection: AsyncConnection, rows: Sequence[RowMapping]) -> set[int]:
+        """Send rows in their order. Gives the ids of those that Kafka can never take; they are parked.
+
+        After a Poison all are sent again, one by one: some may be there twice then, with the same event ids.
+        """
+        try:
+            await self.producer.send_all([_record_of(row) for row in rows])
+        except Poison:
+            parked: set[int] = set()
+            for row in rows:
+                try:
+                    await self.producer.send(_record_of(row))
+                except Poison as poison:
+                    await self._park(connection, row, str(poison))
+                    parked.add(row["id"])
+            return parked
+        return set()
+
+    async def _park(self, connection: AsyncConnection, row: RowMapping, reason: str) -> None:
+        values = {"parked_at": func.now(), "parked_reason": reason}
+        await connection.execute(update(self.table).where(self.table.c.id == row["id"]).values(values))
+        metrics.outbox_parked.labels(self.service).inc()
+        self.health.add_note("outbox-parked", f"event {row['id']} is parked: {reason}")
+        log.error("event.parked", topic=row["topic"], sequence=row["id"], size_bytes=len(row["value"]), reason=reason)
+
     async def purge(self) -> None:
-        """Forget rows that left more than seven days ago."""
+        """Delete rows that were sent more than seven days ago."""
         async with self.database.transaction() as connection:
-            await connection.execute(self.table.delete().where(self.table.c.sent_at < func.now() - KEPT))
+            await connection.execute(self.table.delete().where(self.table.c.sent_at < func.now() - RETENTION))
 
 
-async def _first_of(written: asyncio.Event, stopping: asyncio.Event, timeout_s: float) -> None:
-    waiters = [asyncio.ensure_future(written.wait()), asyncio.ensure_future(stopping.wait())]
-    try:
-        await asyncio.wait(waiters, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for waiter in waiters:
-            waiter.cancel()
+def _record_of(row: RowMapping) -> Record:
+    headers = tuple((name, value.encode()) for name, value in row["headers"])
+    return Record(row["topic"], row["key"], row["value"], headers)

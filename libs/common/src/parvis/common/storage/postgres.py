@@ -1,4 +1,4 @@
-"""PostgreSQL: one engine a process, one transaction a batch, one schema a service, migrations by command."""
+"""Connects to PostgreSQL: one engine a process, one schema a service, errors in our families, migrations by command."""
 
 import asyncio
 import inspect
@@ -16,18 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from parvis.common.contract.errors import RowLocked, Unavailable
 
 _MIGRATION_LOCK = 0x70617276  # "parv": one migration at a time in a database
-# SQLSTATE of a missing table or schema: a service may start before `parvis migrate`; it waits, it does not dead-letter.
-_NO_TABLES = ("42P01", "3F000")
+# SQLSTATE of a missing table, schema or column: a service may start before `parvis migrate`; it waits, it does not dead-letter.
+_MISSING_TABLES = ("42P01", "3F000", "42703")
 # SQLSTATE classes that pass by themselves: connection, resources, operator intervention, serialization, deadlock.
-_PASSING = ("08", "53", "57", "40", "25006")
-_LOCKED = "55P03"  # lock_not_available: after lock_timeout
+_TRANSIENT = ("08", "53", "57", "40", "25006")
+_LOCK_NOT_AVAILABLE = "55P03"  # lock_not_available: after lock_timeout
 
 
 class Database:
-    """The door to PostgreSQL.
+    """One service's connections to PostgreSQL.
 
-    Gives:  begin() opens a transaction; it commits at the end of the block, or rolls back.
-    Shape:  planner, settings of PostgreSQL's planner for all that this service asks.
+    Gives:  transaction() opens a transaction; it commits at the end of the block, or rolls back.
+    Shape:  server_settings, parameters of PostgreSQL for every session of this service.
     Raises: Unavailable, when the server is away, slow or in conflict; after a lost commit nothing is known,
             so every write is keyed by an id and may be repeated.
     """
@@ -73,9 +73,9 @@ class Database:
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncGenerator[asyncpg.Connection]:
-        """A connection outside any transaction: one statement is one transaction, in one round trip instead of three.
+        """Open a connection outside any transaction: one statement is one transaction, in one round trip instead of three.
 
-        Raises: as begin(); asyncpg's IntegrityConstraintViolationError passes.
+        Raises: as transaction(); asyncpg's IntegrityConstraintViolationError passes.
         """
         try:
             async with self.engine.connect() as connection:
@@ -100,7 +100,7 @@ class Database:
                 raise passing from error
             raise
         except asyncpg.PostgresError as error:
-            if passing := _passing(str(getattr(error, "sqlstate", None) or "")):
+            if passing := _unavailable_by_state(str(getattr(error, "sqlstate", None) or "")):
                 raise passing from error
             raise
 
@@ -114,43 +114,45 @@ class Database:
 
 
 def _unavailable(error: DBAPIError) -> Unavailable | None:
-    if isinstance(error, InternalError) and not _state(error):  # asyncpg's own, when the server ends while it connects
+    if isinstance(error, InternalError) and not _sqlstate(
+        error
+    ):  # asyncpg's own, when the server ends while it connects
         return Unavailable("PostgreSQL does not answer")
-    return _passing(_state(error)) or (_in_conflict() if error.connection_invalidated else None)
+    return _unavailable_by_state(_sqlstate(error)) or (_conflict() if error.connection_invalidated else None)
 
 
-def _passing(state: str) -> Unavailable | None:
-    """What an SQLSTATE means, where it passes by itself or by an operator."""
-    if state in _NO_TABLES:
-        return Unavailable("the tables are not there yet: run `parvis migrate`")
-    if state == _LOCKED:
+def _unavailable_by_state(state: str) -> Unavailable | None:
+    """Map an SQLSTATE that passes by itself, or by an operator's action, to Unavailable; None for any other."""
+    if state in _MISSING_TABLES:
+        return Unavailable("the tables are missing or too old: run `parvis migrate`")
+    if state == _LOCK_NOT_AVAILABLE:
         return RowLocked("somebody else holds a row")
-    return _in_conflict() if state.startswith(_PASSING) else None
+    return _conflict() if state.startswith(_TRANSIENT) else None
 
 
-def _in_conflict() -> Unavailable:
+def _conflict() -> Unavailable:
     return Unavailable("PostgreSQL is in conflict or restarting")
 
 
-def _state(error: DBAPIError) -> str:
+def _sqlstate(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
 
 
 def schema_metadata(schema: str) -> MetaData:
-    """The tables of one service: its own schema, named constraints."""
+    """Make the metadata of one service's tables: its own schema, named constraints."""
     names = {"ix": "ix_%(column_0_label)s", "uq": "uq_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"}
     return MetaData(schema=schema, naming_convention=names)
 
 
 def migrations_folder(package: object) -> Path | None:
-    """The migrations folder of a service: beside its `src`."""
+    """Find the migrations folder of a service, beside its `src`. Gives None when it has none."""
     file = inspect.getfile(package)  # pyright: ignore[reportArgumentType] (a module)
     folder = Path(file).resolve().parents[3] / "migrations"
     return folder if folder.is_dir() else None
 
 
 async def migrate(url: str, schema: str, folder: Path) -> None:
-    """Bring one service's schema to its newest form. Running it twice, or from two places at once, is harmless."""
+    """Migrate one service's schema to its newest version. Idempotent, also from two places at once."""
     engine = create_async_engine(url)
     try:
         async with engine.begin() as connection:
@@ -172,11 +174,11 @@ def _upgrade(connection: Connection, schema: str, folder: Path) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
-    command.upgrade(config, "head")
+    command.upgrade(config, "heads")
 
 
 def run_migrations() -> None:
-    """What every service's migrations/env.py calls."""
+    """Run the migrations inside alembic; every service's migrations/env.py calls it."""
     from alembic import context
 
     attributes = context.config.attributes

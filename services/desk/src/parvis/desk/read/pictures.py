@@ -35,7 +35,7 @@ class Pictures:
 
     def __init__(self) -> None:
         self._workers = SandboxPool(
-            "parvis.desk.read.worker", count=2, limits=_LIMITS, most_answers=2, recycled_after=100
+            "parvis.desk.read.worker", task="preview", count=2, limits=_LIMITS, max_answers=2, recycled_after=100
         )
         self._kept: OrderedDict[_Key, Picture] = OrderedDict()
         self._kept_bytes = 0

@@ -33,7 +33,11 @@ class Readers:
 
     def __init__(self, count: int, limits: ResourceLimits) -> None:
         self._workers = SandboxPool(
-            "parvis.ingest_email.read.worker", count=count, limits=limits, most_answers=MOST_ATTACHMENTS + 1
+            "parvis.ingest_email.read.worker",
+            task="reading",
+            count=count,
+            limits=limits,
+            max_answers=MOST_ATTACHMENTS + 1,
         )
 
     @property

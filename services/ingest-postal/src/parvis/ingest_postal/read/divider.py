@@ -40,7 +40,7 @@ class Divider:
         if len(parts) > self._letters:
             return (), f"more than {self._letters} letters in one file, not separated"
         asked = json.dumps([part.pages for part in parts]).encode()
-        workers = SandboxPool(_WORKER, count=1, limits=self._limits, most_answers=len(parts))
+        workers = SandboxPool(_WORKER, task="splitting", count=1, limits=self._limits, max_answers=len(parts))
         async with workers.running():
             answer = await workers.run_job((kinds.BATCH, content), (kinds.PARTS, asked))
         if answer.trouble:

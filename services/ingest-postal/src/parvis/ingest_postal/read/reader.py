@@ -32,7 +32,8 @@ class Readers:
             "parvis.ingest_postal.read.worker",
             count=count,
             limits=WorkerLimits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s),
-            most_answers=_ANSWERS_A_PAGE * max(limits.pages, limits.batch_pages) + 2,
+            task="reading",
+            max_answers=_ANSWERS_A_PAGE * max(limits.pages, limits.batch_pages) + 2,
             recycled_after=_RECYCLED_AFTER,
         )
         self._started, self._closing = asyncio.Event(), asyncio.Event()

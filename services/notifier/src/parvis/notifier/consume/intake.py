@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.consumer import DecodedRecord
+from parvis.common.bus.cloudevents import DecodedRecord
 from parvis.common.contract.delivery import DeliveryReported, make_delivery_id
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.preference import PreferenceChanged

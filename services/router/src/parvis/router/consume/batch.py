@@ -9,8 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.cloudevents import Record
-from parvis.common.bus.consumer import DecodedRecord
+from parvis.common.bus.cloudevents import DecodedRecord, Record
 from parvis.common.bus.producer import Producer
 from parvis.common.contract import topics
 from parvis.common.contract.errors import RowLocked

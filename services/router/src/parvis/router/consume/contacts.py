@@ -8,8 +8,7 @@ from typing import NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.cloudevents import ReceivedRecord
-from parvis.common.bus.consumer import DecodedRecord
+from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Poison
 from parvis.common.contract.msgspec_models import encode_json

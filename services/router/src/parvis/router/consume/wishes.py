@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.consumer import DecodedRecord
+from parvis.common.bus.cloudevents import DecodedRecord
 from parvis.common.contract.contact import ClaimCheck, ContactId
 from parvis.common.contract.routing.history import History, PastContact
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested

@@ -65,7 +65,7 @@ class Embeddings:
 @asynccontextmanager
 async def embeddings(count: int, folder: Path | None) -> AsyncGenerator[Embeddings]:
     """As many processes as `count` while the block lasts; what they find is kept in `folder`, for the next time."""
-    workers = SandboxPool(_WORKER, count=count, limits=LIMITS, most_answers=MOST_AT_ONCE)
+    workers = SandboxPool(_WORKER, task="embedding", count=count, limits=LIMITS, max_answers=MOST_AT_ONCE)
     async with workers.running():
         yield Embeddings(workers, count, Remembered(folder) if folder else None)
 

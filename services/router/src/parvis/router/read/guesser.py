@@ -84,7 +84,7 @@ class Guessing:
                 if self._model is None:
                     await self._until_changed(stop)
                     continue
-                workers = SandboxPool(_WORKER, count=1, limits=_LIMITS, most_answers=MOST_AT_ONCE)
+                workers = SandboxPool(_WORKER, task="classification", count=1, limits=_LIMITS, max_answers=MOST_AT_ONCE)
                 async with workers.running():
                     self._workers = workers
                     try:

@@ -1,4 +1,4 @@
-"""A file in, what it is and why it should not be opened out; looked into by a process with limits."""
+"""Inspects files in a sandboxed process: what they are, and why they should not be opened."""
 
 import contextlib
 import json
@@ -14,20 +14,22 @@ _LIMITS = ResourceLimits(memory_bytes=512 * 1024 * 1024, cpu_s=5, wall_s=10.0)
 
 @dataclass(frozen=True)
 class FileInspection:
-    """What a look at a file gave."""
+    """A file's media type and what was found wrong with it."""
 
     media_type: str
-    trouble: str | None = None  # why it was not looked into, or should not be opened, for people
+    trouble: str | None = None  # why it was not inspected, or should not be opened, in words for people
 
 
 class FileInspector:
-    """Looks into files for a service that has no worker of its own: `async with inspector.running()`, then `look`.
+    """Inspects files for a service without a sandbox of its own: `async with inspector.running()`, then `inspect`.
 
     Raises: Unavailable, when no worker starts or is free.
     """
 
     def __init__(self, *, count: int = 1, limits: ResourceLimits = _LIMITS) -> None:
-        self._workers = SandboxPool("parvis.common.files.inspection.worker", count=count, limits=limits, most_answers=2)
+        self._workers = SandboxPool(
+            "parvis.common.files.inspection.worker", task="inspection", count=count, limits=limits, max_answers=2
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -35,7 +37,7 @@ class FileInspector:
             yield
 
     async def inspect(self, content: bytes, *, declared: str = "", name: str = "") -> FileInspection:
-        said = json.dumps([declared[:200], name[-200:]]).encode()
-        answer = await self._workers.run_job((b"S", said), (b"C", content))
-        told = {kind: payload.decode(errors="replace")[:200] for kind, payload in answer.frames}
-        return FileInspection(told.get(b"M", UNKNOWN), told.get(b"T", answer.trouble))
+        request = json.dumps([declared[:200], name[-200:]]).encode()
+        answer = await self._workers.run_job((b"S", request), (b"C", content))
+        answers = {kind: payload.decode(errors="replace")[:200] for kind, payload in answer.frames}
+        return FileInspection(answers.get(b"M", UNKNOWN), answers.get(b"T", answer.trouble))

@@ -1,4 +1,4 @@
-"""The process that looks into files: one in, its media type and its trouble out."""
+"""Runs in the sandboxed process: recognises and screens one file a job."""
 
 import json
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from parvis.common.runtime.sandbox.child import serve
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
 
 
-def look(job: list[Frame]) -> Iterator[Frame]:
-    (_, said), (_, content) = job
-    declared, name = json.loads(said)
+def inspect_file(job: list[Frame]) -> Iterator[Frame]:
+    (_, request), (_, content) = job
+    declared, name = json.loads(request)
     media_type = media_type_of(content, declared=declared, name=name)
     yield b"M", media_type.encode()
     trouble = screen_archive(content, media_type)
@@ -24,4 +24,4 @@ def warm() -> None:
 
 
 if __name__ == "__main__":
-    serve(look, warm=warm)
+    serve(inspect_file, warm=warm)

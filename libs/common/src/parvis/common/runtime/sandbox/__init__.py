@@ -1,1 +1,1 @@
-"""Hostile bytes in, answers out: jobs done in processes with limits, kept warm, watched, killed and replaced."""
+"""Runs jobs on hostile bytes in worker processes with limits, which are kept warm, watched, killed and replaced."""

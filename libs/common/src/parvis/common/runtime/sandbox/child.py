@@ -1,4 +1,4 @@
-"""The process that meets hostile bytes: jobs in on one pipe, answers out on another; limited, without secrets, killed at will."""
+"""Serves jobs inside a sandboxed process: resource limits, no secrets, no output but the answers."""
 
 import contextlib
 import ctypes
@@ -12,54 +12,54 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from parvis.common.runtime.sandbox import pipe_protocol
-from parvis.common.runtime.sandbox.pipe_protocol import END, HELLO, LAST_WORDS, TROUBLE, Frame
+from parvis.common.runtime.sandbox.pipe_protocol import END, FATAL, HELLO, TROUBLE, Frame
 from parvis.common.runtime.sandbox.process_isolation import isolate_process
 
 HandleJob = Callable[[list[Frame]], Iterable[Frame]]
 
 
 def serve(handle: HandleJob, *, warm: Callable[[], None]) -> None:
-    """Do one job after another until the pool closes the pipe: the body of a worker module's `__main__`.
+    """Run one job after another until the pool closes the pipe: the body of a worker module's `__main__`.
 
     Shape:  `handle` yields frames whose kinds are letters; each is sent at once. `warm` does once what every job needs.
     Raises: nothing. What `handle` raises ends its job with words for people; after a lack of memory the process ends too.
     """
     memory_bytes, cpu_s = int(sys.argv[1]), int(sys.argv[2])
-    answers = _keep_output_to_ourselves()
+    answers = _redirect_output()
     isolate_process()
-    _limit(memory_bytes)
+    _limit_resources(memory_bytes)
     warnings.simplefilter("ignore")
     with contextlib.suppress(BrokenPipeError):
-        _greet(answers, warm)
+        _warm_up(answers, warm)
         while (job := pipe_protocol.read_job(sys.stdin.buffer)) is not None:
             _allow_cpu(cpu_s)
-            last = _done(handle, job, answers)
+            last = _run_job(handle, job, answers)
             _send(answers, last)
-            if last[0] == LAST_WORDS:
+            if last[0] == FATAL:
                 return
 
 
 def arguments() -> list[str]:
-    """What the pool gave beside the limits."""
+    """Give the arguments of the pool beside the limits."""
     return sys.argv[3:]
 
 
-def _greet(answers: BinaryIO, warm: Callable[[], None]) -> None:
+def _warm_up(answers: BinaryIO, warm: Callable[[], None]) -> None:
     try:
         warm()
     except BaseException as error:
-        _send(answers, (LAST_WORDS, type(error).__name__.encode()))
+        _send(answers, (FATAL, type(error).__name__.encode()))
         raise
     _send(answers, (HELLO, b""))
 
 
-def _done(handle: HandleJob, job: list[Frame], answers: BinaryIO) -> Frame:
-    """Do a job; give its last word. A library's own sentence may quote the citizen and stays here."""
+def _run_job(handle: HandleJob, job: list[Frame], answers: BinaryIO) -> Frame:
+    """Run a job and give its last frame. A library's own message may quote the citizen and stays here."""
     try:
         for frame in handle(job):
             _send(answers, frame)
     except MemoryError:
-        return LAST_WORDS, b"reading needs more memory than allowed"
+        return FATAL, b"needs more memory than allowed"
     except RecursionError:
         return TROUBLE, b"too deeply nested"
     except BrokenPipeError:
@@ -75,8 +75,8 @@ def _allow_cpu(cpu_s: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))  # SIGXCPU ends the process
 
 
-def _keep_output_to_ourselves() -> BinaryIO:
-    """What a parser prints may quote the citizen: nothing of that reaches a log, or the pipe of the answers."""
+def _redirect_output() -> BinaryIO:
+    """Discard what parsers print, which may quote the citizen: it reaches neither a log nor the pipe of the answers."""
     answers = os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "wb") as nothing:  # noqa: PTH123 (a device, not a path)
         os.dup2(nothing.fileno(), 1)
@@ -84,7 +84,7 @@ def _keep_output_to_ourselves() -> BinaryIO:
     return answers
 
 
-def _limit(memory_bytes: int) -> None:
+def _limit_resources(memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then closes the pipe
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -1,4 +1,4 @@
-"""One worker process: a job in, its frames out one by one, its end by force."""
+"""Starts one worker process, sends it jobs, reads its frames and terminates it."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ _START_S = 60.0  # loading Tesseract takes 0.3 s; a laptop that starts everythin
 # None of the service's environment: it holds secrets. Tesseract's threads only slow its neighbours down.
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OMP_THREAD_LIMIT": "1", "OPENBLAS_NUM_THREADS": "1"}
 _BUFFER_BYTES = 1024 * 1024
-_SMALL_BYTES = 64 * 1024
+_MAX_SINGLE_WRITE_BYTES = 64 * 1024
 
 
 class ChildExited(Exception):
@@ -25,12 +25,12 @@ class ChildExited(Exception):
 
 
 class ProtocolViolation(Exception):
-    """The worker said what no worker of ours says."""
+    """The worker sent a frame that the protocol does not allow."""
 
 
 @dataclass(frozen=True)
 class ChildProcess:
-    """A process that has greeted."""
+    """A process that has reported that it is ready."""
 
     process: asyncio.subprocess.Process
     questions: asyncio.StreamWriter
@@ -42,20 +42,20 @@ class ChildProcess:
 
     async def send_job(self, job: Iterable[Frame]) -> None:
         pieces = [*pipe_protocol.encode_frames([*job, (END, b"")])]
-        if sum(map(len, pieces)) <= _SMALL_BYTES:
+        if sum(map(len, pieces)) <= _MAX_SINGLE_WRITE_BYTES:
             pieces = [b"".join(pieces)]  # one system call, and the worker wakes once
         for piece in pieces:
             self.questions.write(piece)
             await self.questions.drain()
 
-    async def read_frame(self, most_bytes: int) -> Frame:
+    async def read_frame(self, max_bytes: int) -> Frame:
         """The next frame.
 
-        Raises: Gone; Nonsense, over `most_bytes`.
+        Raises: ChildExited; ProtocolViolation, for a frame over `max_bytes`.
         """
         try:
             kind, length = pipe_protocol.HEADER.unpack(await self.answers.readexactly(pipe_protocol.HEADER.size))
-            if length > most_bytes:
+            if length > max_bytes:
                 raise ProtocolViolation
             return kind, await self.answers.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
@@ -83,8 +83,10 @@ class ChildProcess:
 
 
 @contextlib.asynccontextmanager
-async def start_child(module: str, limits: ResourceLimits, arguments: Sequence[str]) -> AsyncGenerator[ChildProcess]:
-    """A warm worker; ended when left, whatever it is doing.
+async def start_child(
+    module: str, limits: ResourceLimits, arguments: Sequence[str], *, task: str
+) -> AsyncGenerator[ChildProcess]:
+    """Start a worker and wait until it is warm; it is terminated at the end of the block, whatever it is doing.
 
     Shape:  a module's dotted name, or the path of its file.
     Raises: Unavailable, when it does not start.
@@ -100,22 +102,22 @@ async def start_child(module: str, limits: ResourceLimits, arguments: Sequence[s
             limit=_BUFFER_BYTES,
         )
     except OSError as error:
-        raise Unavailable("the reading worker does not start") from error
+        raise Unavailable(f"the {task} worker does not start") from error
     assert process.stdin  # noqa: S101 (both were asked for)
     assert process.stdout  # noqa: S101
     worker = ChildProcess(process, process.stdin, process.stdout)
     try:
-        await _greeting(worker)
+        await _await_hello(worker, task)
         yield worker
     finally:
         await worker.terminate()
 
 
-async def _greeting(worker: ChildProcess) -> None:
+async def _await_hello(worker: ChildProcess, task: str) -> None:
     try:
         async with asyncio.timeout(_START_S):
             kind, why = await worker.read_frame(1000)
     except (TimeoutError, ChildExited, ProtocolViolation) as error:
-        raise Unavailable("the reading worker does not start") from error
+        raise Unavailable(f"the {task} worker does not start") from error
     if kind != HELLO:
-        raise Unavailable(f"the reading worker does not start ({why.decode(errors='replace')})")
+        raise Unavailable(f"the {task} worker does not start ({why.decode(errors='replace')})")

@@ -1,4 +1,4 @@
-"""What a pool and its workers say to each other over two pipes: a kind, a length, bytes."""
+"""Encodes and reads the frames that a pool and its workers exchange over two pipes: a kind, a length, bytes."""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -10,18 +10,18 @@ Frame = tuple[bytes, bytes]
 HEADER = struct.Struct(">cQ")
 
 # The plumbing's own kinds; those of a module are letters. After LAST_WORDS the worker ends.
-HELLO, END, TROUBLE, LAST_WORDS = b"?", b".", b"!", b"#"
+HELLO, END, TROUBLE, FATAL = b"?", b".", b"!", b"#"
 
 
 def encode_frames(frames: Iterable[Frame]) -> Iterator[bytes]:
-    """The pieces to write; large payloads are not copied."""
+    """Give the pieces to write; large payloads are not copied."""
     for kind, payload in frames:
         yield HEADER.pack(kind, len(payload))
         yield payload
 
 
 def read_job(stream: BinaryIO) -> list[Frame] | None:
-    """The frames of the next job; none when the other side is gone."""
+    """Read the frames of the next job. Gives None when the other side has closed the pipe."""
     frames: list[Frame] = []
     while len(head := stream.read(HEADER.size)) == HEADER.size:
         kind, length = HEADER.unpack(head)

@@ -1,4 +1,4 @@
-"""This process in; its memory, its environment and its open files closed to its neighbours."""
+"""Hides this process's memory, environment and open files from other processes of the same user."""
 
 import ctypes
 import sys

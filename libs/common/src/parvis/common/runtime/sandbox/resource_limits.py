@@ -1,4 +1,4 @@
-"""How much of the machine one job may take."""
+"""Defines how much memory and time one job may take."""
 
 from dataclasses import dataclass
 

@@ -1,0 +1,57 @@
+"""Describes what a service reads from Kafka and as which consumer group."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from parvis.common.contract.event import Event
+from parvis.common.contract.topics import Topic, dead_letter_topic
+from parvis.common.runtime.settings import TownSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """A service's topics, event types and consumer group.
+
+    Services build it by `from_settings`. What the town sets has no default here, so that no service can forget it.
+    """
+
+    bootstrap: str
+    service: str
+    topics: tuple[str, ...]
+    """Full names, with the town's prefix."""
+    types: tuple[type[Event], ...]
+    dead_letter_topic: str
+    session_timeout_s: float
+    metadata_age_s: float
+    fast_models: tuple[type[Event], ...] = ()
+    """The types that are decoded by msgspec instead of pydantic."""
+    batch_size: int = 500
+
+    @property
+    def group(self) -> str:
+        """The id of the consumer group, which is the client id as well."""
+        return f"parvis-{self.service}"
+
+    @classmethod
+    def from_settings(
+        cls,
+        town: TownSettings,
+        *,
+        service: str,
+        topics: Iterable[Topic],
+        types: tuple[type[Event], ...],
+        fast_models: tuple[type[Event], ...] = (),
+        batch_size: int = 500,
+    ) -> "Subscription":
+        """Take the brokers, the prefix, the session timeout and the metadata age from the settings that all services share."""
+        return cls(
+            bootstrap=town.kafka_bootstrap,
+            service=service,
+            topics=tuple(topic.full_name(town.topic_prefix) for topic in topics),
+            types=types,
+            dead_letter_topic=dead_letter_topic(service).full_name(town.topic_prefix),
+            session_timeout_s=town.session_timeout_s,
+            metadata_age_s=town.metadata_age_s,
+            fast_models=fast_models,
+            batch_size=batch_size,
+        )
