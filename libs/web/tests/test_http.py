@@ -10,8 +10,11 @@ from fastapi import FastAPI, Request
 
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.town.models import Town
-from parvis.web.http import install_pages, is_same_origin, negotiate_language, read_form
+from parvis.web.form_parsing import read_form
+from parvis.web.language_negotiation import negotiate_language
+from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
+from parvis.web.security_headers import is_same_origin
 
 TOWN = Town.model_validate(
     {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from parvis.web.words import Translations
+from parvis.web.translations import Translations
 
 
 @dataclass(frozen=True)

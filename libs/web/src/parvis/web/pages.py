@@ -15,8 +15,8 @@ from parvis.common.runtime.clock import Clock
 from parvis.common.runtime.clock import now as wall_clock
 from parvis.common.town.models import Town, localized
 from parvis.web.dates import DateFormatter
-from parvis.web.static import StaticFiles
-from parvis.web.words import Translations
+from parvis.web.static_files import StaticFiles
+from parvis.web.translations import Translations
 
 _REFERENCE = re.compile(r"(\bP(?:-[0-9A-Z]{4}){3}\b)")
 _OURS = Path(__file__).parent / "templates"

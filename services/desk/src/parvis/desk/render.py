@@ -18,8 +18,8 @@ from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import RenderedTemplate, TemplateSet
 from parvis.desk.tables import Case, Opened, Target
-from parvis.web.answers import answers_in_words
-from parvis.web.words import Translations
+from parvis.web.form_answers import answers_in_words
+from parvis.web.translations import Translations
 
 MEDIUM = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "letter"}
 SHOWN_PAGES = 4

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from parvis.desk.tables import Agent
 from parvis.web import tokens
-from parvis.web.http import is_same_origin
+from parvis.web.security_headers import is_same_origin
 
 COOKIE = "parvis-desk"
 

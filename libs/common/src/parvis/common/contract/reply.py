@@ -14,8 +14,8 @@ from parvis.common.contract.contact import (
     Reference,
     ReplyAddress,
 )
+from parvis.common.contract.deterministic_ids import deterministic_id
 from parvis.common.contract.event import Event, Model
-from parvis.common.contract.ids import deterministic_id
 
 ReplyId = NewType("ReplyId", str)
 ReplyKind = Literal["registration", "receipt", "answer", "question", "transfer", "status"]

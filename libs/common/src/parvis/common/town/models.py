@@ -19,7 +19,7 @@ from parvis.common.town.field_types import (
     Slug,
     as_time_zone,
 )
-from parvis.common.town.forms import FormField
+from parvis.common.town.form_fields import FormField
 
 
 class Body(ConfigModel):

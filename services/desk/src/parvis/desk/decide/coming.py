@@ -22,7 +22,7 @@ from parvis.desk.tables import (
     Move,
     Settlement,
 )
-from parvis.web.answers import answers_in_words
+from parvis.web.form_answers import answers_in_words
 
 _SNIPPET = 140
 

@@ -16,10 +16,10 @@ from parvis.common.contract.contact import (
 )
 from parvis.common.contract.contact_points import hash_contact_point
 from parvis.common.contract.references import make_reference
-from parvis.common.town.forms import ConsentField, LongTextField
+from parvis.common.town.form_fields import ConsentField, LongTextField
 from parvis.common.town.models import Procedure, localized
 from parvis.ingest_web.tables import File, Filled
-from parvis.web.answers import answer_in_words
+from parvis.web.form_answers import answer_in_words
 
 # As JSON. Together with the rest they keep the event below 64 KiB; the whole is in the original.
 TEXT_ROOM_BYTES = 28 * 1024

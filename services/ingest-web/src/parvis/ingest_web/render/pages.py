@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from parvis.common.town.forms import FileField
+from parvis.common.town.form_fields import FileField
 from parvis.common.town.models import Department, Procedure, TownConfig, localized
 from parvis.ingest_web.tables import (
     INPUTS,
@@ -19,7 +19,7 @@ from parvis.ingest_web.tables import (
     Problem,
     reply_address,
 )
-from parvis.web.answers import answer_in_words
+from parvis.web.form_answers import answer_in_words
 from parvis.web.pages import PageRenderer, format_size, group_digits
 
 _BAD_NOTICES = ("unavailable", "busy", "work", "too_heavy")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from parvis.common.contract.contact import Attachment
 from parvis.ingest_web.tables import File, Kept
 from parvis.web import tokens
-from parvis.web.http import is_same_origin
+from parvis.web.security_headers import is_same_origin
 from parvis.web.tokens import OneTimeToken
 
 

@@ -18,7 +18,7 @@ from parvis.notifier.render.words import Words
 from parvis.notifier.store import inbox as store
 from parvis.notifier.store.budgets import lock_addresses
 from parvis.notifier.store.replies import replies_of
-from parvis.web.http import is_same_origin
+from parvis.web.security_headers import is_same_origin
 from parvis.web.tokens import decrypt_values, encrypt_values
 
 log = logger()

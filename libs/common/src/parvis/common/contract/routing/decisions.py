@@ -14,8 +14,8 @@ from parvis.common.contract.contact import (
     Language,
     Reference,
 )
+from parvis.common.contract.deterministic_ids import time_ordered_id
 from parvis.common.contract.event import Event, Model
-from parvis.common.contract.ids import time_ordered_id
 
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
 Silence = Literal["acceptance", "rejection", "none"]

@@ -9,7 +9,7 @@ import pytest
 from parvis.common.contract.errors import Misconfigured
 from parvis.web.dates import DateFormatter
 from parvis.web.pages import group_digits, text_to_html_lines
-from parvis.web.words import Translations
+from parvis.web.translations import Translations
 
 WORDS = Translations.read(languages=("fr", "en"))
 DATES = DateFormatter(WORDS, ZoneInfo("Europe/Paris"))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 
-from parvis.common.town.forms import ChoiceField, ConsentField, DateField, FormField, PhoneField
+from parvis.common.town.form_fields import ChoiceField, ConsentField, DateField, FormField, PhoneField
 from parvis.common.town.models import TownConfig, localized
 from parvis.web.pages import group_digits
 

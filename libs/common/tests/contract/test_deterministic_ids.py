@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.ids import deterministic_id, time_ordered_id
+from parvis.common.contract.deterministic_ids import deterministic_id, time_ordered_id
 
 
 @given(st.uuids(), st.text(st.characters(exclude_categories=["Cs"])))

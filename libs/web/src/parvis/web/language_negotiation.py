@@ -1,0 +1,35 @@
+"""Chooses the language of a page from its address, a cookie or the browser, and remembers the reader's choice."""
+
+from fastapi import Request, Response
+
+from parvis.common.town.models import Town
+from parvis.web.pages import PageRenderer
+
+LANGUAGE_COOKIE = "parvis-language"
+
+
+def negotiate_language(request: Request, town: Town) -> str:
+    """The page's language: asked for in the address, kept from before, the browser's, or the town's first."""
+    asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
+    if asked in town.languages:
+        return asked
+    for part in request.headers.get("accept-language", "")[:200].split(","):
+        language = part.split(";")[0].strip().lower()[:2]
+        if language in town.languages:
+            return language
+    return town.languages[0]
+
+
+def language_switch_url(request: Request, pages: PageRenderer) -> str | None:
+    """The address of the same page in the other language; none where it would lose what was typed."""
+    if request.method != "GET" or len(pages.town.languages) < 2:
+        return None
+    other = pages.translate("layout.other_language_code", negotiate_language(request, pages.town))
+    return f"?{request.url.include_query_params(lang=other).query}" if other in pages.town.languages else None
+
+
+def remember_language(request: Request, response: Response, town: Town) -> None:
+    """Remember a language that was asked for; says nothing about the person, so it needs no consent."""
+    asked = request.query_params.get("lang")
+    if asked in town.languages:
+        response.set_cookie(LANGUAGE_COOKIE, asked, max_age=31_536_000, httponly=True, samesite="lax", path="/")
