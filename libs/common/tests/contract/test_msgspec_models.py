@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError, model_validator
 
 from parvis.common.bus.cloudevents import ReceivedRecord
-from parvis.common.contract.contact import ContactReceived, MachineSent, OpticalReading, ReplyAddress, ThreadIdentifiers
+from parvis.common.contract.contact import ContactReceived, MachineSent, OcrResult, ReplyAddress, ThreadIdentifiers
 from parvis.common.contract.errors import Poison
 from parvis.common.contract.event import Event
 from parvis.common.contract.msgspec_models import encode_json, json_decoder, msgspec_struct
@@ -25,7 +25,7 @@ _FULL = a_contact(
     thread=ThreadIdentifiers(conversation_id="c", reference="r", message_id="<m@x>", in_reply_to=("<a@x>", "<b@x>")),
     remarks=("low-confidence:3",),
     unreadable="no",
-    ocr=OpticalReading(confidence=0.5, pages=2, page_confidences=(0.1, 1.0), low_pages=(1,)),
+    ocr=OcrResult(confidence=0.5, pages=2, page_confidences=(0.1, 1.0), low_pages=(1,)),
     dated_on="2026-03-01",
 )
 _WHOLE = json.loads(_FULL.model_dump_json(by_alias=True)) | {"text_overflow": {**_FULL.original.model_dump()}}

@@ -18,7 +18,7 @@ log = logger()
 def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
     """Answer every error with a page in plain words, or with JSON under /api."""
 
-    def failed(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
+    def page_handler(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
         async def answer(request: Request, error: Exception) -> Response:
             code = error.status_code if isinstance(error, HTTPException) else status
             if code == 503:
@@ -27,18 +27,18 @@ def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
 
         return answer
 
-    async def misread(request: Request, error: Exception) -> Response:
+    async def answer_invalid_request(request: Request, error: Exception) -> Response:
         """An id in the path that is none names nothing; anything else is a wrong request."""
         problems = error.errors() if isinstance(error, RequestValidationError) else []
         is_lost = any(str(one["loc"][0]) == "path" for one in problems)
         detail = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems)
         return error_page(pages, request, 404 if is_lost else 422, detail=detail)
 
-    app.add_exception_handler(HTTPException, failed(500))
-    app.add_exception_handler(RequestValidationError, misread)
-    app.add_exception_handler(Rejected, failed(400))
-    app.add_exception_handler(Unavailable, failed(503))
-    app.add_exception_handler(Exception, failed(500))
+    app.add_exception_handler(HTTPException, page_handler(500))
+    app.add_exception_handler(RequestValidationError, answer_invalid_request)
+    app.add_exception_handler(Rejected, page_handler(400))
+    app.add_exception_handler(Unavailable, page_handler(503))
+    app.add_exception_handler(Exception, page_handler(500))
 
 
 def error_page(pages: PageRenderer, request: Request, code: int, *, detail: str = "") -> Response:
@@ -46,7 +46,7 @@ def error_page(pages: PageRenderer, request: Request, code: int, *, detail: str 
     headers = {"retry-after": "30"} if code == 503 else {}
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": detail}, status_code=code, headers=headers)
-    known = code if code in {400, 403, 404, 405, 413, 503} else 400 if code < 500 else 500
+    page_code = code if code in {400, 403, 404, 405, 413, 503} else 400 if code < 500 else 500
     language = negotiate_language(request, pages.town)
-    html = pages.render("problem.html", language, code=known, switch=None)
+    html = pages.render("problem.html", language, code=page_code, switch=None)
     return HTMLResponse(html, status_code=code, headers=headers)

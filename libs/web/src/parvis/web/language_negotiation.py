@@ -10,9 +10,9 @@ LANGUAGE_COOKIE = "parvis-language"
 
 def negotiate_language(request: Request, town: Town) -> str:
     """The page's language: asked for in the address, kept from before, the browser's, or the town's first."""
-    asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
-    if asked in town.languages:
-        return asked
+    chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
+    if chosen in town.languages:
+        return chosen
     for part in request.headers.get("accept-language", "")[:200].split(","):
         language = part.split(";")[0].strip().lower()[:2]
         if language in town.languages:
@@ -24,12 +24,16 @@ def language_switch_url(request: Request, pages: PageRenderer) -> str | None:
     """The address of the same page in the other language; none where it would lose what was typed."""
     if request.method != "GET" or len(pages.town.languages) < 2:
         return None
-    other = pages.translate("layout.other_language_code", negotiate_language(request, pages.town))
-    return f"?{request.url.include_query_params(lang=other).query}" if other in pages.town.languages else None
+    other_language = pages.translate("layout.other_language_code", negotiate_language(request, pages.town))
+    return (
+        f"?{request.url.include_query_params(lang=other_language).query}"
+        if other_language in pages.town.languages
+        else None
+    )
 
 
 def remember_language(request: Request, response: Response, town: Town) -> None:
     """Remember a language that was asked for; says nothing about the person, so it needs no consent."""
-    asked = request.query_params.get("lang")
-    if asked in town.languages:
-        response.set_cookie(LANGUAGE_COOKIE, asked, max_age=31_536_000, httponly=True, samesite="lax", path="/")
+    chosen = request.query_params.get("lang")
+    if chosen in town.languages:
+        response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=31_536_000, httponly=True, samesite="lax", path="/")

@@ -19,7 +19,7 @@ from parvis.web.static_files import StaticFiles
 from parvis.web.translations import Translations
 
 _REFERENCE = re.compile(r"(\bP(?:-[0-9A-Z]{4}){3}\b)")
-_OURS = Path(__file__).parent / "templates"
+_SHARED_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass
@@ -45,7 +45,7 @@ class PageRenderer:
         self.words = Translations.read(self.folder / "words", languages=self.town.languages)
         self.dates = DateFormatter(self.words, ZoneInfo(self.town.time_zone))
         self._environment = Environment(
-            loader=FileSystemLoader([self.folder / "templates", _OURS]),
+            loader=FileSystemLoader([self.folder / "templates", _SHARED_TEMPLATES]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -66,7 +66,7 @@ class PageRenderer:
         dates = self.dates
         return {
             "lang": language,
-            "t": partial(_say, self.words, language),
+            "t": partial(_translate, self.words, language),
             "said": partial(localized, language=language),
             "day": partial(dates.day, language=language),
             "long_day": partial(dates.long_day, language=language),
@@ -79,7 +79,7 @@ class PageRenderer:
         }
 
 
-def _say(words: Translations, language: str, key: str, /, **values: object) -> str:
+def _translate(words: Translations, language: str, key: str, /, **values: object) -> str:
     return words.translate(key, language, **values)
 
 
@@ -96,10 +96,10 @@ def group_digits(number: str) -> str:
 
 def text_to_html_lines(text: str) -> Markup:
     """Text with its line ends kept, everything in it escaped. A reference stays in one piece: it is read out and typed."""
-    return Markup("<br>").join(_whole(line) for line in text.splitlines())
+    return Markup("<br>").join(_keep_references_whole(line) for line in text.splitlines())
 
 
-def _whole(line: str) -> Markup:
+def _keep_references_whole(line: str) -> Markup:
     parts = _REFERENCE.split(line)  # every second one is a reference
     return Markup().join(
         Markup('<span class="nowrap">{}</span>').format(part) if number % 2 else escape(part)

@@ -55,7 +55,7 @@ def is_same_origin(request: Request, public_url: str) -> bool:
     if origin is None:
         return True  # no browser leaves both out of a cross-site POST
     try:
-        said = urlsplit(origin).netloc
+        host = urlsplit(origin).netloc
     except ValueError:
         return False
-    return said in {request.headers.get("host"), urlsplit(public_url).netloc}
+    return host in {request.headers.get("host"), urlsplit(public_url).netloc}

@@ -5,7 +5,7 @@ import mimetypes
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_OURS = Path(__file__).parent / "static"
+_SHARED_FILES = Path(__file__).parent / "static"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class StaticFiles:
     def read(cls, *paths: Path) -> "StaticFiles":
         """Read ours and those of `paths` (folders or files; what is not there is left out)."""
         statics = cls()
-        for path in (_OURS, *paths):
+        for path in (_SHARED_FILES, *paths):
             for file in sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []:
                 statics._add(file)
         return statics

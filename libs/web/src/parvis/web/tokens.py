@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-_ONCE = re.compile(r"^([0-9a-f-]{36})\.([0-9]{1,12})\.([0-9a-f]{32})$")
+_ONE_TIME_TOKEN = re.compile(r"^([0-9a-f-]{36})\.([0-9]{1,12})\.([0-9a-f]{32})$")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def make_one_time_token(purpose: str, key: bytes, now: datetime, *, seed: str | 
 
 def read_one_time_token(text: str, purpose: str, key: bytes) -> OneTimeToken | None:
     """The token, when we signed it for this purpose; its age is the caller's to judge."""
-    match = _ONCE.match(text)
+    match = _ONE_TIME_TOKEN.match(text)
     if not match or not hmac.compare_digest(_mac("once", purpose, f"{match[1]}.{match[2]}", key), match[3]):
         return None
     return OneTimeToken(seed=match[1], issued_at=datetime.fromtimestamp(int(match[2]), UTC), text=text)
@@ -58,13 +58,13 @@ def is_valid_csrf_token(text: str, binding: str, key: bytes, now: datetime, *, l
     return ours and now - datetime.fromtimestamp(int(issued), UTC) <= lasts
 
 
-def encrypt_values(values: dict[str, Any], purpose: str, key: bytes) -> str:
+def sign_values(values: dict[str, Any], purpose: str, key: bytes) -> str:
     """Values that a browser keeps for us and cannot change (it can read them)."""
     body = base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode()
     return f"{body}.{_mac('seal', purpose, body, key)}"
 
 
-def decrypt_values(text: str, purpose: str, key: bytes) -> dict[str, Any] | None:
+def read_signed_values(text: str, purpose: str, key: bytes) -> dict[str, Any] | None:
     """The sealed values; none when we did not seal them for this purpose."""
     body, _, mac = text.partition(".")
     if not hmac.compare_digest(_mac("seal", purpose, body, key).encode(), mac.encode("utf-8", "replace")):

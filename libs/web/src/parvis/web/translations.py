@@ -8,7 +8,7 @@ import yaml
 
 from parvis.common.contract.errors import Misconfigured
 
-_OURS = Path(__file__).parent / "words"
+_SHARED_CATALOGUES = Path(__file__).parent / "words"
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Translations:
         sentences: dict[str, dict[str, str]] = {}
         for language in languages:
             sentences[language] = {}
-            for folder in (_OURS, *folders):
+            for folder in (_SHARED_CATALOGUES, *folders):
                 file = folder / f"{language}.yaml"
                 if not file.exists():
                     fact = f"the pages have no words in the language {language!r}"
                     raise Misconfigured(
                         fact, file=file, mend="write the catalogue, or take the language out of town.yaml"
                     )
-                sentences[language] |= dict(_flat("", yaml.safe_load(file.read_text(encoding="utf-8"))))
+                sentences[language] |= dict(_flatten("", yaml.safe_load(file.read_text(encoding="utf-8"))))
         return cls(sentences)
 
     def translate(self, key: str, language: str, **values: object) -> str:
@@ -52,14 +52,16 @@ def _plural(language: str, count: object) -> str:
     return "one" if count == 1 or (count == 0 and language == "fr") else "other"
 
 
-def _flat(prefix: str, node: object) -> list[tuple[str, str]]:
+def _flatten(prefix: str, node: object) -> list[tuple[str, str]]:
     if isinstance(node, dict):
         return [
-            pair for name, child in node.items() for pair in _flat(f"{prefix}.{name}" if prefix else str(name), child)
+            pair
+            for name, child in node.items()
+            for pair in _flatten(f"{prefix}.{name}" if prefix else str(name), child)
         ]
-    return [(prefix, _with_firm_spaces(str(node)))]
+    return [(prefix, _with_no_break_spaces(str(node)))]
 
 
-def _with_firm_spaces(sentence: str) -> str:
+def _with_no_break_spaces(sentence: str) -> str:
     """No line begins with a colon, a question mark or a closing quote, as French sets a space before them."""
     return re.sub(r" (?=[:;?!»])|(?<=«) ", "\N{NO-BREAK SPACE}", sentence)

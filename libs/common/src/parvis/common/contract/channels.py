@@ -34,7 +34,7 @@ class Channel:
         return words.get(language) or next(iter(words.values()), self.name)
 
 
-_ROWS = (
+_CHANNELS = (
     Channel(
         name="sms",
         contact_point_kind="phone",
@@ -117,7 +117,7 @@ _ROWS = (
         labels=(("fr", "guichet"), ("en", "counter")),
     ),
 )
-_REGISTRY = {row.name: row for row in _ROWS}
+_REGISTRY = {row.name: row for row in _CHANNELS}
 
 
 def channel(name: str) -> Channel:
@@ -131,7 +131,7 @@ def channels() -> tuple[Channel, ...]:
 
 
 @contextmanager
-def registered(row: Channel) -> Generator[Channel]:
+def temporary_channel(row: Channel) -> Generator[Channel]:
     """Adds a channel for the length of a `with` block: how a test tries one that nobody has built."""
     _REGISTRY[row.name] = row
     try:

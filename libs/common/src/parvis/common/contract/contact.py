@@ -58,7 +58,7 @@ class Attachment(ClaimCheck):
     inline: bool = Field(default=False, description="shown inside the message by its sender")
 
     @classmethod
-    def of(cls, claim: ClaimCheck, *, trouble: str | None = None, inline: bool = False) -> "Attachment":
+    def from_claim_check(cls, claim: ClaimCheck, *, trouble: str | None = None, inline: bool = False) -> "Attachment":
         return cls(**claim.model_dump(), trouble=trouble, inline=inline)
 
 
@@ -90,7 +90,7 @@ class ThreadIdentifiers(Model):
     in_reply_to: tuple[str, ...] = Field(default=(), description="In-Reply-To and References, nearest first")
 
 
-class OpticalReading(Model):
+class OcrResult(Model):
     """What reading a scan by machine was worth."""
 
     confidence: float = Field(ge=0, le=1, description="mean word confidence")
@@ -141,7 +141,7 @@ class ContactReceived(Event):
     remarks: tuple[RemarkCode, ...] = Field(default=(), description="facts an agent should see beside the text")
     text_overflow: ClaimCheck | None = Field(default=None, description="the whole text, where it is over 32 KiB")
     unreadable: str | None = Field(default=None, description="why no machine could read it", max_length=200)
-    ocr: OpticalReading | None = None
+    ocr: OcrResult | None = None
     dated_on: date | None = Field(default=None, description="the date that the letter bears")
     contact_point_hash: str | None = Field(default=None, description="HMAC of personal.from; none when anonymous")
     personal: PersonalContact

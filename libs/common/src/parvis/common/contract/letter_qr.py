@@ -33,10 +33,10 @@ def encode_letter_qr(reference: str, conversation: ConversationId, reply: ReplyI
 
 def decode_letter_qr(text: str, key: bytes) -> PrintedLetter | None:
     """The letter that a code on a page names; none when we did not sign it."""
-    found = _CODE.fullmatch(text.strip())
-    if not found or not is_valid_token(found[1], _PURPOSE, found[2], key):
+    match = _CODE.fullmatch(text.strip())
+    if not match or not is_valid_token(match[1], _PURPOSE, match[2], key):
         return None
-    both = base64.urlsafe_b64decode(f"{found[1]}=")
+    both = base64.urlsafe_b64decode(f"{match[1]}=")
     conversation, reply = (str(uuid.UUID(bytes=part)) for part in (both[:16], both[16:]))
     return PrintedLetter(ConversationId(conversation), ReplyId(reply))
 

@@ -11,10 +11,10 @@ from annotated_types import Ge, Le, MaxLen
 from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 
-M = TypeVar("M", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def msgspec_struct(model: type[M]) -> type[M]:
+def msgspec_struct(model: type[ModelT]) -> type[ModelT]:
     """The struct of a model: the same members, defaults, lengths, patterns and names on the wire.
 
     Gives: what the type checker may take for the model itself: attributes are read and the constructor is called alike.
@@ -23,12 +23,12 @@ def msgspec_struct(model: type[M]) -> type[M]:
            writer added): ask the model then.
     Raises: TypeError, for a model with validators: a struct knows nothing of them.
     """
-    return _made(model)
+    return _build_struct(model)
 
 
-def json_decoder(model: type[M]) -> Callable[[bytes], M]:
+def json_decoder(model: type[ModelT]) -> Callable[[bytes], ModelT]:
     """What reads JSON into the model's struct. Raises: msgspec.MsgspecError, UnicodeDecodeError, RecursionError."""
-    return _reader(model)
+    return _build_decoder(model)
 
 
 _encoder = msgspec.json.Encoder(enc_hook=lambda model: model.model_dump(exclude_none=True, by_alias=True))
@@ -40,17 +40,17 @@ def encode_json(struct: BaseModel) -> bytes:
 
 
 @cache
-def _reader(model: type[BaseModel]) -> Any:
-    return msgspec.json.Decoder(_made(model)).decode
+def _build_decoder(model: type[BaseModel]) -> Any:
+    return msgspec.json.Decoder(_build_struct(model)).decode
 
 
 @cache
-def _made(model: type[BaseModel]) -> Any:
+def _build_struct(model: type[BaseModel]) -> Any:
     asked = model.__pydantic_decorators__
     if asked.validators or asked.field_validators or asked.root_validators or asked.model_validators:
         raise TypeError(f"{model.__name__} has validators, a struct would not ask them")
     hints = get_type_hints(model, include_extras=True)
-    fields = [_field(name, hints[name], field) for name, field in model.model_fields.items()]
+    fields = [_struct_field(name, hints[name], field) for name, field in model.model_fields.items()]
     renamed = {name: field.alias for name, field in model.model_fields.items() if field.alias}
     constants = {name: getattr(model, name) for name in model.__class_vars__}
     return msgspec.defstruct(
@@ -59,53 +59,53 @@ def _made(model: type[BaseModel]) -> Any:
     )  # fmt: skip
 
 
-def _field(name: str, hint: Any, field: FieldInfo) -> tuple[str, Any, Any]:
+def _struct_field(name: str, hint: Any, field: FieldInfo) -> tuple[str, Any, Any]:
     bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint  # its marks stand in the metadata as well
-    kind = _constrained(_kind(bare), field.metadata)
+    kind = _with_constraints(_msgspec_type(bare), field.metadata)
     if field.is_required():
         return name, kind, msgspec.NODEFAULT
     if field.default is None:
         return name, kind, None
-    made: Callable[[], Any] = field.default_factory or partial(_as_struct, field.default)  # pyright: ignore[reportAssignmentType]
+    made: Callable[[], Any] = field.default_factory or partial(_to_struct, field.default)  # pyright: ignore[reportAssignmentType]
     # By a factory that msgspec does not know: it leaves out what equals a plain default, and only none may be left out.
     return name, kind, msgspec.field(default_factory=partial(made))
 
 
-def _as_struct(value: Any) -> Any:
+def _to_struct(value: Any) -> Any:
     return msgspec_struct(type(value))(**dict(value)) if isinstance(value, BaseModel) else value
 
 
-def _kind(hint: Any) -> Any:
+def _msgspec_type(hint: Any) -> Any:
     """A type as pydantic reads it, as msgspec does."""
     if hint is AwareDatetime:
         return Annotated[datetime, msgspec.Meta(tz=True)]
     if isinstance(hint, NewType):
-        return _kind(hint.__supertype__)
+        return _msgspec_type(hint.__supertype__)
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return msgspec_struct(hint)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _constrained(_kind(arguments[0]), arguments[1:])
+        return _with_constraints(_msgspec_type(arguments[0]), arguments[1:])
     if origin is Literal or origin is None:
         return hint
-    kinds = tuple(_kind(argument) for argument in arguments)
+    kinds = tuple(_msgspec_type(argument) for argument in arguments)
     return Union[kinds] if origin in (Union, UnionType) else origin[kinds]  # noqa: UP007 (made at run time)
 
 
-def _constrained(kind: Any, marks: Any) -> Any:
-    limits = {name: value for mark in marks for name, value in _limits(mark).items()}
+def _with_constraints(kind: Any, marks: Any) -> Any:
+    limits = {name: value for mark in marks for name, value in _constraints_of(mark).items()}
     if not limits:
         return kind
     if get_origin(kind) in (Union, UnionType):  # none is exempt from what is asked of the rest
-        return Union[tuple(one if one is NoneType else _limited(one, limits) for one in get_args(kind))]  # noqa: UP007
-    return _limited(kind, limits)
+        return Union[tuple(one if one is NoneType else _with_meta(one, limits) for one in get_args(kind))]  # noqa: UP007
+    return _with_meta(kind, limits)
 
 
-def _limited(kind: Any, limits: dict[str, Any]) -> Any:
+def _with_meta(kind: Any, limits: dict[str, Any]) -> Any:
     return Annotated[kind, msgspec.Meta(**limits)]
 
 
-def _limits(mark: Any) -> dict[str, Any]:
+def _constraints_of(mark: Any) -> dict[str, Any]:
     """What one of pydantic's marks on a type asks for, in msgspec's words."""
     if isinstance(mark, MaxLen):
         return {"max_length": mark.max_length}

@@ -23,7 +23,7 @@ def parse_e164(text: str, region: str) -> str:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         raise Rejected("not a telephone number") from error
-    if not phonenumbers.is_possible_number(number) and not _is_whole_and_foreign(number, region):
+    if not phonenumbers.is_possible_number(number) and not _is_complete_foreign_number(number, region):
         raise Rejected("not a possible telephone number")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
@@ -33,13 +33,13 @@ def _is_plain_e164(text: str) -> bool:
     if not _E164.fullmatch(text):
         return False
     code = next((text[1:end] for end in (2, 3, 4) if int(text[1:end]) in COUNTRY_CODE_TO_REGION_CODE), "")
-    prefix, lengths = _plan(code)
+    prefix, lengths = _numbering_plan(code)
     national = text[1 + len(code) :]
     return len(national) in lengths and not national.startswith(("0", prefix or "0"))
 
 
 @cache
-def _plan(code: str) -> tuple[str, tuple[int, ...]]:
+def _numbering_plan(code: str) -> tuple[str, tuple[int, ...]]:
     """The national prefix and the lengths of a country's numbers; no lengths where the prefix is more than digits."""
     region = phonenumbers.region_code_for_country_code(int(code)) if code else None
     plan = PhoneMetadata.metadata_for_region_or_calling_code(int(code), region) if region else None
@@ -49,6 +49,6 @@ def _plan(code: str) -> tuple[str, tuple[int, ...]]:
     return prefix, tuple(plan.general_desc.possible_length)
 
 
-def _is_whole_and_foreign(number: phonenumbers.PhoneNumber, region: str) -> bool:
-    home = phonenumbers.country_code_for_region(region)
-    return number.country_code != home and 8 <= len(phonenumbers.national_significant_number(number)) <= 12
+def _is_complete_foreign_number(number: phonenumbers.PhoneNumber, region: str) -> bool:
+    home_code = phonenumbers.country_code_for_region(region)
+    return number.country_code != home_code and 8 <= len(phonenumbers.national_significant_number(number)) <= 12

@@ -19,7 +19,7 @@ class Period(ConfigModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_words(cls, value: Any) -> Any:
+    def _parse_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         match = _PERIOD.match(value)
@@ -47,13 +47,13 @@ class LegalDeadlines(ConfigModel):
     legal_basis: str = Field(description="the texts, for the agent and for the receipt", max_length=400)
 
     @model_validator(mode="after")
-    def _silence_has_a_date(self) -> "LegalDeadlines":
+    def _check_silence(self) -> "LegalDeadlines":
         if (self.silence_means == "none") != (self.silence_after is None):
             raise ValueError("silence_after goes with a silence_means of acceptance or rejection, and only with one")
         return self
 
 
-def _as_day(text: str) -> str:
+def _check_day(text: str) -> str:
     try:
         # 2024 has a 29th of February; a day of every year may be it.
         date.fromisoformat(text if len(text) == 10 else f"2024-{text}")
@@ -62,7 +62,7 @@ def _as_day(text: str) -> str:
     return text
 
 
-Day = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"), AfterValidator(_as_day)]
+Day = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"), AfterValidator(_check_day)]
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -78,7 +78,7 @@ class OpeningHalfDays(ConfigModel):
     )
 
     @model_validator(mode="after")
-    def _leaves_working_days(self) -> "OpeningHalfDays":
+    def _check_working_days_left(self) -> "OpeningHalfDays":
         if self.count_as == "none" and set(WEEKDAYS[:5]) <= set(self.weekdays):
             raise ValueError("no working day is left: half days count as none, and every weekday is one")
         return self

@@ -17,7 +17,7 @@ class ConfigModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _in_every_language(text: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+def _check_languages(text: dict[str, str], info: ValidationInfo) -> dict[str, str]:
     wanted: tuple[str, ...] = (info.context or {}).get("languages", ())
     missing = [language for language in wanted if not text.get(language, "").strip()]
     if missing:
@@ -25,21 +25,21 @@ def _in_every_language(text: dict[str, str], info: ValidationInfo) -> dict[str, 
     return text
 
 
-def _as_point(read: Callable[[str], ContactPoint]) -> Callable[[str], str]:
-    def check(text: str) -> str:
+def _normalizer(read: Callable[[str], ContactPoint]) -> Callable[[str], str]:
+    def normalize(text: str) -> str:
         try:
             return read(text).value
         except Rejected as error:
             raise ValueError(str(error)) from error
 
-    return check
+    return normalize
 
 
-def _as_address(lines: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_as_point(postal_contact_point)("\n".join(lines)).split("\n"))
+def _normalize_address(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_normalizer(postal_contact_point)("\n".join(lines)).split("\n"))
 
 
-def as_time_zone(name: str) -> str:
+def check_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -47,9 +47,9 @@ def as_time_zone(name: str) -> str:
     return name
 
 
-LocalText = Annotated[dict[Language, str], Field(min_length=1), AfterValidator(_in_every_language)]
-PhoneNumber = Annotated[str, AfterValidator(_as_point(phone_contact_point))]
-MailAddress = Annotated[str, AfterValidator(_as_point(email_contact_point))]
-PostalLines = Annotated[tuple[str, ...], AfterValidator(_as_address)]
+LocalText = Annotated[dict[Language, str], Field(min_length=1), AfterValidator(_check_languages)]
+PhoneNumber = Annotated[str, AfterValidator(_normalizer(phone_contact_point))]
+MailAddress = Annotated[str, AfterValidator(_normalizer(email_contact_point))]
+PostalLines = Annotated[tuple[str, ...], AfterValidator(_normalize_address)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,250})[a-z0-9]$")]

@@ -38,7 +38,7 @@ class ChoiceField(_Field):
     several: bool = Field(default=False, description="checkboxes instead of radio buttons")
 
     @model_validator(mode="after")
-    def _options_differ(self) -> "ChoiceField":
+    def _check_option_values(self) -> "ChoiceField":
         values = [option.value for option in self.options]
         if len(set(values)) < len(values):
             raise ValueError("two options have the same value")

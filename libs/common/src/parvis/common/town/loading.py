@@ -11,7 +11,7 @@ from parvis.common.town.models import Department, Procedure, Town, TownConfig
 from parvis.common.town.yaml_documents import YamlDocument, closest_match, read_document, validate_document
 
 
-class _Departments(ConfigModel):
+class _DepartmentsFile(ConfigModel):
     departments: tuple[Department, ...] = Field(min_length=1)
 
 
@@ -41,7 +41,7 @@ def _is_text(value: object) -> bool:
 
 def _load_departments(path: Path, town: Town) -> dict[str, Department]:
     document = read_document(path)
-    listed = validate_document(_Departments, document, context={"languages": town.languages}).departments
+    listed = validate_document(_DepartmentsFile, document, context={"languages": town.languages}).departments
     departments: dict[str, Department] = {}
     for index, department in enumerate(listed):
         if department.slug in departments:
@@ -81,16 +81,18 @@ def _check_successors(
     document: YamlDocument, listed: tuple[Department, ...], departments: dict[str, Department]
 ) -> None:
     for index, department in enumerate(listed):
-        place = ("departments", index, "successor")
-        passed = [department.slug]
-        while (successor := departments[passed[-1]].successor) is not None:
+        key_path = ("departments", index, "successor")
+        chain = [department.slug]
+        while (successor := departments[chain[-1]].successor) is not None:
             if successor not in departments:
                 raise document.error(
-                    f"successor {successor!r} is no department", *place, mend=closest_match(successor, departments)
+                    f"successor {successor!r} is no department", *key_path, mend=closest_match(successor, departments)
                 )
-            passed.append(successor)
-            if successor in passed[:-1]:
-                raise document.error(f"successors go in a circle: {' → '.join(passed)}", *place, mend="let one end it")
+            chain.append(successor)
+            if successor in chain[:-1]:
+                raise document.error(
+                    f"successors go in a circle: {' → '.join(chain)}", *key_path, mend="let one end it"
+                )
     if departments[TRIAGE].successor:
         index = [department.slug for department in listed].index(TRIAGE)
         raise document.error(f"{TRIAGE} cannot retire", "departments", index, "successor", mend="remove its successor")
@@ -110,10 +112,12 @@ def _load_procedures(folder: Path, town: Town, departments: dict[str, Department
     return procedures
 
 
-def check_department(slug: str, departments: dict[str, Department], document: YamlDocument, *place: str | int) -> None:
+def check_department(
+    slug: str, departments: dict[str, Department], document: YamlDocument, *key_path: str | int
+) -> None:
     """Raises: Misconfigured, when work cannot be sent to that department: it does not exist or has retired."""
     department = departments.get(slug)
     if department is None:
-        raise document.error(f"unknown department {slug!r}", *place, mend=closest_match(slug, departments))
+        raise document.error(f"unknown department {slug!r}", *key_path, mend=closest_match(slug, departments))
     if department.successor:
-        raise document.error(f"department {slug!r} has retired", *place, mend=f"send it to {department.successor!r}")
+        raise document.error(f"department {slug!r} has retired", *key_path, mend=f"send it to {department.successor!r}")

@@ -17,7 +17,7 @@ from parvis.common.town.field_types import (
     PhoneNumber,
     PostalLines,
     Slug,
-    as_time_zone,
+    check_time_zone,
 )
 from parvis.common.town.form_fields import FormField
 
@@ -38,7 +38,7 @@ class Town(ConfigModel):
     languages: tuple[Language, ...] = Field(
         min_length=1, description="spoken by the town's own texts; first is default"
     )
-    time_zone: Annotated[str, AfterValidator(as_time_zone)]
+    time_zone: Annotated[str, AfterValidator(check_time_zone)]
     holidays: str = Field(
         pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", description="country, and part, whose holidays do not work"
     )
@@ -83,7 +83,7 @@ class Procedure(ConfigModel):
     form: tuple[FormField, ...] = Field(min_length=1, max_length=40)
 
     @model_validator(mode="after")
-    def _names_differ(self) -> "Procedure":
+    def _check_field_names(self) -> "Procedure":
         names = [field.name for field in self.form]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
@@ -122,15 +122,15 @@ class TownConfig(ConfigModel):
 
     def body_of(self, department: str) -> str | None:
         """The body that the department belongs to; none: the town itself."""
-        found = self.departments.get(department)
-        return found.body if found else None
+        known = self.departments.get(department)
+        return known.body if known else None
 
     def body(self, slug: str | None) -> Body | None:
         return next((body for body in self.town.bodies if body.slug == slug), None)
 
     def legal_deadlines(self, procedure: str | None) -> LegalDeadlines:
-        found = self.procedure(procedure)
-        return found.clocks if found else self.town.clocks
+        known = self.procedure(procedure)
+        return known.clocks if known else self.town.clocks
 
 
 def localized(text: Mapping[str, str], language: str | None) -> str:

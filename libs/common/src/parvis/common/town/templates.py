@@ -13,33 +13,33 @@ MEDIA = ("sms", "email", "letter")
 # Templates of one procedure go before those of one department, and these before the town's: the folders they stand in.
 PROCEDURES, DEPARTMENTS = "procedures", "departments"
 
-_EVERYWHERE = frozenset({"reference", "town", "town_phone", "town_web", "department", "department_phone"})
+_COMMON = frozenset({"reference", "town", "town_phone", "town_web", "department", "department_phone"})
 _DEPARTMENT = frozenset({"department_email", "department_address", "department_hours"})
-_OF_ANOTHER_BODY = frozenset(
+_TRANSFER_TO_BODY = frozenset(
     {"received_on", "moved_on", "body", "body_phone", "body_address", "answer_due_on", "silence_rule"}
 )
 
 # Each template, and the variables that whoever asks for it gives.
 TEMPLATES: Mapping[str, frozenset[str]] = {
-    "registration": _EVERYWHERE | _DEPARTMENT | {"received_on"},
-    "receipt": _EVERYWHERE | _DEPARTMENT | {"received_on", "procedure", "answer_due_on", "silence_rule"},
-    "transfer": _EVERYWHERE | _DEPARTMENT | _OF_ANOTHER_BODY,
-    "question": _EVERYWHERE | _DEPARTMENT | {"text"},
-    "answer": _EVERYWHERE | _DEPARTMENT | {"text"},
-    "link": _EVERYWHERE | {"link"},
-    "code": _EVERYWHERE | {"code", "minutes"},
+    "registration": _COMMON | _DEPARTMENT | {"received_on"},
+    "receipt": _COMMON | _DEPARTMENT | {"received_on", "procedure", "answer_due_on", "silence_rule"},
+    "transfer": _COMMON | _DEPARTMENT | _TRANSFER_TO_BODY,
+    "question": _COMMON | _DEPARTMENT | {"text"},
+    "answer": _COMMON | _DEPARTMENT | {"text"},
+    "link": _COMMON | {"link"},
+    "code": _COMMON | {"code", "minutes"},
 }
 # What goes out on fewer media than all.
 _MEDIA_OF: Mapping[str, tuple[str, ...]] = {"link": ("sms",), "code": ("sms", "email")}
 
-_REACHABLE = frozenset({"department_email", "department_address"})
+_CONTACT_DETAILS = frozenset({"department_email", "department_address"})
 _LAW = "the law wants it in this notice (CRPA R112-5, R112-11-1)"
 # What a template must say, one of each set; and why.
-_OWED = ({"reference"}, {"received_on"}, {"department"}, {"department_phone"}, _REACHABLE)
+_LEGALLY_REQUIRED = ({"reference"}, {"received_on"}, {"department"}, {"department_phone"}, _CONTACT_DETAILS)
 _REQUIRED: Mapping[str, tuple[tuple[Collection[str], ...], str]] = {
-    "registration": (_OWED, _LAW),
-    "receipt": ((*_OWED, {"silence_rule"}), _LAW),
-    "transfer": ((*_OWED, {"body"}, {"moved_on"}, {"silence_rule"}), _LAW),
+    "registration": (_LEGALLY_REQUIRED, _LAW),
+    "receipt": ((*_LEGALLY_REQUIRED, {"silence_rule"}), _LAW),
+    "transfer": ((*_LEGALLY_REQUIRED, {"body"}, {"moved_on"}, {"silence_rule"}), _LAW),
     "question": (({"text"},), "without it there is nothing to read"),
     "answer": (({"text"},), "without it there is nothing to read"),
     "link": (({"link"}, {"reference"}), "without it nobody finds the answer"),
@@ -88,17 +88,17 @@ class TemplateSet:
 
         Raises: KeyError, for a name or a medium that is in no list: a mistake of ours, not of the operator.
         """
-        for spoken in dict.fromkeys((language, self.default_language)):
-            for place, slug in ((PROCEDURES, procedure), (DEPARTMENTS, department)):
-                found = self.special.get((place, slug or "", name, spoken, medium))
-                if found:
-                    return found
-            if (name, spoken, medium) in self.by_name:
-                return self.by_name[name, spoken, medium]
+        for candidate_language in dict.fromkeys((language, self.default_language)):
+            for folder, slug in ((PROCEDURES, procedure), (DEPARTMENTS, department)):
+                template = self.special.get((folder, slug or "", name, candidate_language, medium))
+                if template:
+                    return template
+            if (name, candidate_language, medium) in self.by_name:
+                return self.by_name[name, candidate_language, medium]
         raise KeyError((name, language, medium))
 
 
-def media_of(name: str) -> tuple[str, ...]:
+def template_media(name: str) -> tuple[str, ...]:
     """The media that a template is written for."""
     return _MEDIA_OF.get(name, MEDIA)
 
@@ -112,42 +112,44 @@ def load_templates(path: Path, town_config: TownConfig) -> TemplateSet:
     """
     languages, root = town_config.town.languages, path / "templates"
     by_name = {
-        (name, language, medium): _load(root / name / language / f"{medium}.txt", name, medium)
+        (name, language, medium): _load_template(root / name / language / f"{medium}.txt", name, medium)
         for name in TEMPLATES
         for language in languages
-        for medium in media_of(name)
+        for medium in template_media(name)
     }
     special: dict[tuple[str, str, str, str, str], Template] = {}
-    for place, slugs in ((PROCEDURES, town_config.procedures), (DEPARTMENTS, town_config.departments)):
-        for slug in _folders(root / place, slugs):
-            for name in _folders(root / place / slug, TEMPLATES):
-                for language in _folders(root / place / slug / name, languages):
-                    folder = root / place / slug / name / language
-                    for medium in _texts(folder, media_of(name)):
-                        loaded = _load(folder / f"{medium}.txt", name, medium)
-                        special[place, slug, name, language, medium] = loaded
-    _folders(root, [*TEMPLATES, PROCEDURES, DEPARTMENTS])
+    for kind, slugs in ((PROCEDURES, town_config.procedures), (DEPARTMENTS, town_config.departments)):
+        for slug in _known_folders(root / kind, slugs):
+            for name in _known_folders(root / kind / slug, TEMPLATES):
+                for language in _known_folders(root / kind / slug / name, languages):
+                    folder = root / kind / slug / name / language
+                    for medium in _known_media(folder, template_media(name)):
+                        loaded = _load_template(folder / f"{medium}.txt", name, medium)
+                        special[kind, slug, name, language, medium] = loaded
+    _known_folders(root, [*TEMPLATES, PROCEDURES, DEPARTMENTS])
     return TemplateSet(default_language=languages[0], by_name=by_name, special=special)
 
 
-def _folders(path: Path, known: Collection[str]) -> list[str]:
+def _known_folders(path: Path, known: Collection[str]) -> list[str]:
     """The folders below, each of a name that means something here."""
-    return _named(path, {entry.name for entry in path.iterdir() if entry.is_dir()} if path.is_dir() else set(), known)
+    return _check_names(
+        path, {entry.name for entry in path.iterdir() if entry.is_dir()} if path.is_dir() else set(), known
+    )
 
 
-def _texts(path: Path, media: Collection[str]) -> list[str]:
+def _known_media(path: Path, media: Collection[str]) -> list[str]:
     names = {entry.name for entry in path.iterdir() if entry.is_file() and not entry.name.startswith(".")}
-    return [name.removesuffix(".txt") for name in _named(path, names, [f"{medium}.txt" for medium in media])]
+    return [name.removesuffix(".txt") for name in _check_names(path, names, [f"{medium}.txt" for medium in media])]
 
 
-def _named(path: Path, names: Collection[str], known: Collection[str]) -> list[str]:
+def _check_names(path: Path, names: Collection[str], known: Collection[str]) -> list[str]:
     for name in sorted(names):
         if name not in known and not name.startswith("."):
             raise Misconfigured("nothing here is called that", file=path / name, mend=closest_match(name, known))
     return sorted(name for name in names if name in known)
 
 
-def _load(path: Path, name: str, medium: str) -> Template:
+def _load_template(path: Path, name: str, medium: str) -> Template:
     try:
         text = path.read_bytes()[:_LARGEST_BYTES].decode("utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -174,11 +176,11 @@ def _check_line(path: Path, number: int, line: str, name: str) -> None:
 
 
 def _check_required(path: Path, text: str, name: str) -> None:
-    said = set(_PLACEHOLDER.findall(text))
+    used = set(_PLACEHOLDER.findall(text))
     wanted, why = _REQUIRED.get(name, ((), ""))
-    for one_of in wanted:
-        if not said & set(one_of):
-            variables = " or ".join(f"{{{variable}}}" for variable in sorted(one_of))
+    for alternatives in wanted:
+        if not used & set(alternatives):
+            variables = " or ".join(f"{{{variable}}}" for variable in sorted(alternatives))
             raise Misconfigured(f"{variables} is not there: {why}", file=path, mend="say it")
 
 

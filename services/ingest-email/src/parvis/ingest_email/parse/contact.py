@@ -78,7 +78,7 @@ def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
         thread=_thread(mail, keys),
         original=arrival.original,
         attachments=tuple(
-            Attachment.of(claim, trouble=attachment.trouble, inline=attachment.inline)
+            Attachment.from_claim_check(claim, trouble=attachment.trouble, inline=attachment.inline)
             for claim, attachment in zip(arrival.attachments, mail.attachments, strict=False)
         ),
         remarks=_remarks(mail, arrival),

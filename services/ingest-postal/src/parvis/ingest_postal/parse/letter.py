@@ -14,7 +14,7 @@ from parvis.common.contract.contact import (
     ContactPoint,
     ContactReceived,
     ConversationId,
-    OpticalReading,
+    OcrResult,
     PersonalContact,
     ReplyAddress,
     ThreadIdentifiers,
@@ -78,7 +78,7 @@ def parse(reading: Reading, facts: Facts) -> ContactReceived:
             conversation_id=_conversation(reading, facts.town.key), reference=next(iter(find_references(text)), None)
         ),
         original=facts.original,
-        attachments=tuple(map(Attachment.of, facts.pictures)),
+        attachments=tuple(map(Attachment.from_claim_check, facts.pictures)),
         remarks=(*facts.remarks, *_blank_pages(reading)),
         text_overflow=facts.text_overflow,
         unreadable=_unreadable(reading),
@@ -136,12 +136,12 @@ def _subject(reading: Reading) -> str:
     return ""
 
 
-def _worth(reading: Reading, sender: Sender | None) -> OpticalReading | None:
+def _worth(reading: Reading, sender: Sender | None) -> OcrResult | None:
     """What was read from pictures was worth; none where the file had its own text, or no word was found."""
     read = [page for page in reading.pages if page.source == "reading" and page.words]
     if not read:
         return None
-    return OpticalReading(
+    return OcrResult(
         confidence=_mean(read),
         pages=len(read),
         page_confidences=tuple(round(min(page.confidence, 1.0), 4) for page in read),

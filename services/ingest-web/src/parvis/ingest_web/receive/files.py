@@ -40,5 +40,5 @@ async def keep(door: Door, sent: Sent, filled: Filled) -> None:
 
 async def _file(upload: Upload) -> File:
     name = safe_file_name(upload.name) or "document"
-    media_type = media_type_of(await upload.ends(), name=name)
+    media_type = media_type_of(await upload.head_and_tail(), name=name)
     return File(name, upload.size_bytes, media_type, await upload.sha256())

@@ -18,7 +18,7 @@ from parvis.common.contract.deterministic_ids import time_ordered_id
 from parvis.common.contract.event import Event, Model
 
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
-Silence = Literal["acceptance", "rejection", "none"]
+SilenceMeaning = Literal["acceptance", "rejection", "none"]
 
 _NAMESPACE = uuid.UUID("0d8c7a52-2f0f-5f43-8b2e-6a8f61c2a001")
 
@@ -57,7 +57,7 @@ class DueDates(Model):
         default=None, description="when the department's head should know that the answer is about to be late"
     )
     silence_at: AwareDatetime | None = Field(default=None, description="when silence becomes a decision")
-    silence_means: Silence | None = None
+    silence_means: SilenceMeaning | None = None
 
 
 class Routing(DueDates):

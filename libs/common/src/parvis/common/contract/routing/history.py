@@ -28,7 +28,7 @@ class PastContact(Model):
     original: ClaimCheck | None = Field(default=None, description="the contact as it came; none where it is not known")
 
 
-class PastMove(Model):
+class PastTransfer(Model):
     """One transfer of a conversation."""
 
     sequence: int = Field(ge=1)
@@ -47,5 +47,5 @@ class History(Model):
     reference: Reference
     contacts: tuple[PastContact, ...] = Field(default=(), description="newest last")
     left_out: int = Field(default=0, ge=0, description="older contacts for which there was no room")
-    moves: tuple[PastMove, ...] = Field(default=(), description="newest last")
+    moves: tuple[PastTransfer, ...] = Field(default=(), description="newest last")
     linked: tuple[Reference, ...] = ()

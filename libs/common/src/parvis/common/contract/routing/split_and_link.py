@@ -92,7 +92,7 @@ class LinkRequested(Event):
     requested_at: AwareDatetime
 
 
-class _Link(Event):
+class _LinkChange(Event):
     conversation_id: ConversationId
     sequence: int = Field(ge=1)
     reference: Reference
@@ -104,13 +104,13 @@ class _Link(Event):
     at: AwareDatetime
 
 
-class ConversationLinked(_Link):
+class ConversationLinked(_LinkChange):
     """A conversation belongs with another one; each department is told of its own."""
 
     TYPE: ClassVar[str] = "conversation.linked"
 
 
-class ConversationUnlinked(_Link):
+class ConversationUnlinked(_LinkChange):
     """A conversation does not belong with the other one after all."""
 
     TYPE: ClassVar[str] = "conversation.unlinked"
