@@ -26,9 +26,9 @@ from parvis.common.contract.references import find_references, make_reference
 from parvis.common.text.language import detect_language
 from parvis.ingest_postal.parse.dates import find_date
 from parvis.ingest_postal.parse.page import blocks_of
+from parvis.ingest_postal.parse.reply_channel import find_reply_channels
 from parvis.ingest_postal.parse.sender import Sender, find_sender
 from parvis.ingest_postal.parse.town import Town
-from parvis.ingest_postal.parse.wishes import find_wishes
 from parvis.ingest_postal.tables import Line, Page, Reading
 
 LOW_CONFIDENCE = 0.6  # below it most words of a page have a mistake: people read it from the picture
@@ -96,7 +96,7 @@ def text_of(reading: Reading) -> str:
 def _personal(reading: Reading, text: str, sender: Sender | None, facts: Facts) -> PersonalContact:
     known = sender is not None and sender.confidence >= SURE_OF_SENDER
     address = sender.address if sender and known else None
-    wishes = find_wishes(reading)
+    wishes = find_reply_channels(reading)
     if address:
         wishes = (*wishes, ReplyAddress(channel="post", address=address))
     values = {
