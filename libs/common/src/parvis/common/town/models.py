@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from parvis.common.contract import contact
 from parvis.common.contract.contact import DepartmentSlug, Language
+from parvis.common.text.telephone import format_phone
 from parvis.common.town.deadlines import LegalDeadlines, OpeningHalfDays
 from parvis.common.town.field_types import (
     ConfigModel,
@@ -119,6 +120,30 @@ class TownConfig(ConfigModel):
     def departments_by_mailbox(self) -> dict[str, Department]:
         """Of two departments with one mailbox, the first."""
         return {department.email: department for department in reversed(self.departments.values())}
+
+    @cached_property
+    def department_variables(self) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        """How to reach the town and each department, as templates write it; by department and language.
+
+        Computed once: formatting telephone numbers is most of the cost of a notice.
+        """
+        return {
+            (department.slug, language): self._contact_details(department, language)
+            for department in self.departments.values()
+            for language in self.town.languages
+        }
+
+    def _contact_details(self, department: Department, language: str) -> dict[str, str]:
+        return {
+            "town": localized(self.town.name, language),
+            "town_phone": format_phone(self.town.phone),
+            "town_web": f"https://{self.town.web_name}",
+            "department": localized(department.name, language),
+            "department_phone": format_phone(department.phone),
+            "department_email": department.email,
+            "department_address": ", ".join(department.address),
+            "department_hours": localized(department.opening_hours, language),
+        }
 
     def body_of(self, department: str) -> str | None:
         """The body that the department belongs to; none: the town itself."""
