@@ -6,6 +6,7 @@ import pytest
 
 from parvis.common.contract.channels import (
     Channel,
+    ContactPointKind,
     channel,
     channel_for_contact_point,
     channels,
@@ -65,7 +66,7 @@ def test_whatsapp_continues_conversations_by_sms():
 
 
 @pytest.mark.parametrize(("kind", "name"), [("phone", "sms"), ("email", "email"), ("post", "post")])
-def test_an_address_has_a_channel_that_sends_to_it(kind, name):
+def test_an_address_has_a_channel_that_sends_to_it(kind: ContactPointKind, name: str):
     row = channel_for_contact_point(kind)
     assert row is not None
     assert row.name == name
@@ -90,7 +91,7 @@ def test_only_paper_and_mail_come_back_late(channel_name: str, failure_class: st
 @pytest.mark.parametrize(
     ("kind", "text"), [("phone", "06 39 98 00 01"), ("email", "A@b.example"), ("post", "1 rue A\n00100 B")]
 )
-def test_an_address_is_parsed_by_its_kind(kind, text: str):
+def test_an_address_is_parsed_by_its_kind(kind: ContactPointKind, text: str):
     assert parse_contact_point(kind, text).kind == kind
     with pytest.raises(Rejected):
         parse_contact_point(kind, "-")

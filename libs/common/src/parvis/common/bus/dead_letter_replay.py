@@ -8,7 +8,7 @@ from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import ReceivedRecord, Record
 from parvis.common.bus.dead_letters import HEADER
 from parvis.common.bus.producer import Producer
-from parvis.common.contract.contact import format_instant
+from parvis.common.contract.event import format_instant
 from parvis.common.runtime.clock import now
 
 _CHUNK = 100  # letters between two marks: a crash between them repeats so many at most, under their own ids

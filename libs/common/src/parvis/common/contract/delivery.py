@@ -32,22 +32,22 @@ _NAMESPACE = uuid.UUID("6e0b7a8a-93f5-5b6f-8a4a-5b7d0a6d2f20")
 
 
 class DeliveryReported(Event):
-    """A provider, a bounce or a returned letter says what became of a reply."""
+    """A report by a provider, a bounce or a returned letter on the delivery of a reply."""
 
     TYPE: ClassVar[str] = "delivery.reported"
 
     reply_id: ReplyId
     channel: ReplyChannel
-    provider: str = Field(examples=["twilio"], max_length=40)
-    provider_id: str | None = Field(default=None, max_length=200)
+    provider: str = Field(description="who reports", examples=["twilio"], max_length=40)
+    provider_id: str | None = Field(default=None, description="provider's id of the message", max_length=200)
     outcome: DeliveryState
     failure_class: FailureClass | None = None
-    detail: str = Field(default="", description="the provider's code, no personal data", max_length=200)
+    detail: str = Field(default="", description="provider's code, without personal data", max_length=200)
     reported_at: AwareDatetime
 
 
 class DeliveryUpdated(Event):
-    """One step of one delivery; together they are the ledger."""
+    """One change of state of one delivery; all of them together are the delivery ledger."""
 
     TYPE: ClassVar[str] = "delivery.updated"
 
@@ -57,18 +57,20 @@ class DeliveryUpdated(Event):
     reference: Reference
     kind: ReplyKind
     channel: ReplyChannel
-    attempt: int = Field(ge=1)
-    step: int = Field(default=1, ge=1, description="the first channel of a reply is 1, the next one tried is 2")
-    why: str = Field(default="", description="what made this step necessary, no personal data", max_length=200)
+    attempt: int = Field(description="number of the attempt on this channel, from 1", ge=1)
+    step: int = Field(
+        default=1, ge=1, description="number of the channel in the fallback order: 1 for the first, 2 for the next"
+    )
+    why: str = Field(default="", description="why this channel was chosen, without personal data", max_length=200)
     moves_to: ReplyChannel | None = Field(
-        default=None, description="it did not arrive here and goes on there: nobody has to act"
+        default=None, description="channel that the reply falls back to; null if there is none and a person must act"
     )
     state: DeliveryState
     provider: str | None = Field(default=None, max_length=40)
     provider_id: str | None = None
     failure_class: FailureClass | None = None
     detail: str = Field(default="", max_length=200)
-    evidence: ClaimCheck | None = Field(default=None, description="the rendered bytes, as they were sent")
+    evidence: ClaimCheck | None = Field(default=None, description="the rendered message as it was sent")
     at: AwareDatetime
 
 

@@ -1,17 +1,18 @@
-"""Makes the reference that a citizen quotes from a contact id, and finds references in a text. Pure; no I/O."""
+"""Makes the reference that a citizen can quote from a contact id, and finds references in text. Pure; no I/O."""
 
 import hashlib
 import re
 
-from parvis.common.contract.contact import TEXT_LIMIT_BYTES, ContactId
+from parvis.common.contract.contact import ContactId
+from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
 
 
 def make_reference(contact: ContactId) -> str:
-    """What the citizen quotes, such as P-7F3K-2Q9X-M4TC: 55 bits of the contact id and a check character.
+    """The reference of a contact, such as P-7F3K-2Q9X-M4TC: 55 bits of a hash of its id and a check character.
 
-    The check is a weighted sum over GF(32): it finds every single wrong character and every swap of two.
+    The check character is a weighted sum over GF(32): it detects every single wrong character and every swap of two.
     """
     number = int.from_bytes(hashlib.sha256(contact.encode()).digest()[:7], "big") >> 1
     symbols = [number >> (5 * position) & 31 for position in range(10, -1, -1)]
@@ -21,7 +22,7 @@ def make_reference(contact: ContactId) -> str:
 
 
 def find_references(text: str) -> list[str]:
-    """The valid references that a text quotes, in its order; forgives case, spaces and look-alikes."""
+    """The valid references in a text, in order, each once. Accepts any case, missing hyphens, and O, I, L for 0, 1, 1."""
     references: list[str] = []
     for match in _QUOTED.finditer(text[:TEXT_LIMIT_BYTES].upper()):
         typed = "".join(match.group(1, 2, 3)).translate(_LOOK_ALIKES)

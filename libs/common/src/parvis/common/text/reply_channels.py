@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from parvis.common.contract.contact import TEXT_LIMIT_BYTES, ContactPoint, ReplyAddress, ReplyChannel
+from parvis.common.contract.contact import ContactPoint, ReplyAddress, ReplyChannel
 from parvis.common.contract.contact_points import email_contact_point, phone_contact_point
 from parvis.common.contract.errors import Rejected
+from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES
 from parvis.common.text.folding import fold
 
 # One table of words for every channel a text comes by; all folded: without case and accents.

@@ -8,7 +8,6 @@ from datetime import datetime
 from parvis.common.contract import contact
 from parvis.common.contract.contact import (
     EVENT_LIMIT_BYTES,
-    TEXT_LIMIT_BYTES,
     Attachment,
     ClaimCheck,
     ContactId,
@@ -24,6 +23,7 @@ from parvis.common.contract.contact_points import email_contact_point, hash_cont
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import find_references, make_reference
 from parvis.common.contract.reply_tokens import conversation_id_of_message_id
+from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels
 from parvis.ingest_email.parse.machine import is_robot

@@ -19,10 +19,10 @@ from parvis.common.contract.contact import (
     ReplyAddress,
     ThreadIdentifiers,
     Verification,
-    truncate_text,
 )
 from parvis.common.contract.letter_qr import conversation_id_of_letter_qr
 from parvis.common.contract.references import find_references, make_reference
+from parvis.common.contract.text_limit import truncate_text
 from parvis.common.text.language import detect_language
 from parvis.ingest_postal.parse.dates import find_date
 from parvis.ingest_postal.parse.page import blocks_of
