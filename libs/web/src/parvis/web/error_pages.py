@@ -16,7 +16,7 @@ log = logger()
 
 
 def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
-    """Answer every error with a page in plain words, or with JSON under /api."""
+    """Registers handlers so that every error is a page in plain words, or JSON under /api."""
 
     def page_handler(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
         async def answer(request: Request, error: Exception) -> Response:
@@ -28,7 +28,7 @@ def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
         return answer
 
     async def answer_invalid_request(request: Request, error: Exception) -> Response:
-        """An id in the path that is none names nothing; anything else is a wrong request."""
+        """404 for an invalid id in the path, 422 for anything else."""
         problems = error.errors() if isinstance(error, RequestValidationError) else []
         is_lost = any(str(one["loc"][0]) == "path" for one in problems)
         detail = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems)
@@ -42,7 +42,7 @@ def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
 
 
 def error_page(pages: PageRenderer, request: Request, code: int, *, detail: str = "") -> Response:
-    """What went wrong, as a page; as JSON under /api."""
+    """An error as a page in the reader's language; as JSON under /api."""
     headers = {"retry-after": "30"} if code == 503 else {}
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": detail}, status_code=code, headers=headers)

@@ -1,4 +1,4 @@
-"""A form's answers in, questions and answers as people read them out. Pure; no I/O."""
+"""Formats the answers of a form as questions and answers for people. Pure; no I/O."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -11,7 +11,7 @@ _YES = {"fr": "oui", "en": "yes"}
 
 
 def format_answer(form_field: FormField, answer: str, language: str) -> str:
-    """One answer: the labels of a choice, a date and a telephone number as they are written in the town; anything else as it was typed."""
+    """One answer: the labels of a choice, a date or telephone number as people write it; anything else as it was typed."""
     match form_field:
         case ChoiceField():
             labels = {option.value: localized(option.label, language) for option in form_field.options}
@@ -29,7 +29,7 @@ def format_answer(form_field: FormField, answer: str, language: str) -> str:
 def format_answers(
     town_config: TownConfig, procedure: str | None, answers: Mapping[str, str], language: str
 ) -> tuple[tuple[str, str], ...]:
-    """All answers under their questions, in the form's order; one whose field is gone keeps its name."""
+    """All answers with their questions, in the order of the form. An answer whose field no longer exists keeps the field's name."""
     known_procedure = town_config.procedure(procedure)
     fields = {f.name: f for f in known_procedure.form} if known_procedure else {}
     listed = [

@@ -1,4 +1,4 @@
-"""A form in, bounded: its text in memory, its files on disk until it is closed."""
+"""Parses a submitted form within size limits: text in memory, files on disk until the form is closed."""
 
 import asyncio
 import hashlib
@@ -11,18 +11,20 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
 _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-_READ_TIMEOUT_S = 300.0  # ten megabytes over a slow line; then the connection is given up
-_MAX_TEXT_BYTES = 2 * 1024 * 1024  # of all fields together: twenty of the longest answers, and the seals of kept files
+_READ_TIMEOUT_S = 300.0  # enough for ten megabytes over a slow line
+_MAX_TEXT_BYTES = (
+    2 * 1024 * 1024
+)  # all fields together: twenty of the longest answers and the tokens of files already uploaded
 _MAX_FIELDS = 300
 _HEAD_OR_TAIL_BYTES = 64 * 1024
-# A form that is too heavy is read to its end all the same, its files thrown away: only so can the page come back with
-# what was typed. Over this many times the limit nobody waits for it.
+# A form over its limit is still read to its end, without its files, so that the page can come back with what was typed. Beyond this
+# multiple of the limit it is refused.
 _DRAIN_FACTOR = 4
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One file of a form. `is_whole` is False for one larger than was allowed: then only its size is known."""
+    """One uploaded file. `is_whole` is False if it was larger than allowed: then only its size is known."""
 
     name: str
     size_bytes: int
@@ -30,7 +32,7 @@ class Upload:
     is_whole: bool
 
     async def head_and_tail(self) -> bytes:
-        """Its beginning and its end, for its type."""
+        """The first and last 64 KiB, to recognise the type of the file."""
         await self.file.seek(0)
         head = await self.file.read(_HEAD_OR_TAIL_BYTES) if self.is_whole else b""
         if self.size_bytes <= _HEAD_OR_TAIL_BYTES or not self.is_whole:
@@ -46,15 +48,15 @@ class Upload:
         return digest.hexdigest()
 
     async def content(self) -> bytes:
-        """All of it, in memory: one at a time, and not for many forms at once."""
+        """The whole file in memory. Read one at a time, and not for many forms at once."""
         await self.file.seek(0)
         return await self.file.read() if self.is_whole else b""
 
 
 @dataclass(frozen=True)
 class SubmittedForm:
-    """What a form held. `typed` is what was typed, character by character, with line feeds; `fields` is the same,
-    cleaned. Close it when its files are no longer needed."""
+    """The content of a form. `typed` is the text exactly as typed, with line feeds as line ends; `fields` is the same text through
+    `clean_text`. Close the form when its files are no longer needed."""
 
     fields: dict[str, list[str]]
     typed: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -73,11 +75,11 @@ class SubmittedForm:
 async def read_form(
     request: Request, *, largest_bytes: int, largest_file_bytes: int = 0, most_files: int = 0
 ) -> SubmittedForm:
-    """Read a form of bounded size, urlencoded or multipart.
+    """Reads a form of bounded size, urlencoded or multipart.
 
-    Gives:  a form over `largest_bytes` with its text and without its files, `is_too_heavy`.
-    Raises: HTTPException 413 for text over 2 MB, or a body far over the limit; 400 for what is no form, has too many
-            parts, or takes too long.
+    Gives:  for a form over `largest_bytes`, its text without its files, and `is_too_heavy`.
+    Raises: HTTPException 413 for text over 2 MB or a body far over the limit; 400 if it is not a form, has too many parts or takes
+            too long.
     """
     declared = request.headers.get("content-length", "0")
     is_multipart = request.headers.get("content-type", "").startswith("multipart/form-data")
@@ -116,7 +118,7 @@ async def _read_multipart(
         if value.filename:
             files.setdefault(name, []).append(upload)
         else:
-            await value.close()  # a file input that was left empty
+            await value.close()  # a file input left empty
     return SubmittedForm(fields, typed, files, is_too_heavy)
 
 
@@ -132,7 +134,7 @@ async def _read_urlencoded(request: Request, stream: AsyncGenerator[bytes]) -> S
 
 
 class _BoundedMultiPartParser(MultiPartParser):
-    """Starlette's, with a bound on all text together, and files over their size counted instead of kept."""
+    """Starlette's parser with a limit for all text together; a file over its limit is counted and not stored."""
 
     spool_max_size = 64 * 1024  # in memory; the rest of each file is on disk
     largest_bytes = 0
@@ -158,7 +160,7 @@ class _BoundedMultiPartParser(MultiPartParser):
 
 
 def clean_text(text: str) -> str:
-    """Text as it can be stored and sent anywhere: no control character but line feed and tab, no lone surrogate."""
+    """The text without control characters (except line feed and tab) and lone surrogates, so that it can be stored anywhere."""
     return _normalize_line_ends(text).translate(_CONTROLS).encode("utf-8", "replace").decode()
 
 

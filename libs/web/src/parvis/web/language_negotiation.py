@@ -9,7 +9,7 @@ LANGUAGE_COOKIE = "parvis-language"
 
 
 def negotiate_language(request: Request, town: Town) -> str:
-    """The page's language: asked for in the address, kept from before, the browser's, or the town's first."""
+    """The language of a page: from `?lang=`, else the cookie, else Accept-Language, else the town's first."""
     chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
     if chosen in town.languages:
         return chosen
@@ -21,7 +21,7 @@ def negotiate_language(request: Request, town: Town) -> str:
 
 
 def language_switch_url(request: Request, pages: PageRenderer) -> str | None:
-    """The address of the same page in the other language; none where it would lose what was typed."""
+    """The URL of the same page in the other language; None if there is no other, or if following it would lose a submitted form."""
     if request.method != "GET" or len(pages.town.languages) < 2:
         return None
     other_language = pages.translate("layout.other_language_code", negotiate_language(request, pages.town))
@@ -33,7 +33,7 @@ def language_switch_url(request: Request, pages: PageRenderer) -> str | None:
 
 
 def remember_language(request: Request, response: Response, town: Town) -> None:
-    """Remember a language that was asked for; says nothing about the person, so it needs no consent."""
+    """Stores a language chosen by `?lang=` in a cookie. It identifies nobody, so that it needs no consent."""
     chosen = request.query_params.get("lang")
     if chosen in town.languages:
         response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=31_536_000, httponly=True, samesite="lax", path="/")

@@ -9,7 +9,7 @@ from parvis.web.security_headers import SecurityHeaders
 
 
 def install_pages(app: FastAPI, pages: PageRenderer) -> None:
-    """Give a service's pages their headers, their static files and a page in plain words for every error."""
+    """Adds security headers, the static files and error pages to an app."""
     app.add_middleware(SecurityHeaders)
     install_error_pages(app, pages)
 

@@ -1,4 +1,4 @@
-"""Values in, HTML out: one Jinja2 environment a service, autoescaped, with the town's words and dates. Pure once built."""
+"""Renders a service's pages with Jinja2, autoescaped, with translations and dates. Pure once constructed."""
 
 import re
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ _SHARED_TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass
 class PageRenderer:
-    """What renders the pages of one service.
+    """Renders the pages of one service.
 
     Shape:  `folder` is the service's package folder, with `templates/` and `words/`.
     Gives:  render("queue.html", "fr", cases=…). In a template: `t("key", count=3)`, `lang`, `town`, `static("file")`;
@@ -62,7 +62,7 @@ class PageRenderer:
         return self.words.translate(key, language, **values)
 
     def _in(self, language: str) -> dict[str, Any]:
-        """What a template needs in one language: its own `t`, and formats bound to it."""
+        """The names that a template can use in one language: `t`, and the formats bound to that language."""
         dates = self.dates
         return {
             "lang": language,
@@ -84,7 +84,7 @@ def _translate(words: Translations, language: str, key: str, /, **values: object
 
 
 def group_digits(number: str) -> str:
-    """A telephone number as people write it; anything else as it is."""
+    """A telephone number as people write it; anything else unchanged."""
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
@@ -95,12 +95,12 @@ def group_digits(number: str) -> str:
 
 
 def text_to_html_lines(text: str) -> Markup:
-    """Text with its line ends kept, everything in it escaped. A reference stays in one piece: it is read out and typed."""
+    """Escaped text with its line ends as `<br>`. A reference never breaks across lines, because people read it out and type it."""
     return Markup("<br>").join(_keep_references_whole(line) for line in text.splitlines())
 
 
 def _keep_references_whole(line: str) -> Markup:
-    parts = _REFERENCE.split(line)  # every second one is a reference
+    parts = _REFERENCE.split(line)  # every second part is a reference
     return Markup().join(
         Markup('<span class="nowrap">{}</span>').format(part) if number % 2 else escape(part)
         for number, part in enumerate(parts)
@@ -108,7 +108,7 @@ def _keep_references_whole(line: str) -> Markup:
 
 
 def format_size(size_bytes: int, words: Translations, language: str) -> str:
-    """A file's size for people: no decimals below a megabyte."""
+    """The size of a file for people, without decimals below a megabyte."""
     if size_bytes < 1000:
         return words.translate("size.bytes", language, count=size_bytes)
     if size_bytes < 1_000_000:

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# No script (but on the pages that say so), nothing from elsewhere, in nobody's frame. Referrer-Policy is not `no-referrer`: browsers would then
-# send `Origin: null` with our own forms.
+# No script (except on pages that call `allow_scripts`), nothing from other sites, no framing. Referrer-Policy is not `no-referrer`:
+# browsers would then send `Origin: null` with our own forms.
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
@@ -21,7 +21,7 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """Adds the headers that every response needs; one that a route has set itself stays."""
+    """ASGI middleware that adds the headers to every response; one that a route has set stays."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -38,13 +38,13 @@ class SecurityHeaders:
 
 
 def allow_scripts(headers: dict[str, str]) -> dict[str, str]:
-    """The headers of a page that may run our own scripts, from files, and let them speak with us only."""
+    """The headers of a page that may run our own script files, which may connect to us only."""
     policy = _HEADERS["content-security-policy"]
     return headers | {"content-security-policy": f"{policy}; script-src 'self'; connect-src 'self'"}
 
 
 def is_same_origin(request: Request, public_url: str) -> bool:
-    """Whether a browser says that the request comes from one of our own pages, or that nobody's page sent it.
+    """Whether a request comes from one of our own pages, or from no page at all, by what the browser says.
 
     Source: OWASP ASVS 5.0, 3.5.1 to 3.5.3. Without Sec-Fetch-Site (plain HTTP, old browsers) Origin decides.
     """

@@ -1,4 +1,4 @@
-"""Keys in, sentences in the reader's language out: YAML catalogues, French first. Pure once they are read."""
+"""Translates keys into sentences of the reader's language, from YAML catalogues. Pure once the catalogues are read."""
 
 import re
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ _SHARED_CATALOGUES = Path(__file__).parent / "words"
 
 @dataclass(frozen=True)
 class Translations:
-    """The catalogues of one service, on top of the shared ones: `<language>.yaml`, nested keys read with dots.
+    """The catalogues of one service on top of the shared ones: `<language>.yaml`, nested keys joined by dots.
 
-    Gives:  say("form.send", "fr"); a key that no catalogue has is an error, for a page must never show a key.
-    Counts: a key with the members `one` and `other` is chosen by the value `count`.
+    Shape:  translate("form.send", "fr"). A key with the members `one` and `other` is chosen by the value `count`.
+    Raises: KeyError, for a key that no catalogue has: a page must never show a key.
     """
 
     sentences: dict[str, dict[str, str]]
 
     @classmethod
     def read(cls, *folders: Path, languages: tuple[str, ...]) -> "Translations":
-        """Read the shared catalogues, then those of `folders`; a later one may replace a sentence.
+        """Reads the shared catalogues, then those in `folders`; a later one may replace a sentence.
 
-        Raises: Misconfigured, when a language that the town speaks has no catalogue.
+        Raises: Misconfigured, if a language of town.yaml has no catalogue.
         """
         sentences: dict[str, dict[str, str]] = {}
         for language in languages:
@@ -33,9 +33,11 @@ class Translations:
             for folder in (_SHARED_CATALOGUES, *folders):
                 file = folder / f"{language}.yaml"
                 if not file.exists():
-                    fact = f"the pages have no words in the language {language!r}"
+                    fact = f"the pages are not translated into {language!r}"
                     raise Misconfigured(
-                        fact, file=file, mend="write the catalogue, or take the language out of town.yaml"
+                        fact,
+                        file=file,
+                        mend="Write this catalogue, or remove the language from `languages:` in town.yaml.",
                     )
                 sentences[language] |= dict(_flatten("", yaml.safe_load(file.read_text(encoding="utf-8"))))
         return cls(sentences)
@@ -63,5 +65,5 @@ def _flatten(prefix: str, node: object) -> list[tuple[str, str]]:
 
 
 def _with_no_break_spaces(sentence: str) -> str:
-    """No line begins with a colon, a question mark or a closing quote, as French sets a space before them."""
+    """Replaces the spaces of French punctuation by no-break spaces, so that no line begins with `:`, `?` or `»`."""
     return re.sub(r" (?=[:;?!»])|(?<=«) ", "\N{NO-BREAK SPACE}", sentence)

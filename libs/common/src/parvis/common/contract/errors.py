@@ -46,4 +46,8 @@ class Misconfigured(ParvisError):
 
     def __init__(self, fact: str, *, file: Path | str | None = None, line: int | None = None, mend: str = "") -> None:
         location = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
-        super().__init__(f"{location}{fact}{f' ({mend})' if mend else ''}")
+        super().__init__(location + " ".join(_as_sentence(part) for part in (fact, mend) if part))
+
+
+def _as_sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."

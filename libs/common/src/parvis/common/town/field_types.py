@@ -1,4 +1,4 @@
-"""What every value in a configuration file must be: texts in each language, numbers, addresses. Pure; no I/O."""
+"""Defines the types of configuration values: texts in every language, numbers, addresses, slugs. Pure; no I/O."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -12,7 +12,7 @@ from parvis.common.contract.errors import Rejected
 
 
 class ConfigModel(BaseModel):
-    """Frozen; an unknown key is an error, for in a file it is a typing mistake."""
+    """A frozen value. An unknown key is an error, because in a file it is a typing mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,7 +21,7 @@ def _check_languages(text: dict[str, str], info: ValidationInfo) -> dict[str, st
     wanted: tuple[str, ...] = (info.context or {}).get("languages", ())
     missing = [language for language in wanted if not text.get(language, "").strip()]
     if missing:
-        raise ValueError(f"no text in {', '.join(missing)}: the town speaks {', '.join(wanted)}")
+        raise ValueError(f"no text in {', '.join(missing)}; town.yaml lists the languages {', '.join(wanted)}")
     return text
 
 
@@ -43,7 +43,7 @@ def check_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"unknown time zone {name!r}, such as Europe/Paris") from error
+        raise ValueError(f"unknown time zone {name!r}; write one such as Europe/Paris") from error
     return name
 
 

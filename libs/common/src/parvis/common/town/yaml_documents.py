@@ -1,4 +1,4 @@
-"""A YAML file in, plain values and the line of each out; whatever an operator may get wrong is told with its line."""
+"""Reads YAML files strictly and validates them, so that every error names the file, the line and the fix."""
 
 import difflib
 import re
@@ -23,23 +23,23 @@ DEEPEST_NESTING = 40
 
 @dataclass(frozen=True)
 class YamlDocument:
-    """One file: its values, and the line where each stands."""
+    """One file: its values, and the line of each."""
 
     file: Path
     value: Any
     lines: Mapping[KeyPath, int]
 
     def line(self, *key_path: str | int) -> int:
-        """The line of the value at `place`, or of the nearest thing around it."""
+        """The line of the value at `key_path`, or of the nearest value around it."""
         nearest: KeyPath = ()
         for step in key_path:
-            # pydantic's locations also name the member of a union, which the file does not have.
+            # pydantic's locations also name the member of a union, which is not in the file.
             if (*nearest, step) in self.lines:
                 nearest = (*nearest, step)
         return self.lines.get(nearest, 1)
 
     def error(self, fact: str, *key_path: str | int, mend: str = "") -> Misconfigured:
-        """The error that says what is wrong at `place`."""
+        """The error for what is wrong at `key_path`."""
         return Misconfigured(fact, file=self.file, line=self.line(*key_path), mend=mend)
 
 
@@ -51,12 +51,12 @@ class _StrictLoader(yaml.SafeLoader):
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise _YamlError("anchors and aliases are not read here", event.start_mark, "write the value out")
+            raise _YamlError("anchors and aliases are not allowed", event.start_mark, "Write the value out.")
         if getattr(event, "tag", None):
-            raise _YamlError(f"the tag {event.tag} is not read here", event.start_mark, "remove it")
+            raise _YamlError(f"the tag {event.tag} is not allowed", event.start_mark, "Remove it.")
         self.depth += 1
         if self.depth > DEEPEST_NESTING:
-            raise _YamlError(f"nested deeper than {DEEPEST_NESTING} levels", event.start_mark, "flatten it")
+            raise _YamlError(f"nested deeper than {DEEPEST_NESTING} levels", event.start_mark, "Use fewer levels.")
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -92,13 +92,13 @@ def read_document(path: Path) -> YamlDocument:
         raise Misconfigured(error.fact, file=path, line=error.line, mend=error.mend) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        fact = f"not YAML: {error.problem or error.context}"
-        mend = "check the indentation, the colons and the quotes"
+        fact = f"invalid YAML: {error.problem or error.context}"
+        mend = "Check the indentation, the colons and the quotation marks."
         raise Misconfigured(fact, file=path, line=mark.line + 1 if mark else 1, mend=mend) from error
     except yaml.YAMLError as error:
-        raise Misconfigured("not YAML: a control character", file=path, mend="remove it") from error
+        raise Misconfigured("invalid YAML: there is a control character", file=path, mend="Remove it.") from error
     if not isinstance(value, dict):
-        raise Misconfigured("not a mapping", file=path, line=1, mend="begin with `name: value` lines")
+        raise Misconfigured("the file is not a mapping", file=path, line=1, mend="Begin it with `name: value` lines.")
     return YamlDocument(file=path, value=value, lines=lines)
 
 
@@ -107,28 +107,30 @@ def validate_document(
 ) -> ModelT:
     """The document as a model.
 
-    Raises: Misconfigured, naming the first wrong value's line and, for an unknown key, the likely right one.
+    Raises: Misconfigured, with the line of the first wrong value and, for an unknown key, the one that was likely meant.
     """
     try:
         return model.model_validate(document.value, context=dict(context or {}))
     except ValidationError as error:
-        # An unknown key is the likely cause of the missing one beside it.
+        # An unknown key is the likely cause of a missing one, so it comes first.
         details = sorted(
             error.errors(include_url=False, include_input=False), key=lambda e: e["type"] != "extra_forbidden"
         )
         first, others = details[0], len(details) - 1
         key_path: KeyPath = tuple(first["loc"])
-        fact = f"{_dotted(key_path)}: {_describe_error(first)}" + (f", and {others} more" if others else "")
+        fact = f"{_dotted(key_path)}: {_describe_error(first)}" + (
+            f" ({others} more {'problem' if others == 1 else 'problems'} in this file)" if others else ""
+        )
         raise document.error(fact, *key_path, mend=_suggest_fix(first, model)) from None
 
 
 def closest_match(word: str, known: Iterable[str]) -> str:
-    """The mend for a word that is not known: the one that was likely meant, else all of them."""
+    """The advice for an unknown word: the known one that was likely meant, else all of them."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
     if near:
-        return f"did you mean {near[0]!r}?"
-    return f"known: {', '.join(names)}" if names else ""
+        return f"Did you mean {near[0]!r}?"
+    return f"Use one of: {', '.join(names)}." if names else ""
 
 
 def _read_text(path: Path) -> str:
@@ -136,15 +138,15 @@ def _read_text(path: Path) -> str:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE_BYTES + 1)
     except OSError as error:
-        fact = f"cannot be read: {error.strerror}"
-        raise Misconfigured(fact, file=path, mend="check the path and its rights") from error
+        fact = f"the file cannot be read: {error.strerror}"
+        raise Misconfigured(fact, file=path, mend="Check the path and its permissions.") from error
     if len(raw) > LARGEST_FILE_BYTES:
-        raise Misconfigured("larger than 1 MiB", file=path, mend="split it")
+        raise Misconfigured("the file is larger than 1 MiB", file=path, mend="Make it shorter.")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise Misconfigured("not UTF-8", file=path, line=line, mend="save it as UTF-8") from error
+        raise Misconfigured("the file is not UTF-8", file=path, line=line, mend="Save it as UTF-8.") from error
 
 
 def _convert_node(node: Node, key_path: KeyPath, lines: dict[KeyPath, int]) -> Any:
@@ -169,10 +171,10 @@ def _convert_mapping(node: MappingNode, key_path: KeyPath, lines: dict[KeyPath, 
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
         if not isinstance(key_node, ScalarNode):
-            raise _YamlError("a key must be a word", key_node.start_mark, "write `name: value`")
+            raise _YamlError("a key must be a word", key_node.start_mark, "Write `name: value`.")
         key = key_node.value
         if key in values:
-            raise _YamlError(f"the key {key!r} stands here twice", key_node.start_mark, "keep one of them")
+            raise _YamlError(f"the key {key!r} appears twice", key_node.start_mark, "Keep one of the two.")
         values[key] = _convert_node(value_node, (*key_path, key), lines)
         lines[(*key_path, key)] = key_node.start_mark.line + 1
     return values
@@ -183,7 +185,7 @@ def _dotted(key_path: KeyPath) -> str:
 
 
 def _describe_error(error: Any) -> str:
-    facts = {"missing": "missing", "extra_forbidden": "unknown key"}
+    facts = {"missing": "this key is missing", "extra_forbidden": "unknown key"}
     message: str = facts.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
@@ -192,12 +194,12 @@ def _suggest_fix(error: Any, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
         return closest_match(str(error["loc"][-1]), _field_names(model, set()))
     if error["type"] == "missing":
-        return f"add `{error['loc'][-1]}:`"
-    return "see the comments in the example town's file of this name"
+        return f"Add `{error['loc'][-1]}:`."
+    return "Compare with the file of the same name in config/example-town."
 
 
 def _field_names(annotation: Any, seen: set[Any]) -> set[str]:
-    """Every key that the model and the models within it know."""
+    """Every key of the model and of the models within it."""
     if annotation in seen:
         return set()
     seen.add(annotation)
