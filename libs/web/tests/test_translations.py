@@ -17,13 +17,13 @@ DATES = DateFormatter(WORDS, ZoneInfo("Europe/Paris"))
 
 def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
     def values(language: str) -> dict[str, set[str]]:
-        return {key: set(re.findall(r"{(\w+)", said)) for key, said in WORDS.sentences[language].items()}
+        return {key: set(re.findall(r"{(\w+)", sentence)) for key, sentence in WORDS.sentences[language].items()}
 
     assert values("fr") == values("en")
 
 
 def test_a_language_without_catalogue_is_misconfigured() -> None:
-    with pytest.raises(Misconfigured, match=r"eo\.yaml.*no words"):
+    with pytest.raises(Misconfigured, match=r"eo\.yaml: the pages are not translated into .eo."):
         Translations.read(languages=("fr", "eo"))
 
 
