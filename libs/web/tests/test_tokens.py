@@ -1,4 +1,4 @@
-"""What comes back to us is ours, unchanged and in time, or it is nothing."""
+"""Facts about tokens: genuine, forged, changed and expired ones."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The catalogues say the same things in each language, and the pages say them rightly."""
+"""Facts about the shared catalogues: the same keys in each language, plurals and no-break spaces."""
 
 import re
 from datetime import UTC, date, datetime
@@ -41,7 +41,7 @@ def test_dates_are_those_of_the_town_not_of_utc() -> None:
     assert DATES.short_day(date(2026, 3, 2), "fr") == "02/03/2026"
 
 
-def test_recent_instants_are_told_by_day() -> None:
+def test_recent_instants_are_written_as_today_and_yesterday() -> None:
     now = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
     assert DATES.recent(datetime(2026, 3, 2, 9, 30, tzinfo=UTC), "fr", now) == "aujourd'hui à 10 h 30"

@@ -1,4 +1,4 @@
-"""What is read and written at speed says what the contract's own models say: the same values in, the same attributes, the same bytes out."""
+"""Facts about the msgspec structs: they read and write the same values and bytes as the pydantic models."""
 
 import json
 from typing import Any
@@ -41,9 +41,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__struct_fields__"):
         return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {name: _plain(member) for name, member in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, tuple):
-        return tuple(_plain(one) for one in value)  # pyright: ignore[reportUnknownVariableType]
+        return tuple(_plain(member) for member in value)  # pyright: ignore[reportUnknownVariableType]
     return type(value), value
 
 
@@ -62,9 +62,9 @@ def _agree(kind: type[Event], value: bytes) -> None:
         assert _plain(received.event((kind,), fast_models=(kind,))) == _plain(slow)
 
 
-def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def _paths(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()  # pyright: ignore
-    return [place, *(found for name, one in inner for found in _places(one, (*place, name)))]
+    return [place, *(path for name, member in inner for path in _paths(member, (*place, name)))]
 
 
 def _changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
@@ -94,7 +94,7 @@ _JSON = st.recursive(
 )
 
 
-@given(place=st.sampled_from(_places(_WHOLE)), new=_ODD | _JSON)
+@given(place=st.sampled_from(_paths(_WHOLE)), new=_ODD | _JSON)
 def test_a_contact_of_any_content_is_taken_or_refused_alike(place: tuple[Any, ...], new: Any) -> None:
     if place or new is not ...:
         _agree(ContactReceived, json.dumps(_changed(_WHOLE, place, new)).encode())

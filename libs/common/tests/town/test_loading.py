@@ -1,4 +1,4 @@
-"""The configuration folder: the example town is right, and what is wrong is told with file, line and mend."""
+"""Facts about the configuration folder: the example town is valid, and an error names file, line and fix."""
 
 import shutil
 from contextlib import suppress
@@ -32,7 +32,7 @@ def town(tmp_path: Path) -> Path:
 
 
 def wrong(town: Path, file: str, old: str, new: str) -> str:
-    """What is said of the town after one change to one file."""
+    """What is rendered of the town after one change to one file."""
     path = town / file
     text = path.read_text()
     assert old in text
@@ -77,9 +77,9 @@ def test_every_registration_names_the_day_the_department_its_address_and_phone(t
     templates = load_templates(EXAMPLE, town_config)
     variables = standard_variables(town_config, department="voirie", language="fr", reference="P-7F3K-2Q9X-M4TC")
     for medium in MEDIA:
-        said = templates.find("registration", "fr", medium).render({**variables, "received_on": "2 mars 2026"}).text
+        rendered = templates.find("registration", "fr", medium).render({**variables, "received_on": "2 mars 2026"}).text
         for fact in ("2 mars 2026", "Voirie", "05 36 49 01 20", "voirie@example-town.example", "P-7F3K-2Q9X-M4TC"):
-            assert fact in said
+            assert fact in rendered
 
 
 def test_a_value_is_never_read_as_a_template(town_config: TownConfig) -> None:
@@ -94,7 +94,7 @@ def test_a_language_that_the_town_does_not_speak_gets_its_first(town_config: Tow
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "said"),
+    ("file", "old", "new", "message"),
     [
         ("town.yaml", "sms_number: ", "smsnumber: ", "/town.yaml:15: smsnumber: unknown key (1 more problem in this file). Did you mean 'sms_number'?"),
         ("town.yaml", "time_zone: Europe/Paris", "time_zone: Europe/Pari", "/town.yaml:9: time_zone: unknown time zone 'Europe/Pari'"),
@@ -124,8 +124,8 @@ def test_a_language_that_the_town_does_not_speak_gets_its_first(town_config: Tow
         ("templates/registration/fr/email.txt", "Subject: ", "Objet : ", "/email.txt:1: the subject is missing. Begin with the line `Subject: …`"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_with_file_line_and_mend(town: Path, file: str, old: str, new: str, said: str) -> None:
-    assert said in wrong(town, file, old, new)
+def test_an_error_names_file_line_and_fix(town: Path, file: str, old: str, new: str, message: str) -> None:
+    assert message in wrong(town, file, old, new)
 
 
 def own_words(town: Path, place: str, text: str) -> Path:
@@ -141,19 +141,19 @@ def test_the_words_of_a_procedure_go_before_those_of_its_department_and_these_be
     own_words(town, "departments/eau-assainissement", "Eau : {text}")
     templates = load_templates(town, load_town_config(town))
 
-    def found(language: str, **whose: str) -> str:
+    def first_word(language: str, **whose: str) -> str:
         return templates.find("answer", language, "sms", **whose).text.partition(" ")[0]
 
-    assert found("fr", department="eau-assainissement", procedure="water-leak") == "Fuite"
-    assert found("fr", department="eau-assainissement", procedure="bulky-waste") == "Eau"
-    assert found("fr", department="voirie").startswith("{text}")
-    assert found("en", department="eau-assainissement", procedure="water-leak").startswith("{text}"), (
+    assert first_word("fr", department="eau-assainissement", procedure="water-leak") == "Fuite"
+    assert first_word("fr", department="eau-assainissement", procedure="bulky-waste") == "Eau"
+    assert first_word("fr", department="voirie").startswith("{text}")
+    assert first_word("en", department="eau-assainissement", procedure="water-leak").startswith("{text}"), (
         "the language goes first"
     )
 
 
 @pytest.mark.parametrize(
-    ("place", "text", "said"),
+    ("place", "text", "message"),
     [
         ("procedures/water-leek", "{text}", "unknown name. Did you mean 'water-leak'?"),
         ("departments/eau", "{text}", "unknown name"),
@@ -161,11 +161,11 @@ def test_the_words_of_a_procedure_go_before_those_of_its_department_and_these_be
         ("departments/voirie", "{txt}", "unknown variable {txt}"),
     ],
 )
-def test_a_special_template_is_checked_like_any_other(town: Path, place: str, text: str, said: str) -> None:
+def test_a_special_template_is_checked_like_any_other(town: Path, place: str, text: str, message: str) -> None:
     own_words(town, place, text)
     with pytest.raises(Misconfigured) as caught:
         load_templates(town, load_town_config(town))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -184,13 +184,13 @@ def test_a_notice_that_leaves_out_what_the_law_wants_is_refused(town: Path, file
         load_templates(town, load_town_config(town))
 
 
-def test_a_misnamed_template_is_told_and_not_passed_over(town: Path) -> None:
+def test_a_misnamed_template_is_an_error(town: Path) -> None:
     (town / "templates" / "recieved").mkdir()
     with pytest.raises(Misconfigured, match="unknown name"):
         load_templates(town, load_town_config(town))
 
 
-def test_successors_in_a_circle_of_three_are_told(town: Path) -> None:
+def test_a_circle_of_three_successors_is_an_error(town: Path) -> None:
     path = town / "departments.yaml"
     text = path.read_text()
     for slug, successor in (("etat-civil", "voirie"), ("voirie", "dechets"), ("dechets", "etat-civil")):
@@ -210,7 +210,7 @@ def test_work_of_a_retired_department_goes_to_its_last_successor(town: Path) -> 
     assert town_config.current_department("unheard-of") == "triage"
 
 
-def test_a_missing_folder_file_or_template_is_told(town: Path, tmp_path: Path) -> None:
+def test_a_missing_folder_file_or_template_is_an_error(town: Path, tmp_path: Path) -> None:
     (town / "templates" / "answer" / "en" / "letter.txt").unlink()
     with pytest.raises(Misconfigured, match=r"Write it. It may use \{department\}"):
         load_templates(town, load_town_config(town))
@@ -254,7 +254,7 @@ def test_no_bytes_make_the_reader_raise_anything_but_misconfigured(
         read_document(file)
 
 
-def test_days_and_numbers_are_said_as_people_say_them(town_config: TownConfig) -> None:
+def test_days_and_numbers_are_written_as_people_write_them(town_config: TownConfig) -> None:
     late = datetime(2026, 2, 28, 23, 30, tzinfo=UTC)  # already March in the town
     assert format_day(late, town_config.town, "fr") == "1er mars 2026"
     assert format_day(late, town_config.town, "en") == "1 March 2026"

@@ -43,7 +43,7 @@ class DateFormatter:
         )
 
     def recent(self, when: datetime, language: str, now: datetime) -> str:
-        """aujourd'hui à 10 h 30, hier à 17 h 02, else 02/03/2026."""
+        """aujourd’hui à 10 h 30, hier à 17 h 02, else 02/03/2026."""
         days_ago = self._local(now) - self._local(when)
         if timedelta(0) <= days_ago <= timedelta(days=1):
             key = "date.yesterday" if days_ago else "date.today"

@@ -30,8 +30,8 @@ def install_error_pages(app: FastAPI, pages: PageRenderer) -> None:
     async def answer_invalid_request(request: Request, error: Exception) -> Response:
         """404 for an invalid id in the path, 422 for anything else."""
         problems = error.errors() if isinstance(error, RequestValidationError) else []
-        is_lost = any(str(one["loc"][0]) == "path" for one in problems)
-        detail = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems)
+        is_lost = any(problem["loc"][0] == "path" for problem in problems)
+        detail = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
         return error_page(pages, request, 404 if is_lost else 422, detail=detail)
 
     app.add_exception_handler(HTTPException, page_handler(500))

@@ -28,9 +28,7 @@ class Channel:
     # Replies that leave by it.
     is_sent: bool = False  # the notifier sends on it; a reply on any other channel is a task for people
     is_offered_to_citizens: bool = False  # a citizen or an agent may choose it for the reply
-    carried_by: str | None = (
-        None  # the channel whose messages announce the reply: an opt-out of that one holds here too
-    )
+    carried_by: str | None = None  # the channel whose messages announce the reply; its opt-outs hold here too
     carries_attachments: bool = False  # files travel with the reply; without, the reply holds a link to them
     is_interruptive: bool = False  # makes a telephone ring or buzz: held during quiet hours
     is_resent_safely: bool = False  # sending twice has one effect, so that no outcome is ever unknown
