@@ -44,7 +44,7 @@ def test_dates_are_those_of_the_town_not_of_utc() -> None:
 def test_recent_instants_are_written_as_today_and_yesterday() -> None:
     now = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
-    assert DATES.recent(datetime(2026, 3, 2, 9, 30, tzinfo=UTC), "fr", now) == "aujourd'hui à 10 h 30"
+    assert DATES.recent(datetime(2026, 3, 2, 9, 30, tzinfo=UTC), "fr", now) == "aujourd’hui à 10 h 30"
     assert DATES.recent(datetime(2026, 3, 1, 9, 2, tzinfo=UTC), "en", now) == "yesterday at 10:02"
     assert DATES.recent(datetime(2026, 2, 1, 9, 2, tzinfo=UTC), "en", now) == "01/02/2026"
 

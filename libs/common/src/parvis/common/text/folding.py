@@ -20,5 +20,7 @@ def fold_words(text: str) -> str:
 
 def strip_accents(text: str) -> str:
     """The text in its own case, without accents and ligatures: « Œuvre à l'Île » becomes "OEuvre a l'Ile"."""
+    if text.isascii():
+        return text
     decomposed = unicodedata.normalize("NFKD", text).translate(_LIGATURES)
     return "".join(character for character in decomposed if not unicodedata.combining(character))

@@ -23,7 +23,7 @@ from parvis.common.contract.contact_points import email_contact_point, hash_cont
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import find_references, make_reference
 from parvis.common.contract.reply_tokens import conversation_id_of_message_id
-from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES
+from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES, truncate_text
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels
 from parvis.ingest_email.parse.machine import is_robot
@@ -104,7 +104,7 @@ def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
 
 def clip(text: str, room_bytes: int) -> str:
     """The beginning of a text that takes no more room than that in JSON, where a quote or a line feed takes two bytes."""
-    kept = contact.truncate_text(text)
+    kept = truncate_text(text)
     while kept and (size := _in_json(kept)) > room_bytes:
         kept = kept[: min(len(kept) - 1, max(0, len(kept) * room_bytes // size))]
     return kept
