@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contract import contact
 from parvis.common.contract.contact import (
     EVENT_LIMIT_BYTES,
     Attachment,
