@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parvis.common.text.language import SPOKEN, detect_language
+from parvis.common.text.language import DETECTED_LANGUAGES, detect_language
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 
@@ -19,17 +19,21 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     ]
     said = Counter((row["lang"], detect_language(row["text"])) for row in rows)
     for (language, verdict), count in sorted(said.items(), key=str):
-        if language in SPOKEN and verdict != language:
+        if language in DETECTED_LANGUAGES and verdict != language:
             print(f"      {language} taken for {verdict or 'nothing'}: {count}", flush=True)
     return [
         Score("texts in the ten large languages", "texts", _count(said, LARGE)),
         Score("of these, right", "share", _right(said, LARGE), ">= 0.97"),
         Score("of these, wrong (the rest: no verdict)", "share", _wrong(said, LARGE)),
-        Score("texts in all sixteen that we tell", "texts", _count(said, SPOKEN)),
-        Score("of these, right", "share", _right(said, SPOKEN), ">= 0.97"),
+        Score("texts in all sixteen that we tell", "texts", _count(said, DETECTED_LANGUAGES)),
+        Score("of these, right", "share", _right(said, DETECTED_LANGUAGES), ">= 0.97"),
         Score("French taken for English", "texts", said["fr", "en"], "= 0"),
-        Score("texts in other languages", "texts", sum(n for (one, _), n in said.items() if one not in SPOKEN)),
-        Score("of these, taken for one of ours", "share", _wrong(said, {one for one, _ in said} - set(SPOKEN))),
+        Score(
+            "texts in other languages", "texts", sum(n for (one, _), n in said.items() if one not in DETECTED_LANGUAGES)
+        ),
+        Score(
+            "of these, taken for one of ours", "share", _wrong(said, {one for one, _ in said} - set(DETECTED_LANGUAGES))
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What comes back to us is ours, unchanged and in time, or it is nothing."""
+"""Facts about tokens: genuine, forged, changed and expired ones."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.web.tokens import (
-    decrypt_values,
-    encrypt_values,
     is_valid_csrf_token,
     make_csrf_token,
     make_one_time_token,
     read_one_time_token,
+    read_signed_values,
+    sign_values,
 )
 
 KEY = b"a key for tests only, not for use"
@@ -39,7 +39,7 @@ def test_a_token_for_another_form_or_key_is_nothing() -> None:
 def test_no_text_of_a_stranger_is_a_token(text: str) -> None:
     assert read_one_time_token(text, "form:meals", KEY) is None
     assert not is_valid_csrf_token(text, "session", KEY, NOW, lasts=DAY)
-    assert decrypt_values(text, "files", KEY) is None
+    assert read_signed_values(text, "files", KEY) is None
 
 
 def test_a_csrf_token_holds_for_its_session_and_its_time() -> None:
@@ -51,11 +51,11 @@ def test_a_csrf_token_holds_for_its_session_and_its_time() -> None:
 
 
 def test_sealed_values_come_back_or_not_at_all() -> None:
-    sealed = encrypt_values({"blob": "a/b", "name": "été.pdf"}, "files", KEY)
+    sealed = sign_values({"blob": "a/b", "name": "été.pdf"}, "files", KEY)
 
-    assert decrypt_values(sealed, "files", KEY) == {"blob": "a/b", "name": "été.pdf"}
-    assert decrypt_values(sealed, "other", KEY) is None
-    assert decrypt_values("x" + sealed, "files", KEY) is None
+    assert read_signed_values(sealed, "files", KEY) == {"blob": "a/b", "name": "été.pdf"}
+    assert read_signed_values(sealed, "other", KEY) is None
+    assert read_signed_values("x" + sealed, "files", KEY) is None
 
 
 def test_an_instant_that_is_none_is_not_asked_about() -> None:

@@ -12,7 +12,7 @@ from parvis.common.contract.contact import (
     Attachment,
     ClaimCheck,
     ContactId,
-    OpticalReading,
+    OcrResult,
     PersonalContact,
     Verification,
     make_contact_id,
@@ -70,7 +70,12 @@ async def test_files_are_downloads_under_clean_names(agent: httpx.AsyncClient, t
     infected = claim.model_copy(update={"scan": "infected"})
     personal = PersonalContact(text="Voici.", file_names=('../a"\r\nX: \u202ey.html', "virus.html"))
     await tell(
-        routed(made, original=claim, attachments=(Attachment.of(claim), Attachment.of(infected)), personal=personal)
+        routed(
+            made,
+            original=claim,
+            attachments=(Attachment.from_claim_check(claim), Attachment.from_claim_check(infected)),
+            personal=personal,
+        )
     )
 
     file = await agent.get(f"{base(made)}/files/0")
@@ -97,7 +102,7 @@ async def test_a_picture_is_given_as_it_was_drawn_anew(agent: httpx.AsyncClient,
         routed(
             made,
             original=claim,
-            attachments=(Attachment.of(claim),),
+            attachments=(Attachment.from_claim_check(claim),),
             personal=PersonalContact(file_names=("trou é.jpeg",)),
         )
     )
@@ -121,7 +126,7 @@ async def test_a_mail_that_can_be_read_in_two_ways_shows_no_picture(
     agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore
 ) -> None:
     made = make_contact_id("email", "x", "ambiguous")
-    claim = Attachment.of(await blobs.put(made, a_photo(), "image/jpeg"))
+    claim = Attachment.from_claim_check(await blobs.put(made, a_photo(), "image/jpeg"))
     await tell(routed(made, channel="email", attachments=(claim,), remarks=("ambiguous-mime",)))
     shown = (await agent.get(case(made))).text
 
@@ -168,13 +173,13 @@ async def test_badly_read_pages_and_troubles_are_named(agent: httpx.AsyncClient,
         made,
         channel="post",
         original=claim,
-        attachments=(Attachment.of(claim), Attachment.of(claim)),
+        attachments=(Attachment.from_claim_check(claim), Attachment.from_claim_check(claim)),
         unreadable="reading took longer than 120 s",
-        ocr=OpticalReading(confidence=0.7, pages=2, page_confidences=(0.9, 0.5), low_pages=(3,)),
+        ocr=OcrResult(confidence=0.7, pages=2, page_confidences=(0.9, 0.5), low_pages=(3,)),
         personal=PersonalContact(text="Madame,", file_names=("page-1.jpg", "page-3.jpg")),
     )
     mail = make_contact_id("email", "x", "zip")
-    archive = Attachment.of(
+    archive = Attachment.from_claim_check(
         claim.model_copy(update={"media_type": "application/zip"}), trouble="archive of more than 1000 files"
     )
     await tell(letter, routed(mail, channel="email", attachments=(archive,)))
@@ -222,7 +227,7 @@ async def test_what_waits_for_the_scanner_is_scanned_when_it_is_opened(blobs: Bl
 async def test_what_cannot_be_scanned_now_says_so(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
     made = make_contact_id("web", "x", "waiting")
     claim = pending(await blobs.put(made, a_photo(), "image/jpeg"))
-    await tell(routed(made, original=claim, attachments=(Attachment.of(claim),)))
+    await tell(routed(made, original=claim, attachments=(Attachment.from_claim_check(claim),)))
 
     shown = (await agent.get(case(made))).text
     assert "pas encore analysé par l&#39;antivirus" in shown

@@ -154,7 +154,7 @@ async def test_another_departments_case_is_not_there(
 ) -> None:
     made = make_contact_id("sms", "x", "secret")
     claim = await blobs.put(made, b"secret", "text/plain")
-    foreign = a_contact(contact_id=made, original=claim, attachments=(Attachment.of(claim),))
+    foreign = a_contact(contact_id=made, original=claim, attachments=(Attachment.from_claim_check(claim),))
     await tell(routed(foreign, department="social-ccas"), routed(CONTACT))
     case = f"/cases/{make_conversation_id(made, foreign.received_at)}"
     token = re.search(r'name="_csrf" value="([^"]+)"', (await agent.get("/queue")).text)

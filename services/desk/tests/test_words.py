@@ -8,7 +8,7 @@ from parvis.common.contract.delivery import DeliveryState, FailureClass
 from parvis.common.contract.reply import ReplyKind
 from parvis.desk.pages.place import TOLD
 from parvis.desk.tables import ACTS, STATES
-from parvis.web.words import Translations
+from parvis.web.translations import Translations
 
 WORDS = Translations.read(Path(__file__).parents[1] / "src/parvis/desk/words", languages=("fr", "en"))
 

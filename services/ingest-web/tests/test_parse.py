@@ -11,7 +11,7 @@ from parvis.common.town.loading import load_town_config
 from parvis.ingest_web.parse import parse
 from parvis.ingest_web.render import fitting, fitting_answers
 from parvis.ingest_web.tables import File
-from parvis.web.words import Translations
+from parvis.web.translations import Translations
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(CONFIG)

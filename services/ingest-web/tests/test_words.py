@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from parvis.web.words import Translations
+from parvis.web.translations import Translations
 
 
 def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.contact import ContactId, ConversationId
-from parvis.common.contract.routing.history import History, PastContact, PastMove
+from parvis.common.contract.routing.history import History, PastContact, PastTransfer
 from parvis.common.contract.routing.split_and_link import ConversationSplit
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.router.decide import MOST_CONTACTS, Past, came_of, past_of
@@ -48,7 +48,7 @@ def test_a_long_conversation_has_a_history_of_bounded_size_that_says_what_it_lea
 
 
 def test_the_same_past_is_the_same_bytes() -> None:
-    move = PastMove(sequence=2, from_department="voirie", to_department="finances", reason="-", at=AN_INSTANT)
+    move = PastTransfer(sequence=2, from_department="voirie", to_department="finances", reason="-", at=AN_INSTANT)
     one, other = (Past((a_past(0),), moves=(move,), linked=("P-0000-0000-0000",)) for _ in range(2))
     assert one.history(CONVERSATION) == other.history(CONVERSATION)
 

@@ -28,7 +28,7 @@ def only(town_config: TownConfig, tmp_path: Path, body: str) -> Rules:
 
 
 def a_file(media_type: str) -> Attachment:
-    return Attachment.of(ClaimCheck(blob="x/y", sha256="0" * 64, size_bytes=1, media_type=media_type))
+    return Attachment.from_claim_check(ClaimCheck(blob="x/y", sha256="0" * 64, size_bytes=1, media_type=media_type))
 
 
 def from_(kind: str, value: str) -> PersonalContact:

@@ -115,7 +115,7 @@ def _text(chance: random.Random, words: list[str]) -> str:
 
 def _file(chance: random.Random, id_: str) -> dict[str, Attachment]:
     name, size_bytes = f"p{chance.randrange(99)}.pdf", chance.randrange(10**6)
-    return {name: Attachment.of(_claim(f"{id_}:{name}", "application/pdf", size_bytes))}
+    return {name: Attachment.from_claim_check(_claim(f"{id_}:{name}", "application/pdf", size_bytes))}
 
 
 def _claim(name: str, media_type: str, size_bytes: int) -> ClaimCheck:

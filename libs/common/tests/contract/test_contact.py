@@ -4,14 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.common.contract.contact import (
-    TEXT_LIMIT_BYTES,
-    ContactId,
-    exceeds_text_limit,
-    kafka_key,
-    make_contact_id,
-    truncate_text,
-)
+from parvis.common.contract.contact import ContactId, kafka_key, make_contact_id
 from parvis.common.contract.contact_points import (
     email_contact_point,
     hash_contact_point,
@@ -20,6 +13,7 @@ from parvis.common.contract.contact_points import (
 )
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import find_references, make_reference
+from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES, exceeds_text_limit, truncate_text
 from parvis.common.testing import A_KEY, a_contact
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

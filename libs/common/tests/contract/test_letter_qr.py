@@ -1,4 +1,4 @@
-"""The code on our letters: found when it is ours, and only then."""
+"""Facts about the QR code on our letters, genuine and forged."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What is read and written at speed says what the contract's own models say: the same values in, the same attributes, the same bytes out."""
+"""Facts about the msgspec structs: they read and write the same values and bytes as the pydantic models."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError, model_validator
 
 from parvis.common.bus.cloudevents import ReceivedRecord
-from parvis.common.contract.contact import ContactReceived, MachineSent, OpticalReading, ReplyAddress, ThreadIdentifiers
+from parvis.common.contract.contact import ContactReceived, MachineSent, OcrResult, ReplyAddress, ThreadIdentifiers
 from parvis.common.contract.errors import Poison
 from parvis.common.contract.event import Event
 from parvis.common.contract.msgspec_models import encode_json, json_decoder, msgspec_struct
@@ -25,7 +25,7 @@ _FULL = a_contact(
     thread=ThreadIdentifiers(conversation_id="c", reference="r", message_id="<m@x>", in_reply_to=("<a@x>", "<b@x>")),
     remarks=("low-confidence:3",),
     unreadable="no",
-    ocr=OpticalReading(confidence=0.5, pages=2, page_confidences=(0.1, 1.0), low_pages=(1,)),
+    ocr=OcrResult(confidence=0.5, pages=2, page_confidences=(0.1, 1.0), low_pages=(1,)),
     dated_on="2026-03-01",
 )
 _WHOLE = json.loads(_FULL.model_dump_json(by_alias=True)) | {"text_overflow": {**_FULL.original.model_dump()}}
@@ -41,9 +41,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__struct_fields__"):
         return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {name: _plain(member) for name, member in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, tuple):
-        return tuple(_plain(one) for one in value)  # pyright: ignore[reportUnknownVariableType]
+        return tuple(_plain(member) for member in value)  # pyright: ignore[reportUnknownVariableType]
     return type(value), value
 
 
@@ -62,9 +62,9 @@ def _agree(kind: type[Event], value: bytes) -> None:
         assert _plain(received.event((kind,), fast_models=(kind,))) == _plain(slow)
 
 
-def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def _paths(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()  # pyright: ignore
-    return [place, *(found for name, one in inner for found in _places(one, (*place, name)))]
+    return [place, *(path for name, member in inner for path in _paths(member, (*place, name)))]
 
 
 def _changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
@@ -94,7 +94,7 @@ _JSON = st.recursive(
 )
 
 
-@given(place=st.sampled_from(_places(_WHOLE)), new=_ODD | _JSON)
+@given(place=st.sampled_from(_paths(_WHOLE)), new=_ODD | _JSON)
 def test_a_contact_of_any_content_is_taken_or_refused_alike(place: tuple[Any, ...], new: Any) -> None:
     if place or new is not ...:
         _agree(ContactReceived, json.dumps(_changed(_WHOLE, place, new)).encode())

@@ -1,4 +1,4 @@
-"""The languages that citizens write in, and silence where nobody could know."""
+"""Facts about language detection, and about texts that are too short or doubtful."""
 
 import pytest
 from hypothesis import given

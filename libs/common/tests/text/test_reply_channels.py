@@ -1,4 +1,4 @@
-"""What citizens ask for in their own words, and what they do not."""
+"""Tests the reply channels that citizens ask for in their own words, and those they do not ask for."""
 
 import pytest
 from hypothesis import given
@@ -24,6 +24,10 @@ MAIL = ContactPoint(kind="email", value="camille@citizens.example")
         ("Rappelez-moi au 06 39 98 00 12", [("phone", "+33639980012")]),
         ("Text me on 06 39 98 00 12", [("sms", "+33639980012")]),
         ("Envoyez-moi un SMS au 06 39 98 00 12", [("sms", "+33639980012")]),
+        ("Vous pouvez me rappeler au 06 39 98 00 12", [("phone", "+33639980012")]),
+        ("N'hésitez pas à me répondre par SMS au 06 39 98 00 12", [("sms", "+33639980012")]),
+        ("Please do not hesitate to contact me by text message on 06 39 98 00 12", [("sms", "+33639980012")]),
+        ("Je ne suis pas chez moi, répondez-moi par SMS au 06 39 98 00 12", [("sms", "+33639980012")]),
         (
             "Répondez-moi par mail à a@b.example. Contactez-moi par SMS au 06 39 98 00 12. 3 rue des Lilas",
             [("email", "a@b.example"), ("sms", "+33639980012")],
@@ -31,7 +35,7 @@ MAIL = ContactPoint(kind="email", value="camille@citizens.example")
     ],
 )
 def test_a_plain_request_is_understood(text: str, asked: list[tuple[str, str]]) -> None:
-    assert [(one.channel, one.address) for one in find_stated_reply_channels(text)] == asked
+    assert [(stated.channel, stated.address) for stated in find_stated_reply_channels(text)] == asked
 
 
 @pytest.mark.parametrize(
@@ -41,6 +45,10 @@ def test_a_plain_request_is_understood(text: str, asked: list[tuple[str, str]]) 
         "Merci de ne pas me répondre par SMS au 06 39 98 00 12",
         "Please do not reply by text message to 06 39 98 00 12",
         "Please don't answer by email to a@b.example",
+        "Je ne souhaite pas que vous me contactiez, ni réponse par SMS",
+        "Je ne reçois plus de réponse par courriel à a@b.example",
+        "J'ai essayé d'appeler le 06 39 98 00 12 hier",
+        "J'attends une réponse à ma demande envoyée par mail à a@b.example",
         "Mon numéro est le 06 39 98 00 12, j'ai reçu un SMS",
         "> Répondez-moi par SMS au 06 39 98 00 12",
         "Bonjour\nLe 3 mars 2026 à 10:00, Mairie a écrit :\nRépondez-moi par SMS au 06 39 98 00 12",

@@ -1,4 +1,4 @@
-"""Numbers as networks write them are read without the library, and as it would read them."""
+"""Facts about telephone numbers: plain E.164 is parsed without the library, with the same result."""
 
 import phonenumbers
 import pytest
@@ -20,10 +20,10 @@ def by_the_library(text: str) -> str | None:
 @given(st.from_regex(r"\+[1-9][0-9]{7,14}", fullmatch=True))
 def test_what_is_taken_as_it_is_is_what_the_library_makes_of_it(text: str) -> None:
     try:
-        found = parse_e164(text, "FR")
+        parsed = parse_e164(text, "FR")
     except Rejected:
         return
-    assert found == by_the_library(text)
+    assert parsed == by_the_library(text)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The configuration folder: the example town is right, and what is wrong is told with file, line and mend."""
+"""Facts about the configuration folder: the example town is valid, and an error names file, line and fix."""
 
 import shutil
 from contextlib import suppress
@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.contract.errors import Misconfigured
+from parvis.common.text.telephone import format_phone
 from parvis.common.town.deadlines import Period
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig, localized
-from parvis.common.town.template_variables import format_day, format_phone, standard_variables
+from parvis.common.town.template_variables import format_day, standard_variables
 from parvis.common.town.templates import MEDIA, load_templates
 from parvis.common.town.yaml_documents import read_document
 
@@ -31,7 +32,7 @@ def town(tmp_path: Path) -> Path:
 
 
 def wrong(town: Path, file: str, old: str, new: str) -> str:
-    """What is said of the town after one change to one file."""
+    """What is rendered of the town after one change to one file."""
     path = town / file
     text = path.read_text()
     assert old in text
@@ -76,9 +77,9 @@ def test_every_registration_names_the_day_the_department_its_address_and_phone(t
     templates = load_templates(EXAMPLE, town_config)
     variables = standard_variables(town_config, department="voirie", language="fr", reference="P-7F3K-2Q9X-M4TC")
     for medium in MEDIA:
-        said = templates.find("registration", "fr", medium).render({**variables, "received_on": "2 mars 2026"}).text
+        rendered = templates.find("registration", "fr", medium).render({**variables, "received_on": "2 mars 2026"}).text
         for fact in ("2 mars 2026", "Voirie", "05 36 49 01 20", "voirie@example-town.example", "P-7F3K-2Q9X-M4TC"):
-            assert fact in said
+            assert fact in rendered
 
 
 def test_a_value_is_never_read_as_a_template(town_config: TownConfig) -> None:
@@ -93,38 +94,38 @@ def test_a_language_that_the_town_does_not_speak_gets_its_first(town_config: Tow
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "said"),
+    ("file", "old", "new", "message"),
     [
-        ("town.yaml", "sms_number: ", "smsnumber: ", "/town.yaml:15: smsnumber: unknown key, and 1 more (did you mean 'sms_number'?)"),
+        ("town.yaml", "sms_number: ", "smsnumber: ", "/town.yaml:15: smsnumber: unknown key (1 more problem in this file). Did you mean 'sms_number'?"),
         ("town.yaml", "time_zone: Europe/Paris", "time_zone: Europe/Pari", "/town.yaml:9: time_zone: unknown time zone 'Europe/Pari'"),
-        ("town.yaml", "Europe/Paris", "*paris", "/town.yaml:9: anchors and aliases are not read here"),
+        ("town.yaml", "Europe/Paris", "*paris", "/town.yaml:9: anchors and aliases are not allowed. Write the value out."),
         ("town.yaml", "Europe/Paris", "!!python/object:os.system x", "/town.yaml:9: the tag"),
-        ("town.yaml", "time_zone: Europe/Paris", "time_zone: [a", "not YAML"),
-        ("town.yaml", "fictional: true", "fictional: true\nfictional: false", "/town.yaml:5: the key 'fictional' stands here twice"),
+        ("town.yaml", "time_zone: Europe/Paris", "time_zone: [a", "invalid YAML"),
+        ("town.yaml", "fictional: true", "fictional: true\nfictional: false", "/town.yaml:5: the key 'fictional' appears twice. Keep one of the two."),
         ("town.yaml", "7 days", "7 jours", "/town.yaml:43: clocks.receipt_within: '7 jours' is not a period"),
-        ("departments.yaml", "  - slug: triage", "  - slug: tri", "no department is called triage"),
+        ("departments.yaml", "  - slug: triage", "  - slug: tri", "there is no department 'triage'. Add it"),
         ("departments.yaml", 'phone: "+33536490110"', "phone: hello", "/departments.yaml:25: departments.1.phone: not a telephone number"),
-        ("departments.yaml", "en: Civil registry", "de: Standesamt", "/departments.yaml:21: departments.1.name: no text in en"),
-        ("departments.yaml", "slug: etat-civil", "slug: etat-civil\n    successor: voiri", "/departments.yaml:21: successor 'voiri' is no department (did you mean 'voirie'?)"),
-        ("departments.yaml", "slug: etat-civil", "slug: etat-civil\n    successor: etat-civil", "successors go in a circle: etat-civil → etat-civil"),
-        ("departments.yaml", "slug: culture-sports", "slug: culture-sports\n    successor: triage\n    sucessor: x", "did you mean 'successor'?"),
-        ("departments.yaml", "voirie@example", "etat-civil@example", "voirie has the mailbox of etat-civil"),
-        ("departments.yaml", "body: departement", "body: departemen", "unknown body 'departemen' (did you mean 'departement'?)"),
-        ("departments.yaml", "slug: triage", "slug: triage\n    body: departement", "triage is the town's own"),
-        ("town.yaml", "12-24, 12-31", "24-12", "no day"),
+        ("departments.yaml", "en: Civil registry", "de: Standesamt", "/departments.yaml:21: departments.1.name: no text in en; town.yaml lists the languages fr, en. Compare with"),
+        ("departments.yaml", "slug: etat-civil", "slug: etat-civil\n    successor: voiri", "/departments.yaml:21: the successor 'voiri' is not a department. Did you mean 'voirie'?"),
+        ("departments.yaml", "slug: etat-civil", "slug: etat-civil\n    successor: etat-civil", "the successors form a circle: etat-civil → etat-civil"),
+        ("departments.yaml", "slug: culture-sports", "slug: culture-sports\n    successor: triage\n    sucessor: x", "Did you mean 'successor'?"),
+        ("departments.yaml", "voirie@example", "etat-civil@example", "'voirie' has the same mailbox as 'etat-civil'"),
+        ("departments.yaml", "body: departement", "body: departemen", "unknown body 'departemen'. Did you mean 'departement'?"),
+        ("departments.yaml", "slug: triage", "slug: triage\n    body: departement", "'triage' belongs to the town itself. Remove its `body:`."),
+        ("town.yaml", "12-24, 12-31", "24-12", "not a day such as"),
         ("town.yaml", "count_as: whole", "count_as: quarter", "count_as"),
-        ("procedures/road-report.yaml", "department: voirie", "department: voierie", "/procedures/road-report.yaml:4: unknown department 'voierie' (did you mean 'voirie'?)"),
-        ("procedures/road-report.yaml", "slug: road-report", "slug: roads", "name the file roads.yaml"),
+        ("procedures/road-report.yaml", "department: voirie", "department: voierie", "/procedures/road-report.yaml:4: unknown department 'voierie'. Did you mean 'voirie'?"),
+        ("procedures/road-report.yaml", "slug: road-report", "slug: roads", "Rename the file to roads.yaml."),
         ("procedures/road-report.yaml", "type: longtext", "type: long", "form.2"),
         ("procedures/road-report.yaml", "name: details", "name: place", "two fields are named place"),
-        ("procedures/road-report.yaml", "silence_after: 2 months", "", "silence_after goes with a silence_means"),
-        ("templates/registration/fr/sms.txt", "{reference}", "{referense}", "unknown variable {referense} (did you mean 'reference'?)"),
-        ("templates/registration/fr/sms.txt", "{reference}", "{reference", "a brace without its pair"),
-        ("templates/registration/fr/email.txt", "Subject: ", "Objet : ", "/email.txt:1: no subject"),
+        ("procedures/road-report.yaml", "silence_after: 2 months", "", "silence_after is required if silence_means"),
+        ("templates/registration/fr/sms.txt", "{reference}", "{referense}", "unknown variable {referense}. Did you mean 'reference'?"),
+        ("templates/registration/fr/sms.txt", "{reference}", "{reference", "unmatched brace"),
+        ("templates/registration/fr/email.txt", "Subject: ", "Objet : ", "/email.txt:1: the subject is missing. Begin with the line `Subject: …`"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_with_file_line_and_mend(town: Path, file: str, old: str, new: str, said: str) -> None:
-    assert said in wrong(town, file, old, new)
+def test_an_error_names_file_line_and_fix(town: Path, file: str, old: str, new: str, message: str) -> None:
+    assert message in wrong(town, file, old, new)
 
 
 def own_words(town: Path, place: str, text: str) -> Path:
@@ -140,31 +141,31 @@ def test_the_words_of_a_procedure_go_before_those_of_its_department_and_these_be
     own_words(town, "departments/eau-assainissement", "Eau : {text}")
     templates = load_templates(town, load_town_config(town))
 
-    def found(language: str, **whose: str) -> str:
+    def first_word(language: str, **whose: str) -> str:
         return templates.find("answer", language, "sms", **whose).text.partition(" ")[0]
 
-    assert found("fr", department="eau-assainissement", procedure="water-leak") == "Fuite"
-    assert found("fr", department="eau-assainissement", procedure="bulky-waste") == "Eau"
-    assert found("fr", department="voirie").startswith("{text}")
-    assert found("en", department="eau-assainissement", procedure="water-leak").startswith("{text}"), (
+    assert first_word("fr", department="eau-assainissement", procedure="water-leak") == "Fuite"
+    assert first_word("fr", department="eau-assainissement", procedure="bulky-waste") == "Eau"
+    assert first_word("fr", department="voirie").startswith("{text}")
+    assert first_word("en", department="eau-assainissement", procedure="water-leak").startswith("{text}"), (
         "the language goes first"
     )
 
 
 @pytest.mark.parametrize(
-    ("place", "text", "said"),
+    ("place", "text", "message"),
     [
-        ("procedures/water-leek", "{text}", "nothing here is called that (did you mean 'water-leak'?)"),
-        ("departments/eau", "{text}", "nothing here is called that"),
-        ("departments/voirie", "Voilà.", "{text} is not there"),
+        ("procedures/water-leek", "{text}", "unknown name. Did you mean 'water-leak'?"),
+        ("departments/eau", "{text}", "unknown name"),
+        ("departments/voirie", "Voilà.", "{text} is missing"),
         ("departments/voirie", "{txt}", "unknown variable {txt}"),
     ],
 )
-def test_a_special_template_is_checked_like_any_other(town: Path, place: str, text: str, said: str) -> None:
+def test_a_special_template_is_checked_like_any_other(town: Path, place: str, text: str, message: str) -> None:
     own_words(town, place, text)
     with pytest.raises(Misconfigured) as caught:
         load_templates(town, load_town_config(town))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -179,17 +180,17 @@ def test_a_special_template_is_checked_like_any_other(town: Path, place: str, te
 def test_a_notice_that_leaves_out_what_the_law_wants_is_refused(town: Path, file: str, variable: str) -> None:
     path = town / "templates" / file
     path.write_text(path.read_text().replace(f"{{{variable}}}", "…"))
-    with pytest.raises(Misconfigured, match="the law wants it"):
+    with pytest.raises(Misconfigured, match="the law requires it"):
         load_templates(town, load_town_config(town))
 
 
-def test_a_misnamed_template_is_told_and_not_passed_over(town: Path) -> None:
+def test_a_misnamed_template_is_an_error(town: Path) -> None:
     (town / "templates" / "recieved").mkdir()
-    with pytest.raises(Misconfigured, match="nothing here is called that"):
+    with pytest.raises(Misconfigured, match="unknown name"):
         load_templates(town, load_town_config(town))
 
 
-def test_successors_in_a_circle_of_three_are_told(town: Path) -> None:
+def test_a_circle_of_three_successors_is_an_error(town: Path) -> None:
     path = town / "departments.yaml"
     text = path.read_text()
     for slug, successor in (("etat-civil", "voirie"), ("voirie", "dechets"), ("dechets", "etat-civil")):
@@ -209,9 +210,9 @@ def test_work_of_a_retired_department_goes_to_its_last_successor(town: Path) -> 
     assert town_config.current_department("unheard-of") == "triage"
 
 
-def test_a_missing_folder_file_or_template_is_told(town: Path, tmp_path: Path) -> None:
+def test_a_missing_folder_file_or_template_is_an_error(town: Path, tmp_path: Path) -> None:
     (town / "templates" / "answer" / "en" / "letter.txt").unlink()
-    with pytest.raises(Misconfigured, match="its variables: department"):
+    with pytest.raises(Misconfigured, match=r"Write it. It may use \{department\}"):
         load_templates(town, load_town_config(town))
     (town / "town.yaml").unlink()
     with pytest.raises(Misconfigured, match="cannot be read: No such file"):
@@ -229,7 +230,7 @@ def test_a_yaml_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="nested deeper than 40"):
         read_document(file)
     file.write_bytes(b"a: \xff\n")
-    with pytest.raises(Misconfigured, match=r"bomb.yaml:1: not UTF-8"):
+    with pytest.raises(Misconfigured, match=r"bomb.yaml:1: the file is not UTF-8"):
         read_document(file)
     file.write_text("a: " + "x" * 2_000_000)
     with pytest.raises(Misconfigured, match="larger than 1 MiB"):
@@ -253,7 +254,7 @@ def test_no_bytes_make_the_reader_raise_anything_but_misconfigured(
         read_document(file)
 
 
-def test_days_and_numbers_are_said_as_people_say_them(town_config: TownConfig) -> None:
+def test_days_and_numbers_are_written_as_people_write_them(town_config: TownConfig) -> None:
     late = datetime(2026, 2, 28, 23, 30, tzinfo=UTC)  # already March in the town
     assert format_day(late, town_config.town, "fr") == "1er mars 2026"
     assert format_day(late, town_config.town, "en") == "1 March 2026"

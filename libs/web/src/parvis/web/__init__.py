@@ -1,1 +1,1 @@
-"""What the citizen's and the agents' pages share: layout, styles, languages, form tokens, security headers."""
+"""Provides what citizens' and agents' pages share: layout, styles, languages, form tokens and security headers."""

@@ -1,15 +1,15 @@
-"""Instants in, days and hours as people in the town write them out. Pure; no I/O."""
+"""Formats dates and times of day in the town's time zone and the reader's language. Pure; no I/O."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from parvis.web.words import Translations
+from parvis.web.translations import Translations
 
 
 @dataclass(frozen=True)
 class DateFormatter:
-    """How the town writes dates and hours, in its time zone and the reader's language."""
+    """Formats dates and times of day for the pages of one town."""
 
     words: Translations
     zone: ZoneInfo
@@ -43,7 +43,7 @@ class DateFormatter:
         )
 
     def recent(self, when: datetime, language: str, now: datetime) -> str:
-        """aujourd'hui à 10 h 30, hier à 17 h 02, else the day in figures."""
+        """aujourd’hui à 10 h 30, hier à 17 h 02, else 02/03/2026."""
         days_ago = self._local(now) - self._local(when)
         if timedelta(0) <= days_ago <= timedelta(days=1):
             key = "date.yesterday" if days_ago else "date.today"
@@ -51,7 +51,7 @@ class DateFormatter:
         return self.short_day(when, language)
 
     def today(self, now: datetime) -> date:
-        """The town's day."""
+        """The date in the town."""
         return self._local(now)
 
     def _local(self, when: datetime | date) -> date:

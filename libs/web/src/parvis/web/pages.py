@@ -1,4 +1,4 @@
-"""Values in, HTML out: one Jinja2 environment a service, autoescaped, with the town's words and dates. Pure once built."""
+"""Renders a service's pages with Jinja2, autoescaped, with translations and dates. Pure once constructed."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ from parvis.common.runtime.clock import Clock
 from parvis.common.runtime.clock import now as wall_clock
 from parvis.common.town.models import Town, localized
 from parvis.web.dates import DateFormatter
-from parvis.web.static import StaticFiles
-from parvis.web.words import Translations
+from parvis.web.static_files import StaticFiles
+from parvis.web.translations import Translations
 
 _REFERENCE = re.compile(r"(\bP(?:-[0-9A-Z]{4}){3}\b)")
-_OURS = Path(__file__).parent / "templates"
+_SHARED_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass
 class PageRenderer:
-    """What renders the pages of one service.
+    """Renders the pages of one service.
 
     Shape:  `folder` is the service's package folder, with `templates/` and `words/`.
     Gives:  render("queue.html", "fr", cases=…). In a template: `t("key", count=3)`, `lang`, `town`, `static("file")`;
@@ -45,7 +45,7 @@ class PageRenderer:
         self.words = Translations.read(self.folder / "words", languages=self.town.languages)
         self.dates = DateFormatter(self.words, ZoneInfo(self.town.time_zone))
         self._environment = Environment(
-            loader=FileSystemLoader([self.folder / "templates", _OURS]),
+            loader=FileSystemLoader([self.folder / "templates", _SHARED_TEMPLATES]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -62,11 +62,11 @@ class PageRenderer:
         return self.words.translate(key, language, **values)
 
     def _in(self, language: str) -> dict[str, Any]:
-        """What a template needs in one language: its own `t`, and formats bound to it."""
+        """The names that a template can use in one language: `t`, and the formats bound to that language."""
         dates = self.dates
         return {
             "lang": language,
-            "t": partial(_say, self.words, language),
+            "t": partial(_translate, self.words, language),
             "said": partial(localized, language=language),
             "day": partial(dates.day, language=language),
             "long_day": partial(dates.long_day, language=language),
@@ -79,12 +79,12 @@ class PageRenderer:
         }
 
 
-def _say(words: Translations, language: str, key: str, /, **values: object) -> str:
+def _translate(words: Translations, language: str, key: str, /, **values: object) -> str:
     return words.translate(key, language, **values)
 
 
 def group_digits(number: str) -> str:
-    """A telephone number as people write it; anything else as it is."""
+    """A telephone number as people write it; anything else unchanged."""
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
@@ -95,12 +95,12 @@ def group_digits(number: str) -> str:
 
 
 def text_to_html_lines(text: str) -> Markup:
-    """Text with its line ends kept, everything in it escaped. A reference stays in one piece: it is read out and typed."""
-    return Markup("<br>").join(_whole(line) for line in text.splitlines())
+    """Escaped text with its line ends as `<br>`. A reference never breaks across lines, because people read it out and type it."""
+    return Markup("<br>").join(_keep_references_whole(line) for line in text.splitlines())
 
 
-def _whole(line: str) -> Markup:
-    parts = _REFERENCE.split(line)  # every second one is a reference
+def _keep_references_whole(line: str) -> Markup:
+    parts = _REFERENCE.split(line)  # every second part is a reference
     return Markup().join(
         Markup('<span class="nowrap">{}</span>').format(part) if number % 2 else escape(part)
         for number, part in enumerate(parts)
@@ -108,7 +108,7 @@ def _whole(line: str) -> Markup:
 
 
 def format_size(size_bytes: int, words: Translations, language: str) -> str:
-    """A file's size for people: no decimals below a megabyte."""
+    """The size of a file for people, without decimals below a megabyte."""
     if size_bytes < 1000:
         return words.translate("size.bytes", language, count=size_bytes)
     if size_bytes < 1_000_000:

@@ -1,4 +1,9 @@
-"""What we wrote into a page, recognised when it comes back: one-time form tokens, CSRF tokens, signed values. Pure; no I/O."""
+"""Signs what a page sends back to us and verifies it: one-time form tokens, CSRF tokens and values. Pure; no I/O.
+
+Nothing here is encrypted. itsdangerous is not used: it signs values with a time stamp, but the seed of a
+one-time token, which the contact id is derived from, and the CSRF token's binding to a session would still be ours, and its default
+digest is SHA-1. What is left of it is one call of `hmac`.
+"""
 
 import base64
 import binascii
@@ -11,12 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-_ONCE = re.compile(r"^([0-9a-f-]{36})\.([0-9]{1,12})\.([0-9a-f]{32})$")
+_ONE_TIME_TOKEN = re.compile(r"^([0-9a-f-]{36})\.([0-9]{1,12})\.([0-9a-f]{32})$")
 
 
 @dataclass(frozen=True)
 class OneTimeToken:
-    """A one-time token that came back: what it seeds is the same however often it is sent."""
+    """A verified one-time token. Ids derived from its seed are the same however often the form is sent."""
 
     seed: str
     issued_at: datetime
@@ -27,23 +32,23 @@ class OneTimeToken:
 
 
 def make_one_time_token(purpose: str, key: bytes, now: datetime, *, seed: str | None = None) -> str:
-    """A token for one form shown once: random seed, instant, HMAC over both and the purpose."""
+    """A token for a form that is shown once: random seed, instant, and an HMAC over both and the purpose."""
     body = f"{seed or uuid.uuid4()}.{int(now.timestamp())}"
     return f"{body}.{_mac('once', purpose, body, key)}"
 
 
 def read_one_time_token(text: str, purpose: str, key: bytes) -> OneTimeToken | None:
-    """The token, when we signed it for this purpose; its age is the caller's to judge."""
-    match = _ONCE.match(text)
+    """The token; None if we did not sign it for this purpose. The caller decides whether it is too old."""
+    match = _ONE_TIME_TOKEN.match(text)
     if not match or not hmac.compare_digest(_mac("once", purpose, f"{match[1]}.{match[2]}", key), match[3]):
         return None
     return OneTimeToken(seed=match[1], issued_at=datetime.fromtimestamp(int(match[2]), UTC), text=text)
 
 
 def make_csrf_token(binding: str, key: bytes, now: datetime) -> str:
-    """A token for the forms of one session or page: proves that the form was ours.
+    """A token that proves that a form came from a page of ours.
 
-    Shape: binding is the session's id where there is a session, else the name of the form.
+    Shape:  `binding` is the id of the session, or the name of the form if there is no session.
     """
     issued = str(int(now.timestamp()))
     return f"{issued}.{_mac('csrf', binding, issued, key)}"
@@ -54,18 +59,18 @@ def is_valid_csrf_token(text: str, binding: str, key: bytes, now: datetime, *, l
     if not issued.isascii() or not issued.isdigit() or len(issued) > 12:
         return False
     ours = hmac.compare_digest(_mac("csrf", binding, issued, key).encode(), mac.encode("utf-8", "replace"))
-    # An instant that we did not write may be no instant at all.
+    # Only after the check of the signature: an instant that we did not write may be out of range.
     return ours and now - datetime.fromtimestamp(int(issued), UTC) <= lasts
 
 
-def encrypt_values(values: dict[str, Any], purpose: str, key: bytes) -> str:
-    """Values that a browser keeps for us and cannot change (it can read them)."""
+def sign_values(values: dict[str, Any], purpose: str, key: bytes) -> str:
+    """JSON values with a signature: the browser stores them for us; it can read them but not change them."""
     body = base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode()
     return f"{body}.{_mac('seal', purpose, body, key)}"
 
 
-def decrypt_values(text: str, purpose: str, key: bytes) -> dict[str, Any] | None:
-    """The sealed values; none when we did not seal them for this purpose."""
+def read_signed_values(text: str, purpose: str, key: bytes) -> dict[str, Any] | None:
+    """The values; None if we did not sign them for this purpose."""
     body, _, mac = text.partition(".")
     if not hmac.compare_digest(_mac("seal", purpose, body, key).encode(), mac.encode("utf-8", "replace")):
         return None

@@ -31,7 +31,7 @@ from parvis.desk.read.pictures import Pictures
 from parvis.desk.settings import Settings
 from parvis.desk.tables import SCHEMA
 from parvis.desk.verify import Sessions
-from parvis.web.http import install_pages
+from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
 
 NAME = "desk"

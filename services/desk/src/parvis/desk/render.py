@@ -13,13 +13,13 @@ from typing import Any
 from parvis.common.contract.contact import Attachment, ClaimCheck, ContactReceived
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import PICTURES
-from parvis.common.text.sms_encoding import LONGEST, count_segments, simplify_typography
+from parvis.common.text.sms_encoding import MAX_SMS_CHARACTERS, count_segments, simplify_typography
 from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import RenderedTemplate, TemplateSet
 from parvis.desk.tables import Case, Opened, Target
-from parvis.web.answers import answers_in_words
-from parvis.web.words import Translations
+from parvis.web.form_answers import format_answers
+from parvis.web.translations import Translations
 
 MEDIUM = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "letter"}
 SHOWN_PAGES = 4
@@ -89,7 +89,7 @@ def shown_contact(opened: Opened, town_config: TownConfig, language: str) -> Sho
         files = [] if scanned else files
     return ShownContact(
         opened=opened,
-        answers=answers_in_words(town_config, contact.procedure, contact.personal.answers, language),
+        answers=format_answers(town_config, contact.procedure, contact.personal.answers, language),
         files=tuple(files),
         pages=tuple(pages[:SHOWN_PAGES]),
         more_pages=max(0, len(pages) - SHOWN_PAGES),
@@ -176,7 +176,7 @@ def previewed(target: Target, shown: RenderedTemplate) -> Preview:
 def _cost(shown: RenderedTemplate) -> Cost:
     text = simplify_typography(shown.text)
     alphabet, parts = count_segments(text)
-    return Cost(parts, alphabet == "GSM-7", len(text) > LONGEST)
+    return Cost(parts, alphabet == "GSM-7", len(text) > MAX_SMS_CHARACTERS)
 
 
 def write_key(key: Sequence[Any]) -> str:

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from parvis.desk.tables import Agent
 from parvis.web import tokens
-from parvis.web.http import is_same_origin
+from parvis.web.security_headers import is_same_origin
 
 COOKIE = "parvis-desk"
 
@@ -33,10 +33,10 @@ class Sessions:
     def begin(self, agent: Agent, now: datetime) -> str:
         """The cookie of a new session."""
         values = {"name": agent.name, "department": agent.department, "id": str(uuid.uuid4())}
-        return tokens.encrypt_values(values | {"at": int(now.timestamp())}, "desk-session", self.key)
+        return tokens.sign_values(values | {"at": int(now.timestamp())}, "desk-session", self.key)
 
     def of(self, request: Request, now: datetime) -> Session | None:
-        values = tokens.decrypt_values(request.cookies.get(COOKIE, ""), "desk-session", self.key)
+        values = tokens.read_signed_values(request.cookies.get(COOKIE, ""), "desk-session", self.key)
         if not values or now - datetime.fromtimestamp(values["at"], UTC) > self.lasts:
             return None
         return Session(Agent(values["name"], values["department"]), values["id"])

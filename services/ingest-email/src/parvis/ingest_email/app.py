@@ -11,7 +11,7 @@ from parvis.common.runtime.service import Service, run_health_check
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
-from parvis.common.text.language import detect_language
+from parvis.common.text.language import load_language_model
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide import Mailboxes
 from parvis.ingest_email.parse.account import accounts_of
@@ -30,7 +30,7 @@ from parvis.ingest_email.settings import Settings
 async def build() -> Service:
     town, own = load_settings(TownSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
-    detect_language("La première lecture charge le modèle.")
+    load_language_model()
     health = Health({"kafka": "not connected yet"})
     producer = Producer(town.kafka_bootstrap, service="ingest-email", health=health, metadata_age_s=town.metadata_age_s)
     mailboxes = Mailboxes(town_config, town.signing_key)

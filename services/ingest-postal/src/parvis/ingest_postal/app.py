@@ -11,7 +11,7 @@ from parvis.common.runtime.health import Health
 from parvis.common.runtime.service import Service
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
-from parvis.common.text.language import detect_language
+from parvis.common.text.language import load_language_model
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_postal.parse import Town
 from parvis.ingest_postal.read.divider import Divider
@@ -36,7 +36,7 @@ async def build() -> Service:
     Raises: Misconfigured, when a setting is wrong or the folder cannot be made.
     """
     town, settings = load_settings(TownSettings), load_settings(Settings)
-    await asyncio.to_thread(detect_language, "La première lettre n'attendra pas que ce modèle soit chargé.")
+    await asyncio.to_thread(load_language_model)
     box = _drop_box(town, settings)
     health = Health(parts={"kafka": "not reached yet", box.kind: "not looked into yet"})
     topic = CONTACT_RECEIVED.full_name(town.topic_prefix)

@@ -10,7 +10,7 @@ from parvis.common.runtime.rate_limits import RateLimiter
 from parvis.common.runtime.service import Service, Task, run_health_check
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
-from parvis.common.text.language import detect_language
+from parvis.common.text.language import load_language_model
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.ingest_sms import render
@@ -31,7 +31,7 @@ _HELP_EVERY_MINUTES = 10
 async def build() -> Service:
     town, own = load_settings(TownSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
-    detect_language("La première lecture charge le modèle.")
+    load_language_model()
     # A fallback is there for when Kafka is not: that must not make it unready.
     health, kafka = (Health(), Health()) if own.spool else (shared := Health({"kafka": "not connected yet"}), shared)
     producer = Producer(town.kafka_bootstrap, service="ingest-sms", health=kafka, metadata_age_s=town.metadata_age_s)

@@ -21,7 +21,7 @@ from parvis.ingest_web import api, pages, receive, store
 from parvis.ingest_web.settings import Settings, keys_of
 from parvis.ingest_web.store import Vault
 from parvis.ingest_web.verify import Crowd, Guard, networks
-from parvis.web.http import install_pages
+from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
 
 _PURGE_EVERY_S = 3600.0

@@ -11,8 +11,9 @@ from parvis.common.town.models import TownConfig
 from parvis.ingest_web.render import Shown, form_page, receipt_page
 from parvis.ingest_web.store import submission_with_reference
 from parvis.ingest_web.verify import Guard
-from parvis.web.http import allow_scripts, language_switch_url, negotiate_language, remember_language
+from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
 from parvis.web.pages import PageRenderer
+from parvis.web.security_headers import allow_scripts
 
 # Not `no-store`: going back must find the same page with its one-time token and the typed text.
 _KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}

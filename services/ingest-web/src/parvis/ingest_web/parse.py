@@ -10,7 +10,7 @@ from parvis.common.contract.contact import ContactPoint, ReplyAddress
 from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
 from parvis.common.contract.errors import Rejected
 from parvis.common.town.field_types import LocalText
-from parvis.common.town.forms import (
+from parvis.common.town.form_fields import (
     AddressField,
     ChoiceField,
     ConsentField,

@@ -58,7 +58,7 @@ from parvis.notifier.send.sms import Provider, Senders, Sms
 from parvis.notifier.send.sms.gateway import Gateway
 from parvis.notifier.send.sms.twilio import Twilio
 from parvis.notifier.settings import Settings
-from parvis.web.http import install_pages
+from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
 
 NAME = "notifier"

@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from parvis.common.contract.contact import format_instant
 from parvis.common.contract.errors import Poison
-from parvis.common.contract.event import Event
+from parvis.common.contract.event import Event, format_instant
 from parvis.common.contract.msgspec_models import encode_json, json_decoder
 from parvis.common.runtime.clock import now
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 
 from parvis.common.bus.cloudevents import ReceivedRecord, Record
-from parvis.common.contract.contact import format_instant
+from parvis.common.contract.event import format_instant
 from parvis.common.runtime.clock import now
 from parvis.common.storage.postgres import Database
 

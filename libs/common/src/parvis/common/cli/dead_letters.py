@@ -19,8 +19,8 @@ from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.producer import Producer
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract import topics
-from parvis.common.contract.contact import format_instant
 from parvis.common.contract.errors import Rejected, Unavailable
+from parvis.common.contract.event import format_instant
 from parvis.common.runtime import clock
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.postgres import Database

@@ -1,1 +1,1 @@
-"""What two services must agree on: events, topics, references, ids, and the families of errors. Pure; no I/O."""
+"""Defines what services agree on: events, channels, topics, references, ids and errors. Pure; no I/O."""

@@ -1,8 +1,9 @@
-"""Normalises telephone numbers, mail addresses and postal addresses into contact points, and pseudonymises them. Pure; no I/O."""
+"""Normalises telephone numbers, mail addresses and postal addresses into contact points, and hashes them. Pure; no I/O."""
 
 import hashlib
 import hmac
 
+from parvis.common.contract.channels import ContactPointKind
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.errors import Rejected
 from parvis.common.text.telephone import parse_e164
@@ -11,8 +12,7 @@ from parvis.common.text.telephone import parse_e164
 def phone_contact_point(text: str, *, region: str = "FR") -> ContactPoint:
     """A telephone number as a contact point.
 
-    Raises: Rejected, when no number can be read in the text. Possible but unassigned numbers are accepted, and so are whole
-            international ones of other countries than `region`: numbering plans grow before libraries hear of it (Benin, 2024).
+    Raises: Rejected, if the text is not a possible number (see `parse_e164`).
     """
     return ContactPoint(kind="phone", value=parse_e164(text, region))
 
@@ -20,7 +20,7 @@ def phone_contact_point(text: str, *, region: str = "FR") -> ContactPoint:
 def email_contact_point(text: str) -> ContactPoint:
     """A mail address as a contact point: lower-cased, without display name.
 
-    Raises: Rejected, when it has no local part, no domain, a space or a control character, or over 254 characters.
+    Raises: Rejected, if it lacks a local part or a domain, has a space or control character, or is longer than 254 characters.
     """
     address = text.strip().lower()
     local, at, domain = address.rpartition("@")
@@ -34,7 +34,7 @@ def email_contact_point(text: str) -> ContactPoint:
 def postal_contact_point(text: str) -> ContactPoint:
     """A postal address as a contact point: its lines, trimmed, without empty ones.
 
-    Raises: Rejected, with fewer than two or more than seven lines.
+    Raises: Rejected, if there are fewer than two or more than seven lines.
     """
     lines = [" ".join(line.split()) for line in text.splitlines()]
     lines = [line for line in lines if line]
@@ -43,7 +43,18 @@ def postal_contact_point(text: str) -> ContactPoint:
     return ContactPoint(kind="post", value="\n".join(lines))
 
 
+def parse_contact_point(kind: ContactPointKind, text: str) -> ContactPoint:
+    """An address of the given kind as a contact point. Raises: Rejected, if it is not a valid one."""
+    match kind:
+        case "phone":
+            return phone_contact_point(text)
+        case "email":
+            return email_contact_point(text)
+        case "post":
+            return postal_contact_point(text)
+
+
 def hash_contact_point(point: ContactPoint, key: bytes) -> str:
-    """The pseudonym of a contact point, for keys, logs and budgets: HMAC-SHA-256 under a key of its own, versioned."""
+    """The pseudonym of a contact point for Kafka keys, logs and budgets: HMAC-SHA-256 with PARVIS_CONTACT_POINT_KEY, versioned."""
     digest = hmac.new(key, f"{point.kind}:{point.value}".encode(), hashlib.sha256).hexdigest()
     return f"v1.{digest[:40]}"

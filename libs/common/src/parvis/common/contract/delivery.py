@@ -1,10 +1,11 @@
-"""What became of a reply on one channel. Pure; no I/O."""
+"""Defines delivery.reported and delivery.updated, the states of a delivery and their precedence. Pure; no I/O."""
 
 import uuid
 from typing import ClassVar, Literal, NewType
 
 from pydantic import AwareDatetime, Field
 
+from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import ClaimCheck, ConversationId, Reference, ReplyChannel
 from parvis.common.contract.event import Event
 from parvis.common.contract.reply import ReplyId, ReplyKind
@@ -15,7 +16,7 @@ FailureClass = Literal[
     "permanent", "temporary", "opted-out", "unreachable", "too-long", "refused", "budget", "no-address"
 ]
 
-# A later word never undoes an earlier, stronger one: callbacks come in any order and number.
+# A later report never undoes a stronger one: callbacks arrive in any order and number.
 RANK: dict[str, int] = {
     "planned": 0,
     "reserved": 1,
@@ -31,22 +32,22 @@ _NAMESPACE = uuid.UUID("6e0b7a8a-93f5-5b6f-8a4a-5b7d0a6d2f20")
 
 
 class DeliveryReported(Event):
-    """A provider, a bounce or a returned letter says what became of a reply."""
+    """A report by a provider, a bounce or a returned letter on the delivery of a reply."""
 
     TYPE: ClassVar[str] = "delivery.reported"
 
     reply_id: ReplyId
     channel: ReplyChannel
-    provider: str = Field(examples=["twilio"], max_length=40)
-    provider_id: str | None = Field(default=None, max_length=200)
+    provider: str = Field(description="who reports", examples=["twilio"], max_length=40)
+    provider_id: str | None = Field(default=None, description="provider's id of the message", max_length=200)
     outcome: DeliveryState
     failure_class: FailureClass | None = None
-    detail: str = Field(default="", description="the provider's code, no personal data", max_length=200)
+    detail: str = Field(default="", description="provider's code, without personal data", max_length=200)
     reported_at: AwareDatetime
 
 
 class DeliveryUpdated(Event):
-    """One step of one delivery; together they are the ledger."""
+    """One change of state of one delivery; all of them together are the delivery ledger."""
 
     TYPE: ClassVar[str] = "delivery.updated"
 
@@ -56,40 +57,43 @@ class DeliveryUpdated(Event):
     reference: Reference
     kind: ReplyKind
     channel: ReplyChannel
-    attempt: int = Field(ge=1)
-    step: int = Field(default=1, ge=1, description="the first channel of a reply is 1, the next one tried is 2")
-    why: str = Field(default="", description="what made this step necessary, no personal data", max_length=200)
+    attempt: int = Field(description="number of the attempt on this channel, from 1", ge=1)
+    step: int = Field(
+        default=1, ge=1, description="number of the channel in the fallback order: 1 for the first, 2 for the next"
+    )
+    why: str = Field(default="", description="why this channel was chosen, without personal data", max_length=200)
     moves_to: ReplyChannel | None = Field(
-        default=None, description="it did not arrive here and goes on there: nobody has to act"
+        default=None, description="channel that the reply falls back to; null if there is none and a person must act"
     )
     state: DeliveryState
     provider: str | None = Field(default=None, max_length=40)
     provider_id: str | None = None
     failure_class: FailureClass | None = None
     detail: str = Field(default="", max_length=200)
-    evidence: ClaimCheck | None = Field(default=None, description="the rendered bytes, as they were sent")
+    evidence: ClaimCheck | None = Field(default=None, description="the rendered message as it was sent")
     at: AwareDatetime
 
 
 def make_delivery_id(reply: ReplyId, channel: str) -> DeliveryId:
-    """The id of the delivery of a reply on a channel."""
+    """The id of the delivery of a reply on a channel: deterministic."""
     return DeliveryId(str(uuid.uuid5(_NAMESPACE, f"{reply}\x1f{channel}")))
 
 
 def outranks(new: str, current: str, *, came_back: bool = False) -> bool:
-    """Whether a reported state may replace the current one.
+    """Whether a reported state replaces the current one, in whatever order and number reports arrive.
 
-    `delivered` also mends a premature failure, unless what failed `came_back`: then that is the stronger word of the two.
+    `delivered` also replaces a premature failure, unless `came_back`: then the failure is the stronger report (see `is_late_bounce`).
     """
     if {new, current} == {"delivered", "undelivered"}:
         return (new == "undelivered") == came_back
     return RANK[new] > RANK[current] or (new == "delivered" and current == "failed")
 
 
-def is_late_bounce(channel: str, failure_class: str | None) -> bool:
-    """Whether `undelivered` is proof against `delivered`, whichever came first.
+def is_late_bounce(channel_name: str, failure_class: str | None) -> bool:
+    """Whether `undelivered` outweighs `delivered`, whichever was reported first.
 
-    A letter is `delivered` when the print shop has it, and a returned one says more. A mail is when the last server that
-    tells has it; behind it a mailbox may turn out not to exist. A telephone's own receipt is the last word.
+    A letter counts as delivered when the print shop has it; one that is returned says more. A mail counts as delivered when the last
+    server that reports has it; the mailbox behind that server may not exist. The receipt of a telephone is final.
     """
-    return channel == "post" or (channel == "email" and failure_class == "permanent")
+    late_failure = channel(channel_name).late_failure
+    return late_failure == "any" or (late_failure is not None and late_failure == failure_class)

@@ -1,11 +1,11 @@
-"""Four families of errors, by who must act.
+"""Defines four families of errors, by who must act.
 
 ParvisError
 ├── Rejected        the caller must act       4xx, SMTP 5xx; never retried
 ├── Poison          nobody can act            dead letter, then commit
 ├── Unavailable     the world must recover    pause, back off, do not commit
-│   ├── Locked      somebody holds a row; whoever must not wait for it parks what is about it
-│   └── Unknown     it may have happened all the same; a retry carries the same id
+│   ├── RowLocked       another transaction holds a row; a caller that must not wait parks its work
+│   └── OutcomeUnknown  it may have happened all the same; a retry must carry the same id
 └── Misconfigured   the operator must act     exit 78
 """
 
@@ -15,11 +15,11 @@ EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h
 
 
 class ParvisError(Exception):
-    """The message is a fact and an id; never personal data."""
+    """The base class. The message states a fact and an id, never personal data."""
 
 
 class Rejected(ParvisError):
-    """What the caller sent cannot be accepted; sending it again will not help."""
+    """The caller sent something that cannot be accepted; sending it again will not help."""
 
 
 class Poison(ParvisError):
@@ -31,7 +31,7 @@ class Unavailable(ParvisError):
 
 
 class OutcomeUnknown(Unavailable):
-    """No answer came in time: it may have been done, or may yet be."""
+    """No answer came in time; it may have been done, or may still be."""
 
 
 class RowLocked(Unavailable):
@@ -41,9 +41,13 @@ class RowLocked(Unavailable):
 class Misconfigured(ParvisError):
     """A setting or a configuration file is wrong.
 
-    Gives: a message with the place (variable, or file and line), the fact, and the mend.
+    Gives:  a message `file:line: what is wrong. What to do.`
     """
 
     def __init__(self, fact: str, *, file: Path | str | None = None, line: int | None = None, mend: str = "") -> None:
-        place = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
-        super().__init__(f"{place}{fact}{f' ({mend})' if mend else ''}")
+        location = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
+        super().__init__(location + " ".join(_as_sentence(part) for part in (fact, mend) if part))
+
+
+def _as_sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."

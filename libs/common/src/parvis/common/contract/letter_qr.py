@@ -1,4 +1,4 @@
-"""The code that is printed on our letters, for whoever answers on that paper, or whom it did not reach: signed. Pure; no I/O."""
+"""Encodes and decodes the signed QR code on our letters, which names the conversation and the reply. Pure; no I/O."""
 
 import base64
 import re
@@ -15,16 +15,16 @@ _CODE = re.compile(r"[^\s#]{0,300}#P(?:-[0-9A-HJKMNP-TV-Z]{4}){3}/([A-Za-z0-9_-]
 
 @dataclass(frozen=True)
 class PrintedLetter:
-    """A letter of ours that came back, whichever way."""
+    """A letter of ours whose QR code was read on a scan: answered on the same paper, or returned."""
 
     conversation_id: ConversationId
     reply_id: ReplyId
 
 
 def encode_letter_qr(reference: str, conversation: ConversationId, reply: ReplyId, web_name: str, key: bytes) -> str:
-    """The text of the code: a telephone opens the town's page with it, our door finds conversation and reply in it.
+    """The text of the code: a link that opens the town's site on a telephone, and that ingest-postal can decode.
 
-    Gives: about 110 characters. What stands behind # is not sent to any server: no log on the way keeps it.
+    Gives:  about 110 characters. A browser does not send the part after #, so that it is in no server's log.
     """
     both = uuid.UUID(conversation).bytes + uuid.UUID(reply).bytes
     name = base64.urlsafe_b64encode(both).decode().rstrip("=")
@@ -32,16 +32,16 @@ def encode_letter_qr(reference: str, conversation: ConversationId, reply: ReplyI
 
 
 def decode_letter_qr(text: str, key: bytes) -> PrintedLetter | None:
-    """The letter that a code on a page names; none when we did not sign it."""
-    found = _CODE.fullmatch(text.strip())
-    if not found or not is_valid_token(found[1], _PURPOSE, found[2], key):
+    """The letter that a code names; None if we did not sign the code."""
+    match = _CODE.fullmatch(text.strip())
+    if not match or not is_valid_token(match[1], _PURPOSE, match[2], key):
         return None
-    both = base64.urlsafe_b64decode(f"{found[1]}=")
+    both = base64.urlsafe_b64decode(f"{match[1]}=")
     conversation, reply = (str(uuid.UUID(bytes=part)) for part in (both[:16], both[16:]))
     return PrintedLetter(ConversationId(conversation), ReplyId(reply))
 
 
 def conversation_id_of_letter_qr(text: str, key: bytes) -> ConversationId | None:
-    """The conversation that a code on a page names; none when we did not sign it."""
+    """The conversation that a code names; None if we did not sign the code."""
     letter = decode_letter_qr(text, key)
     return letter.conversation_id if letter else None

@@ -1,4 +1,4 @@
-"""The map of the bus: one row a topic. Data only; `parvis topics apply` makes it true."""
+"""Lists every Kafka topic with its key, events, retention and size; `parvis topics apply` creates them. Data only; no I/O."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,7 +31,7 @@ PARTITIONS = 12
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic. `name` has no prefix: one town per prefix (and per database); `full_name` adds it."""
+    """One topic. `name` has no prefix; `full_name` adds it. A town has its own prefix, as it has its own database."""
 
     name: str
     key: str
@@ -51,7 +51,7 @@ CONTACT_RECEIVED = Topic(
     name="contact.received",
     key="contact-point hash, else contact id",
     types=(ContactReceived,),
-    written_by="every door, desk",
+    written_by="ingest services, desk",
     read_by="router, insights",
 )
 TRANSFER_REQUESTED = Topic(
@@ -72,7 +72,7 @@ DELIVERY_REPORTED = Topic(
     name="delivery.reported",
     key="reply id",
     types=(DeliveryReported,),
-    written_by="doors",
+    written_by="ingest services",
     read_by="notifier",
 )
 DELIVERY_UPDATED = Topic(
@@ -96,7 +96,7 @@ PREFERENCE_CHANGED = Topic(
     name="preference.changed",
     key="contact-point hash",
     types=(PreferenceChanged,),
-    written_by="doors, portal, desk, notifier",
+    written_by="ingest services, portal, desk, notifier",
     read_by="notifier",
     retention=None,
 )
@@ -136,7 +136,7 @@ def department_topic(slug: str) -> Topic:
 
 
 def dead_letter_topic(service: str) -> Topic:
-    """Where a consumer puts what nobody can handle, as it came."""
+    """Where a consumer puts records that it cannot handle, unchanged."""
     return Topic(
         name=f"dead-letter.{service}",
         key="the original's",

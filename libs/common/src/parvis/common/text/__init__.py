@@ -1,1 +1,1 @@
-"""Text that people typed: its language, telephone numbers, the reply channel it asks for, and how it is encoded in SMS."""
+"""Analyses text that people typed: language, telephone numbers, requested reply channels, SMS encoding. Pure; no I/O."""

@@ -1,1 +1,1 @@
-"""What an operator wrote in `config/<town>/`, as checked values: the town, its departments, procedures and templates."""
+"""Reads and checks the configuration in `config/<town>/`: town, departments, procedures and templates."""

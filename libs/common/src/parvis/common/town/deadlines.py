@@ -1,4 +1,4 @@
-"""Periods, legal clocks and half days, as a town writes them. Pure; no I/O."""
+"""Defines periods, legal deadlines and opening half days as a town writes them in YAML. Pure; no I/O."""
 
 import re
 from datetime import date
@@ -12,19 +12,19 @@ _PERIOD = re.compile(r"^([0-9]{1,3}) (working days?|days?|months?)$")
 
 
 class Period(ConfigModel):
-    """A length of time as the law counts it; in the files `10 working days`, `7 days`, `2 months`."""
+    """A length of time as the law counts it; in YAML `10 working days`, `7 days` or `2 months`."""
 
     count: int = Field(ge=1)
     unit: Literal["working days", "days", "months"]
 
     @model_validator(mode="before")
     @classmethod
-    def _from_words(cls, value: Any) -> Any:
+    def _parse_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         match = _PERIOD.match(value)
         if not match:
-            raise ValueError(f"{value!r} is not a period, such as `10 working days`, `7 days` or `2 months`")
+            raise ValueError(f"{value!r} is not a period such as `10 working days`, `7 days` or `2 months`")
         return {"count": int(match[1]), "unit": match[2].rstrip("s") + "s"}
 
     def __str__(self) -> str:
@@ -32,53 +32,55 @@ class Period(ConfigModel):
 
 
 class LegalDeadlines(ConfigModel):
-    """What the law, or the town's own promise, says about time."""
+    """The deadlines that the law, or the town's own promise, sets."""
 
     receipt_within: Period | None = Field(
-        default=None, description="the receipt with the department and the rule of silence"
+        default=None, description="time to send the receipt, which names the department and the rule of silence"
     )
-    answer_within: Period = Field(description="the town's promise; never longer than the law's")
+    answer_within: Period = Field(description="the town's own promise; never longer than the legal period")
     silence_means: Literal["acceptance", "rejection", "none"] = "none"
     silence_after: Period | None = Field(default=None, description="when silence becomes a decision")
     escalate_before: Period = Field(
         default=Period(count=2, unit="working days"),
-        description="so long before an answer is due the department's head is told; not before half of the time has gone",
+        description="how long before the answer is due the head of the department is told; never before half of the time has passed",
     )
-    legal_basis: str = Field(description="the texts, for the agent and for the receipt", max_length=400)
+    legal_basis: str = Field(description="the legal texts, for the agent and the receipt", max_length=400)
 
     @model_validator(mode="after")
-    def _silence_has_a_date(self) -> "LegalDeadlines":
+    def _check_silence(self) -> "LegalDeadlines":
         if (self.silence_means == "none") != (self.silence_after is None):
-            raise ValueError("silence_after goes with a silence_means of acceptance or rejection, and only with one")
+            raise ValueError(
+                "silence_after is required if silence_means is acceptance or rejection, and not allowed otherwise"
+            )
         return self
 
 
-def _as_day(text: str) -> str:
+def _check_day(text: str) -> str:
     try:
-        # 2024 has a 29th of February; a day of every year may be it.
+        # 2024 is a leap year, so that 02-29 is accepted.
         date.fromisoformat(text if len(text) == 10 else f"2024-{text}")
     except ValueError as error:
-        raise ValueError(f"{text!r} is no day, such as 12-24 or 2026-05-15") from error
+        raise ValueError(f"{text!r} is not a day such as 12-24 or 2026-05-15") from error
     return text
 
 
-Day = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"), AfterValidator(_as_day)]
+Day = Annotated[str, StringConstraints(pattern=r"^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"), AfterValidator(_check_day)]
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 class OpeningHalfDays(ConfigModel):
-    """Days on which the town hall is open for half a day. A public holiday is none of them."""
+    """Days on which the town hall is open for half a day, public holidays excepted."""
 
-    days: tuple[Day, ...] = Field(default=(), description="of every year, `12-24`, or of one, `2026-05-15`")
+    days: tuple[Day, ...] = Field(default=(), description="a day of every year, `12-24`, or of one year, `2026-05-15`")
     weekdays: tuple[Weekday, ...] = ()
     count_as: Literal["whole", "half", "none"] = Field(
         default="whole",
-        description="of a working day; the law knows no half ones: `whole` is the count that can never be late",
+        description="share of a working day; the law knows no half days, and `whole` is the count that is never late",
     )
 
     @model_validator(mode="after")
-    def _leaves_working_days(self) -> "OpeningHalfDays":
+    def _check_working_days_left(self) -> "OpeningHalfDays":
         if self.count_as == "none" and set(WEEKDAYS[:5]) <= set(self.weekdays):
-            raise ValueError("no working day is left: half days count as none, and every weekday is one")
+            raise ValueError("no working day is left: count_as is none, and every weekday is a half day")
         return self

@@ -1,4 +1,4 @@
-"""What every value in a configuration file must be: texts in each language, numbers, addresses. Pure; no I/O."""
+"""Defines the types of configuration values: texts in every language, numbers, addresses, slugs. Pure; no I/O."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -12,44 +12,44 @@ from parvis.common.contract.errors import Rejected
 
 
 class ConfigModel(BaseModel):
-    """Frozen; an unknown key is an error, for in a file it is a typing mistake."""
+    """A frozen value. An unknown key is an error, because in a file it is a typing mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _in_every_language(text: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+def _check_languages(text: dict[str, str], info: ValidationInfo) -> dict[str, str]:
     wanted: tuple[str, ...] = (info.context or {}).get("languages", ())
     missing = [language for language in wanted if not text.get(language, "").strip()]
     if missing:
-        raise ValueError(f"no text in {', '.join(missing)}: the town speaks {', '.join(wanted)}")
+        raise ValueError(f"no text in {', '.join(missing)}; town.yaml lists the languages {', '.join(wanted)}")
     return text
 
 
-def _as_point(read: Callable[[str], ContactPoint]) -> Callable[[str], str]:
-    def check(text: str) -> str:
+def _normalizer(read: Callable[[str], ContactPoint]) -> Callable[[str], str]:
+    def normalize(text: str) -> str:
         try:
             return read(text).value
         except Rejected as error:
             raise ValueError(str(error)) from error
 
-    return check
+    return normalize
 
 
-def _as_address(lines: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_as_point(postal_contact_point)("\n".join(lines)).split("\n"))
+def _normalize_address(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_normalizer(postal_contact_point)("\n".join(lines)).split("\n"))
 
 
-def as_time_zone(name: str) -> str:
+def check_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"unknown time zone {name!r}, such as Europe/Paris") from error
+        raise ValueError(f"unknown time zone {name!r}; write one such as Europe/Paris") from error
     return name
 
 
-LocalText = Annotated[dict[Language, str], Field(min_length=1), AfterValidator(_in_every_language)]
-PhoneNumber = Annotated[str, AfterValidator(_as_point(phone_contact_point))]
-MailAddress = Annotated[str, AfterValidator(_as_point(email_contact_point))]
-PostalLines = Annotated[tuple[str, ...], AfterValidator(_as_address)]
+LocalText = Annotated[dict[Language, str], Field(min_length=1), AfterValidator(_check_languages)]
+PhoneNumber = Annotated[str, AfterValidator(_normalizer(phone_contact_point))]
+MailAddress = Annotated[str, AfterValidator(_normalizer(email_contact_point))]
+PostalLines = Annotated[tuple[str, ...], AfterValidator(_normalize_address)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,250})[a-z0-9]$")]

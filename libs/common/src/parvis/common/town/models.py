@@ -1,4 +1,4 @@
-"""The town as data: departments with the people's addresses, procedures with their forms and legal clocks. Pure; no I/O."""
+"""Defines the town as checked values: departments, procedures with their forms and deadlines, public bodies. Pure; no I/O."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from parvis.common.contract import contact
 from parvis.common.contract.contact import DepartmentSlug, Language
+from parvis.common.text.telephone import format_phone
 from parvis.common.town.deadlines import LegalDeadlines, OpeningHalfDays
 from parvis.common.town.field_types import (
     ConfigModel,
@@ -17,13 +18,13 @@ from parvis.common.town.field_types import (
     PhoneNumber,
     PostalLines,
     Slug,
-    as_time_zone,
+    check_time_zone,
 )
-from parvis.common.town.forms import FormField
+from parvis.common.town.form_fields import FormField
 
 
 class Body(ConfigModel):
-    """Another public body whose work citizens ask of the town: the département, a syndicate of towns."""
+    """Another public body for whose work citizens write to the town, such as the département or an association of towns."""
 
     slug: Slug
     name: LocalText
@@ -33,31 +34,39 @@ class Body(ConfigModel):
 
 
 class Town(ConfigModel):
-    name: LocalText = Field(description="as it signs", examples=[{"fr": "Mairie de Val-Exemple"}])
-    fictional: bool = Field(default=False, description="says so on every page")
+    """The town itself: `town.yaml`."""
+
+    name: LocalText = Field(description="name with which the town signs", examples=[{"fr": "Mairie de Val-Exemple"}])
+    fictional: bool = Field(default=False, description="shows on every page that the town is fictional")
     languages: tuple[Language, ...] = Field(
-        min_length=1, description="spoken by the town's own texts; first is default"
+        min_length=1, description="languages of the town's own texts; the first is the default"
     )
-    time_zone: Annotated[str, AfterValidator(as_time_zone)]
+    time_zone: Annotated[str, AfterValidator(check_time_zone)]
     holidays: str = Field(
-        pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", description="country, and part, whose holidays do not work"
+        pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$",
+        description="country, and region, whose public holidays are not working days",
+        examples=["FR"],
     )
     mailbox: MailAddress = Field(description="the general mailbox")
-    mail_domain: HostName = Field(description="what stands behind @ in what we send")
+    mail_domain: HostName = Field(description="domain of the mail addresses that we send from")
     sms_number: PhoneNumber
     phone: PhoneNumber = Field(description="the switchboard: a person answers")
-    web_name: HostName = Field(description="the public web name")
-    address: PostalLines = Field(description="of the town hall: the return address of every letter")
+    web_name: HostName = Field(description="host name of the public website")
+    address: PostalLines = Field(description="address of the town hall: the return address of every letter")
     half_days: OpeningHalfDays = OpeningHalfDays()
-    bodies: tuple[Body, ...] = Field(default=(), max_length=100, description="others that departments may belong to")
-    clocks: LegalDeadlines = Field(description="for what no procedure is known of")
+    bodies: tuple[Body, ...] = Field(
+        default=(), max_length=100, description="other public bodies that departments may belong to"
+    )
+    clocks: LegalDeadlines = Field(description="deadlines of contacts without a known procedure")
 
     def supported_language(self, language: str | None) -> str:
-        """`language` when the town speaks it, else the town's first."""
+        """`language` if the town has texts in it, else the town's first language."""
         return language if language in self.languages else self.languages[0]
 
 
 class Department(ConfigModel):
+    """A queue with people behind it: an entry of `departments.yaml`."""
+
     slug: DepartmentSlug
     name: LocalText
     summary: LocalText = Field(description="what it does, in one sentence")
@@ -65,25 +74,27 @@ class Department(ConfigModel):
     email: MailAddress
     address: PostalLines
     opening_hours: LocalText
-    body: Slug | None = Field(default=None, description="a body of town.yaml; without one it is the town's own")
+    body: Slug | None = Field(
+        default=None, description="public body in town.yaml that it belongs to; without one, the town itself"
+    )
     successor: DepartmentSlug | None = Field(
         default=None, description="set when it retires; its conversations go there"
     )
 
 
 class Procedure(ConfigModel):
-    """A public service one can ask for. The citizen's name, address and reply channel are asked by the page itself."""
+    """A public service that citizens can request: `procedures/<slug>.yaml`. The page itself asks for name, address and reply channel."""
 
     slug: Slug
     department: DepartmentSlug
     title: LocalText
     intro: LocalText
-    anonymous: bool = Field(default=False, description="may be sent without saying who one is")
+    anonymous: bool = Field(default=False, description="can be sent without giving a name")
     clocks: LegalDeadlines
     form: tuple[FormField, ...] = Field(min_length=1, max_length=40)
 
     @model_validator(mode="after")
-    def _names_differ(self) -> "Procedure":
+    def _check_field_names(self) -> "Procedure":
         names = [field.name for field in self.form]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
@@ -92,7 +103,7 @@ class Procedure(ConfigModel):
 
 
 class TownConfig(ConfigModel):
-    """The town, checked as a whole: every name used exists, successors end somewhere, every text is in every language."""
+    """The configuration of a town, checked as a whole: every name exists, successors end, every text is in every language."""
 
     town: Town
     departments: dict[str, Department]
@@ -105,34 +116,58 @@ class TownConfig(ConfigModel):
         return self.procedures.get(slug) if slug else None
 
     def current_department(self, slug: str) -> str:
-        """The department that does the work of `slug` today: itself, or its last successor; triage when unknown."""
+        """The department that does the work of `slug` today: itself or its last successor; triage if it is unknown."""
         department = self.departments.get(slug)
         while department and department.successor:
             department = self.departments.get(department.successor)
         return department.slug if department else contact.TRIAGE
 
     def department_of_mailbox(self, address: str) -> Department | None:
-        """The department whose own mailbox this is."""
+        """The department with this mailbox; None if no department has it."""
         return self.departments_by_mailbox.get(address.strip().lower())
 
     @cached_property
     def departments_by_mailbox(self) -> dict[str, Department]:
-        """Of two departments with one mailbox, the first."""
+        """Departments by mail address; of two with the same one, the first."""
         return {department.email: department for department in reversed(self.departments.values())}
 
+    @cached_property
+    def department_variables(self) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        """How to reach the town and each department, as templates write it; by department and language.
+
+        Computed once: formatting telephone numbers is most of the cost of a notice.
+        """
+        return {
+            (department.slug, language): self._contact_details(department, language)
+            for department in self.departments.values()
+            for language in self.town.languages
+        }
+
+    def _contact_details(self, department: Department, language: str) -> dict[str, str]:
+        return {
+            "town": localized(self.town.name, language),
+            "town_phone": format_phone(self.town.phone),
+            "town_web": f"https://{self.town.web_name}",
+            "department": localized(department.name, language),
+            "department_phone": format_phone(department.phone),
+            "department_email": department.email,
+            "department_address": ", ".join(department.address),
+            "department_hours": localized(department.opening_hours, language),
+        }
+
     def body_of(self, department: str) -> str | None:
-        """The body that the department belongs to; none: the town itself."""
-        found = self.departments.get(department)
-        return found.body if found else None
+        """The public body that the department belongs to; None for the town itself."""
+        known = self.departments.get(department)
+        return known.body if known else None
 
     def body(self, slug: str | None) -> Body | None:
         return next((body for body in self.town.bodies if body.slug == slug), None)
 
     def legal_deadlines(self, procedure: str | None) -> LegalDeadlines:
-        found = self.procedure(procedure)
-        return found.clocks if found else self.town.clocks
+        known = self.procedure(procedure)
+        return known.clocks if known else self.town.clocks
 
 
 def localized(text: Mapping[str, str], language: str | None) -> str:
-    """The text in that language, else in the first one it has."""
+    """The text in that language, else in the first one it has; empty if it has none."""
     return text.get(language or "") or next(iter(text.values()), "")

@@ -1,4 +1,4 @@
-"""Text files with `{variable}` in, checked templates out; a template has no logic, and a value is never read as one."""
+"""Loads, checks and renders the templates of replies: plain text with `{variable}`, without logic."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -10,40 +10,40 @@ from parvis.common.town.models import TownConfig
 from parvis.common.town.yaml_documents import closest_match
 
 MEDIA = ("sms", "email", "letter")
-# Templates of one procedure go before those of one department, and these before the town's: the folders they stand in.
+# Folders of special templates: a procedure's take precedence over a department's, and these over the town's.
 PROCEDURES, DEPARTMENTS = "procedures", "departments"
 
-_EVERYWHERE = frozenset({"reference", "town", "town_phone", "town_web", "department", "department_phone"})
+_COMMON = frozenset({"reference", "town", "town_phone", "town_web", "department", "department_phone"})
 _DEPARTMENT = frozenset({"department_email", "department_address", "department_hours"})
-_OF_ANOTHER_BODY = frozenset(
+_TRANSFER_TO_BODY = frozenset(
     {"received_on", "moved_on", "body", "body_phone", "body_address", "answer_due_on", "silence_rule"}
 )
 
-# Each template, and the variables that whoever asks for it gives.
+# Each template, and the variables that are given to it.
 TEMPLATES: Mapping[str, frozenset[str]] = {
-    "registration": _EVERYWHERE | _DEPARTMENT | {"received_on"},
-    "receipt": _EVERYWHERE | _DEPARTMENT | {"received_on", "procedure", "answer_due_on", "silence_rule"},
-    "transfer": _EVERYWHERE | _DEPARTMENT | _OF_ANOTHER_BODY,
-    "question": _EVERYWHERE | _DEPARTMENT | {"text"},
-    "answer": _EVERYWHERE | _DEPARTMENT | {"text"},
-    "link": _EVERYWHERE | {"link"},
-    "code": _EVERYWHERE | {"code", "minutes"},
+    "registration": _COMMON | _DEPARTMENT | {"received_on"},
+    "receipt": _COMMON | _DEPARTMENT | {"received_on", "procedure", "answer_due_on", "silence_rule"},
+    "transfer": _COMMON | _DEPARTMENT | _TRANSFER_TO_BODY,
+    "question": _COMMON | _DEPARTMENT | {"text"},
+    "answer": _COMMON | _DEPARTMENT | {"text"},
+    "link": _COMMON | {"link"},
+    "code": _COMMON | {"code", "minutes"},
 }
-# What goes out on fewer media than all.
+# Templates that are not sent on all media.
 _MEDIA_OF: Mapping[str, tuple[str, ...]] = {"link": ("sms",), "code": ("sms", "email")}
 
-_REACHABLE = frozenset({"department_email", "department_address"})
-_LAW = "the law wants it in this notice (CRPA R112-5, R112-11-1)"
-# What a template must say, one of each set; and why.
-_OWED = ({"reference"}, {"received_on"}, {"department"}, {"department_phone"}, _REACHABLE)
+_CONTACT_DETAILS = frozenset({"department_email", "department_address"})
+_LAW = "the law requires it in this notice (CRPA R112-5, R112-11-1)"
+# The variables that a template must use, at least one of each set; and why.
+_LEGALLY_REQUIRED = ({"reference"}, {"received_on"}, {"department"}, {"department_phone"}, _CONTACT_DETAILS)
 _REQUIRED: Mapping[str, tuple[tuple[Collection[str], ...], str]] = {
-    "registration": (_OWED, _LAW),
-    "receipt": ((*_OWED, {"silence_rule"}), _LAW),
-    "transfer": ((*_OWED, {"body"}, {"moved_on"}, {"silence_rule"}), _LAW),
-    "question": (({"text"},), "without it there is nothing to read"),
-    "answer": (({"text"},), "without it there is nothing to read"),
-    "link": (({"link"}, {"reference"}), "without it nobody finds the answer"),
-    "code": (({"code"},), "without it the message says nothing"),
+    "registration": (_LEGALLY_REQUIRED, _LAW),
+    "receipt": ((*_LEGALLY_REQUIRED, {"silence_rule"}), _LAW),
+    "transfer": ((*_LEGALLY_REQUIRED, {"body"}, {"moved_on"}, {"silence_rule"}), _LAW),
+    "question": (({"text"},), "without it the message is empty"),
+    "answer": (({"text"},), "without it the message is empty"),
+    "link": (({"link"}, {"reference"}), "without it nobody can open the answer"),
+    "code": (({"code"},), "without it the message is useless"),
 }
 
 _PLACEHOLDER = re.compile(r"\{([^{}\n]*)\}")
@@ -53,7 +53,7 @@ _LARGEST_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class RenderedTemplate:
-    """What a citizen reads. An SMS has no subject."""
+    """The text that a citizen reads. An SMS has no subject."""
 
     subject: str
     text: str
@@ -61,11 +61,13 @@ class RenderedTemplate:
 
 @dataclass(frozen=True)
 class Template:
+    """One text with placeholders, checked."""
+
     subject: str
     text: str
 
     def render(self, variables: Mapping[str, str]) -> RenderedTemplate:
-        """The template with its values put in, in one pass: braces in a value stay what they are."""
+        """Fills in the values in one pass, so that braces within a value stay as they are."""
         return RenderedTemplate(
             subject=" ".join(_fill(self.subject, variables).split()), text=_fill(self.text, variables)
         )
@@ -73,7 +75,7 @@ class Template:
 
 @dataclass(frozen=True)
 class TemplateSet:
-    """All templates of a town, by name, language and medium (`sms`, `email`, `letter`); some for one procedure or department."""
+    """All templates of a town by name, language and medium (`sms`, `email`, `letter`), with those of single procedures and departments."""
 
     default_language: str
     by_name: Mapping[tuple[str, str, str], Template]
@@ -84,75 +86,77 @@ class TemplateSet:
     def find(
         self, name: str, language: str, medium: str, *, department: str | None = None, procedure: str | None = None
     ) -> Template:
-        """The template of that procedure, else of that department, else of the town; in that language, else in the town's first.
+        """The template of the procedure, else of the department, else of the town; in the language, else in the town's first one.
 
-        Raises: KeyError, for a name or a medium that is in no list: a mistake of ours, not of the operator.
+        Raises: KeyError, for an unknown name or medium: a bug of ours, not a mistake of the operator.
         """
-        for spoken in dict.fromkeys((language, self.default_language)):
-            for place, slug in ((PROCEDURES, procedure), (DEPARTMENTS, department)):
-                found = self.special.get((place, slug or "", name, spoken, medium))
-                if found:
-                    return found
-            if (name, spoken, medium) in self.by_name:
-                return self.by_name[name, spoken, medium]
+        for candidate_language in dict.fromkeys((language, self.default_language)):
+            for folder, slug in ((PROCEDURES, procedure), (DEPARTMENTS, department)):
+                template = self.special.get((folder, slug or "", name, candidate_language, medium))
+                if template:
+                    return template
+            if (name, candidate_language, medium) in self.by_name:
+                return self.by_name[name, candidate_language, medium]
         raise KeyError((name, language, medium))
 
 
-def media_of(name: str) -> tuple[str, ...]:
-    """The media that a template is written for."""
+def template_media(name: str) -> tuple[str, ...]:
+    """The media on which a template is sent."""
     return _MEDIA_OF.get(name, MEDIA)
 
 
 def load_templates(path: Path, town_config: TownConfig) -> TemplateSet:
-    """Read `templates/<name>/<language>/<medium>.txt` below the configuration folder, and the special ones that are there:
-    `templates/procedures/<slug>/<name>/…`, `templates/departments/<slug>/<name>/…`.
+    """Reads `templates/<name>/<language>/<medium>.txt` in the configuration folder, and the optional special templates in
+    `templates/procedures/<slug>/<name>/…` and `templates/departments/<slug>/<name>/…`.
 
-    Raises: Misconfigured, for a missing or misnamed file, an unknown variable, one that the law wants and that is not there,
-            a brace that opens nothing, a missing subject.
+    Raises: Misconfigured, for a missing or misnamed file, an unknown variable, a missing variable that the law requires,
+            an unmatched brace or a missing subject.
     """
     languages, root = town_config.town.languages, path / "templates"
     by_name = {
-        (name, language, medium): _load(root / name / language / f"{medium}.txt", name, medium)
+        (name, language, medium): _load_template(root / name / language / f"{medium}.txt", name, medium)
         for name in TEMPLATES
         for language in languages
-        for medium in media_of(name)
+        for medium in template_media(name)
     }
     special: dict[tuple[str, str, str, str, str], Template] = {}
-    for place, slugs in ((PROCEDURES, town_config.procedures), (DEPARTMENTS, town_config.departments)):
-        for slug in _folders(root / place, slugs):
-            for name in _folders(root / place / slug, TEMPLATES):
-                for language in _folders(root / place / slug / name, languages):
-                    folder = root / place / slug / name / language
-                    for medium in _texts(folder, media_of(name)):
-                        loaded = _load(folder / f"{medium}.txt", name, medium)
-                        special[place, slug, name, language, medium] = loaded
-    _folders(root, [*TEMPLATES, PROCEDURES, DEPARTMENTS])
+    for kind, slugs in ((PROCEDURES, town_config.procedures), (DEPARTMENTS, town_config.departments)):
+        for slug in _known_folders(root / kind, slugs):
+            for name in _known_folders(root / kind / slug, TEMPLATES):
+                for language in _known_folders(root / kind / slug / name, languages):
+                    folder = root / kind / slug / name / language
+                    for medium in _known_media(folder, template_media(name)):
+                        loaded = _load_template(folder / f"{medium}.txt", name, medium)
+                        special[kind, slug, name, language, medium] = loaded
+    _known_folders(root, [*TEMPLATES, PROCEDURES, DEPARTMENTS])
     return TemplateSet(default_language=languages[0], by_name=by_name, special=special)
 
 
-def _folders(path: Path, known: Collection[str]) -> list[str]:
-    """The folders below, each of a name that means something here."""
-    return _named(path, {entry.name for entry in path.iterdir() if entry.is_dir()} if path.is_dir() else set(), known)
+def _known_folders(path: Path, known: Collection[str]) -> list[str]:
+    """The folders in `path`. Raises: Misconfigured, for one whose name is not known."""
+    return _check_names(
+        path, {entry.name for entry in path.iterdir() if entry.is_dir()} if path.is_dir() else set(), known
+    )
 
 
-def _texts(path: Path, media: Collection[str]) -> list[str]:
+def _known_media(path: Path, media: Collection[str]) -> list[str]:
     names = {entry.name for entry in path.iterdir() if entry.is_file() and not entry.name.startswith(".")}
-    return [name.removesuffix(".txt") for name in _named(path, names, [f"{medium}.txt" for medium in media])]
+    return [name.removesuffix(".txt") for name in _check_names(path, names, [f"{medium}.txt" for medium in media])]
 
 
-def _named(path: Path, names: Collection[str], known: Collection[str]) -> list[str]:
+def _check_names(path: Path, names: Collection[str], known: Collection[str]) -> list[str]:
     for name in sorted(names):
         if name not in known and not name.startswith("."):
-            raise Misconfigured("nothing here is called that", file=path / name, mend=closest_match(name, known))
+            raise Misconfigured("unknown name", file=path / name, mend=closest_match(name, known))
     return sorted(name for name in names if name in known)
 
 
-def _load(path: Path, name: str, medium: str) -> Template:
+def _load_template(path: Path, name: str, medium: str) -> Template:
     try:
         text = path.read_bytes()[:_LARGEST_BYTES].decode("utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
-        mend = f"write it; its variables: {', '.join(sorted(TEMPLATES[name]))}"
-        raise Misconfigured("not there, or not UTF-8", file=path, mend=mend) from error
+        mend = f"Write it. It may use {', '.join(f'{{{variable}}}' for variable in sorted(TEMPLATES[name]))}."
+        raise Misconfigured("the file is missing or not UTF-8", file=path, mend=mend) from error
     for number, line in enumerate(text.split("\n"), start=1):
         _check_line(path, number, line, name)
     _check_required(path, text, name)
@@ -160,7 +164,9 @@ def _load(path: Path, name: str, medium: str) -> Template:
         return Template(subject="", text=text.strip())
     subject, _, body = text.partition("\n")
     if not subject.startswith(_SUBJECT) or not body.strip():
-        raise Misconfigured("no subject", file=path, line=1, mend=f"begin with `{_SUBJECT}…`, then the text")
+        raise Misconfigured(
+            "the subject is missing", file=path, line=1, mend=f"Begin with the line `{_SUBJECT}…`, then write the text."
+        )
     return Template(subject=subject.removeprefix(_SUBJECT).strip(), text=body.strip())
 
 
@@ -170,16 +176,16 @@ def _check_line(path: Path, number: int, line: str, name: str) -> None:
             fact = f"unknown variable {{{variable}}}"
             raise Misconfigured(fact, file=path, line=number, mend=closest_match(variable, TEMPLATES[name]))
     if set("{}") & set(_PLACEHOLDER.sub("", line)):
-        raise Misconfigured("a brace without its pair", file=path, line=number, mend="write {variable}, or no brace")
+        raise Misconfigured("unmatched brace", file=path, line=number, mend="Write {variable}, or remove the brace.")
 
 
 def _check_required(path: Path, text: str, name: str) -> None:
-    said = set(_PLACEHOLDER.findall(text))
+    used = set(_PLACEHOLDER.findall(text))
     wanted, why = _REQUIRED.get(name, ((), ""))
-    for one_of in wanted:
-        if not said & set(one_of):
-            variables = " or ".join(f"{{{variable}}}" for variable in sorted(one_of))
-            raise Misconfigured(f"{variables} is not there: {why}", file=path, mend="say it")
+    for alternatives in wanted:
+        if not used & set(alternatives):
+            variables = " or ".join(f"{{{variable}}}" for variable in sorted(alternatives))
+            raise Misconfigured(f"{variables} is missing: {why}", file=path, mend="Add it.")
 
 
 def _fill(text: str, variables: Mapping[str, str]) -> str:

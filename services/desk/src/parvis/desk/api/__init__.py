@@ -6,7 +6,7 @@ from fastapi.security import HTTPBearer
 from parvis.desk.api import reading, working
 from parvis.desk.api.access import Access
 from parvis.desk.verify import is_bearer
-from parvis.web.http import install_error_pages
+from parvis.web.error_pages import install_error_pages
 from parvis.web.pages import PageRenderer
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from parvis.desk.decide import target_of
 from parvis.desk.tables import NO_DATE, URGENCY, Case, File, Opened, State
-from parvis.web.http import clean_text
+from parvis.web.form_parsing import clean_text
 
 Typed = Annotated[str, AfterValidator(clean_text)]
 AgentName = Annotated[

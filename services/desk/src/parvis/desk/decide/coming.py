@@ -22,7 +22,7 @@ from parvis.desk.tables import (
     Move,
     Settlement,
 )
-from parvis.web.answers import answers_in_words
+from parvis.web.form_answers import format_answers
 
 _SNIPPET = 140
 
@@ -139,7 +139,7 @@ def snippet_of(contact: ContactReceived, town_config: TownConfig) -> str:
     personal = contact.personal
     if contact.channel == "post" and personal.subject:
         return ""
-    answers = answers_in_words(
+    answers = format_answers(
         town_config, contact.procedure, personal.answers, town_config.town.supported_language(contact.language)
     )
     longest_first = sorted((answer for _, answer in answers), key=len, reverse=True)

@@ -15,7 +15,7 @@ from parvis.desk.render import frame, previewed
 from parvis.desk.store import NotHere, case_of, contacts_of
 from parvis.desk.tables import STATES, Case, Changes, Opened, State, Target
 from parvis.desk.verify import Session
-from parvis.web.http import SubmittedForm
+from parvis.web.form_parsing import SubmittedForm
 
 _SIMPLE = {"take": decide.take, "release": decide.release, "close": decide.close, "reopen": decide.reopen}
 _TOLD = {"take": "taken", "release": "released", "close": "closed", "reopen": "reopened"}

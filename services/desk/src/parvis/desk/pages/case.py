@@ -16,7 +16,7 @@ from parvis.desk.render import Preview, shown_contact
 from parvis.desk.store import case_of, file_of
 from parvis.desk.tables import NO_DATE, Case, File, Opened, Step
 from parvis.desk.verify import Session
-from parvis.web.http import negotiate_language
+from parvis.web.language_negotiation import negotiate_language
 
 
 def routes(place: Place) -> APIRouter:

@@ -13,7 +13,7 @@ from parvis.desk.pages.place import Place, go
 from parvis.desk.store import case_of
 from parvis.desk.tables import CALLED
 from parvis.desk.verify import Session
-from parvis.web.http import SubmittedForm
+from parvis.web.form_parsing import SubmittedForm
 
 _FIELDS = ("channel", "procedure", "subject", "text", "name", "phone", "email", "reference", "language")
 

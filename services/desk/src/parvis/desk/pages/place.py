@@ -15,7 +15,8 @@ from parvis.desk.read.pictures import Pictures
 from parvis.desk.render import in_words
 from parvis.desk.store import Cases, Counter
 from parvis.desk.verify import Session, Sessions
-from parvis.web.http import SubmittedForm, language_switch_url, negotiate_language, read_form, remember_language
+from parvis.web.form_parsing import SubmittedForm, read_form
+from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
 from parvis.web.pages import PageRenderer
 
 _LARGEST_FORM_BYTES = 256 * 1024

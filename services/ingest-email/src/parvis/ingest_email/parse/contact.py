@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contract import contact
 from parvis.common.contract.contact import (
     EVENT_LIMIT_BYTES,
-    TEXT_LIMIT_BYTES,
     Attachment,
     ClaimCheck,
     ContactId,
@@ -24,6 +22,7 @@ from parvis.common.contract.contact_points import email_contact_point, hash_cont
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import find_references, make_reference
 from parvis.common.contract.reply_tokens import conversation_id_of_message_id
+from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES, truncate_text
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels
 from parvis.ingest_email.parse.machine import is_robot
@@ -78,7 +77,7 @@ def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
         thread=_thread(mail, keys),
         original=arrival.original,
         attachments=tuple(
-            Attachment.of(claim, trouble=attachment.trouble, inline=attachment.inline)
+            Attachment.from_claim_check(claim, trouble=attachment.trouble, inline=attachment.inline)
             for claim, attachment in zip(arrival.attachments, mail.attachments, strict=False)
         ),
         remarks=_remarks(mail, arrival),
@@ -104,7 +103,7 @@ def contact_of(mail: Mail, arrival: Arrival, keys: Keys) -> ContactReceived:
 
 def clip(text: str, room_bytes: int) -> str:
     """The beginning of a text that takes no more room than that in JSON, where a quote or a line feed takes two bytes."""
-    kept = contact.truncate_text(text)
+    kept = truncate_text(text)
     while kept and (size := _in_json(kept)) > room_bytes:
         kept = kept[: min(len(kept) - 1, max(0, len(kept) * room_bytes // size))]
     return kept

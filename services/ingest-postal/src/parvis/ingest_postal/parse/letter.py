@@ -14,21 +14,21 @@ from parvis.common.contract.contact import (
     ContactPoint,
     ContactReceived,
     ConversationId,
-    OpticalReading,
+    OcrResult,
     PersonalContact,
     ReplyAddress,
     ThreadIdentifiers,
     Verification,
-    truncate_text,
 )
 from parvis.common.contract.letter_qr import conversation_id_of_letter_qr
 from parvis.common.contract.references import find_references, make_reference
+from parvis.common.contract.text_limit import truncate_text
 from parvis.common.text.language import detect_language
 from parvis.ingest_postal.parse.dates import find_date
 from parvis.ingest_postal.parse.page import blocks_of
+from parvis.ingest_postal.parse.reply_channel import find_reply_channels
 from parvis.ingest_postal.parse.sender import Sender, find_sender
 from parvis.ingest_postal.parse.town import Town
-from parvis.ingest_postal.parse.wishes import find_wishes
 from parvis.ingest_postal.tables import Line, Page, Reading
 
 LOW_CONFIDENCE = 0.6  # below it most words of a page have a mistake: people read it from the picture
@@ -78,7 +78,7 @@ def parse(reading: Reading, facts: Facts) -> ContactReceived:
             conversation_id=_conversation(reading, facts.town.key), reference=next(iter(find_references(text)), None)
         ),
         original=facts.original,
-        attachments=tuple(map(Attachment.of, facts.pictures)),
+        attachments=tuple(map(Attachment.from_claim_check, facts.pictures)),
         remarks=(*facts.remarks, *_blank_pages(reading)),
         text_overflow=facts.text_overflow,
         unreadable=_unreadable(reading),
@@ -96,7 +96,7 @@ def text_of(reading: Reading) -> str:
 def _personal(reading: Reading, text: str, sender: Sender | None, facts: Facts) -> PersonalContact:
     known = sender is not None and sender.confidence >= SURE_OF_SENDER
     address = sender.address if sender and known else None
-    wishes = find_wishes(reading)
+    wishes = find_reply_channels(reading)
     if address:
         wishes = (*wishes, ReplyAddress(channel="post", address=address))
     values = {
@@ -136,12 +136,12 @@ def _subject(reading: Reading) -> str:
     return ""
 
 
-def _worth(reading: Reading, sender: Sender | None) -> OpticalReading | None:
+def _worth(reading: Reading, sender: Sender | None) -> OcrResult | None:
     """What was read from pictures was worth; none where the file had its own text, or no word was found."""
     read = [page for page in reading.pages if page.source == "reading" and page.words]
     if not read:
         return None
-    return OpticalReading(
+    return OcrResult(
         confidence=_mean(read),
         pages=len(read),
         page_confidences=tuple(round(min(page.confidence, 1.0), 4) for page in read),

@@ -8,15 +8,9 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from parvis.common.bus.cloudevents import Record, build_record
-from parvis.common.contract.contact import (
-    ClaimCheck,
-    ContactId,
-    ContactReceived,
-    exceeds_text_limit,
-    kafka_key,
-    make_contact_id,
-)
+from parvis.common.contract.contact import ClaimCheck, ContactId, ContactReceived, kafka_key, make_contact_id
 from parvis.common.contract.errors import Poison
+from parvis.common.contract.text_limit import exceeds_text_limit
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger

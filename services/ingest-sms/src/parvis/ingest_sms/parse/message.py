@@ -10,10 +10,10 @@ from parvis.common.contract.contact import (
     PersonalContact,
     ThreadIdentifiers,
     Verification,
-    truncate_text,
 )
 from parvis.common.contract.contact_points import hash_contact_point
 from parvis.common.contract.references import find_references, make_reference
+from parvis.common.contract.text_limit import truncate_text
 from parvis.common.text.language import detect_language
 from parvis.common.text.reply_channels import find_stated_reply_channels
 from parvis.ingest_sms.parse.form import WHATSAPP, Announcement

@@ -128,7 +128,7 @@ class MediaReader:
             return await self._until_had(told, number, media, ends_at)
         except _Refused as refusal:
             log.warning("media.refused", contact_id=told.contact_id, reason=str(refusal))
-            return Fetched(Attachment.of(original, trouble=str(refusal)), _name(number, media.declared))
+            return Fetched(Attachment.from_claim_check(original, trouble=str(refusal)), _name(number, media.declared))
 
     async def _look(self, content: bytes, declared: str) -> FileInspection:
         try:
@@ -154,7 +154,7 @@ class MediaReader:
         looked = await self._look(content, declared or media.declared)
         claim = await self.blobs.put(told.contact_id, content, looked.media_type)
         claim = claim.model_copy(update={"scan": await self.scanner.scan(content)})
-        return Fetched(Attachment.of(claim, trouble=looked.trouble), _name(number, looked.media_type))
+        return Fetched(Attachment.from_claim_check(claim, trouble=looked.trouble), _name(number, looked.media_type))
 
     async def _get(self, account: str, url: str) -> tuple[bytes, str]:
         """One try, redirects included.

@@ -15,7 +15,7 @@ from parvis.common.runtime.logs import logger
 from parvis.common.runtime.rate_limits import RateLimiter
 from parvis.common.town.models import TownConfig
 from parvis.ingest_web.store import Vault
-from parvis.web.http import negotiate_language
+from parvis.web.language_negotiation import negotiate_language
 from parvis.web.pages import PageRenderer
 
 log = logger()

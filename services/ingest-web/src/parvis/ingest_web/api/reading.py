@@ -13,13 +13,13 @@ from fastapi import Request
 
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import media_type_of
-from parvis.common.town.forms import FileField
+from parvis.common.town.form_fields import FileField
 from parvis.common.town.models import Procedure
 from parvis.ingest_web import render
 from parvis.ingest_web.api.hatch import Hatch, Problem, today_of
 from parvis.ingest_web.tables import NAME, REPLY, File, Filled, reply_address
-from parvis.web.forms import clean_text
-from parvis.web.http import negotiate_language
+from parvis.web.form_parsing import clean_text
+from parvis.web.language_negotiation import negotiate_language
 
 _READ_S = 60.0
 # More than all answers of the longest form, were they commas alone; lists of millions cost gigabytes, and seconds of everybody's time.

@@ -10,7 +10,7 @@ from parvis.ingest_web.store import Vault
 from parvis.ingest_web.tables import CSRF, PROOF, WAITED, File, Kept
 from parvis.ingest_web.verify import Crowd, Guard
 from parvis.ingest_web.verify.sources import Network
-from parvis.web.forms import SubmittedForm, Upload
+from parvis.web.form_parsing import SubmittedForm, Upload
 from parvis.web.pages import PageRenderer
 from parvis.web.tokens import OneTimeToken
 

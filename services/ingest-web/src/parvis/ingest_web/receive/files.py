@@ -2,10 +2,10 @@
 
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import media_type_of
-from parvis.common.town.forms import FileField
+from parvis.common.town.form_fields import FileField
 from parvis.ingest_web.receive.door import Door, Sent
 from parvis.ingest_web.tables import DROP, KEPT, File, Filled, Kept
-from parvis.web.forms import SubmittedForm, Upload
+from parvis.web.form_parsing import SubmittedForm, Upload
 
 
 async def files_of(fields: list[FileField], form: SubmittedForm) -> dict[str, list[tuple[File, Upload]]]:
@@ -40,5 +40,5 @@ async def keep(door: Door, sent: Sent, filled: Filled) -> None:
 
 async def _file(upload: Upload) -> File:
     name = safe_file_name(upload.name) or "document"
-    media_type = media_type_of(await upload.ends(), name=name)
+    media_type = media_type_of(await upload.head_and_tail(), name=name)
     return File(name, upload.size_bytes, media_type, await upload.sha256())

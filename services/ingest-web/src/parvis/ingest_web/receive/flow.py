@@ -12,7 +12,7 @@ from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.references import make_reference
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
-from parvis.common.town.forms import FileField
+from parvis.common.town.form_fields import FileField
 from parvis.common.town.models import Procedure
 from parvis.ingest_web import render
 from parvis.ingest_web.parse import parse
@@ -22,8 +22,9 @@ from parvis.ingest_web.store import submission_of
 from parvis.ingest_web.store.accepting import Sending
 from parvis.ingest_web.tables import CHANGE, PROOF, REVIEW, SEEN, STEP, TOKEN, WAITED, Filled, Problem, Submission
 from parvis.ingest_web.verify import client_of
-from parvis.web.forms import SubmittedForm, read_form
-from parvis.web.http import allow_scripts, negotiate_language
+from parvis.web.form_parsing import SubmittedForm, read_form
+from parvis.web.language_negotiation import negotiate_language
+from parvis.web.security_headers import allow_scripts
 
 log = logger()
 

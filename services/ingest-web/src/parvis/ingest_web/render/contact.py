@@ -16,10 +16,10 @@ from parvis.common.contract.contact import (
 )
 from parvis.common.contract.contact_points import hash_contact_point
 from parvis.common.contract.references import make_reference
-from parvis.common.town.forms import ConsentField, LongTextField
+from parvis.common.town.form_fields import ConsentField, LongTextField
 from parvis.common.town.models import Procedure, localized
 from parvis.ingest_web.tables import File, Filled
-from parvis.web.answers import answer_in_words
+from parvis.web.form_answers import format_answer
 
 # As JSON. Together with the rest they keep the event below 64 KiB; the whole is in the original.
 TEXT_ROOM_BYTES = 28 * 1024
@@ -97,7 +97,7 @@ def text(filled: Filled, procedure: Procedure, language: str) -> str:
     free = [filled.answers[f.name] for f in procedure.form if isinstance(f, LongTextField) and f.name in filled.answers]
     colon = " :" if language == "fr" else ":"
     facts = [
-        f"{localized(f.label, language)}{colon} {', '.join(answer_in_words(f, filled.answers[f.name], language).splitlines())}"
+        f"{localized(f.label, language)}{colon} {', '.join(format_answer(f, filled.answers[f.name], language).splitlines())}"
         for f in procedure.form
         if f.name in filled.answers and not isinstance(f, LongTextField | ConsentField)
     ]

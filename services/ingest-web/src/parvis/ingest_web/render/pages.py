@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from parvis.common.town.forms import FileField
+from parvis.common.town.form_fields import FileField
 from parvis.common.town.models import Department, Procedure, TownConfig, localized
 from parvis.ingest_web.tables import (
     INPUTS,
@@ -19,7 +19,7 @@ from parvis.ingest_web.tables import (
     Problem,
     reply_address,
 )
-from parvis.web.answers import answer_in_words
+from parvis.web.form_answers import format_answer
 from parvis.web.pages import PageRenderer, format_size, group_digits
 
 _BAD_NOTICES = ("unavailable", "busy", "work", "too_heavy")
@@ -111,7 +111,7 @@ def _rows(pages: PageRenderer, shown: Shown, filled: Filled) -> list[Row]:
             ]
         else:
             answer = filled.answers.get(f.name, "")
-            said = answer_in_words(f, answer, language).splitlines() if answer else []
+            said = format_answer(f, answer, language).splitlines() if answer else []
         rows.append(Row(f"f-{f.name}", localized(f.label, language), tuple(said)))
     rows.append(Row(f"f-{NAME}", pages.translate("form_page.name", language), (filled.name,) if filled.name else ()))
     channel = filled.reply.channel if filled.reply else NO_REPLY

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from parvis.common.town.field_types import LocalText
-from parvis.common.town.forms import (
+from parvis.common.town.form_fields import (
     AddressField,
     ChoiceField,
     ConsentField,

@@ -48,7 +48,7 @@ class Vault:
             trouble = await self._trouble(held, file) if is_archive(file.media_type) else None
             scan = await self.scanner.scan(held)
             claim = await self.blobs.put(contact, held, file.media_type)
-        return Kept(file, Attachment.of(claim.model_copy(update={"scan": scan}), trouble=trouble))
+        return Kept(file, Attachment.from_claim_check(claim.model_copy(update={"scan": scan}), trouble=trouble))
 
     async def _trouble(self, content: bytes, file: File) -> str | None:
         try:

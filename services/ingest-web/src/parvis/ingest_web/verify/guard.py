@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from parvis.common.contract.contact import Attachment
 from parvis.ingest_web.tables import File, Kept
 from parvis.web import tokens
-from parvis.web.http import is_same_origin
+from parvis.web.security_headers import is_same_origin
 from parvis.web.tokens import OneTimeToken
 
 
@@ -72,13 +72,13 @@ class Guard:
         return was_given and not tokens.is_valid_csrf_token(waited, binding, self.key, now, lasts=self.patience)
 
     def seal(self, kept: Kept) -> str:
-        return tokens.encrypt_values({"name": kept.file.name, "claim": kept.claim.model_dump()}, "kept-file", self.key)
+        return tokens.sign_values({"name": kept.file.name, "claim": kept.claim.model_dump()}, "kept-file", self.key)
 
     def unseal(self, sealed: Iterable[str]) -> list[Kept]:
         """The kept files; what we did not seal is left out."""
         found: list[Kept] = []
         for text in sealed:
-            values = tokens.decrypt_values(text, "kept-file", self.key)
+            values = tokens.read_signed_values(text, "kept-file", self.key)
             if not values:
                 continue
             try:

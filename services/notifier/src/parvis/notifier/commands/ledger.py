@@ -7,8 +7,9 @@ from datetime import datetime
 
 from parvis.common.bus.producer import Producer
 from parvis.common.cli.subparsers import Commands
-from parvis.common.contract.contact import ContactPoint, format_instant
+from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.event import format_instant
 from parvis.common.contract.topics import DELIVERY_REPORTED, DELIVERY_UPDATED, PREFERENCE_CHANGED, REPLY_REQUESTED
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.settings import TownSettings, load_settings

@@ -18,8 +18,8 @@ from parvis.notifier.render.words import Words
 from parvis.notifier.store import inbox as store
 from parvis.notifier.store.budgets import lock_addresses
 from parvis.notifier.store.replies import replies_of
-from parvis.web.http import is_same_origin
-from parvis.web.tokens import decrypt_values, encrypt_values
+from parvis.web.security_headers import is_same_origin
+from parvis.web.tokens import read_signed_values, sign_values
 
 log = logger()
 CODE_LASTS, READING_LASTS = timedelta(minutes=10), timedelta(minutes=30)
@@ -139,7 +139,7 @@ def _digest(place: Place, reply: ReplyRequested, digits: str) -> str:
 
 def _let_in(place: Place, reply: ReplyRequested, token: str) -> Response:
     until = place.pages.clock() + READING_LASTS
-    sealed = encrypt_values({"reply": reply.reply_id, "until": int(until.timestamp())}, _PURPOSE, place.key)
+    sealed = sign_values({"reply": reply.reply_id, "until": int(until.timestamp())}, _PURPOSE, place.key)
     response = RedirectResponse(f"/inbox/{token}", status_code=303)
     response.set_cookie(
         _COOKIE, sealed, max_age=int(READING_LASTS.total_seconds()), path=f"/inbox/{token}", httponly=True, samesite="lax",
@@ -149,7 +149,7 @@ def _let_in(place: Place, reply: ReplyRequested, token: str) -> Response:
 
 
 def _may_read(place: Place, request: Request, reply: ReplyRequested) -> bool:
-    held = decrypt_values(request.cookies.get(_COOKIE, ""), _PURPOSE, place.key)
+    held = read_signed_values(request.cookies.get(_COOKIE, ""), _PURPOSE, place.key)
     return bool(held) and held.get("reply") == reply.reply_id and held.get("until", 0) > place.pages.clock().timestamp()
 
 

@@ -17,7 +17,7 @@ from parvis.notifier.decide.addressing import Addressing
 from parvis.notifier.decide.preference import Kept
 from parvis.notifier.render import Renderer
 from parvis.notifier.rules import Channel
-from parvis.web.http import language_switch_url, negotiate_language, remember_language
+from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
 from parvis.web.pages import PageRenderer
 
 Say = Callable[[AsyncConnection, Mapping[str, PreferenceChanged]], Awaitable[None]]

@@ -13,8 +13,9 @@ import zxingcpp
 
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.letter_qr import encode_letter_qr
+from parvis.common.text.telephone import format_phone
 from parvis.common.town.models import localized
-from parvis.common.town.template_variables import format_day, format_phone
+from parvis.common.town.template_variables import format_day
 from parvis.notifier.render.words import Words, one_line
 from parvis.notifier.rules import Delivery
 

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 
 from parvis.common.text.sms_encoding import count_segments
 from parvis.common.town.models import TownConfig
-from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, TEMPLATES, TemplateSet, media_of
+from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, TEMPLATES, TemplateSet, template_media
 from parvis.notifier.render import Renderer
 from parvis.notifier.render.letter import pages_of
 from parvis.notifier.render.reading import HARD, reading_ease
@@ -51,7 +51,7 @@ def files_of(shown: Shown, town_config: TownConfig, templates: TemplateSet) -> M
         procedure=shown.slug if shown.place == PROCEDURES else None,
     )
     files: dict[str, bytes] = {}
-    for medium in media_of(shown.name):
+    for medium in template_media(shown.name):
         content = renderer.render(reply, sample_delivery(reply, _CHANNELS[medium]), AT).content
         match medium:
             case "sms":

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from parvis.common.contract.reply import ReplyRequested
+from parvis.common.text.telephone import format_phone
 from parvis.common.town.models import Department, TownConfig, localized
-from parvis.common.town.template_variables import format_phone, standard_variables
+from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import TEMPLATES, RenderedTemplate, TemplateSet
 
 # C0 and C1 but line feed, bidirectional controls (they make a text read as another), lone surrogates, BOM.

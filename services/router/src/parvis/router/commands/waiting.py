@@ -1,6 +1,6 @@
 """Ids in, what the router keeps back of them out: one line each, for `parvis trace`."""
 
-from parvis.common.contract.contact import format_instant
+from parvis.common.contract.event import format_instant
 from parvis.common.runtime.settings import TownSettings
 from parvis.common.storage.postgres import Database
 from parvis.router import store

@@ -7,8 +7,9 @@ from parvis.common.contract.reply import ReplyKind, ReplyRequested, make_reply_i
 from parvis.common.contract.routing.decisions import DueDates, Routing
 from parvis.common.contract.routing.split_and_link import ConversationOpened
 from parvis.common.contract.routing.transfer import ConversationArrived
+from parvis.common.text.telephone import format_phone
 from parvis.common.town.models import TownConfig, localized
-from parvis.common.town.template_variables import format_day, format_phone, standard_variables
+from parvis.common.town.template_variables import format_day, standard_variables
 from parvis.router.decide import swift
 
 # The receipt leaves a day before its deadline: a held letter still reaches the printer in time.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from parvis.common.contract.contact import ClaimCheck, ContactId, ContactReceived, ConversationId, Reference
 from parvis.common.contract.references import make_reference
 from parvis.common.contract.routing.decisions import Routing
-from parvis.common.contract.routing.history import History, PastContact, PastMove
+from parvis.common.contract.routing.history import History, PastContact, PastTransfer
 from parvis.common.contract.routing.split_and_link import ConversationLinked, ConversationOpened, ConversationSplit
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.router.tables import Conversation, DecisionRow
@@ -31,7 +31,7 @@ class Past:
     contacts: tuple[PastContact, ...] = ()
     senders: frozenset[tuple[ContactId, str, str]] = frozenset()  # contact, hash, channel
     left_out: int = 0
-    moves: tuple[PastMove, ...] = ()
+    moves: tuple[PastTransfer, ...] = ()
     linked: tuple[Reference, ...] = ()
 
     @property
@@ -88,7 +88,7 @@ def past_of(
     steps: Iterable[DecisionRow], contacts: Iterable[DecisionRow], moved_in: Iterable[DecisionRow], *, left_out: int
 ) -> Past:
     """Put together what the rows say: the conversation's own contacts, without those that a split took, with those it brought."""
-    moves: list[PastMove] = []
+    moves: list[PastTransfer] = []
     linked: dict[Reference, None] = {}
     gone: set[ContactId] = set()
     for row in sorted(steps, key=lambda row: row.sequence or 0):
@@ -119,9 +119,9 @@ def moved_in_by(steps: Iterable[DecisionRow]) -> list[ContactId]:
     return [contact for event in opened for contact in event.contact_ids]
 
 
-def _move(row: DecisionRow) -> PastMove:
+def _move(row: DecisionRow) -> PastTransfer:
     arrived = ConversationArrived.model_validate_json(row.value)
-    return PastMove(
+    return PastTransfer(
         sequence=arrived.sequence,
         from_department=arrived.from_department,
         to_department=arrived.to_department,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from parvis.common.contract.contact import TRIAGE, ClaimCheck
 from parvis.common.contract.routing.decisions import DueDates
-from parvis.common.contract.routing.history import PastMove
+from parvis.common.contract.routing.history import PastTransfer
 from parvis.common.contract.routing.transfer import (
     ConversationArrived,
     ConversationLeft,
@@ -115,9 +115,9 @@ def _stopped(came_from: str, wanted: str, past: Past, town_config: TownConfig) -
     return IncompleteTransfer(wanted_department=wanted, why=_to_and_fro(one, other))
 
 
-def _since_triage(moves: Iterable[PastMove]) -> list[PastMove]:
+def _since_triage(moves: Iterable[PastTransfer]) -> list[PastTransfer]:
     """The moves since people last placed it: what they said begins anew."""
-    since: list[PastMove] = []
+    since: list[PastTransfer] = []
     for move in moves:
         since = [] if TRIAGE in (move.from_department, move.to_department) else [*since, move]
     return since

@@ -1,1 +1,1 @@
-"""Which department has a conversation, and why: the events of the router, and of the desk towards it. Pure; no I/O."""
+"""Defines the events about the routing of a conversation: decision, transfer, split, link and history. Pure; no I/O."""

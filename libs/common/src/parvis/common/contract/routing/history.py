@@ -1,4 +1,4 @@
-"""What came before, as a department gets it with a conversation that arrives. Pure; no I/O."""
+"""Defines the history that a department gets with a transferred conversation. Pure; no I/O."""
 
 from typing import ClassVar, Literal
 
@@ -10,11 +10,13 @@ from parvis.common.contract.routing.decisions import Tag
 
 
 class PastContact(Model):
-    """One contact of a conversation, as the router knows it: why it came where, and where its bytes are."""
+    """An earlier contact of a conversation: why it was routed where, and where its bytes are."""
 
     contact_id: ContactId
     reference: Reference
-    conversation_id: ConversationId = Field(description="in which it came; another one when it was moved by a split")
+    conversation_id: ConversationId = Field(
+        description="conversation in which it arrived; differs from the history's after a split"
+    )
     sequence: int = Field(ge=1)
     channel: str | None = None
     department: DepartmentSlug
@@ -25,11 +27,11 @@ class PastContact(Model):
     tags: tuple[Tag, ...] = ()
     language: Language | None = None
     received_at: AwareDatetime
-    original: ClaimCheck | None = Field(default=None, description="the contact as it came; none where it is not known")
+    original: ClaimCheck | None = Field(default=None, description="the contact as it came; null if unknown")
 
 
-class PastMove(Model):
-    """One transfer of a conversation."""
+class PastTransfer(Model):
+    """An earlier transfer of a conversation."""
 
     sequence: int = Field(ge=1)
     from_department: DepartmentSlug
@@ -39,13 +41,13 @@ class PastMove(Model):
 
 
 class History(Model):
-    """What came before: the JSON that `history` of `conversation.arrived` and `conversation.opened` claims."""
+    """The JSON document that `history` of `conversation.arrived` and `conversation.opened` refers to."""
 
     MEDIA_TYPE: ClassVar[str] = "application/json"
 
     conversation_id: ConversationId
     reference: Reference
     contacts: tuple[PastContact, ...] = Field(default=(), description="newest last")
-    left_out: int = Field(default=0, ge=0, description="older contacts for which there was no room")
-    moves: tuple[PastMove, ...] = Field(default=(), description="newest last")
-    linked: tuple[Reference, ...] = ()
+    left_out: int = Field(default=0, ge=0, description="number of older contacts that did not fit")
+    moves: tuple[PastTransfer, ...] = Field(default=(), description="newest last")
+    linked: tuple[Reference, ...] = Field(default=(), description="references of linked conversations")

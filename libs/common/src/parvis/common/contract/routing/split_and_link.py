@@ -1,4 +1,4 @@
-"""Splits and links of conversations: the wishes, what their departments are told, the refusals. Pure; no I/O."""
+"""Defines the events about splitting and linking conversations: requests, results and refusals. Pure; no I/O."""
 
 from typing import ClassVar, Literal
 
@@ -10,22 +10,26 @@ from parvis.common.contract.routing.decisions import DueDates
 
 
 class SplitRequested(Event):
-    """Somebody wants some contacts of a conversation in one of their own: they are about something else."""
+    """A request to move contacts that are about something else into a conversation of their own."""
 
     TYPE: ClassVar[str] = "split.requested"
 
-    split_id: str = Field(description="the same for a repeated request; the new conversation's id follows from it")
+    split_id: str = Field(
+        description="id of the request, the same if it is repeated; the new conversation's id is derived from it"
+    )
     conversation_id: ConversationId
-    contact_ids: tuple[ContactId, ...] = Field(min_length=1, max_length=200, description="that move out")
-    from_department: DepartmentSlug = Field(description="believed to be the current one; a stale belief is refused")
-    to_department: DepartmentSlug = Field(description="of the new conversation")
+    contact_ids: tuple[ContactId, ...] = Field(min_length=1, max_length=200, description="contacts to move out")
+    from_department: DepartmentSlug = Field(
+        description="department that the sender believes to be the current one; refused if it is not"
+    )
+    to_department: DepartmentSlug = Field(description="department of the new conversation")
     reason: str = Field(max_length=400)
-    requested_by: str = Field(description="the agent's account, not a citizen", max_length=80)
+    requested_by: str = Field(description="account of the agent", max_length=80)
     requested_at: AwareDatetime
 
 
 class ConversationSplit(Event):
-    """Contacts of a conversation moved out into a new one; told to the department that keeps the rest."""
+    """Contacts were moved out into a new conversation; sent to the department that keeps the rest."""
 
     TYPE: ClassVar[str] = "conversation.split"
 
@@ -33,7 +37,7 @@ class ConversationSplit(Event):
     sequence: int = Field(ge=1)
     reference: Reference
     department: DepartmentSlug
-    contact_ids: tuple[ContactId, ...] = Field(description="that moved out")
+    contact_ids: tuple[ContactId, ...] = Field(description="contacts that moved out")
     into_conversation: ConversationId
     into_reference: Reference
     into_department: DepartmentSlug
@@ -42,7 +46,7 @@ class ConversationSplit(Event):
 
 
 class ConversationOpened(DueDates, Event):
-    """A conversation was made of contacts of another one; told to the department that has the new one."""
+    """A conversation was made of contacts of another one; sent to the department of the new one."""
 
     TYPE: ClassVar[str] = "conversation.opened"
 
@@ -50,21 +54,21 @@ class ConversationOpened(DueDates, Event):
     sequence: int = Field(ge=1)
     reference: Reference
     department: DepartmentSlug
-    contact_ids: tuple[ContactId, ...] = Field(description="that moved in, oldest first")
+    contact_ids: tuple[ContactId, ...] = Field(description="contacts that moved in, oldest first")
     out_of_conversation: ConversationId
     out_of_reference: Reference
     from_department: DepartmentSlug
     reason: str = Field(max_length=400)
-    history: ClaimCheck | None = Field(default=None, description="a History of the contacts that moved in")
+    history: ClaimCheck | None = Field(default=None, description="a History with the contacts that moved in")
     procedure: str | None = None
     language: Language | None = None
-    body: str | None = Field(default=None, description="the body that is competent, where it is not the town itself")
-    received_at: AwareDatetime = Field(description="of the oldest contact that moved in; never changes")
+    body: str | None = Field(default=None, description="competent public body; null for the town itself")
+    received_at: AwareDatetime = Field(description="`received_at` of the oldest contact that moved in; never changes")
     at: AwareDatetime
 
 
 class SplitRefused(Event):
-    """A split that was not done, told to the department that asked."""
+    """A split was refused; sent to the department that requested it."""
 
     TYPE: ClassVar[str] = "split.refused"
 
@@ -78,21 +82,23 @@ class SplitRefused(Event):
 
 
 class LinkRequested(Event):
-    """Somebody says that two conversations belong together, or takes it back."""
+    """A request to link two conversations that belong together, or to undo it."""
 
     TYPE: ClassVar[str] = "link.requested"
 
-    link_id: str = Field(description="the same for a repeated request")
+    link_id: str = Field(description="id of the request, the same if it is repeated")
     conversation_id: ConversationId
-    other_reference: Reference = Field(description="of the conversation that it belongs with")
+    other_reference: Reference = Field(description="reference of the other conversation")
     wanted: Literal["linked", "unlinked"] = "linked"
-    from_department: DepartmentSlug = Field(description="believed to be the current one; a stale belief is refused")
+    from_department: DepartmentSlug = Field(
+        description="department that the sender believes to be the current one; refused if it is not"
+    )
     reason: str = Field(default="", max_length=400)
-    requested_by: str = Field(description="the agent's account, not a citizen", max_length=80)
+    requested_by: str = Field(description="account of the agent", max_length=80)
     requested_at: AwareDatetime
 
 
-class _Link(Event):
+class _LinkChange(Event):
     conversation_id: ConversationId
     sequence: int = Field(ge=1)
     reference: Reference
@@ -104,20 +110,20 @@ class _Link(Event):
     at: AwareDatetime
 
 
-class ConversationLinked(_Link):
-    """A conversation belongs with another one; each department is told of its own."""
+class ConversationLinked(_LinkChange):
+    """A conversation was linked to another one; sent to the department of each."""
 
     TYPE: ClassVar[str] = "conversation.linked"
 
 
-class ConversationUnlinked(_Link):
-    """A conversation does not belong with the other one after all."""
+class ConversationUnlinked(_LinkChange):
+    """A link was undone; sent to the department of each conversation."""
 
     TYPE: ClassVar[str] = "conversation.unlinked"
 
 
 class LinkRefused(Event):
-    """A link that was not made, or not taken back, told to the department that asked."""
+    """A link, or its undoing, was refused; sent to the department that requested it."""
 
     TYPE: ClassVar[str] = "link.refused"
 

@@ -1,4 +1,4 @@
-"""A conversation goes from one department to another: the wish, what both are told, the refusal. Pure; no I/O."""
+"""Defines the events about transferring a conversation: request, arrival, departure and refusal. Pure; no I/O."""
 
 from typing import ClassVar, Literal
 
@@ -10,14 +10,14 @@ from parvis.common.contract.routing.decisions import DueDates
 
 
 class IncompleteTransfer(Model):
-    """Why a transfer ended elsewhere than asked: people decide."""
+    """Why a transfer ended in another department than requested, so that people decide."""
 
     wanted_department: DepartmentSlug
-    why: dict[str, str] = Field(description="one plain sentence per language")
+    why: dict[str, str] = Field(description="one plain sentence per language, for the agent")
 
 
 class ConversationArrived(DueDates, Event):
-    """A conversation was transferred here. It bears new dates when another body became competent by it."""
+    """A conversation was transferred to this department. The deadlines are new if another public body became competent."""
 
     TYPE: ClassVar[str] = "conversation.arrived"
 
@@ -27,17 +27,23 @@ class ConversationArrived(DueDates, Event):
     from_department: DepartmentSlug
     to_department: DepartmentSlug
     reason: str = Field(max_length=400)
-    stopped: IncompleteTransfer | None = None
-    history: ClaimCheck | None = Field(default=None, description="a History: what came before, newest last")
+    stopped: IncompleteTransfer | None = Field(
+        default=None, description="set if the transfer ended elsewhere than requested"
+    )
+    history: ClaimCheck | None = Field(default=None, description="a History of the conversation")
     procedure: str | None = None
-    language: Language | None = Field(default=None, description="in which the citizen last wrote, where it is known")
-    body: str | None = Field(default=None, description="the body that is competent, where it is not the town itself")
-    received_at: AwareDatetime | None = Field(default=None, description="of the first contact; never changes")
+    language: Language | None = Field(
+        default=None, description="language in which the citizen last wrote; null if unknown"
+    )
+    body: str | None = Field(default=None, description="competent public body; null for the town itself")
+    received_at: AwareDatetime | None = Field(
+        default=None, description="`received_at` of the first contact; never changes"
+    )
     at: AwareDatetime
 
 
 class ConversationLeft(Event):
-    """A conversation is no longer here: stop answering it."""
+    """A conversation was transferred away: the department must not answer it any more."""
 
     TYPE: ClassVar[str] = "conversation.left"
 
@@ -47,26 +53,30 @@ class ConversationLeft(Event):
     from_department: DepartmentSlug
     to_department: DepartmentSlug
     reason: str = Field(max_length=400)
-    stopped: IncompleteTransfer | None = None
+    stopped: IncompleteTransfer | None = Field(
+        default=None, description="set if the transfer ended elsewhere than requested"
+    )
     at: AwareDatetime
 
 
 class TransferRequested(Event):
-    """Somebody wants a conversation in another department."""
+    """A request to transfer a conversation to another department."""
 
     TYPE: ClassVar[str] = "transfer.requested"
 
-    transfer_id: str = Field(description="the same for a repeated request")
+    transfer_id: str = Field(description="id of the request, the same if it is repeated")
     conversation_id: ConversationId
-    from_department: DepartmentSlug = Field(description="believed to be the current one; a stale belief is refused")
+    from_department: DepartmentSlug = Field(
+        description="department that the sender believes to be the current one; refused if it is not"
+    )
     to_department: DepartmentSlug
     reason: str = Field(max_length=400)
-    requested_by: str = Field(description="the agent's account, not a citizen", max_length=80)
+    requested_by: str = Field(description="account of the agent", max_length=80)
     requested_at: AwareDatetime
 
 
 class TransferRefused(Event):
-    """A transfer that was not done, told to the department that asked."""
+    """A transfer was refused; sent to the department that requested it."""
 
     TYPE: ClassVar[str] = "transfer.refused"
 

@@ -1,23 +1,23 @@
-"""A form's answers in, questions and answers as people read them out. Pure; no I/O."""
+"""Formats the answers of a form as questions and answers for people. Pure; no I/O."""
 
 from collections.abc import Mapping
 from datetime import date
 
-from parvis.common.town.forms import ChoiceField, ConsentField, DateField, FormField, PhoneField
+from parvis.common.town.form_fields import ChoiceField, ConsentField, DateField, FormField, PhoneField
 from parvis.common.town.models import TownConfig, localized
 from parvis.web.pages import group_digits
 
 _YES = {"fr": "oui", "en": "yes"}
 
 
-def answer_in_words(form_field: FormField, answer: str, language: str) -> str:
-    """One answer: the labels of a choice, a date and a telephone number as they are written in the town; anything else as it was typed."""
+def format_answer(form_field: FormField, answer: str, language: str) -> str:
+    """One answer: the labels of a choice, a date or telephone number as people write it; anything else as it was typed."""
     match form_field:
         case ChoiceField():
             labels = {option.value: localized(option.label, language) for option in form_field.options}
             return ", ".join(labels.get(value, value) for value in answer.split(","))
         case DateField():
-            return _day(answer)
+            return _format_day(answer)
         case PhoneField():
             return group_digits(answer)
         case ConsentField():
@@ -26,21 +26,21 @@ def answer_in_words(form_field: FormField, answer: str, language: str) -> str:
             return answer
 
 
-def answers_in_words(
+def format_answers(
     town_config: TownConfig, procedure: str | None, answers: Mapping[str, str], language: str
 ) -> tuple[tuple[str, str], ...]:
-    """All answers under their questions, in the form's order; one whose field is gone keeps its name."""
-    found = town_config.procedure(procedure)
-    fields = {f.name: f for f in found.form} if found else {}
-    known = [
-        (localized(f.label, language), answer_in_words(f, answers[n], language))
+    """All answers with their questions, in the order of the form. An answer whose field no longer exists keeps the field's name."""
+    known_procedure = town_config.procedure(procedure)
+    fields = {f.name: f for f in known_procedure.form} if known_procedure else {}
+    listed = [
+        (localized(f.label, language), format_answer(f, answers[n], language))
         for n, f in fields.items()
         if n in answers
     ]
-    return (*known, *((name, answer) for name, answer in answers.items() if name not in fields))
+    return (*listed, *((name, answer) for name, answer in answers.items() if name not in fields))
 
 
-def _day(answer: str) -> str:
+def _format_day(answer: str) -> str:
     try:
         return f"{date.fromisoformat(answer):%d/%m/%Y}"
     except ValueError:

@@ -1,4 +1,4 @@
-"""A form in, bounded: its text in memory, its files on disk until it is closed."""
+"""Parses a submitted form within size limits: text in memory, files on disk until the form is closed."""
 
 import asyncio
 import hashlib
@@ -11,32 +11,34 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
 _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-_READ_S = 300.0  # ten megabytes over a slow line; then the connection is given up
-_TEXT_BYTES = 2 * 1024 * 1024  # of all fields together: twenty of the longest answers, and the seals of kept files
-_MOST_FIELDS = 300
-_ENDS_BYTES = 64 * 1024
-# A form that is too heavy is read to its end all the same, its files thrown away: only so can the page come back with
-# what was typed. Over this many times the limit nobody waits for it.
-_PATIENCE = 4
+_READ_TIMEOUT_S = 300.0  # enough for ten megabytes over a slow line
+_MAX_TEXT_BYTES = (
+    2 * 1024 * 1024
+)  # all fields together: twenty of the longest answers and the tokens of files already uploaded
+_MAX_FIELDS = 300
+_HEAD_OR_TAIL_BYTES = 64 * 1024
+# A form over its limit is still read to its end, without its files, so that the page can come back with what was typed. Beyond this
+# multiple of the limit it is refused.
+_DRAIN_FACTOR = 4
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One file of a form. `is_whole` is False for one larger than was allowed: then only its size is known."""
+    """One uploaded file. `is_whole` is False if it was larger than allowed: then only its size is known."""
 
     name: str
     size_bytes: int
     file: UploadFile
     is_whole: bool
 
-    async def ends(self) -> bytes:
-        """Its beginning and its end, for its type."""
+    async def head_and_tail(self) -> bytes:
+        """The first and last 64 KiB, to recognise the type of the file."""
         await self.file.seek(0)
-        head = await self.file.read(_ENDS_BYTES) if self.is_whole else b""
-        if self.size_bytes <= _ENDS_BYTES or not self.is_whole:
+        head = await self.file.read(_HEAD_OR_TAIL_BYTES) if self.is_whole else b""
+        if self.size_bytes <= _HEAD_OR_TAIL_BYTES or not self.is_whole:
             return head
-        await self.file.seek(max(_ENDS_BYTES, self.size_bytes - _ENDS_BYTES))
-        return head + await self.file.read(_ENDS_BYTES)
+        await self.file.seek(max(_HEAD_OR_TAIL_BYTES, self.size_bytes - _HEAD_OR_TAIL_BYTES))
+        return head + await self.file.read(_HEAD_OR_TAIL_BYTES)
 
     async def sha256(self) -> str:
         digest = hashlib.sha256()
@@ -46,15 +48,15 @@ class Upload:
         return digest.hexdigest()
 
     async def content(self) -> bytes:
-        """All of it, in memory: one at a time, and not for many forms at once."""
+        """The whole file in memory. Read one at a time, and not for many forms at once."""
         await self.file.seek(0)
         return await self.file.read() if self.is_whole else b""
 
 
 @dataclass(frozen=True)
 class SubmittedForm:
-    """What a form held. `typed` is what was typed, character by character, with line feeds; `fields` is the same,
-    cleaned. Close it when its files are no longer needed."""
+    """The content of a form. `typed` is the text exactly as typed, with line feeds as line ends; `fields` is the same text through
+    `clean_text`. Close the form when its files are no longer needed."""
 
     fields: dict[str, list[str]]
     typed: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -65,48 +67,50 @@ class SubmittedForm:
         return self.fields.get(name, [""])[0]
 
     async def close(self) -> None:
-        for several in self.files.values():
-            for upload in several:
+        for uploads in self.files.values():
+            for upload in uploads:
                 await upload.file.close()
 
 
 async def read_form(
     request: Request, *, largest_bytes: int, largest_file_bytes: int = 0, most_files: int = 0
 ) -> SubmittedForm:
-    """Read a form of bounded size, urlencoded or multipart.
+    """Reads a form of bounded size, urlencoded or multipart.
 
-    Gives:  a form over `largest_bytes` with its text and without its files, `is_too_heavy`.
-    Raises: HTTPException 413 for text over 2 MB, or a body far over the limit; 400 for what is no form, has too many
-            parts, or takes too long.
+    Gives:  for a form over `largest_bytes`, its text without its files, and `is_too_heavy`.
+    Raises: HTTPException 413 for text over 2 MB or a body far over the limit; 400 if it is not a form, has too many parts or takes
+            too long.
     """
     declared = request.headers.get("content-length", "0")
     is_multipart = request.headers.get("content-type", "").startswith("multipart/form-data")
-    most_bytes = largest_bytes * _PATIENCE if is_multipart and most_files else largest_bytes
-    if declared.isdigit() and int(declared) > most_bytes:
+    max_bytes = largest_bytes * _DRAIN_FACTOR if is_multipart and most_files else largest_bytes
+    if declared.isdigit() and int(declared) > max_bytes:
         raise HTTPException(413)
-    stream = _bounded(request, most_bytes)
+    stream = _limit_stream(request, max_bytes)
     try:
-        async with asyncio.timeout(_READ_S):
+        async with asyncio.timeout(_READ_TIMEOUT_S):
             if is_multipart:
-                return await _multipart(request, stream, largest_bytes, largest_file_bytes, most_files)
-            return await _urlencoded(request, stream)
+                return await _read_multipart(request, stream, largest_bytes, largest_file_bytes, most_files)
+            return await _read_urlencoded(request, stream)
     except (TimeoutError, MultiPartException) as error:
         raise HTTPException(400) from error
 
 
-async def _multipart(
+async def _read_multipart(
     request: Request, stream: AsyncGenerator[bytes], largest_bytes: int, largest_file_bytes: int, most_files: int
 ) -> SubmittedForm:
-    parser = _Parser(request.headers, stream, max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=_TEXT_BYTES)
+    parser = _BoundedMultiPartParser(
+        request.headers, stream, max_files=most_files, max_fields=_MAX_FIELDS, max_part_size=_MAX_TEXT_BYTES
+    )
     parser.largest_bytes, parser.largest_file_bytes = largest_bytes, largest_file_bytes
-    found = await parser.parse()
+    parsed = await parser.parse()
     fields, typed = dict[str, list[str]](), dict[str, list[str]]()
     files: dict[str, list[Upload]] = {}
     is_too_heavy = parser.taken_bytes > largest_bytes
-    for name, value in found.multi_items():
+    for name, value in parsed.multi_items():
         if not isinstance(value, UploadFile):
             fields.setdefault(name, []).append(clean_text(value))
-            typed.setdefault(name, []).append(_line_feeds(value))
+            typed.setdefault(name, []).append(_normalize_line_ends(value))
             continue
         size_bytes = parser.sizes.get(id(value), 0)
         is_whole = size_bytes <= largest_file_bytes and not is_too_heavy
@@ -114,23 +118,23 @@ async def _multipart(
         if value.filename:
             files.setdefault(name, []).append(upload)
         else:
-            await value.close()  # a file input that was left empty
+            await value.close()  # a file input left empty
     return SubmittedForm(fields, typed, files, is_too_heavy)
 
 
-async def _urlencoded(request: Request, stream: AsyncGenerator[bytes]) -> SubmittedForm:
+async def _read_urlencoded(request: Request, stream: AsyncGenerator[bytes]) -> SubmittedForm:
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return SubmittedForm({})
-    parser = FormParser(request.headers, stream, max_fields=_MOST_FIELDS, max_part_size=_TEXT_BYTES)
+    parser = FormParser(request.headers, stream, max_fields=_MAX_FIELDS, max_part_size=_MAX_TEXT_BYTES)
     fields, typed = dict[str, list[str]](), dict[str, list[str]]()
     for name, value in (await parser.parse()).multi_items():
         fields.setdefault(name, []).append(clean_text(str(value)))
-        typed.setdefault(name, []).append(_line_feeds(str(value)))
+        typed.setdefault(name, []).append(_normalize_line_ends(str(value)))
     return SubmittedForm(fields, typed)
 
 
-class _Parser(MultiPartParser):
-    """Starlette's, with a bound on all text together, and files over their size counted instead of kept."""
+class _BoundedMultiPartParser(MultiPartParser):
+    """Starlette's parser with a limit for all text together; a file over its limit is counted and not stored."""
 
     spool_max_size = 64 * 1024  # in memory; the rest of each file is on disk
     largest_bytes = 0
@@ -146,7 +150,7 @@ class _Parser(MultiPartParser):
         self.taken_bytes += end - start
         if file is None:
             self.text_bytes += end - start
-            if self.text_bytes > _TEXT_BYTES:
+            if self.text_bytes > _MAX_TEXT_BYTES:
                 raise HTTPException(413)
         else:
             size_bytes = self.sizes[id(file)] = self.sizes.get(id(file), 0) + end - start
@@ -156,18 +160,18 @@ class _Parser(MultiPartParser):
 
 
 def clean_text(text: str) -> str:
-    """Text as it can be stored and sent anywhere: no control character but line feed and tab, no lone surrogate."""
-    return _line_feeds(text).translate(_CONTROLS).encode("utf-8", "replace").decode()
+    """The text without control characters (except line feed and tab) and lone surrogates, so that it can be stored anywhere."""
+    return _normalize_line_ends(text).translate(_CONTROLS).encode("utf-8", "replace").decode()
 
 
-def _line_feeds(text: str) -> str:
+def _normalize_line_ends(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-async def _bounded(request: Request, most_bytes: int) -> AsyncGenerator[bytes]:
+async def _limit_stream(request: Request, max_bytes: int) -> AsyncGenerator[bytes]:
     taken = 0
     async for part in request.stream():
         taken += len(part)
-        if taken > most_bytes:
+        if taken > max_bytes:
             raise HTTPException(413)
         yield part

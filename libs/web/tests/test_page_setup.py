@@ -1,4 +1,4 @@
-"""Requests are checked and bounded, responses carry the headers that keep a page ours."""
+"""Facts about headers, error pages, static files, form limits and the origin of requests."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -10,8 +10,11 @@ from fastapi import FastAPI, Request
 
 from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.town.models import Town
-from parvis.web.http import install_pages, is_same_origin, negotiate_language, read_form
+from parvis.web.form_parsing import read_form
+from parvis.web.language_negotiation import negotiate_language
+from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
+from parvis.web.security_headers import is_same_origin
 
 TOWN = Town.model_validate(
     {
@@ -38,16 +41,16 @@ def an_app(folder: Path) -> FastAPI:
 
     @app.post("/form")
     async def form(request: Request) -> dict[str, Any]:
-        found = await read_form(request, largest_bytes=20_000, largest_file_bytes=100, most_files=2)
+        form = await read_form(request, largest_bytes=20_000, largest_file_bytes=100, most_files=2)
         files = {
             name: [(f.name, len(await f.content()), f.size_bytes) for f in several]
-            for name, several in found.files.items()
+            for name, several in form.files.items()
         }
-        await found.close()
+        await form.close()
         return {
-            "fields": found.fields,
-            "typed": found.typed,
-            "too_heavy": found.is_too_heavy,
+            "fields": form.fields,
+            "typed": form.typed,
+            "too_heavy": form.is_too_heavy,
             "files": files,
             "same": is_same_origin(request, "https://town.example"),
             "language": negotiate_language(request, TOWN),
@@ -124,11 +127,11 @@ async def test_a_form_is_read_and_cleaned(browser: httpx.AsyncClient) -> None:
 
 async def test_a_form_that_is_too_heavy_still_gives_its_text(browser: httpx.AsyncClient) -> None:
     files = [("photo", ("a.png", b"x" * 15_000)), ("photo", ("b.png", b"x" * 15_000))]
-    found = (await browser.post("/form", data={"text": "kept"}, files=files)).json()
+    form = (await browser.post("/form", data={"text": "kept"}, files=files)).json()
 
-    assert found["too_heavy"]
-    assert found["fields"] == {"text": ["kept"]}
-    assert found["files"] == {"photo": [["a.png", 0, 15_000], ["b.png", 0, 15_000]]}
+    assert form["too_heavy"]
+    assert form["fields"] == {"text": ["kept"]}
+    assert form["files"] == {"photo": [["a.png", 0, 15_000], ["b.png", 0, 15_000]]}
 
 
 async def test_text_without_end_is_refused(browser: httpx.AsyncClient) -> None:

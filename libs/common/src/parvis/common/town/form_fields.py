@@ -1,4 +1,4 @@
-"""The fields of a procedure's form, as a town writes them. Pure; no I/O."""
+"""Defines the form fields of a procedure as a town writes them in YAML. Pure; no I/O."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from parvis.common.town.field_types import ConfigModel, LocalText
 
 
 class _Field(ConfigModel):
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$", description="key in the contact's answers")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$", description="key of the answer in the contact")
     label: LocalText
     help: LocalText | None = None
     required: bool = False
@@ -38,7 +38,7 @@ class ChoiceField(_Field):
     several: bool = Field(default=False, description="checkboxes instead of radio buttons")
 
     @model_validator(mode="after")
-    def _options_differ(self) -> "ChoiceField":
+    def _check_option_values(self) -> "ChoiceField":
         values = [option.value for option in self.options]
         if len(set(values)) < len(values):
             raise ValueError("two options have the same value")
@@ -52,7 +52,7 @@ class DateField(_Field):
 
 
 class AddressField(_Field):
-    """A place in the town or a postal address: one box of lines on the page."""
+    """A location in the town or a postal address, in one text box."""
 
     type: Literal["address"]
     lines: int = Field(default=3, ge=1, le=6)
@@ -63,7 +63,7 @@ class FileField(_Field):
     accept: tuple[str, ...] = Field(
         default=("image/jpeg", "image/png", "application/pdf"), min_length=1, description="media types, by content"
     )
-    largest_mb: int = Field(default=10, ge=1, le=25, description="megabytes a file")
+    largest_mb: int = Field(default=10, ge=1, le=25, description="largest size of a file, in megabytes")
     most_files: int = Field(default=1, ge=1, le=10)
 
 
@@ -72,13 +72,13 @@ class ConsentField(_Field):
 
 
 class EmailField(_Field):
-    """Somebody's mail address; not the citizen's own, which the page asks for."""
+    """A mail address of somebody else; the page asks for the citizen's own."""
 
     type: Literal["email"]
 
 
 class PhoneField(_Field):
-    """Somebody's telephone number, kept in E.164; not the citizen's own, which the page asks for."""
+    """A telephone number of somebody else, stored in E.164; the page asks for the citizen's own."""
 
     type: Literal["phone"]
 

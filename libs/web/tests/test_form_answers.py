@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from parvis.common.town.loading import load_town_config
-from parvis.web.answers import answers_in_words
+from parvis.web.form_answers import format_answers
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 
@@ -11,7 +11,7 @@ TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-t
 def test_answers_stand_under_their_questions_in_the_forms_order() -> None:
     answers = {"gone": "x", "days": "monday,friday", "child_birth_date": "2019-05-04", "rules_accepted": "yes"}
 
-    assert answers_in_words(TOWN_CONFIG, "school-meals", answers, "fr") == (
+    assert format_answers(TOWN_CONFIG, "school-meals", answers, "fr") == (
         ("Date de naissance de l'enfant", "04/05/2019"),
         ("Quels jours ?", "Lundi, Vendredi"),
         ("J'ai lu le règlement de la cantine.", "oui"),
@@ -20,5 +20,5 @@ def test_answers_stand_under_their_questions_in_the_forms_order() -> None:
 
 
 def test_what_does_not_fit_its_field_is_shown_as_it_is() -> None:
-    assert answers_in_words(TOWN_CONFIG, "school-meals", {"child_birth_date": "hier"}, "en")[0][1] == "hier"
-    assert answers_in_words(TOWN_CONFIG, None, {"a": "b"}, "en") == (("a", "b"),)
+    assert format_answers(TOWN_CONFIG, "school-meals", {"child_birth_date": "hier"}, "en")[0][1] == "hier"
+    assert format_answers(TOWN_CONFIG, None, {"a": "b"}, "en") == (("a", "b"),)

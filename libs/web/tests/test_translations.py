@@ -1,4 +1,4 @@
-"""The catalogues say the same things in each language, and the pages say them rightly."""
+"""Facts about the shared catalogues: the same keys in each language, plurals and no-break spaces."""
 
 import re
 from datetime import UTC, date, datetime
@@ -9,7 +9,7 @@ import pytest
 from parvis.common.contract.errors import Misconfigured
 from parvis.web.dates import DateFormatter
 from parvis.web.pages import group_digits, text_to_html_lines
-from parvis.web.words import Translations
+from parvis.web.translations import Translations
 
 WORDS = Translations.read(languages=("fr", "en"))
 DATES = DateFormatter(WORDS, ZoneInfo("Europe/Paris"))
@@ -17,13 +17,13 @@ DATES = DateFormatter(WORDS, ZoneInfo("Europe/Paris"))
 
 def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
     def values(language: str) -> dict[str, set[str]]:
-        return {key: set(re.findall(r"{(\w+)", said)) for key, said in WORDS.sentences[language].items()}
+        return {key: set(re.findall(r"{(\w+)", sentence)) for key, sentence in WORDS.sentences[language].items()}
 
     assert values("fr") == values("en")
 
 
 def test_a_language_without_catalogue_is_misconfigured() -> None:
-    with pytest.raises(Misconfigured, match=r"eo\.yaml.*no words"):
+    with pytest.raises(Misconfigured, match=r"eo\.yaml: the pages are not translated into .eo."):
         Translations.read(languages=("fr", "eo"))
 
 
@@ -41,10 +41,10 @@ def test_dates_are_those_of_the_town_not_of_utc() -> None:
     assert DATES.short_day(date(2026, 3, 2), "fr") == "02/03/2026"
 
 
-def test_recent_instants_are_told_by_day() -> None:
+def test_recent_instants_are_written_as_today_and_yesterday() -> None:
     now = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
-    assert DATES.recent(datetime(2026, 3, 2, 9, 30, tzinfo=UTC), "fr", now) == "aujourd'hui à 10 h 30"
+    assert DATES.recent(datetime(2026, 3, 2, 9, 30, tzinfo=UTC), "fr", now) == "aujourd’hui à 10 h 30"
     assert DATES.recent(datetime(2026, 3, 1, 9, 2, tzinfo=UTC), "en", now) == "yesterday at 10:02"
     assert DATES.recent(datetime(2026, 2, 1, 9, 2, tzinfo=UTC), "en", now) == "01/02/2026"
 
