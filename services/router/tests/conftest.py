@@ -27,10 +27,13 @@ from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet, load_templates
-from parvis.router.consume import Mail, Router
-from parvis.router.decide import Calendar, Placing, Windows
+from parvis.router.consume.batch import Router
+from parvis.router.consume.record_factory import Mail
+from parvis.router.decide.assignment import Placing
+from parvis.router.decide.deadlines import Calendar
+from parvis.router.decide.find_conversation import Windows
+from parvis.router.models.stored_rows import SCHEMA
 from parvis.router.rules import Rules, load_rules
-from parvis.router.tables import SCHEMA
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config" / "example-town"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from parvis.common.town.deadlines import LegalDeadlines, OpeningHalfDays, Period
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import Town
-from parvis.router.decide import Calendar
+from parvis.router.decide.deadlines import Calendar
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 PARIS = ZoneInfo("Europe/Paris")

@@ -23,11 +23,14 @@ from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
-from parvis.router.decide import Calendar, Held, Known, Placed, Placing, Windows, decide, place, place_unanswered
-from parvis.router.decide.marks import marks_of, said_in_subject
+from parvis.router.decide.assignment import Placed, Placing, place, place_unanswered
+from parvis.router.decide.deadlines import Calendar
+from parvis.router.decide.department import decide
+from parvis.router.decide.find_conversation import Held, Known, Windows
+from parvis.router.decide.thread_keys import marks_of, said_in_subject
+from parvis.router.models.stored_rows import DAYS
 from parvis.router.rules import load_rules
 from parvis.router.settings import Settings
-from parvis.router.tables import DAYS
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(EXAMPLE)

@@ -24,9 +24,13 @@ from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
 from parvis.common.text.language import detect_language
 from parvis.common.town.deadlines import Period
 from parvis.common.town.loading import load_town_config
-from parvis.router.decide import Calendar, Decision, Known, Windows, decide, find, marks_of, registration
+from parvis.router.decide.deadlines import Calendar
+from parvis.router.decide.department import Decision, decide
+from parvis.router.decide.find_conversation import Known, Windows, find
+from parvis.router.decide.notices import registration
+from parvis.router.decide.thread_keys import marks_of
+from parvis.router.models.stored_rows import Conversation
 from parvis.router.rules import load_rules
-from parvis.router.tables import Conversation
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(EXAMPLE)

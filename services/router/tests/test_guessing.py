@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from parvis.common.contract.contact import TRIAGE, MachineSent
 from parvis.common.town.loading import load_town_config
-from parvis.router.decide import Decision, Guess, Guesses, decide, is_guessable, with_guess, words_of
+from parvis.router.decide.department import Decision, decide
+from parvis.router.decide.guessing import Guess, Guesses, is_guessable, with_guess, words_of
 from parvis.router.rules import load_rules
 
 from .makers import mail, sms

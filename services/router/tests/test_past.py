@@ -9,9 +9,8 @@ from parvis.common.contract.contact import ContactId, ConversationId
 from parvis.common.contract.routing.history import History, PastContact, PastMove
 from parvis.common.contract.routing.split_and_link import ConversationSplit
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.router.decide import MOST_CONTACTS, Past, came_of, past_of
-from parvis.router.decide.past import read_came
-from parvis.router.tables import Conversation, DecisionRow
+from parvis.router.decide.conversation_history import MOST_CONTACTS, Past, came_of, past_of, read_came
+from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 CONVERSATION = Conversation(uuid4(), "P-0000-0000-0000", "voirie", 1, None, AN_INSTANT, AN_INSTANT)
 

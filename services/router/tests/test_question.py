@@ -15,8 +15,8 @@ from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.common.text.sms_encoding import count_segments, simplify_typography
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
-from parvis.router.decide.question import Asking, asks_for_new, due_at, question, read_answer
-from parvis.router.tables import Conversation
+from parvis.router.decide.clarification import Asking, asks_for_new, due_at, question, read_answer
+from parvis.router.models.stored_rows import Conversation
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(EXAMPLE)

@@ -11,7 +11,7 @@ from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.router.commands import register
 from parvis.router.decide.department import decide
-from parvis.router.decide.trial import compare, explained
+from parvis.router.decide.rule_comparison import compare, explained
 from parvis.router.rules import Rules, load_rules
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"

@@ -11,8 +11,7 @@ from typing import Any
 from parvis.common.runtime.service import run_service
 from parvis.router import store
 from parvis.router.app import build
-from parvis.router.consume import mail
-from parvis.router.decide.conversation import Known
+from parvis.router.decide.find_conversation import Known
 
 
 def without_notices() -> None:

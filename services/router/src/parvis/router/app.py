@@ -25,12 +25,16 @@ from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
 from parvis.router import store
-from parvis.router.consume import Mail, Router
-from parvis.router.decide import Asking, Calendar, Placing, Windows
+from parvis.router.consume.batch import Router
+from parvis.router.consume.record_factory import Mail
+from parvis.router.decide.assignment import Placing
+from parvis.router.decide.clarification import Asking
+from parvis.router.decide.deadlines import Calendar
+from parvis.router.decide.find_conversation import Windows
+from parvis.router.models.stored_rows import DAYS, SCHEMA, ModelRow
 from parvis.router.read import LOOK_EVERY_S, Guessing, LiveModel, LiveRules
 from parvis.router.settings import Settings
 from parvis.router.store.models import active_model
-from parvis.router.tables import DAYS, SCHEMA, ModelRow
 
 log = logger()
 NAME = "router"

@@ -24,7 +24,7 @@ from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.text.language import detect_language
 from parvis.common.town.loading import load_town_config
 from parvis.router.decide.department import decide
-from parvis.router.decide.trial import compare, explained
+from parvis.router.decide.rule_comparison import compare, explained
 from parvis.router.rules import check, load_rules
 
 

@@ -4,8 +4,8 @@ from parvis.common.contract.contact import format_instant
 from parvis.common.runtime.settings import TownSettings
 from parvis.common.storage.postgres import Database
 from parvis.router import store
-from parvis.router.decide import uuid_of
-from parvis.router.tables import WaitingRow
+from parvis.router.decide.find_conversation import uuid_of
+from parvis.router.models.stored_rows import WaitingRow
 
 _WHY = {
     "question": "for the answer to a question to its sender, else people read it then",

@@ -20,13 +20,14 @@ from parvis.common.runtime.health import Health
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.router import store
-from parvis.router.consume import answers, cases
-from parvis.router.consume.contacts import Contacts
+from parvis.router.consume import cases, department_events
+from parvis.router.consume.contact_reading import Contacts
+from parvis.router.consume.department_requests import Wishes, wishes_in
 from parvis.router.consume.guessing import with_guesses
-from parvis.router.consume.mail import Arrival, Decided, Mail
-from parvis.router.consume.waiting import Waiting
-from parvis.router.consume.wishes import Wishes, wishes_in
-from parvis.router.decide import Placing, Wish
+from parvis.router.consume.record_factory import Arrival, Decided, Mail
+from parvis.router.consume.waiting_contacts import Waiting
+from parvis.router.decide.assignment import Placing
+from parvis.router.decide.request_rows import Wish
 from parvis.router.read import Guesser
 from parvis.router.rules import Rules
 
@@ -114,7 +115,7 @@ class Router:
             wishes = [wish for _, wish in batch.wishes]
             rows = await self._at_once(lambda connection: self.wishes.decide(connection, wishes))
             for item, wish in batch.wishes:
-                records += answers.of_wish(self.mail, wish, item.record, rows)
+                records += department_events.of_wish(self.mail, wish, item.record, rows)
         if batch.updates:
             await self._at_once(lambda connection: cases.follow(connection, batch.updates))
         return records

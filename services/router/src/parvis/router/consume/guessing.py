@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from parvis.common.town.models import TownConfig
-from parvis.router.consume.mail import Arrival
-from parvis.router.decide import is_guessable, with_guess, words_of
+from parvis.router.consume.record_factory import Arrival
+from parvis.router.decide.guessing import is_guessable, with_guess, words_of
 from parvis.router.read import Guesser
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import Procedure, TownConfig, localized
-from parvis.router.decide import swift
+from parvis.router.decide import fast_models
 from parvis.router.rules import Facts, Match, Rules
 from parvis.router.rules.matching import clean, facts_text
 from parvis.router.rules.models import Urgency
@@ -219,7 +219,9 @@ def _runners_up(matches: list[Match], department: str) -> tuple[RunnerUp, ...]:
     for match in matches:
         other = match.rule.then.department
         if other != department and other not in best:
-            best[other] = swift.RunnerUp(department=other, rule=match.rule.id, confidence=round(_confidence(match), 2))
+            best[other] = fast_models.RunnerUp(
+                department=other, rule=match.rule.id, confidence=round(_confidence(match), 2)
+            )
     return tuple(best.values())[:_MOST_RUNNERS_UP]
 
 

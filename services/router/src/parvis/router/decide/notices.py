@@ -9,7 +9,7 @@ from parvis.common.contract.routing.split_and_link import ConversationOpened
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.town.models import TownConfig, localized
 from parvis.common.town.template_variables import format_day, format_phone, standard_variables
-from parvis.router.decide import swift
+from parvis.router.decide import fast_models
 
 # The receipt leaves a day before its deadline: a held letter still reaches the printer in time.
 _BEFORE_DEADLINE = timedelta(days=1)
@@ -92,7 +92,7 @@ def moved(
         "answer_due_on": format_day(told.answer_due_at, town, spoken) if told.answer_due_at else "",
         "silence_rule": _silence_rule(told, town_config, spoken),
     }
-    return swift.ReplyRequested(
+    return fast_models.ReplyRequested(
         reply_id=make_reply_id("transfer", cause),
         conversation_id=told.conversation_id,
         reference=told.reference,
@@ -106,7 +106,7 @@ def moved(
         send_at=told.at,
         requested_at=told.at,
         requested_by="router",
-        personal=swift.PersonalReply(variables=variables),
+        personal=fast_models.PersonalReply(variables=variables),
     )
 
 
@@ -140,7 +140,7 @@ def _notice(
     send_at: datetime,
 ) -> ReplyRequested:
     point = contact.personal.from_
-    return swift.ReplyRequested(
+    return fast_models.ReplyRequested(
         reply_id=make_reply_id(kind, contact.contact_id),
         conversation_id=routing.conversation_id,
         reference=routing.reference,
@@ -154,7 +154,7 @@ def _notice(
         send_at=send_at,
         requested_at=routing.decided_at,
         requested_by="router",
-        personal=swift.PersonalReply(
+        personal=fast_models.PersonalReply(
             contact_points=(point,) if point else (),
             stated=contact.personal.reply_channels,
             variables=variables,

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.routing.decisions import Routing, make_conversation_id
+from parvis.router.decide.assignment import Placing, routing_of
 from parvis.router.decide.department import Decision
-from parvis.router.decide.placing import Placing, routing_of
 
 
 def names_another(contact: ContactReceived) -> bool:

@@ -1,12 +1,12 @@
 """What the router keeps in PostgreSQL: decisions, conversations, cases, what waits."""
 
 from parvis.router.store.cases import follow_case
+from parvis.router.store.conversation_lookup import learn_asked, lock_known
 from parvis.router.store.conversations import lock_conversations, record_names
 from parvis.router.store.decisions import Overtaken, decisions_of, is_migrated, record_decisions
-from parvis.router.store.lookup import learn_asked, lock_known
-from parvis.router.store.opening import Opening, open_conversations
-from parvis.router.store.past import named, read_past, rename
-from parvis.router.store.waiting import (
+from parvis.router.store.history import named, read_past, rename
+from parvis.router.store.open_conversations import Opening, open_conversations
+from parvis.router.store.waiting_queue import (
     change,
     due_by,
     hold,

@@ -4,7 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.routing.decisions import CaseUpdated
-from parvis.router.decide import uuid_of
+from parvis.router.decide.find_conversation import uuid_of
 
 _FOLLOW_CASE = text("""
     update router.conversation

@@ -9,9 +9,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.router.decide import Placed
+from parvis.router.decide.assignment import Placed
+from parvis.router.models.stored_rows import Conversation
 from parvis.router.store.decisions import Overtaken
-from parvis.router.tables import Conversation
 
 # Sorted by id, as every router does: two of them never wait for each other in a circle.
 _LOCK = text("""

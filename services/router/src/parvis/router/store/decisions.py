@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Unavailable
-from parvis.router.tables import Conversation, DecisionRow
+from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 
 class Overtaken(Unavailable):

@@ -10,8 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.contact import ContactReceived
-from parvis.router.decide import Known, Windows, marks_of, quoted_by, uuid_of
-from parvis.router.tables import Conversation
+from parvis.router.decide.find_conversation import Known, Windows, quoted_by, uuid_of
+from parvis.router.decide.thread_keys import marks_of
+from parvis.router.models.stored_rows import Conversation
 
 # What is found of a sender: more than a question can list.
 _NEAREST = 12

@@ -17,9 +17,12 @@ from parvis.common.contract.routing.split_and_link import (
     SplitRequested,
 )
 from parvis.common.contract.routing.transfer import ConversationArrived, TransferRefused, TransferRequested
-from parvis.router.consume.mail import Mail
-from parvis.router.decide import Wish, left, moved, other_key, read_last, wish_key
-from parvis.router.tables import DecisionRow
+from parvis.router.consume.record_factory import Mail
+from parvis.router.decide.conversation_history import read_last
+from parvis.router.decide.notices import moved
+from parvis.router.decide.request_rows import Wish, other_key, wish_key
+from parvis.router.decide.transfer_conversation import left
+from parvis.router.models.stored_rows import DecisionRow
 
 
 def of_wish(mail: Mail, wish: Wish, received: ReceivedRecord, rows: Mapping[UUID, DecisionRow]) -> list[Record]:

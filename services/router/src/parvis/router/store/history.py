@@ -7,9 +7,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.references import make_reference
-from parvis.router.decide import MOST_CONTACTS, Past, Split, moved_in_by, past_of, uuid_of
+from parvis.router.decide.conversation_history import MOST_CONTACTS, Past, moved_in_by, past_of
+from parvis.router.decide.find_conversation import uuid_of
+from parvis.router.decide.split_conversation import Split
+from parvis.router.models.stored_rows import DecisionRow
 from parvis.router.store.conversations import record_senders
-from parvis.router.tables import DecisionRow
 
 _STEPS = text("""
     select id, kind, conversation_id, sequence, opens, value, decided_at, came

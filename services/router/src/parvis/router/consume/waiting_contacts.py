@@ -20,11 +20,12 @@ from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.router import store
-from parvis.router.consume.conversations import Conversations, read_decided
-from parvis.router.consume.kept import parked, received_of
-from parvis.router.consume.mail import Arrival, Mail
-from parvis.router.decide import Known, Placed, place, place_given_up, place_unanswered, waiting_key
-from parvis.router.tables import WaitingRow
+from parvis.router.consume.contact_assignment import Conversations, read_decided
+from parvis.router.consume.record_factory import Arrival, Mail
+from parvis.router.decide.assignment import Placed, place, place_given_up, place_unanswered
+from parvis.router.decide.find_conversation import Known, waiting_key
+from parvis.router.models.stored_rows import WaitingRow
+from parvis.router.store.waiting_row import parked, received_of
 
 log = logger()
 

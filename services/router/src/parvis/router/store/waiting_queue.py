@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parvis.router.models.stored_rows import WaitingRow
 from parvis.router.store.decisions import Overtaken
-from parvis.router.tables import WaitingRow
 
 _COLUMNS = """
     contact_id, why, sender_hash, channel, topic, partition, "offset", key, headers, value, waits_since, candidates, question, attempts,

@@ -15,26 +15,14 @@ from parvis.common.runtime import clock
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.router import store
-from parvis.router.decide import (
-    Past,
-    Placing,
-    Wish,
-    link,
-    made_by,
-    moving,
-    other_key,
-    refuse_link,
-    refuse_split,
-    refuse_transfer,
-    split,
-    transfer,
-    uuid_of,
-    why_not_linked,
-    why_not_split,
-    why_not_transferred,
-    wish_key,
-)
-from parvis.router.tables import Conversation, DecisionRow
+from parvis.router.decide.assignment import Placing
+from parvis.router.decide.conversation_history import Past
+from parvis.router.decide.find_conversation import uuid_of
+from parvis.router.decide.link_conversations import link, refuse_link, why_not_linked
+from parvis.router.decide.request_rows import Wish, other_key, wish_key
+from parvis.router.decide.split_conversation import made_by, moving, refuse_split, split, why_not_split
+from parvis.router.decide.transfer_conversation import refuse_transfer, transfer, why_not_transferred
+from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 log = logger()
 

@@ -11,9 +11,12 @@ from parvis.common.contract.contact import ContactReceived, ConversationId, Refe
 from parvis.common.contract.routing.decisions import Candidate, Routing, Suggestion, make_conversation_id
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
-from parvis.router.decide import swift
-from parvis.router.decide.clocks import Calendar
-from parvis.router.decide.conversation import (
+from parvis.router.decide import fast_models
+from parvis.router.decide.clarification import MOST_CHOICES, Asking, asks_for_new, due_at, question, read_answer
+from parvis.router.decide.deadlines import Calendar
+from parvis.router.decide.department import Decision
+from parvis.router.decide.final_decision import continues, drift, given_up, nobody_knows, opens
+from parvis.router.decide.find_conversation import (
     Held,
     Known,
     Place,
@@ -23,11 +26,8 @@ from parvis.router.decide.conversation import (
     is_clear,
     waiting_key,
 )
-from parvis.router.decide.department import Decision
-from parvis.router.decide.marks import Marks, marks_of
-from parvis.router.decide.question import MOST_CHOICES, Asking, asks_for_new, due_at, question, read_answer
-from parvis.router.decide.telling import continues, drift, given_up, nobody_knows, opens
-from parvis.router.tables import Conversation
+from parvis.router.decide.thread_keys import Marks, marks_of
+from parvis.router.models.stored_rows import Conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,9 @@ def _put(
 
 def _candidate(conversation: Conversation) -> Candidate:
     id_ = ConversationId(str(conversation.id))
-    return swift.Candidate(conversation_id=id_, reference=conversation.reference, department=conversation.department)
+    return fast_models.Candidate(
+        conversation_id=id_, reference=conversation.reference, department=conversation.department
+    )
 
 
 def _opened_by(contact: ContactReceived, decision: Decision, where: Place) -> Conversation:
@@ -237,7 +239,7 @@ def routing_of(  # noqa: PLR0913 (what a conversation says, and what the rules s
     """The routing of a contact in its conversation."""
     clocks = placing.town_config.legal_deadlines(decision.procedure)
     due = placing.calendar.due(contact.received_at, clocks)
-    return swift.Routing(
+    return fast_models.Routing(
         conversation_id=conversation,
         sequence=sequence,
         department=department,

@@ -11,9 +11,9 @@ from parvis.common.contract.routing.split_and_link import (
     LinkRefused,
     LinkRequested,
 )
-from parvis.router.decide.past import Past
-from parvis.router.decide.wishes import other_key, refusal, step, wish_key
-from parvis.router.tables import Conversation, DecisionRow
+from parvis.router.decide.conversation_history import Past
+from parvis.router.decide.request_rows import other_key, refusal, step, wish_key
+from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 Why = Literal["stale", "unknown conversation", "unknown reference", "already linked", "not linked", "the same"]
 

@@ -7,11 +7,11 @@ from msgspec.structs import replace
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp, Suggestion
 from parvis.common.town.models import TownConfig
-from parvis.router.decide import swift
-from parvis.router.decide.conversation import By, Held, Place, is_clear
+from parvis.router.decide import fast_models
 from parvis.router.decide.department import Decision
-from parvis.router.decide.reasons import continued, drifted, followed, gave_up, unanswered
-from parvis.router.tables import Conversation
+from parvis.router.decide.find_conversation import By, Held, Place, is_clear
+from parvis.router.decide.routing_reasons import continued, drifted, followed, gave_up, unanswered
+from parvis.router.models.stored_rows import Conversation
 
 _MOST_RUNNERS_UP = 3
 # What says nothing of a department by itself: then a closed conversation's own department has the one that follows it.
@@ -61,7 +61,7 @@ def drift(
     if contact.machine or not is_clear(decision) or decision.department == conversation.department:
         return None
     department = town_config.departments[decision.department]
-    return swift.Suggestion(department=department.slug, confidence=decision.confidence, why=drifted(department))
+    return fast_models.Suggestion(department=department.slug, confidence=decision.confidence, why=drifted(department))
 
 
 def nobody_knows(head: Held, candidates: Sequence[Conversation]) -> Decision:
@@ -100,10 +100,10 @@ def _others(found: Sequence[Decision | Conversation], department: str) -> tuple[
     for one in found:
         if isinstance(one, Conversation):
             others.setdefault(
-                one.department, swift.RunnerUp(department=one.department, rule="conversation", confidence=0.5)
+                one.department, fast_models.RunnerUp(department=one.department, rule="conversation", confidence=0.5)
             )
         else:
-            told = swift.RunnerUp(department=one.department, rule=one.rule, confidence=one.confidence)
+            told = fast_models.RunnerUp(department=one.department, rule=one.rule, confidence=one.confidence)
             others.setdefault(one.department, told)
             for other in one.runners_up:
                 others.setdefault(other.department, other)

@@ -19,10 +19,12 @@ from parvis.common.contract.routing.decisions import Routing
 from parvis.common.runtime import clock, metrics
 from parvis.common.runtime.logs import logger
 from parvis.router import store
-from parvis.router.consume.kept import received_of, row_of
-from parvis.router.consume.mail import Arrival, Decided
-from parvis.router.decide import Held, Known, Placed, Placing, came_of, place, waiting_key
-from parvis.router.tables import DecisionRow, WaitingRow
+from parvis.router.consume.record_factory import Arrival, Decided
+from parvis.router.decide.assignment import Placed, Placing, place
+from parvis.router.decide.conversation_history import came_of
+from parvis.router.decide.find_conversation import Held, Known, waiting_key
+from parvis.router.models.stored_rows import DecisionRow, WaitingRow
+from parvis.router.store.waiting_row import received_of, row_of
 
 log = logger()
 

@@ -10,10 +10,10 @@ from uuid import UUID
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.references import find_references
 from parvis.common.contract.reply import ReplyRequested
+from parvis.router.decide.clarification import asks_for_new
 from parvis.router.decide.department import Decision
-from parvis.router.decide.marks import Marks
-from parvis.router.decide.question import asks_for_new
-from parvis.router.tables import DAYS, Conversation
+from parvis.router.decide.thread_keys import Marks
+from parvis.router.models.stored_rows import DAYS, Conversation
 
 # Who writes there answers a question at once, with a word; and there is no thread to tell conversations apart.
 ASKED = frozenset({"sms", "whatsapp"})

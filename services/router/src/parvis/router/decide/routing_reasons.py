@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from parvis.common.town.models import Department, localized
-from parvis.router.decide.conversation import By
+from parvis.router.decide.find_conversation import By
 
 _CONTINUED: Mapping[By, tuple[str, str]] = {
     "token": (

@@ -15,10 +15,10 @@ from parvis.common.contract.routing.transfer import (
     TransferRequested,
 )
 from parvis.common.town.models import TownConfig, localized
-from parvis.router.decide.clocks import Calendar
-from parvis.router.decide.past import Past, last_of
-from parvis.router.decide.wishes import dates_between, refusal, step, wish_key
-from parvis.router.tables import Conversation, DecisionRow
+from parvis.router.decide.conversation_history import Past, last_of
+from parvis.router.decide.deadlines import Calendar
+from parvis.router.decide.request_rows import dates_between, refusal, step, wish_key
+from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 # A conversation that goes to and fro between two departments belongs to neither of them, or to both: people must say.
 _MOST_MOVES_OF_TWO = 2

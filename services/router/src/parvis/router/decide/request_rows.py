@@ -9,8 +9,8 @@ from parvis.common.contract.routing.decisions import DueDates
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.town.models import TownConfig
-from parvis.router.decide.clocks import Calendar
-from parvis.router.tables import Conversation, DecisionRow, Kind
+from parvis.router.decide.deadlines import Calendar
+from parvis.router.models.stored_rows import Conversation, DecisionRow, Kind
 
 Wish: TypeAlias = TransferRequested | SplitRequested | LinkRequested
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.contract.contact import ContactReceived
-from parvis.router.decide import Held, waiting_key
-from parvis.router.tables import WaitingRow
+from parvis.router.decide.find_conversation import Held, waiting_key
+from parvis.router.models.stored_rows import WaitingRow
 
 
 def row_of(held: Held, received: ReceivedRecord, at: datetime) -> WaitingRow:

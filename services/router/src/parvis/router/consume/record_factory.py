@@ -13,8 +13,10 @@ from parvis.common.contract.msgspec_models import encode_json
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import ContactRouted, Routing
 from parvis.common.town.models import TownConfig
-from parvis.router.decide import Calendar, Decision, receipt, registration
-from parvis.router.tables import DecisionRow
+from parvis.router.decide.deadlines import Calendar
+from parvis.router.decide.department import Decision
+from parvis.router.decide.notices import receipt, registration
+from parvis.router.models.stored_rows import DecisionRow
 
 _SOURCE = "router"
 

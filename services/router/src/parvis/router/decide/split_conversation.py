@@ -17,10 +17,10 @@ from parvis.common.contract.routing.split_and_link import (
     SplitRequested,
 )
 from parvis.common.town.models import TownConfig
-from parvis.router.decide.clocks import Calendar
-from parvis.router.decide.past import Past, last_of
-from parvis.router.decide.wishes import dates, other_key, refusal, step, wish_key
-from parvis.router.tables import Conversation, DecisionRow
+from parvis.router.decide.conversation_history import Past, last_of
+from parvis.router.decide.deadlines import Calendar
+from parvis.router.decide.request_rows import dates, other_key, refusal, step, wish_key
+from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 Why = Literal["stale", "unknown conversation", "unknown department", "unknown contact", "nothing would stay"]
 

@@ -13,7 +13,7 @@ from parvis.common.text.sms_encoding import count_segments, simplify_typography,
 from parvis.common.town.models import TownConfig, localized
 from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import TemplateSet
-from parvis.router.tables import Conversation
+from parvis.router.models.stored_rows import Conversation
 
 MOST_CHOICES = 5
 MOST_SEGMENTS = 2

@@ -17,9 +17,14 @@ from parvis.common.runtime import clock
 from parvis.common.storage.postgres import Database
 from parvis.common.text.language import detect_language
 from parvis.router import store
-from parvis.router.consume.conversations import Conversations, tell
-from parvis.router.consume.mail import Arrival, Decided
-from parvis.router.decide import Marks, Placing, came_of, decide, marks_of, names_another, opening, uuid_of
+from parvis.router.consume.contact_assignment import Conversations, tell
+from parvis.router.consume.record_factory import Arrival, Decided
+from parvis.router.decide.assignment import Placing
+from parvis.router.decide.conversation_history import came_of
+from parvis.router.decide.department import decide
+from parvis.router.decide.find_conversation import uuid_of
+from parvis.router.decide.opening import names_another, opening
+from parvis.router.decide.thread_keys import Marks, marks_of
 from parvis.router.rules import Rules
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")

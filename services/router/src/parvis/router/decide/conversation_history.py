@@ -9,7 +9,7 @@ from parvis.common.contract.routing.decisions import Routing
 from parvis.common.contract.routing.history import History, PastContact, PastMove
 from parvis.common.contract.routing.split_and_link import ConversationLinked, ConversationOpened, ConversationSplit
 from parvis.common.contract.routing.transfer import ConversationArrived
-from parvis.router.tables import Conversation, DecisionRow
+from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 MOST_CONTACTS = 200  # of a history: about 150 KB
 _NOTHING = "-"
