@@ -27,11 +27,11 @@ from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet, load_templates
-from parvis.router.consume.batch import Router
-from parvis.router.consume.record_factory import Mail
-from parvis.router.decide.assignment import Placing
-from parvis.router.decide.deadlines import Calendar
-from parvis.router.decide.find_conversation import Windows
+from parvis.router.consume.batch import BatchRouter
+from parvis.router.consume.record_factory import RecordFactory
+from parvis.router.decide.assignment import AssignmentContext
+from parvis.router.decide.deadlines import TownCalendar
+from parvis.router.decide.find_conversation import ConversationWindows
 from parvis.router.models.stored_rows import SCHEMA
 from parvis.router.rules import Rules, load_rules
 
@@ -56,14 +56,14 @@ class Town:
     at: datetime = AN_INSTANT
     offsets: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    def router(self, producer: Any = None, *, limit_s: float = 10) -> Router:
-        calendar = Calendar(self.town_config.town)
-        return Router(
+    def router(self, producer: Any = None, *, limit_s: float = 10) -> BatchRouter:
+        calendar = TownCalendar(self.town_config.town)
+        return BatchRouter(
             database=self.database,
             producer=producer or self.producer,
             rules=lambda: self.rules,
-            placing=Placing(self.town_config, calendar, Windows(), self.templates, A_KEY),
-            mail=Mail(self.prefix, self.town_config, calendar),
+            placing=AssignmentContext(self.town_config, calendar, ConversationWindows(), self.templates, A_KEY),
+            mail=RecordFactory(self.prefix, self.town_config, calendar),
             blobs=self.blobs,
             now=lambda: self.at,
             limit_s=limit_s,

@@ -11,20 +11,21 @@ from typing import Any
 from parvis.common.runtime.service import run_service
 from parvis.router import store
 from parvis.router.app import build
-from parvis.router.decide.find_conversation import Known
+from parvis.router.consume import record_factory
+from parvis.router.decide.find_conversation import KnownConversations
 
 
 def without_notices() -> None:
     """All but the notices to citizens."""
-    setattr(mail, "registration", _nothing)  # noqa: B010 (a name of another module)
-    setattr(mail, "receipt", _nothing)  # noqa: B010
+    setattr(record_factory, "registration_notice", _nothing)  # noqa: B010 (a name of another module)
+    setattr(record_factory, "receipt_notice", _nothing)  # noqa: B010
 
 
 def without_rows() -> None:
     """Rules and records alone: every contact opens a conversation, nothing is stored, nothing locked."""
     without_notices()
     for name, answer in {
-        "open_conversations": set, "decisions_of": dict, "lock_known": Known, "record_decisions": _nothing, "record_names": list,
+        "open_conversations": set, "find_decisions": dict, "lock_candidates": KnownConversations, "insert_decisions": _nothing, "record_references": list,
     }.items():  # fmt: skip
         setattr(store, name, _at_once(answer))
 

@@ -25,12 +25,12 @@ from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
 from parvis.router import store
-from parvis.router.consume.batch import Router
-from parvis.router.consume.record_factory import Mail
-from parvis.router.decide.assignment import Placing
-from parvis.router.decide.clarification import Asking
-from parvis.router.decide.deadlines import Calendar
-from parvis.router.decide.find_conversation import Windows
+from parvis.router.consume.batch import BatchRouter
+from parvis.router.consume.record_factory import RecordFactory
+from parvis.router.decide.assignment import AssignmentContext
+from parvis.router.decide.clarification import ClarificationPolicy
+from parvis.router.decide.deadlines import TownCalendar
+from parvis.router.decide.find_conversation import ConversationWindows
 from parvis.router.models.stored_rows import DAYS, SCHEMA, ModelRow
 from parvis.router.read import LOOK_EVERY_S, Guessing, LiveModel, LiveRules
 from parvis.router.settings import Settings
@@ -59,16 +59,16 @@ async def build() -> Service:
     rules = LiveRules(town.config_dir, town_config, health)
     database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": _LOCK_MS})
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
-    calendar = Calendar(town_config.town)
-    placing = Placing(town_config, calendar, _windows(own), templates, town.hashing_key, _asking(own))
+    calendar = TownCalendar(town_config.town)
+    placing = AssignmentContext(town_config, calendar, _windows(own), templates, town.hashing_key, _asking(own))
     blobs, guessing = BlobStore(town.blobs_url), Guessing(health)
     model = LiveModel(lambda: _active_model(database), blobs, town_config.departments, guessing, health)
-    router = Router(
+    router = BatchRouter(
         database=database,
         producer=producer,
         rules=rules,
         placing=placing,
-        mail=Mail(town.topic_prefix, town_config, calendar),
+        mail=RecordFactory(town.topic_prefix, town_config, calendar),
         blobs=blobs,
         guesser=guessing,
         health=health,
@@ -130,15 +130,15 @@ async def _active_model(database: Database) -> ModelRow | None:
         return await active_model(connection)
 
 
-def _windows(own: Settings) -> Windows:
+def _windows(own: Settings) -> ConversationWindows:
     days = {channel: getattr(own, f"{channel}_window_days") for channel in DAYS}
     same_sender = {channel: timedelta(days=count) for channel, count in days.items()}
-    return Windows(same_sender, timedelta(days=own.closed_grace_days))
+    return ConversationWindows(same_sender, timedelta(days=own.closed_grace_days))
 
 
-def _asking(own: Settings) -> Asking:
+def _asking(own: Settings) -> ClarificationPolicy:
     within = timedelta(minutes=own.question_minutes)
-    return Asking(within, time(own.question_from_hour), time(own.question_until_hour))
+    return ClarificationPolicy(within, time(own.question_from_hour), time(own.question_until_hour))
 
 
 async def _until_ready(database: Database, producer: Producer, health: Health, stopping: asyncio.Event) -> bool:

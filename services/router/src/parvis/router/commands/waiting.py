@@ -4,7 +4,7 @@ from parvis.common.contract.contact import format_instant
 from parvis.common.runtime.settings import TownSettings
 from parvis.common.storage.postgres import Database
 from parvis.router import store
-from parvis.router.decide.find_conversation import uuid_of
+from parvis.router.decide.find_conversation import parse_uuid
 from parvis.router.models.stored_rows import WaitingRow
 
 _WHY = {
@@ -19,11 +19,11 @@ async def waiting_about(town: TownSettings, ids: frozenset[str]) -> list[str]:
 
     Raises: Unavailable.
     """
-    wanted = sorted({id_ for name in ids if (id_ := uuid_of(name))})
+    wanted = sorted({id_ for name in ids if (id_ := parse_uuid(name))})
     database = Database(town.database_url.get_secret_value(), service="trace")
     try:
         async with database.transaction() as connection:
-            rows = await store.waiting_about(connection, wanted)
+            rows = await store.find_waiting_about(connection, wanted)
     finally:
         await database.close()
     return [_line(row) for row in rows]

@@ -24,10 +24,10 @@ from parvis.router.consume import cases, department_events
 from parvis.router.consume.contact_reading import Contacts
 from parvis.router.consume.department_requests import Wishes, wishes_in
 from parvis.router.consume.guessing import with_guesses
-from parvis.router.consume.record_factory import Arrival, Decided, Mail
+from parvis.router.consume.record_factory import IncomingContact, RecordFactory, StoredRouting
 from parvis.router.consume.waiting_contacts import Waiting
-from parvis.router.decide.assignment import Placing
-from parvis.router.decide.request_rows import Wish
+from parvis.router.decide.assignment import AssignmentContext
+from parvis.router.decide.request_rows import DepartmentRequest
 from parvis.router.read import Guesser
 from parvis.router.rules import Rules
 
@@ -41,13 +41,13 @@ Result = TypeVar("Result")
 class Batch:
     """What came at once, decided as far as the rules can."""
 
-    arrivals: Sequence[Arrival]
-    wishes: Sequence[tuple[DecodedRecord, Wish]]
+    arrivals: Sequence[IncomingContact]
+    wishes: Sequence[tuple[DecodedRecord, DepartmentRequest]]
     updates: Sequence[CaseUpdated]
 
 
 @dataclass(frozen=True)
-class Router:
+class BatchRouter:
     """What the router does with a batch of records.
 
     Contacts: those that surely open a conversation are stored at once; for the others one transaction locks their
@@ -62,8 +62,8 @@ class Router:
     database: Database
     producer: Producer
     rules: Callable[[], Rules]
-    placing: Placing
-    mail: Mail
+    placing: AssignmentContext
+    mail: RecordFactory
     blobs: BlobStore | None = None  # without it nothing that arrives has a history
     guesser: Guesser | None = None
     now: clock.Clock = clock.now
@@ -108,7 +108,7 @@ class Router:
             decided = await self._decide(arrivals)
             for arrival in arrivals:
                 if arrival.key in decided:
-                    records += self.mail.of_contact(arrival, decided[arrival.key])
+                    records += self.mail.contact_records(arrival, decided[arrival.key])
             if decided.keys() != {arrival.key for arrival in arrivals}:
                 self.waiting.kick()  # a contact was held, or an answer brought those that waited for it
         if batch.wishes:
@@ -120,7 +120,7 @@ class Router:
             await self._at_once(lambda connection: cases.follow(connection, batch.updates))
         return records
 
-    async def _decide(self, arrivals: Sequence[Arrival]) -> dict[str, Decided]:
+    async def _decide(self, arrivals: Sequence[IncomingContact]) -> dict[str, StoredRouting]:
         """The decisions about those that can be placed. A contact over which patience is lost is parked: the others flow.
 
         Whether one is in trouble or there is just too much to do is not known beforehand: smaller parts tell. One by one at
@@ -133,17 +133,17 @@ class Router:
             if len(arrivals) == 1:
                 await self.waiting.park(arrivals[0], trouble)
                 return {}
-        decided: dict[str, Decided] = {}
+        decided: dict[str, StoredRouting] = {}
         size = math.isqrt(len(arrivals)) if len(arrivals) > _SINGLY else 1
         for start in range(0, len(arrivals), size):
             decided |= await self._decide(arrivals[start : start + size])
         return decided
 
-    async def _decide_all(self, arrivals: Sequence[Arrival]) -> dict[str, Decided]:
+    async def _decide_all(self, arrivals: Sequence[IncomingContact]) -> dict[str, StoredRouting]:
         """Most contacts open a conversation, in one round trip; for the others the rows of theirs are locked and read."""
         try:
             decided = await self.contacts.open(self.database, arrivals)
-        except store.Overtaken:
+        except store.ConcurrentUpdate:
             decided = {}
         others = [arrival for arrival in arrivals if arrival.key not in decided]
         if others:
@@ -156,7 +156,7 @@ class Router:
             try:
                 async with self.database.transaction() as connection:
                     return await work(connection)
-            except store.Overtaken:
+            except store.ConcurrentUpdate:
                 if attempt == _TRIES:
                     raise
         raise AssertionError("unreachable")

@@ -12,4 +12,4 @@ async def follow(connection: AsyncConnection, cases: Sequence[CaseUpdated]) -> N
     """Remember what a batch of cases says of their conversations."""
     # Sorted like every lock of the router; of one conversation the order of the records stays.
     for case in sorted(cases, key=lambda case: case.conversation_id):
-        await store.follow_case(connection, case)
+        await store.record_case_update(connection, case)

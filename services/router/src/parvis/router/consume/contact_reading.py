@@ -18,13 +18,13 @@ from parvis.common.storage.postgres import Database
 from parvis.common.text.language import detect_language
 from parvis.router import store
 from parvis.router.consume.contact_assignment import Conversations, tell
-from parvis.router.consume.record_factory import Arrival, Decided
-from parvis.router.decide.assignment import Placing
-from parvis.router.decide.conversation_history import came_of
-from parvis.router.decide.department import decide
-from parvis.router.decide.find_conversation import uuid_of
+from parvis.router.consume.record_factory import IncomingContact, StoredRouting
+from parvis.router.decide.assignment import AssignmentContext
+from parvis.router.decide.conversation_history import encode_source
+from parvis.router.decide.department import decide_department
+from parvis.router.decide.find_conversation import parse_uuid
 from parvis.router.decide.opening import names_another, opening
-from parvis.router.decide.thread_keys import Marks, marks_of
+from parvis.router.decide.thread_keys import ThreadKeys, thread_keys_of
 from parvis.router.rules import Rules
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -35,14 +35,14 @@ class Contacts:
     """Decides contacts: by the rules first, then in their conversations."""
 
     rules: Callable[[], Rules]
-    placing: Placing
+    placing: AssignmentContext
     now: clock.Clock
 
     @cached_property
     def conversations(self) -> Conversations:
         return Conversations(self.placing, self.arrival_of, self.now)
 
-    def arrivals(self, items: Sequence[DecodedRecord]) -> list[Arrival]:
+    def arrivals(self, items: Sequence[DecodedRecord]) -> list[IncomingContact]:
         """What the rules say about each contact of a batch.
 
         Raises: Poison, for a contact whose id is none.
@@ -50,48 +50,50 @@ class Contacts:
         rules = self.rules()
         return [self._arrival(item, rules) for item in items if item.event.TYPE == ContactReceived.TYPE]
 
-    async def open(self, database: Database, arrivals: Sequence[Arrival]) -> dict[str, Decided]:
+    async def open(self, database: Database, arrivals: Sequence[IncomingContact]) -> dict[str, StoredRouting]:
         """Decide and store those that surely open a conversation; gives nothing for those that may not, or were decided before."""
-        at, opened, rows = self.now(), dict[str, Decided](), list[store.Opening]()
+        at, opened, rows = self.now(), dict[str, StoredRouting](), list[store.NewConversation]()
         for arrival in _surely_opening(arrivals):
             routing = opening(arrival.contact, arrival.decision, self.placing, at=at)
-            opened[arrival.key] = one = Decided(routing, encode_json(routing), opens=True)
-            rows.append(_opening(arrival, one, marks_of(arrival.contact, self.placing.key)))
+            opened[arrival.key] = one = StoredRouting(routing, encode_json(routing), opens=True)
+            rows.append(_opening(arrival, one, thread_keys_of(arrival.contact, self.placing.thread_key_secret)))
         if rows:
-            windowed = self.placing.windows.by_sender
+            windowed = self.placing.windows.sender_channels
             async with database.autocommit() as connection:
                 for key in await store.open_conversations(connection, rows, windowed, at=at):
                     del opened[key]
             tell(opened)
         return opened
 
-    async def decide(self, connection: AsyncConnection, arrivals: Sequence[Arrival]) -> dict[str, Decided]:
+    async def decide(
+        self, connection: AsyncConnection, arrivals: Sequence[IncomingContact]
+    ) -> dict[str, StoredRouting]:
         """The decision about every arrival, stored before or stored now, whatever it belongs to; none about those that wait."""
         return await self.conversations.decide(connection, arrivals)
 
-    def arrival_of(self, received: ReceivedRecord) -> Arrival:
+    def arrival_of(self, received: ReceivedRecord) -> IncomingContact:
         """One record, read and decided by the rules. Raises: Poison."""
         return self._arrival(
             DecodedRecord(received.event((ContactReceived,), fast_models=(ContactReceived,)), received), self.rules()
         )
 
-    def _arrival(self, item: DecodedRecord, rules: Rules) -> Arrival:
+    def _arrival(self, item: DecodedRecord, rules: Rules) -> IncomingContact:
         contact: ContactReceived = item.event  # pyright: ignore[reportAssignmentType] (or its struct, by its type)
         key = contact.contact_id
         if not _ID.match(key):
-            key = str(uuid_of(key) or _no_id())
+            key = str(parse_uuid(key) or _no_id())
         language = contact.language or detect_language(contact.personal.text)
-        decision = decide(contact, rules, self.placing.town_config, language=language)
-        return Arrival(key, contact, item.record, decision)
+        decision = decide_department(contact, rules, self.placing.town_config, language=language)
+        return IncomingContact(key, contact, item.record, decision)
 
 
 def _no_id() -> NoReturn:
     raise Poison("the contact id is no UUID")
 
 
-def _surely_opening(arrivals: Sequence[Arrival]) -> list[Arrival]:
+def _surely_opening(arrivals: Sequence[IncomingContact]) -> list[IncomingContact]:
     """Those that name no conversation, each once; of a sender the first, unless an earlier contact may continue."""
-    found: dict[str, Arrival] = {}
+    found: dict[str, IncomingContact] = {}
     wrote: set[str | None] = set()
     for arrival in arrivals:
         contact = arrival.contact
@@ -106,10 +108,10 @@ def _surely_opening(arrivals: Sequence[Arrival]) -> list[Arrival]:
     return list(found.values())
 
 
-def _opening(arrival: Arrival, decided: Decided, marks: Marks) -> store.Opening:
+def _opening(arrival: IncomingContact, decided: StoredRouting, marks: ThreadKeys) -> store.NewConversation:
     contact, routing = arrival.contact, decided.routing
-    return store.Opening(
+    return store.NewConversation(
         arrival.key, routing.conversation_id, contact.reference, routing.department, routing.procedure,
-        contact.received_at, decided.value.decode(), came_of(contact), contact.contact_point_hash, contact.channel,
-        marks.subject, marks.kept,
+        contact.received_at, decided.value.decode(), encode_source(contact), contact.contact_point_hash, contact.channel,
+        marks.subject, marks.stored,
     )  # fmt: skip

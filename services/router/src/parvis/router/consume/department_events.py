@@ -17,54 +17,56 @@ from parvis.common.contract.routing.split_and_link import (
     SplitRequested,
 )
 from parvis.common.contract.routing.transfer import ConversationArrived, TransferRefused, TransferRequested
-from parvis.router.consume.record_factory import Mail
-from parvis.router.decide.conversation_history import read_last
-from parvis.router.decide.notices import moved
-from parvis.router.decide.request_rows import Wish, other_key, wish_key
-from parvis.router.decide.transfer_conversation import left
+from parvis.router.consume.record_factory import RecordFactory
+from parvis.router.decide.conversation_history import decode_last_source
+from parvis.router.decide.notices import transfer_notice
+from parvis.router.decide.request_rows import DepartmentRequest, decision_id, second_decision_id
+from parvis.router.decide.transfer_conversation import left_event
 from parvis.router.models.stored_rows import DecisionRow
 
 
-def of_wish(mail: Mail, wish: Wish, received: ReceivedRecord, rows: Mapping[UUID, DecisionRow]) -> list[Record]:
+def of_wish(
+    mail: RecordFactory, wish: DepartmentRequest, received: ReceivedRecord, rows: Mapping[UUID, DecisionRow]
+) -> list[Record]:
     """What follows from a wish: the steps of its conversations for their departments, or the refusal for the one that asked."""
-    row = rows[wish_key(wish)]
+    row = rows[decision_id(wish)]
     if row.kind == "refusal":
         return _refusal(mail, wish, received, row)
     match wish:
         case TransferRequested():
             return _transfer(mail, wish, received, row)
         case SplitRequested():
-            return _split(mail, wish, received, row, rows[other_key(row.id)])
+            return _split(mail, wish, received, row, rows[second_decision_id(row.id)])
         case LinkRequested():
-            return [_link(mail, received, one) for one in (row, rows[other_key(row.id)])]
+            return [_link(mail, received, one) for one in (row, rows[second_decision_id(row.id)])]
 
 
-def _transfer(mail: Mail, wish: TransferRequested, received: ReceivedRecord, row: DecisionRow) -> list[Record]:
+def _transfer(mail: RecordFactory, wish: TransferRequested, received: ReceivedRecord, row: DecisionRow) -> list[Record]:
     """`left` and `arrived`; and the citizen is told, when another body is competent now."""
     arrived = ConversationArrived.model_validate_json(row.value)
-    channel, addressed_as = read_last(row.came)
-    notice = moved(
+    channel, addressed_as = decode_last_source(row.came)
+    notice = transfer_notice(
         arrived, arrived.to_department, mail.town_config,
         cause=f"transfer:{wish.transfer_id}", channel=channel, addressed_as=addressed_as,
     )  # fmt: skip
     told = [
-        _step(mail, left(arrived), arrived.from_department, received, row, "left"),
+        _step(mail, left_event(arrived), arrived.from_department, received, row, "left"),
         _step(mail, arrived, arrived.to_department, received, row, "arrived"),
     ]
     if notice is None:
         return told
     conversation = arrived.conversation_id
-    return [*told, mail.written(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, row, received)]
+    return [*told, mail.event_record(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, row, received)]
 
 
 def _split(
-    mail: Mail, wish: SplitRequested, received: ReceivedRecord, row: DecisionRow, other: DecisionRow
+    mail: RecordFactory, wish: SplitRequested, received: ReceivedRecord, row: DecisionRow, other: DecisionRow
 ) -> list[Record]:
     """`split` for the department that keeps the rest, `opened` for that of the new conversation; the citizen as above."""
     split = ConversationSplit.model_validate_json(row.value)
     opened = ConversationOpened.model_validate_json(other.value)
-    channel, addressed_as = read_last(other.came)
-    notice = moved(
+    channel, addressed_as = decode_last_source(other.came)
+    notice = transfer_notice(
         opened, opened.department, mail.town_config,
         cause=f"split:{wish.split_id}", channel=channel, addressed_as=addressed_as,
     )  # fmt: skip
@@ -75,22 +77,24 @@ def _split(
     if notice is None:
         return told
     conversation = opened.conversation_id
-    return [*told, mail.written(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, other, received)]
+    return [*told, mail.event_record(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, other, received)]
 
 
-def _link(mail: Mail, received: ReceivedRecord, row: DecisionRow) -> Record:
+def _link(mail: RecordFactory, received: ReceivedRecord, row: DecisionRow) -> Record:
     kind = ConversationLinked if row.kind == "linked" else ConversationUnlinked
     told = kind.model_validate_json(row.value)
     return _step(mail, told, told.department, received, row, row.kind)
 
 
-def _step(mail: Mail, told: Event, department: str, received: ReceivedRecord, row: DecisionRow, word: str) -> Record:
+def _step(
+    mail: RecordFactory, told: Event, department: str, received: ReceivedRecord, row: DecisionRow, word: str
+) -> Record:
     conversation = str(row.conversation_id)
     event_id = f"{conversation}:{row.sequence}:{word}"
-    return mail.written(told, topics.department_topic(department), conversation, event_id, row, received)
+    return mail.event_record(told, topics.department_topic(department), conversation, event_id, row, received)
 
 
-def _refusal(mail: Mail, wish: Wish, received: ReceivedRecord, row: DecisionRow) -> list[Record]:
+def _refusal(mail: RecordFactory, wish: DepartmentRequest, received: ReceivedRecord, row: DecisionRow) -> list[Record]:
     match wish:
         case TransferRequested():
             told, name = TransferRefused.model_validate_json(row.value), wish.transfer_id
@@ -102,4 +106,4 @@ def _refusal(mail: Mail, wish: Wish, received: ReceivedRecord, row: DecisionRow)
     if told.from_department not in mail.town_config.departments:
         return []
     queue = topics.department_topic(told.from_department)
-    return [mail.written(told, queue, told.conversation_id, f"{name}:refused", row, received)]
+    return [mail.event_record(told, queue, told.conversation_id, f"{name}:refused", row, received)]

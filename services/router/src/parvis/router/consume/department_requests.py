@@ -15,13 +15,19 @@ from parvis.common.runtime import clock
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.router import store
-from parvis.router.decide.assignment import Placing
-from parvis.router.decide.conversation_history import Past
-from parvis.router.decide.find_conversation import uuid_of
-from parvis.router.decide.link_conversations import link, refuse_link, why_not_linked
-from parvis.router.decide.request_rows import Wish, other_key, wish_key
-from parvis.router.decide.split_conversation import made_by, moving, refuse_split, split, why_not_split
-from parvis.router.decide.transfer_conversation import refuse_transfer, transfer, why_not_transferred
+from parvis.router.decide.assignment import AssignmentContext
+from parvis.router.decide.conversation_history import ConversationHistory
+from parvis.router.decide.find_conversation import parse_uuid
+from parvis.router.decide.link_conversations import link_conversations, link_refusal_reason, refuse_link
+from parvis.router.decide.request_rows import DepartmentRequest, decision_id, second_decision_id
+from parvis.router.decide.split_conversation import (
+    contacts_to_split,
+    new_conversation,
+    refuse_split,
+    split_conversation,
+    split_refusal_reason,
+)
+from parvis.router.decide.transfer_conversation import refuse_transfer, transfer_conversation, transfer_refusal_reason
 from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 log = logger()
@@ -37,8 +43,8 @@ class _Locked:
     conversations: dict[UUID, Conversation]
     by_reference: dict[str, UUID]
 
-    def of(self, wish: Wish) -> Conversation | None:
-        key = uuid_of(wish.conversation_id)
+    def of(self, wish: DepartmentRequest) -> Conversation | None:
+        key = parse_uuid(wish.conversation_id)
         return self.conversations.get(key) if key else None
 
     def other(self, wish: LinkRequested) -> Conversation | None:
@@ -50,39 +56,41 @@ class _Locked:
 class Wishes:
     """Does what departments ask about conversations: one number a step, each told once."""
 
-    placing: Placing
+    placing: AssignmentContext
     blobs: BlobStore | None
     now: clock.Clock
 
-    async def decide(self, connection: AsyncConnection, wishes: Sequence[Wish]) -> Rows:
+    async def decide(self, connection: AsyncConnection, wishes: Sequence[DepartmentRequest]) -> Rows:
         """The rows of every wish, stored before or stored now; the second row of a split or link among them.
 
         Blobs:  a history is durable before its row is committed; the same past is the same blob.
         Raises: Overtaken, when another router decided one of them first; Unavailable, when the blob store does not answer.
         """
-        keys = [key for wish in wishes for key in (wish_key(wish), other_key(wish_key(wish)))]
-        rows = await store.decisions_of(connection, keys)
-        fresh = {wish_key(wish): wish for wish in reversed(wishes) if wish_key(wish) not in rows}
+        keys = [key for wish in wishes for key in (decision_id(wish), second_decision_id(decision_id(wish)))]
+        rows = await store.find_decisions(connection, keys)
+        fresh = {decision_id(wish): wish for wish in reversed(wishes) if decision_id(wish) not in rows}
         if not fresh:
             return rows
         locked = await self._lock(connection, fresh.values())
-        for key in dict.fromkeys(wish_key(wish) for wish in wishes):
+        for key in dict.fromkeys(decision_id(wish) for wish in wishes):
             if key in fresh:
                 new = await self._one(connection, fresh[key], locked)
                 rows |= {row.id: row for row in new}
                 _tell(new[0])
         return rows
 
-    async def _lock(self, connection: AsyncConnection, wishes: Iterable[Wish]) -> _Locked:
+    async def _lock(self, connection: AsyncConnection, wishes: Iterable[DepartmentRequest]) -> _Locked:
         wishes = list(wishes)
         references = {wish.other_reference for wish in wishes if isinstance(wish, LinkRequested)}
-        by_reference = await store.named(connection, sorted(references))
-        ids = {key for wish in wishes if (key := uuid_of(wish.conversation_id))} | set(by_reference.values())
+        by_reference = await store.find_by_references(connection, sorted(references))
+        ids = {key for wish in wishes if (key := parse_uuid(wish.conversation_id))} | set(by_reference.values())
         return _Locked(await store.lock_conversations(connection, sorted(ids)), by_reference)
 
-    async def _one(self, connection: AsyncConnection, wish: Wish, locked: _Locked) -> Sequence[DecisionRow]:
+    async def _one(
+        self, connection: AsyncConnection, wish: DepartmentRequest, locked: _Locked
+    ) -> Sequence[DecisionRow]:
         conversation = locked.of(wish)
-        past = await store.read_past(connection, conversation.id) if conversation else Past()
+        past = await store.read_history(connection, conversation.id) if conversation else ConversationHistory()
         match wish:
             case TransferRequested():
                 return await self._transfer(connection, wish, conversation, past)
@@ -92,31 +100,43 @@ class Wishes:
                 return await self._link(connection, wish, conversation, past, locked.other(wish))
 
     async def _transfer(
-        self, connection: AsyncConnection, wish: TransferRequested, conversation: Conversation | None, past: Past
+        self,
+        connection: AsyncConnection,
+        wish: TransferRequested,
+        conversation: Conversation | None,
+        past: ConversationHistory,
     ) -> Sequence[DecisionRow]:
         town_config, at = self.placing.town_config, self.now()
-        why = why_not_transferred(wish, conversation, town_config)
+        why = transfer_refusal_reason(wish, conversation, town_config)
         if why or conversation is None:
             row = refuse_transfer(wish, conversation, why or "unknown conversation", at=at)
             return await _recorded(connection, row)
         history = await self._history(conversation, past)
-        row = transfer(wish, conversation, past, town_config, self.placing.calendar, history=history, at=at)
+        row = transfer_conversation(
+            wish, conversation, past, town_config, self.placing.calendar, history=history, at=at
+        )
         return await _recorded(connection, row, conversations=[conversation])
 
     async def _split(
-        self, connection: AsyncConnection, wish: SplitRequested, conversation: Conversation | None, past: Past
+        self,
+        connection: AsyncConnection,
+        wish: SplitRequested,
+        conversation: Conversation | None,
+        past: ConversationHistory,
     ) -> Sequence[DecisionRow]:
         town_config, at = self.placing.town_config, self.now()
-        why = why_not_split(wish, conversation, past, town_config)
+        why = split_refusal_reason(wish, conversation, past, town_config)
         if why or conversation is None:
             row = refuse_split(wish, conversation, why or "unknown conversation", at=at)
             return await _recorded(connection, row)
-        contacts = moving(wish, past)
-        made = made_by(wish, contacts, town_config)
+        contacts = contacts_to_split(wish, past)
+        made = new_conversation(wish, contacts, town_config)
         history = await self._history(made, past, contacts)
-        done = split(wish, conversation, made, past, town_config, self.placing.calendar, history=history, at=at)
+        done = split_conversation(
+            wish, conversation, made, past, town_config, self.placing.calendar, history=history, at=at
+        )
         rows = await _recorded(connection, *done.rows, conversations=[conversation, made])
-        await store.rename(connection, done, kept=conversation.reference, seed=wish_key(wish))
+        await store.reassign_references(connection, done, kept=conversation.reference, seed=decision_id(wish))
         return rows
 
     async def _link(
@@ -124,22 +144,24 @@ class Wishes:
         connection: AsyncConnection,
         wish: LinkRequested,
         conversation: Conversation | None,
-        past: Past,
+        past: ConversationHistory,
         other: Conversation | None,
     ) -> Sequence[DecisionRow]:
         at = self.now()
-        why = why_not_linked(wish, conversation, other, past)
+        why = link_refusal_reason(wish, conversation, other, past)
         if why or conversation is None or other is None:
             row = refuse_link(wish, conversation, why or "unknown conversation", at=at)
             return await _recorded(connection, row)
-        return await _recorded(connection, *link(wish, conversation, other, at=at), conversations=[conversation, other])
+        return await _recorded(
+            connection, *link_conversations(wish, conversation, other, at=at), conversations=[conversation, other]
+        )
 
     async def _history(
-        self, conversation: Conversation, past: Past, contacts: Sequence[PastContact] | None = None
+        self, conversation: Conversation, past: ConversationHistory, contacts: Sequence[PastContact] | None = None
     ) -> ClaimCheck | None:
         if self.blobs is None:
             return None
-        content = past.history(conversation, contacts)
+        content = past.encode(conversation, contacts)
         return await self.blobs.put(ContactId(str(conversation.id)), content, History.MEDIA_TYPE)
 
 
@@ -147,11 +169,11 @@ async def _recorded(
     connection: AsyncConnection, *rows: DecisionRow, conversations: Sequence[Conversation] = ()
 ) -> Sequence[DecisionRow]:
     """Store one wish's rows at once: the next wish of the batch may be about the same conversation."""
-    await store.record_decisions(connection, rows, sorted(conversations, key=lambda one: one.id))
+    await store.insert_decisions(connection, rows, sorted(conversations, key=lambda one: one.id))
     return rows
 
 
-def wishes_in(items: Iterable[DecodedRecord]) -> list[tuple[DecodedRecord, Wish]]:
+def wishes_in(items: Iterable[DecodedRecord]) -> list[tuple[DecodedRecord, DepartmentRequest]]:
     """The wishes of a batch, each with its record."""
     return [(item, item.event) for item in items if isinstance(item.event, WISHES)]
 

@@ -13,24 +13,24 @@ from parvis.common.contract.msgspec_models import encode_json
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.routing.decisions import ContactRouted, Routing
 from parvis.common.town.models import TownConfig
-from parvis.router.decide.deadlines import Calendar
+from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.decide.department import Decision
-from parvis.router.decide.notices import receipt, registration
+from parvis.router.decide.notices import receipt_notice, registration_notice
 from parvis.router.models.stored_rows import DecisionRow
 
 _SOURCE = "router"
 
 
-class Arrival(msgspec.Struct, frozen=True, gc=False):
+class IncomingContact(msgspec.Struct, frozen=True, gc=False):
     """A contact as it came: its key, the event, its record, and what the rules say before any conversation is looked at."""
 
     key: str
     contact: ContactReceived
-    received: ReceivedRecord
+    record: ReceivedRecord
     decision: Decision
 
 
-class Decided(msgspec.Struct, frozen=True, gc=False):
+class StoredRouting(msgspec.Struct, frozen=True, gc=False):
     """What was decided about a contact: the routing, its bytes as they are stored, and whether it opened its conversation."""
 
     routing: Routing
@@ -39,16 +39,16 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True)
-class Mail:
+class RecordFactory:
     """Makes the records. Ids, keys, times and values follow from the row alone, so that a repetition is recognised."""
 
     prefix: str
     town_config: TownConfig
-    calendar: Calendar
+    calendar: TownCalendar
 
-    def of_contact(self, arrival: Arrival, decided: Decided) -> list[Record]:
+    def contact_records(self, arrival: IncomingContact, decided: StoredRouting) -> list[Record]:
         """`contact.routed` for the department and, when the contact opened its conversation, the notices."""
-        contact, routing, received = arrival.contact, decided.routing, arrival.received
+        contact, routing, received = arrival.contact, decided.routing, arrival.record
         # The contact's bytes as they came: a member that a newer door added is not lost on the way.
         value = b'{"routing":' + decided.value + b',"contact":' + received.value + b"}"
         queue, trace = _queue(self.prefix, routing.department), received.header("ce_traceparent")
@@ -60,8 +60,8 @@ class Mail:
             return records
         asking = _queue(self.prefix, None)
         for notice in (
-            registration(contact, routing, self.town_config, language=routing.language),
-            receipt(contact, routing, self.town_config, language=routing.language),
+            registration_notice(contact, routing, self.town_config, language=routing.language),
+            receipt_notice(contact, routing, self.town_config, language=routing.language),
         ):
             if notice:
                 value, id_ = encode_json(notice), notice.reply_id
@@ -78,7 +78,7 @@ class Mail:
             time=routing.decided_at, trace=trace,
         )  # fmt: skip
 
-    def of_question(self, received: ReceivedRecord, asked: ReplyRequested) -> Record:
+    def question_record(self, received: ReceivedRecord, asked: ReplyRequested) -> Record:
         """What is asked of a citizen whose contact waits."""
         return build_record(
             asked,
@@ -91,7 +91,7 @@ class Mail:
             trace=received.header("ce_traceparent"),
         )
 
-    def written(
+    def event_record(
         self,
         event: Event,
         topic: topics.Topic,

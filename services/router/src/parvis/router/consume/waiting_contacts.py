@@ -21,11 +21,11 @@ from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.router import store
 from parvis.router.consume.contact_assignment import Conversations, read_decided
-from parvis.router.consume.record_factory import Arrival, Mail
-from parvis.router.decide.assignment import Placed, place, place_given_up, place_unanswered
-from parvis.router.decide.find_conversation import Known, waiting_key
+from parvis.router.consume.record_factory import IncomingContact, RecordFactory
+from parvis.router.decide.assignment import AssignedContact, place, place_given_up, place_unanswered
+from parvis.router.decide.find_conversation import KnownConversations, waiting_key
 from parvis.router.models.stored_rows import WaitingRow
-from parvis.router.store.waiting_row import parked, received_of
+from parvis.router.store.waiting_row import parked_row, record_of
 
 log = logger()
 
@@ -49,7 +49,7 @@ class Waiting:
     database: Database
     producer: Producer
     conversations: Conversations
-    mail: Mail
+    mail: RecordFactory
     health: Health
     dead_letter_topic: str
     limit_s: float = 10.0
@@ -76,24 +76,24 @@ class Waiting:
     async def turn(self) -> None:
         """Place everything that is due, then tell Kafka of all that was placed or is to be asked."""
         async with self.database.transaction() as connection:
-            due = await store.due_by(connection, self.now(), most=_AT_ONCE)
+            due = await store.find_due(connection, self.now(), most=_AT_ONCE)
         for id_ in due:
             await self._release(id_)
         while await self._tell():
             pass
 
-    async def park(self, arrival: Arrival, trouble: Exception) -> None:
+    async def park(self, arrival: IncomingContact, trouble: Exception) -> None:
         """Keep a record that takes too long, and try it again later; the records after it flow."""
         contact, id_, reason = arrival.contact, UUID(arrival.key), self._reason(trouble)
         at, key = self.now(), waiting_key(contact)
         async with self.database.transaction() as connection:
-            if await store.decisions_of(connection, [id_]):
+            if await store.find_decisions(connection, [id_]):
                 return
-            behind = await store.waiting_behind(connection, [id_], [key] if key else [])
+            behind = await store.lock_waiting_behind(connection, [id_], [key] if key else [])
             if any(row.contact_id == id_ for row in behind):
                 return
-            row = parked(contact, arrival.received, at, due_at=at + FIRST_WAIT, reason=reason)
-            await store.hold(connection, [replace(row, why="queued", due_at=None) if behind else row])
+            row = parked_row(contact, arrival.record, at, due_at=at + FIRST_WAIT, reason=reason)
+            await store.insert_waiting(connection, [replace(row, why="queued", due_at=None) if behind else row])
         log.warning("contact.parked", contact_id=contact.contact_id, reason=reason)
 
     def _reason(self, trouble: Exception) -> str:
@@ -105,7 +105,7 @@ class Waiting:
         try:
             async with asyncio.timeout(self.limit_s), self.database.transaction() as connection:
                 await self._place_due(connection, id_)
-        except store.Overtaken:
+        except store.ConcurrentUpdate:
             return  # it stays due
         except (TimeoutError, RowLocked) as trouble:
             await self._postpone(id_, self._reason(trouble))
@@ -121,8 +121,8 @@ class Waiting:
         if head is None:
             return  # another router has it
         rows = await self._queue_of(connection, head)
-        decided = await store.decisions_of(connection, [row.contact_id for row in rows])
-        await store.record_placed(connection, decided, at)
+        decided = await store.find_decisions(connection, [row.contact_id for row in rows])
+        await store.mark_assigned(connection, decided, at)
         rows = [row for row in rows if row.contact_id not in decided]
         if head.contact_id in decided:
             await self._next(connection, rows, at)
@@ -134,7 +134,7 @@ class Waiting:
     async def _queue_of(self, connection: AsyncConnection, head: WaitingRow) -> list[WaitingRow]:
         if head.sender_hash is None:
             return [head]
-        rows = await store.waiting_behind(connection, [head.contact_id], [(head.sender_hash, head.channel)])
+        rows = await store.lock_waiting_behind(connection, [head.contact_id], [(head.sender_hash, head.channel)])
         return [head, *(row for row in rows if row.contact_id != head.contact_id)]
 
     async def _place(self, connection: AsyncConnection, rows: Sequence[WaitingRow], at: datetime) -> None:
@@ -142,19 +142,19 @@ class Waiting:
         arrivals = {arrival.key: arrival for arrival, _ in queue}
         known = await self.conversations.learn(connection, [arrival.contact for arrival in arrivals.values()], rows)
         waits = [held for _, held in queue]
-        placed: list[Placed] = []
+        placed: list[AssignedContact] = []
         if rows[0].why == "question":
             placed = place_unanswered(waits, known, self.conversations.placing, at=at)
         else:
             for held in waits:
                 outcomes = place(held.contact, held.decision, known, self.conversations.placing, at=at)
-                placed += [one for one in outcomes if isinstance(one, Placed)]
+                placed += [one for one in outcomes if isinstance(one, AssignedContact)]
         await self.conversations.settle(connection, placed, known, arrivals, rows, at)
 
     async def _give_up(self, connection: AsyncConnection, rows: Sequence[WaitingRow], at: datetime) -> None:
         """Only the head: what made it wait is looked at no more. What queued behind it has a try of its own."""
-        head, known = rows[0], Known()
-        received = received_of(head)
+        head, known = rows[0], KnownConversations()
+        received = record_of(head)
         contact: ContactReceived = received.event((ContactReceived,))  # pyright: ignore[reportAssignmentType] (by its type)
         placed = place_given_up(contact, known, self.conversations.placing, at=at)
         log.error("contact.given_up", contact_id=contact.contact_id, reason=head.reason)
@@ -164,7 +164,7 @@ class Waiting:
     async def _next(self, connection: AsyncConnection, rows: Sequence[WaitingRow], at: datetime) -> None:
         """The first of what is left becomes the head, and is due."""
         if rows and rows[0].why == "queued":
-            await store.change(connection, [replace(rows[0], why="trouble", due_at=at)])
+            await store.update_waiting(connection, [replace(rows[0], why="trouble", due_at=at)])
 
     async def _postpone(self, id_: UUID, reason: str) -> None:
         """Another attempt later. What is no contact any more, after a change of ours, is a dead letter with its bytes."""
@@ -178,14 +178,14 @@ class Waiting:
                 await self._bury(connection, head, reason, at)
                 return
             wait = min(FIRST_WAIT * 3 ** (attempts - 1), LONGEST_WAIT)
-            await store.change(connection, [replace(head, attempts=attempts, reason=reason, due_at=at + wait)])
+            await store.update_waiting(connection, [replace(head, attempts=attempts, reason=reason, due_at=at + wait)])
         log.warning(
             "contact.postponed", contact_id=str(id_), attempt=attempts, reason=reason, wait_s=wait.total_seconds()
         )
 
     async def _bury(self, connection: AsyncConnection, head: WaitingRow, reason: str, at: datetime) -> None:
         rows = await self._queue_of(connection, head)
-        await self.producer.send(build_dead_letter(received_of(head), topic=self.dead_letter_topic, reason=reason))
+        await self.producer.send(build_dead_letter(record_of(head), topic=self.dead_letter_topic, reason=reason))
         metrics.dead_letters.labels("router").inc()
         await store.record_told(connection, placed=[head.contact_id], asked=[], at=at)
         await self._next(connection, rows[1:], at)
@@ -200,15 +200,15 @@ class Waiting:
                 return False
             placed = [row.contact_id for row in rows if row.placed_at]
             asked = [row for row in rows if not row.placed_at]
-            decided = await store.decisions_of(connection, placed)
+            decided = await store.find_decisions(connection, placed)
             records: list[Record] = []
             for row in rows:
                 if row.placed_at:
-                    arrival = self.conversations.read(received_of(row))
-                    records += self.mail.of_contact(arrival, read_decided(decided[row.contact_id]))
+                    arrival = self.conversations.read(record_of(row))
+                    records += self.mail.contact_records(arrival, read_decided(decided[row.contact_id]))
                 elif row.question:
                     records.append(
-                        self.mail.of_question(received_of(row), ReplyRequested.model_validate_json(row.question))
+                        self.mail.question_record(record_of(row), ReplyRequested.model_validate_json(row.question))
                     )
             await self.producer.send_all(records)
             await store.record_told(connection, placed=placed, asked=[row.contact_id for row in asked], at=self.now())
@@ -219,7 +219,7 @@ class Waiting:
     async def count(self) -> None:
         """Say how many wait, and on /ready when something stands past its time."""
         async with self.database.transaction() as connection:
-            standing = await store.standing(connection)
+            standing = await store.count_waiting(connection)
         for why in ("question", "trouble", "queued"):
             metrics.contacts_waiting.labels(why).set(standing.get(why, (0, None))[0])
         first = min((due for _, due in standing.values() if due), default=None)

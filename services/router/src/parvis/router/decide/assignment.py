@@ -12,49 +12,62 @@ from parvis.common.contract.routing.decisions import Candidate, Routing, Suggest
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
 from parvis.router.decide import fast_models
-from parvis.router.decide.clarification import MOST_CHOICES, Asking, asks_for_new, due_at, question, read_answer
-from parvis.router.decide.deadlines import Calendar
+from parvis.router.decide.clarification import (
+    MOST_CHOICES,
+    ClarificationPolicy,
+    answer_deadline,
+    ask_which_conversation,
+    asks_for_new_conversation,
+    parse_answer,
+)
+from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.decide.department import Decision
-from parvis.router.decide.final_decision import continues, drift, given_up, nobody_knows, opens
+from parvis.router.decide.final_decision import (
+    decide_continuing,
+    decide_given_up,
+    decide_opening,
+    decide_unanswered,
+    suggest_split,
+)
 from parvis.router.decide.find_conversation import (
-    Held,
-    Known,
-    Place,
-    Windows,
-    by_reference,
-    find,
+    ConversationMatch,
+    ConversationWindows,
+    KnownConversations,
+    WaitingContact,
+    find_by_quoted_reference,
+    find_conversation,
     is_clear,
     waiting_key,
 )
-from parvis.router.decide.thread_keys import Marks, marks_of
+from parvis.router.decide.thread_keys import ThreadKeys, thread_keys_of
 from parvis.router.models.stored_rows import Conversation
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class AssignedContact:
     """A contact in its conversation, with its number. `opens` when it is the first."""
 
     contact: ContactReceived
     routing: Routing
     opens: bool
-    marks: Marks = field(default_factory=Marks)
+    thread_keys: ThreadKeys = field(default_factory=ThreadKeys)
 
 
 @dataclass(frozen=True)
-class Placing:
+class AssignmentContext:
     """What placing needs beside the contacts: the same for every batch. `key` is that of the mails' marks."""
 
     town_config: TownConfig
-    calendar: Calendar
-    windows: Windows
+    calendar: TownCalendar
+    windows: ConversationWindows
     templates: TemplateSet
-    key: bytes = field(repr=False)
-    asking: Asking = field(default_factory=Asking)
+    thread_key_secret: bytes = field(repr=False)
+    clarification: ClarificationPolicy = field(default_factory=ClarificationPolicy)
 
 
 def place(
-    contact: ContactReceived, decision: Decision, known: Known, placing: Placing, *, at: datetime
-) -> list[Placed | Held]:
+    contact: ContactReceived, decision: Decision, known: KnownConversations, placing: AssignmentContext, *, at: datetime
+) -> list[AssignedContact | WaitingContact]:
     """Put one contact into its conversation and give it the next number; or say that it waits.
 
     Needs: the rows of `known` locked; they are changed here, and contacts come in the order of their records.
@@ -67,27 +80,31 @@ def place(
         meant = _meant(contact, queue[0], known)
         if meant is not None:
             return _answered(contact, decision, key, meant, known, placing, at)
-        if not asks_for_new(contact.personal.text):
-            queue.append(Held(contact, decision, "queued"))
+        if not asks_for_new_conversation(contact.personal.text):
+            queue.append(WaitingContact(contact, decision, "queued"))
             return [queue[-1]]
     return [_settle(contact, decision, known, placing, at)]
 
 
-def place_unanswered(queue: Sequence[Held], known: Known, placing: Placing, *, at: datetime) -> list[Placed]:
+def place_unanswered(
+    queue: Sequence[WaitingContact], known: KnownConversations, placing: AssignmentContext, *, at: datetime
+) -> list[AssignedContact]:
     """Place what waits, its head first, although no answer came: to people, with the candidates; the rest goes on with it."""
     head = queue[0]
     if key := waiting_key(head.contact):
         known.waiting.pop(key, None)
     candidates = [known.conversations[id_] for id_ in head.candidates if id_ in known.conversations]
-    decision = nobody_knows(head, candidates)
-    placed = [_put(head.contact, decision, Place(), known, placing, at, candidates=candidates)]
+    decision = decide_unanswered(head, candidates)
+    placed = [_put(head.contact, decision, ConversationMatch(), known, placing, at, candidates=candidates)]
     return placed + [_follow_head(held, placed[0], known, placing, at) for held in queue[1:]]
 
 
-def place_given_up(contact: ContactReceived, known: Known, placing: Placing, *, at: datetime) -> Placed:
+def place_given_up(
+    contact: ContactReceived, known: KnownConversations, placing: AssignmentContext, *, at: datetime
+) -> AssignedContact:
     """A contact that was tried in vain too often goes to people, in a conversation of its own and without asking any rule."""
-    decision = given_up(contact)
-    return _put(contact, decision, Place(), known, placing, at)
+    decision = decide_given_up(contact)
+    return _put(contact, decision, ConversationMatch(), known, placing, at)
 
 
 # What waits
@@ -98,39 +115,43 @@ def _answered(
     decision: Decision,
     key: tuple[str, str],
     meant: Conversation | Literal["other"],
-    known: Known,
-    placing: Placing,
+    known: KnownConversations,
+    placing: AssignmentContext,
     at: datetime,
-) -> list[Placed | Held]:
+) -> list[AssignedContact | WaitingContact]:
     """What waited goes where the answer says, in its order, then the answer itself."""
     queue = known.waiting.pop(key)
     waited = [(held.contact, held.decision) for held in queue]
-    placed: list[Placed | Held] = []
-    where = Place(by="answer", continues=meant) if isinstance(meant, Conversation) else Place()
+    placed: list[AssignedContact | WaitingContact] = []
+    where = ConversationMatch(by="answer", continues=meant) if isinstance(meant, Conversation) else ConversationMatch()
     for one, said in (*waited, (contact, decision)):
         put = _put(one, said, where, known, placing, at)
         placed.append(put)
         if where.continues is None:
-            where = Place(by="sender", continues=known.conversations[UUID(put.routing.conversation_id)])
+            where = ConversationMatch(by="sender", continues=known.conversations[UUID(put.routing.conversation_id)])
     return placed
 
 
-def _meant(contact: ContactReceived, head: Held, known: Known) -> Conversation | Literal["other"] | None:
+def _meant(
+    contact: ContactReceived, head: WaitingContact, known: KnownConversations
+) -> Conversation | Literal["other"] | None:
     """The conversation that an answer names; `other`; none where it is no answer."""
     if contact.machine or head.why != "question":
         return None
-    named = by_reference(contact, known)
+    named = find_by_quoted_reference(contact, known)
     if named:
         return named
-    answer = read_answer(contact.personal.text, len(head.candidates))
+    answer = parse_answer(contact.personal.text, len(head.candidates))
     if isinstance(answer, int):
         return known.conversations.get(head.candidates[answer - 1])
     return answer
 
 
-def _follow_head(held: Held, first: Placed, known: Known, placing: Placing, at: datetime) -> Placed:
+def _follow_head(
+    held: WaitingContact, first: AssignedContact, known: KnownConversations, placing: AssignmentContext, at: datetime
+) -> AssignedContact:
     conversation = known.conversations[UUID(first.routing.conversation_id)]
-    return _put(held.contact, held.decision, Place(by="sender", continues=conversation), known, placing, at)
+    return _put(held.contact, held.decision, ConversationMatch(by="sender", continues=conversation), known, placing, at)
 
 
 def _is_danger(decision: Decision) -> bool:
@@ -141,15 +162,15 @@ def _is_danger(decision: Decision) -> bool:
 
 
 def _settle(
-    contact: ContactReceived, decision: Decision, known: Known, placing: Placing, at: datetime
-) -> Placed | Held:
-    marks = marks_of(contact, placing.key)
-    where = find(contact, decision, marks, known, placing.windows)
+    contact: ContactReceived, decision: Decision, known: KnownConversations, placing: AssignmentContext, at: datetime
+) -> AssignedContact | WaitingContact:
+    marks = thread_keys_of(contact, placing.thread_key_secret)
+    where = find_conversation(contact, decision, marks, known, placing.windows)
     key = waiting_key(contact)
     if where.candidates and key:
         held = _asked(contact, decision, where.candidates[:MOST_CHOICES], placing, at)
         known.waiting[key] = [held]
-        known.asked[key] = at
+        known.asked_at[key] = at
         return held
     return _put(contact, decision, where, known, placing, at, marks=marks)
 
@@ -158,47 +179,49 @@ def _asked(
     contact: ContactReceived,
     decision: Decision,
     candidates: Sequence[Conversation],
-    placing: Placing,
+    placing: AssignmentContext,
     at: datetime,
-) -> Held:
+) -> WaitingContact:
     town_config = placing.town_config
-    asked = question(contact, candidates, town_config, placing.templates, language=decision.language, at=at)
-    until = due_at(at, placing.asking, ZoneInfo(town_config.town.time_zone))
-    return Held(contact, decision, "question", until, tuple(one.id for one in candidates), asked)
+    asked = ask_which_conversation(
+        contact, candidates, town_config, placing.templates, language=decision.language, at=at
+    )
+    until = answer_deadline(at, placing.clarification, ZoneInfo(town_config.town.time_zone))
+    return WaitingContact(contact, decision, "question", until, tuple(one.id for one in candidates), asked)
 
 
 def _put(
     contact: ContactReceived,
     decision: Decision,
-    where: Place,
-    known: Known,
-    placing: Placing,
+    where: ConversationMatch,
+    known: KnownConversations,
+    placing: AssignmentContext,
     at: datetime,
     *,
-    marks: Marks | None = None,
+    marks: ThreadKeys | None = None,
     candidates: Sequence[Conversation] = (),
-) -> Placed:
+) -> AssignedContact:
     found = where.continues
-    told = decision if found else opens(decision, where, placing.town_config)
+    told = decision if found else decide_opening(decision, where, placing.town_config)
     conversation = found or _opened_by(contact, told, where)
     conversation.sequence += 1
     if contact.machine is None:  # an absence notice opens nothing again
         conversation.closed_at = None
     conversation.last_contact_at = max(conversation.last_contact_at, contact.received_at)
     conversation.department = placing.town_config.current_department(conversation.department)
-    marks = marks if marks is not None else marks_of(contact, placing.key)
-    known.note(contact, conversation, marks)
+    marks = marks if marks is not None else thread_keys_of(contact, placing.thread_key_secret)
+    known.add_contact(contact, conversation, marks)
     suggestion = None
     if found and where.by:
-        suggestion = drift(contact, conversation, decision, placing.town_config)
-        told = continues(conversation, decision, where.by, placing.town_config)
-    routing = routing_of(
+        suggestion = suggest_split(contact, conversation, decision, placing.town_config)
+        told = decide_continuing(conversation, decision, where.by, placing.town_config)
+    routing = build_routing(
         contact, told, placing,
         conversation=ConversationId(str(conversation.id)), reference=conversation.reference,
         sequence=conversation.sequence, department=conversation.department, at=at,
         linked_to=conversation.linked_to, suggestion=suggestion, candidates=tuple(map(_candidate, candidates)),
     )  # fmt: skip
-    return Placed(contact, routing, opens=found is None, marks=marks)
+    return AssignedContact(contact, routing, opens=found is None, thread_keys=marks)
 
 
 def _candidate(conversation: Conversation) -> Candidate:
@@ -208,7 +231,7 @@ def _candidate(conversation: Conversation) -> Candidate:
     )
 
 
-def _opened_by(contact: ContactReceived, decision: Decision, where: Place) -> Conversation:
+def _opened_by(contact: ContactReceived, decision: Decision, where: ConversationMatch) -> Conversation:
     return Conversation(
         id=UUID(make_conversation_id(contact.contact_id, contact.received_at)),
         reference=contact.reference,
@@ -222,10 +245,10 @@ def _opened_by(contact: ContactReceived, decision: Decision, where: Place) -> Co
     )
 
 
-def routing_of(  # noqa: PLR0913 (what a conversation says, and what the rules say)
+def build_routing(  # noqa: PLR0913 (what a conversation says, and what the rules say)
     contact: ContactReceived,
     decision: Decision,
-    placing: Placing,
+    placing: AssignmentContext,
     *,
     conversation: ConversationId,
     reference: Reference,
@@ -238,7 +261,7 @@ def routing_of(  # noqa: PLR0913 (what a conversation says, and what the rules s
 ) -> Routing:
     """The routing of a contact in its conversation."""
     clocks = placing.town_config.legal_deadlines(decision.procedure)
-    due = placing.calendar.due(contact.received_at, clocks)
+    due = placing.calendar.compute_deadlines(contact.received_at, clocks)
     return fast_models.Routing(
         conversation_id=conversation,
         sequence=sequence,

@@ -66,7 +66,7 @@ _NEW = (
 
 
 @dataclass(frozen=True)
-class Asking:
+class ClarificationPolicy:
     """How long citizens may take to answer: time runs by day only, in the town's zone."""
 
     answer_within: timedelta = timedelta(hours=2)
@@ -74,7 +74,7 @@ class Asking:
     day_ends: time = time(20)
 
 
-def question(
+def ask_which_conversation(
     contact: ContactReceived,
     candidates: Sequence[Conversation],
     town_config: TownConfig,
@@ -107,16 +107,18 @@ def question(
             contact_points=(ContactPoint(kind=point.kind, value=point.value),) if point else (),
             # On the channel where a number can be sent back at once, whatever the citizen prefers for answers.
             stated=(ReplyAddress(channel=channel, address=point.value),) if point else (),
-            text=choices(candidates, town_config, templates, spoken),
+            text=list_choices(candidates, town_config, templates, spoken),
         ),
     )
 
 
-def choices(candidates: Sequence[Conversation], town_config: TownConfig, templates: TemplateSet, language: str) -> str:
+def list_choices(
+    candidates: Sequence[Conversation], town_config: TownConfig, templates: TemplateSet, language: str
+) -> str:
     """The numbered list, its labels as long as two segments allow."""
     around = _around(candidates[0], town_config, templates, language)
     shown = candidates[:MOST_CHOICES]
-    labels = [label_of(one, town_config, language) for one in shown]
+    labels = [conversation_label(one, town_config, language) for one in shown]
     shorter = [
         [_clipped(transliterate_to_gsm7(label), length) for label in labels] for length in range(_LONGEST_LABEL, 2, -1)
     ]
@@ -127,14 +129,14 @@ def choices(candidates: Sequence[Conversation], town_config: TownConfig, templat
     )
 
 
-def label_of(conversation: Conversation, town_config: TownConfig, language: str) -> str:
+def conversation_label(conversation: Conversation, town_config: TownConfig, language: str) -> str:
     """What a conversation is called towards its citizen: its procedure, else its department; never what they wrote."""
     procedure = town_config.procedure(conversation.procedure)
     department = town_config.departments[town_config.current_department(conversation.department)]
     return localized(procedure.title if procedure else department.name, language)
 
 
-def read_answer(text: str, count: int) -> int | Literal["other"] | None:
+def parse_answer(text: str, count: int) -> int | Literal["other"] | None:
     """Which of `count` choices a text names: its place from 1, `other`, or none where it is no answer at all.
 
     “2”, “2.”, “le 2”, “n° 2 svp”, “deux”, “the second one”, “autre”, “none of them”. “2 enfants à inscrire” is none, nor is “1 et 2”.
@@ -152,12 +154,12 @@ def read_answer(text: str, count: int) -> int | Literal["other"] | None:
     return meant if meant == OTHER or (isinstance(meant, int) and 1 <= meant <= min(count, MOST_CHOICES)) else None
 
 
-def asks_for_new(text: str) -> bool:
+def asks_for_new_conversation(text: str) -> bool:
     """Whether a message says itself that it is about something new: “Nouvelle demande : …”."""
     return _plain(text[:_LONGEST_ANSWER]).startswith(_NEW)
 
 
-def due_at(asked_at: datetime, asking: Asking, zone: ZoneInfo) -> datetime:
+def answer_deadline(asked_at: datetime, asking: ClarificationPolicy, zone: ZoneInfo) -> datetime:
     """Until when an answer is waited for. Only the town's daytime counts: who is asked at night answers in the morning."""
     left, here = asking.answer_within, asked_at.astimezone(zone)
     if asking.day_begins >= asking.day_ends:

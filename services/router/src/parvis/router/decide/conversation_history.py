@@ -16,7 +16,7 @@ _NOTHING = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
+class ContactSource:
     """What a decision's row keeps of its contact beside the routing."""
 
     channel: str
@@ -25,7 +25,7 @@ class Came:
 
 
 @dataclass(frozen=True)
-class Past:
+class ConversationHistory:
     """A conversation until now. `left_out` counts the contacts that are older than those here."""
 
     contacts: tuple[PastContact, ...] = ()
@@ -39,7 +39,7 @@ class Past:
         """In which the citizen last wrote, as far as anybody knows."""
         return next((c.language for c in reversed(self.contacts) if c.language), None)
 
-    def history(self, conversation: Conversation, contacts: Sequence[PastContact] | None = None) -> bytes:
+    def encode(self, conversation: Conversation, contacts: Sequence[PastContact] | None = None) -> bytes:
         """The JSON that a claim check points to; the same for the same past. Only of `contacts`, where they are given."""
         told = self.contacts if contacts is None else tuple(contacts)
         history = History(
@@ -53,14 +53,14 @@ class Past:
         return history.model_dump_json(exclude_none=True).encode()
 
 
-def came_of(contact: ContactReceived) -> str:
+def encode_source(contact: ContactReceived) -> str:
     """Channel, sender's pseudonym and original of a contact on one short line: the blob's path follows from its id."""
     original = contact.original
     sender = contact.contact_point_hash or _NOTHING
     return f"{contact.channel} {sender} {original.size_bytes} {original.sha256} {original.media_type}"
 
 
-def read_came(contact: str, came: str | None) -> Came | None:
+def decode_source(contact: str, came: str | None) -> ContactSource | None:
     """What `came_of` wrote; none when it is not of this form."""
     parts = (came or "").split(" ", 4)
     if len(parts) < 5 or not parts[2].isdecimal():
@@ -69,24 +69,24 @@ def read_came(contact: str, came: str | None) -> Came | None:
     claim = ClaimCheck(
         blob=f"{contact}/{sha256}", sha256=sha256, size_bytes=int(size), media_type=media_type, scan="pending"
     )
-    return Came(channel, None if sender == _NOTHING else sender, claim)
+    return ContactSource(channel, None if sender == _NOTHING else sender, claim)
 
 
-def last_of(contacts: Sequence[PastContact]) -> str:
+def encode_last_source(contacts: Sequence[PastContact]) -> str:
     """How the newest contact came, for the row of a step that the citizen is told of: the channel, the conversation."""
     newest = contacts[-1] if contacts else None
     return f"{newest.channel or _NOTHING} {newest.conversation_id}" if newest else ""
 
 
-def read_last(came: str | None) -> tuple[str, ConversationId | None]:
+def decode_last_source(came: str | None) -> tuple[str, ConversationId | None]:
     """What `last_of` wrote. In that conversation the contact's sender was written to first: the notifier knows where."""
     channel, _, conversation = (came or "").partition(" ")
     return ("" if channel == _NOTHING else channel), ConversationId(conversation) if conversation else None
 
 
-def past_of(
+def build_history(
     steps: Iterable[DecisionRow], contacts: Iterable[DecisionRow], moved_in: Iterable[DecisionRow], *, left_out: int
-) -> Past:
+) -> ConversationHistory:
     """Put together what the rows say: the conversation's own contacts, without those that a split took, with those it brought."""
     moves: list[PastMove] = []
     linked: dict[Reference, None] = {}
@@ -108,12 +108,12 @@ def past_of(
     senders = {
         (ContactId(str(row.id)), came.sender, came.channel)
         for row in here
-        if (came := read_came(str(row.id), row.came)) and came.sender
+        if (came := decode_source(str(row.id), row.came)) and came.sender
     }
-    return Past(tuple(map(_contact, here)), frozenset(senders), left_out, tuple(moves), tuple(linked))
+    return ConversationHistory(tuple(map(_contact, here)), frozenset(senders), left_out, tuple(moves), tuple(linked))
 
 
-def moved_in_by(steps: Iterable[DecisionRow]) -> list[ContactId]:
+def contacts_brought_by_split(steps: Iterable[DecisionRow]) -> list[ContactId]:
     """The contacts with which a conversation began, when a split made it."""
     opened = (ConversationOpened.model_validate_json(row.value) for row in steps if row.kind == "opened")
     return [contact for event in opened for contact in event.contact_ids]
@@ -133,7 +133,7 @@ def _move(row: DecisionRow) -> PastMove:
 def _contact(row: DecisionRow) -> PastContact:
     routing = Routing.model_validate_json(row.value)
     contact = ContactId(str(row.id))
-    came = read_came(contact, row.came)
+    came = decode_source(contact, row.came)
     return PastContact(
         contact_id=contact,
         reference=make_reference(contact),

@@ -13,11 +13,11 @@ from parvis.common.town.models import Town
 
 _LAST_SECOND = time(23, 59, 59)
 _HALVES = {"whole": 2, "half": 1, "none": 0}
-_MOST_KEPT = 4096  # a day and a procedure's clocks each
+_CACHE_SIZE = 4096  # a day and a procedure's clocks each
 
 
 @dataclass(frozen=True)
-class Due:
+class DeadlineInstants:
     """What is due when; none where the procedure promises or says none."""
 
     receipt_at: datetime | None
@@ -26,54 +26,56 @@ class Due:
     silence_at: datetime | None
 
 
-class Calendar:
+class TownCalendar:
     """The town's days: its time zone, its weekends, its public holidays, its half days."""
 
     def __init__(self, town: Town) -> None:
         self._zone = ZoneInfo(town.time_zone)
-        self._place = town.holidays.partition("-")
+        self._holiday_region = town.holidays.partition("-")
         self._half_days = town.half_days
-        self._kept: dict[tuple[date, date, int], tuple[LegalDeadlines, Due]] = {}
+        self._cache: dict[tuple[date, date, int], tuple[LegalDeadlines, DeadlineInstants]] = {}
 
     @cached_property
     def _holidays(self) -> "holidays.HolidayBase":
-        country, _, part = self._place
+        country, _, part = self._holiday_region
         return holidays.country_holidays(country, subdiv=part or None)
 
-    def due(self, received_at: datetime, clocks: LegalDeadlines, *, competent_at: datetime | None = None) -> Due:
+    def compute_deadlines(
+        self, received_at: datetime, clocks: LegalDeadlines, *, competent_at: datetime | None = None
+    ) -> DeadlineInstants:
         """The deadlines of a contact that was received then.
 
         Between bodies: what is owed runs from the day on which the competent one got it, and so does silence that means
         acceptance; silence that means rejection runs from the first day (CRPA L114-3).
         """
-        first = self.day(received_at)
-        competent = self.day(competent_at) if competent_at else first
+        first = self.local_day(received_at)
+        competent = self.local_day(competent_at) if competent_at else first
         key = (first, competent, id(clocks))  # pydantic's hash goes through every field
-        kept = self._kept.get(key)
+        kept = self._cache.get(key)
         if kept is None or kept[0] is not clocks:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
-            kept = self._kept[key] = (clocks, self._due(first, competent, clocks))
+            if len(self._cache) >= _CACHE_SIZE:
+                self._cache.clear()
+            kept = self._cache[key] = (clocks, self._due(first, competent, clocks))
         return kept[1]
 
-    def end(self, start: datetime, period: Period) -> datetime:
+    def end_of_period(self, start: datetime, period: Period) -> datetime:
         """The last second of the last day of a period, in UTC. The day on which it starts does not count."""
-        return self._end_of(self._after(self.day(start), period))
+        return self._end_of(self._after(self.local_day(start), period))
 
-    def day(self, instant: datetime) -> date:
+    def local_day(self, instant: datetime) -> date:
         """The town's day of an instant."""
         return instant.astimezone(self._zone).date()
 
-    def works(self, day: date) -> bool:
+    def is_working_day(self, day: date) -> bool:
         """Whether it counts as a working day, or as a half of one."""
-        return self._halves(day) > 0
+        return self._half_day_count(day) > 0
 
-    def _due(self, first: date, competent: date, clocks: LegalDeadlines) -> Due:
+    def _due(self, first: date, competent: date, clocks: LegalDeadlines) -> DeadlineInstants:
         answer = self._after(competent, clocks.answer_within)
         # Not before half of the time has gone: what is due tomorrow would be late as soon as it comes.
         warning = max(self._before(answer, clocks.escalate_before), competent + (answer - competent) // 2)
         runs_from = first if clocks.silence_means == "rejection" else competent
-        return Due(
+        return DeadlineInstants(
             receipt_at=self._end_of(self._after(competent, clocks.receipt_within)) if clocks.receipt_within else None,
             answer_at=self._end_of(answer),
             escalate_at=self._end_of(warning),
@@ -105,10 +107,10 @@ class Calendar:
         halves = 2 * count
         while halves > 0:
             day += step
-            halves -= self._halves(day)
+            halves -= self._half_day_count(day)
         return day
 
-    def _halves(self, day: date) -> int:
+    def _half_day_count(self, day: date) -> int:
         """Of a working day: two, one or none. Half days may lie on a Saturday."""
         if day in self._holidays:
             return 0

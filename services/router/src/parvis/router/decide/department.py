@@ -47,7 +47,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     model: str | None = None
 
 
-def decide(contact: ContactReceived, rules: Rules, town_config: TownConfig, *, language: str | None = None) -> Decision:
+def decide_department(
+    contact: ContactReceived, rules: Rules, town_config: TownConfig, *, language: str | None = None
+) -> Decision:
     """The department that gets this contact, and why.
 
     Order: hard rules, the form's procedure, a department's own mailbox, rules by priority, triage.

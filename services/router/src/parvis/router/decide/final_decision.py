@@ -9,8 +9,14 @@ from parvis.common.contract.routing.decisions import RunnerUp, Suggestion
 from parvis.common.town.models import TownConfig
 from parvis.router.decide import fast_models
 from parvis.router.decide.department import Decision
-from parvis.router.decide.find_conversation import By, Held, Place, is_clear
-from parvis.router.decide.routing_reasons import continued, drifted, followed, gave_up, unanswered
+from parvis.router.decide.find_conversation import ConversationMatch, MatchedBy, WaitingContact, is_clear
+from parvis.router.decide.routing_reasons import (
+    continued_reason,
+    drifted_reason,
+    followed_reason,
+    given_up_reason,
+    unanswered_reason,
+)
 from parvis.router.models.stored_rows import Conversation
 
 _MOST_RUNNERS_UP = 3
@@ -18,13 +24,13 @@ _MOST_RUNNERS_UP = 3
 _WEAK = frozenset({"default", "model", "place"})
 
 
-def opens(decision: Decision, where: Place, town_config: TownConfig) -> Decision:
+def decide_opening(decision: Decision, where: ConversationMatch, town_config: TownConfig) -> Decision:
     """What the rules say; where they say nothing and a closed conversation is followed, its department."""
     closed = where.follows
     if closed is None:
         return decision
     if decision.rule not in _WEAK:
-        return replace(decision, reason=followed(closed.reference, decision.reason))
+        return replace(decision, reason=followed_reason(closed.reference, decision.reason))
     department = town_config.departments[town_config.current_department(closed.department)]
     return replace(
         decision,
@@ -34,11 +40,13 @@ def opens(decision: Decision, where: Place, town_config: TownConfig) -> Decision
         matched=(where.by,) if where.by else (),
         confidence=1.0,
         runners_up=_others((decision,), department.slug),
-        reason=followed(closed.reference, department=department),
+        reason=followed_reason(closed.reference, department=department),
     )
 
 
-def continues(conversation: Conversation, decision: Decision, by: By, town_config: TownConfig) -> Decision:
+def decide_continuing(
+    conversation: Conversation, decision: Decision, by: MatchedBy, town_config: TownConfig
+) -> Decision:
     """The conversation's department decides; what the words alone would have said becomes the runner-up."""
     department = town_config.departments[conversation.department]
     differs = decision.rule != "default" and decision.department != conversation.department
@@ -50,21 +58,23 @@ def continues(conversation: Conversation, decision: Decision, by: By, town_confi
         matched=(by,),
         confidence=1.0,
         runners_up=_others((decision,), conversation.department) if differs else (),
-        reason=continued(by, conversation.reference, department),
+        reason=continued_reason(by, conversation.reference, department),
     )
 
 
-def drift(
+def suggest_split(
     contact: ContactReceived, conversation: Conversation, decision: Decision, town_config: TownConfig
 ) -> Suggestion | None:
     """That people may split the contact off: the rules clearly give it to another department."""
     if contact.machine or not is_clear(decision) or decision.department == conversation.department:
         return None
     department = town_config.departments[decision.department]
-    return fast_models.Suggestion(department=department.slug, confidence=decision.confidence, why=drifted(department))
+    return fast_models.Suggestion(
+        department=department.slug, confidence=decision.confidence, why=drifted_reason(department)
+    )
 
 
-def nobody_knows(head: Held, candidates: Sequence[Conversation]) -> Decision:
+def decide_unanswered(head: WaitingContact, candidates: Sequence[Conversation]) -> Decision:
     """That people must find out which of the candidates is meant."""
     return replace(
         head.decision,
@@ -74,11 +84,11 @@ def nobody_knows(head: Held, candidates: Sequence[Conversation]) -> Decision:
         matched=("question",),
         confidence=0.0,
         runners_up=_others((head.decision, *candidates), TRIAGE),
-        reason=unanswered([one.reference for one in candidates]),
+        reason=unanswered_reason([one.reference for one in candidates]),
     )
 
 
-def given_up(contact: ContactReceived) -> Decision:
+def decide_given_up(contact: ContactReceived) -> Decision:
     """What is said of a contact that was tried in vain too often: no rule is asked."""
     return Decision(
         department=TRIAGE,
@@ -87,7 +97,7 @@ def given_up(contact: ContactReceived) -> Decision:
         matched=(),
         confidence=0.0,
         runners_up=(),
-        reason=gave_up(),
+        reason=given_up_reason(),
         urgency="normal",
         language=contact.language,
         rules_version="none",

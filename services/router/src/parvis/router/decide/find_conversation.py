@@ -10,9 +10,9 @@ from uuid import UUID
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.references import find_references
 from parvis.common.contract.reply import ReplyRequested
-from parvis.router.decide.clarification import asks_for_new
+from parvis.router.decide.clarification import asks_for_new_conversation
 from parvis.router.decide.department import Decision
-from parvis.router.decide.thread_keys import Marks
+from parvis.router.decide.thread_keys import ThreadKeys
 from parvis.router.models.stored_rows import DAYS, Conversation
 
 # Who writes there answers a question at once, with a word; and there is no thread to tell conversations apart.
@@ -21,12 +21,12 @@ CLEAR = 0.6  # confidence from which words speak for a department: one term of a
 _ADDRESSED = frozenset({"email"})  # a mail belongs to its own thread, and to no other channel's window
 _UNCLEAR_RULES = frozenset({"default", "place", "model", "mailbox", "machine-sent"})
 
-Why = Literal["question", "trouble", "queued"]
-By = Literal["token", "reference", "mail thread", "subject", "sender", "answer"]
+WaitReason = Literal["question", "trouble", "queued"]
+MatchedBy = Literal["token", "reference", "mail thread", "subject", "sender", "answer"]
 
 
 @dataclass(frozen=True)
-class Windows:
+class ConversationWindows:
     """How long things hold together: by channel, and after a conversation was closed."""
 
     same_sender: Mapping[str, timedelta] = field(
@@ -35,16 +35,16 @@ class Windows:
     closed_grace: timedelta = timedelta(days=30)
 
     @cached_property
-    def by_sender(self) -> tuple[str, ...]:
+    def sender_channels(self) -> tuple[str, ...]:
         """The channels on which the same sender is enough."""
         return tuple(sorted(one for one, days in self.same_sender.items() if days and one not in _ADDRESSED))
 
-    def of(self, channel: str) -> timedelta:
+    def window_of(self, channel: str) -> timedelta:
         return self.same_sender.get(channel, timedelta(0))
 
 
 @dataclass(slots=True)
-class Recent:
+class RecentActivity:
     """Where a contact point wrote, on which channels, and when something last happened there."""
 
     active_at: datetime
@@ -52,72 +52,82 @@ class Recent:
 
 
 @dataclass(slots=True)
-class Held:
+class WaitingContact:
     """A contact that waits: for the answer to a question to its sender, for its own trouble to pass, or behind such a one."""
 
     contact: ContactReceived
     decision: Decision
-    why: Why
+    why: WaitReason
     due_at: datetime | None = None
     candidates: tuple[UUID, ...] = ()
     question: ReplyRequested | None = None
 
 
 @dataclass
-class Known:
+class KnownConversations:
     """The conversations that a batch may touch; contacts of the batch itself are added as they are placed."""
 
     conversations: dict[UUID, Conversation] = field(default_factory=dict[UUID, Conversation])
     by_reference: dict[str, UUID] = field(default_factory=dict[str, UUID])
     # A mail's mark → the conversations that bear it, the newest last.
-    by_mark: dict[bytes, list[UUID]] = field(default_factory=dict[bytes, list[UUID]])
+    by_thread_key: dict[bytes, list[UUID]] = field(default_factory=dict[bytes, list[UUID]])
     # A closed conversation → the newest one that follows it.
     followers: dict[UUID, UUID] = field(default_factory=dict[UUID, UUID])
     # Sender's hash → where they wrote.
-    recent: dict[str, dict[UUID, Recent]] = field(default_factory=dict[str, dict[UUID, Recent]])
+    recent: dict[str, dict[UUID, RecentActivity]] = field(default_factory=dict[str, dict[UUID, RecentActivity]])
     senders: set[tuple[UUID, str]] = field(default_factory=set[tuple[UUID, str]])
     # Sender's hash and channel → when they were asked which conversation they mean; and what waits of them.
-    asked: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
-    waiting: dict[tuple[str, str], list[Held]] = field(default_factory=dict[tuple[str, str], list[Held]])
+    asked_at: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
+    waiting: dict[tuple[str, str], list[WaitingContact]] = field(
+        default_factory=dict[tuple[str, str], list[WaitingContact]]
+    )
 
-    def note(self, contact: ContactReceived, conversation: Conversation, marks: Marks | None = None) -> None:
+    def add_contact(
+        self, contact: ContactReceived, conversation: Conversation, marks: ThreadKeys | None = None
+    ) -> None:
         """Remember that the contact belongs there, for the later ones of the batch."""
         self.conversations.setdefault(conversation.id, conversation)
         self.by_reference.setdefault(contact.reference, conversation.id)
-        for mark in marks.kept if marks else ():
-            self.note_mark(mark, conversation.id)
+        for mark in marks.stored if marks else ():
+            self.add_thread_key(mark, conversation.id)
         if contact.contact_point_hash:
             self.senders.add((conversation.id, contact.contact_point_hash))
-            self.note_sender(contact.contact_point_hash, contact.channel, conversation.id, contact.received_at)
+            self.add_activity(contact.contact_point_hash, contact.channel, conversation.id, contact.received_at)
 
-    def note_mark(self, mark: bytes, conversation: UUID) -> None:
-        bearing = self.by_mark.setdefault(mark, [])
+    def add_thread_key(self, mark: bytes, conversation: UUID) -> None:
+        bearing = self.by_thread_key.setdefault(mark, [])
         if conversation in bearing:
             bearing.remove(conversation)
         bearing.append(conversation)
 
-    def note_sender(self, sender: str, channel: str, conversation: UUID, at: datetime) -> None:
+    def add_activity(self, sender: str, channel: str, conversation: UUID, at: datetime) -> None:
         places = self.recent.setdefault(sender, {})
-        place = places.setdefault(conversation, Recent(at, set()))
+        place = places.setdefault(conversation, RecentActivity(at, set()))
         place.active_at = max(place.active_at, at)
         place.channels.add(channel)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ConversationMatch:
     """Where a contact belongs.
 
     `continues`: that conversation, told `by`. Else it opens one, which `follows` a closed one; or, where there are
     `candidates`, nobody but the sender knows.
     """
 
-    by: By | None = None
+    by: MatchedBy | None = None
     continues: Conversation | None = None
     follows: Conversation | None = None
     candidates: tuple[Conversation, ...] = ()
 
 
-def find(contact: ContactReceived, decision: Decision, marks: Marks, known: Known, windows: Windows) -> Place:
+def find_conversation(
+    contact: ContactReceived,
+    decision: Decision,
+    marks: ThreadKeys,
+    known: KnownConversations,
+    windows: ConversationWindows,
+) -> ConversationMatch:
     """The conversation that the contact continues, or why it opens one.
 
     Order: our signed token; a quoted reference, then a mail that is answered, of somebody who takes part there; the same sender
@@ -128,7 +138,7 @@ def find(contact: ContactReceived, decision: Decision, marks: Marks, known: Know
     for by, conversation in _named(contact, marks, known):
         return _named_place(by, conversation, contact.received_at, known, windows)
     if not _is_credible(contact):
-        return Place()
+        return ConversationMatch()
     if contact.channel == "email":
         return _by_subject(contact, marks, known, windows)
     return _by_sender(contact, decision, known, windows)
@@ -149,7 +159,7 @@ def waiting_key(contact: ContactReceived) -> tuple[str, str] | None:
     return (sender, "sms" if contact.channel in ASKED else contact.channel) if sender else None
 
 
-def uuid_of(text: str | None) -> UUID | None:
+def parse_uuid(text: str | None) -> UUID | None:
     """The id in a text; none when it is not one in its usual form."""
     try:
         return UUID(text) if text and len(text) == 36 else None
@@ -157,33 +167,35 @@ def uuid_of(text: str | None) -> UUID | None:
         return None
 
 
-def quoted_by(contact: ContactReceived) -> str | None:
+def quoted_reference(contact: ContactReceived) -> str | None:
     """The reference that a contact quotes; none when it is no reference at all."""
     found = find_references(contact.thread.reference or "")
     return found[0] if found else None
 
 
-def by_reference(contact: ContactReceived, known: Known) -> Conversation | None:
+def find_by_quoted_reference(contact: ContactReceived, known: KnownConversations) -> Conversation | None:
     """The conversation whose reference is quoted by somebody who takes part there."""
-    quoted = quoted_by(contact)
+    quoted = quoted_reference(contact)
     return _where_sender_writes(contact, known.by_reference.get(quoted) if quoted else None, known)
 
 
-def _named(contact: ContactReceived, marks: Marks, known: Known) -> Iterator[tuple[By, Conversation]]:
-    token = uuid_of(contact.thread.conversation_id)
+def _named(
+    contact: ContactReceived, marks: ThreadKeys, known: KnownConversations
+) -> Iterator[tuple[MatchedBy, Conversation]]:
+    token = parse_uuid(contact.thread.conversation_id)
     if token and token in known.conversations:
         yield "token", known.conversations[token]
-    quoted = by_reference(contact, known)
+    quoted = find_by_quoted_reference(contact, known)
     if quoted:
         yield "reference", quoted
-    for mark in marks.answers:
-        for bearing in reversed(known.by_mark.get(mark, ())):
+    for mark in marks.answered_ids:
+        for bearing in reversed(known.by_thread_key.get(mark, ())):
             answered = _where_sender_writes(contact, bearing, known)
             if answered:
                 yield "mail thread", answered
 
 
-def _where_sender_writes(contact: ContactReceived, id_: UUID | None, known: Known) -> Conversation | None:
+def _where_sender_writes(contact: ContactReceived, id_: UUID | None, known: KnownConversations) -> Conversation | None:
     sender = contact.contact_point_hash
     if id_ is None or sender is None or not _is_credible(contact) or (id_, sender) not in known.senders:
         return None
@@ -194,31 +206,37 @@ def _is_credible(contact: ContactReceived) -> bool:
     return contact.contact_point_hash is not None and contact.sender.dmarc != "fail"
 
 
-def _named_place(by: By, named: Conversation, at: datetime, known: Known, windows: Windows) -> Place:
+def _named_place(
+    by: MatchedBy, named: Conversation, at: datetime, known: KnownConversations, windows: ConversationWindows
+) -> ConversationMatch:
     if _takes(named, at, windows.closed_grace):
-        return Place(by=by, continues=named)
+        return ConversationMatch(by=by, continues=named)
     follower = known.conversations.get(known.followers.get(named.id, named.id), named)
     if _takes(follower, at, windows.closed_grace):
-        return Place(by=by, continues=follower)
-    return Place(by=by, follows=follower)
+        return ConversationMatch(by=by, continues=follower)
+    return ConversationMatch(by=by, follows=follower)
 
 
-def _by_subject(contact: ContactReceived, marks: Marks, known: Known, windows: Windows) -> Place:
-    window = windows.of("email")
-    bearing = known.by_mark.get(marks.subject, ()) if marks.subject and window else ()
+def _by_subject(
+    contact: ContactReceived, marks: ThreadKeys, known: KnownConversations, windows: ConversationWindows
+) -> ConversationMatch:
+    window = windows.window_of("email")
+    bearing = known.by_thread_key.get(marks.subject, ()) if marks.subject and window else ()
     for id_ in reversed(bearing):
         conversation = known.conversations.get(id_)
         if conversation and contact.received_at - conversation.last_contact_at <= window:
             if conversation.closed_at is None:
-                return Place(by="subject", continues=conversation)
-            return Place(by="subject", follows=conversation)
-    return Place()
+                return ConversationMatch(by="subject", continues=conversation)
+            return ConversationMatch(by="subject", follows=conversation)
+    return ConversationMatch()
 
 
-def _by_sender(contact: ContactReceived, decision: Decision, known: Known, windows: Windows) -> Place:
-    window, sender = windows.of(contact.channel), contact.contact_point_hash
-    if not window or not sender or asks_for_new(contact.personal.text):
-        return Place()
+def _by_sender(
+    contact: ContactReceived, decision: Decision, known: KnownConversations, windows: ConversationWindows
+) -> ConversationMatch:
+    window, sender = windows.window_of(contact.channel), contact.contact_point_hash
+    if not window or not sender or asks_for_new_conversation(contact.personal.text):
+        return ConversationMatch()
     near = sorted(
         (
             (recent.active_at, str(id_), conversation, recent.channels)
@@ -237,24 +255,26 @@ def _by_sender(contact: ContactReceived, decision: Decision, known: Known, windo
         return _only(still_open[0][0], contact.channel in still_open[0][1], decision)
     if still_open:
         return _one_of([one for one, _ in still_open], contact, known, window)
-    return Place(by="sender", follows=near[0][2]) if near and near[0][2].closed_at else Place()
+    return ConversationMatch(by="sender", follows=near[0][2]) if near and near[0][2].closed_at else ConversationMatch()
 
 
-def _only(conversation: Conversation, is_same_channel: bool, decision: Decision) -> Place:
+def _only(conversation: Conversation, is_same_channel: bool, decision: Decision) -> ConversationMatch:
     # What was told on another channel is a weaker tie: words that speak for another department break it.
     if not is_same_channel and is_clear(decision) and decision.department != conversation.department:
-        return Place()
-    return Place(by="sender", continues=conversation)
+        return ConversationMatch()
+    return ConversationMatch(by="sender", continues=conversation)
 
 
-def _one_of(found: list[Conversation], contact: ContactReceived, known: Known, window: timedelta) -> Place:
+def _one_of(
+    found: list[Conversation], contact: ContactReceived, known: KnownConversations, window: timedelta
+) -> ConversationMatch:
     """Asked once a window; who was asked goes on with what they last wrote in."""
     key = waiting_key(contact)
-    asked_at = known.asked.get(key) if key else None
+    asked_at = known.asked_at.get(key) if key else None
     was_asked = asked_at is not None and contact.received_at - asked_at <= window
     if was_asked or contact.machine or contact.channel not in ASKED or contact.personal.from_ is None:
-        return Place(by="sender", continues=found[0])
-    return Place(by="sender", candidates=tuple(found))
+        return ConversationMatch(by="sender", continues=found[0])
+    return ConversationMatch(by="sender", candidates=tuple(found))
 
 
 def _takes(conversation: Conversation, at: datetime, grace: timedelta) -> bool:

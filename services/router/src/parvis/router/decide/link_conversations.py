@@ -11,16 +11,18 @@ from parvis.common.contract.routing.split_and_link import (
     LinkRefused,
     LinkRequested,
 )
-from parvis.router.decide.conversation_history import Past
-from parvis.router.decide.request_rows import other_key, refusal, step, wish_key
+from parvis.router.decide.conversation_history import ConversationHistory
+from parvis.router.decide.request_rows import decision_id, refusal_row, second_decision_id, step_row
 from parvis.router.models.stored_rows import Conversation, DecisionRow
 
-Why = Literal["stale", "unknown conversation", "unknown reference", "already linked", "not linked", "the same"]
+LinkRefusalReason = Literal[
+    "stale", "unknown conversation", "unknown reference", "already linked", "not linked", "the same"
+]
 
 
-def why_not_linked(
-    wish: LinkRequested, conversation: Conversation | None, other: Conversation | None, past: Past
-) -> Why | None:
+def link_refusal_reason(
+    wish: LinkRequested, conversation: Conversation | None, other: Conversation | None, past: ConversationHistory
+) -> LinkRefusalReason | None:
     """Why the wish is refused; none when it is done."""
     if conversation is None:
         return "unknown conversation"
@@ -36,7 +38,9 @@ def why_not_linked(
     return None if is_linked else "not linked"
 
 
-def refuse_link(wish: LinkRequested, conversation: Conversation | None, why: Why, *, at: datetime) -> DecisionRow:
+def refuse_link(
+    wish: LinkRequested, conversation: Conversation | None, why: LinkRefusalReason, *, at: datetime
+) -> DecisionRow:
     """Nothing changes; the department that asked is told."""
     refused = LinkRefused(
         link_id=wish.link_id,
@@ -47,18 +51,18 @@ def refuse_link(wish: LinkRequested, conversation: Conversation | None, why: Why
         why=why,
         at=at,
     )
-    return refusal(wish_key(wish), conversation, refused, at)
+    return refusal_row(decision_id(wish), conversation, refused, at)
 
 
-def link(
+def link_conversations(
     wish: LinkRequested, conversation: Conversation, other: Conversation, *, at: datetime
 ) -> tuple[DecisionRow, DecisionRow]:
     """Link two conversations, or part them: a number of each, so that it has its place in both.
 
     Needs: both rows locked and the wish not to be refused; their sequences are changed here.
     """
-    key = wish_key(wish)
-    return _side(wish, conversation, other, at, key), _side(wish, other, conversation, at, other_key(key))
+    key = decision_id(wish)
+    return _side(wish, conversation, other, at, key), _side(wish, other, conversation, at, second_decision_id(key))
 
 
 def _side(wish: LinkRequested, here: Conversation, there: Conversation, at: datetime, key: UUID) -> DecisionRow:
@@ -75,4 +79,4 @@ def _side(wish: LinkRequested, here: Conversation, there: Conversation, at: date
         reason=wish.reason,
         at=at,
     )
-    return step(key, wish.wanted, here, told, at)
+    return step_row(key, wish.wanted, here, told, at)

@@ -27,7 +27,7 @@ _SILENCE = {
 }
 
 
-def registration(
+def registration_notice(
     contact: ContactReceived, routing: Routing, town_config: TownConfig, *, language: str | None
 ) -> ReplyRequested | None:
     """The registration notice (CRPA L112-11) of a contact that opened a conversation.
@@ -42,7 +42,7 @@ def registration(
     return _notice("registration", contact, routing, language=spoken, variables=variables, send_at=routing.decided_at)
 
 
-def receipt(
+def receipt_notice(
     contact: ContactReceived, routing: Routing, town_config: TownConfig, *, language: str | None
 ) -> ReplyRequested | None:
     """The receipt (CRPA R112-11-1), asked for at once and held until a day before it is due.
@@ -63,7 +63,7 @@ def receipt(
     return _notice("receipt", contact, routing, language=spoken, variables=variables, send_at=send_at)
 
 
-def moved(
+def transfer_notice(
     told: ConversationArrived | ConversationOpened,
     department: str,
     town_config: TownConfig,

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.routing.decisions import Routing, make_conversation_id
-from parvis.router.decide.assignment import Placing, routing_of
+from parvis.router.decide.assignment import AssignmentContext, build_routing
 from parvis.router.decide.department import Decision
 
 
@@ -14,9 +14,9 @@ def names_another(contact: ContactReceived) -> bool:
     return thread.conversation_id is not None or thread.reference is not None or bool(thread.in_reply_to)
 
 
-def opening(contact: ContactReceived, decision: Decision, placing: Placing, *, at: datetime) -> Routing:
+def opening(contact: ContactReceived, decision: Decision, placing: AssignmentContext, *, at: datetime) -> Routing:
     """The routing of a contact that opens a conversation: what `place` says of one when nothing is known."""
-    return routing_of(
+    return build_routing(
         contact, decision, placing,
         conversation=make_conversation_id(contact.contact_id, contact.received_at), reference=contact.reference, sequence=1,
         department=placing.town_config.current_department(decision.department), at=at,

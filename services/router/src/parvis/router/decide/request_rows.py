@@ -9,15 +9,15 @@ from parvis.common.contract.routing.decisions import DueDates
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.town.models import TownConfig
-from parvis.router.decide.deadlines import Calendar
+from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.models.stored_rows import Conversation, DecisionRow, Kind
 
-Wish: TypeAlias = TransferRequested | SplitRequested | LinkRequested
+DepartmentRequest: TypeAlias = TransferRequested | SplitRequested | LinkRequested
 
 _NAMESPACE = UUID("9b1c3f7e-6f52-5a0e-8f51-3c5f0a7f6d10")
 
 
-def wish_key(wish: Wish) -> UUID:
+def decision_id(wish: DepartmentRequest) -> UUID:
     """The id of a wish's decision row: an agent's system may name its wishes as it likes."""
     match wish:
         case TransferRequested():
@@ -28,7 +28,7 @@ def wish_key(wish: Wish) -> UUID:
             return _key(f"link:{wish.link_id}")
 
 
-def other_key(key: UUID) -> UUID:
+def second_decision_id(key: UUID) -> UUID:
     """The id of the second row of a wish that is a step of two conversations."""
     return uuid5(key, "other")
 
@@ -37,7 +37,7 @@ def _key(name: str) -> UUID:
     return uuid5(_NAMESPACE, name.encode("utf-8", "replace").hex())
 
 
-def step(
+def step_row(
     key: UUID, kind: Kind, conversation: Conversation, told: Event, at: datetime, *, came: str | None = None
 ) -> DecisionRow:
     """The row of one step of a conversation; its number is the conversation's last."""
@@ -53,7 +53,7 @@ def step(
     )
 
 
-def refusal(key: UUID, conversation: Conversation | None, told: Event, at: datetime) -> DecisionRow:
+def refusal_row(key: UUID, conversation: Conversation | None, told: Event, at: datetime) -> DecisionRow:
     """The row of a wish that is not done: it takes no number."""
     return DecisionRow(
         id=key,
@@ -66,12 +66,12 @@ def refusal(key: UUID, conversation: Conversation | None, told: Event, at: datet
     )
 
 
-def dates_between(
+def due_dates_after_transfer(
     came_from: str,
     wanted: str,
     procedure: str | None,
     town_config: TownConfig,
-    calendar: Calendar,
+    calendar: TownCalendar,
     *,
     received_at: datetime,
     at: datetime,
@@ -79,20 +79,20 @@ def dates_between(
     """What is due when another body has become competent; none when it is the same one."""  # fmt: skip
     if town_config.body_of(came_from) == town_config.body_of(wanted):
         return None
-    return dates(procedure, town_config, calendar, received_at=received_at, competent_at=at)
+    return due_dates(procedure, town_config, calendar, received_at=received_at, competent_at=at)
 
 
-def dates(
+def due_dates(
     procedure: str | None,
     town_config: TownConfig,
-    calendar: Calendar,
+    calendar: TownCalendar,
     *,
     received_at: datetime,
     competent_at: datetime | None = None,
 ) -> DueDates:
     """What is due when, for what was received then."""
     clocks = town_config.legal_deadlines(procedure)
-    due = calendar.due(received_at, clocks, competent_at=competent_at)
+    due = calendar.compute_deadlines(received_at, clocks, competent_at=competent_at)
     return DueDates(
         competent_received_at=competent_at,
         receipt_due_at=due.receipt_at,

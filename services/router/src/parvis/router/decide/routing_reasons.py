@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from parvis.common.town.models import Department, localized
-from parvis.router.decide.find_conversation import By
+from parvis.router.decide.find_conversation import MatchedBy
 
-_CONTINUED: Mapping[By, tuple[str, str]] = {
+_CONTINUED: Mapping[MatchedBy, tuple[str, str]] = {
     "token": (
         "Ce message répond à un de nos envois, référence {reference}",
         "This message answers one of ours, reference {reference}",
@@ -33,7 +33,7 @@ _CONTINUED: Mapping[By, tuple[str, str]] = {
 }
 
 
-def continued(by: By, reference: str, department: Department) -> dict[str, str]:
+def continued_reason(by: MatchedBy, reference: str, department: Department) -> dict[str, str]:
     """That it goes on with a conversation, and how that is known."""
     fr, en = (said.format(reference=reference) for said in _CONTINUED[by])
     return {
@@ -42,7 +42,7 @@ def continued(by: By, reference: str, department: Department) -> dict[str, str]:
     }
 
 
-def followed(
+def followed_reason(
     reference: str, reason: Mapping[str, str] | None = None, *, department: Department | None = None
 ) -> dict[str, str]:
     """That a new conversation follows a closed one; and why it goes where it goes."""
@@ -57,7 +57,7 @@ def followed(
     return {"fr": f"{fr} : {told.get('fr', '')}", "en": f"{en}: {told.get('en', '')}"}
 
 
-def drifted(department: Department) -> dict[str, str]:
+def drifted_reason(department: Department) -> dict[str, str]:
     """That the words of a message speak for another department than its conversation's."""
     return {
         "fr": f"Ce message semble parler d'autre chose, du ressort du service : {localized(department.name, 'fr')}.",
@@ -65,7 +65,7 @@ def drifted(department: Department) -> dict[str, str]:
     }
 
 
-def unanswered(references: Sequence[str]) -> dict[str, str]:
+def unanswered_reason(references: Sequence[str]) -> dict[str, str]:
     """That nobody knows which of several conversations is meant."""
     listed = ", ".join(f"{number}. {reference}" for number, reference in enumerate(references, start=1))
     return {
@@ -75,7 +75,7 @@ def unanswered(references: Sequence[str]) -> dict[str, str]:
     }
 
 
-def gave_up() -> dict[str, str]:
+def given_up_reason() -> dict[str, str]:
     """That no machine could handle it."""
     return {
         "fr": "Ce message n'a pas pu être traité automatiquement : une personne le lit.",

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.town.models import TownConfig
-from parvis.router.decide.department import Decision, decide
+from parvis.router.decide.department import Decision, decide_department
 from parvis.router.rules import Rules
 
 _MOST_EXAMPLES = 20
 
 
 @dataclass
-class Trial:
+class RuleComparison:
     """What a changed rule set would have done. `moved` counts contacts by (department now, department then)."""
 
     contacts: int = 0
@@ -42,11 +42,13 @@ class Trial:
             yield f"         {reference}: {now_.department} ({now_.rule}) -> {then_.department} ({then_.rule})"
 
 
-def compare(contacts: Iterable[ContactReceived], now: Rules, then: Rules, town_config: TownConfig) -> Trial:
+def compare_rules(
+    contacts: Iterable[ContactReceived], now: Rules, then: Rules, town_config: TownConfig
+) -> RuleComparison:
     """Decide each contact by both rule sets; conversations are left out: only the rules are on trial."""
-    trial = Trial()
+    trial = RuleComparison()
     for contact in contacts:
-        before, after = decide(contact, now, town_config), decide(contact, then, town_config)
+        before, after = decide_department(contact, now, town_config), decide_department(contact, then, town_config)
         trial.contacts += 1
         trial.rules_now[before.rule] += 1
         trial.rules_then[after.rule] += 1
@@ -59,7 +61,7 @@ def compare(contacts: Iterable[ContactReceived], now: Rules, then: Rules, town_c
     return trial
 
 
-def explained(decision: Decision, language: str) -> Iterator[str]:
+def explain_decision(decision: Decision, language: str) -> Iterator[str]:
     """One decision as an operator reads it."""
     yield f"department  {decision.department}"
     yield f"rule        {decision.rule} (rules {decision.rules_version}), confidence {decision.confidence:.2f}"

@@ -17,27 +17,29 @@ from parvis.common.contract.routing.split_and_link import (
     SplitRequested,
 )
 from parvis.common.town.models import TownConfig
-from parvis.router.decide.conversation_history import Past, last_of
-from parvis.router.decide.deadlines import Calendar
-from parvis.router.decide.request_rows import dates, other_key, refusal, step, wish_key
+from parvis.router.decide.conversation_history import ConversationHistory, encode_last_source
+from parvis.router.decide.deadlines import TownCalendar
+from parvis.router.decide.request_rows import decision_id, due_dates, refusal_row, second_decision_id, step_row
 from parvis.router.models.stored_rows import Conversation, DecisionRow
 
-Why = Literal["stale", "unknown conversation", "unknown department", "unknown contact", "nothing would stay"]
+SplitRefusalReason = Literal[
+    "stale", "unknown conversation", "unknown department", "unknown contact", "nothing would stay"
+]
 
 
 @dataclass(frozen=True)
-class Split:
+class ConversationSplitResult:
     """A conversation that was made of contacts of another one, and the rows that say so."""
 
-    made: Conversation
+    new: Conversation
     contacts: tuple[PastContact, ...]
     senders: frozenset[tuple[str, str]]  # hash and channel: who may continue it by quoting its reference
     rows: tuple[DecisionRow, DecisionRow]
 
 
-def why_not_split(
-    wish: SplitRequested, conversation: Conversation | None, past: Past, town_config: TownConfig
-) -> Why | None:
+def split_refusal_reason(
+    wish: SplitRequested, conversation: Conversation | None, past: ConversationHistory, town_config: TownConfig
+) -> SplitRefusalReason | None:
     """Why the wish is refused; none when it is done."""
     if conversation is None:
         return "unknown conversation"
@@ -51,7 +53,9 @@ def why_not_split(
     return "nothing would stay" if here.issubset(wish.contact_ids) and not past.left_out else None
 
 
-def refuse_split(wish: SplitRequested, conversation: Conversation | None, why: Why, *, at: datetime) -> DecisionRow:
+def refuse_split(
+    wish: SplitRequested, conversation: Conversation | None, why: SplitRefusalReason, *, at: datetime
+) -> DecisionRow:
     """Nothing moves; the department that asked is told."""
     refused = SplitRefused(
         split_id=wish.split_id,
@@ -62,18 +66,18 @@ def refuse_split(wish: SplitRequested, conversation: Conversation | None, why: W
         why=why,
         at=at,
     )
-    return refusal(wish_key(wish), conversation, refused, at)
+    return refusal_row(decision_id(wish), conversation, refused, at)
 
 
-def moving(wish: SplitRequested, past: Past) -> list[PastContact]:
+def contacts_to_split(wish: SplitRequested, past: ConversationHistory) -> list[PastContact]:
     """The contacts that move out, oldest first."""
     wanted = set(wish.contact_ids)
     return [contact for contact in past.contacts if contact.contact_id in wanted]
 
 
-def made_by(wish: SplitRequested, contacts: Sequence[PastContact], town_config: TownConfig) -> Conversation:
+def new_conversation(wish: SplitRequested, contacts: Sequence[PastContact], town_config: TownConfig) -> Conversation:
     """The new conversation, before its first number. Its id and reference follow from the split, as others' do from a contact."""
-    seed, opened_at = ContactId(str(wish_key(wish))), min(contact.received_at for contact in contacts)
+    seed, opened_at = ContactId(str(decision_id(wish))), min(contact.received_at for contact in contacts)
     wanted = town_config.current_department(wish.to_department)
     return Conversation(
         id=UUID(make_conversation_id(seed, opened_at)),
@@ -87,25 +91,25 @@ def made_by(wish: SplitRequested, contacts: Sequence[PastContact], town_config: 
     )
 
 
-def split(
+def split_conversation(
     wish: SplitRequested,
     conversation: Conversation,
     made: Conversation,
-    past: Past,
+    past: ConversationHistory,
     town_config: TownConfig,
-    calendar: Calendar,
+    calendar: TownCalendar,
     *,
     history: ClaimCheck | None,
     at: datetime,
-) -> Split:
+) -> ConversationSplitResult:
     """Do one split: a number of the conversation, and the first of the new one.
 
     Needs: the conversation's row locked and the wish not to be refused; both conversations are changed here.
     """
-    key, contacts = wish_key(wish), moving(wish, past)
+    key, contacts = decision_id(wish), contacts_to_split(wish, past)
     ids = tuple(contact.contact_id for contact in contacts)
     between = town_config.body_of(conversation.department) != town_config.body_of(made.department)
-    due = dates(
+    due = due_dates(
         made.procedure, town_config, calendar, received_at=made.opened_at, competent_at=at if between else None
     )  # fmt: skip
     conversation.sequence += 1
@@ -141,11 +145,11 @@ def split(
         **due.model_dump(),
     )
     rows = (
-        step(key, "split", conversation, told, at),
-        step(other_key(key), "opened", made, opened, at, came=last_of(contacts)),
+        step_row(key, "split", conversation, told, at),
+        step_row(second_decision_id(key), "opened", made, opened, at, came=encode_last_source(contacts)),
     )
     senders = frozenset((sender, channel) for contact, sender, channel in past.senders if contact in ids)
-    return Split(made, tuple(contacts), senders, rows)
+    return ConversationSplitResult(made, tuple(contacts), senders, rows)
 
 
 def _procedure(contacts: Sequence[PastContact], department: str, town_config: TownConfig) -> str | None:

@@ -25,41 +25,41 @@ _EMPTY_WORDS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class ThreadKeys:
     """What ties a mail to its thread. All are hashes under the town's key.
 
     `named`: its own Message-ID and those that it names: a later mail that answers one of them belongs here. `answers`: those that it
     names, nearest first. `subject`: of the sender and what they wrote about; none where the subject says nothing.
     """
 
-    named: tuple[bytes, ...] = ()
-    answers: tuple[bytes, ...] = ()
+    message_ids: tuple[bytes, ...] = ()
+    answered_ids: tuple[bytes, ...] = ()
     subject: bytes | None = None
 
     @property
-    def kept(self) -> tuple[bytes, ...]:
+    def stored(self) -> tuple[bytes, ...]:
         """What is remembered of a mail."""
-        return (*self.named, self.subject) if self.subject else self.named
+        return (*self.message_ids, self.subject) if self.subject else self.message_ids
 
 
-_NONE = Marks()
+_NONE = ThreadKeys()
 
 
-def marks_of(contact: ContactReceived, key: bytes) -> Marks:
+def thread_keys_of(contact: ContactReceived, key: bytes) -> ThreadKeys:
     """The marks of a mail; none of anything else."""
     if contact.channel != "email":
         return _NONE
     thread = contact.thread
     answers = tuple(_hash("id", one.strip(), key) for one in thread.in_reply_to[:_MOST_IDS])
     own = (_hash("id", thread.message_id.strip(), key),) if thread.message_id else ()
-    about = said_in_subject(contact.personal.subject)
+    about = normalize_subject(contact.personal.subject)
     # A machine's mails have one subject for everybody and everything.
     tells = about and contact.contact_point_hash and contact.machine is None
     subject = _hash("subject", f"{contact.contact_point_hash}\x1f{about}", key) if tells else None
-    return Marks(tuple(dict.fromkeys((*own, *answers))), answers, subject)
+    return ThreadKeys(tuple(dict.fromkeys((*own, *answers))), answers, subject)
 
 
-def said_in_subject(subject: str) -> str:
+def normalize_subject(subject: str) -> str:
     """What a subject is about: without « Re: », « TR: », brackets, references, case and accents; empty where it says nothing."""
     rest = " ".join(subject[:_LONGEST_SUBJECT].split())
     while (shorter := _without_prefix(rest)) != rest:

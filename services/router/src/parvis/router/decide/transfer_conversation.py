@@ -15,21 +15,21 @@ from parvis.common.contract.routing.transfer import (
     TransferRequested,
 )
 from parvis.common.town.models import TownConfig, localized
-from parvis.router.decide.conversation_history import Past, last_of
-from parvis.router.decide.deadlines import Calendar
-from parvis.router.decide.request_rows import dates_between, refusal, step, wish_key
+from parvis.router.decide.conversation_history import ConversationHistory, encode_last_source
+from parvis.router.decide.deadlines import TownCalendar
+from parvis.router.decide.request_rows import decision_id, due_dates_after_transfer, refusal_row, step_row
 from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 # A conversation that goes to and fro between two departments belongs to neither of them, or to both: people must say.
 _MOST_MOVES_OF_TWO = 2
 _NO_DATES = DueDates()
 
-Why = Literal["stale", "unknown conversation", "unknown department", "already there"]
+TransferRefusalReason = Literal["stale", "unknown conversation", "unknown department", "already there"]
 
 
-def why_not_transferred(
+def transfer_refusal_reason(
     wish: TransferRequested, conversation: Conversation | None, town_config: TownConfig
-) -> Why | None:
+) -> TransferRefusalReason | None:
     """Why the wish is refused; none when it is done."""
     if conversation is None:
         return "unknown conversation"
@@ -41,7 +41,7 @@ def why_not_transferred(
 
 
 def refuse_transfer(
-    wish: TransferRequested, conversation: Conversation | None, why: Why, *, at: datetime
+    wish: TransferRequested, conversation: Conversation | None, why: TransferRefusalReason, *, at: datetime
 ) -> DecisionRow:
     """Nothing moves; the department that asked is told where the conversation is."""
     refused = TransferRefused(
@@ -53,15 +53,15 @@ def refuse_transfer(
         why=why,
         at=at,
     )
-    return refusal(wish_key(wish), conversation, refused, at)
+    return refusal_row(decision_id(wish), conversation, refused, at)
 
 
-def transfer(
+def transfer_conversation(
     wish: TransferRequested,
     conversation: Conversation,
-    past: Past,
+    past: ConversationHistory,
     town_config: TownConfig,
-    calendar: Calendar,
+    calendar: TownCalendar,
     *,
     history: ClaimCheck | None,
     at: datetime,
@@ -74,7 +74,7 @@ def transfer(
     wanted = town_config.current_department(wish.to_department)
     stopped = _stopped(wish.from_department, wanted, past, town_config)
     to = TRIAGE if stopped else wanted
-    new = dates_between(
+    new = due_dates_after_transfer(
         wish.from_department, to, conversation.procedure, town_config, calendar,
         received_at=conversation.opened_at, at=at,
     )  # fmt: skip
@@ -96,15 +96,17 @@ def transfer(
         at=at,
         **(new or _NO_DATES).model_dump(),
     )
-    return step(wish_key(wish), "transfer", conversation, told, at, came=last_of(past.contacts))
+    return step_row(decision_id(wish), "transfer", conversation, told, at, came=encode_last_source(past.contacts))
 
 
-def left(arrived: ConversationArrived) -> ConversationLeft:
+def left_event(arrived: ConversationArrived) -> ConversationLeft:
     """The other half of a transfer, for the department that had the conversation."""
     return ConversationLeft.model_validate(arrived.model_dump())
 
 
-def _stopped(came_from: str, wanted: str, past: Past, town_config: TownConfig) -> IncompleteTransfer | None:
+def _stopped(
+    came_from: str, wanted: str, past: ConversationHistory, town_config: TownConfig
+) -> IncompleteTransfer | None:
     if TRIAGE in (came_from, wanted):
         return None
     pair = {came_from, wanted}

@@ -4,7 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.routing.decisions import CaseUpdated
-from parvis.router.decide.find_conversation import uuid_of
+from parvis.router.decide.find_conversation import parse_uuid
 
 _FOLLOW_CASE = text("""
     update router.conversation
@@ -13,9 +13,9 @@ _FOLLOW_CASE = text("""
 """)
 
 
-async def follow_case(connection: AsyncConnection, case: CaseUpdated) -> None:
+async def record_case_update(connection: AsyncConnection, case: CaseUpdated) -> None:
     """Remember that the department that has it closed the conversation, or opened it again; an older word changes nothing."""
-    conversation = uuid_of(case.conversation_id)
+    conversation = parse_uuid(case.conversation_id)
     if conversation:
         closed_at = case.at if case.state == "closed" else None
         values = {"id": conversation, "department": case.department, "closed_at": closed_at, "at": case.at}

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.contact import ContactReceived
-from parvis.router.decide.find_conversation import Known, Windows, quoted_by, uuid_of
-from parvis.router.decide.thread_keys import marks_of
+from parvis.router.decide.find_conversation import ConversationWindows, KnownConversations, parse_uuid, quoted_reference
+from parvis.router.decide.thread_keys import thread_keys_of
 from parvis.router.models.stored_rows import Conversation
 
 # What is found of a sender: more than a question can list.
@@ -87,17 +87,21 @@ class _Wanted:
     senders: set[str] = field(default_factory=set[str])
     since: dict[str, datetime] = field(default_factory=dict[str, datetime])
 
-    def add(self, contact: ContactReceived, windows: Windows, key: bytes) -> None:
-        if token := uuid_of(contact.thread.conversation_id):
+    def add(self, contact: ContactReceived, windows: ConversationWindows, key: bytes) -> None:
+        if token := parse_uuid(contact.thread.conversation_id):
             self.tokens.add(token)
         sender = contact.contact_point_hash
         if sender is None:
             return
-        quoted, marks, window = quoted_by(contact), marks_of(contact, key), windows.of(contact.channel)
+        quoted, marks, window = (
+            quoted_reference(contact),
+            thread_keys_of(contact, key),
+            windows.window_of(contact.channel),
+        )
         if quoted:
             self.references.add(quoted)
-        self.marks.update(marks.answers)
-        if quoted or marks.answers:
+        self.marks.update(marks.answered_ids)
+        if quoted or marks.answered_ids:
             self.senders.add(sender)
         if contact.channel == "email":
             if window and marks.subject:
@@ -111,16 +115,16 @@ class _Wanted:
         return not (self.tokens or self.references or self.marks or self.since)
 
 
-async def lock_known(
+async def lock_candidates(
     connection: AsyncConnection,
     contacts: Iterable[ContactReceived],
-    windows: Windows,
+    windows: ConversationWindows,
     key: bytes,
     *,
     candidates: Sequence[UUID] = (),
-) -> Known:
+) -> KnownConversations:
     """Every conversation that one of the contacts might continue, its row locked until the transaction ends."""
-    wanted, known = _Wanted(), Known()
+    wanted, known = _Wanted(), KnownConversations()
     for contact in contacts:
         wanted.add(contact, windows, key)
     if wanted.is_nothing and not candidates:
@@ -144,30 +148,32 @@ async def lock_known(
     return known
 
 
-async def learn_asked(connection: AsyncConnection, known: Known, keys: Iterable[tuple[str, str]]) -> None:
+async def read_last_questions(
+    connection: AsyncConnection, known: KnownConversations, keys: Iterable[tuple[str, str]]
+) -> None:
     """When those senders were asked last which conversation they mean."""
     pairs = sorted(set(keys))
     values = {"hashes": [pair[0] for pair in pairs], "channels": [pair[1] for pair in pairs]}
     for row in await connection.execute(_ASKED, values):
-        known.asked[row.sender_hash, row.channel] = row.asked_at
+        known.asked_at[row.sender_hash, row.channel] = row.asked_at
 
 
 def _age(row: Any) -> tuple[bool, datetime]:
     return (row.at is not None, row.at or row.opened_at)
 
 
-def _learn(known: Known, row: Any) -> None:
+def _learn(known: KnownConversations, row: Any) -> None:
     match row.how:
         case "reference":
             known.by_reference[row.word] = row.id
         case "mark":
-            known.note_mark(row.mark, row.id)
+            known.add_thread_key(row.mark, row.id)
         case "follower":
             known.followers[UUID(row.other)] = row.id
         case "sender":
             known.senders.add((row.id, row.word))
         case "near":
             known.senders.add((row.id, row.word))
-            known.note_sender(row.word, row.other, row.id, row.at)
+            known.add_activity(row.word, row.other, row.id, row.at)
         case _:
             pass

@@ -9,9 +9,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.router.decide.assignment import Placed
+from parvis.router.decide.assignment import AssignedContact
 from parvis.router.models.stored_rows import Conversation
-from parvis.router.store.decisions import Overtaken
+from parvis.router.store.decisions import ConcurrentUpdate
 
 # Sorted by id, as every router does: two of them never wait for each other in a circle.
 _LOCK = text("""
@@ -64,7 +64,7 @@ def _conversation(row: Row[Any]) -> Conversation:
     return Conversation(*row)
 
 
-async def record_names(connection: AsyncConnection, placed: Sequence[Placed]) -> list[Placed]:
+async def record_references(connection: AsyncConnection, placed: Sequence[AssignedContact]) -> list[AssignedContact]:
     """Store the references and senders of new contacts; gives those whose reference another contact had already."""
     in_order = sorted(placed, key=lambda p: p.contact.reference)
     conversations = [UUID(p.routing.conversation_id) for p in in_order]
@@ -101,14 +101,14 @@ async def record_senders(connection: AsyncConnection, senders: Mapping[tuple[str
     try:
         await connection.execute(_WROTE, values)
     except IntegrityError as error:
-        raise Overtaken("a sender's conversation was opened by another router") from error
+        raise ConcurrentUpdate("a sender's conversation was opened by another router") from error
 
 
-async def _record_marks(connection: AsyncConnection, placed: Sequence[Placed]) -> None:
+async def _record_marks(connection: AsyncConnection, placed: Sequence[AssignedContact]) -> None:
     seen = {
         (mark, UUID(p.routing.conversation_id)): p.contact.received_at
         for p in sorted(placed, key=lambda p: p.contact.received_at)
-        for mark in p.marks.kept
+        for mark in p.thread_keys.stored
     }
     if seen:
         keys = sorted(seen)

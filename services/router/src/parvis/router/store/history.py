@@ -7,9 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.references import make_reference
-from parvis.router.decide.conversation_history import MOST_CONTACTS, Past, moved_in_by, past_of
-from parvis.router.decide.find_conversation import uuid_of
-from parvis.router.decide.split_conversation import Split
+from parvis.router.decide.conversation_history import (
+    MOST_CONTACTS,
+    ConversationHistory,
+    build_history,
+    contacts_brought_by_split,
+)
+from parvis.router.decide.find_conversation import parse_uuid
+from parvis.router.decide.split_conversation import ConversationSplitResult
 from parvis.router.models.stored_rows import DecisionRow
 from parvis.router.store.conversations import record_senders
 
@@ -50,7 +55,7 @@ _RENAME = text("""
 """)
 
 
-async def read_past(connection: AsyncConnection, conversation: UUID) -> Past:
+async def read_history(connection: AsyncConnection, conversation: UUID) -> ConversationHistory:
     """The conversation until now: its newest contacts, and every step."""
     steps = [DecisionRow(*row) for row in await connection.execute(_STEPS, {"id": conversation})]
     values = {"id": conversation, "most": MOST_CONTACTS}
@@ -58,20 +63,22 @@ async def read_past(connection: AsyncConnection, conversation: UUID) -> Past:
     count = len(contacts)
     if count == MOST_CONTACTS:
         count = await connection.scalar(_COUNT, {"id": conversation}) or count
-    brought = [key for contact in moved_in_by(steps) if (key := uuid_of(contact))]
+    brought = [key for contact in contacts_brought_by_split(steps) if (key := parse_uuid(contact))]
     moved_in = [DecisionRow(*row) for row in await connection.execute(_THESE, {"ids": brought})] if brought else []
-    return past_of(steps, contacts, moved_in, left_out=count - len(contacts))
+    return build_history(steps, contacts, moved_in, left_out=count - len(contacts))
 
 
-async def named(connection: AsyncConnection, references: Sequence[str]) -> dict[str, UUID]:
+async def find_by_references(connection: AsyncConnection, references: Sequence[str]) -> dict[str, UUID]:
     """The conversations that these references name."""
     rows = await connection.execute(_NAMED, {"references": sorted(references)}) if references else ()
     return {row.reference: row.conversation_id for row in rows}
 
 
-async def rename(connection: AsyncConnection, split: Split, *, kept: str, seed: UUID) -> None:
+async def reassign_references(
+    connection: AsyncConnection, split: ConversationSplitResult, *, kept: str, seed: UUID
+) -> None:
     """Let the new conversation be found by its reference, by those of its contacts, and by their senders."""
-    made, contacts = split.made, [UUID(contact.contact_id) for contact in split.contacts]
+    made, contacts = split.new, [UUID(contact.contact_id) for contact in split.contacts]
     await connection.execute(_NAME, {"reference": made.reference, "conversation": made.id, "contact": seed})
     references = sorted(make_reference(contact.contact_id) for contact in split.contacts)
     await connection.execute(

@@ -6,10 +6,10 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from parvis.router.store.decisions import Overtaken
+from parvis.router.store.decisions import ConcurrentUpdate
 
 
-class Opening(msgspec.Struct, frozen=True, gc=False):
+class NewConversation(msgspec.Struct, frozen=True, gc=False):
     """What is stored of a contact that opens a conversation: its own decision, the conversation, its reference and sender."""
 
     id: str
@@ -77,7 +77,7 @@ _OPEN = """
 
 
 async def open_conversations(
-    connection: asyncpg.Connection, openings: Sequence[Opening], windowed: Sequence[str], *, at: datetime
+    connection: asyncpg.Connection, openings: Sequence[NewConversation], windowed: Sequence[str], *, at: datetime
 ) -> set[str]:
     """Store what opens a conversation; gives the ids of those that are known already, of which nothing is stored.
 
@@ -86,12 +86,12 @@ async def open_conversations(
     Raises: Overtaken, when another router stored one of them meanwhile, or when a reference is another contact's: nothing
             is stored then.
     """
-    values = [[getattr(one, name) for one in openings] for name in Opening.__struct_fields__[:-1]]
+    values = [[getattr(one, name) for one in openings] for name in NewConversation.__struct_fields__[:-1]]
     marks = [(mark, one.id) for one in openings for mark in dict.fromkeys(one.marks)]
     try:
         rows = await connection.fetch(
             _OPEN, *values, at, windowed, [mark for mark, _ in marks], [id_ for _, id_ in marks]
         )
     except asyncpg.UniqueViolationError as error:
-        raise Overtaken("a contact was decided by another router") from error
+        raise ConcurrentUpdate("a contact was decided by another router") from error
     return {row[0] for row in rows}

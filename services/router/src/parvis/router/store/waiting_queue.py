@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.router.models.stored_rows import WaitingRow
-from parvis.router.store.decisions import Overtaken
+from parvis.router.store.decisions import ConcurrentUpdate
 
 _COLUMNS = """
     contact_id, why, sender_hash, channel, topic, partition, "offset", key, headers, value, waits_since, candidates, question, attempts,
@@ -87,7 +87,7 @@ _WHERE = text(f"""
 """)  # noqa: S608
 
 
-async def waiting_behind(
+async def lock_waiting_behind(
     connection: AsyncConnection, ids: Sequence[UUID], keys: Iterable[tuple[str, str]]
 ) -> list[WaitingRow]:
     """What waits of these contacts and of these senders on their channels, oldest first, locked."""
@@ -96,7 +96,7 @@ async def waiting_behind(
     return [_waiting(row) for row in await connection.execute(_BEHIND, values)]
 
 
-async def due_by(connection: AsyncConnection, at: datetime, *, most: int) -> list[UUID]:
+async def find_due(connection: AsyncConnection, at: datetime, *, most: int) -> list[UUID]:
     """Heads whose time has come, the longest due first."""
     return [row.contact_id for row in await connection.execute(_DUE, {"at": at, "most": most})]
 
@@ -107,17 +107,17 @@ async def lock_due(connection: AsyncConnection, id_: UUID, at: datetime) -> Wait
     return _waiting(row) if row else None
 
 
-async def hold(connection: AsyncConnection, rows: Sequence[WaitingRow]) -> None:
+async def insert_waiting(connection: AsyncConnection, rows: Sequence[WaitingRow]) -> None:
     """Keep records until their contacts can be placed.
 
     Raises: Overtaken, when another router holds one of them, or another one of its sender, meanwhile.
     """
     for row in rows:
         if (await connection.execute(_HOLD, _values(row))).rowcount < 1:
-            raise Overtaken("another router holds a contact of this sender")
+            raise ConcurrentUpdate("another router holds a contact of this sender")
 
 
-async def change(connection: AsyncConnection, rows: Sequence[WaitingRow]) -> None:
+async def update_waiting(connection: AsyncConnection, rows: Sequence[WaitingRow]) -> None:
     """Store why rows go on waiting, and until when."""
     for row in rows:
         values = _values(row)
@@ -125,14 +125,14 @@ async def change(connection: AsyncConnection, rows: Sequence[WaitingRow]) -> Non
         await connection.execute(_CHANGE, {name: values[name] for name in kept})
 
 
-async def record_placed(connection: AsyncConnection, ids: Iterable[UUID], at: datetime) -> None:
+async def mark_assigned(connection: AsyncConnection, ids: Iterable[UUID], at: datetime) -> None:
     """Remember that their decisions are stored; what follows from them is told next."""
     placed = sorted(ids)
     if placed:
         await connection.execute(_PLACED, {"ids": placed, "at": at})
 
 
-async def record_asked(connection: AsyncConnection, keys: Iterable[tuple[str, str]], at: datetime) -> None:
+async def record_questions(connection: AsyncConnection, keys: Iterable[tuple[str, str]], at: datetime) -> None:
     """Remember who was asked, for longer than the question waits."""
     pairs = sorted(set(keys))
     if pairs:
@@ -155,12 +155,12 @@ async def record_told(
         await connection.execute(_QUESTIONS_TOLD, {"ids": list(asked), "at": at})
 
 
-async def standing(connection: AsyncConnection) -> dict[str, tuple[int, datetime | None]]:
+async def count_waiting(connection: AsyncConnection) -> dict[str, tuple[int, datetime | None]]:
     """How many wait, and since when the first is due, by why."""
     return {row.why: (row.total, row.first_due_at) for row in await connection.execute(_STANDING)}
 
 
-async def waiting_about(connection: AsyncConnection, ids: Sequence[UUID]) -> list[WaitingRow]:
+async def find_waiting_about(connection: AsyncConnection, ids: Sequence[UUID]) -> list[WaitingRow]:
     """What waits of these contacts, or may belong to these conversations; not locked."""
     return [_waiting(row) for row in await connection.execute(_WHERE, {"ids": list(ids)})]
 

@@ -7,18 +7,18 @@ from uuid import UUID
 
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.contract.contact import ContactReceived
-from parvis.router.decide.find_conversation import Held, waiting_key
+from parvis.router.decide.find_conversation import WaitingContact, waiting_key
 from parvis.router.models.stored_rows import WaitingRow
 
 
-def row_of(held: Held, received: ReceivedRecord, at: datetime) -> WaitingRow:
+def waiting_row_of(held: WaitingContact, received: ReceivedRecord, at: datetime) -> WaitingRow:
     """A contact that waits, with the record that it came in."""
     question = held.question.model_dump_json(exclude_none=True, by_alias=True) if held.question else None
     row = _kept(held.contact, received, at)
     return replace(row, why=held.why, due_at=held.due_at, candidates=held.candidates, question=question)
 
 
-def parked(
+def parked_row(
     contact: ContactReceived, received: ReceivedRecord, at: datetime, *, due_at: datetime, reason: str
 ) -> WaitingRow:
     """A contact over which the router lost patience."""
@@ -42,7 +42,7 @@ def _kept(contact: ContactReceived, received: ReceivedRecord, at: datetime) -> W
     )
 
 
-def received_of(row: WaitingRow) -> ReceivedRecord:
+def record_of(row: WaitingRow) -> ReceivedRecord:
     """The record as it came."""
     headers = tuple((name, value.encode("latin-1")) for name, value in json.loads(row.headers))
     return ReceivedRecord(row.topic, row.partition, row.offset, row.key, row.value, headers)
