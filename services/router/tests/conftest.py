@@ -27,11 +27,11 @@ from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet, load_templates
+from parvis.router.app import RouterParts
 from parvis.router.consume.batch import BatchRouter
-from parvis.router.consume.record_factory import RecordFactory
-from parvis.router.decide.assignment import AssignmentContext
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.deadlines import TownCalendar
-from parvis.router.decide.find_conversation import ConversationWindows
+from parvis.router.decide.known_conversations import ConversationWindows
 from parvis.router.models.stored_rows import SCHEMA
 from parvis.router.rules import Rules, load_rules
 
@@ -58,16 +58,16 @@ class Town:
 
     def router(self, producer: Any = None, *, limit_s: float = 10) -> BatchRouter:
         calendar = TownCalendar(self.town_config.town)
-        return BatchRouter(
+        return RouterParts(
             database=self.database,
             producer=producer or self.producer,
             rules=lambda: self.rules,
-            placing=AssignmentContext(self.town_config, calendar, ConversationWindows(), self.templates, A_KEY),
-            mail=RecordFactory(self.prefix, self.town_config, calendar),
+            context=AssignmentContext(self.town_config, calendar, ConversationWindows(), self.templates, A_KEY),
+            prefix=self.prefix,
             blobs=self.blobs,
             now=lambda: self.at,
             limit_s=limit_s,
-        )
+        ).build()
 
     def contact_record(self, contact: ContactReceived, value: bytes | None = None) -> Record:
         topic = topics.CONTACT_RECEIVED.full_name(self.prefix)

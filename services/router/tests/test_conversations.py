@@ -1,6 +1,7 @@
 """Which conversation a contact continues, opens, follows or waits for; heads only."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parvis.common.contract.channels import Channel, channels, registered
 from parvis.common.contract.contact import (
     ContactPoint,
     ContactReceived,
@@ -23,12 +25,12 @@ from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
-from parvis.router.decide.assignment import AssignedContact, AssignmentContext, place, place_unanswered
+from parvis.router.decide.assignment import AssignedContact, assign_contact, assign_unanswered
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.decide.department import decide_department
-from parvis.router.decide.find_conversation import ConversationWindows, KnownConversations, WaitingContact
+from parvis.router.decide.known_conversations import ConversationWindows, KnownConversations, WaitingContact
 from parvis.router.decide.thread_keys import normalize_subject, thread_keys_of
-from parvis.router.models.stored_rows import DAYS
 from parvis.router.rules import load_rules
 from parvis.router.settings import Settings
 
@@ -56,7 +58,7 @@ def placed_all(
     return [
         outcome
         for contact in contacts
-        for outcome in place(contact, decide_department(contact, RULES, TOWN_CONFIG), known, PLACING, at=at)
+        for outcome in assign_contact(contact, decide_department(contact, RULES, TOWN_CONFIG), known, PLACING, at=at)
     ]
 
 
@@ -79,7 +81,8 @@ def two_open(known: KnownConversations) -> tuple[Routing, Routing]:
 
 
 def close(known: KnownConversations, routing: Routing, *, days: float = 0) -> None:
-    known.conversations[UUID(routing.conversation_id)].closed_at = AN_INSTANT + timedelta(days=days)
+    id_ = UUID(routing.conversation_id)
+    known.conversations[id_] = replace(known.conversations[id_], closed_at=AN_INSTANT + timedelta(days=days))
 
 
 # SMS
@@ -133,7 +136,7 @@ def test_unanswered_goes_to_people_with_the_candidates_and_nobody_is_asked_twice
     visit, hole = two_open(known)
     question = held(known, a_message("q", "et alors ?", minutes=2))
     later = held(known, a_message("r", "allô", minutes=3))
-    first, second = place_unanswered([question, later], known, PLACING, at=AN_INSTANT)
+    first, second = assign_unanswered([question, later], known, PLACING, at=AN_INSTANT)
     routing = first.routing
     assert (routing.department, routing.rule, first.opens) == ("triage", "unanswered", True)
     assert [one.reference for one in routing.candidates] == [hole.reference, visit.reference]
@@ -340,7 +343,7 @@ def test_each_contact_is_placed_once_or_waits_and_numbers_have_no_gap(
             continue
         if how == "due":
             for queue in list(known.waiting.values()):
-                placed += place_unanswered(queue, known, PLACING, at=at)
+                placed += assign_unanswered(queue, known, PLACING, at=at)
             continue
         last = placed[-1].routing if placed else None
         thread = ThreadIdentifiers(
@@ -372,6 +375,33 @@ def test_each_contact_is_placed_once_or_waits_and_numbers_have_no_gap(
         assert all(one.why == "queued" for one in queue[1:])
 
 
-def test_the_settings_and_the_windows_say_the_same_days() -> None:
-    said = {channel: Settings.model_fields[f"{channel}_window_days"].default for channel in DAYS}
-    assert said == dict(DAYS)
+def test_the_settings_and_the_table_of_channels_say_the_same_days() -> None:
+    stated = {
+        row.name: Settings.model_fields[f"{row.name}_window_days"].default
+        for row in channels()
+        if f"{row.name}_window_days" in Settings.model_fields
+    }
+    assert stated == {row.name: row.conversation_window.days for row in channels() if row.name in stated}
+    assert len(stated) == 7
+
+
+def test_a_channel_that_nobody_knew_keeps_conversations_by_its_row_in_the_table() -> None:
+    telegram = Channel(
+        name="telegram",
+        contact_point_kind="phone",
+        reply_channel="sms",
+        conversation_window=timedelta(days=2),
+        window_shared_with="sms",
+        asks_which_conversation=True,
+    )
+    with registered(telegram):
+        known = KnownConversations()
+        _, hole = two_open(known)
+        question = held(known, a_message("q", "et alors ?", minutes=2, channel="telegram"))
+        assert question.question
+        assert question.question.personal.stated[0].channel == "telegram"
+        first, answer = placed_all(known, a_message("a", "1", minutes=3))  # over SMS: they share one window
+        assert isinstance(first, AssignedContact)
+        assert isinstance(answer, AssignedContact)
+        assert first.routing.conversation_id == hole.conversation_id
+        assert "telegram" in ConversationWindows().sender_channels

@@ -26,7 +26,8 @@ from parvis.common.town.deadlines import Period
 from parvis.common.town.loading import load_town_config
 from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.decide.department import Decision, decide_department
-from parvis.router.decide.find_conversation import ConversationWindows, KnownConversations, find_conversation
+from parvis.router.decide.find_conversation import find_conversation
+from parvis.router.decide.known_conversations import ConversationWindows, KnownConversations
 from parvis.router.decide.notices import registration_notice
 from parvis.router.decide.thread_keys import thread_keys_of
 from parvis.router.models.stored_rows import Conversation

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from parvis.common.runtime.service import run_service
-from parvis.router import store
 from parvis.router.app import build
 from parvis.router.consume import record_factory
-from parvis.router.decide.find_conversation import KnownConversations
+from parvis.router.decide.known_conversations import KnownConversations
+from parvis.router.store import conversation_lookup, conversations, decisions, open_conversations
 
 
 def without_notices() -> None:
@@ -24,13 +24,18 @@ def without_notices() -> None:
 def without_rows() -> None:
     """Rules and records alone: every contact opens a conversation, nothing is stored, nothing locked."""
     without_notices()
-    for name, answer in {
-        "open_conversations": set, "find_decisions": dict, "lock_candidates": KnownConversations, "insert_decisions": _nothing, "record_references": list,
-    }.items():  # fmt: skip
-        setattr(store, name, _at_once(answer))
+    setattr(open_conversations, "open_conversations", _at_once(set))  # noqa: B010
+    setattr(decisions, "find_decisions", _at_once(dict))  # noqa: B010
+    setattr(decisions, "insert_decisions", _nothing_later)  # noqa: B010
+    setattr(conversation_lookup, "lock_candidates", _at_once(KnownConversations))  # noqa: B010
+    setattr(conversations, "record_references", _at_once(list))  # noqa: B010
 
 
 def _nothing(*_: object, **__: object) -> None:
+    return None
+
+
+async def _nothing_later(*_: object, **__: object) -> None:
     return None
 
 

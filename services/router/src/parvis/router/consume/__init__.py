@@ -1,1 +1,1 @@
-"""Records from Kafka in; rows, then records for departments and the notifier out."""
+"""Routes records from Kafka and releases the contacts that had to wait."""

@@ -1,117 +1,60 @@
-"""Contacts of a batch in, their decisions out: stored at once where they surely open a conversation, else under its lock."""
+"""Reads contacts from Kafka records and applies the rules to each, before any conversation is looked up."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NoReturn
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+import msgspec
 
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.consumer import DecodedRecord
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Poison
-from parvis.common.contract.msgspec_models import encode_json
-from parvis.common.runtime import clock
-from parvis.common.storage.postgres import Database
 from parvis.common.text.language import detect_language
-from parvis.router import store
-from parvis.router.consume.contact_assignment import Conversations, tell
-from parvis.router.consume.record_factory import IncomingContact, StoredRouting
-from parvis.router.decide.assignment import AssignmentContext
-from parvis.router.decide.conversation_history import encode_source
-from parvis.router.decide.department import decide_department
-from parvis.router.decide.find_conversation import parse_uuid
-from parvis.router.decide.opening import names_another, opening
-from parvis.router.decide.thread_keys import ThreadKeys, thread_keys_of
+from parvis.common.town.models import TownConfig
+from parvis.router.decide.department import Decision, decide_department
+from parvis.router.decide.known_conversations import parse_uuid
 from parvis.router.rules import Rules
 
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+
+
+class IncomingContact(msgspec.Struct, frozen=True, gc=False):
+    """A contact, its canonical id, the record that carried it, and the rules' decision about it alone."""
+
+    key: str
+    contact: ContactReceived
+    record: ReceivedRecord
+    decision: Decision
 
 
 @dataclass(frozen=True)
-class Contacts:
-    """Decides contacts: by the rules first, then in their conversations."""
+class ContactReader:
+    """Applies the rules that are live now to contacts."""
 
     rules: Callable[[], Rules]
-    placing: AssignmentContext
-    now: clock.Clock
+    town_config: TownConfig
 
-    @cached_property
-    def conversations(self) -> Conversations:
-        return Conversations(self.placing, self.arrival_of, self.now)
-
-    def arrivals(self, items: Sequence[DecodedRecord]) -> list[IncomingContact]:
-        """What the rules say about each contact of a batch.
-
-        Raises: Poison, for a contact whose id is none.
-        """
+    def read_batch(self, items: Sequence[DecodedRecord]) -> list[IncomingContact]:
+        """The contacts of a batch, in their order. Raises: Poison, for a contact id that is no UUID."""
         rules = self.rules()
-        return [self._arrival(item, rules) for item in items if item.event.TYPE == ContactReceived.TYPE]
+        return [self._read(item, rules) for item in items if item.event.TYPE == ContactReceived.TYPE]
 
-    async def open(self, database: Database, arrivals: Sequence[IncomingContact]) -> dict[str, StoredRouting]:
-        """Decide and store those that surely open a conversation; gives nothing for those that may not, or were decided before."""
-        at, opened, rows = self.now(), dict[str, StoredRouting](), list[store.NewConversation]()
-        for arrival in _surely_opening(arrivals):
-            routing = opening(arrival.contact, arrival.decision, self.placing, at=at)
-            opened[arrival.key] = one = StoredRouting(routing, encode_json(routing), opens=True)
-            rows.append(_opening(arrival, one, thread_keys_of(arrival.contact, self.placing.thread_key_secret)))
-        if rows:
-            windowed = self.placing.windows.sender_channels
-            async with database.autocommit() as connection:
-                for key in await store.open_conversations(connection, rows, windowed, at=at):
-                    del opened[key]
-            tell(opened)
-        return opened
+    def read_record(self, record: ReceivedRecord) -> IncomingContact:
+        """The contact of one stored record. Raises: Poison, when it is no contact any more."""
+        event = record.event((ContactReceived,), fast_models=(ContactReceived,))
+        return self._read(DecodedRecord(event, record), self.rules())
 
-    async def decide(
-        self, connection: AsyncConnection, arrivals: Sequence[IncomingContact]
-    ) -> dict[str, StoredRouting]:
-        """The decision about every arrival, stored before or stored now, whatever it belongs to; none about those that wait."""
-        return await self.conversations.decide(connection, arrivals)
-
-    def arrival_of(self, received: ReceivedRecord) -> IncomingContact:
-        """One record, read and decided by the rules. Raises: Poison."""
-        return self._arrival(
-            DecodedRecord(received.event((ContactReceived,), fast_models=(ContactReceived,)), received), self.rules()
-        )
-
-    def _arrival(self, item: DecodedRecord, rules: Rules) -> IncomingContact:
+    def _read(self, item: DecodedRecord, rules: Rules) -> IncomingContact:
         contact: ContactReceived = item.event  # pyright: ignore[reportAssignmentType] (or its struct, by its type)
-        key = contact.contact_id
-        if not _ID.match(key):
-            key = str(parse_uuid(key) or _no_id())
+        key = contact.contact_id if _CANONICAL_UUID.match(contact.contact_id) else _canonical(contact.contact_id)
         language = contact.language or detect_language(contact.personal.text)
-        decision = decide_department(contact, rules, self.placing.town_config, language=language)
+        decision = decide_department(contact, rules, self.town_config, language=language)
         return IncomingContact(key, contact, item.record, decision)
 
 
-def _no_id() -> NoReturn:
-    raise Poison("the contact id is no UUID")
-
-
-def _surely_opening(arrivals: Sequence[IncomingContact]) -> list[IncomingContact]:
-    """Those that name no conversation, each once; of a sender the first, unless an earlier contact may continue."""
-    found: dict[str, IncomingContact] = {}
-    wrote: set[str | None] = set()
-    for arrival in arrivals:
-        contact = arrival.contact
-        sender = contact.contact_point_hash
-        if names_another(contact):
-            wrote.add(sender)
-        elif sender is None:
-            found.setdefault(arrival.key, arrival)
-        elif sender not in wrote:
-            wrote.add(sender)
-            found.setdefault(arrival.key, arrival)
-    return list(found.values())
-
-
-def _opening(arrival: IncomingContact, decided: StoredRouting, marks: ThreadKeys) -> store.NewConversation:
-    contact, routing = arrival.contact, decided.routing
-    return store.NewConversation(
-        arrival.key, routing.conversation_id, contact.reference, routing.department, routing.procedure,
-        contact.received_at, decided.value.decode(), encode_source(contact), contact.contact_point_hash, contact.channel,
-        marks.subject, marks.stored,
-    )  # fmt: skip
+def _canonical(contact_id: str) -> str:
+    parsed = parse_uuid(contact_id)
+    if parsed is None:
+        raise Poison("the contact id is no UUID")
+    return str(parsed)

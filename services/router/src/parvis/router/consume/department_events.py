@@ -1,4 +1,4 @@
-"""The rows of a wish and its record in, what departments and the citizen are told out. Pure; the same every time."""
+"""Builds the events that follow from a department's request. No I/O; the same row always gives the same records."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -25,85 +25,98 @@ from parvis.router.decide.transfer_conversation import left_event
 from parvis.router.models.stored_rows import DecisionRow
 
 
-def of_wish(
-    mail: RecordFactory, wish: DepartmentRequest, received: ReceivedRecord, rows: Mapping[UUID, DecisionRow]
+def request_records(
+    factory: RecordFactory, request: DepartmentRequest, cause: ReceivedRecord, rows: Mapping[UUID, DecisionRow]
 ) -> list[Record]:
-    """What follows from a wish: the steps of its conversations for their departments, or the refusal for the one that asked."""
-    row = rows[decision_id(wish)]
+    """The steps of the conversations for their departments, or the refusal for the department that asked."""
+    row = rows[decision_id(request)]
     if row.kind == "refusal":
-        return _refusal(mail, wish, received, row)
-    match wish:
+        return _refusal_records(factory, request, cause, row)
+    match request:
         case TransferRequested():
-            return _transfer(mail, wish, received, row)
+            return _transfer_records(factory, request, cause, row)
         case SplitRequested():
-            return _split(mail, wish, received, row, rows[second_decision_id(row.id)])
+            return _split_records(factory, request, cause, (row, rows[second_decision_id(row.id)]))
         case LinkRequested():
-            return [_link(mail, received, one) for one in (row, rows[second_decision_id(row.id)])]
+            return [_link_record(factory, cause, side) for side in (row, rows[second_decision_id(row.id)])]
 
 
-def _transfer(mail: RecordFactory, wish: TransferRequested, received: ReceivedRecord, row: DecisionRow) -> list[Record]:
-    """`left` and `arrived`; and the citizen is told, when another body is competent now."""
-    arrived = ConversationArrived.model_validate_json(row.value)
-    channel, addressed_as = decode_last_source(row.came)
-    notice = transfer_notice(
-        arrived, arrived.to_department, mail.town_config,
-        cause=f"transfer:{wish.transfer_id}", channel=channel, addressed_as=addressed_as,
-    )  # fmt: skip
-    told = [
-        _step(mail, left_event(arrived), arrived.from_department, received, row, "left"),
-        _step(mail, arrived, arrived.to_department, received, row, "arrived"),
-    ]
-    if notice is None:
-        return told
-    conversation = arrived.conversation_id
-    return [*told, mail.event_record(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, row, received)]
-
-
-def _split(
-    mail: RecordFactory, wish: SplitRequested, received: ReceivedRecord, row: DecisionRow, other: DecisionRow
+def _transfer_records(
+    factory: RecordFactory, request: TransferRequested, cause: ReceivedRecord, row: DecisionRow
 ) -> list[Record]:
-    """`split` for the department that keeps the rest, `opened` for that of the new conversation; the citizen as above."""
-    split = ConversationSplit.model_validate_json(row.value)
-    opened = ConversationOpened.model_validate_json(other.value)
-    channel, addressed_as = decode_last_source(other.came)
-    notice = transfer_notice(
-        opened, opened.department, mail.town_config,
-        cause=f"split:{wish.split_id}", channel=channel, addressed_as=addressed_as,
-    )  # fmt: skip
-    told = [
-        _step(mail, split, split.department, received, row, "split"),
-        _step(mail, opened, opened.department, received, other, "opened"),
+    """`left` and `arrived`; and a notice to the citizen, when another body is competent now."""
+    arrived = ConversationArrived.model_validate_json(row.value)
+    return [
+        _step_record(factory, left_event(arrived), arrived.from_department, cause, row, "left"),
+        _step_record(factory, arrived, arrived.to_department, cause, row, "arrived"),
+        *_notice_records(factory, arrived, arrived.to_department, cause, row, f"transfer:{request.transfer_id}"),
     ]
-    if notice is None:
-        return told
-    conversation = opened.conversation_id
-    return [*told, mail.event_record(notice, topics.REPLY_REQUESTED, conversation, notice.reply_id, other, received)]
 
 
-def _link(mail: RecordFactory, received: ReceivedRecord, row: DecisionRow) -> Record:
-    kind = ConversationLinked if row.kind == "linked" else ConversationUnlinked
-    told = kind.model_validate_json(row.value)
-    return _step(mail, told, told.department, received, row, row.kind)
+def _split_records(
+    factory: RecordFactory, request: SplitRequested, cause: ReceivedRecord, rows: tuple[DecisionRow, DecisionRow]
+) -> list[Record]:
+    """`split` for the department that keeps the rest, `opened` for that of the new conversation; the notice as above."""
+    row, second = rows
+    split = ConversationSplit.model_validate_json(row.value)
+    opened = ConversationOpened.model_validate_json(second.value)
+    return [
+        _step_record(factory, split, split.department, cause, row, "split"),
+        _step_record(factory, opened, opened.department, cause, second, "opened"),
+        *_notice_records(factory, opened, opened.department, cause, second, f"split:{request.split_id}"),
+    ]
 
 
-def _step(
-    mail: RecordFactory, told: Event, department: str, received: ReceivedRecord, row: DecisionRow, word: str
+def _link_record(factory: RecordFactory, cause: ReceivedRecord, row: DecisionRow) -> Record:
+    event_type = ConversationLinked if row.kind == "linked" else ConversationUnlinked
+    event = event_type.model_validate_json(row.value)
+    return _step_record(factory, event, event.department, cause, row, row.kind)
+
+
+def _step_record(
+    factory: RecordFactory, event: Event, department: str, cause: ReceivedRecord, row: DecisionRow, step: str
 ) -> Record:
     conversation = str(row.conversation_id)
-    event_id = f"{conversation}:{row.sequence}:{word}"
-    return mail.event_record(told, topics.department_topic(department), conversation, event_id, row, received)
+    return factory.event_record(
+        event,
+        topics.department_topic(department),
+        row,
+        cause,
+        key=conversation,
+        event_id=f"{conversation}:{row.sequence}:{step}",
+    )
 
 
-def _refusal(mail: RecordFactory, wish: DepartmentRequest, received: ReceivedRecord, row: DecisionRow) -> list[Record]:
-    match wish:
-        case TransferRequested():
-            told, name = TransferRefused.model_validate_json(row.value), wish.transfer_id
-        case SplitRequested():
-            told, name = SplitRefused.model_validate_json(row.value), wish.split_id
-        case LinkRequested():
-            told, name = LinkRefused.model_validate_json(row.value), wish.link_id
-    # A department that does not exist has no queue to be told in.
-    if told.from_department not in mail.town_config.departments:
+def _notice_records(
+    factory: RecordFactory,
+    event: ConversationArrived | ConversationOpened,
+    department: str,
+    cause: ReceivedRecord,
+    row: DecisionRow,
+    cause_id: str,
+) -> list[Record]:
+    channel, addressed_as = decode_last_source(row.came)
+    notice = transfer_notice(
+        event, department, factory.town_config, cause=cause_id, channel=channel, addressed_as=addressed_as
+    )
+    if notice is None:
         return []
-    queue = topics.department_topic(told.from_department)
-    return [mail.event_record(told, queue, told.conversation_id, f"{name}:refused", row, received)]
+    key, event_id = event.conversation_id, notice.reply_id
+    return [factory.event_record(notice, topics.REPLY_REQUESTED, row, cause, key=key, event_id=event_id)]
+
+
+def _refusal_records(
+    factory: RecordFactory, request: DepartmentRequest, cause: ReceivedRecord, row: DecisionRow
+) -> list[Record]:
+    match request:
+        case TransferRequested():
+            refused, request_id = TransferRefused.model_validate_json(row.value), request.transfer_id
+        case SplitRequested():
+            refused, request_id = SplitRefused.model_validate_json(row.value), request.split_id
+        case LinkRequested():
+            refused, request_id = LinkRefused.model_validate_json(row.value), request.link_id
+    # A department that does not exist has no queue.
+    if refused.from_department not in factory.town_config.departments:
+        return []
+    queue, key = topics.department_topic(refused.from_department), refused.conversation_id
+    return [factory.event_record(refused, queue, row, cause, key=key, event_id=f"{request_id}:refused")]

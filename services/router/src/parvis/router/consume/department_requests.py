@@ -1,4 +1,4 @@
-"""Wishes to transfer, split or link in, their decision rows out: done or refused, under the conversations' locks."""
+"""Carries out departments' requests to transfer, split or link conversations, or refuses them, under row locks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,9 @@ from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.runtime import clock
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
-from parvis.router import store
-from parvis.router.decide.assignment import AssignmentContext
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_history import ConversationHistory
-from parvis.router.decide.find_conversation import parse_uuid
+from parvis.router.decide.known_conversations import parse_uuid
 from parvis.router.decide.link_conversations import link_conversations, link_refusal_reason, refuse_link
 from parvis.router.decide.request_rows import DepartmentRequest, decision_id, second_decision_id
 from parvis.router.decide.split_conversation import (
@@ -29,134 +28,128 @@ from parvis.router.decide.split_conversation import (
 )
 from parvis.router.decide.transfer_conversation import refuse_transfer, transfer_conversation, transfer_refusal_reason
 from parvis.router.models.stored_rows import Conversation, DecisionRow
+from parvis.router.store import conversations, decisions, history
 
 log = logger()
 
 Rows = dict[UUID, DecisionRow]
-WISHES = (TransferRequested, SplitRequested, LinkRequested)
 
 
 @dataclass
-class _Locked:
-    """The conversations that a batch of wishes names, their rows locked."""
+class _LockedConversations:
+    """The conversations that a batch of requests names, their rows locked; each step replaces those that it changed."""
 
-    conversations: dict[UUID, Conversation]
+    by_id: dict[UUID, Conversation]
     by_reference: dict[str, UUID]
 
-    def of(self, wish: DepartmentRequest) -> Conversation | None:
-        key = parse_uuid(wish.conversation_id)
-        return self.conversations.get(key) if key else None
+    def of(self, request: DepartmentRequest) -> Conversation | None:
+        id_ = parse_uuid(request.conversation_id)
+        return self.by_id.get(id_) if id_ else None
 
-    def other(self, wish: LinkRequested) -> Conversation | None:
-        key = self.by_reference.get(wish.other_reference)
-        return self.conversations.get(key) if key else None
+    def other(self, request: LinkRequested) -> Conversation | None:
+        id_ = self.by_reference.get(request.other_reference)
+        return self.by_id.get(id_) if id_ else None
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """Does what departments ask about conversations: one number a step, each told once."""
+class RequestDecider:
+    """Decides each request once: done under one number a step, or refused."""
 
-    placing: AssignmentContext
-    blobs: BlobStore | None
-    now: clock.Clock
+    context: AssignmentContext
+    blobs: BlobStore | None  # without it a conversation arrives without its history
+    now: clock.Clock = clock.now
 
-    async def decide(self, connection: AsyncConnection, wishes: Sequence[DepartmentRequest]) -> Rows:
-        """The rows of every wish, stored before or stored now; the second row of a split or link among them.
+    async def decide(self, connection: AsyncConnection, requests: Sequence[DepartmentRequest]) -> Rows:
+        """The rows of every request, stored before or stored now; the second row of a split or link among them.
 
         Blobs:  a history is durable before its row is committed; the same past is the same blob.
-        Raises: Overtaken, when another router decided one of them first; Unavailable, when the blob store does not answer.
+        Raises: ConcurrentUpdate, when another router decided one of them first; Unavailable, when the blob store does not answer.
         """
-        keys = [key for wish in wishes for key in (decision_id(wish), second_decision_id(decision_id(wish)))]
-        rows = await store.find_decisions(connection, keys)
-        fresh = {decision_id(wish): wish for wish in reversed(wishes) if decision_id(wish) not in rows}
+        ids = [id_ for request in requests for id_ in (decision_id(request), second_decision_id(decision_id(request)))]
+        rows = await decisions.find_decisions(connection, ids)
+        fresh = {decision_id(request): request for request in reversed(requests) if decision_id(request) not in rows}
         if not fresh:
             return rows
         locked = await self._lock(connection, fresh.values())
-        for key in dict.fromkeys(decision_id(wish) for wish in wishes):
-            if key in fresh:
-                new = await self._one(connection, fresh[key], locked)
+        for id_ in dict.fromkeys(decision_id(request) for request in requests):
+            if id_ in fresh:
+                new = await self._decide(connection, fresh[id_], locked)
                 rows |= {row.id: row for row in new}
-                _tell(new[0])
+                _log_decision(new[0])
         return rows
 
-    async def _lock(self, connection: AsyncConnection, wishes: Iterable[DepartmentRequest]) -> _Locked:
-        wishes = list(wishes)
-        references = {wish.other_reference for wish in wishes if isinstance(wish, LinkRequested)}
-        by_reference = await store.find_by_references(connection, sorted(references))
-        ids = {key for wish in wishes if (key := parse_uuid(wish.conversation_id))} | set(by_reference.values())
-        return _Locked(await store.lock_conversations(connection, sorted(ids)), by_reference)
+    async def _lock(self, connection: AsyncConnection, requests: Iterable[DepartmentRequest]) -> _LockedConversations:
+        requests = list(requests)
+        references = {request.other_reference for request in requests if isinstance(request, LinkRequested)}
+        by_reference = await history.find_by_references(connection, sorted(references))
+        ids = {id_ for request in requests if (id_ := parse_uuid(request.conversation_id))} | set(by_reference.values())
+        return _LockedConversations(await conversations.lock_conversations(connection, sorted(ids)), by_reference)
 
-    async def _one(
-        self, connection: AsyncConnection, wish: DepartmentRequest, locked: _Locked
+    async def _decide(
+        self, connection: AsyncConnection, request: DepartmentRequest, locked: _LockedConversations
     ) -> Sequence[DecisionRow]:
-        conversation = locked.of(wish)
-        past = await store.read_history(connection, conversation.id) if conversation else ConversationHistory()
-        match wish:
+        conversation = locked.of(request)
+        past = await history.read_history(connection, conversation.id) if conversation else ConversationHistory()
+        match request:
             case TransferRequested():
-                return await self._transfer(connection, wish, conversation, past)
+                rows, changed = await self._transfer(request, conversation, past)
             case SplitRequested():
-                return await self._split(connection, wish, conversation, past)
+                rows, changed = await self._split(connection, request, conversation, past)
             case LinkRequested():
-                return await self._link(connection, wish, conversation, past, locked.other(wish))
+                rows, changed = self._link(request, conversation, locked.other(request), past)
+        if not isinstance(request, SplitRequested):
+            await decisions.insert_decisions(connection, rows, changed)
+        locked.by_id |= {conversation.id: conversation for conversation in changed}
+        return rows
 
     async def _transfer(
-        self,
-        connection: AsyncConnection,
-        wish: TransferRequested,
-        conversation: Conversation | None,
-        past: ConversationHistory,
-    ) -> Sequence[DecisionRow]:
-        town_config, at = self.placing.town_config, self.now()
-        why = transfer_refusal_reason(wish, conversation, town_config)
+        self, request: TransferRequested, conversation: Conversation | None, past: ConversationHistory
+    ) -> tuple[Sequence[DecisionRow], Sequence[Conversation]]:
+        at = self.now()
+        why = transfer_refusal_reason(request, conversation, self.context.town_config)
         if why or conversation is None:
-            row = refuse_transfer(wish, conversation, why or "unknown conversation", at=at)
-            return await _recorded(connection, row)
-        history = await self._history(conversation, past)
-        row = transfer_conversation(
-            wish, conversation, past, town_config, self.placing.calendar, history=history, at=at
-        )
-        return await _recorded(connection, row, conversations=[conversation])
+            return [refuse_transfer(request, conversation, why or "unknown conversation", at=at)], []
+        claim = await self._store_history(conversation, past)
+        row, moved = transfer_conversation(request, conversation, past, self.context, history=claim, at=at)
+        return [row], [moved]
 
     async def _split(
         self,
         connection: AsyncConnection,
-        wish: SplitRequested,
+        request: SplitRequested,
         conversation: Conversation | None,
         past: ConversationHistory,
-    ) -> Sequence[DecisionRow]:
-        town_config, at = self.placing.town_config, self.now()
-        why = split_refusal_reason(wish, conversation, past, town_config)
+    ) -> tuple[Sequence[DecisionRow], Sequence[Conversation]]:
+        town_config, at = self.context.town_config, self.now()
+        why = split_refusal_reason(request, conversation, past, town_config)
         if why or conversation is None:
-            row = refuse_split(wish, conversation, why or "unknown conversation", at=at)
-            return await _recorded(connection, row)
-        contacts = contacts_to_split(wish, past)
-        made = new_conversation(wish, contacts, town_config)
-        history = await self._history(made, past, contacts)
-        done = split_conversation(
-            wish, conversation, made, past, town_config, self.placing.calendar, history=history, at=at
-        )
-        rows = await _recorded(connection, *done.rows, conversations=[conversation, made])
-        await store.reassign_references(connection, done, kept=conversation.reference, seed=decision_id(wish))
-        return rows
+            refusal = refuse_split(request, conversation, why or "unknown conversation", at=at)
+            await decisions.insert_decisions(connection, [refusal], [])
+            return [refusal], []
+        contacts = contacts_to_split(request, past)
+        new = new_conversation(request, contacts, town_config)
+        claim = await self._store_history(new, past, contacts)
+        split = split_conversation(request, conversation, new, past, self.context, history=claim, at=at)
+        changed = sorted((split.conversation, split.new), key=lambda conversation: conversation.id)
+        await decisions.insert_decisions(connection, split.rows, changed)
+        await history.reassign_references(connection, split, kept=conversation.reference, seed=decision_id(request))
+        return split.rows, changed
 
-    async def _link(
+    def _link(
         self,
-        connection: AsyncConnection,
-        wish: LinkRequested,
+        request: LinkRequested,
         conversation: Conversation | None,
-        past: ConversationHistory,
         other: Conversation | None,
-    ) -> Sequence[DecisionRow]:
+        past: ConversationHistory,
+    ) -> tuple[Sequence[DecisionRow], Sequence[Conversation]]:
         at = self.now()
-        why = link_refusal_reason(wish, conversation, other, past)
+        why = link_refusal_reason(request, conversation, other, past)
         if why or conversation is None or other is None:
-            row = refuse_link(wish, conversation, why or "unknown conversation", at=at)
-            return await _recorded(connection, row)
-        return await _recorded(
-            connection, *link_conversations(wish, conversation, other, at=at), conversations=[conversation, other]
-        )
+            return [refuse_link(request, conversation, why or "unknown conversation", at=at)], []
+        linked = link_conversations(request, conversation, other, at=at)
+        return linked.rows, sorted(linked.conversations, key=lambda conversation: conversation.id)
 
-    async def _history(
+    async def _store_history(
         self, conversation: Conversation, past: ConversationHistory, contacts: Sequence[PastContact] | None = None
     ) -> ClaimCheck | None:
         if self.blobs is None:
@@ -165,22 +158,14 @@ class Wishes:
         return await self.blobs.put(ContactId(str(conversation.id)), content, History.MEDIA_TYPE)
 
 
-async def _recorded(
-    connection: AsyncConnection, *rows: DecisionRow, conversations: Sequence[Conversation] = ()
-) -> Sequence[DecisionRow]:
-    """Store one wish's rows at once: the next wish of the batch may be about the same conversation."""
-    await store.insert_decisions(connection, rows, sorted(conversations, key=lambda one: one.id))
-    return rows
+def requests_of(items: Iterable[DecodedRecord]) -> list[tuple[DecodedRecord, DepartmentRequest]]:
+    """The departments' requests of a batch, each with its record."""
+    kinds = (TransferRequested, SplitRequested, LinkRequested)
+    return [(item, item.event) for item in items if isinstance(item.event, kinds)]
 
 
-def wishes_in(items: Iterable[DecodedRecord]) -> list[tuple[DecodedRecord, DepartmentRequest]]:
-    """The wishes of a batch, each with its record."""
-    return [(item, item.event) for item in items if isinstance(item.event, WISHES)]
-
-
-def _tell(row: DecisionRow) -> None:
-    outcome = "refused" if row.kind == "refusal" else "done"
-    kind = "asked" if row.kind == "refusal" else row.kind
+def _log_decision(row: DecisionRow) -> None:
+    outcome, kind = ("refused", "asked") if row.kind == "refusal" else ("done", row.kind)
     log.info(
-        "wish.decided", conversation_id=str(row.conversation_id), sequence=row.sequence, kind=kind, outcome=outcome
+        "request.decided", conversation_id=str(row.conversation_id), sequence=row.sequence, kind=kind, outcome=outcome
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from parvis.common.town.models import TownConfig
-from parvis.router.consume.record_factory import IncomingContact
+from parvis.router.consume.contact_reading import IncomingContact
 from parvis.router.decide.guessing import is_guessable, with_guess, words_of
 from parvis.router.read import Guesser
 

@@ -1,1 +1,1 @@
-"""A contact and what is known in, the department and everything that follows from it out. Pure; no I/O."""
+"""Decides what happens to contacts and departments' requests. Pure; no I/O."""

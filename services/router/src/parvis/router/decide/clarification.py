@@ -1,4 +1,4 @@
-"""Conversations in, the question “which one?” out; and a citizen's short words in, which one they mean out. Pure; no I/O."""
+"""Asks a citizen which of several conversations they mean, and reads their short answer. Pure; no I/O."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -89,7 +89,6 @@ def ask_which_conversation(
     Retry: the same contact gives the same reply id.
     """
     point, spoken = contact.personal.from_, town_config.town.supported_language(language)
-    channel = "whatsapp" if contact.channel == "whatsapp" else "sms"
     return ReplyRequested(
         reply_id=make_reply_id("question", contact.contact_id),
         conversation_id=ConversationId(str(candidates[0].id)),
@@ -106,7 +105,7 @@ def ask_which_conversation(
         personal=PersonalReply(
             contact_points=(ContactPoint(kind=point.kind, value=point.value),) if point else (),
             # On the channel where a number can be sent back at once, whatever the citizen prefers for answers.
-            stated=(ReplyAddress(channel=channel, address=point.value),) if point else (),
+            stated=(ReplyAddress(channel=contact.channel, address=point.value),) if point else (),
             text=list_choices(candidates, town_config, templates, spoken),
         ),
     )

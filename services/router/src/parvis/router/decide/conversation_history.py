@@ -1,4 +1,4 @@
-"""What the router kept of a conversation in, its history out: contacts, moves, links. Pure; no I/O."""
+"""Builds the history of a conversation from its stored decisions: contacts, moves, links. Pure; no I/O."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

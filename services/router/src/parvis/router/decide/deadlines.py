@@ -1,4 +1,4 @@
-"""An instant and a legal period in, the instant at which it ends out, in the town's days. Pure; no I/O."""
+"""Computes legal deadlines in the town's days: working days, public holidays, half days. No I/O."""
 
 import calendar
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from parvis.common.town.models import Town
 
 _LAST_SECOND = time(23, 59, 59)
 _HALVES = {"whole": 2, "half": 1, "none": 0}
-_CACHE_SIZE = 4096  # a day and a procedure's clocks each
+_CACHE_SIZE = 4096  # a day and a procedure's rules each
 
 
 @dataclass(frozen=True)
 class DeadlineInstants:
-    """What is due when; none where the procedure promises or says none."""
+    """The deadlines of one contact; None where the procedure sets none."""
 
     receipt_at: datetime | None
     answer_at: datetime
@@ -27,7 +27,7 @@ class DeadlineInstants:
 
 
 class TownCalendar:
-    """The town's days: its time zone, its weekends, its public holidays, its half days."""
+    """The town's days: its time zone, weekends, public holidays and half days. Remembers what it has computed."""
 
     def __init__(self, town: Town) -> None:
         self._zone = ZoneInfo(town.time_zone)
@@ -41,7 +41,7 @@ class TownCalendar:
         return holidays.country_holidays(country, subdiv=part or None)
 
     def compute_deadlines(
-        self, received_at: datetime, clocks: LegalDeadlines, *, competent_at: datetime | None = None
+        self, received_at: datetime, rules: LegalDeadlines, *, competent_at: datetime | None = None
     ) -> DeadlineInstants:
         """The deadlines of a contact that was received then.
 
@@ -50,13 +50,13 @@ class TownCalendar:
         """
         first = self.local_day(received_at)
         competent = self.local_day(competent_at) if competent_at else first
-        key = (first, competent, id(clocks))  # pydantic's hash goes through every field
-        kept = self._cache.get(key)
-        if kept is None or kept[0] is not clocks:
+        key = (first, competent, id(rules))  # pydantic's hash goes through every field
+        cached = self._cache.get(key)
+        if cached is None or cached[0] is not rules:
             if len(self._cache) >= _CACHE_SIZE:
                 self._cache.clear()
-            kept = self._cache[key] = (clocks, self._due(first, competent, clocks))
-        return kept[1]
+            cached = self._cache[key] = (rules, self._due(first, competent, rules))
+        return cached[1]
 
     def end_of_period(self, start: datetime, period: Period) -> datetime:
         """The last second of the last day of a period, in UTC. The day on which it starts does not count."""
@@ -70,16 +70,16 @@ class TownCalendar:
         """Whether it counts as a working day, or as a half of one."""
         return self._half_day_count(day) > 0
 
-    def _due(self, first: date, competent: date, clocks: LegalDeadlines) -> DeadlineInstants:
-        answer = self._after(competent, clocks.answer_within)
+    def _due(self, first: date, competent: date, rules: LegalDeadlines) -> DeadlineInstants:
+        answer = self._after(competent, rules.answer_within)
         # Not before half of the time has gone: what is due tomorrow would be late as soon as it comes.
-        warning = max(self._before(answer, clocks.escalate_before), competent + (answer - competent) // 2)
-        runs_from = first if clocks.silence_means == "rejection" else competent
+        warning = max(self._before(answer, rules.escalate_before), competent + (answer - competent) // 2)
+        runs_from = first if rules.silence_means == "rejection" else competent
         return DeadlineInstants(
-            receipt_at=self._end_of(self._after(competent, clocks.receipt_within)) if clocks.receipt_within else None,
+            receipt_at=self._end_of(self._after(competent, rules.receipt_within)) if rules.receipt_within else None,
             answer_at=self._end_of(answer),
             escalate_at=self._end_of(warning),
-            silence_at=self._end_of(self._after(runs_from, clocks.silence_after)) if clocks.silence_after else None,
+            silence_at=self._end_of(self._after(runs_from, rules.silence_after)) if rules.silence_after else None,
         )
 
     def _end_of(self, day: date) -> datetime:
@@ -111,7 +111,7 @@ class TownCalendar:
         return day
 
     def _half_day_count(self, day: date) -> int:
-        """Of a working day: two, one or none. Half days may lie on a Saturday."""
+        """How many half days count as working time: two, one or none. Half days may lie on a Saturday."""
         if day in self._holidays:
             return 0
         if self._is_half(day):

@@ -1,4 +1,4 @@
-"""A contact, the rules and the directory in, a department and the reason out. Pure; never raises, whatever the text."""
+"""Decides the department of a contact by the town's rules, and gives the reason. Never raises, whatever the text; no I/O."""
 
 import re
 from datetime import date

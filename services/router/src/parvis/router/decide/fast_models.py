@@ -1,4 +1,4 @@
-"""The contract's shapes that the router reads and writes for every contact, as structs: the same names and members. Data only."""
+"""Derives msgspec structs from the contract models that the router builds for every contact. Data only."""
 
 from parvis.common.contract import reply
 from parvis.common.contract.msgspec_models import msgspec_struct

@@ -1,4 +1,4 @@
-"""What the rules say of a contact and where it belongs in, the decision as it is told out. Pure; no I/O."""
+"""Completes the rules' decision once the conversation is known: continued, opened, unanswered or given up. Pure; no I/O."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,8 @@ from parvis.common.contract.routing.decisions import RunnerUp, Suggestion
 from parvis.common.town.models import TownConfig
 from parvis.router.decide import fast_models
 from parvis.router.decide.department import Decision
-from parvis.router.decide.find_conversation import ConversationMatch, MatchedBy, WaitingContact, is_clear
+from parvis.router.decide.find_conversation import ConversationMatch, MatchedBy, is_clear
+from parvis.router.decide.known_conversations import WaitingContact
 from parvis.router.decide.routing_reasons import (
     continued_reason,
     drifted_reason,
@@ -20,13 +21,13 @@ from parvis.router.decide.routing_reasons import (
 from parvis.router.models.stored_rows import Conversation
 
 _MOST_RUNNERS_UP = 3
-# What says nothing of a department by itself: then a closed conversation's own department has the one that follows it.
+# Rules that point to no department by themselves: then the department of the closed conversation has the new one.
 _WEAK = frozenset({"default", "model", "place"})
 
 
-def decide_opening(decision: Decision, where: ConversationMatch, town_config: TownConfig) -> Decision:
-    """What the rules say; where they say nothing and a closed conversation is followed, its department."""
-    closed = where.follows
+def decide_opening(decision: Decision, match: ConversationMatch, town_config: TownConfig) -> Decision:
+    """The rules' decision; where they decide nothing and a closed conversation is followed, its department."""
+    closed = match.follows
     if closed is None:
         return decision
     if decision.rule not in _WEAK:
@@ -37,7 +38,7 @@ def decide_opening(decision: Decision, where: ConversationMatch, town_config: To
         department=department.slug,
         procedure=closed.procedure,
         rule="linked",
-        matched=(where.by,) if where.by else (),
+        matched=(match.by,) if match.by else (),
         confidence=1.0,
         runners_up=_others((decision,), department.slug),
         reason=followed_reason(closed.reference, department=department),
@@ -47,7 +48,7 @@ def decide_opening(decision: Decision, where: ConversationMatch, town_config: To
 def decide_continuing(
     conversation: Conversation, decision: Decision, by: MatchedBy, town_config: TownConfig
 ) -> Decision:
-    """The conversation's department decides; what the words alone would have said becomes the runner-up."""
+    """The conversation's department decides; what the words alone point to becomes the runner-up."""
     department = town_config.departments[conversation.department]
     differs = decision.rule != "default" and decision.department != conversation.department
     return replace(
@@ -65,7 +66,7 @@ def decide_continuing(
 def suggest_split(
     contact: ContactReceived, conversation: Conversation, decision: Decision, town_config: TownConfig
 ) -> Suggestion | None:
-    """That people may split the contact off: the rules clearly give it to another department."""
+    """Suggest that people split the contact off, where the rules clearly give it to another department."""
     if contact.machine or not is_clear(decision) or decision.department == conversation.department:
         return None
     department = town_config.departments[decision.department]
@@ -75,7 +76,7 @@ def suggest_split(
 
 
 def decide_unanswered(head: WaitingContact, candidates: Sequence[Conversation]) -> Decision:
-    """That people must find out which of the candidates is meant."""
+    """Leave it to people to find out which of the candidates is meant."""
     return replace(
         head.decision,
         department=TRIAGE,
@@ -84,12 +85,12 @@ def decide_unanswered(head: WaitingContact, candidates: Sequence[Conversation]) 
         matched=("question",),
         confidence=0.0,
         runners_up=_others((head.decision, *candidates), TRIAGE),
-        reason=unanswered_reason([one.reference for one in candidates]),
+        reason=unanswered_reason([candidate.reference for candidate in candidates]),
     )
 
 
 def decide_given_up(contact: ContactReceived) -> Decision:
-    """What is said of a contact that was tried in vain too often: no rule is asked."""
+    """Leave to people a contact that failed too often: no rule is asked."""
     return Decision(
         department=TRIAGE,
         procedure=None,
@@ -104,18 +105,18 @@ def decide_given_up(contact: ContactReceived) -> Decision:
     )
 
 
-def _others(found: Sequence[Decision | Conversation], department: str) -> tuple[RunnerUp, ...]:
+def _others(sources: Sequence[Decision | Conversation], department: str) -> tuple[RunnerUp, ...]:
     """The other departments, each once."""
     others: dict[str, RunnerUp] = {}
-    for one in found:
-        if isinstance(one, Conversation):
-            others.setdefault(
-                one.department, fast_models.RunnerUp(department=one.department, rule="conversation", confidence=0.5)
-            )
-        else:
-            told = fast_models.RunnerUp(department=one.department, rule=one.rule, confidence=one.confidence)
-            others.setdefault(one.department, told)
-            for other in one.runners_up:
-                others.setdefault(other.department, other)
+    for source in sources:
+        for other in _runners_up(source):
+            others.setdefault(other.department, other)
     others.pop(department, None)
     return tuple(others.values())[:_MOST_RUNNERS_UP]
+
+
+def _runners_up(source: Decision | Conversation) -> tuple[RunnerUp, ...]:
+    if isinstance(source, Conversation):
+        return (fast_models.RunnerUp(department=source.department, rule="conversation", confidence=0.5),)
+    own = fast_models.RunnerUp(department=source.department, rule=source.rule, confidence=source.confidence)
+    return (own, *source.runners_up)

@@ -1,110 +1,30 @@
-"""A contact and the conversations it may belong to in, the one it belongs to out. Pure; no I/O."""
+"""Finds the conversation that a contact continues, or says that it opens one. Pure; no I/O."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Literal
 from uuid import UUID
 
+from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.references import find_references
-from parvis.common.contract.reply import ReplyRequested
 from parvis.router.decide.clarification import asks_for_new_conversation
 from parvis.router.decide.department import Decision
+from parvis.router.decide.known_conversations import (
+    ConversationWindows,
+    KnownConversations,
+    RecentActivity,
+    parse_uuid,
+    waiting_key,
+)
 from parvis.router.decide.thread_keys import ThreadKeys
-from parvis.router.models.stored_rows import DAYS, Conversation
+from parvis.router.models.stored_rows import Conversation
 
-# Who writes there answers a question at once, with a word; and there is no thread to tell conversations apart.
-ASKED = frozenset({"sms", "whatsapp"})
 CLEAR = 0.6  # confidence from which words speak for a department: one term of a rule that no other rule contests
-_ADDRESSED = frozenset({"email"})  # a mail belongs to its own thread, and to no other channel's window
 _UNCLEAR_RULES = frozenset({"default", "place", "model", "mailbox", "machine-sent"})
 
-WaitReason = Literal["question", "trouble", "queued"]
 MatchedBy = Literal["token", "reference", "mail thread", "subject", "sender", "answer"]
-
-
-@dataclass(frozen=True)
-class ConversationWindows:
-    """How long things hold together: by channel, and after a conversation was closed."""
-
-    same_sender: Mapping[str, timedelta] = field(
-        default_factory=lambda: {channel: timedelta(days=days) for channel, days in DAYS.items()}
-    )
-    closed_grace: timedelta = timedelta(days=30)
-
-    @cached_property
-    def sender_channels(self) -> tuple[str, ...]:
-        """The channels on which the same sender is enough."""
-        return tuple(sorted(one for one, days in self.same_sender.items() if days and one not in _ADDRESSED))
-
-    def window_of(self, channel: str) -> timedelta:
-        return self.same_sender.get(channel, timedelta(0))
-
-
-@dataclass(slots=True)
-class RecentActivity:
-    """Where a contact point wrote, on which channels, and when something last happened there."""
-
-    active_at: datetime
-    channels: set[str]
-
-
-@dataclass(slots=True)
-class WaitingContact:
-    """A contact that waits: for the answer to a question to its sender, for its own trouble to pass, or behind such a one."""
-
-    contact: ContactReceived
-    decision: Decision
-    why: WaitReason
-    due_at: datetime | None = None
-    candidates: tuple[UUID, ...] = ()
-    question: ReplyRequested | None = None
-
-
-@dataclass
-class KnownConversations:
-    """The conversations that a batch may touch; contacts of the batch itself are added as they are placed."""
-
-    conversations: dict[UUID, Conversation] = field(default_factory=dict[UUID, Conversation])
-    by_reference: dict[str, UUID] = field(default_factory=dict[str, UUID])
-    # A mail's mark → the conversations that bear it, the newest last.
-    by_thread_key: dict[bytes, list[UUID]] = field(default_factory=dict[bytes, list[UUID]])
-    # A closed conversation → the newest one that follows it.
-    followers: dict[UUID, UUID] = field(default_factory=dict[UUID, UUID])
-    # Sender's hash → where they wrote.
-    recent: dict[str, dict[UUID, RecentActivity]] = field(default_factory=dict[str, dict[UUID, RecentActivity]])
-    senders: set[tuple[UUID, str]] = field(default_factory=set[tuple[UUID, str]])
-    # Sender's hash and channel → when they were asked which conversation they mean; and what waits of them.
-    asked_at: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
-    waiting: dict[tuple[str, str], list[WaitingContact]] = field(
-        default_factory=dict[tuple[str, str], list[WaitingContact]]
-    )
-
-    def add_contact(
-        self, contact: ContactReceived, conversation: Conversation, marks: ThreadKeys | None = None
-    ) -> None:
-        """Remember that the contact belongs there, for the later ones of the batch."""
-        self.conversations.setdefault(conversation.id, conversation)
-        self.by_reference.setdefault(contact.reference, conversation.id)
-        for mark in marks.stored if marks else ():
-            self.add_thread_key(mark, conversation.id)
-        if contact.contact_point_hash:
-            self.senders.add((conversation.id, contact.contact_point_hash))
-            self.add_activity(contact.contact_point_hash, contact.channel, conversation.id, contact.received_at)
-
-    def add_thread_key(self, mark: bytes, conversation: UUID) -> None:
-        bearing = self.by_thread_key.setdefault(mark, [])
-        if conversation in bearing:
-            bearing.remove(conversation)
-        bearing.append(conversation)
-
-    def add_activity(self, sender: str, channel: str, conversation: UUID, at: datetime) -> None:
-        places = self.recent.setdefault(sender, {})
-        place = places.setdefault(conversation, RecentActivity(at, set()))
-        place.active_at = max(place.active_at, at)
-        place.channels.add(channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +59,7 @@ def find_conversation(
         return _named_place(by, conversation, contact.received_at, known, windows)
     if not _is_credible(contact):
         return ConversationMatch()
-    if contact.channel == "email":
+    if channel(contact.channel).has_thread_headers:
         return _by_subject(contact, marks, known, windows)
     return _by_sender(contact, decision, known, windows)
 
@@ -148,23 +68,6 @@ def is_clear(decision: Decision) -> bool:
     """Whether rules clearly speak for a department, by what the sender says now."""
     by_words = decision.rule not in _UNCLEAR_RULES and decision.department != TRIAGE
     return by_words and decision.confidence >= CLEAR
-
-
-def waiting_key(contact: ContactReceived) -> tuple[str, str] | None:
-    """What waits behind each other: the contacts of one sender on one channel.
-
-    SMS and WhatsApp are one: a question over the one may be answered over the other.
-    """
-    sender = contact.contact_point_hash
-    return (sender, "sms" if contact.channel in ASKED else contact.channel) if sender else None
-
-
-def parse_uuid(text: str | None) -> UUID | None:
-    """The id in a text; none when it is not one in its usual form."""
-    try:
-        return UUID(text) if text and len(text) == 36 else None
-    except ValueError:
-        return None
 
 
 def quoted_reference(contact: ContactReceived) -> str | None:
@@ -220,7 +123,7 @@ def _named_place(
 def _by_subject(
     contact: ContactReceived, marks: ThreadKeys, known: KnownConversations, windows: ConversationWindows
 ) -> ConversationMatch:
-    window = windows.window_of("email")
+    window = windows.window_of(contact.channel)
     bearing = known.by_thread_key.get(marks.subject, ()) if marks.subject and window else ()
     for id_ in reversed(bearing):
         conversation = known.conversations.get(id_)
@@ -243,7 +146,7 @@ def _by_sender(
             for id_, recent in known.recent.get(sender, {}).items()
             if (conversation := known.conversations.get(id_))
             and contact.received_at - recent.active_at <= window
-            and recent.channels - _ADDRESSED
+            and _wrote_outside_threads(recent)
         ),
         reverse=True,
     )
@@ -256,6 +159,11 @@ def _by_sender(
     if still_open:
         return _one_of([one for one, _ in still_open], contact, known, window)
     return ConversationMatch(by="sender", follows=near[0][2]) if near and near[0][2].closed_at else ConversationMatch()
+
+
+def _wrote_outside_threads(recent: RecentActivity) -> bool:
+    """A mail belongs to its own thread, and to no other channel's window."""
+    return any(not channel(name).has_thread_headers for name in recent.channels)
 
 
 def _only(conversation: Conversation, is_same_channel: bool, decision: Decision) -> ConversationMatch:
@@ -272,7 +180,8 @@ def _one_of(
     key = waiting_key(contact)
     asked_at = known.asked_at.get(key) if key else None
     was_asked = asked_at is not None and contact.received_at - asked_at <= window
-    if was_asked or contact.machine or contact.channel not in ASKED or contact.personal.from_ is None:
+    may_ask = channel(contact.channel).asks_which_conversation and not contact.machine and contact.personal.from_
+    if was_asked or not may_ask:
         return ConversationMatch(by="sender", continues=found[0])
     return ConversationMatch(by="sender", candidates=tuple(found))
 

@@ -1,5 +1,6 @@
-"""A wish to link two conversations, or to take it back, in; what both departments are told out. Pure; no I/O."""
+"""Links two conversations or undoes that, or refuses to. Pure; no I/O."""
 
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -21,54 +22,67 @@ LinkRefusalReason = Literal[
 
 
 def link_refusal_reason(
-    wish: LinkRequested, conversation: Conversation | None, other: Conversation | None, past: ConversationHistory
+    request: LinkRequested, conversation: Conversation | None, other: Conversation | None, past: ConversationHistory
 ) -> LinkRefusalReason | None:
-    """Why the wish is refused; none when it is done."""
+    """Why the request is refused; None when it is carried out."""
     if conversation is None:
         return "unknown conversation"
-    if conversation.department != wish.from_department:
+    if conversation.department != request.from_department:
         return "stale"
     if other is None:
         return "unknown reference"
     if other.id == conversation.id:
         return "the same"
     is_linked = other.reference in past.linked
-    if wish.wanted == "linked":
+    if request.wanted == "linked":
         return "already linked" if is_linked else None
     return None if is_linked else "not linked"
 
 
 def refuse_link(
-    wish: LinkRequested, conversation: Conversation | None, why: LinkRefusalReason, *, at: datetime
+    request: LinkRequested, conversation: Conversation | None, why: LinkRefusalReason, *, at: datetime
 ) -> DecisionRow:
-    """Nothing changes; the department that asked is told."""
+    """Nothing changes; the department that asked is event."""
     refused = LinkRefused(
-        link_id=wish.link_id,
-        conversation_id=wish.conversation_id,
-        other_reference=wish.other_reference,
-        from_department=wish.from_department,
+        link_id=request.link_id,
+        conversation_id=request.conversation_id,
+        other_reference=request.other_reference,
+        from_department=request.from_department,
         current_department=conversation.department if conversation else None,
         why=why,
         at=at,
     )
-    return refusal_row(decision_id(wish), conversation, refused, at)
+    return refusal_row(decision_id(request), conversation, refused, at)
+
+
+@dataclass(frozen=True)
+class LinkResult:
+    """Two conversations as they stand after they were linked or unlinked, and the row of each."""
+
+    conversations: tuple[Conversation, Conversation]
+    rows: tuple[DecisionRow, DecisionRow]
 
 
 def link_conversations(
-    wish: LinkRequested, conversation: Conversation, other: Conversation, *, at: datetime
-) -> tuple[DecisionRow, DecisionRow]:
-    """Link two conversations, or part them: a number of each, so that it has its place in both.
+    request: LinkRequested, conversation: Conversation, other: Conversation, *, at: datetime
+) -> LinkResult:
+    """Link two conversations, or undo that: a numbered step of each.
 
-    Needs: both rows locked and the wish not to be refused; their sequences are changed here.
+    Needs: both rows locked, and no reason to refuse.
     """
-    key = decision_id(wish)
-    return _side(wish, conversation, other, at, key), _side(wish, other, conversation, at, second_decision_id(key))
+    key = decision_id(request)
+    here, there = _next(conversation), _next(other)
+    rows = (_side(request, here, there, at, key), _side(request, there, here, at, second_decision_id(key)))
+    return LinkResult((here, there), rows)
 
 
-def _side(wish: LinkRequested, here: Conversation, there: Conversation, at: datetime, key: UUID) -> DecisionRow:
-    kind = ConversationLinked if wish.wanted == "linked" else ConversationUnlinked
-    here.sequence += 1
-    told = kind(
+def _next(conversation: Conversation) -> Conversation:
+    return replace(conversation, sequence=conversation.sequence + 1)
+
+
+def _side(request: LinkRequested, here: Conversation, there: Conversation, at: datetime, key: UUID) -> DecisionRow:
+    kind = ConversationLinked if request.wanted == "linked" else ConversationUnlinked
+    event = kind(
         conversation_id=ConversationId(str(here.id)),
         sequence=here.sequence,
         reference=here.reference,
@@ -76,7 +90,7 @@ def _side(wish: LinkRequested, here: Conversation, there: Conversation, at: date
         other_conversation=ConversationId(str(there.id)),
         other_reference=there.reference,
         other_department=there.department,
-        reason=wish.reason,
+        reason=request.reason,
         at=at,
     )
-    return step_row(key, wish.wanted, here, told, at)
+    return step_row(key, request.wanted, here, event, at)

@@ -1,4 +1,4 @@
-"""A routed contact in, the notices that the town owes for it out. Pure; no I/O."""
+"""Builds the notices that the law owes the citizen: registration, receipt, transfer to another body. Pure; no I/O."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Why a contact is where it is in, one plain sentence a language out, for the agent and the citizen. Pure; no I/O."""
+"""Turns a routing decision into one plain sentence per language, for the agent and the citizen. Pure; no I/O."""
 
 from collections.abc import Mapping, Sequence
 

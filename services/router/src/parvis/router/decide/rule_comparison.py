@@ -1,4 +1,4 @@
-"""Contacts and two rule sets in, what the second would do differently out; and one contact's decision in words. Pure; no I/O."""
+"""Compares two rule sets on past contacts, and explains one decision to an operator. Pure; no I/O."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -1,10 +1,11 @@
-"""A mail in, the pseudonyms by which its thread is known again out: keyed hashes, no address and no word. Pure; no I/O."""
+"""Derives the keyed hashes by which the mails of one thread are recognised: no address and no word. Pure; no I/O."""
 
 import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
 
+from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.references import find_references
 
@@ -47,7 +48,7 @@ _NONE = ThreadKeys()
 
 def thread_keys_of(contact: ContactReceived, key: bytes) -> ThreadKeys:
     """The marks of a mail; none of anything else."""
-    if contact.channel != "email":
+    if not channel(contact.channel).has_thread_headers:
         return _NONE
     thread = contact.thread
     answers = tuple(_hash("id", one.strip(), key) for one in thread.in_reply_to[:_MOST_IDS])

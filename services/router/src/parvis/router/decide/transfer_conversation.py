@@ -1,6 +1,7 @@
-"""A wish to transfer and the locked conversation in, what is told to both departments out. Pure; no I/O."""
+"""A wish to transfer and the locked conversation in, what is event to both departments out. Pure; no I/O."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -15,8 +16,8 @@ from parvis.common.contract.routing.transfer import (
     TransferRequested,
 )
 from parvis.common.town.models import TownConfig, localized
+from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.conversation_history import ConversationHistory, encode_last_source
-from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.decide.request_rows import decision_id, due_dates_after_transfer, refusal_row, step_row
 from parvis.router.models.stored_rows import Conversation, DecisionRow
 
@@ -28,65 +29,64 @@ TransferRefusalReason = Literal["stale", "unknown conversation", "unknown depart
 
 
 def transfer_refusal_reason(
-    wish: TransferRequested, conversation: Conversation | None, town_config: TownConfig
+    request: TransferRequested, conversation: Conversation | None, town_config: TownConfig
 ) -> TransferRefusalReason | None:
-    """Why the wish is refused; none when it is done."""
+    """Why the request is refused; None when it is carried out."""
     if conversation is None:
         return "unknown conversation"
-    if wish.to_department not in town_config.departments:
+    if request.to_department not in town_config.departments:
         return "unknown department"
-    if conversation.department != wish.from_department:
+    if conversation.department != request.from_department:
         return "stale"
-    return "already there" if town_config.current_department(wish.to_department) == conversation.department else None
+    return "already there" if town_config.current_department(request.to_department) == conversation.department else None
 
 
 def refuse_transfer(
-    wish: TransferRequested, conversation: Conversation | None, why: TransferRefusalReason, *, at: datetime
+    request: TransferRequested, conversation: Conversation | None, why: TransferRefusalReason, *, at: datetime
 ) -> DecisionRow:
-    """Nothing moves; the department that asked is told where the conversation is."""
+    """Nothing moves; the department that asked is event where the conversation is."""
     refused = TransferRefused(
-        transfer_id=wish.transfer_id,
-        conversation_id=wish.conversation_id,
-        from_department=wish.from_department,
-        to_department=wish.to_department,
+        transfer_id=request.transfer_id,
+        conversation_id=request.conversation_id,
+        from_department=request.from_department,
+        to_department=request.to_department,
         current_department=conversation.department if conversation else None,
         why=why,
         at=at,
     )
-    return refusal_row(decision_id(wish), conversation, refused, at)
+    return refusal_row(decision_id(request), conversation, refused, at)
 
 
 def transfer_conversation(
-    wish: TransferRequested,
+    request: TransferRequested,
     conversation: Conversation,
     past: ConversationHistory,
-    town_config: TownConfig,
-    calendar: TownCalendar,
+    context: AssignmentContext,
     *,
     history: ClaimCheck | None,
     at: datetime,
-) -> DecisionRow:
-    """Do one transfer. It takes one number; `left` and `arrived` both carry it.
+) -> tuple[DecisionRow, Conversation]:
+    """Transfer a conversation; gives the decision and the conversation as it stands then. The step takes one number; `left` and `arrived` both carry it.
 
-    Needs: the conversation's row locked and the wish not to be refused; its department and sequence are changed here.
+    Needs: the conversation's row locked, and no reason to refuse.
     Loops: the third move between the same two departments ends in triage, with the reason; what triage decides stands.
     """
-    wanted = town_config.current_department(wish.to_department)
-    stopped = _stopped(wish.from_department, wanted, past, town_config)
+    town_config = context.town_config
+    wanted = town_config.current_department(request.to_department)
+    stopped = _stopped(request.from_department, wanted, past, town_config)
     to = TRIAGE if stopped else wanted
     new = due_dates_after_transfer(
-        wish.from_department, to, conversation.procedure, town_config, calendar,
+        request.from_department, to, conversation.procedure, context,
         received_at=conversation.opened_at, at=at,
     )  # fmt: skip
-    conversation.sequence += 1
-    conversation.department = to
-    told = ConversationArrived(
-        conversation_id=wish.conversation_id,
-        sequence=conversation.sequence,
+    moved = replace(conversation, sequence=conversation.sequence + 1, department=to)
+    event = ConversationArrived(
+        conversation_id=request.conversation_id,
+        sequence=moved.sequence,
         reference=conversation.reference,
-        from_department=wish.from_department,
+        from_department=request.from_department,
         to_department=to,
-        reason=wish.reason,
+        reason=request.reason,
         stopped=stopped,
         history=history,
         procedure=conversation.procedure,
@@ -96,7 +96,7 @@ def transfer_conversation(
         at=at,
         **(new or _NO_DATES).model_dump(),
     )
-    return step_row(decision_id(wish), "transfer", conversation, told, at, came=encode_last_source(past.contacts))
+    return step_row(decision_id(request), "transfer", moved, event, at, came=encode_last_source(past.contacts)), moved
 
 
 def left_event(arrived: ConversationArrived) -> ConversationLeft:
@@ -118,7 +118,7 @@ def _stopped(
 
 
 def _since_triage(moves: Iterable[PastMove]) -> list[PastMove]:
-    """The moves since people last placed it: what they said begins anew."""
+    """The moves since triage last had the conversation: what people decided there starts the count again."""
     since: list[PastMove] = []
     for move in moves:
         since = [] if TRIAGE in (move.from_department, move.to_department) else [*since, move]

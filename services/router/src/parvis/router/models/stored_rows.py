@@ -1,9 +1,7 @@
-"""The rows of the router, as `migrations/` creates them. Data only."""
+"""Describes the rows of the router's tables, as `migrations/` creates them. Data only."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
 
@@ -11,16 +9,9 @@ SCHEMA = "router"
 Kind = Literal["contact", "transfer", "split", "opened", "linked", "unlinked", "refusal"]
 
 
-# Days. An SMS has no thread: what comes soon belongs together. A mail has one: without it the subject must be the same. A form, a
-# letter, a call, a visit is a request of its own; who adds to one quotes its reference, or the agent does.
-DAYS: Mapping[str, int] = MappingProxyType(
-    {"sms": 7, "whatsapp": 7, "email": 14, "web": 0, "post": 0, "phone": 0, "counter": 0}
-)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Conversation:
-    """One row of `conversation`, locked while a batch works on it. `sequence` is the last one given."""
+    """One row of `conversation`. `sequence` is the number of its last step; each step makes a new value."""
 
     id: UUID
     reference: str
@@ -38,8 +29,8 @@ class Conversation:
 class DecisionRow:
     """One row of `decision`: written once, read again whenever its record comes again.
 
-    `id` is the contact's, or follows from the transfer's, the split's, the link's. `value` is JSON: the routing, or the event that
-    tells of the step; without personal data. `came` says of a contact what its routing does not (`decide/past.py`).
+    `id` is the contact's, or derived from that of the transfer, split or link. `value` is JSON without personal data: the
+    routing, or the event of the step. `came` holds what a routing does not say of its contact (`decide/conversation_history.py`).
     """
 
     id: UUID
@@ -69,10 +60,11 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRow:
-    """One row of `waiting`: a record that is kept until its contact can be placed, and why it cannot yet.
+    """One row of `waiting`: the record of a contact that cannot be assigned yet, and why.
 
     `number` is the order of arrival. `candidates` and `question` (the JSON of the reply that asks) belong to a question, `attempts`
-    to trouble. Once placed, the row stays until Kafka has acknowledged what follows from it.
+    to trouble. Once assigned (`placed_at`), the row stays until Kafka has acknowledged the records that follow from it; `claimed_until`
+    is the time until which one router alone publishes them.
     """
 
     contact_id: UUID
@@ -93,4 +85,5 @@ class WaitingRow:
     due_at: datetime | None = None
     asked_at: datetime | None = None
     placed_at: datetime | None = None
+    claimed_until: datetime | None = None
     number: int = 0

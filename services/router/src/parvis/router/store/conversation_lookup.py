@@ -1,7 +1,6 @@
-"""Contacts in, the conversations that they may continue out, in one round trip, each row locked; whoever calls owns the transaction."""
+"""Finds and locks the conversations that contacts may continue, in one round trip. The caller owns the transaction."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,9 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contract.contact import ContactReceived
-from parvis.router.decide.find_conversation import ConversationWindows, KnownConversations, parse_uuid, quoted_reference
-from parvis.router.decide.thread_keys import thread_keys_of
+from parvis.router.decide.known_conversations import KnownConversations
+from parvis.router.decide.lookup_keys import LookupKeys
 from parvis.router.models.stored_rows import Conversation
 
 # What is found of a sender: more than a question can list.
@@ -62,13 +60,6 @@ _FIND = text(f"""
     for update of c
 """)  # noqa: S608 (a constant of ours)
 
-# Who writes on a channel with a window is locked by their first row: of two routers only one may open their conversation.
-_LOCK_SENDERS = text("""
-    select from router.sender
-    where contact_point_hash = any(cast(:hashes as text[])) and nth = 1
-    order by contact_point_hash, channel for update
-""")
-
 _ASKED = text("""
     select q.sender_hash, q.channel, q.asked_at
     from router.question q
@@ -77,71 +68,27 @@ _ASKED = text("""
 """)
 
 
-@dataclass
-class _Wanted:
-    """What the contacts of a batch name, and who sent them."""
-
-    tokens: set[UUID] = field(default_factory=set[UUID])
-    references: set[str] = field(default_factory=set[str])
-    marks: set[bytes] = field(default_factory=set[bytes])
-    senders: set[str] = field(default_factory=set[str])
-    since: dict[str, datetime] = field(default_factory=dict[str, datetime])
-
-    def add(self, contact: ContactReceived, windows: ConversationWindows, key: bytes) -> None:
-        if token := parse_uuid(contact.thread.conversation_id):
-            self.tokens.add(token)
-        sender = contact.contact_point_hash
-        if sender is None:
-            return
-        quoted, marks, window = (
-            quoted_reference(contact),
-            thread_keys_of(contact, key),
-            windows.window_of(contact.channel),
-        )
-        if quoted:
-            self.references.add(quoted)
-        self.marks.update(marks.answered_ids)
-        if quoted or marks.answered_ids:
-            self.senders.add(sender)
-        if contact.channel == "email":
-            if window and marks.subject:
-                self.marks.add(marks.subject)
-        elif window:
-            begins = contact.received_at - window
-            self.since[sender] = min(begins, self.since.get(sender, begins))
-
-    @property
-    def is_nothing(self) -> bool:
-        return not (self.tokens or self.references or self.marks or self.since)
-
-
 async def lock_candidates(
-    connection: AsyncConnection,
-    contacts: Iterable[ContactReceived],
-    windows: ConversationWindows,
-    key: bytes,
-    *,
-    candidates: Sequence[UUID] = (),
+    connection: AsyncConnection, keys: LookupKeys, *, candidates: Sequence[UUID] = ()
 ) -> KnownConversations:
-    """Every conversation that one of the contacts might continue, its row locked until the transaction ends."""
-    wanted, known = _Wanted(), KnownConversations()
-    for contact in contacts:
-        wanted.add(contact, windows, key)
-    if wanted.is_nothing and not candidates:
+    """Every conversation that the keys find, its row locked until the transaction ends; and the candidates."""
+    known = KnownConversations()
+    if keys.is_empty and not candidates:
         return known
-    near = sorted(wanted.since)
+    near = sorted(keys.since)
     values = {
-        "tokens": sorted(wanted.tokens),
-        "references": sorted(wanted.references),
-        "marks": sorted(wanted.marks),
-        "senders": sorted(wanted.senders),
+        "tokens": sorted(keys.tokens),
+        "references": sorted(keys.references),
+        "marks": sorted(keys.thread_keys),
+        "senders": sorted(keys.senders),
         "near": near,
-        "since": [wanted.since[hash_] for hash_ in near],
+        "since": [keys.since[sender] for sender in near],
         "candidates": sorted(set(candidates)),
     }
     rows = (await connection.execute(_FIND, values)).all()
     for row in rows:
-        known.conversations.setdefault(row.id, Conversation(*row[:9]))
+        if row.id not in known.conversations:
+            known.conversations[row.id] = _conversation(row)
     # By age: what is learnt later of a mark, or of what follows, is the newer.
     for row in sorted(rows, key=_age):
         _learn(known, row)
@@ -156,6 +103,20 @@ async def read_last_questions(
     values = {"hashes": [pair[0] for pair in pairs], "channels": [pair[1] for pair in pairs]}
     for row in await connection.execute(_ASKED, values):
         known.asked_at[row.sender_hash, row.channel] = row.asked_at
+
+
+def _conversation(row: Any) -> Conversation:
+    return Conversation(
+        id=row.id,
+        reference=row.reference,
+        department=row.department,
+        sequence=row.sequence,
+        procedure=row.procedure,
+        opened_at=row.opened_at,
+        last_contact_at=row.last_contact_at,
+        closed_at=row.closed_at,
+        linked_to=row.linked_to,
+    )
 
 
 def _age(row: Any) -> tuple[bool, datetime]:

@@ -1,15 +1,16 @@
-"""Conversations, their references, senders and marks in and out of PostgreSQL; whoever calls owns the transaction."""
+"""Reads and writes conversations, their references, senders, thread keys and case states. The caller owns the transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.router.decide.assignment import AssignedContact
+from parvis.router.decide.known_conversations import parse_uuid
 from parvis.router.models.stored_rows import Conversation
 from parvis.router.store.decisions import ConcurrentUpdate
 
@@ -52,16 +53,18 @@ _MARK = text("""
     on conflict (mark, conversation_id) do update set seen_at = greatest(router.mark.seen_at, excluded.seen_at)
 """)
 
+_RECORD_CASE = text("""
+    update router.conversation
+    set closed_at = cast(:closed_at as timestamptz), case_updated_at = cast(:at as timestamptz)
+    where id = :id and department = :department and (case_updated_at is null or case_updated_at <= cast(:at as timestamptz))
+""")
+
 
 async def lock_conversations(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Conversation]:
     if not ids:
         return {}
     rows = await connection.execute(_LOCK, {"ids": list(ids)})
-    return {row.id: _conversation(row) for row in rows}
-
-
-def _conversation(row: Row[Any]) -> Conversation:
-    return Conversation(*row)
+    return {row["id"]: Conversation(**row) for row in rows.mappings()}
 
 
 async def record_references(connection: AsyncConnection, placed: Sequence[AssignedContact]) -> list[AssignedContact]:
@@ -118,3 +121,14 @@ async def _record_marks(connection: AsyncConnection, placed: Sequence[AssignedCo
             "seen": [seen[key] for key in keys],
         }
         await connection.execute(_MARK, values)
+
+
+async def record_cases(connection: AsyncConnection, cases: Sequence[CaseUpdated]) -> None:
+    """Remember which conversations their departments have closed or opened again; an older event changes nothing."""
+    # Sorted like every lock of the router; of one conversation the order of the records stays.
+    for case in sorted(cases, key=lambda case: case.conversation_id):
+        conversation = parse_uuid(case.conversation_id)
+        if conversation:
+            closed_at = case.at if case.state == "closed" else None
+            values = {"id": conversation, "department": case.department, "closed_at": closed_at, "at": case.at}
+            await connection.execute(_RECORD_CASE, values)

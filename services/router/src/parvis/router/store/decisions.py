@@ -1,4 +1,4 @@
-"""Decisions in and out of PostgreSQL; whoever calls owns the transaction."""
+"""Reads and writes decisions. The caller owns the transaction."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,7 +60,7 @@ async def is_migrated(connection: AsyncConnection) -> bool:
 async def find_decisions(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, DecisionRow]:
     """What was decided before about any of these contacts or transfers."""
     rows = await connection.execute(_DECISIONS, {"ids": list(ids)})
-    return {row.id: DecisionRow(*row) for row in rows}
+    return {row["id"]: DecisionRow(**row) for row in rows.mappings()}
 
 
 async def insert_decisions(

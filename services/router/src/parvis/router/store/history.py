@@ -1,11 +1,12 @@
-"""What was decided in a conversation so far, and what a split changes about names; whoever calls owns the transaction."""
+"""Reads what was decided in a conversation, and moves references to the conversation that a split made. The caller owns the transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parvis.common.contract.errors import Poison
 from parvis.common.contract.references import make_reference
 from parvis.router.decide.conversation_history import (
     MOST_CONTACTS,
@@ -13,7 +14,7 @@ from parvis.router.decide.conversation_history import (
     build_history,
     contacts_brought_by_split,
 )
-from parvis.router.decide.find_conversation import parse_uuid
+from parvis.router.decide.known_conversations import parse_uuid
 from parvis.router.decide.split_conversation import ConversationSplitResult
 from parvis.router.models.stored_rows import DecisionRow
 from parvis.router.store.conversations import record_senders
@@ -56,16 +57,19 @@ _RENAME = text("""
 
 
 async def read_history(connection: AsyncConnection, conversation: UUID) -> ConversationHistory:
-    """The conversation until now: its newest contacts, and every step."""
-    steps = [DecisionRow(*row) for row in await connection.execute(_STEPS, {"id": conversation})]
+    """The conversation until now: its newest contacts, and every step. Raises: Poison, when one of its rows is unreadable."""
+    steps = await _decisions(connection, _STEPS, {"id": conversation})
     values = {"id": conversation, "most": MOST_CONTACTS}
-    contacts = [DecisionRow(*row) for row in await connection.execute(_CONTACTS, values)]
+    contacts = await _decisions(connection, _CONTACTS, values)
     count = len(contacts)
     if count == MOST_CONTACTS:
         count = await connection.scalar(_COUNT, {"id": conversation}) or count
-    brought = [key for contact in contacts_brought_by_split(steps) if (key := parse_uuid(contact))]
-    moved_in = [DecisionRow(*row) for row in await connection.execute(_THESE, {"ids": brought})] if brought else []
-    return build_history(steps, contacts, moved_in, left_out=count - len(contacts))
+    try:
+        brought = [key for contact in contacts_brought_by_split(steps) if (key := parse_uuid(contact))]
+        moved_in = await _decisions(connection, _THESE, {"ids": brought}) if brought else []
+        return build_history(steps, contacts, moved_in, left_out=count - len(contacts))
+    except ValueError as error:
+        raise Poison(f"the history of conversation {conversation} is unreadable") from error
 
 
 async def find_by_references(connection: AsyncConnection, references: Sequence[str]) -> dict[str, UUID]:
@@ -87,3 +91,7 @@ async def reassign_references(
     await record_senders(
         connection, {(sender, channel, made.id): made.last_contact_at for sender, channel in split.senders}
     )
+
+
+async def _decisions(connection: AsyncConnection, query: TextClause, values: Mapping[str, object]) -> list[DecisionRow]:
+    return [DecisionRow(**row) for row in (await connection.execute(query, values)).mappings()]

@@ -1,4 +1,4 @@
-"""Contacts that open conversations into PostgreSQL: one statement, one round trip, one transaction a batch."""
+"""Inserts contacts that open conversations: one statement, one round trip, one transaction a batch."""
 
 from collections.abc import Sequence
 from datetime import datetime
