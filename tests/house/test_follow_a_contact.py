@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_the_path_goes_straight_down_and_never_returns_to_a_file():
         assert len(files) == len(set(files))
 
 
-def _names(tree: ast.AST, prefix: str = ""):
+def _names(tree: ast.AST, prefix: str = "") -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield f"{prefix}{node.name}"

@@ -1,4 +1,4 @@
-"""A wish to split and the locked conversation in, a second conversation and what both departments are event out. Pure; no I/O."""
+"""Splits contacts off a conversation into a new one, or refuses to. Pure; no I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

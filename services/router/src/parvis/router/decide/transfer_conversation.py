@@ -1,4 +1,4 @@
-"""A wish to transfer and the locked conversation in, what is event to both departments out. Pure; no I/O."""
+"""Transfers a conversation to another department, or refuses to. Pure; no I/O."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
