@@ -16,7 +16,7 @@ from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
 from parvis.ingest_email.parse.mail import parse
-from parvis.router.decide.notices import receipt, registration
+from parvis.router.decide.notices import receipt_notice, registration_notice
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[2] / "config" / "example-town")
 DOMAIN, TOWN = TOWN_CONFIG.town.mail_domain, TOWN_CONFIG.town.mailbox
@@ -79,8 +79,8 @@ def test_no_sequence_with_a_null_sender_or_a_machines_mail_causes_a_send(sequenc
     contacts = [contact(number, mail) for number, mail in enumerate(sequence)]
     for told in contacts:
         for notice in (
-            registration(told, routing(told), TOWN_CONFIG, language="fr"),
-            receipt(told, routing(told), TOWN_CONFIG, language="fr"),
+            registration_notice(told, routing(told), TOWN_CONFIG, language="fr"),
+            receipt_notice(told, routing(told), TOWN_CONFIG, language="fr"),
         ):
             asked |= {notice.reply_id} if notice else set()
     silent = [c for c, m in zip(contacts, sequence, strict=True) if m["is_null"] or m["marks"] or m["is_ours"]]

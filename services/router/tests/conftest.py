@@ -26,10 +26,13 @@ from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet, load_templates
-from parvis.router.consume import Mail, Router
-from parvis.router.decide import Calendar, Placing, Windows
+from parvis.router.app import RouterParts
+from parvis.router.consume.batch import BatchRouter
+from parvis.router.decide.assignment_context import AssignmentContext
+from parvis.router.decide.deadlines import TownCalendar
+from parvis.router.decide.known_conversations import ConversationWindows
+from parvis.router.models.stored_rows import SCHEMA
 from parvis.router.rules import Rules, load_rules
-from parvis.router.tables import SCHEMA
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config" / "example-town"
@@ -52,18 +55,18 @@ class Town:
     at: datetime = AN_INSTANT
     offsets: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    def router(self, producer: Any = None, *, limit_s: float = 10) -> Router:
-        calendar = Calendar(self.town_config.town)
-        return Router(
+    def router(self, producer: Any = None, *, limit_s: float = 10) -> BatchRouter:
+        calendar = TownCalendar(self.town_config.town)
+        return RouterParts(
             database=self.database,
             producer=producer or self.producer,
             rules=lambda: self.rules,
-            placing=Placing(self.town_config, calendar, Windows(), self.templates, A_KEY),
-            mail=Mail(self.prefix, self.town_config, calendar),
+            context=AssignmentContext(self.town_config, calendar, ConversationWindows(), self.templates, A_KEY),
+            prefix=self.prefix,
             blobs=self.blobs,
             now=lambda: self.at,
             limit_s=limit_s,
-        )
+        ).build()
 
     def contact_record(self, contact: ContactReceived, value: bytes | None = None) -> Record:
         topic = topics.CONTACT_RECEIVED.full_name(self.prefix)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from parvis.common.town.deadlines import LegalDeadlines, OpeningHalfDays, Period
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import Town
-from parvis.router.decide import Calendar
+from parvis.router.decide.deadlines import TownCalendar
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 PARIS = ZoneInfo("Europe/Paris")
@@ -26,7 +26,7 @@ def town(**half_days: Any) -> Town:
     return TOWN_CONFIG.town.model_copy(update={"half_days": OpeningHalfDays(**half_days)})
 
 
-PLAIN = Calendar(town())
+PLAIN = TownCalendar(town())
 
 
 def easter(year: int) -> date:
@@ -56,35 +56,35 @@ def local(instant: datetime) -> datetime:
 def test_every_day_of_ten_years_is_a_working_day_or_not_as_the_law_says() -> None:
     day = FIRST.date()
     while day < LAST.date():
-        assert PLAIN.works(day) == (day.weekday() < 5 and not is_holiday(day)), day
+        assert PLAIN.is_working_day(day) == (day.weekday() < 5 and not is_holiday(day)), day
         day += timedelta(days=1)
 
 
 @given(instants, st.integers(1, 60))
 def test_working_days_are_counted_one_by_one(start: datetime, count: int) -> None:
-    end = local(PLAIN.end(start, Period(count=count, unit="working days")))
+    end = local(PLAIN.end_of_period(start, Period(count=count, unit="working days")))
     day, counted = local(start).date(), 0
     while day < end.date():
         day += timedelta(days=1)
         counted += day.weekday() < 5 and not is_holiday(day)
     assert counted == count
-    assert PLAIN.works(end.date())
+    assert PLAIN.is_working_day(end.date())
 
 
 @given(instants, periods)
 def test_a_period_ends_with_the_towns_day_whatever_the_clocks_change(start: datetime, period: Period) -> None:
-    end = PLAIN.end(start, period)
+    end = PLAIN.end_of_period(start, period)
     assert local(end).time() == time(23, 59, 59)
     assert end > start
     assert local(end + timedelta(seconds=1)).time() == time(0)
     # Whoever writes on the same day of the town has the same deadline: an hour more or less in the night changes nothing.
     noon = datetime.combine(local(start).date(), time(12), PARIS)
-    assert PLAIN.end(noon, period) == end
+    assert PLAIN.end_of_period(noon, period) == end
 
 
 @given(instants, st.integers(1, 24))
 def test_months_end_on_the_day_of_the_same_number_or_the_months_last(start: datetime, count: int) -> None:
-    first, last = local(start).date(), local(PLAIN.end(start, Period(count=count, unit="months"))).date()
+    first, last = local(start).date(), local(PLAIN.end_of_period(start, Period(count=count, unit="months"))).date()
     assert (last.year * 12 + last.month) - (first.year * 12 + first.month) == count
     assert last.day == first.day or (last.day < first.day and (last + timedelta(days=1)).day == 1)
 
@@ -92,14 +92,14 @@ def test_months_end_on_the_day_of_the_same_number_or_the_months_last(start: date
 @given(instants, instants, periods)
 def test_who_writes_later_is_never_due_earlier(one: datetime, other: datetime, period: Period) -> None:
     earlier, later = sorted((one, other))
-    assert PLAIN.end(earlier, period) <= PLAIN.end(later, period)
+    assert PLAIN.end_of_period(earlier, period) <= PLAIN.end_of_period(later, period)
 
 
 @given(instants, periods, periods)
 def test_the_department_is_warned_between_the_middle_and_the_deadline(
     start: datetime, within: Period, before: Period
 ) -> None:
-    due = PLAIN.due(start, LegalDeadlines(answer_within=within, escalate_before=before, legal_basis="-"))
+    due = PLAIN.compute_deadlines(start, LegalDeadlines(answer_within=within, escalate_before=before, legal_basis="-"))
     assert local(start).date() <= local(due.escalate_at).date()
     assert due.escalate_at <= due.answer_at
     waits, left = due.escalate_at - start, due.answer_at - due.escalate_at
@@ -115,9 +115,12 @@ def test_another_body_gets_its_time_and_rejection_keeps_the_first_day(start: dat
         silence_means=means, silence_after=silence, legal_basis="-",
     )  # fmt: skip
     competent = start + timedelta(days=days)
-    due, there = PLAIN.due(start, clocks, competent_at=competent), PLAIN.due(competent, clocks)
+    due, there = (
+        PLAIN.compute_deadlines(start, clocks, competent_at=competent),
+        PLAIN.compute_deadlines(competent, clocks),
+    )
     assert (due.answer_at, due.receipt_at, due.escalate_at) == (there.answer_at, there.receipt_at, there.escalate_at)
-    assert due.silence_at == PLAIN.end(start if means == "rejection" else competent, silence)
+    assert due.silence_at == PLAIN.end_of_period(start if means == "rejection" else competent, silence)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +139,7 @@ def test_another_body_gets_its_time_and_rejection_keeps_the_first_day(start: dat
 )
 def test_half_days_count_as_the_town_says(half_days: dict[str, Any], start: str, end: str) -> None:
     starts_at = datetime.fromisoformat(f"{start}T10:00:00+01:00")
-    ends_at = Calendar(town(**half_days)).end(starts_at, Period(count=1, unit="working days"))
+    ends_at = TownCalendar(town(**half_days)).end_of_period(starts_at, Period(count=1, unit="working days"))
     assert local(ends_at).date().isoformat() == end
 
 
@@ -144,7 +147,7 @@ def test_half_days_count_as_the_town_says(half_days: dict[str, Any], start: str,
 def test_half_days_as_whole_ones_never_make_anything_later(start: datetime, count: int) -> None:
     period = Period(count=count, unit="working days")
     ends = [
-        Calendar(town(days=["12-24", "12-31"], weekdays=["friday"], count_as=count_as)).end(start, period)
+        TownCalendar(town(days=["12-24", "12-31"], weekdays=["friday"], count_as=count_as)).end_of_period(start, period)
         for count_as in ("whole", "half", "none")
     ]
     assert ends == sorted(ends)

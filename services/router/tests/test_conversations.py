@@ -1,6 +1,7 @@
 """Which conversation a contact continues, opens, follows or waits for; heads only."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parvis.common.contract.channels import Channel, channels, temporary_channel
 from parvis.common.contract.contact import (
     ContactPoint,
     ContactReceived,
@@ -23,16 +25,21 @@ from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
-from parvis.router.decide import Calendar, Held, Known, Placed, Placing, Windows, decide, place, place_unanswered
-from parvis.router.decide.marks import marks_of, said_in_subject
+from parvis.router.decide.assignment import AssignedContact, assign_contact, assign_unanswered
+from parvis.router.decide.assignment_context import AssignmentContext
+from parvis.router.decide.deadlines import TownCalendar
+from parvis.router.decide.department import decide_department
+from parvis.router.decide.known_conversations import ConversationWindows, KnownConversations, WaitingContact
+from parvis.router.decide.thread_keys import normalize_subject, thread_keys_of
 from parvis.router.rules import load_rules
 from parvis.router.settings import Settings
-from parvis.router.tables import DAYS
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(EXAMPLE)
 RULES = load_rules(EXAMPLE, TOWN_CONFIG)
-PLACING = Placing(TOWN_CONFIG, Calendar(TOWN_CONFIG.town), Windows(), load_templates(EXAMPLE, TOWN_CONFIG), A_KEY)
+PLACING = AssignmentContext(
+    TOWN_CONFIG, TownCalendar(TOWN_CONFIG.town), ConversationWindows(), load_templates(EXAMPLE, TOWN_CONFIG), A_KEY
+)
 POINT = ContactPoint(kind="phone", value="+33639980001")
 
 
@@ -45,49 +52,52 @@ def a_message(
     return a_contact(key=key, **(values | changes))
 
 
-def placed_all(known: Known, *contacts: ContactReceived, at: datetime = AN_INSTANT) -> list[Placed | Held]:
+def placed_all(
+    known: KnownConversations, *contacts: ContactReceived, at: datetime = AN_INSTANT
+) -> list[AssignedContact | WaitingContact]:
     return [
         outcome
         for contact in contacts
-        for outcome in place(contact, decide(contact, RULES, TOWN_CONFIG), known, PLACING, at=at)
+        for outcome in assign_contact(contact, decide_department(contact, RULES, TOWN_CONFIG), known, PLACING, at=at)
     ]
 
 
-def put(known: Known, contact: ContactReceived) -> Routing:
+def put(known: KnownConversations, contact: ContactReceived) -> Routing:
     (outcome,) = placed_all(known, contact)
-    assert isinstance(outcome, Placed)
+    assert isinstance(outcome, AssignedContact)
     return outcome.routing
 
 
-def held(known: Known, contact: ContactReceived) -> Held:
+def held(known: KnownConversations, contact: ContactReceived) -> WaitingContact:
     (outcome,) = placed_all(known, contact)
-    assert isinstance(outcome, Held)
+    assert isinstance(outcome, WaitingContact)
     return outcome
 
 
-def two_open(known: Known) -> tuple[Routing, Routing]:
+def two_open(known: KnownConversations) -> tuple[Routing, Routing]:
     """A visit about a certificate, and an SMS about a hole, of one telephone."""
     visit = put(known, a_message("v", "un acte de naissance", channel="counter"))
     return visit, put(known, a_message("s", "un nid de poule", minutes=1))
 
 
-def close(known: Known, routing: Routing, *, days: float = 0) -> None:
-    known.conversations[UUID(routing.conversation_id)].closed_at = AN_INSTANT + timedelta(days=days)
+def close(known: KnownConversations, routing: Routing, *, days: float = 0) -> None:
+    id_ = UUID(routing.conversation_id)
+    known.conversations[id_] = replace(known.conversations[id_], closed_at=AN_INSTANT + timedelta(days=days))
 
 
 # SMS
 
 
 def test_who_has_two_open_conversations_is_asked_and_the_answer_places_both_messages() -> None:
-    known = Known()
+    known = KnownConversations()
     visit, hole = two_open(known)
     question = held(known, a_message("q", "et alors ?", minutes=2))
     assert question.why == "question"
     assert [str(id_) for id_ in question.candidates] == [hole.conversation_id, visit.conversation_id]
 
     first, answer = placed_all(known, a_message("a", "2.", minutes=3))
-    assert isinstance(first, Placed)
-    assert isinstance(answer, Placed)
+    assert isinstance(first, AssignedContact)
+    assert isinstance(answer, AssignedContact)
     assert [one.routing.conversation_id for one in (first, answer)] == [visit.conversation_id] * 2
     assert [one.routing.sequence for one in (first, answer)] == [2, 3]
     assert first.routing.matched == ("answer",)
@@ -97,36 +107,36 @@ def test_who_has_two_open_conversations_is_asked_and_the_answer_places_both_mess
 
 def test_a_reference_answers_too_and_other_opens_a_new_one() -> None:
     for text, expected in (("{}", "hole"), ("c'est pour {} merci", "hole"), ("autre", "new")):
-        known = Known()
+        known = KnownConversations()
         _, hole = two_open(known)
         held(known, a_message("q", "et alors ?", minutes=2))
         said = text.format(hole.reference)
         thread = ThreadIdentifiers(reference=hole.reference if "{}" in text else None)
         first, answer = placed_all(known, a_message("a", said, minutes=3, thread=thread))
-        assert isinstance(first, Placed)
-        assert isinstance(answer, Placed)
+        assert isinstance(first, AssignedContact)
+        assert isinstance(answer, AssignedContact)
         assert first.routing.conversation_id == answer.routing.conversation_id
         assert (first.routing.conversation_id == hole.conversation_id) == (expected == "hole")
         assert first.opens == (expected == "new")
 
 
 def test_what_comes_before_the_answer_queues_and_keeps_its_order() -> None:
-    known = Known()
+    known = KnownConversations()
     _, hole = two_open(known)
     held(known, a_message("q", "et alors ?", minutes=2))
     assert held(known, a_message("r", "c'est urgent", minutes=3)).why == "queued"
     outcomes = placed_all(known, a_message("a", "le 1", minutes=4))
-    assert [(o.routing.conversation_id, o.routing.sequence) for o in outcomes if isinstance(o, Placed)] == [
+    assert [(o.routing.conversation_id, o.routing.sequence) for o in outcomes if isinstance(o, AssignedContact)] == [
         (hole.conversation_id, sequence) for sequence in (2, 3, 4)
     ]
 
 
 def test_unanswered_goes_to_people_with_the_candidates_and_nobody_is_asked_twice() -> None:
-    known = Known()
+    known = KnownConversations()
     visit, hole = two_open(known)
     question = held(known, a_message("q", "et alors ?", minutes=2))
     later = held(known, a_message("r", "allô", minutes=3))
-    first, second = place_unanswered([question, later], known, PLACING, at=AN_INSTANT)
+    first, second = assign_unanswered([question, later], known, PLACING, at=AN_INSTANT)
     routing = first.routing
     assert (routing.department, routing.rule, first.opens) == ("triage", "unanswered", True)
     assert [one.reference for one in routing.candidates] == [hole.reference, visit.reference]
@@ -137,15 +147,15 @@ def test_unanswered_goes_to_people_with_the_candidates_and_nobody_is_asked_twice
 
 
 def test_a_question_over_whatsapp_may_be_answered_by_sms() -> None:
-    known = Known()
+    known = KnownConversations()
     visit, _ = two_open(known)
     held(known, a_message("q", "et alors ?", minutes=2, channel="whatsapp"))
-    answered = [one for one in placed_all(known, a_message("a", "2", minutes=3)) if isinstance(one, Placed)]
+    answered = [one for one in placed_all(known, a_message("a", "2", minutes=3)) if isinstance(one, AssignedContact)]
     assert [one.routing.conversation_id for one in answered] == [visit.conversation_id] * 2
 
 
 def test_something_new_waits_behind_no_question() -> None:
-    known = Known()
+    known = KnownConversations()
     two_open(known)
     held(known, a_message("q", "et alors ?", minutes=2))
     assert put(known, a_message("n", "Nouvelle demande : mes encombrants", minutes=3)).department == "dechets"
@@ -153,7 +163,7 @@ def test_something_new_waits_behind_no_question() -> None:
 
 
 def test_danger_waits_for_no_answer() -> None:
-    known = Known()
+    known = KnownConversations()
     two_open(known)
     assert put(known, a_message("d", "odeur de gaz", minutes=2)).department == "police-municipale"
     held(known, a_message("q", "et alors ?", minutes=3))
@@ -161,29 +171,29 @@ def test_danger_waits_for_no_answer() -> None:
 
 
 def test_a_machine_and_nobody_in_particular_are_not_asked() -> None:
-    known = Known()
+    known = KnownConversations()
     _, hole = two_open(known)
     machine = put(known, a_message("m", minutes=2, machine=MachineSent(reason="short-code")))
     assert machine.conversation_id == hole.conversation_id
 
 
 def test_a_message_that_says_so_opens_a_new_one() -> None:
-    known = Known()
+    known = KnownConversations()
     put(known, a_message("s", "un nid de poule"))
     assert put(known, a_message("n", "Nouvelle demande : mes encombrants", minutes=1)).department == "dechets"
 
 
 def test_what_was_told_on_another_channel_goes_on_unless_the_words_speak_for_another_department() -> None:
-    known = Known()
+    known = KnownConversations()
     visit = put(known, a_message("v", "un acte de naissance", channel="counter"))
     assert put(known, a_message("h", "un nid de poule", minutes=1)).department == "voirie"
-    known = Known()
+    known = KnownConversations()
     put(known, a_message("v", "un acte de naissance", channel="counter"))
     assert put(known, a_message("p", "voici le papier", minutes=1)).conversation_id == visit.conversation_id
 
 
 def test_drift_is_a_suggestion_and_no_move() -> None:
-    known = Known()
+    known = KnownConversations()
     put(known, a_message("s", "un nid de poule"))
     routing = put(known, a_message("t", "mes encombrants", minutes=1))
     assert routing.department == "voirie"
@@ -196,7 +206,7 @@ def test_drift_is_a_suggestion_and_no_move() -> None:
 
 
 def test_after_the_grace_a_new_one_follows_and_says_so_and_later_ones_go_on_with_it() -> None:
-    known = Known()
+    known = KnownConversations()
     first = put(known, a_message("m1", "un nid de poule", channel="email"))
     close(known, first)
     token = ThreadIdentifiers(conversation_id=first.conversation_id)
@@ -211,7 +221,7 @@ def test_after_the_grace_a_new_one_follows_and_says_so_and_later_ones_go_on_with
 
 
 def test_words_decide_over_the_closed_conversations_department() -> None:
-    known = Known()
+    known = KnownConversations()
     first = put(known, a_message("m1", "un nid de poule", channel="email"))
     close(known, first)
     token = ThreadIdentifiers(conversation_id=first.conversation_id)
@@ -222,7 +232,7 @@ def test_words_decide_over_the_closed_conversations_department() -> None:
 
 
 def test_an_sms_to_a_closed_conversation_opens_one_that_is_linked() -> None:
-    known = Known()
+    known = KnownConversations()
     first = put(known, a_message("s", "un nid de poule"))
     close(known, first)
     new = put(known, a_message("t", "merci", minutes=2))
@@ -230,7 +240,7 @@ def test_an_sms_to_a_closed_conversation_opens_one_that_is_linked() -> None:
 
 
 def test_an_absence_notice_opens_no_closed_conversation_again() -> None:
-    known = Known()
+    known = KnownConversations()
     first = put(known, a_message("m1", channel="email"))
     close(known, first)
     token = ThreadIdentifiers(conversation_id=first.conversation_id)
@@ -249,7 +259,7 @@ def mailed(
 
 
 def test_a_mail_that_answers_one_of_a_conversation_continues_it_for_who_takes_part() -> None:
-    known = Known()
+    known = KnownConversations()
     first = put(known, mailed("1", "<one@citizens.example>", "<older@elsewhere.example>"))
     joining = mailed("2", "<two@family.example>", sender="v1.b")
     token = joining.thread.model_copy(update={"conversation_id": first.conversation_id})
@@ -268,7 +278,7 @@ def test_a_mail_that_answers_one_of_a_conversation_continues_it_for_who_takes_pa
 
 
 def test_the_same_sender_and_subject_within_the_window_is_one_conversation() -> None:
-    known = Known()
+    known = KnownConversations()
     first = put(known, mailed("1", "<1@x.example>", subject="Nid de poule rue des Lilas"))
     assert put(known, mailed("2", "<2@x.example>", subject="RE: nid de poule, rue des lilas")).matched == ("subject",)
     for changes in (
@@ -281,22 +291,22 @@ def test_the_same_sender_and_subject_within_the_window_is_one_conversation() -> 
 
 
 def test_a_subject_that_says_nothing_ties_nothing() -> None:
-    known = Known()
+    known = KnownConversations()
     first = put(known, mailed("1", "<1@x.example>", subject="Bonjour"))
     assert put(known, mailed("2", "<2@x.example>", subject="Re: bonjour")).conversation_id != first.conversation_id
 
 
 def test_a_subject_is_told_without_its_wrapping() -> None:
     quoted = make_reference(make_contact_id("sms", "a", "b"))
-    assert said_in_subject(f"[EXTERNE] TR: RE[2] : Réf. {quoted} — Fuite d'Eau  ") == said_in_subject("fuite d'eau")
-    assert said_in_subject("Demande de renseignements") == ""
-    assert said_in_subject("") == ""
+    assert normalize_subject(f"[EXTERNE] TR: RE[2] : Réf. {quoted} — Fuite d'Eau  ") == normalize_subject("fuite d'eau")
+    assert normalize_subject("Demande de renseignements") == ""
+    assert normalize_subject("") == ""
 
 
 @given(st.text(max_size=400), st.lists(st.text(max_size=50), max_size=20))
 def test_marks_hold_no_word_and_nothing_makes_them_fail(subject: str, ids: list[str]) -> None:
     mail = mailed("1", "<1@x.example>", *ids, subject=subject)
-    assert all(len(mark) == 16 for mark in marks_of(mail, A_KEY).kept)
+    assert all(len(mark) == 16 for mark in thread_keys_of(mail, A_KEY).stored)
 
 
 # Whatever comes
@@ -322,9 +332,9 @@ _STEPS = st.lists(
 def test_each_contact_is_placed_once_or_waits_and_numbers_have_no_gap(
     steps: list[tuple[str, str, int, int, str]],
 ) -> None:
-    known, minutes = Known(), 0
+    known, minutes = KnownConversations(), 0
     came: list[str] = []
-    placed: list[Placed] = []
+    placed: list[AssignedContact] = []
     for number, (channel, text, whose, gap, how) in enumerate(steps):
         minutes += gap
         at = AN_INSTANT + timedelta(minutes=minutes)
@@ -333,7 +343,7 @@ def test_each_contact_is_placed_once_or_waits_and_numbers_have_no_gap(
             continue
         if how == "due":
             for queue in list(known.waiting.values()):
-                placed += place_unanswered(queue, known, PLACING, at=at)
+                placed += assign_unanswered(queue, known, PLACING, at=at)
             continue
         last = placed[-1].routing if placed else None
         thread = ThreadIdentifiers(
@@ -352,7 +362,7 @@ def test_each_contact_is_placed_once_or_waits_and_numbers_have_no_gap(
             subject=text,
         )
         came.append(contact.contact_id)
-        placed += [one for one in placed_all(known, contact, at=at) if isinstance(one, Placed)]
+        placed += [one for one in placed_all(known, contact, at=at) if isinstance(one, AssignedContact)]
     waiting = [one.contact.contact_id for queue in known.waiting.values() for one in queue]
     assert sorted([one.contact.contact_id for one in placed] + waiting) == sorted(came)
     numbers: dict[str, list[int]] = defaultdict(list)
@@ -365,6 +375,33 @@ def test_each_contact_is_placed_once_or_waits_and_numbers_have_no_gap(
         assert all(one.why == "queued" for one in queue[1:])
 
 
-def test_the_settings_and_the_windows_say_the_same_days() -> None:
-    said = {channel: Settings.model_fields[f"{channel}_window_days"].default for channel in DAYS}
-    assert said == dict(DAYS)
+def test_the_settings_and_the_table_of_channels_say_the_same_days() -> None:
+    stated = {
+        row.name: Settings.model_fields[f"{row.name}_window_days"].default
+        for row in channels()
+        if f"{row.name}_window_days" in Settings.model_fields
+    }
+    assert stated == {row.name: row.conversation_window.days for row in channels() if row.name in stated}
+    assert len(stated) == 7
+
+
+def test_a_channel_that_nobody_knew_keeps_conversations_by_its_row_in_the_table() -> None:
+    telegram = Channel(
+        name="telegram",
+        contact_point_kind="phone",
+        reply_channel="sms",
+        conversation_window=timedelta(days=2),
+        window_shared_with="sms",
+        asks_which_conversation=True,
+    )
+    with temporary_channel(telegram):
+        known = KnownConversations()
+        _, hole = two_open(known)
+        question = held(known, a_message("q", "et alors ?", minutes=2, channel="telegram"))
+        assert question.question
+        assert question.question.personal.stated[0].channel == "telegram"
+        first, answer = placed_all(known, a_message("a", "1", minutes=3))  # over SMS: they share one window
+        assert isinstance(first, AssignedContact)
+        assert isinstance(answer, AssignedContact)
+        assert first.routing.conversation_id == hole.conversation_id
+        assert "telegram" in ConversationWindows().sender_channels

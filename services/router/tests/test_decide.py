@@ -24,9 +24,14 @@ from parvis.common.testing import A_KEY, AN_INSTANT, a_contact
 from parvis.common.text.language import detect_language
 from parvis.common.town.deadlines import Period
 from parvis.common.town.loading import load_town_config
-from parvis.router.decide import Calendar, Decision, Known, Windows, decide, find, marks_of, registration
+from parvis.router.decide.deadlines import TownCalendar
+from parvis.router.decide.department import Decision, decide_department
+from parvis.router.decide.find_conversation import find_conversation
+from parvis.router.decide.known_conversations import ConversationWindows, KnownConversations
+from parvis.router.decide.notices import registration_notice
+from parvis.router.decide.thread_keys import thread_keys_of
+from parvis.router.models.stored_rows import Conversation
 from parvis.router.rules import load_rules
-from parvis.router.tables import Conversation
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(EXAMPLE)
@@ -34,7 +39,7 @@ RULES = load_rules(EXAMPLE, TOWN_CONFIG)
 
 
 def decided(text: str = "", **changes: Any) -> Decision:
-    return decide(a_contact(text=text, **changes), RULES, TOWN_CONFIG)
+    return decide_department(a_contact(text=text, **changes), RULES, TOWN_CONFIG)
 
 
 def test_words_lead_to_a_department_with_a_reason_in_both_languages() -> None:
@@ -85,7 +90,7 @@ def test_the_answers_of_a_form_are_read_too() -> None:
 @given(st.text(), st.text(max_size=50), st.text(max_size=50))
 def test_no_text_makes_a_decision_raise_and_each_names_a_department(text: str, subject: str, to: str) -> None:
     contact = a_contact(to=to, personal=PersonalContact(text=text, subject=subject, answers={subject: text}))
-    decision = decide(contact, RULES, TOWN_CONFIG, language=detect_language(text))
+    decision = decide_department(contact, RULES, TOWN_CONFIG, language=detect_language(text))
     assert decision.department in TOWN_CONFIG.departments
     assert 0 <= decision.confidence <= 1
 
@@ -112,7 +117,7 @@ def day(text: str, time: str = "10:00") -> datetime:
     ],
 )
 def test_a_period_ends_with_the_last_second_of_its_last_day_in_the_town(start: str, period: str, end: str) -> None:
-    ends_at = Calendar(TOWN_CONFIG.town).end(day(start), Period.model_validate(period))
+    ends_at = TownCalendar(TOWN_CONFIG.town).end_of_period(day(start), Period.model_validate(period))
     local = ends_at.astimezone(timezone())
     assert (local.date().isoformat(), local.time().isoformat()) == (end, "23:59:59")
 
@@ -123,23 +128,23 @@ def timezone() -> Any:
 
 def test_a_contact_at_night_counts_from_the_towns_day() -> None:
     late = day("2026-03-02", "23:30")  # half past midnight on the 3rd in the town
-    assert Calendar(TOWN_CONFIG.town).end(late, Period.model_validate("1 day")) == datetime(
+    assert TownCalendar(TOWN_CONFIG.town).end_of_period(late, Period.model_validate("1 day")) == datetime(
         2026, 3, 4, 22, 59, 59, tzinfo=UTC
     )
 
 
 def test_the_change_of_the_clocks_moves_no_deadline() -> None:
     before_summer_time = day("2026-03-28")
-    assert Calendar(TOWN_CONFIG.town).end(before_summer_time, Period.model_validate("2 days")).hour == 21
+    assert TownCalendar(TOWN_CONFIG.town).end_of_period(before_summer_time, Period.model_validate("2 days")).hour == 21
 
 
 @given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)), st.integers(1, 60))  # noqa: DTZ001
 def test_working_days_end_on_a_working_day_after_the_start(start: datetime, count: int) -> None:
-    calendar = Calendar(TOWN_CONFIG.town)
+    calendar = TownCalendar(TOWN_CONFIG.town)
     begun = start.replace(tzinfo=UTC)
-    end = calendar.end(begun, Period(count=count, unit="working days"))
+    end = calendar.end_of_period(begun, Period(count=count, unit="working days"))
     assert end > begun
-    assert calendar.works(end.astimezone(timezone()).date())
+    assert calendar.is_working_day(end.astimezone(timezone()).date())
 
 
 # Conversations
@@ -158,8 +163,8 @@ def a_conversation(**changes: Any) -> Conversation:
     return Conversation(**(values | changes))
 
 
-def resolve(contact: ContactReceived, known: Known, windows: Windows) -> Conversation | None:
-    return find(contact, decided(), marks_of(contact, A_KEY), known, windows).continues
+def resolve(contact: ContactReceived, known: KnownConversations, windows: ConversationWindows) -> Conversation | None:
+    return find_conversation(contact, decided(), thread_keys_of(contact, A_KEY), known, windows).continues
 
 
 def later(**span: float) -> datetime:
@@ -167,55 +172,55 @@ def later(**span: float) -> datetime:
 
 
 def test_an_sms_soon_after_another_of_the_same_sender_continues_it() -> None:
-    known, first = Known(), a_conversation()
-    known.note(a_contact(), first)
-    assert resolve(a_contact(key="SM2", received_at=later(days=6)), known, Windows()) is first
-    assert resolve(a_contact(key="SM2", received_at=later(days=8)), known, Windows()) is None
-    assert resolve(a_contact(key="SM2", contact_point_hash="v1.other"), known, Windows()) is None
+    known, first = KnownConversations(), a_conversation()
+    known.add_contact(a_contact(), first)
+    assert resolve(a_contact(key="SM2", received_at=later(days=6)), known, ConversationWindows()) is first
+    assert resolve(a_contact(key="SM2", received_at=later(days=8)), known, ConversationWindows()) is None
+    assert resolve(a_contact(key="SM2", contact_point_hash="v1.other"), known, ConversationWindows()) is None
 
 
 def test_a_mail_of_the_same_sender_is_a_new_conversation_without_a_mark() -> None:
-    known = Known()
-    known.note(a_contact(channel="email"), a_conversation())
-    assert resolve(a_contact(key="2", channel="email"), known, Windows()) is None
+    known = KnownConversations()
+    known.add_contact(a_contact(channel="email"), a_conversation())
+    assert resolve(a_contact(key="2", channel="email"), known, ConversationWindows()) is None
 
 
 def test_our_token_names_the_conversation_if_it_exists() -> None:
-    known, first = Known(), a_conversation()
-    known.note(a_contact(channel="email"), first)
+    known, first = KnownConversations(), a_conversation()
+    known.add_contact(a_contact(channel="email"), first)
     reply = a_contact(
         key="2", channel="email", contact_point_hash="v1.a", thread=ThreadIdentifiers(conversation_id=str(first.id))
     )
-    assert resolve(reply, known, Windows()) is first
+    assert resolve(reply, known, ConversationWindows()) is first
     stranger = a_contact(key="3", thread=ThreadIdentifiers(conversation_id=str(uuid4())), contact_point_hash="v1.b")
-    assert resolve(stranger, known, Windows()) is None
+    assert resolve(stranger, known, ConversationWindows()) is None
     assert (
         resolve(
             a_contact(key="4", thread=ThreadIdentifiers(conversation_id="x\x00y"), contact_point_hash=None),
             known,
-            Windows(),
+            ConversationWindows(),
         )
         is None
     )
 
 
 def test_a_quoted_reference_counts_only_for_somebody_who_writes_there() -> None:
-    known, first = Known(), a_conversation()
+    known, first = KnownConversations(), a_conversation()
     opening = a_contact(channel="email")
-    known.note(opening, first)
+    known.add_contact(opening, first)
     quoting: dict[str, Any] = {"key": "2", "channel": "email", "thread": ThreadIdentifiers(reference=opening.reference)}
-    assert resolve(a_contact(**quoting), known, Windows()) is first
-    assert resolve(a_contact(**quoting, contact_point_hash="v1.other"), known, Windows()) is None
-    assert resolve(a_contact(**quoting, contact_point_hash=None), known, Windows()) is None
+    assert resolve(a_contact(**quoting), known, ConversationWindows()) is first
+    assert resolve(a_contact(**quoting, contact_point_hash="v1.other"), known, ConversationWindows()) is None
+    assert resolve(a_contact(**quoting, contact_point_hash=None), known, ConversationWindows()) is None
 
 
 def test_a_closed_conversation_reopens_within_the_grace_and_not_by_mere_sms() -> None:
-    known, first = Known(), a_conversation(closed_at=later(days=1))
-    known.note(a_contact(), first)
+    known, first = KnownConversations(), a_conversation(closed_at=later(days=1))
+    known.add_contact(a_contact(), first)
     token = ThreadIdentifiers(conversation_id=str(first.id))
-    assert resolve(a_contact(key="2", received_at=later(days=20), thread=token), known, Windows()) is first
-    assert resolve(a_contact(key="2", received_at=later(days=40), thread=token), known, Windows()) is None
-    assert resolve(a_contact(key="2", received_at=later(days=2)), known, Windows()) is None
+    assert resolve(a_contact(key="2", received_at=later(days=20), thread=token), known, ConversationWindows()) is first
+    assert resolve(a_contact(key="2", received_at=later(days=40), thread=token), known, ConversationWindows()) is None
+    assert resolve(a_contact(key="2", received_at=later(days=2)), known, ConversationWindows()) is None
 
 
 # Notices
@@ -239,14 +244,14 @@ def a_routing(contact: Any, **changes: Any) -> Routing:
 
 def test_a_registration_says_what_the_law_wants_and_nothing_of_the_message() -> None:
     contact = a_contact(text="mon secret")
-    notice = registration(contact, a_routing(contact), TOWN_CONFIG, language="en")
+    notice = registration_notice(contact, a_routing(contact), TOWN_CONFIG, language="en")
     assert notice is not None
     assert (notice.kind, notice.template, notice.language, notice.legal) == ("registration", "registration", "en", True)
     variables = notice.personal.variables
     assert variables["received_on"] == "2 March 2026"
     assert variables["department_phone"] == "05 36 49 01 20"
     assert "secret" not in encode_json(notice).decode()
-    assert notice.reply_id == registration(contact, a_routing(contact), TOWN_CONFIG, language="en").reply_id  # pyright: ignore[reportOptionalMemberAccess]
+    assert notice.reply_id == registration_notice(contact, a_routing(contact), TOWN_CONFIG, language="en").reply_id  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_no_registration_goes_to_a_machine_to_a_forged_address_or_to_nobody() -> None:
@@ -255,13 +260,13 @@ def test_no_registration_goes_to_a_machine_to_a_forged_address_or_to_nobody() ->
         a_contact(sender=Verification(level="none", dmarc="fail")),
         a_contact(personal=PersonalContact(text="x")),
     ):
-        assert registration(contact, a_routing(contact), TOWN_CONFIG, language=None) is None
+        assert registration_notice(contact, a_routing(contact), TOWN_CONFIG, language=None) is None
 
 
 def test_a_registration_carries_the_preference_stated_with_the_contact() -> None:
     stated = ReplyAddress(channel="sms", address="+33639980002")
     contact = a_contact(channel="email", personal=PersonalContact(reply_channels=(stated,)))
-    notice = registration(contact, a_routing(contact), TOWN_CONFIG, language="tr")
+    notice = registration_notice(contact, a_routing(contact), TOWN_CONFIG, language="tr")
     assert notice is not None
     assert notice.personal.stated == (stated,)
     assert notice.language == "fr"

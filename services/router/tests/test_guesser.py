@@ -16,11 +16,11 @@ from parvis.common.runtime.health import Health
 from parvis.common.testing import AN_INSTANT
 from parvis.router.decide.classifier import Model, train
 from parvis.router.decide.classifier.model import packed
+from parvis.router.models.stored_rows import ModelRow
 from parvis.router.read import Guessing, LiveModel
 from parvis.router.read.embedding import Remembered, embeddings
 from parvis.router.read.frames import embedder
 from parvis.router.read.guesser import Loaded
-from parvis.router.tables import ModelRow
 
 from .test_classifier import SUBJECTS, examples
 

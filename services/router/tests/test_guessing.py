@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from parvis.common.contract.contact import TRIAGE, MachineSent
 from parvis.common.town.loading import load_town_config
-from parvis.router.decide import Decision, Guess, Guesses, decide, is_guessable, with_guess, words_of
+from parvis.router.decide.department import Decision, decide_department
+from parvis.router.decide.guessing import Guess, Guesses, is_guessable, with_guess, words_of
 from parvis.router.rules import load_rules
 
 from .makers import mail, sms
@@ -20,7 +21,7 @@ UNCLEAR = "Bonjour, j'aurais une question, merci de me rappeler."
 
 
 def undecided(**changes: Any) -> Decision:
-    decision = decide(sms(1, UNCLEAR, **changes), RULES, TOWN_CONFIG)
+    decision = decide_department(sms(1, UNCLEAR, **changes), RULES, TOWN_CONFIG)
     assert decision.rule == "default"
     return decision
 
@@ -55,7 +56,7 @@ def test_no_guess_changes_nothing():
 
 
 def test_a_rule_is_never_overridden():
-    ruled = decide(sms(1, "Ça sent la fuite de gaz !"), RULES, TOWN_CONFIG)
+    ruled = decide_department(sms(1, "Ça sent la fuite de gaz !"), RULES, TOWN_CONFIG)
     assert with_guess(ruled, guesses(("voirie", 1.0)), TOWN_CONFIG) is ruled
     assert not is_guessable(sms(1, "Ça sent la fuite de gaz !"), ruled)
 

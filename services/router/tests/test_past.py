@@ -9,9 +9,14 @@ from parvis.common.contract.contact import ContactId, ConversationId
 from parvis.common.contract.routing.history import History, PastContact, PastTransfer
 from parvis.common.contract.routing.split_and_link import ConversationSplit
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.router.decide import MOST_CONTACTS, Past, came_of, past_of
-from parvis.router.decide.past import read_came
-from parvis.router.tables import Conversation, DecisionRow
+from parvis.router.decide.conversation_history import (
+    MOST_CONTACTS,
+    ConversationHistory,
+    build_history,
+    decode_source,
+    encode_source,
+)
+from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 CONVERSATION = Conversation(uuid4(), "P-0000-0000-0000", "voirie", 1, None, AN_INSTANT, AN_INSTANT)
 
@@ -26,7 +31,7 @@ def a_past(number: int) -> PastContact:
 
 def test_what_came_with_a_contact_is_read_as_it_was_written() -> None:
     contact = a_contact()
-    came = read_came(contact.contact_id, came_of(contact))
+    came = decode_source(contact.contact_id, encode_source(contact))
     assert came
     assert (came.channel, came.sender) == (contact.channel, contact.contact_point_hash)
     assert came.original.model_copy(update={"scan": contact.original.scan}) == contact.original
@@ -34,12 +39,12 @@ def test_what_came_with_a_contact_is_read_as_it_was_written() -> None:
 
 @given(st.text(max_size=60))
 def test_a_line_that_is_none_is_no_trouble(line: str) -> None:
-    read_came("x", line)
+    decode_source("x", line)
 
 
 def test_a_long_conversation_has_a_history_of_bounded_size_that_says_what_it_leaves_out() -> None:
-    past = Past(tuple(a_past(number) for number in range(MOST_CONTACTS + 50)), left_out=7)
-    content = past.history(CONVERSATION)
+    past = ConversationHistory(tuple(a_past(number) for number in range(MOST_CONTACTS + 50)), left_out=7)
+    content = past.encode(CONVERSATION)
     history = History.model_validate_json(content)
     assert len(history.contacts) == MOST_CONTACTS
     assert history.left_out == 57
@@ -49,8 +54,8 @@ def test_a_long_conversation_has_a_history_of_bounded_size_that_says_what_it_lea
 
 def test_the_same_past_is_the_same_bytes() -> None:
     move = PastTransfer(sequence=2, from_department="voirie", to_department="finances", reason="-", at=AN_INSTANT)
-    one, other = (Past((a_past(0),), moves=(move,), linked=("P-0000-0000-0000",)) for _ in range(2))
-    assert one.history(CONVERSATION) == other.history(CONVERSATION)
+    one, other = (ConversationHistory((a_past(0),), moves=(move,), linked=("P-0000-0000-0000",)) for _ in range(2))
+    assert one.encode(CONVERSATION) == other.encode(CONVERSATION)
 
 
 def test_contacts_that_a_split_took_are_gone() -> None:
@@ -61,5 +66,7 @@ def test_contacts_that_a_split_took_are_gone() -> None:
         into_department="voirie", reason="-", at=AN_INSTANT,
     )  # fmt: skip
     step = DecisionRow(uuid4(), "split", CONVERSATION.id, 2, False, told.model_dump_json(), AN_INSTANT)
-    row = DecisionRow(UUID(contact.contact_id), "contact", CONVERSATION.id, 1, True, "{}", AN_INSTANT, came_of(contact))
-    assert past_of([step], [row], [], left_out=0).contacts == ()
+    row = DecisionRow(
+        UUID(contact.contact_id), "contact", CONVERSATION.id, 1, True, "{}", AN_INSTANT, encode_source(contact)
+    )
+    assert build_history([step], [row], [], left_out=0).contacts == ()

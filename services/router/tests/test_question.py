@@ -15,8 +15,14 @@ from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.common.text.sms_encoding import count_segments, simplify_typography
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
-from parvis.router.decide.question import Asking, asks_for_new, due_at, question, read_answer
-from parvis.router.tables import Conversation
+from parvis.router.decide.clarification import (
+    ClarificationPolicy,
+    answer_deadline,
+    ask_which_conversation,
+    asks_for_new_conversation,
+    parse_answer,
+)
+from parvis.router.models.stored_rows import Conversation
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(EXAMPLE)
@@ -42,7 +48,9 @@ def conversations(*about: tuple[str, str | None]) -> list[Conversation]:
 
 def said(*about: tuple[str, str | None], language: str = "fr") -> str:
     contact = a_contact(text="un mot secret")
-    reply = question(contact, conversations(*about), TOWN_CONFIG, TEMPLATES, language=language, at=AN_INSTANT)
+    reply = ask_which_conversation(
+        contact, conversations(*about), TOWN_CONFIG, TEMPLATES, language=language, at=AN_INSTANT
+    )
     return reply.personal.text
 
 
@@ -74,7 +82,7 @@ def said(*about: tuple[str, str | None], language: str = "fr") -> str:
     ],
 )
 def test_short_words_say_which_one(text: str, meant: object) -> None:
-    assert read_answer(text, 3) == meant
+    assert parse_answer(text, 3) == meant
 
 
 @pytest.mark.parametrize(
@@ -96,19 +104,19 @@ def test_short_words_say_which_one(text: str, meant: object) -> None:
     ],
 )
 def test_what_names_none_or_two_is_no_answer(text: str) -> None:
-    assert read_answer(text, 3) is None
+    assert parse_answer(text, 3) is None
 
 
 @given(st.text(max_size=120), st.integers(1, 9))
 def test_no_text_makes_the_answer_fail_or_name_what_was_not_offered(text: str, count: int) -> None:
-    meant = read_answer(text, count)
+    meant = parse_answer(text, count)
     assert meant in {None, "other", *range(1, min(count, 5) + 1)}
 
 
 def test_a_message_may_say_itself_that_it_is_new() -> None:
-    assert asks_for_new("Nouvelle demande : un arbre est tombé")
-    assert asks_for_new("New request, the lamp is broken")
-    assert not asks_for_new("Nouveau lampadaire cassé")
+    assert asks_for_new_conversation("Nouvelle demande : un arbre est tombé")
+    assert asks_for_new_conversation("New request, the lamp is broken")
+    assert not asks_for_new_conversation("Nouveau lampadaire cassé")
 
 
 def test_the_list_names_procedure_or_department_day_and_reference() -> None:
@@ -124,11 +132,11 @@ def test_the_list_names_procedure_or_department_day_and_reference() -> None:
 def test_the_question_says_nothing_of_the_message_and_goes_where_it_came_from() -> None:
     contact = a_contact(text="un mot secret", channel="whatsapp")
     choices = conversations(("voirie", None), ("triage", None))
-    reply = question(contact, choices, TOWN_CONFIG, TEMPLATES, language="fr", at=AN_INSTANT)
+    reply = ask_which_conversation(contact, choices, TOWN_CONFIG, TEMPLATES, language="fr", at=AN_INSTANT)
     assert "secret" not in reply.model_dump_json()
     assert [(one.channel, one.address) for one in reply.personal.stated] == [("whatsapp", "+33639980001")]
     assert (reply.kind, reply.template, reply.legal) == ("question", "question", False)
-    again = question(contact, choices, TOWN_CONFIG, TEMPLATES, language="fr", at=AN_INSTANT)
+    again = ask_which_conversation(contact, choices, TOWN_CONFIG, TEMPLATES, language="fr", at=AN_INSTANT)
     assert reply.reply_id == again.reply_id
 
 
@@ -138,7 +146,9 @@ def test_the_question_says_nothing_of_the_message_and_goes_where_it_came_from() 
 )
 def test_any_question_takes_two_segments_at_most(about: list[tuple[str, str | None]], language: str) -> None:
     contact = a_contact()
-    reply = question(contact, conversations(*about), TOWN_CONFIG, TEMPLATES, language=language, at=AN_INSTANT)
+    reply = ask_which_conversation(
+        contact, conversations(*about), TOWN_CONFIG, TEMPLATES, language=language, at=AN_INSTANT
+    )
     names = {"text": reply.personal.text, "town": TOWN_CONFIG.town.name[reply.language]}
     whole = TEMPLATES.find("question", reply.language, "sms").render(names).text
     assert count_segments(simplify_typography(whole))[1] <= 2
@@ -148,7 +158,7 @@ def test_any_question_takes_two_segments_at_most(about: list[tuple[str, str | No
 def test_an_answer_is_waited_for_by_day() -> None:
     def until(text: str) -> str:
         asked = datetime.fromisoformat(text).replace(tzinfo=PARIS).astimezone(UTC)
-        return due_at(asked, Asking(), PARIS).astimezone(PARIS).isoformat(timespec="minutes")[:16]
+        return answer_deadline(asked, ClarificationPolicy(), PARIS).astimezone(PARIS).isoformat(timespec="minutes")[:16]
 
     assert until("2026-03-02T10:00") == "2026-03-02T12:00"
     assert until("2026-03-02T19:30") == "2026-03-03T09:30"
@@ -164,5 +174,5 @@ def test_an_answer_is_waited_for_by_day() -> None:
 )
 def test_the_due_time_leaves_at_least_what_was_promised(asked: datetime, minutes: int, begins: int, ends: int) -> None:
     asked_at = asked.replace(tzinfo=UTC)
-    asking = Asking(timedelta(minutes=minutes), time(begins), time(ends))
-    assert due_at(asked_at, asking, PARIS) - asked_at >= timedelta(minutes=minutes)
+    asking = ClarificationPolicy(timedelta(minutes=minutes), time(begins), time(ends))
+    assert answer_deadline(asked_at, asking, PARIS) - asked_at >= timedelta(minutes=minutes)

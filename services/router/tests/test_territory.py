@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.testing import a_contact
 from parvis.common.town.loading import load_town_config
-from parvis.router.decide.department import decide
+from parvis.router.decide.department import decide_department
 from parvis.router.rules import load_rules
 from parvis.router.rules.matching import clean
 
@@ -55,7 +55,7 @@ def test_any_text_lies_somewhere_or_nowhere(text: str) -> None:
     ],
 )
 def test_the_place_and_the_subject_decide_and_doubt_goes_to_people(text: str, department: str, rule: str) -> None:
-    decision = decide(a_contact(text=text), RULES, TOWN_CONFIG)
+    decision = decide_department(a_contact(text=text), RULES, TOWN_CONFIG)
     assert (decision.department, decision.rule) == (department, rule)
     if rule == "place":
         assert {other.department for other in decision.runners_up} == {"culture-sports", "voirie"}

@@ -10,8 +10,8 @@ from parvis.common.testing import a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.router.commands import register
-from parvis.router.decide.department import decide
-from parvis.router.decide.trial import compare, explained
+from parvis.router.decide.department import decide_department
+from parvis.router.decide.rule_comparison import compare_rules, explain_decision
 from parvis.router.rules import Rules, load_rules
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
@@ -54,8 +54,10 @@ def test_a_rule_sees_more_than_words(
     town_config: TownConfig, tmp_path: Path, when: str, changes: dict[str, object], decided: str
 ) -> None:
     contact, rules = a_contact(**changes), only(town_config, tmp_path, when)  # pyright: ignore[reportArgumentType]
-    decide(a_contact(channel="phone"), rules, town_config)  # what is remembered of another is not said of this one
-    assert decide(contact, rules, town_config).rule == decided
+    decide_department(
+        a_contact(channel="phone"), rules, town_config
+    )  # what is remembered of another is not said of this one
+    assert decide_department(contact, rules, town_config).rule == decided
 
 
 def test_a_postcode_in_a_form_counts_and_other_figures_do_not(town_config: TownConfig, tmp_path: Path) -> None:
@@ -63,8 +65,8 @@ def test_a_postcode_in_a_form_counts_and_other_figures_do_not(town_config: TownC
     answers = {"where": "2 quai du Port, 13001 Marseille", "amount": "13001"}
     at_home = a_contact(personal=PersonalContact(text="", answers=answers))
     elsewhere = a_contact(personal=PersonalContact(text="", answers={"amount": "13001"}))
-    assert decide(at_home, rules, town_config).rule == "one"
-    assert decide(elsewhere, rules, town_config).rule == "default"
+    assert decide_department(at_home, rules, town_config).rule == "one"
+    assert decide_department(elsewhere, rules, town_config).rule == "default"
 
 
 def test_a_trial_counts_what_would_go_elsewhere(town_config: TownConfig, tmp_path: Path) -> None:
@@ -75,18 +77,20 @@ def test_a_trial_counts_what_would_go_elsewhere(town_config: TownConfig, tmp_pat
         a_contact(key="2", text="Je voudrais un acte de naissance"),
         a_contact(key="3", text="zzz"),
     ]
-    trial = compare(contacts, now, then, town_config)
+    trial = compare_rules(contacts, now, then, town_config)
     assert (trial.contacts, dict(trial.moved)) == (3, {("etat-civil", "triage"): 1})
     report = "\n".join(trial.lines())
     assert "3 contacts, 1 would go elsewhere (33.3%)" in report
     assert f"{contacts[1].reference}: etat-civil (birth-certificate) -> triage (default)" in report
     assert "naissance" not in report
-    assert dict(compare(contacts, now, now, town_config).moved) == {}
+    assert dict(compare_rules(contacts, now, now, town_config).moved) == {}
 
 
 def test_a_decision_explains_itself(town_config: TownConfig) -> None:
-    decision = decide(a_contact(text="Un lampadaire est éteint"), load_rules(EXAMPLE, town_config), town_config)
-    told = "\n".join(explained(decision, "fr"))
+    decision = decide_department(
+        a_contact(text="Un lampadaire est éteint"), load_rules(EXAMPLE, town_config), town_config
+    )
+    told = "\n".join(explain_decision(decision, "fr"))
     assert "department  voirie" in told
     assert "word: lampadaire" in told
     assert "Vous parlez de l'éclairage public." in told
@@ -113,9 +117,9 @@ def test_tags_of_every_rule_that_holds_are_shown_and_tried(town_config: TownConf
         "  - {id: two, then: {department: finances, tags: danger}, when: {words: {any: [facture]}}}\n"
     )
     tagged, contact = load_rules(tmp_path, town_config), a_contact(text="un trou, et ma facture")
-    decision = decide(contact, tagged, town_config)
+    decision = decide_department(contact, tagged, town_config)
     assert (decision.department, decision.tags) == ("voirie", ("rue", "danger"))
-    assert "tags        rue, danger" in explained(decision, "en")
+    assert "tags        rue, danger" in explain_decision(decision, "en")
     untagged = only(town_config, tmp_path, "when: {words: {any: [trou]}}")
-    told = list(compare([contact], tagged, untagged, town_config).lines())
+    told = list(compare_rules([contact], tagged, untagged, town_config).lines())
     assert "         tag danger: stands on 1, would stand on 0" in told

@@ -9,28 +9,33 @@ from collections.abc import Callable
 from typing import Any
 
 from parvis.common.runtime.service import run_service
-from parvis.router import store
 from parvis.router.app import build
-from parvis.router.consume import mail
-from parvis.router.decide.conversation import Known
+from parvis.router.consume import record_factory
+from parvis.router.decide.known_conversations import KnownConversations
+from parvis.router.store import conversation_lookup, conversations, decisions, open_conversations
 
 
 def without_notices() -> None:
     """All but the notices to citizens."""
-    setattr(mail, "registration", _nothing)  # noqa: B010 (a name of another module)
-    setattr(mail, "receipt", _nothing)  # noqa: B010
+    setattr(record_factory, "registration_notice", _nothing)  # noqa: B010 (a name of another module)
+    setattr(record_factory, "receipt_notice", _nothing)  # noqa: B010
 
 
 def without_rows() -> None:
     """Rules and records alone: every contact opens a conversation, nothing is stored, nothing locked."""
     without_notices()
-    for name, answer in {
-        "open_conversations": set, "decisions_of": dict, "lock_known": Known, "record_decisions": _nothing, "record_names": list,
-    }.items():  # fmt: skip
-        setattr(store, name, _at_once(answer))
+    setattr(open_conversations, "open_conversations", _at_once(set))  # noqa: B010
+    setattr(decisions, "find_decisions", _at_once(dict))  # noqa: B010
+    setattr(decisions, "insert_decisions", _nothing_later)  # noqa: B010
+    setattr(conversation_lookup, "lock_candidates", _at_once(KnownConversations))  # noqa: B010
+    setattr(conversations, "record_references", _at_once(list))  # noqa: B010
 
 
 def _nothing(*_: object, **__: object) -> None:
+    return None
+
+
+async def _nothing_later(*_: object, **__: object) -> None:
     return None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from parvis.common.bus.cloudevents import encode_event
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.town.loading import load_town_config
-from parvis.router.decide import decide
+from parvis.router.decide.department import decide_department
 from parvis.router.rules import load_rules
 from tests.bench.router import work
 from tests.bench.router.peers import rules as plain
@@ -34,7 +34,7 @@ def test_the_towns_rules_decide_as_the_plain_ones(tmp_path: Path):
     for contact in (sent.contact for sent in work.contacts(A_FEW)):
         personal = contact.personal
         department, rule = plain.decide(contact.channel, contact.language, personal.subject, personal.text)
-        decision = decide(contact, rules, town_config)
+        decision = decide_department(contact, rules, town_config)
         assert (decision.department, decision.rule) == (department, rule)
         ours[department] += 1
 

@@ -1,4 +1,4 @@
-"""Start the router."""
+"""Starts the router."""
 
 from parvis.common.runtime.service import run_service
 from parvis.router.app import build

@@ -1,7 +1,9 @@
-"""Settings in, the running router out: the only place that builds its clients."""
+"""Builds the router from its settings: the only place that constructs its clients."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import time, timedelta
 
 from parvis.common.bus.c_extensions import check_c_extensions
@@ -12,11 +14,14 @@ from parvis.common.bus.pipeline import PipelineStages
 from parvis.common.bus.producer import Producer
 from parvis.common.bus.subscription import Subscription
 from parvis.common.contract import topics
+from parvis.common.contract.channels import channels
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.runtime import clock
+from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.service import Service, run_every, run_health_check
@@ -26,18 +31,28 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
-from parvis.router import store
-from parvis.router.consume import Mail, Router
-from parvis.router.decide import Asking, Calendar, Placing, Windows
-from parvis.router.read import LOOK_EVERY_S, Guessing, LiveModel, LiveRules
+from parvis.router.consume.batch import BatchRouter
+from parvis.router.consume.contact_assignment import ContactAssigner
+from parvis.router.consume.contact_reading import ContactReader
+from parvis.router.consume.department_requests import RequestDecider
+from parvis.router.consume.record_factory import RecordFactory
+from parvis.router.consume.waiting_contacts import WaitingContacts
+from parvis.router.consume.waiting_publisher import WaitingPublisher
+from parvis.router.decide.assignment_context import AssignmentContext
+from parvis.router.decide.clarification import ClarificationPolicy
+from parvis.router.decide.deadlines import TownCalendar
+from parvis.router.decide.known_conversations import ConversationWindows
+from parvis.router.models.stored_rows import SCHEMA, ModelRow
+from parvis.router.read import LOOK_EVERY_S, Guesser, Guessing, LiveModel, LiveRules
+from parvis.router.rules import Rules
 from parvis.router.settings import Settings
+from parvis.router.store.decisions import is_migrated
 from parvis.router.store.models import active_model
-from parvis.router.tables import DAYS, SCHEMA, ModelRow
 
 log = logger()
 NAME = "router"
 _CHECK_EVERY_S = 2.0
-# Routers hold a row for milliseconds. Who holds one longer is no router, and all who wait behind their contact would wait with it.
+# Routers hold a row for milliseconds. Whatever holds one longer is no router, and every contact behind it would wait too.
 _LOCK_MS = "1000"
 
 
@@ -57,21 +72,21 @@ async def build() -> Service:
     rules = LiveRules(town.config_dir, town_config, health)
     database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": _LOCK_MS})
     producer = Producer.from_settings(town, service=NAME, health=health)
-    calendar = Calendar(town_config.town)
-    placing = Placing(town_config, calendar, _windows(own), templates, town.hashing_key, _asking(own))
+    calendar = TownCalendar(town_config.town)
+    context = AssignmentContext(town_config, calendar, _windows(own), templates, town.hashing_key, _clarification(own))
     blobs, guessing = BlobStore(town.blobs_url), Guessing(health)
     model = LiveModel(lambda: _active_model(database), blobs, town_config.departments, guessing, health)
-    router = Router(
+    router = RouterParts(
         database=database,
         producer=producer,
         rules=rules,
-        placing=placing,
-        mail=Mail(town.topic_prefix, town_config, calendar),
+        context=context,
+        prefix=town.topic_prefix,
         blobs=blobs,
         guesser=guessing,
         health=health,
         limit_s=own.contact_limit_s,
-    )
+    ).build()
     subscription = Subscription.from_settings(
         town,
         service=NAME,
@@ -91,13 +106,13 @@ async def build() -> Service:
     )
     log.info("rules.loaded", version=rules().version, count=len(rules().rules))
 
-    async def consume(stopping: asyncio.Event) -> None:
+    async def consume_contacts(stopping: asyncio.Event) -> None:
         if await _until_ready(database, producer, health, stopping):
-            with suppress(Unavailable):  # what waited for us shall not go without the model that is active
+            with suppress(Unavailable):  # records that waited for us are not routed without the active model
                 await model.look()
             await consumer.run(stopping)
 
-    async def wait(stopping: asyncio.Event) -> None:
+    async def release_waiting(stopping: asyncio.Event) -> None:
         if await _until_ready(database, producer, health, stopping):
             await router.waiting.run(stopping)
 
@@ -107,9 +122,9 @@ async def build() -> Service:
         own.port,
         health,
         tasks=[
-            consume,
+            consume_contacts,
             consumer.watch,
-            wait,
+            release_waiting,
             run_health_check(health, "kafka", producer.check),  # a consumer that gets nothing cannot tell why
             run_every(LOOK_EVERY_S, rules.look),
             run_every(LOOK_EVERY_S, model.look),
@@ -120,20 +135,54 @@ async def build() -> Service:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RouterParts:
+    """The clients and values of which a router is built; a test builds its router in the same way as the service."""
+
+    database: Database
+    producer: Producer
+    rules: Callable[[], Rules]
+    context: AssignmentContext
+    prefix: str
+    blobs: BlobStore | None = None
+    guesser: Guesser | None = None
+    health: Health = field(default_factory=Health)
+    now: clock.Clock = clock.now
+    limit_s: float = 10.0
+
+    def build(self) -> BatchRouter:
+        reader = ContactReader(self.rules, self.context.town_config)
+        assigner = ContactAssigner(reader, self.context, self.now)
+        records = RecordFactory(self.prefix, self.context.town_config)
+        dead_letters = topics.dead_letter_topic(NAME).full_name(self.prefix)
+        publisher = WaitingPublisher(self.database, self.producer, reader, records, dead_letters, self.now)
+        return BatchRouter(
+            database=self.database,
+            producer=self.producer,
+            reader=reader,
+            assigner=assigner,
+            requests=RequestDecider(self.context, self.blobs, self.now),
+            records=records,
+            waiting=WaitingContacts(self.database, assigner, publisher, self.health, self.limit_s, self.now),
+            guesser=self.guesser,
+            limit_s=self.limit_s,
+        )
+
+
 async def _active_model(database: Database) -> ModelRow | None:
     async with database.transaction() as connection:
         return await active_model(connection)
 
 
-def _windows(own: Settings) -> Windows:
-    days = {channel: getattr(own, f"{channel}_window_days") for channel in DAYS}
-    same_sender = {channel: timedelta(days=count) for channel, count in days.items()}
-    return Windows(same_sender, timedelta(days=own.closed_grace_days))
+def _windows(own: Settings) -> ConversationWindows:
+    days = {row.name: getattr(own, f"{row.name}_window_days", None) for row in channels()}
+    same_sender = {name: timedelta(days=count) for name, count in days.items() if count is not None}
+    return ConversationWindows(same_sender, timedelta(days=own.closed_grace_days))
 
 
-def _asking(own: Settings) -> Asking:
-    within = timedelta(minutes=own.question_minutes)
-    return Asking(within, time(own.question_from_hour), time(own.question_until_hour))
+def _clarification(own: Settings) -> ClarificationPolicy:
+    answer_within = timedelta(minutes=own.question_minutes)
+    return ClarificationPolicy(answer_within, time(own.question_from_hour), time(own.question_until_hour))
 
 
 async def _until_ready(database: Database, producer: Producer, health: Health, stopping: asyncio.Event) -> bool:
@@ -143,7 +192,7 @@ async def _until_ready(database: Database, producer: Producer, health: Health, s
             await producer.check()
             health.mark_ok("kafka")
             async with database.transaction() as connection:
-                migrated = await store.is_migrated(connection)
+                migrated = await is_migrated(connection)
             health.parts["database"] = None if migrated else "no tables yet: run `parvis migrate`"
             if migrated:
                 return True
@@ -151,6 +200,5 @@ async def _until_ready(database: Database, producer: Producer, health: Health, s
             part = "kafka" if health.parts["kafka"] else "database"
             health.mark_failing(part, str(error))
             log.warning("service.waiting", reason=str(error))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), _CHECK_EVERY_S)
+        await sleep_unless_stopped(stopping, _CHECK_EVERY_S)
     return False

@@ -1,4 +1,4 @@
-"""PARVIS_ROUTER_* in, one checked Settings out."""
+"""Reads PARVIS_ROUTER_* into one checked Settings."""
 
 import os
 from pathlib import Path
@@ -6,11 +6,16 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from parvis.common.contract.channels import channel
 from parvis.common.runtime.settings import ServiceSettings
 
 
+def _window_days(name: str) -> int:
+    return channel(name).conversation_window.days
+
+
 class Settings(ServiceSettings):
-    """How the router keeps conversations together, and how much it takes at once."""
+    """How long conversations stay together, and how much the router takes at once."""
 
     model_config = SettingsConfigDict(env_prefix="PARVIS_ROUTER_", extra="ignore")
 
@@ -18,25 +23,27 @@ class Settings(ServiceSettings):
     workers: int = Field(
         default=1, ge=1, le=64, description="processes that share the partitions on this machine; a core each is enough"
     )
-    worker: int = Field(default=0, ge=0, le=64, description="which of them this one is; set by their parent")
-    batch: int = Field(default=400, ge=1, le=5000, description="most records that are decided at once")
+    worker: int = Field(default=0, ge=0, le=64, description="number of this process among them; set by the parent")
+    batch: int = Field(default=400, ge=1, le=5000, description="most records that are routed in one batch")
     sms_window_days: int = Field(
-        default=7,
+        default=_window_days("sms"),
         ge=0,
         le=365,
-        description="an SMS within so many days of what its sender last wrote, or of what happened to it, continues it; 0: never",
+        description="an SMS continues a conversation in which its sender wrote, or its case changed, within so many days; 0: never",
     )
-    whatsapp_window_days: int = Field(default=7, ge=0, le=365, description="the same for WhatsApp")
+    whatsapp_window_days: int = Field(
+        default=_window_days("whatsapp"), ge=0, le=365, description="the same for WhatsApp"
+    )
     email_window_days: int = Field(
-        default=14,
+        default=_window_days("email"),
         ge=0,
         le=365,
-        description="the same for a mail that names no other one but has the same sender and subject",
+        description="the same for a mail that answers none but has the same sender and subject",
     )
-    web_window_days: int = Field(default=0, ge=0, le=365, description="the same for a form")
-    post_window_days: int = Field(default=0, ge=0, le=365, description="the same for a letter")
-    phone_window_days: int = Field(default=0, ge=0, le=365, description="the same for a call")
-    counter_window_days: int = Field(default=0, ge=0, le=365, description="the same for a visit")
+    web_window_days: int = Field(default=_window_days("web"), ge=0, le=365, description="the same for a form")
+    post_window_days: int = Field(default=_window_days("post"), ge=0, le=365, description="the same for a letter")
+    phone_window_days: int = Field(default=_window_days("phone"), ge=0, le=365, description="the same for a call")
+    counter_window_days: int = Field(default=_window_days("counter"), ge=0, le=365, description="the same for a visit")
     closed_grace_days: int = Field(
         default=30, ge=0, le=3650, description="an answer within so many days opens a closed conversation again"
     )
@@ -56,7 +63,7 @@ class Settings(ServiceSettings):
 
 
 class LearningSettings(BaseSettings):
-    """Where `parvis router train` and `evaluate` remember what texts mean, and how many processes find it out."""
+    """Where `parvis router train` and `evaluate` cache embeddings, and how many processes compute them."""
 
     model_config = SettingsConfigDict(extra="ignore")
 

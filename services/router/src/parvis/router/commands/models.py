@@ -12,9 +12,9 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.router.decide.classifier.model import BadModel, head_of
+from parvis.router.models.stored_rows import ModelRow
 from parvis.router.read.live_model import claim_of, foreign_to
 from parvis.router.store import models
-from parvis.router.tables import ModelRow
 
 
 def show(_: argparse.Namespace) -> int:

@@ -23,8 +23,8 @@ from parvis.common.runtime.clock import now
 from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.text.language import detect_language
 from parvis.common.town.loading import load_town_config
-from parvis.router.decide.department import decide
-from parvis.router.decide.trial import compare, explained
+from parvis.router.decide.department import decide_department
+from parvis.router.decide.rule_comparison import compare_rules, explain_decision
 from parvis.router.rules import check, load_rules
 
 
@@ -61,13 +61,13 @@ def _check(arguments: argparse.Namespace) -> int:
 def _explain(arguments: argparse.Namespace) -> int:
     town_config = load_town_config(arguments.folder)
     text = arguments.text if arguments.text is not None else sys.stdin.read()
-    decision = decide(
+    decision = decide_department(
         _written(arguments, text),
         load_rules(arguments.folder, town_config),
         town_config,
         language=detect_language(text),
     )
-    for line in explained(decision, arguments.language):
+    for line in explain_decision(decision, arguments.language):
         print(line)
     return 0
 
@@ -97,7 +97,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         print(f"{arguments.folder} holds the rules that are live: version {live.version}")
         return 0
     contacts = asyncio.run(_came(town, arguments.days))
-    for line in compare(contacts, live, changed, town_config).lines():
+    for line in compare_rules(contacts, live, changed, town_config).lines():
         print(line)
     return 0
 

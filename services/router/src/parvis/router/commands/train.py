@@ -27,13 +27,13 @@ from parvis.router.decide.classifier.examples import without_repeats
 from parvis.router.decide.classifier.model import packed
 from parvis.router.decide.classifier.training import MOST, check_enough
 from parvis.router.decide.guessing import words_of
+from parvis.router.models.stored_rows import ModelRow
 from parvis.router.read.embedding import Embeddings, embeddings
 from parvis.router.read.examples import read_examples
 from parvis.router.read.frames import embedder
 from parvis.router.read.live_model import MEDIA_TYPE
 from parvis.router.settings import LearningSettings
 from parvis.router.store import models
-from parvis.router.tables import ModelRow
 
 _FOLDER = ContactId("router-models")  # of the blob store
 _NEVER = 1.0

@@ -3,9 +3,9 @@
 from parvis.common.contract.event import format_instant
 from parvis.common.runtime.settings import TownSettings
 from parvis.common.storage.postgres import Database
-from parvis.router import store
-from parvis.router.decide import uuid_of
-from parvis.router.tables import WaitingRow
+from parvis.router.decide.known_conversations import parse_uuid
+from parvis.router.models.stored_rows import WaitingRow
+from parvis.router.store import waiting_queue
 
 _WHY = {
     "question": "for the answer to a question to its sender, else people read it then",
@@ -19,11 +19,11 @@ async def waiting_about(town: TownSettings, ids: frozenset[str]) -> list[str]:
 
     Raises: Unavailable.
     """
-    wanted = sorted({id_ for name in ids if (id_ := uuid_of(name))})
+    wanted = sorted({id_ for name in ids if (id_ := parse_uuid(name))})
     database = Database(town.database_url.get_secret_value(), service="trace")
     try:
         async with database.transaction() as connection:
-            rows = await store.waiting_about(connection, wanted)
+            rows = await waiting_queue.find_waiting_about(connection, wanted)
     finally:
         await database.close()
     return [_line(row) for row in rows]

@@ -1,6 +1,1 @@
-"""Records from Kafka in; rows, then records for departments and the notifier out."""
-
-from parvis.router.consume.batch import Router
-from parvis.router.consume.mail import Arrival, Mail
-
-__all__ = ["Arrival", "Mail", "Router"]
+"""Routes records from Kafka and releases the contacts that had to wait."""

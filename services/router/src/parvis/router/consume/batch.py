@@ -1,160 +1,140 @@
-"""One batch of records: rows committed first, then everything produced and acknowledged."""
+"""Routes one batch of records: commits every row first, then gives the records that follow from them."""
 
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import DecodedRecord, Record
 from parvis.common.bus.producer import Producer
-from parvis.common.contract import topics
 from parvis.common.contract.errors import RowLocked
 from parvis.common.contract.routing.decisions import CaseUpdated
-from parvis.common.runtime import clock
-from parvis.common.runtime.health import Health
-from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
-from parvis.router import store
-from parvis.router.consume import answers, cases
-from parvis.router.consume.contacts import Contacts
+from parvis.router.consume.contact_assignment import ContactAssigner, Routings
+from parvis.router.consume.contact_reading import ContactReader, IncomingContact
+from parvis.router.consume.department_events import request_records
+from parvis.router.consume.department_requests import RequestDecider, requests_of
 from parvis.router.consume.guessing import with_guesses
-from parvis.router.consume.mail import Arrival, Decided, Mail
-from parvis.router.consume.waiting import Waiting
-from parvis.router.consume.wishes import Wishes, wishes_in
-from parvis.router.decide import Placing, Wish
+from parvis.router.consume.record_factory import RecordFactory
+from parvis.router.consume.waiting_contacts import WaitingContacts
+from parvis.router.decide.request_rows import DepartmentRequest
 from parvis.router.read import Guesser
-from parvis.router.rules import Rules
+from parvis.router.store import conversations
+from parvis.router.store.decisions import ConcurrentUpdate
 
 _TRIES = 5
-_SINGLY = 16  # so many are tried one by one
+_ONE_BY_ONE = 16  # so many contacts are tried one by one
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Batch:
-    """What came at once, decided as far as the rules can."""
+class RoutingBatch:
+    """One batch of records by kind; its contacts are decided as far as the rules can."""
 
-    arrivals: Sequence[Arrival]
-    wishes: Sequence[tuple[DecodedRecord, Wish]]
-    updates: Sequence[CaseUpdated]
+    incoming: Sequence[IncomingContact]
+    requests: Sequence[tuple[DecodedRecord, DepartmentRequest]]
+    cases: Sequence[CaseUpdated]
 
 
-@dataclass(frozen=True)
-class Router:
-    """What the router does with a batch of records.
+@dataclass(frozen=True, kw_only=True)
+class BatchRouter:
+    """Routes batches of records.
 
     Contacts: those that surely open a conversation are stored at once; for the others one transaction locks their
-              conversations, gives numbers and stores a decision each. Then everything is produced. A record that comes
-              again finds its row and is produced again, byte for byte.
-    Wishes:   transfers, splits and links: the same locks, one number a step, each department told; a stale one is refused.
-    Cases:    closing and opening of conversations is remembered.
-    Patience: a contact that takes over `limit_s` is parked and tried again later; what waits is looked after by `waiting`.
+              conversations, gives numbers and stores a decision each. A record that comes again finds its row and is
+              produced again, byte for byte.
+    Requests: transfers, splits and links: the same locks, one number a step; a stale one is refused.
+    Cases:    closed and reopened conversations are remembered.
+    Trouble:  a contact that takes over `limit_s` is parked and tried again later by `waiting`.
     Raises:   Unavailable, for the bus to try the batch again; Poison, for a contact whose id is none.
     """
 
     database: Database
     producer: Producer
-    rules: Callable[[], Rules]
-    placing: Placing
-    mail: Mail
-    blobs: BlobStore | None = None  # without it nothing that arrives has a history
+    reader: ContactReader
+    assigner: ContactAssigner
+    requests: RequestDecider
+    records: RecordFactory
+    waiting: WaitingContacts
     guesser: Guesser | None = None
-    now: clock.Clock = clock.now
-    health: Health = field(default_factory=Health)
     limit_s: float = 10.0
 
-    @cached_property
-    def contacts(self) -> Contacts:
-        return Contacts(self.rules, self.placing, self.now)
-
-    @cached_property
-    def waiting(self) -> Waiting:
-        return Waiting(
-            database=self.database,
-            producer=self.producer,
-            conversations=self.contacts.conversations,
-            mail=self.mail,
-            health=self.health,
-            dead_letter_topic=topics.dead_letter_topic("router").full_name(self.mail.prefix),
-            limit_s=self.limit_s,
-            now=self.now,
-        )
-
-    @cached_property
-    def wishes(self) -> Wishes:
-        return Wishes(self.placing, self.blobs, self.now)
-
     async def handle(self, items: Sequence[DecodedRecord]) -> None:
-        """Bring a batch to its end: rows committed, every record acknowledged by Kafka."""
+        """Route a batch and wait until Kafka has acknowledged every record that follows from it."""
         await self.producer.send_all(await self.store(self.prepare(items)))
 
-    def prepare(self, items: Sequence[DecodedRecord]) -> Batch:
-        """What needs no waiting: the rules' word on each contact."""
-        updates = [item.event for item in items if isinstance(item.event, CaseUpdated)]
-        return Batch(self.contacts.arrivals(items), wishes_in(items), updates)
+    def prepare(self, items: Sequence[DecodedRecord]) -> RoutingBatch:
+        """Sort a batch by kind and apply the rules to its contacts: all that needs no waiting."""
+        cases = [item.event for item in items if isinstance(item.event, CaseUpdated)]
+        return RoutingBatch(self.reader.read_batch(items), requests_of(items), cases)
 
-    async def store(self, batch: Batch) -> Sequence[Record]:
-        """Every row of a batch, stored before or stored now; the records that follow from them."""
+    async def store(self, batch: RoutingBatch) -> Sequence[Record]:
+        """Store every row of a batch that is not stored yet; gives the records that follow from all of them."""
         records: list[Record] = []
-        if batch.arrivals:
-            arrivals = await with_guesses(batch.arrivals, self.guesser, self.placing.town_config)
-            decided = await self._decide(arrivals)
-            for arrival in arrivals:
-                if arrival.key in decided:
-                    records += self.mail.of_contact(arrival, decided[arrival.key])
-            if decided.keys() != {arrival.key for arrival in arrivals}:
-                self.waiting.kick()  # a contact was held, or an answer brought those that waited for it
-        if batch.wishes:
-            wishes = [wish for _, wish in batch.wishes]
-            rows = await self._at_once(lambda connection: self.wishes.decide(connection, wishes))
-            for item, wish in batch.wishes:
-                records += answers.of_wish(self.mail, wish, item.record, rows)
-        if batch.updates:
-            await self._at_once(lambda connection: cases.follow(connection, batch.updates))
+        if batch.incoming:
+            records += await self._store_contacts(batch.incoming)
+        if batch.requests:
+            requests = [request for _, request in batch.requests]
+            rows = await self._in_transaction(lambda connection: self.requests.decide(connection, requests))
+            for item, request in batch.requests:
+                records += request_records(self.records, request, item.record, rows)
+        if batch.cases:
+            await self._in_transaction(lambda connection: conversations.record_cases(connection, batch.cases))
         return records
 
-    async def _decide(self, arrivals: Sequence[Arrival]) -> dict[str, Decided]:
-        """The decisions about those that can be placed. A contact over which patience is lost is parked: the others flow.
+    async def _store_contacts(self, read: Sequence[IncomingContact]) -> Sequence[Record]:
+        incoming = await with_guesses(read, self.guesser, self.reader.town_config)
+        routings = await self._route_within_limit(incoming)
+        if routings.keys() != {contact.key for contact in incoming}:
+            self.waiting.wake()  # a contact waits now, or an answer released those that waited for it
+        return [
+            record
+            for contact in incoming
+            if (stored := routings.get(contact.key))
+            for record in self.records.contact_records(contact, stored)
+        ]
 
-        Whether one is in trouble or there is just too much to do is not known beforehand: smaller parts tell. One by one at
-        once would be slower than what was too slow.
+    async def _route_within_limit(self, incoming: Sequence[IncomingContact]) -> Routings:
+        """The routings of those that can be assigned in time. One that takes too long is parked: the others flow.
+
+        Whether one contact is in trouble or there is just too much to do shows only in smaller parts. One by one at once
+        would be slower than what was too slow.
         """
         try:
             async with asyncio.timeout(self.limit_s):
-                return await self._decide_all(arrivals)
+                return await self._route(incoming)
         except (TimeoutError, RowLocked) as trouble:
-            if len(arrivals) == 1:
-                await self.waiting.park(arrivals[0], trouble)
+            if len(incoming) == 1:
+                await self.waiting.park(incoming[0], trouble)
                 return {}
-        decided: dict[str, Decided] = {}
-        size = math.isqrt(len(arrivals)) if len(arrivals) > _SINGLY else 1
-        for start in range(0, len(arrivals), size):
-            decided |= await self._decide(arrivals[start : start + size])
-        return decided
+        routings = Routings()
+        size = math.isqrt(len(incoming)) if len(incoming) > _ONE_BY_ONE else 1
+        for start in range(0, len(incoming), size):
+            routings |= await self._route_within_limit(incoming[start : start + size])
+        return routings
 
-    async def _decide_all(self, arrivals: Sequence[Arrival]) -> dict[str, Decided]:
-        """Most contacts open a conversation, in one round trip; for the others the rows of theirs are locked and read."""
+    async def _route(self, incoming: Sequence[IncomingContact]) -> Routings:
+        """Most contacts open a conversation, in one round trip; the others are assigned under row locks."""
         try:
-            decided = await self.contacts.open(self.database, arrivals)
-        except store.Overtaken:
-            decided = {}
-        others = [arrival for arrival in arrivals if arrival.key not in decided]
+            routings = await self.assigner.open_conversations(self.database, incoming)
+        except ConcurrentUpdate:
+            routings = Routings()
+        others = [contact for contact in incoming if contact.key not in routings]
         if others:
-            decided |= await self._at_once(lambda connection: self.contacts.decide(connection, others))
-        return decided
+            routings |= await self._in_transaction(lambda connection: self.assigner.assign(connection, others))
+        return routings
 
-    async def _at_once(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+    async def _in_transaction(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         """Do the work in one transaction; again from its beginning, when another router was faster."""
         for attempt in range(1, _TRIES + 1):
             try:
                 async with self.database.transaction() as connection:
                     return await work(connection)
-            except store.Overtaken:
+            except ConcurrentUpdate:
                 if attempt == _TRIES:
                     raise
         raise AssertionError("unreachable")

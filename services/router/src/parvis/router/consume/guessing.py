@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from parvis.common.town.models import TownConfig
-from parvis.router.consume.mail import Arrival
-from parvis.router.decide import is_guessable, with_guess, words_of
+from parvis.router.consume.contact_reading import IncomingContact
+from parvis.router.decide.guessing import is_guessable, with_guess, words_of
 from parvis.router.read import Guesser
 
 
 async def with_guesses(
-    arrivals: Sequence[Arrival], guesser: Guesser | None, town_config: TownConfig
-) -> Sequence[Arrival]:
+    arrivals: Sequence[IncomingContact], guesser: Guesser | None, town_config: TownConfig
+) -> Sequence[IncomingContact]:
     """Ask the model, where there is one, about contacts that only people would sort.
 
     Needs: no transaction open: it may take two seconds.

@@ -1,4 +1,4 @@
-"""A contact, the rules and the directory in, a department and the reason out. Pure; never raises, whatever the text."""
+"""Decides the department of a contact by the town's rules, and gives the reason. Never raises, whatever the text; no I/O."""
 
 import re
 from datetime import date
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import Procedure, TownConfig, localized
-from parvis.router.decide import swift
+from parvis.router.decide import fast_models
 from parvis.router.rules import Facts, Match, Rules
 from parvis.router.rules.matching import clean, facts_text
 from parvis.router.rules.models import Urgency
@@ -47,7 +47,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     model: str | None = None
 
 
-def decide(contact: ContactReceived, rules: Rules, town_config: TownConfig, *, language: str | None = None) -> Decision:
+def decide_department(
+    contact: ContactReceived, rules: Rules, town_config: TownConfig, *, language: str | None = None
+) -> Decision:
     """The department that gets this contact, and why.
 
     Order: hard rules, the form's procedure, a department's own mailbox, rules by priority, triage.
@@ -219,7 +221,9 @@ def _runners_up(matches: list[Match], department: str) -> tuple[RunnerUp, ...]:
     for match in matches:
         other = match.rule.then.department
         if other != department and other not in best:
-            best[other] = swift.RunnerUp(department=other, rule=match.rule.id, confidence=round(_confidence(match), 2))
+            best[other] = fast_models.RunnerUp(
+                department=other, rule=match.rule.id, confidence=round(_confidence(match), 2)
+            )
     return tuple(best.values())[:_MOST_RUNNERS_UP]
 
 

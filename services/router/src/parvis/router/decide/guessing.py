@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import TownConfig, localized
-from parvis.router.decide import swift
+from parvis.router.decide import fast_models
 from parvis.router.decide.department import Decision
 
 UNDECIDED = "default"
@@ -94,7 +94,7 @@ def _decided(decision: Decision, guesses: Guesses, likely: Sequence[Guess], town
 
 def _runners_up(likely: Sequence[Guess]) -> tuple[RunnerUp, ...]:
     return tuple(
-        swift.RunnerUp(department=guess.department, rule=MODEL, confidence=round(guess.confidence, 2))
+        fast_models.RunnerUp(department=guess.department, rule=MODEL, confidence=round(guess.confidence, 2))
         for guess in likely
         if guess.department != TRIAGE
     )[:_MOST_RUNNERS_UP]

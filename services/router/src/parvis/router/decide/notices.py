@@ -1,4 +1,4 @@
-"""A routed contact in, the notices that the town owes for it out. Pure; no I/O."""
+"""Builds the notices that the law owes the citizen: registration, receipt, transfer to another body. Pure; no I/O."""
 
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.text.telephone import format_phone
 from parvis.common.town.models import TownConfig, localized
 from parvis.common.town.template_variables import format_day, standard_variables
-from parvis.router.decide import swift
+from parvis.router.decide import fast_models
 
 # The receipt leaves a day before its deadline: a held letter still reaches the printer in time.
 _BEFORE_DEADLINE = timedelta(days=1)
@@ -28,7 +28,7 @@ _SILENCE = {
 }
 
 
-def registration(
+def registration_notice(
     contact: ContactReceived, routing: Routing, town_config: TownConfig, *, language: str | None
 ) -> ReplyRequested | None:
     """The registration notice (CRPA L112-11) of a contact that opened a conversation.
@@ -43,7 +43,7 @@ def registration(
     return _notice("registration", contact, routing, language=spoken, variables=variables, send_at=routing.decided_at)
 
 
-def receipt(
+def receipt_notice(
     contact: ContactReceived, routing: Routing, town_config: TownConfig, *, language: str | None
 ) -> ReplyRequested | None:
     """The receipt (CRPA R112-11-1), asked for at once and held until a day before it is due.
@@ -64,7 +64,7 @@ def receipt(
     return _notice("receipt", contact, routing, language=spoken, variables=variables, send_at=send_at)
 
 
-def moved(
+def transfer_notice(
     told: ConversationArrived | ConversationOpened,
     department: str,
     town_config: TownConfig,
@@ -93,7 +93,7 @@ def moved(
         "answer_due_on": format_day(told.answer_due_at, town, spoken) if told.answer_due_at else "",
         "silence_rule": _silence_rule(told, town_config, spoken),
     }
-    return swift.ReplyRequested(
+    return fast_models.ReplyRequested(
         reply_id=make_reply_id("transfer", cause),
         conversation_id=told.conversation_id,
         reference=told.reference,
@@ -107,7 +107,7 @@ def moved(
         send_at=told.at,
         requested_at=told.at,
         requested_by="router",
-        personal=swift.PersonalReply(variables=variables),
+        personal=fast_models.PersonalReply(variables=variables),
     )
 
 
@@ -141,7 +141,7 @@ def _notice(
     send_at: datetime,
 ) -> ReplyRequested:
     point = contact.personal.from_
-    return swift.ReplyRequested(
+    return fast_models.ReplyRequested(
         reply_id=make_reply_id(kind, contact.contact_id),
         conversation_id=routing.conversation_id,
         reference=routing.reference,
@@ -155,7 +155,7 @@ def _notice(
         send_at=send_at,
         requested_at=routing.decided_at,
         requested_by="router",
-        personal=swift.PersonalReply(
+        personal=fast_models.PersonalReply(
             contact_points=(point,) if point else (),
             stated=contact.personal.reply_channels,
             variables=variables,

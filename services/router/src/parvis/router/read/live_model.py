@@ -9,9 +9,9 @@ from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.router.decide.classifier.model import BadModel, Head, head_of
+from parvis.router.models.stored_rows import ModelRow
 from parvis.router.read.frames import embedder
 from parvis.router.read.guesser import Guessing, Loaded
-from parvis.router.tables import ModelRow
 
 log = logger()
 MEDIA_TYPE = "application/vnd.parvis.model+zip"

@@ -1,17 +1,18 @@
-"""Conversations, their references, senders and marks in and out of PostgreSQL; whoever calls owns the transaction."""
+"""Reads and writes conversations, their references, senders, thread keys and case states. The caller owns the transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.router.decide import Placed
-from parvis.router.store.decisions import Overtaken
-from parvis.router.tables import Conversation
+from parvis.common.contract.routing.decisions import CaseUpdated
+from parvis.router.decide.assignment import AssignedContact
+from parvis.router.decide.known_conversations import parse_uuid
+from parvis.router.models.stored_rows import Conversation
+from parvis.router.store.decisions import ConcurrentUpdate
 
 # Sorted by id, as every router does: two of them never wait for each other in a circle.
 _LOCK = text("""
@@ -52,19 +53,21 @@ _MARK = text("""
     on conflict (mark, conversation_id) do update set seen_at = greatest(router.mark.seen_at, excluded.seen_at)
 """)
 
+_RECORD_CASE = text("""
+    update router.conversation
+    set closed_at = cast(:closed_at as timestamptz), case_updated_at = cast(:at as timestamptz)
+    where id = :id and department = :department and (case_updated_at is null or case_updated_at <= cast(:at as timestamptz))
+""")
+
 
 async def lock_conversations(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Conversation]:
     if not ids:
         return {}
     rows = await connection.execute(_LOCK, {"ids": list(ids)})
-    return {row.id: _conversation(row) for row in rows}
+    return {row["id"]: Conversation(**row) for row in rows.mappings()}
 
 
-def _conversation(row: Row[Any]) -> Conversation:
-    return Conversation(*row)
-
-
-async def record_names(connection: AsyncConnection, placed: Sequence[Placed]) -> list[Placed]:
+async def record_references(connection: AsyncConnection, placed: Sequence[AssignedContact]) -> list[AssignedContact]:
     """Store the references and senders of new contacts; gives those whose reference another contact had already."""
     in_order = sorted(placed, key=lambda p: p.contact.reference)
     conversations = [UUID(p.routing.conversation_id) for p in in_order]
@@ -101,14 +104,14 @@ async def record_senders(connection: AsyncConnection, senders: Mapping[tuple[str
     try:
         await connection.execute(_WROTE, values)
     except IntegrityError as error:
-        raise Overtaken("a sender's conversation was opened by another router") from error
+        raise ConcurrentUpdate("a sender's conversation was opened by another router") from error
 
 
-async def _record_marks(connection: AsyncConnection, placed: Sequence[Placed]) -> None:
+async def _record_marks(connection: AsyncConnection, placed: Sequence[AssignedContact]) -> None:
     seen = {
         (mark, UUID(p.routing.conversation_id)): p.contact.received_at
         for p in sorted(placed, key=lambda p: p.contact.received_at)
-        for mark in p.marks.kept
+        for mark in p.thread_keys.stored
     }
     if seen:
         keys = sorted(seen)
@@ -118,3 +121,14 @@ async def _record_marks(connection: AsyncConnection, placed: Sequence[Placed]) -
             "seen": [seen[key] for key in keys],
         }
         await connection.execute(_MARK, values)
+
+
+async def record_cases(connection: AsyncConnection, cases: Sequence[CaseUpdated]) -> None:
+    """Remember which conversations their departments have closed or opened again; an older event changes nothing."""
+    # Sorted like every lock of the router; of one conversation the order of the records stays.
+    for case in sorted(cases, key=lambda case: case.conversation_id):
+        conversation = parse_uuid(case.conversation_id)
+        if conversation:
+            closed_at = case.at if case.state == "closed" else None
+            values = {"id": conversation, "department": case.department, "closed_at": closed_at, "at": case.at}
+            await connection.execute(_RECORD_CASE, values)

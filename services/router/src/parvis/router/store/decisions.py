@@ -1,4 +1,4 @@
-"""Decisions in and out of PostgreSQL; whoever calls owns the transaction."""
+"""Reads and writes decisions. The caller owns the transaction."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,10 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.errors import Unavailable
-from parvis.router.tables import Conversation, DecisionRow
+from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 
-class Overtaken(Unavailable):
+class ConcurrentUpdate(Unavailable):
     """Another router decided one of these meanwhile: begin the transaction again, its rows are visible now."""
 
 
@@ -57,13 +57,13 @@ async def is_migrated(connection: AsyncConnection) -> bool:
     return bool(await connection.scalar(_IS_MIGRATED))
 
 
-async def decisions_of(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, DecisionRow]:
+async def find_decisions(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, DecisionRow]:
     """What was decided before about any of these contacts or transfers."""
     rows = await connection.execute(_DECISIONS, {"ids": list(ids)})
-    return {row.id: DecisionRow(*row) for row in rows}
+    return {row["id"]: DecisionRow(**row) for row in rows.mappings()}
 
 
-async def record_decisions(
+async def insert_decisions(
     connection: AsyncConnection, rows: Sequence[DecisionRow], conversations: Sequence[Conversation]
 ) -> None:
     """Store decisions, and the conversations as they stand after them.
@@ -74,11 +74,11 @@ async def record_decisions(
     """
     in_order = sorted(rows, key=lambda row: row.id)
     if (await connection.execute(_DECIDE, _deciding(in_order))).rowcount < len(rows):
-        raise Overtaken("a contact was decided by another router")
+        raise ConcurrentUpdate("a contact was decided by another router")
     new = sorted((c for c in conversations if c.is_new), key=lambda c: c.id)
     openers = {row.conversation_id: row.id for row in rows if row.opens}
     if new and (await connection.execute(_OPEN, _opening(new, openers))).rowcount < len(new):
-        raise Overtaken("a conversation was opened by another router")
+        raise ConcurrentUpdate("a conversation was opened by another router")
     changed = [c for c in conversations if not c.is_new]
     if changed:
         await connection.execute(_CONTINUE, _continuing(changed))

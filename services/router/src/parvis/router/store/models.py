@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.router.tables import ModelRow
+from parvis.router.models.stored_rows import ModelRow
 
 _ADD = text("""
     insert into router.model (version, blob, sha256, size_bytes, report, trained_at)

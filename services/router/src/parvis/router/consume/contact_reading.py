@@ -1,0 +1,59 @@
+"""Reads contacts from Kafka records and applies the rules to each, before any conversation is looked up."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.errors import Poison
+from parvis.common.text.language import detect_language
+from parvis.common.town.models import TownConfig
+from parvis.router.decide.department import Decision, decide_department
+from parvis.router.decide.known_conversations import parse_uuid
+from parvis.router.rules import Rules
+
+_CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+
+
+class IncomingContact(msgspec.Struct, frozen=True, gc=False):
+    """A contact, its canonical id, the record that carried it, and the rules' decision about it alone."""
+
+    key: str
+    contact: ContactReceived
+    record: ReceivedRecord
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class ContactReader:
+    """Applies the rules that are live now to contacts."""
+
+    rules: Callable[[], Rules]
+    town_config: TownConfig
+
+    def read_batch(self, items: Sequence[DecodedRecord]) -> list[IncomingContact]:
+        """The contacts of a batch, in their order. Raises: Poison, for a contact id that is no UUID."""
+        rules = self.rules()
+        return [self._read(item, rules) for item in items if item.event.TYPE == ContactReceived.TYPE]
+
+    def read_record(self, record: ReceivedRecord) -> IncomingContact:
+        """The contact of one stored record. Raises: Poison, when it is no contact any more."""
+        event = record.event((ContactReceived,), fast_models=(ContactReceived,))
+        return self._read(DecodedRecord(event, record), self.rules())
+
+    def _read(self, item: DecodedRecord, rules: Rules) -> IncomingContact:
+        contact: ContactReceived = item.event  # pyright: ignore[reportAssignmentType] (or its struct, by its type)
+        key = contact.contact_id if _CANONICAL_UUID.match(contact.contact_id) else _canonical(contact.contact_id)
+        language = contact.language or detect_language(contact.personal.text)
+        decision = decide_department(contact, rules, self.town_config, language=language)
+        return IncomingContact(key, contact, item.record, decision)
+
+
+def _canonical(contact_id: str) -> str:
+    parsed = parse_uuid(contact_id)
+    if parsed is None:
+        raise Poison("the contact id is no UUID")
+    return str(parsed)

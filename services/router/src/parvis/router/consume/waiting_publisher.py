@@ -1,0 +1,98 @@
+"""Publishes the records of waiting contacts that were assigned, and the questions to their senders."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from parvis.common.bus.cloudevents import Record
+from parvis.common.bus.dead_letters import build_dead_letter
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.runtime import clock, metrics
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.postgres import Database
+from parvis.router.consume.contact_assignment import decode_routing
+from parvis.router.consume.contact_reading import ContactReader
+from parvis.router.consume.record_factory import RecordFactory
+from parvis.router.models.stored_rows import DecisionRow, WaitingRow
+from parvis.router.store import decisions, waiting_queue
+from parvis.router.store.waiting_row import question_of, raw_record_of, record_of
+
+log = logger()
+CLAIM = timedelta(seconds=30)  # longer than any send may take
+_ROWS_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class WaitingPublisher:
+    """Claims rows, sends without any lock or transaction, then removes the rows that Kafka has acknowledged.
+
+    Retry: a router that dies between the two leaves its claim to expire: another one sends the same bytes with the same event ids.
+    """
+
+    database: Database
+    producer: Producer
+    reader: ContactReader
+    records: RecordFactory
+    dead_letter_topic: str
+    now: clock.Clock = clock.now
+
+    async def publish(self) -> bool:
+        """Publish the next rows; False when there are none. Raises: Unavailable, when Kafka or PostgreSQL does not answer."""
+        at = self.now()
+        async with self.database.transaction() as connection:
+            rows = await waiting_queue.claim_publishable(connection, at=at, until=at + CLAIM, most=_ROWS_AT_ONCE)
+            stored = await decisions.find_decisions(connection, [row.contact_id for row in rows if row.placed_at])
+        if not rows:
+            return False
+        try:
+            await self.producer.send_all([record for row in rows for record in self._records_of(row, stored)])
+        except Unavailable:
+            async with self.database.transaction() as connection:
+                await waiting_queue.release_claims(connection, [row.contact_id for row in rows])
+            raise
+        await self._finish(rows)
+        return True
+
+    async def bury(self, row: WaitingRow, reason: str) -> None:
+        """Send a contact that nobody can read to the dead letters, then remove its row. A repeat sends the same letter again."""
+        await self.producer.send(self._dead_letter(row, reason))
+        async with self.database.transaction() as connection:
+            await waiting_queue.delete_waiting(connection, [row.contact_id])
+
+    async def _finish(self, rows: Sequence[WaitingRow]) -> None:
+        asked = [row.contact_id for row in rows if not row.placed_at and _has_readable_question(row)]
+        done = [row.contact_id for row in rows if row.contact_id not in asked]
+        async with self.database.transaction() as connection:
+            await waiting_queue.delete_waiting(connection, done)
+            await waiting_queue.mark_asked(connection, asked, self.now())
+
+    def _records_of(self, row: WaitingRow, stored: Mapping[UUID, DecisionRow]) -> Sequence[Record]:
+        try:
+            if not row.placed_at:
+                return self._question_records(row)
+            decision = stored.get(row.contact_id)
+            if decision is None:
+                raise Poison(f"the decision of the waiting contact {row.contact_id} is gone")
+            return self.records.contact_records(self.reader.read_record(record_of(row)), decode_routing(decision))
+        except Poison as error:
+            return [self._dead_letter(row, str(error))]
+
+    def _question_records(self, row: WaitingRow) -> Sequence[Record]:
+        question = question_of(row)
+        return [self.records.question_record(record_of(row), question)] if question else []
+
+    def _dead_letter(self, row: WaitingRow, reason: str) -> Record:
+        log.error("record.dead_lettered", contact_id=str(row.contact_id), reason=reason)
+        metrics.dead_letters.labels("router").inc()
+        return build_dead_letter(raw_record_of(row), topic=self.dead_letter_topic, reason=reason)
+
+
+def _has_readable_question(row: WaitingRow) -> bool:
+    try:
+        record_of(row)
+        question_of(row)
+    except Poison:
+        return False
+    return True

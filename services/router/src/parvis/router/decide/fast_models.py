@@ -1,0 +1,12 @@
+"""Derives msgspec structs from the contract models that the router builds for every contact. Data only."""
+
+from parvis.common.contract import reply
+from parvis.common.contract.msgspec_models import msgspec_struct
+from parvis.common.contract.routing import decisions
+
+Routing = msgspec_struct(decisions.Routing)
+Suggestion = msgspec_struct(decisions.Suggestion)
+Candidate = msgspec_struct(decisions.Candidate)
+RunnerUp = msgspec_struct(decisions.RunnerUp)
+ReplyRequested = msgspec_struct(reply.ReplyRequested)
+PersonalReply = msgspec_struct(reply.PersonalReply)

@@ -1,0 +1,122 @@
+"""Completes the rules' decision once the conversation is known: continued, opened, unanswered or given up. Pure; no I/O."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from parvis.common.contract.contact import TRIAGE, ContactReceived
+from parvis.common.contract.routing.decisions import RunnerUp, Suggestion
+from parvis.common.town.models import TownConfig
+from parvis.router.decide import fast_models
+from parvis.router.decide.department import Decision
+from parvis.router.decide.find_conversation import ConversationMatch, MatchedBy, is_clear
+from parvis.router.decide.known_conversations import WaitingContact
+from parvis.router.decide.routing_reasons import (
+    continued_reason,
+    drifted_reason,
+    followed_reason,
+    given_up_reason,
+    unanswered_reason,
+)
+from parvis.router.models.stored_rows import Conversation
+
+_MOST_RUNNERS_UP = 3
+# Rules that point to no department by themselves: then the department of the closed conversation has the new one.
+_WEAK = frozenset({"default", "model", "place"})
+
+
+def decide_opening(decision: Decision, match: ConversationMatch, town_config: TownConfig) -> Decision:
+    """The rules' decision; where they decide nothing and a closed conversation is followed, its department."""
+    closed = match.follows
+    if closed is None:
+        return decision
+    if decision.rule not in _WEAK:
+        return replace(decision, reason=followed_reason(closed.reference, decision.reason))
+    department = town_config.departments[town_config.current_department(closed.department)]
+    return replace(
+        decision,
+        department=department.slug,
+        procedure=closed.procedure,
+        rule="linked",
+        matched=(match.by,) if match.by else (),
+        confidence=1.0,
+        runners_up=_others((decision,), department.slug),
+        reason=followed_reason(closed.reference, department=department),
+    )
+
+
+def decide_continuing(
+    conversation: Conversation, decision: Decision, by: MatchedBy, town_config: TownConfig
+) -> Decision:
+    """The conversation's department decides; what the words alone point to becomes the runner-up."""
+    department = town_config.departments[conversation.department]
+    differs = decision.rule != "default" and decision.department != conversation.department
+    return replace(
+        decision,
+        department=conversation.department,
+        procedure=conversation.procedure,
+        rule="conversation",
+        matched=(by,),
+        confidence=1.0,
+        runners_up=_others((decision,), conversation.department) if differs else (),
+        reason=continued_reason(by, conversation.reference, department),
+    )
+
+
+def suggest_split(
+    contact: ContactReceived, conversation: Conversation, decision: Decision, town_config: TownConfig
+) -> Suggestion | None:
+    """Suggest that people split the contact off, where the rules clearly give it to another department."""
+    if contact.machine or not is_clear(decision) or decision.department == conversation.department:
+        return None
+    department = town_config.departments[decision.department]
+    return fast_models.Suggestion(
+        department=department.slug, confidence=decision.confidence, why=drifted_reason(department)
+    )
+
+
+def decide_unanswered(head: WaitingContact, candidates: Sequence[Conversation]) -> Decision:
+    """Leave it to people to find out which of the candidates is meant."""
+    return replace(
+        head.decision,
+        department=TRIAGE,
+        procedure=None,
+        rule="unanswered",
+        matched=("question",),
+        confidence=0.0,
+        runners_up=_others((head.decision, *candidates), TRIAGE),
+        reason=unanswered_reason([candidate.reference for candidate in candidates]),
+    )
+
+
+def decide_given_up(contact: ContactReceived) -> Decision:
+    """Leave to people a contact that failed too often: no rule is asked."""
+    return Decision(
+        department=TRIAGE,
+        procedure=None,
+        rule="trouble",
+        matched=(),
+        confidence=0.0,
+        runners_up=(),
+        reason=given_up_reason(),
+        urgency="normal",
+        language=contact.language,
+        rules_version="none",
+    )
+
+
+def _others(sources: Sequence[Decision | Conversation], department: str) -> tuple[RunnerUp, ...]:
+    """The other departments, each once."""
+    others: dict[str, RunnerUp] = {}
+    for source in sources:
+        for other in _runners_up(source):
+            others.setdefault(other.department, other)
+    others.pop(department, None)
+    return tuple(others.values())[:_MOST_RUNNERS_UP]
+
+
+def _runners_up(source: Decision | Conversation) -> tuple[RunnerUp, ...]:
+    if isinstance(source, Conversation):
+        return (fast_models.RunnerUp(department=source.department, rule="conversation", confidence=0.5),)
+    own = fast_models.RunnerUp(department=source.department, rule=source.rule, confidence=source.confidence)
+    return (own, *source.runners_up)

@@ -1,0 +1,191 @@
+"""Finds the conversation that a contact continues, or says that it opens one. Pure; no I/O."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from parvis.common.contract.channels import channel
+from parvis.common.contract.contact import TRIAGE, ContactReceived
+from parvis.common.contract.references import find_references
+from parvis.router.decide.clarification import asks_for_new_conversation
+from parvis.router.decide.department import Decision
+from parvis.router.decide.known_conversations import (
+    ConversationWindows,
+    KnownConversations,
+    RecentActivity,
+    parse_uuid,
+    waiting_key,
+)
+from parvis.router.decide.thread_keys import ThreadKeys
+from parvis.router.models.stored_rows import Conversation
+
+CLEAR = 0.6  # confidence from which words speak for a department: one term of a rule that no other rule contests
+_UNCLEAR_RULES = frozenset({"default", "place", "model", "mailbox", "machine-sent"})
+
+MatchedBy = Literal["token", "reference", "mail thread", "subject", "sender", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationMatch:
+    """Where a contact belongs.
+
+    `continues`: that conversation, told `by`. Else it opens one, which `follows` a closed one; or, where there are
+    `candidates`, nobody but the sender knows.
+    """
+
+    by: MatchedBy | None = None
+    continues: Conversation | None = None
+    follows: Conversation | None = None
+    candidates: tuple[Conversation, ...] = ()
+
+
+def find_conversation(
+    contact: ContactReceived,
+    decision: Decision,
+    marks: ThreadKeys,
+    known: KnownConversations,
+    windows: ConversationWindows,
+) -> ConversationMatch:
+    """The conversation that the contact continues, or why it opens one.
+
+    Order: our signed token; a quoted reference, then a mail that is answered, of somebody who takes part there; the same sender
+           within the window of the channel, for mails with the same subject. The first that names a conversation decides.
+    Closed: within the grace it goes on, for what names it; after it, and for a mere sender, a new one follows it, or what already does.
+    Doubt: an address that fails DMARC proves nobody. A reference alone proves nothing: it may be read over a shoulder.
+    """
+    for by, conversation in _named(contact, marks, known):
+        return _named_place(by, conversation, contact.received_at, known, windows)
+    if not _is_credible(contact):
+        return ConversationMatch()
+    if channel(contact.channel).has_thread_headers:
+        return _by_subject(contact, marks, known, windows)
+    return _by_sender(contact, decision, known, windows)
+
+
+def is_clear(decision: Decision) -> bool:
+    """Whether rules clearly speak for a department, by what the sender says now."""
+    by_words = decision.rule not in _UNCLEAR_RULES and decision.department != TRIAGE
+    return by_words and decision.confidence >= CLEAR
+
+
+def quoted_reference(contact: ContactReceived) -> str | None:
+    """The reference that a contact quotes; none when it is no reference at all."""
+    found = find_references(contact.thread.reference or "")
+    return found[0] if found else None
+
+
+def find_by_quoted_reference(contact: ContactReceived, known: KnownConversations) -> Conversation | None:
+    """The conversation whose reference is quoted by somebody who takes part there."""
+    quoted = quoted_reference(contact)
+    return _where_sender_writes(contact, known.by_reference.get(quoted) if quoted else None, known)
+
+
+def _named(
+    contact: ContactReceived, marks: ThreadKeys, known: KnownConversations
+) -> Iterator[tuple[MatchedBy, Conversation]]:
+    token = parse_uuid(contact.thread.conversation_id)
+    if token and token in known.conversations:
+        yield "token", known.conversations[token]
+    quoted = find_by_quoted_reference(contact, known)
+    if quoted:
+        yield "reference", quoted
+    for mark in marks.answered_ids:
+        for bearing in reversed(known.by_thread_key.get(mark, ())):
+            answered = _where_sender_writes(contact, bearing, known)
+            if answered:
+                yield "mail thread", answered
+
+
+def _where_sender_writes(contact: ContactReceived, id_: UUID | None, known: KnownConversations) -> Conversation | None:
+    sender = contact.contact_point_hash
+    if id_ is None or sender is None or not _is_credible(contact) or (id_, sender) not in known.senders:
+        return None
+    return known.conversations.get(id_)
+
+
+def _is_credible(contact: ContactReceived) -> bool:
+    return contact.contact_point_hash is not None and contact.sender.dmarc != "fail"
+
+
+def _named_place(
+    by: MatchedBy, named: Conversation, at: datetime, known: KnownConversations, windows: ConversationWindows
+) -> ConversationMatch:
+    if _takes(named, at, windows.closed_grace):
+        return ConversationMatch(by=by, continues=named)
+    follower = known.conversations.get(known.followers.get(named.id, named.id), named)
+    if _takes(follower, at, windows.closed_grace):
+        return ConversationMatch(by=by, continues=follower)
+    return ConversationMatch(by=by, follows=follower)
+
+
+def _by_subject(
+    contact: ContactReceived, marks: ThreadKeys, known: KnownConversations, windows: ConversationWindows
+) -> ConversationMatch:
+    window = windows.window_of(contact.channel)
+    bearing = known.by_thread_key.get(marks.subject, ()) if marks.subject and window else ()
+    for id_ in reversed(bearing):
+        conversation = known.conversations.get(id_)
+        if conversation and contact.received_at - conversation.last_contact_at <= window:
+            if conversation.closed_at is None:
+                return ConversationMatch(by="subject", continues=conversation)
+            return ConversationMatch(by="subject", follows=conversation)
+    return ConversationMatch()
+
+
+def _by_sender(
+    contact: ContactReceived, decision: Decision, known: KnownConversations, windows: ConversationWindows
+) -> ConversationMatch:
+    window, sender = windows.window_of(contact.channel), contact.contact_point_hash
+    if not window or not sender or asks_for_new_conversation(contact.personal.text):
+        return ConversationMatch()
+    near = sorted(
+        (
+            (recent.active_at, str(id_), conversation, recent.channels)
+            for id_, recent in known.recent.get(sender, {}).items()
+            if (conversation := known.conversations.get(id_))
+            and contact.received_at - recent.active_at <= window
+            and _wrote_outside_threads(recent)
+        ),
+        reverse=True,
+    )
+    still_open = [(one, channels) for _, _, one, channels in near if one.closed_at is None]
+    if decision.urgency == "immediate" and is_clear(decision):
+        # Danger waits for no question, and goes to no other department than the one that the rules name.
+        still_open = [(one, channels) for one, channels in still_open if one.department == decision.department][:1]
+    if len(still_open) == 1:
+        return _only(still_open[0][0], contact.channel in still_open[0][1], decision)
+    if still_open:
+        return _one_of([one for one, _ in still_open], contact, known, window)
+    return ConversationMatch(by="sender", follows=near[0][2]) if near and near[0][2].closed_at else ConversationMatch()
+
+
+def _wrote_outside_threads(recent: RecentActivity) -> bool:
+    """A mail belongs to its own thread, and to no other channel's window."""
+    return any(not channel(name).has_thread_headers for name in recent.channels)
+
+
+def _only(conversation: Conversation, is_same_channel: bool, decision: Decision) -> ConversationMatch:
+    # What was told on another channel is a weaker tie: words that speak for another department break it.
+    if not is_same_channel and is_clear(decision) and decision.department != conversation.department:
+        return ConversationMatch()
+    return ConversationMatch(by="sender", continues=conversation)
+
+
+def _one_of(
+    found: list[Conversation], contact: ContactReceived, known: KnownConversations, window: timedelta
+) -> ConversationMatch:
+    """Asked once a window; who was asked goes on with what they last wrote in."""
+    key = waiting_key(contact)
+    asked_at = known.asked_at.get(key) if key else None
+    was_asked = asked_at is not None and contact.received_at - asked_at <= window
+    may_ask = channel(contact.channel).asks_which_conversation and not contact.machine and contact.personal.from_
+    if was_asked or not may_ask:
+        return ConversationMatch(by="sender", continues=found[0])
+    return ConversationMatch(by="sender", candidates=tuple(found))
+
+
+def _takes(conversation: Conversation, at: datetime, grace: timedelta) -> bool:
+    """Whether it is open, or closed so recently that the contact opens it again."""
+    return conversation.closed_at is None or at - conversation.closed_at < grace

@@ -1,0 +1,96 @@
+"""Links two conversations or undoes that, or refuses to. Pure; no I/O."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from parvis.common.contract.contact import ConversationId
+from parvis.common.contract.routing.split_and_link import (
+    ConversationLinked,
+    ConversationUnlinked,
+    LinkRefused,
+    LinkRequested,
+)
+from parvis.router.decide.conversation_history import ConversationHistory
+from parvis.router.decide.request_rows import decision_id, refusal_row, second_decision_id, step_row
+from parvis.router.models.stored_rows import Conversation, DecisionRow
+
+LinkRefusalReason = Literal[
+    "stale", "unknown conversation", "unknown reference", "already linked", "not linked", "the same"
+]
+
+
+def link_refusal_reason(
+    request: LinkRequested, conversation: Conversation | None, other: Conversation | None, past: ConversationHistory
+) -> LinkRefusalReason | None:
+    """Why the request is refused; None when it is carried out."""
+    if conversation is None:
+        return "unknown conversation"
+    if conversation.department != request.from_department:
+        return "stale"
+    if other is None:
+        return "unknown reference"
+    if other.id == conversation.id:
+        return "the same"
+    is_linked = other.reference in past.linked
+    if request.wanted == "linked":
+        return "already linked" if is_linked else None
+    return None if is_linked else "not linked"
+
+
+def refuse_link(
+    request: LinkRequested, conversation: Conversation | None, why: LinkRefusalReason, *, at: datetime
+) -> DecisionRow:
+    """Nothing changes; the department that asked is event."""
+    refused = LinkRefused(
+        link_id=request.link_id,
+        conversation_id=request.conversation_id,
+        other_reference=request.other_reference,
+        from_department=request.from_department,
+        current_department=conversation.department if conversation else None,
+        why=why,
+        at=at,
+    )
+    return refusal_row(decision_id(request), conversation, refused, at)
+
+
+@dataclass(frozen=True)
+class LinkResult:
+    """Two conversations as they stand after they were linked or unlinked, and the row of each."""
+
+    conversations: tuple[Conversation, Conversation]
+    rows: tuple[DecisionRow, DecisionRow]
+
+
+def link_conversations(
+    request: LinkRequested, conversation: Conversation, other: Conversation, *, at: datetime
+) -> LinkResult:
+    """Link two conversations, or undo that: a numbered step of each.
+
+    Needs: both rows locked, and no reason to refuse.
+    """
+    key = decision_id(request)
+    here, there = _next(conversation), _next(other)
+    rows = (_side(request, here, there, at, key), _side(request, there, here, at, second_decision_id(key)))
+    return LinkResult((here, there), rows)
+
+
+def _next(conversation: Conversation) -> Conversation:
+    return replace(conversation, sequence=conversation.sequence + 1)
+
+
+def _side(request: LinkRequested, here: Conversation, there: Conversation, at: datetime, key: UUID) -> DecisionRow:
+    kind = ConversationLinked if request.wanted == "linked" else ConversationUnlinked
+    event = kind(
+        conversation_id=ConversationId(str(here.id)),
+        sequence=here.sequence,
+        reference=here.reference,
+        department=here.department,
+        other_conversation=ConversationId(str(there.id)),
+        other_reference=there.reference,
+        other_department=there.department,
+        reason=request.reason,
+        at=at,
+    )
+    return step_row(key, request.wanted, here, event, at)

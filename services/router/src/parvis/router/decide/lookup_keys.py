@@ -1,0 +1,55 @@
+"""Collects what to look up for a batch of contacts: tokens, references, thread keys, and senders within their windows. Pure; no I/O."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from parvis.common.contract.channels import channel
+from parvis.common.contract.contact import ContactReceived
+from parvis.router.decide.find_conversation import quoted_reference
+from parvis.router.decide.known_conversations import ConversationWindows, parse_uuid
+from parvis.router.decide.thread_keys import thread_keys_of
+
+
+@dataclass
+class LookupKeys:
+    """What the contacts of a batch name, and since when what their senders wrote counts."""
+
+    tokens: set[UUID] = field(default_factory=set[UUID])
+    references: set[str] = field(default_factory=set[str])
+    thread_keys: set[bytes] = field(default_factory=set[bytes])
+    senders: set[str] = field(default_factory=set[str])
+    since: dict[str, datetime] = field(default_factory=dict[str, datetime])
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.tokens or self.references or self.thread_keys or self.since)
+
+    def add(self, contact: ContactReceived, windows: ConversationWindows, secret: bytes) -> None:
+        """Add what one contact names. Without a sender, only our own token counts."""
+        if token := parse_uuid(contact.thread.conversation_id):
+            self.tokens.add(token)
+        sender, window = contact.contact_point_hash, windows.window_of(contact.channel)
+        if sender is None:
+            return
+        quoted, keys = quoted_reference(contact), thread_keys_of(contact, secret)
+        if quoted:
+            self.references.add(quoted)
+        self.thread_keys.update(keys.answered_ids)
+        if quoted or keys.answered_ids:
+            self.senders.add(sender)
+        if channel(contact.channel).has_thread_headers:
+            if window and keys.subject:
+                self.thread_keys.add(keys.subject)
+        elif window:
+            begins = contact.received_at - window
+            self.since[sender] = min(begins, self.since.get(sender, begins))
+
+
+def lookup_keys(contacts: Iterable[ContactReceived], windows: ConversationWindows, secret: bytes) -> LookupKeys:
+    """What to look up for these contacts."""
+    keys = LookupKeys()
+    for contact in contacts:
+        keys.add(contact, windows, secret)
+    return keys

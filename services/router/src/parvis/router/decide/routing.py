@@ -1,0 +1,99 @@
+"""Builds the routing of a contact in its conversation: what the rules decided, its number and its due dates. Pure; no I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from parvis.common.contract.contact import ContactReceived, ConversationId, Reference
+from parvis.common.contract.routing.decisions import Candidate, Routing, Suggestion, make_conversation_id
+from parvis.router.decide import fast_models
+from parvis.router.decide.assignment_context import AssignmentContext
+from parvis.router.decide.department import Decision
+from parvis.router.models.stored_rows import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationStep:
+    """A conversation as it stands once the contact has its number in it."""
+
+    conversation_id: ConversationId
+    reference: Reference
+    sequence: int
+    department: str
+    linked_to: UUID | None = None
+
+
+def may_continue(contact: ContactReceived) -> bool:
+    """Whether a contact names something that it belongs to: then its conversation is looked up, and locked."""
+    thread = contact.thread
+    return thread.conversation_id is not None or thread.reference is not None or bool(thread.in_reply_to)
+
+
+def route_new_conversation(
+    contact: ContactReceived, decision: Decision, context: AssignmentContext, *, at: datetime
+) -> Routing:
+    """The routing of a contact that opens a conversation: what `assign_contact` gives when nothing is known."""
+    id_ = make_conversation_id(contact.contact_id, contact.received_at)
+    department = context.town_config.current_department(decision.department)
+    return build_routing(contact, decision, ConversationStep(id_, contact.reference, 1, department), context, at=at)
+
+
+def step_of(conversation: Conversation) -> ConversationStep:
+    """The last step of a conversation."""
+    return ConversationStep(
+        ConversationId(str(conversation.id)),
+        conversation.reference,
+        conversation.sequence,
+        conversation.department,
+        conversation.linked_to,
+    )
+
+
+def build_routing(
+    contact: ContactReceived,
+    decision: Decision,
+    step: ConversationStep,
+    context: AssignmentContext,
+    *,
+    at: datetime,
+    suggestion: Suggestion | None = None,
+    candidates: Sequence[Conversation] = (),
+) -> Routing:  # fmt: skip
+    """The routing of a contact in its conversation."""
+    rules = context.town_config.legal_deadlines(decision.procedure)
+    due = context.calendar.compute_deadlines(contact.received_at, rules)
+    return fast_models.Routing(
+        conversation_id=step.conversation_id,
+        sequence=step.sequence,
+        department=step.department,
+        reference=step.reference,
+        procedure=decision.procedure,
+        rule=decision.rule,
+        rules_version=decision.rules_version,
+        model=decision.model,
+        matched=decision.matched,
+        confidence=decision.confidence,
+        runners_up=decision.runners_up,
+        reason=decision.reason,
+        urgency=decision.urgency,
+        tags=decision.tags,
+        suggestion=suggestion,
+        linked_to=ConversationId(str(step.linked_to)) if step.linked_to else None,
+        candidates=tuple([_candidate(conversation) for conversation in candidates]),
+        language=decision.language,
+        received_at=contact.received_at,
+        receipt_due_at=due.receipt_at,
+        answer_due_at=due.answer_at,
+        escalate_at=due.escalate_at,
+        silence_at=due.silence_at,
+        silence_means=rules.silence_means if due.silence_at else None,
+        decided_at=at,
+    )
+
+
+def _candidate(conversation: Conversation) -> Candidate:
+    id_ = ConversationId(str(conversation.id))
+    return fast_models.Candidate(
+        conversation_id=id_, reference=conversation.reference, department=conversation.department
+    )

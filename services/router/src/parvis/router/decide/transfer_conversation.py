@@ -1,0 +1,132 @@
+"""Transfers a conversation to another department, or refuses to. Pure; no I/O."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+from parvis.common.contract.contact import TRIAGE, ClaimCheck
+from parvis.common.contract.routing.decisions import DueDates
+from parvis.common.contract.routing.history import PastTransfer
+from parvis.common.contract.routing.transfer import (
+    ConversationArrived,
+    ConversationLeft,
+    IncompleteTransfer,
+    TransferRefused,
+    TransferRequested,
+)
+from parvis.common.town.models import TownConfig, localized
+from parvis.router.decide.assignment_context import AssignmentContext
+from parvis.router.decide.conversation_history import ConversationHistory, encode_last_source
+from parvis.router.decide.request_rows import decision_id, due_dates_after_transfer, refusal_row, step_row
+from parvis.router.models.stored_rows import Conversation, DecisionRow
+
+# A conversation that goes to and fro between two departments belongs to neither of them, or to both: people must say.
+_MOST_MOVES_OF_TWO = 2
+_NO_DATES = DueDates()
+
+TransferRefusalReason = Literal["stale", "unknown conversation", "unknown department", "already there"]
+
+
+def transfer_refusal_reason(
+    request: TransferRequested, conversation: Conversation | None, town_config: TownConfig
+) -> TransferRefusalReason | None:
+    """Why the request is refused; None when it is carried out."""
+    if conversation is None:
+        return "unknown conversation"
+    if request.to_department not in town_config.departments:
+        return "unknown department"
+    if conversation.department != request.from_department:
+        return "stale"
+    return "already there" if town_config.current_department(request.to_department) == conversation.department else None
+
+
+def refuse_transfer(
+    request: TransferRequested, conversation: Conversation | None, why: TransferRefusalReason, *, at: datetime
+) -> DecisionRow:
+    """Nothing moves; the department that asked is event where the conversation is."""
+    refused = TransferRefused(
+        transfer_id=request.transfer_id,
+        conversation_id=request.conversation_id,
+        from_department=request.from_department,
+        to_department=request.to_department,
+        current_department=conversation.department if conversation else None,
+        why=why,
+        at=at,
+    )
+    return refusal_row(decision_id(request), conversation, refused, at)
+
+
+def transfer_conversation(
+    request: TransferRequested,
+    conversation: Conversation,
+    past: ConversationHistory,
+    context: AssignmentContext,
+    *,
+    history: ClaimCheck | None,
+    at: datetime,
+) -> tuple[DecisionRow, Conversation]:
+    """Transfer a conversation; gives the decision and the conversation as it stands then. The step takes one number; `left` and `arrived` both carry it.
+
+    Needs: the conversation's row locked, and no reason to refuse.
+    Loops: the third move between the same two departments ends in triage, with the reason; what triage decides stands.
+    """
+    town_config = context.town_config
+    wanted = town_config.current_department(request.to_department)
+    stopped = _stopped(request.from_department, wanted, past, town_config)
+    to = TRIAGE if stopped else wanted
+    new = due_dates_after_transfer(
+        request.from_department, to, conversation.procedure, context,
+        received_at=conversation.opened_at, at=at,
+    )  # fmt: skip
+    moved = replace(conversation, sequence=conversation.sequence + 1, department=to)
+    event = ConversationArrived(
+        conversation_id=request.conversation_id,
+        sequence=moved.sequence,
+        reference=conversation.reference,
+        from_department=request.from_department,
+        to_department=to,
+        reason=request.reason,
+        stopped=stopped,
+        history=history,
+        procedure=conversation.procedure,
+        language=past.language,
+        body=town_config.body_of(to),
+        received_at=conversation.opened_at,
+        at=at,
+        **(new or _NO_DATES).model_dump(),
+    )
+    return step_row(decision_id(request), "transfer", moved, event, at, came=encode_last_source(past.contacts)), moved
+
+
+def left_event(arrived: ConversationArrived) -> ConversationLeft:
+    """The other half of a transfer, for the department that had the conversation."""
+    return ConversationLeft.model_validate(arrived.model_dump())
+
+
+def _stopped(
+    came_from: str, wanted: str, past: ConversationHistory, town_config: TownConfig
+) -> IncompleteTransfer | None:
+    if TRIAGE in (came_from, wanted):
+        return None
+    pair = {came_from, wanted}
+    moves = sum({move.from_department, move.to_department} == pair for move in _since_triage(past.moves))
+    if moves < _MOST_MOVES_OF_TWO:
+        return None
+    one, other = (town_config.departments[slug].name for slug in (came_from, wanted))
+    return IncompleteTransfer(wanted_department=wanted, why=_to_and_fro(one, other))
+
+
+def _since_triage(moves: Iterable[PastTransfer]) -> list[PastTransfer]:
+    """The moves since triage last had the conversation: what people decided there starts the count again."""
+    since: list[PastTransfer] = []
+    for move in moves:
+        since = [] if TRIAGE in (move.from_department, move.to_department) else [*since, move]
+    return since
+
+
+def _to_and_fro(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "fr": f"Cet échange est allé et venu entre « {localized(one, 'fr')} » et « {localized(other, 'fr')} » : une personne de l'accueil décide.",
+        "en": f"This conversation has gone to and fro between “{localized(one, 'en')}” and “{localized(other, 'en')}”: a person at the reception decides.",
+    }

@@ -1,0 +1,1 @@
+"""Holds the values that pass between the router's rooms. Data only."""
