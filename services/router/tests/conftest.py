@@ -29,7 +29,8 @@ from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet, load_templates
 from parvis.router.consume import Mail, Router
 from parvis.router.decide import Calendar, Placing, Windows
-from parvis.router.rules import Rules, load_rules
+from parvis.router.fetch.rules_files import load_rules
+from parvis.router.rules.rule_set import RuleSet
 from parvis.router.tables import SCHEMA
 
 ROOT = Path(__file__).parents[3]
@@ -47,7 +48,7 @@ class Town:
     database: Database
     producer: Producer
     town_config: TownConfig
-    rules: Rules
+    rules: RuleSet
     templates: TemplateSet
     blobs: BlobStore
     at: datetime = AN_INSTANT

@@ -25,7 +25,7 @@ from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
 from parvis.router.decide import Calendar, Held, Known, Placed, Placing, Windows, decide, place, place_unanswered
 from parvis.router.decide.marks import marks_of, said_in_subject
-from parvis.router.rules import load_rules
+from parvis.router.fetch.rules_files import load_rules
 from parvis.router.settings import Settings
 from parvis.router.tables import DAYS
 

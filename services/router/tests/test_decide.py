@@ -25,7 +25,7 @@ from parvis.common.text.language import detect_language
 from parvis.common.town.deadlines import Period
 from parvis.common.town.loading import load_town_config
 from parvis.router.decide import Calendar, Decision, Known, Windows, decide, find, marks_of, registration
-from parvis.router.rules import load_rules
+from parvis.router.fetch.rules_files import load_rules
 from parvis.router.tables import Conversation
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"

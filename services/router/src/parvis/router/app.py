@@ -27,9 +27,12 @@ from parvis.common.town.templates import load_templates
 from parvis.router import store
 from parvis.router.consume import Mail, Router
 from parvis.router.decide import Asking, Calendar, Placing, Windows
-from parvis.router.read import LOOK_EVERY_S, Guessing, LiveModel, LiveRules
+from parvis.router.fetch.active_model import ActiveModelWatcher
+from parvis.router.fetch.rules_watcher import POLL_INTERVAL_S, RulesWatcher
+from parvis.router.sandbox.classifier import SandboxedClassifier
+from parvis.router.sandbox.protocol import embedder_version
 from parvis.router.settings import Settings
-from parvis.router.store.models import active_model
+from parvis.router.store.trained_models import find_active_model
 from parvis.router.tables import DAYS, SCHEMA, ModelRow
 
 log = logger()
@@ -52,13 +55,20 @@ async def build() -> Service:
     town_config = load_town_config(town.config_dir)
     templates = load_templates(town.config_dir, town_config)
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
-    rules = LiveRules(town.config_dir, town_config, health)
+    rules = RulesWatcher(town.config_dir, town_config, health)
     database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": _LOCK_MS})
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
     calendar = Calendar(town_config.town)
     placing = Placing(town_config, calendar, _windows(own), templates, town.hashing_key, _asking(own))
-    blobs, guessing = BlobStore(town.blobs_url), Guessing(health)
-    model = LiveModel(lambda: _active_model(database), blobs, town_config.departments, guessing, health)
+    blobs, classifier = BlobStore(town.blobs_url), SandboxedClassifier(health)
+    model = ActiveModelWatcher(
+        read_active_row=lambda: _read_active_row(database),
+        blobs=blobs,
+        departments=town_config.departments,
+        embedder=embedder_version(),
+        on_change=classifier.use_model,
+        health=health,
+    )
     router = Router(
         database=database,
         producer=producer,
@@ -66,7 +76,7 @@ async def build() -> Service:
         placing=placing,
         mail=Mail(town.topic_prefix, town_config, calendar),
         blobs=blobs,
-        guesser=guessing,
+        classifier=classifier,
         health=health,
         limit_s=own.contact_limit_s,
     )
@@ -95,7 +105,7 @@ async def build() -> Service:
     async def consume(stopping: asyncio.Event) -> None:
         if await _until_ready(database, producer, health, stopping):
             with suppress(Unavailable):  # what waited for us shall not go without the model that is active
-                await model.look()
+                await model.poll()
             await consumer.run(stopping)
 
     async def wait(stopping: asyncio.Event) -> None:
@@ -112,18 +122,18 @@ async def build() -> Service:
             consumer.watch,
             wait,
             run_health_check(health, "kafka", producer.check),  # a consumer that gets nothing cannot tell why
-            run_every(LOOK_EVERY_S, rules.look),
-            run_every(LOOK_EVERY_S, model.look),
-            guessing.run,
+            run_every(POLL_INTERVAL_S, rules.poll),
+            run_every(POLL_INTERVAL_S, model.poll),
+            classifier.run,
             *([exit_with_parent()] if own.worker else []),
         ],
         closing=[producer.stop, database.close],
     )
 
 
-async def _active_model(database: Database) -> ModelRow | None:
+async def _read_active_row(database: Database) -> ModelRow | None:
     async with database.transaction() as connection:
-        return await active_model(connection)
+        return await find_active_model(connection)
 
 
 def _windows(own: Settings) -> Windows:

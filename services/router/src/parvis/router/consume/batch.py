@@ -21,14 +21,14 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.router import store
 from parvis.router.consume import answers, cases
+from parvis.router.consume.classification import classify_arrivals
 from parvis.router.consume.contacts import Contacts
-from parvis.router.consume.guessing import with_guesses
 from parvis.router.consume.mail import Arrival, Decided, Mail
 from parvis.router.consume.waiting import Waiting
 from parvis.router.consume.wishes import Wishes, wishes_in
 from parvis.router.decide import Placing, Wish
-from parvis.router.read import Guesser
-from parvis.router.rules import Rules
+from parvis.router.rules.rule_set import RuleSet
+from parvis.router.sandbox.classifier import Classifier
 
 _TRIES = 5
 _SINGLY = 16  # so many are tried one by one
@@ -60,11 +60,11 @@ class Router:
 
     database: Database
     producer: Producer
-    rules: Callable[[], Rules]
+    rules: Callable[[], RuleSet]
     placing: Placing
     mail: Mail
     blobs: BlobStore | None = None  # without it nothing that arrives has a history
-    guesser: Guesser | None = None
+    classifier: Classifier | None = None
     now: clock.Clock = clock.now
     health: Health = field(default_factory=Health)
     limit_s: float = 10.0
@@ -103,7 +103,7 @@ class Router:
         """Every row of a batch, stored before or stored now; the records that follow from them."""
         records: list[Record] = []
         if batch.arrivals:
-            arrivals = await with_guesses(batch.arrivals, self.guesser, self.placing.town_config)
+            arrivals = await classify_arrivals(batch.arrivals, self.classifier, self.placing.town_config)
             decided = await self._decide(arrivals)
             for arrival in arrivals:
                 if arrival.key in decided:

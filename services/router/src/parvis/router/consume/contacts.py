@@ -20,7 +20,7 @@ from parvis.router import store
 from parvis.router.consume.conversations import Conversations, tell
 from parvis.router.consume.mail import Arrival, Decided
 from parvis.router.decide import Marks, Placing, came_of, decide, marks_of, names_another, opening, uuid_of
-from parvis.router.rules import Rules
+from parvis.router.rules.rule_set import RuleSet
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
@@ -29,7 +29,7 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 class Contacts:
     """Decides contacts: by the rules first, then in their conversations."""
 
-    rules: Callable[[], Rules]
+    rules: Callable[[], RuleSet]
     placing: Placing
     now: clock.Clock
 
@@ -70,7 +70,7 @@ class Contacts:
             DecodedRecord(received.event((ContactReceived,), fast_models=(ContactReceived,)), received), self.rules()
         )
 
-    def _arrival(self, item: DecodedRecord, rules: Rules) -> Arrival:
+    def _arrival(self, item: DecodedRecord, rules: RuleSet) -> Arrival:
         contact: ContactReceived = item.event  # pyright: ignore[reportAssignmentType] (or its struct, by its type)
         key = contact.contact_id
         if not _ID.match(key):

@@ -1,5 +1,12 @@
 """A contact and what is known in, the department and everything that follows from it out. Pure; no I/O."""
 
+from parvis.router.decide.classification import (
+    ClassifierOutput,
+    Prediction,
+    apply_prediction,
+    is_classifiable,
+    text_to_classify,
+)
 from parvis.router.decide.clocks import Calendar, Due
 from parvis.router.decide.conversation import (
     Held,
@@ -12,7 +19,6 @@ from parvis.router.decide.conversation import (
     waiting_key,
 )
 from parvis.router.decide.department import Decision, decide
-from parvis.router.decide.guessing import Guess, Guesses, is_guessable, with_guess, words_of
 from parvis.router.decide.link import link, refuse_link, why_not_linked
 from parvis.router.decide.marks import Marks, marks_of
 from parvis.router.decide.notices import moved, receipt, registration
@@ -28,10 +34,9 @@ __all__ = [
     "MOST_CONTACTS",
     "Asking",
     "Calendar",
+    "ClassifierOutput",
     "Decision",
     "Due",
-    "Guess",
-    "Guesses",
     "Held",
     "Known",
     "Marks",
@@ -39,13 +44,15 @@ __all__ = [
     "Place",
     "Placed",
     "Placing",
+    "Prediction",
     "Split",
     "Windows",
     "Wish",
+    "apply_prediction",
     "came_of",
     "decide",
     "find",
-    "is_guessable",
+    "is_classifiable",
     "left",
     "link",
     "made_by",
@@ -68,6 +75,7 @@ __all__ = [
     "refuse_transfer",
     "registration",
     "split",
+    "text_to_classify",
     "transfer",
     "uuid_of",
     "waiting_key",
@@ -75,6 +83,4 @@ __all__ = [
     "why_not_split",
     "why_not_transferred",
     "wish_key",
-    "with_guess",
-    "words_of",
 ]

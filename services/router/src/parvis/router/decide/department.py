@@ -12,9 +12,8 @@ from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import Procedure, TownConfig, localized
 from parvis.router.decide import swift
-from parvis.router.rules import Facts, Match, Rules
-from parvis.router.rules.matching import clean, facts_text
-from parvis.router.rules.models import Urgency
+from parvis.router.rules.rule_set import Facts, RuleMatch, RuleSet, fold_for_matching, join_text
+from parvis.router.rules.rules_file import Urgency
 
 _MOST_RUNNERS_UP = 3
 _MOST_TAGS = 12
@@ -47,7 +46,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     model: str | None = None
 
 
-def decide(contact: ContactReceived, rules: Rules, town_config: TownConfig, *, language: str | None = None) -> Decision:
+def decide(
+    contact: ContactReceived, rules: RuleSet, town_config: TownConfig, *, language: str | None = None
+) -> Decision:
     """The department that gets this contact, and why.
 
     Order: hard rules, the form's procedure, a department's own mailbox, rules by priority, triage.
@@ -59,13 +60,13 @@ def decide(contact: ContactReceived, rules: Rules, town_config: TownConfig, *, l
     if decision is None:
         if len(rules.told) >= _MOST_TOLD:
             rules.told.clear()
-        matches = rules.matching(facts)
+        matches = rules.match(facts)
         decided = _decide(facts, matches, town_config)
         decision = rules.told[facts] = replace(decided, rules_version=rules.version, tags=_tags(matches))
     return decision
 
 
-def _decide(facts: Facts, matches: list[Match], town_config: TownConfig) -> Decision:
+def _decide(facts: Facts, matches: list[RuleMatch], town_config: TownConfig) -> Decision:
     if matches and matches[0].rule.hard:  # hard ones come first
         return _by_rule(matches[0], matches, town_config, facts.language)
     chosen = _chosen(facts, matches, town_config)
@@ -89,19 +90,19 @@ def _decide(facts: Facts, matches: list[Match], town_config: TownConfig) -> Deci
     )
 
 
-def facts_of(contact: ContactReceived, town_config: TownConfig, rules: Rules, *, language: str | None) -> Facts:
+def facts_of(contact: ContactReceived, town_config: TownConfig, rules: RuleSet, *, language: str | None) -> Facts:
     """What the rules may know about a contact; of what none of them asks, nothing."""
-    personal, asks = contact.personal, rules.asks
-    text = facts_text((personal.subject, personal.text, *personal.answers.values()))
-    folded = clean(text)
+    personal, asks = contact.personal, rules.used_facts
+    text = join_text((personal.subject, personal.text, *personal.answers.values()))
+    folded = fold_for_matching(text)
     return Facts(
         channel=contact.channel,
         to=contact.to,
         procedure=contact.procedure,
         language=language,
         machine_sent=contact.machine is not None,
-        hits=rules.hits(folded),
-        areas=rules.territory.areas_of(text, folded) if "area" in asks else (),
+        matched_terms=rules.find_terms(folded),
+        areas=rules.service_areas.find_areas(text, folded) if "area" in asks else (),
         day=_day(contact, town_config) if "day" in asks else date.min,
         sender_domain=_domain(contact) if "sender_domain" in asks else "",
         postcodes=_postcodes(contact) if "postcode" in asks else (),
@@ -125,7 +126,7 @@ def _postcodes(contact: ContactReceived) -> tuple[str, ...]:
     return tuple(code for text in written for code in _POSTCODE.findall(text[:_LONGEST_ADDRESS]))
 
 
-def _chosen(facts: Facts, matches: list[Match], town_config: TownConfig) -> Decision | None:
+def _chosen(facts: Facts, matches: list[RuleMatch], town_config: TownConfig) -> Decision | None:
     """What the citizen chose: a form of ours, or the mailbox of a department. A machine chooses nothing."""
     procedure = town_config.procedure(facts.procedure)
     mailbox = None if facts.machine_sent or procedure else town_config.department_of_mailbox(facts.to)
@@ -152,17 +153,17 @@ def _chosen(facts: Facts, matches: list[Match], town_config: TownConfig) -> Deci
     )
 
 
-def _most_urgent(matches: list[Match]) -> Urgency:
+def _most_urgent(matches: list[RuleMatch]) -> Urgency:
     stated = {match.rule.then.urgency for match in matches}
     return "immediate" if "immediate" in stated else "high" if "high" in stated else "normal"
 
 
-def _tags(matches: list[Match]) -> tuple[str, ...]:
+def _tags(matches: list[RuleMatch]) -> tuple[str, ...]:
     """The tags of every rule that holds, each once: a label says what a contact is about, whoever gets it."""
     return tuple(dict.fromkeys(tag for match in matches for tag in match.rule.then.tags))[:_MOST_TAGS]
 
 
-def _by_rule(match: Match, matches: list[Match], town_config: TownConfig, language: str | None) -> Decision:
+def _by_rule(match: RuleMatch, matches: list[RuleMatch], town_config: TownConfig, language: str | None) -> Decision:
     if match.is_doubtful:
         return _by_people(matches, language)
     rule = match.rule
@@ -189,7 +190,7 @@ def _points_to(fr: str, en: str) -> dict[str, str]:
     )
 
 
-def _by_people(matches: list[Match], language: str | None) -> Decision:
+def _by_people(matches: list[RuleMatch], language: str | None) -> Decision:
     """The place may lie in more than one area: nobody guesses."""
     return Decision(
         department=TRIAGE,
@@ -207,13 +208,13 @@ def _by_people(matches: list[Match], language: str | None) -> Decision:
     )
 
 
-def _confidence(match: Match) -> float:
+def _confidence(match: RuleMatch) -> float:
     if not match.terms:
         return _CHOSEN
     return min(_MOST_BY_TERMS, _ONE_TERM + _EACH_MORE_TERM * (match.terms - 1))
 
 
-def _runners_up(matches: list[Match], department: str) -> tuple[RunnerUp, ...]:
+def _runners_up(matches: list[RuleMatch], department: str) -> tuple[RunnerUp, ...]:
     """The other departments that rules name, each once, the likeliest first."""
     best: dict[str, RunnerUp] = {}
     for match in matches:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.town.models import TownConfig
 from parvis.router.decide.department import Decision, decide
-from parvis.router.rules import Rules
+from parvis.router.rules.rule_set import RuleSet
 
 _MOST_EXAMPLES = 20
 
@@ -42,7 +42,7 @@ class Trial:
             yield f"         {reference}: {now_.department} ({now_.rule}) -> {then_.department} ({then_.rule})"
 
 
-def compare(contacts: Iterable[ContactReceived], now: Rules, then: Rules, town_config: TownConfig) -> Trial:
+def compare(contacts: Iterable[ContactReceived], now: RuleSet, then: RuleSet, town_config: TownConfig) -> Trial:
     """Decide each contact by both rule sets; conversations are left out: only the rules are on trial."""
     trial = Trial()
     for contact in contacts:
