@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.router.rules.phrase_trie import PhraseTrie
-from parvis.router.rules.rule_set import fold_for_matching
-from parvis.router.rules.term_patterns import compile_term, split_ascii_words
+from parvis.router.rules.term_patterns import compile_term, fold_for_matching, split_ascii_words
 
 _WORDS = st.sampled_from(
     ["rue", "rues", "d'eau", "eau", "nid", "de", "poule", "2026", "r2", "œuvre", "a", "prix", "feux", "feu"]

@@ -12,8 +12,9 @@ from parvis.common.contract.errors import Misconfigured
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.router.fetch.rules_files import check_rules, load_rules
-from parvis.router.rules.rule_set import Facts, RuleSet, fold_for_matching
-from parvis.router.rules.term_patterns import fold
+from parvis.router.rules.facts import Facts
+from parvis.router.rules.rule_set import RuleSet
+from parvis.router.rules.term_patterns import fold, fold_for_matching
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 

@@ -11,7 +11,7 @@ from parvis.common.testing import a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.router.decide.department import decide
 from parvis.router.fetch.rules_files import load_rules
-from parvis.router.rules.rule_set import fold_for_matching
+from parvis.router.rules.term_patterns import fold_for_matching
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(EXAMPLE)

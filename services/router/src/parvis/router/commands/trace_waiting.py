@@ -14,7 +14,7 @@ _WHY = {
 }
 
 
-async def waiting_about(town: TownSettings, ids: frozenset[str]) -> list[str]:
+async def list_waiting_contacts(town: TownSettings, ids: frozenset[str]) -> list[str]:
     """A line for each waiting contact with one of these ids, or that may belong to a conversation with one of them.
 
     Raises: Unavailable.

@@ -12,12 +12,13 @@ from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import Procedure, TownConfig, localized
 from parvis.router.decide import swift
-from parvis.router.rules.rule_set import Facts, RuleMatch, RuleSet, fold_for_matching, join_text
+from parvis.router.rules.facts import Facts, join_text
+from parvis.router.rules.rule_set import RuleMatch, RuleSet
 from parvis.router.rules.rules_file import Urgency
+from parvis.router.rules.term_patterns import fold_for_matching
 
 _MOST_RUNNERS_UP = 3
 _MOST_TAGS = 12
-_MOST_TOLD = 4096  # different facts: of a town's contacts most say to the rules what another has said
 _LANGUAGES = ("fr", "en")
 _POSTCODE = re.compile(r"\b([0-9]{5})[ ]{1,3}[^\W\d_]")  # before the name of a town
 _LONGEST_ADDRESS = 1000
@@ -56,14 +57,12 @@ def decide(
     Needs: the directory for which the rules were loaded.
     """
     facts = facts_of(contact, town_config, rules, language=contact.language or language)
-    decision = rules.told.get(facts)
-    if decision is None:
-        if len(rules.told) >= _MOST_TOLD:
-            rules.told.clear()
-        matches = rules.match(facts)
-        decided = _decide(facts, matches, town_config)
-        decision = rules.told[facts] = replace(decided, rules_version=rules.version, tags=_tags(matches))
-    return decision
+    return rules.decisions.get_or_compute(facts, lambda facts: _decide_uncached(facts, rules, town_config))
+
+
+def _decide_uncached(facts: Facts, rules: RuleSet, town_config: TownConfig) -> Decision:
+    matches = rules.match(facts)
+    return replace(_decide(facts, matches, town_config), rules_version=rules.version, tags=_tags(matches))
 
 
 def _decide(facts: Facts, matches: list[RuleMatch], town_config: TownConfig) -> Decision:

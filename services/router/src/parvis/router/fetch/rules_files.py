@@ -1,4 +1,4 @@
-"""`rules.yaml` in, compiled rules out, or the one sentence that says which line to mend."""
+"""Reads `rules.yaml` and `territory.yaml` from disk, checks them and compiles them; errors name file, line and correction."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,8 @@ from parvis.common.town.loading import check_department
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
 from parvis.common.town.yaml_documents import YamlDocument, closest_match, read_document, validate_document
-from parvis.router.rules.rule_set import PatternError, RuleSet, check_pattern, compile_rules
+from parvis.router.rules.rule_compiler import PatternError, check_pattern, compile_rules
+from parvis.router.rules.rule_set import RuleSet
 from parvis.router.rules.rules_file import Rule, RulesFile
 from parvis.router.rules.service_areas import ServiceAreas, TerritoryFile, compile_service_areas
 from parvis.router.rules.term_patterns import has_words
@@ -16,25 +17,25 @@ from parvis.router.rules.term_patterns import has_words
 def load_rules(path: Path, town_config: TownConfig) -> RuleSet:
     """Read, check and compile the rules of the configuration folder `path`.
 
-    Raises: Misconfigured, with file, line and mend: an id twice, an unknown department, procedure or language, a pattern
-            that RE2 does not take, a word without a letter.
+    Raises: Misconfigured, with file, line and correction: a duplicate id, an unknown department, procedure or language, a pattern
+            that RE2 does not accept, a word without a letter.
     """
     document = read_document(path / "rules.yaml")
     rules = validate_document(RulesFile, document, context={"languages": town_config.town.languages}).rules
-    territory = _load_territory(path, town_config)
+    service_areas = _load_service_areas(path, town_config)
     _check_ids(document, rules)
     for index, rule in enumerate(rules):
         _check_names(document, index, rule, town_config)
-        _check_areas(document, index, rule, territory)
+        _check_areas(document, index, rule, service_areas)
         _check_terms(document, index, rule)
     try:
-        return compile_rules(rules, version=compute_version(path), territory=territory)
+        return compile_rules(rules, version=compute_version(path), service_areas=service_areas)
     except PatternError as error:
         raise document.error(str(error), "rules", mend="use fewer or shorter patterns") from error
 
 
 def compute_version(path: Path) -> str:
-    """What a decision remembers of the files that made it: 12 digits of the SHA-256 of the rules and the territory.
+    """The version that decisions record: the first 12 hexadecimal digits of the SHA-256 of both files.
 
     Raises: OSError, when the rules cannot be read.
     """
@@ -44,7 +45,7 @@ def compute_version(path: Path) -> str:
 
 
 def check_rules(path: Path, town_config: TownConfig) -> list[str]:
-    """What `parvis config check` says about what the router reads.
+    """The lines that `parvis config check` prints about the router's files.
 
     Raises: Misconfigured, as `load_rules` and `load_templates` do.
     """
@@ -60,7 +61,7 @@ def check_rules(path: Path, town_config: TownConfig) -> list[str]:
     ]
 
 
-def _load_territory(path: Path, town_config: TownConfig) -> ServiceAreas:
+def _load_service_areas(path: Path, town_config: TownConfig) -> ServiceAreas:
     if not (path / "territory.yaml").exists():
         return ServiceAreas()
     document = read_document(path / "territory.yaml")
@@ -68,16 +69,25 @@ def _load_territory(path: Path, town_config: TownConfig) -> ServiceAreas:
     seen: set[str] = set()
     for index, area in enumerate(areas):
         if area.id in seen:
-            raise document.error(f"the area {area.id!r} stands twice", "areas", index, "id", mend="give it another id")
+            raise document.error(
+                f"duplicate area id {area.id!r}", "areas", index, "id", mend="give one of the two areas another id"
+            )
         seen.add(area.id)
         for position, street in enumerate(area.streets):
             if not has_words(street.street):
-                raise document.error(f"{street.street!r} is no street", "areas", index, "streets", position)
+                raise document.error(
+                    f"{street.street!r} contains no letter or digit",
+                    "areas",
+                    index,
+                    "streets",
+                    position,
+                    mend="write the name of the street",
+                )
     return compile_service_areas(areas)
 
 
-def _check_areas(document: YamlDocument, index: int, rule: Rule, territory: ServiceAreas) -> None:
-    known = [area.id for area in territory.areas]
+def _check_areas(document: YamlDocument, index: int, rule: Rule, service_areas: ServiceAreas) -> None:
+    known = [area.id for area in service_areas.areas]
     for position, area in enumerate(rule.when.area):
         if area not in known:
             mend = closest_match(area, known) if known else "describe the areas in territory.yaml"
@@ -89,7 +99,7 @@ def _check_ids(document: YamlDocument, rules: tuple[Rule, ...]) -> None:
     for index, rule in enumerate(rules):
         if rule.id in seen:
             first = document.line("rules", seen[rule.id], "id")
-            fact = f"the rule id {rule.id!r} stands at line {first} already"
+            fact = f"duplicate rule id {rule.id!r}, first used at line {first}"
             raise document.error(fact, "rules", index, "id", mend="give this rule another id")
         seen[rule.id] = index
 
@@ -113,11 +123,11 @@ def _check_terms(document: YamlDocument, index: int, rule: Rule) -> None:
         except PatternError as error:
             mend = "RE2 has no look-around and no back-references"
             raise document.error(
-                f"bad pattern: {error}", "rules", index, "when", "patterns", position, mend=mend
+                f"RE2 does not accept the pattern: {error}", "rules", index, "when", "patterns", position, mend=mend
             ) from error
     words = rule.when.words
     for name, terms in (("any", words.any_), ("all", words.all_), ("none", words.none_)) if words else ():
         for position, term in enumerate(terms):
             if not has_words(term):
-                place = ("rules", index, "when", "words", name, position)
-                raise document.error(f"{term!r} holds no letter or digit", *place, mend="use a pattern")
+                path = ("rules", index, "when", "words", name, position)
+                raise document.error(f"{term!r} contains no letter or digit", *path, mend="use `patterns` for signs")

@@ -1,4 +1,4 @@
-"""The shape of `rules.yaml`. Data only."""
+"""Describes the shape of `rules.yaml`. Data only."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -12,12 +12,12 @@ from parvis.common.town.field_types import ConfigModel, LocalText
 Urgency = Literal["normal", "high", "immediate"]
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
 Term = Annotated[str, Field(min_length=1, max_length=200)]
-Terms = Annotated[tuple[Term, ...], BeforeValidator(_listed)]
+Terms = Annotated[tuple[Term, ...], BeforeValidator(_as_list)]
 Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 MediaType = Annotated[str, StringConstraints(pattern=r"^[a-z]+/(\*|[a-z0-9.+-]+)$")]
 Postcode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z][0-9A-Z -]{0,9}$")]
@@ -31,27 +31,27 @@ class WordConditions(ConfigModel):
     none_: Terms = Field(default=(), alias="none", description="not one of them")
 
     @model_validator(mode="after")
-    def _says_something(self) -> "WordConditions":
+    def _check_not_empty(self) -> "WordConditions":
         if not (self.any_ or self.all_):
-            raise ValueError("words need `any` or `all`; `none` alone matches almost everything")
+            raise ValueError("`words` needs `any` or `all`: `none` alone would match almost everything")
         return self
 
 
 class RuleConditions(ConfigModel):
     """All of the conditions that are stated must hold."""
 
-    channel: Annotated[tuple[ChannelName, ...], BeforeValidator(_listed)] = ()
+    channel: Annotated[tuple[ChannelName, ...], BeforeValidator(_as_list)] = ()
     to: Terms = Field(default=(), description="our numbers, mailboxes, forms or scanners")
     procedure: Terms = ()
-    language: Annotated[tuple[Language, ...], BeforeValidator(_listed)] = ()
+    language: Annotated[tuple[Language, ...], BeforeValidator(_as_list)] = ()
     machine_sent: bool | None = None
-    sender_domain: Annotated[tuple[Domain, ...], BeforeValidator(_listed)] = Field(
+    sender_domain: Annotated[tuple[Domain, ...], BeforeValidator(_as_list)] = Field(
         default=(), description="of the sender's mail address, or a domain above it"
     )
-    postcode: Annotated[tuple[Postcode, ...], BeforeValidator(_listed)] = Field(
+    postcode: Annotated[tuple[Postcode, ...], BeforeValidator(_as_list)] = Field(
         default=(), description="how the postcode of the sender's or the form's address begins"
     )
-    attachment: Annotated[tuple[MediaType, ...], BeforeValidator(_listed)] = Field(
+    attachment: Annotated[tuple[MediaType, ...], BeforeValidator(_as_list)] = Field(
         default=(), description="the media type of at least one attachment, by content; image/* takes any picture"
     )
     area: Terms = Field(default=(), description="where the place lies, by territory.yaml; in doubt people decide")
@@ -59,9 +59,11 @@ class RuleConditions(ConfigModel):
     patterns: Terms = Field(default=(), description="RE2; at least one of them; sees small letters without accents")
 
     @model_validator(mode="after")
-    def _asks_something(self) -> "RuleConditions":
+    def _check_not_empty(self) -> "RuleConditions":
         if not self.model_fields_set:
-            raise ValueError("no condition: it would match everything; `triage` does that already")
+            raise ValueError(
+                "a rule needs a condition: without one it would match everything, and `triage` already takes what nothing else matched"
+            )
         return self
 
 
@@ -69,7 +71,7 @@ class RuleOutcome(ConfigModel):
     department: DepartmentSlug
     procedure: str | None = None
     urgency: Urgency = "normal"
-    tags: Annotated[tuple[Tag, ...], BeforeValidator(_listed)] = Field(
+    tags: Annotated[tuple[Tag, ...], BeforeValidator(_as_list)] = Field(
         default=(), max_length=8, description="labels for the department; those of every rule that matches are shown"
     )
 

@@ -1,4 +1,4 @@
-"""A text in, the parts of the town that its streets and points may lie in out. Pure; never raises, whatever the text."""
+"""Finds the areas of the town that the streets and coordinates in a text may lie in. Pure; never raises, whatever the text."""
 
 import re
 from collections import defaultdict
@@ -39,7 +39,7 @@ def _as_street(value: object) -> object:
 
 
 class ServiceArea(ConfigModel):
-    """A part of the town that rules may name."""
+    """A part of the town that rules may refer to."""
 
     id: AreaId
     name: LocalText

@@ -1,4 +1,4 @@
-"""Words as operators write them in, patterns for folded text out. Pure."""
+"""Compiles the words and patterns of rules into RE2 patterns for folded text, and folds texts. Pure."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ _LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d
 
 
 def fold(text: str) -> str:
-    """Small letters without accents, so that `Été`, `ete` and `ÉTÉ` are one. What is folded folds to itself."""
+    """Lower case without accents: `Été`, `ete` and `ÉTÉ` become equal. Idempotent."""
     if text.isascii():
         return text.lower()
     # Latin-1, and what telephones put beside it, folds byte by byte: a French text in 2 µs instead of 40.
@@ -22,6 +22,12 @@ def fold(text: str) -> str:
     parts[::2] = map(_fold_latin, parts[::2])
     parts[1::2] = map(_fold_any, parts[1::2])
     return "".join(parts)
+
+
+def fold_for_matching(text: str) -> str:
+    """Folded and valid UTF-8, as RE2 needs it; a lone surrogate becomes "?"."""
+    folded = fold(text)
+    return folded if folded.isascii() else folded.encode("utf-8", "replace").decode("utf-8")
 
 
 def _fold_any(text: str) -> str:
@@ -52,23 +58,23 @@ def compile_term(term: str) -> str:
 
 
 def has_words(term: str) -> bool:
-    """Whether a term holds anything that can be looked for."""
+    """Whether a term contains a letter or digit, so that it can match anything."""
     return bool(_words(term))
 
 
 def split_ascii_words(term: str) -> list[str] | None:
-    """The words of a term that is whole words of ASCII and nothing else; none of another."""
+    """The words of a term; None unless all are whole ASCII words without a star."""
     words = _words(term)
     return words if all(word.isascii() and word.isalnum() for word in words) else None
 
 
 def normalize_pattern(pattern: str) -> str:
-    """An operator's pattern, for the folded text: its accents are taken off, its letters fit both cases."""
+    """An operator's pattern for folded text: without accents, case-insensitive."""
     return "(?i)" + "".join(character if character.isascii() else fold(character) for character in pattern)
 
 
 def _words(term: str) -> list[str]:
-    """The words of a term, folded; what is neither a letter nor a digit parts them, a star ends one."""
+    """The folded words of a term; anything but letters and digits separates them, a star ends one."""
     spaced = "".join(character if character.isalnum() or character == "*" else " " for character in fold(term))
     words = (word.rstrip("*") + "*" * word.endswith("*") for word in spaced.split())
     return [word for word in words if word.strip("*")]
