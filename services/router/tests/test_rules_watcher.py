@@ -62,3 +62,20 @@ def test_a_router_without_good_rules_does_not_start(folder: Path) -> None:
     write(folder, "changed", department="nowhere")
     with pytest.raises(Misconfigured, match="nowhere"):
         RulesWatcher(folder, load_town_config(folder), Health())
+
+
+@pytest.mark.parametrize("name", ["rules.yaml", "territory.yaml"])
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"rules: [", b"[" * 20_000, b"- a: !!python/object:x {}", None])
+async def test_an_unreadable_file_leaves_the_rules_before(folder: Path, name: str, content: bytes | None) -> None:
+    health = Health()
+    rules = RulesWatcher(folder, load_town_config(folder), health)
+    first = rules()
+    (folder / name).unlink(missing_ok=True)
+    if content is None:
+        (folder / name).mkdir()  # not a file at all
+    else:
+        (folder / name).write_bytes(content)
+    for _ in range(3):
+        await rules.poll()
+    assert rules() is first
+    assert name in health.notes["rules"]

@@ -12,15 +12,19 @@ import numpy as np
 import pytest
 
 from parvis.common.contract.contact import ClaimCheck
+from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.health import Health
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
+from parvis.common.runtime.sandbox.pool import SandboxResult
 from parvis.common.testing import AN_INSTANT
 from parvis.router.commands.training.train_classifier import train_classifier
+from parvis.router.decide.classification import Prediction
 from parvis.router.decide.classifier.linear_model import LinearModel
 from parvis.router.decide.classifier.model_archive import LoadedModel, serialize_model
 from parvis.router.fetch.active_model import ActiveModelWatcher
-from parvis.router.sandbox.classifier import SandboxedClassifier
+from parvis.router.sandbox.classifier import SandboxedClassifier, classify_job
 from parvis.router.sandbox.embeddings import EmbeddingCache, run_embedder
-from parvis.router.sandbox.protocol import embedder_version
+from parvis.router.sandbox.protocol import PREDICTIONS, UNKNOWN_MODEL, embedder_version, encode_predictions
 from parvis.router.tables import ModelRow
 
 from .test_classifier import SUBJECTS, examples
@@ -203,3 +207,75 @@ async def test_a_model_of_another_town_is_refused(model: LinearModel, labels: tu
     await watcher.poll()
     assert classifier.model_version is None
     assert words in health.notes["model"]
+
+
+class GarbageWorker:
+    """A pool whose worker answers every job with these frames."""
+
+    def __init__(self, *frames: Frame) -> None:
+        self.frames = frames
+
+    async def run_job(self, *_: Frame) -> SandboxResult:
+        return SandboxResult(self.frames)
+
+
+GOOD = encode_predictions([Prediction("voirie", 0.9)])
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\xff", b"{}x", b'[["voirie", 1' + b"0" * 400 + b"]]", b"[" * 100_000, b'[["voirie", NaN]]', b"[[1, 0.5]]"],
+)
+async def test_garbage_about_a_text_is_no_prediction_and_the_others_stay(payload: bytes):
+    pool = GarbageWorker((PREDICTIONS, GOOD), (PREDICTIONS, payload))
+    outputs = await classify_job(pool, LoadedModel("m-1", 0.5, b""), ["a", "b", "c"])  # pyright: ignore[reportArgumentType] (a fake)
+    assert [bool(output) for output in outputs] == [True, False, False]
+
+
+@pytest.mark.parametrize("frames", [(), ((PREDICTIONS, GOOD),) * 3, ((b"Z", b""),), ((UNKNOWN_MODEL, b""),)])
+async def test_a_wrong_number_of_answers_makes_the_worker_unavailable(frames: tuple[Frame, ...]):
+    with pytest.raises(Unavailable, match="answers for 2 texts"):
+        await classify_job(GarbageWorker(*frames), LoadedModel("m-1", 0.5, b""), ["a", "b"])  # pyright: ignore[reportArgumentType] (a fake)
+
+
+async def test_a_model_that_the_worker_cannot_read_leaves_the_one_before(model: LinearModel):
+    health = Health()
+    classifier = SandboxedClassifier(health, limit_s=60)
+    async with running(classifier):
+        classifier.use_model(loaded(model))
+        await until_awake(classifier)
+        classifier.use_model(LoadedModel("m-2", 0.5, b"no model"))
+        assert await classifier.classify([POTHOLE]) == [None]
+        assert health.notes["model"] == "m-2 is refused: not a model; m-1 goes on"
+        outputs = await classifier.classify([POTHOLE])
+        assert outputs[0]
+        assert outputs[0].model == "m-1"
+        assert "model" in health.notes  # until another model is activated
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (ModelRow("m-2", "router-models/x", "no hash", 1, "{}", AN_INSTANT), "its row in router.model is damaged"),
+        (ModelRow("m-2", "router-models/x", "0" * 64, -1, "{}", AN_INSTANT), "its row in router.model is damaged"),
+        (ModelRow("m-2", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT), "not a model"),
+    ],
+)
+async def test_a_damaged_model_row_is_refused_and_the_model_before_stays(
+    model: LinearModel, row: ModelRow, reason: str
+):
+    health, taken = Health(), list[LoadedModel | None]()
+    rows = [ModelRow("m-1", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT)]
+    shelf = Shelf(serialize_model(replace(model, embedder=embedder_version())))
+
+    async def active() -> ModelRow:
+        return rows[-1]
+
+    watcher = ActiveModelWatcher(active, shelf, SUBJECTS, embedder_version(), taken.append, health)  # pyright: ignore[reportArgumentType] (a fake)
+    await watcher.poll()
+    rows.append(row)
+    shelf.content = b"damaged"
+    for _ in range(2):
+        await watcher.poll()
+    assert [each.version for each in taken if each] == ["m-1"]
+    assert health.notes["model"] == f"m-2 is refused: {reason}"
