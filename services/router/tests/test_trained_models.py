@@ -153,9 +153,9 @@ def test_a_bad_line_is_named(tmp_path: Path):
     good = a_file(tmp_path)
     for line, words in (
         ("nonsense", "is not JSON"),
-        ("[1]", "is no object"),
-        ('{"text": "x"}', "has no label"),
-        ('{"text": 5, "label": "a"}', "text that is no text"),
+        ("[1]", "is not a JSON object"),
+        ('{"text": "x"}', "field `label` is missing"),
+        ('{"text": 5, "label": "a"}', "field `text` must be a string"),
     ):
         bad = tmp_path / "bad.jsonl"
         bad.write_text(f'{{"text": "x", "label": "a"}}\n\n{line}\n')
