@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from parvis.local.stack import Stack
-from parvis.router.decide.classifier.contenders import KINDS, Trial, named
-from parvis.router.decide.classifier.examples import Example
-from parvis.router.decide.classifier.features import Floats, counted, rarity
-from parvis.router.decide.classifier.judging import Figures, judged
-from parvis.router.decide.classifier.kernel import likeness
-from parvis.router.decide.classifier.learning import nearly_same
-from parvis.router.read.embedding import Embeddings, embeddings
+from parvis.router.commands.training.baselines import BASELINES, TrainTestSplit, label_to_words
+from parvis.router.commands.training.examples import Example
+from parvis.router.commands.training.gram_matrix import compute_gram_matrix
+from parvis.router.commands.training.linear_ensemble import find_near_duplicates
+from parvis.router.commands.training.metrics import ClassificationMetrics, compute_metrics
+from parvis.router.decide.classifier.text_features import Floats, compute_idf, hash_ngrams
+from parvis.router.sandbox.embeddings import TextEmbedder, run_embedder
 from tests.corpus.corpus import Corpus, Score
 
 _FOLDS = 5
@@ -42,9 +42,9 @@ class _Set:
     groups: tuple[str, ...]
 
     def folds(self) -> list[list[int]]:
-        texts = [counted(example.text) for example in self.examples]
-        rare = rarity(texts)
-        numbers = nearly_same(likeness([text.weighted(rare) for text in texts]))
+        texts = [hash_ngrams(example.text) for example in self.examples]
+        rare = compute_idf(texts)
+        numbers = find_near_duplicates(compute_gram_matrix([text.weigh(rare) for text in texts]))
         folds: list[list[int]] = [[] for _ in range(_FOLDS)]
         for number, leader in enumerate(numbers.tolist()):
             folds[zlib.crc32(self.groups[leader].encode()) % _FOLDS].append(number)
@@ -53,7 +53,7 @@ class _Set:
 
 async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     scores: list[Score] = []
-    async with embeddings(max(1, min(4, os.cpu_count() or 1)), _CACHE) as meaning:
+    async with run_embedder(max(1, min(4, os.cpu_count() or 1)), _CACHE) as meaning:
         sets = {one.name: one for file in sorted(folder.glob("*.jsonl")) for one in _sets(file)}
         for one in sets.values():
             print(f"      {one.name}: {len(one.examples)} texts", flush=True)
@@ -83,17 +83,19 @@ def _sets(file: Path) -> list[_Set]:
     ]
 
 
-async def _figures(known: _Set, tried: _Set, meaning: Embeddings, kinds: Sequence[str] = ()) -> dict[str, Figures]:
+async def _figures(
+    known: _Set, tried: _Set, meaning: TextEmbedder, kinds: Sequence[str] = ()
+) -> dict[str, ClassificationMetrics]:
     labels = sorted({example.label for example in (*known.examples, *tried.examples)})
     rows = [await _rows(meaning, one.examples) for one in (known, tried)]
-    hints = [Example(named(label), label) for label in labels]
+    hints = [Example(label_to_words(label), label) for label in labels]
     hint_rows = await _rows(meaning, hints)
-    found = {kind: np.zeros((len(tried.examples), len(labels) + 1), dtype=np.float32) for kind in kinds or KINDS}
+    found = {kind: np.zeros((len(tried.examples), len(labels) + 1), dtype=np.float32) for kind in kinds or BASELINES}
     for fold, left_out in zip(tried.folds(), known.folds(), strict=True):
         kept = np.setdiff1d(np.arange(len(known.examples)), left_out)
         there = sorted({known.examples[number].label for number in kept})
         here = [number for number, hint in enumerate(hints) if hint.label in there]
-        trial = Trial(
+        trial = TrainTestSplit(
             [known.examples[number] for number in kept],
             [hints[number] for number in here],
             rows[0][kept],
@@ -103,19 +105,19 @@ async def _figures(known: _Set, tried: _Set, meaning: Embeddings, kinds: Sequenc
         )
         columns = [labels.index(label) for label in there]
         for kind, shares in found.items():
-            said = await asyncio.to_thread(KINDS[kind], trial)
+            said = await asyncio.to_thread(BASELINES[kind], trial)
             shares[np.ix_(fold, columns)] = said[:, : len(columns)]
             if said.shape[1] > len(columns):
                 shares[fold, -1] = said[:, -1]
     truth = np.array([labels.index(example.label) for example in tried.examples])
-    return {kind: judged(shares, truth, count=len(labels)) for kind, shares in found.items()}
+    return {kind: compute_metrics(shares, truth, class_count=len(labels)) for kind, shares in found.items()}
 
 
-async def _rows(meaning: Embeddings, examples: Sequence[Example]) -> Floats:
-    return await meaning.of([example.text for example in examples])
+async def _rows(meaning: TextEmbedder, examples: Sequence[Example]) -> Floats:
+    return await meaning.embed([example.text for example in examples])
 
 
-def _scores(name: str, figures: dict[str, Figures]) -> list[Score]:
+def _scores(name: str, figures: dict[str, ClassificationMetrics]) -> list[Score]:
     words = {"rules": "rules alone", "joint": "model alone", "both": "both"}
     scores: list[Score] = []
     for kind, one in figures.items():

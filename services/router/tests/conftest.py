@@ -31,8 +31,9 @@ from parvis.router.consume.batch import BatchRouter
 from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.decide.known_conversations import ConversationWindows
+from parvis.router.fetch.rules_files import load_rules
 from parvis.router.models.stored_rows import SCHEMA
-from parvis.router.rules import Rules, load_rules
+from parvis.router.rules.rule_set import RuleSet
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config" / "example-town"
@@ -49,7 +50,7 @@ class Town:
     database: Database
     producer: Producer
     town_config: TownConfig
-    rules: Rules
+    rules: RuleSet
     templates: TemplateSet
     blobs: BlobStore
     at: datetime = AN_INSTANT

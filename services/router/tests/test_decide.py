@@ -30,8 +30,8 @@ from parvis.router.decide.find_conversation import find_conversation
 from parvis.router.decide.known_conversations import ConversationWindows, KnownConversations
 from parvis.router.decide.notices import registration_notice
 from parvis.router.decide.thread_keys import thread_keys_of
+from parvis.router.fetch.rules_files import load_rules
 from parvis.router.models.stored_rows import Conversation
-from parvis.router.rules import load_rules
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 TOWN_CONFIG = load_town_config(EXAMPLE)

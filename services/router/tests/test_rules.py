@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
-from parvis.router.rules import Facts, Rules, check, load_rules
-from parvis.router.rules.matching import clean
-from parvis.router.rules.words import fold
+from parvis.router.fetch.rules_files import check_rules, load_rules
+from parvis.router.rules.facts import Facts
+from parvis.router.rules.rule_set import RuleSet
+from parvis.router.rules.term_patterns import fold, fold_for_matching
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 
@@ -24,11 +25,11 @@ def town_config() -> TownConfig:
 
 
 @pytest.fixture(scope="module")
-def rules(town_config: TownConfig) -> Rules:
+def rules(town_config: TownConfig) -> RuleSet:
     return load_rules(EXAMPLE, town_config)
 
 
-def facts(rules: Rules, text: str, **changes: object) -> Facts:
+def facts(rules: RuleSet, text: str, **changes: object) -> Facts:
     known: dict[str, object] = {
         "channel": "sms",
         "to": "+33536490100",
@@ -36,25 +37,25 @@ def facts(rules: Rules, text: str, **changes: object) -> Facts:
         "language": "fr",
         "machine_sent": False,
     }
-    return Facts(hits=rules.hits(clean(text)), **(known | changes))  # pyright: ignore[reportArgumentType]
+    return Facts(matched_terms=rules.find_terms(fold_for_matching(text)), **(known | changes))  # pyright: ignore[reportArgumentType]
 
 
-def matched(rules: Rules, text: str, **changes: object) -> str | None:
-    found = rules.matching(facts(rules, text, **changes))
+def matched(rules: RuleSet, text: str, **changes: object) -> str | None:
+    found = rules.match(facts(rules, text, **changes))
     return found[0].rule.id if found else None
 
 
-def only(town_config: TownConfig, tmp_path: Path, body: str) -> Rules:
+def only(town_config: TownConfig, tmp_path: Path, body: str) -> RuleSet:
     """A rule set of one rule, whose `when` and `then` is `body`."""
     (tmp_path / "rules.yaml").write_text(f"rules:\n  - id: one\n{body}")
     return load_rules(tmp_path, town_config)
 
 
-def test_the_example_town_has_a_realistic_rule_set(town_config: TownConfig, rules: Rules) -> None:
+def test_the_example_town_has_a_realistic_rule_set(town_config: TownConfig, rules: RuleSet) -> None:
     assert len(rules.rules) >= 25
     ours = {slug for slug, department in town_config.departments.items() if department.body is None}
     assert {rule.then.department for rule in rules.rules} == ours
-    assert check(EXAMPLE, town_config)[0].startswith(f"{len(rules.rules)} rules, ")
+    assert check_rules(EXAMPLE, town_config)[0].startswith(f"{len(rules.rules)} rules, ")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_the_example_town_has_a_realistic_rule_set(town_config: TownConfig, rule
         ("", None),
     ],
 )
-def test_a_message_in_a_citizens_words_finds_its_rule(rules: Rules, text: str, rule: str | None) -> None:
+def test_a_message_in_a_citizens_words_finds_its_rule(rules: RuleSet, text: str, rule: str | None) -> None:
     assert matched(rules, text) == rule
 
 
@@ -94,7 +95,7 @@ def test_a_hard_rule_goes_first_whatever_the_priorities(town_config: TownConfig,
         "  - {id: second, priority: 1, when: {words: {any: chat}}, then: {department: voirie}}\n"
     )
     rules = load_rules(tmp_path, town_config)
-    found = rules.matching(facts(rules, "un chat"))
+    found = rules.match(facts(rules, "un chat"))
     assert [match.rule.id for match in found] == ["hard", "soft", "first", "second"]
 
 
@@ -121,8 +122,8 @@ def test_each_condition_holds_where_it_should_and_not_elsewhere(
     town_config: TownConfig, tmp_path: Path, when: str, yes: dict[str, object], no: dict[str, object]
 ) -> None:
     rules = only(town_config, tmp_path, f"    when: {when}\n    then: {{department: voirie}}\n")
-    assert rules.matching(facts(rules, **yes))  # pyright: ignore[reportArgumentType]
-    assert not rules.matching(facts(rules, **no))  # pyright: ignore[reportArgumentType]
+    assert rules.match(facts(rules, **yes))  # pyright: ignore[reportArgumentType]
+    assert not rules.match(facts(rules, **no))  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
@@ -134,12 +135,12 @@ def test_each_condition_holds_where_it_should_and_not_elsewhere(
             "procedure: road-reports",
             "unknown procedure 'road-reports' (did you mean 'road-report'?)",
         ),
-        ("id: pothole", "id: street-lamp", "the rule id 'street-lamp' stands at line 1"),
+        ("id: pothole", "id: street-lamp", "duplicate rule id 'street-lamp', first used at line 1"),
         ("    hard: true", "    hart: true", "unknown key (did you mean 'hard'?)"),
-        (r"\bchorus\s*pro\b", r"(chorus", "bad pattern: missing ): "),
-        (r"\bchorus\s*pro\b", r"(?<=a)b", "bad pattern: invalid perl operator: (?<"),
-        ("any: [encombrant,", "any: ['?!',", "'?!' holds no letter or digit"),
-        ("when: {machine_sent: true}", "when: {}", "no condition"),
+        (r"\bchorus\s*pro\b", r"(chorus", "RE2 does not accept the pattern: missing ): "),
+        (r"\bchorus\s*pro\b", r"(?<=a)b", "RE2 does not accept the pattern: invalid perl operator: (?<"),
+        ("any: [encombrant,", "any: ['?!',", "'?!' contains no letter or digit"),
+        ("when: {machine_sent: true}", "when: {}", "a rule needs a condition"),
         ("none: [perdu", "non: [perdu", "unknown key (did you mean 'none'?)"),
         ("urgency: immediate", "urgency: now", "then.urgency"),
     ],
@@ -159,7 +160,7 @@ def test_a_wrong_rule_is_told_with_file_line_and_mend(
     assert abs(line - text[:at].count("\n") - 1) <= 12  # a rule's beginning, where the whole rule is wrong
 
 
-def test_the_version_changes_with_the_file(town_config: TownConfig, rules: Rules, tmp_path: Path) -> None:
+def test_the_version_changes_with_the_file(town_config: TownConfig, rules: RuleSet, tmp_path: Path) -> None:
     other = only(town_config, tmp_path, "    when: {channel: sms}\n    then: {department: voirie}\n")
     assert len(rules.version) == len(other.version) == 12
     assert rules.version != other.version
@@ -167,7 +168,7 @@ def test_the_version_changes_with_the_file(town_config: TownConfig, rules: Rules
 
 @given(st.text() | st.text(alphabet=st.characters(codec=None)), st.sampled_from(["sms", "email", "web"]))
 def test_no_text_makes_the_rules_raise(text: str, channel: str) -> None:
-    for match in RULES.matching(facts(RULES, text, channel=channel)):
+    for match in RULES.match(facts(RULES, text, channel=channel)):
         assert match.rule in RULES.rules
 
 

@@ -12,7 +12,8 @@ from parvis.common.town.models import TownConfig
 from parvis.router.commands import register
 from parvis.router.decide.department import decide_department
 from parvis.router.decide.rule_comparison import compare_rules, explain_decision
-from parvis.router.rules import Rules, load_rules
+from parvis.router.fetch.rules_files import load_rules
+from parvis.router.rules.rule_set import RuleSet
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "example-town"
 
@@ -22,7 +23,7 @@ def town_config() -> TownConfig:
     return load_town_config(EXAMPLE)
 
 
-def only(town_config: TownConfig, tmp_path: Path, body: str) -> Rules:
+def only(town_config: TownConfig, tmp_path: Path, body: str) -> RuleSet:
     (tmp_path / "rules.yaml").write_text(f"rules:\n  - {{id: one, then: {{department: voirie}}, {body}}}\n")
     return load_rules(tmp_path, town_config)
 

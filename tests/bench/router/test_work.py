@@ -7,7 +7,7 @@ from parvis.common.bus.cloudevents import encode_event
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.town.loading import load_town_config
 from parvis.router.decide.department import decide_department
-from parvis.router.rules import load_rules
+from parvis.router.fetch.rules_files import load_rules
 from tests.bench.router import work
 from tests.bench.router.peers import rules as plain
 

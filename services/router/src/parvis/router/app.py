@@ -42,12 +42,15 @@ from parvis.router.decide.assignment_context import AssignmentContext
 from parvis.router.decide.clarification import ClarificationPolicy
 from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.decide.known_conversations import ConversationWindows
+from parvis.router.fetch.active_model import ActiveModelWatcher
+from parvis.router.fetch.rules_watcher import POLL_INTERVAL_S, RulesWatcher
 from parvis.router.models.stored_rows import SCHEMA, ModelRow
-from parvis.router.read import LOOK_EVERY_S, Guesser, Guessing, LiveModel, LiveRules
-from parvis.router.rules import Rules
+from parvis.router.rules.rule_set import RuleSet
+from parvis.router.sandbox.classifier import Classifier, SandboxedClassifier
+from parvis.router.sandbox.protocol import embedder_version
 from parvis.router.settings import Settings
 from parvis.router.store.decisions import is_migrated
-from parvis.router.store.models import active_model
+from parvis.router.store.trained_models import find_active_model
 
 log = logger()
 NAME = "router"
@@ -69,13 +72,20 @@ async def build() -> Service:
     town_config = load_town_config(town.config_dir)
     templates = load_templates(town.config_dir, town_config)
     health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
-    rules = LiveRules(town.config_dir, town_config, health)
+    rules = RulesWatcher(town.config_dir, town_config, health)
     database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": _LOCK_MS})
     producer = Producer.from_settings(town, service=NAME, health=health)
     calendar = TownCalendar(town_config.town)
     context = AssignmentContext(town_config, calendar, _windows(own), templates, town.hashing_key, _clarification(own))
-    blobs, guessing = BlobStore(town.blobs_url), Guessing(health)
-    model = LiveModel(lambda: _active_model(database), blobs, town_config.departments, guessing, health)
+    blobs, classifier = BlobStore(town.blobs_url), SandboxedClassifier(health)
+    model = ActiveModelWatcher(
+        read_active_row=lambda: _read_active_row(database),
+        blobs=blobs,
+        departments=town_config.departments,
+        embedder=embedder_version(),
+        on_change=classifier.use_model,
+        health=health,
+    )
     router = RouterParts(
         database=database,
         producer=producer,
@@ -83,7 +93,7 @@ async def build() -> Service:
         context=context,
         prefix=town.topic_prefix,
         blobs=blobs,
-        guesser=guessing,
+        classifier=classifier,
         health=health,
         limit_s=own.contact_limit_s,
     ).build()
@@ -109,7 +119,7 @@ async def build() -> Service:
     async def consume_contacts(stopping: asyncio.Event) -> None:
         if await _until_ready(database, producer, health, stopping):
             with suppress(Unavailable):  # records that waited for us are not routed without the active model
-                await model.look()
+                await model.poll()
             await consumer.run(stopping)
 
     async def release_waiting(stopping: asyncio.Event) -> None:
@@ -126,9 +136,9 @@ async def build() -> Service:
             consumer.watch,
             release_waiting,
             run_health_check(health, "kafka", producer.check),  # a consumer that gets nothing cannot tell why
-            run_every(LOOK_EVERY_S, rules.look),
-            run_every(LOOK_EVERY_S, model.look),
-            guessing.run,
+            run_every(POLL_INTERVAL_S, rules.poll),
+            run_every(POLL_INTERVAL_S, model.poll),
+            classifier.run,
             *([exit_with_parent()] if own.worker else []),
         ],
         closing=[producer.stop, database.close],
@@ -141,11 +151,11 @@ class RouterParts:
 
     database: Database
     producer: Producer
-    rules: Callable[[], Rules]
+    rules: Callable[[], RuleSet]
     context: AssignmentContext
     prefix: str
     blobs: BlobStore | None = None
-    guesser: Guesser | None = None
+    classifier: Classifier | None = None
     health: Health = field(default_factory=Health)
     now: clock.Clock = clock.now
     limit_s: float = 10.0
@@ -164,14 +174,14 @@ class RouterParts:
             requests=RequestDecider(self.context, self.blobs, self.now),
             records=records,
             waiting=WaitingContacts(self.database, assigner, publisher, self.health, self.limit_s, self.now),
-            guesser=self.guesser,
+            classifier=self.classifier,
             limit_s=self.limit_s,
         )
 
 
-async def _active_model(database: Database) -> ModelRow | None:
+async def _read_active_row(database: Database) -> ModelRow | None:
     async with database.transaction() as connection:
-        return await active_model(connection)
+        return await find_active_model(connection)
 
 
 def _windows(own: Settings) -> ConversationWindows:

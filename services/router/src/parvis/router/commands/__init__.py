@@ -1,4 +1,4 @@
-"""What the router adds to the `parvis` command."""
+"""Adds `parvis rules` and `parvis router` to the command line."""
 
 from parvis.common.cli.subparsers import Commands
 from parvis.router.commands import router, rules

@@ -1,4 +1,4 @@
-"""`parvis router`: what a model learns from sorted texts, what it is worth, and which one decides."""
+"""Declares `parvis router`, which trains classifiers, evaluates them and chooses the one that decides."""
 
 import argparse
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from parvis.common.cli.subparsers import Commands
 
 
 def register(commands: Commands) -> None:
-    command = commands.add_parser("router", help="train a model on sorted texts, judge it, let it decide")
+    command = commands.add_parser("router", help="train the classifier, evaluate it, activate it")
     actions = command.add_subparsers(metavar="train|evaluate|models|activate|back|off", required=True)
     _add_train(actions)
     _add_evaluate(actions)
@@ -16,55 +16,62 @@ def register(commands: Commands) -> None:
 
 
 def _add_train(actions: Commands) -> None:
-    training = actions.add_parser("train", help="learn from sorted texts; nothing decides by it until you say so")
+    training = actions.add_parser(
+        "train", help="train a model on labelled texts; it decides nothing until it is activated"
+    )
     training.add_argument(
         "sources",
         nargs="*",
         type=Path,
         metavar="DIR|JSONL",
-        help="a configuration folder with examples.jsonl, or files of its shape",
+        help="a configuration folder with examples.jsonl, or files in the same format",
     )
     training.add_argument(
-        "--transfers", action="store_true", help="learn from the conversations that people moved, too"
+        "--transfers", action="store_true", help="also train on conversations that agents transferred"
     )
-    training.add_argument("--days", type=int, default=30, help="of transfers to look back on (default: 30)")
+    training.add_argument("--days", type=int, default=30, help="how many days of transfers to use (default: 30)")
     training.add_argument(
-        "--precision", type=_share, default=0.95, help="of what it decides, how much must be right (default: 0.95)"
+        "--precision",
+        type=_share,
+        default=0.95,
+        help="the precision to aim for where the model decides (default: 0.95)",
     )
-    training.add_argument("--activate", action="store_true", help="let it decide at once")
-    training.add_argument("--trial", action="store_true", help="report only, keep nothing; needs no database")
-    training.add_argument("--no-cache", action="store_true", help="keep nothing of the texts' meaning on disk")
+    training.add_argument("--activate", action="store_true", help="activate the model at once")
+    training.add_argument("--trial", action="store_true", help="only report, store nothing; needs no database")
+    training.add_argument("--no-cache", action="store_true", help="do not cache embeddings on disk")
     training.set_defaults(run=_train)
 
 
 def _add_evaluate(actions: Commands) -> None:
-    evaluating = actions.add_parser("evaluate", help="compare kinds of models: trained on one file, tried on another")
-    evaluating.add_argument("--train", type=Path, required=True, metavar="JSONL", help="a text and its label a line")
-    evaluating.add_argument("--test", type=Path, required=True, metavar="JSONL", help="the same, of other texts")
-    evaluating.add_argument("--json", action="store_true", help="print the figures as JSON, and nothing else")
-    evaluating.add_argument("--no-cache", action="store_true", help="keep nothing of the texts' meaning on disk")
+    evaluating = actions.add_parser(
+        "evaluate", help="compare the classifier with baselines: train on one file, test on another"
+    )
+    evaluating.add_argument("--train", type=Path, required=True, metavar="JSONL", help="labelled texts to train on")
+    evaluating.add_argument("--test", type=Path, required=True, metavar="JSONL", help="other labelled texts to test on")
+    evaluating.add_argument("--json", action="store_true", help="print the metrics as JSON and nothing else")
+    evaluating.add_argument("--no-cache", action="store_true", help="do not cache embeddings on disk")
     evaluating.set_defaults(run=_evaluate)
 
 
 def _add_models(actions: Commands) -> None:
-    actions.add_parser("models", help="list the trained models, and which one decides").set_defaults(
+    actions.add_parser("models", help="list the stored models; a star marks the active one").set_defaults(
         run=_models("show")
     )
-    activating = actions.add_parser("activate", help="let one decide; running routers take it within seconds")
+    activating = actions.add_parser("activate", help="activate a model; running routers use it within seconds")
     activating.add_argument("version", metavar="VERSION")
     activating.set_defaults(run=_models("activate"))
-    actions.add_parser("back", help="let the one decide that did before").set_defaults(run=_models("back"))
-    actions.add_parser("off", help="let none decide").set_defaults(run=_models("off"))
+    actions.add_parser("back", help="activate the model that decided before").set_defaults(run=_models("back"))
+    actions.add_parser("off", help="deactivate the model").set_defaults(run=_models("off"))
 
 
 def _share(text: str) -> float:
     share = float(text)
     if not 0.5 <= share <= 1:
-        raise argparse.ArgumentTypeError("a share from 0.5 to 1")
+        raise argparse.ArgumentTypeError("must be a number from 0.5 to 1")
     return share
 
 
-# numpy takes a moment, and other commands need none: it is loaded by those that do.
+# Imported late: numpy slows the start of `parvis`, and most commands do not need it.
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -81,8 +88,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _models(name: str) -> Callable[[argparse.Namespace], int]:
     def run(arguments: argparse.Namespace) -> int:
-        from parvis.router.commands import models
+        from parvis.router.commands import trained_models
 
-        return int(getattr(models, name)(arguments))
+        return int(getattr(trained_models, name)(arguments))
 
     return run

@@ -1,4 +1,4 @@
-"""`parvis rules`: what an operator asks about the routing rules before they go live."""
+"""Implements `parvis rules check|explain|replay`: tests routing rules before they go live."""
 
 import argparse
 import asyncio
@@ -25,35 +25,39 @@ from parvis.common.text.language import detect_language
 from parvis.common.town.loading import load_town_config
 from parvis.router.decide.department import decide_department
 from parvis.router.decide.rule_comparison import compare_rules, explain_decision
-from parvis.router.rules import check, load_rules
+from parvis.router.fetch.rules_files import check_rules, load_rules
 
 
 def register(commands: Commands) -> None:
-    command = commands.add_parser("rules", help="check the routing rules, explain a decision, try a change")
+    command = commands.add_parser(
+        "rules", help="check routing rules, explain a decision, replay contacts with changed rules"
+    )
     actions = command.add_subparsers(metavar="check|explain|replay", required=True)
 
-    checking = actions.add_parser("check", help="read and compile them; exit 78 names file, line and mend")
+    checking = actions.add_parser(
+        "check", help="read and compile the rules; on an error, exit with 78 and name file, line and correction"
+    )
     checking.add_argument("folder", type=Path, metavar="DIR")
     checking.set_defaults(run=_check)
 
-    explaining = actions.add_parser("explain", help="what they would say about a text, and why")
+    explaining = actions.add_parser("explain", help="show how a text would be routed, and why")
     explaining.add_argument("folder", type=Path, metavar="DIR")
-    explaining.add_argument("text", nargs="?", help="the citizen's words; without them, standard input")
+    explaining.add_argument("text", nargs="?", help="the citizen's text (default: standard input)")
     explaining.add_argument("--channel", default="web", help="sms, email, web, post, phone, counter (default: web)")
-    explaining.add_argument("--to", default="", help="our number, mailbox or form")
-    explaining.add_argument("--procedure", help="of the form, if it came by one")
+    explaining.add_argument("--to", default="", help="our number, mailbox or form that it was sent to")
+    explaining.add_argument("--procedure", help="the procedure of the form, if it came by form")
     explaining.add_argument("--from", dest="sender", metavar="MAIL", help="the sender's mail address")
-    explaining.add_argument("--language", default="fr", help="of the explanation (default: fr)")
+    explaining.add_argument("--language", default="fr", help="language of the explanation (default: fr)")
     explaining.set_defaults(run=_explain)
 
-    replaying = actions.add_parser("replay", help="what a changed DIR would do to the contacts that came")
+    replaying = actions.add_parser("replay", help="show which past contacts changed rules would route differently")
     replaying.add_argument("folder", type=Path, metavar="DIR", help="the changed configuration")
-    replaying.add_argument("--days", type=int, default=31, help="of contacts to look back on (default: 31)")
+    replaying.add_argument("--days", type=int, default=31, help="how many days of contacts to replay (default: 31)")
     replaying.set_defaults(run=_replay)
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    for line in check(arguments.folder, load_town_config(arguments.folder)):
+    for line in check_rules(arguments.folder, load_town_config(arguments.folder)):
         print(line)
     return 0
 
@@ -62,7 +66,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     town_config = load_town_config(arguments.folder)
     text = arguments.text if arguments.text is not None else sys.stdin.read()
     decision = decide_department(
-        _written(arguments, text),
+        _make_contact(arguments, text),
         load_rules(arguments.folder, town_config),
         town_config,
         language=detect_language(text),
@@ -72,19 +76,19 @@ def _explain(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _written(arguments: argparse.Namespace, text: str) -> ContactReceived:
-    made, at = make_contact_id(arguments.channel, arguments.to, text), now()
+def _make_contact(arguments: argparse.Namespace, text: str) -> ContactReceived:
+    contact_id, at = make_contact_id(arguments.channel, arguments.to, text), now()
     point = ContactPoint(kind="email", value=arguments.sender.lower()) if arguments.sender else None
     return ContactReceived(
-        contact_id=made,
-        reference=make_reference(made),
+        contact_id=contact_id,
+        reference=make_reference(contact_id),
         channel=arguments.channel,
         received_at=at,
         recorded_at=at,
         to=arguments.to,
         procedure=arguments.procedure,
         sender=Verification(level="none"),
-        original=ClaimCheck(blob=f"{made}/none", sha256="0" * 64, size_bytes=0, media_type="text/plain"),
+        original=ClaimCheck(blob=f"{contact_id}/none", sha256="0" * 64, size_bytes=0, media_type="text/plain"),
         personal=PersonalContact.model_validate({"from": point, "text": text}),
     )
 
@@ -94,22 +98,22 @@ def _replay(arguments: argparse.Namespace) -> int:
     town_config = load_town_config(town.config_dir)
     live, changed = load_rules(town.config_dir, town_config), load_rules(arguments.folder, town_config)
     if live.version == changed.version:
-        print(f"{arguments.folder} holds the rules that are live: version {live.version}")
+        print(f"nothing to compare: {arguments.folder} contains the live rules, version {live.version}")
         return 0
-    contacts = asyncio.run(_came(town, arguments.days))
+    contacts = asyncio.run(_read_contacts(town, arguments.days))
     for line in compare_rules(contacts, live, changed, town_config).lines():
         print(line)
     return 0
 
 
-async def _came(town: TownSettings, days: int) -> Sequence[ContactReceived]:
-    """The contacts of the last days, each once, as the topic still holds them."""
+async def _read_contacts(town: TownSettings, days: int) -> Sequence[ContactReceived]:
+    """The contacts of the last days that Kafka still holds, each once."""
     since = now() - timedelta(days=days)
-    found: dict[str, ContactReceived] = {}
+    contacts: dict[str, ContactReceived] = {}
     async for received in read_all_records(
         town.kafka_bootstrap, [topics.CONTACT_RECEIVED.full_name(town.topic_prefix)]
     ):
         contact = ContactReceived.model_validate_json(received.value)
         if contact.received_at >= since:
-            found.setdefault(contact.contact_id, contact)
-    return list(found.values())
+            contacts.setdefault(contact.contact_id, contact)
+    return list(contacts.values())

@@ -1,4 +1,4 @@
-"""`parvis router train`: texts that people sorted, and conversations that they moved, in; a model and what it is worth out."""
+"""Implements `parvis router train`: trains a model on labelled texts and transferred conversations, reports, and stores it."""
 
 import argparse
 import asyncio
@@ -21,113 +21,121 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
-from parvis.router.commands.evaluate import say, told
-from parvis.router.decide.classifier import Example, Model, Report, TooFew, train
-from parvis.router.decide.classifier.examples import without_repeats
-from parvis.router.decide.classifier.model import packed
-from parvis.router.decide.classifier.training import MOST, check_enough
-from parvis.router.decide.guessing import words_of
+from parvis.router.commands.evaluate import print_embedding_progress, print_progress
+from parvis.router.commands.training.examples import Example, deduplicate, read_examples
+from parvis.router.commands.training.metrics import UNREACHABLE_THRESHOLD
+from parvis.router.commands.training.train_classifier import (
+    MAX_EXAMPLES,
+    TooFewExamples,
+    TrainingReport,
+    check_enough,
+    train_classifier,
+)
+from parvis.router.decide.classification import text_to_classify
+from parvis.router.decide.classifier.linear_model import LinearModel
+from parvis.router.decide.classifier.model_archive import serialize_model
+from parvis.router.fetch.active_model import MEDIA_TYPE
 from parvis.router.models.stored_rows import ModelRow
-from parvis.router.read.embedding import Embeddings, embeddings
-from parvis.router.read.examples import read_examples
-from parvis.router.read.frames import embedder
-from parvis.router.read.live_model import MEDIA_TYPE
+from parvis.router.sandbox.embeddings import TextEmbedder, run_embedder
+from parvis.router.sandbox.protocol import embedder_version
 from parvis.router.settings import LearningSettings
-from parvis.router.store import models
+from parvis.router.store import trained_models
 
-_FOLDER = ContactId("router-models")  # of the blob store
-_NEVER = 1.0
+_BLOB_FOLDER = ContactId("router-models")
 
 
 def train_model(arguments: argparse.Namespace) -> int:
-    """Read, learn, report; keep the model unless it is a trial; let it decide where that is asked."""
+    """Train and report; store the model unless it is a trial; activate it if asked to."""
     town = None if arguments.trial and not arguments.transfers else load_settings(TownSettings)
     config = next((path for path in arguments.sources if path.is_dir()), None) or (town and town.config_dir)
     if config is None:
-        raise Misconfigured("name the configuration folder, for its departments", mend="parvis router train DIR")
+        raise Misconfigured(
+            "no configuration folder was given: its departments are needed", mend="parvis router train DIR"
+        )
     town_config = load_town_config(config)
-    files = _files(arguments.sources or [config])
+    files = _example_files(arguments.sources or [config])
     examples = [example for path in files for example in read_examples(path, town_config.departments)]
-    moved = asyncio.run(_moved(town, arguments.days)) if town and arguments.transfers else []
-    model, report = asyncio.run(_learned(examples, moved, town_config, arguments))
-    for line in told_of(report):
+    transferred = asyncio.run(_read_transferred(town, arguments.days)) if town and arguments.transfers else []
+    model, report = asyncio.run(_train(examples, transferred, town_config, arguments))
+    for line in format_report(report):
         print(line)
     if town is None or arguments.trial:
-        print("a trial: nothing was kept")
+        print("trial: the model was not stored")
         return 0
-    version = asyncio.run(_kept(town, model, report, is_active=arguments.activate))
-    print(f"{version} was kept" + (" and decides from now on" if arguments.activate else ""))
+    version = asyncio.run(_store(town, model, report, should_activate=arguments.activate))
+    print(f"stored as {version}" + (", active from now on" if arguments.activate else ""))
     if not arguments.activate:
-        print(f"let it decide with: parvis router activate {version}")
+        print(f"activate it with: parvis router activate {version}")
     return 0
 
 
-def _files(sources: Sequence[Path]) -> list[Path]:
-    """A configuration folder may hold no examples: then there are those of the files, and of the transfers."""
+def _example_files(sources: Sequence[Path]) -> list[Path]:
+    """A configuration folder need not contain examples: the other files and the transfers may be enough."""
     files = [path / "examples.jsonl" if path.is_dir() else path for path in sources]
     return [file for file, path in zip(files, sources, strict=True) if not path.is_dir() or file.exists()]
 
 
-async def _moved(town: TownSettings, days: int) -> list[Example]:
-    """The first contact of every conversation that people moved, with the department where it ended up.
-
-    Says: how many there are, and of how many Kafka still holds the text; nothing of a text is written anywhere.
-    """
+async def _read_transferred(town: TownSettings, days: int) -> list[Example]:
+    """The first contact of every transferred conversation, labelled with its present department. No text is stored."""
     since = now() - timedelta(days=days)
     database = Database(town.database_url.get_secret_value(), service="router-train")
     try:
         async with database.transaction() as connection:
-            wanted = await models.moved_by_people(connection, since)
+            labels = await trained_models.find_transferred_contacts(connection, since)
     finally:
         await database.close()
-    wanted = {key: department for key, department in wanted.items() if department != TRIAGE}
-    found: dict[UUID, Example] = {}
-    if wanted:
+    labels = {contact_id: department for contact_id, department in labels.items() if department != TRIAGE}
+    examples: dict[UUID, Example] = {}
+    if labels:
         topic = topics.CONTACT_RECEIVED.full_name(town.topic_prefix)
         async for received in read_all_records(town.kafka_bootstrap, [topic]):
             contact = ContactReceived.model_validate_json(received.value)
-            key = UUID(contact.contact_id)
-            if key in wanted and contact.machine is None and words_of(contact).strip():
-                found[key] = Example(words_of(contact), wanted[key], contact.language)
-    say(f"{len(wanted)} conversations were moved by people in {days} days; of {len(found)} the text is still in Kafka")
-    return list(found.values())
+            contact_id = UUID(contact.contact_id)
+            if contact_id in labels and contact.machine is None and text_to_classify(contact).strip():
+                examples[contact_id] = Example(text_to_classify(contact), labels[contact_id], contact.language)
+    print_progress(
+        f"{len(labels)} conversations transferred in {days} days; Kafka still has the text of {len(examples)}"
+    )
+    return list(examples.values())
 
 
-async def _learned(
-    examples: Sequence[Example], moved: Sequence[Example], town_config: TownConfig, arguments: argparse.Namespace
-) -> tuple[Model, Report]:
-    """What agents decided last counts: their moves come after the files."""
+async def _train(
+    examples: Sequence[Example], transferred: Sequence[Example], town_config: TownConfig, arguments: argparse.Namespace
+) -> tuple[LinearModel, TrainingReport]:
+    """Transfers come after the files: agents' latest decision counts."""
     current = [
         Example(example.text, town_config.current_department(example.label), example.language)
-        for example in (*examples, *moved)
+        for example in (*examples, *transferred)
     ]
-    known = without_repeats(current)
-    if len(known) > MOST:
-        say(f"{len(known)} texts: the last {MOST} are learned")
-    known = known[-MOST:]
+    known = deduplicate(current)
+    if len(known) > MAX_EXAMPLES:
+        print_progress(f"{len(known)} texts: only the last {MAX_EXAMPLES} are used")
+    known = known[-MAX_EXAMPLES:]
     try:
         check_enough(known)
-    except TooFew as error:
-        raise Rejected(f"too little to learn from: {error}") from error
-    hints = [*_hints(town_config, {example.label for example in known})]
+    except TooFewExamples as error:
+        raise Rejected(f"too few examples: {error}") from error
+    descriptions = [*_describe_departments(town_config, {example.label for example in known})]
     own = LearningSettings()
-    private = {example.text for example in moved}
-    async with embeddings(own.processes, None if arguments.no_cache else own.cache_folder) as meaning:
-        rows = await _rows(meaning, [*known, *hints], private)
-    return await asyncio.to_thread(train, known, hints, rows, precision=arguments.precision, embedder=embedder())
+    private = {example.text for example in transferred}
+    async with run_embedder(own.processes, None if arguments.no_cache else own.cache_folder) as embedder:
+        rows = await _embed(embedder, [*known, *descriptions], private)
+    return await asyncio.to_thread(
+        train_classifier, known, descriptions, rows, precision=arguments.precision, embedder=embedder_version()
+    )
 
 
-async def _rows(meaning: Embeddings, examples: Sequence[Example], private: set[str]) -> np.ndarray:
-    """What citizens wrote is not remembered on disk, not even as numbers."""
+async def _embed(embedder: TextEmbedder, examples: Sequence[Example], private: set[str]) -> np.ndarray:
+    """Embed all; what citizens wrote is never cached on disk, not even as numbers."""
     public = [example.text for example in examples if example.text not in private]
     hidden = [example.text for example in examples if example.text in private]
-    found = dict(zip(public, await meaning.of(public, told), strict=True))
-    found |= dict(zip(hidden, await meaning.of(hidden, told, keep=False), strict=True))
-    return np.stack([found[example.text] for example in examples])
+    rows = dict(zip(public, await embedder.embed(public, print_embedding_progress), strict=True))
+    rows |= dict(zip(hidden, await embedder.embed(hidden, print_embedding_progress, use_cache=False), strict=True))
+    return np.stack([rows[example.text] for example in examples])
 
 
-def _hints(town_config: TownConfig, labels: set[str]) -> Sequence[Example]:
-    """What departments.yaml says of a department, in every language."""
+def _describe_departments(town_config: TownConfig, labels: set[str]) -> Sequence[Example]:
+    """The name and summary of each department in every language, from departments.yaml."""
     return [
         Example(f"{name}. {department.summary.get(language, '')}", slug, language)
         for slug, department in town_config.departments.items()
@@ -136,48 +144,52 @@ def _hints(town_config: TownConfig, labels: set[str]) -> Sequence[Example]:
     ]
 
 
-def told_of(report: Report) -> Sequence[str]:
-    """The report, for an operator who decides whether this model may decide."""
-    row, cut = report.figures.row(), report.cut
+def format_report(report: TrainingReport) -> Sequence[str]:
+    """The report, for an operator who must judge whether this model may decide."""
+    row, point = report.metrics.to_row(), report.operating_point
     lines = [
-        f"{report.examples} different texts; each was tried by a model that did not know it:",
+        f"{report.examples} different texts; each was predicted by a model that was not trained on it:",
         f"  accuracy {row['accuracy']:.3f}, macro-F1 {row['macro_f1']:.3f}, "
         f"precision {row['precision_at_50']:.3f} at 50 % coverage, {row['precision_at_80']:.3f} at 80 %",
     ]
-    if cut.threshold > _NEVER:
-        lines.append(f"  at no confidence {report.wanted:.0%} are right: it will guess for agents, and decide nothing")
+    if point.threshold >= UNREACHABLE_THRESHOLD:
+        lines.append(
+            f"  no confidence is enough for {report.target_precision:.0%} precision: it will only suggest departments to agents"
+        )
     else:
         lines.append(
-            f"  it decides from confidence {cut.threshold:.2f} on: {cut.coverage:.0%} of the texts, {cut.precision:.1%} of them right"
+            f"  it decides from confidence {point.threshold:.2f} on: {point.coverage:.0%} of the texts, {point.precision:.1%} of them right"
         )
     lines.append(f"  {'department':28}{'texts':>7}{'precision':>11}{'recall':>9}")
-    lines += [f"  {one.label:28}{one.examples:>7}{one.precision:>11.2f}{one.recall:>9.2f}" for one in report.labels]
+    lines += [
+        f"  {each.label:28}{each.examples:>7}{each.precision:>11.2f}{each.recall:>9.2f}" for each in report.labels
+    ]
     return lines
 
 
-async def _kept(town: TownSettings, model: Model, report: Report, *, is_active: bool) -> str:
-    content = packed(model)
+async def _store(town: TownSettings, model: LinearModel, report: TrainingReport, *, should_activate: bool) -> str:
+    content = serialize_model(model)
     version = f"m-{hashlib.sha256(content).hexdigest()[:12]}"
-    claim = await BlobStore(town.blobs_url).put(_FOLDER, content, MEDIA_TYPE)
-    row = ModelRow(version, claim.blob, claim.sha256, claim.size_bytes, json.dumps(summary(report)), now())
+    claim = await BlobStore(town.blobs_url).put(_BLOB_FOLDER, content, MEDIA_TYPE)
+    row = ModelRow(version, claim.blob, claim.sha256, claim.size_bytes, json.dumps(summarize_report(report)), now())
     database = Database(town.database_url.get_secret_value(), service="router-train")
     try:
         async with database.transaction() as connection:
-            await models.add_model(connection, row)
-            if is_active:
-                await models.activate(connection, version, now())
+            await trained_models.insert_model(connection, row)
+            if should_activate:
+                await trained_models.record_activation(connection, version, now())
     finally:
         await database.close()
     return version
 
 
-def summary(report: Report) -> dict[str, object]:
-    """What is kept of a training beside the model; without a word of a text."""
+def summarize_report(report: TrainingReport) -> dict[str, object]:
+    """What is stored beside the model; without a word of any text."""
     return {
-        **report.figures.row(),
+        **report.metrics.to_row(),
         "examples": report.examples,
-        "threshold": report.cut.threshold,
-        "coverage": round(report.cut.coverage, 4),
-        "precision": round(report.cut.precision, 4),
-        "labels": {one.label: one.examples for one in report.labels},
+        "threshold": report.operating_point.threshold,
+        "coverage": round(report.operating_point.coverage, 4),
+        "precision": round(report.operating_point.precision, 4),
+        "labels": {each.label: each.examples for each in report.labels},
     }

@@ -13,15 +13,15 @@ from parvis.common.bus.producer import Producer
 from parvis.common.contract.errors import RowLocked
 from parvis.common.contract.routing.decisions import CaseUpdated
 from parvis.common.storage.postgres import Database
+from parvis.router.consume.classification import classify_contacts
 from parvis.router.consume.contact_assignment import ContactAssigner, Routings
 from parvis.router.consume.contact_reading import ContactReader, IncomingContact
 from parvis.router.consume.department_events import request_records
 from parvis.router.consume.department_requests import RequestDecider, requests_of
-from parvis.router.consume.guessing import with_guesses
 from parvis.router.consume.record_factory import RecordFactory
 from parvis.router.consume.waiting_contacts import WaitingContacts
 from parvis.router.decide.request_rows import DepartmentRequest
-from parvis.router.read import Guesser
+from parvis.router.sandbox.classifier import Classifier
 from parvis.router.store import conversations
 from parvis.router.store.decisions import ConcurrentUpdate
 
@@ -60,7 +60,7 @@ class BatchRouter:
     requests: RequestDecider
     records: RecordFactory
     waiting: WaitingContacts
-    guesser: Guesser | None = None
+    classifier: Classifier | None = None
     limit_s: float = 10.0
 
     async def handle(self, items: Sequence[DecodedRecord]) -> None:
@@ -87,7 +87,7 @@ class BatchRouter:
         return records
 
     async def _store_contacts(self, read: Sequence[IncomingContact]) -> Sequence[Record]:
-        incoming = await with_guesses(read, self.guesser, self.reader.town_config)
+        incoming = await classify_contacts(read, self.classifier, self.reader.town_config)
         routings = await self._route_within_limit(incoming)
         if routings.keys() != {contact.key for contact in incoming}:
             self.waiting.wake()  # a contact waits now, or an answer released those that waited for it

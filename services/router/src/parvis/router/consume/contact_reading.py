@@ -13,7 +13,7 @@ from parvis.common.text.language import detect_language
 from parvis.common.town.models import TownConfig
 from parvis.router.decide.department import Decision, decide_department
 from parvis.router.decide.known_conversations import parse_uuid
-from parvis.router.rules import Rules
+from parvis.router.rules.rule_set import RuleSet
 
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
@@ -31,7 +31,7 @@ class IncomingContact(msgspec.Struct, frozen=True, gc=False):
 class ContactReader:
     """Applies the rules that are live now to contacts."""
 
-    rules: Callable[[], Rules]
+    rules: Callable[[], RuleSet]
     town_config: TownConfig
 
     def read_batch(self, items: Sequence[DecodedRecord]) -> list[IncomingContact]:
@@ -44,7 +44,7 @@ class ContactReader:
         event = record.event((ContactReceived,), fast_models=(ContactReceived,))
         return self._read(DecodedRecord(event, record), self.rules())
 
-    def _read(self, item: DecodedRecord, rules: Rules) -> IncomingContact:
+    def _read(self, item: DecodedRecord, rules: RuleSet) -> IncomingContact:
         contact: ContactReceived = item.event  # pyright: ignore[reportAssignmentType] (or its struct, by its type)
         key = contact.contact_id if _CANONICAL_UUID.match(contact.contact_id) else _canonical(contact.contact_id)
         language = contact.language or detect_language(contact.personal.text)

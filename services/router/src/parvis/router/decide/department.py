@@ -12,13 +12,13 @@ from parvis.common.contract.contact import TRIAGE, ContactReceived
 from parvis.common.contract.routing.decisions import RunnerUp
 from parvis.common.town.models import Procedure, TownConfig, localized
 from parvis.router.decide import fast_models
-from parvis.router.rules import Facts, Match, Rules
-from parvis.router.rules.matching import clean, facts_text
-from parvis.router.rules.models import Urgency
+from parvis.router.rules.facts import Facts, join_text
+from parvis.router.rules.rule_set import RuleMatch, RuleSet
+from parvis.router.rules.rules_file import Urgency
+from parvis.router.rules.term_patterns import fold_for_matching
 
 _MOST_RUNNERS_UP = 3
 _MOST_TAGS = 12
-_MOST_TOLD = 4096  # different facts: of a town's contacts most say to the rules what another has said
 _LANGUAGES = ("fr", "en")
 _POSTCODE = re.compile(r"\b([0-9]{5})[ ]{1,3}[^\W\d_]")  # before the name of a town
 _LONGEST_ADDRESS = 1000
@@ -48,7 +48,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 
 def decide_department(
-    contact: ContactReceived, rules: Rules, town_config: TownConfig, *, language: str | None = None
+    contact: ContactReceived, rules: RuleSet, town_config: TownConfig, *, language: str | None = None
 ) -> Decision:
     """The department that gets this contact, and why.
 
@@ -57,17 +57,15 @@ def decide_department(
     Needs: the directory for which the rules were loaded.
     """
     facts = facts_of(contact, town_config, rules, language=contact.language or language)
-    decision = rules.told.get(facts)
-    if decision is None:
-        if len(rules.told) >= _MOST_TOLD:
-            rules.told.clear()
-        matches = rules.matching(facts)
-        decided = _decide(facts, matches, town_config)
-        decision = rules.told[facts] = replace(decided, rules_version=rules.version, tags=_tags(matches))
-    return decision
+    return rules.decisions.get_or_compute(facts, lambda facts: _decide_uncached(facts, rules, town_config))
 
 
-def _decide(facts: Facts, matches: list[Match], town_config: TownConfig) -> Decision:
+def _decide_uncached(facts: Facts, rules: RuleSet, town_config: TownConfig) -> Decision:
+    matches = rules.match(facts)
+    return replace(_decide(facts, matches, town_config), rules_version=rules.version, tags=_tags(matches))
+
+
+def _decide(facts: Facts, matches: list[RuleMatch], town_config: TownConfig) -> Decision:
     if matches and matches[0].rule.hard:  # hard ones come first
         return _by_rule(matches[0], matches, town_config, facts.language)
     chosen = _chosen(facts, matches, town_config)
@@ -91,19 +89,19 @@ def _decide(facts: Facts, matches: list[Match], town_config: TownConfig) -> Deci
     )
 
 
-def facts_of(contact: ContactReceived, town_config: TownConfig, rules: Rules, *, language: str | None) -> Facts:
+def facts_of(contact: ContactReceived, town_config: TownConfig, rules: RuleSet, *, language: str | None) -> Facts:
     """What the rules may know about a contact; of what none of them asks, nothing."""
-    personal, asks = contact.personal, rules.asks
-    text = facts_text((personal.subject, personal.text, *personal.answers.values()))
-    folded = clean(text)
+    personal, asks = contact.personal, rules.used_facts
+    text = join_text((personal.subject, personal.text, *personal.answers.values()))
+    folded = fold_for_matching(text)
     return Facts(
         channel=contact.channel,
         to=contact.to,
         procedure=contact.procedure,
         language=language,
         machine_sent=contact.machine is not None,
-        hits=rules.hits(folded),
-        areas=rules.territory.areas_of(text, folded) if "area" in asks else (),
+        matched_terms=rules.find_terms(folded),
+        areas=rules.service_areas.find_areas(text, folded) if "area" in asks else (),
         day=_day(contact, town_config) if "day" in asks else date.min,
         sender_domain=_domain(contact) if "sender_domain" in asks else "",
         postcodes=_postcodes(contact) if "postcode" in asks else (),
@@ -127,7 +125,7 @@ def _postcodes(contact: ContactReceived) -> tuple[str, ...]:
     return tuple(code for text in written for code in _POSTCODE.findall(text[:_LONGEST_ADDRESS]))
 
 
-def _chosen(facts: Facts, matches: list[Match], town_config: TownConfig) -> Decision | None:
+def _chosen(facts: Facts, matches: list[RuleMatch], town_config: TownConfig) -> Decision | None:
     """What the citizen chose: a form of ours, or the mailbox of a department. A machine chooses nothing."""
     procedure = town_config.procedure(facts.procedure)
     mailbox = None if facts.machine_sent or procedure else town_config.department_of_mailbox(facts.to)
@@ -154,17 +152,17 @@ def _chosen(facts: Facts, matches: list[Match], town_config: TownConfig) -> Deci
     )
 
 
-def _most_urgent(matches: list[Match]) -> Urgency:
+def _most_urgent(matches: list[RuleMatch]) -> Urgency:
     stated = {match.rule.then.urgency for match in matches}
     return "immediate" if "immediate" in stated else "high" if "high" in stated else "normal"
 
 
-def _tags(matches: list[Match]) -> tuple[str, ...]:
+def _tags(matches: list[RuleMatch]) -> tuple[str, ...]:
     """The tags of every rule that holds, each once: a label says what a contact is about, whoever gets it."""
     return tuple(dict.fromkeys(tag for match in matches for tag in match.rule.then.tags))[:_MOST_TAGS]
 
 
-def _by_rule(match: Match, matches: list[Match], town_config: TownConfig, language: str | None) -> Decision:
+def _by_rule(match: RuleMatch, matches: list[RuleMatch], town_config: TownConfig, language: str | None) -> Decision:
     if match.is_doubtful:
         return _by_people(matches, language)
     rule = match.rule
@@ -191,7 +189,7 @@ def _points_to(fr: str, en: str) -> dict[str, str]:
     )
 
 
-def _by_people(matches: list[Match], language: str | None) -> Decision:
+def _by_people(matches: list[RuleMatch], language: str | None) -> Decision:
     """The place may lie in more than one area: nobody guesses."""
     return Decision(
         department=TRIAGE,
@@ -209,13 +207,13 @@ def _by_people(matches: list[Match], language: str | None) -> Decision:
     )
 
 
-def _confidence(match: Match) -> float:
+def _confidence(match: RuleMatch) -> float:
     if not match.terms:
         return _CHOSEN
     return min(_MOST_BY_TERMS, _ONE_TERM + _EACH_MORE_TERM * (match.terms - 1))
 
 
-def _runners_up(matches: list[Match], department: str) -> tuple[RunnerUp, ...]:
+def _runners_up(matches: list[RuleMatch], department: str) -> tuple[RunnerUp, ...]:
     """The other departments that rules name, each once, the likeliest first."""
     best: dict[str, RunnerUp] = {}
     for match in matches:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.town.models import TownConfig
 from parvis.router.decide.department import Decision, decide_department
-from parvis.router.rules import Rules
+from parvis.router.rules.rule_set import RuleSet
 
 _MOST_EXAMPLES = 20
 
@@ -43,7 +43,7 @@ class RuleComparison:
 
 
 def compare_rules(
-    contacts: Iterable[ContactReceived], now: Rules, then: Rules, town_config: TownConfig
+    contacts: Iterable[ContactReceived], now: RuleSet, then: RuleSet, town_config: TownConfig
 ) -> RuleComparison:
     """Decide each contact by both rule sets; conversations are left out: only the rules are on trial."""
     trial = RuleComparison()

@@ -1,0 +1,146 @@
+"""Serializes a model as a zip archive of plain arrays, and reads it back without pickle. Pure; no I/O."""
+
+import io
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parvis.router.decide.classifier.linear_model import DIMENSIONS, LinearModel
+from parvis.router.decide.classifier.text_features import BUCKETS, FEATURE_KINDS
+
+FORMAT = 1
+_MAX_LABELS = 1000
+
+
+class InvalidModel(Exception):
+    """Bytes that are not a model in our format."""
+
+
+@dataclass(frozen=True)
+class ModelHeader:
+    """What must be known before a model is used: its labels, its decision threshold and the embedder it was trained with."""
+
+    labels: tuple[str, ...]
+    threshold: float
+    embedder: str
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model's archive, for the worker process, and what the router itself must know of it."""
+
+    version: str
+    threshold: float
+    content: bytes
+
+
+def serialize_model(model: LinearModel) -> bytes:
+    """The model as an .npz archive; equal models give equal bytes. The members' names are part of FORMAT."""
+    header = {
+        "format": FORMAT,
+        "threshold": model.threshold,
+        "unseen": model.unseen_idf,
+        "embedder": model.embedder,
+        "labels": model.labels,
+    }
+    arrays: dict[str, NDArray[np.generic]] = {
+        "head": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
+        "slots": model.buckets.astype(np.int32),
+        "rarity": model.idf.astype(np.float16),
+        "weights": model.ngram_weights.astype(np.float16),
+        "middle": model.mean_embedding.astype(np.float32),
+        "meaning": model.embedding_weights.astype(np.float32),
+        "constant": model.intercept.astype(np.float32),
+    }
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")  # its date is always 1980: the bytes do not depend on the clock
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, allow_pickle=False)
+            archive.writestr(entry, content.getvalue())
+    return out.getvalue()
+
+
+def read_header(content: bytes) -> ModelHeader:
+    """Read the header alone; the arrays are not decompressed.
+
+    Raises: InvalidModel, whatever else the bytes are.
+    """
+    with _open_arrays(content) as arrays:
+        return _parse_header(arrays)[0]
+
+
+def deserialize_model(content: bytes) -> LinearModel:
+    """Read a whole model.
+
+    Raises: InvalidModel, whatever else the bytes are; also when the shapes of its arrays do not fit together.
+    """
+    with _open_arrays(content) as arrays:
+        header, unseen_idf = _parse_header(arrays)
+        model = LinearModel(
+            labels=header.labels,
+            buckets=arrays["slots"].astype(np.int64),
+            idf=arrays["rarity"].astype(np.float32),
+            unseen_idf=unseen_idf,
+            ngram_weights=arrays["weights"].astype(np.float32),
+            mean_embedding=arrays["middle"].astype(np.float32),
+            embedding_weights=arrays["meaning"].astype(np.float32),
+            intercept=arrays["constant"].astype(np.float32),
+            threshold=header.threshold,
+            embedder=header.embedder,
+        )
+        if not _is_consistent(model):
+            raise InvalidModel("the arrays of the model do not fit together")
+        return model
+
+
+_Arrays = Mapping[str, NDArray[Any]]
+# What numpy, zipfile and json raise for bytes that are something else.
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error, struct.error),
+)
+
+
+@contextmanager
+def _open_arrays(content: bytes) -> Generator[_Arrays]:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            yield arrays
+    except InvalidModel:
+        raise
+    except _UNREADABLE as error:
+        raise InvalidModel("not a model") from error
+
+
+def _parse_header(arrays: _Arrays) -> tuple[ModelHeader, float]:
+    header = json.loads(arrays["head"].tobytes())
+    if header["format"] != FORMAT:
+        raise InvalidModel(f"model format {header['format']!r}; this version reads format {FORMAT}: train again")
+    labels = tuple(str(label) for label in header["labels"])
+    return ModelHeader(labels, float(header["threshold"]), str(header["embedder"])), float(header["unseen"])
+
+
+def _is_consistent(model: LinearModel) -> bool:
+    labels, buckets = len(model.labels), len(model.buckets)
+    weights = (model.ngram_weights, model.embedding_weights, model.intercept, model.mean_embedding)
+    shapes = (model.idf.shape, *(array.shape for array in weights))
+    return (
+        1 < labels <= _MAX_LABELS
+        and buckets > 0
+        and shapes == ((buckets,), (buckets, labels), (DIMENSIONS, labels), (labels,), (DIMENSIONS,))
+        and bool((np.diff(model.buckets) > 0).all())
+        and int(model.buckets[0]) >= 0
+        and int(model.buckets[-1]) < FEATURE_KINDS * BUCKETS
+        and all(bool(np.isfinite(array).all()) for array in weights)
+    )

@@ -1,0 +1,84 @@
+"""Matches facts and text against a compiled rule set, with every word and pattern in one linear pass. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import re2
+
+from parvis.router.rules.facts import Facts, FactsCache
+from parvis.router.rules.phrase_trie import PhraseTrie
+from parvis.router.rules.rules_file import Rule
+from parvis.router.rules.service_areas import ServiceAreas
+
+_MAX_NAMED_CONDITIONS = 20
+
+
+class RuleMatch(msgspec.Struct, frozen=True, gc=False):
+    """A rule that matches, and the conditions that made it match, in the operator's own words."""
+
+    rule: Rule
+    matched: tuple[str, ...]
+    terms: int
+    is_doubtful: bool = False  # the place may also lie in an area that the rule does not name
+
+
+class CompiledRule(msgspec.Struct, frozen=True, gc=False):
+    """A rule with its terms as numbers; `checks` are its conditions other than words and patterns."""
+
+    rule: Rule
+    checks: tuple[Callable[[Facts], bool], ...]
+    stated: tuple[str, ...]
+    any_: tuple[int, ...]
+    all_: tuple[int, ...]
+    none_: tuple[int, ...]
+    patterns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """A compiled rule set. `version` is the first 12 hexadecimal digits of the files' SHA-256."""
+
+    version: str
+    rules: tuple[Rule, ...]
+    service_areas: ServiceAreas
+    _ranked: tuple[CompiledRule, ...] = field(repr=False)
+    _labels: tuple[str, ...] = field(repr=False)
+    _by_term: tuple[tuple[int, ...], ...] = field(repr=False)
+    _always: tuple[int, ...] = field(repr=False)  # ranks of rules without words and patterns
+    _set: "re2.Set | None" = field(repr=False)
+    _set_numbers: tuple[int, ...] = field(repr=False)  # of the terms in `_set`, in its order
+    _phrases: PhraseTrie | None = field(default=None, repr=False)
+    used_facts: frozenset[str] = frozenset()  # names of the facts that at least one rule asks for
+    decisions: FactsCache = field(default_factory=FactsCache, repr=False, compare=False)
+
+    def match(self, facts: Facts) -> list[RuleMatch]:
+        """Every rule that matches, the deciding one first. Never raises, whatever the text."""
+        candidates = set(self._always)
+        for term in facts.matched_terms:
+            candidates.update(self._by_term[term])
+        return [match for rank in sorted(candidates) if (match := self._match(self._ranked[rank], facts))]
+
+    def find_terms(self, text: str) -> frozenset[int]:
+        """The numbers of all rules' words and patterns that occur in a text from `fold_for_matching`."""
+        if not text:
+            return frozenset()
+        numbers = self._set_numbers
+        terms = [numbers[hit] for hit in self._set.Match(text) or ()] if self._set else list[int]()
+        return frozenset(self._phrases.find_phrases(text).union(terms) if self._phrases else terms)
+
+    def _match(self, compiled: CompiledRule, facts: Facts) -> RuleMatch | None:
+        found = facts.matched_terms
+        if compiled.checks and not all(check(facts) for check in compiled.checks):
+            return None
+        any_ = [term for term in compiled.any_ if term in found]
+        patterns = [term for term in compiled.patterns if term in found]
+        if (compiled.any_ and not any_) or (compiled.patterns and not patterns):
+            return None
+        if not found.issuperset(compiled.all_) or not found.isdisjoint(compiled.none_):
+            return None
+        terms = [*any_, *compiled.all_, *patterns]
+        matched = (*compiled.stated, *[self._labels[term] for term in terms])[:_MAX_NAMED_CONDITIONS]
+        areas = compiled.rule.when.area
+        is_doubtful = bool(areas) and not set(facts.areas) <= set(areas)
+        return RuleMatch(compiled.rule, matched, len(terms), is_doubtful)

@@ -1,0 +1,94 @@
+"""Describes the shape of `rules.yaml`. Data only."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from parvis.common.contract.contact import ChannelName, DepartmentSlug, Language
+from parvis.common.contract.routing.decisions import Tag
+from parvis.common.town.field_types import ConfigModel, LocalText
+
+Urgency = Literal["normal", "high", "immediate"]
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Term = Annotated[str, Field(min_length=1, max_length=200)]
+Terms = Annotated[tuple[Term, ...], BeforeValidator(_as_list)]
+Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+MediaType = Annotated[str, StringConstraints(pattern=r"^[a-z]+/(\*|[a-z0-9.+-]+)$")]
+Postcode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z][0-9A-Z -]{0,9}$")]
+
+
+class WordConditions(ConfigModel):
+    """Words or phrases in the subject, the text or the form's answers; capitals, accents and plurals do not matter."""
+
+    any_: Terms = Field(default=(), alias="any", description="at least one of them")
+    all_: Terms = Field(default=(), alias="all", description="each of them")
+    none_: Terms = Field(default=(), alias="none", description="not one of them")
+
+    @model_validator(mode="after")
+    def _check_not_empty(self) -> "WordConditions":
+        if not (self.any_ or self.all_):
+            raise ValueError("`words` needs `any` or `all`: `none` alone would match almost everything")
+        return self
+
+
+class RuleConditions(ConfigModel):
+    """All of the conditions that are stated must hold."""
+
+    channel: Annotated[tuple[ChannelName, ...], BeforeValidator(_as_list)] = ()
+    to: Terms = Field(default=(), description="our numbers, mailboxes, forms or scanners")
+    procedure: Terms = ()
+    language: Annotated[tuple[Language, ...], BeforeValidator(_as_list)] = ()
+    machine_sent: bool | None = None
+    sender_domain: Annotated[tuple[Domain, ...], BeforeValidator(_as_list)] = Field(
+        default=(), description="of the sender's mail address, or a domain above it"
+    )
+    postcode: Annotated[tuple[Postcode, ...], BeforeValidator(_as_list)] = Field(
+        default=(), description="how the postcode of the sender's or the form's address begins"
+    )
+    attachment: Annotated[tuple[MediaType, ...], BeforeValidator(_as_list)] = Field(
+        default=(), description="the media type of at least one attachment, by content; image/* takes any picture"
+    )
+    area: Terms = Field(default=(), description="where the place lies, by territory.yaml; in doubt people decide")
+    words: WordConditions | None = None
+    patterns: Terms = Field(default=(), description="RE2; at least one of them; sees small letters without accents")
+
+    @model_validator(mode="after")
+    def _check_not_empty(self) -> "RuleConditions":
+        if not self.model_fields_set:
+            raise ValueError(
+                "a rule needs a condition: without one it would match everything, and `triage` already takes what nothing else matched"
+            )
+        return self
+
+
+class RuleOutcome(ConfigModel):
+    department: DepartmentSlug
+    procedure: str | None = None
+    urgency: Urgency = "normal"
+    tags: Annotated[tuple[Tag, ...], BeforeValidator(_as_list)] = Field(
+        default=(), max_length=8, description="labels for the department; those of every rule that matches are shown"
+    )
+
+
+class Rule(ConfigModel):
+    id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,60}$", description="stands in every decision; keep it when you edit")
+    priority: int = Field(
+        default=50, ge=0, le=100, description="the highest that matches decides; then the file's order"
+    )
+    hard: bool = Field(
+        default=False, description="goes before the form's procedure and the mailbox; no machine overrides it"
+    )
+    until: date | None = Field(default=None, description="the last day on which the rule holds, in the town's time")
+    when: RuleConditions
+    then: RuleOutcome
+    reason: LocalText | None = Field(default=None, description="one sentence that a citizen may read")
+
+
+class RulesFile(ConfigModel):
+    rules: tuple[Rule, ...] = Field(max_length=5000)

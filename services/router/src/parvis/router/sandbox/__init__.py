@@ -1,0 +1,1 @@
+"""Runs the classifier and the text embedder in isolated worker processes."""
