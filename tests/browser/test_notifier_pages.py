@@ -20,7 +20,7 @@ from parvis.common.contract.topics import REPLY_REQUESTED
 from parvis.common.runtime.health import Health
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
-from parvis.notifier.render.links import Links
+from parvis.notifier.render.signed_links import Links
 from tests.browser.conftest import missing
 from tests.patience import PATIENCE_S
 

@@ -17,9 +17,10 @@ from parvis.common.contract.reply_tokens import reply_id_of_bounce_address
 from parvis.common.testing import A_KEY
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
-from parvis.notifier.render import Renderer
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.message import Enclosure, Parcel
 from parvis.notifier.render.dkim import Signer, read_key
-from parvis.notifier.rules import Delivery, Enclosure, Parcel
+from parvis.notifier.render.message_renderer import Renderer
 from parvis.notifier.send.email import Email
 from tests.mail import submission
 from tests.mail.submission import PASSWORD, USER, Relay

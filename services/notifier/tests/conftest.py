@@ -17,10 +17,10 @@ from parvis.common.testing import A_KEY, AN_INSTANT, FakeProducer
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet, load_templates
-from parvis.notifier import app, tables
-from parvis.notifier.decide.addressing import Addressing, own_addresses
-from parvis.notifier.render import Renderer
-from parvis.notifier.rules import Channel
+from parvis.notifier import app, schema
+from parvis.notifier.decide.channel_choice import Addressing, own_addresses
+from parvis.notifier.models.sender_ports import Channel
+from parvis.notifier.render.message_renderer import Renderer
 from parvis.notifier.settings import Settings
 from parvis.simulators.app import Simulators
 from parvis.simulators.settings import Settings as OutsideSettings
@@ -136,7 +136,7 @@ async def notifier(
     await migrate(database_url, "notifier", Path(__file__).parents[1] / "migrations")
     database = Database(database_url, service="notifier")
     async with database.transaction() as connection:
-        names = ", ".join(f"notifier.{table.name}" for table in tables.METADATA.sorted_tables)
+        names = ", ".join(f"notifier.{table.name}" for table in schema.METADATA.sorted_tables)
         await connection.execute(text(f"truncate {names}"))
     channels = app.channels_of(settings_of(outside, tmp_path), town_config, A_KEY)
     made = Notifier(database, FakeProducer(), outside, tmp_path / "letters", channels, addressing, renderer, tmp_path)

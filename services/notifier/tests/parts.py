@@ -21,20 +21,21 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import FakeProducer
-from parvis.notifier import tables
-from parvis.notifier.consume.asking import Asking
-from parvis.notifier.consume.intake import Intake
-from parvis.notifier.consume.ledger import Ledger
-from parvis.notifier.consume.reconciling import Reconciling
-from parvis.notifier.consume.reserving import Reserving
-from parvis.notifier.consume.sending import Sending
-from parvis.notifier.consume.settling import Settling
-from parvis.notifier.consume.steps import Steps
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.decide.quiet import Peace
-from parvis.notifier.render import Renderer
-from parvis.notifier.rules import Channel, Limits
-from parvis.simulators.app import Simulators
+from parvis.notifier import schema
+from parvis.notifier.consume.channel_fallback import Steps
+from parvis.notifier.consume.kafka_intake import Intake
+from parvis.notifier.consume.outcome_writer import Settling
+from parvis.notifier.consume.reconciliation import Reconciling
+from parvis.notifier.consume.reservation import Reserving
+from parvis.notifier.consume.send_loop import Sending
+from parvis.notifier.consume.status_poller import Asking
+from parvis.notifier.decide.channel_choice import Addressing
+from parvis.notifier.decide.quiet_hours import Peace
+from parvis.notifier.models.limits import Limits
+from parvis.notifier.models.sender_ports import Channel
+from parvis.notifier.render.message_renderer import Renderer
+from parvis.notifier.store.delivery_ledger import Ledger
+from parvis.simulators.app import Outside
 
 AskFor = Callable[..., ReplyRequested]
 ACCOUNT = "AC" + "0123456789abcdef" * 2
@@ -60,7 +61,7 @@ class Notifier:
         self.health = Health()
         self.read, self.due = asyncio.Event(), asyncio.Event()
         self.read.set()
-        self.outbox = Outbox(tables.outbox, self.database, self.producer, self.health, "notifier")  # pyright: ignore[reportArgumentType]
+        self.outbox = Outbox(schema.outbox, self.database, self.producer, self.health, "notifier")  # pyright: ignore[reportArgumentType]
         self.ledger = Ledger(self.outbox, TOPIC, PREFERENCES)
         self.steps = Steps(self.ledger, self.addressing)
         self.intake = Intake(self.database, self.steps, self.outbox, self.addressing, self.read, self.due)
@@ -108,7 +109,7 @@ class Notifier:
                 stopping.set()
 
     async def _all_told(self) -> None:
-        waiting = select(func.count()).where(tables.outbox.c.sent_at.is_(None))
+        waiting = select(func.count()).where(schema.outbox.c.sent_at.is_(None))
         async with asyncio.timeout(15):
             while True:
                 async with self.database.transaction() as connection:
@@ -124,7 +125,7 @@ class Notifier:
 
     async def rows(self) -> list[Any]:
         async with self.database.transaction() as connection:
-            return list((await connection.execute(select(tables.delivery).order_by(tables.delivery.c.id))).all())
+            return list((await connection.execute(select(schema.delivery).order_by(schema.delivery.c.id))).all())
 
     async def states(self) -> list[str]:
         return [row.state for row in await self.rows()]

@@ -14,9 +14,9 @@ from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.town.models import TownConfig
 from parvis.notifier import app
 from parvis.notifier.send.sms import Senders
-from parvis.notifier.send.sms.balance import FAILURES_UNTIL_OPEN, LONGEST_REST, Balance, Rates
-from parvis.notifier.send.sms.gateway import outcome_of
-from parvis.simulators.twilio.faults import TwilioFaults
+from parvis.notifier.send.sms.http_gateway import outcome_of
+from parvis.notifier.send.sms.provider_balance import FAILURES_UNTIL_OPEN, LONGEST_REST, Balance, Rates
+from parvis.simulators.twilio.faults import Faults
 
 SECOND = timedelta(seconds=1)
 

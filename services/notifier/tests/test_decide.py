@@ -14,10 +14,8 @@ from parvis.common.contract.preference import SMS_HELP, PersonalPreference, Pref
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import AN_INSTANT
 from parvis.common.town.models import TownConfig
-from parvis.notifier.decide.addressing import Addressing, is_own
-from parvis.notifier.decide.budget import Sent, refusal
-from parvis.notifier.decide.preference import Standing, standing
-from parvis.notifier.decide.states import (
+from parvis.notifier.decide.channel_choice import Addressing, is_own
+from parvis.notifier.decide.delivery_states import (
     FIRST_WAIT,
     LONGEST_BEHIND_A_BREAKER,
     LONGEST_WAIT,
@@ -26,7 +24,10 @@ from parvis.notifier.decide.states import (
     back_off,
     may_resend,
 )
-from parvis.notifier.rules import Delivery, Limits, Outcome
+from parvis.notifier.decide.preferences import Standing, standing
+from parvis.notifier.decide.send_budget import Sent, refusal
+from parvis.notifier.models.delivery import Delivery, Outcome
+from parvis.notifier.models.limits import Limits
 
 MOBILE = ContactPoint(kind="phone", value="+33639980001")
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")

@@ -12,7 +12,8 @@ from services.notifier.tests.parts import AskFor, Notifier
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.reply_tokens import make_message_id, reply_id_of_bounce_address
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.notifier.rules import Outcome, Parcel
+from parvis.notifier.models.delivery import Outcome
+from parvis.notifier.models.message import Parcel
 from parvis.notifier.send.email import outcome_of
 from parvis.simulators.mail.relay import MailFaults
 

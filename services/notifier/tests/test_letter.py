@@ -17,8 +17,8 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.letter_qr import PrintedLetter, conversation_id_of_letter_qr, decode_letter_qr
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.render import Renderer
+from parvis.notifier.decide.channel_choice import Addressing
+from parvis.notifier.render.message_renderer import Renderer
 
 LINES = (
     "Mme Céleste EXEMPLE",

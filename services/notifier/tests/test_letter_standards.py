@@ -10,8 +10,8 @@ from services.notifier.tests.parts import AskFor
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.errors import Unavailable
 from parvis.common.testing import AN_INSTANT
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.render import Renderer
+from parvis.notifier.decide.channel_choice import Addressing
+from parvis.notifier.render.message_renderer import Renderer
 
 HOME = ContactPoint(kind="post", value="Mme Céleste EXEMPLE\n12 rue de la Fontaine-aux-Lièvres\n99999 VILLE-EXEMPLE")
 VARIABLES = {

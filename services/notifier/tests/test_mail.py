@@ -26,10 +26,11 @@ from parvis.common.contract.delivery import make_delivery_id
 from parvis.common.contract.errors import Misconfigured, Rejected
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.notifier.render import Renderer
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.message import Enclosure
 from parvis.notifier.render.dkim import Key, Signer, read_key
-from parvis.notifier.render.links import Links
-from parvis.notifier.rules import Delivery, Enclosure
+from parvis.notifier.render.message_renderer import Renderer
+from parvis.notifier.render.signed_links import Links
 
 DOMAIN = "example-town.example"
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")

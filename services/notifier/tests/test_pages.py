@@ -24,9 +24,9 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY
 from parvis.common.town.models import TownConfig
 from parvis.notifier import app
-from parvis.notifier.consume.kept import kept_for
 from parvis.notifier.pages import Place
-from parvis.notifier.render import Renderer
+from parvis.notifier.render.message_renderer import Renderer
+from parvis.notifier.store.effective_preferences import kept_for
 from parvis.web.pages import PageRenderer
 
 HERE = "http://127.0.0.1:8120"

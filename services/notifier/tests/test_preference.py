@@ -26,9 +26,9 @@ from parvis.common.contract.preference import (
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.common.testing import AN_INSTANT
-from parvis.notifier import tables
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.decide.preference import standing
+from parvis.notifier import schema
+from parvis.notifier.decide.channel_choice import Addressing
+from parvis.notifier.decide.preferences import standing
 
 MOBILE = ContactPoint(kind="phone", value="+33639980001")
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
@@ -155,7 +155,7 @@ async def test_a_complaint_after_delivered_closes_mail_and_nothing_else(notifier
         await notifier.until(lambda states: states == ["delivered", "delivered"])
     assert [row.channel for row in await notifier.rows()] == ["email", "post"]
     async with notifier.database.transaction() as connection:
-        kept = (await connection.execute(select(tables.preference.c.event))).scalars().all()
+        kept = (await connection.execute(select(schema.preference.c.event))).scalars().all()
     assert [(one["source"], one["opt_outs"]) for one in kept] == [(COMPLAINT, ["email"])]
 
 

@@ -10,8 +10,8 @@ from parvis.common.cli import parser
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import TEMPLATES, load_templates
 from parvis.notifier.commands import check
-from parvis.notifier.render.preview import all_of, files_of
-from parvis.notifier.render.reading import reading_ease
+from parvis.notifier.render.readability import reading_ease
+from parvis.notifier.render.template_preview import all_of, files_of
 
 
 @pytest.fixture

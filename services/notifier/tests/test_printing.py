@@ -18,10 +18,10 @@ from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.runtime.health import Health
-from parvis.notifier.consume.printing import Printing, Remembered
-from parvis.notifier.decide.printing import country_of, is_due, manifest
+from parvis.notifier.consume.print_batches import Printing, Remembered
+from parvis.notifier.decide.print_batch import country_of, is_due, manifest
+from parvis.notifier.models.letter import Letter, Waiting
 from parvis.notifier.render.letter import pages_of
-from parvis.notifier.rules import Letter, Waiting
 from parvis.notifier.send import post
 from parvis.notifier.send.post import Post, gather, publish
 
@@ -209,10 +209,10 @@ async def test_a_batch_that_broke_off_is_finished_by_the_next_round(
     printing = a_printing()
     await written(notifier, ask_for, 2)
     publishing = post.publish
-    monkeypatch.setattr("parvis.notifier.consume.printing.publish", _fail)
+    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish", _fail)
     with pytest.raises(Exception, match="folder of letters"):
         await printing.look(at_once=True)
-    monkeypatch.setattr("parvis.notifier.consume.printing.publish", publishing)
+    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish", publishing)
     await written_later(notifier, ask_for)
     first, second = await printing.look(at_once=True)
     counts = [json.loads((notifier.letters / name / "manifest.json").read_text())["count"] for name in (first, second)]

@@ -27,7 +27,7 @@ from parvis.common.contract.topics import (
 from parvis.common.runtime.clock import now
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
-from parvis.notifier.decide.addressing import Addressing
+from parvis.notifier.decide.channel_choice import Addressing
 
 pytestmark = pytest.mark.stack
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from services.notifier.tests.parts import AskFor, Notifier
 
-from parvis.notifier.rules import Limits
+from parvis.notifier.models.limits import Limits
 
 pytestmark = pytest.mark.stack
 

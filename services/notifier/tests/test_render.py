@@ -17,9 +17,9 @@ from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.reply_tokens import conversation_id_of_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.text.sms_encoding import count_segments, simplify_typography
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.render import Renderer
-from parvis.notifier.render.words import one_line, tidy, visible
+from parvis.notifier.decide.channel_choice import Addressing
+from parvis.notifier.render.message_renderer import Renderer
+from parvis.notifier.render.reply_text import one_line, tidy, visible
 
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
 NOTICE = {"variables": {"received_on": "2 mars 2026"}}

@@ -21,9 +21,9 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import FakeProducer
 from parvis.notifier.app import BY_INDEX
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.rules import Channel
-from parvis.notifier.store.due import pick_due
+from parvis.notifier.decide.channel_choice import Addressing
+from parvis.notifier.models.sender_ports import Channel
+from parvis.notifier.store.due_deliveries import pick_due
 
 pytestmark = pytest.mark.stack
 BLOCKS = text(

@@ -11,10 +11,11 @@ from services.notifier.tests.parts import AskFor
 
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.testing import AN_INSTANT
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.decide.rebuilding import folded, is_behind, rebuilt
-from parvis.notifier.decide.states import Next, after, goes_on, reported, stepped
-from parvis.notifier.rules import Delivery, Limits, Outcome
+from parvis.notifier.decide.channel_choice import Addressing
+from parvis.notifier.decide.delivery_history import folded, is_behind, rebuilt
+from parvis.notifier.decide.delivery_states import Next, after, goes_on, reported, stepped
+from parvis.notifier.models.delivery import Delivery, Outcome
+from parvis.notifier.models.limits import Limits
 
 LIMITS = Limits()
 

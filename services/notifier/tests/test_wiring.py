@@ -8,8 +8,8 @@ from services.notifier.tests.conftest import settings_of
 from parvis.common.testing import A_KEY
 from parvis.common.town.models import TownConfig
 from parvis.notifier import app, send
-from parvis.notifier.render import MEDIA_TYPES
-from parvis.simulators.app import Simulators
+from parvis.notifier.render.message_renderer import MEDIA_TYPES
+from parvis.simulators.app import Outside
 
 
 async def test_every_file_of_send_is_a_channel_that_is_wired_and_rendered(

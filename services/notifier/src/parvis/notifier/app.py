@@ -32,32 +32,33 @@ from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
-from parvis.notifier import tables
-from parvis.notifier.consume.asking import Asking
-from parvis.notifier.consume.intake import Intake
-from parvis.notifier.consume.kept import kept_for
-from parvis.notifier.consume.ledger import Ledger
-from parvis.notifier.consume.preferences import Preferences
-from parvis.notifier.consume.printing import Printing, Remembered
-from parvis.notifier.consume.rebuilding import Rebuilding, Topics
-from parvis.notifier.consume.reconciling import Reconciling
-from parvis.notifier.consume.reserving import Reserving
-from parvis.notifier.consume.sending import Sending
-from parvis.notifier.consume.settling import Settling
-from parvis.notifier.consume.steps import Steps
-from parvis.notifier.decide.addressing import Addressing, own_addresses
-from parvis.notifier.decide.quiet import Peace
+from parvis.notifier import schema
+from parvis.notifier.consume.channel_fallback import Steps
+from parvis.notifier.consume.kafka_intake import Intake
+from parvis.notifier.consume.ledger_rebuild import Rebuilding, Topics
+from parvis.notifier.consume.outcome_writer import Settling
+from parvis.notifier.consume.preferences_replay import Preferences
+from parvis.notifier.consume.print_batches import Printing, Remembered
+from parvis.notifier.consume.reconciliation import Reconciling
+from parvis.notifier.consume.reservation import Reserving
+from parvis.notifier.consume.send_loop import Sending
+from parvis.notifier.consume.status_poller import Asking
+from parvis.notifier.decide.channel_choice import Addressing, own_addresses
+from parvis.notifier.decide.quiet_hours import Peace
+from parvis.notifier.models.limits import Limits
+from parvis.notifier.models.sender_ports import Channel
 from parvis.notifier.pages import Place, routes
-from parvis.notifier.render import Renderer
 from parvis.notifier.render.dkim import Key, Signer, read_key
-from parvis.notifier.rules import Channel, Limits
+from parvis.notifier.render.message_renderer import Renderer
 from parvis.notifier.send.email import Email
 from parvis.notifier.send.inbox import Inbox
 from parvis.notifier.send.post import Post
 from parvis.notifier.send.sms import Provider, Senders, Sms
-from parvis.notifier.send.sms.gateway import Gateway
+from parvis.notifier.send.sms.http_gateway import Gateway
 from parvis.notifier.send.sms.twilio import Twilio
 from parvis.notifier.settings import Settings
+from parvis.notifier.store.delivery_ledger import Ledger
+from parvis.notifier.store.effective_preferences import kept_for
 from parvis.web.http import install_pages
 from parvis.web.pages import PageRenderer
 
@@ -86,7 +87,7 @@ async def build() -> Service:
     # Outcomes are stored by as many at a time as there are connections.
     database = Database(town.database_url.get_secret_value(), service=NAME, pool_size=10, server_settings=BY_INDEX)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
-    outbox = Outbox(tables.outbox, database, producer, health, NAME, gather_s=0.03)
+    outbox = Outbox(schema.outbox, database, producer, health, NAME, gather_s=0.03)
     ledger = Ledger(outbox, DELIVERY_UPDATED.full_name(prefix), PREFERENCE_CHANGED.full_name(prefix))
     addressing = Addressing(own_addresses(town_config, *settings.sms_senders.values()), town.hashing_key)
     steps = Steps(ledger, addressing)
@@ -108,7 +109,7 @@ async def build() -> Service:
         handle=intake.handle,
         producer=producer,
         dead_letter_topic=dead_letter_topic(NAME).full_name(prefix),
-        brake=ConsumerHalt(database, tables.SCHEMA),
+        brake=ConsumerHalt(database, schema.SCHEMA),
         health=health,
     )
     heard = Topics(*(topic.full_name(prefix) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)))

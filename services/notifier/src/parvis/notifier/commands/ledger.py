@@ -15,13 +15,13 @@ from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
-from parvis.notifier import tables
-from parvis.notifier.consume.intake import Intake
-from parvis.notifier.consume.ledger import Ledger
-from parvis.notifier.consume.rebuilding import Rebuilding, Topics
-from parvis.notifier.consume.steps import Steps
-from parvis.notifier.decide.addressing import Addressing, own_addresses
-from parvis.notifier.store import deliveries, unresolved
+from parvis.notifier import schema
+from parvis.notifier.consume.channel_fallback import Steps
+from parvis.notifier.consume.kafka_intake import Intake
+from parvis.notifier.consume.ledger_rebuild import Rebuilding, Topics
+from parvis.notifier.decide.channel_choice import Addressing, own_addresses
+from parvis.notifier.store import deliveries, unresolved_deliveries
+from parvis.notifier.store.delivery_ledger import Ledger
 from parvis.notifier.store.preferences import said_about
 
 
@@ -74,7 +74,10 @@ def _database(town: TownSettings) -> Database:
 async def _sends() -> int:
     database = _database(load_settings(TownSettings))
     async with database.transaction() as connection:
-        whole, over = await unresolved.account(connection), await unresolved.sent_too_often(connection)
+        whole, over = (
+            await unresolved_deliveries.account(connection),
+            await unresolved_deliveries.sent_too_often(connection),
+        )
     await database.close()
     print(
         f"replies {whole.replies}, sends {whole.sends}, resends {whole.resends}, moves {whole.moves}, unknown {whole.unknown}"
@@ -127,7 +130,7 @@ async def _rebuild(since: datetime | None) -> int:
     town = load_settings(TownSettings)
     database, health = _database(town), Health()
     producer = Producer(town.kafka_bootstrap, service="notifier-command", health=health)
-    outbox = Outbox(tables.outbox, database, producer, health, "notifier")
+    outbox = Outbox(schema.outbox, database, producer, health, "notifier")
     names = (DELIVERY_UPDATED.full_name(town.topic_prefix), PREFERENCE_CHANGED.full_name(town.topic_prefix))
     addressing = Addressing(own_addresses(load_town_config(town.config_dir)), town.hashing_key)
     steps = Steps(Ledger(outbox, *names), addressing)

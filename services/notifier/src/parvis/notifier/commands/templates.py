@@ -39,14 +39,14 @@ def check(path: Path, town_config: TownConfig) -> list[str]:
 
 
 def _judged(town_config: TownConfig, templates: TemplateSet) -> Iterator[str]:
-    from parvis.notifier.render.preview import all_of, files_of, judged
+    from parvis.notifier.render.template_preview import all_of, files_of, judged
 
     for shown in all_of(templates, town_config):
         yield from judged(shown, files_of(shown, town_config, templates))
 
 
 def _preview(arguments: argparse.Namespace) -> int:
-    from parvis.notifier.render.preview import all_of, files_of, judged
+    from parvis.notifier.render.template_preview import all_of, files_of, judged
 
     town_config = load_town_config(arguments.folder)
     templates = load_templates(arguments.folder, town_config)
@@ -74,7 +74,7 @@ def _preview(arguments: argparse.Namespace) -> int:
 
 
 def _link(arguments: argparse.Namespace) -> int:
-    from parvis.notifier.render import Renderer
+    from parvis.notifier.render.message_renderer import Renderer
     from parvis.notifier.settings import Settings
 
     town, settings = load_settings(TownSettings), load_settings(Settings)

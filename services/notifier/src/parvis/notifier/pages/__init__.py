@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
 
 from parvis.notifier.pages import inbox, unsubscribe
-from parvis.notifier.pages.place import Place
+from parvis.notifier.pages.dependencies import Place
 
 __all__ = ["Place", "routes"]
 

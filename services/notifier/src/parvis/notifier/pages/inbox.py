@@ -12,12 +12,12 @@ from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.reply_tokens import sign_token
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.runtime.logs import logger
-from parvis.notifier.decide.inbox import codes_may_go_to, masked
-from parvis.notifier.pages.place import Place
-from parvis.notifier.render.words import Words
-from parvis.notifier.store import inbox as store
-from parvis.notifier.store.budgets import lock_addresses
+from parvis.notifier.decide.code_recipients import codes_may_go_to, masked
+from parvis.notifier.pages.dependencies import Place
+from parvis.notifier.render.reply_text import Words
+from parvis.notifier.store import one_time_codes as store
 from parvis.notifier.store.replies import replies_of
+from parvis.notifier.store.send_counts import lock_addresses
 from parvis.web.http import is_same_origin
 from parvis.web.tokens import decrypt_values, encrypt_values
 

@@ -7,13 +7,13 @@ from fastapi.responses import HTMLResponse
 
 from parvis.common.contract.delivery import DeliveryId
 from parvis.common.contract.preference import PersonalPreference, PreferenceChanged
-from parvis.notifier.decide.inbox import masked
-from parvis.notifier.decide.preference import Standing
-from parvis.notifier.pages.place import Place
-from parvis.notifier.rules import Delivery
+from parvis.notifier.decide.code_recipients import masked
+from parvis.notifier.decide.preferences import Standing
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.pages.dependencies import Place
 from parvis.notifier.store import deliveries
-from parvis.notifier.store.budgets import lock_addresses
 from parvis.notifier.store.preferences import standing_of
+from parvis.notifier.store.send_counts import lock_addresses
 
 SOURCE = "unsubscribe"
 

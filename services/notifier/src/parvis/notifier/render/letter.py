@@ -15,8 +15,8 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.letter_qr import encode_letter_qr
 from parvis.common.town.models import localized
 from parvis.common.town.template_variables import format_day, format_phone
-from parvis.notifier.render.words import Words, one_line
-from parvis.notifier.rules import Delivery
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.render.reply_text import Words, one_line
 
 # The compiler's own fonts: a letter looks the same wherever it is made, and the machine's fonts play no part.
 _FONTS = typst.Fonts(include_system_fonts=False)

@@ -15,10 +15,11 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.town.models import localized
-from parvis.notifier.render.links import Links
-from parvis.notifier.render.page import Sheet, page_of
-from parvis.notifier.render.words import Words, one_line
-from parvis.notifier.rules import Delivery, Enclosure
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.message import Enclosure
+from parvis.notifier.render.mail_html import Sheet, page_of
+from parvis.notifier.render.reply_text import Words, one_line
+from parvis.notifier.render.signed_links import Links
 
 _UTF_8 = Charset("utf-8")
 _UTF_8.body_encoding = QP  # readable in the evidence, and lighter with filters than base64

@@ -1,8 +1,8 @@
 """The words of a reply in, the text of an SMS out, as cheap to send as its language allows. Pure."""
 
 from parvis.common.text.sms_encoding import LONGEST, simplify_typography
-from parvis.notifier.render.words import Words
-from parvis.notifier.rules import TooLong
+from parvis.notifier.models.message import TooLong
+from parvis.notifier.render.reply_text import Words
 
 
 def render_sms(words: Words, *_: object) -> bytes:

@@ -12,8 +12,9 @@ import aiosmtplib
 from aiosmtplib import SMTP
 
 from parvis.common.contract.reply_tokens import make_bounce_address
+from parvis.notifier.models.delivery import Outcome
+from parvis.notifier.models.message import Parcel
 from parvis.notifier.render.mail import address_of
-from parvis.notifier.rules import Outcome, Parcel
 
 # The relay's reply → (our outcome, failure class), by enhanced status code, else by the first digit. Source: RFC 3463.
 CODES: dict[str, Outcome] = {

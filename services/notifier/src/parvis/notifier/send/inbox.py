@@ -1,6 +1,8 @@
 """A notice that a reply waits in, an SMS with the link to it out: for what is too long for an SMS itself."""
 
-from parvis.notifier.rules import Channel, Outcome, Parcel
+from parvis.notifier.models.delivery import Outcome
+from parvis.notifier.models.message import Parcel
+from parvis.notifier.models.sender_ports import Channel
 
 
 class Inbox:

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from parvis.notifier.rules import Letter, Outcome, Parcel
+from parvis.notifier.models.delivery import Outcome
+from parvis.notifier.models.letter import Letter
+from parvis.notifier.models.message import Parcel
 
 
 class Post:

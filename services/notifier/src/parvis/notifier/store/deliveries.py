@@ -9,10 +9,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.contact import ClaimCheck
-from parvis.notifier import tables
-from parvis.notifier.rules import Delivery
+from parvis.notifier import schema
+from parvis.notifier.models.delivery import Delivery
 
-_d = tables.delivery.c
+_d = schema.delivery.c
 _COLUMNS = {
     "delivery_id": "text", "reply_id": "text", "conversation_id": "text", "reference": "text", "kind": "text",
     "channel": "text", "address": "text", "address_hash": "text", "state": "text", "send_at": "timestamptz",
@@ -64,20 +64,20 @@ async def put(connection: AsyncConnection, deliveries: Sequence[Delivery], now: 
     for d in deliveries:
         values = {name: getattr(d, name) for name in (*_COLUMNS, *_REBUILT)}
         values |= {"evidence": d.evidence.model_dump(mode="json") if d.evidence else None, "changed_at": now}
-        new = insert(tables.delivery).values(values | {"planned_at": now})
+        new = insert(schema.delivery).values(values | {"planned_at": now})
         await connection.execute(new.on_conflict_do_update(index_elements=["delivery_id"], set_=values))
 
 
 async def readdress(connection: AsyncConnection, delivery: Delivery, now: datetime) -> None:
     """Give a planned delivery another address on the same channel."""
     new = {"address": delivery.address, "address_hash": delivery.address_hash, "changed_at": now}
-    await connection.execute(update(tables.delivery).where(_d.delivery_id == delivery.delivery_id).values(new))
+    await connection.execute(update(schema.delivery).where(_d.delivery_id == delivery.delivery_id).values(new))
 
 
 async def hold(connection: AsyncConnection, ids: Collection[str], until: datetime) -> None:
     """Let planned deliveries wait."""
     if ids:
-        held = update(tables.delivery).where(_d.delivery_id.in_(ids), _d.state == "planned")
+        held = update(schema.delivery).where(_d.delivery_id.in_(ids), _d.state == "planned")
         await connection.execute(held.values(send_at=until))
 
 
@@ -90,7 +90,7 @@ async def lock(connection: AsyncConnection, ids: Collection[str]) -> dict[str, D
 
 async def of_replies(connection: AsyncConnection, ids: Collection[str]) -> dict[str, list[Delivery]]:
     """All steps of some replies, first to last."""
-    found = select(tables.delivery).where(_d.reply_id.in_(ids)).order_by(_d.step, _d.id)
+    found = select(schema.delivery).where(_d.reply_id.in_(ids)).order_by(_d.step, _d.id)
     steps: dict[str, list[Delivery]] = {}
     for row in (await connection.execute(found)).all():
         steps.setdefault(row.reply_id, []).append(delivery_of(row))

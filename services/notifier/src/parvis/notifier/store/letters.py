@@ -8,10 +8,10 @@ from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.notifier import tables
-from parvis.notifier.rules import Letter, Waiting
+from parvis.notifier import schema
+from parvis.notifier.models.letter import Letter, Waiting
 
-_l, _b = tables.letter.c, tables.batch.c
+_l, _b = schema.letter.c, schema.batch.c
 _LOCK = 7_201_944_318  # one process makes batches at a time
 
 
@@ -37,7 +37,7 @@ async def record_letter(connection: AsyncConnection, letter: Letter) -> None:
         "reference": letter.reference,
         "written_at": letter.written_at,
     }
-    await connection.execute(insert(tables.letter).values(row).on_conflict_do_nothing())
+    await connection.execute(insert(schema.letter).values(row).on_conflict_do_nothing())
 
 
 async def waiting(connection: AsyncConnection) -> Waiting:
@@ -48,9 +48,9 @@ async def waiting(connection: AsyncConnection) -> Waiting:
 
 async def make_batch(connection: AsyncConnection, name: str, now: datetime, most: int) -> None:
     """Put the letters that wait into a batch, the oldest first."""
-    await connection.execute(insert(tables.batch).values(name=name, made_at=now))
+    await connection.execute(insert(schema.batch).values(name=name, made_at=now))
     chosen = select(_l.delivery_id).where(_l.batch.is_(None)).order_by(_l.written_at, _l.delivery_id).limit(most)
-    await connection.execute(update(tables.letter).where(_l.delivery_id.in_(chosen)).values(batch=name))
+    await connection.execute(update(schema.letter).where(_l.delivery_id.in_(chosen)).values(batch=name))
 
 
 async def open_batches(connection: AsyncConnection) -> list[tuple[str, datetime]]:
@@ -60,12 +60,12 @@ async def open_batches(connection: AsyncConnection) -> list[tuple[str, datetime]
 
 
 async def letters_of(connection: AsyncConnection, batch: str) -> list[Letter]:
-    found = select(tables.letter).where(_l.batch == batch).order_by(_l.written_at, _l.delivery_id)
+    found = select(schema.letter).where(_l.batch == batch).order_by(_l.written_at, _l.delivery_id)
     return [_letter(row) for row in (await connection.execute(found)).all()]
 
 
 async def close_batch(connection: AsyncConnection, name: str, now: datetime) -> None:
-    await connection.execute(update(tables.batch).where(_b.name == name).values(closed_at=now))
+    await connection.execute(update(schema.batch).where(_b.name == name).values(closed_at=now))
 
 
 async def batch_names(connection: AsyncConnection, beginning: str) -> Sequence[str]:

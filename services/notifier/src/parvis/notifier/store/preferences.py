@@ -7,10 +7,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.preference import PreferenceChanged
-from parvis.notifier import tables
-from parvis.notifier.decide.preference import Standing, standing
+from parvis.notifier import schema
+from parvis.notifier.decide.preferences import Standing, standing
 
-_p = tables.preference.c
+_p = schema.preference.c
 
 
 async def record_preferences(connection: AsyncConnection, preferences: Mapping[str, PreferenceChanged]) -> None:
@@ -25,7 +25,7 @@ async def record_preferences(connection: AsyncConnection, preferences: Mapping[s
         for event_id, preference in preferences.items()
     ]
     if rows:
-        await connection.execute(insert(tables.preference).values(rows).on_conflict_do_nothing())
+        await connection.execute(insert(schema.preference).values(rows).on_conflict_do_nothing())
 
 
 async def said_about(connection: AsyncConnection, name: str) -> list[PreferenceChanged]:

@@ -10,8 +10,9 @@ from typing import Protocol
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
-from parvis.notifier.rules import Delivery, Found, Outcome, Parcel
-from parvis.notifier.send.sms.balance import Balance, Rates
+from parvis.notifier.models.delivery import Delivery, Found, Outcome
+from parvis.notifier.models.message import Parcel
+from parvis.notifier.send.sms.provider_balance import Balance, Rates
 
 log = logger()
 _LONGEST_WAIT = timedelta(seconds=20)  # far below the lease

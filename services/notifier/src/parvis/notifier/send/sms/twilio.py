@@ -12,7 +12,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from parvis.common.contract.errors import Unavailable
-from parvis.notifier.rules import Delivery, Found, Outcome
+from parvis.notifier.models.delivery import Delivery, Found, Outcome
 
 # Twilio's code → (our outcome, failure class): their words. Source: Twilio docs, "Error and warning dictionary".
 CODES: dict[int, Outcome] = {

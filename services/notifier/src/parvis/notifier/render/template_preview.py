@@ -1,0 +1,100 @@
+"""A town's templates in; each as a citizen gets it, and what it costs to send and to read, out. Pure."""
+
+import email
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
+
+from parvis.common.text.sms_encoding import count_segments
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, TEMPLATES, TemplateSet, media_of
+from parvis.notifier.render.letter import pages_of
+from parvis.notifier.render.message_renderer import Renderer
+from parvis.notifier.render.readability import HARD, reading_ease
+from parvis.notifier.render.sample_replies import AT, sample_delivery, sample_reply
+
+_CHANNELS = {"sms": "sms", "email": "email", "letter": "post"}
+_MANY_SEGMENTS = 3
+_KEY = b"a preview's code on a letter opens nothing"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One template in one language: whose it is, and the files that show it."""
+
+    name: str
+    language: str
+    place: str = ""  # procedures or departments; empty: the town's own
+    slug: str = ""
+
+    @property
+    def folder(self) -> str:
+        return "/".join(filter(None, (self.place, self.slug, self.name, self.language)))
+
+
+def all_of(templates: TemplateSet, town_config: TownConfig) -> list[Shown]:
+    """The town's templates and the special ones."""
+    towns = [Shown(name, language) for name in TEMPLATES for language in town_config.town.languages]
+    special = {Shown(name, language, place, slug) for place, slug, name, language, _ in templates.special}
+    return [*towns, *sorted(special, key=lambda shown: shown.folder)]
+
+
+def files_of(shown: Shown, town_config: TownConfig, templates: TemplateSet) -> Mapping[str, bytes]:
+    """The SMS, the mail and its two twins, the letter in both sizes."""
+    renderer = Renderer(town_config, templates, _KEY)
+    reply = sample_reply(
+        shown.name,
+        shown.language,
+        town_config,
+        department=shown.slug if shown.place == DEPARTMENTS else None,
+        procedure=shown.slug if shown.place == PROCEDURES else None,
+    )
+    files: dict[str, bytes] = {}
+    for medium in media_of(shown.name):
+        content = renderer.render(reply, sample_delivery(reply, _CHANNELS[medium]), AT).content
+        match medium:
+            case "sms":
+                files["sms.txt"] = content
+            case "email":
+                files |= {"email.eml": content, **_twins(content)}
+            case _:
+                large = sample_delivery(reply, "post", large_print=True)
+                files |= {"letter.pdf": content, "letter-large.pdf": renderer.render(reply, large, AT).content}
+    return files
+
+
+def judged(shown: Shown, files: Mapping[str, bytes]) -> Iterator[str]:
+    """What it costs to send and to read: a line of facts, then a warning for each that should be better."""
+    facts: list[str] = []
+    warnings: list[str] = []
+    if "sms.txt" in files:
+        alphabet, count = count_segments(files["sms.txt"].decode())
+        facts.append(f"SMS {count} × {alphabet}")
+        if alphabet != "GSM-7":
+            warnings.append(
+                "an SMS in letters outside the GSM alphabet is paid for twice: é è à ù are in it, ê ç ’ are not"
+            )
+        if count > _MANY_SEGMENTS:
+            warnings.append(f"an SMS of {count} segments is paid for {count} times")
+    if "letter.pdf" in files:
+        pages, large = pages_of(files["letter.pdf"]), pages_of(files["letter-large.pdf"])
+        facts.append(f"letter {pages} page{'s' * (pages > 1)}, {large} in large print")
+        if pages > 1:
+            warnings.append(f"the letter has {pages} pages")
+    text = (files.get("email.txt") or files.get("sms.txt") or b"").decode()
+    ease = reading_ease(text, shown.language)
+    if ease is not None:
+        facts.append(f"reading ease {ease}")
+        if ease < HARD:
+            warnings.append(
+                f"its sentences are hard to read ({ease}; aim at {HARD} and more): shorter ones, shorter words"
+            )
+    yield f"templates/{shown.folder}: {'; '.join(facts)}"
+    yield from (f"warning: templates/{shown.folder}: {warning}" for warning in warnings)
+
+
+def _twins(content: bytes) -> dict[str, bytes]:
+    message: EmailMessage = email.message_from_bytes(content, policy=policy.default)
+    twins = {f"email.{name}": message.get_body((kind,)) for name, kind in (("txt", "plain"), ("html", "html"))}
+    return {name: str(part.get_content()).encode() for name, part in twins.items() if part}
