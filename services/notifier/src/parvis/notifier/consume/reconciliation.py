@@ -1,4 +1,4 @@
-"""Time passes: lapsed leases become unknown, unknown ones are asked about, what stays so is sent a last time or left to a person."""
+"""Resolves deliveries that no provider's answer has ended: lapsed leases, unknown ones, and those left unknown for too long."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,35 +7,40 @@ from datetime import timedelta
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime import metrics
 from parvis.common.runtime.clock import Clock, now
-from parvis.common.runtime.concurrency import first_completed
+from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
-from parvis.notifier.consume.channel_fallback import Steps
-from parvis.notifier.consume.status_poller import Asking, tell_resent
-from parvis.notifier.decide.delivery_states import Next, after_a_lapsed_lease, may_resend, stepped
+from parvis.notifier.consume.channel_fallback import ChannelFallback
+from parvis.notifier.consume.status_poller import StatusPoller, log_resend
+from parvis.notifier.decide.delivery_states import (
+    Transition,
+    apply_transition,
+    may_resend,
+    state_after_lapsed_lease,
+)
 from parvis.notifier.models.delivery import RESENT
-from parvis.notifier.models.limits import Limits
+from parvis.notifier.models.limits import SendingLimits
 from parvis.notifier.store import unresolved_deliveries
-from parvis.notifier.store.send_counts import forget_tallies
+from parvis.notifier.store.send_counts import delete_old_tallies
 
 log = logger()
-PURGE_EVERY = 3600  # turns
+PURGE_EVERY = 3600  # rounds
 COUNT_EVERY = 15
-_DIED = "the process that sent it did not say how it ended"
-_RESENT = "sent a last time: nobody knows what became of the first"
+_LEASE_LAPSED = "the process that sent it did not say how it ended"
+_SENT_AGAIN = "sent a last time: nobody knows what became of the first"
 
 
 @dataclass
-class Reconciling:
-    """What no provider's answer ended. Several processes may do it at once: rows are locked, locked ones passed over."""
+class Reconciliation:
+    """One round every few seconds. Several processes may do it at once: rows are locked, locked ones passed over."""
 
     database: Database
-    steps: Steps
-    asking: Asking
+    fallback: ChannelFallback
+    poller: StatusPoller
     outbox: Outbox
-    limits: Limits
+    limits: SendingLimits
     health: Health
     due: asyncio.Event
     every_s: float = 2.0
@@ -56,39 +61,41 @@ class Reconciling:
             except Unavailable as error:
                 self.health.mark_failing("reconciling", str(error))
             turn += 1
-            await first_completed(stopping.wait(), timeout_s=self.every_s)
+            await sleep_unless_stopped(stopping, self.every_s)
 
     async def reconcile(self) -> int:
-        """One round; how many deliveries it moved."""
-        return await self._lapsed() + await self.asking.ask() + await self._resend()
+        """One round; gives how many deliveries it moved."""
+        return await self._end_lapsed_leases() + await self.poller.poll() + await self._resend_unknown()
 
-    async def _lapsed(self) -> int:
+    async def _end_lapsed_leases(self) -> int:
         at = self.clock()
         async with self.database.transaction() as connection:
-            lapsed = await unresolved_deliveries.lapsed(connection, at)
-            left = [(d, stepped(d, Next(after_a_lapsed_lease(d), detail=_DIED), at)) for d in lapsed]
-            await self.steps.write(connection, left, at)
-        return len(left)
-
-    async def _resend(self) -> int:
-        at = self.clock()
-        async with self.database.transaction() as connection:
-            old = await unresolved_deliveries.unknown_since(connection, at - self.limits.unknown_after, RESENT)
-            again = [
-                (d, stepped(d, Next("planned", detail=_RESENT), at, resent_at=at)) for d in filter(may_resend, old)
+            lapsed = await unresolved_deliveries.lock_lapsed(connection, at)
+            changes = [
+                (d, apply_transition(d, Transition(state_after_lapsed_lease(d), detail=_LEASE_LAPSED), at))
+                for d in lapsed
             ]
-            await self.steps.write(connection, again, at)
-        for delivery, _ in again:
-            tell_resent(delivery, "unknown for too long")
-        return len(again)
+            await self.fallback.write(connection, changes, at)
+        return len(changes)
+
+    async def _resend_unknown(self) -> int:
+        at = self.clock()
+        again = Transition("planned", detail=_SENT_AGAIN)
+        async with self.database.transaction() as connection:
+            old = await unresolved_deliveries.lock_unknown_since(connection, at - self.limits.unknown_after, RESENT)
+            changes = [(d, apply_transition(d, again, at, resent_at=at)) for d in old if may_resend(d)]
+            await self.fallback.write(connection, changes, at)
+        for delivery, _ in changes:
+            log_resend(delivery, "unknown for too long")
+        return len(changes)
 
     async def _count(self) -> None:
-        """The promise, measured: no reply has more sends than one and those that the log explains."""
+        """Measure the promise that no reply has more sends than one and those that the log explains."""
         at = self.clock()
         async with self.database.transaction() as connection:
             over = await unresolved_deliveries.sent_too_often(connection, at - timedelta(hours=1))
             old = await unresolved_deliveries.count_unknown(connection, at - self.limits.unknown_after)
-            await forget_tallies(connection, at)
+            await delete_old_tallies(connection, at)
         metrics.replies_sent_too_often.set(len(over))
         metrics.deliveries_unknown_old.set(old)
         for row in over:

@@ -1,100 +1,105 @@
-"""Deliveries whose fate nobody told in; what their provider says when it is asked, written, out. Never a blind second send."""
+"""Asks providers what became of deliveries whose fate is unknown, or that no callback will report. Never a blind second send."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from parvis.common.contract.errors import Rejected, Unavailable
+from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
-from parvis.notifier.consume.channel_fallback import Steps
-from parvis.notifier.decide.delivery_states import as_absent, as_found, stepped
-from parvis.notifier.models.delivery import Delivery, Found
-from parvis.notifier.models.limits import Limits
-from parvis.notifier.models.message import Parcel
-from parvis.notifier.models.sender_ports import Answers, Channel
-from parvis.notifier.store.deliveries import lock
+from parvis.notifier.consume.channel_fallback import ChannelFallback
+from parvis.notifier.decide.delivery_states import apply_transition, transition_from_lookup, transition_when_absent
+from parvis.notifier.models.delivery import Delivery, ProviderMessage
+from parvis.notifier.models.limits import SendingLimits
+from parvis.notifier.models.sender_ports import ChannelSender, StatusQueryable
+from parvis.notifier.render.message_renderer import MessageRenderer
+from parvis.notifier.store.deliveries import lock_deliveries
 from parvis.notifier.store.replies import replies_of
-from parvis.notifier.store.unresolved_deliveries import known_provider_ids, to_ask_about
+from parvis.notifier.store.unresolved_deliveries import known_provider_ids, take_for_polling
 
 log = logger()
-Render = Callable[[ReplyRequested, Delivery, datetime], Parcel]
 
 
 @dataclass
-class Asking:
-    """Asks providers that can be asked: about the unknown, and about what they took and will not speak of by themselves."""
+class StatusPoller:
+    """Asks the senders that can be asked: about unknown deliveries, and about accepted ones of providers without callbacks."""
 
     database: Database
-    steps: Steps
-    channels: Mapping[str, Channel]
-    render: Render
-    limits: Limits
+    fallback: ChannelFallback
+    senders: Mapping[str, ChannelSender]
+    renderer: MessageRenderer
+    limits: SendingLimits
     clock: Clock = now
 
-    async def ask(self) -> int:
-        """One round; how many deliveries it moved."""
+    async def poll(self) -> int:
+        """One round; gives how many deliveries it moved."""
         moved = 0
-        for name, channel in self.channels.items():
-            if isinstance(channel, Answers):
-                for delivery, reply in await self._waiting(name, channel):
-                    moved += await self._ask_about(channel, delivery, reply)
+        for channel, sender in self.senders.items():
+            if isinstance(sender, StatusQueryable):
+                for delivery, reply in await self._take(channel, sender):
+                    moved += await self._poll_one(sender, delivery, reply)
         return moved
 
-    async def _waiting(self, name: str, channel: Answers) -> list[tuple[Delivery, ReplyRequested]]:
+    async def _take(self, channel: str, sender: StatusQueryable) -> list[tuple[Delivery, ReplyRequested | None]]:
         at = self.clock()
         async with self.database.transaction() as connection:
-            taken = await to_ask_about(connection, name, at, at - self.limits.ask_every, channel.polled)
+            taken = await take_for_polling(connection, channel, at, at - self.limits.poll_every, sender.polled)
             replies = await replies_of(connection, [delivery.reply_id for delivery in taken]) if taken else {}
-        return [(delivery, replies[delivery.reply_id]) for delivery in taken]
+        return [(delivery, replies.get(delivery.reply_id)) for delivery in taken]
 
-    async def _ask_about(self, channel: Answers, delivery: Delivery, reply: ReplyRequested) -> bool:
+    async def _poll_one(self, sender: StatusQueryable, delivery: Delivery, reply: ReplyRequested | None) -> bool:
         try:
             text = await asyncio.to_thread(self._text_of, delivery, reply)
-            found = await channel.find(delivery, text)
+            messages = await sender.find(delivery, text)
         except Unavailable as error:
             log.warning("provider.silent", delivery_id=delivery.delivery_id, reason=str(error))
             return False
-        return await self._write(delivery, found)
+        return await self._write(delivery, messages)
 
-    def _text_of(self, delivery: Delivery, reply: ReplyRequested) -> str:
+    def _text_of(self, delivery: Delivery, reply: ReplyRequested | None) -> str:
+        """The text that was sent; empty when it cannot be written any more: then the provider's list is searched for the reference."""
+        if reply is None:
+            return ""
         try:
-            return self.render(reply, delivery, self.clock()).content.decode()
-        except Rejected:
-            return ""  # then the reference alone tells
+            return self.renderer.render(reply, delivery, self.clock()).content.decode()
+        except (Rejected, Poison, ValueError, LookupError):
+            return ""
 
-    async def _write(self, delivery: Delivery, found: Sequence[Found]) -> bool:
+    async def _write(self, delivery: Delivery, messages: Sequence[ProviderMessage]) -> bool:
         at = self.clock()
         async with self.database.transaction() as connection:
-            stood = (await lock(connection, [delivery.delivery_id])).get(delivery.delivery_id)
-            if stood is None or (stood.state, stood.attempt) != (delivery.state, delivery.attempt):
+            current = (await lock_deliveries(connection, [delivery.delivery_id])).get(delivery.delivery_id)
+            if current is None or (current.state, current.attempt) != (delivery.state, delivery.attempt):
                 return False  # a callback was faster
-            stands = await self._resolved(
-                stood, found, await known_provider_ids(connection, [f.provider_id for f in found]), at
-            )
-            if stands.state != stood.state:
-                await self.steps.write(connection, [(stood, stands)], at)
-        return stands.state != stood.state
+            taken = await known_provider_ids(connection, [message.provider_id for message in messages])
+            resolved = self._resolve(current, messages, taken, at)
+            if resolved.state != current.state:
+                await self.fallback.write(connection, [(current, resolved)], at)
+        return resolved.state != current.state
 
-    async def _resolved(self, stood: Delivery, found: Sequence[Found], taken: set[str], at: datetime) -> Delivery:
-        free = [one for one in found if one.provider_id == stood.provider_id or one.provider_id not in taken]
-        if free:
-            one = free[0]
-            return stepped(stood, as_found(one), at, provider=one.provider, provider_id=one.provider_id)
-        is_old = stood.reserved_at is None or at - stood.reserved_at >= self.limits.unknown_after
-        if stood.state != "unknown" or not is_old:
-            return stood
-        to = as_absent(stood)
+    def _resolve(
+        self, current: Delivery, messages: Sequence[ProviderMessage], taken: set[str], at: datetime
+    ) -> Delivery:
+        """Shape: taken, the provider's ids that belong to a delivery already."""
+        own = (m for m in messages if m.provider_id == current.provider_id or m.provider_id not in taken)
+        message = next(own, None)
+        if message:
+            to = transition_from_lookup(message)
+            return apply_transition(current, to, at, provider=message.provider, provider_id=message.provider_id)
+        is_old = current.reserved_at is None or at - current.reserved_at >= self.limits.unknown_after
+        if current.state != "unknown" or not is_old:
+            return current
+        to = transition_when_absent(current)
         if to.state != "planned":
-            return stepped(stood, to, at)
-        tell_resent(stood, "no provider has it")
-        return stepped(stood, to, at, resent_at=at)
+            return apply_transition(current, to, at)
+        log_resend(current, "no provider has it")
+        return apply_transition(current, to, at, resent_at=at)
 
 
-def tell_resent(delivery: Delivery, reason: str) -> None:
+def log_resend(delivery: Delivery, reason: str) -> None:
     """Every send of a reply beyond the first is a line in the log."""
     log.warning(
         "delivery.resent",

@@ -1,4 +1,4 @@
-"""A reply and what its citizen wishes in; the channel and the address it takes next out. Pure; no I/O."""
+"""Chooses the channel and the address of a reply, from what its citizen stated and prefers. Pure; no I/O."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,26 +14,22 @@ from parvis.common.contract.delivery import FailureClass, make_delivery_id
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.town.models import TownConfig
-from parvis.notifier.decide.preferences import Kept, Standing
-from parvis.notifier.models.delivery import POINT_KIND, Delivery
+from parvis.notifier.decide.preferences import EffectivePreference, EffectivePreferences
+from parvis.notifier.decide.reply_channels import contact_point_kind_of, default_channel_of, reply_channel_of
+from parvis.notifier.models.delivery import Delivery
 
-# Until we can send over WhatsApp, the telephone that it runs on is reached by SMS.
-_CHANNEL_OF_CONTACT = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "post", "inbox": "inbox"}
-_CHANNEL_OF_KIND = {"phone": "sms", "email": "email", "post": "post"}
-_READ: Mapping[str, Callable[[str], ContactPoint]] = {
-    "sms": phone_contact_point,
-    "whatsapp": phone_contact_point,
+_PARSERS: Mapping[str, Callable[[str], ContactPoint]] = {
+    "phone": phone_contact_point,
     "email": email_contact_point,
     "post": postal_contact_point,
-    "inbox": phone_contact_point,  # an SMS says where the reply is kept
 }
 _MACHINES = frozenset({"mailer-daemon", "postmaster", "bounce", "noreply", "no-reply"})
-_NOBODY = Standing()
+_NO_PREFERENCE = EffectivePreference()
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Where a reply goes, or why it cannot: then a person has to. `why` says what made it pass over what comes before."""
+class ChannelChoice:
+    """Where a reply goes, or why it cannot be sent: then a person has to act. `why` explains why earlier candidates were passed over."""
 
     channel: str
     address: str = ""
@@ -43,16 +39,16 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class _Wish:
-    """One way to reach a citizen. `is_named`: they said so themselves; else it is merely known."""
+class _Candidate:
+    """One way to reach a citizen. `is_named`: they named it themselves; else it is merely known."""
 
     to: ReplyAddress
     is_named: bool
 
 
 @dataclass(frozen=True)
-class Addressing:
-    """How replies find their way: our own addresses, where nothing goes, and the key of the pseudonyms."""
+class ChannelChooser:
+    """Chooses channels. Shape: own, our own addresses, to which nothing is sent; key, that of the pseudonyms."""
 
     own: frozenset[str]
     key: bytes
@@ -60,55 +56,57 @@ class Addressing:
     def hash_of(self, point: ContactPoint) -> str:
         return hash_contact_point(point, self.key)
 
-    def choose(self, reply: ReplyRequested, kept: Kept, tried: Collection[str] = ()) -> Choice:
+    def choose(
+        self, reply: ReplyRequested, preferences: EffectivePreferences, tried: Collection[str] = ()
+    ) -> ChannelChoice:
         """The channel and the address of a reply.
 
-        Shape:  kept, what counts for each contact point, by its hash; tried, the channels on which it did not arrive.
-        Gives:  the first that was not tried, is open and alive, of: what the citizen stated with the contact, in their
-                order; the preference that is kept; the channel they wrote on; any other address of theirs. A channel they
-                opted out of is passed over, and for a mere status so is whatever they did not name themselves then.
-                With nowhere to go: channel `phone`, which is a task for people, and the failure class that says why.
+        Shape:  preferences, those in force, by the hash of the contact point; tried, the channels on which it did not arrive.
+        Gives:  the first that was not tried, is not opted out of and not dead, of: the channels that the citizen stated with
+                the contact, in their order; those of their stored preference; the channel they wrote on; any other address
+                of theirs. After an opt-out a mere status uses only channels that they named themselves.
+                With no channel left: `phone`, which is a task for people, and the failure class that says why.
         """
         passed: list[FailureClass] = []
-        for wish in self._wishes(reply, kept):
-            if wish.to.channel == "phone":
-                return Choice("phone", wish.to.address, "no-address", "the citizen asks to be called", _why(passed))
-            point = point_of(wish.to)
-            channel = _CHANNEL_OF_CONTACT.get(wish.to.channel, "")
-            if point is None or channel in tried or is_own(point, self.own):
+        for candidate in self._candidates(reply, preferences):
+            to = candidate.to
+            if to.channel == "phone":
+                return ChannelChoice("phone", to.address, "no-address", "the citizen asks to be called", _why(passed))
+            point, channel = contact_point_of(to), reply_channel_of(to.channel)
+            if point is None or channel is None or channel in tried or is_own(point, self.own):
                 continue
-            if _is_unwanted(reply, passed) and not wish.is_named:
+            if _is_unwanted(reply, passed) and not candidate.is_named:
                 continue
-            stands = kept.get(self.hash_of(point), _NOBODY)
+            preference = preferences.get(self.hash_of(point), _NO_PREFERENCE)
             # What an inbox sends is an SMS that says where to read: STOP stops that too.
-            if {channel, wish.to.channel, "sms" if channel == "inbox" else channel} & stands.opt_outs:
+            if {channel, to.channel, "sms" if channel == "inbox" else channel} & preference.opt_outs:
                 passed.append("opted-out")
-            elif stands.is_dead:
+            elif preference.is_dead:
                 passed.append("permanent")
             else:
-                return Choice(channel, point.value, why=_why(passed))
-        return _nowhere(passed, tried)
+                return ChannelChoice(channel, point.value, why=_why(passed))
+        return _no_channel_left(passed, tried)
 
-    def _wishes(self, reply: ReplyRequested, kept: Kept) -> Iterator[_Wish]:
+    def _candidates(self, reply: ReplyRequested, preferences: EffectivePreferences) -> Iterator[_Candidate]:
         points = reply.personal.contact_points
-        for wish in reply.personal.stated:
-            yield _Wish(wish, is_named=True)
+        for address in reply.personal.stated:
+            yield _Candidate(address, is_named=True)
         for point in points:
-            for wish in kept.get(self.hash_of(point), _NOBODY).reply_channels:
-                yield _Wish(wish, is_named=True)
+            for address in preferences.get(self.hash_of(point), _NO_PREFERENCE).reply_channels:
+                yield _Candidate(address, is_named=True)
         for point in points:
             if reply.channel_of_contact == "phone" and point.kind == "phone":
                 # A landline takes no SMS: a person calls back.
-                yield _Wish(ReplyAddress(channel="phone", address=point.value), is_named=True)
-            elif _CHANNEL_OF_CONTACT.get(reply.channel_of_contact) in {None, _CHANNEL_OF_KIND[point.kind]}:
-                yield _Wish(_address_of(point), is_named=True)
+                yield _Candidate(ReplyAddress(channel="phone", address=point.value), is_named=True)
+            elif reply_channel_of(reply.channel_of_contact or "") in {None, default_channel_of(point.kind)}:
+                yield _Candidate(_address_of(point), is_named=True)
         for point in points:
-            yield _Wish(_address_of(point), is_named=False)
+            yield _Candidate(_address_of(point), is_named=False)
 
-    def plan(self, reply: ReplyRequested, choice: Choice, *, step: int = 1) -> Delivery:
+    def plan(self, reply: ReplyRequested, choice: ChannelChoice, *, step: int = 1) -> Delivery:
         """The delivery of a reply on the chosen channel, due at its `send_at`."""
-        read = _READ.get(choice.channel)
-        point = read(choice.address) if read and choice.address else None
+        kind = contact_point_kind_of(choice.channel)
+        point = _PARSERS[kind](choice.address) if kind and choice.address else None
         return Delivery(
             delivery_id=make_delivery_id(reply.reply_id, choice.channel),
             reply_id=reply.reply_id,
@@ -127,17 +125,17 @@ class Addressing:
             why=choice.why,
         )
 
-    def point_at(self, delivery: Delivery) -> ContactPoint | None:
+    def contact_point_at(self, delivery: Delivery) -> ContactPoint | None:
         """The contact point that a delivery goes to."""
-        kind = POINT_KIND.get(delivery.channel)
+        kind = contact_point_kind_of(delivery.channel)
         return ContactPoint.model_validate({"kind": kind, "value": delivery.address}) if kind else None
 
 
-def or_kept(choice: Choice, delivery: Delivery) -> Choice:
-    """The inbox, for what is too long for the only telephone that a citizen gave; before people have to call."""
+def fall_back_to_inbox(choice: ChannelChoice, delivery: Delivery) -> ChannelChoice:
+    """The inbox, for a reply that is too long for the only telephone that a citizen gave; before people have to call."""
     if (delivery.channel, delivery.failure_class, choice.channel) != ("sms", "too-long", "phone"):
         return choice
-    return Choice("inbox", delivery.address, why="no other address: an SMS says where the answer is kept")
+    return ChannelChoice("inbox", delivery.address, why="no other address: an SMS says where the answer is kept")
 
 
 def _is_unwanted(reply: ReplyRequested, passed: Collection[FailureClass]) -> bool:
@@ -149,11 +147,11 @@ def _why(passed: Collection[FailureClass]) -> str:
         "opted-out": "the citizen left the channel before it",
         "permanent": "nothing arrives at the address before it",
     }
-    return "; ".join(words[one] for one in dict.fromkeys(passed))
+    return "; ".join(words[failure] for failure in dict.fromkeys(passed))
 
 
-def addressed_like(reply: ReplyRequested, before: ReplyRequested) -> ReplyRequested:
-    """The reply, to whom an earlier one of the same citizen went."""
+def copy_recipient(reply: ReplyRequested, before: ReplyRequested) -> ReplyRequested:
+    """Copies the recipient of an earlier reply to the same citizen."""
     personal = reply.personal.model_copy(
         update={
             "contact_points": before.personal.contact_points,
@@ -165,40 +163,40 @@ def addressed_like(reply: ReplyRequested, before: ReplyRequested) -> ReplyReques
     return reply.model_copy(update={"personal": personal, "channel_of_contact": channel})
 
 
-def _nowhere(passed: Collection[FailureClass], tried: Collection[str]) -> Choice:
+def _no_channel_left(passed: Collection[FailureClass], tried: Collection[str]) -> ChannelChoice:
     why = _why(passed)
     if tried:
-        return Choice(
+        return ChannelChoice(
             "phone", "", "no-address", f"did not arrive by {', '.join(sorted(tried))}; no other way is known", why
         )
     if "opted-out" in passed:
-        return Choice("phone", "", "opted-out", "no other channel than one the citizen left", why)
+        return ChannelChoice("phone", "", "opted-out", "no other channel than one the citizen left", why)
     if passed:
-        return Choice("phone", "", "permanent", "no other address than one where nothing arrives", why)
-    return Choice("phone", "", "no-address", "no address that a reply can be sent to")
+        return ChannelChoice("phone", "", "permanent", "no other address than one where nothing arrives", why)
+    return ChannelChoice("phone", "", "no-address", "no address that a reply can be sent to")
 
 
 def _address_of(point: ContactPoint) -> ReplyAddress:
-    return ReplyAddress.model_validate({"channel": _CHANNEL_OF_KIND[point.kind], "address": point.value})
+    return ReplyAddress.model_validate({"channel": default_channel_of(point.kind), "address": point.value})
 
 
-def point_of(wish: ReplyAddress) -> ContactPoint | None:
-    """The contact point of a reply address; none when it is none, or nothing can be sent there."""
-    read = _READ.get(wish.channel)
+def contact_point_of(address: ReplyAddress) -> ContactPoint | None:
+    """The contact point of a reply address; None when it cannot be read, or when we cannot send there."""
+    kind = contact_point_kind_of(address.channel)
     try:
-        return read(wish.address) if read else None
+        return _PARSERS[kind](address.address) if kind else None
     except Rejected:
         return None
 
 
-def points_of(reply: ReplyRequested) -> list[ContactPoint]:
+def contact_points_of(reply: ReplyRequested) -> list[ContactPoint]:
     """Every contact point whose preference could matter to a reply."""
-    stated = (point_of(wish) for wish in reply.personal.stated)
+    stated = (contact_point_of(address) for address in reply.personal.stated)
     return list(dict.fromkeys([*reply.personal.contact_points, *filter(None, stated)]))
 
 
 def own_addresses(town_config: TownConfig, *senders: str) -> frozenset[str]:
-    """Our own mailboxes and numbers: what is sent there comes back as a contact (promise 7)."""
+    """Our own mailboxes and numbers: a message sent there would come back as a contact, for ever."""
     town = town_config.town
     of_departments = {value for d in town_config.departments.values() for value in (d.email, d.phone)}
     machines = {f"{name}@{town.mail_domain}" for name in _MACHINES}

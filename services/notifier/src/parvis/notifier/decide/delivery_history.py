@@ -1,12 +1,12 @@
-"""What the topics say of deliveries in, the ledger's rows as they must stand out: for a database older than Kafka. Pure."""
+"""Folds the delivery.updated events of each delivery into the row that the ledger must have. Pure; no I/O."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, outranks
 from parvis.common.contract.reply import ReplyRequested
-from parvis.notifier.decide.channel_choice import Addressing, Choice
+from parvis.notifier.decide.channel_choice import ChannelChoice, ChannelChooser
 from parvis.notifier.models.delivery import Delivery
 
 _DIED = "reserved after the backup: nobody knows whether it left"
@@ -21,53 +21,56 @@ _ORDER = {
     "undelivered": 6,
     "delivered": 6,
 }
-
-
 _TAKEN = frozenset({"unknown", "accepted", "delivered", "undelivered"})
 
 
-@dataclass
-class Told:
-    """All that the topic says of one delivery: the word that counts, and what was said of each attempt."""
+@dataclass(frozen=True)
+class DeliveryHistory:
+    """All that the topic says of one delivery: the update that counts, and when each attempt reached each state."""
 
     last: DeliveryUpdated
-    attempts: dict[int, dict[str, datetime]] = field(default_factory=dict[int, dict[str, datetime]])
-
-    def hear(self, event: DeliveryUpdated) -> None:
-        """Take one more word; they may come twice, and in any order."""
-        self.attempts.setdefault(event.attempt, {}).setdefault(event.state, event.at)
-        if _counts_more(event, self.last):
-            self.last = event
+    attempts: Mapping[int, Mapping[str, datetime]]
 
     @property
     def reserved_at(self) -> list[datetime]:
-        return [said["reserved"] for said in self.attempts.values() if "reserved" in said]
+        return [states["reserved"] for states in self.attempts.values() if "reserved" in states]
 
     @property
     def attempt(self) -> int:
         """The newest attempt that was begun; 0 when none was."""
-        return max((number for number, said in self.attempts.items() if "reserved" in said), default=0)
+        return max((number for number, states in self.attempts.items() if "reserved" in states), default=0)
 
     @property
     def sends(self) -> int:
-        """Attempts that the provider took or may have taken; one that nothing more is said of was given back, unless it is the last."""
-        taken = {number for number, said in self.attempts.items() if _TAKEN & said.keys()}
+        """Attempts that the provider took or may have taken; one without any later update was given back, unless it is the last."""
+        taken = {number for number, states in self.attempts.items() if _TAKEN & states.keys()}
         return len(taken | ({self.attempt} if self.last.state == "reserved" else set[int]()))
 
     @property
     def resent_at(self) -> datetime | None:
-        """When an unknown one was given another attempt: a logged resend."""
+        """When an unknown delivery was given another attempt: a logged resend."""
         return min(
-            (said["planned"] for said in self.attempts.values() if {"unknown", "planned"} <= said.keys()), default=None
+            (states["planned"] for states in self.attempts.values() if {"unknown", "planned"} <= states.keys()),
+            default=None,
         )
 
 
-def folded(events: Iterable[DeliveryUpdated]) -> dict[str, Told]:
-    """Everything that was told, by delivery."""
-    told: dict[str, Told] = {}
+def group_by_delivery(events: Iterable[DeliveryUpdated]) -> dict[str, DeliveryHistory]:
+    """The history of each delivery, by its id; updates may come twice, and in any order."""
+    updates: dict[str, list[DeliveryUpdated]] = {}
     for event in events:
-        told.setdefault(event.delivery_id, Told(event)).hear(event)
-    return told
+        updates.setdefault(event.delivery_id, []).append(event)
+    return {delivery_id: build_history(own) for delivery_id, own in updates.items()}
+
+
+def build_history(updates: Sequence[DeliveryUpdated]) -> DeliveryHistory:
+    """The history of one delivery, of which there is at least one update."""
+    attempts: dict[int, dict[str, datetime]] = {}
+    last = updates[0]
+    for update in updates:
+        attempts.setdefault(update.attempt, {}).setdefault(update.state, update.at)
+        last = update if _counts_more(update, last) else last
+    return DeliveryHistory(last, attempts)
 
 
 def _counts_more(new: DeliveryUpdated, old: DeliveryUpdated) -> bool:
@@ -92,36 +95,38 @@ def is_behind(row: Delivery | None, told: DeliveryUpdated) -> bool:
     return (attempt, _ORDER[row.state]) < (told.attempt, _ORDER[told.state])
 
 
-def rebuilt(told: Told, reply: ReplyRequested, addressing: Addressing, known: Delivery | None) -> Delivery:
+def rebuild_delivery(
+    history: DeliveryHistory, reply: ReplyRequested, addressing: ChannelChooser, known: Delivery | None
+) -> Delivery:
     """One delivery as it must stand.
 
     Gives:  where the topic says no more than `reserved`: unknown, for it may have left. That is no reason to send it again.
     """
-    last = told.last
+    last = history.last
     base = known or addressing.plan(reply, _choice(reply, addressing, last), step=last.step)
     is_open = last.state == "reserved"
     return replace(
         base,
         state="unknown" if is_open else last.state,
-        attempt=max(told.attempt, base.attempt),
+        attempt=max(history.attempt, base.attempt),
         failure_class=last.failure_class,
         detail=_DIED if is_open else last.detail,
         provider=last.provider or base.provider,
         provider_id=last.provider_id or base.provider_id,
         evidence=last.evidence or base.evidence,
-        first_reserved_at=min(filter(None, (base.first_reserved_at, *told.reserved_at)), default=None),
-        reserved_at=max(filter(None, (base.reserved_at, *told.reserved_at)), default=None),
+        first_reserved_at=min(filter(None, (base.first_reserved_at, *history.reserved_at)), default=None),
+        reserved_at=max(filter(None, (base.reserved_at, *history.reserved_at)), default=None),
         step=last.step,
         why=last.why or base.why,
         moves_to=last.moves_to,
-        sends=max(base.sends, told.sends),
-        resent_at=base.resent_at or told.resent_at,
+        sends=max(base.sends, history.sends),
+        resent_at=base.resent_at or history.resent_at,
     )
 
 
-def _choice(reply: ReplyRequested, addressing: Addressing, last: DeliveryUpdated) -> Choice:
+def _choice(reply: ReplyRequested, addressing: ChannelChooser, last: DeliveryUpdated) -> ChannelChoice:
     """The address that the reply would take on that channel: the topic has none. None where its citizen has none there now."""
     tried: set[str] = set()
     while (choice := addressing.choose(reply, {}, tried)).channel not in {last.channel, "phone"}:
         tried.add(choice.channel)
-    return choice if choice.channel == last.channel else Choice(last.channel, why=last.why)
+    return choice if choice.channel == last.channel else ChannelChoice(last.channel, why=last.why)

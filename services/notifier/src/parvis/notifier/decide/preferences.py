@@ -1,9 +1,10 @@
-"""All that was said about a contact point in, what counts now out; a provider's word in, what the town keeps of it out. Pure."""
+"""Folds the preferences of a contact point into the one in force, and derives preferences from failures and complaints. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import ContactPoint, ReplyAddress
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.preference import (
@@ -17,17 +18,16 @@ from parvis.common.contract.preference import (
     QuietHours,
 )
 from parvis.common.contract.reply import ReplyRequested
-from parvis.notifier.models.delivery import POINT_KIND, Delivery
+from parvis.notifier.decide.reply_channels import channels_closed_with, contact_point_kind_of
+from parvis.notifier.models.delivery import Delivery
 
-# No word on opting out: who asks for help, and what we learn of an address.
+# These sources say nothing about opting out.
 _SILENT = frozenset({SMS_HELP, UNDELIVERABLE, REACHED})
-# Numbers and addresses that people give us by writing from them; what is typed into a form or read off paper proves nothing.
-_WRITTEN_FROM = {"sms": "phone", "whatsapp": "phone", "phone": "phone", "email": "email"}
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What counts now for one contact point. `is_dead`: providers say for good that nothing arrives there."""
+class EffectivePreference:
+    """The preference in force for one contact point. `is_dead`: providers say for good that nothing arrives there."""
 
     opt_outs: frozenset[str] = frozenset()
     reply_channels: tuple[ReplyAddress, ...] = ()
@@ -37,17 +37,16 @@ class Standing:
     is_dead: bool = False
 
 
-Kept = Mapping[str, Standing]
+EffectivePreferences = Mapping[str, EffectivePreference]
 
 
-def standing(changes: Sequence[PreferenceChanged]) -> Standing:
-    """What counts after all that was said about one contact point, oldest first.
+def effective_preference(changes: Sequence[PreferenceChanged]) -> EffectivePreference:
+    """The preference in force after all changes of one contact point, given oldest first.
 
-    Gives:  of each thing the newest word that says anything about it: who says STOP has not forgotten that they like
-            letters. An address is dead only while nothing newer came: any later word, STOP included, came from somewhere.
+    Gives:  of each member the newest change that sets it: a citizen who says STOP may still like letters. An address is dead only while nothing newer came: any later change, STOP included, came from there.
     """
     newest = list(reversed(changes))
-    return Standing(
+    return EffectivePreference(
         opt_outs=frozenset(next((c.opt_outs for c in newest if c.source not in _SILENT), ())),
         reply_channels=next((c.personal.reply_channels for c in newest if c.personal.reply_channels), ()),
         language=next((c.language for c in newest if c.language), None),
@@ -57,43 +56,53 @@ def standing(changes: Sequence[PreferenceChanged]) -> Standing:
     )
 
 
-def wishes_for(chosen: str, hashes: Sequence[str], kept: Kept) -> Standing:
-    """How a reply is to be: what was said of the address it goes to, else of another one that the same citizen gave.
+def presentation_preference(
+    chosen: str, hashes: Sequence[str], preferences: EffectivePreferences
+) -> EffectivePreference:
+    """How a reply is presented: as preferred for the address it goes to, else for another one that the same citizen gave.
 
     Shape:  chosen, the hash of that address; hashes, those of all addresses of the reply.
     """
-    known = [kept[name] for name in dict.fromkeys((chosen, *hashes)) if name in kept]
-    return Standing(
+    known = [preferences[name] for name in dict.fromkeys((chosen, *hashes)) if name in preferences]
+    return EffectivePreference(
         language=next((s.language for s in known if s.language), None),
         quiet_hours=next((s.quiet_hours for s in known if s.quiet_hours), None),
         large_print=next((s.large_print for s in known if s.large_print is not None), None),
     )
 
 
-def learnt_from(report: DeliveryReported, delivery: Delivery, kept: Kept, at: datetime) -> PreferenceChanged | None:
-    """What a complaint says, whatever became of the delivery: delivered, and nobody wants more of it."""
+def preference_from_complaint(
+    report: DeliveryReported, delivery: Delivery, preferences: EffectivePreferences, at: datetime
+) -> PreferenceChanged | None:
+    """The opt-out that a complaint means: it was delivered, and its recipient wants no more of it. None for any other report."""
     if report.failure_class != "opted-out" or report.outcome != "delivered":
         return None
-    return _said(delivery, kept, COMPLAINT, closes=(delivery.channel,), detail=report.detail, at=at)
+    return _preference_changed(
+        delivery, preferences, COMPLAINT, closes=(delivery.channel,), detail=report.detail, at=at
+    )
 
 
-def learnt_by_sending(stands: Delivery, kept: Kept, at: datetime) -> PreferenceChanged | None:
-    """What the town keeps of a failure: the provider's own list of who said STOP, an address where nothing arrives.
+def preference_from_failure(
+    delivery: Delivery, preferences: EffectivePreferences, at: datetime
+) -> PreferenceChanged | None:
+    """The preference that a failure means: an opt-out at the provider, or an address where nothing arrives.
 
-    Gives:  none for what is refused, passes, or is our own fault: it says nothing about the address.
+    Gives:  None for a failure that passes, is a refusal or our own fault: it says nothing about the address.
     """
-    if stands.state not in {"failed", "undelivered"} or not stands.address_hash or not stands.attempt:
+    if delivery.state not in {"failed", "undelivered"} or not delivery.address_hash or not delivery.attempt:
         return None
-    if stands.failure_class == "opted-out":
-        closes = ("sms", "whatsapp") if POINT_KIND.get(stands.channel) == "phone" else (stands.channel,)
-        return _said(stands, kept, PROVIDER_STOP, closes=closes, detail=stands.detail, at=at)
-    if stands.failure_class == "permanent":
-        return _said(stands, kept, UNDELIVERABLE, closes=(), detail=stands.detail, at=at)
+    if delivery.failure_class == "opted-out":
+        closes = channels_closed_with(delivery.channel)
+        return _preference_changed(delivery, preferences, PROVIDER_STOP, closes=closes, detail=delivery.detail, at=at)
+    if delivery.failure_class == "permanent":
+        return _preference_changed(delivery, preferences, UNDELIVERABLE, closes=(), detail=delivery.detail, at=at)
     return None
 
 
-def learnt_by_reading(reply: ReplyRequested, hashes: Mapping[str, ContactPoint], kept: Kept) -> list[PreferenceChanged]:
-    """The way back of an address that was given up: its citizen has just written from it.
+def preferences_from_contact(
+    reply: ReplyRequested, hashes: Mapping[str, ContactPoint], preferences: EffectivePreferences
+) -> list[PreferenceChanged]:
+    """Revives addresses that were given up: their citizen has just written from there.
 
     Gives:  only for registrations, which are asked for when a contact comes; an answer may be about an old one.
     """
@@ -108,15 +117,27 @@ def learnt_by_reading(reply: ReplyRequested, hashes: Mapping[str, ContactPoint],
             personal=PersonalPreference(contact_point=point),
         )
         for name, point in hashes.items()
-        if name in kept and kept[name].is_dead and _WRITTEN_FROM.get(reply.channel_of_contact) == point.kind
+        if name in preferences and preferences[name].is_dead and _proven_kind(reply.channel_of_contact) == point.kind
     ]
 
 
-def _said(
-    delivery: Delivery, kept: Kept, source: str, *, closes: Sequence[str], detail: str, at: datetime
+def _proven_kind(channel_of_contact: str | None) -> str | None:
+    """The kind of address that people prove to be theirs by writing from it; an address read off paper proves nothing."""
+    kind = channel(channel_of_contact or "").contact_point_kind
+    return None if kind == "post" else kind
+
+
+def _preference_changed(
+    delivery: Delivery,
+    preferences: EffectivePreferences,
+    source: str,
+    *,
+    closes: Sequence[str],
+    detail: str,
+    at: datetime,
 ) -> PreferenceChanged:
-    before = kept.get(delivery.address_hash, Standing()).opt_outs
-    point = {"kind": POINT_KIND[delivery.channel], "value": delivery.address}
+    before = preferences.get(delivery.address_hash, EffectivePreference()).opt_outs
+    point = {"kind": contact_point_kind_of(delivery.channel), "value": delivery.address}
     return PreferenceChanged.model_validate(
         {
             "contact_point_hash": delivery.address_hash,

@@ -1,4 +1,4 @@
-"""Letters that wait in; when a batch is due, what it is called and what its manifest says out. Pure; no I/O."""
+"""Decides when a batch of letters is due, names it and writes its manifest. Pure; no I/O."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from parvis.notifier.models.letter import Letter, Waiting
+from parvis.notifier.models.letter import PrintedLetter, UnbatchedLetters
 
 _COLUMNS: tuple[str, ...] = (
     "file",
@@ -36,11 +36,12 @@ _COUNTRIES: Mapping[str, str] = {
     "SUEDE": "SE", "SWEDEN": "SE", "SUISSE": "CH", "SWITZERLAND": "CH", "TCHEQUIE": "CZ", "CZECHIA": "CZ", "TUNISIE": "TN",
     "TUNISIA": "TN", "TURQUIE": "TR", "TURKEY": "TR", "UKRAINE": "UA",
 }  # fmt: skip
-_NO_NAME = re.compile(r"[^\w' -]")
+_BATCH_NAME = re.compile(r"batch-[0-9]{4}-[0-9]{2}-[0-9]{2}-[1-9][0-9]{0,8}")
+_NOT_IN_COUNTRY_NAME = re.compile(r"[^\w' -]")
 _PLAIN = str.maketrans("ÉÈÊËÀÂÎÏÔÛÙÇ", "EEEEAAIIOUUC")
 
 
-def is_due(waiting: Waiting, now: datetime, *, at: time, zone: ZoneInfo, most: int) -> bool:
+def is_batch_due(waiting: UnbatchedLetters, now: datetime, *, at: time, zone: ZoneInfo, most: int) -> bool:
     """Whether a batch is to be made: the day's hour has come since the oldest letter, or there are enough of them."""
     if waiting.since is None:
         return False
@@ -59,6 +60,10 @@ def batch_name(now: datetime, zone: ZoneInfo, known: Collection[str]) -> str:
     return f"{day}{number}"
 
 
+def is_batch_name(name: str) -> bool:
+    return _BATCH_NAME.fullmatch(name) is not None
+
+
 def batch_day(now: datetime, zone: ZoneInfo) -> str:
     return f"batch-{now.astimezone(zone).date().isoformat()}-"
 
@@ -71,7 +76,7 @@ def country_of(address: str) -> str:
     return _COUNTRIES.get(" ".join(last.upper().translate(_PLAIN).split()), last.upper()[:40])
 
 
-def manifest(name: str, made_at: datetime, letters: Sequence[Letter]) -> Mapping[str, bytes]:
+def build_manifest(name: str, made_at: datetime, letters: Sequence[PrintedLetter]) -> Mapping[str, bytes]:
     """What lies beside the letters of a batch: the same list for machines twice, by file name."""
     rows = [_row(letter) for letter in letters]
     whole = {
@@ -91,8 +96,8 @@ def manifest(name: str, made_at: datetime, letters: Sequence[Letter]) -> Mapping
     }
 
 
-def _row(letter: Letter) -> dict[str, str | int]:
+def _row(letter: PrintedLetter) -> dict[str, str | int]:
     values = asdict(letter) | {"file": letter.file_name, "written_at": letter.written_at.isoformat()}
     # Somebody wrote it: a spreadsheet takes what begins with = or @ for a formula.
-    values["country"] = _NO_NAME.sub("", letter.country).strip("- ")
+    values["country"] = _NOT_IN_COUNTRY_NAME.sub("", letter.country).strip("- ")
     return {column: values[column] for column in _COLUMNS}

@@ -1,4 +1,4 @@
-"""An instant and a citizen's quiet hours in; until when their telephone is left in peace out. Pure; no I/O."""
+"""Computes until when a reply waits for the end of a citizen's quiet hours or of a public holiday. Pure; no I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,18 +8,17 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
+from parvis.common.contract.channels import channel as channel_row
 from parvis.common.contract.preference import QuietHours
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.town.models import Town
-from parvis.notifier.models.limits import Limits
+from parvis.notifier.models.limits import SendingLimits
 
-# What rings or shows on a telephone. A letter wakes nobody.
-_RINGS = frozenset({"sms", "whatsapp", "email"})
 _LONGEST_REST_DAYS = 10
 
 
 @dataclass(frozen=True)
-class Peace:
+class QuietHoursPolicy:
     """The town's own days: its time zone, its public holidays, which are quiet from midnight to midnight."""
 
     town: Town
@@ -37,23 +36,25 @@ class Peace:
         return day in self._holidays
 
     def hold_until(
-        self, reply: ReplyRequested, channel: str, hours: QuietHours | None, at: datetime, limits: Limits
+        self, reply: ReplyRequested, channel: str, hours: QuietHours | None, at: datetime, limits: SendingLimits
     ) -> datetime | None:
         """Until when a due reply waits; none when it leaves now.
 
         Gives:  the end of the quiet hours. What the law owes waits for it only when that is before its `send_by`, else
                 within a day after its `send_at`: the notices are asked for with a day in hand.
         """
-        if hours is None or channel not in _RINGS:
+        if hours is None or not channel_row(channel).is_interruptive:
             return None
-        until = quiet_until(at, hours, self.zone, self.is_holiday)
-        latest = reply.send_by or reply.send_at + limits.held_for_quiet
+        until = end_of_quiet_hours(at, hours, self.zone, self.is_holiday)
+        latest = reply.send_by or reply.send_at + limits.longest_quiet_hold
         if until is None or (reply.legal and until > latest):
             return None
         return until
 
 
-def quiet_until(at: datetime, hours: QuietHours, zone: ZoneInfo, is_holiday: Callable[[date], bool]) -> datetime | None:
+def end_of_quiet_hours(
+    at: datetime, hours: QuietHours, zone: ZoneInfo, is_holiday: Callable[[date], bool]
+) -> datetime | None:
     """The first instant from which it is not quiet any more; none when it is not quiet at `at`."""
     local = at.astimezone(zone)
     start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)

@@ -1,24 +1,72 @@
-"""The claim checks of an answer's files in; the files that a mail carries out."""
+"""Reads the files of a reply from the blob store, and has those scanned that no scanner has seen yet."""
 
-from parvis.common.contract.errors import Rejected
+from collections import OrderedDict
+
+from parvis.common.contract.channels import channel
+from parvis.common.contract.contact import ClaimCheck, ScanVerdict
+from parvis.common.contract.errors import Rejected, Unavailable
 from parvis.common.contract.reply import ReplyRequested
+from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.storage.blobs import BlobStore
 from parvis.notifier.models.delivery import Delivery
-from parvis.notifier.models.message import Enclosure
+from parvis.notifier.models.message import AttachedFile
+
+_SCAN_LIMIT_S = 20.0  # a reply waits for this one file; a door would have let it go after two
+_MOST_REMEMBERED = 10_000
 
 
-async def enclosed(blobs: BlobStore, reply: ReplyRequested, delivery: Delivery, *, most_bytes: int) -> list[Enclosure]:
-    """The files that go with a mail; none on other channels, and none where they are too much for a mail: then it has a link.
+class InfectedFile(Rejected):
+    """The scanner found malware in a file."""
 
-    Raises: Rejected, for a file in which malware was found: a person looks; Unavailable, while the blobs are away.
+
+class UnscannedFile(Unavailable):
+    """The scanner has not seen a file yet, and does not answer now."""
+
+
+class Attachments:
+    """Opens the files of replies.
+
+    Gives:  the bytes of a file that is clean, or that was never to be scanned; one whose verdict is pending is scanned now, and
+            the verdict remembered.
+    Raises: InfectedFile; UnscannedFile; Poison, when the bytes are missing or damaged; Unavailable.
     """
-    if any(claim.scan == "infected" for claim in reply.attachments):
-        raise Rejected("a file of this answer holds malware")
-    # In base64 a mail is a third larger than its files; relays count what arrives.
-    if delivery.channel != "email" or sum(claim.size_bytes for claim in reply.attachments) > most_bytes:
-        return []
-    names = (*reply.personal.file_names, *[""] * len(reply.attachments))
-    return [
-        Enclosure(name, claim.media_type, await blobs.get(claim))
-        for name, claim in zip(names, reply.attachments, strict=False)
-    ]
+
+    def __init__(self, blobs: BlobStore, scanner: AntivirusScanner, *, largest_bytes: int) -> None:
+        self._blobs, self._scanner, self._largest_bytes = blobs, scanner, largest_bytes
+        self._verdicts: OrderedDict[str, ScanVerdict] = OrderedDict()
+
+    async def fetch_for(self, reply: ReplyRequested, delivery: Delivery) -> list[AttachedFile]:
+        """The files that a mail carries; none on other channels, and none where they are too large for a mail: then it has a link."""
+        if any(self.verdict(claim) == "infected" for claim in reply.attachments):
+            raise InfectedFile("a file of this reply holds malware")
+        # In base64 a mail is a third larger than its files; relays count what arrives.
+        is_too_large = sum(claim.size_bytes for claim in reply.attachments) > self._largest_bytes
+        if channel(delivery.channel).template_medium != "email" or is_too_large:
+            return []
+        names = (*reply.personal.file_names, *[""] * len(reply.attachments))
+        return [
+            AttachedFile(name, claim.media_type, await self.open(claim))
+            for name, claim in zip(names, reply.attachments, strict=False)
+        ]
+
+    def verdict(self, claim: ClaimCheck) -> ScanVerdict:
+        """What is known of a file by now."""
+        return self._verdicts.get(claim.sha256, claim.scan) if claim.scan == "pending" else claim.scan
+
+    async def open(self, claim: ClaimCheck) -> bytes:
+        if self.verdict(claim) == "infected":
+            raise InfectedFile("a file of this reply holds malware")
+        content = await self._blobs.get(claim)
+        if self.verdict(claim) == "pending":
+            await self._scan(claim, content)
+        return content
+
+    async def _scan(self, claim: ClaimCheck, content: bytes) -> None:
+        verdict = await self._scanner.scan(content, limit_s=_SCAN_LIMIT_S)
+        if verdict not in ("clean", "infected"):
+            raise UnscannedFile("a file of this reply is not scanned yet")
+        self._verdicts[claim.sha256] = verdict
+        if len(self._verdicts) > _MOST_REMEMBERED:
+            self._verdicts.popitem(last=False)
+        if verdict == "infected":
+            raise InfectedFile("a file of this reply holds malware")

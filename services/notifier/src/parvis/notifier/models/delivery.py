@@ -12,10 +12,6 @@ from parvis.common.contract.reply import ReplyId, ReplyKind
 AUTOMATIC: frozenset[str] = frozenset({"registration", "receipt", "status", "question", "transfer"})
 # Sent once more when nobody knows what became of the first: twice is harmless, never is not.
 RESENT: frozenset[str] = frozenset({"registration", "receipt", "status"})
-# A letter is an atomic write under its own name: doing it again is doing it once.
-REPEATABLE: frozenset[str] = frozenset({"post"})
-# The kind of contact point that a reply channel goes to.
-POINT_KIND: dict[str, str] = {"sms": "phone", "whatsapp": "phone", "email": "email", "post": "post", "inbox": "phone"}
 # A delivery that failed for one of these reasons is not tried on another channel: a person looks first.
 FOR_PEOPLE: frozenset[str] = frozenset({"budget", "no-address"})
 
@@ -55,7 +51,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SendOutcome:
     """What a provider's answer, or its silence, means.
 
     `retry` says that it surely was not taken and may be later; `unknown` that it may have been taken.
@@ -69,7 +65,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Found:
+class ProviderMessage:
     """A message that a provider has, and how far it got."""
 
     state: Literal["accepted", "delivered", "undelivered", "failed"]

@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class Letter:
+class PrintedLetter:
     """A letter as the print shop is told of it: nothing personal."""
 
     delivery_id: str
@@ -19,7 +19,7 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class UnbatchedLetters:
     """The letters that no batch has yet."""
 
     count: int

@@ -11,7 +11,7 @@ class TooLong(Rejected):
 
 
 @dataclass(frozen=True)
-class Enclosure:
+class AttachedFile:
     """A file that goes with an answer."""
 
     name: str
@@ -20,7 +20,7 @@ class Enclosure:
 
 
 @dataclass(frozen=True)
-class Parcel:
+class RenderedMessage:
     """A delivery, ready to leave: the rendered bytes, as they are kept for evidence."""
 
     delivery: Delivery

@@ -29,7 +29,7 @@ _END_OF_SENTENCE = ".,;:!?)"
 
 
 @dataclass(frozen=True)
-class Sheet:
+class MailPage:
     """What a mail says, and what in it may be touched: only addresses that are ours become links."""
 
     language: str
@@ -42,7 +42,7 @@ class Sheet:
     mailboxes: tuple[str, ...] = ()
 
 
-def page_of(sheet: Sheet) -> str:
+def render_mail_html(sheet: MailPage) -> str:
     """A whole HTML page, readable at 320 px, by ear, in light and in dark."""
     body = "\n".join(_PARAGRAPH.format(_marked(paragraph, sheet)) for paragraph in sheet.text.split("\n\n"))
     foot = f"\n{_FOOT.format(_marked(sheet.foot, sheet))}" if sheet.foot else ""
@@ -59,7 +59,7 @@ def page_of(sheet: Sheet) -> str:
     )
 
 
-def _marked(text: str, sheet: Sheet) -> str:
+def _marked(text: str, sheet: MailPage) -> str:
     """Escaped words with line ends; our own addresses as links, the reference in one piece."""
     ours = re.compile("|".join(re.escape(word) for word in (sheet.reference, *sheet.mailboxes)) + r"|https?://\S+")
     parts: list[str] = []
@@ -71,7 +71,7 @@ def _marked(text: str, sheet: Sheet) -> str:
     return "".join([*parts, escape(text[ends:])]).replace("\n", "<br>\n")
 
 
-def _mark(word: str, sheet: Sheet) -> str:
+def _mark(word: str, sheet: MailPage) -> str:
     if word == sheet.reference:
         return _REFERENCE.format(escape(word))
     if word in sheet.mailboxes:

@@ -20,13 +20,13 @@ _LINE_ENDS = re.compile("\r\n|\r|\x85|\u2028|\u2029")
 
 
 @dataclass(frozen=True)
-class Words:
+class ReplyText:
     """One reply, in the language that its citizen reads."""
 
     town_config: TownConfig
     templates: TemplateSet
     reply: ReplyRequested
-    files_at: str = ""
+    files_url: str = ""
 
     @property
     def language(self) -> str:
@@ -41,7 +41,7 @@ class Words:
         name = self.reply.template or self.reply.kind
         return name if name in TEMPLATES else "answer"
 
-    def say(self, medium: str) -> RenderedTemplate:
+    def render(self, medium: str) -> RenderedTemplate:
         """The template of that medium (`sms`, `email`, `letter`) with everything put in."""
         template = self.templates.find(
             self.template,
@@ -51,14 +51,14 @@ class Words:
             procedure=self.reply.procedure,
         )
         rendered = template.render(self._values())
-        files = f"\n\n{self._files(medium)}" if self.reply.attachments and self.files_at else ""
+        files = f"\n\n{self._files(medium)}" if self.reply.attachments and self.files_url else ""
         return RenderedTemplate(subject=one_line(rendered.subject), text=tidy(rendered.text + files))
 
     def _files(self, medium: str) -> str:
         """Where the files are that do not go with it: nobody types such a link from paper."""
         said = _FILES_BY_PHONE if medium == "letter" else _FILES
         phone = format_phone(self.department.phone)
-        return localized(said, self.language).format(link=self.files_at, phone=phone)
+        return localized(said, self.language).format(link=self.files_url, phone=phone)
 
     def _values(self) -> Mapping[str, str]:
         """The asker's variables; the town's own facts win over them, so that nobody writes another number into a notice.

@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"([0-9a-f]{32})(?:-([0-9]{1,11}))?\.([a-z2-7]{16})")
 
 
 @dataclass(frozen=True)
-class Links:
+class SignedLinks:
     """No address of a citizen stands in a link: it names one of our rows, and is signed."""
 
     public_url: str

@@ -2,15 +2,15 @@
 
 from parvis.common.text.sms_encoding import LONGEST, simplify_typography
 from parvis.notifier.models.message import TooLong
-from parvis.notifier.render.reply_text import Words
+from parvis.notifier.render.reply_text import ReplyText
 
 
-def render_sms(words: Words, *_: object) -> bytes:
+def render_sms(words: ReplyText, *_: object) -> bytes:
     """The text of an SMS.
 
     Raises: TooLong, over 1600 characters.
     """
-    text = simplify_typography(words.say("sms").text)
+    text = simplify_typography(words.render("sms").text)
     if len(text) > LONGEST:
         raise TooLong(f"{len(text)} characters, an SMS takes {LONGEST}")
     return text.encode()

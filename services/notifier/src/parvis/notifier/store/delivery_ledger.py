@@ -1,4 +1,4 @@
-"""A delivery's step in; the row written and delivery.updated laid into the outbox, in one transaction."""
+"""Writes deliveries into the ledger and their delivery.updated events into the outbox, in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import Record, build_record
-from parvis.common.contract.delivery import DeliveryUpdated
 from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.outbox import Outbox
-from parvis.notifier.decide.delivery_states import Next, stepped
+from parvis.notifier.decide.delivery_event import delivery_updated, event_attempt
+from parvis.notifier.decide.delivery_states import Transition, apply_transition
 from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.store import deliveries as rows
 from parvis.notifier.store.preferences import record_preferences
@@ -21,89 +21,69 @@ log = logger()
 
 
 @dataclass(frozen=True)
-class Ledger:
-    """What was done with each delivery, in the table and on the topic."""
+class DeliveryLedger:
+    """The ledger: where each delivery stands, in the table and on the topic."""
 
     outbox: Outbox
     topic: str
     preference_topic: str
 
-    def told(self, delivery: Delivery, at: datetime) -> Record:
-        """The record that says where a delivery stands."""
-        attempt = max(1, delivery.attempt)  # what failed before any attempt is told as the first
-        event = DeliveryUpdated.model_validate(
-            {
-                "delivery_id": delivery.delivery_id,
-                "reply_id": delivery.reply_id,
-                "conversation_id": delivery.conversation_id,
-                "reference": delivery.reference,
-                "kind": delivery.kind,
-                "channel": delivery.channel,
-                "attempt": attempt,
-                "step": delivery.step,
-                "why": delivery.why[:200],
-                "moves_to": delivery.moves_to,
-                "state": delivery.state,
-                "provider": delivery.provider,
-                "provider_id": delivery.provider_id,
-                "failure_class": delivery.failure_class,
-                "detail": delivery.detail[:200],
-                "evidence": delivery.evidence,
-                "at": at,
-            }
-        )
+    def build_record(self, delivery: Delivery, at: datetime) -> Record:
+        """The record that publishes where a delivery stands."""
         return build_record(
-            event,
+            delivery_updated(delivery, at),
             topic=self.topic,
             key=delivery.conversation_id,
-            event_id=f"{delivery.delivery_id}.{attempt}.{delivery.state}",
+            event_id=f"{delivery.delivery_id}.{event_attempt(delivery)}.{delivery.state}",
             source="notifier",
             subject=delivery.conversation_id,
             time=at,
         )
 
     async def plan(self, connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
-        """Write new deliveries; those that cannot be sent at all are told at once, for a person to see."""
-        await rows.plan(connection, deliveries, now)
+        """Write new deliveries; those that cannot be sent at all are published at once, for a person to see."""
+        await rows.insert_planned(connection, deliveries, now)
         ended = [delivery for delivery in deliveries if delivery.state != "planned"]
-        await self._tell(connection, ended, now)
+        await self._publish(connection, ended, now)
 
     async def write(
         self, connection: AsyncConnection, changes: Sequence[tuple[Delivery, Delivery]], now: datetime
     ) -> None:
-        """Write locked deliveries, each as it stood and as it stands; tell those whose state is another."""
-        await rows.change(connection, [stands for _, stands in changes], now)
-        await self._tell(connection, [stands for stood, stands in changes if stands.state != stood.state], now)
+        """Write locked deliveries, given before and after; publish those whose state has changed."""
+        await rows.update_changed(connection, [new for _, new in changes], now)
+        await self._publish(connection, [new for old, new in changes if new.state != old.state], now)
 
-    async def step(self, connection: AsyncConnection, delivery: Delivery, to: Next, now: datetime) -> None:
+    async def transition(self, connection: AsyncConnection, delivery: Delivery, to: Transition, now: datetime) -> None:
         """Bring one locked delivery to its next state, from which nothing follows."""
-        await self.write(connection, [(delivery, stepped(delivery, to, now))], now)
+        await self.write(connection, [(delivery, apply_transition(delivery, to, now))], now)
 
-    async def say(self, connection: AsyncConnection, said: Mapping[str, PreferenceChanged]) -> None:
-        """Keep preferences that we learnt ourselves, by event id, and tell them."""
-        await record_preferences(connection, said)
+    async def record_preferences(
+        self, connection: AsyncConnection, preferences: Mapping[str, PreferenceChanged]
+    ) -> None:
+        """Record and publish preferences that the notifier itself has learnt or taken, by event id."""
+        await record_preferences(connection, preferences)
         records = [
             build_record(
-                one,
+                preference,
                 topic=self.preference_topic,
-                key=one.contact_point_hash,
+                key=preference.contact_point_hash,
                 event_id=event_id,
                 source="notifier",
-                time=one.changed_at,
+                time=preference.changed_at,
             )
-            for event_id, one in said.items()
+            for event_id, preference in preferences.items()
         ]
         await self.outbox.add(connection, *records)
-        for one in said.values():
-            log.info("preference.changed", kind=one.source, sender_hash=one.contact_point_hash)
+        for preference in preferences.values():
+            log.info("preference.changed", kind=preference.source, sender_hash=preference.contact_point_hash)
 
-    async def _tell(self, connection: AsyncConnection, deliveries: Sequence[Delivery], at: datetime) -> None:
-        await self.outbox.add(connection, *(self.told(delivery, at) for delivery in deliveries))
+    async def _publish(self, connection: AsyncConnection, deliveries: Sequence[Delivery], at: datetime) -> None:
+        await self.outbox.add(connection, *(self.build_record(delivery, at) for delivery in deliveries))
         for delivery in deliveries:
-            log_step(delivery)
+            log_state(delivery)
 
 
-def log_step(delivery: Delivery) -> None:
+def log_state(delivery: Delivery) -> None:
     """One line and one count for every state that a delivery reaches."""
     metrics.deliveries.labels(delivery.channel, delivery.state).inc()
     if delivery.state == "reserved" and delivery.attempt == 1:

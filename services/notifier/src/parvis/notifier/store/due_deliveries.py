@@ -1,4 +1,4 @@
-"""Deliveries whose time has come: picked, reserved, given back."""
+"""Picks deliveries that are due, marks them as reserved, and gives back those whose provider was never called."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.models.delivery import Delivery
-from parvis.notifier.store.deliveries import delivery_of
+from parvis.notifier.store.deliveries import set_aside_unreadable
+from parvis.notifier.store.replies import read_reply
 
 
 @dataclass(frozen=True)
-class Due:
-    """A delivery whose time has come, and the reply that it carries."""
+class DueDelivery:
+    """A delivery that is due, and the reply that it carries."""
 
     delivery: Delivery
     reply: ReplyRequested
@@ -38,7 +39,7 @@ def _something_before(shared: str) -> str:
 _PICK = text(
     f"""
     select d.*, reply.request::text as request from notifier.delivery as d join notifier.reply using (reply_id)
-    where d.state = 'planned' and d.send_at <= :now and d.channel <> all(:resting)
+    where d.state = 'planned' and d.send_at <= :now and d.channel <> all(:paused)
     and not {_something_before(_OF_OUR_CONVERSATION)} and not {_something_before(_TO_OUR_ADDRESS)}
     order by d.send_at, d.id limit :most for update of d skip locked
     """  # noqa: S608 (our own words)
@@ -60,19 +61,31 @@ _GIVE_BACK = text(
 )
 
 
-async def pick_due(connection: AsyncConnection, now: datetime, limit: int, resting: Collection[str] = ()) -> list[Due]:
-    """Lock deliveries whose time has come, oldest first, one a conversation and one an address.
+async def pick_due(
+    connection: AsyncConnection, now: datetime, limit: int, paused: Collection[str] = ()
+) -> tuple[list[DueDelivery], list[Delivery]]:
+    """Lock deliveries that are due, oldest first, one a conversation and one an address.
 
-    Order:  by the time they are due; within a conversation, and for one address, in the order in which they were asked
-            for: one that is under way or waits for its next attempt holds the later ones back, one that waits for its
-            `send_at` does not.
-    Others: what another process has locked is passed over; so are the channels that are `resting`.
+    Gives:  those that may go on, and those whose stored request cannot be read; a row that cannot be read itself is set aside.
+    Order:  by the time they are due; within a conversation, and for one address, in the order in which they were requested:
+            one that is under way or waits for its next attempt holds the later ones back, one that waits for its `send_at`
+            does not.
+    Others: rows that another process has locked are passed over; so are the channels that are `paused`.
     """
-    rows = (await connection.execute(_PICK, {"now": now, "resting": list(resting), "most": limit})).all()
-    return [Due(delivery_of(row), ReplyRequested.model_validate_json(row.request)) for row in rows]
+    rows = (await connection.execute(_PICK, {"now": now, "paused": list(paused), "most": limit})).all()
+    requests = {row.delivery_id: row.request for row in rows}
+    due: list[DueDelivery] = []
+    unreadable: list[Delivery] = []
+    for delivery in await set_aside_unreadable(connection, rows):
+        reply = read_reply(delivery.reply_id, requests[delivery.delivery_id])
+        if reply:
+            due.append(DueDelivery(delivery, reply))
+        else:
+            unreadable.append(delivery)
+    return due, unreadable
 
 
-async def reserve(
+async def mark_reserved(
     connection: AsyncConnection, ids: Collection[str], *, worker: str, now: datetime, lease_until: datetime
 ) -> None:
     """Take locked deliveries for one attempt."""

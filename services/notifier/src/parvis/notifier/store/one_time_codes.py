@@ -1,4 +1,4 @@
-"""One-time codes: asked for, tried, used. Never the code itself, only what proves it."""
+"""Stores one-time codes, as keyed hashes only, and counts how often each is asked for and tried."""
 
 import hmac
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ TRIES = 5  # at one code: with six codes a day, one guess in 33,000 succeeds
 
 
 @dataclass(frozen=True)
-class Code:
-    """What is kept of a code that was sent."""
+class OneTimeCode:
+    """A code that was sent, as its keyed hash."""
 
     reply_id: str
     address_hash: str
@@ -27,8 +27,8 @@ class Code:
     expires_at: datetime
 
 
-async def record_code(connection: AsyncConnection, code: Code) -> bool:
-    """Keep a code that is about to be sent; False when this reply, or this address, got as many as it may.
+async def record_code(connection: AsyncConnection, code: OneTimeCode) -> bool:
+    """Record a code that is about to be sent; False when this reply, or this address, has reached its limit.
 
     Order: the caller holds the lock of the address, and the one of the reply is taken here: two requests are counted one by one.
     """
@@ -62,7 +62,7 @@ async def use_code(connection: AsyncConnection, reply_id: str, digest: str, now:
         .returning(_c.id, _c.digest)
     )
     row = (await connection.execute(tried)).one_or_none()
-    if row is None or not hmac.compare_digest(row.digest, digest):
+    if row is None or not hmac.compare_digest(row.digest.encode(), digest.encode()):
         return False
     await connection.execute(update(schema.code).where(_c.id == row.id).values(used_at=now))
     return True

@@ -40,7 +40,7 @@ _GOT = text(
 
 
 @dataclass
-class Conversations:
+class ConversationCounts:
     """What conversations got: registrations and receipts by conversation, kind and reply; messages of the last day."""
 
     notices: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
@@ -57,7 +57,7 @@ async def lock_addresses(connection: AsyncConnection, hashes: Collection[str]) -
         await connection.execute(_LOCK, {"hashes": sorted(set(hashes))})
 
 
-async def sent_to(
+async def count_by_address(
     connection: AsyncConnection, hashes: Collection[str], now: datetime, *, but: Collection[str]
 ) -> dict[str, tuple[int, int]]:
     """Automatic messages and answers that went to each address in the last 24 hours; `but` are not counted."""
@@ -66,12 +66,12 @@ async def sent_to(
     return {row.address_hash: (row.automatic, row.total - row.automatic) for row in rows}
 
 
-async def conversations_got(
+async def count_by_conversation(
     connection: AsyncConnection, conversations: Collection[str], now: datetime
-) -> Conversations:
+) -> ConversationCounts:
     """What conversations got until now."""
     values = {"conversations": list(conversations), "arrives": list(_ARRIVES), "since": now - _DAY}
-    got = Conversations()
+    got = ConversationCounts()
     for row in (await connection.execute(_GOT, values)).all():
         if (kind := _COUNTS_AS.get(row.kind)) and row.state in _ARRIVES:
             got.notices.add((row.conversation_id, kind, row.reply_id))
@@ -80,7 +80,7 @@ async def conversations_got(
     return got
 
 
-async def automatic_of_the_hour(connection: AsyncConnection, now: datetime) -> int:
+async def automatic_in_last_hour(connection: AsyncConnection, now: datetime) -> int:
     """How many automatic messages the town has sent in the last hour."""
     total = select(func.coalesce(func.sum(_t.automatic), 0)).where(_t.minute > now - _HOUR)
     return int(await connection.scalar(total) or 0)
@@ -98,6 +98,6 @@ async def count_automatic(connection: AsyncConnection, number: int, now: datetim
         )
 
 
-async def forget_tallies(connection: AsyncConnection, now: datetime) -> None:
+async def delete_old_tallies(connection: AsyncConnection, now: datetime) -> None:
     """What is older than a day counts for nothing."""
     await connection.execute(schema.tally.delete().where(_t.minute < now - _DAY))

@@ -1,4 +1,4 @@
-"""Deliveries that no provider's answer has ended, and the ledger's own account of its sends."""
+"""Finds deliveries that no provider's answer has ended, and counts the sends of the whole ledger."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.notifier import schema
 from parvis.notifier.models.delivery import Delivery
-from parvis.notifier.store.deliveries import delivery_of
+from parvis.notifier.store.deliveries import set_aside_unreadable
 
 _d = schema.delivery.c
 _sends = table(
@@ -18,13 +18,13 @@ _sends = table(
 )
 
 
-async def lapsed(connection: AsyncConnection, now: datetime, limit: int = 200) -> list[Delivery]:
+async def lock_lapsed(connection: AsyncConnection, now: datetime, limit: int = 200) -> list[Delivery]:
     """Lock reserved deliveries whose lease has run out."""
     late = select(schema.delivery).where(_d.state == "reserved", _d.lease_until < now).order_by(_d.lease_until)
     return await _locked(connection, late.limit(limit))
 
 
-async def unknown_since(
+async def lock_unknown_since(
     connection: AsyncConnection, instant: datetime, kinds: Collection[str], limit: int = 200
 ) -> list[Delivery]:
     """Lock deliveries of these kinds that have been unknown since before that instant and were not sent again."""
@@ -34,7 +34,7 @@ async def unknown_since(
     return await _locked(connection, old.order_by(_d.changed_at).limit(limit))
 
 
-async def to_ask_about(
+async def take_for_polling(
     connection: AsyncConnection,
     channel: str,
     now: datetime,
@@ -81,7 +81,7 @@ async def sent_too_often(connection: AsyncConnection, since: datetime | None = N
 
 
 @dataclass(frozen=True)
-class Account:
+class LedgerTotals:
     """The whole ledger, counted."""
 
     replies: int
@@ -91,7 +91,7 @@ class Account:
     unknown: int
 
 
-async def account(connection: AsyncConnection) -> Account:
+async def ledger_totals(connection: AsyncConnection) -> LedgerTotals:
     """How many replies were sent how often, in all."""
     whole = select(
         func.count(func.distinct(_d.reply_id)).label("replies"),
@@ -101,15 +101,15 @@ async def account(connection: AsyncConnection) -> Account:
         func.count().filter(_d.state == "unknown").label("unknown"),
     )
     row = (await connection.execute(whole)).one()
-    return Account(row.replies, row.sends, row.resends, row.moves, row.unknown)
+    return LedgerTotals(row.replies, row.sends, row.resends, row.moves, row.unknown)
 
 
 async def _locked(connection: AsyncConnection, chosen: Any) -> list[Delivery]:
     rows = (await connection.execute(chosen.with_for_update(skip_locked=True))).all()
-    return [delivery_of(row) for row in rows]
+    return await set_aside_unreadable(connection, rows)
 
 
-async def newest_word(connection: AsyncConnection) -> datetime | None:
+async def last_change(connection: AsyncConnection) -> datetime | None:
     """When anything in the ledger was last changed."""
     return await connection.scalar(select(func.max(_d.changed_at)))
 

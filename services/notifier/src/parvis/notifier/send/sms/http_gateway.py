@@ -6,7 +6,7 @@ import aiohttp
 
 from parvis.common.contract.delivery import FailureClass
 from parvis.common.contract.errors import Unavailable
-from parvis.notifier.models.delivery import Delivery, Found, Outcome
+from parvis.notifier.models.delivery import Delivery, ProviderMessage, SendOutcome
 
 # The gateway's word → (failure class). What is not here is refused: it says nothing about the address.
 ERRORS: dict[str, FailureClass] = {
@@ -24,7 +24,7 @@ STATUS: dict[str, Literal["accepted", "delivered", "undelivered", "failed"]] = {
 _NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
-class Gateway:
+class HttpGateway:
     """A gateway that takes `POST /messages` with our own id, and tells at `GET /messages/<id>`.
 
     Our id makes a second POST harmless: it answers 409, and has one message. It never calls back: it is asked.
@@ -41,18 +41,18 @@ class Gateway:
             connector=aiohttp.TCPConnector(limit=most, keepalive_timeout=4),
         )
 
-    async def send(self, delivery: Delivery, text: str, sender: str) -> Outcome:
+    async def send(self, delivery: Delivery, text: str, sender: str) -> SendOutcome:
         """One POST, once."""
         message = {"id": delivery.delivery_id, "to": delivery.address, "from": sender, "text": text}
         try:
             async with self._session.post(f"{self._url}/messages", json=message, allow_redirects=False) as answer:
                 return outcome_of(answer.status, await _word(answer), delivery.delivery_id)
         except _NEVER_LEFT as error:
-            return Outcome("retry", None, "temporary", type(error).__name__)
+            return SendOutcome("retry", None, "temporary", type(error).__name__)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return Outcome("unknown", None, "temporary", f"no answer: {type(error).__name__}")
+            return SendOutcome("unknown", None, "temporary", f"no answer: {type(error).__name__}")
 
-    async def find(self, delivery: Delivery, text: str) -> list[Found]:  # noqa: ARG002 (it knows our id)
+    async def find(self, delivery: Delivery, text: str) -> list[ProviderMessage]:  # noqa: ARG002 (it knows our id)
         """Raises: Unavailable."""
         try:
             async with self._session.get(f"{self._url}/messages/{delivery.delivery_id}") as answer:
@@ -66,23 +66,23 @@ class Gateway:
         state = STATUS.get(str(told.get("status")), "accepted")
         word = str(told.get("error") or "")
         failure_class = ERRORS.get(word, "refused") if state in {"undelivered", "failed"} else None
-        return [Found(state, self.name, delivery.delivery_id, failure_class, word[:40])]
+        return [ProviderMessage(state, self.name, delivery.delivery_id, failure_class, word[:40])]
 
     async def close(self) -> None:
         await self._session.close()
 
 
-def outcome_of(status: int, word: str, message_id: str) -> Outcome:
+def outcome_of(status: int, word: str, message_id: str) -> SendOutcome:
     """What an answer means: 409 is the same message a second time."""
     if status in {200, 201, 202, 409}:
-        return Outcome("accepted", message_id)
+        return SendOutcome("accepted", message_id)
     if status in {429, 503}:
-        return Outcome("retry", None, "temporary", f"HTTP {status}")
+        return SendOutcome("retry", None, "temporary", f"HTTP {status}")
     if status >= 500:
-        return Outcome("unknown", None, "temporary", f"HTTP {status}")
+        return SendOutcome("unknown", None, "temporary", f"HTTP {status}")
     if status in {401, 403}:
-        return Outcome("retry", None, "temporary", f"HTTP {status}: the gateway's token")  # ours to mend
-    return Outcome("failed", None, ERRORS.get(word, "refused"), f"{word[:40]} HTTP {status}".strip())
+        return SendOutcome("retry", None, "temporary", f"HTTP {status}: the gateway's token")  # ours to mend
+    return SendOutcome("failed", None, ERRORS.get(word, "refused"), f"{word[:40]} HTTP {status}".strip())
 
 
 async def _word(answer: aiohttp.ClientResponse) -> str:

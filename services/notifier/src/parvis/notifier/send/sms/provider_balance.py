@@ -19,7 +19,7 @@ FIRST_REST, LONGEST_REST = (
 
 
 @dataclass
-class Breaker:
+class CircuitBreaker:
     """Five calls in a row that the provider did not take, and it rests; then one call tries whether it is well."""
 
     failures: int = 0
@@ -50,7 +50,7 @@ class Breaker:
 class _Share:
     rest_points: int
     points: int
-    breaker: Breaker = field(default_factory=Breaker)
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     calls: deque[tuple[datetime, bool]] = field(default_factory=lambda: deque[tuple[datetime, bool]](maxlen=2000))
 
     def is_bad(self, now: datetime) -> bool:
@@ -58,7 +58,7 @@ class _Share:
         return len(recent) >= FEWEST and sum(recent) / len(recent) >= BAD_SHARE
 
 
-class Balance:
+class ProviderBalance:
     """How the messages are shared out among the providers of one channel."""
 
     def __init__(self, shares: Mapping[str, int]) -> None:
@@ -69,7 +69,7 @@ class Balance:
     def points(self) -> dict[str, int]:
         return {name: share.points for name, share in self._shares.items()}
 
-    def rests(self, now: datetime) -> bool:
+    def is_paused(self, now: datetime) -> bool:
         return not any(share.breaker.allows(now) for share in self._shares.values())
 
     def pick(self, now: datetime, chance: float, *, but: str | None = None) -> str | None:
@@ -124,7 +124,7 @@ class Balance:
             self._changed_at = now
 
 
-class Rates:
+class SenderRates:
     """A bucket for each sender: so many messages a second, and a second's worth at once. 0: as fast as one likes."""
 
     def __init__(self, per_second: float) -> None:
@@ -141,7 +141,7 @@ class Rates:
         self._free_at[sender] = free_at + step
         return max(timedelta(), free_at - now)
 
-    def give_back(self, sender: str) -> None:
+    def return_slot(self, sender: str) -> None:
         """The place was not used."""
         if sender in self._free_at:
             self._free_at[sender] -= timedelta(seconds=1 / self._per_second)
