@@ -103,8 +103,7 @@ class NotifierParts:
 
     @cached_property
     def attachments(self) -> Attachments:
-        largest = self.limits.largest_attachments_bytes
-        return Attachments(self.clients.blobs, self.clients.scanner, largest_bytes=largest)
+        return Attachments(self.clients.blobs, self.clients.scanner)
 
     @cached_property
     def intake(self) -> KafkaIntake:

@@ -182,7 +182,9 @@ class SendLoop:
             channel(due.delivery.channel).template_medium == "sms"
         ):  # a few words: a thread would take longer than the work
             return self.renderer.render(due.reply, due.delivery, self.clock())
-        files = await self.attachments.fetch_for(due.reply, due.delivery)
+        files = await self.attachments.fetch_for(
+            due.reply, due.delivery, largest_bytes=self.limits.largest_attachments_bytes
+        )
         return await asyncio.to_thread(self.renderer.render, due.reply, due.delivery, self.clock(), files)
 
     async def _call(self, message: RenderedMessage) -> SendOutcome | None:

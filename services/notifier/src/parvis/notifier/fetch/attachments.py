@@ -31,16 +31,16 @@ class Attachments:
     Raises: InfectedFile; UnscannedFile; Poison, when the bytes are missing or damaged; Unavailable.
     """
 
-    def __init__(self, blobs: BlobStore, scanner: AntivirusScanner, *, largest_bytes: int) -> None:
-        self._blobs, self._scanner, self._largest_bytes = blobs, scanner, largest_bytes
+    def __init__(self, blobs: BlobStore, scanner: AntivirusScanner) -> None:
+        self._blobs, self._scanner = blobs, scanner
         self._verdicts: OrderedDict[str, ScanVerdict] = OrderedDict()
 
-    async def fetch_for(self, reply: ReplyRequested, delivery: Delivery) -> list[AttachedFile]:
+    async def fetch_for(self, reply: ReplyRequested, delivery: Delivery, *, largest_bytes: int) -> list[AttachedFile]:
         """The files that a mail carries; none on other channels, and none where they are too large for a mail: then it has a link."""
         if any(self.verdict(claim) == "infected" for claim in reply.attachments):
             raise InfectedFile("a file of this reply holds malware")
         # In base64 a mail is a third larger than its files; relays count what arrives.
-        is_too_large = sum(claim.size_bytes for claim in reply.attachments) > self._largest_bytes
+        is_too_large = sum(claim.size_bytes for claim in reply.attachments) > largest_bytes
         if channel(delivery.channel).template_medium != "email" or is_too_large:
             return []
         names = (*reply.personal.file_names, *[""] * len(reply.attachments))
