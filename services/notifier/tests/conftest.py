@@ -33,7 +33,7 @@ from parvis.notifier.send import SenderSetup
 from parvis.notifier.send.email import MailRelay, create_sender
 from parvis.notifier.settings import Settings
 from parvis.notifier.store.letters import StoredLetterRegister
-from parvis.simulators.app import Outside
+from parvis.simulators.app import Simulators
 from parvis.simulators.settings import Settings as OutsideSettings
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"
@@ -147,7 +147,7 @@ def town_context(town_config: TownConfig, templates: TemplateSet) -> TownContext
     )
 
 
-def build_notifier(outside: Outside, clients: Clients, town: TownContext, folder: Path, **changes: Any) -> Notifier:
+def build_notifier(outside: Simulators, clients: Clients, town: TownContext, folder: Path, **changes: Any) -> Notifier:
     """A notifier as `app` builds it; any setting can be changed by name."""
     settings = settings_of(outside, folder, **changes)
     senders = build_senders(settings, town.config, A_KEY, StoredLetterRegister(clients.database))
@@ -172,7 +172,7 @@ async def clients(database_url: str, tmp_path: Path) -> AsyncGenerator[Clients]:
 
 @pytest.fixture
 async def a_notifier(
-    outside: Outside, clients: Clients, town_config: TownConfig, templates: TemplateSet, tmp_path: Path
+    outside: Simulators, clients: Clients, town_config: TownConfig, templates: TemplateSet, tmp_path: Path
 ) -> AsyncGenerator[Callable[..., Notifier]]:
     """Builds notifiers with other settings, or other clients, by name."""
     built: list[Notifier] = []
@@ -199,7 +199,7 @@ async def impatient(a_notifier: Callable[..., Notifier]) -> Notifier:
     return a_notifier(provider_timeout_s=1)
 
 
-def relay_of(outside: Outside, town_config: TownConfig, folder: Path, **changes: Any) -> MailRelay:
+def relay_of(outside: Simulators, town_config: TownConfig, folder: Path, **changes: Any) -> MailRelay:
     settings = settings_of(outside, folder, **changes)
     return create_sender(SenderSetup(settings, town_config.town, A_KEY, NoLetters(), {}))
 
@@ -214,11 +214,11 @@ class NoLetters:
 
 
 @pytest.fixture
-def wrong_login(outside: Outside, town_config: TownConfig, tmp_path: Path) -> ChannelSender:
+def wrong_login(outside: Simulators, town_config: TownConfig, tmp_path: Path) -> ChannelSender:
     return relay_of(outside, town_config, tmp_path, smtp_password="not the password")
 
 
 @pytest.fixture
-def untrusting(outside: Outside, town_config: TownConfig, tmp_path: Path) -> ChannelSender:
+def untrusting(outside: Simulators, town_config: TownConfig, tmp_path: Path) -> ChannelSender:
     """Trusts the machine's own authorities only, none of which signed the relay's certificate."""
     return relay_of(outside, town_config, tmp_path, smtp_ca_file=None)

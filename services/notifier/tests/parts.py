@@ -28,7 +28,7 @@ from parvis.notifier.consume.send_loop import SendLoop
 from parvis.notifier.decide.channel_choice import ChannelChooser
 from parvis.notifier.models.sender_ports import ChannelSender
 from parvis.notifier.render.message_renderer import MessageRenderer
-from parvis.simulators.app import Outside
+from parvis.simulators.app import Simulators
 
 AskFor = Callable[..., ReplyRequested]
 ACCOUNT = "AC" + "0123456789abcdef" * 2

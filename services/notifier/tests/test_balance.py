@@ -14,8 +14,8 @@ from parvis.common.testing import AN_INSTANT
 from parvis.notifier.send.sms import SenderNumbers
 from parvis.notifier.send.sms.http_gateway import outcome_of
 from parvis.notifier.send.sms.provider_balance import FAILURES_UNTIL_OPEN, LONGEST_REST, ProviderBalance, SenderRates
-from parvis.simulators.app import Outside
-from parvis.simulators.twilio.faults import Faults
+from parvis.simulators.app import Simulators
+from parvis.simulators.twilio.faults import TwilioFaults
 
 SECOND = timedelta(seconds=1)
 
@@ -128,7 +128,7 @@ def test_each_answer_of_a_gateway_has_its_meaning(
 
 
 @pytest.fixture
-def with_gateway(a_notifier: Callable[..., Notifier], outside: Outside) -> Callable[..., Notifier]:
+def with_gateway(a_notifier: Callable[..., Notifier], outside: Simulators) -> Callable[..., Notifier]:
     """Builds notifiers that have a second provider beside Twilio."""
 
     def build(**changes: Any) -> Notifier:
@@ -160,7 +160,7 @@ async def test_what_one_provider_surely_did_not_take_the_other_takes_at_once(
     with_gateway: Callable[..., Notifier], ask_for: AskFor
 ) -> None:
     notifier = with_gateway(sms_shares={"twilio": 100, "gateway": 0})
-    notifier.outside.twilio.carrier.faults = Faults(behaviour="too-many")
+    notifier.outside.twilio.carrier.faults = TwilioFaults(behaviour="too-many")
     async with notifier.running():
         await notifier.take(ask_for())
         await notifier.until(lambda states: states == ["accepted"])

@@ -296,7 +296,7 @@ CANARY = "kanari-7f3a"
 def test_no_word_of_a_citizen_is_in_an_acknowledgement(
     renderer: MessageRenderer, ask_for: AskFor, around: str, kind: str, language: str
 ) -> None:
-    """Whatever they wrote, and wherever an asker put it: text, subject, a name, a file's name (E11)."""
+    """Whatever they wrote, and wherever an asker put it: text, subject, a name, a file's name."""
     theirs = f"{around}{CANARY}{around}"
     variables = dict.fromkeys(
         ("text", "subject", "name", "department", "town", "reference", "department_email", "town_web"), theirs

@@ -1,4 +1,4 @@
-"""The notifier's tables; `migrations/` creates them."""
+"""Defines the notifier's tables; `migrations/` creates them."""
 
 from sqlalchemy import JSON, BigInteger, Column, DateTime, ForeignKey, Identity, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB

@@ -1,4 +1,4 @@
-"""`parvis notifier sends|steps|preferences|rebuild`: what an operator asks of the ledger, and does after a restored backup."""
+"""Adds `parvis notifier sends|steps|preferences|rebuild`: queries of the ledger, and its rebuild after a restored backup."""
 
 import argparse
 import asyncio

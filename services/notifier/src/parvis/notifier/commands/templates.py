@@ -1,4 +1,4 @@
-"""Templates as a citizen gets them, the link to a reply; and what `parvis config check` says of templates."""
+"""Adds previews of templates, the link to a reply, and the check of templates for `parvis config check`."""
 
 import argparse
 import asyncio

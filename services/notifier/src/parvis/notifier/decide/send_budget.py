@@ -1,4 +1,4 @@
-"""What an address, a conversation and the whole town already got in; whether one more may leave out. Pure; no I/O."""
+"""Decides whether an address, a conversation and the town may get one more message. Pure; no I/O."""
 
 from dataclasses import dataclass
 

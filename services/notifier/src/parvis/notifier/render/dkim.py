@@ -1,4 +1,4 @@
-"""A whole mail in, the same mail with our signatures above it out (RFC 6376). Pure: keys come in as values."""
+"""Signs mails with DKIM (RFC 6376). Pure: keys come in as values."""
 
 import base64
 import re

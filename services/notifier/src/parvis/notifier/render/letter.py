@@ -1,4 +1,4 @@
-"""The words of a reply in, a letter as PDF out: tagged for screen readers, made to be kept, the same on every machine. Pure."""
+"""Renders a reply as a letter: a PDF that is tagged for screen readers, fit to be kept, and the same on every machine. Pure."""
 
 import json
 import re

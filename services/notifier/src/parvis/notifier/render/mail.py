@@ -1,4 +1,4 @@
-"""The words of a reply in, the bytes of a mail out: two twins, plain and HTML, and headers nobody can add to. Pure."""
+"""Renders a reply as a mail, plain text and HTML, with header fields that nobody can add to. Pure."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The plain text of a mail in, the same words as HTML out: nothing is fetched, nothing is hidden, no table. Pure."""
+"""Renders the HTML part of a mail from its plain text: nothing is fetched, nothing hidden, no tables. Pure."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A text in, how easy it reads out: Flesch's measure, for French with the numbers of Kandel and Moles. Pure."""
+"""Computes how easy a text reads: Flesch's measure, for French with the constants of Kandel and Moles. Pure."""
 
 import re
 from collections.abc import Mapping

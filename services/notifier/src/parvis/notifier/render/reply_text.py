@@ -1,4 +1,4 @@
-"""The words of a reply: its template, the town's own values and the asker's, without anything invisible."""
+"""Fills a reply's template with the town's own values and the requester's, without invisible characters. Pure; no I/O."""
 
 import re
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ class ReplyText:
     def _values(self) -> Mapping[str, str]:
         """The asker's variables; the town's own facts win over them, so that nobody writes another number into a notice.
 
-        An acknowledgement has no place for a citizen's text: its templates know none of its variables (E11).
+        An acknowledgement never repeats a citizen's text, which may be spam or abuse: its templates know none of the citizen's variables.
         """
         given = {name: one_line(value) for name, value in self.reply.personal.variables.items()}
         facts = standard_variables(

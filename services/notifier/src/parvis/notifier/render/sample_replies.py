@@ -1,4 +1,4 @@
-"""A template's name in, a reply as the router or the desk would ask for it out: for previews and checks. Pure."""
+"""Builds sample replies, as the router or the desk would request them, for previews and checks. Pure."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""A delivery or a reply in, an address of our own pages that proves itself out, and back again. Pure; no I/O."""
+"""Builds and checks the signed links to our own pages, of a delivery or a reply. Pure; no I/O."""
 
 import re
 import uuid

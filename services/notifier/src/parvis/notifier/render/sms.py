@@ -1,4 +1,4 @@
-"""The words of a reply in, the text of an SMS out, as cheap to send as its language allows. Pure."""
+"""Renders a reply as a text message, as cheap to send as its language allows. Pure."""
 
 from parvis.common.text.sms_encoding import LONGEST, simplify_typography
 from parvis.notifier.models.message import TooLong

@@ -1,4 +1,4 @@
-"""A town's templates in; each as a citizen gets it, and what it costs to send and to read, out. Pure."""
+"""Renders a town's templates as a citizen gets them, and measures what each costs to send and to read. Pure."""
 
 import email
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What was sent already: to an address, in a conversation, by the whole town."""
+"""Counts what was sent already: to an address, in a conversation, by the whole town."""
 
 from collections import Counter
 from collections.abc import Collection

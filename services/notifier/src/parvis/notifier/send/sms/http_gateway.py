@@ -1,4 +1,4 @@
-"""A text and a number in, one call of a plain HTTP gateway, its outcome out; and how far it got."""
+"""Sends a text message by a plain HTTP gateway, one call each, and asks it for the status."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""What providers answered in; which of them takes the next message, and when none may, out. No I/O; time is given."""
+"""Shares messages among SMS providers by how they answered: circuit breakers, shares, sender rates. No I/O; time is given."""
 
 from collections import deque
 from collections.abc import Mapping
