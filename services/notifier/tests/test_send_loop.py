@@ -49,9 +49,9 @@ async def test_a_missing_file_ends_its_own_delivery_and_no_other(notifier: Notif
         await notifier.take(
             ask_for("bad", channel="email", points=MAIL, attachments=(missing,)), ask_for("good", points=phone(2))
         )
-        await notifier.until(lambda states: states[:2] == ["failed", "accepted"])
+        await notifier.until(lambda states: states[:2] == ["failed", "accepted"], within_s=60)
         await notifier.take(ask_for("later", points=phone(3)))
-        await notifier.until(lambda states: states[-1] == "accepted")
+        await notifier.until(lambda states: states[-1] == "accepted", within_s=60)
     assert (await notifier.rows())[0].failure_class == "refused"
 
 

@@ -174,7 +174,7 @@ class SendLoop:
         except (Poison, ValueError, LookupError) as error:
             # A missing or damaged file, a stored value that no template takes: no retry helps, a person has to look.
             outcome = SendOutcome("failed", failure_class="refused", detail=_reason_of(error))
-            log.exception("delivery.unsendable", delivery_id=delivery.delivery_id, reason=_reason_of(error))
+            _log_unsendable(delivery, _reason_of(error))
         return FinishedAttempt(delivery, outcome, evidence) if outcome else None
 
     async def _render(self, due: DueDelivery) -> RenderedMessage:
@@ -201,6 +201,10 @@ class SendLoop:
         ids = [delivery.delivery_id for delivery in deliveries]
         async with self.database.transaction() as connection:
             await give_back(connection, ids, worker=self.reservation.worker, now=self.clock())
+
+
+def _log_unsendable(delivery: Delivery, reason: str) -> None:
+    log.error("delivery.unsendable", delivery_id=delivery.delivery_id, reply_id=delivery.reply_id, reason=reason)
 
 
 def _reason_of(error: Exception) -> str:
