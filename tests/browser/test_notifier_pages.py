@@ -20,7 +20,7 @@ from parvis.common.contract.topics import REPLY_REQUESTED
 from parvis.common.runtime.health import Health
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
-from parvis.notifier.render.links import Links
+from parvis.notifier.render.signed_links import SignedLinks
 from tests.browser.conftest import missing
 from tests.patience import PATIENCE_S
 
@@ -77,8 +77,8 @@ def until_some(look: Callable[[], list[str]]) -> list[str]:
     return found
 
 
-def links(stack: Stack) -> Links:
-    return Links(stack.url("notifier"), stack.env["PARVIS_SECRET_KEY"].encode())
+def links(stack: Stack) -> SignedLinks:
+    return SignedLinks(stack.url("notifier"), stack.env["PARVIS_SECRET_KEY"].encode())
 
 
 def checked(page: Any, violations: Callable[[Any], list[str]]) -> None:

@@ -17,10 +17,11 @@ from parvis.common.contract.reply_tokens import reply_id_of_bounce_address
 from parvis.common.testing import A_KEY
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import load_templates
-from parvis.notifier.render import Renderer
-from parvis.notifier.render.dkim import Signer, read_key
-from parvis.notifier.rules import Delivery, Enclosure, Parcel
-from parvis.notifier.send.email import Email
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.message import AttachedFile, RenderedMessage
+from parvis.notifier.render.dkim import DkimSigner, read_key
+from parvis.notifier.render.message_renderer import MessageRenderer
+from parvis.notifier.send.email import MailRelay
 from tests.mail import submission
 from tests.mail.submission import PASSWORD, USER, Relay
 from tests.patience import PATIENCE_S
@@ -39,8 +40,8 @@ def relay() -> Generator[Relay]:
 
 
 @pytest.fixture
-async def email(relay: Relay) -> AsyncGenerator[Email]:
-    made = Email(
+async def email(relay: Relay) -> AsyncGenerator[MailRelay]:
+    made = MailRelay(
         host="127.0.0.1", port=relay.port, username=USER, password=PASSWORD, ca_file=relay.ca_file, domain=DOMAIN, key=A_KEY,
         timeout_s=20,
     )  # fmt: skip
@@ -49,12 +50,14 @@ async def email(relay: Relay) -> AsyncGenerator[Email]:
 
 
 @pytest.fixture(scope="module")
-def renderer() -> Renderer:
+def renderer() -> MessageRenderer:
     town_config = load_town_config(ROOT / "config" / "example-town")
-    return Renderer(town_config, load_templates(ROOT / "config" / "example-town", town_config), A_KEY)
+    return MessageRenderer(town_config, load_templates(ROOT / "config" / "example-town", town_config), A_KEY)
 
 
-def parcel(renderer: Renderer, signer: Signer, address: str, number: int = 1, *files: Enclosure) -> Parcel:
+def parcel(
+    renderer: MessageRenderer, signer: DkimSigner, address: str, number: int = 1, *files: AttachedFile
+) -> RenderedMessage:
     contact = make_contact_id("email", DOMAIN, f"{address}{number}")
     reply = ReplyRequested(
         reply_id=make_reply_id("answer", f"{address}{number}"), conversation_id=ConversationId(contact), reference=make_reference(contact),
@@ -67,7 +70,7 @@ def parcel(renderer: Renderer, signer: Signer, address: str, number: int = 1, *f
         reference=reply.reference, kind="answer", channel="email", address=address, address_hash="", state="reserved",
         attempt=1, send_at=AT,
     )  # fmt: skip
-    signing = Renderer(renderer.town_config, renderer.templates, renderer.key, signer=signer)
+    signing = MessageRenderer(renderer.town_config, renderer.templates, renderer.key, signer=signer)
     return signing.render(reply, delivery, AT, files)
 
 
@@ -80,11 +83,11 @@ async def arrived(relay: Relay, count: int) -> None:
 @pytest.mark.skipif(not MAIL_DKIM, reason="Mail::DKIM is not installed: make system")
 @pytest.mark.parametrize("address", ["celeste@citizens.example", "zoé@citizens.example", "zoe@café.example"])
 async def test_postfix_takes_a_mail_and_its_signature_is_believed_where_it_arrives(
-    relay: Relay, email: Email, renderer: Renderer, tmp_path: Path, address: str
+    relay: Relay, email: MailRelay, renderer: MessageRenderer, tmp_path: Path, address: str
 ) -> None:
     private, record = rsa_key()
     before = len(relay.elsewhere.mails)
-    sent = parcel(renderer, Signer(DOMAIN, (read_key("s2026", private),)), address, 1, Enclosure("plan.pdf", "application/pdf", bytes(range(256)) * 99))  # fmt: skip
+    sent = parcel(renderer, DkimSigner(DOMAIN, (read_key("s2026", private),)), address, 1, AttachedFile("plan.pdf", "application/pdf", bytes(range(256)) * 99))  # fmt: skip
     assert (await email.send(sent)).state == "accepted", relay.server.log
     await arrived(relay, before + 1)
     mail = relay.elsewhere.mails[-1]
@@ -99,20 +102,22 @@ async def test_postfix_takes_a_mail_and_its_signature_is_believed_where_it_arriv
     assert told.stdout.decode() == "s2026: pass\n"
 
 
-async def test_twenty_mails_leave_over_one_connection(relay: Relay, email: Email, renderer: Renderer) -> None:
+async def test_twenty_mails_leave_over_one_connection(
+    relay: Relay, email: MailRelay, renderer: MessageRenderer
+) -> None:
     before, connections = len(relay.elsewhere.mails), relay.server.log.count(": connect from")
     for number in range(20):
-        mail = parcel(renderer, Signer(DOMAIN), "celeste@citizens.example", number)
+        mail = parcel(renderer, DkimSigner(DOMAIN), "celeste@citizens.example", number)
         assert (await email.send(mail)).state == "accepted"
     await arrived(relay, before + 20)
     assert relay.server.log.count(": connect from") - connections == 1
 
 
-async def test_without_the_right_login_postfix_takes_nothing(relay: Relay, renderer: Renderer) -> None:
-    wrong = Email(
+async def test_without_the_right_login_postfix_takes_nothing(relay: Relay, renderer: MessageRenderer) -> None:
+    wrong = MailRelay(
         host="127.0.0.1", port=relay.port, username=USER, password="guessed", ca_file=relay.ca_file, domain=DOMAIN, key=A_KEY,
         timeout_s=20,
     )  # fmt: skip
-    outcome = await wrong.send(parcel(renderer, Signer(DOMAIN), "celeste@citizens.example"))
+    outcome = await wrong.send(parcel(renderer, DkimSigner(DOMAIN), "celeste@citizens.example"))
     await wrong.close()
     assert (outcome.state, outcome.failure_class) == ("retry", "temporary")

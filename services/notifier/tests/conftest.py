@@ -1,27 +1,38 @@
-"""The town of the tests: the example configuration, replies to its citizens, and a notifier with its providers."""
+"""Provides the town of the tests: the example configuration, replies to its citizens, and a notifier with its providers."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from services.notifier.tests.parts import ACCOUNT, AskFor, Notifier
 from sqlalchemy import text
 
+from parvis.common.bus.producer import Producer
 from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id
 from parvis.common.contract.references import make_reference
 from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.runtime.health import Health
+from parvis.common.storage.blobs import BlobStore
+from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database, migrate
 from parvis.common.testing import A_KEY, AN_INSTANT, FakeProducer
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet, load_templates
-from parvis.notifier import app, tables
-from parvis.notifier.decide.addressing import Addressing, own_addresses
-from parvis.notifier.render import Renderer
-from parvis.notifier.rules import Channel
+from parvis.notifier import schema
+from parvis.notifier.app.parts import Clients, NotifierParts, TownContext
+from parvis.notifier.app.sender_registry import build_senders, limits_of
+from parvis.notifier.decide.channel_choice import ChannelChooser, own_addresses
+from parvis.notifier.models.letter import PrintedLetter
+from parvis.notifier.models.sender_ports import ChannelSender
+from parvis.notifier.render.message_renderer import MessageRenderer
+from parvis.notifier.send import SenderSetup
+from parvis.notifier.send.email import MailRelay, create_sender
 from parvis.notifier.settings import Settings
+from parvis.notifier.store.letters import StoredLetterRegister
 from parvis.simulators.app import Simulators
 from parvis.simulators.settings import Settings as OutsideSettings
 
@@ -39,13 +50,13 @@ def templates(town_config: TownConfig) -> TemplateSet:
 
 
 @pytest.fixture(scope="session")
-def renderer(town_config: TownConfig, templates: TemplateSet) -> Renderer:
-    return Renderer(town_config, templates, A_KEY)
+def renderer(town_config: TownConfig, templates: TemplateSet) -> MessageRenderer:
+    return MessageRenderer(town_config, templates, A_KEY)
 
 
 @pytest.fixture(scope="session")
-def addressing(town_config: TownConfig) -> Addressing:
-    return Addressing(own_addresses(town_config), A_KEY)
+def addressing(town_config: TownConfig) -> ChannelChooser:
+    return ChannelChooser(own_addresses(town_config), A_KEY)
 
 
 @pytest.fixture(scope="session")
@@ -124,43 +135,90 @@ async def outside(tmp_path: Path) -> AsyncGenerator[Simulators]:
         yield made
 
 
+def town_context(town_config: TownConfig, templates: TemplateSet) -> TownContext:
+    return TownContext(
+        config=town_config,
+        templates=templates,
+        signing_key=A_KEY,
+        hashing_key=A_KEY,
+        topic_prefix="parvis",
+        public_url="https://www.example-town.example",
+        theme=CONFIG / "theme.css",
+    )
+
+
+def build_notifier(outside: Simulators, clients: Clients, town: TownContext, folder: Path, **changes: Any) -> Notifier:
+    """A notifier as `app` builds it; any setting can be changed by name."""
+    settings = settings_of(outside, folder, **changes)
+    senders = build_senders(settings, town.config, A_KEY, StoredLetterRegister(clients.database))
+    parts = NotifierParts(settings, town, clients, senders, limits_of(settings), worker="a-test:1")
+    producer = cast(FakeProducer, clients.producer)
+    return Notifier(parts, producer, outside, folder / "letters", folder)
+
+
 @pytest.fixture
-async def notifier(
-    database_url: str,
-    outside: Simulators,
-    town_config: TownConfig,
-    renderer: Renderer,
-    addressing: Addressing,
-    tmp_path: Path,
-) -> AsyncGenerator[Notifier]:
+async def clients(database_url: str, tmp_path: Path) -> AsyncGenerator[Clients]:
     await migrate(database_url, "notifier", Path(__file__).parents[1] / "migrations")
-    database = Database(database_url, service="notifier")
+    database, producer, health = Database(database_url, service="notifier"), FakeProducer(), Health()
     async with database.transaction() as connection:
-        names = ", ".join(f"notifier.{table.name}" for table in tables.METADATA.sorted_tables)
+        names = ", ".join(f"notifier.{table.name}" for table in schema.METADATA.sorted_tables)
         await connection.execute(text(f"truncate {names}"))
-    channels = app.channels_of(settings_of(outside, tmp_path), town_config, A_KEY)
-    made = Notifier(database, FakeProducer(), outside, tmp_path / "letters", channels, addressing, renderer, tmp_path)
-    yield made
-    for channel in made.channels.values():
-        await channel.close()
+    as_producer = cast(Producer, producer)
+    outbox = Outbox(schema.outbox, database, as_producer, health, "notifier")
+    blobs = BlobStore(f"file://{tmp_path / 'blobs'}")
+    yield Clients(database, as_producer, outbox, blobs, AntivirusScanner(""), health)
     await database.close()
 
 
 @pytest.fixture
-async def impatient(notifier: Notifier, outside: Simulators, town_config: TownConfig, tmp_path: Path) -> Notifier:
-    """One that waits a second for a provider, for tests of silence."""
-    for channel in notifier.channels.values():
-        await channel.close()
-    notifier.channels = app.channels_of(settings_of(outside, tmp_path, provider_timeout_s=1), town_config, A_KEY)
-    return notifier
+async def a_notifier(
+    outside: Simulators, clients: Clients, town_config: TownConfig, templates: TemplateSet, tmp_path: Path
+) -> AsyncGenerator[Callable[..., Notifier]]:
+    """Builds notifiers with other settings, or other clients, by name."""
+    built: list[Notifier] = []
+
+    def build(*, changed: Clients = clients, **changes: Any) -> Notifier:
+        town = town_context(town_config, templates)
+        built.append(build_notifier(outside, changed, town, tmp_path, **changes))
+        return built[-1]
+
+    yield build
+    for notifier in built:
+        for sender in notifier.senders.values():
+            await sender.close()
 
 
 @pytest.fixture
-def wrong_login(outside: Simulators, tmp_path: Path) -> Channel:
-    return app.email_of(settings_of(outside, tmp_path, smtp_password="not the password"), "town.example", A_KEY)
+async def notifier(a_notifier: Callable[..., Notifier]) -> Notifier:
+    return a_notifier()
 
 
 @pytest.fixture
-def untrusting(outside: Simulators, tmp_path: Path) -> Channel:
+async def impatient(a_notifier: Callable[..., Notifier]) -> Notifier:
+    """A notifier that waits a second for a provider, for tests of silence."""
+    return a_notifier(provider_timeout_s=1)
+
+
+def relay_of(outside: Simulators, town_config: TownConfig, folder: Path, **changes: Any) -> MailRelay:
+    settings = settings_of(outside, folder, **changes)
+    return create_sender(SenderSetup(settings, town_config.town, A_KEY, NoLetters(), {}))
+
+
+class NoLetters:
+    """A register for senders that write no letters."""
+
+    async def find_file_name(self, delivery_id: str) -> str | None:
+        return None
+
+    async def record(self, letter: PrintedLetter) -> None: ...
+
+
+@pytest.fixture
+def wrong_login(outside: Simulators, town_config: TownConfig, tmp_path: Path) -> ChannelSender:
+    return relay_of(outside, town_config, tmp_path, smtp_password="not the password")
+
+
+@pytest.fixture
+def untrusting(outside: Simulators, town_config: TownConfig, tmp_path: Path) -> ChannelSender:
     """Trusts the machine's own authorities only, none of which signed the relay's certificate."""
-    return app.email_of(settings_of(outside, tmp_path, smtp_ca_file=None), "town.example", A_KEY)
+    return relay_of(outside, town_config, tmp_path, smtp_ca_file=None)

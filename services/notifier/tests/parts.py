@@ -1,9 +1,9 @@
-"""One notifier's parts on the real PostgreSQL, against the providers' own protocols, with a broker's memory for Kafka."""
+"""A notifier built by `app` on the real PostgreSQL, against the providers' own protocols, with a broker's memory for Kafka."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,17 @@ from parvis.common.contract.event import Event
 from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.health import Health
-from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import FakeProducer
-from parvis.notifier import tables
-from parvis.notifier.consume.asking import Asking
-from parvis.notifier.consume.intake import Intake
-from parvis.notifier.consume.ledger import Ledger
-from parvis.notifier.consume.reconciling import Reconciling
-from parvis.notifier.consume.reserving import Reserving
-from parvis.notifier.consume.sending import Sending
-from parvis.notifier.consume.settling import Settling
-from parvis.notifier.consume.steps import Steps
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.decide.quiet import Peace
-from parvis.notifier.render import Renderer
-from parvis.notifier.rules import Channel, Limits
+from parvis.notifier import schema
+from parvis.notifier.app.parts import NotifierParts
+from parvis.notifier.consume.kafka_intake import KafkaIntake
+from parvis.notifier.consume.reconciliation import Reconciliation
+from parvis.notifier.consume.send_loop import SendLoop
+from parvis.notifier.decide.channel_choice import ChannelChooser
+from parvis.notifier.models.sender_ports import ChannelSender
+from parvis.notifier.render.message_renderer import MessageRenderer
 from parvis.simulators.app import Simulators
 
 AskFor = Callable[..., ReplyRequested]
@@ -43,61 +37,64 @@ PREFERENCES = "parvis.preference.changed"
 
 @dataclass
 class Notifier:
-    """One notifier's parts, wired as `app` does, with a broker's memory in place of Kafka."""
+    """One notifier, built by `app` itself over the tests' clients: the real database, a broker's memory in place of Kafka."""
 
-    database: Database
+    parts: NotifierParts
     producer: FakeProducer
     outside: Simulators
     letters: Path
-    channels: dict[str, Channel]
-    addressing: Addressing
-    renderer: Renderer
     folder: Path
-    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        self.health = Health()
-        self.read, self.due = asyncio.Event(), asyncio.Event()
-        self.read.set()
-        self.outbox = Outbox(tables.outbox, self.database, self.producer, self.health, "notifier")  # pyright: ignore[reportArgumentType]
-        self.ledger = Ledger(self.outbox, TOPIC, PREFERENCES)
-        self.steps = Steps(self.ledger, self.addressing)
-        self.intake = Intake(self.database, self.steps, self.outbox, self.addressing, self.read, self.due)
-
-    def sending(self, **changes: Any) -> Sending:
-        channels = changes.get("channels", self.channels)
-        worker = changes.pop("worker", "a-test:1")
-        parts: dict[str, Any] = {
-            "settling": Settling(self.database, self.steps, channels, self.limits, self.health),
-            "reserving": Reserving(self.ledger, self.addressing, self.peace, self.limits, worker),
-            "database": self.database,
-            "producer": self.producer,
-            "ledger": self.ledger,
-            "outbox": self.outbox,
-            "blobs": BlobStore(f"file://{self.folder / 'blobs'}"),
-            "channels": self.channels,
-            "render": self.renderer.render,
-            "limits": self.limits,
-            "health": self.health,
-            "preferences_read": self.read,
-            "due": self.due,
-        }
-        return Sending(**(parts | changes))
-
-    def reconciling(self) -> Reconciling:
-        asking = Asking(self.database, self.steps, self.channels, self.renderer.render, self.limits)
-        return Reconciling(self.database, self.steps, asking, self.outbox, self.limits, self.health, self.due)
+        self.parts.preferences_read.set()
 
     @property
-    def peace(self) -> Peace:
-        return Peace(self.renderer.town_config.town)
+    def database(self) -> Database:
+        return self.parts.clients.database
+
+    @property
+    def health(self) -> Health:
+        return self.parts.clients.health
+
+    @property
+    def outbox(self) -> Outbox:
+        return self.parts.clients.outbox
+
+    @property
+    def due(self) -> asyncio.Event:
+        return self.parts.due
+
+    @property
+    def intake(self) -> KafkaIntake:
+        return self.parts.intake
+
+    @property
+    def chooser(self) -> ChannelChooser:
+        return self.parts.chooser
+
+    @property
+    def renderer(self) -> MessageRenderer:
+        return self.parts.renderer
+
+    @property
+    def senders(self) -> dict[str, ChannelSender]:
+        return self.parts.senders
+
+    def send_loop(self, *, producer: FakeProducer | None = None, **changes: Any) -> SendLoop:
+        """Another loop over the same clients; whatever `NotifierParts` holds can be changed by name."""
+        if producer:
+            changes["clients"] = replace(self.parts.clients, producer=producer)
+        return replace(self.parts, **changes).send_loop() if changes else self.parts.send_loop()
+
+    def reconciliation(self) -> Reconciliation:
+        return self.parts.reconciliation()
 
     @asynccontextmanager
-    async def running(self, *others: Sending) -> AsyncGenerator[None]:
+    async def running(self, *others: SendLoop) -> AsyncGenerator[None]:
         """Send and tell until the block ends."""
         stopping = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            for part in (*others, *([] if others else [self.sending()])):
+            for part in (*others, *([] if others else [self.send_loop()])):
                 group.create_task(part.run(stopping))
             group.create_task(self.outbox.relay(stopping))
             try:
@@ -107,7 +104,7 @@ class Notifier:
                 stopping.set()
 
     async def _all_told(self) -> None:
-        waiting = select(func.count()).where(tables.outbox.c.sent_at.is_(None))
+        waiting = select(func.count()).where(schema.outbox.c.sent_at.is_(None))
         async with asyncio.timeout(15):
             while True:
                 async with self.database.transaction() as connection:
@@ -123,7 +120,7 @@ class Notifier:
 
     async def rows(self) -> list[Any]:
         async with self.database.transaction() as connection:
-            return list((await connection.execute(select(tables.delivery).order_by(tables.delivery.c.id))).all())
+            return list((await connection.execute(select(schema.delivery).order_by(schema.delivery.c.id))).all())
 
     async def states(self) -> list[str]:
         return [row.state for row in await self.rows()]
@@ -135,11 +132,11 @@ class Notifier:
         return states
 
     @property
-    def told(self) -> list[DeliveryUpdated]:
+    def published(self) -> list[DeliveryUpdated]:
         return [DeliveryUpdated.model_validate_json(s.value) for s in self.producer.sent if s.topic == TOPIC]
 
     @property
-    def learnt(self) -> list[PreferenceChanged]:
+    def published_preferences(self) -> list[PreferenceChanged]:
         """The preferences that the notifier itself has told."""
         return [PreferenceChanged.model_validate_json(s.value) for s in self.producer.sent if s.topic == PREFERENCES]
 

@@ -1,33 +1,32 @@
 """Which SMS provider takes the next message: breakers, shares, the senders' rates, a gateway's words."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.notifier.tests.conftest import settings_of
 from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contract.contact import ContactPoint
-from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.common.town.models import TownConfig
-from parvis.notifier import app
-from parvis.notifier.send.sms import Senders
-from parvis.notifier.send.sms.balance import FAILURES_UNTIL_OPEN, LONGEST_REST, Balance, Rates
-from parvis.notifier.send.sms.gateway import outcome_of
+from parvis.common.testing import AN_INSTANT
+from parvis.notifier.send.sms import SenderNumbers
+from parvis.notifier.send.sms.http_gateway import outcome_of
+from parvis.notifier.send.sms.provider_balance import FAILURES_UNTIL_OPEN, LONGEST_REST, ProviderBalance, SenderRates
+from parvis.simulators.app import Simulators
 from parvis.simulators.twilio.faults import TwilioFaults
 
 SECOND = timedelta(seconds=1)
 
 
-def fail(balance: Balance, name: str, times: int, at: int = 0) -> None:
+def fail(balance: ProviderBalance, name: str, times: int, at: int = 0) -> None:
     for _ in range(times):
         balance.note(name, well=False, took=SECOND, now=AN_INSTANT + at * SECOND)
 
 
 def test_five_failures_in_a_row_and_a_provider_rests_then_one_call_tries() -> None:
-    balance = Balance({"a": 100, "b": 0})
+    balance = ProviderBalance({"a": 100, "b": 0})
     assert balance.pick(AN_INSTANT, 0.5) == "a"
     fail(balance, "a", FAILURES_UNTIL_OPEN)
     assert balance.pick(AN_INSTANT, 0.5) == "b"
@@ -39,26 +38,26 @@ def test_five_failures_in_a_row_and_a_provider_rests_then_one_call_tries() -> No
 
 
 def test_when_all_rest_nobody_is_called() -> None:
-    balance = Balance({"a": 50, "b": 50})
+    balance = ProviderBalance({"a": 50, "b": 50})
     for name in ("a", "b"):
         fail(balance, name, FAILURES_UNTIL_OPEN)
-    assert balance.rests(AN_INSTANT)
+    assert balance.is_paused(AN_INSTANT)
     assert balance.pick(AN_INSTANT, 0.1) is None
-    assert not balance.rests(AN_INSTANT + 11 * SECOND)
+    assert not balance.is_paused(AN_INSTANT + 11 * SECOND)
 
 
 def test_rests_grow_to_half_a_minute_and_no_longer() -> None:
-    balance, at = Balance({"a": 100}), 0
+    balance, at = ProviderBalance({"a": 100}), 0
     for _ in range(12):
         fail(balance, "a", FAILURES_UNTIL_OPEN, at)
-        assert balance.rests(AN_INSTANT + at * SECOND)
+        assert balance.is_paused(AN_INSTANT + at * SECOND)
         at += int(LONGEST_REST.total_seconds())
-        assert not balance.rests(AN_INSTANT + at * SECOND)
+        assert not balance.is_paused(AN_INSTANT + at * SECOND)
         assert balance.pick(AN_INSTANT + at * SECOND, 0.5) == "a"
 
 
 def test_slowness_moves_ten_points_at_most_every_five_minutes_and_they_come_back() -> None:
-    balance = Balance({"a": 50, "b": 50})
+    balance = ProviderBalance({"a": 50, "b": 50})
     for second in range(0, 400, 2):
         at = AN_INSTANT + second * SECOND
         balance.note("a", well=True, took=6 * SECOND if second % 4 else SECOND, now=at)
@@ -71,7 +70,7 @@ def test_slowness_moves_ten_points_at_most_every_five_minutes_and_they_come_back
 
 
 def test_when_both_are_slow_nothing_moves() -> None:
-    balance = Balance({"a": 50, "b": 50})
+    balance = ProviderBalance({"a": 50, "b": 50})
     for second in range(600):
         for name in ("a", "b"):
             balance.note(name, well=True, took=6 * SECOND, now=AN_INSTANT + second * SECOND)
@@ -84,27 +83,27 @@ def test_when_both_are_slow_nothing_moves() -> None:
 def test_shares_always_add_up_and_somebody_is_picked_or_all_rest(
     calls: list[tuple[str, bool, int]], chance: float
 ) -> None:
-    balance, at = Balance({"a": 50, "b": 50}), AN_INSTANT
+    balance, at = ProviderBalance({"a": 50, "b": 50}), AN_INSTANT
     for name, well, after in calls:
         at += after * SECOND
         balance.note(name, well=well, took=SECOND, now=at)
     assert sum(balance.points.values()) == 100
     assert min(balance.points.values()) >= 0
-    assert (balance.pick(at, chance) is None) == balance.rests(at) or not balance.rests(at)
+    assert (balance.pick(at, chance) is None) == balance.is_paused(at) or not balance.is_paused(at)
 
 
 def test_a_sender_sends_a_seconds_worth_at_once_and_then_as_fast_as_it_may() -> None:
-    rates = Rates(4)
+    rates = SenderRates(4)
     waits = [rates.take("MG1", AN_INSTANT) for _ in range(6)]
     assert waits[:4] == [timedelta()] * 4
     assert waits[4:] == [SECOND / 4, SECOND / 2]
     assert rates.take("MG2", AN_INSTANT) == timedelta()
-    assert Rates(0).take("MG1", AN_INSTANT) == timedelta()
+    assert SenderRates(0).take("MG1", AN_INSTANT) == timedelta()
 
 
 def test_a_department_may_have_its_own_sender() -> None:
-    senders = Senders("+33536490100", {"voirie": "MG1"})
-    assert (senders.of("voirie"), senders.of("etat-civil")) == ("MG1", "+33536490100")
+    senders = SenderNumbers("+33536490100", {"voirie": "MG1"})
+    assert (senders.for_department("voirie"), senders.for_department("etat-civil")) == ("MG1", "+33536490100")
 
 
 @pytest.mark.parametrize(
@@ -128,29 +127,27 @@ def test_each_answer_of_a_gateway_has_its_meaning(
     assert (outcome.state, outcome.failure_class) == (state, failure_class)
 
 
-async def give_a_gateway(notifier: Notifier, town_config: TownConfig, **changes: Any) -> None:
-    """Let a second provider stand beside Twilio."""
-    url = f"{notifier.outside.twilio_url}/gateway"
-    settings = settings_of(
-        notifier.outside, notifier.folder, sms_gateway_url=url, sms_gateway_token="not-a-secret", **changes
-    )
-    for channel in notifier.channels.values():
-        await channel.close()
-    notifier.channels = app.channels_of(settings, town_config, A_KEY)
+@pytest.fixture
+def with_gateway(a_notifier: Callable[..., Notifier], outside: Simulators) -> Callable[..., Notifier]:
+    """Builds notifiers that have a second provider beside Twilio."""
+
+    def build(**changes: Any) -> Notifier:
+        url = f"{outside.twilio_url}/gateway"
+        return a_notifier(sms_gateway_url=url, sms_gateway_token="not-a-secret", **changes)
+
+    return build
 
 
 @pytest.mark.stack
 async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got(
-    notifier: Notifier, ask_for: AskFor, town_config: TownConfig
+    with_gateway: Callable[..., Notifier], ask_for: AskFor
 ) -> None:
-    await give_a_gateway(
-        notifier, town_config, sms_shares={"twilio": 0, "gateway": 100}, sms_senders={"etat-civil": "MG" + "0" * 32}
-    )
+    notifier = with_gateway(sms_shares={"twilio": 0, "gateway": 100}, sms_senders={"etat-civil": "MG" + "0" * 32})
     points = (ContactPoint(kind="phone", value="+33639989905"),)
     async with notifier.running():
         await notifier.take(ask_for("1"), ask_for("2", points=points, conversation="2"))
         await notifier.until(lambda states: states == ["accepted", "accepted"])
-        await notifier.reconciling().reconcile()
+        await notifier.reconciliation().reconcile()
         await notifier.until(lambda states: states[:2] == ["delivered", "undelivered"])
     rows = await notifier.rows()
     assert {row.provider for row in rows[:2]} == {"gateway"}
@@ -160,9 +157,9 @@ async def test_the_gateway_takes_what_twilio_refuses_and_is_asked_how_far_it_got
 
 @pytest.mark.stack
 async def test_what_one_provider_surely_did_not_take_the_other_takes_at_once(
-    notifier: Notifier, ask_for: AskFor, town_config: TownConfig
+    with_gateway: Callable[..., Notifier], ask_for: AskFor
 ) -> None:
-    await give_a_gateway(notifier, town_config, sms_shares={"twilio": 100, "gateway": 0})
+    notifier = with_gateway(sms_shares={"twilio": 100, "gateway": 0})
     notifier.outside.twilio.carrier.faults = TwilioFaults(behaviour="too-many")
     async with notifier.running():
         await notifier.take(ask_for())

@@ -14,27 +14,30 @@ from parvis.common.contract.preference import SMS_HELP, PersonalPreference, Pref
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import AN_INSTANT
 from parvis.common.town.models import TownConfig
-from parvis.notifier.decide.addressing import Addressing, is_own
-from parvis.notifier.decide.budget import Sent, refusal
-from parvis.notifier.decide.preference import Standing, standing
-from parvis.notifier.decide.states import (
+from parvis.notifier.decide.channel_choice import ChannelChooser, is_own
+from parvis.notifier.decide.delivery_states import (
     FIRST_WAIT,
     LONGEST_BEHIND_A_BREAKER,
     LONGEST_WAIT,
-    after,
-    after_a_lapsed_lease,
-    back_off,
     may_resend,
+    retry_delay,
+    state_after_lapsed_lease,
+    transition_after_attempt,
 )
-from parvis.notifier.rules import Delivery, Limits, Outcome
+from parvis.notifier.decide.preferences import EffectivePreference, effective_preference
+from parvis.notifier.decide.send_budget import SendCounts, refuse_over_budget
+from parvis.notifier.models.delivery import Delivery, SendOutcome
+from parvis.notifier.models.limits import SendingLimits
 
 MOBILE = ContactPoint(kind="phone", value="+33639980001")
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
 HOME = ContactPoint(kind="post", value="Mme Céleste EXEMPLE\n12 rue de la Fontaine\n99999 VILLE-EXEMPLE")
-LIMITS = Limits()
+LIMITS = SendingLimits()
 
 
-def stop(addressing: Addressing, point: ContactPoint, *channels: str, **changes: Any) -> dict[str, PreferenceChanged]:
+def stop(
+    addressing: ChannelChooser, point: ContactPoint, *channels: str, **changes: Any
+) -> dict[str, PreferenceChanged]:
     name = addressing.hash_of(point)
     values: dict[str, Any] = {
         "contact_point_hash": name,
@@ -47,13 +50,13 @@ def stop(addressing: Addressing, point: ContactPoint, *channels: str, **changes:
 
 
 def chosen(
-    addressing: Addressing, reply: ReplyRequested, kept: dict[str, PreferenceChanged] | None = None
+    addressing: ChannelChooser, reply: ReplyRequested, kept: dict[str, PreferenceChanged] | None = None
 ) -> tuple[str, str]:
-    choice = addressing.choose(reply, {name: standing([change]) for name, change in (kept or {}).items()})
+    choice = addressing.choose(reply, {name: effective_preference([change]) for name, change in (kept or {}).items()})
     return choice.channel, choice.failure_class or choice.address
 
 
-def a_delivery(addressing: Addressing, reply: ReplyRequested, **changes: Any) -> Delivery:
+def a_delivery(addressing: ChannelChooser, reply: ReplyRequested, **changes: Any) -> Delivery:
     return replace(addressing.plan(reply, addressing.choose(reply, {})), **changes)
 
 
@@ -70,18 +73,20 @@ def a_delivery(addressing: Addressing, reply: ReplyRequested, **changes: Any) ->
     ],
 )
 def test_a_reply_goes_where_the_citizen_wrote_from(
-    addressing: Addressing, ask_for: AskFor, channel: str, point: ContactPoint, expected: str
+    addressing: ChannelChooser, ask_for: AskFor, channel: str, point: ContactPoint, expected: str
 ) -> None:
     assert chosen(addressing, ask_for(channel=channel, points=(point,))) == (expected, point.value)
 
 
-def test_a_stated_preference_goes_before_the_channel_of_the_contact(addressing: Addressing, ask_for: AskFor) -> None:
+def test_a_stated_preference_goes_before_the_channel_of_the_contact(
+    addressing: ChannelChooser, ask_for: AskFor
+) -> None:
     stated = [{"channel": "sms", "address": "06 39 98 00 02"}, {"channel": "post", "address": HOME.value}]
     reply = ask_for(channel="email", points=(MAIL,), personal={"stated": stated})
     assert chosen(addressing, reply) == ("sms", "+33639980002")
 
 
-def test_a_kept_preference_goes_before_the_channel_of_the_contact(addressing: Addressing, ask_for: AskFor) -> None:
+def test_a_kept_preference_goes_before_the_channel_of_the_contact(addressing: ChannelChooser, ask_for: AskFor) -> None:
     kept = stop(
         addressing,
         MAIL,
@@ -92,49 +97,51 @@ def test_a_kept_preference_goes_before_the_channel_of_the_contact(addressing: Ad
     assert chosen(addressing, ask_for(channel="email", points=(MAIL,)), kept) == ("post", HOME.value)
 
 
-def test_stop_does_not_forget_the_order_of_channels(addressing: Addressing, ask_for: AskFor) -> None:
+def test_stop_does_not_forget_the_order_of_channels(addressing: ChannelChooser, ask_for: AskFor) -> None:
     name = addressing.hash_of(MOBILE)
     wishes = {"contact_point": MOBILE, "reply_channels": [{"channel": "post", "address": HOME.value}]}
     ordered = stop(addressing, MOBILE, personal=PersonalPreference.model_validate(wishes))[name]
-    now = standing([ordered, stop(addressing, MOBILE, "sms")[name]])
+    now = effective_preference([ordered, stop(addressing, MOBILE, "sms")[name]])
     assert now.opt_outs == {"sms"}
     choice = addressing.choose(ask_for(), {name: now})
     assert (choice.channel, choice.address) == ("post", HOME.value)
 
 
-def test_who_asks_for_help_after_stop_has_not_opened_again(addressing: Addressing) -> None:
+def test_who_asks_for_help_after_stop_has_not_opened_again(addressing: ChannelChooser) -> None:
     name = addressing.hash_of(MOBILE)
     asked = stop(addressing, MOBILE, source=SMS_HELP)[name]
-    assert standing([stop(addressing, MOBILE, "sms")[name], asked]).opt_outs == {"sms"}
+    assert effective_preference([stop(addressing, MOBILE, "sms")[name], asked]).opt_outs == {"sms"}
 
 
-def test_a_stated_address_that_is_none_is_passed_over(addressing: Addressing, ask_for: AskFor) -> None:
+def test_a_stated_address_that_is_none_is_passed_over(addressing: ChannelChooser, ask_for: AskFor) -> None:
     stated = [{"channel": "email", "address": "not an address"}, {"channel": "inbox", "address": ""}]
     assert chosen(addressing, ask_for(personal={"stated": stated})) == ("sms", MOBILE.value)
 
 
-def test_who_asks_to_be_called_gets_a_person_not_an_sms(addressing: Addressing, ask_for: AskFor) -> None:
+def test_who_asks_to_be_called_gets_a_person_not_an_sms(addressing: ChannelChooser, ask_for: AskFor) -> None:
     reply = ask_for(personal={"stated": [{"channel": "phone", "address": MOBILE.value}]})
     assert chosen(addressing, reply) == ("phone", "no-address")
 
 
-def test_who_called_is_called_back(addressing: Addressing, ask_for: AskFor) -> None:
+def test_who_called_is_called_back(addressing: ChannelChooser, ask_for: AskFor) -> None:
     assert chosen(addressing, ask_for(channel="phone")) == ("phone", "no-address")
 
 
-def test_a_reply_without_any_address_is_a_task_for_people(addressing: Addressing, ask_for: AskFor) -> None:
+def test_a_reply_without_any_address_is_a_task_for_people(addressing: ChannelChooser, ask_for: AskFor) -> None:
     reply = ask_for(channel="web", points=())
     assert chosen(addressing, reply) == ("phone", "no-address")
     assert a_delivery(addressing, reply).state == "failed"
 
 
-def test_what_the_law_owes_moves_to_another_channel_after_stop(addressing: Addressing, ask_for: AskFor) -> None:
+def test_what_the_law_owes_moves_to_another_channel_after_stop(addressing: ChannelChooser, ask_for: AskFor) -> None:
     kept = stop(addressing, MOBILE, "sms")
     assert chosen(addressing, ask_for(points=(MOBILE, HOME)), kept) == ("post", HOME.value)
     assert chosen(addressing, ask_for(), kept) == ("phone", "opted-out")
 
 
-def test_an_answer_takes_another_way_after_stop_a_mere_status_does_not(addressing: Addressing, ask_for: AskFor) -> None:
+def test_an_answer_takes_another_way_after_stop_a_mere_status_does_not(
+    addressing: ChannelChooser, ask_for: AskFor
+) -> None:
     kept = stop(addressing, MOBILE, "sms")
     assert chosen(addressing, ask_for(points=(MOBILE, HOME), legal=False), kept) == ("post", HOME.value)
     status = ask_for(kind="status", points=(MOBILE, HOME), legal=False)
@@ -142,14 +149,14 @@ def test_an_answer_takes_another_way_after_stop_a_mere_status_does_not(addressin
 
 
 def test_a_status_after_stop_goes_where_the_citizen_named_a_way_themselves(
-    addressing: Addressing, ask_for: AskFor
+    addressing: ChannelChooser, ask_for: AskFor
 ) -> None:
     stated = [{"channel": "sms", "address": MOBILE.value}, {"channel": "email", "address": MAIL.value}]
     status = ask_for(kind="status", legal=False, personal={"stated": stated})
     assert chosen(addressing, status, stop(addressing, MOBILE, "sms")) == ("email", MAIL.value)
 
 
-def test_nothing_is_sent_to_ourselves(addressing: Addressing, town_config: TownConfig, ask_for: AskFor) -> None:
+def test_nothing_is_sent_to_ourselves(addressing: ChannelChooser, town_config: TownConfig, ask_for: AskFor) -> None:
     town = town_config.town
     for value in (town.mailbox, f"bounce+x.y@{town.mail_domain}", next(iter(town_config.departments.values())).email):
         point = ContactPoint(kind="email", value=value)
@@ -175,7 +182,7 @@ def test_nothing_is_sent_to_ourselves(addressing: Addressing, town_config: TownC
     legal=st.booleans(),
 )
 def test_a_choice_is_an_address_or_a_reason(
-    addressing: Addressing,
+    addressing: ChannelChooser,
     ask_for: AskFor,
     channel: str,
     stated: list[dict[str, str]],
@@ -193,26 +200,28 @@ def test_a_choice_is_an_address_or_a_reason(
 
 
 @pytest.mark.parametrize("kind", ["registration", "receipt", "status", "question", "transfer"])
-def test_the_sixth_automatic_message_of_a_day_fails_visibly(addressing: Addressing, ask_for: AskFor, kind: str) -> None:
+def test_the_sixth_automatic_message_of_a_day_fails_visibly(
+    addressing: ChannelChooser, ask_for: AskFor, kind: str
+) -> None:
     delivery = a_delivery(addressing, ask_for(kind=kind))
-    assert refusal(delivery, Sent(automatic=4, answers=20), LIMITS) is None
-    no = refusal(delivery, Sent(automatic=5), LIMITS)
+    assert refuse_over_budget(delivery, SendCounts(automatic=4, answers=20), LIMITS) is None
+    no = refuse_over_budget(delivery, SendCounts(automatic=5), LIMITS)
     assert no
     assert (no.state, no.failure_class) == ("failed", "budget")
 
 
-def test_answers_have_a_larger_budget(addressing: Addressing, ask_for: AskFor) -> None:
+def test_answers_have_a_larger_budget(addressing: ChannelChooser, ask_for: AskFor) -> None:
     delivery = a_delivery(addressing, ask_for())
-    assert refusal(delivery, Sent(automatic=50, answers=29), LIMITS) is None
-    assert refusal(delivery, Sent(answers=30), LIMITS)
+    assert refuse_over_budget(delivery, SendCounts(automatic=50, answers=29), LIMITS) is None
+    assert refuse_over_budget(delivery, SendCounts(answers=30), LIMITS)
 
 
 def test_a_conversation_is_registered_once_and_a_second_receipt_is_dropped(
-    addressing: Addressing, ask_for: AskFor
+    addressing: ChannelChooser, ask_for: AskFor
 ) -> None:
-    again = Sent(same_kind=True)
-    registration = refusal(a_delivery(addressing, ask_for(kind="registration")), again, LIMITS)
-    receipt = refusal(a_delivery(addressing, ask_for(kind="receipt")), again, LIMITS)
+    again = SendCounts(has_same_kind=True)
+    registration = refuse_over_budget(a_delivery(addressing, ask_for(kind="registration")), again, LIMITS)
+    receipt = refuse_over_budget(a_delivery(addressing, ask_for(kind="receipt")), again, LIMITS)
     assert registration
     assert registration.failure_class == "budget"
     assert receipt
@@ -220,16 +229,22 @@ def test_a_conversation_is_registered_once_and_a_second_receipt_is_dropped(
 
 
 def test_a_refused_call_waits_longer_each_time_and_gives_up_after_two_days(
-    addressing: Addressing, ask_for: AskFor
+    addressing: ChannelChooser, ask_for: AskFor
 ) -> None:
     delivery = a_delivery(addressing, ask_for(), state="reserved", attempt=1, first_reserved_at=AN_INSTANT)
-    refused = Outcome("retry", failure_class="temporary", detail="20429")
-    soon = after(refused, delivery, 1, LIMITS, now=AN_INSTANT, chance=0)
+    refused = SendOutcome("retry", failure_class="temporary", detail="20429")
+    soon = transition_after_attempt(refused, delivery, 1, LIMITS, now=AN_INSTANT, chance=0)
     assert (soon.state, soon.wait) == ("planned", FIRST_WAIT)
     often = replace(delivery, attempt=9)
-    assert after(refused, often, 9, LIMITS, now=AN_INSTANT, chance=0).wait == LONGEST_BEHIND_A_BREAKER
-    assert after(refused, replace(often, channel="email"), 9, LIMITS, now=AN_INSTANT, chance=0).wait == LONGEST_WAIT
-    late = after(refused, delivery, 1, LIMITS, now=AN_INSTANT + timedelta(hours=48), chance=0)
+    assert (
+        transition_after_attempt(refused, often, 9, LIMITS, now=AN_INSTANT, chance=0, is_pausable=True).wait
+        == LONGEST_BEHIND_A_BREAKER
+    )
+    assert (
+        transition_after_attempt(refused, replace(often, channel="email"), 9, LIMITS, now=AN_INSTANT, chance=0).wait
+        == LONGEST_WAIT
+    )
+    late = transition_after_attempt(refused, delivery, 1, LIMITS, now=AN_INSTANT + timedelta(hours=48), chance=0)
     assert (late.state, late.failure_class) == ("failed", "temporary")
 
 
@@ -249,36 +264,43 @@ def test_a_refused_call_waits_longer_each_time_and_gives_up_after_two_days(
     ],
 )
 def test_an_answer_never_undoes_what_is_known_better(
-    addressing: Addressing, ask_for: AskFor, stands: str, attempt: int, outcome: str, expected: str
+    addressing: ChannelChooser, ask_for: AskFor, stands: str, attempt: int, outcome: str, expected: str
 ) -> None:
     delivery = a_delivery(addressing, ask_for(), state=stands, attempt=attempt)
     assert (
-        after(replace(Outcome("unknown"), state=outcome), delivery, 1, LIMITS, now=AN_INSTANT, chance=0).state
+        transition_after_attempt(
+            replace(SendOutcome("unknown"), state=outcome), delivery, 1, LIMITS, now=AN_INSTANT, chance=0
+        ).state
         == expected
     )
 
 
 @given(attempt=st.integers(1, 10_000), chance=st.floats(0, 1, exclude_max=True))
 def test_a_wait_is_between_half_and_five_minutes(attempt: int, chance: float) -> None:
-    assert FIRST_WAIT / 2 <= back_off(attempt, chance, LONGEST_WAIT) <= LONGEST_WAIT
+    assert FIRST_WAIT / 2 <= retry_delay(attempt, chance, LONGEST_WAIT) <= LONGEST_WAIT
 
 
-def test_silence_is_never_a_reason_to_send_again_at_once(addressing: Addressing, ask_for: AskFor) -> None:
+def test_silence_is_never_a_reason_to_send_again_at_once(addressing: ChannelChooser, ask_for: AskFor) -> None:
     delivery = a_delivery(addressing, ask_for(), state="reserved", attempt=1)
-    assert after(Outcome("unknown"), delivery, 1, LIMITS, now=AN_INSTANT, chance=0.5).state == "unknown"
-    assert after_a_lapsed_lease(delivery) == "unknown"
-    assert after_a_lapsed_lease(replace(delivery, channel="post")) == "planned"
+    assert (
+        transition_after_attempt(SendOutcome("unknown"), delivery, 1, LIMITS, now=AN_INSTANT, chance=0.5).state
+        == "unknown"
+    )
+    assert state_after_lapsed_lease(delivery) == "unknown"
+    assert state_after_lapsed_lease(replace(delivery, channel="post")) == "planned"
 
 
-def test_only_notices_are_sent_a_second_time_and_only_once(addressing: Addressing, ask_for: AskFor) -> None:
+def test_only_notices_are_sent_a_second_time_and_only_once(addressing: ChannelChooser, ask_for: AskFor) -> None:
     notice = a_delivery(addressing, ask_for(kind="registration"), state="unknown", attempt=1)
     assert may_resend(notice)
     assert not may_resend(replace(notice, resent_at=AN_INSTANT))
     assert not may_resend(a_delivery(addressing, ask_for(), state="unknown", attempt=1))
 
 
-def test_a_telephone_that_said_stop_gets_no_notice_of_the_inbox_either(addressing: Addressing, ask_for: AskFor) -> None:
+def test_a_telephone_that_said_stop_gets_no_notice_of_the_inbox_either(
+    addressing: ChannelChooser, ask_for: AskFor
+) -> None:
     reply = ask_for(points=(MOBILE, MAIL), personal={"stated": [{"channel": "inbox", "address": MOBILE.value}]})
     assert addressing.choose(reply, {}).channel == "inbox"
-    stopped = {addressing.hash_of(MOBILE): Standing(opt_outs=frozenset({"sms", "whatsapp"}))}
+    stopped = {addressing.hash_of(MOBILE): EffectivePreference(opt_outs=frozenset({"sms", "whatsapp"}))}
     assert addressing.choose(reply, stopped).channel == "email"

@@ -12,7 +12,8 @@ from services.notifier.tests.parts import AskFor, Notifier
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.reply_tokens import make_message_id, reply_id_of_bounce_address
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.notifier.rules import Outcome, Parcel
+from parvis.notifier.models.delivery import SendOutcome
+from parvis.notifier.models.message import RenderedMessage
 from parvis.notifier.send.email import outcome_of
 from parvis.simulators.mail.relay import MailFaults
 
@@ -65,7 +66,7 @@ async def test_a_relay_that_says_later_gets_it_later(
     async with notifier.running():
         await notifier.take(ask_for(channel="email", points=mailbox("celeste")))
         await notifier.until(lambda states: states == ["accepted"])
-    assert [told.state for told in notifier.told] == ["reserved", "planned", "reserved", "accepted"]
+    assert [told.state for told in notifier.published] == ["reserved", "planned", "reserved", "accepted"]
     assert len(notifier.outside.mail.box.mails) == 1
 
 
@@ -77,21 +78,21 @@ async def test_the_second_sending_of_a_notice_has_the_same_message_id(impatient:
         await notifier.until(lambda states: states == ["unknown"])
         async with notifier.database.transaction() as connection:
             await connection.exec_driver_sql("update notifier.delivery set changed_at = now() - interval '16 minutes'")
-        await notifier.reconciling().reconcile()
+        await notifier.reconciliation().reconcile()
         async with asyncio.timeout(10):
             while len(notifier.outside.mail.box.mails) < 2:
                 await asyncio.sleep(0.02)
         await notifier.until(lambda states: states == ["unknown"])
     first, second = (email.message_from_bytes(mail.content) for mail in notifier.outside.mail.box.mails)
     assert first["Message-ID"] == second["Message-ID"]
-    await notifier.reconciling().reconcile()
+    await notifier.reconciliation().reconcile()
     assert await notifier.states() == ["unknown"]
 
 
 async def test_a_wrong_login_is_ours_to_mend_and_loses_nothing(
     notifier: Notifier, ask_for: AskFor, wrong_login: Any
 ) -> None:
-    notifier.channels["email"] = wrong_login
+    notifier.senders["email"] = wrong_login
     async with notifier.running():
         await notifier.take(ask_for(channel="email", points=mailbox("celeste")))
         async with asyncio.timeout(10):
@@ -104,8 +105,8 @@ async def test_a_relay_without_our_certificate_gets_neither_login_nor_mail(
     notifier: Notifier, ask_for: AskFor, untrusting: Any
 ) -> None:
     reply = ask_for(channel="email", points=mailbox("celeste"))
-    delivery = notifier.addressing.plan(reply, notifier.addressing.choose(reply, {}))
-    outcome = await untrusting.send(Parcel(delivery, b"Subject: x\r\n\r\nx\r\n", "message/rfc822"))
+    delivery = notifier.chooser.plan(reply, notifier.chooser.choose(reply, {}))
+    outcome = await untrusting.send(RenderedMessage(delivery, b"Subject: x\r\n\r\nx\r\n", "message/rfc822"))
     assert outcome.state == "retry"
     assert not notifier.outside.mail.box.mails
 
@@ -131,8 +132,8 @@ async def test_a_relay_without_smtputf8_is_not_handed_such_an_address(
 
     monkeypatch.setattr(SMTP, "supports_extension", offers)
     reply = ask_for(channel="email", points=(ContactPoint(kind="email", value="zoé@citizens.example"),))
-    delivery = notifier.addressing.plan(reply, notifier.addressing.choose(reply, {}))
-    outcome = await notifier.channels["email"].send(notifier.renderer.render(reply, delivery, AN_INSTANT))
+    delivery = notifier.chooser.plan(reply, notifier.chooser.choose(reply, {}))
+    outcome = await notifier.senders["email"].send(notifier.renderer.render(reply, delivery, AN_INSTANT))
     assert (outcome.state, outcome.failure_class) == ("failed", "refused")
     assert "@" not in outcome.detail
 
@@ -151,10 +152,10 @@ def count_logins(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> list[No
     return logins
 
 
-async def send_one(notifier: Notifier, ask_for: AskFor, key: str) -> Outcome:
+async def send_one(notifier: Notifier, ask_for: AskFor, key: str) -> SendOutcome:
     reply = ask_for(key, channel="email", points=mailbox("celeste"))
-    delivery = notifier.addressing.plan(reply, notifier.addressing.choose(reply, {}))
-    return await notifier.channels["email"].send(notifier.renderer.render(reply, delivery, AN_INSTANT))
+    delivery = notifier.chooser.plan(reply, notifier.chooser.choose(reply, {}))
+    return await notifier.senders["email"].send(notifier.renderer.render(reply, delivery, AN_INSTANT))
 
 
 async def test_a_connection_is_kept_for_the_next_mail(

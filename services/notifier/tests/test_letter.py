@@ -17,8 +17,8 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.letter_qr import PrintedLetter, conversation_id_of_letter_qr, decode_letter_qr
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.render import Renderer
+from parvis.notifier.decide.channel_choice import ChannelChooser
+from parvis.notifier.render.message_renderer import MessageRenderer
 
 LINES = (
     "Mme Céleste EXEMPLE",
@@ -45,7 +45,7 @@ Write = Callable[[ReplyRequested], bytes]
 
 
 @pytest.fixture
-def write(renderer: Renderer, addressing: Addressing) -> Write:
+def write(renderer: MessageRenderer, addressing: ChannelChooser) -> Write:
     def render(reply: ReplyRequested) -> bytes:
         return renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), AN_INSTANT).content
 
@@ -57,7 +57,7 @@ class SetLetter(Protocol):
 
 
 @pytest.fixture
-def set_letter(renderer: Renderer, addressing: Addressing) -> SetLetter:
+def set_letter(renderer: MessageRenderer, addressing: ChannelChooser) -> SetLetter:
     def render(reply: ReplyRequested, *, large_print: bool = False) -> bytes:
         delivery = addressing.plan(reply, addressing.choose(reply, {}))
         return renderer.render(reply, replace(delivery, large_print=large_print), AN_INSTANT).content
@@ -188,7 +188,9 @@ def test_a_letter_is_tagged_titled_and_made_to_be_kept(ask_for: AskFor, write: W
         assert mark in pdf.replace(b"/Lang (en)", b"/Lang(en)"), mark
 
 
-def test_every_attempt_gives_the_same_bytes(ask_for: AskFor, renderer: Renderer, addressing: Addressing) -> None:
+def test_every_attempt_gives_the_same_bytes(
+    ask_for: AskFor, renderer: MessageRenderer, addressing: ChannelChooser
+) -> None:
     reply = ask_for(channel="post", points=(HOME,))
     delivery = addressing.plan(reply, addressing.choose(reply, {}))
     first = renderer.render(reply, delivery, AN_INSTANT).content
@@ -210,7 +212,9 @@ def test_text_is_never_read_as_layout(ask_for: AskFor, write: Write) -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(text=st.text(st.characters(min_codepoint=1, max_codepoint=0x24F), max_size=200))
-def test_any_european_text_can_be_set(ask_for: AskFor, renderer: Renderer, addressing: Addressing, text: str) -> None:
+def test_any_european_text_can_be_set(
+    ask_for: AskFor, renderer: MessageRenderer, addressing: ChannelChooser, text: str
+) -> None:
     reply = ask_for(channel="post", points=(HOME,), personal={"text": text})
     assert (
         renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), AN_INSTANT).content[:5] == b"%PDF-"
@@ -233,8 +237,8 @@ async def test_a_letter_lands_whole_under_its_own_name(notifier: Notifier, ask_f
     (file,) = notifier.letters.iterdir()
     assert file.name == row.provider_id
     assert file.name.endswith(f"-{reply.reference}-{row.delivery_id}.pdf")
-    assert [told.state for told in notifier.told] == ["reserved", "delivered"]
-    assert notifier.told[-1].evidence
+    assert [told.state for told in notifier.published] == ["reserved", "delivered"]
+    assert notifier.published[-1].evidence
 
 
 @pytest.mark.stack
@@ -243,12 +247,12 @@ async def test_a_letter_whose_writer_died_is_written_again_and_is_one_letter(
 ) -> None:
     reply = ask_for(channel="post", points=(HOME,))
     await notifier.take(reply)
-    notifier.limits = type(notifier.limits)(lease=timedelta(0))
-    (due,) = await notifier.sending().reserve(1)
-    parcel = notifier.renderer.render(due.reply, due.delivery, AN_INSTANT)
-    await notifier.channels["post"].send(parcel)
-    await notifier.reconciling().reconcile()
-    notifier.limits = type(notifier.limits)()
+    notifier.parts.limits = type(notifier.parts.limits)(lease=timedelta(0))
+    (due,) = await notifier.send_loop().reserve(1)
+    message = notifier.renderer.render(due.reply, due.delivery, AN_INSTANT)
+    await notifier.senders["post"].send(message)
+    await notifier.reconciliation().reconcile()
+    notifier.parts.limits = type(notifier.parts.limits)()
     async with notifier.running():
         await notifier.until(lambda states: states == ["delivered"])
     assert len(list(notifier.letters.iterdir())) == 1

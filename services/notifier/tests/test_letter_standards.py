@@ -10,8 +10,8 @@ from services.notifier.tests.parts import AskFor
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.errors import Unavailable
 from parvis.common.testing import AN_INSTANT
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.render import Renderer
+from parvis.notifier.decide.channel_choice import ChannelChooser
+from parvis.notifier.render.message_renderer import MessageRenderer
 
 HOME = ContactPoint(kind="post", value="Mme Céleste EXEMPLE\n12 rue de la Fontaine-aux-Lièvres\n99999 VILLE-EXEMPLE")
 VARIABLES = {
@@ -25,7 +25,7 @@ LONG = "\n\n".join(["« Une phrase de plus » : 100 % de ce qu’il faut, pour 1
 
 @pytest.fixture(scope="module")
 def letters(
-    ask_for: AskFor, renderer: Renderer, addressing: Addressing, tmp_path_factory: pytest.TempPathFactory
+    ask_for: AskFor, renderer: MessageRenderer, addressing: ChannelChooser, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Every kind, language and size of letter, and one file that is none of it."""
     folder = tmp_path_factory.mktemp("letters")

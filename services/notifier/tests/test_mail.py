@@ -26,14 +26,15 @@ from parvis.common.contract.delivery import make_delivery_id
 from parvis.common.contract.errors import Misconfigured, Rejected
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.notifier.render import Renderer
-from parvis.notifier.render.dkim import Key, Signer, read_key
-from parvis.notifier.render.links import Links
-from parvis.notifier.rules import Delivery, Enclosure
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.message import AttachedFile
+from parvis.notifier.render.dkim import DkimKey, DkimSigner, read_key
+from parvis.notifier.render.message_renderer import MessageRenderer
+from parvis.notifier.render.signed_links import SignedLinks
 
 DOMAIN = "example-town.example"
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
-LINKS = Links("https://replies.example-town.example", A_KEY)
+LINKS = SignedLinks("https://replies.example-town.example", A_KEY)
 MAIL_DKIM = (
     subprocess.run(["perl", "-MMail::DKIM", "-e", "1"], capture_output=True, check=False).returncode == 0
     if shutil.which("perl")
@@ -52,10 +53,10 @@ def to(reply: ReplyRequested, address: str = MAIL.value) -> Delivery:
 
 
 @pytest.fixture
-def write(renderer: Renderer) -> Write:
+def write(renderer: MessageRenderer) -> Write:
     """Writes a reply as a mail."""
 
-    def render(reply: ReplyRequested, *enclosures: Enclosure, address: str = MAIL.value, **changes: Any) -> bytes:
+    def render(reply: ReplyRequested, *enclosures: AttachedFile, address: str = MAIL.value, **changes: Any) -> bytes:
         renders = replace(renderer, public_url=LINKS.public_url, **changes)
         return renders.render(reply, to(reply, address), AN_INSTANT, enclosures).content
 
@@ -96,19 +97,21 @@ def _pem(key: Any) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def keys() -> tuple[Signer, dict[str, str]]:
+def keys() -> tuple[DkimSigner, dict[str, str]]:
     """An old and a new RSA key and an Ed25519 one; what the DNS says of them."""
     made = {"s2025": rsa_key(), "s2026": rsa_key(), "ed2026": ed25519_key()}
-    signer = Signer(DOMAIN, tuple(read_key(selector, pem) for selector, (pem, _) in made.items()))
+    signer = DkimSigner(DOMAIN, tuple(read_key(selector, pem) for selector, (pem, _) in made.items()))
     return signer, {f"{selector}._domainkey.{DOMAIN}": record for selector, (_, record) in made.items()}
 
 
 @pytest.fixture(params=["answer", "status"])
-def signed(request: pytest.FixtureRequest, ask_for: AskFor, write: Write, keys: tuple[Signer, dict[str, str]]) -> bytes:
+def signed(
+    request: pytest.FixtureRequest, ask_for: AskFor, write: Write, keys: tuple[DkimSigner, dict[str, str]]
+) -> bytes:
     reply = ask_for(
         kind=request.param, legal=False, channel="email", points=(MAIL,), personal={"text": "C’est prêt.\n\n.fin"}
     )
-    return write(reply, Enclosure("acte n° 1.pdf", "application/pdf", b"%PDF-1.7\x00\xff" * 99), signer=keys[0])
+    return write(reply, AttachedFile("acte n° 1.pdf", "application/pdf", b"%PDF-1.7\x00\xff" * 99), signer=keys[0])
 
 
 def verdicts(content: bytes, zone: dict[str, str]) -> list[bool]:
@@ -120,7 +123,7 @@ def verdicts(content: bytes, zone: dict[str, str]) -> list[bool]:
     return [dkim.DKIM(content).verify(index, dnsfunc=dns) for index in range(found)]
 
 
-def test_every_key_signs(signed: bytes, keys: tuple[Signer, dict[str, str]]) -> None:
+def test_every_key_signs(signed: bytes, keys: tuple[DkimSigner, dict[str, str]]) -> None:
     assert verdicts(signed, keys[1]) == [True, True, True]
 
 
@@ -136,7 +139,7 @@ def test_every_key_signs(signed: bytes, keys: tuple[Signer, dict[str, str]]) -> 
     ids=["as we sent it", "another text", "a second subject", "an added reply-to"],
 )
 def test_somebody_elses_library_believes_our_signatures_and_no_changed_mail(
-    signed: bytes, keys: tuple[Signer, dict[str, str]], tmp_path: Path, old: bytes, new: bytes, verdict: str
+    signed: bytes, keys: tuple[DkimSigner, dict[str, str]], tmp_path: Path, old: bytes, new: bytes, verdict: str
 ) -> None:
     (tmp_path / "zone").write_text("".join(f"{name} {record}\n" for name, record in keys[1].items()))
     assert old in signed
@@ -180,7 +183,7 @@ def test_without_a_key_a_mail_leaves_unsigned(ask_for: AskFor, write: Write) -> 
 
 def test_a_key_is_never_shown_by_what_failed() -> None:
     with pytest.raises(Rejected) as caught:
-        Signer(DOMAIN, (Key("s", b"secret", b"rsa-sha256"),)).sign(b"From: a@b.example\r\n\r\nx")
+        DkimSigner(DOMAIN, (DkimKey("s", b"secret", b"rsa-sha256"),)).sign(b"From: a@b.example\r\n\r\nx")
     assert "secret" not in str(caught.value)
 
 
@@ -291,9 +294,9 @@ CANARY = "kanari-7f3a"
 
 @given(st.text(max_size=60), st.sampled_from(["registration", "receipt"]), st.sampled_from(["fr", "en"]))
 def test_no_word_of_a_citizen_is_in_an_acknowledgement(
-    renderer: Renderer, ask_for: AskFor, around: str, kind: str, language: str
+    renderer: MessageRenderer, ask_for: AskFor, around: str, kind: str, language: str
 ) -> None:
-    """Whatever they wrote, and wherever an asker put it: text, subject, a name, a file's name (E11)."""
+    """Whatever they wrote, and wherever an asker put it: text, subject, a name, a file's name."""
     theirs = f"{around}{CANARY}{around}"
     variables = dict.fromkeys(
         ("text", "subject", "name", "department", "town", "reference", "department_email", "town_web"), theirs
@@ -312,9 +315,9 @@ def test_no_word_of_a_citizen_is_in_an_acknowledgement(
 
 def test_files_go_with_an_answer_under_their_own_names(ask_for: AskFor, write: Write) -> None:
     files = [
-        Enclosure("acte d’état civil.pdf", "application/pdf", bytes(range(256)) * 40),
-        Enclosure('a\r\nBcc: x@y.example".txt', "text/plain; charset=utf-8", "é\r\n.\r\n".encode()),
-        Enclosure("", "message/rfc822\r\nX: y", b"From: x\r\n\r\n"),
+        AttachedFile("acte d’état civil.pdf", "application/pdf", bytes(range(256)) * 40),
+        AttachedFile('a\r\nBcc: x@y.example".txt', "text/plain; charset=utf-8", "é\r\n.\r\n".encode()),
+        AttachedFile("", "message/rfc822\r\nX: y", b"From: x\r\n\r\n"),
     ]
     content = write(ask_for(channel="email", points=(MAIL,)), *files)
     message = read(content)
@@ -336,7 +339,7 @@ def test_files_go_with_an_answer_under_their_own_names(ask_for: AskFor, write: W
     ],
 )
 def test_an_address_beyond_ascii_is_written_raw_and_its_domain_as_the_dns_knows_it(
-    ask_for: AskFor, write: Write, keys: tuple[Signer, dict[str, str]], address: str, written: str
+    ask_for: AskFor, write: Write, keys: tuple[DkimSigner, dict[str, str]], address: str, written: str
 ) -> None:
     content = write(ask_for(channel="email", points=(MAIL,)), address=address, signer=keys[0])
     assert f"\r\nTo: <{written}>\r\n".encode() in content

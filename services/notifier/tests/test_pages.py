@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from services.notifier.tests.conftest import CONFIG
 from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contract.contact import ContactId, ContactPoint
@@ -21,13 +20,9 @@ from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.common.storage.blobs import BlobStore
-from parvis.common.testing import A_KEY
-from parvis.common.town.models import TownConfig
-from parvis.notifier import app
-from parvis.notifier.consume.kept import kept_for
-from parvis.notifier.pages import Place
-from parvis.notifier.render import Renderer
-from parvis.web.pages import PageRenderer
+from parvis.notifier import pages
+from parvis.notifier.app.service import build_site
+from parvis.notifier.render.message_renderer import MessageRenderer
 
 HERE = "http://127.0.0.1:8120"
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
@@ -41,11 +36,11 @@ class Site:
 
     browser: httpx.AsyncClient
     notifier: Notifier
-    renderer: Renderer
+    renderer: MessageRenderer
     at: datetime
 
     def path(self, reply: ReplyRequested) -> str:
-        return self.renderer.link_to(reply).removeprefix(HERE)
+        return self.renderer.inbox_link(reply).removeprefix(HERE)
 
     async def ask_code(self, reply: ReplyRequested, to: int = 0) -> httpx.Response:
         return await self.browser.post(f"{self.path(reply)}/code", data={"to": to})
@@ -61,23 +56,17 @@ class Site:
 
 
 @pytest.fixture
-async def site(notifier: Notifier, town_config: TownConfig, renderer: Renderer) -> AsyncGenerator[Site]:
-    pages = PageRenderer(town_config.town, folder=Path(app.__file__).parent, theme=CONFIG / "theme.css")
-    place = Place(
-        town_config=town_config, pages=pages, renderer=renderer, database=notifier.database, addressing=notifier.addressing,
-        blobs=BlobStore(f"file://{notifier.folder / 'blobs'}"), channels=notifier.channels, say=notifier.ledger.say,
-        told=notifier.outbox.wake, kept_for=lambda c, replies: kept_for(c, notifier.addressing, replies),
-        town_url="https://www.example-town.example", key=A_KEY,
-    )  # fmt: skip
-    transport = httpx.ASGITransport(app=app.site(place))
+async def site(notifier: Notifier) -> AsyncGenerator[Site]:
+    dependencies = notifier.parts.pages()
+    transport = httpx.ASGITransport(app=build_site(dependencies))
     async with httpx.AsyncClient(transport=transport, base_url=HERE, headers={"accept-language": "fr"}) as browser:
-        made = Site(browser, notifier, renderer, now())
-        pages.clock = lambda: made.at
+        made = Site(browser, notifier, notifier.renderer, now())
+        dependencies.pages.clock = lambda: made.at
         yield made
 
 
 @asynccontextmanager
-async def told(notifier: Notifier) -> AsyncGenerator[None]:
+async def published(notifier: Notifier) -> AsyncGenerator[None]:
     """What the outbox holds is sent."""
     async with notifier.running():
         yield
@@ -117,14 +106,14 @@ async def test_one_click_really_blocks_and_a_notice_of_the_law_finds_another_way
     assert (said.source, said.opt_outs, said.contact_point_hash) == (
         "unsubscribe",
         ("email",),
-        site.notifier.addressing.hash_of(MAIL),
+        site.notifier.chooser.hash_of(MAIL),
     )
 
 
 @pytest.mark.stack
 async def test_a_second_click_says_the_same_and_adds_nothing(site: Site, ask_for: AskFor) -> None:
     reply = await sent_status(site, ask_for)
-    async with told(site.notifier):
+    async with published(site.notifier):
         answers = await asyncio.gather(*(site.browser.post(way_out(site, reply)) for _ in range(3)))
     assert {answer.status_code for answer in answers} == {200}
     assert sum(record.topic.endswith("preference.changed") for record in site.notifier.producer.sent) == 1
@@ -138,8 +127,8 @@ async def test_whoever_only_looks_takes_nobody_off(site: Site, ask_for: AskFor) 
     assert "c•••@citizens.example" in page.text
     assert '<form method="post">' in page.text
     english = await site.browser.get(way_out(site, reply), params={"lang": "en"})
-    assert "Get no more information by email" in english.text
-    async with told(site.notifier):
+    assert "Unsubscribe from information emails" in english.text
+    async with published(site.notifier):
         pass
     assert not [record for record in site.notifier.producer.sent if record.topic.endswith("preference.changed")]
 
@@ -328,7 +317,7 @@ async def test_an_answer_too_long_for_the_only_telephone_is_kept_and_an_sms_says
         await site.notifier.until(lambda states: states == ["failed", "accepted"])
     assert [row.channel for row in await site.notifier.rows()] == ["sms", "inbox"]
     (message,) = site.notifier.at_twilio
-    assert site.renderer.link_to(reply) in message.body
+    assert site.renderer.inbox_link(reply) in message.body
     assert SECRET not in message.body
     assert reply.reference in message.body
 
@@ -339,7 +328,7 @@ async def test_a_heavy_file_becomes_a_link_and_a_light_one_goes_with_the_mail(si
     claim = await blobs.put(
         ContactId("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01"), b"%PDF-1.7 " + b"x" * 5000, "application/pdf"
     )
-    site.notifier.limits = replace(site.notifier.limits, enclosures_bytes=6000)
+    site.notifier.parts.limits = replace(site.notifier.parts.limits, largest_attachments_bytes=6000)
     async with site.notifier.running():
         for key, files in (("light", (claim,)), ("heavy", (claim, claim))):
             await site.notifier.take(ask_for(key, channel="email", points=(MAIL,), attachments=files))
@@ -351,6 +340,6 @@ async def test_a_heavy_file_becomes_a_link_and_a_light_one_goes_with_the_mail(si
 
 
 def test_both_catalogues_say_the_same_things() -> None:
-    folder = Path(app.__file__).parent / "words"
+    folder = Path(pages.__file__ or "").parents[1] / "words"
     fr, en = (yaml.safe_load((folder / f"{language}.yaml").read_text()) for language in ("fr", "en"))
     assert {part: set(words) for part, words in fr.items()} == {part: set(words) for part, words in en.items()}

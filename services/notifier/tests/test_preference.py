@@ -26,9 +26,9 @@ from parvis.common.contract.preference import (
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.runtime.clock import now
 from parvis.common.testing import AN_INSTANT
-from parvis.notifier import tables
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.decide.preference import standing
+from parvis.notifier import schema
+from parvis.notifier.decide.channel_choice import ChannelChooser
+from parvis.notifier.decide.preferences import effective_preference
 
 MOBILE = ContactPoint(kind="phone", value="+33639980001")
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
@@ -67,13 +67,13 @@ STOP = said(SMS_STOP, opt_outs=("sms", "whatsapp"))
 def test_the_newest_word_on_each_thing_counts(
     words: tuple[PreferenceChanged, ...], opt_outs: set[str], is_dead: bool
 ) -> None:
-    now_ = standing(words)
+    now_ = effective_preference(words)
     assert (set(now_.opt_outs), now_.is_dead) == (opt_outs, is_dead)
 
 
 def test_a_later_word_does_not_forget_what_it_says_nothing_of() -> None:
     web = said("web", language="en", quiet_hours=QuietHours(start="20:00", end="08:00"), large_print=True)
-    now_ = standing([web, STOP])
+    now_ = effective_preference([web, STOP])
     assert (now_.language, now_.large_print, now_.quiet_hours) == ("en", True, web.quiet_hours)
 
 
@@ -82,7 +82,7 @@ def test_start_is_never_undone_but_by_a_later_word_on_opting_out(sources: list[s
     closing = {SMS_STOP: ("sms",), COMPLAINT: ("sms",)}
     words = [said(source, opt_outs=closing.get(source, ())) for source in sources]
     speaks = [source for source in sources if source in {SMS_STOP, SMS_START, COMPLAINT}]
-    assert standing(words).opt_outs == (frozenset(closing.get(speaks[-1], ())) if speaks else frozenset())
+    assert effective_preference(words).opt_outs == (frozenset(closing.get(speaks[-1], ())) if speaks else frozenset())
 
 
 @pytest.mark.stack
@@ -105,7 +105,7 @@ async def test_a_dead_number_is_given_up_with_its_proof_and_the_reply_goes_on_by
     ]
     assert rows[1].why.startswith("sms: permanent 30005")
     assert rows[2].why == "nothing arrives at the address before it"
-    (learnt,) = notifier.learnt
+    (learnt,) = notifier.published_preferences
     assert (learnt.source, learnt.opt_outs) == (UNDELIVERABLE, ())
     assert learnt.evidence
     assert rows[0].delivery_id in learnt.detail
@@ -121,7 +121,9 @@ def undelivered(reply: ReplyRequested, failure_class: str | None, detail: str, *
 
 
 @pytest.mark.stack
-async def test_who_writes_from_a_dead_number_lives(notifier: Notifier, ask_for: AskFor, addressing: Addressing) -> None:
+async def test_who_writes_from_a_dead_number_lives(
+    notifier: Notifier, ask_for: AskFor, addressing: ChannelChooser
+) -> None:
     mark = said(UNDELIVERABLE, contact_point_hash=addressing.hash_of(MOBILE))
     await notifier.take(mark)
     await notifier.take(ask_for("answer"))  # about an old contact: proves nothing
@@ -135,7 +137,7 @@ async def test_the_providers_own_list_of_stops_becomes_a_preference(notifier: No
     async with notifier.running():
         await notifier.take(ask_for(points=(LEFT, MAIL)))
         await notifier.until(lambda states: states == ["failed", "accepted"])
-    (learnt,) = notifier.learnt
+    (learnt,) = notifier.published_preferences
     assert (learnt.source, learnt.opt_outs) == (PROVIDER_STOP, ("sms", "whatsapp"))
 
 
@@ -155,27 +157,27 @@ async def test_a_complaint_after_delivered_closes_mail_and_nothing_else(notifier
         await notifier.until(lambda states: states == ["delivered", "delivered"])
     assert [row.channel for row in await notifier.rows()] == ["email", "post"]
     async with notifier.database.transaction() as connection:
-        kept = (await connection.execute(select(tables.preference.c.event))).scalars().all()
+        kept = (await connection.execute(select(schema.preference.c.event))).scalars().all()
     assert [(one["source"], one["opt_outs"]) for one in kept] == [(COMPLAINT, ["email"])]
 
 
 @pytest.mark.stack
 async def test_the_language_and_the_type_that_the_citizen_reads(
-    notifier: Notifier, ask_for: AskFor, addressing: Addressing
+    notifier: Notifier, ask_for: AskFor, addressing: ChannelChooser
 ) -> None:
     wish = said("web", contact_point_hash=addressing.hash_of(MOBILE), language="en", large_print=True)
     await notifier.take(wish)
     await notifier.take(
         ask_for("1", kind="registration"), ask_for("2", kind="registration", points=(MOBILE, HOME), channel="post")
     )
-    due = await notifier.sending().reserve(10)
+    due = await notifier.send_loop().reserve(10)
     assert {one.reply.language for one in due} == {"en"}
     assert all(one.delivery.large_print for one in due)
 
 
 @pytest.mark.stack
 async def test_quiet_hours_hold_information_and_what_the_law_owes_while_it_may_wait(
-    notifier: Notifier, ask_for: AskFor, addressing: Addressing
+    notifier: Notifier, ask_for: AskFor, addressing: ChannelChooser
 ) -> None:
     always = QuietHours(start="00:00", end="23:59")
     await notifier.take(said("web", contact_point_hash=addressing.hash_of(MOBILE), quiet_hours=always))
@@ -186,5 +188,5 @@ async def test_quiet_hours_hold_information_and_what_the_law_owes_while_it_may_w
         ask_for("due now", kind="receipt", conversation="3", send_at=now(), send_by=soon),
         ask_for("letter", conversation="4", channel="post", points=(HOME,), send_at=now()),
     )
-    due = [one for _ in range(3) for one in await notifier.sending().reserve(10)]  # one at a time to each address
+    due = [one for _ in range(3) for one in await notifier.send_loop().reserve(10)]  # one at a time to each address
     assert sorted(one.delivery.kind + one.delivery.channel for one in due) == ["answerpost", "receiptsms"]

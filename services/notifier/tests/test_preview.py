@@ -10,8 +10,8 @@ from parvis.common.cli import parser
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.templates import TEMPLATES, load_templates
 from parvis.notifier.commands import check
-from parvis.notifier.render.preview import all_of, files_of
-from parvis.notifier.render.reading import reading_ease
+from parvis.notifier.render.readability import reading_ease
+from parvis.notifier.render.template_preview import render_preview, templates_to_preview
 
 
 @pytest.fixture
@@ -66,7 +66,9 @@ def test_every_template_is_shown_on_every_channel(town: Path) -> None:
     own_words(town, "procedures/water-leak/answer/fr/sms.txt", "Fuite : {text}")
     town_config = load_town_config(town)
     templates = load_templates(town, town_config)
-    shown = {one.folder: files_of(one, town_config, templates) for one in all_of(templates, town_config)}
+    shown = {
+        one.folder: render_preview(one, town_config, templates) for one in templates_to_preview(templates, town_config)
+    }
     assert shown["procedures/water-leak/answer/fr"]["sms.txt"].startswith(b"Fuite")
     assert set(shown["receipt/en"]) == {
         "sms.txt",

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace as replace_fields
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,12 @@ from hypothesis import strategies as st
 from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contract.contact import ContactPoint
-from parvis.common.runtime.health import Health
-from parvis.notifier.consume.printing import Printing, Remembered
-from parvis.notifier.decide.printing import country_of, is_due, manifest
-from parvis.notifier.render.letter import pages_of
-from parvis.notifier.rules import Letter, Waiting
+from parvis.notifier.consume.print_batches import PrintBatches
+from parvis.notifier.decide.print_batch import build_manifest, country_of, is_batch_due
+from parvis.notifier.models.letter import PrintedLetter, UnbatchedLetters
+from parvis.notifier.render.letter import count_pages
 from parvis.notifier.send import post
-from parvis.notifier.send.post import Post, gather, publish
+from parvis.notifier.send.post import gather, publish
 
 PARIS = ZoneInfo("Europe/Paris")
 CUT = time(17, 30)
@@ -46,14 +46,15 @@ EVENING = datetime(2026, 11, 23, 16, 31, tzinfo=UTC)  # 17:31 in Paris
 def test_a_batch_is_due_at_its_hour_or_when_there_is_enough(
     count: int, since: datetime | None, now: datetime, *, due: bool
 ) -> None:
-    assert is_due(Waiting(count, since), now, at=CUT, zone=PARIS, most=500) is due
+    assert is_batch_due(UnbatchedLetters(count, since), now, at=CUT, zone=PARIS, most=500) is due
 
 
 @pytest.mark.parametrize("day", [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)])
 def test_on_the_days_when_the_clocks_change_there_is_one_batch(day: datetime) -> None:
     since = day - timedelta(hours=1)
     dues = [
-        is_due(Waiting(1, since), day + timedelta(minutes=m), at=CUT, zone=PARIS, most=500) for m in range(0, 1440, 10)
+        is_batch_due(UnbatchedLetters(1, since), day + timedelta(minutes=m), at=CUT, zone=PARIS, most=500)
+        for m in range(0, 1440, 10)
     ]
     assert dues == sorted(dues), "once due it stays due"
     first = day + timedelta(minutes=10 * dues.index(True))
@@ -76,17 +77,17 @@ def test_the_country_is_read_from_the_last_line(address: str, country: str) -> N
     assert country_of(address) == country
 
 
-def a_letter(number: int, **changes: Any) -> Letter:
+def a_letter(number: int, **changes: Any) -> PrintedLetter:
     values: dict[str, Any] = {
         "delivery_id": f"d{number}", "file_name": f"{number}.pdf", "sha256": hashlib.sha256(f"{number}".encode()).hexdigest(),
         "size_bytes": 1, "pages": 2, "country": "FR", "reference": "P-7F3K-2Q9X-M4TC", "written_at": MORNING,
     }  # fmt: skip
-    return Letter(**(values | changes))
+    return PrintedLetter(**(values | changes))
 
 
 @given(st.text(max_size=30))
 def test_a_manifest_says_the_same_to_both_kinds_of_machines_and_is_no_formula(country: str) -> None:
-    written = manifest("batch-2026-11-23-1", MORNING, [a_letter(1, country=country), a_letter(2)])
+    written = build_manifest("batch-2026-11-23-1", MORNING, [a_letter(1, country=country), a_letter(2)])
     told = json.loads(written["manifest.json"])
     rows = list(csv.DictReader(io.StringIO(written["manifest.csv"].decode(), newline="")))
     assert (told["count"], told["pages"], told["letters"][1]["file"]) == (2, 4, "2.pdf")
@@ -97,7 +98,7 @@ def test_a_manifest_says_the_same_to_both_kinds_of_machines_and_is_no_formula(co
 # --- the folder alone, and where it breaks off
 
 
-def write(folder: Path, *numbers: int) -> list[Letter]:
+def write(folder: Path, *numbers: int) -> list[PrintedLetter]:
     for number in numbers:
         (folder / f"{number}.pdf").write_bytes(f"{number}".encode())
     return [a_letter(number) for number in numbers]
@@ -147,13 +148,11 @@ def test_wherever_it_breaks_off_each_letter_leaves_once(
 
 
 @pytest.fixture
-def a_printing(notifier: Notifier) -> Callable[..., Printing]:
-    """Wires letters as `app` does."""
+def a_printing(notifier: Notifier) -> Callable[..., PrintBatches]:
+    """The batches as `app` builds them, at another hour or with another number of letters."""
 
-    def made(at: datetime = EVENING, most: int = 500) -> Printing:
-        letters = Post(folder=notifier.letters, time_zone="Europe/Paris")
-        notifier.channels["post"] = Remembered(letters, notifier.database)
-        return Printing(letters, notifier.database, Health(), PARIS, CUT, most, clock=lambda: at)
+    def made(at: datetime = EVENING, most: int = 500) -> PrintBatches:
+        return replace_fields(notifier.parts.print_batches(), at=CUT, most=most, clock=lambda: at)
 
     return made
 
@@ -170,11 +169,11 @@ async def written(notifier: Notifier, ask_for: AskFor, count: int) -> None:
 
 @pytest.mark.stack
 async def test_the_days_letters_become_one_folder_with_its_manifest(
-    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., Printing]
+    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., PrintBatches]
 ) -> None:
     printing = a_printing(at=datetime.now(UTC) + timedelta(days=1))
     await written(notifier, ask_for, 3)
-    (name,) = await printing.look()
+    (name,) = await printing.make_due_batches()
     folder = notifier.letters / name
     told = json.loads((folder / "manifest.json").read_text())
     assert (told["batch"], told["count"], told["pages"]) == (name, 3, 3)
@@ -183,38 +182,38 @@ async def test_the_days_letters_become_one_folder_with_its_manifest(
         assert hashlib.sha256(pdf).hexdigest() == letter["sha256"]
         assert letter["country"] == "FR"
     assert [path.name for path in notifier.letters.iterdir()] == [name]
-    assert await printing.look() == []
+    assert await printing.make_due_batches() == []
 
 
 @pytest.mark.stack
 async def test_a_letter_that_was_taken_away_is_not_written_again(
-    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., Printing]
+    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., PrintBatches]
 ) -> None:
     printing = a_printing()
     await written(notifier, ask_for, 1)
-    (name,) = await printing.look(at_once=True)
+    (name,) = await printing.make_due_batches(at_once=True)
     (notifier.letters / name).rename(notifier.folder / "at the print shop")
     async with notifier.database.transaction() as connection:  # we died before the outcome was stored
         await connection.exec_driver_sql("update notifier.delivery set state = 'planned', send_at = now()")
     async with notifier.running():
         await notifier.until(lambda states: states == ["delivered"])
     assert list(notifier.letters.iterdir()) == []
-    assert await printing.look(at_once=True) == []
+    assert await printing.make_due_batches(at_once=True) == []
 
 
 @pytest.mark.stack
 async def test_a_batch_that_broke_off_is_finished_by_the_next_round(
-    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., Printing], monkeypatch: pytest.MonkeyPatch
+    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., PrintBatches], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printing = a_printing()
     await written(notifier, ask_for, 2)
     publishing = post.publish
-    monkeypatch.setattr("parvis.notifier.consume.printing.publish", _fail)
+    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish", _fail)
     with pytest.raises(Exception, match="folder of letters"):
-        await printing.look(at_once=True)
-    monkeypatch.setattr("parvis.notifier.consume.printing.publish", publishing)
+        await printing.make_due_batches(at_once=True)
+    monkeypatch.setattr("parvis.notifier.consume.print_batches.publish", publishing)
     await written_later(notifier, ask_for)
-    first, second = await printing.look(at_once=True)
+    first, second = await printing.make_due_batches(at_once=True)
     counts = [json.loads((notifier.letters / name / "manifest.json").read_text())["count"] for name in (first, second)]
     assert counts == [2, 1]
     assert (first[:-1], first[-1], second[-1]) == (second[:-1], "1", "2")
@@ -232,11 +231,11 @@ async def written_later(notifier: Notifier, ask_for: AskFor) -> None:
 
 @pytest.mark.stack
 async def test_many_letters_make_several_batches(
-    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., Printing]
+    notifier: Notifier, ask_for: AskFor, a_printing: Callable[..., PrintBatches]
 ) -> None:
     printing = a_printing(most=2)
     await written(notifier, ask_for, 5)
-    names = await printing.look(at_once=True)
+    names = await printing.make_due_batches(at_once=True)
     counts = [json.loads((notifier.letters / name / "manifest.json").read_text())["count"] for name in names]
     assert counts == [2, 2, 1]
 
@@ -247,5 +246,5 @@ def test_pages_are_counted_as_a_reader_counts_them(ask_for: AskFor, renderer: An
         reply = ask_for(channel="post", points=home(), personal={"text": text})
         pdf = renderer.render(reply, addressing.plan(reply, addressing.choose(reply, {})), MORNING).content
         document: Any = pypdfium2.PdfDocument(pdf)
-        assert pages_of(pdf) == len(document)
+        assert count_pages(pdf) == len(document)
         document.close()

@@ -27,7 +27,7 @@ from parvis.common.contract.topics import (
 from parvis.common.runtime.clock import now
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
-from parvis.notifier.decide.addressing import Addressing
+from parvis.notifier.decide.channel_choice import ChannelChooser
 
 pytestmark = pytest.mark.stack
 
@@ -124,12 +124,12 @@ async def test_kill_9_while_the_provider_is_silent_leaves_an_unknown_and_one_cal
 
 
 async def test_preferences_are_read_before_anything_is_sent(
-    stack: Stack, producer: Producer, ask_for: AskFor, addressing: Addressing
+    stack: Stack, producer: Producer, ask_for: AskFor, addressing: ChannelChooser
 ) -> None:
     """What was said while the notifier was away counts for what was asked while it was away, whichever it reads first."""
     mobile = ContactPoint(kind="phone", value="+33639980077")
     key = stack.env["PARVIS_CONTACT_POINT_KEY"].encode()
-    pseudonym = Addressing(addressing.own, key).hash_of(mobile)
+    pseudonym = ChannelChooser(addressing.own, key).hash_of(mobile)
     stop = PreferenceChanged(
         contact_point_hash=pseudonym,
         opt_outs=("sms",),

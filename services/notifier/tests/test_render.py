@@ -17,9 +17,9 @@ from parvis.common.contract.reply import ReplyRequested
 from parvis.common.contract.reply_tokens import conversation_id_of_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.text.sms_encoding import count_segments, simplify_typography
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.render import Renderer
-from parvis.notifier.render.words import one_line, tidy, visible
+from parvis.notifier.decide.channel_choice import ChannelChooser
+from parvis.notifier.render.message_renderer import MessageRenderer
+from parvis.notifier.render.reply_text import one_line, tidy, visible
 
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
 NOTICE = {"variables": {"received_on": "2 mars 2026"}}
@@ -44,7 +44,7 @@ INJECTIONS = [
 
 
 @pytest.fixture
-def sent(renderer: Renderer, addressing: Addressing) -> Callable[[ReplyRequested], bytes]:
+def sent(renderer: MessageRenderer, addressing: ChannelChooser) -> Callable[[ReplyRequested], bytes]:
     def render(reply: ReplyRequested) -> bytes:
         delivery = addressing.plan(reply, addressing.choose(reply, {}))
         return renderer.render(reply, delivery, AN_INSTANT).content
@@ -156,7 +156,9 @@ def test_nothing_that_comes_from_outside_adds_a_header(ask_for: AskFor, sent: Se
 
 
 @given(evil=st.text(max_size=200))
-def test_no_text_at_all_adds_a_header(ask_for: AskFor, renderer: Renderer, addressing: Addressing, evil: str) -> None:
+def test_no_text_at_all_adds_a_header(
+    ask_for: AskFor, renderer: MessageRenderer, addressing: ChannelChooser, evil: str
+) -> None:
     variables = {"received_on": evil, "town": evil, "reference": evil, "procedure": evil}
     personal = {"text": evil, "in_reply_to": f"<{evil}>", "variables": variables}
     for kind in ("answer", "receipt"):

@@ -20,10 +20,10 @@ from parvis.common.runtime.clock import now
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import FakeProducer
-from parvis.notifier.app import BY_INDEX
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.rules import Channel
-from parvis.notifier.store.due import pick_due
+from parvis.notifier.app.service import BY_INDEX
+from parvis.notifier.decide.channel_choice import ChannelChooser
+from parvis.notifier.models.sender_ports import ChannelSender
+from parvis.notifier.store.due_deliveries import pick_due
 
 pytestmark = pytest.mark.stack
 BLOCKS = text(
@@ -47,8 +47,8 @@ async def test_an_answer_by_sms_is_reserved_told_sent_and_accepted(notifier: Not
     assert message.sender == "+33536490100"
     assert message.status_callback == f"http://127.0.0.1:1/sms/status?reply={reply.reply_id}"
     assert row.provider_id == message.sid
-    assert [(told.state, told.attempt) for told in notifier.told] == [("reserved", 1), ("accepted", 1)]
-    evidence = notifier.told[-1].evidence
+    assert [(told.state, told.attempt) for told in notifier.published] == [("reserved", 1), ("accepted", 1)]
+    evidence = notifier.published[-1].evidence
     assert evidence
     kept = await BlobStore(f"file://{notifier.folder / 'blobs'}").get(evidence)
     assert kept.decode() == message.body
@@ -95,7 +95,7 @@ async def test_reserved_is_told_before_the_provider_is_called(notifier: Notifier
             await super().send_all(records)
 
     producer = Watching()
-    async with notifier.running(notifier.sending(producer=producer)):
+    async with notifier.running(notifier.send_loop(producer=producer)):
         await notifier.take(ask_for())
         await notifier.until(lambda states: states == ["accepted"])
     assert seen == [0]
@@ -118,7 +118,7 @@ async def test_each_answer_of_twilio_has_its_state(
         await notifier.until(lambda states: states[:1] == [state])
     row = (await notifier.rows())[0]
     assert row.failure_class == failure_class
-    assert state in [told.state for told in notifier.told]
+    assert state in [told.state for told in notifier.published]
 
 
 async def test_too_many_requests_are_tried_again_later(notifier: Notifier, ask_for: AskFor) -> None:
@@ -133,7 +133,7 @@ async def test_too_many_requests_are_tried_again_later(notifier: Notifier, ask_f
         assert (row.failure_class, row.attempt) == ("temporary", 1)
         assert row.send_at > started_at + timedelta(seconds=2)
         await notifier.until(lambda states: states == ["accepted"])
-    assert [told.attempt for told in notifier.told] == [1, 1, 2, 2]
+    assert [told.attempt for told in notifier.published] == [1, 1, 2, 2]
 
 
 async def test_silence_is_unknown_and_a_callback_resolves_it(impatient: Notifier, ask_for: AskFor) -> None:
@@ -184,18 +184,18 @@ async def test_a_callback_before_the_api_has_answered_is_kept(notifier: Notifier
     class Hasty:
         """Twilio's own network is faster than its API."""
 
-        inner: Channel
+        inner: ChannelSender
         provider: str = "twilio"
 
-        async def send(self, parcel: Any) -> Any:
-            outcome = await self.inner.send(parcel)
+        async def send(self, message: Any) -> Any:
+            outcome = await self.inner.send(message)
             await notifier.take(report(reply, "delivered", outcome.provider_id or ""))
             return outcome
 
         async def close(self) -> None: ...
 
-    hasty = {**notifier.channels, "sms": Hasty(notifier.channels["sms"])}
-    async with notifier.running(notifier.sending(channels=hasty)):
+    hasty = {**notifier.senders, "sms": Hasty(notifier.senders["sms"])}
+    async with notifier.running(notifier.send_loop(senders=hasty)):
         await notifier.take(reply)
         await notifier.until(lambda states: states == ["delivered"])
         async with asyncio.timeout(10):
@@ -212,7 +212,7 @@ async def test_a_report_about_a_reply_nobody_asked_for_changes_nothing(notifier:
 async def test_the_sixth_notice_of_a_day_to_one_address_fails_visibly(notifier: Notifier, ask_for: AskFor) -> None:
     before = REGISTRY.get_sample_value("parvis_loops_suspected_total", {"channel": "sms"}) or 0
     replies = [ask_for(f"n{i}", kind="status", conversation=f"c{i}") for i in range(8)]
-    async with notifier.running(notifier.sending(), notifier.sending(worker="a-test:2", due=asyncio.Event())):
+    async with notifier.running(notifier.send_loop(), notifier.send_loop(worker="a-test:2", due=asyncio.Event())):
         await notifier.take(*replies)
         states = await notifier.until(lambda states: not {"planned", "reserved"} & set(states))
         assert (states.count("accepted"), states.count("failed")) == (5, 3)
@@ -220,7 +220,7 @@ async def test_the_sixth_notice_of_a_day_to_one_address_fails_visibly(notifier: 
         await notifier.until(lambda states: states[-1] == "accepted")
     assert {row.failure_class for row in await notifier.rows() if row.state == "failed"} == {"budget"}
     assert len(notifier.at_twilio) == 6
-    assert sum(told.failure_class == "budget" for told in notifier.told) == 3
+    assert sum(told.failure_class == "budget" for told in notifier.published) == 3
     assert REGISTRY.get_sample_value("parvis_loops_suspected_total", {"channel": "sms"}) == before + 3
 
 
@@ -228,7 +228,7 @@ async def test_one_conversation_is_sent_in_the_order_in_which_it_was_asked_for(
     notifier: Notifier, ask_for: AskFor
 ) -> None:
     replies = [ask_for(f"a{i}", conversation="same", personal={"text": f"Réponse {i}."}) for i in range(6)]
-    async with notifier.running(notifier.sending(), notifier.sending(worker="a-test:2", due=asyncio.Event())):
+    async with notifier.running(notifier.send_loop(), notifier.send_loop(worker="a-test:2", due=asyncio.Event())):
         await notifier.take(*replies)
         await notifier.until(lambda states: states == ["accepted"] * 6)
     assert [message.body.split(".")[0] for message in notifier.at_twilio] == [f"Réponse {i}" for i in range(6)]
@@ -242,7 +242,9 @@ async def test_a_second_registration_of_a_conversation_is_not_sent(notifier: Not
     assert len(notifier.at_twilio) == 1
 
 
-async def test_stop_while_a_reply_is_held_moves_it(notifier: Notifier, ask_for: AskFor, addressing: Addressing) -> None:
+async def test_stop_while_a_reply_is_held_moves_it(
+    notifier: Notifier, ask_for: AskFor, addressing: ChannelChooser
+) -> None:
     mobile = ContactPoint(kind="phone", value="+33639980001")
     mail = ContactPoint(kind="email", value="celeste@citizens.example")
     held = ask_for(points=(mobile, mail), send_at=now() + timedelta(seconds=1))
@@ -265,9 +267,9 @@ async def test_a_reply_nobody_can_be_sent_is_told_at_once(notifier: Notifier, as
     await notifier.take(ask_for(channel="counter", points=()))
     async with notifier.running():
         async with asyncio.timeout(10):
-            while not notifier.told:
+            while not notifier.published:
                 await asyncio.sleep(0.02)
-    assert [(told.state, told.failure_class, told.channel) for told in notifier.told] == [
+    assert [(told.state, told.failure_class, told.channel) for told in notifier.published] == [
         ("failed", "no-address", "phone")
     ]
 
@@ -276,7 +278,7 @@ async def test_it_arrived_after_all_and_the_next_step_is_called_off(notifier: No
     mail = ContactPoint(kind="email", value="celeste@citizens.example")
     reply = ask_for(points=(ContactPoint(kind="phone", value="+33639980001"), mail))
     await notifier.take(reply)
-    await notifier.sending().reserve(10)
+    await notifier.send_loop().reserve(10)
     await notifier.take(report(reply, "undelivered", failure_class="unreachable"))
     assert await notifier.states() == ["undelivered", "planned"]
     await notifier.take(report(reply, "delivered"))
@@ -284,7 +286,7 @@ async def test_it_arrived_after_all_and_the_next_step_is_called_off(notifier: No
 
 
 async def test_a_conversation_and_the_whole_town_have_a_budget_too(notifier: Notifier, ask_for: AskFor) -> None:
-    notifier.limits = replace(notifier.limits, a_conversation_a_day=2, automatic_an_hour=3)
+    notifier.parts.limits = replace(notifier.parts.limits, messages_per_conversation_and_day=2, automatic_per_hour=3)
     await notifier.take(*(ask_for(f"a{i}", conversation="same", points=person(i)) for i in range(3)))
     await notifier.take(
         *(ask_for(f"n{i}", kind="status", conversation=f"c{i}", points=person(9 + i)) for i in range(5))
@@ -303,7 +305,7 @@ def person(number: int) -> tuple[ContactPoint, ...]:
 async def test_a_receipt_is_held_across_a_restart_and_sent_once(notifier: Notifier, ask_for: AskFor) -> None:
     held = ask_for("r", kind="receipt", conversation="same", send_at=now() + timedelta(seconds=1))
     await notifier.take(held)
-    assert await notifier.sending().reserve(10) == []  # the process that took it has gone
+    assert await notifier.send_loop().reserve(10) == []  # the process that took it has gone
     async with notifier.running():
         await notifier.until(lambda states: states == ["accepted"])
         await notifier.take(held, ask_for("r2", kind="receipt", conversation="same"))
@@ -324,8 +326,8 @@ async def test_after_quiet_days_a_burst_is_looked_up_and_not_read_through(notifi
     database = Database(url, service="notifier", server_settings=BY_INDEX)
     async with database.transaction() as connection:
         before = await connection.scalar(BLOCKS)
-        picked = await pick_due(connection, now(), 50)
+        picked, unreadable = await pick_due(connection, now(), 50)
         read = await connection.scalar(BLOCKS) - before
     await database.close()
-    assert len(picked) == 50
+    assert (len(picked), unreadable) == (50, [])
     assert read < 5_000

@@ -11,12 +11,19 @@ from services.notifier.tests.parts import AskFor
 
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.testing import AN_INSTANT
-from parvis.notifier.decide.addressing import Addressing
-from parvis.notifier.decide.rebuilding import folded, is_behind, rebuilt
-from parvis.notifier.decide.states import Next, after, goes_on, reported, stepped
-from parvis.notifier.rules import Delivery, Limits, Outcome
+from parvis.notifier.decide.channel_choice import ChannelChooser
+from parvis.notifier.decide.delivery_history import group_by_delivery, is_behind, rebuild_delivery
+from parvis.notifier.decide.delivery_states import (
+    Transition,
+    apply_transition,
+    should_fall_back,
+    transition_after_attempt,
+    transition_from_report,
+)
+from parvis.notifier.models.delivery import Delivery, SendOutcome
+from parvis.notifier.models.limits import SendingLimits
 
-LIMITS = Limits()
+LIMITS = SendingLimits()
 
 
 def a_delivery(**changes: Any) -> Delivery:
@@ -36,17 +43,17 @@ def word(outcome: str, failure_class: str | None = None, channel: str = "sms") -
     return DeliveryReported.model_validate(values)
 
 
-def end_of(delivery: Delivery, words: list[DeliveryReported | Outcome]) -> Delivery:
+def end_of(delivery: Delivery, words: list[DeliveryReported | SendOutcome]) -> Delivery:
     for one in words:
-        if isinstance(one, Outcome):
-            to = after(one, delivery, 1, LIMITS, now=AN_INSTANT, chance=0)
+        if isinstance(one, SendOutcome):
+            to = transition_after_attempt(one, delivery, 1, LIMITS, now=AN_INSTANT, chance=0)
         else:
-            to = reported(one, delivery)
-        delivery = stepped(delivery, to, AN_INSTANT) if to else delivery
+            to = transition_from_report(one, delivery)
+        delivery = apply_transition(delivery, to, AN_INSTANT) if to else delivery
     return delivery
 
 
-YES, SILENCE = Outcome("accepted", "SM1"), Outcome("unknown", None, "temporary")
+YES, SILENCE = SendOutcome("accepted", "SM1"), SendOutcome("unknown", None, "temporary")
 
 
 @pytest.mark.parametrize("answer", [YES, SILENCE])
@@ -60,7 +67,7 @@ YES, SILENCE = Outcome("accepted", "SM1"), Outcome("unknown", None, "temporary")
     ],
 )
 def test_every_order_of_every_callback_and_the_answer_ends_alike(
-    answer: Outcome, words: list[DeliveryReported], state: str
+    answer: SendOutcome, words: list[DeliveryReported], state: str
 ) -> None:
     ends = {end_of(a_delivery(), [*order]).state for order in permutations([answer, *words, words[0], words[-1]])}
     assert ends == {state}
@@ -109,7 +116,7 @@ def test_a_complaint_is_no_failure() -> None:
     ],
 )
 def test_what_goes_on_by_the_next_channel(state: Any, failure_class: Any, moves: bool) -> None:
-    assert goes_on(a_delivery(state=state, failure_class=failure_class)) == moves
+    assert should_fall_back(a_delivery(state=state, failure_class=failure_class)) == moves
 
 
 @given(st.lists(st.sampled_from(["retry", "unknown", "accepted", "failed"]), min_size=1, max_size=6))
@@ -118,10 +125,10 @@ def test_sends_are_counted_where_the_provider_took_or_may_have_taken_it(outcomes
     for state in outcomes:
         if delivery.state != "planned":
             break
-        delivery = stepped(delivery, Next("reserved"), AN_INSTANT)
+        delivery = apply_transition(delivery, Transition("reserved"), AN_INSTANT)
         delivery = replace(delivery, attempt=delivery.attempt + 1, sends=delivery.sends + 1)
-        to = after(Outcome(state), delivery, delivery.attempt, LIMITS, now=AN_INSTANT, chance=0)
-        delivery = stepped(delivery, to, AN_INSTANT)
+        to = transition_after_attempt(SendOutcome(state), delivery, delivery.attempt, LIMITS, now=AN_INSTANT, chance=0)
+        delivery = apply_transition(delivery, to, AN_INSTANT)
         taken += state in {"accepted", "unknown"}
     assert delivery.sends == taken <= 1
 
@@ -153,12 +160,12 @@ def told(state: str, attempt: int = 1, **changes: Any) -> DeliveryUpdated:
     ],
 )
 def test_a_ledger_is_rebuilt_from_what_was_told_whatever_the_order(
-    addressing: Addressing, ask_for: AskFor, words: list[DeliveryUpdated], state: str, attempt: int, sends: int
+    addressing: ChannelChooser, ask_for: AskFor, words: list[DeliveryUpdated], state: str, attempt: int, sends: int
 ) -> None:
     for order in permutations(words):
-        row = rebuilt(folded([*order, *order])["d"], ask_for(), addressing, None)
+        row = rebuild_delivery(group_by_delivery([*order, *order])["d"], ask_for(), addressing, None)
         assert (row.state, row.attempt, row.sends) == (state, attempt, sends)
-        assert not is_behind(row, folded(order)["d"].last)
+        assert not is_behind(row, group_by_delivery(order)["d"].last)
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,81 @@
-"""What a notifier is made of."""
+"""Facts about how the notifier is wired: every channel that is sent has its sender, and one more takes one row and one file."""
 
 import pkgutil
-from pathlib import Path
+import sys
+from collections.abc import Callable, Generator
+from types import ModuleType
 
-from services.notifier.tests.conftest import settings_of
+import pytest
+from services.notifier.tests.parts import AskFor, Notifier
 
-from parvis.common.testing import A_KEY
-from parvis.common.town.models import TownConfig
-from parvis.notifier import app, send
-from parvis.notifier.render import MEDIA_TYPES
-from parvis.simulators.app import Simulators
+from parvis.common.contract.channels import Channel, channels, temporary_channel
+from parvis.common.contract.contact import ContactPoint, ReplyAddress
+from parvis.notifier import send
+from parvis.notifier.models.delivery import SendOutcome
+from parvis.notifier.models.message import RenderedMessage
+
+pytestmark = pytest.mark.stack
+PIGEON = Channel(
+    name="pigeon",
+    contact_point_kind="phone",
+    reply_channel="pigeon",
+    is_sent=True,
+    template_medium="sms",
+    media_type="text/plain; charset=utf-8",
+)
 
 
-async def test_every_file_of_send_is_a_channel_that_is_wired_and_rendered(
-    outside: Simulators, town_config: TownConfig, tmp_path: Path
+def test_every_module_of_send_is_a_channel_that_is_sent_and_has_its_sender(notifier: Notifier) -> None:
+    modules = {module.name for module in pkgutil.iter_modules(send.__path__)}
+    assert modules == set(notifier.senders) == {row.name for row in channels() if row.is_sent}
+
+
+def test_every_channel_that_is_sent_says_what_is_sent_on_it() -> None:
+    assert all(row.media_type and row.template_medium for row in channels() if row.is_sent)
+
+
+class Pigeon:
+    """A made-up channel's sender."""
+
+    provider = "loft"
+
+    def __init__(self) -> None:
+        self.messages: list[RenderedMessage] = []
+
+    async def send(self, message: RenderedMessage) -> SendOutcome:
+        self.messages.append(message)
+        return SendOutcome("delivered", "ring-1")
+
+    async def close(self) -> None: ...
+
+
+def create_pigeon(_: send.SenderSetup) -> Pigeon:
+    return Pigeon()
+
+
+@pytest.fixture
+def pigeon_module(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    module = ModuleType("parvis.notifier.send.pigeon")
+    module.__dict__["create_sender"] = create_pigeon
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with temporary_channel(PIGEON):
+        yield
+
+
+async def test_a_made_up_channel_is_one_row_and_one_file(
+    pigeon_module: None, a_notifier: Callable[..., Notifier], ask_for: AskFor
 ) -> None:
-    files = {module.name for module in pkgutil.iter_modules(send.__path__)}
-    channels = app.channels_of(settings_of(outside, tmp_path), town_config, A_KEY)
-    assert files == set(channels) == set(MEDIA_TYPES)
-    for channel in channels.values():
-        await channel.close()
+    notifier = a_notifier()
+    stated = (ReplyAddress(channel="pigeon", address="+33639980001"),)
+    mail = (ContactPoint(kind="email", value="celeste@citizens.example"),)
+    async with notifier.running():
+        await notifier.take(ask_for(points=mail, personal={"stated": stated}))
+        await notifier.until(lambda states: states == ["delivered"])
+    pigeon = notifier.senders["pigeon"]
+    assert isinstance(pigeon, Pigeon)
+    (message,) = pigeon.messages
+    assert "Votre acte est prêt" in message.content.decode()
+    assert [(update.channel, update.state) for update in notifier.published] == [
+        ("pigeon", "reserved"),
+        ("pigeon", "delivered"),
+    ]

@@ -1,4 +1,4 @@
 from parvis.common.runtime.service import run_service
-from parvis.notifier.app import build
+from parvis.notifier.app.service import build
 
 run_service("notifier", build)

@@ -1,4 +1,4 @@
-"""PARVIS_NOTIFIER_* in, one checked Settings out."""
+"""Reads PARVIS_NOTIFIER_* into one checked Settings."""
 
 from datetime import time
 from pathlib import Path

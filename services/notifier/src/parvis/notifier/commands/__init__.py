@@ -1,4 +1,4 @@
-"""`parvis notifier`: what an operator asks of the notifier, and does with it."""
+"""Adds `parvis notifier`: what an operator asks of the ledger and of templates, and does after a restored backup."""
 
 from parvis.common.cli.subparsers import Commands
 from parvis.notifier.commands import ledger, templates

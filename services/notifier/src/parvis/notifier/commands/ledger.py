@@ -1,4 +1,4 @@
-"""`parvis notifier sends|steps|preferences|rebuild`: what an operator asks of the ledger, and does after a restored backup."""
+"""Adds `parvis notifier sends|steps|preferences|rebuild`: queries of the ledger, and its rebuild after a restored backup."""
 
 import argparse
 import asyncio
@@ -16,14 +16,14 @@ from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
-from parvis.notifier import tables
-from parvis.notifier.consume.intake import Intake
-from parvis.notifier.consume.ledger import Ledger
-from parvis.notifier.consume.rebuilding import Rebuilding, Topics
-from parvis.notifier.consume.steps import Steps
-from parvis.notifier.decide.addressing import Addressing, own_addresses
-from parvis.notifier.store import deliveries, unresolved
-from parvis.notifier.store.preferences import said_about
+from parvis.notifier import schema
+from parvis.notifier.consume.channel_fallback import ChannelFallback
+from parvis.notifier.consume.kafka_intake import KafkaIntake
+from parvis.notifier.consume.ledger_rebuild import LedgerRebuild, RebuildTopics
+from parvis.notifier.decide.channel_choice import ChannelChooser, own_addresses
+from parvis.notifier.store import deliveries, unresolved_deliveries
+from parvis.notifier.store.delivery_ledger import DeliveryLedger
+from parvis.notifier.store.preferences import preference_log_of
 
 
 def register(actions: Commands) -> None:
@@ -75,7 +75,10 @@ def _database(town: TownSettings) -> Database:
 async def _sends() -> int:
     database = _database(load_settings(TownSettings))
     async with database.transaction() as connection:
-        whole, over = await unresolved.account(connection), await unresolved.sent_too_often(connection)
+        whole, over = (
+            await unresolved_deliveries.ledger_totals(connection),
+            await unresolved_deliveries.sent_too_often(connection),
+        )
     await database.close()
     print(
         f"replies {whole.replies}, sends {whole.sends}, resends {whole.resends}, moves {whole.moves}, unknown {whole.unknown}"
@@ -88,7 +91,7 @@ async def _sends() -> int:
 async def _steps(reply: str) -> int:
     database = _database(load_settings(TownSettings))
     async with database.transaction() as connection:
-        steps = (await deliveries.of_replies(connection, [reply])).get(reply, [])
+        steps = (await deliveries.deliveries_of_replies(connection, [reply])).get(reply, [])
     await database.close()
     for d in steps:
         words = (
@@ -110,7 +113,7 @@ async def _preferences(kind: str, value: str) -> int:
     database = _database(town)
     point = ContactPoint.model_validate({"kind": kind, "value": value})
     async with database.transaction() as connection:
-        said = await said_about(connection, hash_contact_point(point, town.hashing_key))
+        said = await preference_log_of(connection, hash_contact_point(point, town.hashing_key))
     await database.close()
     for one in said:
         wishes = ", ".join(wish.channel for wish in one.personal.reply_channels)
@@ -128,13 +131,14 @@ async def _rebuild(since: datetime | None) -> int:
     town = load_settings(TownSettings)
     database, health = _database(town), Health()
     producer = Producer(town.kafka_bootstrap, service="notifier-command", health=health)
-    outbox = Outbox(tables.outbox, database, producer, health, "notifier")
+    outbox = Outbox(schema.outbox, database, producer, health, "notifier")
     names = (DELIVERY_UPDATED.full_name(town.topic_prefix), PREFERENCE_CHANGED.full_name(town.topic_prefix))
-    addressing = Addressing(own_addresses(load_town_config(town.config_dir)), town.hashing_key)
-    steps = Steps(Ledger(outbox, *names), addressing)
-    intake = Intake(database, steps, outbox, addressing, asyncio.Event(), asyncio.Event())
+    chooser = ChannelChooser(own_addresses(load_town_config(town.config_dir)), town.hashing_key)
+    ledger = DeliveryLedger(outbox, *names)
+    fallback = ChannelFallback(ledger, chooser)
+    intake = KafkaIntake(database, ledger, fallback, chooser, outbox, asyncio.Event(), asyncio.Event())
     topics = [topic.full_name(town.topic_prefix) for topic in (REPLY_REQUESTED, DELIVERY_UPDATED, DELIVERY_REPORTED)]
-    mended = await Rebuilding(town.kafka_bootstrap, Topics(*topics), database, intake).rebuild(since)
+    mended = await LedgerRebuild(town.kafka_bootstrap, RebuildTopics(*topics), database, intake).rebuild(since)
     await database.close()
     print(f"{mended} deliveries mended; the next notifier goes on from there")
     return 0

@@ -1,4 +1,4 @@
-"""Templates as a citizen gets them, the link to a reply; and what `parvis config check` says of templates."""
+"""Adds previews of templates, the link to a reply, and the check of templates for `parvis config check`."""
 
 import argparse
 import asyncio
@@ -39,14 +39,14 @@ def check(path: Path, town_config: TownConfig) -> list[str]:
 
 
 def _judged(town_config: TownConfig, templates: TemplateSet) -> Iterator[str]:
-    from parvis.notifier.render.preview import all_of, files_of, judged
+    from parvis.notifier.render.template_preview import check_preview, render_preview, templates_to_preview
 
-    for shown in all_of(templates, town_config):
-        yield from judged(shown, files_of(shown, town_config, templates))
+    for shown in templates_to_preview(templates, town_config):
+        yield from check_preview(shown, render_preview(shown, town_config, templates))
 
 
 def _preview(arguments: argparse.Namespace) -> int:
-    from parvis.notifier.render.preview import all_of, files_of, judged
+    from parvis.notifier.render.template_preview import check_preview, render_preview, templates_to_preview
 
     town_config = load_town_config(arguments.folder)
     templates = load_templates(arguments.folder, town_config)
@@ -54,36 +54,40 @@ def _preview(arguments: argparse.Namespace) -> int:
     is_special = bool(arguments.department or arguments.procedure)
     wanted = [
         shown
-        for shown in all_of(templates, town_config)
+        for shown in templates_to_preview(templates, town_config)
         if arguments.template in {None, shown.name}
         and arguments.language in {None, shown.language}
-        and (not is_special or (shown.place, shown.slug) in owner)
+        and (not is_special or (shown.owner_kind, shown.slug) in owner)
     ]
     if not wanted:
         raise Rejected("no template is called so: parvis config check lists them")
     for shown in wanted:
         folder = arguments.to / shown.folder
         folder.mkdir(parents=True, exist_ok=True)
-        files = files_of(shown, town_config, templates)
+        files = render_preview(shown, town_config, templates)
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        for line in judged(shown, files):
+        for line in check_preview(shown, files):
             print(line)
     print(f"{arguments.to}: written")
     return 0
 
 
 def _link(arguments: argparse.Namespace) -> int:
-    from parvis.notifier.render import Renderer
+    from parvis.notifier.render.message_renderer import MessageRenderer
     from parvis.notifier.settings import Settings
 
     town, settings = load_settings(TownSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
     templates = load_templates(town.config_dir, town_config)
-    renderer = Renderer(
-        town_config, templates, town.signing_key, settings.public_url, kept_for=timedelta(days=settings.inbox_days)
+    renderer = MessageRenderer(
+        town_config,
+        templates,
+        town.signing_key,
+        settings.public_url,
+        inbox_lifetime=timedelta(days=settings.inbox_days),
     )
-    print(renderer.link_to(asyncio.run(_reply(town, arguments.reply))))
+    print(renderer.inbox_link(asyncio.run(_reply(town, arguments.reply))))
     return 0
 
 

@@ -1,1 +1,1 @@
-"""What knocks at the notifier: records from Kafka, and time. Rows in; provider calls and delivery.updated out."""
+"""Runs the notifier's loops: records from Kafka, due deliveries, reconciliation, print batches."""

@@ -1,1 +1,1 @@
-"""The notifier's decisions: where a reply goes, when, how often, and how it goes on. Values in, values out; no I/O."""
+"""Decides where a reply goes, when, how often, and how it goes on. Pure; no I/O."""

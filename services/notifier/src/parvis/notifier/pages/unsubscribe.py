@@ -1,4 +1,4 @@
-"""A click in a mail program, or on a page, in; no more information by mail out (RFC 8058)."""
+"""Serves the unsubscribe link of mails: a page with one button, and the one-click POST of mail programs (RFC 8058)."""
 
 import uuid
 
@@ -7,59 +7,59 @@ from fastapi.responses import HTMLResponse
 
 from parvis.common.contract.delivery import DeliveryId
 from parvis.common.contract.preference import PersonalPreference, PreferenceChanged
-from parvis.notifier.decide.inbox import masked
-from parvis.notifier.decide.preference import Standing
-from parvis.notifier.pages.place import Place
-from parvis.notifier.rules import Delivery
+from parvis.notifier.decide.code_recipients import mask_address
+from parvis.notifier.decide.preferences import EffectivePreference
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.pages.dependencies import PageDependencies
 from parvis.notifier.store import deliveries
-from parvis.notifier.store.budgets import lock_addresses
-from parvis.notifier.store.preferences import standing_of
+from parvis.notifier.store.preferences import effective_preferences_of
+from parvis.notifier.store.send_counts import lock_addresses
 
 SOURCE = "unsubscribe"
 
 
-def routes(place: Place) -> APIRouter:
+def routes(site: PageDependencies) -> APIRouter:
     router = APIRouter()
 
     @router.get("/unsubscribe/{token}")
     async def ask(request: Request, token: str) -> HTMLResponse:
         """A page with one button: what follows links by itself, as scanners of mail do, takes nobody off."""
-        delivery = await _delivery(place, token)
-        return place.show(request, "unsubscribe.html", address=masked(delivery.address), is_done=False)
+        delivery = await _delivery(site, token)
+        return site.render_page(request, "unsubscribe.html", address=mask_address(delivery.address), is_done=False)
 
     @router.post("/unsubscribe/{token}")
     async def leave(request: Request, token: str) -> HTMLResponse:
         """The button, or a mail program on the citizen's word: no cookie, no login, no second question."""
-        delivery = await _delivery(place, token)
-        await _stop(place, delivery)
-        return place.show(request, "unsubscribe.html", address=masked(delivery.address), is_done=True)
+        delivery = await _delivery(site, token)
+        await _stop(site, delivery)
+        return site.render_page(request, "unsubscribe.html", address=mask_address(delivery.address), is_done=True)
 
     _ = ask, leave
     return router
 
 
-async def _delivery(place: Place, token: str) -> Delivery:
-    name = place.renderer.links.delivery_of(token)
-    found = await _find(place, name) if name else None
+async def _delivery(site: PageDependencies, token: str) -> Delivery:
+    name = site.renderer.links.delivery_of(token)
+    found = await _find(site, name) if name else None
     if found is None:
         raise HTTPException(404)
     return found
 
 
-async def _find(place: Place, name: DeliveryId) -> Delivery | None:
-    async with place.database.transaction() as connection:
-        return (await deliveries.lock(connection, [name])).get(name)
+async def _find(site: PageDependencies, name: DeliveryId) -> Delivery | None:
+    async with site.database.transaction() as connection:
+        return (await deliveries.lock_deliveries(connection, [name])).get(name)
 
 
-async def _stop(place: Place, delivery: Delivery) -> None:
-    """Write the preference down: it holds from now on, here and for whoever reads the topic. Again is nothing new."""
-    point = place.addressing.point_at(delivery)
+async def _stop(site: PageDependencies, delivery: Delivery) -> None:
+    """Write the preference down: it holds from now on, here and for every reader of the topic. Idempotent."""
+    point = site.chooser.contact_point_at(delivery)
     if point is None:
         return
-    async with place.database.transaction() as connection:
+    async with site.database.transaction() as connection:
         await lock_addresses(connection, [delivery.address_hash])
-        known = await standing_of(connection, [delivery.address_hash])
-        stands = known.get(delivery.address_hash, Standing())
+        known = await effective_preferences_of(connection, [delivery.address_hash])
+        stands = known.get(delivery.address_hash, EffectivePreference())
         if delivery.channel in stands.opt_outs:
             return
         left = PreferenceChanged.model_validate(
@@ -69,9 +69,9 @@ async def _stop(place: Place, delivery: Delivery) -> None:
                 "source": SOURCE,
                 "evidence": delivery.evidence,
                 "detail": f"the link in delivery {delivery.delivery_id}",
-                "changed_at": place.pages.clock(),
+                "changed_at": site.pages.clock(),
                 "personal": PersonalPreference(contact_point=point),
             }
         )
-        await place.say(connection, {str(uuid.uuid4()): left})
-    place.told()
+        await site.ledger.record_preferences(connection, {str(uuid.uuid4()): left})
+    site.outbox.wake()

@@ -1,4 +1,4 @@
-"""A whole mail in, the same mail with our signatures above it out (RFC 6376). Pure: keys come in as values."""
+"""Signs mails with DKIM (RFC 6376). Pure: keys come in as values."""
 
 import base64
 import re
@@ -22,7 +22,7 @@ _TRY = b"From: a@b.example\r\n\r\n"
 
 
 @dataclass(frozen=True)
-class Key:
+class DkimKey:
     """One private key and the name under which its public half stands in the DNS."""
 
     selector: str
@@ -31,11 +31,11 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Signer:
+class DkimSigner:
     """Signs with every key: the old and the new one while they change, or RSA and Ed25519 beside each other (RFC 8463)."""
 
     domain: str
-    keys: tuple[Key, ...] = ()
+    keys: tuple[DkimKey, ...] = ()
 
     def sign(self, content: bytes) -> bytes:
         """Raises: Rejected, for a mail that cannot be signed."""
@@ -44,7 +44,7 @@ class Signer:
         except dkim.DKIMException as error:
             raise Rejected(f"the mail cannot be signed: {type(error).__name__}") from error
 
-    def _signature(self, content: bytes, key: Key) -> bytes:
+    def _signature(self, content: bytes, key: DkimKey) -> bytes:
         return dkim.sign(
             content,
             key.selector.encode(),
@@ -56,7 +56,7 @@ class Signer:
         )
 
 
-def read_key(selector: str, text: bytes) -> Key:
+def read_key(selector: str, text: bytes) -> DkimKey:
     """A key of a PEM file, RSA or Ed25519.
 
     Raises: Misconfigured, when it is none, or too short for anybody to accept (RFC 8301: 1024 bits; 2048 is usual).
@@ -64,11 +64,11 @@ def read_key(selector: str, text: bytes) -> Key:
     pem = _PEM.search(text)
     der = base64.b64decode(pem[1]) if pem else b""
     if _ED25519 in der[:20]:
-        key = Key(selector, base64.b64encode(der[-32:]), b"ed25519-sha256")
+        key = DkimKey(selector, base64.b64encode(der[-32:]), b"ed25519-sha256")
     else:
-        key = Key(selector, text, b"rsa-sha256")
+        key = DkimKey(selector, text, b"rsa-sha256")
     try:
-        Signer("b.example", (key,)).sign(_TRY)
+        DkimSigner("b.example", (key,)).sign(_TRY)
     except (Rejected, ValueError) as error:
         raise Misconfigured(
             f"the DKIM key of the selector {selector} is no private RSA or Ed25519 key in PEM"

@@ -1,4 +1,4 @@
-"""The words of a reply in, a letter as PDF out: tagged for screen readers, made to be kept, the same on every machine. Pure."""
+"""Renders a reply as a letter: a PDF that is tagged for screen readers, fit to be kept, and the same on every machine. Pure."""
 
 import json
 import re
@@ -16,8 +16,8 @@ from parvis.common.contract.letter_qr import encode_letter_qr
 from parvis.common.text.telephone import format_phone
 from parvis.common.town.models import localized
 from parvis.common.town.template_variables import format_day
-from parvis.notifier.render.words import Words, one_line
-from parvis.notifier.rules import Delivery
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.render.reply_text import ReplyText, one_line
 
 # The compiler's own fonts: a letter looks the same wherever it is made, and the machine's fonts play no part.
 _FONTS = typst.Fonts(include_system_fonts=False)
@@ -44,7 +44,7 @@ _PAGES = re.compile(rb"/Type\s*/Pages\s*/Count\s+([0-9]{1,5})")
 _PICTURES = re.compile("[\U0001f000-\U0001faff\ufe0f\u200d\u20e3]")  # no font of the compiler draws them
 
 
-def render_letter(words: Words, delivery: Delivery, at: datetime, key: bytes) -> bytes:
+def render_letter(words: ReplyText, delivery: Delivery, at: datetime, key: bytes) -> bytes:
     """The PDF of a letter, PDF/UA-1 and PDF/A-2a.
 
     Gives:  the same bytes for every attempt: it is dated by the first.
@@ -66,16 +66,16 @@ def render_letter(words: Words, delivery: Delivery, at: datetime, key: bytes) ->
     return bytes(pdf)
 
 
-def pages_of(pdf: bytes) -> int:
+def count_pages(pdf: bytes) -> int:
     """How many pages a letter of ours has: its compiler writes the page tree in the open."""
     found = _PAGES.search(pdf)
     return int(found[1]) if found else 0
 
 
-def _values(words: Words, delivery: Delivery, dated_at: datetime, key: bytes) -> dict[str, Any]:
+def _values(words: ReplyText, delivery: Delivery, dated_at: datetime, key: bytes) -> dict[str, Any]:
     town, department, language = words.town_config.town, words.department, words.language
     labels = _LABELS.get(language) or _LABELS["fr" if "fr" in town.languages else "en"]
-    said = words.say("letter")
+    said = words.render("letter")
     reference = words.reply.reference
     day = dated_at.astimezone(ZoneInfo(town.time_zone))
     name = localized(town.name, language)
@@ -97,7 +97,7 @@ def _values(words: Words, delivery: Delivery, dated_at: datetime, key: bytes) ->
     }
 
 
-def _letterhead(name: str, words: Words, email: str) -> list[str]:
+def _letterhead(name: str, words: ReplyText, email: str) -> list[str]:
     department, language = words.department, words.language
     # Its own address names the town and the department again in its first lines.
     names = {*words.town_config.town.name.values(), *department.name.values()}

@@ -1,4 +1,4 @@
-"""The words of a reply in, the bytes of a mail out: two twins, plain and HTML, and headers nobody can add to. Pure."""
+"""Renders a reply as a mail, plain text and HTML, with header fields that nobody can add to. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -15,10 +15,11 @@ from parvis.common.contract.errors import Rejected
 from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.town.models import localized
-from parvis.notifier.render.links import Links
-from parvis.notifier.render.page import Sheet, page_of
-from parvis.notifier.render.words import Words, one_line
-from parvis.notifier.rules import Delivery, Enclosure
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.message import AttachedFile
+from parvis.notifier.render.mail_html import MailPage, render_mail_html
+from parvis.notifier.render.reply_text import ReplyText, one_line
+from parvis.notifier.render.signed_links import SignedLinks
 
 _UTF_8 = Charset("utf-8")
 _UTF_8.body_encoding = QP  # readable in the evidence, and lighter with filters than base64
@@ -35,21 +36,27 @@ _FICTIONAL = {
 
 
 def render_mail(
-    words: Words, delivery: Delivery, at: datetime, *, key: bytes, links: Links, enclosures: Sequence[Enclosure] = ()
+    words: ReplyText,
+    delivery: Delivery,
+    at: datetime,
+    *,
+    key: bytes,
+    links: SignedLinks,
+    files: Sequence[AttachedFile] = (),
 ) -> bytes:
     """A whole message, RFC 5322 and MIME.
 
     Gives:  the same Message-ID for every attempt, so that a second one may be merged on its way; it is the signed thread
             token of the conversation.
-    Source: RFC 3834 §5 (Auto-Submitted), RFC 8058 (List-Unsubscribe-Post), reliability E3, E11, E24.
+    Source: RFC 3834 §5 (Auto-Submitted), RFC 8058 (List-Unsubscribe-Post).
     """
     town, department, reply = words.town_config.town, words.department, words.reply
-    said = words.say("email")
-    message = MIMEMultipart("mixed" if enclosures else "alternative", policy=_AS_GIVEN)
+    said = words.render("email")
+    message = MIMEMultipart("mixed" if files else "alternative", policy=_AS_GIVEN)
     sender = f"{localized(department.name, words.language)}, {localized(town.name, words.language)}"
     headers = {
         "From": f"{_encoded(sender)} <{department.email}>",
-        "To": f"<{_as_written(address_of(delivery.address))}>",
+        "To": f"<{_as_written(ascii_domain(delivery.address))}>",
         "Subject": _encoded(said.subject),
         "Date": format_datetime(at),
         "Message-ID": make_message_id(reply.reply_id, reply.conversation_id, town.mail_domain, key),
@@ -61,20 +68,20 @@ def render_mail(
     }
     for name, value in headers.items():
         message[name] = value
-    twins = MIMEMultipart("alternative", policy=_AS_GIVEN) if enclosures else message
+    twins = MIMEMultipart("alternative", policy=_AS_GIVEN) if files else message
     foot = localized(_FICTIONAL, words.language) if town.fictional else ""
     twins.attach(_part("plain", said.text + (f"\n\n{foot}\n" if foot else "\n")))
-    twins.attach(_part("html", page_of(_sheet(words, said.subject, said.text, foot, links))))
-    if enclosures:
+    twins.attach(_part("html", render_mail_html(_sheet(words, said.subject, said.text, foot, links))))
+    if files:
         message.attach(twins)
-        for number, enclosure in enumerate(enclosures, 1):
-            message.attach(_enclosed(enclosure, number))
+        for number, file in enumerate(files, 1):
+            message.attach(_attachment(file, number))
     content = message.as_bytes(policy=_AS_GIVEN)
     _check(content, headers)
     return content
 
 
-def address_of(address: str) -> str:
+def ascii_domain(address: str) -> str:
     """A mail address as it travels: the domain in ASCII; a local part that is not needs SMTPUTF8 (RFC 6531)."""
     local, _, domain = address.rpartition("@")
     if domain.isascii():
@@ -92,9 +99,9 @@ def _as_written(address: str) -> str:
     return address.encode().decode("ascii", "surrogateescape")
 
 
-def _sheet(words: Words, title: str, text: str, foot: str, links: Links) -> Sheet:
+def _sheet(words: ReplyText, title: str, text: str, foot: str, links: SignedLinks) -> MailPage:
     town = words.town_config.town
-    return Sheet(
+    return MailPage(
         language=words.language,
         town=localized(town.name, words.language),
         title=title,
@@ -120,7 +127,7 @@ def _machine_marks(delivery: Delivery) -> dict[str, str]:
     return {"Auto-Submitted": sort, "X-Auto-Response-Suppress": "All"}
 
 
-def _way_out(words: Words, delivery: Delivery, links: Links) -> dict[str, str]:
+def _way_out(words: ReplyText, delivery: Delivery, links: SignedLinks) -> dict[str, str]:
     """One click to get no more of these (RFC 8058): on information that goes out by itself, never on what the law owes.
 
     Never on a person's answer either: help desks, ours as well, take any List-* field for a machine's mark.
@@ -147,15 +154,15 @@ def _part(subtype: str, text: str) -> MIMENonMultipart:
     return part
 
 
-def _enclosed(enclosure: Enclosure, number: int) -> Message:
-    main, _, sub = enclosure.media_type.partition(";")[0].strip().partition("/")
+def _attachment(file: AttachedFile, number: int) -> Message:
+    main, _, sub = file.media_type.partition(";")[0].strip().partition("/")
     if not re.fullmatch(r"[a-z]{1,20}/[a-z0-9.+-]{1,100}", f"{main}/{sub}") or main in {"message", "multipart"}:
         main, sub = "application", "octet-stream"
     part = MIMENonMultipart(main, sub, policy=_AS_GIVEN)
-    part.set_payload(enclosure.content, _BYTES)
+    part.set_payload(file.content, _BYTES)
     del part["Content-Type"]
     part["Content-Type"] = f"{main}/{sub}"
-    name = safe_file_name(enclosure.name) or f"document-{number}"
+    name = safe_file_name(file.name) or f"document-{number}"
     part.add_header("Content-Disposition", "attachment", filename=name if name.isascii() else ("utf-8", "", name))
     return part
 

@@ -1,4 +1,4 @@
-"""A whole mail in, one submission to the relay, its outcome out."""
+"""Submits mails to the town's relay, one SMTP transaction each, and reads its reply as an outcome."""
 
 import asyncio
 import ssl
@@ -12,18 +12,20 @@ import aiosmtplib
 from aiosmtplib import SMTP
 
 from parvis.common.contract.reply_tokens import make_bounce_address
-from parvis.notifier.render.mail import address_of
-from parvis.notifier.rules import Outcome, Parcel
+from parvis.notifier.models.delivery import SendOutcome
+from parvis.notifier.models.message import RenderedMessage
+from parvis.notifier.render.mail import ascii_domain
+from parvis.notifier.send import SenderSetup
 
 # The relay's reply → (our outcome, failure class), by enhanced status code, else by the first digit. Source: RFC 3463.
-CODES: dict[str, Outcome] = {
-    "5.1.1": Outcome("failed", None, "permanent", "5.1.1 no such mailbox"),
-    "5.1.10": Outcome("failed", None, "permanent", "5.1.10 the domain takes no mail"),
-    "5.2.1": Outcome("failed", None, "permanent", "5.2.1 mailbox disabled"),
-    "5.2.2": Outcome("failed", None, "unreachable", "5.2.2 mailbox full"),
-    "5.3.4": Outcome("failed", None, "too-long", "5.3.4 message too large"),
-    "5.7.1": Outcome("failed", None, "refused", "5.7.1 refused by policy"),
-    "5.7.8": Outcome("retry", None, "temporary", "5.7.8 login refused"),  # ours to mend, and no fault of the mail
+CODES: dict[str, SendOutcome] = {
+    "5.1.1": SendOutcome("failed", None, "permanent", "5.1.1 no such mailbox"),
+    "5.1.10": SendOutcome("failed", None, "permanent", "5.1.10 the domain takes no mail"),
+    "5.2.1": SendOutcome("failed", None, "permanent", "5.2.1 mailbox disabled"),
+    "5.2.2": SendOutcome("failed", None, "unreachable", "5.2.2 mailbox full"),
+    "5.3.4": SendOutcome("failed", None, "too-long", "5.3.4 message too large"),
+    "5.7.1": SendOutcome("failed", None, "refused", "5.7.1 refused by policy"),
+    "5.7.8": SendOutcome("retry", None, "temporary", "5.7.8 login refused"),  # ours to mend, and no fault of the mail
 }
 
 
@@ -31,12 +33,12 @@ CODES: dict[str, Outcome] = {
 _IDLE_S = 20.0
 _MAILS_A_CONNECTION = 100
 # Said or done before the message's first byte: surely not taken. On a connection that waited it means: take a new one.
-_HUNG_UP = Outcome("retry", None, "temporary", "relay: it ended the connection")
-_NEEDS_UTF8 = Outcome("failed", None, "refused", "the address needs SMTPUTF8, which the relay does not speak")
+_HUNG_UP = SendOutcome("retry", None, "temporary", "relay: it ended the connection")
+_NEEDS_UTF8 = SendOutcome("failed", None, "refused", "the address needs SMTPUTF8, which the relay does not speak")
 
 
 @dataclass
-class _Line:
+class _Connection:
     """One connection to the relay, logged in."""
 
     relay: SMTP
@@ -44,7 +46,7 @@ class _Line:
     idle_since: float = 0.0
 
 
-class Email:
+class MailRelay:
     """The town's relay: STARTTLS and a login, always. A local hop, which owns the slow retries.
 
     A connection carries one mail at a time and is kept for the next: a relay that fell silent takes one mail with it, not
@@ -76,37 +78,37 @@ class Email:
         self._timeout_s = timeout_s
         self._clock = clock
         self._trust: ssl.SSLContext | None = None
-        self._idle: list[_Line] = []
+        self._idle: list[_Connection] = []
 
-    async def send(self, parcel: Parcel) -> Outcome:
+    async def send(self, message: RenderedMessage) -> SendOutcome:
         """One transaction, once. Until the message's first byte every failure is definite; after it, only a reply is."""
         kept = await self._kept()
         if kept:
-            outcome = await self._carry(kept, parcel)
+            outcome = await self._carry(kept, message)
             if outcome is not _HUNG_UP:
                 return outcome
         try:
             line = await self._connected()
         except (aiosmtplib.SMTPException, OSError) as error:
-            return Outcome("retry", None, "temporary", f"relay: {_said(error)}")
-        return await self._carry(line, parcel)
+            return SendOutcome("retry", None, "temporary", f"relay: {_said(error)}")
+        return await self._carry(line, message)
 
     async def close(self) -> None:
         while self._idle:
             await _end(self._idle.pop())
 
-    async def _kept(self) -> _Line | None:
+    async def _kept(self) -> _Connection | None:
         """A connection that waits, the youngest; those that waited too long are ended."""
         latest = self._clock() - _IDLE_S
         while self._idle and (self._idle[0].idle_since < latest or not self._idle[0].relay.is_connected):
             await _end(self._idle.pop(0))
         return self._idle.pop() if self._idle else None
 
-    async def _carry(self, line: _Line, parcel: Parcel) -> Outcome:
+    async def _carry(self, line: _Connection, message: RenderedMessage) -> SendOutcome:
         """One mail over one connection, which is kept only if its dialogue came to its end."""
         is_whole = False
         try:
-            outcome = await self._submit(line.relay, parcel)
+            outcome = await self._submit(line.relay, message)
             line.mails += 1
             is_whole = outcome.state == "accepted" and line.mails < _MAILS_A_CONNECTION
         finally:
@@ -117,7 +119,7 @@ class Email:
             self._idle.append(line)
         return outcome
 
-    async def _connected(self) -> _Line:
+    async def _connected(self) -> _Connection:
         if self._trust is None:  # read when needed: a relay may write its certificate after our start
             self._trust = ssl.create_default_context(cafile=self._ca_file)
         relay = SMTP(
@@ -129,7 +131,7 @@ class Email:
             local_hostname=self._domain,
         )
         await relay.connect()
-        line = _Line(relay)
+        line = _Connection(relay)
         try:
             await relay.login(self._username, self._password)
         except BaseException:
@@ -137,23 +139,23 @@ class Email:
             raise
         return line
 
-    async def _submit(self, relay: SMTP, parcel: Parcel) -> Outcome:
-        refused = await self._announce(relay, parcel)
+    async def _submit(self, relay: SMTP, message: RenderedMessage) -> SendOutcome:
+        refused = await self._announce(relay, message)
         if refused:
             return refused
         try:
-            await relay.data(parcel.content)
+            await relay.data(message.content)
         except aiosmtplib.SMTPResponseException as refusal:
             return outcome_of(refusal.code, refusal.message)
         except (aiosmtplib.SMTPException, OSError) as error:
-            return Outcome("unknown", None, "temporary", f"no reply to the final dot: {_said(error)}")
-        return Outcome("accepted")
+            return SendOutcome("unknown", None, "temporary", f"no reply to the final dot: {_said(error)}")
+        return SendOutcome("accepted")
 
-    async def _announce(self, relay: SMTP, parcel: Parcel) -> Outcome | None:
+    async def _announce(self, relay: SMTP, message: RenderedMessage) -> SendOutcome | None:
         """MAIL and RCPT: what was refused, if it was; nothing has left yet."""
-        delivery = parcel.delivery
+        delivery = message.delivery
         sender = make_bounce_address(delivery.reply_id, self._domain, self._key)
-        address = address_of(delivery.address)
+        address = ascii_domain(delivery.address)
         asks = relay.supports_extension("dsn")  # RFC 3461: only a relay that offers it is asked to report
         options = ["RET=HDRS", f"ENVID={delivery.reply_id}"] if asks else []
         letters = "ascii" if address.isascii() else "utf-8"
@@ -169,22 +171,24 @@ class Email:
         except (aiosmtplib.SMTPServerDisconnected, OSError):
             return _HUNG_UP
         except aiosmtplib.SMTPException as error:
-            return Outcome("retry", None, "temporary", f"relay: {_said(error)}")
+            return SendOutcome("retry", None, "temporary", f"relay: {_said(error)}")
         return None
 
 
-def outcome_of(code: int, message: str) -> Outcome:
+def outcome_of(code: int, message: str) -> SendOutcome:
     """What a reply means: 4xx may be tried again, 5xx not."""
     enhanced = message.split(maxsplit=1)[0] if message else ""
     if enhanced in CODES:
         return CODES[enhanced]
     words = f"{code} {enhanced}" if enhanced[:2] in {"4.", "5."} else str(code)  # the rest may hold the address
     if 400 <= code < 500:
-        return Outcome("retry", None, "temporary", words)
-    return Outcome("failed", None, "refused", words)  # decision 14: dead is said of an address by a status of its own
+        return SendOutcome("retry", None, "temporary", words)
+    return SendOutcome(
+        "failed", None, "refused", words
+    )  # decision 14: dead is said of an address by a status of its own
 
 
-async def _end(line: _Line) -> None:
+async def _end(line: _Connection) -> None:
     transport = line.relay.transport
     with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
         async with asyncio.timeout(2):
@@ -200,3 +204,17 @@ async def _end(line: _Line) -> None:
 def _said(error: Exception) -> str:
     """What went wrong, without the relay's words: they may quote the address."""
     return f"{type(error).__name__}{f' {error.code}' if isinstance(error, aiosmtplib.SMTPResponseException) else ''}"
+
+
+def create_sender(setup: SenderSetup) -> MailRelay:
+    settings = setup.settings
+    return MailRelay(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        username=settings.smtp_username,
+        password=settings.smtp_password.get_secret_value(),
+        ca_file=settings.smtp_ca_file,
+        domain=setup.town.mail_domain,
+        key=setup.signing_key,
+        timeout_s=settings.provider_timeout_s,
+    )

@@ -1,42 +1,79 @@
-"""A letter's PDF in, a file in the print shop's folder out; letters in, a batch's folder out: there whole or not at all."""
+"""Writes letters into the print shop's folder, and moves those of a batch into a folder of their own: there whole or not at all."""
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from parvis.notifier.rules import Letter, Outcome, Parcel
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.clock import Clock, now
+from parvis.notifier.decide.print_batch import country_of
+from parvis.notifier.models.delivery import SendOutcome
+from parvis.notifier.models.letter import PrintedLetter
+from parvis.notifier.models.message import RenderedMessage
+from parvis.notifier.models.sender_ports import LetterRegister
+from parvis.notifier.render.letter import count_pages
+from parvis.notifier.send import SenderSetup
 
 
-class Post:
-    """The folder that the print shop empties. A letter in it is delivered as far as we can know."""
+@dataclass
+class PrintShopFolder:
+    """The folder that the print shop empties. A letter in it is delivered as far as we can know, and is never written twice.
 
-    provider = "print-shop"
+    Crash: between the file and its entry in the register the letter is still ours, for a batch takes registered letters only; it is
+           written again, the same bytes under the same name.
+    """
 
-    def __init__(self, *, folder: Path, time_zone: str) -> None:
-        self.folder = folder
-        self._time_zone = ZoneInfo(time_zone)
+    folder: Path
+    time_zone: ZoneInfo
+    register: LetterRegister
+    clock: Clock = now
+    provider: str = "print-shop"
 
-    async def send(self, parcel: Parcel) -> Outcome:
-        """Write the file under the delivery's own name: a second attempt replaces it by the same bytes, and is no second letter."""
-        name = self._name(parcel)
+    async def send(self, message: RenderedMessage) -> SendOutcome:
         try:
-            await asyncio.to_thread(_write, self.folder, name, parcel.content)
+            written = await self.register.find_file_name(message.delivery.delivery_id)
+            if written:
+                return SendOutcome("delivered", written)
+            name = self._file_name(message)
+            await asyncio.to_thread(_write, self.folder, name, message.content)
+            await self.register.record(self._letter(message, name))
         except OSError as error:
-            return Outcome("retry", None, "temporary", f"folder of letters: {type(error).__name__}")
-        return Outcome("delivered", name)
+            return SendOutcome("retry", None, "temporary", f"folder of letters: {type(error).__name__}")
+        except Unavailable as error:
+            return SendOutcome("retry", None, "temporary", f"register of letters: {error}"[:200])
+        return SendOutcome("delivered", name)
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _name(self, parcel: Parcel) -> str:
-        delivery = parcel.delivery
-        day = (delivery.first_reserved_at or delivery.send_at).astimezone(self._time_zone).date()
+    def _file_name(self, message: RenderedMessage) -> str:
+        """Named by its delivery: a second attempt replaces the file by the same bytes, and is no second letter."""
+        delivery = message.delivery
+        day = (delivery.first_reserved_at or delivery.send_at).astimezone(self.time_zone).date()
         return f"{day.isoformat()}-{delivery.reference}-{delivery.delivery_id}.pdf"
 
+    def _letter(self, message: RenderedMessage, file_name: str) -> PrintedLetter:
+        return PrintedLetter(
+            delivery_id=message.delivery.delivery_id,
+            file_name=file_name,
+            sha256=hashlib.sha256(message.content).hexdigest(),
+            size_bytes=len(message.content),
+            pages=count_pages(message.content),
+            country=country_of(message.delivery.address),
+            reference=message.delivery.reference,
+            written_at=self.clock(),
+        )
 
-def gather(folder: Path, name: str, letters: Sequence[Letter]) -> list[Letter] | None:
+
+def create_sender(setup: SenderSetup) -> PrintShopFolder:
+    return PrintShopFolder(setup.settings.letters_dir, ZoneInfo(setup.town.time_zone), setup.letters)
+
+
+def gather(folder: Path, name: str, letters: Sequence[PrintedLetter]) -> list[PrintedLetter] | None:
     """Move the letters of a batch beside each other, where the print shop does not look yet.
 
     Gives:  those that were found; none at all when the batch has left already: its folder is there, or the print shop took it.
@@ -66,8 +103,10 @@ def _part(folder: Path, name: str) -> Path:
     return folder / f".{name}.part"
 
 
-def _moved(folder: Path, part: Path, letters: Sequence[Letter]) -> Iterator[Letter]:
+def _moved(folder: Path, part: Path, letters: Sequence[PrintedLetter]) -> Iterator[PrintedLetter]:
     for letter in letters:
+        if Path(letter.file_name).name != letter.file_name:
+            continue  # no letter of ours has such a name: it is missing
         waiting, there = folder / letter.file_name, part / letter.file_name
         if waiting.exists():
             waiting.replace(there)

@@ -1,1 +1,1 @@
-"""The notifier's SQL: replies, the ledger of deliveries, preferences, budgets."""
+"""Runs the notifier's SQL: replies, the ledger of deliveries, preferences, budgets, letters, codes."""

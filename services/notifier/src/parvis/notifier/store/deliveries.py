@@ -1,6 +1,7 @@
-"""The ledger's rows: planned, locked, changed."""
+"""Stores deliveries: inserts planned ones, locks, reads and updates them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -9,10 +10,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.contact import ClaimCheck
-from parvis.notifier import tables
-from parvis.notifier.rules import Delivery
+from parvis.common.runtime.logs import logger
+from parvis.notifier import schema
+from parvis.notifier.decide.delivery_event import delivery_updated
+from parvis.notifier.models.delivery import Delivery
 
-_d = tables.delivery.c
+log = logger()
+_d = schema.delivery.c
+_READ_COLUMNS = [field.name for field in fields(Delivery) if field.name not in {"evidence", "large_print"}]
 _COLUMNS = {
     "delivery_id": "text", "reply_id": "text", "conversation_id": "text", "reference": "text", "kind": "text",
     "channel": "text", "address": "text", "address_hash": "text", "state": "text", "send_at": "timestamptz",
@@ -52,52 +57,53 @@ _CHANGE = text(
 _LOCK = text("select * from notifier.delivery where delivery_id = any(:ids) order by delivery_id for update")
 
 
-async def plan(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
+async def insert_planned(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
     """Write deliveries into the ledger as they are given, in their order; a cancelled one is taken up again."""
     if deliveries:
         values = {name: [getattr(d, name) for d in deliveries] for name in _COLUMNS}
         await connection.execute(_PLAN, values | {"now": now})
 
 
-async def put(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
+async def upsert_rebuilt(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
     """Write deliveries as they stand, whether they were there or not."""
     for d in deliveries:
         values = {name: getattr(d, name) for name in (*_COLUMNS, *_REBUILT)}
         values |= {"evidence": d.evidence.model_dump(mode="json") if d.evidence else None, "changed_at": now}
-        new = insert(tables.delivery).values(values | {"planned_at": now})
+        new = insert(schema.delivery).values(values | {"planned_at": now})
         await connection.execute(new.on_conflict_do_update(index_elements=["delivery_id"], set_=values))
 
 
 async def readdress(connection: AsyncConnection, delivery: Delivery, now: datetime) -> None:
     """Give a planned delivery another address on the same channel."""
     new = {"address": delivery.address, "address_hash": delivery.address_hash, "changed_at": now}
-    await connection.execute(update(tables.delivery).where(_d.delivery_id == delivery.delivery_id).values(new))
+    await connection.execute(update(schema.delivery).where(_d.delivery_id == delivery.delivery_id).values(new))
 
 
-async def hold(connection: AsyncConnection, ids: Collection[str], until: datetime) -> None:
+async def hold_deliveries(connection: AsyncConnection, ids: Collection[str], until: datetime) -> None:
     """Let planned deliveries wait."""
     if ids:
-        held = update(tables.delivery).where(_d.delivery_id.in_(ids), _d.state == "planned")
+        held = update(schema.delivery).where(_d.delivery_id.in_(ids), _d.state == "planned")
         await connection.execute(held.values(send_at=until))
 
 
-async def lock(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Delivery]:
-    """Hold deliveries, in the order of their ids; give them as they stand."""
+async def lock_deliveries(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Delivery]:
+    """Lock deliveries, in the order of their ids; gives those that are there and can be read, by id."""
     if not ids:
         return {}
-    return {row.delivery_id: delivery_of(row) for row in (await connection.execute(_LOCK, {"ids": list(ids)})).all()}
+    rows = (await connection.execute(_LOCK, {"ids": list(ids)})).all()
+    return {delivery.delivery_id: delivery for delivery in read_deliveries(rows)}
 
 
-async def of_replies(connection: AsyncConnection, ids: Collection[str]) -> dict[str, list[Delivery]]:
+async def deliveries_of_replies(connection: AsyncConnection, ids: Collection[str]) -> dict[str, list[Delivery]]:
     """All steps of some replies, first to last."""
-    found = select(tables.delivery).where(_d.reply_id.in_(ids)).order_by(_d.step, _d.id)
+    found = select(schema.delivery).where(_d.reply_id.in_(ids)).order_by(_d.step, _d.id)
     steps: dict[str, list[Delivery]] = {}
-    for row in (await connection.execute(found)).all():
-        steps.setdefault(row.reply_id, []).append(delivery_of(row))
+    for delivery in read_deliveries((await connection.execute(found)).all()):
+        steps.setdefault(delivery.reply_id, []).append(delivery)
     return steps
 
 
-async def change(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
+async def update_changed(connection: AsyncConnection, deliveries: Sequence[Delivery], now: datetime) -> None:
     """Write locked deliveries as they now stand."""
     if not deliveries:
         return
@@ -107,36 +113,37 @@ async def change(connection: AsyncConnection, deliveries: Sequence[Delivery], no
     await connection.execute(_CHANGE, values | {"now": now})
 
 
-def delivery_of(row: Row[Any]) -> Delivery:
-    return Delivery(
-        delivery_id=row.delivery_id,
-        reply_id=row.reply_id,
-        conversation_id=row.conversation_id,
-        reference=row.reference,
-        kind=row.kind,
-        channel=row.channel,
-        address=row.address,
-        address_hash=row.address_hash,
-        state=row.state,
-        attempt=row.attempt,
-        send_at=row.send_at,
-        first_reserved_at=row.first_reserved_at,
-        reserved_at=row.reserved_at,
-        resent_at=row.resent_at,
-        provider=row.provider,
-        provider_id=row.provider_id,
-        failure_class=row.failure_class,
-        detail=row.detail,
-        evidence=_claim(row.evidence),
-        step=row.step,
-        why=row.why,
-        moves_to=row.moves_to,
-        sends=row.sends,
-    )
+def read_deliveries(rows: Iterable[Row[Any]]) -> list[Delivery]:
+    """The rows that can be read; one that cannot is left out, with an error in the log."""
+    deliveries: list[Delivery] = []
+    for row in rows:
+        try:
+            deliveries.append(read_delivery(row))
+        except ValueError:
+            log.exception("delivery.unreadable", delivery_id=row.delivery_id, reply_id=row.reply_id)
+    return deliveries
 
 
-def _claim(kept: Any) -> ClaimCheck | None:
-    """As text where a statement of ours asked, decoded where SQLAlchemy knew the column."""
-    if not kept:
+async def set_aside_unreadable(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Delivery]:
+    """The rows of a locked batch that can be read; the others end as failed, so that they hold nothing up."""
+    deliveries = read_deliveries(rows)
+    unreadable = {row.delivery_id for row in rows} - {delivery.delivery_id for delivery in deliveries}
+    if unreadable:
+        end = {"state": "failed", "failure_class": "refused", "detail": "its row could not be read"}
+        await connection.execute(update(schema.delivery).where(_d.delivery_id.in_(unreadable)).values(end))
+    return deliveries
+
+
+def read_delivery(row: Row[Any]) -> Delivery:
+    """Raises: ValueError, for a row of which no event could be published."""
+    values = {name: getattr(row, name) for name in _READ_COLUMNS}
+    delivery = Delivery(**values, evidence=_read_claim(row.evidence))
+    delivery_updated(delivery, delivery.send_at)
+    return delivery
+
+
+def _read_claim(stored: Any) -> ClaimCheck | None:
+    """Raw SQL returns JSON text; SQLAlchemy's columns return it decoded."""
+    if not stored:
         return None
-    return ClaimCheck.model_validate_json(kept) if isinstance(kept, str) else ClaimCheck.model_validate(kept)
+    return ClaimCheck.model_validate_json(stored) if isinstance(stored, str) else ClaimCheck.model_validate(stored)

@@ -1,17 +1,18 @@
-"""Letters that were written for the print shop, and the batches in which they went: what makes each of them leave once."""
+"""Stores the letters that were written for the print shop and the batches they leave in, so that each leaves once."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.notifier import tables
-from parvis.notifier.rules import Letter, Waiting
+from parvis.common.storage.postgres import Database
+from parvis.notifier import schema
+from parvis.notifier.models.letter import PrintedLetter, UnbatchedLetters
 
-_l, _b = tables.letter.c, tables.batch.c
+_l, _b = schema.letter.c, schema.batch.c
 _LOCK = 7_201_944_318  # one process makes batches at a time
 
 
@@ -20,37 +21,27 @@ async def lock_batches(connection: AsyncConnection) -> bool:
     return bool(await connection.scalar(text("select pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK}))
 
 
-async def was_written(connection: AsyncConnection, delivery_id: str) -> str | None:
-    """The file that a delivery's letter is, or was until the print shop took it; none before it was written."""
+async def written_file_name(connection: AsyncConnection, delivery_id: str) -> str | None:
+    """The file name of a delivery's letter, wherever the letter is by now; None before it was written."""
     return await connection.scalar(select(_l.file_name).where(_l.delivery_id == delivery_id))
 
 
-async def record_letter(connection: AsyncConnection, letter: Letter) -> None:
-    """Remember a letter for good; a second time is the same letter."""
-    row = {
-        "delivery_id": letter.delivery_id,
-        "file_name": letter.file_name,
-        "sha256": letter.sha256,
-        "size_bytes": letter.size_bytes,
-        "pages": letter.pages,
-        "country": letter.country,
-        "reference": letter.reference,
-        "written_at": letter.written_at,
-    }
-    await connection.execute(insert(tables.letter).values(row).on_conflict_do_nothing())
+async def record_letter(connection: AsyncConnection, letter: PrintedLetter) -> None:
+    """Remember a letter for good. Idempotent."""
+    await connection.execute(insert(schema.letter).values(asdict(letter)).on_conflict_do_nothing())
 
 
-async def waiting(connection: AsyncConnection) -> Waiting:
+async def unbatched_letters(connection: AsyncConnection) -> UnbatchedLetters:
     """How many letters wait for a batch, and since when the oldest does."""
-    row = (await connection.execute(select(func.count(), func.min(_l.written_at)).where(_l.batch.is_(None)))).one()
-    return Waiting(row[0], row[1])
+    waiting = select(func.count().label("count"), func.min(_l.written_at).label("since")).where(_l.batch.is_(None))
+    return UnbatchedLetters(**(await connection.execute(waiting)).mappings().one())
 
 
 async def make_batch(connection: AsyncConnection, name: str, now: datetime, most: int) -> None:
     """Put the letters that wait into a batch, the oldest first."""
-    await connection.execute(insert(tables.batch).values(name=name, made_at=now))
+    await connection.execute(insert(schema.batch).values(name=name, made_at=now))
     chosen = select(_l.delivery_id).where(_l.batch.is_(None)).order_by(_l.written_at, _l.delivery_id).limit(most)
-    await connection.execute(update(tables.letter).where(_l.delivery_id.in_(chosen)).values(batch=name))
+    await connection.execute(update(schema.letter).where(_l.delivery_id.in_(chosen)).values(batch=name))
 
 
 async def open_batches(connection: AsyncConnection) -> list[tuple[str, datetime]]:
@@ -59,13 +50,20 @@ async def open_batches(connection: AsyncConnection) -> list[tuple[str, datetime]
     return [(row.name, row.made_at) for row in (await connection.execute(found)).all()]
 
 
-async def letters_of(connection: AsyncConnection, batch: str) -> list[Letter]:
-    found = select(tables.letter).where(_l.batch == batch).order_by(_l.written_at, _l.delivery_id)
-    return [_letter(row) for row in (await connection.execute(found)).all()]
+async def letters_of(connection: AsyncConnection, batch: str) -> list[PrintedLetter]:
+    columns = [column for column in _l if column.name != "batch"]
+    found = select(*columns).where(_l.batch == batch).order_by(_l.written_at, _l.delivery_id)
+    return [PrintedLetter(**row) for row in (await connection.execute(found)).mappings()]
 
 
 async def close_batch(connection: AsyncConnection, name: str, now: datetime) -> None:
-    await connection.execute(update(tables.batch).where(_b.name == name).values(closed_at=now))
+    await connection.execute(update(schema.batch).where(_b.name == name).values(closed_at=now))
+
+
+async def dissolve_batch(connection: AsyncConnection, name: str, now: datetime) -> None:
+    """Close a batch that can never be made, and let its letters wait for another."""
+    await connection.execute(update(schema.letter).where(_l.batch == name).values(batch=None))
+    await close_batch(connection, name, now)
 
 
 async def batch_names(connection: AsyncConnection, beginning: str) -> Sequence[str]:
@@ -73,14 +71,16 @@ async def batch_names(connection: AsyncConnection, beginning: str) -> Sequence[s
     return (await connection.scalars(select(_b.name).where(_b.name.startswith(beginning, autoescape=True)))).all()
 
 
-def _letter(row: Row[Any]) -> Letter:
-    return Letter(
-        delivery_id=row.delivery_id,
-        file_name=row.file_name,
-        sha256=row.sha256,
-        size_bytes=row.size_bytes,
-        pages=row.pages,
-        country=row.country,
-        reference=row.reference,
-        written_at=row.written_at,
-    )
+@dataclass(frozen=True)
+class StoredLetterRegister:
+    """The register of letters in PostgreSQL, each look-up a transaction of its own."""
+
+    database: Database
+
+    async def find_file_name(self, delivery_id: str) -> str | None:
+        async with self.database.transaction() as connection:
+            return await written_file_name(connection, delivery_id)
+
+    async def record(self, letter: PrintedLetter) -> None:
+        async with self.database.transaction() as connection:
+            await record_letter(connection, letter)

@@ -1,4 +1,4 @@
-"""What citizens said about how to reach them: rows are added, never changed."""
+"""Stores what citizens said about how to reach them: rows are added, never changed."""
 
 from collections.abc import Collection, Mapping
 
@@ -7,14 +7,16 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.preference import PreferenceChanged
-from parvis.notifier import tables
-from parvis.notifier.decide.preference import Standing, standing
+from parvis.common.runtime.logs import logger
+from parvis.notifier import schema
+from parvis.notifier.decide.preferences import EffectivePreference, effective_preference
 
-_p = tables.preference.c
+log = logger()
+_p = schema.preference.c
 
 
 async def record_preferences(connection: AsyncConnection, preferences: Mapping[str, PreferenceChanged]) -> None:
-    """Keep what was said, by event id."""
+    """Add preferences, by event id. Idempotent."""
     rows = [
         {
             "event_id": event_id,
@@ -25,26 +27,33 @@ async def record_preferences(connection: AsyncConnection, preferences: Mapping[s
         for event_id, preference in preferences.items()
     ]
     if rows:
-        await connection.execute(insert(tables.preference).values(rows).on_conflict_do_nothing())
+        await connection.execute(insert(schema.preference).values(rows).on_conflict_do_nothing())
 
 
-async def said_about(connection: AsyncConnection, name: str) -> list[PreferenceChanged]:
-    """All that was ever said about a contact point, oldest first."""
+async def preference_log_of(connection: AsyncConnection, name: str) -> list[PreferenceChanged]:
+    """Every preference that was recorded for a contact point, oldest first; unreadable ones are left out and logged."""
     return (await _histories(connection, [name])).get(name, [])
 
 
-async def standing_of(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, Standing]:
-    """What counts now for each contact point of which anything is known."""
-    return {name: standing(changes) for name, changes in (await _histories(connection, hashes)).items()}
+async def effective_preferences_of(
+    connection: AsyncConnection, hashes: Collection[str]
+) -> dict[str, EffectivePreference]:
+    """The preference in force for each contact point of which anything is known."""
+    return {name: effective_preference(changes) for name, changes in (await _histories(connection, hashes)).items()}
 
 
 async def _histories(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, list[PreferenceChanged]]:
     if not hashes:
         return {}
-    said = select(_p.contact_point_hash, _p.event).where(
+    said = select(_p.event_id, _p.contact_point_hash, _p.event).where(
         _p.contact_point_hash == func.any(cast(list(hashes), ARRAY(Text)))
     )
     histories: dict[str, list[PreferenceChanged]] = {}
     for row in (await connection.execute(said.order_by(_p.changed_at, _p.event_id))).all():
-        histories.setdefault(row.contact_point_hash, []).append(PreferenceChanged.model_validate(row.event))
+        try:
+            change = PreferenceChanged.model_validate(row.event)
+        except ValueError:
+            log.exception("preference.unreadable", code=row.event_id, sender_hash=row.contact_point_hash)
+        else:
+            histories.setdefault(row.contact_point_hash, []).append(change)
     return histories

@@ -1,4 +1,4 @@
-"""Replies as they were asked for."""
+"""Stores replies as they were requested, and reads them back."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -8,6 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.bus.cloudevents import encode_event
 from parvis.common.contract.reply import ReplyRequested
+from parvis.common.runtime.logs import logger
+
+log = logger()
 
 # Arrays, not a row of parameters each: one statement whatever the number, parsed once on both sides.
 _NEW = text(
@@ -22,7 +25,7 @@ _NEW = text(
 _BY_ID = text("select reply_id, request::text as request from notifier.reply where reply_id = any(:ids)")
 _EARLIER = text(
     """
-    select distinct on (conversation_id) conversation_id, request::text as request from notifier.reply
+    select distinct on (conversation_id) conversation_id, reply_id, request::text as request from notifier.reply
     where conversation_id = any(:conversations)
     and (request -> 'personal' ->> 'contact_points' <> '[]' or request -> 'personal' ->> 'stated' <> '[]')
     order by conversation_id, recorded_at desc
@@ -45,14 +48,25 @@ async def record_replies(connection: AsyncConnection, replies: Sequence[ReplyReq
 
 
 async def replies_of(connection: AsyncConnection, ids: Collection[str]) -> dict[str, ReplyRequested]:
-    """Replies by their ids."""
+    """Replies by their ids; one that cannot be read is left out, with an error in the log."""
     rows = (await connection.execute(_BY_ID, {"ids": list(set(ids))})).all()
-    return {row.reply_id: ReplyRequested.model_validate_json(row.request) for row in rows}
+    replies = {row.reply_id: read_reply(row.reply_id, row.request) for row in rows}
+    return {reply_id: reply for reply_id, reply in replies.items() if reply}
 
 
 async def earlier_replies(connection: AsyncConnection, conversations: Collection[str]) -> dict[str, ReplyRequested]:
-    """The newest reply of each conversation that says to whom it goes."""
+    """The newest reply of each conversation that has a recipient."""
     if not conversations:
         return {}
     rows = (await connection.execute(_EARLIER, {"conversations": list(conversations)})).all()
-    return {row.conversation_id: ReplyRequested.model_validate_json(row.request) for row in rows}
+    replies = {row.conversation_id: read_reply(row.reply_id, row.request) for row in rows}
+    return {conversation: reply for conversation, reply in replies.items() if reply}
+
+
+def read_reply(reply_id: str, request: str) -> ReplyRequested | None:
+    """A stored request; None, with an error in the log, when it cannot be read."""
+    try:
+        return ReplyRequested.model_validate_json(request)
+    except ValueError:
+        log.exception("reply.unreadable", reply_id=reply_id)
+        return None

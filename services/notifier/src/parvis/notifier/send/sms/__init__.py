@@ -1,4 +1,4 @@
-"""A text in, one call of one of our SMS providers, its outcome out."""
+"""Sends text messages: shares them among the SMS providers, keeps to the sender's rate, and makes one call each."""
 
 import asyncio
 import random
@@ -10,47 +10,51 @@ from typing import Protocol
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
-from parvis.notifier.rules import Delivery, Found, Outcome, Parcel
-from parvis.notifier.send.sms.balance import Balance, Rates
+from parvis.notifier.models.delivery import Delivery, ProviderMessage, SendOutcome
+from parvis.notifier.models.message import RenderedMessage
+from parvis.notifier.send import SenderSetup
+from parvis.notifier.send.sms.http_gateway import HttpGateway
+from parvis.notifier.send.sms.provider_balance import ProviderBalance, SenderRates
+from parvis.notifier.send.sms.twilio import Twilio
 
 log = logger()
 _LONGEST_WAIT = timedelta(seconds=20)  # far below the lease
 
 
-class Provider(Protocol):
+class SmsProvider(Protocol):
     """One SMS provider: exactly one attempt a call, no retry of its own, and its memory of what it took."""
 
     name: str
     is_polled: bool
 
-    async def send(self, delivery: Delivery, text: str, sender: str) -> Outcome: ...
+    async def send(self, delivery: Delivery, text: str, sender: str) -> SendOutcome: ...
 
-    async def find(self, delivery: Delivery, text: str) -> list[Found]: ...
+    async def find(self, delivery: Delivery, text: str) -> list[ProviderMessage]: ...
 
     async def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
-class Senders:
+class SenderNumbers:
     """Who a message comes from: the department's own number or messaging service, else the town's."""
 
     town: str
     departments: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def of(self, department: str) -> str:
+    def for_department(self, department: str) -> str:
         return self.departments.get(department, self.town)
 
 
-class Sms:
+class SmsSender:
     """The SMS channel: its providers share the messages; one that is in trouble gets fewer, then none, then one to try."""
 
     provider = "sms"
 
     def __init__(
         self,
-        providers: Sequence[Provider],
+        providers: Sequence[SmsProvider],
         *,
-        senders: Senders,
+        senders: SenderNumbers,
         shares: Mapping[str, int],
         per_second: float = 0,
         clock: Clock = now,
@@ -58,10 +62,10 @@ class Sms:
     ) -> None:
         self._providers = {provider.name: provider for provider in providers}
         self._senders = senders
-        self._balance = Balance(
+        self._balance = ProviderBalance(
             {name: shares.get(name, 100 if len(providers) == 1 else 50) for name in self._providers}
         )
-        self._rates = Rates(per_second)
+        self._rates = SenderRates(per_second)
         self._clock = clock
         self._chance = chance
         self.provider = next(iter(self._providers))
@@ -72,42 +76,42 @@ class Sms:
         """How the messages are shared out now."""
         return self._balance.points
 
-    def rests(self) -> bool:
+    def is_paused(self) -> bool:
         """Whether no provider may be called now."""
-        return self._balance.rests(self._clock())
+        return self._balance.is_paused(self._clock())
 
-    async def send(self, parcel: Parcel) -> Outcome:
+    async def send(self, message: RenderedMessage) -> SendOutcome:
         """One call of one provider; where it surely did not take the message, one of another that is well. None when all of them rest."""
-        sender = self._senders.of(parcel.department)
+        sender = self._senders.for_department(message.department)
         wait = self._rates.take(sender, self._clock())
         if wait > _LONGEST_WAIT:
-            self._rates.give_back(sender)
-            return Outcome("retry", None, "temporary", "the sender's own rate")
+            self._rates.return_slot(sender)
+            return SendOutcome("retry", None, "temporary", "the sender's own rate")
         if wait:
             await asyncio.sleep(wait.total_seconds())
         name = self._balance.pick(self._clock(), self._chance())
         if name is None:
-            return Outcome("retry", None, "temporary", "every provider rests")
-        outcome = await self._call(self._providers[name], parcel, sender)
+            return SendOutcome("retry", None, "temporary", "every provider rests")
+        outcome = await self._call(self._providers[name], message, sender)
         # Else who tries whether a provider is well again would wait for it, although another one is.
         other = self._balance.pick(self._clock(), self._chance(), but=name) if outcome.state == "retry" else None
-        return await self._call(self._providers[other], parcel, sender) if other else outcome
+        return await self._call(self._providers[other], message, sender) if other else outcome
 
-    async def _call(self, provider: Provider, parcel: Parcel, sender: str) -> Outcome:
+    async def _call(self, provider: SmsProvider, message: RenderedMessage, sender: str) -> SendOutcome:
         began = self._clock()
         before = self.points
         well = False
         try:
-            outcome = await provider.send(parcel.delivery, parcel.content.decode(), sender)
+            outcome = await provider.send(message.delivery, message.content.decode(), sender)
             well = outcome.state not in {"retry", "unknown"}
         finally:
             ended = self._clock()
             self._balance.note(provider.name, well=well, took=ended - began, now=ended, chance=self._chance())
         if self.points != before:
             log.warning("provider.shifted", provider=provider.name, count=self.points[provider.name])
-        return Outcome(outcome.state, outcome.provider_id, outcome.failure_class, outcome.detail, provider.name)
+        return SendOutcome(outcome.state, outcome.provider_id, outcome.failure_class, outcome.detail, provider.name)
 
-    async def find(self, delivery: Delivery, text: str) -> list[Found]:
+    async def find(self, delivery: Delivery, text: str) -> list[ProviderMessage]:
         """Ask the provider that has taken it; while that is not known, all.
 
         Raises: Unavailable, when one of them cannot be asked and no other has it: it may.
@@ -115,7 +119,7 @@ class Sms:
         has_it = delivery.state == "accepted" and delivery.provider in self._providers
         asked = [self._providers[delivery.provider or ""]] if has_it else list(self._providers.values())
         trouble: Unavailable | None = None
-        found: list[Found] = []
+        found: list[ProviderMessage] = []
         for provider in asked:
             try:
                 found += await provider.find(delivery, text)
@@ -128,3 +132,28 @@ class Sms:
     async def close(self) -> None:
         for provider in self._providers.values():
             await provider.close()
+
+
+def create_sender(setup: SenderSetup) -> SmsSender:
+    """Twilio, and the HTTP gateway where the town has one."""
+    settings = setup.settings
+    providers: list[SmsProvider] = [
+        Twilio(
+            account_sid=settings.twilio_account_sid,
+            auth_token=settings.twilio_auth_token.get_secret_value(),
+            base_url=settings.twilio_base_url,
+            public_url=settings.sms_public_url,
+            timeout_s=settings.provider_timeout_s,
+            most=settings.in_flight,
+        )
+    ]
+    if settings.sms_gateway_url and settings.sms_gateway_token:
+        gateway = HttpGateway(
+            url=settings.sms_gateway_url.rstrip("/"),
+            token=settings.sms_gateway_token.get_secret_value(),
+            timeout_s=settings.provider_timeout_s,
+            most=settings.in_flight,
+        )
+        providers.append(gateway)
+    numbers = SenderNumbers(settings.sms_sender or setup.town.sms_number, settings.sms_senders)
+    return SmsSender(providers, senders=numbers, shares=settings.sms_shares, per_second=settings.sms_per_second)

@@ -12,25 +12,25 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from parvis.common.contract.errors import Unavailable
-from parvis.notifier.rules import Delivery, Found, Outcome
+from parvis.notifier.models.delivery import Delivery, ProviderMessage, SendOutcome
 
 # Twilio's code → (our outcome, failure class): their words. Source: Twilio docs, "Error and warning dictionary".
-CODES: dict[int, Outcome] = {
-    20003: Outcome("retry", None, "temporary", "20003 authenticate"),  # ours to mend: the account or its token
-    20429: Outcome("retry", None, "temporary", "20429 too many requests"),
-    21211: Outcome("failed", None, "permanent", "21211 invalid To number"),
-    21214: Outcome("failed", None, "unreachable", "21214 To number cannot be reached"),
-    21408: Outcome("failed", None, "refused", "21408 no permission for the region"),
-    21610: Outcome("failed", None, "opted-out", "21610 unsubscribed recipient"),
-    21612: Outcome("failed", None, "unreachable", "21612 To and From do not go together"),
-    21614: Outcome("failed", None, "permanent", "21614 not a mobile number"),
-    21617: Outcome("failed", None, "too-long", "21617 over 1600 characters"),
-    30003: Outcome("failed", None, "unreachable", "30003 handset switched off or away"),
-    30004: Outcome("failed", None, "refused", "30004 blocked"),
-    30005: Outcome("failed", None, "permanent", "30005 unknown handset"),
-    30006: Outcome("failed", None, "permanent", "30006 landline or unreachable carrier"),
-    30007: Outcome("failed", None, "refused", "30007 filtered by the carrier"),
-    30022: Outcome("retry", None, "temporary", "30022 rate of the sender exceeded"),
+CODES: dict[int, SendOutcome] = {
+    20003: SendOutcome("retry", None, "temporary", "20003 authenticate"),  # ours to mend: the account or its token
+    20429: SendOutcome("retry", None, "temporary", "20429 too many requests"),
+    21211: SendOutcome("failed", None, "permanent", "21211 invalid To number"),
+    21214: SendOutcome("failed", None, "unreachable", "21214 To number cannot be reached"),
+    21408: SendOutcome("failed", None, "refused", "21408 no permission for the region"),
+    21610: SendOutcome("failed", None, "opted-out", "21610 unsubscribed recipient"),
+    21612: SendOutcome("failed", None, "unreachable", "21612 To and From do not go together"),
+    21614: SendOutcome("failed", None, "permanent", "21614 not a mobile number"),
+    21617: SendOutcome("failed", None, "too-long", "21617 over 1600 characters"),
+    30003: SendOutcome("failed", None, "unreachable", "30003 handset switched off or away"),
+    30004: SendOutcome("failed", None, "refused", "30004 blocked"),
+    30005: SendOutcome("failed", None, "permanent", "30005 unknown handset"),
+    30006: SendOutcome("failed", None, "permanent", "30006 landline or unreachable carrier"),
+    30007: SendOutcome("failed", None, "refused", "30007 filtered by the carrier"),
+    30022: SendOutcome("retry", None, "temporary", "30022 rate of the sender exceeded"),
 }
 
 # aiohttp's errors before a byte of the request was written: name not found, connection refused, TLS not agreed.
@@ -95,7 +95,7 @@ class Twilio:
         self._messages = Client(account_sid, auth_token, http_client=self._http).messages
         self._public_url = public_url
 
-    async def send(self, delivery: Delivery, text: str, sender: str) -> Outcome:
+    async def send(self, delivery: Delivery, text: str, sender: str) -> SendOutcome:
         """One POST, once. A sender that is a messaging service (MG…) chooses the number itself."""
         by = {"messaging_service_sid": sender} if sender.startswith("MG") else {"from_": sender}
         callback = f"{self._public_url}/sms/status?reply={quote(delivery.reply_id)}"
@@ -106,12 +106,12 @@ class Twilio:
         except TwilioRestException as refusal:
             return outcome_of(int(refusal.status), refusal.code)
         except _NEVER_LEFT as error:
-            return Outcome("retry", None, "temporary", type(error).__name__)
+            return SendOutcome("retry", None, "temporary", type(error).__name__)
         except (TimeoutError, aiohttp.ClientError, TwilioException, OSError, ValueError) as error:
-            return Outcome("unknown", None, "temporary", f"no answer: {type(error).__name__}")
-        return Outcome("accepted", message.sid)
+            return SendOutcome("unknown", None, "temporary", f"no answer: {type(error).__name__}")
+        return SendOutcome("accepted", message.sid)
 
-    async def find(self, delivery: Delivery, text: str) -> list[Found]:
+    async def find(self, delivery: Delivery, text: str) -> list[ProviderMessage]:
         """Ask the list of messages to this number since the reservation; ours is the one with our text, or our reference.
 
         Raises: Unavailable.
@@ -131,21 +131,21 @@ class Twilio:
         await self._http.close()
 
 
-def _found(message: Any) -> Found:
+def _found(message: Any) -> ProviderMessage:
     state = STATUS.get(str(message.status), "accepted")
     code = message.error_code if state in {"undelivered", "failed"} else None
     known = CODES.get(int(code)) if code else None
     failure_class = (known.failure_class if known else "temporary") if code else None
-    return Found(state, Twilio.name, str(message.sid), failure_class, str(code or ""))
+    return ProviderMessage(state, Twilio.name, str(message.sid), failure_class, str(code or ""))
 
 
-def outcome_of(status: int, code: int | None) -> Outcome:
+def outcome_of(status: int, code: int | None) -> SendOutcome:
     """What a refusal of the API means. A 4xx is definite; after a 5xx the message may have been sent all the same."""
     if status >= 500:
-        return Outcome("unknown", None, "temporary", f"HTTP {status}")
+        return SendOutcome("unknown", None, "temporary", f"HTTP {status}")
     if code in CODES:
         return CODES[code]
     if status == 429:
         return CODES[20429]
     # A code that is not in the table says nothing about the address: nobody loses one by our ignorance.
-    return Outcome("failed", None, "refused", f"{code or ''} HTTP {status}".strip())
+    return SendOutcome("failed", None, "refused", f"{code or ''} HTTP {status}".strip())

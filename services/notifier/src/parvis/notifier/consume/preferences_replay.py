@@ -1,0 +1,82 @@
+"""Replays the whole log of preference.changed into the database at the start: nothing is sent before it was read."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError
+
+from parvis.common.bus.admin import read_all_records
+from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.contract.preference import PreferenceChanged
+from parvis.common.runtime.backoff import Backoff
+from parvis.common.runtime.concurrency import sleep_unless_stopped
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.postgres import Database
+from parvis.notifier.consume.ledger_rebuild import LedgerRebuild
+from parvis.notifier.store.preferences import record_preferences
+
+log = logger()
+BATCH = 500
+
+
+@dataclass
+class PreferencesReplay:
+    """Reads the log up to where it stood at our start, then lets sending begin; the consumer brings what comes later.
+
+    The rows are there already when the database is: the replay adds those that a restored backup has lost. So does the rebuild
+    of the ledger, which runs before sending begins as well.
+    """
+
+    bootstrap: str
+    topic: str
+    database: Database
+    health: Health
+    preferences_read: asyncio.Event
+    ledger_rebuild: LedgerRebuild
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        backoff = Backoff(first_s=0.5, longest_s=10)
+        while not stopping.is_set():
+            try:
+                count = await self.replay()
+                await self.ledger_rebuild.rebuild_if_behind()
+            except Unavailable as error:
+                wait_s = backoff.next_wait_s()
+                self.health.mark_failing("preferences", str(error))
+                log.warning("preferences.delayed", reason=str(error), wait_s=wait_s)
+                await sleep_unless_stopped(stopping, wait_s)
+                continue
+            self.health.mark_ok("preferences")
+            log.info("preferences.read", count=count)
+            self.preferences_read.set()
+            await stopping.wait()
+
+    async def replay(self) -> int:
+        """Record every preference of the log; gives how many there are."""
+        count = 0
+        batch: dict[str, PreferenceChanged] = {}
+        async for received in read_all_records(self.bootstrap, [self.topic]):
+            with suppress(Poison):  # the consumer brings it to the dead letters
+                event = received.event((PreferenceChanged,))
+                if isinstance(event, PreferenceChanged):
+                    batch[received.event_id] = event
+                    count += 1
+            if len(batch) >= BATCH:
+                await self._record(batch)
+                batch = {}
+        await self._record(batch)
+        return count
+
+    async def _record(self, batch: dict[str, PreferenceChanged]) -> None:
+        """Record a batch; a preference that the database refuses is found by recording each alone, logged and left out."""
+        try:
+            async with self.database.transaction() as connection:
+                await record_preferences(connection, batch)
+        except DBAPIError:
+            if len(batch) == 1:
+                log.exception("preference.refused", code=next(iter(batch)), reason="PostgreSQL does not take its value")
+                return
+            for event_id, preference in batch.items():
+                await self._record({event_id: preference})

@@ -1,0 +1,122 @@
+"""Makes a batch of the day's letters for the print shop: one folder with its manifest, there whole or not at all."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.concurrency import sleep_unless_stopped
+from parvis.common.runtime.health import Health
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.postgres import Database
+from parvis.notifier.decide.print_batch import batch_day, batch_name, build_manifest, is_batch_due, is_batch_name
+from parvis.notifier.models.letter import PrintedLetter
+from parvis.notifier.send.post import gather, publish
+from parvis.notifier.store import letters as store
+
+log = logger()
+EVERY_S = 20.0
+
+
+@dataclass
+class PrintBatches:
+    """Makes a batch at the same hour every day, or when there are enough letters.
+
+    Order: the batch's letters are fixed in the table; they are moved, each by a rename; the folder appears, by a rename; the
+           table says so. Wherever it breaks off, the next round goes on, and no letter is in two folders.
+    """
+
+    folder: Path
+    database: Database
+    health: Health
+    zone: ZoneInfo
+    at: time
+    most: int
+    clock: Clock = now
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                await self.make_due_batches()
+                self.health.mark_ok("letters")
+            except Unavailable as error:
+                self.health.mark_failing("letters", str(error))
+                log.warning("batches.delayed", reason=str(error), wait_s=EVERY_S)
+            await sleep_unless_stopped(stopping, EVERY_S)
+
+    async def make_due_batches(self, *, at_once: bool = False) -> list[str]:
+        """Finish the batches that broke off, make those that are due; gives the names of the folders that are new.
+
+        Raises: Unavailable, while PostgreSQL or the folder is away.
+        """
+        async with self.database.transaction() as holding:
+            if not await store.lock_batches(holding):
+                return []
+            made = await self._finish_open()
+            while await self._begin(at_once=at_once):
+                made += await self._finish_open()
+            return made
+
+    async def _begin(self, *, at_once: bool) -> bool:
+        at = self.clock()
+        async with self.database.transaction() as connection:
+            waiting = await store.unbatched_letters(connection)
+            is_due = is_batch_due(waiting, at, at=self.at, zone=self.zone, most=self.most)
+            if not is_due and not (waiting.count and at_once):
+                return False
+            known = await store.batch_names(connection, batch_day(at, self.zone))
+            await store.make_batch(connection, batch_name(at, self.zone, known), at, self.most)
+        return True
+
+    async def _finish_open(self) -> list[str]:
+        """Finish every open batch; one whose folder cannot be written holds up no other."""
+        async with self.database.transaction() as connection:
+            opened = [
+                (name, made_at, await store.letters_of(connection, name))
+                for name, made_at in await store.open_batches(connection)
+            ]
+        made: list[str] = []
+        failed: OSError | None = None
+        for name, made_at, letters in opened:
+            try:
+                if await self._finish(name, made_at, letters):
+                    made.append(name)
+            except OSError as error:
+                failed = error
+                log.exception("batch.failed", file=name, count=len(letters), reason=type(error).__name__)
+        if failed:
+            raise Unavailable(f"the folder of letters: {type(failed).__name__}") from failed
+        return made
+
+    async def _finish(self, name: str, made_at: datetime, letters: list[PrintedLetter]) -> bool:
+        """Gives whether its folder is there now and was not before."""
+        if not is_batch_name(name):
+            async with self.database.transaction() as connection:
+                await store.dissolve_batch(connection, name, self.clock())
+            log.error("batch.dissolved", file=name, count=len(letters), reason="no folder can have its name")
+            return False
+        found = await asyncio.to_thread(self._publish, name, made_at, letters)
+        async with self.database.transaction() as connection:
+            await store.close_batch(connection, name, self.clock())
+        _log_batch(name, letters, found)
+        return found is not None
+
+    def _publish(self, name: str, made_at: datetime, letters: list[PrintedLetter]) -> list[PrintedLetter] | None:
+        found = gather(self.folder, name, letters)
+        if found is not None:
+            publish(self.folder, name, build_manifest(name, made_at, found))
+        return found
+
+
+def _log_batch(name: str, letters: list[PrintedLetter], found: list[PrintedLetter] | None) -> None:
+    if found is None:
+        log.warning(
+            "batch.gone", file=name, count=len(letters), reason="we stopped while it left, or its letters are lost"
+        )
+        return
+    log.info("batch.closed", file=name, count=len(found), pages=sum(letter.pages for letter in found))
+    if len(found) < len(letters):
+        log.error("letters.missing", file=name, count=len(letters) - len(found), channel="post")

@@ -1,0 +1,196 @@
+"""Reserves due deliveries in one transaction: those that still have the right channel, are in no quiet hours and within every budget."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
+from parvis.notifier.decide.channel_choice import ChannelChooser, contact_points_of
+from parvis.notifier.decide.delivery_states import Transition
+from parvis.notifier.decide.preferences import EffectivePreference, EffectivePreferences, presentation_preference
+from parvis.notifier.decide.quiet_hours import QuietHoursPolicy
+from parvis.notifier.decide.send_budget import SendCounts, refuse_over_budget
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.limits import SendingLimits
+from parvis.notifier.store import send_counts
+from parvis.notifier.store.deliveries import deliveries_of_replies, hold_deliveries, readdress
+from parvis.notifier.store.delivery_ledger import DeliveryLedger
+from parvis.notifier.store.due_deliveries import DueDelivery, mark_reserved, pick_due
+from parvis.notifier.store.effective_preferences import load_effective_preferences
+
+log = logger()
+_TOWN_WAITS = timedelta(minutes=2)  # until an hour's budget of automatic messages is looked at again
+_UNREADABLE = Transition("failed", "refused", "the stored request cannot be read")
+
+
+@dataclass(frozen=True)
+class DeliveryReservation:
+    """Picks due deliveries and reserves those that may be sent now; the others are held, moved, refused or cancelled."""
+
+    ledger: DeliveryLedger
+    chooser: ChannelChooser
+    quiet_hours: QuietHoursPolicy
+    limits: SendingLimits
+    worker: str
+
+    async def reserve(
+        self, connection: AsyncConnection, limit: int, at: datetime, paused: Collection[str]
+    ) -> tuple[list[DueDelivery], int]:
+        """The deliveries that are reserved now, and how many were picked.
+
+        Shape: paused, the channels for which nothing is reserved now.
+        """
+        picked, unreadable = await pick_due(connection, at, limit, paused)
+        for delivery in unreadable:
+            await self.ledger.transition(connection, delivery, _UNREADABLE, at)
+        if not picked:
+            return [], len(unreadable)
+        preferences = await load_effective_preferences(connection, self.chooser, [due.reply for due in picked])
+        current = [due for due in picked if await self._has_current_channel(connection, due, preferences, at)]
+        presented = [self._apply_presentation(due, preferences) for due in current]
+        awake = await self._hold_in_quiet_hours(connection, presented, preferences, at)
+        allowed = await self._within_budget(connection, awake, at)
+        if allowed:
+            ids = [due.delivery.delivery_id for due in allowed]
+            await mark_reserved(connection, ids, worker=self.worker, now=at, lease_until=at + self.limits.lease)
+            await send_counts.count_automatic(connection, sum(due.delivery.is_automatic for due in allowed), at)
+        reserved = [replace(due, delivery=_reserved(due.delivery, at)) for due in allowed]
+        return reserved, len(picked) + len(unreadable)
+
+    async def _has_current_channel(
+        self, connection: AsyncConnection, due: DueDelivery, preferences: EffectivePreferences, at: datetime
+    ) -> bool:
+        """Choose again: a citizen may have changed their mind while a reply was held. If so, the delivery moves."""
+        delivery = due.delivery
+        choice = self.chooser.choose(due.reply, preferences, await self._tried_before(connection, delivery))
+        if (choice.channel, choice.address, choice.failure_class) == (delivery.channel, delivery.address, None):
+            return True
+        if delivery.channel == "inbox" and choice.failure_class:
+            return True  # it is the last way before people have to call, and was no choice of the citizen's
+        planned = replace(self.chooser.plan(due.reply, choice, step=delivery.step), send_at=delivery.send_at)
+        if choice.channel == delivery.channel:
+            await readdress(connection, planned, at)  # it is picked again, with its new address
+        else:
+            chose_otherwise = Transition("cancelled", detail="the citizen chose otherwise")
+            await self.ledger.transition(connection, delivery, chose_otherwise, at)
+            await self.ledger.plan(connection, [planned], at)
+        return False
+
+    async def _tried_before(self, connection: AsyncConnection, delivery: Delivery) -> set[str]:
+        if delivery.step == 1:
+            return set()
+        steps = (await deliveries_of_replies(connection, [delivery.reply_id])).get(delivery.reply_id, [])
+        return {d.channel for d in steps if d.step < delivery.step and d.state != "cancelled"}
+
+    def _apply_presentation(self, due: DueDelivery, preferences: EffectivePreferences) -> DueDelivery:
+        """The same in the language and the type size that the citizen reads."""
+        preference = self._presentation(due, preferences)
+        reply = due.reply.model_copy(update={"language": preference.language}) if preference.language else due.reply
+        return DueDelivery(replace(due.delivery, large_print=bool(preference.large_print)), reply)
+
+    def _presentation(self, due: DueDelivery, preferences: EffectivePreferences) -> EffectivePreference:
+        if not preferences:
+            return EffectivePreference()
+        hashes = [self.chooser.hash_of(point) for point in contact_points_of(due.reply)]
+        return presentation_preference(due.delivery.address_hash, hashes, preferences)
+
+    async def _hold_in_quiet_hours(
+        self, connection: AsyncConnection, due: list[DueDelivery], preferences: EffectivePreferences, at: datetime
+    ) -> list[DueDelivery]:
+        """The deliveries that disturb nobody now; the others wait for the end of the quiet hours."""
+        awake: list[DueDelivery] = []
+        for candidate in due:
+            delivery = candidate.delivery
+            hours = self._presentation(candidate, preferences).quiet_hours
+            until = self.quiet_hours.hold_until(candidate.reply, delivery.channel, hours, at, self.limits)
+            if until is None:
+                awake.append(candidate)
+            else:
+                await hold_deliveries(connection, [delivery.delivery_id], until)
+        return awake
+
+    async def _within_budget(
+        self, connection: AsyncConnection, due: list[DueDelivery], at: datetime
+    ) -> list[DueDelivery]:
+        """The deliveries whose address, conversation and town have not reached their limits; the addresses are locked."""
+        due = await self._within_hourly_budget(connection, due, at)
+        if not due:
+            return []
+        hashes = {candidate.delivery.address_hash for candidate in due}
+        await send_counts.lock_addresses(connection, hashes)
+        ids = {candidate.delivery.delivery_id for candidate in due}
+        conversations = {candidate.delivery.conversation_id for candidate in due}
+        by_address = await send_counts.count_by_address(connection, hashes, at, but=ids)
+        by_conversation = await send_counts.count_by_conversation(connection, conversations, at)
+        allowed: list[DueDelivery] = []
+        for candidate in due:
+            delivery = candidate.delivery
+            counts = _counts_of(delivery, by_address, by_conversation)
+            if refused := refuse_over_budget(delivery, counts, self.limits):
+                await self.ledger.transition(connection, delivery, refused, at)
+                _report_suspected_loop(delivery, counts.automatic, self.limits)
+                continue
+            by_address[delivery.address_hash] = (
+                counts.automatic + delivery.is_automatic,
+                counts.answers + (not delivery.is_automatic),
+            )
+            by_conversation.of_today[delivery.conversation_id] += 1
+            allowed.append(candidate)
+        return allowed
+
+    async def _within_hourly_budget(
+        self, connection: AsyncConnection, due: list[DueDelivery], at: datetime
+    ) -> list[DueDelivery]:
+        """No failure: when the whole town writes, notices come later. When a machine makes it write, an operator is alerted."""
+        automatic = [candidate for candidate in due if candidate.delivery.is_automatic]
+        sent = await send_counts.automatic_in_last_hour(connection, at) if automatic else 0
+        late = automatic[max(0, self.limits.automatic_per_hour - sent) :]
+        if not late:
+            return due
+        await hold_deliveries(connection, [held.delivery.delivery_id for held in late], at + _TOWN_WAITS)
+        log.error("town.slowed", count=len(late), limit_s=_TOWN_WAITS.total_seconds())
+        metrics.loops_suspected.labels("town").inc()
+        return [candidate for candidate in due if candidate not in late]
+
+
+def _counts_of(
+    delivery: Delivery, by_address: Mapping[str, tuple[int, int]], by_conversation: send_counts.ConversationCounts
+) -> SendCounts:
+    automatic, answers = by_address.get(delivery.address_hash, (0, 0))
+    return SendCounts(
+        automatic,
+        answers,
+        by_conversation.of_today[delivery.conversation_id],
+        by_conversation.has_another(delivery.conversation_id, delivery.kind, delivery.reply_id),
+    )
+
+
+def _reserved(delivery: Delivery, at: datetime) -> Delivery:
+    return replace(
+        delivery,
+        state="reserved",
+        attempt=delivery.attempt + 1,
+        sends=delivery.sends + 1,
+        first_reserved_at=delivery.first_reserved_at or at,
+        reserved_at=at,
+        failure_class=None,
+        detail="",
+    )
+
+
+def _report_suspected_loop(delivery: Delivery, automatic: int, limits: SendingLimits) -> None:
+    """Nobody causes so many automatic messages in a day but another machine: two that answer each other never stop."""
+    if delivery.is_automatic and automatic >= limits.automatic_per_day:
+        metrics.loops_suspected.labels(delivery.channel).inc()
+        log.error(
+            "loop.suspected",
+            conversation_id=delivery.conversation_id,
+            reply_id=delivery.reply_id,
+            channel=delivery.channel,
+            kind=delivery.kind,
+            sender_hash=delivery.address_hash,
+            count=automatic,
+        )

@@ -1,0 +1,132 @@
+"""Folds the delivery.updated events of each delivery into the row that the ledger must have. Pure; no I/O."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, outranks
+from parvis.common.contract.reply import ReplyRequested
+from parvis.notifier.decide.channel_choice import ChannelChoice, ChannelChooser
+from parvis.notifier.models.delivery import Delivery
+
+_DIED = "reserved after the backup: nobody knows whether it left"
+# Within one attempt; `planned` ends an attempt that the provider did not take, a later callback knows better.
+_ORDER = {
+    "reserved": 1,
+    "unknown": 2,
+    "planned": 3,
+    "cancelled": 4,
+    "accepted": 5,
+    "failed": 6,
+    "undelivered": 6,
+    "delivered": 6,
+}
+_TAKEN = frozenset({"unknown", "accepted", "delivered", "undelivered"})
+
+
+@dataclass(frozen=True)
+class DeliveryHistory:
+    """All that the topic says of one delivery: the update that counts, and when each attempt reached each state."""
+
+    last: DeliveryUpdated
+    attempts: Mapping[int, Mapping[str, datetime]]
+
+    @property
+    def reserved_at(self) -> list[datetime]:
+        return [states["reserved"] for states in self.attempts.values() if "reserved" in states]
+
+    @property
+    def attempt(self) -> int:
+        """The newest attempt that was begun; 0 when none was."""
+        return max((number for number, states in self.attempts.items() if "reserved" in states), default=0)
+
+    @property
+    def sends(self) -> int:
+        """Attempts that the provider took or may have taken; one without any later update was given back, unless it is the last."""
+        taken = {number for number, states in self.attempts.items() if _TAKEN & states.keys()}
+        return len(taken | ({self.attempt} if self.last.state == "reserved" else set[int]()))
+
+    @property
+    def resent_at(self) -> datetime | None:
+        """When an unknown delivery was given another attempt: a logged resend."""
+        return min(
+            (states["planned"] for states in self.attempts.values() if {"unknown", "planned"} <= states.keys()),
+            default=None,
+        )
+
+
+def group_by_delivery(events: Iterable[DeliveryUpdated]) -> dict[str, DeliveryHistory]:
+    """The history of each delivery, by its id; updates may come twice, and in any order."""
+    updates: dict[str, list[DeliveryUpdated]] = {}
+    for event in events:
+        updates.setdefault(event.delivery_id, []).append(event)
+    return {delivery_id: build_history(own) for delivery_id, own in updates.items()}
+
+
+def build_history(updates: Sequence[DeliveryUpdated]) -> DeliveryHistory:
+    """The history of one delivery, of which there is at least one update."""
+    attempts: dict[int, dict[str, datetime]] = {}
+    last = updates[0]
+    for update in updates:
+        attempts.setdefault(update.attempt, {}).setdefault(update.state, update.at)
+        last = update if _counts_more(update, last) else last
+    return DeliveryHistory(last, attempts)
+
+
+def _counts_more(new: DeliveryUpdated, old: DeliveryUpdated) -> bool:
+    ours, theirs = (new.attempt, _ORDER[new.state]), (old.attempt, _ORDER[old.state])
+    if ours != theirs:
+        return ours > theirs
+    failed = new if new.state == "undelivered" else old
+    return outranks(new.state, old.state, came_back=is_late_bounce(failed.channel, failed.failure_class))
+
+
+def is_behind(row: Delivery | None, told: DeliveryUpdated) -> bool:
+    """Whether the ledger knows less than the topic. It never does, unless the database was put back to an earlier day.
+
+    A row is written before it is told: it may know more, and a later state that outranks it may not be told yet.
+    """
+    if row is None:
+        return True
+    if row.state == "planned" and told.state == "cancelled":
+        return False  # it was called off, and taken up again
+    # What failed before any attempt is told as the first.
+    attempt = row.attempt if row.state == "planned" else max(1, row.attempt)
+    return (attempt, _ORDER[row.state]) < (told.attempt, _ORDER[told.state])
+
+
+def rebuild_delivery(
+    history: DeliveryHistory, reply: ReplyRequested, addressing: ChannelChooser, known: Delivery | None
+) -> Delivery:
+    """One delivery as it must stand.
+
+    Gives:  where the topic says no more than `reserved`: unknown, for it may have left. That is no reason to send it again.
+    """
+    last = history.last
+    base = known or addressing.plan(reply, _choice(reply, addressing, last), step=last.step)
+    is_open = last.state == "reserved"
+    return replace(
+        base,
+        state="unknown" if is_open else last.state,
+        attempt=max(history.attempt, base.attempt),
+        failure_class=last.failure_class,
+        detail=_DIED if is_open else last.detail,
+        provider=last.provider or base.provider,
+        provider_id=last.provider_id or base.provider_id,
+        evidence=last.evidence or base.evidence,
+        first_reserved_at=min(filter(None, (base.first_reserved_at, *history.reserved_at)), default=None),
+        reserved_at=max(filter(None, (base.reserved_at, *history.reserved_at)), default=None),
+        step=last.step,
+        why=last.why or base.why,
+        moves_to=last.moves_to,
+        sends=max(base.sends, history.sends),
+        resent_at=base.resent_at or history.resent_at,
+    )
+
+
+def _choice(reply: ReplyRequested, addressing: ChannelChooser, last: DeliveryUpdated) -> ChannelChoice:
+    """The address that the reply would take on that channel: the topic has none. None where its citizen has none there now."""
+    tried: set[str] = set()
+    while (choice := addressing.choose(reply, {}, tried)).channel not in {last.channel, "phone"}:
+        tried.add(choice.channel)
+    return choice if choice.channel == last.channel else ChannelChoice(last.channel, why=last.why)

@@ -1,0 +1,34 @@
+"""Decides whether an address, a conversation and the town may get one more message. Pure; no I/O."""
+
+from dataclasses import dataclass
+
+from parvis.notifier.decide.delivery_states import Transition
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.limits import SendingLimits
+
+
+@dataclass(frozen=True)
+class SendCounts:
+    """What one address, and one conversation, already got."""
+
+    automatic: int = 0
+    answers: int = 0
+    in_conversation: int = 0
+    has_same_kind: bool = False  # a registration or a receipt of this conversation that did not fail
+
+
+def refuse_over_budget(delivery: Delivery, sent: SendCounts, limits: SendingLimits) -> Transition | None:
+    """Why a due delivery must not be sent, if it must not: said before it is reserved, under the address's lock."""
+    if sent.has_same_kind and delivery.kind == "receipt":
+        return Transition("cancelled", detail="another receipt of this conversation was sent before")
+    if sent.has_same_kind and delivery.kind == "registration":
+        return Transition("failed", "budget", "one registration a conversation")
+    if delivery.is_automatic and sent.automatic >= limits.automatic_per_day:
+        return Transition("failed", "budget", f"{limits.automatic_per_day} automatic messages in 24 hours")
+    if not delivery.is_automatic and sent.answers >= limits.answers_per_day:
+        return Transition("failed", "budget", f"{limits.answers_per_day} answers in 24 hours")
+    if sent.in_conversation >= limits.messages_per_conversation_and_day:
+        return Transition(
+            "failed", "budget", f"{limits.messages_per_conversation_and_day} messages of one conversation in 24 hours"
+        )
+    return None

@@ -1,0 +1,1 @@
+"""Reads remote files: the attachments of a reply, scanned before they leave."""

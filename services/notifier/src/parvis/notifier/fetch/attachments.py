@@ -1,0 +1,72 @@
+"""Reads the files of a reply from the blob store, and has those scanned that no scanner has seen yet."""
+
+from collections import OrderedDict
+
+from parvis.common.contract.channels import channel
+from parvis.common.contract.contact import ClaimCheck, ScanVerdict
+from parvis.common.contract.errors import Rejected, Unavailable
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.storage.blobs import BlobStore
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.message import AttachedFile
+
+_SCAN_LIMIT_S = 20.0  # a reply waits for this one file; a door would have let it go after two
+_MOST_REMEMBERED = 10_000
+
+
+class InfectedFile(Rejected):
+    """The scanner found malware in a file."""
+
+
+class UnscannedFile(Unavailable):
+    """The scanner has not seen a file yet, and does not answer now."""
+
+
+class Attachments:
+    """Opens the files of replies.
+
+    Gives:  the bytes of a file that is clean, or that was never to be scanned; one whose verdict is pending is scanned now, and
+            the verdict remembered.
+    Raises: InfectedFile; UnscannedFile; Poison, when the bytes are missing or damaged; Unavailable.
+    """
+
+    def __init__(self, blobs: BlobStore, scanner: AntivirusScanner) -> None:
+        self._blobs, self._scanner = blobs, scanner
+        self._verdicts: OrderedDict[str, ScanVerdict] = OrderedDict()
+
+    async def fetch_for(self, reply: ReplyRequested, delivery: Delivery, *, largest_bytes: int) -> list[AttachedFile]:
+        """The files that a mail carries; none on other channels, and none where they are too large for a mail: then it has a link."""
+        if any(self.verdict(claim) == "infected" for claim in reply.attachments):
+            raise InfectedFile("a file of this reply holds malware")
+        # In base64 a mail is a third larger than its files; relays count what arrives.
+        is_too_large = sum(claim.size_bytes for claim in reply.attachments) > largest_bytes
+        if channel(delivery.channel).template_medium != "email" or is_too_large:
+            return []
+        names = (*reply.personal.file_names, *[""] * len(reply.attachments))
+        return [
+            AttachedFile(name, claim.media_type, await self.open(claim))
+            for name, claim in zip(names, reply.attachments, strict=False)
+        ]
+
+    def verdict(self, claim: ClaimCheck) -> ScanVerdict:
+        """What is known of a file by now."""
+        return self._verdicts.get(claim.sha256, claim.scan) if claim.scan == "pending" else claim.scan
+
+    async def open(self, claim: ClaimCheck) -> bytes:
+        if self.verdict(claim) == "infected":
+            raise InfectedFile("a file of this reply holds malware")
+        content = await self._blobs.get(claim)
+        if self.verdict(claim) == "pending":
+            await self._scan(claim, content)
+        return content
+
+    async def _scan(self, claim: ClaimCheck, content: bytes) -> None:
+        verdict = await self._scanner.scan(content, limit_s=_SCAN_LIMIT_S)
+        if verdict not in ("clean", "infected"):
+            raise UnscannedFile("a file of this reply is not scanned yet")
+        self._verdicts[claim.sha256] = verdict
+        if len(self._verdicts) > _MOST_REMEMBERED:
+            self._verdicts.popitem(last=False)
+        if verdict == "infected":
+            raise InfectedFile("a file of this reply holds malware")

@@ -1,0 +1,100 @@
+"""Renders a reply as the message of its channel: SMS, mail, letter, or a notice with a link. Pure; no I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from parvis.common.contract.channels import channel
+from parvis.common.contract.delivery import make_delivery_id
+from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import TemplateSet
+from parvis.notifier.models.delivery import Delivery
+from parvis.notifier.models.message import AttachedFile, RenderedMessage
+from parvis.notifier.render.dkim import DkimSigner
+from parvis.notifier.render.letter import render_letter
+from parvis.notifier.render.mail import render_mail
+from parvis.notifier.render.reply_text import ReplyText
+from parvis.notifier.render.signed_links import SignedLinks
+from parvis.notifier.render.sms import render_sms
+
+_LOCAL = "http://127.0.0.1:8120"
+
+
+@dataclass(frozen=True)
+class MessageRenderer:
+    """Renders messages with the town's configuration and templates, its keys, and the address of our pages."""
+
+    town_config: TownConfig
+    templates: TemplateSet
+    key: bytes
+    public_url: str = _LOCAL
+    signer: DkimSigner = field(default_factory=lambda: DkimSigner(""))
+    inbox_lifetime: timedelta = timedelta(days=90)
+
+    @property
+    def links(self) -> SignedLinks:
+        return SignedLinks(self.public_url, self.key)
+
+    def render(
+        self, reply: ReplyRequested, delivery: Delivery, at: datetime, files: Sequence[AttachedFile] = ()
+    ) -> RenderedMessage:
+        """The bytes of one delivery.
+
+        Raises: Rejected, when the text does not fit the channel.
+        """
+        row = channel(delivery.channel)
+        if row.name == "inbox":
+            return self._notice(reply, delivery, "link", {"link": self.inbox_link(reply)}, at)
+        files_url = self.inbox_link(reply) if reply.attachments and not files else ""
+        text = ReplyText(self.town_config, self.templates, reply, files_url)
+        match row.template_medium:
+            case "email":
+                content = self.signer.sign(render_mail(text, delivery, at, key=self.key, links=self.links, files=files))
+            case "letter":
+                content = render_letter(text, delivery, at, self.key)
+            case _:
+                content = render_sms(text)
+        return RenderedMessage(delivery, content, row.media_type or "application/octet-stream")
+
+    def inbox_link(self, reply: ReplyRequested) -> str:
+        """Where a reply is read with a code: the same address at every attempt, until its time is over."""
+        return self.links.inbox(reply.reply_id, reply.requested_at + self.inbox_lifetime)
+
+    def render_code(
+        self, reply: ReplyRequested, channel_name: str, address: str, digits: str, at: datetime, *, minutes: int
+    ) -> RenderedMessage:
+        """The message that brings the code for a reply. It is in no ledger: if it is lost, the citizen asks for another."""
+        delivery = Delivery(
+            delivery_id=make_delivery_id(reply.reply_id, f"code-{channel_name}"),
+            reply_id=reply.reply_id,
+            conversation_id=reply.conversation_id,
+            reference=reply.reference,
+            kind="status",
+            channel=channel_name,
+            address=address,
+            address_hash="",
+            state="reserved",
+            attempt=1,
+            send_at=at,
+        )
+        return self._notice(reply, delivery, "code", {"code": digits, "minutes": str(minutes)}, at)
+
+    def _notice(
+        self, reply: ReplyRequested, delivery: Delivery, template: str, variables: dict[str, str], at: datetime
+    ) -> RenderedMessage:
+        """A short message about a reply, with an id of its own: a provider's report on it says nothing about the reply itself."""
+        own = make_reply_id(template, reply.reply_id, *variables.values())
+        personal = PersonalReply(variables=variables)
+        about = {
+            "reply_id": own,
+            "kind": "status",
+            "template": template,
+            "legal": True,
+            "personal": personal,
+            "attachments": (),
+        }
+        sent_on = "sms" if delivery.channel == "inbox" else delivery.channel
+        to = replace(delivery, reply_id=own, kind="status", channel=sent_on)
+        message = self.render(reply.model_copy(update=about), to, at)
+        return replace(message, department=reply.department)

@@ -1,0 +1,47 @@
+"""Computes how easy a text reads: Flesch's measure, for French with the constants of Kandel and Moles. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_SENTENCE_END = re.compile(r"[.!?…]+(?:\s|$)|\n\s*\n")
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_VOWELS = re.compile(r"[aeiouyàâäéèêëîïôöùûüÿœæ]+", re.IGNORECASE)
+_SILENT = {
+    "fr": re.compile(r"(?<=[^aeiouyàâéèêîôû])(?:e|es|ent)$", re.IGNORECASE),
+    "en": re.compile(r"(?<=[^aeiouyl])e$", re.IGNORECASE),
+}
+
+
+@dataclass(frozen=True)
+class _Measure:
+    start: float
+    a_sentence: float
+    a_word: float
+
+
+_MEASURES: Mapping[str, _Measure] = {
+    "en": _Measure(206.835, 1.015, 84.6),  # R. Flesch, 1948
+    "fr": _Measure(207, 1.015, 73.6),  # L. Kandel, A. Moles, 1958
+}
+HARD = 50  # below it schoolbooks for the last years begin
+
+
+def reading_ease(text: str, language: str) -> int | None:
+    """About 0 (a law) to 100 (a children's book); none in a language that we have no measure for, or without a sentence.
+
+    Shape: lists of facts (`Téléphone : …`) are left out: they are no sentences.
+    """
+    measure = _MEASURES.get(language)
+    told = "\n".join(line for line in text.split("\n") if line.rstrip().endswith((".", "!", "?", "…")))
+    words = _WORD.findall(told)
+    if measure is None or not words:
+        return None
+    sentences = max(1, sum(bool(_WORD.search(part)) for part in _SENTENCE_END.split(told)))
+    syllables = sum(_syllables(word, language) for word in words)
+    ease = measure.start - measure.a_sentence * len(words) / sentences - measure.a_word * syllables / len(words)
+    return round(ease)
+
+
+def _syllables(word: str, language: str) -> int:
+    return max(1, len(_VOWELS.findall(_SILENT[language].sub("", word))))

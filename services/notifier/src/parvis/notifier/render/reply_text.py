@@ -1,0 +1,88 @@
+"""Fills a reply's template with the town's own values and the requester's, without invisible characters. Pure; no I/O."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.text.telephone import format_phone
+from parvis.common.town.models import Department, TownConfig, localized
+from parvis.common.town.template_variables import standard_variables
+from parvis.common.town.templates import TEMPLATES, RenderedTemplate, TemplateSet
+
+# C0 and C1 but line feed, bidirectional controls (they make a text read as another), lone surrogates, BOM.
+_INVISIBLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_FILES = {"fr": "Les documents joints sont ici : {link}", "en": "The documents are here: {link}"}
+_FILES_BY_PHONE = {
+    "fr": "Des documents accompagnent cette réponse : demandez-les au {phone}.",
+    "en": "Documents go with this answer: ask for them on {phone}.",
+}
+_LINE_ENDS = re.compile("\r\n|\r|\x85|\u2028|\u2029")
+
+
+@dataclass(frozen=True)
+class ReplyText:
+    """One reply, in the language that its citizen reads."""
+
+    town_config: TownConfig
+    templates: TemplateSet
+    reply: ReplyRequested
+    files_url: str = ""
+
+    @property
+    def language(self) -> str:
+        return self.town_config.town.supported_language(self.reply.language)
+
+    @property
+    def department(self) -> Department:
+        return self.town_config.departments[self.town_config.current_department(self.reply.department)]
+
+    @property
+    def template(self) -> str:
+        name = self.reply.template or self.reply.kind
+        return name if name in TEMPLATES else "answer"
+
+    def render(self, medium: str) -> RenderedTemplate:
+        """The template of that medium (`sms`, `email`, `letter`) with everything put in."""
+        template = self.templates.find(
+            self.template,
+            self.language,
+            medium,
+            department=self.department.slug,
+            procedure=self.reply.procedure,
+        )
+        rendered = template.render(self._values())
+        files = f"\n\n{self._files(medium)}" if self.reply.attachments and self.files_url else ""
+        return RenderedTemplate(subject=one_line(rendered.subject), text=tidy(rendered.text + files))
+
+    def _files(self, medium: str) -> str:
+        """Where the files are that do not go with it: nobody types such a link from paper."""
+        said = _FILES_BY_PHONE if medium == "letter" else _FILES
+        phone = format_phone(self.department.phone)
+        return localized(said, self.language).format(link=self.files_url, phone=phone)
+
+    def _values(self) -> Mapping[str, str]:
+        """The asker's variables; the town's own facts win over them, so that nobody writes another number into a notice.
+
+        An acknowledgement never repeats a citizen's text, which may be spam or abuse: its templates know none of the citizen's variables.
+        """
+        given = {name: one_line(value) for name, value in self.reply.personal.variables.items()}
+        facts = standard_variables(
+            self.town_config, department=self.department.slug, language=self.language, reference=self.reply.reference
+        )
+        return given | facts | {"text": visible(self.reply.personal.text).strip()}
+
+
+def visible(text: str) -> str:
+    """A text with line feeds only, and nothing that does not show."""
+    return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text).replace("\t", " "))
+
+
+def one_line(text: str) -> str:
+    return " ".join(visible(text).split())
+
+
+def tidy(text: str) -> str:
+    """No spaces at the end of a line, never more than one empty line."""
+    lines = [line.rstrip() for line in visible(text).strip().split("\n")]
+    return re.sub("\n{3,}", "\n\n", "\n".join(lines))

@@ -1,0 +1,95 @@
+"""Builds sample replies, as the router or the desk would request them, for previews and checks. Pure."""
+
+from datetime import UTC, datetime
+
+from parvis.common.contract.contact import ContactPoint, ConversationId
+from parvis.common.contract.delivery import make_delivery_id
+from parvis.common.contract.reply import PersonalReply, ReplyKind, ReplyRequested, make_reply_id
+from parvis.common.town.models import TownConfig, localized
+from parvis.notifier.models.delivery import Delivery
+
+AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+_CONVERSATION = ConversationId("5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e11")
+_REFERENCE = "P-7F3K-2Q9X-M4TC"
+_ADDRESSES = {
+    "sms": "+33639980001",
+    "email": "celeste@citizens.example",
+    "post": "Mme Céleste EXEMPLE\n12 rue de la Fontaine-aux-Lièvres\n99999 VILLE-EXEMPLE",
+}
+_KINDS: dict[str, ReplyKind] = {
+    "registration": "registration",
+    "receipt": "receipt",
+    "question": "question",
+    "transfer": "transfer",
+}
+_WORDS = {
+    "fr": {
+        "received_on": "2 mars 2026",
+        "answer_due_on": "2 mai 2026",
+        "moved_on": "4 mars 2026",
+        "body": "Conseil départemental de l'Exemple",
+        "silence_rule": (
+            "Sans réponse le 2 mai 2026, votre demande est refusée ; vous avez alors deux mois pour saisir le tribunal administratif."
+        ),
+        "text": "Votre dossier est complet.\n\nVous pouvez venir le chercher au guichet, ou nous demander de vous l'envoyer.",
+    },
+    "en": {
+        "received_on": "2 March 2026",
+        "answer_due_on": "2 May 2026",
+        "moved_on": "4 March 2026",
+        "body": "Exemple county council",
+        "silence_rule": "Without an answer by 2 May 2026, your request is refused; you then have two months to go to the administrative court.",
+        "text": "Your file is complete.\n\nYou may collect it at the counter, or ask us to send it to you.",
+    },
+}
+
+
+def sample_reply(
+    name: str, language: str, town_config: TownConfig, *, department: str | None = None, procedure: str | None = None
+) -> ReplyRequested:
+    """A reply that a citizen of that language gets, of a department or a procedure, or of the town's first."""
+    found = town_config.procedure(procedure) or next(iter(town_config.procedures.values()), None)
+    words = _WORDS.get(language) or _WORDS["en"]
+    variables = words | {
+        "procedure": localized(found.title, language) if found else name,
+        "code": "123456",
+        "minutes": "10",
+        "link": "https://reponses.example-town.example/inbox/0123456789abcdef0123456789abcdef-1780000000.abcdefghijklmnop",
+    }
+    return ReplyRequested(
+        reply_id=make_reply_id("sample", name, language, department or "", procedure or ""),
+        conversation_id=_CONVERSATION,
+        reference=_REFERENCE,
+        kind=_KINDS.get(name, "answer"),
+        department=department or (found.department if found else "triage"),
+        procedure=procedure,
+        channel_of_contact="email",
+        template=name,
+        language=language,
+        legal=name in _KINDS and name != "question",
+        send_at=AT,
+        requested_at=AT,
+        requested_by="preview",
+        personal=PersonalReply(
+            contact_points=(ContactPoint(kind="email", value=_ADDRESSES["email"]),),
+            variables={name: value for name, value in variables.items() if name != "text"},
+            text=variables["text"],
+        ),
+    )
+
+
+def sample_delivery(reply: ReplyRequested, channel: str, *, large_print: bool = False) -> Delivery:
+    return Delivery(
+        delivery_id=make_delivery_id(reply.reply_id, channel),
+        reply_id=reply.reply_id,
+        conversation_id=reply.conversation_id,
+        reference=reply.reference,
+        kind=reply.kind,
+        channel=channel,
+        address=_ADDRESSES[channel],
+        address_hash="",
+        state="reserved",
+        attempt=1,
+        send_at=AT,
+        large_print=large_print,
+    )

@@ -1,0 +1,104 @@
+"""Renders a town's templates as a citizen gets them, and measures what each costs to send and to read. Pure."""
+
+import email
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
+
+from parvis.common.contract.channels import channels
+from parvis.common.text.sms_encoding import count_segments
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import DEPARTMENTS, PROCEDURES, TEMPLATES, TemplateSet, template_media
+from parvis.notifier.render.letter import count_pages
+from parvis.notifier.render.message_renderer import MessageRenderer
+from parvis.notifier.render.readability import HARD, reading_ease
+from parvis.notifier.render.sample_replies import AT, sample_delivery, sample_reply
+
+_MANY_SEGMENTS = 3
+_KEY = b"a preview's code on a letter opens nothing"
+
+
+@dataclass(frozen=True)
+class PreviewedTemplate:
+    """One template in one language: whose it is, and the files that show it."""
+
+    name: str
+    language: str
+    owner_kind: str = ""  # procedures or departments; empty: the town's own
+    slug: str = ""
+
+    @property
+    def folder(self) -> str:
+        return "/".join(filter(None, (self.owner_kind, self.slug, self.name, self.language)))
+
+
+def templates_to_preview(templates: TemplateSet, town_config: TownConfig) -> list[PreviewedTemplate]:
+    """The town's templates and the special ones."""
+    towns = [PreviewedTemplate(name, language) for name in TEMPLATES for language in town_config.town.languages]
+    special = {PreviewedTemplate(name, language, place, slug) for place, slug, name, language, _ in templates.special}
+    return [*towns, *sorted(special, key=lambda shown: shown.folder)]
+
+
+def render_preview(shown: PreviewedTemplate, town_config: TownConfig, templates: TemplateSet) -> Mapping[str, bytes]:
+    """The SMS, the mail and its two twins, the letter in both sizes."""
+    renderer = MessageRenderer(town_config, templates, _KEY)
+    reply = sample_reply(
+        shown.name,
+        shown.language,
+        town_config,
+        department=shown.slug if shown.owner_kind == DEPARTMENTS else None,
+        procedure=shown.slug if shown.owner_kind == PROCEDURES else None,
+    )
+    files: dict[str, bytes] = {}
+    for medium in template_media(shown.name):
+        content = renderer.render(reply, sample_delivery(reply, _channel_of(medium)), AT).content
+        match medium:
+            case "sms":
+                files["sms.txt"] = content
+            case "email":
+                files |= {"email.eml": content, **_twins(content)}
+            case _:
+                large = sample_delivery(reply, "post", large_print=True)
+                files |= {"letter.pdf": content, "letter-large.pdf": renderer.render(reply, large, AT).content}
+    return files
+
+
+def check_preview(shown: PreviewedTemplate, files: Mapping[str, bytes]) -> Iterator[str]:
+    """What it costs to send and to read: a line of facts, then a warning for each that should be better."""
+    facts: list[str] = []
+    warnings: list[str] = []
+    if "sms.txt" in files:
+        alphabet, count = count_segments(files["sms.txt"].decode())
+        facts.append(f"SMS {count} × {alphabet}")
+        if alphabet != "GSM-7":
+            warnings.append(
+                "an SMS in letters outside the GSM alphabet is paid for twice: é è à ù are in it, ê ç ’ are not"
+            )
+        if count > _MANY_SEGMENTS:
+            warnings.append(f"an SMS of {count} segments is paid for {count} times")
+    if "letter.pdf" in files:
+        pages, large = count_pages(files["letter.pdf"]), count_pages(files["letter-large.pdf"])
+        facts.append(f"letter {pages} page{'s' * (pages > 1)}, {large} in large print")
+        if pages > 1:
+            warnings.append(f"the letter has {pages} pages")
+    text = (files.get("email.txt") or files.get("sms.txt") or b"").decode()
+    ease = reading_ease(text, shown.language)
+    if ease is not None:
+        facts.append(f"reading ease {ease}")
+        if ease < HARD:
+            warnings.append(
+                f"its sentences are hard to read ({ease}; aim at {HARD} and more): shorter ones, shorter words"
+            )
+    yield f"templates/{shown.folder}: {'; '.join(facts)}"
+    yield from (f"warning: templates/{shown.folder}: {warning}" for warning in warnings)
+
+
+def _twins(content: bytes) -> dict[str, bytes]:
+    message: EmailMessage = email.message_from_bytes(content, policy=policy.default)
+    twins = {f"email.{name}": message.get_body((kind,)) for name, kind in (("txt", "plain"), ("html", "html"))}
+    return {name: str(part.get_content()).encode() for name, part in twins.items() if part}
+
+
+def _channel_of(medium: str) -> str:
+    return next(row.name for row in channels() if row.is_sent and row.template_medium == medium)

@@ -1,0 +1,103 @@
+"""Counts what was sent already: to an address, in a conversation, by the whole town."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.notifier import schema
+from parvis.notifier.models.delivery import AUTOMATIC
+
+_t = schema.tally.c
+_DAY, _HOUR = timedelta(hours=24), timedelta(hours=1)
+# Of these one a conversation. Who was told that another body has their request was told all that a receipt says.
+_COUNTS_AS = {"registration": "registration", "receipt": "receipt", "transfer": "receipt"}
+# What arrived, or may yet.
+_ARRIVES = ("reserved", "unknown", "accepted", "delivered")
+
+# A lock of its own for each address, which leaves no row behind.
+_LOCK = text(
+    "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:hashes as text[])) as held (name)"
+)
+_SENT_TO = text(
+    """
+    select address_hash, count(*) filter (where kind = any(:kinds)) as automatic, count(*) as total
+    from notifier.delivery
+    where address_hash = any(:hashes) and reserved_at > :since and delivery_id <> all(:but)
+    group by address_hash
+    """
+)
+_GOT = text(
+    """
+    select conversation_id, kind, reply_id, state, reserved_at from notifier.delivery
+    where conversation_id = any(:conversations) and (state = any(:arrives) or reserved_at > :since)
+    """
+)
+
+
+@dataclass
+class ConversationCounts:
+    """What conversations got: registrations and receipts by conversation, kind and reply; messages of the last day."""
+
+    notices: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
+    of_today: Counter[str] = field(default_factory=Counter[str])
+
+    def has_another(self, conversation: str, kind: str, reply: str) -> bool:
+        """Whether another reply of that kind went to that conversation."""
+        return any((c, k) == (conversation, kind) and r != reply for c, k, r in self.notices)
+
+
+async def lock_addresses(connection: AsyncConnection, hashes: Collection[str]) -> None:
+    """Hold addresses against every other process until the end of the transaction; sorted, so that none waits in a ring."""
+    if hashes:
+        await connection.execute(_LOCK, {"hashes": sorted(set(hashes))})
+
+
+async def count_by_address(
+    connection: AsyncConnection, hashes: Collection[str], now: datetime, *, but: Collection[str]
+) -> dict[str, tuple[int, int]]:
+    """Automatic messages and answers that went to each address in the last 24 hours; `but` are not counted."""
+    values = {"hashes": list(hashes), "kinds": list(AUTOMATIC), "since": now - _DAY, "but": list(but)}
+    rows = (await connection.execute(_SENT_TO, values)).all()
+    return {row.address_hash: (row.automatic, row.total - row.automatic) for row in rows}
+
+
+async def count_by_conversation(
+    connection: AsyncConnection, conversations: Collection[str], now: datetime
+) -> ConversationCounts:
+    """What conversations got until now."""
+    values = {"conversations": list(conversations), "arrives": list(_ARRIVES), "since": now - _DAY}
+    got = ConversationCounts()
+    for row in (await connection.execute(_GOT, values)).all():
+        if (kind := _COUNTS_AS.get(row.kind)) and row.state in _ARRIVES:
+            got.notices.add((row.conversation_id, kind, row.reply_id))
+        if row.reserved_at and row.reserved_at > now - _DAY:
+            got.of_today[row.conversation_id] += 1
+    return got
+
+
+async def automatic_in_last_hour(connection: AsyncConnection, now: datetime) -> int:
+    """How many automatic messages the town has sent in the last hour."""
+    total = select(func.coalesce(func.sum(_t.automatic), 0)).where(_t.minute > now - _HOUR)
+    return int(await connection.scalar(total) or 0)
+
+
+async def count_automatic(connection: AsyncConnection, number: int, now: datetime) -> None:
+    """Add to this minute's; last in its transaction, for the row is everybody's."""
+    if number:
+        minute = now.replace(second=0, microsecond=0)
+        new = insert(schema.tally).values(minute=minute, automatic=number)
+        await connection.execute(
+            new.on_conflict_do_update(
+                index_elements=["minute"], set_={"automatic": _t.automatic + new.excluded.automatic}
+            )
+        )
+
+
+async def delete_old_tallies(connection: AsyncConnection, now: datetime) -> None:
+    """What is older than a day counts for nothing."""
+    await connection.execute(schema.tally.delete().where(_t.minute < now - _DAY))
