@@ -14,8 +14,8 @@ from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
 from parvis.ingest_email.parse.mail import parse
+from parvis.ingest_email.parse.mail_to_contact import Arrival, Keys, contact_of
 from parvis.router.decide.notices import receipt, registration
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[2] / "config" / "example-town")

@@ -14,11 +14,11 @@ from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.reply import make_reply_id
 from parvis.common.contract.reply_tokens import make_bounce_address
 from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, REPLY_REQUESTED
-from parvis.ingest_email.parse.headers import Headers, read_headers
-from parvis.ingest_email.parse.identity import identify
-from parvis.ingest_email.parse.machine import machine_sign
+from parvis.ingest_email.models.parsed_mail import Mail
+from parvis.ingest_email.parse.machine_sent import machine_sign
 from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.tables import Mail
+from parvis.ingest_email.parse.message_identity import identify
+from parvis.ingest_email.parse.mime.headers import Headers, read_headers
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.faults.mail import RECIPIENT

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parvis.ingest_email.parse.identity import identify
 from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.parse.tree import Part, split
+from parvis.ingest_email.parse.message_identity import identify
+from parvis.ingest_email.parse.mime.part_tree import Part, split
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.corpus.mail_door import contacts, deliver

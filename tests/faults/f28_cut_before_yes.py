@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections import Counter
 
-from parvis.ingest_email.parse.identity import identify
+from parvis.ingest_email.parse.message_identity import identify
 from tests.faults.mail import RECIPIENT, SENDER, a_mail, send
 from tests.faults.oracle import Verdict, look
 from tests.faults.scenario import Place, Scenario, town

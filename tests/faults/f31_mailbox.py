@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from parvis.ingest_email.parse.identity import identify
+from parvis.ingest_email.parse.message_identity import identify
 from parvis.local.stack import Stack
 from tests.faults.mail import RECIPIENT, a_mail
 from tests.faults.oracle import Verdict, look

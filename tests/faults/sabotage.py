@@ -28,7 +28,7 @@ def die_at_the_second_mail(where: str) -> Callable[[], None]:
     def sabotage() -> None:
         from parvis.common.bus.producer import Producer
         from parvis.common.storage.blobs import BlobStore
-        from parvis.ingest_email.receive.hosted import HostedMailbox
+        from parvis.ingest_email.receive.imap_client import HostedMailbox
 
         owner, step, is_before = {
             "raw-store": (BlobStore, "put", False),

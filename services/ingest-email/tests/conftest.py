@@ -16,14 +16,14 @@ from parvis.common.runtime.health import Health
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.decide import Mailboxes
-from parvis.ingest_email.parse.contact import Keys
-from parvis.ingest_email.read.reader import Readers, ResourceLimits
-from parvis.ingest_email.receive.acceptance import Acceptance
-from parvis.ingest_email.receive.hooks import Hooks
+from parvis.ingest_email.decide.recipients import Mailboxes
+from parvis.ingest_email.parse.mail_to_contact import Keys
 from parvis.ingest_email.receive.limits import Allowance, Room
-from parvis.ingest_email.receive.listeners import Listeners, Ports
-from parvis.ingest_email.receive.protocol import Surroundings
+from parvis.ingest_email.receive.mail_acceptance import Acceptance
+from parvis.ingest_email.receive.smtp_hooks import Hooks
+from parvis.ingest_email.receive.smtp_listeners import Listeners, Ports
+from parvis.ingest_email.receive.smtp_server import Surroundings
+from parvis.ingest_email.sandbox.mail_parser_pool import Readers, ResourceLimits
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 DOMAIN = TOWN_CONFIG.town.mail_domain

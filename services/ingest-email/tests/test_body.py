@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parvis.ingest_email.parse.charsets import decoded
+from parvis.ingest_email.models.parsed_mail import MOST_ATTACHMENTS, Mail
 from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.parse.markup import page_of, text_of
-from parvis.ingest_email.tables import MOST_ATTACHMENTS, Mail
+from parvis.ingest_email.parse.mime.charsets import decoded
+from parvis.ingest_email.parse.mime.html_text import page_of, text_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from parvis.ingest_email.models.parsed_mail import Report
 from parvis.ingest_email.parse.bounce.diagnosis import failure_of, status_in
-from parvis.ingest_email.parse.bounce.reading import read_report
-from parvis.ingest_email.parse.bounce.sections import READ_BYTES, read_sections
-from parvis.ingest_email.parse.headers import read_headers
-from parvis.ingest_email.parse.machine import machine_sign
+from parvis.ingest_email.parse.bounce.report import read_report
+from parvis.ingest_email.parse.bounce.report_sections import READ_BYTES, read_sections
+from parvis.ingest_email.parse.machine_sent import machine_sign
 from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.tables import Report
+from parvis.ingest_email.parse.mime.headers import read_headers
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 MACHINES = SAMPLES / "machine"

@@ -7,7 +7,7 @@ import pytest
 
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.commands import register
-from parvis.ingest_email.decide import Mailboxes
+from parvis.ingest_email.decide.recipients import Mailboxes
 
 FOLDER = Path(__file__).parents[3] / "config" / "example-town"
 

@@ -21,10 +21,10 @@ from parvis.common.contract.references import make_reference
 from parvis.common.contract.reply import ReplyId
 from parvis.common.contract.reply_tokens import make_bounce_address, make_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.ingest_email.parse.contact import Arrival, Keys, clip, contact_of
+from parvis.ingest_email.models.parsed_mail import MOST_ATTACHMENTS, MOST_IDS, Attachment, Mail
+from parvis.ingest_email.parse.bounce.delivery_outcome import reply_in, report_of
 from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.parse.reports import reply_in, report_of
-from parvis.ingest_email.tables import MOST_ATTACHMENTS, MOST_IDS, Attachment, Mail
+from parvis.ingest_email.parse.mail_to_contact import Arrival, Keys, clip, contact_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 DOMAIN = "example-town.example"

@@ -10,7 +10,7 @@ import pytest
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.read.reader import Readers, ResourceLimits
+from parvis.ingest_email.sandbox.mail_parser_pool import Readers, ResourceLimits
 
 _AT_ONCE = 8
 

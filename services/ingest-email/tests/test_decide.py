@@ -10,7 +10,7 @@ from parvis.common.contract.reply import ReplyId
 from parvis.common.contract.reply_tokens import make_bounce_address
 from parvis.common.testing import A_KEY
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.decide import Mailboxes
+from parvis.ingest_email.decide.recipients import Mailboxes
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 MAILBOXES = Mailboxes(TOWN_CONFIG, A_KEY)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from parvis.ingest_email.parse.account import accounts_of
-from parvis.ingest_email.parse.envelope import NOT_SAID, envelope_of
+from parvis.ingest_email.parse.envelope_from_headers import NOT_SAID, envelope_of
+from parvis.ingest_email.parse.imap_url import accounts_of
 
 
 @pytest.mark.parametrize(

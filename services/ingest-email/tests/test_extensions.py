@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.parse.forwarded import address_in, attributes
+from parvis.ingest_email.parse.xforward import address_in, attributes
 from parvis.ingest_email.receive.limits import SMALL_BYTES, Allowance, Room
-from parvis.ingest_email.receive.protocol import Surroundings
+from parvis.ingest_email.receive.smtp_server import Surroundings
 from parvis.simulators.mail.certificate import tls_context
 
 World = Any  # the class in conftest.py, which no test can import

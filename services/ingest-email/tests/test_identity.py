@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.ingest_email.parse.identity import identify
+from parvis.ingest_email.parse.message_identity import identify
 
 MAIL = b"Message-ID: <1@b.example>\r\nSubject: x\r\n\r\nBonjour\r\n"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.ingest_email.parse.machine import is_robot
+from parvis.ingest_email.parse.machine_sent import is_robot
 from parvis.ingest_email.parse.mail import parse
 
 SAMPLES = Path(__file__).parents[1] / "samples"

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.ingest_email.parse.charsets import decode, lines
-from parvis.ingest_email.parse.headers import decode_words, first_address, read_headers
+from parvis.ingest_email.models.parsed_mail import Mail
 from parvis.ingest_email.parse.mail import parse, parse_head
-from parvis.ingest_email.parse.markup import text_of
-from parvis.ingest_email.tables import Mail
+from parvis.ingest_email.parse.mime.charsets import decode, lines
+from parvis.ingest_email.parse.mime.headers import decode_words, first_address, read_headers
+from parvis.ingest_email.parse.mime.html_text import text_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 

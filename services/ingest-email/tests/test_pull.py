@@ -19,14 +19,14 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database, migrate
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email import store
-from parvis.ingest_email.decide import Mailboxes
-from parvis.ingest_email.parse.account import accounts_of
-from parvis.ingest_email.parse.contact import Keys
-from parvis.ingest_email.read.reader import Readers, ResourceLimits
-from parvis.ingest_email.receive.acceptance import Acceptance
-from parvis.ingest_email.receive.hosted import Access, opened
-from parvis.ingest_email.receive.pull import Habits, Pull
+from parvis.ingest_email.decide.recipients import Mailboxes
+from parvis.ingest_email.parse.imap_url import accounts_of
+from parvis.ingest_email.parse.mail_to_contact import Keys
+from parvis.ingest_email.receive.imap_client import Access, opened
+from parvis.ingest_email.receive.imap_poller import Habits, Pull
+from parvis.ingest_email.receive.mail_acceptance import Acceptance
+from parvis.ingest_email.sandbox.mail_parser_pool import Readers, ResourceLimits
+from parvis.ingest_email.store import imap_position
 from tests.mail import dovecot
 from tests.mail.dovecot import MailHost, mail_host
 
@@ -63,8 +63,8 @@ async def database(database_url: str) -> AsyncGenerator[Database]:
     await migrate(database_url, "ingest_email", HERE.parents[1] / "migrations")
     made = Database(database_url, service="test")
     async with made.transaction() as connection:
-        await connection.execute(delete(store.position))
-        await connection.execute(delete(store.pulled))
+        await connection.execute(delete(imap_position.position))
+        await connection.execute(delete(imap_position.pulled))
     yield made
     await made.close()
 

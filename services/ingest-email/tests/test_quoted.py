@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.ingest_email.parse.quoted import SIGNATURE_CHARACTERS, separate
+from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, separate
 
 OWN = "Merci beaucoup.\n\nCécile"
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from parvis.common.contract.errors import Unavailable
-from parvis.ingest_email.read.reader import Readers, Reading, ResourceLimits
+from parvis.ingest_email.sandbox.mail_parser_pool import Readers, Reading, ResourceLimits
 
 A_MAIL = b"From: camille@citizens.example\r\nSubject: Bonjour\r\nAuto-Submitted: auto-replied\r\n\r\nBonjour\r\n"
 LIMITS = ResourceLimits(memory_bytes=512 * 1024 * 1024, cpu_s=10, wall_s=30)

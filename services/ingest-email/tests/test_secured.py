@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.ingest_email.parse import der
 from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.parse.rtf import decompress, rtf_text
-from parvis.ingest_email.parse.tnef import unpack
+from parvis.ingest_email.parse.mime import asn1_der
+from parvis.ingest_email.parse.mime.rtf import decompress, rtf_text
+from parvis.ingest_email.parse.mime.tnef import unpack
 
 WORDS = b"Content-Type: text/plain; charset=utf-8\r\n\r\nBonjour\r\n"
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -94,8 +94,8 @@ def test_an_encrypted_mail_goes_to_people_with_its_envelope() -> None:
 def test_no_envelope_is_too_strange(content: bytes) -> None:
     parse(enveloped(content, "signed-data"))
     parse(enveloped(b"\x30\x80" + content, ""))
-    with contextlib.suppress(der.Damaged):
-        der.read(content).children()
+    with contextlib.suppress(asn1_der.Damaged):
+        asn1_der.read(content).children()
 
 
 def attribute(level: int, name: int, value: bytes) -> bytes:

@@ -13,12 +13,12 @@ from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.reply import ReplyId
 from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
-from parvis.ingest_email.parse.headers import read_headers
-from parvis.ingest_email.parse.machine import machine_sign
+from parvis.ingest_email.models.parsed_mail import Mail
+from parvis.ingest_email.parse.bounce.delivery_outcome import reply_in, report_of
+from parvis.ingest_email.parse.machine_sent import machine_sign
 from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.parse.reports import reply_in, report_of
-from parvis.ingest_email.tables import Mail
+from parvis.ingest_email.parse.mail_to_contact import Arrival, Keys, contact_of
+from parvis.ingest_email.parse.mime.headers import read_headers
 
 PACKAGE = Path(__file__).parents[1] / "src"
 MACHINES = Path(__file__).parents[1] / "samples" / "machine"

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.ingest_email.parse.parameters import read_field
-from parvis.ingest_email.parse.transfer import undo, uuencoded_in
-from parvis.ingest_email.parse.tree import Part, split
-from parvis.ingest_email.tables import DEEPEST, MOST_PARTS
+from parvis.ingest_email.models.parsed_mail import DEEPEST, MOST_PARTS
+from parvis.ingest_email.parse.mime.parameters import read_field
+from parvis.ingest_email.parse.mime.part_tree import Part, split
+from parvis.ingest_email.parse.mime.transfer_encodings import undo, uuencoded_in
 
 MIXED = b'From: a@b.example\nContent-Type: multipart/mixed; boundary="b"\n\n'
 

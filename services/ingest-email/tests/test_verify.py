@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.ingest_email.verify import verify_sender
+from parvis.ingest_email.verify.authentication_results import verify_sender
 
 OURS = "mx.example-town.example"
 

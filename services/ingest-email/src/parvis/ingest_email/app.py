@@ -13,17 +13,17 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.text.language import detect_language
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.decide import Mailboxes
-from parvis.ingest_email.parse.account import accounts_of
-from parvis.ingest_email.parse.contact import Keys
-from parvis.ingest_email.read.reader import Readers, ResourceLimits
-from parvis.ingest_email.receive.acceptance import Acceptance
-from parvis.ingest_email.receive.hooks import Hooks
-from parvis.ingest_email.receive.hosted import Access
+from parvis.ingest_email.decide.recipients import Mailboxes
+from parvis.ingest_email.parse.imap_url import accounts_of
+from parvis.ingest_email.parse.mail_to_contact import Keys
+from parvis.ingest_email.receive.imap_client import Access
+from parvis.ingest_email.receive.imap_poller import Habits, Pull
 from parvis.ingest_email.receive.limits import Allowance, Room
-from parvis.ingest_email.receive.listeners import Listeners, Ports
-from parvis.ingest_email.receive.protocol import Surroundings
-from parvis.ingest_email.receive.pull import Habits, Pull
+from parvis.ingest_email.receive.mail_acceptance import Acceptance
+from parvis.ingest_email.receive.smtp_hooks import Hooks
+from parvis.ingest_email.receive.smtp_listeners import Listeners, Ports
+from parvis.ingest_email.receive.smtp_server import Surroundings
+from parvis.ingest_email.sandbox.mail_parser_pool import Readers, ResourceLimits
 from parvis.ingest_email.settings import Settings
 
 

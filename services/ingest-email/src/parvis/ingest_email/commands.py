@@ -5,7 +5,7 @@ from pathlib import Path
 
 from parvis.common.cli.subparsers import Commands
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.decide import addresses_of
+from parvis.ingest_email.decide.recipients import addresses_of
 
 
 def register(commands: Commands) -> None:

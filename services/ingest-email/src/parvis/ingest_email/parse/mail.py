@@ -3,13 +3,13 @@
 import re
 from collections.abc import Sequence
 
-from parvis.ingest_email.parse.body import read_body
-from parvis.ingest_email.parse.bounce.reading import read_report
-from parvis.ingest_email.parse.found import Found
-from parvis.ingest_email.parse.headers import Headers, read_headers, thread_of
-from parvis.ingest_email.parse.machine import machine_sign
-from parvis.ingest_email.parse.quoted import SIGNATURE_CHARACTERS, Separated, separate
-from parvis.ingest_email.tables import LONGEST_TEXT_CHARACTERS, Mail, Report
+from parvis.ingest_email.models.parsed_mail import LONGEST_TEXT_CHARACTERS, Mail, Report
+from parvis.ingest_email.parse.bounce.report import read_report
+from parvis.ingest_email.parse.machine_sent import machine_sign
+from parvis.ingest_email.parse.mime.body import read_body
+from parvis.ingest_email.parse.mime.collected_parts import Found
+from parvis.ingest_email.parse.mime.headers import Headers, read_headers, thread_of
+from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, Separated, separate
 
 # What the libraries below raise at bytes that nobody thought of; the mail is then read by its head alone.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)

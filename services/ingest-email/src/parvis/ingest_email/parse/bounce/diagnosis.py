@@ -3,7 +3,7 @@
 import re
 
 from parvis.common.contract.delivery import FailureClass
-from parvis.ingest_email.rules.causes import (
+from parvis.ingest_email.codes.bounce_patterns import (
     AT_CONTENT,
     AT_RECIPIENT,
     AT_SENDER,

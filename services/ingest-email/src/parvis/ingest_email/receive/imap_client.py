@@ -1,0 +1,202 @@
+"""A mailbox at its host in, its mails out: imapclient in a thread of its own, one connection."""
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from imapclient import IMAPClient, SocketTimeout
+from imapclient.exceptions import IMAPClientError, LoginError
+
+from parvis.common.contract.errors import Unavailable
+from parvis.ingest_email.parse.imap_url import Account
+
+Answer = TypeVar("Answer")
+KEYWORD = b"$Parvis"
+_CONNECT_S, _READ_S, _CALL_S = 10.0, 60.0, 300.0
+_SLICE_S = 1.0  # of waiting in IDLE: how long a stop may have to wait for the thread
+_HEAD_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to be let in: a password, or a file with an OAuth 2 access token that something else renews."""
+
+    password: str = ""
+    token_file: Path | None = None
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A mail as its host lists it."""
+
+    uid: int
+    size_bytes: int
+    received_at: datetime
+
+
+class HostedMailbox:
+    """One connection to one folder; every call runs in the same thread.
+
+    Raises: Unavailable, for whatever the host or the network does; the connection is then of no more use.
+    """
+
+    def __init__(self, account: Account, access: Access, client: IMAPClient, thread: ThreadPoolExecutor) -> None:
+        self._account = account
+        self._access = access
+        self._client: Any = client
+        self._thread = thread
+        self.uidvalidity = 0
+        self._ready: set[str] = set()
+
+    async def list_after(self, uid: int, *, most: int) -> list[Headline]:
+        """The next mails, in the order of their UIDs. `n:*` always gives the last one, also when it is older."""
+        return await self._do(self._list_after, uid, most)
+
+    async def whole(self, uid: int) -> bytes | None:
+        """A mail as it lies there, not marked as seen; none when somebody took it away."""
+        return await self._do(self._fetch, uid, "BODY.PEEK[]")
+
+    async def head(self, uid: int) -> bytes | None:
+        """Its head alone."""
+        return await self._do(self._fetch, uid, f"BODY.PEEK[HEADER]<0.{_HEAD_BYTES}>")
+
+    async def put_away(self, uid: int, folder: str) -> None:
+        """Move a mail there; where the host refuses, mark it; where it refuses that too, leave it: the database knows."""
+        await self._do(self._put_away, uid, folder)
+
+    async def wait(self, stopping: asyncio.Event, *, poll_s: float, idle_s: float) -> None:
+        """Return when there may be something new: at once where the host offers IDLE, else after `poll_s`."""
+        if not await self._do(self._client.has_capability, "IDLE"):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), poll_s)
+            await self._do(self._client.noop)
+            return
+        await self._do(self._client.idle)
+        ends_at = asyncio.get_running_loop().time() + idle_s
+        is_new = await self._do(self._was_announced)
+        while not (is_new or stopping.is_set()) and asyncio.get_running_loop().time() < ends_at:
+            is_new = await self._do(self._heard_something)
+        await self._do(self._client.idle_done)
+
+    # in the thread
+
+    def open(self) -> None:
+        if self._access.token_file:
+            self._client.oauth2_login(self._account.user, self._access.token_file.read_text().strip())
+        else:
+            self._client.login(self._account.user, self._access.password)
+        self._client.normalise_times = False
+        self.uidvalidity = int(self._client.select_folder(self._account.folder)[b"UIDVALIDITY"])
+
+    def _list_after(self, uid: int, most: int) -> list[Headline]:
+        self._was_announced()  # what was announced until now is listed now
+        later = sorted(one for one in self._client.search(["UID", f"{uid + 1}:*"]) if one > uid)[:most]
+        listed = self._client.fetch(later, ["RFC822.SIZE", "INTERNALDATE"])
+        return [
+            Headline(one, listed[one][b"RFC822.SIZE"], listed[one][b"INTERNALDATE"])
+            if b"RFC822.SIZE" in listed.get(one, {})
+            else Headline(one, 0, datetime.now().astimezone())
+            for one in later
+        ]
+
+    def _fetch(self, uid: int, what: str) -> bytes | None:
+        parts: dict[bytes, Any] = self._client.fetch([uid], [what]).get(uid, {})
+        return next((value for name, value in parts.items() if name.startswith(b"BODY[")), None)
+
+    def _put_away(self, uid: int, folder: str) -> None:
+        try:
+            if self._client.has_capability("MOVE") and folder != self._account.folder:
+                self._client.move([uid], self._there(folder))
+                return
+        except IMAPClientError as error:
+            if isinstance(error, IMAPClient.AbortError):
+                raise
+        with contextlib.suppress(IMAPClient.ReadOnlyError):
+            self._mark(uid)
+
+    def _mark(self, uid: int) -> None:
+        try:
+            self._client.add_flags([uid], [KEYWORD], silent=True)
+        except IMAPClientError as error:
+            if isinstance(error, IMAPClient.AbortError):
+                raise
+
+    def _there(self, folder: str) -> str:
+        """The folder, made where it is missing; some hosts keep all folders below INBOX."""
+        prefix = ""
+        if self._client.has_capability("NAMESPACE") and (personal := self._client.namespace().personal):
+            prefix = personal[0][0]
+        name = folder if folder.startswith(prefix) else f"{prefix}{folder}"
+        if name not in self._ready:
+            if not self._client.folder_exists(name):
+                self._client.create_folder(name)
+            self._ready.add(name)
+        return name
+
+    def _was_announced(self) -> bool:
+        """Whether the host said since the last look that a mail came: it may in the answer to any command (RFC 9051 §7.4.1),
+        and then says nothing more of it in IDLE.
+        """
+        _, counts = self._client._imap.response("EXISTS")
+        return counts != [None]
+
+    def _heard_something(self) -> bool:
+        """Whether the host said that the folder changed, or went away: imapclient hears that as nothing, at once."""
+        began = time.monotonic()
+        heard: Sequence[tuple[Any, ...]] = self._client.idle_check(timeout=_SLICE_S)
+        if any(answer[0] == b"BYE" for answer in heard):
+            raise ConnectionResetError
+        if not heard:
+            return time.monotonic() - began < _SLICE_S / 2
+        return any(len(answer) > 1 and answer[1] in (b"EXISTS", b"RECENT") for answer in heard)
+
+    async def _do(self, call: Callable[..., Answer], *arguments: object) -> Answer:
+        return await _in(self._thread, self._account, call, *arguments)
+
+
+@contextlib.asynccontextmanager
+async def opened(account: Account, access: Access) -> AsyncGenerator[HostedMailbox]:
+    """A mailbox, let in and selected; its connection ends with the block.
+
+    Raises: Unavailable, when the host is away or refuses; never with what it said, which may quote anything.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="imap") as thread:
+        client: Any = await _in(thread, account, _connect, account, access)
+        try:
+            made = HostedMailbox(account, access, client, thread)
+            await _in(thread, account, made.open)
+            yield made
+        finally:
+            # Not in the thread: it may be waiting for a host that is silent, and this is what ends its wait.
+            with contextlib.suppress(OSError, IMAPClientError):
+                client.shutdown()
+
+
+def _connect(account: Account, access: Access) -> IMAPClient:
+    context = ssl.create_default_context(cafile=access.ca_file)
+    timeout: Any = SocketTimeout(connect=_CONNECT_S, read=_READ_S)
+    client: Any = IMAPClient(
+        account.host, account.port, ssl=account.is_tls, ssl_context=context if account.is_tls else None, timeout=timeout
+    )
+    if not account.is_tls and not account.is_plain:
+        client.starttls(context)
+    return client
+
+
+async def _in(thread: ThreadPoolExecutor, account: Account, call: Callable[..., Answer], *arguments: object) -> Answer:
+    try:
+        async with asyncio.timeout(_CALL_S):
+            return await asyncio.get_running_loop().run_in_executor(thread, call, *arguments)
+    except LoginError as error:
+        raise Unavailable(f"the mail host {account.host} refuses user or password") from error
+    except (IMAPClientError, OSError, TimeoutError, ValueError, AttributeError) as error:
+        # ValueError and AttributeError: imaplib, of a connection that was closed under it, or of an answer it cannot read.
+        raise Unavailable(f"the mail host {account.host} does not answer ({type(error).__name__})") from error
