@@ -2,8 +2,8 @@
 
 import pytest
 
-from parvis.ingest_email.parse.envelope_from_headers import NOT_SAID, envelope_of
-from parvis.ingest_email.parse.imap_url import accounts_of
+from parvis.ingest_email.parse.envelope_from_headers import UNKNOWN_SENDER, read_envelope
+from parvis.ingest_email.parse.imap_url import parse_imap_urls
 
 
 @pytest.mark.parametrize(
@@ -14,21 +14,21 @@ from parvis.ingest_email.parse.imap_url import accounts_of
         (b"Return-Path: x@y.example\r\n", "x@y.example"),
         (b"Return-Path:\r\nFrom: a@b.example", "a@b.example"),
         (b"From: Camille <a@b.example>", "a@b.example"),
-        (b"Subject: nobody", NOT_SAID),
-        (b"", NOT_SAID),
+        (b"Subject: nobody", UNKNOWN_SENDER),
+        (b"", UNKNOWN_SENDER),
     ],
 )
 def test_only_an_empty_path_is_the_null_sender(head: bytes, sender: str):
-    assert envelope_of(head + b"\r\n\r\nBonjour").sender == sender
+    assert read_envelope(head + b"\r\n\r\nBonjour").sender == sender
 
 
 def test_what_was_delivered_to_comes_before_what_was_written_to():
     head = b"Delivered-To: a@t.example\nDelivered-To: forged@t.example\nX-Original-To: b@t.example\nTo: C <c@t.example>, d@t.example\n\n"
-    assert envelope_of(head).recipients == ("a@t.example", "b@t.example", "c@t.example", "d@t.example")
+    assert read_envelope(head).recipients == ("a@t.example", "b@t.example", "c@t.example", "d@t.example")
 
 
 def test_the_address_of_a_mailbox_says_where_and_as_whom():
-    secure, plain, upgraded = accounts_of(
+    secure, plain, upgraded = parse_imap_urls(
         "imaps://mairie@town.example@mail.example/INBOX imap://mairie%40town.example@127.0.0.1:1143/Ville imap://a@mail.example",
         may_be_plain=False,
     )
@@ -47,5 +47,5 @@ def test_the_address_of_a_mailbox_says_where_and_as_whom():
 )
 def test_a_wrong_address_is_told_without_its_password(url: str):
     with pytest.raises(ValueError, match=r"imaps://|password") as told:
-        accounts_of(url, may_be_plain=False)
+        parse_imap_urls(url, may_be_plain=False)
     assert "secret" not in str(told.value)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.parse.xforward import address_in, attributes
-from parvis.ingest_email.receive.limits import SMALL_BYTES, Allowance, Room
-from parvis.ingest_email.receive.smtp_server import Surroundings
+from parvis.ingest_email.parse.xforward import client_address, parse_attributes
+from parvis.ingest_email.receive.limits import SMALL_BYTES, MemoryBudget, SourceLimits
+from parvis.ingest_email.receive.smtp_server import SharedResources
 from parvis.simulators.mail.certificate import tls_context
 
 World = Any  # the class in conftest.py, which no test can import
@@ -21,14 +21,14 @@ CITIZEN = "camille@citizens.example"
 MAIL = b"From: camille@citizens.example\r\nSubject: x\r\n\r\nBonjour\r\n"
 
 
-def allowing(**changes: Any) -> Allowance:
+def allowing(**changes: Any) -> SourceLimits:
     given: dict[str, Any] = {
         "client_per_minute": 1e6,
         "domain_per_minute": 1e6,
         "connections": 50,
         "trusted": ["127.0.0.0/8"],
     }
-    return Allowance(**(given | changes))
+    return SourceLimits(**(given | changes))
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def encrypted(certificate: Path, *, required: bool = False) -> Surroundings:
-    return Surroundings(Room(8 * 1024 * 1024), tls_context(certificate, "127.0.0.1"), required)
+def encrypted(certificate: Path, *, required: bool = False) -> SharedResources:
+    return SharedResources(MemoryBudget(8 * 1024 * 1024), tls_context(certificate, "127.0.0.1"), required)
 
 
 async def test_a_mail_may_come_encrypted(world: World, certificate: Path):
@@ -127,24 +127,24 @@ async def test_one_client_does_not_take_all_connections(world: World):
 
 
 async def test_a_small_mail_does_not_wait_for_large_ones(world: World):
-    room = Room(SMALL_BYTES * 2)
-    async with world.door(surroundings=Surroundings(room)) as made:
+    room = MemoryBudget(SMALL_BYTES * 2)
+    async with world.door(surroundings=SharedResources(room)) as made:
         async with world.line(made.smtp_port) as large, world.line(made.smtp_port) as small:
             await large.say(f"MAIL FROM:<{CITIZEN}> SIZE={SMALL_BYTES * 2}")
             await large.say(f"RCPT TO:<{TOWN}>")
             assert (await large.say("DATA")).startswith("354")
-            assert not await room.take(SMALL_BYTES, wait_s=0.01)
+            assert not await room.reserve(SMALL_BYTES, wait_s=0.01)
             assert (await small.offer(MAIL, TOWN)).startswith("250")
             assert (await large.say(MAIL + b".")).startswith("250")
-        assert await room.take(SMALL_BYTES * 2, wait_s=1)
+        assert await room.reserve(SMALL_BYTES * 2, wait_s=1)
 
 
 async def test_room_is_given_in_the_order_of_asking():
-    room, order = Room(1_000_000), list[int]()
+    room, order = MemoryBudget(1_000_000), list[int]()
 
     async def one(number: int) -> None:
-        async with room.share() as share:
-            assert await share.grow(600_000, wait_s=10)
+        async with room.open_share() as share:
+            assert await share.grow_to(600_000, wait_s=10)
             order.append(number)
 
     async with asyncio.TaskGroup() as group:
@@ -154,9 +154,9 @@ async def test_room_is_given_in_the_order_of_asking():
 
 
 def test_attributes_are_read_as_postfix_writes_them():
-    assert attributes("NAME=spike.example ADDR=IPV6:2001:db8::1 HELO=a+3Db") == {
+    assert parse_attributes("NAME=spike.example ADDR=IPV6:2001:db8::1 HELO=a+3Db") == {
         "NAME": "spike.example", "ADDR": "IPV6:2001:db8::1", "HELO": "a=b",
     }  # fmt: skip
-    assert address_in(attributes("ADDR=IPV6:2001:db8::1") or {}) == "2001:db8::1"
-    assert attributes("ADDR=[UNAVAILABLE]") == {}
-    assert attributes("ADDR") is None
+    assert client_address(parse_attributes("ADDR=IPV6:2001:db8::1") or {}) == "2001:db8::1"
+    assert parse_attributes("ADDR=[UNAVAILABLE]") == {}
+    assert parse_attributes("ADDR") is None

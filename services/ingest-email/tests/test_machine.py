@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from parvis.ingest_email.parse.machine_sent import is_robot
-from parvis.ingest_email.parse.mail import parse
+from parvis.ingest_email.parse.machine_sent import is_machine_address
+from parvis.ingest_email.parse.mail import parse_mail
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 
 def sign_of(head: str) -> str | None:
-    return parse(f"From: camille@citizens.example\n{head}\n\nBonjour\n".encode())[0].machine
+    return parse_mail(f"From: camille@citizens.example\n{head}\n\nBonjour\n".encode())[0].machine
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,14 @@ def test_signs_of_a_machine(head: str, sign: str | None) -> None:
     ],
 )
 def test_addresses_of_robots(address: str) -> None:
-    assert is_robot(address)
+    assert is_machine_address(address)
 
 
 @pytest.mark.parametrize(
     "sender", ["MAILER-DAEMON", "<>", "Mail Delivery Subsystem <odd@x.example>", '"Mail Delivery System" <a@b.example>']
 )
 def test_systems_that_give_only_their_name(sender: str) -> None:
-    assert parse(f"From: {sender}\n\nx\n".encode())[0].machine == "robot-address"
+    assert parse_mail(f"From: {sender}\n\nx\n".encode())[0].machine == "robot-address"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_systems_that_give_only_their_name(sender: str) -> None:
     ["camille@x.example", "n.replay@x.example", "post.master@x.example".replace("post.master", "pascal.master"), ""],
 )
 def test_addresses_of_people(address: str) -> None:
-    assert not is_robot(address)
+    assert not is_machine_address(address)
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_addresses_of_people(address: str) -> None:
     ],
 )
 def test_samples(name: str, sign: str | None) -> None:
-    assert parse((SAMPLES / f"{name}.eml").read_bytes())[0].machine == sign
+    assert parse_mail((SAMPLES / f"{name}.eml").read_bytes())[0].machine == sign

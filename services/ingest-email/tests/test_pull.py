@@ -19,13 +19,13 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database, migrate
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.decide.recipients import Mailboxes
-from parvis.ingest_email.parse.imap_url import accounts_of
-from parvis.ingest_email.parse.mail_to_contact import Keys
-from parvis.ingest_email.receive.imap_client import Access, opened
-from parvis.ingest_email.receive.imap_poller import Habits, Pull
-from parvis.ingest_email.receive.mail_acceptance import Acceptance
-from parvis.ingest_email.sandbox.mail_parser_pool import Readers, ResourceLimits
+from parvis.ingest_email.decide.recipients import TownMailboxes
+from parvis.ingest_email.parse.imap_url import parse_imap_urls
+from parvis.ingest_email.parse.mail_to_contact import MailKeys
+from parvis.ingest_email.receive.imap_client import ImapCredentials, open_mailbox
+from parvis.ingest_email.receive.imap_poller import ImapPoller, PullSettings
+from parvis.ingest_email.receive.mail_acceptance import MailAcceptance
+from parvis.ingest_email.sandbox.mail_parser_pool import MailParserPool, ResourceLimits
 from parvis.ingest_email.store import imap_position
 from tests.mail import dovecot
 from tests.mail.dovecot import MailHost, mail_host
@@ -75,18 +75,18 @@ class Emptied:
     def __init__(self, host: MailHost, database: Database, folder: Path, producer: FakeProducer) -> None:
         self.producer = producer
         self.health = Health()
-        mailboxes = Mailboxes(TOWN_CONFIG, A_KEY)
-        self.readers = Readers(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
-        keys = Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
+        mailboxes = TownMailboxes(TOWN_CONFIG, A_KEY)
+        self.readers = MailParserPool(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
+        keys = MailKeys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
         blobs = BlobStore(f"file://{folder}/blobs")
-        acceptance = Acceptance(
+        acceptance = MailAcceptance(
             blobs, cast("Any", producer), self.readers, keys, "parvis", authserv_id="", scanner=AntivirusScanner("")
         )
-        (account,) = accounts_of(host.url, may_be_plain=False)
+        (account,) = parse_imap_urls(host.url, may_be_plain=False)
         # Dovecot looks by itself every 30 s: a mail that comes while IDLE begins, it may tell of only then.
-        habits = Habits("Traités", "Trop volumineux", LIMIT_BYTES, poll_s=0.2, idle_s=10)
-        access = Access(dovecot.PASSWORD)
-        self.pull = Pull(account, access, habits, acceptance, mailboxes, database, self.health, "mailbox")
+        habits = PullSettings("Traités", "Trop volumineux", LIMIT_BYTES, poll_s=0.2, idle_s=10)
+        access = ImapCredentials(dovecot.PASSWORD)
+        self.pull = ImapPoller(account, access, habits, acceptance, mailboxes, database, self.health, "mailbox")
 
     def contacts(self) -> list[ContactReceived]:
         return [ContactReceived.model_validate_json(record.value) for record in self.producer.sent]
@@ -222,13 +222,13 @@ async def test_a_dropped_idle_is_begun_anew(host: MailHost, database: Database, 
 
 
 async def test_what_was_announced_in_another_answer_is_not_waited_for(host: MailHost, database: Database):
-    (account,) = accounts_of(host.url, may_be_plain=False)
-    async with opened(account, Access(dovecot.PASSWORD)) as mailbox, asyncio.timeout(20):
-        assert await mailbox.list_after(0, most=9) == []
+    (account,) = parse_imap_urls(host.url, may_be_plain=False)
+    async with open_mailbox(account, ImapCredentials(dovecot.PASSWORD)) as mailbox, asyncio.timeout(20):
+        assert await mailbox.list_after(0, limit=9) == []
         host.deliver(a_mail(1))
-        await mailbox._do(mailbox._client.noop)  # pyright: ignore[reportPrivateUsage]  # in its answer the host says so, and says it once
-        await mailbox.wait(asyncio.Event(), poll_s=60, idle_s=60)
-        assert len(await mailbox.list_after(0, most=9)) == 1
+        await mailbox._call(mailbox._client.noop)  # pyright: ignore[reportPrivateUsage]  # in its answer the host says so, and says it once
+        await mailbox.wait_for_mail(asyncio.Event(), poll_s=60, idle_s=60)
+        assert len(await mailbox.list_after(0, limit=9)) == 1
 
 
 @pytest.mark.parametrize("capability", ["IDLE", "MOVE"])

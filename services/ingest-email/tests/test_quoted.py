@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, separate
+from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, split_reply
 
 OWN = "Merci beaucoup.\n\nCécile"
 
@@ -79,7 +79,7 @@ PROSE = [
 @pytest.mark.parametrize("quoted", ["\n\n> Bonjour,\n> voici.\n", "\n\nBonjour, voici.\nÀ bientôt\n"])
 def test_what_stands_below_who_wrote_it_is_quoted(head: str, quoted: str) -> None:
     for written in {head, head.replace(" <", "\n<", 1)}:
-        said = separate(f"{OWN}\n\n{written}{quoted}", is_reply=True)
+        said = split_reply(f"{OWN}\n\n{written}{quoted}", is_reply=True)
         assert said.text == OWN
         assert said.quoted == f"{written}{quoted}".strip()
 
@@ -87,91 +87,91 @@ def test_what_stands_below_who_wrote_it_is_quoted(head: str, quoted: str) -> Non
 @pytest.mark.parametrize("head", HEADS)
 def test_what_stands_below_the_head_of_a_mail_is_quoted(head: str) -> None:
     lines = head.replace("|", "\n")
-    said = separate(f"{OWN}\n\n{lines}\n\nBonjour, le texte.", is_reply=True)
+    said = split_reply(f"{OWN}\n\n{lines}\n\nBonjour, le texte.", is_reply=True)
     assert (said.text, said.quoted) == (OWN, f"{lines}\n\nBonjour, le texte.")
 
 
 @pytest.mark.parametrize("line", SIGNED)
 def test_telephones_sign_at_the_end(line: str) -> None:
-    said = separate(f"{OWN}\n\n{line}\n")
+    said = split_reply(f"{OWN}\n\n{line}\n")
     assert (said.text, said.signature) == (OWN, line)
 
 
 @pytest.mark.parametrize("text", PROSE)
 @pytest.mark.parametrize("is_reply", [False, True])
 def test_in_doubt_all_of_it_is_the_citizens_own(text: str, *, is_reply: bool) -> None:
-    assert separate(text, is_reply=is_reply).text == text
+    assert split_reply(text, is_reply=is_reply).text == text
 
 
 def test_a_number_above_the_line_that_says_who_wrote_is_not_part_of_it() -> None:
-    said = separate(
+    said = split_reply(
         "Oui.\n05 36 49 00 12\nLe 02/11/2026 à 08:30, Mairie <mairie@example-town.example> a écrit :\n> Où ?"
     )
     assert said.text == "Oui.\n05 36 49 00 12"
 
 
 def test_some_programs_mark_the_line_that_says_who_wrote_too() -> None:
-    said = separate("Oui.\n\n> Le 2 nov. 2026 à 08:30, Mairie <mairie@example-town.example> a écrit :\n\n> Où ?\n")
+    said = split_reply("Oui.\n\n> Le 2 nov. 2026 à 08:30, Mairie <mairie@example-town.example> a écrit :\n\n> Où ?\n")
     assert (said.text, said.quoted.splitlines()[-1]) == ("Oui.", "> Où ?")
 
 
 def test_answers_between_quoted_lines_stay_and_people_see_what_was_answered() -> None:
-    said = separate("Le 02/11/2026 à 08:30, Mairie a écrit :\n> Où ?\n\n12 rue des Lilas\n\n> Quand ?\n\nDimanche\n")
+    said = split_reply("Le 02/11/2026 à 08:30, Mairie a écrit :\n> Où ?\n\n12 rue des Lilas\n\n> Quand ?\n\nDimanche\n")
     assert said.text == "12 rue des Lilas\n\nDimanche"
     assert said.quoted.splitlines()[1:4] == ["> Où ?", "", "12 rue des Lilas"]
 
 
 def test_an_answer_below_the_quote_stays() -> None:
-    said = separate("On 04/19/2011 07:10 AM, Jean Exemple wrote:\n\n>\n> Test\nMa réponse")
+    said = split_reply("On 04/19/2011 07:10 AM, Jean Exemple wrote:\n\n>\n> Test\nMa réponse")
     assert (said.text, said.quoted.splitlines()[-1]) == ("Ma réponse", "> Test")
 
 
 def test_a_quoted_line_that_was_folded_is_still_quoted() -> None:
     long = "> " + "mot " * 20 + "et"
-    said = separate(f"Oui\n\nOn 04/19/2011 07:10 AM, Jean Exemple wrote:\n{long}\nla suite\n> fin\n")
+    said = split_reply(f"Oui\n\nOn 04/19/2011 07:10 AM, Jean Exemple wrote:\n{long}\nla suite\n> fin\n")
     assert said.text == "Oui"
 
 
 def test_a_short_line_between_quoted_ones_is_an_answer() -> None:
-    said = separate("On 04/19/2011 07:10 AM, Jean Exemple wrote:\n> Votre nom ?\nDupond\n> Votre rue ?\nLilas\n")
+    said = split_reply("On 04/19/2011 07:10 AM, Jean Exemple wrote:\n> Votre nom ?\nDupond\n> Votre rue ?\nLilas\n")
     assert said.text == "Dupond\nLilas"
 
 
 def test_words_before_the_head_on_its_line_stay() -> None:
-    said = separate("oui, merci --- On Wed, Apr 4, 2012 at 3:59 PM, me@citizens.example wrote:\n> Hi")
+    said = split_reply("oui, merci --- On Wed, Apr 4, 2012 at 3:59 PM, me@citizens.example wrote:\n> Hi")
     assert said.text == "oui, merci"
 
 
 def test_what_is_sent_on_stays_in_the_text_and_is_told_apart() -> None:
     text = "Pour vous.\n\n---------- Message transféré ---------\nDe : a@b.example\nDate : 5 déc. 2019\n\nFacture"
-    assert separate(text).text == text
-    assert separate(text).is_forward
+    assert split_reply(text).text == text
+    assert split_reply(text).is_forward
 
 
 def test_what_is_sent_on_without_such_a_line_stays_too() -> None:
     text = "Pour vous.\n\nDe : A <a@b.example>\nEnvoyé : jeudi 5 décembre 2019 10:15\nÀ : Camille\nObjet : Facture\n\n80 euros"
-    said = separate(text, is_sent_on=True)
+    said = split_reply(text, is_sent_on=True)
     assert (said.text, said.is_forward) == (text, True)
 
 
 def test_a_form_that_a_program_sent_is_no_quote() -> None:
     text = "Nouveau message du site :\n\nDe : Camille <camille@citizens.example>\nDate : 12/03/2026 10:11\nObjet : fuite\n\nUne fuite."
-    assert separate(text).text == text
+    assert split_reply(text).text == text
 
 
 def test_a_signature_is_what_follows_two_dashes() -> None:
-    said = separate("Bonjour -- c'est moi.\n\n-- \nCamille\n05 36 49 00 12\n")
+    said = split_reply("Bonjour -- c'est moi.\n\n-- \nCamille\n05 36 49 00 12\n")
     assert (said.text, said.signature) == ("Bonjour -- c'est moi.", "-- \nCamille\n05 36 49 00 12")
 
 
 def test_what_is_longer_than_a_signature_is_none() -> None:
     text = "Bonjour\n--\n" + "\n".join(f"point {n}" for n in range(20))
-    assert separate(text).text == text
+    assert split_reply(text).text == text
 
 
 @given(st.text())
 def test_no_text_is_too_strange(text: str) -> None:
-    said = separate(text)
+    said = split_reply(text)
     assert len(said.signature) <= SIGNATURE_CHARACTERS
 
 
@@ -191,6 +191,6 @@ LINES = [
 
 @given(st.lists(st.sampled_from(LINES), max_size=25), st.booleans())
 def test_no_line_is_lost(rows: list[str], is_reply: bool) -> None:
-    said = separate("\n".join(rows), is_reply=is_reply)
+    said = split_reply("\n".join(rows), is_reply=is_reply)
     kept = f"{said.text}\n{said.quoted}\n{said.signature}".splitlines()
     assert all(row in kept for row in rows if row)

@@ -13,7 +13,7 @@ from parvis.common.contract.reply import ReplyId
 from parvis.common.contract.reply_tokens import make_bounce_address
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.receive.limits import Allowance
+from parvis.ingest_email.receive.limits import SourceLimits
 
 World = Any  # the class in conftest.py, which no test can import
 TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
@@ -153,7 +153,7 @@ async def test_an_automatic_answer_to_a_reply_is_a_machines_contact(world: World
 async def test_verdicts_count_from_our_own_mail_server_alone(world: World, trusted: list[str], level: str) -> None:
     verdict = b"Authentication-Results: mx.example-town.example; dmarc=pass header.from=citizens.example\r\n"
     mail = b"From: camille@citizens.example\r\nSubject: a\r\n\r\nBonjour\r\n"
-    allowance = Allowance(client_per_minute=1e6, domain_per_minute=1e6, connections=50, trusted=trusted)
+    allowance = SourceLimits(client_per_minute=1e6, domain_per_minute=1e6, connections=50, trusted=trusted)
     async with world.door(allowance=allowance) as made, world.line(made.smtp_port) as caller:
         assert (await caller.offer(verdict + mail, TOWN)).startswith("250")
         (contact,) = made.contacts()

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.ingest_email.models.parsed_mail import DEEPEST, MOST_PARTS
-from parvis.ingest_email.parse.mime.parameters import read_field
-from parvis.ingest_email.parse.mime.part_tree import Part, split
-from parvis.ingest_email.parse.mime.transfer_encodings import undo, uuencoded_in
+from parvis.ingest_email.models.parsed_mail import MAX_DEPTH, MAX_PARTS
+from parvis.ingest_email.parse.mime.parameters import parse_field
+from parvis.ingest_email.parse.mime.part_tree import MimePart, parse_part_tree
+from parvis.ingest_email.parse.mime.transfer_encodings import decode_transfer, find_uuencoded_files
 
 MIXED = b'From: a@b.example\nContent-Type: multipart/mixed; boundary="b"\n\n'
 
 
 def leaves(content: bytes) -> list[tuple[str, bytes]]:
-    return [(leaf.kind, leaf.decoded.content) for leaf in split(content).root.leaves()]
+    return [(leaf.media_type, leaf.decoded.content) for leaf in parse_part_tree(content).root.leaves()]
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_where_the_body_begins(content: bytes, text: bytes) -> None:
 def test_encodings_are_undone_as_far_as_they_go(
     encoding: str, encoded: bytes, content: bytes, is_damaged: bool
 ) -> None:
-    decoded = undo(encoded, encoding)
+    decoded = decode_transfer(encoded, encoding)
     assert (decoded.content, decoded.is_damaged) == (content, is_damaged)
 
 
 def test_prose_that_says_begin_is_no_file() -> None:
-    assert uuencoded_in(b"begin 644 work\non monday\nend\n", 9) == []
+    assert find_uuencoded_files(b"begin 644 work\non monday\nend\n", 9) == []
 
 
 @pytest.mark.parametrize(
@@ -128,30 +128,30 @@ def test_prose_that_says_begin_is_no_file() -> None:
     ],
 )
 def test_fields_and_their_parameters(value: str, word: str, name: str, read: str) -> None:
-    field = read_field(value)
+    field = parse_field(value)
     assert (field.word, field.get(name)) == (word, read)
 
 
-def depth_of(part: Part) -> int:
+def depth_of(part: MimePart) -> int:
     return 1 + max(map(depth_of, part.children), default=0)
 
 
 def test_the_tree_is_bounded_in_depth_and_parts() -> None:
     nested = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (n, n) for n in range(2000))
-    deep = split(b"From: a@b.example\n" + nested)
-    assert depth_of(deep.root) == DEEPEST + 1
-    assert deep.trouble == f"nested deeper than {DEEPEST}"
-    wide = split(MIXED + b"--b\n" * 1_000_000)
-    assert len(wide.root.children) <= MOST_PARTS
-    assert wide.trouble == f"over {MOST_PARTS} parts"
+    deep = parse_part_tree(b"From: a@b.example\n" + nested)
+    assert depth_of(deep.root) == MAX_DEPTH + 1
+    assert deep.trouble == f"nested deeper than {MAX_DEPTH}"
+    wide = parse_part_tree(MIXED + b"--b\n" * 1_000_000)
+    assert len(wide.root.children) <= MAX_PARTS
+    assert wide.trouble == f"over {MAX_PARTS} parts"
 
 
 @given(st.text())
 def test_no_field_is_too_strange(value: str) -> None:
-    read_field(value)
+    parse_field(value)
 
 
 @given(st.binary(), st.sampled_from(["base64", "quoted-printable", "uuencode", ""]))
 def test_no_encoding_is_too_strange(encoded: bytes, encoding: str) -> None:
-    undo(encoded, encoding)
-    uuencoded_in(encoded, 9)
+    decode_transfer(encoded, encoding)
+    find_uuencoded_files(encoded, 9)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parvis.ingest_email.parse.mail import parse
+from parvis.ingest_email.parse.mail import parse_mail
 
 CAT = "cat@a.example"
 
@@ -313,7 +313,7 @@ WORDS = [
 @pytest.mark.parametrize(("sender", "subject", "body", "failure"), WORDS)
 def test_many_systems_are_understood(sender: str, subject: str, body: str, failure: str) -> None:
     content = f"From: {sender}\nTo: mairie@example-town.example\nSubject: {subject}\n\n{body}"
-    mail, _ = parse(content.encode())
+    mail, _ = parse_mail(content.encode())
     assert mail.machine
     assert mail.report
     assert [(one.address, one.failure) for one in mail.report.recipients] == [(CAT, failure)]

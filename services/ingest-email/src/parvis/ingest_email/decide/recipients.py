@@ -12,7 +12,7 @@ _ROLES = frozenset({_POSTMASTER, "abuse"})  # RFC 2142 §4: where complaints go
 
 
 @dataclass(frozen=True)
-class Recipient:
+class TownRecipient:
     """One of our addresses, as it was written, the mailbox behind it, and the reply a bounce address names."""
 
     address: str
@@ -20,14 +20,14 @@ class Recipient:
     reply: ReplyId | None = None
 
 
-def addresses_of(town_config: TownConfig) -> frozenset[str]:
+def list_town_addresses(town_config: TownConfig) -> frozenset[str]:
     """Every address that mail may be sent to, without its tags."""
     town = town_config.town
     roles = {f"{role}@{town.mail_domain}" for role in (_BOUNCE, *_ROLES)}
     return frozenset({town.mailbox, *(department.email for department in town_config.departments.values())} | roles)
 
 
-class Mailboxes:
+class TownMailboxes:
     """The town's own addresses: the general one, the departments', the bounces'; each with any +tag."""
 
     def __init__(self, town_config: TownConfig, signing_key: bytes) -> None:
@@ -41,21 +41,21 @@ class Mailboxes:
     def own_addresses(self) -> frozenset[str]:
         return self._known
 
-    def general(self) -> Recipient:
+    def general_mailbox(self) -> TownRecipient:
         """The town's own mailbox."""
-        return Recipient(self._general, self._general)
+        return TownRecipient(self._general, self._general)
 
-    def recipient(self, address: str) -> Recipient | None:
+    def find_recipient(self, address: str) -> TownRecipient | None:
         """The mailbox that an address of the envelope means; none when it is not ours."""
         written = address.strip().strip("<>").lower()
         if written == _POSTMASTER:
-            return Recipient(written, self._general)
+            return TownRecipient(written, self._general)
         local, at, domain = written.rpartition("@")
         if not at:
             return None
         base, _, _ = local.partition("+")
         if f"{base}@{domain}" in self._known:
-            return Recipient(written, f"{base}@{domain}")
+            return TownRecipient(written, f"{base}@{domain}")
         if domain == self._domain and base == _BOUNCE:
-            return Recipient(written, self._general, reply_id_of_bounce_address(written, self._signing_key))
-        return Recipient(written, self._general) if domain == self._domain and base in _ROLES else None
+            return TownRecipient(written, self._general, reply_id_of_bounce_address(written, self._signing_key))
+        return TownRecipient(written, self._general) if domain == self._domain and base in _ROLES else None

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from parvis.common.contract.delivery import FailureClass
 
 
-class Shape(BaseModel):
+class MailModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Attachment(Shape):
+class ParsedAttachment(MailModel):
     """What came with the text; its bytes travel beside it."""
 
     name: str
@@ -24,7 +24,7 @@ class Attachment(Shape):
 ReportKind = Literal["bounce", "delayed", "delivered", "complaint", "disposition"]
 
 
-class Reported(Shape):
+class ReportedRecipient(MailModel):
     """What a report says of one recipient. Personal: `address`."""
 
     address: str = ""
@@ -34,17 +34,17 @@ class Reported(Shape):
     failure: FailureClass | None = Field(default=None, description="permanent: the address itself is dead")
 
 
-class Report(Shape):
+class MailReport(MailModel):
     """What a mail says about another one: a bounce, a complaint (RFC 5965), a note that it was read (RFC 8098)."""
 
     kind: ReportKind
-    recipients: tuple[Reported, ...] = ()
+    recipients: tuple[ReportedRecipient, ...] = ()
     detail: str = Field(default="", description="kind of complaint or disposition, a word")
     message_id: str = Field(default="", description="of the mail that the report is about")
     is_structured: bool = Field(default=True, description="it says so in fields made for it, not in words alone")
 
 
-class Mail(Shape):
+class ParsedMail(MailModel):
     """A mail, read."""
 
     sender: str = Field(default="", description="address in From; empty when there is none to be read")
@@ -56,20 +56,20 @@ class Mail(Shape):
     signature: str = ""
     message_id: str = ""
     in_reply_to: tuple[str, ...] = Field(default=(), description="In-Reply-To and References, nearest first")
-    attachments: tuple[Attachment, ...] = ()
+    attachments: tuple[ParsedAttachment, ...] = ()
     remarks: tuple[str, ...] = Field(default=(), description="codes such as `remote-images:3`")
     machine: str | None = Field(default=None, description="the sign that a machine wrote it")
-    report: Report | None = None
+    report: MailReport | None = None
     authentication: tuple[str, ...] = Field(default=(), description="Authentication-Results, topmost first")
     trouble: str | None = Field(default=None, description="what could not be read, and why")
 
 
-MOST_PARTS = 500
-DEEPEST = 50
-MOST_ATTACHMENTS = 40
-MOST_IDS = 20
-LONGEST_TEXT_CHARACTERS = 4 * 1024 * 1024
-LARGEST_HEADERS_BYTES = 256 * 1024
+MAX_PARTS = 500
+MAX_DEPTH = 50
+MAX_ATTACHMENTS = 40
+MAX_MESSAGE_IDS = 20
+MAX_TEXT_CHARACTERS = 4 * 1024 * 1024
+MAX_HEADERS_BYTES = 256 * 1024
 
 # Names that mail programs invent for charsets, and what they mean. Latin-1 is read as Windows-1252, as browsers do.
 CHARSETS = {

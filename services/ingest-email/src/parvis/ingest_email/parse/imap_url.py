@@ -9,7 +9,7 @@ _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
 
 
 @dataclass(frozen=True)
-class Account:
+class ImapAccount:
     """A mailbox at its host. TLS from the first byte (imaps), or by STARTTLS (imap) unless `is_plain`."""
 
     user: str
@@ -25,16 +25,16 @@ class Account:
         return f"{self.user}@{self.host}:{self.port}"
 
 
-def accounts_of(urls: str, *, may_be_plain: bool) -> list[Account]:
+def parse_imap_urls(urls: str, *, may_be_plain: bool) -> list[ImapAccount]:
     """The mailboxes of a setting: addresses separated by white space.
 
     Shape:  imaps://mairie@example-town.example@imap.host.example/INBOX; the folder may be left out.
     Raises: ValueError, with a sentence that quotes no password.
     """
-    return [_account(url, may_be_plain=may_be_plain) for url in urls.split()]
+    return [_parse_imap_url(url, may_be_plain=may_be_plain) for url in urls.split()]
 
 
-def _account(url: str, *, may_be_plain: bool) -> Account:
+def _parse_imap_url(url: str, *, may_be_plain: bool) -> ImapAccount:
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError("a mailbox is written imaps://user@host/folder")
@@ -43,7 +43,7 @@ def _account(url: str, *, may_be_plain: bool) -> Account:
     if not parts.username:
         raise ValueError("the address of a mailbox needs a user: imaps://user@host/folder")
     is_tls = parts.scheme == "imaps"
-    return Account(
+    return ImapAccount(
         user=unquote(parts.username),
         host=parts.hostname,
         port=parts.port or _PORTS[parts.scheme],

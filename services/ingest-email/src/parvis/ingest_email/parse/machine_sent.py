@@ -34,41 +34,41 @@ _REPORT = re.compile(
 )
 
 
-def machine_sign(headers: Headers) -> str | None:
+def find_machine_reason(headers: Headers) -> str | None:
     """The first of RFC 3834's signs, then of the world's habits; a short code for the desk and the logs.
 
     X-Auto-Response-Suppress is none of them: it asks for silence, it does not prove a machine (sisimai#491).
     """
-    checks = (_rfc_3834, _of_a_list, _report, _own_header, _robot, _wording)
+    checks = (_rfc_3834, _mailing_list, _report, _automatic_header, _machine_address, _automatic_subject)
     return next((sign for sign in (check(headers) for check in checks) if sign), None)
 
 
-def is_robot(address: str) -> bool:
+def is_machine_address(address: str) -> bool:
     """Whether an address is one that only machines write from."""
-    local = _letters(address.partition("@")[0].partition("+")[0])
+    local = _letters_only(address.partition("@")[0].partition("+")[0])
     return local in ROBOTS or local.startswith(_ROBOTS) or local.endswith(("noreply", "donotreply"))
 
 
-def _letters(text: str) -> str:
+def _letters_only(text: str) -> str:
     return _NO_LETTER.sub("", text.lower())
 
 
 def _rfc_3834(headers: Headers) -> str | None:
-    submitted = [_word(value) for value in headers.all_raw("auto-submitted")]
+    submitted = [_first_word(value) for value in headers.all_raw("auto-submitted")]
     said = [word for word in submitted if word not in ("", "no")]
     if said:
         return AUTO_REPLIED if said[0].startswith("auto-replied") else "auto-submitted"
-    if any(_word(value) in _BULK for value in headers.all_raw("precedence")):
+    if any(_first_word(value) in _BULK for value in headers.all_raw("precedence")):
         return "precedence"
     return "null-sender" if _NULL.fullmatch(headers.raw("return-path").strip()) else None
 
 
-def _word(value: str) -> str:
+def _first_word(value: str) -> str:
     """The word of a field, without parameters and comments."""
     return _COMMENT.sub(" ", value[:1000]).partition(";")[0].strip().lower()
 
 
-def _of_a_list(headers: Headers) -> str | None:
+def _mailing_list(headers: Headers) -> str | None:
     return "list" if any(name.startswith("list-") for name, _ in headers.fields) else None
 
 
@@ -76,22 +76,22 @@ def _report(headers: Headers) -> str | None:
     return "report" if _REPORT.match(headers.raw("content-type")) else None
 
 
-def _own_header(headers: Headers) -> str | None:
+def _automatic_header(headers: Headers) -> str | None:
     named = any(headers.has(name) for name in AUTOMATIC_HEADERS)
     valued = any(headers.raw(name)[:200].strip().lower().startswith(value) for name, value in AUTOMATIC_VALUES)
     return "automatic-header" if named or valued else None
 
 
-def _robot(headers: Headers) -> str | None:
+def _machine_address(headers: Headers) -> str | None:
     """Also a mail system that gives only its name, or nothing at all, in From."""
     written_by = [headers.address(name) for name in ("from", "return-path", "sender")]
-    named = any(is_robot(address) for address, _ in written_by if address)
+    named = any(is_machine_address(address) for address, _ in written_by if address)
     raw = headers.raw("from")[:200].strip()
-    nameless = bool(_NULL.search(raw)) or ("@" not in raw and _letters(raw) in ROBOTS)
-    return "robot-address" if named or nameless or _letters(written_by[0][1]) in SYSTEM_NAMES else None
+    nameless = bool(_NULL.search(raw)) or ("@" not in raw and _letters_only(raw) in ROBOTS)
+    return "robot-address" if named or nameless or _letters_only(written_by[0][1]) in SYSTEM_NAMES else None
 
 
-def _wording(headers: Headers) -> str | None:
+def _automatic_subject(headers: Headers) -> str | None:
     """Fixed subjects of mail systems that set no header; behind a mark such as [SPAM] too, behind `Fwd:` never."""
     subject = _MARK.sub("", headers.text("subject", 200).lower().replace("’", "'"), count=1).strip()
     if subject.startswith(SYSTEM_SUBJECTS):

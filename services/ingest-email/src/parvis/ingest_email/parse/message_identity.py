@@ -16,7 +16,7 @@ _TRACE = re.compile(
 
 
 @dataclass(frozen=True)
-class Identity:
+class MessageIdentity:
     """The sender's own name for the mail, which need not be unique, and the hash of its content."""
 
     message_id: bytes
@@ -27,7 +27,7 @@ class Identity:
         return make_contact_id("email", recipient, f"{self.message_id.decode('latin-1')}\x1f{self.digest}")
 
 
-def identify(content: bytes) -> Identity:
+def identify_message(content: bytes) -> MessageIdentity:
     """Scan a mail. Line ends and trace fields do not count; everything else does."""
     lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     head, gap, body = lines.partition(b"\n\n")
@@ -35,4 +35,4 @@ def identify(content: bytes) -> Identity:
     digest = hashlib.sha256(_TRACE.sub(b"", head))
     digest.update(gap)
     digest.update(body)
-    return Identity(b"".join(found[1].split()) if found else b"", digest.hexdigest())
+    return MessageIdentity(b"".join(found[1].split()) if found else b"", digest.hexdigest())

@@ -8,7 +8,7 @@ _ENCODED = re.compile(r"\+([0-9A-F]{2})")
 _LONGEST = 255
 
 
-def attributes(argument: str) -> dict[str, str] | None:
+def parse_attributes(argument: str) -> dict[str, str] | None:
     """The attributes by name, in xtext (RFC 3461 §4) decoded; one the server does not know itself is left out.
 
     Gives:  none when it is no list of attributes.
@@ -24,7 +24,7 @@ def attributes(argument: str) -> dict[str, str] | None:
     return found
 
 
-def address_in(given: dict[str, str]) -> str:
+def client_address(given: dict[str, str]) -> str:
     """The client's IP address; empty when it is not told."""
     address = given.get("ADDR", "")
     return address[5:] if address.upper().startswith("IPV6:") else address

@@ -15,7 +15,7 @@ from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientError, LoginError
 
 from parvis.common.contract.errors import Unavailable
-from parvis.ingest_email.parse.imap_url import Account
+from parvis.ingest_email.parse.imap_url import ImapAccount
 
 Answer = TypeVar("Answer")
 KEYWORD = b"$Parvis"
@@ -25,7 +25,7 @@ _HEAD_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Access:
+class ImapCredentials:
     """How to be let in: a password, or a file with an OAuth 2 access token that something else renews."""
 
     password: str = ""
@@ -34,7 +34,7 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Headline:
+class MailSummary:
     """A mail as its host lists it."""
 
     uid: int
@@ -42,13 +42,15 @@ class Headline:
     received_at: datetime
 
 
-class HostedMailbox:
+class ImapMailbox:
     """One connection to one folder; every call runs in the same thread.
 
     Raises: Unavailable, for whatever the host or the network does; the connection is then of no more use.
     """
 
-    def __init__(self, account: Account, access: Access, client: IMAPClient, thread: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, account: ImapAccount, access: ImapCredentials, client: IMAPClient, thread: ThreadPoolExecutor
+    ) -> None:
         self._account = account
         self._access = access
         self._client: Any = client
@@ -56,35 +58,35 @@ class HostedMailbox:
         self.uidvalidity = 0
         self._ready: set[str] = set()
 
-    async def list_after(self, uid: int, *, most: int) -> list[Headline]:
+    async def list_after(self, uid: int, *, limit: int) -> list[MailSummary]:
         """The next mails, in the order of their UIDs. `n:*` always gives the last one, also when it is older."""
-        return await self._do(self._list_after, uid, most)
+        return await self._call(self._list_after, uid, limit)
 
-    async def whole(self, uid: int) -> bytes | None:
+    async def fetch_mail(self, uid: int) -> bytes | None:
         """A mail as it lies there, not marked as seen; none when somebody took it away."""
-        return await self._do(self._fetch, uid, "BODY.PEEK[]")
+        return await self._call(self._fetch, uid, "BODY.PEEK[]")
 
-    async def head(self, uid: int) -> bytes | None:
+    async def fetch_head(self, uid: int) -> bytes | None:
         """Its head alone."""
-        return await self._do(self._fetch, uid, f"BODY.PEEK[HEADER]<0.{_HEAD_BYTES}>")
+        return await self._call(self._fetch, uid, f"BODY.PEEK[HEADER]<0.{_HEAD_BYTES}>")
 
-    async def put_away(self, uid: int, folder: str) -> None:
+    async def move_or_flag(self, uid: int, folder: str) -> None:
         """Move a mail there; where the host refuses, mark it; where it refuses that too, leave it: the database knows."""
-        await self._do(self._put_away, uid, folder)
+        await self._call(self._move_or_flag, uid, folder)
 
-    async def wait(self, stopping: asyncio.Event, *, poll_s: float, idle_s: float) -> None:
+    async def wait_for_mail(self, stopping: asyncio.Event, *, poll_s: float, idle_s: float) -> None:
         """Return when there may be something new: at once where the host offers IDLE, else after `poll_s`."""
-        if not await self._do(self._client.has_capability, "IDLE"):
+        if not await self._call(self._client.has_capability, "IDLE"):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), poll_s)
-            await self._do(self._client.noop)
+            await self._call(self._client.noop)
             return
-        await self._do(self._client.idle)
+        await self._call(self._client.idle)
         ends_at = asyncio.get_running_loop().time() + idle_s
-        is_new = await self._do(self._was_announced)
+        is_new = await self._call(self._has_pending_exists)
         while not (is_new or stopping.is_set()) and asyncio.get_running_loop().time() < ends_at:
-            is_new = await self._do(self._heard_something)
-        await self._do(self._client.idle_done)
+            is_new = await self._call(self._has_idle_response)
+        await self._call(self._client.idle_done)
 
     # in the thread
 
@@ -96,14 +98,14 @@ class HostedMailbox:
         self._client.normalise_times = False
         self.uidvalidity = int(self._client.select_folder(self._account.folder)[b"UIDVALIDITY"])
 
-    def _list_after(self, uid: int, most: int) -> list[Headline]:
-        self._was_announced()  # what was announced until now is listed now
+    def _list_after(self, uid: int, most: int) -> list[MailSummary]:
+        self._has_pending_exists()  # what was announced until now is listed now
         later = sorted(one for one in self._client.search(["UID", f"{uid + 1}:*"]) if one > uid)[:most]
         listed = self._client.fetch(later, ["RFC822.SIZE", "INTERNALDATE"])
         return [
-            Headline(one, listed[one][b"RFC822.SIZE"], listed[one][b"INTERNALDATE"])
+            MailSummary(one, listed[one][b"RFC822.SIZE"], listed[one][b"INTERNALDATE"])
             if b"RFC822.SIZE" in listed.get(one, {})
-            else Headline(one, 0, datetime.now().astimezone())
+            else MailSummary(one, 0, datetime.now().astimezone())
             for one in later
         ]
 
@@ -111,25 +113,25 @@ class HostedMailbox:
         parts: dict[bytes, Any] = self._client.fetch([uid], [what]).get(uid, {})
         return next((value for name, value in parts.items() if name.startswith(b"BODY[")), None)
 
-    def _put_away(self, uid: int, folder: str) -> None:
+    def _move_or_flag(self, uid: int, folder: str) -> None:
         try:
             if self._client.has_capability("MOVE") and folder != self._account.folder:
-                self._client.move([uid], self._there(folder))
+                self._client.move([uid], self._ensure_folder(folder))
                 return
         except IMAPClientError as error:
             if isinstance(error, IMAPClient.AbortError):
                 raise
         with contextlib.suppress(IMAPClient.ReadOnlyError):
-            self._mark(uid)
+            self._flag(uid)
 
-    def _mark(self, uid: int) -> None:
+    def _flag(self, uid: int) -> None:
         try:
             self._client.add_flags([uid], [KEYWORD], silent=True)
         except IMAPClientError as error:
             if isinstance(error, IMAPClient.AbortError):
                 raise
 
-    def _there(self, folder: str) -> str:
+    def _ensure_folder(self, folder: str) -> str:
         """The folder, made where it is missing; some hosts keep all folders below INBOX."""
         prefix = ""
         if self._client.has_capability("NAMESPACE") and (personal := self._client.namespace().personal):
@@ -141,14 +143,14 @@ class HostedMailbox:
             self._ready.add(name)
         return name
 
-    def _was_announced(self) -> bool:
+    def _has_pending_exists(self) -> bool:
         """Whether the host said since the last look that a mail came: it may in the answer to any command (RFC 9051 §7.4.1),
         and then says nothing more of it in IDLE.
         """
         _, counts = self._client._imap.response("EXISTS")
         return counts != [None]
 
-    def _heard_something(self) -> bool:
+    def _has_idle_response(self) -> bool:
         """Whether the host said that the folder changed, or went away: imapclient hears that as nothing, at once."""
         began = time.monotonic()
         heard: Sequence[tuple[Any, ...]] = self._client.idle_check(timeout=_SLICE_S)
@@ -158,21 +160,21 @@ class HostedMailbox:
             return time.monotonic() - began < _SLICE_S / 2
         return any(len(answer) > 1 and answer[1] in (b"EXISTS", b"RECENT") for answer in heard)
 
-    async def _do(self, call: Callable[..., Answer], *arguments: object) -> Answer:
-        return await _in(self._thread, self._account, call, *arguments)
+    async def _call(self, call: Callable[..., Answer], *arguments: object) -> Answer:
+        return await _run_in_thread(self._thread, self._account, call, *arguments)
 
 
 @contextlib.asynccontextmanager
-async def opened(account: Account, access: Access) -> AsyncGenerator[HostedMailbox]:
+async def open_mailbox(account: ImapAccount, access: ImapCredentials) -> AsyncGenerator[ImapMailbox]:
     """A mailbox, let in and selected; its connection ends with the block.
 
     Raises: Unavailable, when the host is away or refuses; never with what it said, which may quote anything.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="imap") as thread:
-        client: Any = await _in(thread, account, _connect, account, access)
+        client: Any = await _run_in_thread(thread, account, _connect, account, access)
         try:
-            made = HostedMailbox(account, access, client, thread)
-            await _in(thread, account, made.open)
+            made = ImapMailbox(account, access, client, thread)
+            await _run_in_thread(thread, account, made.open)
             yield made
         finally:
             # Not in the thread: it may be waiting for a host that is silent, and this is what ends its wait.
@@ -180,7 +182,7 @@ async def opened(account: Account, access: Access) -> AsyncGenerator[HostedMailb
                 client.shutdown()
 
 
-def _connect(account: Account, access: Access) -> IMAPClient:
+def _connect(account: ImapAccount, access: ImapCredentials) -> IMAPClient:
     context = ssl.create_default_context(cafile=access.ca_file)
     timeout: Any = SocketTimeout(connect=_CONNECT_S, read=_READ_S)
     client: Any = IMAPClient(
@@ -191,7 +193,9 @@ def _connect(account: Account, access: Access) -> IMAPClient:
     return client
 
 
-async def _in(thread: ThreadPoolExecutor, account: Account, call: Callable[..., Answer], *arguments: object) -> Answer:
+async def _run_in_thread(
+    thread: ThreadPoolExecutor, account: ImapAccount, call: Callable[..., Answer], *arguments: object
+) -> Answer:
     try:
         async with asyncio.timeout(_CALL_S):
             return await asyncio.get_running_loop().run_in_executor(thread, call, *arguments)

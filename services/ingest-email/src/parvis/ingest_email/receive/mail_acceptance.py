@@ -17,27 +17,27 @@ from parvis.common.runtime import metrics
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
-from parvis.ingest_email.decide.recipients import Recipient
-from parvis.ingest_email.parse.bounce.delivery_outcome import reply_in, report_of
-from parvis.ingest_email.parse.mail_to_contact import Arrival, Keys, contact_of
-from parvis.ingest_email.parse.message_identity import Identity, identify
-from parvis.ingest_email.sandbox.mail_parser_pool import Readers, Reading
+from parvis.ingest_email.decide.recipients import TownRecipient
+from parvis.ingest_email.parse.bounce.delivery_outcome import build_delivery_report, find_reported_reply
+from parvis.ingest_email.parse.mail_to_contact import MailDelivery, MailKeys, build_contact
+from parvis.ingest_email.parse.message_identity import MessageIdentity, identify_message
+from parvis.ingest_email.sandbox.mail_parser_pool import MailParserPool, ParsedFiles
 from parvis.ingest_email.verify.authentication_results import verify_sender
 
 log = logger()
 DEADLINE_S = 8.0
 _LARGE_BYTES = 512 * 1024  # hashing more than that would hold up the other connections
 _BYTES_PER_S = 4 * 1024 * 1024  # a large mail may take longer: a slow disk, a scanner
-LATER = "451 4.3.0 Temporary failure, please try again"
+TEMPORARY_FAILURE = "451 4.3.0 Temporary failure, please try again"
 
 
 @dataclass(frozen=True)
-class Incomplete:
+class HeadOnly:
     """A mail of which only the head was fetched: it is larger than we take, and stays in its mailbox."""
 
     size_bytes: int
 
-    def marked(self, contact: ContactReceived) -> ContactReceived:
+    def mark_contact(self, contact: ContactReceived) -> ContactReceived:
         """The contact, saying so: people must open the mailbox."""
         megabytes = self.size_bytes / (1024 * 1024)
         trouble = f"a mail of {megabytes:.0f} MB, of which only the head was taken"
@@ -45,22 +45,22 @@ class Incomplete:
 
 
 @dataclass(frozen=True)
-class Acceptance:
+class MailAcceptance:
     """What accepting a mail stands on."""
 
     blobs: BlobStore
     producer: Producer
-    reader: Readers
-    keys: Keys
+    parser: MailParserPool
+    keys: MailKeys
     topic_prefix: str
     authserv_id: str
     scanner: AntivirusScanner
     clock: Clock = now
-    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    large_mail_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """Of large mails: a small one waits for one of them at most, and the memory for their copies is taken once."""
 
     async def accept(
-        self, content: bytes, sender: str, recipients: Sequence[Recipient], *, is_believed: bool = False
+        self, content: bytes, sender: str, recipients: Sequence[TownRecipient], *, is_from_own_server: bool = False
     ) -> list[str]:
         """Take one mail. What it says of its sender's authentication counts when our own mail server hands it over (`is_believed`).
 
@@ -70,48 +70,53 @@ class Acceptance:
         """
         received_at = self.clock()
         if len(content) <= _LARGE_BYTES:
-            mail = _Incoming(self, content, sender, identify(content), received_at, is_believed=is_believed)
+            mail = _IncomingMail(
+                self, content, sender, identify_message(content), received_at, is_believed=is_from_own_server
+            )
             unique = list(dict.fromkeys(recipients))
-            outcomes = await asyncio.gather(*(self._answer(mail, recipient) for recipient in unique))
+            outcomes = await asyncio.gather(*(self._accept_for_recipient(mail, recipient) for recipient in unique))
             answers = dict(zip(unique, outcomes, strict=True))
         else:
-            async with self.turn:
-                identity = await asyncio.to_thread(identify, content)
-                mail = _Incoming(self, content, sender, identity, received_at, is_believed=is_believed)
-                answers = {recipient: await self._answer(mail, recipient) for recipient in dict.fromkeys(recipients)}
+            async with self.large_mail_turn:
+                identity = await asyncio.to_thread(identify_message, content)
+                mail = _IncomingMail(self, content, sender, identity, received_at, is_believed=is_from_own_server)
+                answers = {
+                    recipient: await self._accept_for_recipient(mail, recipient)
+                    for recipient in dict.fromkeys(recipients)
+                }
         return [answers[recipient] for recipient in recipients]
 
-    async def take_one(
+    async def accept_from_mailbox(
         self,
         content: bytes,
         sender: str,
-        identity: Identity,
-        recipient: Recipient,
+        identity: MessageIdentity,
+        recipient: TownRecipient,
         *,
         received_at: datetime,
-        incomplete: Incomplete | None = None,
+        incomplete: HeadOnly | None = None,
     ) -> None:
         """Take a mail for one mailbox.
 
         Raises: Unavailable, when it is not surely stored and acknowledged; Poison, when it never can be.
         """
-        mail = _Incoming(self, content, sender, identity, received_at, incomplete, is_believed=True)
+        mail = _IncomingMail(self, content, sender, identity, received_at, incomplete, is_believed=True)
         try:
-            await self._take(mail, recipient, identity.contact_id(recipient.address))
+            await self._store_and_publish(mail, recipient, identity.contact_id(recipient.address))
         except TimeoutError as error:
             raise Unavailable("accepting a mail took too long") from error
 
-    async def _answer(self, mail: "_Incoming", recipient: Recipient) -> str:
+    async def _accept_for_recipient(self, mail: "_IncomingMail", recipient: TownRecipient) -> str:
         made = mail.identity.contact_id(recipient.address)
         try:
-            await self._take(mail, recipient, made)
+            await self._store_and_publish(mail, recipient, made)
         except (Unavailable, Poison, TimeoutError) as error:
             metrics.contacts_refused.labels("email", "unavailable").inc()
             log.warning("contact.postponed", contact_id=made, channel="email", reason=str(error) or "too slow")
-            return LATER
+            return TEMPORARY_FAILURE
         return f"250 2.0.0 {made}"
 
-    async def _take(self, mail: "_Incoming", recipient: Recipient, made: ContactId) -> None:
+    async def _store_and_publish(self, mail: "_IncomingMail", recipient: TownRecipient, made: ContactId) -> None:
         """Store, read, produce.
 
         Raises: TimeoutError, when it takes longer than a sender should be made to wait.
@@ -119,33 +124,40 @@ class Acceptance:
         started = time.monotonic()
         async with asyncio.timeout(DEADLINE_S + len(mail.content) / _BYTES_PER_S):
             original = await self.blobs.put(made, mail.content, "message/rfc822")
-            reading = await mail.reading()
-            report = self._report(reading, recipient, made, mail.sender)
+            reading = await mail.parse()
+            report = self._build_report(reading, recipient, made, mail.sender)
             if report:
                 await self._send_report(report)
             else:
-                await self._send_contact(await self._contact(mail, reading, recipient, original, made))
+                await self._send_contact(await self._build_contact(mail, reading, recipient, original, made))
         metrics.accept_seconds.labels("email").observe(time.monotonic() - started)
 
-    async def _contact(
-        self, mail: "_Incoming", reading: Reading, recipient: Recipient, original: ClaimCheck, made: ContactId
+    async def _build_contact(
+        self,
+        mail: "_IncomingMail",
+        reading: ParsedFiles,
+        recipient: TownRecipient,
+        original: ClaimCheck,
+        made: ContactId,
     ) -> ContactReceived:
-        arrival = Arrival(
+        arrival = MailDelivery(
             contact_id=made,
             mailbox=recipient.mailbox,
             envelope_sender=mail.sender,
             received_at=mail.received_at,
             recorded_at=self.clock(),
-            original=await mail.scanned(original),
-            attachments=tuple([await self._keep(made, mail, reading, each) for each in range(len(reading.contents))]),
+            original=await mail.scan_original(original),
+            attachments=tuple(
+                [await self._store_attachment(made, mail, reading, each) for each in range(len(reading.contents))]
+            ),
             sender=verify_sender(
-                reading.mail.authentication if mail.is_believed else (),
+                reading.mail.authentication if mail.is_from_own_server else (),
                 authserv_id=self.authserv_id,
                 sender=reading.mail.sender,
             ),
         )
-        contact = await self._whole(contact_of(reading.mail, arrival, self.keys), reading.mail.text)
-        return mail.incomplete.marked(contact) if mail.incomplete else contact
+        contact = await self._store_overflow(build_contact(reading.mail, arrival, self.keys), reading.mail.text)
+        return mail.incomplete.mark_contact(contact) if mail.incomplete else contact
 
     async def _send_contact(self, contact: ContactReceived) -> None:
         await self._produce(self._contact_record(contact))
@@ -161,19 +173,23 @@ class Acceptance:
             "delivery.reported", reply_id=report.reply_id, channel="email", outcome=report.outcome, code=report.detail,
         )  # fmt: skip
 
-    def _report(self, reading: Reading, recipient: Recipient, made: ContactId, sender: str) -> DeliveryReported | None:
+    def _build_report(
+        self, reading: ParsedFiles, recipient: TownRecipient, made: ContactId, sender: str
+    ) -> DeliveryReported | None:
         """What the mail says of one of our replies, when it names one: by its bounce address, or by what it returns."""
-        reply = recipient.reply or reply_in(reading.mail, self.keys.mail_domain, self.keys.signing_key)
+        reply = recipient.reply or find_reported_reply(reading.mail, self.keys.mail_domain, self.keys.signing_key)
         if not reply:
             return None
-        return report_of(reading.mail, reply, made, null_sender=not sender, reported_at=self.clock())
+        return build_delivery_report(reading.mail, reply, made, null_sender=not sender, reported_at=self.clock())
 
-    async def _keep(self, made: ContactId, mail: "_Incoming", reading: Reading, number: int) -> ClaimCheck:
+    async def _store_attachment(
+        self, made: ContactId, mail: "_IncomingMail", reading: ParsedFiles, number: int
+    ) -> ClaimCheck:
         content, media_type = reading.contents[number], reading.mail.attachments[number].media_type
         claim = await self.blobs.put(made, content, media_type)
         return claim.model_copy(update={"scan": await mail.scan(claim.sha256, content)})
 
-    async def _whole(self, contact: ContactReceived, text: str) -> ContactReceived:
+    async def _store_overflow(self, contact: ContactReceived, text: str) -> ContactReceived:
         """The contact, with the whole text beside it where the event has only its beginning."""
         if contact.personal.text == text:
             return contact
@@ -196,21 +212,21 @@ class Acceptance:
         )  # fmt: skip
 
 
-class _Incoming:
+class _IncomingMail:
     """One mail for all its recipients: stored once for each, read once."""
 
     def __init__(
         self,
-        acceptance: Acceptance,
+        acceptance: MailAcceptance,
         content: bytes,
         sender: str,
-        identity: Identity,
+        identity: MessageIdentity,
         received_at: datetime,
-        incomplete: Incomplete | None = None,
+        incomplete: HeadOnly | None = None,
         *,
         is_believed: bool,
     ) -> None:
-        self.is_believed = is_believed
+        self.is_from_own_server = is_believed
         self.content = content
         self.sender = sender
         self.identity = identity
@@ -218,16 +234,16 @@ class _Incoming:
         self.incomplete = incomplete
         self._acceptance = acceptance
         self._lock = asyncio.Lock()
-        self._reading: Reading | None = None
+        self._reading: ParsedFiles | None = None
         self._scans: dict[str, ScanVerdict] = {}
 
-    async def reading(self) -> Reading:
+    async def parse(self) -> ParsedFiles:
         async with self._lock:
             if self._reading is None:
-                self._reading = await self._acceptance.reader.read(self.content)
+                self._reading = await self._acceptance.parser.parse(self.content)
             return self._reading
 
-    async def scanned(self, original: ClaimCheck) -> ClaimCheck:
+    async def scan_original(self, original: ClaimCheck) -> ClaimCheck:
         return original.model_copy(update={"scan": await self.scan(original.sha256, self.content)})
 
     async def scan(self, sha256: str, content: bytes) -> ScanVerdict:

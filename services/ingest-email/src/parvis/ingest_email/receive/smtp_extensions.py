@@ -8,7 +8,7 @@ from aiosmtpd.smtp import SMTP
 from aiosmtpd.smtp import syntax as smtp_syntax
 
 from parvis.common.runtime.logs import logger
-from parvis.ingest_email.parse.xforward import address_in, attributes
+from parvis.ingest_email.parse.xforward import client_address, parse_attributes
 
 log = logger()
 _NOT_TRUSTED = "550 5.7.1 Not for you"
@@ -16,7 +16,7 @@ _HANDSHAKE_S = 30.0
 _PLAIN_ADDRESS = re.compile(r"<([\w.+=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,20})>( .*)?", re.ASCII)
 
 
-class Extensions(SMTP):
+class SmtpExtensions(SMTP):
     """STARTTLS (RFC 3207), XFORWARD and XCLIENT (Postfix), EXPN and HELP."""
 
     client = ""  # the address of whoever sends, as far as we know it
@@ -43,24 +43,24 @@ class Extensions(SMTP):
 
     async def smtp_XFORWARD(self, arg: str | None) -> None:  # noqa: N802
         """The town's mail server says who its own client is."""
-        given = attributes(arg or "")
+        given = parse_attributes(arg or "")
         if not self.is_trusted:
             await self.push(_NOT_TRUSTED)
         elif given is None or not arg:
             await self.push("501 5.5.4 Syntax: XFORWARD attribute=value")
         else:
-            self.client = address_in(given) or self.client
+            self.client = client_address(given) or self.client
             await self.push("250 2.0.0 OK")
 
     async def smtp_XCLIENT(self, arg: str | None) -> None:  # noqa: N802
         """The same, and the session begins anew."""
-        given = attributes(arg or "")
+        given = parse_attributes(arg or "")
         if not self.is_trusted:
             await self.push(_NOT_TRUSTED)
         elif not given:
             await self.push("501 5.5.4 Syntax: XCLIENT attribute=value")
         else:
-            self.client = address_in(given) or self.client
+            self.client = client_address(given) or self.client
             self._set_rset_state()
             if self.session:
                 self.session.host_name = None

@@ -7,19 +7,19 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
-from parvis.ingest_email.decide.recipients import Mailboxes, Recipient
+from parvis.ingest_email.decide.recipients import TownMailboxes, TownRecipient
 from parvis.ingest_email.parse.xforward import NAMES
-from parvis.ingest_email.receive.limits import Allowance
+from parvis.ingest_email.receive.limits import SourceLimits
 
 log = logger()
 _MOST_RECIPIENTS = 100
-NULL = "<>"  # what aiosmtpd reads in MAIL FROM:<>
+NULL_SENDER = "<>"  # what aiosmtpd reads in MAIL FROM:<>
 
 
-class Asking(Protocol):
+class SmtpConnection(Protocol):
     """The connection that asks."""
 
-    recipients: list[Recipient]
+    recipients: list[TownRecipient]
     client: str
     is_trusted: bool
 
@@ -27,15 +27,15 @@ class Asking(Protocol):
     def needs_tls(self) -> bool: ...
 
 
-class Hooks:
+class SmtpHooks:
     """One for all connections."""
 
-    def __init__(self, mailboxes: Mailboxes, allowance: Allowance) -> None:
+    def __init__(self, mailboxes: TownMailboxes, allowance: SourceLimits) -> None:
         self._mailboxes = mailboxes
-        self.allowance = allowance
+        self.source_limits = allowance
 
     async def handle_EHLO(  # noqa: N802 (aiosmtpd finds the hooks by these names)
-        self, server: Asking, session: Session, _envelope: Envelope, hostname: str, responses: Sequence[str]
+        self, server: SmtpConnection, session: Session, _envelope: Envelope, hostname: str, responses: Sequence[str]
     ) -> list[str]:
         session.host_name = hostname
         offers = ["250-PIPELINING"]
@@ -44,11 +44,11 @@ class Hooks:
         return [*(line for line in responses[:-1] if not line.startswith("250-AUTH")), *offers, responses[-1]]
 
     async def handle_MAIL(  # noqa: N802
-        self, server: Asking, _session: Session, envelope: Envelope, address: str, options: Sequence[str]
+        self, server: SmtpConnection, _session: Session, envelope: Envelope, address: str, options: Sequence[str]
     ) -> str:
         if server.needs_tls:
             return "530 5.7.0 Must issue a STARTTLS command first"
-        wait_s = self.allowance.wait_s(server.client, "" if address == NULL else address)
+        wait_s = self.source_limits.seconds_until_allowed(server.client, "" if address == NULL_SENDER else address)
         if wait_s:
             metrics.contacts_refused.labels("email", "too-many").inc()
             log.info("sender.slowed", channel="email", code="4.7.0", wait_s=round(wait_s, 1))
@@ -58,11 +58,11 @@ class Hooks:
         return "250 2.1.0 OK"
 
     async def handle_RCPT(  # noqa: N802
-        self, server: Asking, _session: Session, envelope: Envelope, address: str, _options: Sequence[str]
+        self, server: SmtpConnection, _session: Session, envelope: Envelope, address: str, _options: Sequence[str]
     ) -> str:
         if len(envelope.rcpt_tos) >= _MOST_RECIPIENTS:
             return "452 4.5.3 Too many recipients"
-        recipient = self._mailboxes.recipient(address)
+        recipient = self._mailboxes.find_recipient(address)
         if recipient is None:
             metrics.contacts_refused.labels("email", "unknown-recipient").inc()
             log.info("recipient.refused", channel="email", code="5.1.1")

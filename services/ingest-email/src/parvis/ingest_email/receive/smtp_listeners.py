@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
-from parvis.ingest_email.receive.mail_acceptance import Acceptance
-from parvis.ingest_email.receive.smtp_hooks import Hooks
-from parvis.ingest_email.receive.smtp_server import LocalMailServer, MailServer, Surroundings
+from parvis.ingest_email.receive.mail_acceptance import MailAcceptance
+from parvis.ingest_email.receive.smtp_hooks import SmtpHooks
+from parvis.ingest_email.receive.smtp_server import LmtpServer, SharedResources, SmtpServer
 
 log = logger()
 _BACKLOG = 200
@@ -18,7 +18,7 @@ _DRAIN_S = 6.5  # of the eight that the service has
 
 
 @dataclass(frozen=True)
-class Ports:
+class ListenPorts:
     """Where to listen; 0 is nowhere."""
 
     host: str
@@ -26,19 +26,19 @@ class Ports:
     lmtp: int
 
 
-class Listeners:
+class SmtpListeners:
     """The SMTP and LMTP listeners, in the service's own loop (aiosmtpd's Controller would be a thread with another)."""
 
     def __init__(
         self,
-        ports: Ports,
-        hooks: Hooks,
-        acceptance: Acceptance,
-        surroundings: Surroundings,
+        ports: ListenPorts,
+        hooks: SmtpHooks,
+        acceptance: MailAcceptance,
+        surroundings: SharedResources,
         *,
         hostname: str,
         limit_bytes: int,
-        most: int,
+        max_connections: int,
         health: Health,
     ) -> None:
         self._ports = ports
@@ -47,13 +47,13 @@ class Listeners:
         self._surroundings = surroundings
         self._hostname = hostname
         self._limit_bytes = limit_bytes
-        self._most = most
+        self._most = max_connections
         self._health = health
         health.mark_failing("listeners", "not open yet")
-        self._open: set[MailServer] = set()
+        self._open: set[SmtpServer] = set()
         self._all_gone = asyncio.Event()
         self.opened = asyncio.Event()
-        self._bound: list[tuple[type[MailServer], socket.socket]] = []
+        self._bound: list[tuple[type[SmtpServer], socket.socket]] = []
         self.stopping = False
 
     def bind(self) -> None:
@@ -61,9 +61,9 @@ class Listeners:
 
         Raises: Misconfigured, when one is taken.
         """
-        for kind, port in ((MailServer, self._ports.smtp), (LocalMailServer, self._ports.lmtp)):
+        for kind, port in ((SmtpServer, self._ports.smtp), (LmtpServer, self._ports.lmtp)):
             if port:
-                self._bound.append((kind, _bind(self._ports.host, port)))
+                self._bound.append((kind, _bind_port(self._ports.host, port)))
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Listen until the service stops, then let the mails under way have their answers."""
@@ -75,19 +75,19 @@ class Listeners:
             server.close()  # no new connection; those there are stay
         await self._drain()
 
-    def add(self, connection: MailServer) -> bool:
+    def add(self, connection: SmtpServer) -> bool:
         if len(self._open) >= self._most:
             return False
         self._open.add(connection)
         return True
 
-    def discard(self, connection: MailServer) -> None:
+    def discard(self, connection: SmtpServer) -> None:
         self._open.discard(connection)
         if self.stopping and not self._open:
             self._all_gone.set()
 
-    async def _listen(self, kind: type[MailServer], bound: socket.socket) -> asyncio.Server:
-        def connection() -> MailServer:
+    async def _listen(self, kind: type[SmtpServer], bound: socket.socket) -> asyncio.Server:
+        def connection() -> SmtpServer:
             return kind(
                 self._hooks,
                 self._acceptance,
@@ -99,7 +99,7 @@ class Listeners:
             )
 
         server = await asyncio.get_running_loop().create_server(connection, sock=bound, backlog=_BACKLOG)
-        log.info("listener.opened", kind="lmtp" if kind.answers_each else "smtp", port=bound.getsockname()[1])
+        log.info("listener.opened", kind="lmtp" if kind.answers_per_recipient else "smtp", port=bound.getsockname()[1])
         return server
 
     async def _drain(self) -> None:
@@ -114,7 +114,7 @@ class Listeners:
             connection.hang_up()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind_port(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)

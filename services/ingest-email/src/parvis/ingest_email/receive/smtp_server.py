@@ -13,11 +13,11 @@ from aiosmtpd.smtp import syntax as smtp_syntax
 
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
-from parvis.ingest_email.decide.recipients import Recipient
-from parvis.ingest_email.receive.limits import SMALL_BYTES, Room, Share
-from parvis.ingest_email.receive.mail_acceptance import LATER, Acceptance
-from parvis.ingest_email.receive.smtp_extensions import Extensions
-from parvis.ingest_email.receive.smtp_hooks import NULL, Hooks
+from parvis.ingest_email.decide.recipients import TownRecipient
+from parvis.ingest_email.receive.limits import SMALL_BYTES, MemoryBudget, MemoryShare
+from parvis.ingest_email.receive.mail_acceptance import TEMPORARY_FAILURE, MailAcceptance
+from parvis.ingest_email.receive.smtp_extensions import SmtpExtensions
+from parvis.ingest_email.receive.smtp_hooks import NULL_SENDER, SmtpHooks
 
 log = logger()
 _END = b".\r\n"
@@ -32,25 +32,25 @@ _LONGEST_COMMAND_BYTES = 2048  # addresses in other scripts, SIZE, XFORWARD
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class SharedResources:
     """What all connections share."""
 
-    room: Room
+    memory: MemoryBudget
     tls: ssl.SSLContext | None = None
     tls_required: bool = False
 
 
-class Connections(Protocol):
+class ConnectionRegistry(Protocol):
     """The listener, as one connection sees it."""
 
     stopping: bool
 
-    def add(self, connection: "MailServer") -> bool: ...
+    def add(self, connection: "SmtpServer") -> bool: ...
 
-    def discard(self, connection: "MailServer") -> None: ...
+    def discard(self, connection: "SmtpServer") -> None: ...
 
 
-class MailServer(Extensions):
+class SmtpServer(SmtpExtensions):
     """One connection.
 
     aiosmtpd 1.4.6 answers an exception with `500` and its text, refuses lines over 1001 bytes, and answers DATA once however many
@@ -58,14 +58,14 @@ class MailServer(Extensions):
     """
 
     line_length_limit = 64 * 1024  # of what is read at once; a line of a mail may be as long as the mail
-    answers_each = False
+    answers_per_recipient = False
 
     def __init__(
         self,
-        hooks: Hooks,
-        acceptance: Acceptance,
-        connections: Connections,
-        surroundings: Surroundings,
+        hooks: SmtpHooks,
+        acceptance: MailAcceptance,
+        connections: ConnectionRegistry,
+        surroundings: SharedResources,
         **named: Any,
     ) -> None:
         super().__init__(
@@ -81,14 +81,14 @@ class MailServer(Extensions):
         self._in_data = False
         self._declared_bytes = 0
         self._peer = ""
-        self.recipients: list[Recipient] = []
+        self.recipients: list[TownRecipient] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self.client = str(peer[0]) if peer else ""
-        self.is_trusted = self._hooks.allowance.trusts(self.client)
-        if self._hooks.allowance.connect(self.client):
+        self.is_trusted = self._hooks.source_limits.is_trusted(self.client)
+        if self._hooks.source_limits.add_connection(self.client):
             self._peer = self.client
         if not (self._peer and self._connections.add(self)) and isinstance(transport, asyncio.Transport):
             transport.write(f"{_BUSY}\r\n".encode())
@@ -97,7 +97,7 @@ class MailServer(Extensions):
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.discard(self)
         if self._peer:
-            self._hooks.allowance.disconnect(self._peer)
+            self._hooks.source_limits.remove_connection(self._peer)
             self._peer = ""
         super().connection_lost(error)
 
@@ -140,21 +140,21 @@ class MailServer(Extensions):
             await self.push("501 5.5.4 Syntax: DATA")
             return
         self._in_data = True
-        async with self._surroundings.room.share() as share:
+        async with self._surroundings.memory.open_share() as share:
             # A sixteenth more: senders count line ends and doubled dots in their own ways.
             declared = min(self._declared_bytes * 17 // 16, self.data_size_limit or 0)
-            if not await share.grow(declared, wait_s=_WAIT_FOR_ROOM_S):
+            if not await share.grow_to(declared, wait_s=_WAIT_FOR_ROOM_S):
                 self._in_data = False
                 await self.push(_NO_ROOM)
                 return
             await self.push("354 End data with <CR><LF>.<CR><LF>")
-            await self._answer(await self._take(share))
+            await self._push_answers(await self._receive_and_accept(share))
 
-    async def _take(self, share: Share) -> Sequence[str]:
+    async def _receive_and_accept(self, share: MemoryShare) -> Sequence[str]:
         """The answers to the lone dot."""
         try:
             async with asyncio.timeout(_LONGEST_DATA_S):
-                content = await self._content(share)
+                content = await self._read_data(share)
         except TimeoutError:
             self.hang_up()
             raise asyncio.CancelledError from None
@@ -165,28 +165,28 @@ class MailServer(Extensions):
             return [content for _ in self.recipients]
         sender = (self.envelope.mail_from or "") if self.envelope else ""
         return await self._acceptance.accept(
-            content, "" if sender == NULL else sender, self.recipients, is_believed=self.is_trusted
+            content, "" if sender == NULL_SENDER else sender, self.recipients, is_from_own_server=self.is_trusted
         )
 
     async def handle_exception(self, error: Exception) -> str:
         """Our failure is never the sender's: 451, once for each recipient that an LMTP client counts, and no word of what it was."""
         log.error("connection.failed", channel="email", error=type(error).__name__)
-        waiting = len(self.recipients) if self._in_data and self.answers_each else 1
+        waiting = len(self.recipients) if self._in_data and self.answers_per_recipient else 1
         self._in_data = False
         self._set_post_data_state()
-        return "\r\n".join([LATER] * max(1, waiting))
+        return "\r\n".join([TEMPORARY_FAILURE] * max(1, waiting))
 
-    async def _answer(self, answers: Sequence[str]) -> None:
+    async def _push_answers(self, answers: Sequence[str]) -> None:
         """One answer each, or one for all: yes when all are, else the first that is not; those who have it already know it again."""
         refused = [answer for answer in answers if not answer.startswith("250")]
         one = refused[0] if refused else answers[0]
         self._set_post_data_state()
         self._in_data = False
-        await self.push("\r\n".join(answers) if self.answers_each else one)
+        await self.push("\r\n".join(answers) if self.answers_per_recipient else one)
         if self._connections.stopping:
             self.hang_up()
 
-    async def _content(self, share: Share) -> bytes | str:
+    async def _read_data(self, share: MemoryShare) -> bytes | str:
         """The mail up to its lone dot, dots unstuffed; or why it is not taken (it is read to its end all the same).
 
         Only CRLF `.` CRLF ends it: bare line ends inside stay content (CVE-2024-27305).
@@ -194,12 +194,12 @@ class MailServer(Extensions):
         limit = self.data_size_limit or 0
         content, refused = bytearray(), ""
         while not (content.endswith(b"\r\n" + _END) or bytes(content[:4]) == _END):
-            content += await self._more()
+            content += await self._read_to_possible_end()
             self._reset_timeout()
             if not refused and len(content) > max(share.size_bytes, SMALL_BYTES):
                 if len(content) > limit + len(_END):
                     refused = _TOO_LARGE
-                elif not await share.grow(limit, wait_s=_WAIT_FOR_ROOM_S):
+                elif not await share.grow_to(limit, wait_s=_WAIT_FOR_ROOM_S):
                     refused = _NO_ROOM
             if refused:
                 del content[: -len(b"\r\n" + _END)]
@@ -210,14 +210,14 @@ class MailServer(Extensions):
             del content[:1]
         return bytes(content).replace(b"\r\n.", b"\r\n")
 
-    async def _more(self) -> bytes:
+    async def _read_to_possible_end(self) -> bytes:
         try:
             return await self._reader.readuntil(_END)
         except asyncio.LimitOverrunError as error:
             return await self._reader.readexactly(error.consumed)
 
 
-class LocalMailServer(MailServer, LMTP):
+class LmtpServer(SmtpServer, LMTP):
     """The same over LMTP (RFC 2033): LHLO, and one answer for each recipient."""
 
     answers_each = True

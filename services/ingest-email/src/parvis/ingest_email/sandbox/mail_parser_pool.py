@@ -8,22 +8,22 @@ from pydantic import ValidationError
 
 from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
 from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
-from parvis.ingest_email.models.parsed_mail import MOST_ATTACHMENTS, Mail
+from parvis.ingest_email.models.parsed_mail import MAX_ATTACHMENTS, ParsedMail
 from parvis.ingest_email.parse.mail import parse_head
 
-__all__ = ["Readers", "Reading", "ResourceLimits"]
+__all__ = ["MailParserPool", "ParsedFiles", "ResourceLimits"]
 _MAIL = b"m"
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedFiles:
     """A mail, and the bytes of its attachments in the same order."""
 
-    mail: Mail
+    mail: ParsedMail
     contents: tuple[bytes, ...] = ()
 
 
-class Readers:
+class MailParserPool:
     """As many processes as are set, one mail at a time each.
 
     Gives:  a Reading, whatever the bytes: a worker that crashes, is killed or takes too long leaves what it had said, at least what the
@@ -36,15 +36,15 @@ class Readers:
             "parvis.ingest_email.sandbox.mail_parser_worker",
             count=count,
             limits=limits,
-            most_answers=MOST_ATTACHMENTS + 1,
+            most_answers=MAX_ATTACHMENTS + 1,
         )
 
     @property
     def pids(self) -> set[int]:
         return self._workers.pids
 
-    async def read(self, content: bytes) -> Reading:
-        return _reading(content, await self._workers.run_job((_MAIL, content)))
+    async def parse(self, content: bytes) -> ParsedFiles:
+        return _build_result(content, await self._workers.run_job((_MAIL, content)))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -53,17 +53,19 @@ class Readers:
             yield
 
 
-def _reading(content: bytes, answer: SandboxResult) -> Reading:
+def _build_result(content: bytes, answer: SandboxResult) -> ParsedFiles:
     files = tuple(payload for _, payload in answer.frames[1:])
     try:
-        mail = Mail.model_validate_json(answer.frames[0][1]) if answer.frames else None
+        mail = ParsedMail.model_validate_json(answer.frames[0][1]) if answer.frames else None
     except ValidationError:
-        return Reading(parse_head(content, trouble="the reading worker answered nonsense"))
+        return ParsedFiles(parse_head(content, trouble="the reading worker answered nonsense"))
     if mail is None or not answer.trouble:
         return (
-            Reading(mail, files) if mail else Reading(parse_head(content, trouble=answer.trouble or "nothing was read"))
+            ParsedFiles(mail, files)
+            if mail
+            else ParsedFiles(parse_head(content, trouble=answer.trouble or "nothing was read"))
         )
     # It ended while it handed over the files: those that came are kept, with the words.
-    return Reading(
+    return ParsedFiles(
         mail.model_copy(update={"trouble": answer.trouble, "attachments": mail.attachments[: len(files)]}), files
     )

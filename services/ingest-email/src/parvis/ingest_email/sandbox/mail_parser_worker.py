@@ -4,23 +4,23 @@ from collections.abc import Iterable
 
 from parvis.common.runtime.sandbox.child import serve
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
-from parvis.ingest_email.parse.mail import parse
+from parvis.ingest_email.parse.mail import parse_mail
 
 MAIL, FILE = b"m", b"f"
 _A_MAIL = b"From: <a@b.example>\nContent-Type: text/html\n\n<p>warm</p>"
 
 
-def read(job: list[Frame]) -> Iterable[Frame]:
+def parse_job(job: list[Frame]) -> Iterable[Frame]:
     """A mail's bytes in one frame; the mail as JSON, then each of its files."""
-    mail, contents = parse(job[0][1])
+    mail, contents = parse_mail(job[0][1])
     yield MAIL, mail.model_dump_json().encode()
     for content in contents:
         yield FILE, content
 
 
-def _warm() -> None:
-    parse(_A_MAIL)
+def _warm_up() -> None:
+    parse_mail(_A_MAIL)
 
 
 if __name__ == "__main__":
-    serve(read, warm=_warm)
+    serve(parse_job, warm=_warm_up)

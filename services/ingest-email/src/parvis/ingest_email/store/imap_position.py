@@ -37,7 +37,7 @@ pulled = Table(
 
 
 @dataclass(frozen=True)
-class Place:
+class FolderState:
     """A folder in one of its lives: UIDs mean something only together with UIDVALIDITY (RFC 9051 §2.3.1.1)."""
 
     account: str
@@ -45,13 +45,13 @@ class Place:
     uidvalidity: int
 
 
-async def is_ours(connection: AsyncConnection, place: Place) -> bool:
+async def try_lock_folder(connection: AsyncConnection, place: FolderState) -> bool:
     """Whether no other replica pulls this folder now; it is ours until the transaction ends."""
     name = f"imap:{place.account}/{place.folder}"
     return bool(await connection.scalar(text("select pg_try_advisory_xact_lock(hashtext(:name))"), {"name": name}))
 
 
-async def last_uid(connection: AsyncConnection, place: Place) -> int | None:
+async def find_last_uid(connection: AsyncConnection, place: FolderState) -> int | None:
     """The last mail that was taken; none when the folder is new, or was made anew (another UIDVALIDITY)."""
     query = select(position.c.last_uid, position.c.uidvalidity).where(
         position.c.account == place.account, position.c.folder == place.folder
@@ -60,7 +60,7 @@ async def last_uid(connection: AsyncConnection, place: Place) -> int | None:
     return row.last_uid if row and row.uidvalidity == place.uidvalidity else None
 
 
-async def advance(connection: AsyncConnection, place: Place, uid: int) -> None:
+async def advance_position(connection: AsyncConnection, place: FolderState, uid: int) -> None:
     """Everything up to this mail is taken; it also begins a new life of the folder."""
     adding = insert(position).values(
         account=place.account, folder=place.folder, uidvalidity=place.uidvalidity, last_uid=uid, advanced_at=func.now()
@@ -69,8 +69,8 @@ async def advance(connection: AsyncConnection, place: Place, uid: int) -> None:
     await connection.execute(adding.on_conflict_do_update(index_elements=["account", "folder"], set_=new))
 
 
-async def record_pulled(
-    connection: AsyncConnection, place: Place, uid: int, contact_id: ContactId, *, target: str
+async def record_taken(
+    connection: AsyncConnection, place: FolderState, uid: int, contact_id: ContactId, *, target: str
 ) -> None:
     """Remember which contact a mail became, and where it is to be put away."""
     adding = insert(pulled).values(
@@ -80,26 +80,28 @@ async def record_pulled(
     await connection.execute(adding.on_conflict_do_nothing())
 
 
-async def was_pulled(connection: AsyncConnection, contact_id: ContactId) -> bool:
+async def was_taken(connection: AsyncConnection, contact_id: ContactId) -> bool:
     return bool(await connection.scalar(select(pulled.c.uid).where(pulled.c.contact_id == contact_id).limit(1)))
 
 
-async def left_lying(connection: AsyncConnection, place: Place) -> Sequence[tuple[int, str]]:
+async def list_unmoved(connection: AsyncConnection, place: FolderState) -> Sequence[tuple[int, str]]:
     """UIDs, with their folder, of what was taken and not put away: somebody fell between the two."""
     query = (
         select(pulled.c.uid, pulled.c.target)
-        .where(*_of(place), pulled.c.put_away_at.is_(None))
+        .where(*_in_folder(place), pulled.c.put_away_at.is_(None))
         .order_by(pulled.c.uid)
         .limit(500)
     )
     return [(row.uid, row.target) for row in await connection.execute(query)]
 
 
-async def record_put_away(connection: AsyncConnection, place: Place, uid: int) -> None:
-    await connection.execute(update(pulled).where(*_of(place), pulled.c.uid == uid).values(put_away_at=func.now()))
+async def record_moved(connection: AsyncConnection, place: FolderState, uid: int) -> None:
+    await connection.execute(
+        update(pulled).where(*_in_folder(place), pulled.c.uid == uid).values(put_away_at=func.now())
+    )
 
 
-def _of(place: Place) -> tuple[ColumnElement[bool], ...]:
+def _in_folder(place: FolderState) -> tuple[ColumnElement[bool], ...]:
     return (
         pulled.c.account == place.account,
         pulled.c.folder == place.folder,
@@ -107,7 +109,7 @@ def _of(place: Place) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def check(database: Database) -> None:
+async def check_schema(database: Database) -> None:
     """Raise Unavailable when PostgreSQL does not answer, or has not our tables yet."""
     async with asyncio.timeout(5), database.transaction() as connection:
         await connection.execute(select(position.c.last_uid).limit(0))

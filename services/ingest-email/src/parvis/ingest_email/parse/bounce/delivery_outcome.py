@@ -7,7 +7,7 @@ from parvis.common.contract.contact import ContactId
 from parvis.common.contract.delivery import DeliveryReported, DeliveryState, FailureClass
 from parvis.common.contract.reply import ReplyId
 from parvis.common.contract.reply_tokens import conversation_id_of_message_id
-from parvis.ingest_email.models.parsed_mail import Mail, Report, Reported
+from parvis.ingest_email.models.parsed_mail import MailReport, ParsedMail, ReportedRecipient
 
 _OUTCOMES: dict[str, DeliveryState] = {
     "bounce": "undelivered",
@@ -20,15 +20,15 @@ _NO_COMPLAINT = ("not-spam", "auth-failure")  # RFC 5965 §7.3, RFC 6591: said b
 _OF_MAIL_SYSTEMS = ("null-sender", "wording", "robot-address", "automatic-header", "report")
 
 
-def reply_in(mail: Mail, domain: str, key: bytes) -> ReplyId | None:
+def find_reported_reply(mail: ParsedMail, domain: str, key: bytes) -> ReplyId | None:
     """The reply whose mail a report is about, by its signed Message-ID; for servers that lose the bounce address."""
     if not (mail.report and conversation_id_of_message_id(mail.report.message_id, domain, key)):
         return None
     return ReplyId(mail.report.message_id.strip("<>").partition(".")[0])
 
 
-def report_of(
-    mail: Mail, reply: ReplyId, bounce: ContactId, *, null_sender: bool, reported_at: datetime
+def build_delivery_report(
+    mail: ParsedMail, reply: ReplyId, bounce: ContactId, *, null_sender: bool, reported_at: datetime
 ) -> DeliveryReported | None:
     """What a mail about a reply of ours says of it; none when it is no report but somebody's, or a robot's, answer.
 
@@ -47,26 +47,26 @@ def report_of(
         provider="smtp",
         provider_id=bounce,
         outcome=outcome,
-        failure_class=_failure(report),
+        failure_class=_failure_class(report),
         detail=_detail(report),
         reported_at=reported_at,
     )
 
 
-def _failure(report: Report) -> FailureClass | None:
+def _failure_class(report: MailReport) -> FailureClass | None:
     if report.kind == "complaint":
         return None if report.detail in _NO_COMPLAINT else "opted-out"
-    failed = _failed(report.recipients)
+    failed = _failed_recipients(report.recipients)
     return (next((one.failure for one in failed), None) or "refused") if report.kind == "bounce" else None
 
 
-def _detail(report: Report) -> str:
+def _detail(report: MailReport) -> str:
     """The provider's code: none of these can hold what somebody wrote."""
     if report.kind in ("complaint", "disposition"):
         return f"{report.kind} {report.detail}".strip()[:200]
-    found = _failed(report.recipients) or list(report.recipients)
+    found = _failed_recipients(report.recipients) or list(report.recipients)
     return next((one.status or one.reply_code for one in found), "")
 
 
-def _failed(recipients: Sequence[Reported]) -> list[Reported]:
+def _failed_recipients(recipients: Sequence[ReportedRecipient]) -> list[ReportedRecipient]:
     return [one for one in recipients if one.action == "failed"]

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
-from parvis.ingest_email.models.parsed_mail import Report, Reported, ReportKind
+from parvis.ingest_email.models.parsed_mail import MailReport, ReportedRecipient, ReportKind
 from parvis.ingest_email.parse.bounce import report_fields, report_text
-from parvis.ingest_email.parse.bounce.report_sections import READ_BYTES, Section, read_sections
-from parvis.ingest_email.parse.machine_sent import AUTO_REPLIED, is_robot
-from parvis.ingest_email.parse.mime.headers import Headers, first_address, read_headers
+from parvis.ingest_email.parse.bounce.report_sections import READ_BYTES, ReportSection, parse_sections
+from parvis.ingest_email.parse.machine_sent import AUTO_REPLIED, is_machine_address
+from parvis.ingest_email.parse.mime.headers import Headers, first_address, parse_headers
 
 _STATUS = ("message/delivery-status", "message/global-delivery-status")
 _DISPOSITION = ("message/disposition-notification", "message/global-disposition-notification")
@@ -29,86 +29,94 @@ _MARKS = (
 _READ_CHARACTERS = 32 * 1024
 
 
-def read_report(content: bytes, headers: Headers, *, sign: str | None) -> Report | None:
+def parse_report(content: bytes, headers: Headers, *, machine_reason: str | None) -> MailReport | None:
     """What a mail says about another one.
 
     Shape:  `sign`, what in its head shows that a machine wrote it.
     Gives:  none for a mail that is about nothing but itself, or answers, as a vacation note does.
     """
-    if not (sign or _is_worth_reading(content, headers)):
+    if not (machine_reason or _may_be_report(content, headers)):
         return None
-    sections = read_sections(content)
+    sections = parse_sections(content)
     own = [section for section in sections if not section.is_returned]
-    said, returned = _split(sections)
-    about = _about(returned, headers)
+    said, returned = _split_returned(sections)
+    about = _reported_message_id(returned, headers)
     found = (
-        _made_for_it(own, said, returned, sign)
-        or _noticed(said, returned, headers, sign)
-        or _in_words(own, said, returned, headers, sign)
+        _structured_report(own, said, returned, machine_reason)
+        or _provider_notice(said, returned, headers, machine_reason)
+        or _free_text_report(own, said, returned, headers, machine_reason)
     )
     return found.model_copy(update={"message_id": found.message_id or about}) if found else None
 
 
-def _made_for_it(own: Sequence[Section], said: str, returned: Headers, sign: str | None) -> Report | None:
+def _structured_report(
+    own: Sequence[ReportSection], said: str, returned: Headers, sign: str | None
+) -> MailReport | None:
     """What fields say that were made for it (RFC 5965, 8098, 3464), whatever the part that holds them is called.
 
     In a mail without any sign they may be what a citizen copied: no structure then, only report_text.
     """
     for section in own:
         if section.media_type == "message/feedback-report":
-            return _complaint(section.text, returned)
+            return _build_complaint(section.text, returned)
         if section.media_type in _DISPOSITION:
-            detail, named, read_by = report_fields.disposed_of(section.text)
-            return Report(kind="disposition", recipients=tuple(read_by), detail=detail, message_id=named)
-    holding = [one.text for one in own if one.media_type in _STATUS or report_fields.has_status(one.text)]
+            detail, named, read_by = report_fields.parse_disposition(section.text)
+            return MailReport(kind="disposition", recipients=tuple(read_by), detail=detail, message_id=named)
+    holding = [one.text for one in own if one.media_type in _STATUS or report_fields.has_delivery_status(one.text)]
     found = [
-        one for text in holding for one in report_fields.recipients_of(text, partial(report_text.said_of, said=said))
+        one
+        for text in holding
+        for one in report_fields.parse_recipients(text, partial(report_text.text_about, said=said))
     ]
     certain = bool(sign) or any(one.media_type in _STATUS for one in own)
-    return Report(kind=_kind(found), recipients=tuple(_unique(found)), is_structured=certain) if found else None
+    return (
+        MailReport(kind=_report_kind(found), recipients=tuple(_unique_recipients(found)), is_structured=certain)
+        if found
+        else None
+    )
 
 
-def _noticed(said: str, returned: Headers, headers: Headers, sign: str | None) -> Report | None:
+def _provider_notice(said: str, returned: Headers, headers: Headers, sign: str | None) -> MailReport | None:
     """Complaints and notices of machines that use a shape of their own."""
     if not sign:
         return None
-    if report_text.complains(headers.text("subject", 400)):
-        return _complaint("", returned)
-    noticed = report_fields.notified_of(said)
-    return Report(kind=_kind(noticed), recipients=tuple(noticed)) if noticed else None
+    if report_text.is_complaint(headers.text("subject", 400)):
+        return _build_complaint("", returned)
+    noticed = report_fields.parse_provider_notice(said)
+    return MailReport(kind=_report_kind(noticed), recipients=tuple(noticed)) if noticed else None
 
 
 def _is_of_a_mail_system(sign: str | None, headers: Headers) -> bool:
     """Whether a mail that came back within this one was returned, not quoted in an answer."""
-    return bool(sign) and (sign != AUTO_REPLIED or is_robot(headers.address("from")[0]))
+    return bool(sign) and (sign != AUTO_REPLIED or is_machine_address(headers.address("from")[0]))
 
 
-def _is_worth_reading(content: bytes, headers: Headers) -> bool:
+def _may_be_report(content: bytes, headers: Headers) -> bool:
     """Whether anything in it looks like a report: most mails are none, and are read once."""
-    if report_text.gives_up(headers.text("subject", 400)):
+    if report_text.says_undelivered(headers.text("subject", 400)):
         return True
     beginning = content[:READ_BYTES].lower()
     if any(mark in beginning for mark in _MARKS):
         return True
     _, _, body = content[: 2 * _READ_CHARACTERS].replace(b"\r\n", b"\n").partition(b"\n\n")
-    return report_text.gives_up(body.decode("utf-8", "replace"))
+    return report_text.says_undelivered(body.decode("utf-8", "replace"))
 
 
-def _split(sections: Sequence[Section]) -> tuple[str, Headers]:
+def _split_returned(sections: Sequence[ReportSection]) -> tuple[str, Headers]:
     """What is written about a mail, and the head of the mail that came back."""
     said: list[str] = []
     for section in sections:
         if section.is_returned or section.media_type in _RETURNED:
-            return "\n".join(said), read_headers(section.text.lstrip().encode("utf-8", "replace"))
+            return "\n".join(said), parse_headers(section.text.lstrip().encode("utf-8", "replace"))
         if section.media_type.startswith("text/"):
-            before, behind = report_text.cut(section.text[:_READ_CHARACTERS])
+            before, behind = report_text.split_returned_mail(section.text[:_READ_CHARACTERS])
             said.append(before)
             if behind:
-                return "\n".join(said), read_headers(behind.encode("utf-8", "replace"))
+                return "\n".join(said), parse_headers(behind.encode("utf-8", "replace"))
     return "\n".join(said), Headers(())
 
 
-def _about(returned: Headers, headers: Headers) -> str:
+def _reported_message_id(returned: Headers, headers: Headers) -> str:
     """The Message-ID of the mail that came back; else of the one that this answers."""
     named = [
         *returned.ids("message-id"),
@@ -119,41 +127,45 @@ def _about(returned: Headers, headers: Headers) -> str:
     return next(iter(named), "")
 
 
-def _complaint(text: str, returned: Headers) -> Report:
-    detail, recipients = report_fields.complained_of(text)
+def _build_complaint(text: str, returned: Headers) -> MailReport:
+    detail, recipients = report_fields.parse_complaint(text)
     for name in ("x-hmxmroriginalrecipient", "to"):
         recipients = recipients or [
-            Reported(address=address, action="delivered") for address in _addresses(returned, name)
+            ReportedRecipient(address=address, action="delivered") for address in _field_addresses(returned, name)
         ]
-    return Report(kind="complaint", recipients=tuple(recipients), detail=detail)
+    return MailReport(kind="complaint", recipients=tuple(recipients), detail=detail)
 
 
-def _in_words(
-    own: Sequence[Section], said: str, returned: Headers, headers: Headers, sign: str | None
-) -> Report | None:
+def _free_text_report(
+    own: Sequence[ReportSection], said: str, returned: Headers, headers: Headers, sign: str | None
+) -> MailReport | None:
     """What is only written for people."""
     is_report = any(section.media_type in _STATUS for section in own)
     came_back = bool(returned.fields) and _is_of_a_mail_system(sign, headers)
-    failed = _addresses(headers, "x-failed-recipients")
-    if not (is_report or came_back or failed or report_text.gives_up(f"{headers.text('subject', 400)}\n{said}")):
+    failed = _field_addresses(headers, "x-failed-recipients")
+    if not (
+        is_report or came_back or failed or report_text.says_undelivered(f"{headers.text('subject', 400)}\n{said}")
+    ):
         return None
     writers = ((headers, "from"), (headers, "to"), (returned, "from"), (returned, "return-path"))
-    others = [address for fields, name in writers for address in _addresses(fields, name)]
-    named = report_text.recipients_named(said, others=others, returned_to=_addresses(returned, "to"), failed=failed)
-    return Report(kind=_kind(named), recipients=tuple(named), is_structured=is_report)
+    others = [address for fields, name in writers for address in _field_addresses(fields, name)]
+    named = report_text.find_recipients(
+        said, others=others, returned_to=_field_addresses(returned, "to"), failed=failed
+    )
+    return MailReport(kind=_report_kind(named), recipients=tuple(named), is_structured=is_report)
 
 
-def _kind(recipients: Sequence[Reported]) -> ReportKind:
+def _report_kind(recipients: Sequence[ReportedRecipient]) -> ReportKind:
     actions = {one.action for one in recipients}
     if "failed" in actions or not actions:
         return "bounce"
     return "delayed" if "delayed" in actions else "delivered"
 
 
-def _unique(recipients: Sequence[Reported]) -> list[Reported]:
+def _unique_recipients(recipients: Sequence[ReportedRecipient]) -> list[ReportedRecipient]:
     return list({one.address.lower(): one for one in reversed(recipients)}.values())[::-1]
 
 
-def _addresses(headers: Headers, name: str) -> list[str]:
+def _field_addresses(headers: Headers, name: str) -> list[str]:
     found = (first_address(one)[0] for value in headers.all_raw(name)[:5] for one in value[:4000].split(",")[:50])
     return list(dict.fromkeys(address for address in found if "@" in address))

@@ -5,11 +5,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from parvis.ingest_email.models.parsed_mail import Reported
-from parvis.ingest_email.parse.bounce.diagnosis import failure_of, is_vague, reply_code_in, status_in
-from parvis.ingest_email.parse.mime.headers import Headers, first_address, read_headers
+from parvis.ingest_email.models.parsed_mail import ReportedRecipient
+from parvis.ingest_email.parse.bounce.diagnosis import classify_failure, find_reply_code, find_status, is_vague
+from parvis.ingest_email.parse.mime.headers import Headers, first_address, parse_headers
 
-MOST_RECIPIENTS = 100
+MAX_RECIPIENTS = 100
 _ACTIONS = ("failed", "delayed", "delivered", "relayed", "expanded")
 _LONGEST_NOTICE = 64 * 1024
 _NOTICE_FIELDS = (
@@ -24,62 +24,69 @@ _WORD = re.compile(r"[a-z-]{1,20}")
 _RECIPIENT = ("final-recipient", "original-recipient", "x-actual-recipient")
 
 
-def recipients_of(text: str, said_of: Callable[[str], str]) -> list[Reported]:
+def parse_recipients(text: str, said_of: Callable[[str], str]) -> list[ReportedRecipient]:
     """One of each per-recipient block of a delivery status; what says nothing of anybody is skipped."""
-    blocks = {address.lower(): (address, fields) for fields in _blocks(text) if (address := _recipient(fields))}
-    kept = list(blocks.values())[:MOST_RECIPIENTS]
-    return [_reported(fields, address, said_of(address if len(kept) > 1 else "")) for address, fields in kept]
+    blocks = {
+        address.lower(): (address, fields) for fields in _field_groups(text) if (address := _recipient_address(fields))
+    }
+    kept = list(blocks.values())[:MAX_RECIPIENTS]
+    return [_build_recipient(fields, address, said_of(address if len(kept) > 1 else "")) for address, fields in kept]
 
 
-def has_status(text: str) -> bool:
+def has_delivery_status(text: str) -> bool:
     """Whether a text holds the fields of a delivery status, whatever it is called."""
-    return any(fields.has("final-recipient") or fields.has("original-recipient") for fields in _blocks(text))
+    return any(fields.has("final-recipient") or fields.has("original-recipient") for fields in _field_groups(text))
 
 
-def complained_of(text: str) -> tuple[str, list[Reported]]:
+def parse_complaint(text: str) -> tuple[str, list[ReportedRecipient]]:
     """The kind of a complaint (RFC 5965 §3) and whose mail it is about, as far as it says."""
-    fields = [one for block in _blocks(text) for one in block.fields]
+    fields = [one for block in _field_groups(text) for one in block.fields]
     whole = Headers(tuple(fields))
     named = [*whole.all_raw("original-rcpt-to"), *whole.all_raw("removal-recipient")]
-    addresses = dict.fromkeys(filter(None, (_address(value) for value in named)))
-    return _word(whole.raw("feedback-type")), [Reported(address=one, action="delivered") for one in addresses]
-
-
-def disposed_of(text: str) -> tuple[str, str, list[Reported]]:
-    """The disposition, the Message-ID and the recipient of a note that a mail was read (RFC 8098 §3.2)."""
-    fields = Headers(tuple(one for block in _blocks(text) for one in block.fields))
-    disposition = _word(fields.raw("disposition").rpartition(";")[2].partition("/")[0])
-    address = _address(fields.raw("final-recipient")) or _address(fields.raw("original-recipient"))
-    named = next(iter(fields.ids("original-message-id")), "")
-    return disposition, named, [Reported(address=address, action="delivered")] if address else []
-
-
-def notified_of(text: str) -> list[Reported]:
-    """The recipients of a notice that is written for programs (Amazon SES over SNS): JSON, its own words for the same."""
-    notice = _decoded(text)
-    inner = _named(notice, "Message")
-    notice = _decoded(inner) if isinstance(inner, str) else notice
-    bounced = _list(_named(_named(notice, "bounce"), "bouncedRecipients"))
-    complained = _list(_named(_named(notice, "complaint"), "complainedRecipients"))
-    delivered = [
-        {"emailAddress": one, "action": "delivered"} for one in _list(_named(_named(notice, "delivery"), "recipients"))
+    addresses = dict.fromkeys(filter(None, (_parse_typed_address(value) for value in named)))
+    return _known_word(whole.raw("feedback-type")), [
+        ReportedRecipient(address=one, action="delivered") for one in addresses
     ]
-    found: list[Reported] = []
+
+
+def parse_disposition(text: str) -> tuple[str, str, list[ReportedRecipient]]:
+    """The disposition, the Message-ID and the recipient of a note that a mail was read (RFC 8098 §3.2)."""
+    fields = Headers(tuple(one for block in _field_groups(text) for one in block.fields))
+    disposition = _known_word(fields.raw("disposition").rpartition(";")[2].partition("/")[0])
+    address = _parse_typed_address(fields.raw("final-recipient")) or _parse_typed_address(
+        fields.raw("original-recipient")
+    )
+    named = next(iter(fields.ids("original-message-id")), "")
+    return disposition, named, [ReportedRecipient(address=address, action="delivered")] if address else []
+
+
+def parse_provider_notice(text: str) -> list[ReportedRecipient]:
+    """The recipients of a notice that is written for programs (Amazon SES over SNS): JSON, its own words for the same."""
+    notice = _decode_json(text)
+    inner = _member(notice, "Message")
+    notice = _decode_json(inner) if isinstance(inner, str) else notice
+    bounced = _as_list(_member(_member(notice, "bounce"), "bouncedRecipients"))
+    complained = _as_list(_member(_member(notice, "complaint"), "complainedRecipients"))
+    delivered = [
+        {"emailAddress": one, "action": "delivered"}
+        for one in _as_list(_member(_member(notice, "delivery"), "recipients"))
+    ]
+    found: list[ReportedRecipient] = []
     for one in [*bounced, *complained, *delivered]:
-        fields = [(name, str(_named(one, key) or "")) for name, key in _NOTICE_FIELDS]
+        fields = [(name, str(_member(one, key) or "")) for name, key in _NOTICE_FIELDS]
         head = Headers(tuple((name, value.encode("utf-8", "replace")) for name, value in fields if value))
-        if address := _recipient(head):
-            found.append(_reported(head, address, ""))
+        if address := _recipient_address(head):
+            found.append(_build_recipient(head, address, ""))
     return found
 
 
-def _blocks(text: str) -> Sequence[Headers]:
+def _field_groups(text: str) -> Sequence[Headers]:
     """Groups of fields between empty lines."""
-    groups = text.replace("\r\n", "\n").split("\n\n")[: 2 * MOST_RECIPIENTS]
-    return [read_headers(group.encode("utf-8", "replace") + b"\n\n") for group in groups if ":" in group]
+    groups = text.replace("\r\n", "\n").split("\n\n")[: 2 * MAX_RECIPIENTS]
+    return [parse_headers(group.encode("utf-8", "replace") + b"\n\n") for group in groups if ":" in group]
 
 
-def _decoded(text: str) -> object:
+def _decode_json(text: str) -> object:
     """What a JSON text says; sendmail breaks long lines with `!`, line feed and space."""
     start = text.lstrip()[:_LONGEST_NOTICE].replace("!\n ", "")
     try:
@@ -88,19 +95,19 @@ def _decoded(text: str) -> object:
         return None
 
 
-def _named(value: object, name: str) -> object:
+def _member(value: object, name: str) -> object:
     return cast("dict[str, object]", value).get(name) if isinstance(value, dict) else None
 
 
-def _list(value: object) -> list[object]:
-    return cast("list[object]", value)[:MOST_RECIPIENTS] if isinstance(value, list) else []
+def _as_list(value: object) -> list[object]:
+    return cast("list[object]", value)[:MAX_RECIPIENTS] if isinstance(value, list) else []
 
 
-def _recipient(fields: Headers) -> str:
-    return next(filter(None, (_address(fields.raw(name)) for name in _RECIPIENT)), "")
+def _recipient_address(fields: Headers) -> str:
+    return next(filter(None, (_parse_typed_address(fields.raw(name)) for name in _RECIPIENT)), "")
 
 
-def _address(value: str) -> str:
+def _parse_typed_address(value: str) -> str:
     """`rfc822; a@b`, with or without the type, brackets or a comment; in xtext (RFC 3461 §4) or utf-8 (RFC 6533)."""
     kind, separator, rest = value[:1000].partition(";")
     address = (rest if separator else kind).strip()
@@ -111,7 +118,7 @@ def _address(value: str) -> str:
     return first_address(address)[0] or address.strip("<>\"' ")[:320]
 
 
-def _word(text: str) -> str:
+def _known_word(text: str) -> str:
     """One of the words that the RFC knows, or might one day."""
     found = _WORD.fullmatch(text.strip().lower())
     return found[0] if found else ""
@@ -122,15 +129,15 @@ def _character(digits: str) -> str:
     return chr(value) if value < 0x110000 and not 0xD800 <= value < 0xE000 else "\N{REPLACEMENT CHARACTER}"
 
 
-def _reported(fields: Headers, address: str, said: str) -> Reported:
+def _build_recipient(fields: Headers, address: str, said: str) -> ReportedRecipient:
     diagnosis = " ".join(value.partition(";")[2] or value for value in fields.all_raw("diagnostic-code"))
     action = fields.raw("action").strip().lower()
     action = next((one for one in _ACTIONS if action.startswith(one)), "delayed" if "delay" in action else "failed")
-    declared, answered = status_in(fields.raw("status")), status_in(diagnosis or said)
+    declared, answered = find_status(fields.raw("status")), find_status(diagnosis or said)
     status = answered if answered and (diagnosis or is_vague(declared)) else declared
-    code = reply_code_in(diagnosis or said)
+    code = find_reply_code(diagnosis or said)
     failed = action in ("failed", "delayed")
-    failure = failure_of(diagnosis, status, code, said=said) if failed else None
+    failure = classify_failure(diagnosis, status, code, explanation=said) if failed else None
     if failed and fields.raw("x-powermta-bouncecategory").strip().lower() in ("bad-mailbox", "bad-domain"):
         failure = "permanent"
-    return Reported(address=address, action=action, status=status, reply_code=code, failure=failure)
+    return ReportedRecipient(address=address, action=action, status=status, reply_code=code, failure=failure)

@@ -11,8 +11,8 @@ from parvis.ingest_email.codes.bounce_phrases import (
     RECIPIENT_WORDS,
     RETURNED,
 )
-from parvis.ingest_email.models.parsed_mail import Reported
-from parvis.ingest_email.parse.bounce.diagnosis import failure_of, reply_code_in, status_in
+from parvis.ingest_email.models.parsed_mail import ReportedRecipient
+from parvis.ingest_email.parse.bounce.diagnosis import classify_failure, find_reply_code, find_status
 
 MOST_LINES = 400
 LONGEST_LINE = 500
@@ -29,7 +29,7 @@ _LOCAL = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&*+
 _ROBOTS = ("mailer-daemon@", "postmaster@")
 
 
-def cut(text: str) -> tuple[str, str]:
+def split_returned_mail(text: str) -> tuple[str, str]:
     """What is said, and the mail that came back behind it, if it did."""
     rows = text.split("\n")
     for number, row in enumerate(rows[:MOST_LINES]):
@@ -40,34 +40,37 @@ def cut(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def gives_up(text: str) -> bool:
+def says_undelivered(text: str) -> bool:
     """Whether a text says, in any language or in a server's numbers, that a mail did not arrive."""
-    return bool(_any(text[:4000], GIVEN_UP) or _ANSWER.search(text[:4000]))
+    return bool(_contains_any(text[:4000], GIVEN_UP) or _ANSWER.search(text[:4000]))
 
 
-def complains(subject: str) -> bool:
-    return _any(subject, COMPLAINTS)
+def is_complaint(subject: str) -> bool:
+    return _contains_any(subject, COMPLAINTS)
 
 
-def is_not_yet(text: str) -> bool:
-    return _any(text[:4000], NOT_YET)
+def is_delay(text: str) -> bool:
+    return _contains_any(text[:4000], NOT_YET)
 
 
-def recipients_named(
+def find_recipients(
     said: str, *, others: Iterable[str], returned_to: Sequence[str], failed: Sequence[str]
-) -> list[Reported]:
+) -> list[ReportedRecipient]:
     """Whom a report in words is about, and what it says of each.
 
     Shape:  `others`, who is certainly not meant: the writer of the report and of the mail; `returned_to`, whom the returned
             mail was for; `failed`, what a header names.
     """
     known = frozenset(address.lower() for address in others)
-    chosen = _chosen(_places(_rows(said), known), failed, returned_to) or [""]
-    action = "delayed" if is_not_yet(said) else "failed"
-    return [_reported(address, action, said_of(address, said) if len(chosen) > 1 else said, said) for address in chosen]
+    chosen = _choose_addresses(_rank_addresses(_text_lines(said), known), failed, returned_to) or [""]
+    action = "delayed" if is_delay(said) else "failed"
+    return [
+        _build_recipient(address, action, text_about(address, said) if len(chosen) > 1 else said, said)
+        for address in chosen
+    ]
 
 
-def _places(rows: Sequence[str], others: frozenset[str]) -> list[tuple[str, int, int]]:
+def _rank_addresses(rows: Sequence[str], others: frozenset[str]) -> list[tuple[str, int, int]]:
     """`(address, row, rank)` of each address in the text: 0 begins its line, 1 follows a word for recipient, 2 stands anywhere."""
     found: list[tuple[str, int, int]] = []
     for number, row in enumerate(rows):
@@ -76,14 +79,16 @@ def _places(rows: Sequence[str], others: frozenset[str]) -> list[tuple[str, int,
         for match in list(ADDRESS.finditer(row))[:20]:
             address = match[0].strip(".'").lower()
             before = row[: match.start()]
-            if address in others or address.startswith(_ROBOTS) or _any(before[-40:], OTHER_WORDS):
+            if address in others or address.startswith(_ROBOTS) or _contains_any(before[-40:], OTHER_WORDS):
                 continue
-            rank = 0 if _FIRST.fullmatch(before) else 1 if _any(before[-60:], RECIPIENT_WORDS) else 2
+            rank = 0 if _FIRST.fullmatch(before) else 1 if _contains_any(before[-60:], RECIPIENT_WORDS) else 2
             found.append((address, number, rank))
     return found
 
 
-def _chosen(places: Sequence[tuple[str, int, int]], failed: Sequence[str], returned_to: Sequence[str]) -> list[str]:
+def _choose_addresses(
+    places: Sequence[tuple[str, int, int]], failed: Sequence[str], returned_to: Sequence[str]
+) -> list[str]:
     """The addresses that are meant: those that a header names; else the best that the text has; else whom the mail was for."""
     if failed:
         return list(dict.fromkeys(one.lower() for one in failed))
@@ -100,24 +105,24 @@ def _chosen(places: Sequence[tuple[str, int, int]], failed: Sequence[str], retur
     return best or list(dict.fromkeys(one.lower() for one in returned_to))
 
 
-def _reported(address: str, action: str, diagnosis: str, said: str) -> Reported:
-    status, code = status_in(diagnosis), reply_code_in(diagnosis)
-    failure = failure_of(diagnosis, status, code, said=said)
-    return Reported(address=address, action=action, status=status, reply_code=code, failure=failure)
+def _build_recipient(address: str, action: str, diagnosis: str, said: str) -> ReportedRecipient:
+    status, code = find_status(diagnosis), find_reply_code(diagnosis)
+    failure = classify_failure(diagnosis, status, code, explanation=said)
+    return ReportedRecipient(address=address, action=action, status=status, reply_code=code, failure=failure)
 
 
-def said_of(address: str, said: str) -> str:
+def text_about(address: str, said: str) -> str:
     """What a text says of one recipient; all of it where it does not name that one."""
-    rows = _rows(said)
+    rows = _text_lines(said)
     places = [number for number, row in enumerate(rows) if address and address.lower() in row.lower()][:20]
-    return "\n".join(_about(address, rows, places)) if places else said
+    return "\n".join(_lines_about(address, rows, places)) if places else said
 
 
-def _rows(said: str) -> list[str]:
+def _text_lines(said: str) -> list[str]:
     return [row[:LONGEST_LINE] for row in said.split("\n")[:MOST_LINES]]
 
 
-def _about(address: str, rows: Sequence[str], places: Sequence[int]) -> list[str]:
+def _lines_about(address: str, rows: Sequence[str], places: Sequence[int]) -> list[str]:
     """The lines that name an address, and those behind each up to another's."""
     kept: list[str] = []
     for place in places:
@@ -133,6 +138,6 @@ def _about(address: str, rows: Sequence[str], places: Sequence[int]) -> list[str
     return kept
 
 
-def _any(text: str, words: Iterable[str]) -> bool:
+def _contains_any(text: str, words: Iterable[str]) -> bool:
     plain = text.lower().replace("’", "'")
     return any(word in plain for word in words)

@@ -7,12 +7,12 @@ _DEEPEST = 40
 _MOST = 20_000
 
 
-class Damaged(Exception):
+class DerError(Exception):
     """Not what it announces."""
 
 
 @dataclass(frozen=True)
-class Element:
+class DerElement:
     """One element: its tag, its content, and all of it as it was written."""
 
     tag: int
@@ -23,53 +23,53 @@ class Element:
     def is_constructed(self) -> bool:
         return bool(self.tag & 0x20)
 
-    def children(self) -> list["Element"]:
+    def children(self) -> list["DerElement"]:
         """The elements inside.
 
         Raises: Damaged.
         """
-        return list(_elements(self.content, 0))
+        return list(_parse_elements(self.content, 0))
 
     def octets(self) -> bytes:
         """The content of a string, which may be written in pieces."""
         return b"".join(child.octets() for child in self.children()) if self.is_constructed else self.content
 
 
-def read(content: bytes) -> Element:
+def parse_der(content: bytes) -> DerElement:
     """The first element.
 
     Raises: Damaged.
     """
-    found = next(_elements(content, 0), None)
+    found = next(_parse_elements(content, 0), None)
     if found is None:
-        raise Damaged
+        raise DerError
     return found
 
 
-def _elements(content: bytes, depth: int) -> Iterator[Element]:
+def _parse_elements(content: bytes, depth: int) -> Iterator[DerElement]:
     at = 0
     for _ in range(_MOST):
         if at >= len(content) or content[at : at + 2] == b"\x00\x00":
             return
-        element, at = _element(content, at, depth)
+        element, at = _parse_element(content, at, depth)
         yield element
 
 
-def _element(content: bytes, at: int, depth: int) -> tuple[Element, int]:
+def _parse_element(content: bytes, at: int, depth: int) -> tuple[DerElement, int]:
     begin = at
     if depth > _DEEPEST or at + 2 > len(content) or content[at] & 0x1F == 0x1F:
-        raise Damaged
+        raise DerError
     tag, length, at = content[at], content[at + 1], at + 2
     if length == 0x80:
         stop = at
         while content[stop : stop + 2] != b"\x00\x00":
-            _, stop = _element(content, stop, depth + 1)
-        return Element(tag, content[at:stop], content[begin : stop + 2]), stop + 2
+            _, stop = _parse_element(content, stop, depth + 1)
+        return DerElement(tag, content[at:stop], content[begin : stop + 2]), stop + 2
     if length & 0x80:
         width = length & 0x7F
         if width > 8 or at + width > len(content):
-            raise Damaged
+            raise DerError
         length, at = int.from_bytes(content[at : at + width], "big"), at + width
     if at + length > len(content):
-        raise Damaged
-    return Element(tag, content[at : at + length], content[begin : at + length]), at + length
+        raise DerError
+    return DerElement(tag, content[at : at + length], content[begin : at + length]), at + length

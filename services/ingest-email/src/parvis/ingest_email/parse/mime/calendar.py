@@ -13,13 +13,13 @@ _MOST_EVENTS = 5
 _PARAMETERS_CHARACTERS = 2000
 
 
-def summary(text: str) -> str:
+def summarize_events(text: str) -> str:
     """`[Name | 2026-11-23 18:00 – 20:00 Europe/Paris | Place]`, a line for each event; empty when there is none."""
     events: list[Mapping[str, tuple[str, str]]] = []
     event: dict[str, tuple[str, str]] | None = None
     nested = 0
     for line in _UNFOLD.sub("", text[:_READ_CHARACTERS]).split("\n"):
-        name, parameters, value = _property(line)
+        name, parameters, value = _parse_property(line)
         if name == "BEGIN" and value.upper() in ("VEVENT", "VTODO"):
             event, nested = {}, 0
         elif name == "BEGIN" and event is not None:
@@ -31,10 +31,10 @@ def summary(text: str) -> str:
             event = None
         elif event is not None and not nested:
             event.setdefault(name, (value, parameters))
-    return "\n".join(filter(None, map(_line, events[:_MOST_EVENTS])))
+    return "\n".join(filter(None, map(_event_line, events[:_MOST_EVENTS])))
 
 
-def _property(line: str) -> tuple[str, str, str]:
+def _parse_property(line: str) -> tuple[str, str, str]:
     """Its name, parameters and value; a colon between quotes is none that parts them."""
     found = _NAME.match(line)
     if not found:
@@ -47,20 +47,20 @@ def _property(line: str) -> tuple[str, str, str]:
     return "", "", ""
 
 
-def _line(event: Mapping[str, tuple[str, str]]) -> str:
-    said = (_words(event, "SUMMARY"), _when(event), _words(event, "LOCATION"))
+def _event_line(event: Mapping[str, tuple[str, str]]) -> str:
+    said = (_property_text(event, "SUMMARY"), _event_time(event), _property_text(event, "LOCATION"))
     joined = " | ".join(one for one in said if one)
     return f"[{joined}]" if joined else ""
 
 
-def _words(event: Mapping[str, tuple[str, str]], name: str) -> str:
+def _property_text(event: Mapping[str, tuple[str, str]], name: str) -> str:
     value = _ESCAPED.sub(lambda found: " " if found[1] in "nN" else found[1], event.get(name, ("", ""))[0])
     return " ".join(value.split())[:200]
 
 
-def _when(event: Mapping[str, tuple[str, str]]) -> str:
-    start, zone = _instant(event, "DTSTART")
-    end, _ = _instant(event, "DTEND")
+def _event_time(event: Mapping[str, tuple[str, str]]) -> str:
+    start, zone = _date_time(event, "DTSTART")
+    end, _ = _date_time(event, "DTEND")
     if not start:
         return ""
     if end and start[:10] == end[:10] and len(end) > 10:
@@ -68,7 +68,7 @@ def _when(event: Mapping[str, tuple[str, str]]) -> str:
     return " ".join(filter(None, [f"{start} – {end}" if end and end != start else start, zone]))
 
 
-def _instant(event: Mapping[str, tuple[str, str]], name: str) -> tuple[str, str]:
+def _date_time(event: Mapping[str, tuple[str, str]], name: str) -> tuple[str, str]:
     value, parameters = event.get(name, ("", ""))
     zone = _ZONE.search(parameters)
     for shape, shown in (("%Y%m%dT%H%M%S", "%Y-%m-%d %H:%M"), ("%Y%m%d", "%Y-%m-%d")):

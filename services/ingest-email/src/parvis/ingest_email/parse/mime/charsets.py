@@ -20,38 +20,38 @@ _MIXED_PAIRS = 2
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-class Decoded(NamedTuple):
+class DecodedText(NamedTuple):
     """A text; `is_guess` when it is not what its sender declared, or they declared nothing that fits."""
 
     text: str
     is_guess: bool = False
 
 
-def decode(content: bytes, declared: str) -> str:
+def decode_text(content: bytes, declared: str) -> str:
     """The text, whatever the claim. Nothing is dropped: a byte that no charset explains is U+FFFD."""
-    return decoded(content, declared).text
+    return decode_with_guess(content, declared).text
 
 
-def decoded(content: bytes, declared: str) -> Decoded:
+def decode_with_guess(content: bytes, declared: str) -> DecodedText:
     """The same, and whether it is a guess."""
     if content.isascii() and not declared.lower().startswith(_STATEFUL):
-        return Decoded(content.decode("ascii"))
-    known = _known(declared)
-    if known in _WESTERN and (mended := _strictly(content, "utf-8")) is not None:
-        return _unmixed(Decoded(mended, is_guess=known != "ascii"))
+        return DecodedText(content.decode("ascii"))
+    known = _python_codec(declared)
+    if known in _WESTERN and (mended := _decode_strictly(content, "utf-8")) is not None:
+        return _repair_double_encoding(DecodedText(mended, is_guess=known != "ascii"))
     for charset in dict.fromkeys((known, "utf-8")):
-        text = _strictly(content, charset) if charset else None
+        text = _decode_strictly(content, charset) if charset else None
         if text is not None:
-            return _unmixed(Decoded(text, is_guess=charset != known and bool(declared)))
+            return _repair_double_encoding(DecodedText(text, is_guess=charset != known and bool(declared)))
     if known and known != "ascii":
         wrong = content.decode(known, "replace")
         bad = wrong.count("\N{REPLACEMENT CHARACTER}")
         if bad * 2 <= sum(letter > "\x7f" for letter in wrong) - bad:  # a few bad bytes in what is else as claimed
-            return Decoded(wrong, is_guess=True)
-    return _unmixed(Decoded(_guessed(content), is_guess=True))
+            return DecodedText(wrong, is_guess=True)
+    return _repair_double_encoding(DecodedText(_decode_guessed(content), is_guess=True))
 
 
-def _strictly(content: bytes, charset: str) -> str | None:
+def _decode_strictly(content: bytes, charset: str) -> str | None:
     if charset == "utf-16" and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
         charset = "utf-16-le" if content[1:200:2].count(0) > content[:200:2].count(0) else "utf-16-be"
     try:
@@ -60,22 +60,24 @@ def _strictly(content: bytes, charset: str) -> str | None:
         return None
 
 
-def _unmixed(read: Decoded) -> Decoded:
+def _repair_double_encoding(read: DecodedText) -> DecodedText:
     """`dÃ©chets` is UTF-8 that somebody took for Windows-1252 and encoded again. One such pair alone may be meant."""
-    pairs = [pair for pair in _MIXED.finditer(read.text) if _mended(pair).isalpha()]
+    pairs = [pair for pair in _MIXED.finditer(read.text) if _repair_pair(pair).isalpha()]
     if len(pairs) < _MIXED_PAIRS:
         return read
-    return Decoded(_MIXED.sub(_mended, read.text).replace("Ã ", "à "), is_guess=True)  # its second half is a space
+    return DecodedText(
+        _MIXED.sub(_repair_pair, read.text).replace("Ã ", "à "), is_guess=True
+    )  # its second half is a space
 
 
-def _mended(pair: re.Match[str]) -> str:
+def _repair_pair(pair: re.Match[str]) -> str:
     try:
         return pair[0].encode("cp1252").decode("utf-8")
     except UnicodeError:
         return pair[0]
 
 
-def _known(declared: str) -> str:
+def _python_codec(declared: str) -> str:
     """Python's name of the charset; an empty text when it has none, or when it is no charset of text."""
     name = declared.strip().strip("'\"").lower()
     name = CHARSETS.get(name, name)
@@ -93,7 +95,7 @@ def _known(declared: str) -> str:
     )
 
 
-def _guessed(content: bytes) -> str:
+def _decode_guessed(content: bytes) -> str:
     """Few bytes above ASCII are the accents of a western text; where they are the text, they are worth a guess."""
     sample = content[:_GUESSED_FROM_BYTES]
     foreign = sum(byte > 127 for byte in sample) > len(sample) / 5 and len(sample) > 32
@@ -104,13 +106,13 @@ def _guessed(content: bytes) -> str:
         return content.decode("cp1252", "replace")
 
 
-def one_line(text: str, length: int) -> str:
+def clean_line(text: str, length: int) -> str:
     """A header's value as people may see it: one line, without control or direction characters."""
     kept = (" " if unicodedata.category(c)[0] in "CZ" else c for c in text if c not in _BIDI)
     return " ".join("".join(kept).split())[:length]
 
 
-def lines(text: str) -> str:
+def clean_text(text: str) -> str:
     """A text as people may see it: line feeds only, without control or direction characters, or lone surrogates."""
     plain = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
     return _UNSEEN.sub("", plain)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from parvis.common.files.archive_screening import screen_archive
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import media_type_of
-from parvis.ingest_email.models.parsed_mail import LONGEST_TEXT_CHARACTERS, MOST_ATTACHMENTS, Attachment
+from parvis.ingest_email.models.parsed_mail import MAX_ATTACHMENTS, MAX_TEXT_CHARACTERS, ParsedAttachment
 
 
 @dataclass(frozen=True)
-class Passage:
+class TextPart:
     """A part that is text: its words, and whether they were written as plain text."""
 
     text: str
@@ -20,53 +20,53 @@ class Passage:
 
 
 @dataclass
-class Found:
+class ParsedBody:
     """Gathered in the order of the mail."""
 
-    passages: list[Passage] = field(default_factory=list[Passage])
+    texts: list[TextPart] = field(default_factory=list[TextPart])
     quoted: list[str] = field(default_factory=list[str])
-    attachments: list[tuple[Attachment, bytes]] = field(default_factory=list[tuple[Attachment, bytes]])
+    attachments: list[tuple[ParsedAttachment, bytes]] = field(default_factory=list[tuple[ParsedAttachment, bytes]])
     remarks: dict[str, int] = field(default_factory=dict[str, int])
     troubles: list[str] = field(default_factory=list[str])
-    is_silent: bool = False  # the words are known already: only files are wanted
+    skips_text: bool = False  # the words are known already: only files are wanted
 
     @property
-    def has_words(self) -> bool:
-        return any(passage.text.strip() for passage in self.passages)
+    def has_text(self) -> bool:
+        return any(passage.text.strip() for passage in self.texts)
 
     @property
-    def codes(self) -> tuple[str, ...]:
+    def remark_codes(self) -> tuple[str, ...]:
         """The remarks as the event has them: `remote-images:3`; those that are not counted without a number."""
         return tuple(f"{code}:{min(count, 999_999)}" if count else code for code, count in self.remarks.items())
 
-    def remark(self, code: str, count: int = 0) -> None:
+    def add_remark(self, code: str, count: int = 0) -> None:
         self.remarks[code] = self.remarks.get(code, 0) + count
 
-    def trouble(self, words: str) -> None:
+    def add_trouble(self, words: str) -> None:
         if words not in self.troubles:
             self.troubles.append(words)
 
-    def say(self, passage: Passage) -> None:
+    def add_text(self, passage: TextPart) -> None:
         if passage.remote_images:
-            self.remark("remote-images", passage.remote_images)
+            self.add_remark("remote-images", passage.remote_images)
         if passage.is_guess:
             self.remarks["charset-guessed"] = 0
         if not passage.text.strip():
             return
-        room = max(0, LONGEST_TEXT_CHARACTERS - sum(len(said.text) for said in self.passages))
+        room = max(0, MAX_TEXT_CHARACTERS - sum(len(said.text) for said in self.texts))
         if passage.is_cut or len(passage.text) > room:
             self.remarks["text-cut"] = 0
-        self.passages.append(replace(passage, text=passage.text[:room]))
+        self.texts.append(replace(passage, text=passage.text[:room]))
 
-    def keep(
+    def add_file(
         self, name: str, media_type: str, content: bytes, *, trouble: str | None = None, inline: bool = False
     ) -> None:
         """A file. Its type is what its bytes say; `trouble` says why nobody should open it."""
-        if len(self.attachments) >= MOST_ATTACHMENTS:
-            self.trouble(f"over {MOST_ATTACHMENTS} attachments: the others are in the original only")
+        if len(self.attachments) >= MAX_ATTACHMENTS:
+            self.add_trouble(f"over {MAX_ATTACHMENTS} attachments: the others are in the original only")
             return
         by_content = media_type_of(content, declared=media_type, name=name)
-        shape = Attachment(
+        shape = ParsedAttachment(
             name=safe_file_name(name) or "attachment",
             media_type=by_content,
             size_bytes=len(content),
@@ -75,16 +75,16 @@ class Found:
         )
         self.attachments.append((shape, content))
 
-    def join(self, other: "Found", *, with_words: bool) -> None:
+    def merge(self, other: "ParsedBody", *, with_words: bool) -> None:
         """Take over what another tree held; its words only where they say something new."""
         if with_words:
-            self.passages += other.passages
+            self.texts += other.texts
         self.quoted += other.quoted
         for code, count in other.remarks.items():
             if with_words or code != "remote-images":
-                self.remark(code, count)
+                self.add_remark(code, count)
         for words in other.troubles:
-            self.trouble(words)
+            self.add_trouble(words)
         for attachment, content in other.attachments:
-            if len(self.attachments) < MOST_ATTACHMENTS:
+            if len(self.attachments) < MAX_ATTACHMENTS:
                 self.attachments.append((attachment, content))

@@ -4,8 +4,8 @@ import binascii
 import re
 from dataclasses import dataclass
 
-from parvis.ingest_email.models.parsed_mail import LARGEST_HEADERS_BYTES, MOST_IDS
-from parvis.ingest_email.parse.mime.charsets import decode, one_line
+from parvis.ingest_email.models.parsed_mail import MAX_HEADERS_BYTES, MAX_MESSAGE_IDS
+from parvis.ingest_email.parse.mime.charsets import clean_line, decode_text
 
 _FIELD = re.compile(rb"^([!-9;-~]{1,80})[ \t]*:(.*)$", re.DOTALL)
 _WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?\r\n]*)\?=")
@@ -37,14 +37,14 @@ class Headers:
             return value.decode()
         except UnicodeDecodeError:
             types = (_CHARSET.search(content) for name, content in self.fields if name == "content-type")
-            return decode(value, next((found[1].decode("ascii") for found in types if found), ""))
+            return decode_text(value, next((found[1].decode("ascii") for found in types if found), ""))
 
     def has(self, name: str) -> bool:
         return any(other == name for other, _ in self.fields)
 
     def text(self, name: str, length: int) -> str:
         """The first field of that name as people read it."""
-        return one_line(decode_words(self.raw(name)[: 4 * length + 200]), length)
+        return clean_line(decode_words(self.raw(name)[: 4 * length + 200]), length)
 
     def ids(self, name: str) -> list[str]:
         """The message ids in a field."""
@@ -55,9 +55,9 @@ class Headers:
         return first_address(self.raw(name)[:_READ_CHARACTERS])
 
 
-def read_headers(content: bytes) -> Headers:
+def parse_headers(content: bytes) -> Headers:
     """The fields up to the first empty line. Cannot raise; what is no field is skipped."""
-    block = content[:LARGEST_HEADERS_BYTES].replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip(b"\n")
+    block = content[:MAX_HEADERS_BYTES].replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip(b"\n")
     head, _, _ = block.partition(b"\n\n")
     unfolded: list[bytearray] = []
     for line in head.split(b"\n"):
@@ -70,10 +70,10 @@ def read_headers(content: bytes) -> Headers:
     return Headers(tuple((m[1].decode("ascii").lower(), m[2].strip()) for m in matches if m))
 
 
-def thread_of(headers: Headers) -> tuple[str, ...]:
+def list_thread_ids(headers: Headers) -> tuple[str, ...]:
     """The mails that this one answers, nearest first."""
     ids = [*headers.ids("in-reply-to"), *reversed(headers.ids("references"))]
-    return tuple(dict.fromkeys(ids))[:MOST_IDS]
+    return tuple(dict.fromkeys(ids))[:MAX_MESSAGE_IDS]
 
 
 def decode_words(text: str) -> str:
@@ -82,15 +82,15 @@ def decode_words(text: str) -> str:
     pending, pending_charset, end = b"", "", 0
     for match in _WORD.finditer(text):
         between = text[end : match.start()]
-        charset, content = match[1].partition("*")[0], _word_bytes(match[2], match[3])
+        charset, content = match[1].partition("*")[0], _decode_word(match[2], match[3])
         if pending and (between.strip() or charset.lower() != pending_charset.lower()):
-            done.append(decode(pending, pending_charset))
+            done.append(decode_text(pending, pending_charset))
             pending = b""
         if between.strip() or end == 0:  # white space between two encoded words is not text
             done.append(between)
         pending, pending_charset, end = pending + content, charset, match.end()
     if pending:
-        done.append(decode(pending, pending_charset))
+        done.append(decode_text(pending, pending_charset))
     return "".join([*done, text[end:]])
 
 
@@ -99,7 +99,7 @@ def first_address(text: str) -> tuple[str, str]:
     name = ""
     for token in _TOKEN.finditer(text):
         if token["angle"] is not None:
-            return _tidy(token["angle"]), _named(name)
+            return _clean_address(token["angle"]), _decode_name(name)
         if token["end"]:
             if "@" in name:
                 break
@@ -108,19 +108,19 @@ def first_address(text: str) -> tuple[str, str]:
             name += _ESCAPED.sub(r"\1", token["quoted"])
         elif not token["comment"]:
             name += token["word"]
-    return _tidy(next((word for word in name.split() if "@" in word), "")), ""
+    return _clean_address(next((word for word in name.split() if "@" in word), "")), ""
 
 
-def _named(text: str) -> str:
-    return one_line(decode_words(text), 400)
+def _decode_name(text: str) -> str:
+    return clean_line(decode_words(text), 400)
 
 
-def _tidy(address: str) -> str:
+def _clean_address(address: str) -> str:
     """Without a source route, white space or what no address holds."""
-    return one_line(address.rpartition(":")[2].strip(" <>'"), 320).replace(" ", "")
+    return clean_line(address.rpartition(":")[2].strip(" <>'"), 320).replace(" ", "")
 
 
-def _word_bytes(encoding: str, content: str) -> bytes:
+def _decode_word(encoding: str, content: str) -> bytes:
     data = content.encode("utf-8", "replace")
     if encoding in "qQ":
         return binascii.a2b_qp(data, header=True)

@@ -62,7 +62,7 @@ _WORDLESS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
-class Page:
+class HtmlText:
     """The words, and how many images it would have fetched from elsewhere. They are not fetched."""
 
     text: str
@@ -70,12 +70,12 @@ class Page:
     is_cut: bool = False
 
 
-def text_of(html: str) -> str:
+def html_to_text(html: str) -> str:
     """The words of a page with their line breaks, links with their target; nothing of what runs or hides."""
-    return page_of(html).text
+    return parse_html(html).text
 
 
-def page_of(html: str) -> Page:
+def parse_html(html: str) -> HtmlText:
     """Read a page.
 
     nh3 first: it reads the odd HTML of mail programs as browsers do, and what it writes is well-formed. It takes quadratic time for tags
@@ -83,8 +83,8 @@ def page_of(html: str) -> Page:
     """
     html = _PICTURE.sub("data:", html)
     is_cut, html = len(html) > _LONGEST_CHARACTERS, html[:_LONGEST_CHARACTERS]
-    if html.count("<") > _MOST_TAGS or _depth(html) > _DEEPEST:
-        return Page(unescape(_TAG.sub(" ", html)), is_cut=is_cut)
+    if html.count("<") > _MOST_TAGS or _nesting_depth(html) > _DEEPEST:
+        return HtmlText(unescape(_TAG.sub(" ", html)), is_cut=is_cut)
     clean = nh3.clean(
         html,
         tags={*_BLOCKS, *_INLINE},
@@ -94,13 +94,13 @@ def page_of(html: str) -> Page:
         strip_comments=True,
         link_rel=None,
     )
-    reader = _Reader()
+    reader = _HtmlReader()
     reader.feed(clean)
     reader.close()
-    return Page(reader.text(), reader.remote_images, is_cut)
+    return HtmlText(reader.text(), reader.remote_images, is_cut)
 
 
-def _depth(html: str) -> int:
+def _nesting_depth(html: str) -> int:
     deepest = depth = 0
     for tag in _NESTED.finditer(html):
         depth += -1 if tag[0][1] == "/" else 1
@@ -108,7 +108,7 @@ def _depth(html: str) -> int:
     return deepest
 
 
-class _Reader(HTMLParser):
+class _HtmlReader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self._words: list[str] = []
@@ -124,7 +124,7 @@ class _Reader(HTMLParser):
         if self._hidden or "hidden" in given or _HIDDEN.search(given.get("style", "")):
             self._hidden += tag not in _VOID
             return
-        self._words.append("\n" if tag == "br" else _break(tag))
+        self._words.append("\n" if tag == "br" else _break_mark(tag))
         self._open(tag, given)
 
     def _open(self, tag: str, given: dict[str, str]) -> None:
@@ -158,7 +158,7 @@ class _Reader(HTMLParser):
             self._words.append(_CLOSE)
         elif tag in ("ul", "ol") and self._lists:
             self._lists.pop()
-        self._words.append(_break(tag))
+        self._words.append(_break_mark(tag))
         self._in_pre -= tag == "pre"
 
     def _close_link(self) -> None:
@@ -189,7 +189,7 @@ class _Reader(HTMLParser):
     def _lines(self) -> Iterator[str]:
         """The lines, those of quotes marked as in plain text, the cells of a row apart."""
         depth = 0
-        for written in _BREAKS.sub(_broken, "".join(self._words)).split("\n"):
+        for written in _BREAKS.sub(_line_breaks, "".join(self._words)).split("\n"):
             depth += written.count(_OPEN)
             cells = (
                 " ".join(cell.split(" ")).strip()
@@ -200,11 +200,11 @@ class _Reader(HTMLParser):
             depth = max(0, depth - written.count(_CLOSE))
 
 
-def _break(tag: str) -> str:
+def _break_mark(tag: str) -> str:
     return _PARAGRAPH if tag in _PARAGRAPHS else _LINE if tag in _BLOCKS else ""
 
 
-def _broken(run: re.Match[str]) -> str:
+def _line_breaks(run: re.Match[str]) -> str:
     """The line ends that browsers show for a run of breaks; where it crosses the edge of a quote, they are outside."""
     marks = run[0]
     breaks = marks.count("\n")

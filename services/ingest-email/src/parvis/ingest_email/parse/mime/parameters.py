@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from parvis.ingest_email.parse.mime.charsets import decode, one_line
+from parvis.ingest_email.parse.mime.charsets import clean_line, decode_text
 from parvis.ingest_email.parse.mime.headers import decode_words
 
 _READ_CHARACTERS = 8000
@@ -16,7 +16,7 @@ _CONTINUED = re.compile(r"([^*]+)\*(\d{1,3})(\*?)")
 
 
 @dataclass(frozen=True)
-class Field:
+class MimeField:
     """`text/plain; charset=utf-8`: the word in lower case; the parameters by their lower-case names, the first of a name counts."""
 
     word: str
@@ -26,55 +26,55 @@ class Field:
         return self.parameters.get(name, "")
 
 
-def read_field(value: str) -> Field:
+def parse_field(value: str) -> MimeField:
     """Read whatever stands there. Cannot raise; an unreadable parameter is left out."""
     value = value[:_READ_CHARACTERS]
     word, _, rest = value.partition(";")
-    return Field(_uncommented(word).strip(" \t\"'").lower(), _parameters(rest))
+    return MimeField(_strip_comments(word).strip(" \t\"'").lower(), _parse_parameters(rest))
 
 
-def _parameters(text: str) -> dict[str, str]:
+def _parse_parameters(text: str) -> dict[str, str]:
     plain: dict[str, str] = {}
     extended: dict[str, str] = {}
     pieces: dict[str, dict[int, tuple[str, bool]]] = {}
     for match in _PARAMETER.finditer(text):
-        name, value = match[1].lower(), _unquoted(match[2])
+        name, value = match[1].lower(), _unquote(match[2])
         if piece := _CONTINUED.fullmatch(name):
             pieces.setdefault(piece[1], {}).setdefault(int(piece[2]), (value, bool(piece[3])))
         elif name.endswith("*"):
-            extended.setdefault(name[:-1], _extended(value))
+            extended.setdefault(name[:-1], _decode_extended(value))
         else:
             plain.setdefault(name, value)
-    joined = {name: _joined(numbered) for name, numbered in pieces.items()}
+    joined = {name: _join_continuations(numbered) for name, numbered in pieces.items()}
     return {**plain, **joined, **extended}
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     if value.startswith('"'):
         closed = len(value) > 1 and value.endswith('"')
-        return _ESCAPED.sub(_kept, value[1:-1] if closed else value[1:])
-    return _uncommented(value).strip()
+        return _ESCAPED.sub(_unescape, value[1:-1] if closed else value[1:])
+    return _strip_comments(value).strip()
 
 
-def _kept(match: re.Match[str]) -> str:
+def _unescape(match: re.Match[str]) -> str:
     """A backslash of a Windows path is no escape: `"C:\\dir\\file.txt"` is what many programs write."""
     return match[1] if match[1] in '"\\' else match[0]
 
 
-def _uncommented(value: str) -> str:
+def _strip_comments(value: str) -> str:
     return _QUOTED_COMMENT.sub(lambda found: found[1] or " ", value)
 
 
-def _extended(value: str) -> str:
+def _decode_extended(value: str) -> str:
     """`iso-8859-1'fr'%E9t%E9.pdf`."""
     charset, quote, rest = value.partition("'")
     language, second, text = rest.partition("'")
     if not (quote and second) or len(language) > 40:
-        return decode(unquote_to_bytes(value.encode("utf-8", "replace")), "utf-8")
-    return decode(unquote_to_bytes(text.encode("utf-8", "replace")), charset)
+        return decode_text(unquote_to_bytes(value.encode("utf-8", "replace")), "utf-8")
+    return decode_text(unquote_to_bytes(text.encode("utf-8", "replace")), charset)
 
 
-def _joined(numbered: Mapping[int, tuple[str, bool]]) -> str:
+def _join_continuations(numbered: Mapping[int, tuple[str, bool]]) -> str:
     """The pieces of a long value, each perhaps encoded; the charset stands in the first."""
     charset, content = "utf-8", b""
     for number in sorted(numbered):
@@ -84,10 +84,10 @@ def _joined(numbered: Mapping[int, tuple[str, bool]]) -> str:
             value = rest.partition("'")[2]
         written = value.encode("utf-8", "replace")
         content += unquote_to_bytes(written) if is_encoded else written
-    return decode(content, charset)
+    return decode_text(content, charset)
 
 
-def file_name(disposition: Field, content_type: Field) -> str:
+def file_name(disposition: MimeField, content_type: MimeField) -> str:
     """The name that a part claims, on one line and without its folders; empty when it claims none."""
     claimed = disposition.get("filename") or content_type.get("name")
-    return one_line(decode_words(claimed), 400).replace("\\", "/").rpartition("/")[2][:200]
+    return clean_line(decode_words(claimed), 400).replace("\\", "/").rpartition("/")[2][:200]

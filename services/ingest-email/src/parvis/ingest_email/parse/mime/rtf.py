@@ -21,22 +21,22 @@ _BREAKS = {"par": "\n", "line": "\n", "row": "\n", "sect": "\n", "page": "\n", "
 
 
 @dataclass(frozen=True)
-class Shown:
+class RtfText:
     text: str
     is_html: bool = False
 
 
-def decompress(content: bytes) -> bytes | None:
+def decompress_rtf(content: bytes) -> bytes | None:
     """The RTF; none when it is not what it says it is. At most 2 MiB."""
     if len(content) < _HEAD_BYTES:
         return None
     raw_size, kind = struct.unpack_from("<I4s", content, 4)
     if kind == b"MELA":
         return content[_HEAD_BYTES : _HEAD_BYTES + min(raw_size, _LARGEST_BYTES)]
-    return _unpacked(content[_HEAD_BYTES:]) if kind == b"LZFu" else None
+    return _decompress_lzfu(content[_HEAD_BYTES:]) if kind == b"LZFu" else None
 
 
-def _unpacked(packed: bytes) -> bytes:
+def _decompress_lzfu(packed: bytes) -> bytes:
     """Bytes, and references into the last 4,096 of them; a reference to the next byte is the end."""
     made = bytearray(_START)
     at = 0
@@ -57,17 +57,17 @@ def _unpacked(packed: bytes) -> bytes:
     return bytes(made[len(_START) :])
 
 
-def rtf_text(rtf: bytes) -> Shown:
+def rtf_to_text(rtf: bytes) -> RtfText:
     """The words of an RTF text; where it was made from HTML, that page. Cannot raise."""
     text = rtf.decode("latin-1")
-    reader = _Reader(_charset(text), is_html="\\fromhtml" in text[:1000])
+    reader = _RtfReader(_document_charset(text), is_html="\\fromhtml" in text[:1000])
     for token in _TOKEN.finditer(text):
         reader.take(token)
-    return Shown(reader.text(), reader.is_html)
+    return RtfText(reader.text(), reader.is_html)
 
 
 @dataclass
-class _Reader:
+class _RtfReader:
     """What was shown so far. `octets` are in the charset of the document until something else comes."""
 
     charset: str
@@ -120,7 +120,7 @@ class _Reader:
         return "".join(self.shown).encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
 
 
-def _charset(text: str) -> str:
+def _document_charset(text: str) -> str:
     found = re.search(r"\\ansicpg(\d{3,5})", text[:2000])
     name = f"cp{found[1]}" if found else "cp1252"
     try:

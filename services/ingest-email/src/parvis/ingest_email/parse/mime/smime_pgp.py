@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from parvis.ingest_email.parse.mime import asn1_der
-from parvis.ingest_email.parse.mime.collected_parts import Found
-from parvis.ingest_email.parse.mime.part_tree import Part
+from parvis.ingest_email.parse.mime.collected_parts import ParsedBody
+from parvis.ingest_email.parse.mime.part_tree import MimePart
 
 ENVELOPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 ARMOUR = "-----BEGIN PGP "
@@ -39,15 +39,15 @@ _DASHED = re.compile(r"^- ", re.MULTILINE)
 VALID, BROKEN, UNKNOWN, PGP_UNKNOWN = "smime-valid", "smime-broken", "smime-not-verified", "pgp-not-verified"
 
 
-def say_encrypted(found: Found) -> None:
-    found.remark("encrypted")
-    found.trouble(ENCRYPTED)
+def mark_encrypted(found: ParsedBody) -> None:
+    found.add_remark("encrypted")
+    found.add_trouble(ENCRYPTED)
 
 
-def unarmoured(text: str, found: Found) -> str:
+def remove_pgp_armour(text: str, found: ParsedBody) -> str:
     """A text without the armour of PGP, which nobody can check here; an encrypted one stays as it is."""
     if "-----BEGIN PGP MESSAGE-----" in text:
-        say_encrypted(found)
+        mark_encrypted(found)
     clear: list[str] = []
     at = 0
     while (begin := text.find(_BEGIN, at)) >= 0 and (signature := text.find(_SIGNATURE, begin)) >= 0:
@@ -55,66 +55,66 @@ def unarmoured(text: str, found: Found) -> str:
         clear += [text[at:begin], _DASHED.sub("", words)]
         end = text.find(_END, signature)
         at = end + len(_END) if end >= 0 else len(text)
-        found.remark(PGP_UNKNOWN)
+        found.add_remark(PGP_UNKNOWN)
     return "".join([*clear, text[at:]])
 
 
-def open_envelope(part: Part, found: Found) -> bytes | None:
+def open_envelope(part: MimePart, found: ParsedBody) -> bytes | None:
     """The mail in an S/MIME envelope that is signed or compressed; none when it is encrypted or broken."""
     try:
-        kind, inside = _content_info(part.decoded.content)
+        kind, inside = _parse_content_info(part.decoded.content)
         if kind == _COMPRESSED:
             return zlib.decompressobj().decompress(
                 inside.children()[2].children()[1].children()[0].octets(), _ZLIB_LIMIT
             )
         if kind != _SIGNED:
-            say_encrypted(found)
+            mark_encrypted(found)
             return None
         content = inside.children()[2].children()[1].children()[0].octets()
-    except (asn1_der.Damaged, IndexError, zlib.error, RecursionError):
+    except (asn1_der.DerError, IndexError, zlib.error, RecursionError):
         if part.content_type.get("smime-type") in ("enveloped-data", "authenveloped-data", ""):
-            say_encrypted(found)
+            mark_encrypted(found)
         else:
-            found.trouble("a signed envelope is broken")
+            found.add_trouble("a signed envelope is broken")
         return None
-    found.remark(_verdict(inside, content))
+    found.add_remark(_check_signed_data(inside, content))
     return content
 
 
-def verdict(part: Part) -> str:
+def check_signature(part: MimePart) -> str:
     """What the signature of a multipart/signed is worth: whether the certificate in it made it. Whose it is, is not checked."""
     signature = part.children[1]
-    if "pkcs7" not in signature.kind:
-        return PGP_UNKNOWN if "pgp" in signature.kind else UNKNOWN
+    if "pkcs7" not in signature.media_type:
+        return PGP_UNKNOWN if "pgp" in signature.media_type else UNKNOWN
     signed = part.children[0].whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     try:
-        kind, inside = _content_info(signature.decoded.content)
-    except (asn1_der.Damaged, IndexError, RecursionError):
+        kind, inside = _parse_content_info(signature.decoded.content)
+    except (asn1_der.DerError, IndexError, RecursionError):
         return UNKNOWN
-    return _verdict(inside, signed) if kind == _SIGNED else UNKNOWN
+    return _check_signed_data(inside, signed) if kind == _SIGNED else UNKNOWN
 
 
-def _content_info(content: bytes) -> tuple[bytes, asn1_der.Element]:
-    kind, inside = asn1_der.read(content).children()[:2]
+def _parse_content_info(content: bytes) -> tuple[bytes, asn1_der.DerElement]:
+    kind, inside = asn1_der.parse_der(content).children()[:2]
     return kind.content, inside.children()[0]
 
 
-def _verdict(signed_data: asn1_der.Element, content: bytes) -> str:
+def _check_signed_data(signed_data: asn1_der.DerElement, content: bytes) -> str:
     try:
         parts = signed_data.children()
         certificates = [
             x509.load_der_x509_certificate(one.whole) for part in parts if part.tag == 0xA0 for one in part.children()
         ]
-        checks = [_is_good(signer.children(), certificates, content) for signer in parts[-1].children()]
-    except (asn1_der.Damaged, IndexError, KeyError, ValueError, TypeError, RecursionError, UnsupportedAlgorithm):
+        checks = [_check_signer(signer.children(), certificates, content) for signer in parts[-1].children()]
+    except (asn1_der.DerError, IndexError, KeyError, ValueError, TypeError, RecursionError, UnsupportedAlgorithm):
         return UNKNOWN
     if not checks or None in checks:
         return UNKNOWN
     return VALID if all(checks) else BROKEN
 
 
-def _is_good(
-    signer: Sequence[asn1_der.Element], certificates: Sequence[x509.Certificate], content: bytes
+def _check_signer(
+    signer: Sequence[asn1_der.DerElement], certificates: Sequence[x509.Certificate], content: bytes
 ) -> bool | None:
     """Whether the signature is the certificate's; none when its certificate is not in the mail."""
     serial = int.from_bytes(signer[1].children()[1].content, "big") if signer[1].tag == 0x30 else None
@@ -132,10 +132,10 @@ def _is_good(
         if found != hashlib.new(digest.name, content).digest():
             return False
         signed, rest = b"\x31" + rest[0].whole[1:], rest[1:]
-    return _verified(certificate, signed, rest[1].content, digest, is_pss=rest[0].children()[0].content == _PSS)
+    return _verify_signature(certificate, signed, rest[1].content, digest, is_pss=rest[0].children()[0].content == _PSS)
 
 
-def _verified(
+def _verify_signature(
     certificate: x509.Certificate, signed: bytes, signature: bytes, digest: hashes.HashAlgorithm, *, is_pss: bool
 ) -> bool:
     key = certificate.public_key()

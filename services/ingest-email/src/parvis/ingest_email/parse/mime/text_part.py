@@ -3,53 +3,55 @@
 import re
 
 from parvis.ingest_email.codes.quote_phrases import SEE_HTML
-from parvis.ingest_email.models.parsed_mail import LONGEST_TEXT_CHARACTERS
-from parvis.ingest_email.parse.mime.calendar import summary
-from parvis.ingest_email.parse.mime.charsets import decoded, lines
-from parvis.ingest_email.parse.mime.collected_parts import Passage
-from parvis.ingest_email.parse.mime.html_text import page_of
-from parvis.ingest_email.parse.mime.parameters import Field
+from parvis.ingest_email.models.parsed_mail import MAX_TEXT_CHARACTERS
+from parvis.ingest_email.parse.mime.calendar import summarize_events
+from parvis.ingest_email.parse.mime.charsets import clean_text, decode_with_guess
+from parvis.ingest_email.parse.mime.collected_parts import TextPart
+from parvis.ingest_email.parse.mime.html_text import parse_html
+from parvis.ingest_email.parse.mime.parameters import MimeField
 
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
 _COMMAND = re.compile(r"<(/?)([A-Za-z0-9-]{1,60})>")
 _FEW_CHARACTERS = 400
 _JUDGED_BYTES = 4000
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-SHOWN = frozenset({"text/plain", "text/html", "text/enriched", "text/richtext", "text/calendar"})
+DISPLAYED_TYPES = frozenset({"text/plain", "text/html", "text/enriched", "text/richtext", "text/calendar"})
 
 
-def passage_of(content: bytes, kind: str, declared: Field) -> Passage:
+def decode_text_part(content: bytes, kind: str, declared: MimeField) -> TextPart:
     """The words of a text part. Cannot raise."""
-    read = decoded(content, declared.get("charset") or (_charset_of_page(content) if kind == "text/html" else ""))
+    read = decode_with_guess(
+        content, declared.get("charset") or (_html_charset(content) if kind == "text/html" else "")
+    )
     if kind == "text/html":
-        page = page_of(read.text)
-        return Passage(
-            lines(page.text),
+        page = parse_html(read.text)
+        return TextPart(
+            clean_text(page.text),
             is_plain=False,
             remote_images=page.remote_images,
             is_guess=read.is_guess,
             is_cut=page.is_cut,
         )
-    is_cut, text = len(read.text) > LONGEST_TEXT_CHARACTERS, lines(read.text[:LONGEST_TEXT_CHARACTERS])
+    is_cut, text = len(read.text) > MAX_TEXT_CHARACTERS, clean_text(read.text[:MAX_TEXT_CHARACTERS])
     if kind in ("text/enriched", "text/richtext"):
-        return Passage(_enriched(text), is_plain=False, is_guess=read.is_guess)
+        return TextPart(_strip_enriched(text), is_plain=False, is_guess=read.is_guess)
     if kind == "text/calendar":
-        return Passage(summary(text), is_plain=False, is_guess=read.is_guess)
-    return Passage(_flowed(text, declared), is_guess=read.is_guess, is_cut=is_cut)
+        return TextPart(summarize_events(text), is_plain=False, is_guess=read.is_guess)
+    return TextPart(_unflow(text, declared), is_guess=read.is_guess, is_cut=is_cut)
 
 
-def _charset_of_page(content: bytes) -> str:
+def _html_charset(content: bytes) -> str:
     found = _META_CHARSET.search(content[:2048])
     return found[1].decode("ascii") if found else ""
 
 
-def stands_in_for_html(text: str) -> bool:
+def is_html_placeholder(text: str) -> bool:
     """Whether a plain part only says that the page beside it is to be read."""
     words = text.strip().lower()
     return len(words) <= _FEW_CHARACTERS and any(phrase in words for phrase in SEE_HTML)
 
 
-def is_no_text(content: bytes, declared: Field) -> bool:
+def is_binary(content: bytes, declared: MimeField) -> bool:
     """Whether it is a file that only says it is text. ISO 2022 has escapes, UTF-16 has zeros."""
     if declared.get("charset").lower().startswith(("utf-16", "utf-32", "ucs", "unicode", "iso-10646")):
         return False
@@ -57,7 +59,7 @@ def is_no_text(content: bytes, declared: Field) -> bool:
     return len(_CONTROL.findall(sample)) * 50 > len(sample)
 
 
-def _flowed(text: str, declared: Field) -> str:
+def _unflow(text: str, declared: MimeField) -> str:
     """Undo the soft line ends of format=flowed (RFC 3676); quoted lines stay as they are, `-- ` too."""
     if declared.get("format").lower() != "flowed":
         return text
@@ -73,7 +75,7 @@ def _flowed(text: str, declared: Field) -> str:
     return "\n".join(map("".join, whole))
 
 
-def _enriched(text: str) -> str:
+def _strip_enriched(text: str) -> str:
     """RFC 1896: `<<` is a bracket, one line feed a space, several one less; parameters are not shown."""
     shown: list[str] = []
     hidden = at = 0

@@ -15,44 +15,44 @@ _END = re.compile(rb"^(?:end|====)[ \t]*(?:\r?\n|\r|\Z)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedContent:
     """The bytes; whether the encoding was damaged, or was not the one declared: then they are as far as they go."""
 
     content: bytes
     is_damaged: bool = False
 
 
-def undo(encoded: bytes, encoding: str) -> Decoded:
+def decode_transfer(encoded: bytes, encoding: str) -> DecodedContent:
     """Undo a Content-Transfer-Encoding. Cannot raise; what no encoding explains stays as it is."""
     if encoding == "base64":
-        return _base64(encoded)
+        return _decode_base64(encoded)
     if encoding == "quoted-printable":
-        return Decoded(binascii.a2b_qp(encoded))
+        return DecodedContent(binascii.a2b_qp(encoded))
     if encoding in ("x-uuencode", "uuencode", "x-uue", "uue"):
         begin = _BEGIN.search(encoded)
-        return undo_uuencoded(encoded[begin.end() :] if begin else encoded)
-    return Decoded(encoded)
+        return decode_uuencoded(encoded[begin.end() :] if begin else encoded)
+    return DecodedContent(encoded)
 
 
-def _base64(encoded: bytes) -> Decoded:
+def _decode_base64(encoded: bytes) -> DecodedContent:
     if _is_prose(encoded[:_JUDGED_BYTES].partition(b"=")[0].strip()):
-        return Decoded(encoded, is_damaged=True)
+        return DecodedContent(encoded, is_damaged=True)
     is_damaged = _NOT_ALPHABET.search(encoded) is not None
-    if is_damaged and (saved := _by_lines(encoded)) is not None:
-        return Decoded(saved, is_damaged)
+    if is_damaged and (saved := _decode_base64_lines(encoded)) is not None:
+        return DecodedContent(saved, is_damaged)
     first, *others = re.split(rb"=+", encoded, maxsplit=_MOST_BLOCKS)
     # Blocks that were encoded one by one; a footer that a list added is none.
     more = [other for other in others if not (b" " in other.strip() or _NOT_ALPHABET.search(other))]
-    return Decoded(b"".join(map(_block, [first, *more])), is_damaged)
+    return DecodedContent(b"".join(map(_decode_block, [first, *more])), is_damaged)
 
 
-def _by_lines(encoded: bytes) -> bytes | None:
+def _decode_base64_lines(encoded: bytes) -> bytes | None:
     """Where the lines are whole in themselves, a damaged one costs itself only."""
     lines = [b"".join(line.split()) for line in encoded.strip().splitlines()]
     good = [line for line in lines if len(line) % 4 == 0 and not _NOT_ALPHABET.search(line)]
     if len(lines) < _FEWEST_LINES or len(good) * 4 < len(lines) * 3:
         return None
-    return b"".join(_block(_NOT_ALPHABET.split(line, maxsplit=1)[0].rstrip(b"=")) for line in lines)
+    return b"".join(_decode_block(_NOT_ALPHABET.split(line, maxsplit=1)[0].rstrip(b"=")) for line in lines)
 
 
 def _is_prose(sample: bytes) -> bool:
@@ -62,20 +62,20 @@ def _is_prose(sample: bytes) -> bool:
     return spaces * 20 > len(sample) or strange * 10 > len(sample)
 
 
-def _block(block: bytes) -> bytes:
+def _decode_block(block: bytes) -> bytes:
     kept = _BASE64.sub(b"", block)
     if len(kept) % 4 == 1:  # six bits over: no byte
         kept = kept[:-1]
     return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
 
 
-def undo_uuencoded(lines: bytes) -> Decoded:
+def decode_uuencoded(lines: bytes) -> DecodedContent:
     """The lines after `begin`, up to `end`."""
     done: list[bytes] = []
     is_damaged = False
     for line in lines.splitlines():
         if line.strip() == b"end":
-            return Decoded(b"".join(done), is_damaged)
+            return DecodedContent(b"".join(done), is_damaged)
         if not line.strip(b" `\r\n"):
             continue
         try:
@@ -86,11 +86,11 @@ def undo_uuencoded(lines: bytes) -> Decoded:
                 done.append(binascii.a2b_uu(line[:length]))
             except binascii.Error:
                 is_damaged = True
-    return Decoded(b"".join(done), is_damaged=True)
+    return DecodedContent(b"".join(done), is_damaged=True)
 
 
 @dataclass(frozen=True)
-class Embedded:
+class UuencodedFile:
     """A file that stands in a text: its name and bytes, and where it stood."""
 
     name: bytes
@@ -99,9 +99,9 @@ class Embedded:
     end: int
 
 
-def uuencoded_in(text: bytes, most: int) -> list[Embedded]:
+def find_uuencoded_files(text: bytes, most: int) -> list[UuencodedFile]:
     """The files that were uuencoded into a text; `begin` without such lines is prose."""
-    found: list[Embedded] = []
+    found: list[UuencodedFile] = []
     at = tries = 0
     end: re.Match[bytes] | None = None
     while len(found) < most and tries < _MOST_TRIES and (begin := _BEGIN.search(text, at)):
@@ -111,13 +111,13 @@ def uuencoded_in(text: bytes, most: int) -> list[Embedded]:
             break
         body = text[begin.end() : end.start()]
         if begin[0].startswith(b"begin-base64"):
-            made = _base64(body)
+            made = _decode_base64(body)
         elif _looks_uuencoded(body):
-            made = undo_uuencoded(body)
+            made = decode_uuencoded(body)
         else:
             at, tries = begin.end(), tries + 1
             continue
-        found.append(Embedded(begin[1], made.content, begin.start(), end.end()))
+        found.append(UuencodedFile(begin[1], made.content, begin.start(), end.end()))
         at = end.end()
     return found
 

@@ -15,13 +15,13 @@ _NAME_CHARACTERS = 60
 _ORIGINAL_CHARACTERS = 60
 
 
-def any_of(table: Sequence[str]) -> str:
+def alternatives(table: Sequence[str]) -> str:
     """Words as alternatives of a pattern, the longest first."""
     return "|".join(re.escape(word) for word in sorted(set(table), key=len, reverse=True))
 
 
 QUOTE = re.compile(r"^\s{0,3}>")
-_WROTE = rf"(?:(?<![\w'’])(?:{any_of(quote_phrases.WROTE)})(?!\w)|{any_of(quote_phrases.WROTE_UNSPACED)})"
+_WROTE = rf"(?:(?<![\w'’])(?:{alternatives(quote_phrases.WROTE)})(?!\w)|{alternatives(quote_phrases.WROTE_UNSPACED)})"
 _VERB = re.compile(_WROTE, re.IGNORECASE)
 _LAST_VERB = re.compile(rf"{_WROTE}\s?:?$", re.IGNORECASE)
 _HEADER_ENDS = (":", "\uff1a", "--", "-_", "_-", "__")
@@ -29,21 +29,21 @@ _ADDRESS = re.compile(r"[\w.+'=*-]@[\w-]")
 _TIME = re.compile(r"\b\d{1,2}[:.]\d\d\b")
 _CLOCK = re.compile(r"\b\d{1,2}:\d\d(?::\d\d)?\b")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./-](?:\d{1,2}|[^\W\d]{3,4}\.?)[./-]\d{2,4}\b|\d{4}年")
-_LEAD = re.compile(rf"(?:{any_of(quote_phrases.LEADS)})(?=[\s,\d.]|$)|在|於|于", re.IGNORECASE)
+_LEAD = re.compile(rf"(?:{alternatives(quote_phrases.LEADS)})(?=[\s,\d.]|$)|在|於|于", re.IGNORECASE)
 _DATE_FIRST = re.compile(r"(?:[^\W\d]{2,12}\.?,?\s{1,2})?\d{1,4}[\s./年년-]", re.IGNORECASE)
-_ORIGINAL = re.compile(rf"(?:{any_of(quote_phrases.ORIGINAL)})\b", re.IGNORECASE)
-_FORWARDED = re.compile(rf"(?:{any_of(quote_phrases.FORWARDED)})(?!\w)", re.IGNORECASE)
+_ORIGINAL = re.compile(rf"(?:{alternatives(quote_phrases.ORIGINAL)})\b", re.IGNORECASE)
+_FORWARDED = re.compile(rf"(?:{alternatives(quote_phrases.FORWARDED)})(?!\w)", re.IGNORECASE)
 _LABELS = {
-    kind: re.compile(rf"(?:^|(?<=\s)|(?<=\*))(?:{any_of(words)})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE)
+    kind: re.compile(rf"(?:^|(?<=\s)|(?<=\*))(?:{alternatives(words)})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE)
     for kind, words in (("from", quote_phrases.FROM), ("sent", quote_phrases.SENT), ("to", quote_phrases.TO), ("subject", quote_phrases.SUBJECT))
 }  # fmt: skip
 _LABEL_FIRST = re.compile(
-    rf"(?:{any_of((*quote_phrases.FROM, *quote_phrases.SENT))})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE
+    rf"(?:{alternatives((*quote_phrases.FROM, *quote_phrases.SENT))})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE
 )
 
 
 @dataclass(frozen=True)
-class Mark:
+class QuoteMarker:
     """How many lines say that a quote begins, none when none does; whether all that follows is quoted."""
 
     lines: int = 0
@@ -52,52 +52,54 @@ class Mark:
 
 def is_forward(line: str) -> bool:
     """`------ Forwarded message ------`, `Begin forwarded message:`."""
-    dashes, words, _ = _in_dashes(line)
+    dashes, words, _ = _strip_dashes(line)
     found = _FORWARDED.match(words)
     return found is not None and (dashes > 1 or words[found.end() :].strip() == ":")
 
 
-def mark_at(lines: Sequence[str], at: int, *, is_reply: bool) -> Mark:
+def find_marker(lines: Sequence[str], at: int, *, is_reply: bool) -> QuoteMarker:
     """What stands above a quote: a line between dashes, the head of a mail, or who wrote it and when.
 
     Where no marked line follows, prose may look like it: then it must name an address, or a time of the clock in what is an answer.
     """
     line = lines[at]
     if not line.strip() or QUOTE.match(line):
-        return Mark()
-    before, words, after = _in_dashes(line)
+        return QuoteMarker()
+    before, words, after = _strip_dashes(line)
     is_between = before > 1 and after > 1
     is_original = before > 1 and len(words) <= _ORIGINAL_CHARACTERS and bool(_ORIGINAL.match(words))
     if is_original or (is_between and (_LAST_VERB.search(words[-_HEADER_CHARACTERS:]) or quote_follows(lines, at + 1))):
-        return _reaching(lines, at, 1)
-    if before > 2 and (after > 2 or not words) and (size := _block(lines, at + 1, is_reply=is_reply)):
-        return _reaching(lines, at, 1 + size)
-    if size := _block(lines, at, is_reply=is_reply):
-        return _reaching(lines, at, size)
-    return _wrote(lines, at, is_reply=is_reply)
+        return _build_marker(lines, at, 1)
+    if before > 2 and (after > 2 or not words) and (size := _header_block_size(lines, at + 1, is_reply=is_reply)):
+        return _build_marker(lines, at, 1 + size)
+    if size := _header_block_size(lines, at, is_reply=is_reply):
+        return _build_marker(lines, at, size)
+    return _find_attribution(lines, at, is_reply=is_reply)
 
 
-def is_marked_head(lines: Sequence[str], at: int) -> bool:
+def is_quoted_header(lines: Sequence[str], at: int) -> bool:
     """The same within marked lines, as programs write it that quote their own head too."""
     rows = [
         QUOTE.sub("", line).strip()
         for line in lines[at : at + _HEADER_LINES + 4]
         if QUOTE.match(line) or not line.strip()
     ]
-    return bool(rows) and mark_at(rows, 0, is_reply=True).lines > 0
+    return bool(rows) and find_marker(rows, 0, is_reply=True).lines > 0
 
 
-def shared_line(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
+def find_marker_in_line(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
     """Where in a line, behind words and dashes, the line above a quote begins; 0 when it does not."""
     line = lines[at]
     dashes = line.find("---", 1)
     rest = line[dashes:].lstrip("- ")
     if not line[: max(0, dashes)].strip("- ") or not _LEAD.match(rest):
         return 0
-    return dashes if _wrote([rest, *lines[at + 1 : at + _HEADER_LINES + 4]], 0, is_reply=is_reply).lines else 0
+    return (
+        dashes if _find_attribution([rest, *lines[at + 1 : at + _HEADER_LINES + 4]], 0, is_reply=is_reply).lines else 0
+    )
 
 
-def _in_dashes(line: str) -> tuple[int, str, int]:
+def _strip_dashes(line: str) -> tuple[int, str, int]:
     """How many dashes stand before the words of a line, the words, how many dashes after them."""
     shown = line.strip(" \t\r*#")
     words = shown.lstrip("-_=\u2014")
@@ -106,14 +108,14 @@ def _in_dashes(line: str) -> tuple[int, str, int]:
     return before, stripped.strip(), len(words) - len(stripped)
 
 
-def _reaching(lines: Sequence[str], at: int, size: int) -> Mark:
-    return Mark(size, not quote_follows(lines, at + size))
+def _build_marker(lines: Sequence[str], at: int, size: int) -> QuoteMarker:
+    return QuoteMarker(size, not quote_follows(lines, at + size))
 
 
-def _wrote(lines: Sequence[str], at: int, *, is_reply: bool) -> Mark:
+def _find_attribution(lines: Sequence[str], at: int, *, is_reply: bool) -> QuoteMarker:
     """`On <date>, <somebody> wrote:`, over as many lines as mail programs fold it into."""
-    if not _may_begin(lines[at].strip(" \t*_-"), lines[at + 1 : at + 2]):
-        return Mark()
+    if not _may_start_attribution(lines[at].strip(" \t*_-"), lines[at + 1 : at + 2]):
+        return QuoteMarker()
     joined, was_empty = "", False
     for size in range(1, min(_HEADER_LINES, len(lines) - at) + 1):
         line = lines[at + size - 1].strip()
@@ -121,27 +123,27 @@ def _wrote(lines: Sequence[str], at: int, *, is_reply: bool) -> Mark:
         if len(joined) > _HEADER_CHARACTERS or (was_empty and not line):
             break
         was_empty = not line
-        if _is_header(joined, lines, at + size):
-            if any(_begins_later(lines, later, at + size) for later in range(at + 1, at + size)):
+        if _is_attribution(joined, lines, at + size):
+            if any(_starts_later(lines, later, at + size) for later in range(at + 1, at + size)):
                 break
-            mark = _reaching(lines, at, size)
+            mark = _build_marker(lines, at, size)
             is_sure = not mark.is_rest or _ADDRESS.search(joined) or (is_reply and _CLOCK.search(joined))
-            return mark if is_sure else Mark()
-    return Mark()
+            return mark if is_sure else QuoteMarker()
+    return QuoteMarker()
 
 
-def _begins_later(lines: Sequence[str], at: int, stop: int) -> bool:
+def _starts_later(lines: Sequence[str], at: int, stop: int) -> bool:
     """Whether the line above the quote begins only here: what stands before it is the end of a signature, or a telephone number."""
     first = lines[at].strip(" \t*_-")
     joined = " ".join(line.strip() for line in lines[at:stop])
     is_dated = _YEAR.search(first) or _TIME.search(first)
-    return bool(is_dated and (_LEAD.match(first) or _DATE_FIRST.match(first))) and _is_header(joined, lines, stop)
+    return bool(is_dated and (_LEAD.match(first) or _DATE_FIRST.match(first))) and _is_attribution(joined, lines, stop)
 
 
 _DIGIT_OR_AT = re.compile(r"[@\d]")
 
 
-def _may_begin(first: str, then: Sequence[str]) -> bool:
+def _may_start_attribution(first: str, then: Sequence[str]) -> bool:
     """A date or an address is in the first line, or the name alone, and its address below it."""
     if _DIGIT_OR_AT.search(first):
         return bool(
@@ -153,7 +155,7 @@ def _may_begin(first: str, then: Sequence[str]) -> bool:
     return len(first) <= _NAME_CHARACTERS and any(line.startswith("<") and _ADDRESS.search(line) for line in then)
 
 
-def _is_header(joined: str, lines: Sequence[str], after: int) -> bool:
+def _is_attribution(joined: str, lines: Sequence[str], after: int) -> bool:
     begins_with_date = _DATE_FIRST.match(joined.lstrip(" *")) is not None
     if not joined.endswith(_HEADER_ENDS):
         names = begins_with_date and joined.endswith(">") and _ADDRESS.search(joined)
@@ -170,7 +172,7 @@ def quote_follows(lines: Sequence[str], at: int) -> bool:
     return next((bool(QUOTE.match(line)) for line in lines[at : at + 4] if line.strip()), False)
 
 
-def _block(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
+def _header_block_size(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
     """How many lines the head of a quoted mail takes here (From, Sent, To, Subject in any language); none when it is none.
 
     Forms that programs send by mail begin with some of these lines as well, and are no answers: there all four must stand.

@@ -11,11 +11,11 @@ from parvis.ingest_email.codes import quote_phrases
 from parvis.ingest_email.parse.quoting.quote_markers import (
     LONGEST_LINE,
     QUOTE,
-    any_of,
+    alternatives,
+    find_marker,
+    find_marker_in_line,
     is_forward,
-    is_marked_head,
-    mark_at,
-    shared_line,
+    is_quoted_header,
 )
 
 _READ_LINES = 5000
@@ -26,7 +26,8 @@ _FEWEST_MARKED = 2
 _FOOTER_LINES = 6
 _DEEP_ARROWS = re.compile(r"^\s{0,3}>>>+\s*>>>|<<<")
 _MOBILE = re.compile(
-    rf"^\s*(?:(?:{any_of(quote_phrases.MOBILE)})(?!\w)|{any_of(quote_phrases.MOBILE_UNSPACED)})", re.IGNORECASE
+    rf"^\s*(?:(?:{alternatives(quote_phrases.MOBILE)})(?!\w)|{alternatives(quote_phrases.MOBILE_UNSPACED)})",
+    re.IGNORECASE,
 )
 _PROSE = re.compile(r"[,;!?]|\S\s+(?:\S+\s+){10}")
 _LINK = re.compile(r"<[^<>]{1,500}>|\([^()]{1,300}\)|https?://\S+")
@@ -36,7 +37,7 @@ _REFERS = re.compile(r"https?://|@")
 
 
 @dataclass(frozen=True)
-class Separated:
+class SplitReply:
     """The three together are all that was written, each in its order."""
 
     text: str
@@ -46,7 +47,7 @@ class Separated:
 
 
 @dataclass
-class _Pile:
+class _SortedLines:
     """What was sorted so far; `answers` are the sender's own paragraphs below a quote."""
 
     own: list[str] = field(default_factory=list[str])
@@ -56,7 +57,7 @@ class _Pile:
     is_forward: bool = False
 
 
-def separate(text: str, *, is_reply: bool = False, is_sent_on: bool = False) -> Separated:
+def split_reply(text: str, *, is_reply: bool = False, is_sent_on: bool = False) -> SplitReply:
     """Sort the lines of a text. Cannot raise; linear in the text.
 
     Gives: everything in `text`, when nothing else would be left in it. Where answers stand between quoted lines, `quoted` is the whole
@@ -64,37 +65,37 @@ def separate(text: str, *, is_reply: bool = False, is_sent_on: bool = False) -> 
     """
     lines = text.split("\n")
     if len(lines) > _READ_LINES:
-        return Separated(text)
-    pile = _sort(list(lines), is_reply=is_reply, is_sent_on=is_sent_on)
+        return SplitReply(text)
+    pile = _sort_lines(list(lines), is_reply=is_reply, is_sent_on=is_sent_on)
     if not pile.quoted and is_reply:
         _take_trailing_quote(pile)
-    own, signature = _unsigned(pile.own)
+    own, signature = _split_signature(pile.own)
     words = "\n".join(own).strip("\n")
     if not words.strip():
-        return Separated(text.strip("\n"), is_forward=pile.is_forward)
+        return SplitReply(text.strip("\n"), is_forward=pile.is_forward)
     is_woven = pile.blocks > 1 and pile.answers > 1
     quoted = "\n".join(lines if is_woven else pile.quoted).strip("\n")
-    return Separated(words.rstrip(), quoted, "\n".join(signature).strip(), pile.is_forward)
+    return SplitReply(words.rstrip(), quoted, "\n".join(signature).strip(), pile.is_forward)
 
 
-def _sort(lines: list[str], *, is_reply: bool, is_sent_on: bool) -> _Pile:
-    pile = _Pile()
+def _sort_lines(lines: list[str], *, is_reply: bool, is_sent_on: bool) -> _SortedLines:
+    pile = _SortedLines()
     at = 0
     while at < len(lines):
         if len(lines[at]) > LONGEST_LINE:
             pile.own.append(lines[at])
             at += 1
             continue
-        if cut := shared_line(lines, at, is_reply=is_reply):
+        if cut := find_marker_in_line(lines, at, is_reply=is_reply):
             pile.own.append(lines[at][:cut])
             lines[at] = lines[at][cut:].lstrip("- ")
-        mark = mark_at(lines, at, is_reply=is_reply)
+        mark = find_marker(lines, at, is_reply=is_reply)
         if not pile.quoted and (is_forward(lines[at]) or (is_sent_on and mark.is_rest)):
             # What somebody sends on is what they want to say: it stays with their own words, and is told apart by the remark.
             pile.own += lines[at:]
             pile.is_forward = True
             break
-        if mark.lines or (QUOTE.match(lines[at]) and (pile.quoted or is_marked_head(lines, at))):
+        if mark.lines or (QUOTE.match(lines[at]) and (pile.quoted or is_quoted_header(lines, at))):
             while not pile.quoted and pile.own and QUOTE.match(pile.own[-1]):  # of the same block
                 pile.own.pop()
                 at -= 1
@@ -113,12 +114,12 @@ def _sort(lines: list[str], *, is_reply: bool, is_sent_on: bool) -> _Pile:
 def _end_of_quote(lines: Sequence[str], at: int) -> int:
     """The first line after a marked quote: past its empty lines, and past a line that was broken in two on the way."""
     stop = at
-    while stop < len(lines) and (QUOTE.match(lines[stop]) or not lines[stop].strip() or _is_broken_off(lines, stop)):
+    while stop < len(lines) and (QUOTE.match(lines[stop]) or not lines[stop].strip() or _is_folded_rest(lines, stop)):
         stop += 1
     return stop
 
 
-def _is_broken_off(lines: Sequence[str], at: int) -> bool:
+def _is_folded_rest(lines: Sequence[str], at: int) -> bool:
     """The rest of a quoted line, which the next program folded without its mark."""
     if not (0 < at < len(lines) - 1 and QUOTE.match(lines[at - 1]) and QUOTE.match(lines[at + 1])):
         return False
@@ -133,7 +134,7 @@ def _is_broken_off(lines: Sequence[str], at: int) -> bool:
     )
 
 
-def _take_trailing_quote(pile: _Pile) -> None:
+def _take_trailing_quote(pile: _SortedLines) -> None:
     """Marked lines that end an answer without a line above them that says whose they are."""
     own = pile.own
     stop = len(own)
@@ -154,7 +155,7 @@ def _take_trailing_quote(pile: _Pile) -> None:
         del own[start:]
 
 
-def _unsigned(own: Sequence[str]) -> tuple[list[str], list[str]]:
+def _split_signature(own: Sequence[str]) -> tuple[list[str], list[str]]:
     """The words without what they are signed with: after `-- `, or the line of a telephone at their end."""
     kept = list(own)
     signature: list[str] = []
