@@ -1,4 +1,4 @@
-"""The mail door on real sockets, in front of a broker's memory, and a mail server that speaks to it by hand."""
+"""Runs the SMTP and LMTP listeners on real sockets with a fake producer, and a client to speak to them."""
 
 import asyncio
 import socket

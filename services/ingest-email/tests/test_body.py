@@ -1,4 +1,4 @@
-"""What a mail with parts, pages and files says; the samples are what the world's mails taught."""
+"""Tests which texts, files and remarks are collected from MIME parts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a report says, of whom, and that hostile ones say it soon."""
+"""Tests bounces, delivery reports and complaints, hostile ones included."""
 
 import json
 from pathlib import Path

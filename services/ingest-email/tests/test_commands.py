@@ -1,4 +1,4 @@
-"""What an operator types for the town's own mail server."""
+"""Tests `parvis mail recipients`."""
 
 import argparse
 from pathlib import Path

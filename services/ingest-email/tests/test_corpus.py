@@ -1,4 +1,4 @@
-"""Real mails that nobody here wrote: none is lost, none hangs, machines are known as such."""
+"""Tests real mails of other people: none is lost, none hangs, machines are recognised."""
 
 import asyncio
 import json

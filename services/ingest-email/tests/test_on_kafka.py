@@ -1,4 +1,4 @@
-"""The mail door on the real Kafka: 250 means that the record is there."""
+"""Tests on the real Kafka that the record is there when 250 is answered."""
 
 import asyncio
 import smtplib

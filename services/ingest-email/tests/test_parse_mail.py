@@ -1,4 +1,4 @@
-"""What a mail says, in the town's words."""
+"""Tests how a mail is parsed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Whose conversation a mail joins, what it can never do there, and which mails nothing may be sent for."""
+"""Tests which conversation a mail joins, and to which mails nothing may be sent."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings and directory in, the running mail door out: the only place that builds its clients."""
+"""Builds the service from its settings; the only module that constructs clients."""
 
 import asyncio
 import ssl
@@ -109,7 +109,7 @@ def _pulls(
         raise Misconfigured(f"PARVIS_INGEST_EMAIL_IMAP_URL: {error}") from error
     if not accounts:
         return []
-    database = Database(town.database_url.get_secret_value(), service="ingest-email", pool_size=2 + len(accounts))
+    database = Database(town.database_url.get_secret_value(), service="ingest-email", pool_size=2 + 2 * len(accounts))
     habits = PullSettings(
         own.imap_done_folder, own.imap_aside_folder, own.largest_mail_bytes, own.imap_poll_s, own.imap_idle_s
     )

@@ -1,4 +1,4 @@
-"""`parvis mail`: what the town's own mail server must know, from the town's configuration."""
+"""Adds `parvis mail`, which prints the town's addresses as a Postfix map."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What mail systems say when they give up, in their words and numbers, and whose fault it is. Data only."""
+"""Maps the wording and codes of bounce messages to causes and failure classes. Data only."""
 
 import re
 

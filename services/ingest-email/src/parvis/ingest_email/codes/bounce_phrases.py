@@ -1,4 +1,4 @@
-"""How reports for people are worded: who is meant, where the returned mail begins, whether it is over. Data only."""
+"""Lists the phrases that bounce messages for people are made of, in many languages. Data only."""
 
 # Where a mail system says that the returned mail begins; lower case, at the beginning of a line after its dashes.
 RETURNED = (

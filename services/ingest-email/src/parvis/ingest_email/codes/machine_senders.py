@@ -1,6 +1,6 @@
-"""Addresses, headers and subjects that only machines have. Data only."""
+"""Lists the addresses, headers and subjects that only automatic senders use. Data only."""
 
-# Local parts that only machines write from (E1 in RFC 3834's spirit); compared after dots, dashes and underscores are gone.
+# Local parts that only machines write from; compared after dots, dashes and underscores are gone.
 ROBOTS = (
     "mailerdaemon",
     "maildaemon",

@@ -1,4 +1,4 @@
-"""How mail programs, in the languages of Europe and some more, mark what they quote, forward and sign with. Data only."""
+"""Lists the phrases by which mail programs introduce quotes, forwarded mails and signatures. Data only."""
 
 # The verb of `On <date>, <somebody> wrote:`; whole words, lower case.
 WROTE = (

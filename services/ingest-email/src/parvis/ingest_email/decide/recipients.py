@@ -1,4 +1,4 @@
-"""An address of an envelope in, which of our mailboxes it is out. Pure; no I/O."""
+"""Resolves an envelope address to one of the town's mailboxes or to the reply that bounced. Pure; no I/O."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _ROLES = frozenset({_POSTMASTER, "abuse"})  # RFC 2142 §4: where complaints go
 
 @dataclass(frozen=True)
 class TownRecipient:
-    """One of our addresses, as it was written, the mailbox behind it, and the reply a bounce address names."""
+    """An address of the town as written, the mailbox behind it, and the reply that a bounce address names."""
 
     address: str
     mailbox: str
@@ -46,7 +46,7 @@ class TownMailboxes:
         return TownRecipient(self._general, self._general)
 
     def find_recipient(self, address: str) -> TownRecipient | None:
-        """The mailbox that an address of the envelope means; none when it is not ours."""
+        """The mailbox behind an envelope address; None when it is not an address of the town."""
         written = address.strip().strip("<>").lower()
         if written == _POSTMASTER:
             return TownRecipient(written, self._general)

@@ -1,4 +1,4 @@
-"""Mail as data: what reading one gives, and the world's habits as tables."""
+"""Defines a parsed mail, its attachments and its report, and the limits of the parser."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The head of a mail that lay in a mailbox in, the envelope it came in out, as far as its host wrote it down. Pure; no I/O."""
+"""Reconstructs the envelope of a mail in a mailbox from the headers its host added. Pure; no I/O."""
 
 import re
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ def read_envelope(head: bytes) -> DeliveredEnvelope:
     Gives:  a null sender only where Return-Path says `<>`: a host that writes none does not make citizens machines.
     """
     headers = parse_headers(head)
-    found = [address for name in _DELIVERED for address in _find_addresses(headers, name)[:1]]
-    found += [address for name in _WRITTEN for address in _find_addresses(headers, name)]
-    return DeliveredEnvelope(_sender(headers), tuple(dict.fromkeys(found)))
+    recipients = [address for name in _DELIVERED for address in _find_addresses(headers, name)[:1]]
+    recipients += [address for name in _WRITTEN for address in _find_addresses(headers, name)]
+    return DeliveredEnvelope(_sender(headers), tuple(dict.fromkeys(recipients)))
 
 
 def _sender(headers: Headers) -> str:

@@ -1,4 +1,4 @@
-"""The address of a hosted mailbox in, where and as whom to knock out. Pure; no I/O."""
+"""Parses imap:// and imaps:// URLs into host, port, user and folder. Pure; no I/O."""
 
 import ipaddress
 from dataclasses import dataclass

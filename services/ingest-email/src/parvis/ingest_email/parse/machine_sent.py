@@ -1,4 +1,4 @@
-"""The fields of a mail in, the fact that shows a machine wrote it out, or none. Pure; no I/O."""
+"""Detects from its headers that a mail was sent by a machine (RFC 3834 and common practice). Pure; no I/O."""
 
 import re
 
@@ -55,9 +55,9 @@ def _letters_only(text: str) -> str:
 
 def _rfc_3834(headers: Headers) -> str | None:
     submitted = [_first_word(value) for value in headers.all_raw("auto-submitted")]
-    said = [word for word in submitted if word not in ("", "no")]
-    if said:
-        return AUTO_REPLIED if said[0].startswith("auto-replied") else "auto-submitted"
+    values = [word for word in submitted if word not in ("", "no")]
+    if values:
+        return AUTO_REPLIED if values[0].startswith("auto-replied") else "auto-submitted"
     if any(_first_word(value) in _BULK for value in headers.all_raw("precedence")):
         return "precedence"
     return "null-sender" if _NULL.fullmatch(headers.raw("return-path").strip()) else None

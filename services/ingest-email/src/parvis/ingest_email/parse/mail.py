@@ -1,4 +1,4 @@
-"""Raw mail in, Mail out: its head by a reader that is safe anywhere, its body in the reading process only. Pure; no I/O."""
+"""Parses a raw mail into a ParsedMail; the header alone is safe to parse outside the sandbox. Pure; no I/O."""
 
 import re
 from collections.abc import Sequence
@@ -32,34 +32,36 @@ def parse_mail(content: bytes) -> tuple[ParsedMail, list[bytes]]:
     try:
         report = parse_report(content, parse_headers(content), machine_reason=head.machine)
         head = head.model_copy(update={"report": report, "machine": head.machine or _reason_of_report(report)})
-        found = parse_body(content)
+        body = parse_body(content)
     except _SURPRISES:
         return head.model_copy(update={"trouble": "damaged mail"}), []
     parts = (
-        _split_texts(found, head) if not (report and head.machine) else [SplitReply(one.text) for one in found.texts]
+        _split_texts(body, head)
+        if not (report and head.machine)
+        else [SplitReply(text_part.text) for text_part in body.texts]
     )
-    return head.model_copy(update=_body_fields(found, parts)), [file for _, file in found.attachments]
+    return head.model_copy(update=_body_fields(body, parts)), [file for _, file in body.attachments]
 
 
-def _split_texts(found: ParsedBody, head: ParsedMail) -> list[SplitReply]:
+def _split_texts(body: ParsedBody, head: ParsedMail) -> list[SplitReply]:
     is_sent_on = _SENT_ON.match(head.subject) is not None
     is_reply = not is_sent_on and bool(head.in_reply_to or _ANSWER.match(head.subject))
-    return [split_reply(passage.text, is_reply=is_reply, is_sent_on=is_sent_on) for passage in found.texts]
+    return [split_reply(text_part.text, is_reply=is_reply, is_sent_on=is_sent_on) for text_part in body.texts]
 
 
-def _body_fields(found: ParsedBody, parts: Sequence[SplitReply]) -> dict[str, object]:
-    if any(part.is_forward for part in parts) and "mail-forwarded" not in found.remarks:
-        found.add_remark("mail-forwarded")
-    text, quoted = _join([part.text for part in parts]), _join([*(part.quoted for part in parts), *found.quoted])
-    if not text and found.quoted:  # a mail that only sends another one on: what it says is that one
-        text, quoted = _join(found.quoted), ""
+def _body_fields(body: ParsedBody, parts: Sequence[SplitReply]) -> dict[str, object]:
+    if any(part.is_forward for part in parts) and "mail-forwarded" not in body.remarks:
+        body.add_remark("mail-forwarded")
+    text, quoted = _join([part.text for part in parts]), _join([*(part.quoted for part in parts), *body.quoted])
+    if not text and body.quoted:  # a mail that only sends another one on: what it says is that one
+        text, quoted = _join(body.quoted), ""
     return {
         "text": text,
         "quoted": quoted,
         "signature": _join([part.signature for part in parts])[:SIGNATURE_CHARACTERS],
-        "attachments": tuple(attachment for attachment, _ in found.attachments),
-        "remarks": found.remark_codes,
-        "trouble": next(iter(found.troubles), None),
+        "attachments": tuple(attachment for attachment, _ in body.attachments),
+        "remarks": body.remark_codes,
+        "trouble": next(iter(body.troubles), None),
     }
 
 

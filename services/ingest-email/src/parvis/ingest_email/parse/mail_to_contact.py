@@ -1,4 +1,4 @@
-"""A mail, read, and how it arrived in; the contact out, within the size of an event. Pure; no I/O."""
+"""Builds a ContactReceived event of limited size from a parsed mail and its delivery. Pure; no I/O."""
 
 import json
 from collections.abc import Sequence
@@ -100,20 +100,20 @@ def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> Co
     )  # short: only where ids and names have taken all it is clipped
     room -= _json_bytes(signature)
     text = truncate_to_json_bytes(mail.text, min(room, TEXT_LIMIT_BYTES))
-    told = {
+    texts = {
         "text": text,
         "signature": signature,
         "quoted": truncate_to_json_bytes(mail.quoted, room - _json_bytes(text)),
     }
-    return made.model_copy(update={"personal": made.personal.model_copy(update=told)})
+    return made.model_copy(update={"personal": made.personal.model_copy(update=texts)})
 
 
 def truncate_to_json_bytes(text: str, room_bytes: int) -> str:
     """The beginning of a text that takes no more room than that in JSON, where a quote or a line feed takes two bytes."""
-    kept = contact.truncate_text(text)
-    while kept and (size := _json_bytes(kept)) > room_bytes:
-        kept = kept[: min(len(kept) - 1, max(0, len(kept) * room_bytes // size))]
-    return kept
+    truncated = contact.truncate_text(text)
+    while truncated and (size := _json_bytes(truncated)) > room_bytes:
+        truncated = truncated[: min(len(truncated) - 1, max(0, len(truncated) * room_bytes // size))]
+    return truncated
 
 
 def _json_bytes(text: str) -> int:
@@ -156,10 +156,13 @@ def _remarks(mail: ParsedMail, arrival: MailDelivery) -> tuple[str, ...]:
 
 def _thread(mail: ParsedMail, keys: MailKeys) -> ThreadIdentifiers:
     """Our signed token names the conversation; a reference that is quoted proves nothing, and is a mark all the same."""
-    conversations = (conversation_id_of_message_id(one, keys.mail_domain, keys.signing_key) for one in mail.in_reply_to)
+    conversations = (
+        conversation_id_of_message_id(conversation_id, keys.mail_domain, keys.signing_key)
+        for conversation_id in mail.in_reply_to
+    )
     quoted = find_references(f"{mail.subject}\n{mail.text}\n{mail.quoted}")
     return ThreadIdentifiers(
-        conversation_id=next((one for one in conversations if one), None),
+        conversation_id=next((conversation_id for conversation_id in conversations if conversation_id), None),
         reference=next(iter(quoted), None),
         message_id=mail.message_id or None,
         in_reply_to=mail.in_reply_to,

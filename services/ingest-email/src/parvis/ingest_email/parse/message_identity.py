@@ -1,4 +1,4 @@
-"""Raw bytes in, what makes this mail this mail out: a scan that cannot raise, before any parser. Pure; no I/O."""
+"""Extracts a stable identity (Message-ID and content hash) from raw bytes, before any parser runs. Pure; no I/O."""
 
 import hashlib
 import re
@@ -31,8 +31,8 @@ def identify_message(content: bytes) -> MessageIdentity:
     """Scan a mail. Line ends and trace fields do not count; everything else does."""
     lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     head, gap, body = lines.partition(b"\n\n")
-    found = _MESSAGE_ID.search(head)
+    match = _MESSAGE_ID.search(head)
     digest = hashlib.sha256(_TRACE.sub(b"", head))
     digest.update(gap)
     digest.update(body)
-    return MessageIdentity(b"".join(found[1].split()) if found else b"", digest.hexdigest())
+    return MessageIdentity(b"".join(match[1].split()) if match else b"", digest.hexdigest())

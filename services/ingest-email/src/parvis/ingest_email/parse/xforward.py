@@ -1,4 +1,4 @@
-"""What a mail server says of its own client (XFORWARD, XCLIENT) in, attributes out. Pure; no I/O."""
+"""Parses the arguments of the SMTP extensions XFORWARD and XCLIENT. Pure; no I/O."""
 
 import re
 
@@ -14,14 +14,14 @@ def parse_attributes(argument: str) -> dict[str, str] | None:
     Gives:  none when it is no list of attributes.
     Source: Postfix, XFORWARD_README and XCLIENT_README.
     """
-    found: dict[str, str] = {}
+    attributes: dict[str, str] = {}
     for part in argument.split():
         name, equals, value = part.partition("=")
         if not equals or not name.isalpha():
             return None
         if value.upper() not in _UNKNOWN:
-            found[name.upper()] = _ENCODED.sub(lambda code: chr(int(code[1], 16)), value)[:_LONGEST]
-    return found
+            attributes[name.upper()] = _ENCODED.sub(lambda code: chr(int(code[1], 16)), value)[:_LONGEST]
+    return attributes
 
 
 def client_address(given: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""A mailbox at its host in, its mails out: imapclient in a thread of its own, one connection."""
+"""Wraps imapclient as an asynchronous mailbox: one connection, used in one thread."""
 
 import asyncio
 import contextlib
@@ -21,12 +21,13 @@ Answer = TypeVar("Answer")
 KEYWORD = b"$Parvis"
 _CONNECT_S, _READ_S, _CALL_S = 10.0, 60.0, 300.0
 _SLICE_S = 1.0  # of waiting in IDLE: how long a stop may have to wait for the thread
+_MAX_UID = 2**32 - 1  # RFC 9051 §2.3.1.1
 _HEAD_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class ImapCredentials:
-    """How to be let in: a password, or a file with an OAuth 2 access token that something else renews."""
+    """A password, or a file with an OAuth 2 access token that another program renews."""
 
     password: str = ""
     token_file: Path | None = None
@@ -35,7 +36,7 @@ class ImapCredentials:
 
 @dataclass(frozen=True)
 class MailSummary:
-    """A mail as its host lists it."""
+    """UID, size and arrival of a mail, as the host lists it."""
 
     uid: int
     size_bytes: int
@@ -56,22 +57,27 @@ class ImapMailbox:
         self._client: Any = client
         self._thread = thread
         self.uidvalidity = 0
+        self.uidnext = 0
         self._ready: set[str] = set()
 
     async def list_after(self, uid: int, *, limit: int) -> list[MailSummary]:
         """The next mails, in the order of their UIDs. `n:*` always gives the last one, also when it is older."""
         return await self._call(self._list_after, uid, limit)
 
+    async def has_uid(self, uid: int) -> bool:
+        """Whether a mail has this UID, or a higher one: UIDs above the `uidnext` of the beginning are given while we are connected."""
+        return await self._call(self._has_uid, uid)
+
     async def fetch_mail(self, uid: int) -> bytes | None:
-        """A mail as it lies there, not marked as seen; none when somebody took it away."""
+        """The whole mail, not marked as seen; None when it has been removed."""
         return await self._call(self._fetch, uid, "BODY.PEEK[]")
 
     async def fetch_head(self, uid: int) -> bytes | None:
-        """Its head alone."""
+        """The header of the mail alone; None when it has been removed."""
         return await self._call(self._fetch, uid, f"BODY.PEEK[HEADER]<0.{_HEAD_BYTES}>")
 
     async def move_or_flag(self, uid: int, folder: str) -> None:
-        """Move a mail there; where the host refuses, mark it; where it refuses that too, leave it: the database knows."""
+        """Move a mail to this folder; flag it where the host refuses; leave it where it refuses both: the database knows it."""
         await self._call(self._move_or_flag, uid, folder)
 
     async def wait_for_mail(self, stopping: asyncio.Event, *, poll_s: float, idle_s: float) -> None:
@@ -96,21 +102,32 @@ class ImapMailbox:
         else:
             self._client.login(self._account.user, self._access.password)
         self._client.normalise_times = False
-        self.uidvalidity = int(self._client.select_folder(self._account.folder)[b"UIDVALIDITY"])
+        selected = self._client.select_folder(self._account.folder)
+        self.uidvalidity = int(selected[b"UIDVALIDITY"])
+        self.uidnext = int(selected.get(b"UIDNEXT", 1))
 
     def _list_after(self, uid: int, most: int) -> list[MailSummary]:
         self._has_pending_exists()  # what was announced until now is listed now
-        later = sorted(one for one in self._client.search(["UID", f"{uid + 1}:*"]) if one > uid)[:most]
-        listed = self._client.fetch(later, ["RFC822.SIZE", "INTERNALDATE"])
+        later_uids = sorted(mail_uid for mail_uid in self._client.search(["UID", f"{uid + 1}:*"]) if mail_uid > uid)[
+            :most
+        ]
+        listed = self._client.fetch(later_uids, ["RFC822.SIZE", "INTERNALDATE"])
         return [
-            MailSummary(one, listed[one][b"RFC822.SIZE"], listed[one][b"INTERNALDATE"])
-            if b"RFC822.SIZE" in listed.get(one, {})
-            else MailSummary(one, 0, datetime.now().astimezone())
-            for one in later
+            MailSummary(mail_uid, listed[mail_uid][b"RFC822.SIZE"], listed[mail_uid][b"INTERNALDATE"])
+            if b"RFC822.SIZE" in listed.get(mail_uid, {})
+            else MailSummary(mail_uid, 0, datetime.now().astimezone())
+            for mail_uid in later_uids
         ]
 
-    def _fetch(self, uid: int, what: str) -> bytes | None:
-        parts: dict[bytes, Any] = self._client.fetch([uid], [what]).get(uid, {})
+    def _has_uid(self, uid: int) -> bool:
+        if uid > _MAX_UID:
+            return False
+        status = self._client.folder_status(self._account.folder, ["UIDNEXT"])
+        self.uidnext = max(self.uidnext, int(status.get(b"UIDNEXT", 0)))
+        return 0 <= uid < self.uidnext
+
+    def _fetch(self, uid: int, section: str) -> bytes | None:
+        parts: dict[bytes, Any] = self._client.fetch([uid], [section]).get(uid, {})
         return next((value for name, value in parts.items() if name.startswith(b"BODY[")), None)
 
     def _move_or_flag(self, uid: int, folder: str) -> None:
@@ -153,12 +170,12 @@ class ImapMailbox:
     def _has_idle_response(self) -> bool:
         """Whether the host said that the folder changed, or went away: imapclient hears that as nothing, at once."""
         began = time.monotonic()
-        heard: Sequence[tuple[Any, ...]] = self._client.idle_check(timeout=_SLICE_S)
-        if any(answer[0] == b"BYE" for answer in heard):
+        responses: Sequence[tuple[Any, ...]] = self._client.idle_check(timeout=_SLICE_S)
+        if any(answer[0] == b"BYE" for answer in responses):
             raise ConnectionResetError
-        if not heard:
+        if not responses:
             return time.monotonic() - began < _SLICE_S / 2
-        return any(len(answer) > 1 and answer[1] in (b"EXISTS", b"RECENT") for answer in heard)
+        return any(len(answer) > 1 and answer[1] in (b"EXISTS", b"RECENT") for answer in responses)
 
     async def _call(self, call: Callable[..., Answer], *arguments: object) -> Answer:
         return await _run_in_thread(self._thread, self._account, call, *arguments)
@@ -166,20 +183,23 @@ class ImapMailbox:
 
 @contextlib.asynccontextmanager
 async def open_mailbox(account: ImapAccount, access: ImapCredentials) -> AsyncGenerator[ImapMailbox]:
-    """A mailbox, let in and selected; its connection ends with the block.
+    """Log in and select the folder; the connection ends with the block.
 
     Raises: Unavailable, when the host is away or refuses; never with what it said, which may quote anything.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="imap") as thread:
-        client: Any = await _run_in_thread(thread, account, _connect, account, access)
-        try:
-            made = ImapMailbox(account, access, client, thread)
-            await _run_in_thread(thread, account, made.open)
-            yield made
-        finally:
-            # Not in the thread: it may be waiting for a host that is silent, and this is what ends its wait.
+    thread = ThreadPoolExecutor(1, thread_name_prefix="imap")
+    client: Any = None
+    try:
+        client = await _run_in_thread(thread, account, _connect, account, access)
+        mailbox = ImapMailbox(account, access, client, thread)
+        await _run_in_thread(thread, account, mailbox.open)
+        yield mailbox
+    finally:
+        # Not in the thread: it may be waiting for a silent host, and closing the socket is what ends that wait.
+        if client is not None:
             with contextlib.suppress(OSError, IMAPClientError):
                 client.shutdown()
+        thread.shutdown(wait=False, cancel_futures=True)  # waiting for the thread here would block the event loop
 
 
 def _connect(account: ImapAccount, access: ImapCredentials) -> IMAPClient:
@@ -201,6 +221,6 @@ async def _run_in_thread(
             return await asyncio.get_running_loop().run_in_executor(thread, call, *arguments)
     except LoginError as error:
         raise Unavailable(f"the mail host {account.host} refuses user or password") from error
-    except (IMAPClientError, OSError, TimeoutError, ValueError, AttributeError) as error:
-        # ValueError and AttributeError: imaplib, of a connection that was closed under it, or of an answer it cannot read.
+    except (IMAPClientError, OSError, TimeoutError, ValueError, AttributeError, LookupError, TypeError) as error:
+        # The last four: imaplib, when its connection is closed under it, or when an answer lacks something or cannot be read.
         raise Unavailable(f"the mail host {account.host} does not answer ({type(error).__name__})") from error

@@ -1,14 +1,14 @@
-"""Mails out of a hosted mailbox, contacts out; the mailbox is the spool, the database knows how far it is emptied."""
+"""Polls a hosted mailbox and turns each of its mails into a contact."""
 
 import asyncio
-import contextlib
+from collections import Counter
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from dataclasses import dataclass, field
 
 from parvis.common.contract.contact import ContactId
 from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.runtime.backoff import Backoff
+from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
@@ -21,13 +21,24 @@ from parvis.ingest_email.receive.mail_acceptance import HeadOnly, MailAcceptance
 from parvis.ingest_email.store import imap_position
 
 log = logger()
-_AT_ONCE = 50
+_BATCH = 50
+_MAX_ATTEMPTS = 5
+# What a bug of ours raises at a mail nobody foresaw; Unavailable and cancellation are none of these.
+_PROGRAMMING_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 
 
 @dataclass(frozen=True)
 class PullSettings:
-    """Where mails go afterwards, how large they may be, how often to look."""
+    """The folders mails are moved to, the largest mail to fetch, and how often to poll."""
 
     done_folder: str
     rejected_folder: str
@@ -38,11 +49,13 @@ class PullSettings:
 
 @dataclass(frozen=True)
 class ImapPoller:
-    """One hosted mailbox, emptied in the order of its UIDs.
+    """Empties one hosted mailbox in the order of its UIDs.
 
-    Order:  a mail is stored, produced and acknowledged; then the database advances; then the mail is moved. Killed between two of
-            these, the next one does what is left; what it does twice has the same contact id.
-    Retry:  anything unavailable ends the connection and the pulling; the mails wait where they are.
+    Order:  a mail is stored, published and acknowledged by Kafka; then the position advances; then the mail is moved. After a crash
+            between two of these the next run does the rest; what is done twice has the same contact id. No database transaction is
+            open while Kafka is waited for: an advisory lock of the session keeps other replicas away.
+    Retry:  Unavailable ends the connection, and the mails wait where they are. A mail that the host cannot hand over is tried
+            `_MAX_ATTEMPTS` times, then left in the mailbox and logged, so that the mails behind it are taken.
     """
 
     account: ImapAccount
@@ -53,106 +66,164 @@ class ImapPoller:
     database: Database
     health: Health
     health_part: str
+    failed_attempts: Counter[int] = field(default_factory=Counter[int])
+    """How often the host has failed to hand over or to move the mail with this UID."""
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Pull until the service stops."""
-        pause_s = _FIRST_PAUSE_S
+        """Poll until the service stops."""
+        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while not stopping.is_set():
             try:
                 async with open_mailbox(self.account, self.credentials) as mailbox:
                     log.info("mailbox.opened", channel="email", host=self.account.host)
                     async for _ in self._poll(mailbox, stopping):
                         self.health.mark_ok(self.health_part)
-                        pause_s = _FIRST_PAUSE_S
+                        backoff.reset()
+                wait_s = _FIRST_PAUSE_S
             except (Unavailable, TimeoutError) as error:
+                wait_s = backoff.next_wait_s()
                 self.health.mark_failing(self.health_part, str(error) or "too slow")
-                log.warning("mailbox.left", channel="email", host=self.account.host, reason=str(error), wait_s=pause_s)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                log.warning("mailbox.left", channel="email", host=self.account.host, reason=str(error), wait_s=wait_s)
+            await sleep_unless_stopped(stopping, wait_s)
 
     async def _poll(self, mailbox: ImapMailbox, stopping: asyncio.Event) -> AsyncGenerator[int]:
-        """Take what is there, then wait for more, again and again."""
-        place = imap_position.FolderState(self.account.name, self.account.folder, mailbox.uidvalidity)
-        await self._move_leftovers(mailbox, place)
+        """Take the mails that are there, then wait for more, until the service stops."""
+        folder = imap_position.FolderState(self.account.name, self.account.folder, mailbox.uidvalidity)
+        await self._move_leftovers(mailbox, folder)
         while not stopping.is_set():
-            found = await mailbox.list_after(await self._last_uid(place), limit=_AT_ONCE)
-            is_ours = True
-            for headline in found:
-                if stopping.is_set() or not (is_ours := await self._take_mail(mailbox, place, headline)):
+            summaries = await mailbox.list_after(await self._last_uid(mailbox, folder), limit=_BATCH)
+            is_locked = True
+            for summary in summaries:
+                if stopping.is_set() or not (is_locked := await self._take_mail(mailbox, folder, summary)):
                     break
-            yield len(found)
-            if not found or not is_ours:
+            yield len(summaries)
+            if not summaries or not is_locked:
                 await mailbox.wait_for_mail(
                     stopping, poll_s=self.pull_settings.poll_s, idle_s=self.pull_settings.idle_s
                 )
 
-    async def _last_uid(self, place: imap_position.FolderState) -> int:
+    async def _last_uid(self, mailbox: ImapMailbox, folder: imap_position.FolderState) -> int:
+        """The UID after which to list; 0 for a new or rebuilt folder, and where the stored UID cannot be one of this folder."""
         async with self.database.transaction() as connection:
-            last = await imap_position.find_last_uid(connection, place)
-        if last is None:
+            last_uid = await imap_position.find_last_uid(connection, folder)
+        if last_uid is None:
             log.info("mailbox.rescanned", channel="email", host=self.account.host)
-        return last or 0
-
-    async def _take_mail(self, mailbox: ImapMailbox, place: imap_position.FolderState, headline: MailSummary) -> bool:
-        """One mail; false when another replica pulls this mailbox."""
-        is_large = headline.size_bytes > self.pull_settings.max_mail_bytes
-        content = await (mailbox.fetch_head if is_large else mailbox.fetch_mail)(headline.uid)
-        target = self.pull_settings.rejected_folder if is_large else self.pull_settings.done_folder
+            return 0
+        if 0 <= last_uid < mailbox.uidnext or (last_uid and await mailbox.has_uid(last_uid)):
+            return last_uid
         async with self.database.transaction() as connection:
-            if not await imap_position.try_lock_folder(connection, place):
+            await imap_position.advance_position(connection, folder, 0)
+        log.error(
+            "mailbox.rescanned",
+            channel="email",
+            host=self.account.host,
+            reason="the stored position is not in the folder",
+        )
+        return 0
+
+    async def _take_mail(self, mailbox: ImapMailbox, folder: imap_position.FolderState, summary: MailSummary) -> bool:
+        """Take one mail; false when another replica polls this mailbox."""
+        is_large = summary.size_bytes > self.pull_settings.max_mail_bytes
+        try:
+            content = await (mailbox.fetch_head if is_large else mailbox.fetch_mail)(summary.uid)
+        except Unavailable as error:
+            if self._may_retry(summary.uid):
+                raise
+            log.exception(
+                "mail.skipped", channel="email", host=self.account.host, reason=str(error), attempt=_MAX_ATTEMPTS
+            )
+            await self._skip(folder, summary.uid)
+            raise  # this connection is of no more use; the next one begins behind the mail
+        async with imap_position.folder_lock(self.database, folder) as is_locked:
+            if not is_locked:
                 return False
-            if (await imap_position.find_last_uid(connection, place) or 0) >= headline.uid:
-                return True  # a replica was faster
-            if content is not None:  # else somebody took it away by hand
-                made, target = await self._accept(connection, headline, content, target)
-                await imap_position.record_taken(connection, place, headline.uid, made, target=target)
-            await imap_position.advance_position(connection, place, headline.uid)
-        if content is not None:
-            await self._move(mailbox, place, headline.uid, target)
+            if await self._is_taken(folder, summary.uid):
+                return True  # by another replica, meanwhile
+            target = await self._publish_and_record(folder, summary, content, is_large=is_large)
+        if target is not None:
+            await self._move(mailbox, folder, summary.uid, target)
+        self.failed_attempts.pop(summary.uid, None)
         return True
 
-    async def _accept(
-        self, connection: AsyncConnection, headline: MailSummary, content: bytes, target: str
-    ) -> tuple[ContactId, str]:
-        """The contact, and the folder for the mail; a mail that cannot become an event is put aside, for people."""
+    def _may_retry(self, uid: int) -> bool:
+        self.failed_attempts[uid] += 1
+        return self.failed_attempts[uid] < _MAX_ATTEMPTS
+
+    async def _skip(self, folder: imap_position.FolderState, uid: int) -> None:
+        del self.failed_attempts[uid]
+        async with self.database.transaction() as connection:
+            if (await imap_position.find_last_uid(connection, folder) or 0) < uid:
+                await imap_position.advance_position(connection, folder, uid)
+
+    async def _is_taken(self, folder: imap_position.FolderState, uid: int) -> bool:
+        async with self.database.transaction() as connection:
+            return (await imap_position.find_last_uid(connection, folder) or 0) >= uid
+
+    async def _publish_and_record(
+        self, folder: imap_position.FolderState, summary: MailSummary, content: bytes | None, *, is_large: bool
+    ) -> str | None:
+        """Publish the mail, then record it. Gives the folder to move it to; None when somebody has removed the mail by hand."""
+        taken = await self._publish(summary, content, is_large=is_large) if content is not None else None
+        async with self.database.transaction() as connection:
+            if taken:
+                await imap_position.record_taken(connection, folder, summary.uid, taken[0], target=taken[1])
+            await imap_position.advance_position(connection, folder, summary.uid)
+        return taken[1] if taken else None
+
+    async def _publish(self, summary: MailSummary, content: bytes, *, is_large: bool) -> tuple[ContactId, str]:
+        """The contact, and the folder for the mail; a mail that cannot become a contact goes to the rejected folder, for people."""
         envelope, identity = read_envelope(content), identify_message(content)
         recipient = self._find_recipient(envelope.recipients)
-        made = identity.contact_id(recipient.address)
-        if await imap_position.was_taken(connection, made):
-            return made, target  # known from an earlier life of the folder
-        incomplete = HeadOnly(headline.size_bytes) if target != self.pull_settings.done_folder else None
+        contact_id = identity.contact_id(recipient.address)
+        rejected = self.pull_settings.rejected_folder
+        target = rejected if is_large else self.pull_settings.done_folder
+        async with self.database.transaction() as connection:
+            if await imap_position.was_taken(connection, contact_id):
+                return contact_id, target  # before the folder had another UIDVALIDITY
+        head_only = HeadOnly(summary.size_bytes) if is_large else None
         try:
             await self.acceptance.accept_from_mailbox(
-                content, envelope.sender, identity, recipient, received_at=headline.received_at, incomplete=incomplete
+                content, envelope.sender, identity, recipient, received_at=summary.received_at, incomplete=head_only
             )
         except Poison as error:
-            log.warning("contact.refused", contact_id=made, channel="email", reason=str(error))
-            return made, self.pull_settings.rejected_folder
-        except (Unavailable, TimeoutError):
-            raise
-        except Exception as error:  # our own mistake: it would end the service at this mail again and again
-            log.exception("contact.refused", contact_id=made, channel="email", reason=type(error).__name__)
-            return made, self.pull_settings.rejected_folder
-        return made, target
+            log.warning("contact.refused", contact_id=contact_id, channel="email", reason=str(error))
+            return contact_id, rejected
+        except _PROGRAMMING_ERRORS as error:  # else the service would end at this mail again and again
+            log.exception("contact.refused", contact_id=contact_id, channel="email", reason=type(error).__name__)
+            return contact_id, rejected
+        return contact_id, target
 
     def _find_recipient(self, addresses: tuple[str, ...]) -> TownRecipient:
-        """The first of our own mailboxes that it was delivered or written to; else the one that it lay in."""
+        """The first of our mailboxes that the mail was delivered or addressed to; else the mailbox it was in."""
         for address in (*addresses, self.account.user):
-            if found := self.mailboxes.find_recipient(address):
-                return found
+            if recipient := self.mailboxes.find_recipient(address):
+                return recipient
         return self.mailboxes.general_mailbox()
 
-    async def _move(self, mailbox: ImapMailbox, place: imap_position.FolderState, uid: int, target: str) -> None:
-        await mailbox.move_or_flag(uid, target)
-        async with self.database.transaction() as connection:
-            await imap_position.record_moved(connection, place, uid)
+    async def _move(self, mailbox: ImapMailbox, folder: imap_position.FolderState, uid: int, target: str) -> None:
+        try:
+            await mailbox.move_or_flag(uid, target)
+        except Unavailable as error:
+            if self._may_retry(uid):
+                raise
+            log.exception(
+                "mail.left_unmoved", channel="email", host=self.account.host, reason=str(error), attempt=_MAX_ATTEMPTS
+            )
+            await self._record_moved(folder, uid)
+            raise  # this connection is of no more use
+        await self._record_moved(folder, uid)
 
-    async def _move_leftovers(self, mailbox: ImapMailbox, place: imap_position.FolderState) -> None:
-        """Put away what was taken before a fall."""
+    async def _record_moved(self, folder: imap_position.FolderState, uid: int) -> None:
+        self.failed_attempts.pop(uid, None)
         async with self.database.transaction() as connection:
-            if not await imap_position.try_lock_folder(connection, place):
+            await imap_position.record_moved(connection, folder, uid)
+
+    async def _move_leftovers(self, mailbox: ImapMailbox, folder: imap_position.FolderState) -> None:
+        """Move the mails that were taken before a crash and not moved."""
+        async with imap_position.folder_lock(self.database, folder) as is_locked:
+            if not is_locked:
                 return
-            left = await imap_position.list_unmoved(connection, place)
-        for uid, target in left:
-            await self._move(mailbox, place, uid, target)
+            async with self.database.transaction() as connection:
+                unmoved = await imap_position.list_unmoved(connection, folder)
+            for uid, target in unmoved:
+                await self._move(mailbox, folder, uid, target)

@@ -1,4 +1,4 @@
-"""Who sends and how much in, who must wait out: per source, and for the bytes of all mails that are under way."""
+"""Limits the rate and connections of each source, and the memory of all mails in progress."""
 
 import asyncio
 import ipaddress
@@ -13,7 +13,7 @@ SMALL_BYTES = 256 * 1024  # below that, the number of connections is limit enoug
 
 
 class MemoryBudget:
-    """The bytes that large mails may take together; small ones never wait for it."""
+    """The memory that all large mails in progress may use together; small mails never wait for it."""
 
     def __init__(self, total_bytes: int) -> None:
         self._free = self._total = total_bytes
@@ -21,7 +21,7 @@ class MemoryBudget:
 
     @asynccontextmanager
     async def open_share(self) -> AsyncGenerator["MemoryShare"]:
-        """What one mail takes, given back with the block."""
+        """The share of one mail, released with the block."""
         share = MemoryShare(self)
         try:
             yield share
@@ -32,7 +32,7 @@ class MemoryBudget:
                     self._changed.notify_all()
 
     async def reserve(self, size_bytes: int, *, wait_s: float) -> bool:
-        """Take that much, in the order of asking; false when there was no room in time."""
+        """Reserve this much, first come, first served; False when it is not free in time."""
         wanted = min(size_bytes, self._total)
         try:
             async with asyncio.timeout(wait_s), self._changed:
@@ -44,14 +44,14 @@ class MemoryBudget:
 
 
 class MemoryShare:
-    """The room of one mail."""
+    """The memory reserved for one mail."""
 
     def __init__(self, room: MemoryBudget) -> None:
         self._room = room
         self.size_bytes = 0
 
     async def grow_to(self, size_bytes: int, *, wait_s: float) -> bool:
-        """Have room for a mail of that size. Who has some already does not wait for more: two who do would wait for ever."""
+        """Reserve memory for a mail of this size. A mail that has some does not wait for more: two such mails would deadlock."""
         more = size_bytes - self.size_bytes
         if size_bytes <= SMALL_BYTES or more <= 0:
             return True

@@ -1,4 +1,4 @@
-"""One mail for some of our mailboxes in, an answer for each out: stored, read, produced, in this order."""
+"""Stores, parses and publishes one mail for each of its recipients, in this order."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ log = logger()
 DEADLINE_S = 8.0
 _LARGE_BYTES = 512 * 1024  # hashing more than that would hold up the other connections
 _BYTES_PER_S = 4 * 1024 * 1024  # a large mail may take longer: a slow disk, a scanner
-TEMPORARY_FAILURE = "451 4.3.0 Temporary failure, please try again"
+TEMPORARY_FAILURE = "451 4.3.0 Temporary failure, try again later"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a mail server in front may ask for beside the mail: encryption, and to say who its own client is; what tells strangers nothing."""
+"""Implements STARTTLS, XFORWARD and XCLIENT, and answers EXPN and HELP without information."""
 
 import re
 import ssl
@@ -11,7 +11,7 @@ from parvis.common.runtime.logs import logger
 from parvis.ingest_email.parse.xforward import client_address, parse_attributes
 
 log = logger()
-_NOT_TRUSTED = "550 5.7.1 Not for you"
+_NOT_TRUSTED = "550 5.7.1 Not authorized"
 _HANDSHAKE_S = 30.0
 _PLAIN_ADDRESS = re.compile(r"<([\w.+=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,20})>( .*)?", re.ASCII)
 

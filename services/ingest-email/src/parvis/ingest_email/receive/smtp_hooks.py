@@ -1,4 +1,4 @@
-"""aiosmtpd's questions in, our answers out: may this sender, this recipient."""
+"""Implements aiosmtpd's hooks: accepts or refuses each sender and recipient."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -52,7 +52,7 @@ class SmtpHooks:
         if wait_s:
             metrics.contacts_refused.labels("email", "too-many").inc()
             log.info("sender.slowed", channel="email", code="4.7.0", wait_s=round(wait_s, 1))
-            return "451 4.7.0 Too many mails from this source, please try again later"
+            return "451 4.7.0 Too many messages from this source, try again later"
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
@@ -66,10 +66,10 @@ class SmtpHooks:
         if recipient is None:
             metrics.contacts_refused.labels("email", "unknown-recipient").inc()
             log.info("recipient.refused", channel="email", code="5.1.1")
-            return "550 5.1.1 No such mailbox here"
+            return "550 5.1.1 No such mailbox"
         envelope.rcpt_tos.append(address)
         server.recipients.append(recipient)
         return "250 2.1.5 OK"
 
     async def handle_VRFY(self, _server: SMTP, _session: Session, _envelope: Envelope, _address: str) -> str:  # noqa: N802
-        return "252 2.5.2 Send some mail, it will be seen"
+        return "252 2.5.2 Cannot VRFY user, but will accept message and attempt delivery"

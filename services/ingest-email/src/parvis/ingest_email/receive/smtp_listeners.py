@@ -1,4 +1,4 @@
-"""Ports in, connections out; stopped without cutting a mail that is being taken."""
+"""Listens for SMTP and LMTP connections, and drains them when the service stops."""
 
 import asyncio
 import socket

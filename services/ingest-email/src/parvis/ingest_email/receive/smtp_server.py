@@ -1,4 +1,4 @@
-"""SMTP and LMTP in, aiosmtpd's protocol with what it lacks: whole DATA, one reply a recipient (LMTP), 451 instead of 500, draining."""
+"""Extends aiosmtpd with bounded DATA, one LMTP answer per recipient, 451 for our failures, and draining."""
 
 import asyncio
 import re
@@ -21,10 +21,10 @@ from parvis.ingest_email.receive.smtp_hooks import NULL_SENDER, SmtpHooks
 
 log = logger()
 _END = b".\r\n"
-_TOO_LARGE = "552 5.3.4 Message too large"
-_CLOSING = "421 4.3.2 Closing, please try again"
-_BUSY = "421 4.7.0 Too many connections, please try again"
-_NO_ROOM = "452 4.3.1 Too many large mails at once, please try again"
+_TOO_LARGE = "552 5.3.4 Message exceeds the size limit"
+_CLOSING = "421 4.3.2 Service shutting down, try again later"
+_BUSY = "421 4.7.0 Too many connections, try again later"
+_NO_ROOM = "452 4.3.1 Insufficient memory for large messages, try again later"
 _SIZE = re.compile(r"\bSIZE=([0-9]{1,20})(?=\s|$)", re.IGNORECASE)
 _WAIT_FOR_ROOM_S = 30.0  # RFC 5321 §4.5.3.2.4: two minutes for the answer to DATA
 _LONGEST_DATA_S = 1200.0  # 40 MB over a poor line; the room it takes is not for ever
@@ -179,10 +179,10 @@ class SmtpServer(SmtpExtensions):
     async def _push_answers(self, answers: Sequence[str]) -> None:
         """One answer each, or one for all: yes when all are, else the first that is not; those who have it already know it again."""
         refused = [answer for answer in answers if not answer.startswith("250")]
-        one = refused[0] if refused else answers[0]
+        combined = refused[0] if refused else answers[0]
         self._set_post_data_state()
         self._in_data = False
-        await self.push("\r\n".join(answers) if self.answers_per_recipient else one)
+        await self.push("\r\n".join(answers) if self.answers_per_recipient else combined)
         if self._connections.stopping:
             self.hang_up()
 
@@ -220,4 +220,4 @@ class SmtpServer(SmtpExtensions):
 class LmtpServer(SmtpServer, LMTP):
     """The same over LMTP (RFC 2033): LHLO, and one answer for each recipient."""
 
-    answers_each = True
+    answers_per_recipient = True

@@ -1,4 +1,4 @@
-"""Mails in, readings out, by way of processes that may die of them."""
+"""Parses mails in a pool of sandboxed processes, and falls back to the header when one of them dies."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

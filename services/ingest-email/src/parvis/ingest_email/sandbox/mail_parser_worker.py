@@ -1,4 +1,4 @@
-"""The process that meets hostile mails: a mail in, what it says and its files out; limited, without secrets, killed at will."""
+"""Serves parse requests inside the sandboxed process, which has limits and no secrets."""
 
 from collections.abc import Iterable
 

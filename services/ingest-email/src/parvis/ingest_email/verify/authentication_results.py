@@ -1,4 +1,4 @@
-"""Authentication-Results in, how far the sender is who the mail says out; only our own server's word counts (RFC 8601 §5)."""
+"""Verifies a sender by the Authentication-Results of our own mail server (RFC 8601 §5)."""
 
 import re
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ def verify_sender(results: Sequence[str], *, authserv_id: str, sender: str) -> V
     verdicts: dict[str, str] = {}
     domain = ""
     for part in own[1:]:
-        found = _RESULT.match(part)
-        method, verdict = (found[1].lower(), found[2].lower()) if found else ("", "")
+        match = _RESULT.match(part)
+        method, verdict = (match[1].lower(), match[2].lower()) if match else ("", "")
         if method not in _METHODS or (method in verdicts and (method, verdict) != ("dkim", "pass")):
             continue  # the first counts; of several signatures, one that holds
         verdicts[method] = verdict

@@ -1,4 +1,4 @@
-"""A report that names one of our replies in, what became of that reply out. Pure; no I/O."""
+"""Turns a report about one of our replies into a DeliveryReported event. Pure; no I/O."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -39,7 +39,7 @@ def build_delivery_report(
     if report is None or not (report.is_structured or null_sender or mail.machine in _OF_MAIL_SYSTEMS):
         return None
     outcome = _OUTCOMES[report.kind]
-    if report.kind == "delivered" and {one.action for one in report.recipients} <= {"relayed", "expanded"}:
+    if report.kind == "delivered" and {recipient.action for recipient in report.recipients} <= {"relayed", "expanded"}:
         outcome = "accepted"  # handed on to somebody who will not say more (RFC 3464 §2.3.3)
     return DeliveryReported(
         reply_id=reply,
@@ -57,16 +57,16 @@ def _failure_class(report: MailReport) -> FailureClass | None:
     if report.kind == "complaint":
         return None if report.detail in _NO_COMPLAINT else "opted-out"
     failed = _failed_recipients(report.recipients)
-    return (next((one.failure for one in failed), None) or "refused") if report.kind == "bounce" else None
+    return (next((recipient.failure for recipient in failed), None) or "refused") if report.kind == "bounce" else None
 
 
 def _detail(report: MailReport) -> str:
     """The provider's code: none of these can hold what somebody wrote."""
     if report.kind in ("complaint", "disposition"):
         return f"{report.kind} {report.detail}".strip()[:200]
-    found = _failed_recipients(report.recipients) or list(report.recipients)
-    return next((one.status or one.reply_code for one in found), "")
+    recipients = _failed_recipients(report.recipients) or list(report.recipients)
+    return next((recipient.status or recipient.reply_code for recipient in recipients), "")
 
 
 def _failed_recipients(recipients: Sequence[ReportedRecipient]) -> list[ReportedRecipient]:
-    return [one for one in recipients if one.action == "failed"]
+    return [recipient for recipient in recipients if recipient.action == "failed"]

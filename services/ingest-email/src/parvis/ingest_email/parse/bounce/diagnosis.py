@@ -1,4 +1,4 @@
-"""What a mail system says of one recipient in, whose fault it is out. Pure; no I/O."""
+"""Classifies a diagnostic text and its status codes as a failure class. Pure; no I/O."""
 
 import re
 
@@ -23,8 +23,8 @@ _NO_DETAIL = re.compile(r"[245]\.(?:0\.\d{1,3}|[1245]\.0)$")
 
 def find_status(text: str) -> str:
     """The first enhanced status code; one that says something, where there is one."""
-    found = _STATUS.findall(text[:_READ_CHARACTERS])
-    return next((code for code in found if not is_vague(code)), found[0] if found else "")
+    codes = _STATUS.findall(text[:_READ_CHARACTERS])
+    return next((code for code in codes if not is_vague(code)), codes[0] if codes else "")
 
 
 def is_vague(status: str) -> bool:
@@ -33,8 +33,8 @@ def is_vague(status: str) -> bool:
 
 
 def find_reply_code(text: str) -> str:
-    found = _REPLY.search(text[:_READ_CHARACTERS] + " ")
-    return found[1] if found else ""
+    match = _REPLY.search(text[:_READ_CHARACTERS] + " ")
+    return match[1] if match else ""
 
 
 def classify_failure(diagnosis: str, status: str, reply_code: str, *, explanation: str = "") -> FailureClass:

@@ -1,4 +1,4 @@
-"""A raw mail and its head in, what it reports of another mail out, if it does: structure first, words last. Pure; no I/O."""
+"""Parses a mail that reports on another mail: structured fields first, free text last. Pure; no I/O."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -30,31 +30,31 @@ _READ_CHARACTERS = 32 * 1024
 
 
 def parse_report(content: bytes, headers: Headers, *, machine_reason: str | None) -> MailReport | None:
-    """What a mail says about another one.
+    """Parse the report that a mail makes on another one.
 
-    Shape:  `sign`, what in its head shows that a machine wrote it.
-    Gives:  none for a mail that is about nothing but itself, or answers, as a vacation note does.
+    Shape:  `machine_reason`, why its header shows that a machine wrote it.
+    Gives:  None for a mail that is no report, such as a vacation note.
     """
     if not (machine_reason or _may_be_report(content, headers)):
         return None
     sections = parse_sections(content)
-    own = [section for section in sections if not section.is_returned]
-    said, returned = _split_returned(sections)
+    sections_of_report = [section for section in sections if not section.is_returned]
+    explanation, returned = _split_returned(sections)
     about = _reported_message_id(returned, headers)
-    found = (
-        _structured_report(own, said, returned, machine_reason)
-        or _provider_notice(said, returned, headers, machine_reason)
-        or _free_text_report(own, said, returned, headers, machine_reason)
+    report = (
+        _structured_report(sections_of_report, explanation, returned, machine_reason)
+        or _provider_notice(explanation, returned, headers, machine_reason)
+        or _free_text_report(sections_of_report, explanation, returned, headers, machine_reason)
     )
-    return found.model_copy(update={"message_id": found.message_id or about}) if found else None
+    return report.model_copy(update={"message_id": report.message_id or about}) if report else None
 
 
 def _structured_report(
-    own: Sequence[ReportSection], said: str, returned: Headers, sign: str | None
+    own: Sequence[ReportSection], explanation: str, returned: Headers, machine_reason: str | None
 ) -> MailReport | None:
-    """What fields say that were made for it (RFC 5965, 8098, 3464), whatever the part that holds them is called.
+    """The report in machine-readable fields (RFC 5965, 8098, 3464), whatever the media type of the part that holds them.
 
-    In a mail without any sign they may be what a citizen copied: no structure then, only report_text.
+    In a mail that no machine sent, a citizen may have copied the fields: the report is then not marked as structured.
     """
     for section in own:
         if section.media_type == "message/feedback-report":
@@ -62,33 +62,41 @@ def _structured_report(
         if section.media_type in _DISPOSITION:
             detail, named, read_by = report_fields.parse_disposition(section.text)
             return MailReport(kind="disposition", recipients=tuple(read_by), detail=detail, message_id=named)
-    holding = [one.text for one in own if one.media_type in _STATUS or report_fields.has_delivery_status(one.text)]
-    found = [
-        one
-        for text in holding
-        for one in report_fields.parse_recipients(text, partial(report_text.text_about, said=said))
+    holding = [
+        section.text
+        for section in own
+        if section.media_type in _STATUS or report_fields.has_delivery_status(section.text)
     ]
-    certain = bool(sign) or any(one.media_type in _STATUS for one in own)
+    recipients = [
+        recipient
+        for text in holding
+        for recipient in report_fields.parse_recipients(text, partial(report_text.text_about, text=explanation))
+    ]
+    certain = bool(machine_reason) or any(section.media_type in _STATUS for section in own)
     return (
-        MailReport(kind=_report_kind(found), recipients=tuple(_unique_recipients(found)), is_structured=certain)
-        if found
+        MailReport(
+            kind=_report_kind(recipients), recipients=tuple(_unique_recipients(recipients)), is_structured=certain
+        )
+        if recipients
         else None
     )
 
 
-def _provider_notice(said: str, returned: Headers, headers: Headers, sign: str | None) -> MailReport | None:
-    """Complaints and notices of machines that use a shape of their own."""
-    if not sign:
+def _provider_notice(
+    explanation: str, returned: Headers, headers: Headers, machine_reason: str | None
+) -> MailReport | None:
+    """Complaints and notices in formats of single providers."""
+    if not machine_reason:
         return None
     if report_text.is_complaint(headers.text("subject", 400)):
         return _build_complaint("", returned)
-    noticed = report_fields.parse_provider_notice(said)
+    noticed = report_fields.parse_provider_notice(explanation)
     return MailReport(kind=_report_kind(noticed), recipients=tuple(noticed)) if noticed else None
 
 
-def _is_of_a_mail_system(sign: str | None, headers: Headers) -> bool:
+def _is_of_a_mail_system(machine_reason: str | None, headers: Headers) -> bool:
     """Whether a mail that came back within this one was returned, not quoted in an answer."""
-    return bool(sign) and (sign != AUTO_REPLIED or is_machine_address(headers.address("from")[0]))
+    return bool(machine_reason) and (machine_reason != AUTO_REPLIED or is_machine_address(headers.address("from")[0]))
 
 
 def _may_be_report(content: bytes, headers: Headers) -> bool:
@@ -103,17 +111,17 @@ def _may_be_report(content: bytes, headers: Headers) -> bool:
 
 
 def _split_returned(sections: Sequence[ReportSection]) -> tuple[str, Headers]:
-    """What is written about a mail, and the head of the mail that came back."""
-    said: list[str] = []
+    """The explanation, and the header of the mail that was returned with it."""
+    texts: list[str] = []
     for section in sections:
         if section.is_returned or section.media_type in _RETURNED:
-            return "\n".join(said), parse_headers(section.text.lstrip().encode("utf-8", "replace"))
+            return "\n".join(texts), parse_headers(section.text.lstrip().encode("utf-8", "replace"))
         if section.media_type.startswith("text/"):
             before, behind = report_text.split_returned_mail(section.text[:_READ_CHARACTERS])
-            said.append(before)
+            texts.append(before)
             if behind:
-                return "\n".join(said), parse_headers(behind.encode("utf-8", "replace"))
-    return "\n".join(said), Headers(())
+                return "\n".join(texts), parse_headers(behind.encode("utf-8", "replace"))
+    return "\n".join(texts), Headers(())
 
 
 def _reported_message_id(returned: Headers, headers: Headers) -> str:
@@ -137,35 +145,40 @@ def _build_complaint(text: str, returned: Headers) -> MailReport:
 
 
 def _free_text_report(
-    own: Sequence[ReportSection], said: str, returned: Headers, headers: Headers, sign: str | None
+    own: Sequence[ReportSection], explanation: str, returned: Headers, headers: Headers, machine_reason: str | None
 ) -> MailReport | None:
-    """What is only written for people."""
+    """The report in text that is written for people only."""
     is_report = any(section.media_type in _STATUS for section in own)
-    came_back = bool(returned.fields) and _is_of_a_mail_system(sign, headers)
+    came_back = bool(returned.fields) and _is_of_a_mail_system(machine_reason, headers)
     failed = _field_addresses(headers, "x-failed-recipients")
     if not (
-        is_report or came_back or failed or report_text.says_undelivered(f"{headers.text('subject', 400)}\n{said}")
+        is_report
+        or came_back
+        or failed
+        or report_text.says_undelivered(f"{headers.text('subject', 400)}\n{explanation}")
     ):
         return None
     writers = ((headers, "from"), (headers, "to"), (returned, "from"), (returned, "return-path"))
     others = [address for fields, name in writers for address in _field_addresses(fields, name)]
     named = report_text.find_recipients(
-        said, others=others, returned_to=_field_addresses(returned, "to"), failed=failed
+        explanation, others=others, returned_to=_field_addresses(returned, "to"), failed=failed
     )
     return MailReport(kind=_report_kind(named), recipients=tuple(named), is_structured=is_report)
 
 
 def _report_kind(recipients: Sequence[ReportedRecipient]) -> ReportKind:
-    actions = {one.action for one in recipients}
+    actions = {recipient.action for recipient in recipients}
     if "failed" in actions or not actions:
         return "bounce"
     return "delayed" if "delayed" in actions else "delivered"
 
 
 def _unique_recipients(recipients: Sequence[ReportedRecipient]) -> list[ReportedRecipient]:
-    return list({one.address.lower(): one for one in reversed(recipients)}.values())[::-1]
+    return list({recipient.address.lower(): recipient for recipient in reversed(recipients)}.values())[::-1]
 
 
 def _field_addresses(headers: Headers, name: str) -> list[str]:
-    found = (first_address(one)[0] for value in headers.all_raw(name)[:5] for one in value[:4000].split(",")[:50])
-    return list(dict.fromkeys(address for address in found if "@" in address))
+    addresses = (
+        first_address(address)[0] for value in headers.all_raw(name)[:5] for address in value[:4000].split(",")[:50]
+    )
+    return list(dict.fromkeys(address for address in addresses if "@" in address))

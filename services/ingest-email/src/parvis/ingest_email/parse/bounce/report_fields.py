@@ -1,4 +1,4 @@
-"""The machine-readable parts of reports in (RFC 3464, 5965, 8098), what they say of each recipient out. Pure; no I/O."""
+"""Parses the machine-readable parts of reports (RFC 3464, 5965, 8098). Pure; no I/O."""
 
 import json
 import re
@@ -24,13 +24,16 @@ _WORD = re.compile(r"[a-z-]{1,20}")
 _RECIPIENT = ("final-recipient", "original-recipient", "x-actual-recipient")
 
 
-def parse_recipients(text: str, said_of: Callable[[str], str]) -> list[ReportedRecipient]:
-    """One of each per-recipient block of a delivery status; what says nothing of anybody is skipped."""
+def parse_recipients(text: str, text_of: Callable[[str], str]) -> list[ReportedRecipient]:
+    """One recipient for each block of a delivery status; blocks without an address are skipped."""
     blocks = {
         address.lower(): (address, fields) for fields in _field_groups(text) if (address := _recipient_address(fields))
     }
-    kept = list(blocks.values())[:MAX_RECIPIENTS]
-    return [_build_recipient(fields, address, said_of(address if len(kept) > 1 else "")) for address, fields in kept]
+    recipients = list(blocks.values())[:MAX_RECIPIENTS]
+    return [
+        _build_recipient(fields, address, text_of(address if len(recipients) > 1 else ""))
+        for address, fields in recipients
+    ]
 
 
 def has_delivery_status(text: str) -> bool:
@@ -40,18 +43,18 @@ def has_delivery_status(text: str) -> bool:
 
 def parse_complaint(text: str) -> tuple[str, list[ReportedRecipient]]:
     """The kind of a complaint (RFC 5965 §3) and whose mail it is about, as far as it says."""
-    fields = [one for block in _field_groups(text) for one in block.fields]
+    fields = [field for block in _field_groups(text) for field in block.fields]
     whole = Headers(tuple(fields))
     named = [*whole.all_raw("original-rcpt-to"), *whole.all_raw("removal-recipient")]
     addresses = dict.fromkeys(filter(None, (_parse_typed_address(value) for value in named)))
     return _known_word(whole.raw("feedback-type")), [
-        ReportedRecipient(address=one, action="delivered") for one in addresses
+        ReportedRecipient(address=address, action="delivered") for address in addresses
     ]
 
 
 def parse_disposition(text: str) -> tuple[str, str, list[ReportedRecipient]]:
     """The disposition, the Message-ID and the recipient of a note that a mail was read (RFC 8098 §3.2)."""
-    fields = Headers(tuple(one for block in _field_groups(text) for one in block.fields))
+    fields = Headers(tuple(field for block in _field_groups(text) for field in block.fields))
     disposition = _known_word(fields.raw("disposition").rpartition(";")[2].partition("/")[0])
     address = _parse_typed_address(fields.raw("final-recipient")) or _parse_typed_address(
         fields.raw("original-recipient")
@@ -68,16 +71,16 @@ def parse_provider_notice(text: str) -> list[ReportedRecipient]:
     bounced = _as_list(_member(_member(notice, "bounce"), "bouncedRecipients"))
     complained = _as_list(_member(_member(notice, "complaint"), "complainedRecipients"))
     delivered = [
-        {"emailAddress": one, "action": "delivered"}
-        for one in _as_list(_member(_member(notice, "delivery"), "recipients"))
+        {"emailAddress": entry, "action": "delivered"}
+        for entry in _as_list(_member(_member(notice, "delivery"), "recipients"))
     ]
-    found: list[ReportedRecipient] = []
-    for one in [*bounced, *complained, *delivered]:
-        fields = [(name, str(_member(one, key) or "")) for name, key in _NOTICE_FIELDS]
+    recipients: list[ReportedRecipient] = []
+    for entry in [*bounced, *complained, *delivered]:
+        fields = [(name, str(_member(entry, key) or "")) for name, key in _NOTICE_FIELDS]
         head = Headers(tuple((name, value.encode("utf-8", "replace")) for name, value in fields if value))
         if address := _recipient_address(head):
-            found.append(_build_recipient(head, address, ""))
-    return found
+            recipients.append(_build_recipient(head, address, ""))
+    return recipients
 
 
 def _field_groups(text: str) -> Sequence[Headers]:
@@ -120,8 +123,8 @@ def _parse_typed_address(value: str) -> str:
 
 def _known_word(text: str) -> str:
     """One of the words that the RFC knows, or might one day."""
-    found = _WORD.fullmatch(text.strip().lower())
-    return found[0] if found else ""
+    match = _WORD.fullmatch(text.strip().lower())
+    return match[0] if match else ""
 
 
 def _character(digits: str) -> str:
@@ -129,15 +132,17 @@ def _character(digits: str) -> str:
     return chr(value) if value < 0x110000 and not 0xD800 <= value < 0xE000 else "\N{REPLACEMENT CHARACTER}"
 
 
-def _build_recipient(fields: Headers, address: str, said: str) -> ReportedRecipient:
+def _build_recipient(fields: Headers, address: str, explanation: str) -> ReportedRecipient:
     diagnosis = " ".join(value.partition(";")[2] or value for value in fields.all_raw("diagnostic-code"))
     action = fields.raw("action").strip().lower()
-    action = next((one for one in _ACTIONS if action.startswith(one)), "delayed" if "delay" in action else "failed")
-    declared, answered = find_status(fields.raw("status")), find_status(diagnosis or said)
+    action = next(
+        (known for known in _ACTIONS if action.startswith(known)), "delayed" if "delay" in action else "failed"
+    )
+    declared, answered = find_status(fields.raw("status")), find_status(diagnosis or explanation)
     status = answered if answered and (diagnosis or is_vague(declared)) else declared
-    code = find_reply_code(diagnosis or said)
+    code = find_reply_code(diagnosis or explanation)
     failed = action in ("failed", "delayed")
-    failure = classify_failure(diagnosis, status, code, explanation=said) if failed else None
+    failure = classify_failure(diagnosis, status, code, explanation=explanation) if failed else None
     if failed and fields.raw("x-powermta-bouncecategory").strip().lower() in ("bad-mailbox", "bad-domain"):
         failure = "permanent"
     return ReportedRecipient(address=address, action=action, status=status, reply_code=code, failure=failure)

@@ -1,4 +1,4 @@
-"""A raw mail in, its parts in a flat row out, by lines: reports come with broken MIME more often than not. Pure; no I/O."""
+"""Splits a report into a flat list of parts, line by line, because the MIME of reports is often broken. Pure; no I/O."""
 
 import binascii
 import re
@@ -33,20 +33,20 @@ def parse_sections(content: bytes) -> list[ReportSection]:
     """The parts of the first megabyte, in their order, decoded. Cannot raise; linear."""
     whole = content[:READ_BYTES].replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip(b"\n")
     head, _, body = whole.partition(b"\n\n")
-    found: list[ReportSection] = []
+    sections: list[ReportSection] = []
     inner: set[bytes] = set()
     for fields, part, delimiter in _split_parts(parse_headers(head + b"\n\n"), body):
         declared = fields.raw("content-type")
         media_type = _media_type(declared)
-        if media_type.startswith("multipart/") and not delimiter and not found and len(part) == len(body):
+        if media_type.startswith("multipart/") and not delimiter and not sections and len(part) == len(body):
             media_type = "text/plain"  # no part of it can be found
         returned = delimiter in inner
         text = _decode_text(fields, part, media_type) if media_type.startswith(("text/", "message/")) else ""
         if media_type.startswith(("message/rfc822", "message/global", "message/partial")) or returned:
             inner |= {named.encode("utf-8", "replace") for named in _find_boundaries(declared + text[: 64 * 1024])}
             returned = True
-        found.append(ReportSection(media_type, text, returned))
-    return found
+        sections.append(ReportSection(media_type, text, returned))
+    return sections
 
 
 def _split_parts(head: Headers, body: bytes) -> Iterator[tuple[Headers, bytes, bytes]]:
@@ -63,7 +63,9 @@ def _split_parts(head: Headers, body: bytes) -> Iterator[tuple[Headers, bytes, b
         yield fields, b"\n".join(rows[begins:number]), delimiter
         count += 1
         fields, begins = _part_headers(rows, number + 1)
-        declared |= {one.encode("utf-8", "replace") for one in _find_boundaries(fields.raw("content-type"))} | {name}
+        declared |= {
+            boundary.encode("utf-8", "replace") for boundary in _find_boundaries(fields.raw("content-type"))
+        } | {name}
         delimiter = name
     yield fields, b"\n".join(rows[begins:]), delimiter
 
@@ -92,8 +94,8 @@ def _find_boundaries(text: str) -> list[str]:
 
 
 def _media_type(declared: str) -> str:
-    found = _MEDIA_TYPE.match(declared)
-    return found[1].lower() if found else "text/plain"
+    match = _MEDIA_TYPE.match(declared)
+    return match[1].lower() if match else "text/plain"
 
 
 def _decode_text(fields: Headers, part: bytes, media_type: str) -> str:
@@ -108,9 +110,9 @@ def _decode_transfer(part: bytes, encoding: str) -> bytes:
         return binascii.a2b_qp(part)
     if encoding != "base64":
         return part
-    kept = _NOT_BASE64.sub(b"", part)
-    kept = kept[:-1] if len(kept) % 4 == 1 else kept
+    digits = _NOT_BASE64.sub(b"", part)
+    digits = digits[:-1] if len(digits) % 4 == 1 else digits
     try:
-        return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
+        return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
     except binascii.Error:
         return part

@@ -1,4 +1,4 @@
-"""A report that is written for people only in, the recipients it names and what it says of them out. Pure; no I/O."""
+"""Extracts recipients and diagnoses from reports that are written for people only. Pure; no I/O."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -54,7 +54,7 @@ def is_delay(text: str) -> bool:
 
 
 def find_recipients(
-    said: str, *, others: Iterable[str], returned_to: Sequence[str], failed: Sequence[str]
+    text: str, *, others: Iterable[str], returned_to: Sequence[str], failed: Sequence[str]
 ) -> list[ReportedRecipient]:
     """Whom a report in words is about, and what it says of each.
 
@@ -62,17 +62,17 @@ def find_recipients(
             mail was for; `failed`, what a header names.
     """
     known = frozenset(address.lower() for address in others)
-    chosen = _choose_addresses(_rank_addresses(_text_lines(said), known), failed, returned_to) or [""]
-    action = "delayed" if is_delay(said) else "failed"
+    chosen = _choose_addresses(_rank_addresses(_text_lines(text), known), failed, returned_to) or [""]
+    action = "delayed" if is_delay(text) else "failed"
     return [
-        _build_recipient(address, action, text_about(address, said) if len(chosen) > 1 else said, said)
+        _build_recipient(address, action, text_about(address, text) if len(chosen) > 1 else text, text)
         for address in chosen
     ]
 
 
 def _rank_addresses(rows: Sequence[str], others: frozenset[str]) -> list[tuple[str, int, int]]:
     """`(address, row, rank)` of each address in the text: 0 begins its line, 1 follows a word for recipient, 2 stands anywhere."""
-    found: list[tuple[str, int, int]] = []
+    ranked: list[tuple[str, int, int]] = []
     for number, row in enumerate(rows):
         if "@" not in row:
             continue
@@ -82,60 +82,60 @@ def _rank_addresses(rows: Sequence[str], others: frozenset[str]) -> list[tuple[s
             if address in others or address.startswith(_ROBOTS) or _contains_any(before[-40:], OTHER_WORDS):
                 continue
             rank = 0 if _FIRST.fullmatch(before) else 1 if _contains_any(before[-60:], RECIPIENT_WORDS) else 2
-            found.append((address, number, rank))
-    return found
+            ranked.append((address, number, rank))
+    return ranked
 
 
 def _choose_addresses(
-    places: Sequence[tuple[str, int, int]], failed: Sequence[str], returned_to: Sequence[str]
+    ranked: Sequence[tuple[str, int, int]], failed: Sequence[str], returned_to: Sequence[str]
 ) -> list[str]:
     """The addresses that are meant: those that a header names; else the best that the text has; else whom the mail was for."""
     if failed:
-        return list(dict.fromkeys(one.lower() for one in failed))
-    to = frozenset(one.lower() for one in returned_to)
-    named = list(dict.fromkeys(address for address, _, rank in places if rank == 0))
+        return list(dict.fromkeys(address.lower() for address in failed))
+    to = frozenset(address.lower() for address in returned_to)
+    named = list(dict.fromkeys(address for address, _, rank in ranked if rank == 0))
     if not named:
-        named = list(dict.fromkeys(address for address, _, rank in places if rank == 1))
+        named = list(dict.fromkeys(address for address, _, rank in ranked if rank == 1))
     if not named or (to and not to & set(named)):
-        anywhere = list(dict.fromkeys(address for address, _, _ in places if address in to))
+        anywhere = list(dict.fromkeys(address for address, _, _ in ranked if address in to))
         named = anywhere or named
     if named:
         return named
-    best = list(dict.fromkeys(address for address, _, _ in places))[:1]
-    return best or list(dict.fromkeys(one.lower() for one in returned_to))
+    best = list(dict.fromkeys(address for address, _, _ in ranked))[:1]
+    return best or list(dict.fromkeys(address.lower() for address in returned_to))
 
 
-def _build_recipient(address: str, action: str, diagnosis: str, said: str) -> ReportedRecipient:
+def _build_recipient(address: str, action: str, diagnosis: str, text: str) -> ReportedRecipient:
     status, code = find_status(diagnosis), find_reply_code(diagnosis)
-    failure = classify_failure(diagnosis, status, code, explanation=said)
+    failure = classify_failure(diagnosis, status, code, explanation=text)
     return ReportedRecipient(address=address, action=action, status=status, reply_code=code, failure=failure)
 
 
-def text_about(address: str, said: str) -> str:
+def text_about(address: str, text: str) -> str:
     """What a text says of one recipient; all of it where it does not name that one."""
-    rows = _text_lines(said)
-    places = [number for number, row in enumerate(rows) if address and address.lower() in row.lower()][:20]
-    return "\n".join(_lines_about(address, rows, places)) if places else said
+    rows = _text_lines(text)
+    row_numbers = [number for number, row in enumerate(rows) if address and address.lower() in row.lower()][:20]
+    return "\n".join(_lines_about(address, rows, row_numbers)) if row_numbers else text
 
 
-def _text_lines(said: str) -> list[str]:
-    return [row[:LONGEST_LINE] for row in said.split("\n")[:MOST_LINES]]
+def _text_lines(text: str) -> list[str]:
+    return [row[:LONGEST_LINE] for row in text.split("\n")[:MOST_LINES]]
 
 
-def _lines_about(address: str, rows: Sequence[str], places: Sequence[int]) -> list[str]:
+def _lines_about(address: str, rows: Sequence[str], row_numbers: Sequence[int]) -> list[str]:
     """The lines that name an address, and those behind each up to another's."""
-    kept: list[str] = []
-    for place in places:
-        kept.append(rows[place])
-        for row in rows[place + 1 : place + 12]:
+    lines: list[str] = []
+    for row_number in row_numbers:
+        lines.append(rows[row_number])
+        for row in rows[row_number + 1 : row_number + 12]:
             if (
                 "@" in row
                 and _FIRST.fullmatch(row.partition("@")[0].rstrip(_LOCAL))
                 and address.lower() not in row.lower()
             ):
                 break
-            kept.append(row)
-    return kept
+            lines.append(row)
+    return lines
 
 
 def _contains_any(text: str, words: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
-"""BER and DER in, their elements out (X.690): no more than a signed message needs. Pure; no I/O."""
+"""Parses BER and DER (X.690) as far as S/MIME needs it. Pure; no I/O."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,10 +40,10 @@ def parse_der(content: bytes) -> DerElement:
 
     Raises: Damaged.
     """
-    found = next(_parse_elements(content, 0), None)
-    if found is None:
+    element = next(_parse_elements(content, 0), None)
+    if element is None:
         raise DerError
-    return found
+    return element
 
 
 def _parse_elements(content: bytes, depth: int) -> Iterator[DerElement]:

@@ -1,4 +1,4 @@
-"""The tree of a mail in; its words, files and what is to be said of them out. Runs only in the reading process. Pure; no I/O."""
+"""Collects texts, files and remarks from the MIME parts of a mail; runs only in the sandbox. Pure; no I/O."""
 
 import re
 from collections.abc import Sequence
@@ -29,64 +29,66 @@ _QUOTED_CHARACTERS = 200_000
 def parse_body(content: bytes) -> ParsedBody:
     """Words, files and remarks of a mail; what could not be read is said in `troubles`."""
     tree = parse_part_tree(content)
-    found = ParsedBody()
-    _collect(tree.root, found)
-    if not found.has_text:
-        _use_named_text(tree.root, found)
+    body = ParsedBody()
+    _collect(tree.root, body)
+    if not body.has_text:
+        _use_named_text(tree.root, body)
     if tree.trouble:
-        found.add_trouble(tree.trouble)
-    return found
+        body.add_trouble(tree.trouble)
+    return body
 
 
-def _collect(part: MimePart, found: ParsedBody, within: str = "") -> None:
+def _collect(part: MimePart, body: ParsedBody, within: str = "") -> None:
     if any(len(set(part.headers.all_raw(name))) > 1 for name in _ONLY_HERE):
-        found.add_remark("ambiguous-mime")
+        body.add_remark("ambiguous-mime")
         if not (part.is_multipart or part.is_message):
-            _collect_file(part, found, trouble="the mail says in two ways what this is")
+            _collect_file(part, body, trouble="the mail says in two ways what this is")
             if part.media_type not in ("text/plain", "text/html"):
                 return
     if part.media_type == "multipart/alternative" and part.children:
-        _choose_alternative(part.children, found)
+        _choose_alternative(part.children, body)
     elif part.is_multipart:
-        _collect_multipart(part, found)
+        _collect_multipart(part, body)
     elif part.is_message:
-        _collect_message(part, found, within)
+        _collect_message(part, body, within)
     else:
-        _collect_leaf(part, found, within)
+        _collect_leaf(part, body, within)
 
 
-def _collect_multipart(part: MimePart, found: ParsedBody) -> None:
+def _collect_multipart(part: MimePart, body: ParsedBody) -> None:
     signed = part.media_type == "multipart/signed" and len(part.children) >= 2
     if part.media_type == "multipart/encrypted":
-        smime_pgp.mark_encrypted(found)
+        smime_pgp.mark_encrypted(body)
     elif signed:
-        found.add_remark(smime_pgp.check_signature(part))
+        body.add_remark(smime_pgp.check_signature(part))
     for child in part.children:
-        _collect(child, found, part.media_type)
+        _collect(child, body, part.media_type)
     if not part.children and part.preamble.strip():
-        found.add_text(TextPart(clean_text(decode_text(part.preamble, part.content_type.get("charset")))))
-        found.add_remark("damaged-parts")
+        body.add_text(TextPart(clean_text(decode_text(part.preamble, part.content_type.get("charset")))))
+        body.add_remark("damaged-parts")
     if part.epilogue.strip() and not part.epilogue.lstrip().startswith(b"--"):
-        found.add_remark("text-outside-parts")
+        body.add_remark("text-outside-parts")
 
 
-def _choose_alternative(children: Sequence[MimePart], found: ParsedBody) -> None:
+def _choose_alternative(children: Sequence[MimePart], body: ParsedBody) -> None:
     """Of several ways to say the same, plain text where it says something; the files and invitations of all."""
     ways: list[ParsedBody] = []
     best: ParsedBody | None = None
     for child in children:
-        way = ParsedBody(skips_text=found.skips_text or best is not None)  # a page beside a plain text need not be read
+        way = ParsedBody(skips_text=body.skips_text or best is not None)  # a page beside a plain text need not be read
         _collect(child, way, "multipart/alternative")
         ways.append(way)
         if best is None and _is_good_plain_text(way):
             best = way
     if best is None:
-        said = [way for way in ways if way.has_text]
+        ways_with_text = [way for way in ways if way.has_text]
         best = max(
-            (way for way in said if not way.texts[0].is_plain), key=_text_length, default=said[0] if said else None
+            (way for way in ways_with_text if not way.texts[0].is_plain),
+            key=_text_length,
+            default=ways_with_text[0] if ways_with_text else None,
         )
     for way in ways:
-        found.merge(way, with_words=way is best or "calendar" in way.remarks)
+        body.merge(way, with_words=way is best or "calendar" in way.remarks)
 
 
 def _is_good_plain_text(way: ParsedBody) -> bool:
@@ -99,68 +101,68 @@ def _is_good_plain_text(way: ParsedBody) -> bool:
 
 
 def _text_length(way: ParsedBody) -> int:
-    return sum(len(passage.text) for passage in way.texts)
+    return sum(len(text_part.text) for text_part in way.texts)
 
 
-def _collect_leaf(part: MimePart, found: ParsedBody, within: str) -> None:
+def _collect_leaf(part: MimePart, body: ParsedBody, within: str) -> None:
     attached = part.disposition.word == "attachment"
-    if part.media_type in smime_pgp.ENVELOPES and (inner := smime_pgp.open_envelope(part, found)):
-        _collect(parse_part_tree(inner).root, found)
+    if part.media_type in smime_pgp.ENVELOPES and (inner := smime_pgp.open_envelope(part, body)):
+        _collect(parse_part_tree(inner).root, body)
     elif part.media_type == "message/partial":
-        found.add_remark("partial-message")
-        found.add_trouble("a piece of a mail")
-        _collect_file(part, found, trouble="a piece of a mail")
+        body.add_remark("partial-message")
+        body.add_trouble("a piece of a mail")
+        _collect_file(part, body, trouble="a piece of a mail")
     elif part.media_type == "message/external-body":
-        found.add_remark("external-body")
-        _collect_file(part, found, trouble="only named in the mail, not in it")
+        body.add_remark("external-body")
+        _collect_file(part, body, trouble="only named in the mail, not in it")
     elif is_tnef(part.decoded.content):
-        _collect_tnef(part, found)
+        _collect_tnef(part, body)
     elif part.media_type == "text/calendar":
-        found.add_remark("calendar")
-        found.add_text(decode_text_part(part.decoded.content, part.media_type, part.content_type))
-        _collect_file(part, found, name="calendar.ics")
+        body.add_remark("calendar")
+        body.add_text(decode_text_part(part.decoded.content, part.media_type, part.content_type))
+        _collect_file(part, body, name="calendar.ics")
     elif part.media_type in DISPLAYED_TYPES and not attached and not part.name:
-        _collect_text(part, found)
+        _collect_text(part, body)
     elif (
         part.media_type.startswith("text/")
         and not attached
         and not part.name
         and part.media_type != "text/rfc822-headers"
     ):
-        found.add_text(decode_text_part(part.decoded.content, "text/plain", part.content_type))
+        body.add_text(decode_text_part(part.decoded.content, "text/plain", part.content_type))
     elif part.media_type == "message/delivery-status":
         return
     else:
-        _collect_file(part, found, inline=_is_inline(part, within))
+        _collect_file(part, body, inline=_is_inline(part, within))
 
 
-def _collect_text(part: MimePart, found: ParsedBody) -> None:
+def _collect_text(part: MimePart, body: ParsedBody) -> None:
     """A text part: its words; the files that are written into plain text, beside it."""
-    if found.skips_text:
+    if body.skips_text:
         return
     content = part.decoded.content
     if part.decoded.is_damaged:
-        found.add_remark("damaged-parts")
+        body.add_remark("damaged-parts")
     if part.media_type == "text/plain":
         for file in reversed(find_uuencoded_files(content, MAX_ATTACHMENTS)):
-            found.add_file(clean_line(decode_text(file.name, "utf-8"), 200), "application/octet-stream", file.content)
+            body.add_file(clean_line(decode_text(file.name, "utf-8"), 200), "application/octet-stream", file.content)
             content = content[: file.start] + content[file.end :]
     if is_binary(content, part.content_type):
-        _collect_file(part, found, name="file", trouble="says it is text, and is none")
+        _collect_file(part, body, name="file", trouble="says it is text, and is none")
         return
-    passage = decode_text_part(content, part.media_type, part.content_type)
+    text_part = decode_text_part(content, part.media_type, part.content_type)
     if stray := _text_in_head(part):
-        found.add_remark("damaged-parts")
-        found.add_text(TextPart(html_to_text(stray) if part.media_type == "text/html" else stray, passage.is_plain))
-    if smime_pgp.ARMOUR in passage.text:
-        passage = replace(passage, text=smime_pgp.remove_pgp_armour(passage.text, found))
-    if part.media_type == "text/plain" and _YENC.search(passage.text):
-        found.add_remark("yenc")
-    found.add_text(passage)
+        body.add_remark("damaged-parts")
+        body.add_text(TextPart(html_to_text(stray) if part.media_type == "text/html" else stray, text_part.is_plain))
+    if smime_pgp.ARMOUR in text_part.text:
+        text_part = replace(text_part, text=smime_pgp.remove_pgp_armour(text_part.text, body))
+    if part.media_type == "text/plain" and _YENC.search(text_part.text):
+        body.add_remark("yenc")
+    body.add_text(text_part)
 
 
 def _collect_file(
-    part: MimePart, found: ParsedBody, *, name: str = "", trouble: str | None = None, inline: bool = False
+    part: MimePart, body: ParsedBody, *, name: str = "", trouble: str | None = None, inline: bool = False
 ) -> None:
     content = part.whole if part.media_type.startswith("message/") or part.children else part.decoded.content
     name = part.name or name or {"text/rfc822-headers": "headers.txt"}.get(part.media_type, "")
@@ -168,7 +170,7 @@ def _collect_file(
         return
     if part.decoded.is_damaged and not part.children:
         trouble = trouble or "its encoding is damaged"
-    found.add_file(
+    body.add_file(
         name or "attachment",
         part.media_type if part.media_type != "text/rfc822-headers" else "text/plain",
         content,
@@ -177,38 +179,38 @@ def _collect_file(
     )
 
 
-def _collect_message(part: MimePart, found: ParsedBody, within: str) -> None:
+def _collect_message(part: MimePart, body: ParsedBody, within: str) -> None:
     """A forwarded or returned mail: one file, its words among what is quoted, never the sender's own."""
     child = part.children[0] if part.children else None
     content = child.whole if child else part.decoded.content
-    found.add_file(part.name or "message.eml", "message/rfc822", content)
-    if not child or within == "multipart/report" or sum(map(len, found.quoted)) > _QUOTED_CHARACTERS:
+    body.add_file(part.name or "message.eml", "message/rfc822", content)
+    if not child or within == "multipart/report" or sum(map(len, body.quoted)) > _QUOTED_CHARACTERS:
         return
     inner = ParsedBody()
     _collect(child, inner)
-    found.add_remark("mail-forwarded")
+    body.add_remark("mail-forwarded")
     heading = "\n".join(
         f"{name.title()}: {value}" for name in ("from", "date", "subject") if (value := child.headers.text(name, 400))
     )
-    words = "\n\n".join(passage.text.strip("\n") for passage in inner.texts)
-    found.quoted += [f"{heading}\n\n{words}".strip()[:_QUOTED_CHARACTERS], *inner.quoted]
+    words = "\n\n".join(text_part.text.strip("\n") for text_part in inner.texts)
+    body.quoted += [f"{heading}\n\n{words}".strip()[:_QUOTED_CHARACTERS], *inner.quoted]
     for trouble in inner.troubles:
-        found.add_trouble(trouble)
+        body.add_trouble(trouble)
 
 
-def _collect_tnef(part: MimePart, found: ParsedBody) -> None:
+def _collect_tnef(part: MimePart, body: ParsedBody) -> None:
     """Outlook's own envelope: what is in it, and the envelope as well."""
     content = part.decoded.content
-    found.add_file(part.name or "winmail.dat", "application/ms-tnef", content)
+    body.add_file(part.name or "winmail.dat", "application/ms-tnef", content)
     unpacked = parse_tnef(content)
-    found.add_remark("winmail")
+    body.add_remark("winmail")
     if unpacked.trouble:
-        found.add_trouble(unpacked.trouble)
+        body.add_trouble(unpacked.trouble)
     for file in unpacked.files:
-        found.add_file(clean_line(file.name, 200) or "attachment", file.media_type, file.content)
-    if not found.has_text:
+        body.add_file(clean_line(file.name, 200) or "attachment", file.media_type, file.content)
+    if not body.has_text:
         kind = "text/html" if unpacked.is_html else "text/plain"
-        found.add_text(decode_text_part(unpacked.body, kind, part.content_type))
+        body.add_text(decode_text_part(unpacked.body, kind, part.content_type))
 
 
 def _is_inline(part: MimePart, within: str) -> bool:
@@ -220,11 +222,11 @@ def _is_inline(part: MimePart, within: str) -> bool:
     )
 
 
-def _use_named_text(root: MimePart, found: ParsedBody) -> None:
+def _use_named_text(root: MimePart, body: ParsedBody) -> None:
     """Some telephones send the message itself as a named text."""
     for part in root.leaves():
         if part.media_type in ("text/plain", "text/html") and part.disposition.word != "attachment" and part.name:
-            found.add_text(decode_text_part(part.decoded.content, part.media_type, part.content_type))
+            body.add_text(decode_text_part(part.decoded.content, part.media_type, part.content_type))
             return
 
 

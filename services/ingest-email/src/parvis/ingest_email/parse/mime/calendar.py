@@ -1,4 +1,4 @@
-"""An invitation in, one line that says what, when and where out. Its METHOD is not obeyed, its links are not followed. Pure; no I/O."""
+"""Summarizes the events of an iCalendar part in one line each; METHOD is ignored. Pure; no I/O."""
 
 import re
 from collections.abc import Mapping
@@ -36,25 +36,25 @@ def summarize_events(text: str) -> str:
 
 def _parse_property(line: str) -> tuple[str, str, str]:
     """Its name, parameters and value; a colon between quotes is none that parts them."""
-    found = _NAME.match(line)
-    if not found:
+    match = _NAME.match(line)
+    if not match:
         return "", "", ""
     is_quoted = False
-    for at in range(found.end(), min(len(line), _PARAMETERS_CHARACTERS)):
+    for at in range(match.end(), min(len(line), _PARAMETERS_CHARACTERS)):
         is_quoted ^= line[at] == '"'
         if line[at] == ":" and not is_quoted:
-            return found[0].upper(), line[found.end() : at], line[at + 1 :].strip()
+            return match[0].upper(), line[match.end() : at], line[at + 1 :].strip()
     return "", "", ""
 
 
 def _event_line(event: Mapping[str, tuple[str, str]]) -> str:
-    said = (_property_text(event, "SUMMARY"), _event_time(event), _property_text(event, "LOCATION"))
-    joined = " | ".join(one for one in said if one)
+    values = (_property_text(event, "SUMMARY"), _event_time(event), _property_text(event, "LOCATION"))
+    joined = " | ".join(value for value in values if value)
     return f"[{joined}]" if joined else ""
 
 
 def _property_text(event: Mapping[str, tuple[str, str]], name: str) -> str:
-    value = _ESCAPED.sub(lambda found: " " if found[1] in "nN" else found[1], event.get(name, ("", ""))[0])
+    value = _ESCAPED.sub(lambda match: " " if match[1] in "nN" else match[1], event.get(name, ("", ""))[0])
     return " ".join(value.split())[:200]
 
 

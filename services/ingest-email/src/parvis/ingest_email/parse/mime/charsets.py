@@ -1,4 +1,4 @@
-"""Bytes and the charset they claim in, readable text out: declared, then likely, then Windows-1252. Pure; no I/O."""
+"""Decodes bytes by their declared charset, then by a likely one, then as Windows-1252. Pure; no I/O."""
 
 import codecs
 import re
@@ -82,16 +82,16 @@ def _python_codec(declared: str) -> str:
     name = declared.strip().strip("'\"").lower()
     name = CHARSETS.get(name, name)
     try:
-        found = codecs.lookup(name)
+        codec = codecs.lookup(name)
     except (LookupError, ValueError):
         return ""
     # rot13, zip, hex and the like are codecs too; `idna` and `punycode` are super-linear
-    is_text = getattr(found, "_is_text_encoding", True)
+    is_text = getattr(codec, "_is_text_encoding", True)
     return (
         ""
         if not is_text
-        or found.name in ("idna", "punycode", "undefined", "mbcs", "oem", "unicode_escape", "raw_unicode_escape")
-        else found.name
+        or codec.name in ("idna", "punycode", "undefined", "mbcs", "oem", "unicode_escape", "raw_unicode_escape")
+        else codec.name
     )
 
 
@@ -108,8 +108,8 @@ def _decode_guessed(content: bytes) -> str:
 
 def clean_line(text: str, length: int) -> str:
     """A header's value as people may see it: one line, without control or direction characters."""
-    kept = (" " if unicodedata.category(c)[0] in "CZ" else c for c in text if c not in _BIDI)
-    return " ".join("".join(kept).split())[:length]
+    visible = (" " if unicodedata.category(c)[0] in "CZ" else c for c in text if c not in _BIDI)
+    return " ".join("".join(visible).split())[:length]
 
 
 def clean_text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a tree of parts holds, as it is gathered: words, files, remarks, troubles. Pure; no I/O."""
+"""Accumulates the texts, files, remarks and problems of a mail while its parts are walked. Pure; no I/O."""
 
 from dataclasses import dataclass, field, replace
 
@@ -32,7 +32,7 @@ class ParsedBody:
 
     @property
     def has_text(self) -> bool:
-        return any(passage.text.strip() for passage in self.texts)
+        return any(added.text.strip() for added in self.texts)
 
     @property
     def remark_codes(self) -> tuple[str, ...]:
@@ -46,17 +46,17 @@ class ParsedBody:
         if words not in self.troubles:
             self.troubles.append(words)
 
-    def add_text(self, passage: TextPart) -> None:
-        if passage.remote_images:
-            self.add_remark("remote-images", passage.remote_images)
-        if passage.is_guess:
+    def add_text(self, added: TextPart) -> None:
+        if added.remote_images:
+            self.add_remark("remote-images", added.remote_images)
+        if added.is_guess:
             self.remarks["charset-guessed"] = 0
-        if not passage.text.strip():
+        if not added.text.strip():
             return
-        room = max(0, MAX_TEXT_CHARACTERS - sum(len(said.text) for said in self.texts))
-        if passage.is_cut or len(passage.text) > room:
+        room = max(0, MAX_TEXT_CHARACTERS - sum(len(text_part.text) for text_part in self.texts))
+        if added.is_cut or len(added.text) > room:
             self.remarks["text-cut"] = 0
-        self.texts.append(replace(passage, text=passage.text[:room]))
+        self.texts.append(replace(added, text=added.text[:room]))
 
     def add_file(
         self, name: str, media_type: str, content: bytes, *, trouble: str | None = None, inline: bool = False

@@ -1,4 +1,4 @@
-"""The head of a mail in, its fields out, decoded. Its own reader: the library's header parser raises and is super-linear. Pure; no I/O."""
+"""Parses and decodes header fields in linear time; the library's parser raises and is super-linear. Pure; no I/O."""
 
 import binascii
 import re
@@ -37,7 +37,7 @@ class Headers:
             return value.decode()
         except UnicodeDecodeError:
             types = (_CHARSET.search(content) for name, content in self.fields if name == "content-type")
-            return decode_text(value, next((found[1].decode("ascii") for found in types if found), ""))
+            return decode_text(value, next((match[1].decode("ascii") for match in types if match), ""))
 
     def has(self, name: str) -> bool:
         return any(other == name for other, _ in self.fields)
@@ -124,9 +124,9 @@ def _decode_word(encoding: str, content: str) -> bytes:
     data = content.encode("utf-8", "replace")
     if encoding in "qQ":
         return binascii.a2b_qp(data, header=True)
-    kept = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
-    kept = kept[: len(kept) - 1] if len(kept) % 4 == 1 else kept
+    digits = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
+    digits = digits[: len(digits) - 1] if len(digits) % 4 == 1 else digits
     try:
-        return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
+        return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
     except binascii.Error:
         return data

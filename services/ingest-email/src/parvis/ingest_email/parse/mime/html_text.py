@@ -1,4 +1,4 @@
-"""HTML in, the text a reader would see out. Pure; no I/O."""
+"""Converts HTML to the text a reader would see. Pure; no I/O."""
 
 import re
 from collections.abc import Iterator

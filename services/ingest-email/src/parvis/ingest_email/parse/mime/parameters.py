@@ -1,4 +1,4 @@
-"""The value of a MIME field in, its first word and its parameters out (RFC 2045, 2231, and what mail programs write). Pure; no I/O."""
+"""Parses the parameters of MIME header fields (RFC 2045, 2231) and their common malformations. Pure; no I/O."""
 
 import re
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def _strip_comments(value: str) -> str:
-    return _QUOTED_COMMENT.sub(lambda found: found[1] or " ", value)
+    return _QUOTED_COMMENT.sub(lambda match: match[1] or " ", value)
 
 
 def _decode_extended(value: str) -> str:

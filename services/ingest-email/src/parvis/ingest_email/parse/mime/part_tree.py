@@ -1,4 +1,4 @@
-"""Raw mail in, its tree of parts out: by our own splitter, which forgives what mail programs do and is bounded. Pure; no I/O.
+"""Splits a raw mail into its tree of MIME parts, leniently and within limits. Pure; no I/O.
 
 The library's parser loses its way at doubled and folded boundaries, and takes more than linear time for nested ones.
 """
@@ -187,8 +187,10 @@ def _find_delimiters(part: MimePart, bounds: _PartLimits) -> list[tuple[int, int
     """The delimiter lines: where the line end before each begins, where the line after it begins, whether it is the last."""
     boundary = part.content_type.get("boundary").encode("utf-8", "replace")
     for wanted in dict.fromkeys((boundary, boundary.strip())):
-        if wanted.strip() and (found := _delimiter_lines(part.source, b"--" + wanted, MAX_PARTS + 1 - bounds.parts)):
-            return found
+        if wanted.strip() and (
+            delimiters := _delimiter_lines(part.source, b"--" + wanted, MAX_PARTS + 1 - bounds.parts)
+        ):
+            return delimiters
     # A delimiter that nobody declared, or another one than was declared: what a Content- field follows is one.
     guessed = _UNDECLARED.search(part.source.content, part.source.start, part.source.end)
     return _delimiter_lines(part.source, b"--" + guessed[1], MAX_PARTS + 1 - bounds.parts) if guessed else []
@@ -196,30 +198,32 @@ def _find_delimiters(part: MimePart, bounds: _PartLimits) -> list[tuple[int, int
 
 def _delimiter_lines(source: PartSource, delimiter: bytes, most: int) -> list[tuple[int, int, bool]]:
     content, end = source.content, source.end
-    found: list[tuple[int, int, bool]] = []
+    delimiters: list[tuple[int, int, bool]] = []
     at = (
         source.start
         if content.startswith(delimiter, source.start, end)
         else _next_delimiter(content, delimiter, source.start, end)
     )
     looked_at = 0
-    while at >= 0 and len(found) <= max(most, 0) and looked_at < _MOST_CANDIDATES:
+    while at >= 0 and len(delimiters) <= max(most, 0) and looked_at < _MOST_CANDIDATES:
         looked_at += 1
         after = at + len(delimiter)
         is_last = content.startswith(b"--", after, end)
         if is_last or after >= end or content[after] in _BLANK:
             line_end = content.find(b"\n", after, end)
-            found.append((_before_line_end(content, at, source.start), end if line_end < 0 else line_end + 1, is_last))
+            delimiters.append(
+                (_before_line_end(content, at, source.start), end if line_end < 0 else line_end + 1, is_last)
+            )
             if is_last:
                 break
         at = _next_delimiter(content, delimiter, after, end)
-    return found
+    return delimiters
 
 
 def _next_delimiter(content: bytes, delimiter: bytes, start: int, end: int) -> int:
     """Where the next line that begins so begins; the line end before it may be the last byte that was read."""
-    found = content.find(b"\n" + delimiter, max(0, start - 1), end)
-    return found + 1 if found >= 0 else -1
+    line_end = content.find(b"\n" + delimiter, max(0, start - 1), end)
+    return line_end + 1 if line_end >= 0 else -1
 
 
 def _before_line_end(content: bytes, at: int, least: int) -> int:

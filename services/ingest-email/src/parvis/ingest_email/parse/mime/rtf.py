@@ -1,4 +1,4 @@
-"""Outlook's compressed RTF in; the words, or the page that it wraps, out ([MS-OXRTFCP], [MS-OXRTFEX]). Pure; no I/O."""
+"""Converts Outlook's compressed RTF ([MS-OXRTFCP], [MS-OXRTFEX]) to text or HTML. Pure; no I/O."""
 
 import re
 import struct
@@ -121,8 +121,8 @@ class _RtfReader:
 
 
 def _document_charset(text: str) -> str:
-    found = re.search(r"\\ansicpg(\d{3,5})", text[:2000])
-    name = f"cp{found[1]}" if found else "cp1252"
+    match = re.search(r"\\ansicpg(\d{3,5})", text[:2000])
+    name = f"cp{match[1]}" if match else "cp1252"
     try:
         b"".decode(name)
     except LookupError:

@@ -1,4 +1,4 @@
-"""Signed and encrypted mail in; its content and a verdict, or the word that people must open it, out (RFC 8551, 3156). Pure; no I/O."""
+"""Opens signed, compressed and encrypted parts and checks S/MIME signatures (RFC 8551, 3156). Pure; no I/O."""
 
 import hashlib
 import re
@@ -39,15 +39,15 @@ _DASHED = re.compile(r"^- ", re.MULTILINE)
 VALID, BROKEN, UNKNOWN, PGP_UNKNOWN = "smime-valid", "smime-broken", "smime-not-verified", "pgp-not-verified"
 
 
-def mark_encrypted(found: ParsedBody) -> None:
-    found.add_remark("encrypted")
-    found.add_trouble(ENCRYPTED)
+def mark_encrypted(body: ParsedBody) -> None:
+    body.add_remark("encrypted")
+    body.add_trouble(ENCRYPTED)
 
 
-def remove_pgp_armour(text: str, found: ParsedBody) -> str:
+def remove_pgp_armour(text: str, body: ParsedBody) -> str:
     """A text without the armour of PGP, which nobody can check here; an encrypted one stays as it is."""
     if "-----BEGIN PGP MESSAGE-----" in text:
-        mark_encrypted(found)
+        mark_encrypted(body)
     clear: list[str] = []
     at = 0
     while (begin := text.find(_BEGIN, at)) >= 0 and (signature := text.find(_SIGNATURE, begin)) >= 0:
@@ -55,11 +55,11 @@ def remove_pgp_armour(text: str, found: ParsedBody) -> str:
         clear += [text[at:begin], _DASHED.sub("", words)]
         end = text.find(_END, signature)
         at = end + len(_END) if end >= 0 else len(text)
-        found.add_remark(PGP_UNKNOWN)
+        body.add_remark(PGP_UNKNOWN)
     return "".join([*clear, text[at:]])
 
 
-def open_envelope(part: MimePart, found: ParsedBody) -> bytes | None:
+def open_envelope(part: MimePart, body: ParsedBody) -> bytes | None:
     """The mail in an S/MIME envelope that is signed or compressed; none when it is encrypted or broken."""
     try:
         kind, inside = _parse_content_info(part.decoded.content)
@@ -68,16 +68,16 @@ def open_envelope(part: MimePart, found: ParsedBody) -> bytes | None:
                 inside.children()[2].children()[1].children()[0].octets(), _ZLIB_LIMIT
             )
         if kind != _SIGNED:
-            mark_encrypted(found)
+            mark_encrypted(body)
             return None
         content = inside.children()[2].children()[1].children()[0].octets()
     except (asn1_der.DerError, IndexError, zlib.error, RecursionError):
         if part.content_type.get("smime-type") in ("enveloped-data", "authenveloped-data", ""):
-            mark_encrypted(found)
+            mark_encrypted(body)
         else:
-            found.add_trouble("a signed envelope is broken")
+            body.add_trouble("a signed envelope is broken")
         return None
-    found.add_remark(_check_signed_data(inside, content))
+    body.add_remark(_check_signed_data(inside, content))
     return content
 
 
@@ -103,7 +103,10 @@ def _check_signed_data(signed_data: asn1_der.DerElement, content: bytes) -> str:
     try:
         parts = signed_data.children()
         certificates = [
-            x509.load_der_x509_certificate(one.whole) for part in parts if part.tag == 0xA0 for one in part.children()
+            x509.load_der_x509_certificate(element.whole)
+            for part in parts
+            if part.tag == 0xA0
+            for element in part.children()
         ]
         checks = [_check_signer(signer.children(), certificates, content) for signer in parts[-1].children()]
     except (asn1_der.DerError, IndexError, KeyError, ValueError, TypeError, RecursionError, UnsupportedAlgorithm):
@@ -118,18 +121,18 @@ def _check_signer(
 ) -> bool | None:
     """Whether the signature is the certificate's; none when its certificate is not in the mail."""
     serial = int.from_bytes(signer[1].children()[1].content, "big") if signer[1].tag == 0x30 else None
-    certificate = next((one for one in certificates if serial in (None, one.serial_number)), None)
+    certificate = next((candidate for candidate in certificates if serial in (None, candidate.serial_number)), None)
     if certificate is None:
         return None
     digest = _DIGESTS[signer[2].children()[0].content]
     signed, rest = content, signer[3:]
     if rest[0].tag == 0xA0:
-        found = next(
-            one.children()[1].children()[0].content
-            for one in rest[0].children()
-            if one.children()[0].content == _MESSAGE_DIGEST
+        declared_digest = next(
+            attribute.children()[1].children()[0].content
+            for attribute in rest[0].children()
+            if attribute.children()[0].content == _MESSAGE_DIGEST
         )
-        if found != hashlib.new(digest.name, content).digest():
+        if declared_digest != hashlib.new(digest.name, content).digest():
             return False
         signed, rest = b"\x31" + rest[0].whole[1:], rest[1:]
     return _verify_signature(certificate, signed, rest[1].content, digest, is_pss=rest[0].children()[0].content == _PSS)

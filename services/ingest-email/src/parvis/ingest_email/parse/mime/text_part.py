@@ -1,4 +1,4 @@
-"""A part that is text in, the words that people read out: its charset, its kind of markup, its soft line ends. Pure; no I/O."""
+"""Decodes a text part: charset, format=flowed, HTML, enriched text, calendar. Pure; no I/O."""
 
 import re
 
@@ -41,8 +41,8 @@ def decode_text_part(content: bytes, kind: str, declared: MimeField) -> TextPart
 
 
 def _html_charset(content: bytes) -> str:
-    found = _META_CHARSET.search(content[:2048])
-    return found[1].decode("ascii") if found else ""
+    match = _META_CHARSET.search(content[:2048])
+    return match[1].decode("ascii") if match else ""
 
 
 def is_html_placeholder(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Outlook's winmail.dat in; the words and files that it holds out ([MS-OXTNEF]). Pure; no I/O."""
+"""Unpacks the text and files of Outlook's winmail.dat ([MS-OXTNEF]). Pure; no I/O."""
 
 import struct
 from collections.abc import Iterator
@@ -99,13 +99,13 @@ def _set_file_attribute(file: TnefFile, name: int, value: bytes, codepage: str) 
 
 
 def _find_bodies(value: bytes, codepage: str) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
+    bodies: dict[int, bytes] = {}
     for kind, name, content in _parse_properties(value):
         if name in (_TEXT, _HTML) and kind in (0x1E, 0x1F):
-            found[name] = _decode_string(kind, content, codepage).encode("utf-8", "replace")
+            bodies[name] = _decode_string(kind, content, codepage).encode("utf-8", "replace")
         elif name in (_HTML, _RTF):
-            found[name] = content
-    return found
+            bodies[name] = content
+    return bodies
 
 
 def _choose_body(made: TnefContent, bodies: dict[int, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""A part's body as it was sent in, its bytes before they were made fit for mail out. Pure; no I/O."""
+"""Decodes base64, quoted-printable and uuencode, damaged or not. Pure; no I/O."""
 
 import binascii
 import re
@@ -63,10 +63,10 @@ def _is_prose(sample: bytes) -> bool:
 
 
 def _decode_block(block: bytes) -> bytes:
-    kept = _BASE64.sub(b"", block)
-    if len(kept) % 4 == 1:  # six bits over: no byte
-        kept = kept[:-1]
-    return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
+    digits = _BASE64.sub(b"", block)
+    if len(digits) % 4 == 1:  # six bits over: no byte
+        digits = digits[:-1]
+    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
 
 
 def decode_uuencoded(lines: bytes) -> DecodedContent:
@@ -101,10 +101,10 @@ class UuencodedFile:
 
 def find_uuencoded_files(text: bytes, most: int) -> list[UuencodedFile]:
     """The files that were uuencoded into a text; `begin` without such lines is prose."""
-    found: list[UuencodedFile] = []
+    files: list[UuencodedFile] = []
     at = tries = 0
     end: re.Match[bytes] | None = None
-    while len(found) < most and tries < _MOST_TRIES and (begin := _BEGIN.search(text, at)):
+    while len(files) < most and tries < _MOST_TRIES and (begin := _BEGIN.search(text, at)):
         if end is None or end.start() < begin.end():
             end = _END.search(text, begin.end())
         if end is None:
@@ -117,9 +117,9 @@ def find_uuencoded_files(text: bytes, most: int) -> list[UuencodedFile]:
         else:
             at, tries = begin.end(), tries + 1
             continue
-        found.append(UuencodedFile(begin[1], made.content, begin.start(), end.end()))
+        files.append(UuencodedFile(begin[1], made.content, begin.start(), end.end()))
         at = end.end()
-    return found
+    return files
 
 
 def _looks_uuencoded(body: bytes) -> bool:

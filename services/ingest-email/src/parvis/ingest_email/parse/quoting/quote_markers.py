@@ -1,4 +1,4 @@
-"""Lines of a text in, whether a quote begins there out: by the marks of mail programs in many languages. Pure; no I/O."""
+"""Finds the lines that introduce a quote, in the languages of many mail programs. Pure; no I/O."""
 
 import re
 from collections.abc import Sequence
@@ -53,8 +53,8 @@ class QuoteMarker:
 def is_forward(line: str) -> bool:
     """`------ Forwarded message ------`, `Begin forwarded message:`."""
     dashes, words, _ = _strip_dashes(line)
-    found = _FORWARDED.match(words)
-    return found is not None and (dashes > 1 or words[found.end() :].strip() == ":")
+    match = _FORWARDED.match(words)
+    return match is not None and (dashes > 1 or words[match.end() :].strip() == ":")
 
 
 def find_marker(lines: Sequence[str], at: int, *, is_reply: bool) -> QuoteMarker:

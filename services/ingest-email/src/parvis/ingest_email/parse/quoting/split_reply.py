@@ -1,4 +1,4 @@
-"""A text as it was written in; the sender's own words, what they quoted, and what they signed with out. Pure; no I/O.
+"""Splits a text into the sender's own words, the quoted mail and the signature. Pure; no I/O.
 
 Losing a citizen's words is the worst error: where the marks are in doubt the text keeps all.
 """
@@ -157,20 +157,20 @@ def _take_trailing_quote(pile: _SortedLines) -> None:
 
 def _split_signature(own: Sequence[str]) -> tuple[list[str], list[str]]:
     """The words without what they are signed with: after `-- `, or the line of a telephone at their end."""
-    kept = list(own)
+    remaining = list(own)
     signature: list[str] = []
-    bare = sum(line.rstrip() == "--" and line != "-- " for line in kept)
-    for number in range(len(kept) - 1, max(-1, len(kept) - _SIGNATURE_LINES - 2), -1):
-        after = kept[number + 1 :]
-        is_footer = _FOOTER.match(kept[number]) and len(after) <= _FOOTER_LINES and any(map(_REFERS.search, after))
+    bare = sum(line.rstrip() == "--" and line != "-- " for line in remaining)
+    for number in range(len(remaining) - 1, max(-1, len(remaining) - _SIGNATURE_LINES - 2), -1):
+        after = remaining[number + 1 :]
+        is_footer = _FOOTER.match(remaining[number]) and len(after) <= _FOOTER_LINES and any(map(_REFERS.search, after))
         # Dashes without their blank part lists as well; then there are more of them.
-        if is_footer or kept[number] == "-- " or (_DELIMITER.match(kept[number]) and bare < _FEWEST_MARKED):
-            kept, signature = kept[:number], kept[number:]
+        if is_footer or remaining[number] == "-- " or (_DELIMITER.match(remaining[number]) and bare < _FEWEST_MARKED):
+            remaining, signature = remaining[:number], remaining[number:]
             break
-    while kept and not kept[-1].strip():
-        kept.pop()
-    if kept and _MOBILE.match(kept[-1]) and not _PROSE.search(_LINK.sub("", kept[-1])):
-        signature = [kept.pop(), *signature]
+    while remaining and not remaining[-1].strip():
+        remaining.pop()
+    if remaining and _MOBILE.match(remaining[-1]) and not _PROSE.search(_LINK.sub("", remaining[-1])):
+        signature = [remaining.pop(), *signature]
     if len("\n".join(signature)) > SIGNATURE_CHARACTERS:
         return list(own), []
-    return kept, signature
+    return remaining, signature

@@ -1,4 +1,4 @@
-"""Which contact a mail is."""
+"""Tests which contact a mail becomes."""
 
 import dataclasses
 from pathlib import Path

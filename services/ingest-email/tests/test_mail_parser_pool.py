@@ -1,4 +1,4 @@
-"""The reading process: what it survives, and what it says when it does not."""
+"""Tests the sandboxed parser: what it survives, and what remains of a mail that ends it."""
 
 import asyncio
 import os

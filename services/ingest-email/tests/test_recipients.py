@@ -1,4 +1,4 @@
-"""Which addresses are the town's."""
+"""Tests which addresses belong to the town."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What citizens wrote themselves, apart from what they quote and sign with; in doubt it stays theirs."""
+"""Tests how a reply is split into own text, quote and signature; in doubt it stays own text."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What a mail server in front may ask for: encryption, and to say whose mail it brings; what each source may send."""
+"""Tests STARTTLS, XFORWARD, XCLIENT and the limits of each source."""
 
 import asyncio
 import smtplib

@@ -1,14 +1,17 @@
-"""A hosted mailbox, emptied: on the real Dovecot and PostgreSQL."""
+"""Tests the IMAP poller on the real Dovecot and PostgreSQL."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import delete
+from imapclient.exceptions import IMAPClientError
+from sqlalchemy import delete, func, insert, literal, select, text, update
+from sqlalchemy.dialects.postgresql import UUID
 
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.contact import ContactReceived
@@ -22,11 +25,12 @@ from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide.recipients import TownMailboxes
 from parvis.ingest_email.parse.imap_url import parse_imap_urls
 from parvis.ingest_email.parse.mail_to_contact import MailKeys
-from parvis.ingest_email.receive.imap_client import ImapCredentials, open_mailbox
+from parvis.ingest_email.receive import imap_client, imap_poller
+from parvis.ingest_email.receive.imap_client import ImapCredentials, ImapMailbox, open_mailbox
 from parvis.ingest_email.receive.imap_poller import ImapPoller, PullSettings
 from parvis.ingest_email.receive.mail_acceptance import MailAcceptance
 from parvis.ingest_email.sandbox.mail_parser_pool import MailParserPool, ResourceLimits
-from parvis.ingest_email.store import imap_position
+from parvis.ingest_email.schema import imap_tables
 from tests.mail import dovecot
 from tests.mail.dovecot import MailHost, mail_host
 
@@ -63,8 +67,8 @@ async def database(database_url: str) -> AsyncGenerator[Database]:
     await migrate(database_url, "ingest_email", HERE.parents[1] / "migrations")
     made = Database(database_url, service="test")
     async with made.transaction() as connection:
-        await connection.execute(delete(imap_position.position))
-        await connection.execute(delete(imap_position.pulled))
+        await connection.execute(delete(imap_tables.position))
+        await connection.execute(delete(imap_tables.pulled))
     yield made
     await made.close()
 
@@ -72,7 +76,9 @@ async def database(database_url: str) -> AsyncGenerator[Database]:
 class Emptied:
     """A mailbox that is being pulled."""
 
-    def __init__(self, host: MailHost, database: Database, folder: Path, producer: FakeProducer) -> None:
+    def __init__(
+        self, host: MailHost, database: Database, folder: Path, producer: FakeProducer, done_folder: str
+    ) -> None:
         self.producer = producer
         self.health = Health()
         mailboxes = TownMailboxes(TOWN_CONFIG, A_KEY)
@@ -84,7 +90,7 @@ class Emptied:
         )
         (account,) = parse_imap_urls(host.url, may_be_plain=False)
         # Dovecot looks by itself every 30 s: a mail that comes while IDLE begins, it may tell of only then.
-        habits = PullSettings("Traités", "Trop volumineux", LIMIT_BYTES, poll_s=0.2, idle_s=10)
+        habits = PullSettings(done_folder, "Trop volumineux", LIMIT_BYTES, poll_s=0.2, idle_s=10)
         access = ImapCredentials(dovecot.PASSWORD)
         self.pull = ImapPoller(account, access, habits, acceptance, mailboxes, database, self.health, "mailbox")
 
@@ -94,9 +100,14 @@ class Emptied:
 
 @asynccontextmanager
 async def emptied(
-    host: MailHost, database: Database, folder: Path, producer: FakeProducer | None = None
+    host: MailHost,
+    database: Database,
+    folder: Path,
+    producer: FakeProducer | None = None,
+    *,
+    done_folder: str = "Traités",
 ) -> AsyncGenerator[Emptied]:
-    made, stopping = Emptied(host, database, folder, producer or FakeProducer()), asyncio.Event()
+    made, stopping = Emptied(host, database, folder, producer or FakeProducer(), done_folder), asyncio.Event()
     async with made.readers.running(), asyncio.TaskGroup() as group:
         group.create_task(made.pull.run(stopping))
         try:
@@ -247,3 +258,147 @@ def _marked(host: MailHost) -> int:
     with host.client() as client:
         client.select_folder("INBOX", readonly=True)
         return len(client.search(["KEYWORD", "$Parvis"]))
+
+
+class TransactionWatch(FakeProducer):
+    """Counts the database transactions that are open while it is asked to send."""
+
+    def __init__(self, database_url: str) -> None:
+        super().__init__()
+        self.observer = Database(database_url, service="observer")
+        self.open_transactions: list[int] = []
+
+    async def send_all(self, records: list[Record], *, deadline_s: float = 8.0) -> None:
+        query = (
+            "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+            " and state like 'idle in transaction%'"
+        )
+        async with self.observer.transaction() as connection:
+            self.open_transactions.append(int(await connection.scalar(text(query)) or 0))
+        await super().send_all(records, deadline_s=deadline_s)
+
+
+async def test_no_transaction_is_open_while_kafka_is_waited_for(
+    host: MailHost, database: Database, database_url: str, tmp_path: Path
+):
+    host.deliver(a_mail(1), a_mail(2))
+    producer = TransactionWatch(database_url)
+    async with emptied(host, database, tmp_path, producer):
+        await until(lambda: host.count("Traités") == 2)
+    await producer.observer.close()
+    assert producer.open_transactions == [0, 0]
+
+
+async def test_a_mail_that_the_host_cannot_hand_over_stops_no_other(
+    host: MailHost, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fetch = ImapMailbox._fetch  # pyright: ignore[reportPrivateUsage]
+    refused: list[int] = []
+
+    def refuse_first(self: ImapMailbox, uid: int, what: str) -> bytes | None:
+        if not refused or uid == refused[0]:
+            refused.append(uid)
+            raise IMAPClientError("NO [SERVERBUG] Internal error occurred")
+        return fetch(self, uid, what)
+
+    monkeypatch.setattr(ImapMailbox, "_fetch", refuse_first)
+    monkeypatch.setattr(imap_poller, "_LONGEST_PAUSE_S", 0.05)
+    host.deliver(a_mail(1), a_mail(2))
+    async with emptied(host, database, tmp_path) as made:
+        await until(lambda: host.count("Traités") == 1)
+    assert len(refused) == 5
+    assert len(made.contacts()) == 1
+    assert host.count() == 1  # it stays where it is, for people
+
+
+@pytest.mark.parametrize("last_uid", [10**12, 4_000_000_000, -4])
+async def test_a_stored_position_that_is_not_in_the_folder_is_corrected(
+    last_uid: int, host: MailHost, database: Database, tmp_path: Path
+):
+    host.deliver(a_mail(1), a_mail(2))
+    async with emptied(host, database, tmp_path):
+        await until(lambda: host.count("Traités") == 2)
+    async with database.transaction() as connection:
+        await connection.execute(update(imap_tables.position).values(last_uid=last_uid))
+    host.deliver(a_mail(3))
+    async with emptied(host, database, tmp_path) as again:
+        await until(lambda: host.count("Traités") == 3)
+    assert len(again.contacts()) == 1
+
+
+async def test_a_stored_row_that_names_no_mail_and_no_folder_is_ended_and_stops_no_other(
+    host: MailHost, database: Database, tmp_path: Path
+):
+    host.deliver(a_mail(1))
+    async with emptied(host, database, tmp_path):
+        await until(lambda: host.count("Traités") == 1)
+    async with database.transaction() as connection:
+        for uid, target in ((-7, "Traités"), (0, ""), (10**12, "a\r\nb"), (99_999, "//")):
+            row = (
+                insert(imap_tables.pulled)
+                .from_select(
+                    ["account", "folder", "uidvalidity", "uid", "contact_id", "target", "pulled_at"],
+                    select(
+                        imap_tables.position.c.account,
+                        imap_tables.position.c.folder,
+                        imap_tables.position.c.uidvalidity,
+                        literal(uid),
+                        literal("9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e").cast(UUID(as_uuid=False)),
+                        literal(target),
+                        func.now(),
+                    ),
+                )
+            )  # fmt: skip
+            await connection.execute(row)
+    host.deliver(a_mail(2))
+    async with emptied(host, database, tmp_path):
+        await until(lambda: host.count("Traités") == 2)
+    async with database.transaction() as connection:
+        query = select(func.count()).where(imap_tables.pulled.c.put_away_at.is_(None))
+        assert await connection.scalar(query) == 0
+
+
+async def test_a_folder_that_mails_cannot_be_moved_to_stops_nothing(host: MailHost, database: Database, tmp_path: Path):
+    host.deliver(a_mail(1), a_mail(2))
+    async with emptied(host, database, tmp_path, done_folder="no//such/../folder") as made:
+        await until(lambda: _marked(host) == 2)
+    assert len(made.contacts()) == 2
+
+
+async def test_leaving_a_silent_host_does_not_block_the_event_loop(monkeypatch: pytest.MonkeyPatch):
+    host = SilentHost()
+
+    def connect(_account: object, _credentials: object) -> SilentHost:
+        return host
+
+    monkeypatch.setattr(imap_client, "_connect", connect)
+    (account,) = parse_imap_urls("imap://mairie@127.0.0.1/INBOX", may_be_plain=True)
+
+    async def open_and_wait() -> None:
+        async with open_mailbox(account, ImapCredentials("secret")):
+            pass
+
+    task = asyncio.create_task(open_and_wait())
+    await asyncio.to_thread(host.entered.wait)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    host.released.set()  # only a loop that runs gets here while the host is silent
+    await asyncio.to_thread(host.left.wait)
+    assert host.was_released
+
+
+class SilentHost:
+    """Says nothing to a login until it is released."""
+
+    def __init__(self) -> None:
+        self.entered, self.released, self.left = threading.Event(), threading.Event(), threading.Event()
+        self.was_released = False
+
+    def login(self, _user: str, _password: str) -> None:
+        self.entered.set()
+        self.was_released = self.released.wait(15)
+        self.left.set()
+
+    def shutdown(self) -> None:
+        pass

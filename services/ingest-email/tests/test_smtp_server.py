@@ -1,4 +1,4 @@
-"""SMTP and LMTP to the letter, over real sockets."""
+"""Tests the SMTP and LMTP protocols over real sockets."""
 
 import asyncio
 import smtplib

@@ -1,4 +1,4 @@
-"""Whose word counts about a sender."""
+"""Tests which Authentication-Results are believed."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What a mail server is told, over real sockets, and what is on the bus by then."""
+"""Tests the answers a mail server gets over real sockets, and the events published by then."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path

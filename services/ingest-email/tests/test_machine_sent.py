@@ -1,4 +1,4 @@
-"""Which mails get no answer, and why."""
+"""Tests which mails are recognised as sent by a machine, and why."""
 
 from pathlib import Path
 

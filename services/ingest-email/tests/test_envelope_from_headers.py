@@ -1,4 +1,4 @@
-"""What the host of a mailbox wrote down of a mail's envelope, and how a mailbox's address is read."""
+"""Tests the envelope that is reconstructed from headers, and IMAP URLs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The parts of a mail, as its author meant them, whatever their program wrote."""
+"""Tests how a mail is split into MIME parts."""
 
 import pytest
 from hypothesis import given

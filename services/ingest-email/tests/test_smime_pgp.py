@@ -1,4 +1,4 @@
-"""Signed, enveloped and packed mails: their content is read, their worth is said, nothing is believed."""
+"""Tests signed, enveloped and packed mails."""
 
 import base64
 import contextlib

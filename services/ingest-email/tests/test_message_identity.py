@@ -1,4 +1,4 @@
-"""What makes a mail this mail."""
+"""Tests the identity of a mail."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Reports for people in the words of many mail systems, each written again for the test: whom they are about, and whose fault it is."""
+"""Tests bounces in the wording of many mail systems: who is meant, and which failure class."""
 
 import pytest
 
