@@ -1,9 +1,8 @@
 """Tests the IMAP poller on the real Dovecot and PostgreSQL."""
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +24,7 @@ from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.decide.recipients import TownMailboxes
 from parvis.ingest_email.parse.imap_url import parse_imap_urls
 from parvis.ingest_email.parse.mail_to_contact import MailKeys
-from parvis.ingest_email.receive import imap_client, imap_poller
+from parvis.ingest_email.receive import imap_poller
 from parvis.ingest_email.receive.imap_client import ImapCredentials, ImapMailbox, open_mailbox
 from parvis.ingest_email.receive.imap_poller import ImapPoller, PullSettings
 from parvis.ingest_email.receive.mail_acceptance import MailAcceptance
@@ -363,42 +362,3 @@ async def test_a_folder_that_mails_cannot_be_moved_to_stops_nothing(host: MailHo
     async with emptied(host, database, tmp_path, done_folder="no//such/../folder") as made:
         await until(lambda: _marked(host) == 2)
     assert len(made.contacts()) == 2
-
-
-async def test_leaving_a_silent_host_does_not_block_the_event_loop(monkeypatch: pytest.MonkeyPatch):
-    host = SilentHost()
-
-    def connect(_account: object, _credentials: object) -> SilentHost:
-        return host
-
-    monkeypatch.setattr(imap_client, "_connect", connect)
-    (account,) = parse_imap_urls("imap://mairie@127.0.0.1/INBOX", may_be_plain=True)
-
-    async def open_and_wait() -> None:
-        async with open_mailbox(account, ImapCredentials("secret")):
-            pass
-
-    task = asyncio.create_task(open_and_wait())
-    await asyncio.to_thread(host.entered.wait)
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    host.released.set()  # only a loop that runs gets here while the host is silent
-    await asyncio.to_thread(host.left.wait)
-    assert host.was_released
-
-
-class SilentHost:
-    """Says nothing to a login until it is released."""
-
-    def __init__(self) -> None:
-        self.entered, self.released, self.left = threading.Event(), threading.Event(), threading.Event()
-        self.was_released = False
-
-    def login(self, _user: str, _password: str) -> None:
-        self.entered.set()
-        self.was_released = self.released.wait(15)
-        self.left.set()
-
-    def shutdown(self) -> None:
-        pass
