@@ -14,13 +14,13 @@ from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.contract.routing.decisions import Routing
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
-from parvis.ingest_email.parse.mail import parse
+from parvis.ingest_email.parse.mail import parse_mail
+from parvis.ingest_email.parse.mail_to_contact import MailDelivery, MailKeys, build_contact
 from parvis.router.decide.notices import receipt_notice, registration_notice
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[2] / "config" / "example-town")
 DOMAIN, TOWN = TOWN_CONFIG.town.mail_domain, TOWN_CONFIG.town.mailbox
-KEYS = Keys(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
+KEYS = MailKeys(DOMAIN, A_KEY, A_KEY, frozenset([TOWN]))
 CLAIM = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=1, media_type="message/rfc822")
 OURS = make_message_id(ReplyId("r"), ConversationId("c"), DOMAIN, A_KEY)
 
@@ -56,11 +56,11 @@ mails = st.fixed_dictionaries(
 def contact(number: int, mail: dict[str, Any]) -> ContactReceived:
     sender = TOWN if mail["is_ours"] else mail["sender"]
     head = [f"From: {sender}", f"Subject: {mail['subject']}", *mail["marks"], *filter(None, mail["innocent"])]
-    read, _ = parse("\n".join([*head, "", mail["text"], ""]).encode())
+    read, _ = parse_mail("\n".join([*head, "", mail["text"], ""]).encode())
     made = make_contact_id("email", TOWN, str(number))
     envelope = "" if mail["is_null"] else sender
-    arrival = Arrival(made, TOWN, envelope, AN_INSTANT, AN_INSTANT, CLAIM, (), Verification(level="none"))
-    return contact_of(read, dataclasses.replace(arrival), KEYS)
+    arrival = MailDelivery(made, TOWN, envelope, AN_INSTANT, AN_INSTANT, CLAIM, (), Verification(level="none"))
+    return build_contact(read, dataclasses.replace(arrival), KEYS)
 
 
 def routing(told: ContactReceived) -> Routing:

@@ -14,11 +14,11 @@ from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.reply import make_reply_id
 from parvis.common.contract.reply_tokens import make_bounce_address
 from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, REPLY_REQUESTED
-from parvis.ingest_email.parse.headers import Headers, read_headers
-from parvis.ingest_email.parse.identity import identify
-from parvis.ingest_email.parse.machine import machine_sign
-from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.tables import Mail
+from parvis.ingest_email.models.parsed_mail import ParsedMail
+from parvis.ingest_email.parse.machine_sent import find_machine_reason
+from parvis.ingest_email.parse.mail import parse_mail
+from parvis.ingest_email.parse.message_identity import identify_message
+from parvis.ingest_email.parse.mime.headers import Headers, parse_headers
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.faults.mail import RECIPIENT
@@ -35,7 +35,7 @@ class Known:
     """What reading alone, without the envelope, says of one labelled mail."""
 
     row: dict[str, Any]
-    mail: Mail
+    mail: ParsedMail
 
     @property
     def count(self) -> int:
@@ -62,7 +62,7 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     rows: list[dict[str, Any]] = json.loads((folder / "expected.json").read_text())
     contents = {row["file"]: (folder / row["file"]).read_bytes() for row in rows if (folder / row["file"]).is_file()}
     rows = [row for row in rows if row["file"] in contents]
-    known = [Known(row, parse(contents[row["file"]])[0]) for row in rows]
+    known = [Known(row, parse_mail(contents[row["file"]])[0]) for row in rows]
     return [
         *_read(known),
         *_taken_for_machines(folder),
@@ -97,16 +97,16 @@ def _taken_for_machines(folder: Path) -> list[Score]:
     wrong: list[str] = []
     for file in (*named, *replies):
         content = file.read_bytes()
-        headers = read_headers(content)
+        headers = parse_headers(content)
         content = content if headers.has("from") else _ORDINARY + content
-        sign = parse(content)[0].machine
+        sign = parse_mail(content)[0].machine
         if sign and _says_so(headers):
             print(f"      sent by a machine, as it says: {file.relative_to(folder.parent)} ({sign})", flush=True)
         elif sign:
             print(f"      wrongly taken for a machine: {file.relative_to(folder.parent)} ({sign})", flush=True)
             wrong.append(file.name)
     subjects = list(_subjects(folder.parent / "routing"))
-    mistaken = [subject for subject in subjects if machine_sign(read_headers(_with_subject(subject)))]
+    mistaken = [subject for subject in subjects if find_machine_reason(parse_headers(_with_subject(subject)))]
     for subject in mistaken:
         print(f"      wrongly taken for a machine's subject: {subject[:60]}", flush=True)
     return [
@@ -135,7 +135,9 @@ def _says_so(headers: Headers) -> bool:
 
 async def _through_the_door(stack: Stack, contents: dict[str, bytes]) -> list[Score]:
     """All of them from the null sender to the town's mailbox: each one contact, none that a machine may answer."""
-    different = {identify(content): content for content in contents.values()}  # some lie there under several names
+    different = {
+        identify_message(content): content for content in contents.values()
+    }  # some lie there under several names
     answers = await _sent(stack, [(content, RECIPIENT) for content in different.values()])
     prefix = stack.plan.topic_prefix
     written: Counter[str] = Counter()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parvis.ingest_email.parse.identity import identify
-from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.parse.tree import Part, split
+from parvis.ingest_email.parse.mail import parse_mail
+from parvis.ingest_email.parse.message_identity import identify_message
+from parvis.ingest_email.parse.mime.part_tree import MimePart, parse_part_tree
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.corpus.mail_door import contacts, deliver
@@ -40,7 +40,7 @@ def _mail(file: Path) -> bytes:
 async def _through_the_door(stack: Stack, mails: Sequence[tuple[str, bytes]]) -> list[Score]:
     """Of mails that only took another way to us, one: they are one contact."""
     pid = stack.pid("ingest-email")
-    different = {identify(content): (name, content) for name, content in mails}
+    different = {identify_message(content): (name, content) for name, content in mails}
     answers = await deliver(stack, list(different.values()))
     written = await contacts(stack)
     taken = [answer for answer in answers if answer.code == 250]
@@ -93,7 +93,7 @@ def _leaves(folder: Path, mails: dict[str, bytes]) -> list[Score]:
 
 
 def _judge(content: bytes, row: dict[str, Any]) -> _Judged:
-    leaves = list(split(content).root.leaves())
+    leaves = list(parse_part_tree(content).root.leaves())
     expected: list[dict[str, Any]] = row["leaves"]
     pairs = list(zip(leaves, expected, strict=False))
     return _Judged(
@@ -105,8 +105,8 @@ def _judge(content: bytes, row: dict[str, Any]) -> _Judged:
     )
 
 
-def _is_text(part: Part) -> bool:
-    return part.kind.startswith(("text/", "message/"))
+def _is_text(part: MimePart) -> bool:
+    return part.media_type.startswith(("text/", "message/"))
 
 
 def _is_same(content: bytes, leaf: dict[str, Any]) -> bool:
@@ -122,9 +122,9 @@ def _read(mails: Sequence[tuple[str, bytes]]) -> list[Score]:
     """Mails of which nothing is shown and nothing said, although there is something in them."""
     silent: list[str] = []
     for name, content in mails:
-        mail, files = parse(content)
+        mail, files = parse_mail(content)
         if not (mail.text.strip() or files or mail.trouble) and any(
-            leaf.decoded.content.strip() for leaf in split(content).root.leaves()
+            leaf.decoded.content.strip() for leaf in parse_part_tree(content).root.leaves()
         ):
             silent.append(name)
     if silent:

@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections import Counter
 
-from parvis.ingest_email.parse.identity import identify
+from parvis.ingest_email.parse.message_identity import identify_message
 from tests.faults.mail import RECIPIENT, SENDER, a_mail, send
 from tests.faults.oracle import Verdict, look
 from tests.faults.scenario import Place, Scenario, town
@@ -25,7 +25,7 @@ async def run(place: Place, full: bool) -> Verdict:
         again = await asyncio.gather(*(asyncio.to_thread(send, port, a_mail(number)) for number in range(mails)))
         verdict.expect({code for code, _ in again} == {250}, f"the second try was told {Counter(c for c, _ in again)}")
         arrived = Counter(received.event_id for received in (await look(stack)).received)
-    written = {str(identify(a_mail(number)).contact_id(RECIPIENT)) for number in range(mails)}
+    written = {str(identify_message(a_mail(number)).contact_id(RECIPIENT)) for number in range(mails)}
     verdict.expect(arrived.keys() == written, f"{mails} mails are {len(arrived)} contacts")
     verdict.figures |= {"mails": mails, "contacts": len(arrived)}
     verdict.figures["records twice, same id"] = sum(arrived.values()) - len(arrived)

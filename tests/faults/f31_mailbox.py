@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from parvis.ingest_email.parse.identity import identify
+from parvis.ingest_email.parse.message_identity import identify_message
 from parvis.local.stack import Stack
 from tests.faults.mail import RECIPIENT, a_mail
 from tests.faults.oracle import Verdict, look
@@ -65,7 +65,7 @@ async def _until(true: Callable[[], bool]) -> None:
 async def _hold(verdict: Verdict, stack: Stack, host: MailHost, mails: Mails) -> None:
     """Each mail is exactly one contact id in Kafka, and lies where it belongs."""
     arrived = Counter(received.event_id for received in (await look(stack)).received)
-    written = {str(identify(mail).contact_id(RECIPIENT)) for mail in mails.all}
+    written = {str(identify_message(mail).contact_id(RECIPIENT)) for mail in mails.all}
     verdict.expect(len(written) == len(mails.all), "two mails of this scenario are one")
     verdict.expect(not (written - arrived.keys()), f"{len(written - arrived.keys())} mails never became a contact")
     verdict.expect(not (arrived.keys() - written), f"{len(arrived.keys() - written)} contacts nobody wrote")

@@ -28,13 +28,13 @@ def die_at_the_second_mail(where: str) -> Callable[[], None]:
     def sabotage() -> None:
         from parvis.common.bus.producer import Producer
         from parvis.common.storage.blobs import BlobStore
-        from parvis.ingest_email.receive.hosted import HostedMailbox
+        from parvis.ingest_email.receive.imap_client import ImapMailbox
 
         owner, step, is_before = {
             "raw-store": (BlobStore, "put", False),
             "ack": (Producer, "send", False),
-            "advance": (HostedMailbox, "put_away", True),
-            "move": (HostedMailbox, "put_away", False),
+            "advance": (ImapMailbox, "put_away", True),
+            "move": (ImapMailbox, "put_away", False),
         }[where]
         real, calls = getattr(owner, step), 0
 

@@ -6,7 +6,7 @@ import yaml
 
 from tests.house.tree import ROOT, services
 
-CODE = re.compile(r'\.remark\("([a-z-]+)"')
+CODE = re.compile(r'\.(?:add_)?remark\("([a-z-]+)"')
 VERDICTS = re.compile(r'"((?:smime|pgp)-(?:valid|broken|not-verified))"')
 
 

@@ -1,4 +1,4 @@
-"""The mail door on real sockets, in front of a broker's memory, and a mail server that speaks to it by hand."""
+"""Runs the SMTP and LMTP listeners on real sockets with a fake producer, and a client to speak to them."""
 
 import asyncio
 import socket
@@ -16,14 +16,14 @@ from parvis.common.runtime.health import Health
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.decide import Mailboxes
-from parvis.ingest_email.parse.contact import Keys
-from parvis.ingest_email.read.reader import Readers, ResourceLimits
-from parvis.ingest_email.receive.acceptance import Acceptance
-from parvis.ingest_email.receive.hooks import Hooks
-from parvis.ingest_email.receive.limits import Allowance, Room
-from parvis.ingest_email.receive.listeners import Listeners, Ports
-from parvis.ingest_email.receive.protocol import Surroundings
+from parvis.ingest_email.decide.recipients import TownMailboxes
+from parvis.ingest_email.parse.mail_to_contact import MailKeys
+from parvis.ingest_email.receive.limits import MemoryBudget, SourceLimits
+from parvis.ingest_email.receive.mail_acceptance import MailAcceptance
+from parvis.ingest_email.receive.smtp_hooks import SmtpHooks
+from parvis.ingest_email.receive.smtp_listeners import ListenPorts, SmtpListeners
+from parvis.ingest_email.receive.smtp_server import SharedResources
+from parvis.ingest_email.sandbox.mail_parser_pool import MailParserPool, ResourceLimits
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 DOMAIN = TOWN_CONFIG.town.mail_domain
@@ -80,14 +80,14 @@ class Line:
         return await self.say(stuffed + (b"." if stuffed.endswith(b"\r\n") else b"\r\n."))
 
 
-def an_allowance(**changes: Any) -> Allowance:
+def an_allowance(**changes: Any) -> SourceLimits:
     given: dict[str, Any] = {
         "client_per_minute": 1e6,
         "domain_per_minute": 1e6,
         "connections": 50,
         "trusted": ["127.0.0.0/8"],
     }
-    return Allowance(**(given | changes))
+    return SourceLimits(**(given | changes))
 
 
 def free_ports(count: int) -> list[int]:
@@ -126,30 +126,30 @@ class World:
         producer: FakeProducer | None = None,
         *,
         most: int = 50,
-        allowance: Allowance | None = None,
-        surroundings: Surroundings | None = None,
+        allowance: SourceLimits | None = None,
+        surroundings: SharedResources | None = None,
     ) -> AsyncGenerator[Door]:
         producer = producer or FakeProducer()
-        readers = Readers(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
-        mailboxes = Mailboxes(TOWN_CONFIG, A_KEY)
-        acceptance = Acceptance(
+        readers = MailParserPool(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
+        mailboxes = TownMailboxes(TOWN_CONFIG, A_KEY)
+        acceptance = MailAcceptance(
             blobs=BlobStore(f"file://{self.folder}/blobs"),
             producer=cast("Any", producer),
-            reader=readers,
-            keys=Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses),
+            parser=readers,
+            keys=MailKeys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses),
             topic_prefix="parvis",
             authserv_id="mx.example-town.example",
             scanner=AntivirusScanner(""),
         )
         smtp, lmtp = free_ports(2)
-        listeners = Listeners(
-            Ports("127.0.0.1", smtp, lmtp),
-            Hooks(mailboxes, allowance or an_allowance()),
+        listeners = SmtpListeners(
+            ListenPorts("127.0.0.1", smtp, lmtp),
+            SmtpHooks(mailboxes, allowance or an_allowance()),
             acceptance,
-            surroundings or Surroundings(Room(8 * LIMIT_BYTES)),
+            surroundings or SharedResources(MemoryBudget(8 * LIMIT_BYTES)),
             hostname=DOMAIN,
             limit_bytes=LIMIT_BYTES,
-            most=most,
+            max_connections=most,
             health=Health(),
         )
         listeners.bind()

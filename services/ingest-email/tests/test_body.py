@@ -1,4 +1,4 @@
-"""What a mail with parts, pages and files says; the samples are what the world's mails taught."""
+"""Tests which texts, files and remarks are collected from MIME parts."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parvis.ingest_email.parse.charsets import decoded
-from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.parse.markup import page_of, text_of
-from parvis.ingest_email.tables import MOST_ATTACHMENTS, Mail
+from parvis.ingest_email.models.parsed_mail import MAX_ATTACHMENTS, ParsedMail
+from parvis.ingest_email.parse.mail import parse_mail
+from parvis.ingest_email.parse.mime.charsets import decode_with_guess
+from parvis.ingest_email.parse.mime.html_text import html_to_text, parse_html
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 
-def read(name: str) -> Mail:
-    return parse((SAMPLES / f"{name}.eml").read_bytes())[0]
+def read(name: str) -> ParsedMail:
+    return parse_mail((SAMPLES / f"{name}.eml").read_bytes())[0]
 
 
-def files(mail: Mail) -> list[tuple[str, str, str | None, bool]]:
+def files(mail: ParsedMail) -> list[tuple[str, str, str | None, bool]]:
     return [(one.name, one.media_type, one.trouble, one.inline) for one in mail.attachments]
 
 
@@ -68,7 +68,7 @@ def test_a_mail_sent_on_inside_is_kept_whole() -> None:
 
 
 def test_a_mail_that_is_only_another_mail_says_what_that_one_says() -> None:
-    mail, contents = parse((SAMPLES / "forward-attached.eml").read_bytes())
+    mail, contents = parse_mail((SAMPLES / "forward-attached.eml").read_bytes())
     assert mail.text.startswith("From: Regie des eaux")
     assert mail.text.endswith("Votre facture est de 80 euros.")
     assert files(mail) == [("Facture.eml", "message/rfc822", None, False)]
@@ -77,7 +77,7 @@ def test_a_mail_that_is_only_another_mail_says_what_that_one_says() -> None:
 
 def test_words_beside_a_mail_that_is_sent_on_are_the_senders_own() -> None:
     content = (SAMPLES / "forward-attached.eml").read_bytes().replace(b"--f\n", b"--f\n\nPour vous.\n--f\n", 1)
-    mail, _ = parse(content)
+    mail, _ = parse_mail(content)
     assert mail.text == "Pour vous."
     assert mail.quoted.endswith("Votre facture est de 80 euros.")
 
@@ -116,7 +116,7 @@ def test_files_are_called_what_they_are_called() -> None:
 
 
 def test_a_file_in_the_text_is_a_file() -> None:
-    mail, contents = parse((SAMPLES / "uuencoded.eml").read_bytes())
+    mail, contents = parse_mail((SAMPLES / "uuencoded.eml").read_bytes())
     assert (mail.attachments[0].name, contents) == ("note.txt", [b"Cat"])
 
 
@@ -152,20 +152,20 @@ def test_soft_line_ends_are_undone() -> None:
 
 
 def test_a_file_that_says_it_is_text_is_a_file() -> None:
-    mail, _ = parse(b"From: a@b.example\n\n" + b"\x00\x01\x02" * 100)
+    mail, _ = parse_mail(b"From: a@b.example\n\n" + b"\x00\x01\x02" * 100)
     assert (mail.text, mail.attachments[0].trouble) == ("", "says it is text, and is none")
 
 
 def test_a_telephone_may_send_its_message_as_a_named_text() -> None:
-    mail, _ = parse(b'From: a@b.example\nContent-Type: text/plain; name="text_0.txt"\n\nBonjour')
+    mail, _ = parse_mail(b'From: a@b.example\nContent-Type: text/plain; name="text_0.txt"\n\nBonjour')
     assert mail.text == "Bonjour"
     assert [one.name for one in mail.attachments] == ["text_0.txt"]
 
 
 def test_fifty_files_are_too_many_and_their_mail_says_so() -> None:
     parts = b"".join(b"--b\nContent-Type: text/csv; name=%d.csv\n\na;b\n" % n for n in range(50))
-    mail, _ = parse(b"Content-Type: multipart/mixed; boundary=b\n\n" + parts + b"--b--\n")
-    assert len(mail.attachments) == MOST_ATTACHMENTS
+    mail, _ = parse_mail(b"Content-Type: multipart/mixed; boundary=b\n\n" + parts + b"--b--\n")
+    assert len(mail.attachments) == MAX_ATTACHMENTS
     assert mail.trouble
 
 
@@ -180,12 +180,12 @@ def test_fifty_files_are_too_many_and_their_mail_says_so() -> None:
     ],
 )
 def test_a_charset_that_was_not_declared_is_a_guess(content: str, declared: str, text: str, *, is_guess: bool) -> None:
-    assert decoded(content.encode(), declared) == (text, is_guess)
+    assert decode_with_guess(content.encode(), declared) == (text, is_guess)
 
 
 @pytest.mark.parametrize("order", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_utf_16_is_read_in_either_order(order: str) -> None:
-    assert decoded("Bonjour à tous".encode(order), "utf-16").text == "Bonjour à tous"
+    assert decode_with_guess("Bonjour à tous".encode(order), "utf-16").text == "Bonjour à tous"
 
 
 @pytest.mark.parametrize(
@@ -203,16 +203,16 @@ def test_utf_16_is_read_in_either_order(order: str) -> None:
     ],
 )
 def test_lines_and_links_of_pages(html: str, text: str) -> None:
-    assert text_of(html).replace("\N{NO-BREAK SPACE}", " ") == text
+    assert html_to_text(html).replace("\N{NO-BREAK SPACE}", " ") == text
 
 
 def test_what_is_too_long_is_cut_and_says_so() -> None:
-    assert parse(b"From: a@b.example\n\n" + b"mot " * 1_100_000)[0].remarks == ("text-cut",)
-    assert parse(b"From: a@b.example\nContent-Type: text/html\n\n" + b"mot " * 600_000)[0].remarks == ("text-cut",)
+    assert parse_mail(b"From: a@b.example\n\n" + b"mot " * 1_100_000)[0].remarks == ("text-cut",)
+    assert parse_mail(b"From: a@b.example\nContent-Type: text/html\n\n" + b"mot " * 600_000)[0].remarks == ("text-cut",)
 
 
 def test_a_page_nested_without_end_still_has_its_words() -> None:
-    assert page_of("<div>" * 100_000 + "Bonjour").text.strip() == "Bonjour"
+    assert parse_html("<div>" * 100_000 + "Bonjour").text.strip() == "Bonjour"
 
 
 SCRAPS = [
@@ -229,6 +229,6 @@ def test_no_damaged_mail_is_too_strange(scrap: bytes, cuts: list[tuple[int, byte
     for place, put in cuts:
         at = min(place, len(scrap))
         scrap = scrap[:at] + put + scrap[at + data.draw(st.integers(0, 40)) :]
-    mail, contents = parse(scrap)
+    mail, contents = parse_mail(scrap)
     assert len(contents) == len(mail.attachments)
-    Mail.model_validate_json(mail.model_dump_json())
+    ParsedMail.model_validate_json(mail.model_dump_json())

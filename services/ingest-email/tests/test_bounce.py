@@ -1,4 +1,4 @@
-"""What a report says, of whom, and that hostile ones say it soon."""
+"""Tests bounces, delivery reports and complaints, hostile ones included."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from parvis.ingest_email.parse.bounce.diagnosis import failure_of, status_in
-from parvis.ingest_email.parse.bounce.reading import read_report
-from parvis.ingest_email.parse.bounce.sections import READ_BYTES, read_sections
-from parvis.ingest_email.parse.headers import read_headers
-from parvis.ingest_email.parse.machine import machine_sign
-from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.tables import Report
+from parvis.ingest_email.models.parsed_mail import MailReport
+from parvis.ingest_email.parse.bounce.diagnosis import classify_failure, find_status
+from parvis.ingest_email.parse.bounce.report import parse_report
+from parvis.ingest_email.parse.bounce.report_sections import READ_BYTES, parse_sections
+from parvis.ingest_email.parse.machine_sent import find_machine_reason
+from parvis.ingest_email.parse.mail import parse_mail
+from parvis.ingest_email.parse.mime.headers import parse_headers
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 MACHINES = SAMPLES / "machine"
@@ -22,9 +22,9 @@ CAMILLE = "camille@citizens.example"
 _HEAD = b"Return-Path: <>\nFrom: MAILER-DAEMON@x.example\nSubject: failure notice\n"
 
 
-def report_in(content: bytes) -> Report | None:
-    headers = read_headers(content)
-    return read_report(content, headers, sign=machine_sign(headers))
+def report_in(content: bytes) -> MailReport | None:
+    headers = parse_headers(content)
+    return parse_report(content, headers, machine_reason=find_machine_reason(headers))
 
 
 def told(name: str) -> tuple[str, list[tuple[str, str, str | None]]] | None:
@@ -75,11 +75,11 @@ def test_what_reports_nothing_is_no_report(name: str) -> None:
 
 @pytest.mark.parametrize("file", sorted(MACHINES.iterdir()), ids=lambda file: file.stem)
 def test_machines_are_known_without_their_envelope(file: Path) -> None:
-    assert parse(file.read_bytes())[0].machine or file.stem == "own-address"
+    assert parse_mail(file.read_bytes())[0].machine or file.stem == "own-address"
 
 
 def test_a_citizen_who_copies_a_bounce_is_no_machine() -> None:
-    mail, _ = parse((SAMPLES / "forwarded-bounce.eml").read_bytes())
+    mail, _ = parse_mail((SAMPLES / "forwarded-bounce.eml").read_bytes())
     assert mail.machine is None
     assert mail.report
     assert not mail.report.is_structured
@@ -100,12 +100,12 @@ def test_a_citizen_who_copies_a_bounce_is_no_machine() -> None:
     ],
 )
 def test_only_a_dead_address_is_permanent(diagnosis: str, status: str, code: str, failure: str) -> None:
-    assert failure_of(diagnosis, status, code) == failure
+    assert classify_failure(diagnosis, status, code) == failure
 
 
 def test_the_status_that_says_more_is_read() -> None:
-    assert status_in("550 5.0.0 and then 5.1.1") == "5.1.1"
-    assert status_in("at 10.5.1.1 and 5.1.1.5") == ""
+    assert find_status("550 5.0.0 and then 5.1.1") == "5.1.1"
+    assert find_status("at 10.5.1.1 and 5.1.1.5") == ""
 
 
 @given(st.binary(max_size=4000))
@@ -153,7 +153,7 @@ def test_the_parts_of_a_returned_mail_are_its_own() -> None:
         + returned
         + b"--o--\n"
     )
-    flags = {section.media_type: section.is_returned for section in read_sections(content) if section.text.strip()}
+    flags = {section.media_type: section.is_returned for section in parse_sections(content) if section.text.strip()}
     assert flags == {"text/plain": False, "message/rfc822": True, "message/delivery-status": True}
 
 
@@ -172,7 +172,7 @@ def test_recipients_and_dead_addresses_of_the_world() -> None:
     for row in json.loads((folder / "expected.json").read_text()):
         if row.get("kind") not in ("bounce", "feedback", "delivered") or not (folder / row["file"]).is_file():
             continue
-        report = parse((folder / row["file"]).read_bytes())[0].report
+        report = parse_mail((folder / row["file"]).read_bytes())[0].report
         recipients = report.recipients if report else ()
         counted.append(len(recipients) == row["n_recipients"])
         judged.append(any(one.failure == "permanent" for one in recipients) == row["any_hardbounce"])

@@ -1,4 +1,4 @@
-"""What an operator types for the town's own mail server."""
+"""Tests `parvis mail recipients`."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_email.commands import register
-from parvis.ingest_email.decide import Mailboxes
+from parvis.ingest_email.decide.recipients import TownMailboxes
 
 FOLDER = Path(__file__).parents[3] / "config" / "example-town"
 
@@ -20,7 +20,7 @@ def test_the_map_has_every_address_that_the_door_takes(capsys: pytest.CaptureFix
     assert arguments.run(arguments) == 0
 
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
-    mailboxes = Mailboxes(load_town_config(FOLDER), b"a key for tests only")
+    mailboxes = TownMailboxes(load_town_config(FOLDER), b"a key for tests only")
     assert {address for address, _ in lines} >= mailboxes.own_addresses
-    assert all(mailboxes.recipient(address) for address, _ in lines)
+    assert all(mailboxes.find_recipient(address) for address, _ in lines)
     assert {verdict for _, verdict in lines} == {"OK"}

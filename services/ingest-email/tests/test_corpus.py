@@ -1,4 +1,4 @@
-"""Real mails that nobody here wrote: none is lost, none hangs, machines are known as such."""
+"""Tests real mails of other people: none is lost, none hangs, machines are recognised."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.read.reader import Readers, ResourceLimits
+from parvis.ingest_email.parse.mail import parse_mail
+from parvis.ingest_email.sandbox.mail_parser_pool import MailParserPool, ResourceLimits
 
 _AT_ONCE = 8
 
@@ -29,11 +29,11 @@ def folder(name: str) -> Path:
 
 async def test_hostile_mails_are_read_or_flagged() -> None:
     files = [one for one in folder("email-hostile").rglob("*") if one.is_file() and one.suffix not in (".json", ".md")]
-    readers, free = Readers(1, ResourceLimits(1024 * 1024 * 1024, 10, 15)), asyncio.Semaphore(_AT_ONCE)
+    readers, free = MailParserPool(1, ResourceLimits(1024 * 1024 * 1024, 10, 15)), asyncio.Semaphore(_AT_ONCE)
 
     async def read(file: Path) -> str | None:
         async with free:
-            return (await readers.read(file.read_bytes())).mail.trouble
+            return (await readers.parse(file.read_bytes())).mail.trouble
 
     async with readers.running():
         troubles = await asyncio.gather(*map(read, files))
@@ -48,6 +48,6 @@ def test_what_machines_wrote_is_known_as_such() -> None:
     for row in rows:
         file = folder("email-bounce") / row["file"]
         if file.exists() and row.get("kind") in ("bounce", "feedback", "vacation"):
-            known.append(parse(file.read_bytes())[0].machine is not None)
+            known.append(parse_mail(file.read_bytes())[0].machine is not None)
     assert len(known) > 100
     assert sum(known) / len(known) >= 0.985

@@ -1,4 +1,4 @@
-"""The mail door on the real Kafka: 250 means that the record is there."""
+"""Tests on the real Kafka that the record is there when 250 is answered."""
 
 import asyncio
 import smtplib
@@ -18,14 +18,14 @@ from parvis.common.runtime.health import Health
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.decide import Mailboxes
-from parvis.ingest_email.parse.contact import Keys
-from parvis.ingest_email.read.reader import Readers, ResourceLimits
-from parvis.ingest_email.receive.acceptance import Acceptance
-from parvis.ingest_email.receive.hooks import Hooks
-from parvis.ingest_email.receive.limits import Allowance, Room
-from parvis.ingest_email.receive.listeners import Listeners, Ports
-from parvis.ingest_email.receive.protocol import Surroundings
+from parvis.ingest_email.decide.recipients import TownMailboxes
+from parvis.ingest_email.parse.mail_to_contact import MailKeys
+from parvis.ingest_email.receive.limits import MemoryBudget, SourceLimits
+from parvis.ingest_email.receive.mail_acceptance import MailAcceptance
+from parvis.ingest_email.receive.smtp_hooks import SmtpHooks
+from parvis.ingest_email.receive.smtp_listeners import ListenPorts, SmtpListeners
+from parvis.ingest_email.receive.smtp_server import SharedResources
+from parvis.ingest_email.sandbox.mail_parser_pool import MailParserPool, ResourceLimits
 
 pytestmark = pytest.mark.stack
 PREFIX = "mail-door"
@@ -38,23 +38,23 @@ NAMES = ("road-fr", "road-fr", "html-only", "with-files", "broken-head", "dsn-fa
 @asynccontextmanager
 async def door(bootstrap: str, folder: Path) -> AsyncGenerator[tuple[int, BlobStore]]:
     producer, blobs = Producer(bootstrap, service="ingest-email"), BlobStore(f"file://{folder}/blobs")
-    readers = Readers(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
-    mailboxes = Mailboxes(TOWN_CONFIG, A_KEY)
-    keys = Keys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
-    acceptance = Acceptance(blobs, producer, readers, keys, PREFIX, authserv_id="", scanner=AntivirusScanner(""))
+    readers = MailParserPool(1, ResourceLimits(512 * 1024 * 1024, 10, 30))
+    mailboxes = TownMailboxes(TOWN_CONFIG, A_KEY)
+    keys = MailKeys(DOMAIN, A_KEY, A_KEY, mailboxes.own_addresses)
+    acceptance = MailAcceptance(blobs, producer, readers, keys, PREFIX, authserv_id="", scanner=AntivirusScanner(""))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
-    ports = Ports("127.0.0.1", port, 0)
-    allowance = Allowance(client_per_minute=1e6, domain_per_minute=1e6, connections=50, trusted=["127.0.0.0/8"])
-    hooks = Hooks(mailboxes, allowance)
-    listeners = Listeners(
+    ports = ListenPorts("127.0.0.1", port, 0)
+    allowance = SourceLimits(client_per_minute=1e6, domain_per_minute=1e6, connections=50, trusted=["127.0.0.0/8"])
+    hooks = SmtpHooks(mailboxes, allowance)
+    listeners = SmtpListeners(
         ports,
         hooks,
         acceptance,
-        Surroundings(Room(8 * 1024 * 1024)),
+        SharedResources(MemoryBudget(8 * 1024 * 1024)),
         hostname=DOMAIN,
         limit_bytes=1024 * 1024,
-        most=10,
+        max_connections=10,
         health=Health(),
     )
     listeners.bind()

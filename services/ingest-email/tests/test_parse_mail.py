@@ -1,4 +1,4 @@
-"""What a mail says, in the town's words."""
+"""Tests how a mail is parsed."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parvis.ingest_email.parse.charsets import decode, lines
-from parvis.ingest_email.parse.headers import decode_words, first_address, read_headers
-from parvis.ingest_email.parse.mail import parse, parse_head
-from parvis.ingest_email.parse.markup import text_of
-from parvis.ingest_email.tables import Mail
+from parvis.ingest_email.models.parsed_mail import ParsedMail
+from parvis.ingest_email.parse.mail import parse_head, parse_mail
+from parvis.ingest_email.parse.mime.charsets import clean_text, decode_text
+from parvis.ingest_email.parse.mime.headers import decode_words, first_address, parse_headers
+from parvis.ingest_email.parse.mime.html_text import html_to_text
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -19,8 +19,8 @@ def sample(name: str) -> bytes:
     return (SAMPLES / f"{name}.eml").read_bytes()
 
 
-def read(name: str) -> Mail:
-    return parse(sample(name))[0]
+def read(name: str) -> ParsedMail:
+    return parse_mail(sample(name))[0]
 
 
 def test_a_plain_mail_says_who_and_what() -> None:
@@ -47,7 +47,7 @@ def test_html_is_read_as_its_reader_sees_it() -> None:
 
 
 def test_files_keep_their_names_and_are_what_they_contain() -> None:
-    mail, contents = parse(sample("with-files"))
+    mail, contents = parse_mail(sample("with-files"))
     assert mail.text == "Bonjour, voici les plans de la maison que nous voulons construire."
     assert [(one.name, one.media_type) for one in mail.attachments] == [
         ("plans résumé.doc", "application/pdf"),
@@ -125,7 +125,7 @@ def test_encoded_words(written: str, read_as: str) -> None:
     ],
 )
 def test_charsets_as_declared_or_as_likely(content: bytes, declared: str, text: str) -> None:
-    assert decode(content, declared) == text
+    assert decode_text(content, declared) == text
 
 
 def _nested(kind: str, depth: int) -> bytes:
@@ -137,28 +137,28 @@ def _nested(kind: str, depth: int) -> bytes:
 
 @pytest.mark.parametrize("kind", ["multipart/mixed", "message/rfc822"])
 def test_a_mail_nested_without_end_still_has_its_sender(kind: str) -> None:
-    mail, _ = parse(_nested(kind, 2000))
+    mail, _ = parse_mail(_nested(kind, 2000))
     assert mail.sender == "a@b.example"
     assert mail.trouble
 
 
 def test_twenty_thousand_addresses_are_not_all_read() -> None:
     head = b"To: " + b"".join(b"a%d@b.example, " % n for n in range(20_000)) + b"\n"
-    assert parse(head + b"From: a@b.example\n\nBonjour")[0].text == "Bonjour"
+    assert parse_mail(head + b"From: a@b.example\n\nBonjour")[0].text == "Bonjour"
 
 
 def test_six_hundred_parts_are_too_many() -> None:
     body = b"".join(b"--b\nContent-Type: text/plain\n\n%d\n" % n for n in range(600))
-    mail, _ = parse(b'From: a@b.example\nContent-Type: multipart/mixed; boundary="b"\n\n' + body + b"--b--\n")
+    mail, _ = parse_mail(b'From: a@b.example\nContent-Type: multipart/mixed; boundary="b"\n\n' + body + b"--b--\n")
     assert mail.trouble == "over 500 parts"
     assert "499" not in mail.text.splitlines()[0]
 
 
 @given(st.binary())
 def test_no_bytes_are_too_strange(content: bytes) -> None:
-    mail, contents = parse(content)
+    mail, contents = parse_mail(content)
     assert len(contents) == len(mail.attachments)
-    Mail.model_validate_json(mail.model_dump_json())
+    ParsedMail.model_validate_json(mail.model_dump_json())
 
 
 _PIECES = [
@@ -171,23 +171,23 @@ _PIECES = [
 
 @given(st.lists(st.sampled_from(_PIECES), max_size=40).map(b"".join))
 def test_no_mail_made_of_these_pieces_is_too_strange(content: bytes) -> None:
-    mail, _ = parse(content)
+    mail, _ = parse_mail(content)
     assert "\\u0000" not in mail.model_dump_json()
     parse_head(content)
-    Mail.model_validate_json(mail.model_dump_json())
+    ParsedMail.model_validate_json(mail.model_dump_json())
 
 
 @given(st.text())
 def test_no_html_is_too_strange(html: str) -> None:
-    text_of(html)
+    html_to_text(html)
 
 
 @given(st.text())
 def test_text_is_fit_for_people_and_stores(text: str) -> None:
-    lines(text).encode()
+    clean_text(text).encode()
 
 
 def test_folded_fields_are_one() -> None:
-    headers = read_headers(b"Subject: a\r\n b\r\n\tc\r\nX: y\r\n\r\nBody: no")
+    headers = parse_headers(b"Subject: a\r\n b\r\n\tc\r\nX: y\r\n\r\nBody: no")
     assert headers.text("subject", 100) == "a b c"
     assert not headers.has("body")

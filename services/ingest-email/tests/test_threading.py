@@ -1,4 +1,4 @@
-"""Whose conversation a mail joins, what it can never do there, and which mails nothing may be sent for."""
+"""Tests which conversation a mail joins, and to which mails nothing may be sent."""
 
 import dataclasses
 from pathlib import Path
@@ -13,29 +13,31 @@ from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.reply import ReplyId
 from parvis.common.contract.reply_tokens import make_message_id
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.ingest_email.parse.contact import Arrival, Keys, contact_of
-from parvis.ingest_email.parse.headers import read_headers
-from parvis.ingest_email.parse.machine import machine_sign
-from parvis.ingest_email.parse.mail import parse
-from parvis.ingest_email.parse.reports import reply_in, report_of
-from parvis.ingest_email.tables import Mail
+from parvis.ingest_email.models.parsed_mail import ParsedMail
+from parvis.ingest_email.parse.bounce.delivery_outcome import build_delivery_report, find_reported_reply
+from parvis.ingest_email.parse.machine_sent import find_machine_reason
+from parvis.ingest_email.parse.mail import parse_mail
+from parvis.ingest_email.parse.mail_to_contact import MailDelivery, MailKeys, build_contact
+from parvis.ingest_email.parse.mime.headers import parse_headers
 
 PACKAGE = Path(__file__).parents[1] / "src"
 MACHINES = Path(__file__).parents[1] / "samples" / "machine"
 DOMAIN = "example-town.example"
 TOWN, ROADS = f"mairie@{DOMAIN}", f"voirie@{DOMAIN}"
-KEYS = Keys(DOMAIN, A_KEY, A_KEY, frozenset([TOWN, ROADS]))
+KEYS = MailKeys(DOMAIN, A_KEY, A_KEY, frozenset([TOWN, ROADS]))
 REPLY = ReplyId("9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e")
 CONVERSATION = ConversationId("0b0f3a52-7c43-5c1e-9b1a-3a527c435c1e")
 OURS = make_message_id(REPLY, CONVERSATION, DOMAIN, A_KEY)
 MADE = make_contact_id("email", TOWN, "x")
 CLAIM = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=1, media_type="message/rfc822")
-ARRIVAL = Arrival(MADE, TOWN, "camille@citizens.example", AN_INSTANT, AN_INSTANT, CLAIM, (), Verification(level="none"))
+ARRIVAL = MailDelivery(
+    MADE, TOWN, "camille@citizens.example", AN_INSTANT, AN_INSTANT, CLAIM, (), Verification(level="none")
+)
 
 
 def contact(content: str | bytes, **changes: Any) -> ContactReceived:
-    mail, _ = parse(content.encode() if isinstance(content, str) else content)
-    return contact_of(mail, dataclasses.replace(ARRIVAL, **changes), KEYS)
+    mail, _ = parse_mail(content.encode() if isinstance(content, str) else content)
+    return build_contact(mail, dataclasses.replace(ARRIVAL, **changes), KEYS)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +101,11 @@ def test_envelopes_that_nothing_is_sent_for(sender: str, envelope: str, reason: 
 
 
 def said(name: str, *, null_sender: bool) -> tuple[str, str | None, str] | None:
-    mail, _ = parse((MACHINES / f"{name}.eml").read_bytes().replace(b"ORIGINAL", OURS.encode()))
-    assert name == "notice" or reply_in(mail, DOMAIN, A_KEY) == REPLY
-    found: DeliveryReported | None = report_of(mail, REPLY, MADE, null_sender=null_sender, reported_at=AN_INSTANT)
+    mail, _ = parse_mail((MACHINES / f"{name}.eml").read_bytes().replace(b"ORIGINAL", OURS.encode()))
+    assert name == "notice" or find_reported_reply(mail, DOMAIN, A_KEY) == REPLY
+    found: DeliveryReported | None = build_delivery_report(
+        mail, REPLY, MADE, null_sender=null_sender, reported_at=AN_INSTANT
+    )
     return (found.outcome, found.failure_class, found.detail) if found else None
 
 
@@ -124,8 +128,8 @@ def test_what_becomes_of_the_reply(name: str, null_sender: bool, expected: tuple
 
 
 def test_a_citizens_words_about_a_bounce_are_no_report() -> None:
-    mail, _ = parse((MACHINES.parent / "forwarded-bounce.eml").read_bytes())
-    assert report_of(mail, REPLY, MADE, null_sender=False, reported_at=AN_INSTANT) is None
+    mail, _ = parse_mail((MACHINES.parent / "forwarded-bounce.eml").read_bytes())
+    assert build_delivery_report(mail, REPLY, MADE, null_sender=False, reported_at=AN_INSTANT) is None
 
 
 _ASCII = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80)
@@ -146,10 +150,13 @@ def test_what_says_that_a_machine_wrote_it_is_always_a_machine(others: list[tupl
 
 @given(st.binary(max_size=2000))
 def test_recognising_never_raises(content: bytes) -> None:
-    machine_sign(read_headers(content))
+    find_machine_reason(parse_headers(content))
     assert contact(content, envelope_sender="").machine
 
 
 @given(st.text(max_size=300))
 def test_own_words_never_make_a_mail_of_ours(text: str) -> None:
-    assert reply_in(Mail(sender="a@b.example", subject=text, text=text, message_id=text), DOMAIN, A_KEY) is None
+    assert (
+        find_reported_reply(ParsedMail(sender="a@b.example", subject=text, text=text, message_id=text), DOMAIN, A_KEY)
+        is None
+    )

@@ -1,4 +1,4 @@
-"""How far each hosted mailbox has been pulled, and which of its mails became which contact."""
+"""Creates the tables of hosted mailboxes: the position of each, and which mail became which contact."""
 
 from alembic import op
 

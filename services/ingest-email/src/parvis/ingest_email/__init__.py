@@ -1,0 +1,1 @@
+"""Receives mail over SMTP, LMTP and IMAP and publishes it as contacts and delivery reports."""

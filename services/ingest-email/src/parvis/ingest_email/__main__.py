@@ -1,4 +1,4 @@
-"""Start ingest-email."""
+"""Starts ingest-email."""
 
 from parvis.common.runtime.service import run_service
 from parvis.ingest_email.app import build

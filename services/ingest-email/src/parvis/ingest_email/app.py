@@ -1,4 +1,4 @@
-"""Settings and directory in, the running mail door out: the only place that builds its clients."""
+"""Builds the service from its settings; the only module that constructs clients."""
 
 import asyncio
 import ssl
@@ -13,17 +13,17 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.postgres import Database
 from parvis.common.text.language import load_language_model
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.decide import Mailboxes
-from parvis.ingest_email.parse.account import accounts_of
-from parvis.ingest_email.parse.contact import Keys
-from parvis.ingest_email.read.reader import Readers, ResourceLimits
-from parvis.ingest_email.receive.acceptance import Acceptance
-from parvis.ingest_email.receive.hooks import Hooks
-from parvis.ingest_email.receive.hosted import Access
-from parvis.ingest_email.receive.limits import Allowance, Room
-from parvis.ingest_email.receive.listeners import Listeners, Ports
-from parvis.ingest_email.receive.protocol import Surroundings
-from parvis.ingest_email.receive.pull import Habits, Pull
+from parvis.ingest_email.decide.recipients import TownMailboxes
+from parvis.ingest_email.parse.imap_url import parse_imap_urls
+from parvis.ingest_email.parse.mail_to_contact import MailKeys
+from parvis.ingest_email.receive.imap_client import ImapCredentials
+from parvis.ingest_email.receive.imap_poller import ImapPoller, PullSettings
+from parvis.ingest_email.receive.limits import MemoryBudget, SourceLimits
+from parvis.ingest_email.receive.mail_acceptance import MailAcceptance
+from parvis.ingest_email.receive.smtp_hooks import SmtpHooks
+from parvis.ingest_email.receive.smtp_listeners import ListenPorts, SmtpListeners
+from parvis.ingest_email.receive.smtp_server import SharedResources
+from parvis.ingest_email.sandbox.mail_parser_pool import MailParserPool, ResourceLimits
 from parvis.ingest_email.settings import Settings
 
 
@@ -33,25 +33,25 @@ async def build() -> Service:
     load_language_model()
     health = Health({"kafka": "not connected yet"})
     producer = Producer(town.kafka_bootstrap, service="ingest-email", health=health, metadata_age_s=town.metadata_age_s)
-    mailboxes = Mailboxes(town_config, town.signing_key)
-    readers = Readers(own.readers, ResourceLimits(own.reader_memory_bytes, own.reader_cpu_s, own.reader_wall_s))
-    acceptance = Acceptance(
+    mailboxes = TownMailboxes(town_config, town.signing_key)
+    readers = MailParserPool(own.readers, ResourceLimits(own.reader_memory_bytes, own.reader_cpu_s, own.reader_wall_s))
+    acceptance = MailAcceptance(
         blobs=BlobStore(town.blobs_url),
         producer=producer,
-        reader=readers,
-        keys=Keys(town_config.town.mail_domain, town.signing_key, town.hashing_key, mailboxes.own_addresses),
+        parser=readers,
+        keys=MailKeys(town_config.town.mail_domain, town.signing_key, town.hashing_key, mailboxes.own_addresses),
         topic_prefix=town.topic_prefix,
         authserv_id=own.authserv_id,
         scanner=AntivirusScanner(town.clamav),
     )
-    listeners = Listeners(
-        Ports(own.host, own.smtp_port, own.lmtp_port),
-        Hooks(mailboxes, _allowance(own)),
+    listeners = SmtpListeners(
+        ListenPorts(own.host, own.smtp_port, own.lmtp_port),
+        SmtpHooks(mailboxes, _allowance(own)),
         acceptance,
-        Surroundings(Room(max(own.large_mails_bytes, own.largest_mail_bytes)), _tls(own), own.tls_required),
+        SharedResources(MemoryBudget(max(own.large_mails_bytes, own.largest_mail_bytes)), _tls(own), own.tls_required),
         hostname=town_config.town.mail_domain,
         limit_bytes=own.largest_mail_bytes,
-        most=own.connections,
+        max_connections=own.connections,
         health=health,
     )
 
@@ -72,9 +72,9 @@ async def build() -> Service:
     )
 
 
-def _allowance(own: Settings) -> Allowance:
+def _allowance(own: Settings) -> SourceLimits:
     try:
-        return Allowance(
+        return SourceLimits(
             client_per_minute=own.client_mails_per_minute,
             domain_per_minute=own.domain_mails_per_minute,
             connections=own.client_connections,
@@ -100,26 +100,26 @@ def _tls(own: Settings) -> ssl.SSLContext | None:
 
 
 def _pulls(
-    town: TownSettings, own: Settings, acceptance: Acceptance, mailboxes: Mailboxes, health: Health
-) -> list[Pull]:
+    town: TownSettings, own: Settings, acceptance: MailAcceptance, mailboxes: TownMailboxes, health: Health
+) -> list[ImapPoller]:
     """One for each hosted mailbox; without any, nothing of this needs a database."""
     try:
-        accounts = accounts_of(own.imap_url, may_be_plain=own.imap_plain)
+        accounts = parse_imap_urls(own.imap_url, may_be_plain=own.imap_plain)
     except ValueError as error:
         raise Misconfigured(f"PARVIS_INGEST_EMAIL_IMAP_URL: {error}") from error
     if not accounts:
         return []
-    database = Database(town.database_url.get_secret_value(), service="ingest-email", pool_size=2 + len(accounts))
-    habits = Habits(
+    database = Database(town.database_url.get_secret_value(), service="ingest-email", pool_size=2 + 2 * len(accounts))
+    habits = PullSettings(
         own.imap_done_folder, own.imap_aside_folder, own.largest_mail_bytes, own.imap_poll_s, own.imap_idle_s
     )
     passwords = _passwords(own, len(accounts))
-    pulls: list[Pull] = []
+    pulls: list[ImapPoller] = []
     for account, password in zip(accounts, passwords, strict=True):
         part = f"mailbox {account.name}/{account.folder}"
         health.mark_failing(part, "not opened yet")
-        access = Access(password, own.imap_token_file, own.imap_ca_file)
-        pulls.append(Pull(account, access, habits, acceptance, mailboxes, database, health, part))
+        access = ImapCredentials(password, own.imap_token_file, own.imap_ca_file)
+        pulls.append(ImapPoller(account, access, habits, acceptance, mailboxes, database, health, part))
     return pulls
 
 

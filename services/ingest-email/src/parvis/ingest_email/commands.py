@@ -1,11 +1,11 @@
-"""`parvis mail`: what the town's own mail server must know, from the town's configuration."""
+"""Adds `parvis mail`, which prints the town's addresses as a Postfix map."""
 
 import argparse
 from pathlib import Path
 
 from parvis.common.cli.subparsers import Commands
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_email.decide import addresses_of
+from parvis.ingest_email.decide.recipients import list_town_addresses
 
 
 def register(commands: Commands) -> None:
@@ -22,6 +22,6 @@ def _recipients(arguments: argparse.Namespace) -> int:
         f"# The addresses of {town_config.town.mail_domain}: `parvis mail recipients`, again after every change of the configuration."
     )
     print("# Postfix finds address+tag by address where recipient_delimiter is +.")
-    for address in sorted(addresses_of(town_config)):
+    for address in sorted(list_town_addresses(town_config)):
         print(f"{address} OK")
     return 0

@@ -1,4 +1,4 @@
-"""PARVIS_INGEST_EMAIL_* in, one checked Settings out."""
+"""Defines the settings PARVIS_INGEST_EMAIL_*."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""Raw mail in, what it says out. Pure; no I/O."""
+"""Parses hostile mail into values of the domain. Pure; no I/O."""

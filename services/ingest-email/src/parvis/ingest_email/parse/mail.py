@@ -1,15 +1,15 @@
-"""Raw mail in, Mail out: its head by a reader that is safe anywhere, its body in the reading process only. Pure; no I/O."""
+"""Parses a raw mail into a ParsedMail; the header alone is safe to parse outside the sandbox. Pure; no I/O."""
 
 import re
 from collections.abc import Sequence
 
-from parvis.ingest_email.parse.body import read_body
-from parvis.ingest_email.parse.bounce.reading import read_report
-from parvis.ingest_email.parse.found import Found
-from parvis.ingest_email.parse.headers import Headers, read_headers, thread_of
-from parvis.ingest_email.parse.machine import machine_sign
-from parvis.ingest_email.parse.quoted import SIGNATURE_CHARACTERS, Separated, separate
-from parvis.ingest_email.tables import LONGEST_TEXT_CHARACTERS, Mail, Report
+from parvis.ingest_email.models.parsed_mail import MAX_TEXT_CHARACTERS, MailReport, ParsedMail
+from parvis.ingest_email.parse.bounce.report import parse_report
+from parvis.ingest_email.parse.machine_sent import find_machine_reason
+from parvis.ingest_email.parse.mime.body import parse_body
+from parvis.ingest_email.parse.mime.collected_parts import ParsedBody
+from parvis.ingest_email.parse.mime.headers import Headers, list_thread_ids, parse_headers
+from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, SplitReply, split_reply
 
 # What the libraries below raise at bytes that nobody thought of; the mail is then read by its head alone.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -22,7 +22,7 @@ _SENT_ON = re.compile(
 )
 
 
-def parse(content: bytes) -> tuple[Mail, list[bytes]]:
+def parse_mail(content: bytes) -> tuple[ParsedMail, list[bytes]]:
     """A mail and the bytes of its attachments, in the same order.
 
     Raises: never, for whatever bytes; a body that cannot be read is said in `trouble`. It may run out of memory,
@@ -30,63 +30,65 @@ def parse(content: bytes) -> tuple[Mail, list[bytes]]:
     """
     head = parse_head(content)
     try:
-        report = read_report(content, read_headers(content), sign=head.machine)
-        head = head.model_copy(update={"report": report, "machine": head.machine or _written_by(report)})
-        found = read_body(content)
+        report = parse_report(content, parse_headers(content), machine_reason=head.machine)
+        head = head.model_copy(update={"report": report, "machine": head.machine or _reason_of_report(report)})
+        body = parse_body(content)
     except _SURPRISES:
         return head.model_copy(update={"trouble": "damaged mail"}), []
     parts = (
-        _separated(found, head) if not (report and head.machine) else [Separated(one.text) for one in found.passages]
+        _split_texts(body, head)
+        if not (report and head.machine)
+        else [SplitReply(text_part.text) for text_part in body.texts]
     )
-    return head.model_copy(update=_body(found, parts)), [file for _, file in found.attachments]
+    return head.model_copy(update=_body_fields(body, parts)), [file for _, file in body.attachments]
 
 
-def _separated(found: Found, head: Mail) -> list[Separated]:
+def _split_texts(body: ParsedBody, head: ParsedMail) -> list[SplitReply]:
     is_sent_on = _SENT_ON.match(head.subject) is not None
     is_reply = not is_sent_on and bool(head.in_reply_to or _ANSWER.match(head.subject))
-    return [separate(passage.text, is_reply=is_reply, is_sent_on=is_sent_on) for passage in found.passages]
+    return [split_reply(text_part.text, is_reply=is_reply, is_sent_on=is_sent_on) for text_part in body.texts]
 
 
-def _body(found: Found, parts: Sequence[Separated]) -> dict[str, object]:
-    if any(part.is_forward for part in parts) and "mail-forwarded" not in found.remarks:
-        found.remark("mail-forwarded")
-    text, quoted = _joined([part.text for part in parts]), _joined([*(part.quoted for part in parts), *found.quoted])
-    if not text and found.quoted:  # a mail that only sends another one on: what it says is that one
-        text, quoted = _joined(found.quoted), ""
+def _body_fields(body: ParsedBody, parts: Sequence[SplitReply]) -> dict[str, object]:
+    if any(part.is_forward for part in parts) and "mail-forwarded" not in body.remarks:
+        body.add_remark("mail-forwarded")
+    text, quoted = _join([part.text for part in parts]), _join([*(part.quoted for part in parts), *body.quoted])
+    if not text and body.quoted:  # a mail that only sends another one on: what it says is that one
+        text, quoted = _join(body.quoted), ""
     return {
         "text": text,
         "quoted": quoted,
-        "signature": _joined([part.signature for part in parts])[:SIGNATURE_CHARACTERS],
-        "attachments": tuple(attachment for attachment, _ in found.attachments),
-        "remarks": found.codes,
-        "trouble": next(iter(found.troubles), None),
+        "signature": _join([part.signature for part in parts])[:SIGNATURE_CHARACTERS],
+        "attachments": tuple(attachment for attachment, _ in body.attachments),
+        "remarks": body.remark_codes,
+        "trouble": next(iter(body.troubles), None),
     }
 
 
-def _joined(texts: Sequence[str]) -> str:
-    return "\n\n".join(text.strip("\n") for text in texts if text.strip())[:LONGEST_TEXT_CHARACTERS]
+def _join(texts: Sequence[str]) -> str:
+    return "\n\n".join(text.strip("\n") for text in texts if text.strip())[:MAX_TEXT_CHARACTERS]
 
 
-def _written_by(report: Report | None) -> str | None:
+def _reason_of_report(report: MailReport | None) -> str | None:
     return "report" if report and report.is_structured else None
 
 
-def parse_head(content: bytes, *, trouble: str | None = None) -> Mail:
+def parse_head(content: bytes, *, trouble: str | None = None) -> ParsedMail:
     """What the head alone says, by a reader that is safe anywhere: for a mail whose body ended the reading process."""
-    headers = read_headers(content)
+    headers = parse_headers(content)
     sender, sender_name = headers.address("from")
-    return Mail(
+    return ParsedMail(
         sender=sender,
         sender_name=sender_name,
         reply_to=headers.address("reply-to")[0],
         subject=headers.text("subject", 2000),
         message_id=next(iter(headers.ids("message-id")), ""),
-        in_reply_to=thread_of(headers),
-        machine=machine_sign(headers),
-        authentication=tuple(_authentication(headers)),
+        in_reply_to=list_thread_ids(headers),
+        machine=find_machine_reason(headers),
+        authentication=tuple(_authentication_results(headers)),
         trouble=trouble,
     )
 
 
-def _authentication(headers: Headers) -> list[str]:
+def _authentication_results(headers: Headers) -> list[str]:
     return [value[:2000] for value in headers.all_raw("authentication-results")[:10]]

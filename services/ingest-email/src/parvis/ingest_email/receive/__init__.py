@@ -1,1 +1,1 @@
-"""Mails in over SMTP and LMTP, contact.received and delivery.reported out; 250 only after Kafka has said yes."""
+"""Receives mail over SMTP, LMTP and IMAP; a mail is acknowledged only after Kafka has acknowledged its event."""

@@ -1,4 +1,4 @@
-"""Who sends and how much in, who must wait out: per source, and for the bytes of all mails that are under way."""
+"""Limits the rate and connections of each source, and the memory of all mails in progress."""
 
 import asyncio
 import ipaddress
@@ -12,17 +12,17 @@ _BURST_MINUTES = 4
 SMALL_BYTES = 256 * 1024  # below that, the number of connections is limit enough
 
 
-class Room:
-    """The bytes that large mails may take together; small ones never wait for it."""
+class MemoryBudget:
+    """The memory that all large mails in progress may use together; small mails never wait for it."""
 
     def __init__(self, total_bytes: int) -> None:
         self._free = self._total = total_bytes
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def share(self) -> AsyncGenerator["Share"]:
-        """What one mail takes, given back with the block."""
-        share = Share(self)
+    async def open_share(self) -> AsyncGenerator["MemoryShare"]:
+        """The share of one mail, released with the block."""
+        share = MemoryShare(self)
         try:
             yield share
         finally:
@@ -31,8 +31,8 @@ class Room:
                 async with self._changed:
                     self._changed.notify_all()
 
-    async def take(self, size_bytes: int, *, wait_s: float) -> bool:
-        """Take that much, in the order of asking; false when there was no room in time."""
+    async def reserve(self, size_bytes: int, *, wait_s: float) -> bool:
+        """Reserve this much, first come, first served; False when it is not free in time."""
         wanted = min(size_bytes, self._total)
         try:
             async with asyncio.timeout(wait_s), self._changed:
@@ -43,25 +43,25 @@ class Room:
             return False
 
 
-class Share:
-    """The room of one mail."""
+class MemoryShare:
+    """The memory reserved for one mail."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: MemoryBudget) -> None:
         self._room = room
         self.size_bytes = 0
 
-    async def grow(self, size_bytes: int, *, wait_s: float) -> bool:
-        """Have room for a mail of that size. Who has some already does not wait for more: two who do would wait for ever."""
+    async def grow_to(self, size_bytes: int, *, wait_s: float) -> bool:
+        """Reserve memory for a mail of this size. A mail that has some does not wait for more: two such mails would deadlock."""
         more = size_bytes - self.size_bytes
         if size_bytes <= SMALL_BYTES or more <= 0:
             return True
-        if not await self._room.take(more, wait_s=0.001 if self.size_bytes else wait_s):
+        if not await self._room.reserve(more, wait_s=0.001 if self.size_bytes else wait_s):
             return False
         self.size_bytes += more
         return True
 
 
-class Allowance:
+class SourceLimits:
     """How often each source may send, and how many connections it may have.
 
     Shape:  a source is the client's network. Behind a trusted mail server that does not tell its clients it is the domain of
@@ -77,7 +77,7 @@ class Allowance:
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
         self._connected: Counter[str] = Counter()
 
-    def trusts(self, address: str) -> bool:
+    def is_trusted(self, address: str) -> bool:
         """Whether that is one of the town's own mail servers."""
         try:
             ip = ipaddress.ip_address(address.partition("%")[0])
@@ -86,22 +86,22 @@ class Allowance:
         ip = getattr(ip, "ipv4_mapped", None) or ip
         return any(ip in network for network in self._trusted if network.version == ip.version)
 
-    def connect(self, address: str) -> bool:
+    def add_connection(self, address: str) -> bool:
         """Count a connection; false when its source has enough."""
         source = source_network(address)
-        if not self.trusts(address) and self._connected[source] >= self._most:
+        if not self.is_trusted(address) and self._connected[source] >= self._most:
             return False
         self._connected[source] += 1
         return True
 
-    def disconnect(self, address: str) -> None:
+    def remove_connection(self, address: str) -> None:
         source = source_network(address)
         self._connected[source] -= 1
         if self._connected[source] <= 0:
             del self._connected[source]
 
-    def wait_s(self, client: str, sender: str) -> float:
+    def seconds_until_allowed(self, client: str, sender: str) -> float:
         """Seconds until the next mail of this source may come; zero: it may now."""
-        if self.trusts(client):
+        if self.is_trusted(client):
             return self._domains.seconds_until_allowed(sender.rpartition("@")[2].lower() or "<>")
         return self._clients.seconds_until_allowed(f"{source_network(client)}{'' if sender else ' <>'}")

@@ -1,1 +1,1 @@
-"""Raw mail in, what it says out. Pure; no I/O."""
+"""Parses bounces, delivery reports and complaints. Pure; no I/O."""

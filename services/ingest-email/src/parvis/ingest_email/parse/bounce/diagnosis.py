@@ -1,9 +1,9 @@
-"""What a mail system says of one recipient in, whose fault it is out. Pure; no I/O."""
+"""Classifies a diagnostic text and its status codes as a failure class. Pure; no I/O."""
 
 import re
 
 from parvis.common.contract.delivery import FailureClass
-from parvis.ingest_email.rules.causes import (
+from parvis.ingest_email.codes.bounce_patterns import (
     AT_CONTENT,
     AT_RECIPIENT,
     AT_SENDER,
@@ -21,10 +21,10 @@ _READ_CHARACTERS = 8000
 _NO_DETAIL = re.compile(r"[245]\.(?:0\.\d{1,3}|[1245]\.0)$")
 
 
-def status_in(text: str) -> str:
+def find_status(text: str) -> str:
     """The first enhanced status code; one that says something, where there is one."""
-    found = _STATUS.findall(text[:_READ_CHARACTERS])
-    return next((code for code in found if not is_vague(code)), found[0] if found else "")
+    codes = _STATUS.findall(text[:_READ_CHARACTERS])
+    return next((code for code in codes if not is_vague(code)), codes[0] if codes else "")
 
 
 def is_vague(status: str) -> bool:
@@ -32,27 +32,27 @@ def is_vague(status: str) -> bool:
     return not status or bool(_NO_DETAIL.match(status))
 
 
-def reply_code_in(text: str) -> str:
-    found = _REPLY.search(text[:_READ_CHARACTERS] + " ")
-    return found[1] if found else ""
+def find_reply_code(text: str) -> str:
+    match = _REPLY.search(text[:_READ_CHARACTERS] + " ")
+    return match[1] if match else ""
 
 
-def failure_of(diagnosis: str, status: str, reply_code: str, *, said: str = "") -> FailureClass:
+def classify_failure(diagnosis: str, status: str, reply_code: str, *, explanation: str = "") -> FailureClass:
     """Whose fault it is: by what the other server said, then by its numbers, then by the words around.
 
     Shape: `diagnosis`, the answer of the server that refused; `said`, what was written for people.
     Gives: `permanent` only when something says that the address is dead; an unexplained refusal is `refused`.
     """
-    if certain := _certain(diagnosis):
+    if certain := _provider_cause(diagnosis):
         return FAILURE_OF_CAUSE[certain]
-    cause = _cause(diagnosis)
-    by_status = _by_status(status)
+    cause = _worded_cause(diagnosis)
+    by_status = _failure_by_status(status)
     if cause is None and by_status is None:
-        cause = _cause(said)
+        cause = _worded_cause(explanation)
     if by_status and (cause == "at-recipient" or (cause, by_status) == ("unwanted", "permanent")):
         cause = None  # `5.1.1 rejected`: the number says more than the word
     failure = FAILURE_OF_CAUSE[cause] if cause else by_status
-    if failure == "permanent" and not _is_about_recipient(cause, status, reply_code, f"{diagnosis}\n{said}"):
+    if failure == "permanent" and not _is_about_recipient(cause, status, reply_code, f"{diagnosis}\n{explanation}"):
         return "temporary" if status.startswith("4") else "refused"
     return failure or ("temporary" if reply_code.startswith("4") else "refused")
 
@@ -62,33 +62,33 @@ def _is_about_recipient(cause: str | None, status: str, reply_code: str, text: s
 
     Filters say `user unknown` of contents too, behind DATA, without a status of their own.
     """
-    plain = _plain(text)
+    plain = _normalize(text)
     if status.startswith("4") or any(sign in plain for sign in AT_SENDER):
         return False
-    if cause not in ("nobody", "at-recipient") or not reply_code or _by_status(status) == "permanent":
+    if cause not in ("nobody", "at-recipient") or not reply_code or _failure_by_status(status) == "permanent":
         return True
     return any(sign in plain for sign in AT_RECIPIENT) and not any(sign in plain for sign in AT_CONTENT)
 
 
-def _certain(text: str) -> str | None:
+def _provider_cause(text: str) -> str | None:
     """What a large provider's own number or wording says."""
-    plain = _plain(text)
+    plain = _normalize(text)
     coded = CERTAIN_OF.search(plain)
     if not coded:
         return "nobody" if any(words in plain for words in CERTAIN_WORDS) else None
     return dict(CERTAIN).get(coded[1])
 
 
-def _cause(text: str) -> str | None:
-    plain = _plain(text)
+def _worded_cause(text: str) -> str | None:
+    plain = _normalize(text)
     return next((cause for cause, words in CAUSES if any(word in plain for word in words)), None) if plain else None
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     return " ".join(text[:_READ_CHARACTERS].lower().replace("’", "'").split())
 
 
-def _by_status(status: str) -> FailureClass | None:
+def _failure_by_status(status: str) -> FailureClass | None:
     if is_vague(status):
         return None
     return next((failure for prefix, failure in FAILURES if status.startswith(prefix)), None)

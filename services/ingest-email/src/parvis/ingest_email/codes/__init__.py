@@ -1,0 +1,1 @@
+"""Lists the charset names, headers, phrases and codes that other mail programs use."""

@@ -1,0 +1,1 @@
+"""Decides which of the town's mailboxes an address belongs to."""

@@ -1,0 +1,1 @@
+"""Defines the values that the mail parser hands to the service."""

@@ -1,0 +1,185 @@
+"""Builds a ContactReceived event of limited size from a parsed mail and its delivery. Pure; no I/O."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from parvis.common.contract.contact import (
+    EVENT_LIMIT_BYTES,
+    Attachment,
+    ClaimCheck,
+    ContactId,
+    ContactPoint,
+    ContactReceived,
+    MachineSent,
+    PersonalContact,
+    ReplyAddress,
+    ThreadIdentifiers,
+    Verification,
+)
+from parvis.common.contract.contact_points import email_contact_point, hash_contact_point
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.references import find_references, make_reference
+from parvis.common.contract.reply_tokens import conversation_id_of_message_id
+from parvis.common.contract.text_limit import TEXT_LIMIT_BYTES, truncate_text
+from parvis.common.text.language import detect_language
+from parvis.common.text.reply_channels import find_stated_reply_channels
+from parvis.ingest_email.models.parsed_mail import ParsedMail
+from parvis.ingest_email.parse.machine_sent import is_machine_address
+
+_FILE_NAMES_CHARACTERS = 4000
+_CLAIM_BYTES = 500  # room for the claim check of a text that does not fit
+
+
+@dataclass(frozen=True)
+class MailKeys:
+    """What makes a mail ours: the domain and key of our tokens, our own addresses, the key of the pseudonyms."""
+
+    mail_domain: str
+    signing_key: bytes
+    hashing_key: bytes
+    own_addresses: frozenset[str]
+
+
+@dataclass(frozen=True)
+class MailDelivery:
+    """How one copy of a mail came to one of our mailboxes."""
+
+    contact_id: ContactId
+    mailbox: str
+    envelope_sender: str
+    received_at: datetime
+    recorded_at: datetime
+    original: ClaimCheck
+    attachments: tuple[ClaimCheck, ...]
+    sender: Verification
+
+
+def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> ContactReceived:
+    """Turn a mail into a contact.
+
+    Gives:  a contact whatever the mail: without a readable sender it has no contact point, and `unreadable` says what failed.
+            The text is as much of it as fits into 64 KiB of event.
+    Retry:  the same mail to the same mailbox gives the same contact.
+    """
+    sender = _sender_point(mail, arrival)
+    made = ContactReceived(
+        contact_id=arrival.contact_id,
+        reference=make_reference(arrival.contact_id),
+        channel="email",
+        received_at=arrival.received_at,
+        recorded_at=arrival.recorded_at,
+        to=arrival.mailbox,
+        language=detect_language(mail.text),
+        sender=arrival.sender,
+        machine=_machine_sent(mail, arrival, keys),
+        thread=_thread(mail, keys),
+        original=arrival.original,
+        attachments=tuple(
+            Attachment.from_claim_check(claim, trouble=attachment.trouble, inline=attachment.inline)
+            for claim, attachment in zip(arrival.attachments, mail.attachments, strict=False)
+        ),
+        remarks=_remarks(mail, arrival),
+        unreadable=mail.trouble[:200] if mail.trouble else None,
+        contact_point_hash=hash_contact_point(sender, keys.hashing_key) if sender else None,
+        personal=PersonalContact.model_validate(
+            {
+                "from": sender,
+                "display_name": mail.sender_name[:400],
+                "subject": mail.subject,
+                "file_names": _file_names(mail, len(arrival.attachments)),
+                "reply_channels": _reply_channels(mail, sender),
+            }
+        ),
+    )
+    room = EVENT_LIMIT_BYTES - _CLAIM_BYTES - len(made.model_dump_json(exclude_none=True, by_alias=True).encode())
+    signature = truncate_to_json_bytes(
+        mail.signature, room // 4
+    )  # short: only where ids and names have taken all it is clipped
+    room -= _json_bytes(signature)
+    text = truncate_to_json_bytes(mail.text, min(room, TEXT_LIMIT_BYTES))
+    texts = {
+        "text": text,
+        "signature": signature,
+        "quoted": truncate_to_json_bytes(mail.quoted, room - _json_bytes(text)),
+    }
+    return made.model_copy(update={"personal": made.personal.model_copy(update=texts)})
+
+
+def truncate_to_json_bytes(text: str, room_bytes: int) -> str:
+    """The beginning of a text that takes no more room than that in JSON, where a quote or a line feed takes two bytes."""
+    truncated = truncate_text(text)
+    while truncated and (size := _json_bytes(truncated)) > room_bytes:
+        truncated = truncated[: min(len(truncated) - 1, max(0, len(truncated) * room_bytes // size))]
+    return truncated
+
+
+def _json_bytes(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
+
+
+def _sender_point(mail: ParsedMail, arrival: MailDelivery) -> ContactPoint | None:
+    """From, as people see it; else who the envelope says."""
+    for address in (mail.sender, arrival.envelope_sender):
+        try:
+            return email_contact_point(address)
+        except Rejected:
+            continue
+    return None
+
+
+def _machine_sent(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> MachineSent | None:
+    """Why nothing may be sent because of this mail; our own mail coming back is the shortest loop of all."""
+    if conversation_id_of_message_id(mail.message_id, keys.mail_domain, keys.signing_key):
+        return MachineSent(reason="own-mail")
+    if any(_is_own_address(address, keys) for address in (mail.sender, arrival.envelope_sender)):
+        return MachineSent(reason="own-address")
+    if not arrival.envelope_sender:
+        return MachineSent(reason=mail.machine or "null-sender")
+    reason = mail.machine or ("robot-address" if is_machine_address(arrival.envelope_sender) else None)
+    return MachineSent(reason=reason) if reason else None
+
+
+def _is_own_address(address: str, keys: MailKeys) -> bool:
+    """Whether we write under that address ourselves, with or without a +tag; a bounce address is one."""
+    local, _, domain = address.lower().rpartition("@")
+    base = local.partition("+")[0]
+    return f"{base}@{domain}" in keys.own_addresses or (base == "bounce" and domain == keys.mail_domain.lower())
+
+
+def _remarks(mail: ParsedMail, arrival: MailDelivery) -> tuple[str, ...]:
+    """What an agent should know: of the mail, and of a sender who is not who it says."""
+    return (*mail.remarks, "dmarc-failed") if arrival.sender.dmarc == "fail" else mail.remarks
+
+
+def _thread(mail: ParsedMail, keys: MailKeys) -> ThreadIdentifiers:
+    """Our signed token names the conversation; a reference that is quoted proves nothing, and is a mark all the same."""
+    conversations = (
+        conversation_id_of_message_id(conversation_id, keys.mail_domain, keys.signing_key)
+        for conversation_id in mail.in_reply_to
+    )
+    quoted = find_references(f"{mail.subject}\n{mail.text}\n{mail.quoted}")
+    return ThreadIdentifiers(
+        conversation_id=next((conversation_id for conversation_id in conversations if conversation_id), None),
+        reference=next(iter(quoted), None),
+        message_id=mail.message_id or None,
+        in_reply_to=mail.in_reply_to,
+    )
+
+
+def _reply_channels(mail: ParsedMail, sender: ContactPoint | None) -> tuple[ReplyAddress, ...]:
+    """What the text asks for, else Reply-To where it is another address."""
+    if stated := find_stated_reply_channels(mail.text, sender=sender):
+        return stated
+    try:
+        reply_to = email_contact_point(mail.reply_to)
+    except Rejected:
+        return ()
+    return (ReplyAddress(channel="email", address=reply_to.value),) if reply_to != sender else ()
+
+
+def _file_names(mail: ParsedMail, count: int) -> Sequence[str]:
+    """The names, shortened alike where they are many: they share the event with the text."""
+    longest = max(12, _FILE_NAMES_CHARACTERS // max(1, count))
+    return tuple(attachment.name[-longest:] for attachment in mail.attachments[:count])

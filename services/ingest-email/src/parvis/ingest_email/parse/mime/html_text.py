@@ -1,0 +1,215 @@
+"""Converts HTML to the text a reader would see. Pure; no I/O."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import unescape
+from html.parser import HTMLParser
+
+import nh3
+
+_BLOCKS = frozenset(
+    ["p", "div", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "dl", "dt", "dd", "table", "pre", "section", "article", "header", "footer", "hr", "center", "figure", "address"]
+)  # fmt: skip
+_PARAGRAPHS = frozenset(
+    ["p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "dl", "table", "pre", "hr", "figure"]
+)
+_INLINE = frozenset(
+    [
+        "span",
+        "font",
+        "b",
+        "i",
+        "u",
+        "s",
+        "em",
+        "strong",
+        "small",
+        "big",
+        "a",
+        "img",
+        "br",
+        "td",
+        "th",
+        "label",
+        "sup",
+        "sub",
+        "code",
+        "tt",
+        "q",
+        "del",
+        "ins",
+    ]
+)
+_DROPPED = {"script", "style", "title", "noscript", "template", "object", "applet", "svg", "math", "select", "textarea"}
+_VOID = frozenset({"br", "hr", "img"})
+_HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|(?:^|[;\s])(?:font-size|max-height|max-width|opacity)\s*:\s*0(?:px|pt|em|%)?\s*(?:;|!|$)",
+    re.IGNORECASE,
+)
+_LONGEST_CHARACTERS = 2 * 1024 * 1024
+_MOST_TAGS, _DEEPEST = 100_000, 2000
+_NESTED = re.compile(
+    r"</?(?:div|blockquote|center|section|article|ul|ol|li|dl|dd|dt|form|table|fieldset|address|pre)\b", re.IGNORECASE
+)
+_TAG = re.compile(r"<[^<>]{0,2000}>")
+_PICTURE = re.compile(r"data:image/[a-z+]{2,20};base64,[A-Za-z0-9+/=\s%]{200,}", re.IGNORECASE)
+_CONTROLS = dict.fromkeys(range(1, 9))
+# Marks in what is read, taken out of what is shown: a cell begins, a quote begins, one ends; a new line, a new paragraph.
+_CELL, _OPEN, _CLOSE, _LINE, _PARAGRAPH = "\x01", "\x02", "\x03", "\x04", "\x05"
+_BREAKS = re.compile("[\x02-\x05\n](?: *[\x02-\x05\n])*")
+_WORDLESS = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class HtmlText:
+    """The words, and how many images it would have fetched from elsewhere. They are not fetched."""
+
+    text: str
+    remote_images: int = 0
+    is_cut: bool = False
+
+
+def html_to_text(html: str) -> str:
+    """The words of a page with their line breaks, links with their target; nothing of what runs or hides."""
+    return parse_html(html).text
+
+
+def parse_html(html: str) -> HtmlText:
+    """Read a page.
+
+    nh3 first: it reads the odd HTML of mail programs as browsers do, and what it writes is well-formed. It takes quadratic time for tags
+    that are nested thousands deep, as no mail's are: of those, the bare words.
+    """
+    html = _PICTURE.sub("data:", html)
+    is_cut, html = len(html) > _LONGEST_CHARACTERS, html[:_LONGEST_CHARACTERS]
+    if html.count("<") > _MOST_TAGS or _nesting_depth(html) > _DEEPEST:
+        return HtmlText(unescape(_TAG.sub(" ", html)), is_cut=is_cut)
+    clean = nh3.clean(
+        html,
+        tags={*_BLOCKS, *_INLINE},
+        clean_content_tags=_DROPPED,
+        attributes={"*": {"style", "hidden"}, "a": {"href"}, "img": {"alt", "src"}},
+        url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
+        strip_comments=True,
+        link_rel=None,
+    )
+    reader = _HtmlReader()
+    reader.feed(clean)
+    reader.close()
+    return HtmlText(reader.text(), reader.remote_images, is_cut)
+
+
+def _nesting_depth(html: str) -> int:
+    deepest = depth = 0
+    for tag in _NESTED.finditer(html):
+        depth += -1 if tag[0][1] == "/" else 1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+class _HtmlReader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._words: list[str] = []
+        self._link: tuple[str, int] = ("", 0)
+        self._in_pre = self._hidden = 0
+        self._lists: list[int] = []
+        self.remote_images = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "img" and given.get("src", "").startswith(("http:", "https:", "//")):
+            self.remote_images += 1
+        if self._hidden or "hidden" in given or _HIDDEN.search(given.get("style", "")):
+            self._hidden += tag not in _VOID
+            return
+        self._words.append("\n" if tag == "br" else _break_mark(tag))
+        self._open(tag, given)
+
+    def _open(self, tag: str, given: dict[str, str]) -> None:
+        if tag == "li":
+            self._words.append(self._bullet())
+        elif tag in ("ul", "ol"):
+            self._lists.append(1 if tag == "ol" else 0)
+        elif tag in ("td", "th"):
+            self._words.append(_CELL)
+        elif tag == "blockquote":
+            self._words.append(_OPEN)
+        elif tag == "img" and given.get("alt", "").strip():
+            self._words.append(f"[{given['alt'].strip()}]")
+        elif tag == "a":
+            self._link = given.get("href", "").strip(), len(self._words)
+        self._in_pre += tag == "pre"
+
+    def _bullet(self) -> str:
+        if not (self._lists and self._lists[-1]):
+            return "- "
+        self._lists[-1] += 1
+        return f"{self._lists[-1] - 1}. "
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._hidden:
+            self._hidden -= tag not in _VOID
+            return
+        if tag == "a":
+            self._close_link()
+        elif tag == "blockquote":
+            self._words.append(_CLOSE)
+        elif tag in ("ul", "ol") and self._lists:
+            self._lists.pop()
+        self._words.append(_break_mark(tag))
+        self._in_pre -= tag == "pre"
+
+    def _close_link(self) -> None:
+        """A link's address beside its words, where they do not say it already."""
+        target, since = self._link
+        address = (
+            target.removeprefix("mailto:").removeprefix("tel:").partition("?")[0]
+            if target[:7].lower() in ("mailto:", "tel:")
+            else target
+        )
+        is_shown = address.startswith(("http", *"+0123456789")) or target.startswith("mailto:")
+        letters = _WORDLESS.sub("", address.partition("://")[2] or address)
+        if is_shown and letters not in _WORDLESS.sub("", "".join(self._words[since:])):
+            self._words.append(f" <{address}>")
+        self._link = ("", 0)
+
+    def handle_data(self, data: str) -> None:
+        if self._hidden:
+            return
+        data = data.translate(_CONTROLS)
+        spaced = " ".join(data.split())
+        lead, tail = " " * data[:1].isspace(), " " * data[-1:].isspace()
+        self._words.append(data if self._in_pre > 0 else f"{lead}{spaced}{tail}" if spaced else " ")
+
+    def text(self) -> str:
+        return "\n".join(self._lines()).strip()
+
+    def _lines(self) -> Iterator[str]:
+        """The lines, those of quotes marked as in plain text, the cells of a row apart."""
+        depth = 0
+        for written in _BREAKS.sub(_line_breaks, "".join(self._words)).split("\n"):
+            depth += written.count(_OPEN)
+            cells = (
+                " ".join(cell.split(" ")).strip()
+                for cell in written.replace(_OPEN, "").replace(_CLOSE, "").split(_CELL)
+            )
+            line = " | ".join(cell for cell in cells if cell)
+            yield f"{'>' * min(depth, 20)} {line}".rstrip() if depth else line
+            depth = max(0, depth - written.count(_CLOSE))
+
+
+def _break_mark(tag: str) -> str:
+    return _PARAGRAPH if tag in _PARAGRAPHS else _LINE if tag in _BLOCKS else ""
+
+
+def _line_breaks(run: re.Match[str]) -> str:
+    """The line ends that browsers show for a run of breaks; where it crosses the edge of a quote, they are outside."""
+    marks = run[0]
+    breaks = marks.count("\n")
+    if breaks < len(marks.replace(" ", "")):
+        breaks += not marks.startswith("\n")  # the last break of a block shows nothing
+    if _PARAGRAPH in marks or _OPEN in marks or _CLOSE in marks:
+        breaks = 2
+    return _CLOSE * marks.count(_CLOSE) + "\n" * min(breaks, 2) + _OPEN * marks.count(_OPEN)

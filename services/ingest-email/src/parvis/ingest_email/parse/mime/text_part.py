@@ -1,0 +1,93 @@
+"""Decodes a text part: charset, format=flowed, HTML, enriched text, calendar. Pure; no I/O."""
+
+import re
+
+from parvis.ingest_email.codes.quote_phrases import SEE_HTML
+from parvis.ingest_email.models.parsed_mail import MAX_TEXT_CHARACTERS
+from parvis.ingest_email.parse.mime.calendar import summarize_events
+from parvis.ingest_email.parse.mime.charsets import clean_text, decode_with_guess
+from parvis.ingest_email.parse.mime.collected_parts import TextPart
+from parvis.ingest_email.parse.mime.html_text import parse_html
+from parvis.ingest_email.parse.mime.parameters import MimeField
+
+_META_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
+_COMMAND = re.compile(r"<(/?)([A-Za-z0-9-]{1,60})>")
+_FEW_CHARACTERS = 400
+_JUDGED_BYTES = 4000
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+DISPLAYED_TYPES = frozenset({"text/plain", "text/html", "text/enriched", "text/richtext", "text/calendar"})
+
+
+def decode_text_part(content: bytes, kind: str, declared: MimeField) -> TextPart:
+    """The words of a text part. Cannot raise."""
+    read = decode_with_guess(
+        content, declared.get("charset") or (_html_charset(content) if kind == "text/html" else "")
+    )
+    if kind == "text/html":
+        page = parse_html(read.text)
+        return TextPart(
+            clean_text(page.text),
+            is_plain=False,
+            remote_images=page.remote_images,
+            is_guess=read.is_guess,
+            is_cut=page.is_cut,
+        )
+    is_cut, text = len(read.text) > MAX_TEXT_CHARACTERS, clean_text(read.text[:MAX_TEXT_CHARACTERS])
+    if kind in ("text/enriched", "text/richtext"):
+        return TextPart(_strip_enriched(text), is_plain=False, is_guess=read.is_guess)
+    if kind == "text/calendar":
+        return TextPart(summarize_events(text), is_plain=False, is_guess=read.is_guess)
+    return TextPart(_unflow(text, declared), is_guess=read.is_guess, is_cut=is_cut)
+
+
+def _html_charset(content: bytes) -> str:
+    match = _META_CHARSET.search(content[:2048])
+    return match[1].decode("ascii") if match else ""
+
+
+def is_html_placeholder(text: str) -> bool:
+    """Whether a plain part only says that the page beside it is to be read."""
+    words = text.strip().lower()
+    return len(words) <= _FEW_CHARACTERS and any(phrase in words for phrase in SEE_HTML)
+
+
+def is_binary(content: bytes, declared: MimeField) -> bool:
+    """Whether it is a file that only says it is text. ISO 2022 has escapes, UTF-16 has zeros."""
+    if declared.get("charset").lower().startswith(("utf-16", "utf-32", "ucs", "unicode", "iso-10646")):
+        return False
+    sample = content[:_JUDGED_BYTES]
+    return len(_CONTROL.findall(sample)) * 50 > len(sample)
+
+
+def _unflow(text: str, declared: MimeField) -> str:
+    """Undo the soft line ends of format=flowed (RFC 3676); quoted lines stay as they are, `-- ` too."""
+    if declared.get("format").lower() != "flowed":
+        return text
+    drops_space = declared.get("delsp").lower() == "yes"
+    whole: list[list[str]] = []
+    is_open = False
+    for line in text.split("\n"):
+        plain = line.removeprefix(" ")
+        if not is_open or plain.startswith(">") or plain == "-- ":
+            whole.append([])
+        is_open = plain.endswith(" ") and plain != "-- " and not plain.startswith(">")
+        whole[-1].append(plain[:-1] if is_open and drops_space else plain)
+    return "\n".join(map("".join, whole))
+
+
+def _strip_enriched(text: str) -> str:
+    """RFC 1896: `<<` is a bracket, one line feed a space, several one less; parameters are not shown."""
+    shown: list[str] = []
+    hidden = at = 0
+    text = text.replace("<<", "\x02")
+    for command in _COMMAND.finditer(text):
+        if not hidden:
+            shown.append(text[at : command.start()])
+        at = command.end()
+        if command[2].lower() == "param":
+            hidden = 0 if command[1] else hidden + 1
+        elif command[2].lower() in ("nl", "paragraph"):
+            shown.append("\n\n")
+    shown.append("" if hidden else text[at:])
+    joined = re.sub(r"\n+", lambda ends: " " if len(ends[0]) == 1 else ends[0][1:], "".join(shown))
+    return joined.replace("\x02", "<")

@@ -1,0 +1,198 @@
+"""Finds the lines that introduce a quote, in the languages of many mail programs. Pure; no I/O."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from parvis.ingest_email.codes import quote_phrases
+
+LONGEST_LINE = 1000  # no mark is longer
+_HEADER_LINES = 6
+_HEADER_CHARACTERS = 500
+_BLOCK_LINES = 9
+_BLOCK_CHARACTERS = 160  # of each of its lines
+_NAME_CHARACTERS = 60
+_ORIGINAL_CHARACTERS = 60
+
+
+def alternatives(table: Sequence[str]) -> str:
+    """Words as alternatives of a pattern, the longest first."""
+    return "|".join(re.escape(word) for word in sorted(set(table), key=len, reverse=True))
+
+
+QUOTE = re.compile(r"^\s{0,3}>")
+_WROTE = rf"(?:(?<![\w'’])(?:{alternatives(quote_phrases.WROTE)})(?!\w)|{alternatives(quote_phrases.WROTE_UNSPACED)})"
+_VERB = re.compile(_WROTE, re.IGNORECASE)
+_LAST_VERB = re.compile(rf"{_WROTE}\s?:?$", re.IGNORECASE)
+_HEADER_ENDS = (":", "\uff1a", "--", "-_", "_-", "__")
+_ADDRESS = re.compile(r"[\w.+'=*-]@[\w-]")
+_TIME = re.compile(r"\b\d{1,2}[:.]\d\d\b")
+_CLOCK = re.compile(r"\b\d{1,2}:\d\d(?::\d\d)?\b")
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./-](?:\d{1,2}|[^\W\d]{3,4}\.?)[./-]\d{2,4}\b|\d{4}年")
+_LEAD = re.compile(rf"(?:{alternatives(quote_phrases.LEADS)})(?=[\s,\d.]|$)|在|於|于", re.IGNORECASE)
+_DATE_FIRST = re.compile(r"(?:[^\W\d]{2,12}\.?,?\s{1,2})?\d{1,4}[\s./年년-]", re.IGNORECASE)
+_ORIGINAL = re.compile(rf"(?:{alternatives(quote_phrases.ORIGINAL)})\b", re.IGNORECASE)
+_FORWARDED = re.compile(rf"(?:{alternatives(quote_phrases.FORWARDED)})(?!\w)", re.IGNORECASE)
+_LABELS = {
+    kind: re.compile(rf"(?:^|(?<=\s)|(?<=\*))(?:{alternatives(words)})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE)
+    for kind, words in (("from", quote_phrases.FROM), ("sent", quote_phrases.SENT), ("to", quote_phrases.TO), ("subject", quote_phrases.SUBJECT))
+}  # fmt: skip
+_LABEL_FIRST = re.compile(
+    rf"(?:{alternatives((*quote_phrases.FROM, *quote_phrases.SENT))})\*{{0,2}}\s?[:\uff1a]", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class QuoteMarker:
+    """How many lines say that a quote begins, none when none does; whether all that follows is quoted."""
+
+    lines: int = 0
+    is_rest: bool = False
+
+
+def is_forward(line: str) -> bool:
+    """`------ Forwarded message ------`, `Begin forwarded message:`."""
+    dashes, words, _ = _strip_dashes(line)
+    match = _FORWARDED.match(words)
+    return match is not None and (dashes > 1 or words[match.end() :].strip() == ":")
+
+
+def find_marker(lines: Sequence[str], at: int, *, is_reply: bool) -> QuoteMarker:
+    """What stands above a quote: a line between dashes, the head of a mail, or who wrote it and when.
+
+    Where no marked line follows, prose may look like it: then it must name an address, or a time of the clock in what is an answer.
+    """
+    line = lines[at]
+    if not line.strip() or QUOTE.match(line):
+        return QuoteMarker()
+    before, words, after = _strip_dashes(line)
+    is_between = before > 1 and after > 1
+    is_original = before > 1 and len(words) <= _ORIGINAL_CHARACTERS and bool(_ORIGINAL.match(words))
+    if is_original or (is_between and (_LAST_VERB.search(words[-_HEADER_CHARACTERS:]) or quote_follows(lines, at + 1))):
+        return _build_marker(lines, at, 1)
+    if before > 2 and (after > 2 or not words) and (size := _header_block_size(lines, at + 1, is_reply=is_reply)):
+        return _build_marker(lines, at, 1 + size)
+    if size := _header_block_size(lines, at, is_reply=is_reply):
+        return _build_marker(lines, at, size)
+    return _find_attribution(lines, at, is_reply=is_reply)
+
+
+def is_quoted_header(lines: Sequence[str], at: int) -> bool:
+    """The same within marked lines, as programs write it that quote their own head too."""
+    rows = [
+        QUOTE.sub("", line).strip()
+        for line in lines[at : at + _HEADER_LINES + 4]
+        if QUOTE.match(line) or not line.strip()
+    ]
+    return bool(rows) and find_marker(rows, 0, is_reply=True).lines > 0
+
+
+def find_marker_in_line(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
+    """Where in a line, behind words and dashes, the line above a quote begins; 0 when it does not."""
+    line = lines[at]
+    dashes = line.find("---", 1)
+    rest = line[dashes:].lstrip("- ")
+    if not line[: max(0, dashes)].strip("- ") or not _LEAD.match(rest):
+        return 0
+    return (
+        dashes if _find_attribution([rest, *lines[at + 1 : at + _HEADER_LINES + 4]], 0, is_reply=is_reply).lines else 0
+    )
+
+
+def _strip_dashes(line: str) -> tuple[int, str, int]:
+    """How many dashes stand before the words of a line, the words, how many dashes after them."""
+    shown = line.strip(" \t\r*#")
+    words = shown.lstrip("-_=\u2014")
+    before = len(shown) - len(words)
+    stripped = words.rstrip("-_=\u2014")
+    return before, stripped.strip(), len(words) - len(stripped)
+
+
+def _build_marker(lines: Sequence[str], at: int, size: int) -> QuoteMarker:
+    return QuoteMarker(size, not quote_follows(lines, at + size))
+
+
+def _find_attribution(lines: Sequence[str], at: int, *, is_reply: bool) -> QuoteMarker:
+    """`On <date>, <somebody> wrote:`, over as many lines as mail programs fold it into."""
+    if not _may_start_attribution(lines[at].strip(" \t*_-"), lines[at + 1 : at + 2]):
+        return QuoteMarker()
+    joined, was_empty = "", False
+    for size in range(1, min(_HEADER_LINES, len(lines) - at) + 1):
+        line = lines[at + size - 1].strip()
+        joined = f"{joined} {line}".strip()
+        if len(joined) > _HEADER_CHARACTERS or (was_empty and not line):
+            break
+        was_empty = not line
+        if _is_attribution(joined, lines, at + size):
+            if any(_starts_later(lines, later, at + size) for later in range(at + 1, at + size)):
+                break
+            mark = _build_marker(lines, at, size)
+            is_sure = not mark.is_rest or _ADDRESS.search(joined) or (is_reply and _CLOCK.search(joined))
+            return mark if is_sure else QuoteMarker()
+    return QuoteMarker()
+
+
+def _starts_later(lines: Sequence[str], at: int, stop: int) -> bool:
+    """Whether the line above the quote begins only here: what stands before it is the end of a signature, or a telephone number."""
+    first = lines[at].strip(" \t*_-")
+    joined = " ".join(line.strip() for line in lines[at:stop])
+    is_dated = _YEAR.search(first) or _TIME.search(first)
+    return bool(is_dated and (_LEAD.match(first) or _DATE_FIRST.match(first))) and _is_attribution(joined, lines, stop)
+
+
+_DIGIT_OR_AT = re.compile(r"[@\d]")
+
+
+def _may_start_attribution(first: str, then: Sequence[str]) -> bool:
+    """A date or an address is in the first line, or the name alone, and its address below it."""
+    if _DIGIT_OR_AT.search(first):
+        return bool(
+            first.endswith(_HEADER_ENDS)
+            or _DATE_FIRST.match(first)
+            or _LEAD.match(first)
+            or ("@" in first and _ADDRESS.search(first))
+        )
+    return len(first) <= _NAME_CHARACTERS and any(line.startswith("<") and _ADDRESS.search(line) for line in then)
+
+
+def _is_attribution(joined: str, lines: Sequence[str], after: int) -> bool:
+    begins_with_date = _DATE_FIRST.match(joined.lstrip(" *")) is not None
+    if not joined.endswith(_HEADER_ENDS):
+        names = begins_with_date and joined.endswith(">") and _ADDRESS.search(joined)
+        return bool(names) and quote_follows(lines, after)
+    has_address = _ADDRESS.search(joined) is not None
+    if _VERB.search(joined):
+        return has_address or bool(_YEAR.search(joined) or _TIME.search(joined))
+    if begins_with_date and has_address and joined.rstrip(" :\uff1a").endswith((">", ")")):
+        return True
+    return quote_follows(lines, after) and (has_address or bool(_YEAR.search(joined) and _CLOCK.search(joined)))
+
+
+def quote_follows(lines: Sequence[str], at: int) -> bool:
+    return next((bool(QUOTE.match(line)) for line in lines[at : at + 4] if line.strip()), False)
+
+
+def _header_block_size(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
+    """How many lines the head of a quoted mail takes here (From, Sent, To, Subject in any language); none when it is none.
+
+    Forms that programs send by mail begin with some of these lines as well, and are no answers: there all four must stand.
+    """
+    if at >= len(lines) or not _LABEL_FIRST.match(lines[at].lstrip(" \t|*")):
+        return 0
+    rows: list[str] = []
+    for line in lines[at : at + _BLOCK_LINES]:
+        if not line.strip() and len(rows) > 1:
+            break
+        if line.strip():
+            rows.append(line[:_BLOCK_CHARACTERS])
+    joined = "\n".join(rows)
+    kinds = {kind for kind, label in _LABELS.items() if label.search(joined)}
+    if not is_reply and len(kinds) < len(_LABELS):
+        return 0
+    has_address = _ADDRESS.search(joined) is not None
+    if len(kinds) > 1 and has_address and any(letter.isdecimal() for letter in joined):
+        return len(rows)
+    if not _LABELS["from"].match(rows[0].lstrip(" \t|*")) or not {"from", "to", "subject"} <= kinds:
+        return 0
+    is_dated = "sent" in kinds and bool(_TIME.search(joined) or _YEAR.search(joined))
+    return len(rows) if has_address or is_dated else 0

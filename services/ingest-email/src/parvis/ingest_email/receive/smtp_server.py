@@ -1,0 +1,223 @@
+"""Extends aiosmtpd with bounded DATA, one LMTP answer per recipient, 451 for our failures, and draining."""
+
+import asyncio
+import re
+import ssl
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiosmtpd.lmtp import LMTP
+from aiosmtpd.smtp import syntax as smtp_syntax
+
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
+from parvis.ingest_email.decide.recipients import TownRecipient
+from parvis.ingest_email.receive.limits import SMALL_BYTES, MemoryBudget, MemoryShare
+from parvis.ingest_email.receive.mail_acceptance import TEMPORARY_FAILURE, MailAcceptance
+from parvis.ingest_email.receive.smtp_extensions import SmtpExtensions
+from parvis.ingest_email.receive.smtp_hooks import NULL_SENDER, SmtpHooks
+
+log = logger()
+_END = b".\r\n"
+_TOO_LARGE = "552 5.3.4 Message exceeds the size limit"
+_CLOSING = "421 4.3.2 Service shutting down, try again later"
+_BUSY = "421 4.7.0 Too many connections, try again later"
+_NO_ROOM = "452 4.3.1 Insufficient memory for large messages, try again later"
+_SIZE = re.compile(r"\bSIZE=([0-9]{1,20})(?=\s|$)", re.IGNORECASE)
+_WAIT_FOR_ROOM_S = 30.0  # RFC 5321 §4.5.3.2.4: two minutes for the answer to DATA
+_LONGEST_DATA_S = 1200.0  # 40 MB over a poor line; the room it takes is not for ever
+_LONGEST_COMMAND_BYTES = 2048  # addresses in other scripts, SIZE, XFORWARD
+
+
+@dataclass(frozen=True)
+class SharedResources:
+    """What all connections share."""
+
+    memory: MemoryBudget
+    tls: ssl.SSLContext | None = None
+    tls_required: bool = False
+
+
+class ConnectionRegistry(Protocol):
+    """The listener, as one connection sees it."""
+
+    stopping: bool
+
+    def add(self, connection: "SmtpServer") -> bool: ...
+
+    def discard(self, connection: "SmtpServer") -> None: ...
+
+
+class SmtpServer(SmtpExtensions):
+    """One connection.
+
+    aiosmtpd 1.4.6 answers an exception with `500` and its text, refuses lines over 1001 bytes, and answers DATA once however many
+    recipients an LMTP client waits for (aio-libs/aiosmtpd#517); a 500 is a mail lost while Kafka is away.
+    """
+
+    line_length_limit = 64 * 1024  # of what is read at once; a line of a mail may be as long as the mail
+    answers_per_recipient = False
+
+    def __init__(
+        self,
+        hooks: SmtpHooks,
+        acceptance: MailAcceptance,
+        connections: ConnectionRegistry,
+        surroundings: SharedResources,
+        **named: Any,
+    ) -> None:
+        super().__init__(
+            hooks, enable_SMTPUTF8=True, loop=asyncio.get_running_loop(), tls_context=surroundings.tls, **named
+        )
+        self.tls_required = surroundings.tls_required
+        # aiosmtpd keeps one for all connections, and empties it whenever one more comes.
+        self.command_size_limits = defaultdict(lambda: _LONGEST_COMMAND_BYTES)
+        self._hooks = hooks
+        self._acceptance = acceptance
+        self._connections = connections
+        self._surroundings = surroundings
+        self._in_data = False
+        self._declared_bytes = 0
+        self._peer = ""
+        self.recipients: list[TownRecipient] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.client = str(peer[0]) if peer else ""
+        self.is_trusted = self._hooks.source_limits.is_trusted(self.client)
+        if self._hooks.source_limits.add_connection(self.client):
+            self._peer = self.client
+        if not (self._peer and self._connections.add(self)) and isinstance(transport, asyncio.Transport):
+            transport.write(f"{_BUSY}\r\n".encode())
+            transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connections.discard(self)
+        if self._peer:
+            self._hooks.source_limits.remove_connection(self._peer)
+            self._peer = ""
+        super().connection_lost(error)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a mail is being taken: it gets its answer before the connection ends."""
+        return self._in_data
+
+    def hang_up(self) -> None:
+        """End the connection with a word, so that the sender tries again elsewhere or later."""
+        if isinstance(self.transport, asyncio.Transport) and not self.transport.is_closing():
+            self.transport.write(f"{_CLOSING}\r\n".encode())
+            self.transport.close()
+
+    def _set_rset_state(self) -> None:
+        super()._set_rset_state()
+        self.recipients = []
+
+    def _set_post_data_state(self) -> None:
+        super()._set_post_data_state()
+        self.recipients = []
+
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd finds the commands by these names)
+        declared = _SIZE.search(arg or "")
+        self._declared_bytes = int(declared[1]) if declared else 0
+        if self._declared_bytes > (self.data_size_limit or 0):
+            metrics.contacts_refused.labels("email", "too-large").inc()
+            await self.push(_TOO_LARGE)
+            return
+        await super().smtp_MAIL(arg)
+
+    @smtp_syntax("DATA")
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd finds it by this name)
+        if await self.check_helo_needed():
+            return
+        if not self.recipients:
+            await self.push("503 5.5.1 Error: need RCPT command")
+            return
+        if arg:
+            await self.push("501 5.5.4 Syntax: DATA")
+            return
+        self._in_data = True
+        async with self._surroundings.memory.open_share() as share:
+            # A sixteenth more: senders count line ends and doubled dots in their own ways.
+            declared = min(self._declared_bytes * 17 // 16, self.data_size_limit or 0)
+            if not await share.grow_to(declared, wait_s=_WAIT_FOR_ROOM_S):
+                self._in_data = False
+                await self.push(_NO_ROOM)
+                return
+            await self.push("354 End data with <CR><LF>.<CR><LF>")
+            await self._push_answers(await self._receive_and_accept(share))
+
+    async def _receive_and_accept(self, share: MemoryShare) -> Sequence[str]:
+        """The answers to the lone dot."""
+        try:
+            async with asyncio.timeout(_LONGEST_DATA_S):
+                content = await self._read_data(share)
+        except TimeoutError:
+            self.hang_up()
+            raise asyncio.CancelledError from None
+        if isinstance(content, str):
+            why = "too-large" if content == _TOO_LARGE else "no-room"
+            metrics.contacts_refused.labels("email", why).inc()
+            log.warning("contact.refused", channel="email", code=content[4:9])
+            return [content for _ in self.recipients]
+        sender = (self.envelope.mail_from or "") if self.envelope else ""
+        return await self._acceptance.accept(
+            content, "" if sender == NULL_SENDER else sender, self.recipients, is_from_own_server=self.is_trusted
+        )
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Our failure is never the sender's: 451, once for each recipient that an LMTP client counts, and no word of what it was."""
+        log.error("connection.failed", channel="email", error=type(error).__name__)
+        waiting = len(self.recipients) if self._in_data and self.answers_per_recipient else 1
+        self._in_data = False
+        self._set_post_data_state()
+        return "\r\n".join([TEMPORARY_FAILURE] * max(1, waiting))
+
+    async def _push_answers(self, answers: Sequence[str]) -> None:
+        """One answer each, or one for all: yes when all are, else the first that is not; those who have it already know it again."""
+        refused = [answer for answer in answers if not answer.startswith("250")]
+        combined = refused[0] if refused else answers[0]
+        self._set_post_data_state()
+        self._in_data = False
+        await self.push("\r\n".join(answers) if self.answers_per_recipient else combined)
+        if self._connections.stopping:
+            self.hang_up()
+
+    async def _read_data(self, share: MemoryShare) -> bytes | str:
+        """The mail up to its lone dot, dots unstuffed; or why it is not taken (it is read to its end all the same).
+
+        Only CRLF `.` CRLF ends it: bare line ends inside stay content (CVE-2024-27305).
+        """
+        limit = self.data_size_limit or 0
+        content, refused = bytearray(), ""
+        while not (content.endswith(b"\r\n" + _END) or bytes(content[:4]) == _END):
+            content += await self._read_to_possible_end()
+            self._reset_timeout()
+            if not refused and len(content) > max(share.size_bytes, SMALL_BYTES):
+                if len(content) > limit + len(_END):
+                    refused = _TOO_LARGE
+                elif not await share.grow_to(limit, wait_s=_WAIT_FOR_ROOM_S):
+                    refused = _NO_ROOM
+            if refused:
+                del content[: -len(b"\r\n" + _END)]
+        if refused or len(content) > limit + len(_END):
+            return refused or _TOO_LARGE
+        del content[-len(_END) :]
+        if content.startswith(b"."):
+            del content[:1]
+        return bytes(content).replace(b"\r\n.", b"\r\n")
+
+    async def _read_to_possible_end(self) -> bytes:
+        try:
+            return await self._reader.readuntil(_END)
+        except asyncio.LimitOverrunError as error:
+            return await self._reader.readexactly(error.consumed)
+
+
+class LmtpServer(SmtpServer, LMTP):
+    """The same over LMTP (RFC 2033): LHLO, and one answer for each recipient."""
+
+    answers_per_recipient = True

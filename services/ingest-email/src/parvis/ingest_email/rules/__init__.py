@@ -1,1 +1,0 @@
-"""What the world's mail systems write, as tables. Data only."""

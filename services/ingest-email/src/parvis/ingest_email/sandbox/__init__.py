@@ -1,0 +1,1 @@
+"""Runs the mail parser in processes with resource limits."""

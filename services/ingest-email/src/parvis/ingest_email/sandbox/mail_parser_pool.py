@@ -1,0 +1,72 @@
+"""Parses mails in a pool of sandboxed processes, and falls back to the header when one of them dies."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
+from parvis.ingest_email.models.parsed_mail import MAX_ATTACHMENTS, ParsedMail
+from parvis.ingest_email.parse.mail import parse_head
+
+__all__ = ["MailParserPool", "ParsedFiles", "ResourceLimits"]
+_MAIL = b"m"
+
+
+@dataclass(frozen=True)
+class ParsedFiles:
+    """A mail, and the bytes of its attachments in the same order."""
+
+    mail: ParsedMail
+    contents: tuple[bytes, ...] = ()
+
+
+class MailParserPool:
+    """As many processes as are set, one mail at a time each.
+
+    Gives:  a Reading, whatever the bytes: a worker that crashes, is killed or takes too long leaves what it had said, at least what the
+            head says, and `trouble`.
+    Raises: Unavailable, when no worker starts on this machine now, or none is free in time.
+    """
+
+    def __init__(self, count: int, limits: ResourceLimits) -> None:
+        self._workers = SandboxPool(
+            "parvis.ingest_email.sandbox.mail_parser_worker",
+            task="mail parsing",
+            count=count,
+            limits=limits,
+            max_answers=MAX_ATTACHMENTS + 1,
+        )
+
+    @property
+    def pids(self) -> set[int]:
+        return self._workers.pids
+
+    async def parse(self, content: bytes) -> ParsedFiles:
+        return _build_result(content, await self._workers.run_job((_MAIL, content)))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Keep the workers while the block lasts; leave it when nobody asks any more."""
+        async with self._workers.running():
+            yield
+
+
+def _build_result(content: bytes, answer: SandboxResult) -> ParsedFiles:
+    files = tuple(payload for _, payload in answer.frames[1:])
+    try:
+        mail = ParsedMail.model_validate_json(answer.frames[0][1]) if answer.frames else None
+    except ValidationError:
+        return ParsedFiles(parse_head(content, trouble="the reading worker answered nonsense"))
+    if mail is None or not answer.trouble:
+        return (
+            ParsedFiles(mail, files)
+            if mail
+            else ParsedFiles(parse_head(content, trouble=answer.trouble or "nothing was read"))
+        )
+    # It ended while it handed over the files: those that came are kept, with the words.
+    return ParsedFiles(
+        mail.model_copy(update={"trouble": answer.trouble, "attachments": mail.attachments[: len(files)]}), files
+    )

@@ -1,0 +1,26 @@
+"""Serves parse requests inside the sandboxed process, which has limits and no secrets."""
+
+from collections.abc import Iterable
+
+from parvis.common.runtime.sandbox.child import serve
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
+from parvis.ingest_email.parse.mail import parse_mail
+
+MAIL, FILE = b"m", b"f"
+_A_MAIL = b"From: <a@b.example>\nContent-Type: text/html\n\n<p>warm</p>"
+
+
+def parse_job(job: list[Frame]) -> Iterable[Frame]:
+    """A mail's bytes in one frame; the mail as JSON, then each of its files."""
+    mail, contents = parse_mail(job[0][1])
+    yield MAIL, mail.model_dump_json().encode()
+    for content in contents:
+        yield FILE, content
+
+
+def _warm_up() -> None:
+    parse_mail(_A_MAIL)
+
+
+if __name__ == "__main__":
+    serve(parse_job, warm=_warm_up)

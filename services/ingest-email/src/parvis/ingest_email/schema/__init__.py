@@ -1,0 +1,1 @@
+"""Declares the service's PostgreSQL tables."""

@@ -1,0 +1,1 @@
+"""Stores and reads how far each hosted mailbox has been emptied."""

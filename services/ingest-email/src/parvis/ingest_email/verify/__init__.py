@@ -1,0 +1,1 @@
+"""Verifies the sender of a mail."""
