@@ -15,14 +15,14 @@ import pytest
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.testing import FakeProducer
-from parvis.ingest_postal.receive.bucket import Bucket
-from parvis.ingest_postal.receive.door import Door
+from parvis.ingest_postal.receive.intake_loop import IntakeLoop
+from parvis.ingest_postal.store.watched_bucket import WatchedBucket
 from parvis.local.free_ports import FreePorts
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
 from parvis.local.waiting import wait_until
 
 LETTER = write_pdf(BIRTH_CERTIFICATE)
-MakeDoor = Callable[..., Door]
+MakeDoor = Callable[..., IntakeLoop]
 
 
 @pytest.fixture(scope="module")
@@ -62,38 +62,40 @@ def _answers(address: str) -> bool:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
+def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> WatchedBucket:
     if request.param == "folder":
         (tmp_path / "bucket").mkdir()
-        return Bucket(f"file://{tmp_path / 'bucket'}")
-    return Bucket(f"s3://scans/{tmp_path.name}", **request.getfixturevalue("s3"))
+        return WatchedBucket(f"file://{tmp_path / 'bucket'}")
+    return WatchedBucket(f"s3://scans/{tmp_path.name}", **request.getfixturevalue("s3"))
 
 
-def put(bucket: Bucket, name: str, content: bytes) -> None:
+def put(bucket: WatchedBucket, name: str, content: bytes) -> None:
     obstore.put(store_of(bucket), name, content)
 
 
-def names(bucket: Bucket, folder: str) -> list[str]:
+def names(bucket: WatchedBucket, folder: str) -> list[str]:
     found = (meta["path"] for page in obstore.list(store_of(bucket), prefix=f"{folder}/") for meta in page)
     return sorted(path.removeprefix(f"{folder}/") for path in found)
 
 
-def store_of(bucket: Bucket) -> Any:
+def store_of(bucket: WatchedBucket) -> Any:
     return bucket._store  # pyright: ignore[reportPrivateUsage] (the other end of the drop box, as a scanner has it)
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_letter_in_a_bucket_becomes_a_contact_and_is_moved_on(bucket: Bucket, a_door: MakeDoor, tmp_path: Path):
+async def test_a_letter_in_a_bucket_becomes_a_contact_and_is_moved_on(
+    bucket: WatchedBucket, a_door: MakeDoor, tmp_path: Path
+):
     producer = FakeProducer()
     door = a_door(tmp_path, producer, box=bucket)
     put(bucket, "ready/guichet/Scan0001.PDF", LETTER)
     put(bucket, "ready/guichet/Scan0001.PDF.json", json.dumps({"received_at": "2026-02-27"}).encode())
     put(bucket, "ready/upload.pdf.part", LETTER[:100])
 
-    assert await door.look() == 1
+    assert await door.poll() == 1
 
     contact = ContactReceived.model_validate_json(producer.sent[0].value)
-    assert await door.acceptance.blobs.get(contact.original) == LETTER
+    assert await door.scan_intake.blobs.get(contact.original) == LETTER
     assert contact.received_at.date().isoformat() == "2026-02-27"
     assert names(bucket, "ready") == ["upload.pdf.part"]
     digest = contact.original.sha256[:12]
@@ -101,13 +103,13 @@ async def test_a_letter_in_a_bucket_becomes_a_contact_and_is_moved_on(bucket: Bu
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_what_is_no_letter_is_put_aside_with_its_reason(bucket: Bucket, a_door: MakeDoor, tmp_path: Path):
+async def test_what_is_no_letter_is_put_aside_with_its_reason(bucket: WatchedBucket, a_door: MakeDoor, tmp_path: Path):
     door = a_door(tmp_path, FakeProducer(), box=bucket, patience_s=0)
     put(bucket, "ready/cut.pdf", LETTER[:-20])
     put(bucket, "ready/empty.pdf", b"")
 
     for _ in range(3):
-        await door.look()
+        await door.poll()
 
     aside = names(bucket, "quarantine")
     assert [name.partition(".")[0] for name in aside] == ["cut", "cut", "empty", "empty"]
@@ -118,20 +120,20 @@ async def test_what_is_no_letter_is_put_aside_with_its_reason(bucket: Bucket, a_
     assert names(bucket, "ready") == []
 
 
-def test_an_object_that_was_put_again_is_not_held(bucket: Bucket):
+def test_an_object_that_was_put_again_is_not_held(bucket: WatchedBucket):
     put(bucket, "ready/a.pdf", b"one")
-    (file,) = bucket.waiting()
+    (file,) = bucket.list_waiting()
     put(bucket, "ready/a.pdf", b"another")
 
-    assert bucket.hold(file) is None
+    assert bucket.lock(file) is None
 
 
-def test_an_object_that_another_replica_moved_is_not_held(bucket: Bucket):
+def test_an_object_that_another_replica_moved_is_not_held(bucket: WatchedBucket):
     put(bucket, "ready/a.pdf", b"one")
-    (file,) = bucket.waiting()
-    bucket.finish(file, "a" * 64)
+    (file,) = bucket.list_waiting()
+    bucket.move_to_done(file, "a" * 64)
 
-    assert bucket.hold(file) is None
+    assert bucket.lock(file) is None
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -143,14 +145,14 @@ async def test_a_bucket_that_is_away_is_said_and_waited_for(a_door: MakeDoor, tm
         "secret_access_key": "s",
         "region": "r",
     }
-    away = Bucket("s3://scans", config=config)
+    away = WatchedBucket("s3://scans", config=config)
     ports.release()
     door = a_door(tmp_path, FakeProducer(), box=away)
 
-    assert await door.look() == 0
+    assert await door.poll() == 0
     assert not door.health.is_ready
 
 
 def test_an_address_that_is_no_store_stops_the_service():
     with pytest.raises(Misconfigured, match="BUCKET"):
-        Bucket("paper://tray")
+        WatchedBucket("paper://tray")

@@ -17,9 +17,9 @@ import pytest_asyncio
 from PIL import Image
 
 from parvis.common.contract.errors import Unavailable
-from parvis.ingest_postal.parse import text_of
-from parvis.ingest_postal.read.reader import Readers
-from parvis.ingest_postal.tables import Limits, MediaType, Reading
+from parvis.ingest_postal.models.scan import MediaType, ReadingLimits, ScanReading
+from parvis.ingest_postal.parse.contact import join_text
+from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
 from parvis.local.letter import BIRTH_CERTIFICATE, SampleLetter, ScanFormat, make_scan, write_pdf
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one warm reader for all, as in the service
@@ -33,8 +33,8 @@ MEDIA_TYPES: dict[ScanFormat, MediaType] = {
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def reader() -> AsyncGenerator[Readers]:
-    made = Readers(1, Limits())
+async def reader() -> AsyncGenerator[ScanReaderPool]:
+    made = ScanReaderPool(1, ReadingLimits())
     yield made
     await made.close()
 
@@ -63,41 +63,41 @@ def character_errors(read: str, true: str) -> float:
 
 
 @pytest.mark.parametrize("kind", MEDIA_TYPES)
-async def test_a_scanned_letter_is_read_in_every_format(reader: Readers, kind: ScanFormat):
+async def test_a_scanned_letter_is_read_in_every_format(reader: ScanReaderPool, kind: ScanFormat):
     reading = await reader.read(make_scan(SHORT, scan_format=kind), MEDIA_TYPES[kind])
 
     assert reading.trouble is None
-    assert character_errors(text_of(reading), truth(SHORT)) <= 0.005
+    assert character_errors(join_text(reading), truth(SHORT)) <= 0.005
     assert [page.source for page in reading.pages] == ["reading"]
 
 
-async def test_a_crooked_and_grainy_letter_is_read(reader: Readers):
+async def test_a_crooked_and_grainy_letter_is_read(reader: ScanReaderPool):
     reading = await reader.read(make_scan(BIRTH_CERTIFICATE, angle=1.5, noise=40), "application/pdf")
 
-    assert character_errors(text_of(reading), truth(BIRTH_CERTIFICATE)) <= 0.01
+    assert character_errors(join_text(reading), truth(BIRTH_CERTIFICATE)) <= 0.01
     assert reading.pages[0].confidence > 0.8
 
 
-async def test_a_file_with_its_own_text_is_not_read_from_its_picture(reader: Readers):
+async def test_a_file_with_its_own_text_is_not_read_from_its_picture(reader: ScanReaderPool):
     reading = await reader.read(write_pdf(BIRTH_CERTIFICATE), "application/pdf")
 
-    assert character_errors(text_of(reading), truth(BIRTH_CERTIFICATE)) == 0
+    assert character_errors(join_text(reading), truth(BIRTH_CERTIFICATE)) == 0
     assert [page.source for page in reading.pages] == ["layer"]
-    assert len(reading.pictures) == 1
+    assert len(reading.previews) == 1
 
 
-async def test_every_page_has_a_picture_of_a_screens_size_without_metadata(reader: Readers):
+async def test_every_page_has_a_picture_of_a_screens_size_without_metadata(reader: ScanReaderPool):
     reading = await reader.read(make_scan(SHORT, scan_format="tiff", pages=2), "image/tiff")
 
-    assert [picture.number for picture in reading.pictures] == [1, 2]
-    for picture in reading.pictures:
+    assert [picture.number for picture in reading.previews] == [1, 2]
+    for picture in reading.previews:
         image = Image.open(BytesIO(picture.content))
         assert image.format == "JPEG"
         assert max(image.size) <= 1754
         assert not image.getexif()
 
 
-async def test_a_blank_back_is_told_and_not_shown(reader: Readers):
+async def test_a_blank_back_is_told_and_not_shown(reader: ScanReaderPool):
     front = Image.open(BytesIO(make_scan(SHORT, dpi=150, scan_format="png")))
     file = BytesIO()
     front.save(file, "TIFF", save_all=True, append_images=[Image.new("L", front.size, 250)], compression="tiff_lzw")
@@ -106,20 +106,20 @@ async def test_a_blank_back_is_told_and_not_shown(reader: Readers):
 
     assert reading.trouble is None
     assert reading.blank_pages == (2,)
-    assert [picture.number for picture in reading.pictures] == [1]
+    assert [picture.number for picture in reading.previews] == [1]
 
 
-async def test_a_letter_of_blank_pages_is_shown(reader: Readers):
+async def test_a_letter_of_blank_pages_is_shown(reader: ScanReaderPool):
     file = BytesIO()
     Image.new("L", (1654, 2339), 255).save(file, "PNG")
 
     reading = await reader.read(file.getvalue(), "image/png")
 
     assert reading.blank_pages == (1,)
-    assert len(reading.pictures) == 1
+    assert len(reading.previews) == 1
 
 
-async def test_english_is_read_where_french_does_badly(reader: Readers):
+async def test_english_is_read_where_french_does_badly(reader: ScanReaderPool):
     english = SampleLetter(
         (), (), "", "", ("Though the weather threw thick fog, we thought through things thoroughly.",) * 4, ""
     )
@@ -185,7 +185,7 @@ def a_png(width: int, height: int) -> bytes:
     ids=["encrypted", "no-pdf", "half-a-pdf", "bomb", "broken-png", "broken-jpeg", "empty-tiff", "nothing"],
 )
 async def test_what_does_not_open_says_why_and_the_reader_goes_on(
-    reader: Readers, content: bytes, media_type: MediaType, trouble: str
+    reader: ScanReaderPool, content: bytes, media_type: MediaType, trouble: str
 ):
     reading = await reader.read(content, media_type)
     workers = set(reader.pids)
@@ -195,7 +195,7 @@ async def test_what_does_not_open_says_why_and_the_reader_goes_on(
     assert reader.pids == workers
 
 
-async def test_a_page_that_is_damaged_costs_itself_only(reader: Readers):
+async def test_a_page_that_is_damaged_costs_itself_only(reader: ScanReaderPool):
     whole = make_scan(SHORT, dpi=100, scan_format="tiff", pages=2)
     image = Image.open(BytesIO(whole))
     image.seek(1)
@@ -210,17 +210,17 @@ async def test_a_page_that_is_damaged_costs_itself_only(reader: Readers):
 
 
 async def test_only_so_many_pages_are_read():
-    reader = Readers(1, Limits(pages=2))
+    reader = ScanReaderPool(1, ReadingLimits(pages=2))
     reading = await reader.read(make_scan(SHORT, dpi=60, pages=4), "application/pdf")
     await reader.close()
 
     assert [page.is_read for page in reading.pages] == [True, True, False, False]
-    assert len(reading.pictures) == 2
+    assert len(reading.previews) == 2
     assert reading.trouble == "4 pages: only the first 2 were read"
 
 
 async def test_reading_that_takes_too_long_ends_with_what_there_is():
-    reader = Readers(1, Limits(wall_s=1.5))
+    reader = ScanReaderPool(1, ReadingLimits(wall_s=1.5))
     await reader.open()
     reading = await reader.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf")
     await reader.close()
@@ -229,7 +229,7 @@ async def test_reading_that_takes_too_long_ends_with_what_there_is():
     assert reading.page_count == 20
 
 
-async def test_a_worker_that_is_killed_is_replaced_and_its_letter_read(reader: Readers):
+async def test_a_worker_that_is_killed_is_replaced_and_its_letter_read(reader: ScanReaderPool):
     await reader.read(a_pdf(b""), "application/pdf")
     (worker,) = reader.pids
     reading = asyncio.create_task(reader.read(make_scan(SHORT, pages=5), "application/pdf"))
@@ -242,7 +242,7 @@ async def test_a_worker_that_is_killed_is_replaced_and_its_letter_read(reader: R
 
 async def test_a_letter_that_gets_its_worker_killed_is_told_with_what_was_read_and_others_flow():
     """As the kernel does to a process that wants more memory than there is."""
-    readers = Readers(2, Limits())
+    readers = ScanReaderPool(2, ReadingLimits())
     await readers.read(a_pdf(b""), "application/pdf")
     deadly = asyncio.create_task(readers.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf"))
     killer = asyncio.create_task(_kill_the_busy(readers, deadly))
@@ -254,7 +254,7 @@ async def test_a_letter_that_gets_its_worker_killed_is_told_with_what_was_read_a
     await readers.close()
 
 
-async def _kill_the_busy(readers: Readers, deadly: "asyncio.Task[Reading]") -> None:
+async def _kill_the_busy(readers: ScanReaderPool, deadly: "asyncio.Task[ScanReading]") -> None:
     """Whoever has used two seconds of processor time is reading the deadly letter."""
     while not deadly.done():
         for pid in set(readers.pids):
@@ -267,14 +267,14 @@ async def _kill_the_busy(readers: Readers, deadly: "asyncio.Task[Reading]") -> N
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits address space and shows a process's environment")
 class TestConfinement:
     async def test_memory_is_limited(self):
-        reader = Readers(1, Limits(memory_bytes=300 * 1024 * 1024, pixels=500_000_000))
+        reader = ScanReaderPool(1, ReadingLimits(memory_bytes=300 * 1024 * 1024, pixels=500_000_000))
         reading = await reader.read(a_png(20_000, 20_000), "image/png")
         await reader.close()
 
         assert reading.trouble == "reading needs more memory than allowed"
 
     async def test_processor_time_is_limited(self):
-        reader = Readers(1, Limits(cpu_s=1))
+        reader = ScanReaderPool(1, ReadingLimits(cpu_s=1))
         reading = await reader.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf")
         await reader.close()
 
@@ -282,7 +282,7 @@ class TestConfinement:
 
 
 async def test_a_machine_without_room_for_a_worker_is_unavailable():
-    reader = Readers(1, Limits(memory_bytes=1024))
+    reader = ScanReaderPool(1, ReadingLimits(memory_bytes=1024))
 
     with pytest.raises(Unavailable):
         await reader.read(a_pdf(b""), "application/pdf")
@@ -290,10 +290,10 @@ async def test_a_machine_without_room_for_a_worker_is_unavailable():
 
 
 async def test_readers_read_at_once_and_all_close():
-    readers = Readers(2, Limits())
+    readers = ScanReaderPool(2, ReadingLimits())
     tasks: list[Any] = [readers.read(write_pdf(SHORT), "application/pdf") for _ in range(4)]
 
-    readings: list[Reading] = await asyncio.gather(*tasks)
+    readings: list[ScanReading] = await asyncio.gather(*tasks)
     await readers.close()
 
     assert [reading.trouble for reading in readings] == [None] * 4

@@ -11,21 +11,22 @@ import typst
 
 from parvis.common.contract.contact import ClaimCheck, make_contact_id
 from parvis.common.testing import A_KEY
-from parvis.ingest_postal.parse import Facts, Town, parse
-from parvis.ingest_postal.parse.letter import SURE_OF_SENDER
-from parvis.ingest_postal.read.layer import read_layer
-from parvis.ingest_postal.tables import Page, Reading
+from parvis.ingest_postal.models.page import ScannedPage
+from parvis.ingest_postal.models.scan import ScanReading
+from parvis.ingest_postal.parse.contact import SURE_OF_SENDER, LetterFacts, build_contact
+from parvis.ingest_postal.parse.own_addresses import OwnAddresses
+from parvis.ingest_postal.sandbox.pdf.text_layer import extract_text_layer
 
 AT = datetime(2026, 11, 9, 9, 30, tzinfo=UTC)
 ID = make_contact_id("post", "mail-room", "0" * 64)
 CLAIM = ClaimCheck(blob=f"{ID}/{'0' * 64}", sha256="0" * 64, size_bytes=9, media_type="application/pdf")
-TOWN = Town(
+TOWN = OwnAddresses(
     key=A_KEY,
     names=frozenset({"mairie de val exemple", "val exemple town hall", "etat civil"}),
     streets=frozenset({"1 place du parvis"}),
     departments=frozenset({"00"}),
 )
-FACTS = Facts(ID, "mail-room", AT, AT, CLAIM, town=TOWN)
+FACTS = LetterFacts(ID, "mail-room", AT, AT, CLAIM, own_addresses=TOWN)
 
 LAYOUT = """
 #let blocks = json(bytes(sys.inputs.blocks))
@@ -141,16 +142,16 @@ SAMPLES = [
 ]  # fmt: skip
 
 
-def reading_of(blocks: list[Block]) -> Reading:
+def reading_of(blocks: list[Block]) -> ScanReading:
     pdf: Any = typst.compile(LAYOUT.encode(), format="pdf", sys_inputs={"blocks": json.dumps(blocks)})
     document: Any = pypdfium2.PdfDocument(pdf)
-    lines = read_layer(document[0]) or ()
-    return Reading(pages=(Page(number=1, lines=lines, confidence=1.0, source="layer"),), page_count=1)
+    lines = extract_text_layer(document[0]) or ()
+    return ScanReading(pages=(ScannedPage(number=1, lines=lines, confidence=1.0, source="layer"),), page_count=1)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.what)
 def test_the_sender_and_the_date_of_a_letter(sample: Sample):
-    contact = parse(reading_of(sample.blocks), FACTS)
+    contact = build_contact(reading_of(sample.blocks), FACTS)
 
     found = contact.personal.from_.value if contact.personal.from_ else None
     assert (found, contact.dated_on) == (sample.address, sample.dated_on)
@@ -158,7 +159,7 @@ def test_the_sender_and_the_date_of_a_letter(sample: Sample):
 
 def test_an_address_that_is_used_is_the_senders():
     """Precision first: a letter that goes to the wrong door shows one citizen's business to another."""
-    found = [(parse(reading_of(sample.blocks), FACTS).personal.from_, sample.address) for sample in SAMPLES]
+    found = [(build_contact(reading_of(sample.blocks), FACTS).personal.from_, sample.address) for sample in SAMPLES]
     used = [(point.value, wanted) for point, wanted in found if point]
     precision = sum(value == wanted for value, wanted in used) / len(used)
     recall = sum(value == wanted for value, wanted in used) / sum(1 for _, wanted in found if wanted)

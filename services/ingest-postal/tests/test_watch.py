@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from parvis.ingest_postal.receive.dropbox import Mark, Waiting
-from parvis.ingest_postal.receive.watch import Watch
+from parvis.ingest_postal.ports.drop_box import FileFingerprint, WaitingScan
+from parvis.ingest_postal.receive.settled_files import SettledFiles
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
@@ -15,16 +15,16 @@ def a_file(
     inode: int = 7,
     name: str = "scan.pdf",
     since: datetime | None = None,
-) -> Waiting:
-    return Waiting(name, Mark(size_bytes, modified_ns, f"1:{inode}"), since)
+) -> WaitingScan:
+    return WaitingScan(name, FileFingerprint(size_bytes, modified_ns, f"1:{inode}"), since)
 
 
-def a_watch() -> Watch:
-    return Watch(settle_s=10, patience_s=900)
+def a_watch() -> SettledFiles:
+    return SettledFiles(settle_s=10, patience_s=900)
 
 
-def look(watch: Watch, file: Waiting, clock_s: float) -> bool:
-    watch.look([file], at=AT + timedelta(seconds=clock_s), clock_s=clock_s)
+def look(watch: SettledFiles, file: WaitingScan, clock_s: float) -> bool:
+    watch.update([file], at=AT + timedelta(seconds=clock_s), clock_s=clock_s)
     return watch.settled([file], clock_s=clock_s) == [file]
 
 
@@ -68,30 +68,30 @@ def test_a_file_with_a_fault_waits_and_is_hopeless_only_when_nobody_writes_any_m
     watch = a_watch()
     file = a_file()
     look(watch, file, 0)
-    watch.found_fault(file, "the end of the PDF is missing")
+    watch.mark_faulty(file, "the end of the PDF is missing")
 
     assert not look(watch, file, 20)
-    assert watch.hopeless([file], clock_s=899) == []
-    assert watch.hopeless([file], clock_s=900) == [(file, "the end of the PDF is missing")]
+    assert watch.overdue([file], clock_s=899) == []
+    assert watch.overdue([file], clock_s=900) == [(file, "the end of the PDF is missing")]
 
 
 def test_a_file_that_changes_after_a_fault_has_a_new_chance():
     watch = a_watch()
     look(watch, a_file(), 0)
-    watch.found_fault(a_file(), "the end of the PDF is missing")
+    watch.mark_faulty(a_file(), "the end of the PDF is missing")
     finished = a_file(size_bytes=200)
 
     assert not look(watch, finished, 20)
     assert look(watch, finished, 30)
-    assert watch.hopeless([finished], clock_s=900) == []
+    assert watch.overdue([finished], clock_s=900) == []
 
 
 def test_a_file_that_is_gone_is_forgotten():
     watch = a_watch()
     look(watch, a_file(), 0)
-    watch.look([], at=AT, clock_s=1)
+    watch.update([], at=AT, clock_s=1)
 
-    assert watch.oldest_s(AT + timedelta(hours=1)) == 0
+    assert watch.oldest_age_s(AT + timedelta(hours=1)) == 0
 
 
 def test_a_letter_is_no_younger_than_its_file_when_the_door_starts_again():
@@ -114,10 +114,10 @@ def test_a_file_that_its_share_does_not_give_is_tried_again_and_has_the_whole_pa
     watch = a_watch()
     file = a_file()
     look(watch, file, 0)
-    watch.found_trouble(file, "the file cannot be read: Stale file handle", clock_s=2000)
+    watch.mark_unreadable(file, "the file cannot be read: Stale file handle", clock_s=2000)
 
     assert not look(watch, file, 2010)
     assert look(watch, file, 2030)
-    watch.found_trouble(file, "the file cannot be read: Stale file handle", clock_s=2030)
-    assert watch.hopeless([file], clock_s=2899) == []
-    assert watch.hopeless([file], clock_s=2900) == [(file, "the file cannot be read: Stale file handle")]
+    watch.mark_unreadable(file, "the file cannot be read: Stale file handle", clock_s=2030)
+    assert watch.overdue([file], clock_s=2899) == []
+    assert watch.overdue([file], clock_s=2900) == [(file, "the file cannot be read: Stale file handle")]

@@ -13,9 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from parvis.common.contract.contact import make_contact_id
 from parvis.common.contract.contact_points import hash_contact_point, phone_contact_point
 from parvis.common.testing import A_KEY
-from parvis.ingest_sms.parse.form import Announcement
-from parvis.ingest_sms.parse.order import order_in, plain
-from parvis.ingest_sms.tables import KEYWORDS
+from parvis.ingest_sms.codes.opt_out_keywords import KEYWORDS
+from parvis.ingest_sms.parse.keywords import find_keyword, normalize
+from parvis.ingest_sms.parse.webhook_form import InboundMessage
 
 Twilio = Any  # the class in conftest.py, which no test can import
 
@@ -26,8 +26,8 @@ class Samples(BaseSettings):
 
 
 def order(text: str, **more: str) -> str | None:
-    told = order_in(Announcement("SM" + "0" * 32, {"Body": text, **more}))
-    return told.order if told else None
+    told = find_keyword(InboundMessage("SM" + "0" * 32, {"Body": text, **more}))
+    return told.action if told else None
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_no_word_means_two_things() -> None:
     for name, languages in KEYWORDS.items():
         for words in languages.values():
             for word in words:
-                meanings.setdefault(plain(word), set()).add(name)
+                meanings.setdefault(normalize(word), set()).add(name)
     assert not [word for word, names in meanings.items() if len(names) > 1]
 
 
@@ -116,7 +116,7 @@ async def test_stop_is_a_preference_and_no_contact(twilio: Twilio) -> None:
         hash_contact_point(point, A_KEY),
     )
     assert preference.evidence
-    assert twilio.stored()[0] == await twilio.door.intake.blobs.get(preference.evidence)
+    assert twilio.stored()[0] == await twilio.webhooks.intake.blobs.get(preference.evidence)
     headers = dict(twilio.producer.sent[0].headers)
     assert headers["ce_id"].decode() == make_contact_id("sms", "+33536490100", "SM" + "0" * 32)
     assert twilio.producer.sent[0].key.decode() == preference.contact_point_hash

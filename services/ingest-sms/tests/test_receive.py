@@ -13,7 +13,7 @@ from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import OutcomeUnknown, Unavailable
 from parvis.common.runtime.rate_limits import RateLimiter
 from parvis.common.storage.blobs import BlobStore
-from parvis.ingest_sms.parse.form import read_form
+from parvis.ingest_sms.parse.webhook_form import parse_form_fields
 
 Twilio = Any  # the class in conftest.py, which no test can import
 TOKEN = "the town's token, for tests only"
@@ -71,7 +71,7 @@ async def test_what_twilio_did_not_sign_is_refused_and_not_kept(twilio: Twilio) 
 @pytest.mark.parametrize("body", [b"", b"AccountSid=AC1", b"\xff\xfe=%ff", b"a=1&" * 300, b"Body=" + b"x" * 70_000])
 async def test_what_is_no_form_of_twilios_is_refused(twilio: Twilio, body: bytes) -> None:
     signed = body if len(body) < 1000 else b""
-    signature = RequestValidator(TOKEN).compute_signature(f"{PUBLIC_URL}/sms", dict(read_form(signed)))
+    signature = RequestValidator(TOKEN).compute_signature(f"{PUBLIC_URL}/sms", dict(parse_form_fields(signed)))
     answer = await twilio.post_unsigned(body, **{"X-Twilio-Signature": signature})
     assert answer.status_code in (400, 403)
     assert twilio.producer.sent == []
@@ -88,10 +88,10 @@ async def test_kafka_away_is_503(twilio: Twilio, away: Unavailable) -> None:
 
 async def test_blobs_away_is_503_and_nothing_is_on_the_bus(twilio: Twilio, tmp_path: Path) -> None:
     folder = tmp_path / "full"
-    intake = replace(twilio.door.intake, blobs=BlobStore(f"file://{folder}"))
+    intake = replace(twilio.webhooks.intake, blobs=BlobStore(f"file://{folder}"))
     folder.rmdir()
     folder.write_text("a file where the folder was")
-    answer = await replace(twilio, door=replace(twilio.door, intake=intake)).post(sample("road-fr"))
+    answer = await replace(twilio, webhooks=replace(twilio.webhooks, intake=intake)).post(sample("road-fr"))
     assert answer.status_code == 503
     assert twilio.producer.sent == []
 
@@ -114,7 +114,7 @@ async def test_a_status_is_a_report_on_its_reply(twilio: Twilio) -> None:
 async def test_a_status_for_another_reply_than_signed_is_refused(twilio: Twilio) -> None:
     body = sample("status-delivered")
     signature = RequestValidator(TOKEN).compute_signature(
-        f"{PUBLIC_URL}/sms/status?reply={REPLY}", dict(read_form(body))
+        f"{PUBLIC_URL}/sms/status?reply={REPLY}", dict(parse_form_fields(body))
     )
     answer = await twilio.post_unsigned(body, path="/sms/status?reply=other", **{"X-Twilio-Signature": signature})
     assert answer.status_code == 403
@@ -131,12 +131,12 @@ async def test_a_status_while_kafka_is_away_is_503(twilio: Twilio) -> None:
 
 async def test_one_account_may_not_speak_for_another(make: Any) -> None:
     other = "AC" + "f" * 32
-    twilio = make(signatures=make().door.signatures, accounts=frozenset(["AC" + "0123456789abcdef" * 2, other]))
+    twilio = make(signature_verifier=make().webhooks.signature_verifier, accounts=frozenset(["AC" + "0123456789abcdef" * 2, other]))
     assert (await twilio.write("Bonjour", AccountSid=other)).status_code == 403
 
 
 async def test_who_floods_us_waits_and_slows_nobody(make: Any) -> None:
-    twilio = make(senders=RateLimiter(1, 2))
+    twilio = make(sender_limiter=RateLimiter(1, 2))
     told = [(await twilio.write("Bonjour", f"SM{number:032x}")).status_code for number in range(4)]
     assert told == [200, 200, 429, 429]
     assert (await twilio.write("Bonjour", "SM" + "9" * 32, From="+33639980002")).status_code == 200

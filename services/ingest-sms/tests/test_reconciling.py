@@ -18,11 +18,11 @@ from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
 from parvis.common.runtime.health import Health
-from parvis.ingest_sms.parse.listed import listed
-from parvis.ingest_sms.read.media import Hosts
-from parvis.ingest_sms.read.messages import MessageList
-from parvis.ingest_sms.receive.intake import Seen
-from parvis.ingest_sms.receive.reconciling import Reconciling
+from parvis.ingest_sms.fetch.allowed_hosts import AllowedHosts
+from parvis.ingest_sms.fetch.message_list import MessageList
+from parvis.ingest_sms.parse.message_resource import parse_message_resource
+from parvis.ingest_sms.receive.recent_ids import RecentIds
+from parvis.ingest_sms.receive.reconciler import Reconciler
 from parvis.simulators.app import Simulators
 from parvis.simulators.settings import Settings
 
@@ -50,15 +50,15 @@ async def citizens(outside: Simulators) -> AsyncGenerator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def reconciling(kafka: str, make: Any, outside: Simulators, request: Any) -> AsyncGenerator[Reconciling]:
+async def reconciling(kafka: str, make: Any, outside: Simulators, request: Any) -> AsyncGenerator[Reconciler]:
     prefix = "list-" + request.node.name.replace("_", "-")[-30:].strip("-")
     await apply_topics(kafka, [CONTACT_RECEIVED, PREFERENCE_CHANGED], prefix=prefix, replication=1)
     producer = Producer(kafka, service="ingest-sms")
-    intake = make(producer=producer, prefix=prefix, hosts=Hosts((), outside.twilio_url)).door.intake
+    intake = make(producer=producer, prefix=prefix, hosts=AllowedHosts((), outside.twilio_url)).webhooks.intake
     messages = MessageList({ACCOUNT: [TOKEN]}, outside.twilio_url)
-    yield Reconciling(
+    yield Reconciler(
         messages, intake, frozenset([ACCOUNT]), (TOWN,), kafka, Health(),
-        every_s=300, window=timedelta(hours=1), grace=timedelta(0),
+        interval_s=300, window=timedelta(hours=1), grace=timedelta(0), topic_prefix=prefix,
     )  # fmt: skip
     await messages.close()
     await intake.media.close()
@@ -70,9 +70,9 @@ async def missed(citizens: httpx.AsyncClient, body: str, **more: Any) -> str:
     return (await citizens.post("/_sim/inbound", json=sms)).json()["sid"]
 
 
-async def read(reconciling: Reconciling, topic: str = "contact.received") -> list[ReceivedRecord]:
-    name = f"{reconciling.intake.topic_prefix}.{topic}"
-    return [received async for received in read_all_records(reconciling.bootstrap, [name])]
+async def read(reconciling: Reconciler, topic: str = "contact.received") -> list[ReceivedRecord]:
+    name = f"{reconciling.topic_prefix}.{topic}"
+    return [received async for received in read_all_records(reconciling.kafka_bootstrap, [name])]
 
 
 def contacts(records: list[ReceivedRecord]) -> list[ContactReceived]:
@@ -80,10 +80,10 @@ def contacts(records: list[ReceivedRecord]) -> list[ContactReceived]:
 
 
 async def test_a_message_without_a_webhook_is_a_contact_with_twilios_date(
-    reconciling: Reconciling, citizens: httpx.AsyncClient, outside: Simulators
+    reconciling: Reconciler, citizens: httpx.AsyncClient, outside: Simulators
 ) -> None:
     sid = await missed(citizens, "Un arbre est tombé.")
-    assert await reconciling.look() == 1
+    assert await reconciling.reconcile() == 1
     (contact,) = contacts(await read(reconciling))
     sent_at = outside.twilio.account.messages[sid].listed_at
     assert contact.contact_id == make_contact_id("sms", TOWN, sid)
@@ -92,58 +92,56 @@ async def test_a_message_without_a_webhook_is_a_contact_with_twilios_date(
     assert contact.original.media_type == "application/json"
 
 
-async def test_what_is_there_is_not_brought_again(reconciling: Reconciling, citizens: httpx.AsyncClient) -> None:
+async def test_what_is_there_is_not_brought_again(reconciling: Reconciler, citizens: httpx.AsyncClient) -> None:
     for number in range(3):
         await missed(citizens, f"Message {number}")
-    assert await reconciling.look() == 3
-    assert await reconciling.look() == 0
-    reconciling.intake = replace(reconciling.intake, seen=Seen())
-    assert await reconciling.look() == 0  # another process, which remembers nothing, asks Kafka
+    assert await reconciling.reconcile() == 3
+    assert await reconciling.reconcile() == 0
+    reconciling.intake = replace(reconciling.intake, recent_ids=RecentIds())
+    assert await reconciling.reconcile() == 0  # another process, which remembers nothing, asks Kafka
     assert len(await read(reconciling)) == 3
 
 
 async def test_many_pages_whatsapp_and_orders(
-    reconciling: Reconciling, citizens: httpx.AsyncClient, monkeypatch: Any
+    reconciling: Reconciler, citizens: httpx.AsyncClient, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("parvis.ingest_sms.read.messages._PAGE", 2)
+    monkeypatch.setattr("parvis.ingest_sms.fetch.message_list._PAGE_SIZE", 2)
     for number in range(5):
         await missed(citizens, f"Message {number}")
     await missed(citizens, "Par WhatsApp", **{"from": "whatsapp:+33639980002", "to": f"whatsapp:{TOWN}"})
     await missed(citizens, "STOP")
-    assert await reconciling.look() == 7
+    assert await reconciling.reconcile() == 7
     found = contacts(await read(reconciling))
     assert sorted(contact.personal.text for contact in found) == [*(f"Message {n}" for n in range(5)), "Par WhatsApp"]
     assert {contact.channel for contact in found} == {"sms", "whatsapp"}
     assert len(await read(reconciling, "preference.changed")) == 1
 
 
-async def test_files_are_fetched_too(reconciling: Reconciling, citizens: httpx.AsyncClient) -> None:
+async def test_files_are_fetched_too(reconciling: Reconciler, citizens: httpx.AsyncClient) -> None:
     picture = {"content_type": "image/png", "base64": base64.b64encode(b"a picture").decode()}
     await missed(citizens, "Voici", media=[picture])
-    assert await reconciling.look() == 1
+    assert await reconciling.reconcile() == 1
     (contact,) = contacts(await read(reconciling))
     assert await reconciling.intake.blobs.get(contact.attachments[0]) == b"a picture"
 
 
 async def test_a_message_is_left_to_its_webhook_for_a_while(
-    reconciling: Reconciling, citizens: httpx.AsyncClient
+    reconciling: Reconciler, citizens: httpx.AsyncClient
 ) -> None:
     reconciling.grace = timedelta(minutes=5)
     await missed(citizens, "Tout juste envoyé")
-    assert await reconciling.look() == 0
+    assert await reconciling.reconcile() == 0
 
 
-async def test_a_list_that_does_not_answer_is_asked_again(
-    reconciling: Reconciling, citizens: httpx.AsyncClient
-) -> None:
+async def test_a_list_that_does_not_answer_is_asked_again(reconciling: Reconciler, citizens: httpx.AsyncClient) -> None:
     await missed(citizens, "Un arbre est tombé.")
     await citizens.post("/_sim/faults", json={"lists": "error"})
     with pytest.raises(Unavailable):
-        await reconciling.look()
+        await reconciling.reconcile()
     await citizens.post("/_sim/faults", json={})
-    assert await reconciling.look() == 1
+    assert await reconciling.reconcile() == 1
 
 
 def test_a_resource_without_anything_raises_nothing() -> None:
-    assert listed({}).sent_at is None
-    assert listed({"date_sent": "yesterday", "subresource_uris": None}).told.message_sid == ""
+    assert parse_message_resource({}).sent_at is None
+    assert parse_message_resource({"date_sent": "yesterday", "subresource_uris": None}).message.message_sid == ""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from twilio.request_validator import RequestValidator
 
-from parvis.ingest_sms.verify import Call, Forged, Signatures
+from parvis.ingest_sms.verify.webhook_signature import Forged, SignatureVerifier, SignedRequest
 
 URL = "https://town.example/hooks"
 FORM = [("Body", "Bonjour "), ("From", "+33639980001"), ("Blank", "")]
@@ -33,7 +33,7 @@ def check(
 ) -> None:
     tokens = more.pop("tokens", ["token"])
     url = more.pop("url", URL)
-    Signatures(url, {"AC1": tokens}).check(signature, Call(raw_path, form=form, **more), account="AC1")
+    SignatureVerifier(url, {"AC1": tokens}).verify(signature, SignedRequest(raw_path, form=form, **more), account="AC1")
 
 
 def test_twilios_signature_is_good() -> None:
@@ -93,9 +93,11 @@ def _is_good(vector: dict[str, Any], token: str) -> bool:
     parts = urlsplit(vector["url"])
     body = vector.get("body", "").encode()
     form = _as_pairs(vector.get("params", {}))
-    call = Call(parts.path.encode(), parts.query.encode(), body, form)
+    call = SignedRequest(parts.path.encode(), parts.query.encode(), body, form)
     try:
-        Signatures(f"{parts.scheme}://{parts.netloc}", {"AC1": [token]}).check(vector["signature"], call, account="AC1")
+        SignatureVerifier(f"{parts.scheme}://{parts.netloc}", {"AC1": [token]}).verify(
+            vector["signature"], call, account="AC1"
+        )
     except Forged:
         return False
     return True
@@ -142,12 +144,12 @@ def test_a_form_is_not_believed_for_the_hash_in_its_url() -> None:
 
 
 def test_each_account_signs_with_its_own_token() -> None:
-    signatures = Signatures(URL, {"AC1": ["one"], "AC2": ["two"]})
-    call = Call(b"/sms", form=FORM)
-    signatures.check(signed("two"), call, account="AC2")
+    signatures = SignatureVerifier(URL, {"AC1": ["one"], "AC2": ["two"]})
+    call = SignedRequest(b"/sms", form=FORM)
+    signatures.verify(signed("two"), call, account="AC2")
     for account in ("AC1", "AC3", ""):
         with pytest.raises(Forged):
-            signatures.check(signed("two"), call, account=account)
+            signatures.verify(signed("two"), call, account=account)
 
 
 @pytest.mark.parametrize("url", ["https://town.example:443/hooks", "https://town.example/hooks"])

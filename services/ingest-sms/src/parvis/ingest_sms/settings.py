@@ -73,8 +73,8 @@ class Settings(ServiceSettings):
     @field_validator("twilio_account_sid")
     @classmethod
     def _accounts_look_like_accounts(cls, text: str) -> str:
-        wrong = [sid for sid in _split(text) if not _ACCOUNT.fullmatch(sid)]
-        if wrong or not _split(text):
+        wrong = [sid for sid in _split_list(text) if not _ACCOUNT.fullmatch(sid)]
+        if wrong or not _split_list(text):
             raise ValueError("an account is AC and 32 characters; several are separated by commas")
         return text
 
@@ -82,13 +82,13 @@ class Settings(ServiceSettings):
     @classmethod
     def _tokens_are_pairs(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret and secret.get_secret_value():
-            _tokens_in(secret.get_secret_value())
+            _parse_tokens(secret.get_secret_value())
         return secret
 
     @field_validator("numbers")
     @classmethod
     def _numbers_are_numbers(cls, text: str) -> str:
-        if not all(re.fullmatch(r"\+[1-9]\d{6,14}", number) for number in _split(text)):
+        if not all(re.fullmatch(r"\+[1-9]\d{6,14}", number) for number in _split_list(text)):
             raise ValueError("a number is + and its digits; several are separated by commas")
         return text
 
@@ -96,10 +96,10 @@ class Settings(ServiceSettings):
     def tokens(self) -> Mapping[str, tuple[str, ...]]:
         """By account: the token that it signs with, then the one before."""
         shared = tuple(
-            _secret(token) for token in (self.twilio_auth_token, self.twilio_auth_token_previous) if _secret(token)
+            _reveal(token) for token in (self.twilio_auth_token, self.twilio_auth_token_previous) if _reveal(token)
         )
-        known = _tokens_in(_secret(self.twilio_tokens)) if _secret(self.twilio_tokens) else {}
-        return dict.fromkeys(_split(self.twilio_account_sid), shared) | known
+        known = _parse_tokens(_reveal(self.twilio_tokens)) if _reveal(self.twilio_tokens) else {}
+        return dict.fromkeys(_split_list(self.twilio_account_sid), shared) | known
 
     @property
     def accounts(self) -> frozenset[str]:
@@ -107,30 +107,30 @@ class Settings(ServiceSettings):
 
     @property
     def own_numbers(self) -> tuple[str, ...]:
-        return tuple(_split(self.numbers))
+        return tuple(_split_list(self.numbers))
 
     @property
-    def hosts(self) -> tuple[str, ...]:
-        return tuple(name.lower() for name in _split(self.media_hosts))
+    def media_host_names(self) -> tuple[str, ...]:
+        return tuple(name.lower() for name in _split_list(self.media_hosts))
 
     @property
-    def window(self) -> timedelta:
+    def reconcile_window(self) -> timedelta:
         return timedelta(hours=self.reconcile_window_h)
 
     @property
-    def grace(self) -> timedelta:
+    def reconcile_grace(self) -> timedelta:
         return timedelta(seconds=self.reconcile_grace_s)
 
 
-def _split(text: str) -> list[str]:
+def _split_list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _secret(value: SecretStr | None) -> str:
+def _reveal(value: SecretStr | None) -> str:
     return value.get_secret_value() if value else ""
 
 
-def _tokens_in(text: str) -> dict[str, tuple[str, ...]]:
+def _parse_tokens(text: str) -> dict[str, tuple[str, ...]]:
     """Raises: ValueError, which names no token."""
     try:
         given: Any = json.loads(text)
@@ -138,12 +138,12 @@ def _tokens_in(text: str) -> dict[str, tuple[str, ...]]:
         raise ValueError("not JSON") from None
     if not isinstance(given, dict):
         raise ValueError('not of the form {"AC…": ["current", "previous"]}')  # noqa: TRY004 (pydantic tells ValueErrors)
-    found: dict[str, tuple[str, ...]] = {}
+    tokens_by_account: dict[str, tuple[str, ...]] = {}
     for account, value in given.items():
         tokens = [value] if isinstance(value, str) else value
         if not _ACCOUNT.fullmatch(str(account)) or not isinstance(tokens, list) or not 1 <= len(tokens) <= 2:
             raise ValueError('not of the form {"AC…": ["current", "previous"]}')
         if not all(isinstance(token, str) and len(token) >= 8 for token in tokens):
             raise ValueError("a token has eight characters or more")
-        found[account] = tuple(tokens)
-    return found
+        tokens_by_account[account] = tuple(tokens)
+    return tokens_by_account

@@ -24,10 +24,15 @@ _FIRST_IDEOGRAPH, _A_LETTER_OF_CHINESE = "\u2e80", 3  # is worth as much as thre
 _KANA = re.compile("[\u3040-\u30ff]")
 
 
+def load_language_model() -> None:
+    """Load the model now, rather than at the first text. Idempotent."""
+    _identifier()
+
+
 def detect_language(text: str) -> Language | None:
     """The language of a text: one of SPOKEN; none for fewer than sixteen letters or a doubtful verdict.
 
-    The first call loads the model (about a second): a service makes it when it starts.
+    The first call loads the model (about a second): a service calls load_language_model when it starts.
     """
     beginning = text[:_READ_CHARACTERS]
     letters = sum(map(str.isalpha, beginning))
