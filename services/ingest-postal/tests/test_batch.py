@@ -20,7 +20,7 @@ from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.testing import A_KEY, FakeProducer
 from parvis.ingest_postal.models.scan import MediaType
 from parvis.ingest_postal.parse.receipt_date import ScanArrival
-from parvis.ingest_postal.receive.scan_intake import ScanIntake
+from parvis.ingest_postal.receive.scan_intake import ScanIntake, sha256_of
 from parvis.ingest_postal.render.separator_sheets import render_sheets
 from parvis.local.clamav import A_VIRUS, PROGRAM, clamd
 from parvis.local.letter import BIRTH_CERTIFICATE, SampleLetter, write_pdf
@@ -79,7 +79,7 @@ def scan_intake(a_scan_intake: MakeAcceptance, tmp_path: Path, producer: FakePro
 async def accepted(
     scan_intake: ScanIntake, content: bytes, media_type: MediaType = "application/pdf", arrival: ScanArrival = ARRIVAL
 ) -> list[ContactReceived]:
-    return [contact async for contact in scan_intake.accept(content, media_type, arrival)]
+    return [contact async for contact in scan_intake.accept(content, media_type, arrival, digest=sha256_of(content))]
 
 
 def subjects(contacts: list[ContactReceived]) -> list[str]:
@@ -123,7 +123,7 @@ async def test_a_file_without_sheets_is_one_letter_with_the_files_own_id(scan_in
 async def test_what_broke_off_in_the_middle_gives_the_same_letters_again(
     scan_intake: ScanIntake, producer: FakeProducer
 ):
-    first = anext(aiter(scan_intake.accept(THREE, "application/pdf", ARRIVAL)))
+    first = anext(aiter(scan_intake.accept(THREE, "application/pdf", ARRIVAL, digest=sha256_of(THREE))))
     begun = await first
     contacts = await accepted(scan_intake, THREE)
 

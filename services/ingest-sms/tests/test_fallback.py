@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import stat
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.health import Health
@@ -39,7 +42,7 @@ async def drain(twilio: Twilio, until: Any) -> None:
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(twilio.webhooks.fallback.run(stopping))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not until():
                 await asyncio.sleep(0.01)
         stopping.set()
@@ -102,3 +105,41 @@ def test_the_age_of_the_oldest(folder: Path) -> None:
     assert spool.oldest_age_s(AN_INSTANT.fromtimestamp(later, tz=AN_INSTANT.tzinfo)) == pytest.approx(60)
     spool.write(SID, b"y", received_at=AN_INSTANT + timedelta(hours=1), signature="s", path="/sms/fallback")
     assert [spool.read(file).body for file in spool.list_files()] == [b"x"]
+
+
+def quarantined() -> float:
+    return REGISTRY.get_sample_value("parvis_sms_spool_quarantined_total") or 0
+
+
+async def test_a_damaged_file_is_logged_and_counted(twilio: Twilio, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "SM0.message").write_bytes(b'{"body": "", "received_at": "2026-11-30T02:00:00"}')  # no offset
+    before = quarantined()
+    with capture_logs() as logs:
+        await drain(twilio, (folder / "SM0.refused").exists)
+    (entry,) = [entry for entry in logs if entry["event"] == "message.set_aside"]
+    assert (entry["log_level"], entry["file"]) == ("error", "SM0.message")
+    assert quarantined() == before + 1
+
+
+@pytest.mark.parametrize("broken", ["quarantine", "delete"])
+async def test_a_file_that_cannot_be_moved_holds_nobody_up(
+    twilio: Twilio, folder: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    whole = getattr(MessageSpool, broken)
+
+    def fail_for_one(spool: MessageSpool, file: Path) -> None:
+        if file.name == "SM0.message":
+            raise PermissionError(13, "Permission denied")
+        whole(spool, file)
+
+    monkeypatch.setattr(MessageSpool, broken, fail_for_one)
+    await twilio.send("road-fr", path="/sms/fallback")
+    first = folder / f"{SID}.message"
+    damaged = folder / "SM0.message"
+    damaged.write_bytes(b"half of a fi" if broken == "quarantine" else first.read_bytes())
+    os.utime(damaged, (0, 0))  # the oldest: it comes first
+    with capture_logs() as logs:
+        await drain(twilio, lambda: not first.exists() and any(entry["event"] == "spool.failed" for entry in logs))
+    assert {entry["file"] for entry in logs if entry["event"] == "spool.failed"} == {"SM0.message"}
+    assert {contact.personal.text[:7] for contact in twilio.contacts()} == {"Bonjour"}

@@ -4,8 +4,10 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from prometheus_client import REGISTRY
 from twilio.request_validator import RequestValidator
 
 from parvis.common.contract.contact import ContactReceived, make_contact_id
@@ -131,7 +133,10 @@ async def test_a_status_while_kafka_is_away_is_503(twilio: Twilio) -> None:
 
 async def test_one_account_may_not_speak_for_another(make: Any) -> None:
     other = "AC" + "f" * 32
-    twilio = make(signature_verifier=make().webhooks.signature_verifier, accounts=frozenset(["AC" + "0123456789abcdef" * 2, other]))
+    twilio = make(
+        signature_verifier=make().webhooks.signature_verifier,
+        accounts=frozenset(["AC" + "0123456789abcdef" * 2, other]),
+    )
     assert (await twilio.write("Bonjour", AccountSid=other)).status_code == 403
 
 
@@ -154,3 +159,32 @@ async def test_json_is_no_form_even_when_it_is_signed(twilio: Twilio) -> None:
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/json"}
     assert (await twilio.post_unsigned(body, path=f"/sms?{query}", **headers)).status_code in (400, 403)
     assert twilio.producer.sent == []
+
+
+def refused(channel: str, why: str) -> float:
+    labels = {"channel": channel, "why": why}
+    return REGISTRY.get_sample_value("parvis_contacts_refused_total", labels) or 0
+
+
+def refused_callbacks(why: str) -> float:
+    return REGISTRY.get_sample_value("parvis_sms_callbacks_refused_total", {"why": why}) or 0
+
+
+async def test_a_refused_callback_is_no_refused_contact(twilio: Twilio) -> None:
+    contacts, callbacks = refused("sms", "malformed"), refused_callbacks("malformed")
+    assert (await twilio.post(sample("status-delivered"), path="/sms/status")).status_code == 400
+    assert refused("sms", "malformed") == contacts
+    assert refused_callbacks("malformed") == callbacks + 1
+
+
+async def test_a_refused_whatsapp_message_counts_for_whatsapp(twilio: Twilio) -> None:
+    sms, whatsapp = refused("sms", "forged"), refused("whatsapp", "forged")
+    assert (await twilio.send("whatsapp", token="another token")).status_code == 403
+    assert (refused("sms", "forged"), refused("whatsapp", "forged")) == (sms, whatsapp + 1)
+
+
+async def test_a_status_with_our_own_routing_error_never_kills_a_number(twilio: Twilio) -> None:
+    form = dict(parse_form_fields(sample("status-undelivered"))) | {"ErrorCode": "21612"}
+    await twilio.post(urlencode(form).encode(), path=f"/sms/status?reply={REPLY}")
+    report = DeliveryReported.model_validate_json(twilio.producer.sent[0].value)
+    assert (report.outcome, report.failure_class, report.detail) == ("undelivered", "unreachable", "21612")

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from parvis.common.bus.admin import apply_topics, read_all_records
 from parvis.common.bus.cloudevents import ReceivedRecord
@@ -145,3 +146,32 @@ async def test_a_list_that_does_not_answer_is_asked_again(reconciling: Reconcile
 def test_a_resource_without_anything_raises_nothing() -> None:
     assert parse_message_resource({}).sent_at is None
     assert parse_message_resource({"date_sent": "yesterday", "subresource_uris": None}).message.message_sid == ""
+
+
+async def test_a_message_that_cannot_be_parsed_holds_nobody_up(
+    reconciling: Reconciler, citizens: httpx.AsyncClient, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One entry of the list is no object, one has no MessageSid, one has lost its list of media: the fourth is recovered."""
+    for text in ("Un trou", "Un arbre est tombé."):
+        await missed(citizens, text)
+    picture = {"content_type": "image/png", "base64": base64.b64encode(b"a picture").decode()}
+    await missed(citizens, "Une photo", media=[picture])
+    fetch = MessageList._get  # pyright: ignore[reportPrivateUsage]
+
+    async def damaged(messages: MessageList, account: str, uri: str) -> dict[str, Any]:
+        if "Media.json" in uri:
+            uri = uri.replace("Media.json", "Nothing.json")
+        page = await fetch(messages, account, uri)
+        for resource in page.get("messages") or ():
+            if resource["body"] == "Un trou":
+                resource["sid"] = "not a MessageSid"
+        return page | {"messages": ["not an object", *page["messages"]]} if page.get("messages") else page
+
+    monkeypatch.setattr(MessageList, "_get", damaged)
+    with capture_logs() as logs:
+        assert await reconciling.reconcile() == 2
+        assert await reconciling.reconcile() == 0
+    found = {contact.personal.text: contact for contact in contacts(await read(reconciling))}
+    assert set(found) == {"Un arbre est tombé.", "Une photo"}
+    assert found["Une photo"].unreadable == "comes with pictures or files that Twilio gives no address of"
+    assert [entry["log_level"] for entry in logs if entry["event"] == "message.refused"].count("error") >= 2

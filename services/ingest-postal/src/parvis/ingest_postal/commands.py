@@ -1,4 +1,4 @@
-"""`parvis separators`: sheets for the mail room, to print."""
+"""Adds `parvis separators`: prints sheets for the mail room."""
 
 import argparse
 from datetime import date

@@ -1,4 +1,4 @@
-"""PARVIS_INGEST_SMS_* in, one checked Settings out."""
+"""Declares the settings PARVIS_INGEST_SMS_*."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _ACCOUNT = re.compile(r"AC.{32}")
 
 
 class Settings(ServiceSettings):
-    """What the SMS door needs to know of Twilio."""
+    """Twilio's accounts and numbers, the reconciler, the fallback and the limits of the webhooks."""
 
     model_config = SettingsConfigDict(env_prefix="PARVIS_INGEST_SMS_", extra="ignore")
 
@@ -24,14 +24,16 @@ class Settings(ServiceSettings):
     public_url: str = Field(
         default="http://127.0.0.1:8101",
         pattern=r"^https?://[^/?#\s]+[^?#\s]*$",
-        description="what Twilio calls, up to /sms, exactly as written in Twilio's console: signatures cover it",
+        description="the base URL that Twilio calls, up to /sms, exactly as in Twilio's console: signatures cover it",
     )
     twilio_account_sid: str = Field(
-        description="our account; several (sub-accounts) with commas; what others sign is refused",
+        description="our account SID; several (sub-accounts) separated by commas; webhooks of other accounts are refused",
     )
-    twilio_auth_token: SecretStr = Field(min_length=8, description="the account's primary token: Twilio signs with it")
+    twilio_auth_token: SecretStr = Field(
+        min_length=8, description="the account's primary auth token, with which Twilio signs"
+    )
     twilio_auth_token_previous: SecretStr | None = Field(
-        default=None, description="the token before, accepted too while it is being changed"
+        default=None, description="the previous auth token, accepted as well during a rotation"
     )
     twilio_tokens: SecretStr | None = Field(
         default=None,
@@ -40,34 +42,42 @@ class Settings(ServiceSettings):
     twilio_base_url: str = Field(
         default="",
         pattern=r"^(https?://[^/?#\s]+)?$",
-        description="for tests: where the API and its files are instead of Twilio's own address; may be http and private",
+        description="for tests: base URL of the API and its files in place of Twilio's; may be http and a private address",
     )
     media_hosts: str = Field(
         default="api.twilio.com,*.twilio.com,*.twiliocdn.com,s3-external-1.amazonaws.com",
-        description="hosts that files of messages are fetched from, by https only; *. before a name: all below it",
+        description="hosts from which media is fetched, by https only; *.name stands for all hosts below name",
     )
     numbers: str = Field(
         default="",
-        description="our numbers in E.164, with commas: whose messages the reconciler lists; empty: the town's sms_number",
+        description="our numbers in E.164, separated by commas, whose messages the reconciler lists; empty: the town's sms_number",
     )
     reconcile_s: float = Field(
-        default=300, ge=0, description="seconds between two looks at Twilio's list for what never reached us; 0: never"
+        default=300, ge=0, description="seconds between two passes over Twilio's message list; 0: never"
     )
     reconcile_window_h: float = Field(
-        default=72, gt=0, le=24 * 30, description="hours that the first look after a start goes back"
+        default=72, gt=0, le=24 * 30, description="how many hours back the first pass after a start goes"
     )
     reconcile_grace_s: float = Field(
-        default=60, ge=0, description="seconds that a message is left to its webhook before the list is believed"
+        default=60,
+        ge=0,
+        description="age in seconds from which a message is recovered; a younger one is left to its webhook",
     )
     spool: Path | None = Field(
-        default=None, description="folder of a fallback: what /sms/fallback is told is kept there until Kafka takes it"
+        default=None,
+        description="directory for messages received on /sms/fallback until they are published; empty: this is no fallback",
     )
     sender_per_minute: float = Field(
-        default=120, gt=0, description="messages a minute from one number; what is over gets 429 and comes by the list"
+        default=120,
+        gt=0,
+        description="messages a minute from one number; more are answered 429 and recovered from the list",
     )
-    sender_burst: int = Field(default=120, ge=1, description="messages that one number may send at once")
+    sender_burst: int = Field(default=120, ge=1, description="messages that one number may send in a burst")
     largest_form_bytes: int = Field(
-        default=64 * 1024, ge=8 * 1024, le=1024 * 1024, description="bytes; Twilio's largest form has about 30,000"
+        default=64 * 1024,
+        ge=8 * 1024,
+        le=1024 * 1024,
+        description="largest webhook form in bytes; Twilio's largest has about 30,000",
     )
 
     @field_validator("twilio_account_sid")
@@ -94,7 +104,7 @@ class Settings(ServiceSettings):
 
     @property
     def tokens(self) -> Mapping[str, tuple[str, ...]]:
-        """By account: the token that it signs with, then the one before."""
+        """The tokens of each account: the current one, then the previous one."""
         shared = tuple(
             _reveal(token) for token in (self.twilio_auth_token, self.twilio_auth_token_previous) if _reveal(token)
         )

@@ -1,4 +1,4 @@
-"""What is printed for machines on the mail room's sheets: written and read by one table. Pure; no I/O."""
+"""Makes and parses the codes printed on separator and batch cover sheets. Pure; no I/O."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The shapes of a scan and of what was read from it. Data only."""
+"""Models a scan: its limits, its page previews and its reading."""
 
 from dataclasses import dataclass
 from typing import Literal

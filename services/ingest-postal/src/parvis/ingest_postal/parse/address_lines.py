@@ -1,12 +1,10 @@
-"""One line of an address in, what it is out: a name, a street, a town, a country. Pure; no I/O."""
+"""Classifies one line of a postal address: name, street, town or country. Pure; no I/O."""
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from parvis.ingest_postal.parse.own_addresses import fold
 
-LineKind = Literal["name", "complement", "street", "town", "country", "other"]
 _LONGEST_LINE = 120
 
 _WAYS = (

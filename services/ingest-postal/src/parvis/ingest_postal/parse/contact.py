@@ -1,4 +1,4 @@
-"""What was read of a letter, and what the door knows about it, in; the contact out. Pure; no I/O."""
+"""Builds the contact.received event of a letter from its reading. Pure; no I/O."""
 
 import re
 import unicodedata

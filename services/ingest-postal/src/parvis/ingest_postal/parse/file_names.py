@@ -1,4 +1,4 @@
-"""A file's name as a scanner or a person made it in, one that is safe to keep and to look at out. Pure; no I/O."""
+"""Cleans the file names that scanners and people give, and recognises notes and unfinished files. Pure; no I/O."""
 
 import unicodedata
 from pathlib import PurePosixPath

@@ -1,4 +1,4 @@
-"""The lines of a letter in, the date that it bears out. Pure; no I/O."""
+"""Finds the date that a letter bears. Pure; no I/O."""
 
 import re
 from collections.abc import Iterator

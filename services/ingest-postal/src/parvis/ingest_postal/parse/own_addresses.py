@@ -1,4 +1,4 @@
-"""What a letter is held against: the town it is written to, and its key. Pure; no I/O."""
+"""Collects the town's own names and addresses, which are never taken for a sender's. Pure; no I/O."""
 
 import re
 import unicodedata

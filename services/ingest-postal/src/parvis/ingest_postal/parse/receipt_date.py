@@ -1,4 +1,4 @@
-"""What the mail room wrote beside a scan, or printed before it, in; when the letter was received, out. Pure; no I/O."""
+"""Determines when a letter was received from the batch cover sheet or the mail room's note. Pure; no I/O."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The words of a letter in, the ways to answer that it asks for out. Pure; no I/O."""
+"""Finds the reply channels that a letter asks for. Pure; no I/O."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The words on a letter's first page in, its sender out: name, postal address, what they are worth. Pure; no I/O."""
+"""Finds the sender's name and postal address on a letter's first page. Pure; no I/O."""
 
 import re
 from collections.abc import Iterator, Sequence

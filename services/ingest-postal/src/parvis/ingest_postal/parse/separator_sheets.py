@@ -1,4 +1,4 @@
-"""The codes on the pages of one file in, which pages make which letter out. Pure; no I/O."""
+"""Splits the pages of a scan into letters at separator sheets. Pure; no I/O."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A page's lines in, its blocks out: lines under each other in one column. Pure; no I/O."""
+"""Groups the lines of a page into text blocks by column and spacing. Pure; no I/O."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

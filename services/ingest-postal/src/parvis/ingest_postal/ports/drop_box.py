@@ -1,4 +1,4 @@
-"""What every drop box offers the door, a folder or a bucket: what waits in it, held while it is taken, then moved on."""
+"""Declares what the intake needs of a drop box, be it a folder or a bucket."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

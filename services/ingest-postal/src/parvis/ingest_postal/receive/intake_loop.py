@@ -1,7 +1,6 @@
-"""The door: each settled file becomes a contact on Kafka, and only then leaves the folder."""
+"""Polls the drop box and publishes each settled file before it moves the file on."""
 
 import asyncio
-import hashlib
 import math
 import os
 import time
@@ -18,7 +17,7 @@ from parvis.common.runtime.logs import logger
 from parvis.ingest_postal.parse.receipt_date import NOTE_LIMIT_BYTES, ScanArrival
 from parvis.ingest_postal.ports.drop_box import DropBox, LockedScan, WaitingScan
 from parvis.ingest_postal.receive.returned_letters import ReturnedLetters, is_returned_letter
-from parvis.ingest_postal.receive.scan_intake import ScanIntake
+from parvis.ingest_postal.receive.scan_intake import ScanIntake, sha256_of
 from parvis.ingest_postal.receive.settled_files import SettledFiles
 from parvis.ingest_postal.verify.file_integrity import check_file_integrity
 
@@ -30,7 +29,7 @@ _FILES_PER_POLL = 20  # letters a reader takes between two looks into the folder
 
 @dataclass
 class IntakeLoop:
-    """The watched folder's door.
+    """Publishes every settled file of the drop box, then moves it on.
 
     Promises: a file leaves ready/ for done/ only after its blobs are durable and Kafka has acknowledged its contact; while the world is
               away it stays where it is. The same bytes in the same drop box are the same contact, however often they come.
@@ -52,7 +51,7 @@ class IntakeLoop:
     _counted_at_s: float = field(default=-math.inf, init=False)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Look into the folder until told to stop; what is in hand then is finished, or stays in ready/."""
+        """Poll until the service stops; a file in progress then is finished, or stays in ready/."""
         self._stopping = stopping
         while not stopping.is_set():
             taken = await self.poll()
@@ -61,7 +60,7 @@ class IntakeLoop:
             await self._pause(min(self.poll_s * 2 ** max(self._failures - 1, 0), _LONGEST_WAIT_S))
 
     async def poll(self) -> int:
-        """Take what is settled, some files at a time; the number taken."""
+        """Process the settled files, some at a time. Gives how many were accepted."""
         try:
             files = await asyncio.to_thread(self.drop_box.list_waiting)
         except OSError as error:
@@ -80,7 +79,7 @@ class IntakeLoop:
         return await self._process_some(settled)
 
     async def _check_recovery(self) -> None:
-        """Nothing waits for what was away: ask whether it is back, or /ready would say no for ever."""
+        """No file waits that would show whether Kafka is back: ask, or /ready would stay unready for ever."""
         try:
             await self.scan_intake.reader_pool.open()
             await self.scan_intake.producer.check()
@@ -90,7 +89,7 @@ class IntakeLoop:
             self._mark_recovered()
 
     async def _process_some(self, settled: list[WaitingScan]) -> int:
-        """The oldest first; while the world is away one at a time, and not always the same: it may be the file."""
+        """The oldest first; after failures one at a time, and not always the same: the file itself may be the cause."""
         if self._failures and settled:
             settled = [settled[self._failures % len(settled)]]
         queue = iter(settled[: _FILES_PER_POLL * self.concurrency])
@@ -141,15 +140,16 @@ class IntakeLoop:
             self.settled_files.first_seen_at(file),
             await asyncio.to_thread(self.drop_box.read_note, file, NOTE_LIMIT_BYTES),
         )
+        digest = await asyncio.to_thread(sha256_of, content)  # once a pass, and not in the event loop: it may be 50 MB
         if is_returned_letter(file):
             if await self.returned_letters.report(await self.scan_intake.read(content, verdict.media_type), arrival):
-                await self._move_to_done(file, hashlib.sha256(content).hexdigest())
+                await self._move_to_done(file, digest)
                 self._mark_recovered()
                 return True
             arrival = replace(arrival, remarks=("returned-letter",))
-        async for contact in self.scan_intake.accept(content, verdict.media_type, arrival):
+        async for contact in self.scan_intake.accept(content, verdict.media_type, arrival, digest=digest):
             self._record_contact(contact, time.monotonic() - started_s)
-        await self._move_to_done(file, hashlib.sha256(content).hexdigest())
+        await self._move_to_done(file, digest)
         self._mark_recovered()
         return True
 
@@ -166,7 +166,7 @@ class IntakeLoop:
             try:
                 await asyncio.to_thread(self.drop_box.quarantine, file, reason)
             except OSError as error:
-                if file.name not in self._stuck:  # said once, not at every look
+                if file.name not in self._stuck:  # logged once, not at every poll
                     log.warning(
                         "file.stuck",
                         channel="post",
@@ -217,5 +217,5 @@ class IntakeLoop:
 
 
 def _describe_os_error(error: OSError) -> str:
-    """What the system says, without the file's name: it may hold a citizen's."""
+    """The system's message without the file's name, which may hold a citizen's."""
     return os.strerror(error.errno) if error.errno else "no reason given"

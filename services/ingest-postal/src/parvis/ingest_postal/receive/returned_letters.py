@@ -1,4 +1,4 @@
-"""The scan of a letter of ours that nobody took in; what became of its reply on Kafka out."""
+"""Reports letters of ours that came back as undelivered."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The bytes of a scan in; its letters as contacts on Kafka out. Each step is durable before the next begins."""
+"""Turns a scan into contacts on Kafka: stores, reads, splits and publishes it, each step durable before the next."""
 
 import asyncio
 import hashlib
@@ -33,7 +33,7 @@ log = logger()
 
 
 class EventSender(Protocol):
-    """Kafka's producer, or a test's."""
+    """The part of Kafka's producer that the intake needs."""
 
     async def send(self, record: Record, *, deadline_s: float = 8.0) -> None: ...
 
@@ -51,9 +51,13 @@ class _ReadLetter:
     remarks: tuple[str, ...] = ()
 
 
+def sha256_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 @dataclass
 class ScanIntake:
-    """What becomes of a whole scan.
+    """Turns a scan into the contacts of its letters.
 
     Promises: the bytes are stored before any parser sees them; each contact given is acknowledged by Kafka. The same bytes give the same
               contacts, however often, and wherever it broke off the last time.
@@ -72,9 +76,8 @@ class ScanIntake:
     clock: Clock = now
 
     async def accept(
-        self, content: bytes, media_type: MediaType, arrival: ScanArrival
+        self, content: bytes, media_type: MediaType, arrival: ScanArrival, *, digest: str
     ) -> AsyncIterator[ContactReceived]:
-        digest = hashlib.sha256(content).hexdigest()
         contact_id = make_contact_id("post", self.drop_box, digest)
         original = await self._store(contact_id, content, media_type)
         reading = await self.reader_pool.read(content, media_type)
@@ -94,13 +97,13 @@ class ScanIntake:
             yield await self._send(await self._read_letter(digest, number, letter, original, media_type), arrival)
 
     async def read(self, content: bytes, media_type: MediaType) -> ScanReading:
-        """What stands on the pages; nothing is kept."""
+        """Read the pages without storing anything."""
         return await self.reader_pool.read(content, media_type)
 
     async def _split_batch(
         self, content: bytes, reading: ScanReading, parts: tuple[LetterPages, ...]
     ) -> tuple[tuple[SplitLetter, ...], str | None]:
-        """Only a batch that was looked at to its end: a page that was not seen may be a sheet."""
+        """Split only a batch that was examined to its end: a page that was not seen may be a separator sheet."""
         if len(reading.pages) < reading.page_count or reading.trouble:
             return (), NOT_SEPARATED
         return await self.batch_splitter.split(content, parts)
@@ -108,7 +111,7 @@ class ScanIntake:
     async def _read_letter(
         self, digest: str, number: int, letter: SplitLetter, batch: ClaimCheck, media_type: MediaType
     ) -> _ReadLetter:
-        """A letter of a batch, read like one that came alone. Its verdict is the batch's: its file is a part of it."""
+        """Read a letter of a batch like one that came alone. Its scan verdict is the batch's, whose part it is."""
         contact_id = make_contact_id("post", self.drop_box, f"{digest}/{number}")
         original = await self.blobs.put(contact_id, letter.content, media_type)
         reading = await self.reader_pool.read(letter.content, media_type)

@@ -1,4 +1,4 @@
-"""Sightings of a drop box in, which files are settled, waiting or hopeless out. Remembers; touches nothing."""
+"""Remembers the files of a drop box between polls and decides which are settled, waiting or overdue."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""A kind of sheet in, its pages as PDF out: big words for people, the same code on all sides for machines. Pure."""
+"""Renders separator and batch cover sheets as PDF. Pure."""
 
 import json
 from datetime import date

@@ -1,4 +1,4 @@
-"""A batch in, its letters as files of their own out: the host's side; the work is done by `dividing` in a worker process."""
+"""Splits a batch into one file a letter, by way of a sandboxed process."""
 
 import json
 from collections.abc import Sequence

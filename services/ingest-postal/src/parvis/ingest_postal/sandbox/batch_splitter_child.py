@@ -1,4 +1,4 @@
-"""A batch and the pages of each letter in, each letter as a file of its own out. Runs in a worker process only."""
+"""Splits a PDF or TIFF into letters. Runs in a sandboxed process only."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The bytes of a scan in, its pages as pictures out. Runs in the worker only: Pillow and PDFium meet hostile bytes here."""
+"""Opens a scan and renders its pages. Runs in a sandboxed process only: Pillow and PDFium meet hostile bytes here."""
 
 import io
 import itertools

@@ -1,4 +1,4 @@
-"""A scan in, a Reading out, by way of processes that may die of it."""
+"""Reads scans by way of a pool of sandboxed processes, which may die of them."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The process that meets hostile bytes: scans in on one pipe, words and pictures out on another; limited, without secrets, killed at will."""
+"""Reads scans in a sandboxed process: limited, without secrets, killed at will."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A bucket as drop box: what lies under ready/, moved to processed/ or quarantine/ by copy and delete. The object store's side only."""
+"""Watches a bucket: lists the scans under ready/, and moves them to processed/ or quarantine/ by copy and delete."""
 
 import hashlib
 import heapq

@@ -1,4 +1,4 @@
-"""The watched folder: what waits in ready/, held while it is taken, then moved to done/ or quarantine/. The file system's side only."""
+"""Watches a folder: lists and locks the scans in ready/, and moves them to done/ or quarantine/."""
 
 import errno
 import fcntl

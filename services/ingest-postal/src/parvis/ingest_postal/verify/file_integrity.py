@@ -1,4 +1,4 @@
-"""The bytes of a file in, what they are and whether they are all there, out. Reads headers only; decodes nothing; never raises."""
+"""Checks from a file's headers which type of scan it is and whether it is complete. Decodes nothing; never raises."""
 
 import struct
 from collections.abc import Callable

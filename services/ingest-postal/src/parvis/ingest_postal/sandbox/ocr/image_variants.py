@@ -1,4 +1,4 @@
-"""A grey picture of a page in, other looks at the same page out: what is misread in one is read in another. Pure."""
+"""Makes variants of a page's picture: words that are misread in one are often read right in another. Pure."""
 
 from collections.abc import Callable, Iterator
 

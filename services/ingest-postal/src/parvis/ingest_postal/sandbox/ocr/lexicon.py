@@ -1,4 +1,4 @@
-"""A word in, whether the language has it out: the word list that stands in Tesseract's own data. Pure, once it is loaded."""
+"""Looks words up in the word list inside Tesseract's own data. Pure, once it is loaded."""
 
 import re
 import struct

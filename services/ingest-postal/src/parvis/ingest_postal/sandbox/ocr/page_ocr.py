@@ -1,4 +1,4 @@
-"""A picture of a page in, what it says out: laid upright, read once where that is enough, several times where it is not. Worker only."""
+"""Recognises a page: deskews it, reads it once, and reads variants of it where the first reading is poor. Runs in a sandboxed process only."""
 
 import time
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Words and their picture in, the words with commas and full stops as the ink has them out. Pure.
+"""Corrects commas and full stops by the shape of their ink. Pure.
 
 Tesseract takes a typewriter's heavy full stop for a comma, and is sure of it; the shape of the blot tells them apart: measured on
 typewritten pages, a stop is 0.75 to 1.16 times as high as wide, a comma 1.29 to 2.1 times.

@@ -1,4 +1,4 @@
-"""A picture of a page in, its words with places and confidence out: Tesseract. Runs in the worker only."""
+"""Recognises the words on a picture with Tesseract. Runs in a sandboxed process only."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The text that a PDF holds in, whether to believe it out: fonts may not say what they draw, and copiers read badly. Worker only."""
+"""Checks whether a PDF's text layer is plausible and better than our own recognition. Runs in a sandboxed process only."""
 
 from parvis.ingest_postal.sandbox.ocr.page_ocr import PageText, known_word_share
 from parvis.ingest_postal.sandbox.ocr.tesseract import Lines, TesseractEngine

@@ -1,4 +1,4 @@
-"""Several readings of one page in, one out: word by word, what most of them saw, and what is a word. Pure."""
+"""Merges several readings of one page by a vote on each word. Pure."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence

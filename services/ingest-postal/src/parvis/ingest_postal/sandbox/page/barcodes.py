@@ -1,4 +1,4 @@
-"""A picture of a page in, the codes printed on it out: QR, Code128 and DataMatrix. Runs in the worker only."""
+"""Finds QR codes, Code128 and DataMatrix on the picture of a page. Runs in a sandboxed process only."""
 
 from typing import Any
 

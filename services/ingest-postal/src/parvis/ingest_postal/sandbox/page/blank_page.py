@@ -1,4 +1,4 @@
-"""A picture of a page in, whether nothing was written on it out; in doubt it was. Pure."""
+"""Detects blank pages; in doubt a page is not blank. Pure."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A picture of a page in, how it lies out: turned by quarters, and by how many degrees it is crooked. Pure."""
+"""Measures by how many degrees and quarter turns a page lies askew, and turns it upright. Pure."""
 
 from typing import Any
 

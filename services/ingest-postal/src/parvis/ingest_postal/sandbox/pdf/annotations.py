@@ -1,4 +1,4 @@
-"""A page of a PDF in, what stands on it beside its text out: fields of forms, comments, files inside the file. Runs in the worker only."""
+"""Extracts form fields, comments and the names of embedded files from a PDF page. Runs in a sandboxed process only."""
 
 import ctypes
 from collections.abc import Callable, Iterator

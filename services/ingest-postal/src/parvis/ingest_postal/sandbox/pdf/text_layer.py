@@ -1,4 +1,4 @@
-"""A page of a PDF in, the text that the file itself holds out, with its places. Runs in the worker only."""
+"""Extracts the text layer of a PDF page with the position of each word. Runs in a sandboxed process only."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
