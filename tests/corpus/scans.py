@@ -17,7 +17,7 @@ from parvis.ingest_postal.models.scan import ReadingLimits, ScanReading
 from parvis.ingest_postal.parse.contact import join_text
 from parvis.ingest_postal.sandbox.ocr.tesseract import TESSDATA
 from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
-from parvis.ingest_postal.verify.file_integrity import verify
+from parvis.ingest_postal.verify.file_integrity import check_file_integrity
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
@@ -67,7 +67,7 @@ async def _read(reader: ScanReaderPool, plain: Any, folder: Path, row: dict[str,
     if turn:
         image = image.transpose(Image.Transpose(turn // 90 + 1))
         content = _png(image)
-    media_type = verify(content, size_limit_bytes=50_000_000).media_type
+    media_type = check_file_integrity(content, size_limit_bytes=50_000_000).media_type
     assert media_type, row["image"]
     used_s = processor_s(reader)
     reading = await reader.read(content, media_type)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from twilio.request_validator import RequestValidator
 
-from parvis.ingest_sms.verify.webhook_signature import SignedRequest, Forged, SignatureVerifier
+from parvis.ingest_sms.verify.webhook_signature import Forged, SignatureVerifier, SignedRequest
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.corpus.door import a_form, post_all

@@ -149,7 +149,7 @@ def test_a_resource_without_anything_raises_nothing() -> None:
 
 
 async def test_a_message_that_cannot_be_parsed_holds_nobody_up(
-    reconciling: Reconciler, citizens: httpx.AsyncClient, outside: Outside, monkeypatch: pytest.MonkeyPatch
+    reconciling: Reconciler, citizens: httpx.AsyncClient, outside: Simulators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One entry of the list is no object, one has no MessageSid, one has lost its list of media: the fourth is recovered."""
     for text in ("Un trou", "Un arbre est tombé."):
