@@ -83,13 +83,19 @@ class TwilioWebhooks:
         except Rejected as error:
             status = 403 if isinstance(error, Forged) else 429 if isinstance(error, SenderRateExceeded) else 400
             _count_refusal(request, _REASONS.get(status, "malformed"), is_callback=is_callback)
-            event = "callback.refused" if is_callback else "contact.refused"
-            log.warning(event, path=request.url.path, status=status, reason=str(error))
+            facts = {"path": request.url.path, "status": status, "reason": str(error)}
+            if is_callback:
+                log.warning("callback.refused", **facts)
+            else:
+                log.warning("contact.refused", **facts)
             return Response(status_code=status)
         except (Unavailable, Poison, TimeoutError) as error:
             _count_refusal(request, "unavailable", is_callback=is_callback)
-            event = "callback.postponed" if is_callback else "contact.postponed"
-            log.warning(event, path=request.url.path, status=503, reason=str(error) or "too slow")
+            facts = {"path": request.url.path, "status": 503, "reason": str(error) or "too slow"}
+            if is_callback:
+                log.warning("callback.postponed", **facts)
+            else:
+                log.warning("contact.postponed", **facts)
             return Response(status_code=503, headers={"Retry-After": "5"})
 
     async def _accept_message(self, request: Request) -> Response:
