@@ -83,19 +83,19 @@ class TwilioWebhooks:
         except Rejected as error:
             status = 403 if isinstance(error, Forged) else 429 if isinstance(error, SenderRateExceeded) else 400
             _count_refusal(request, _REASONS.get(status, "malformed"), is_callback=is_callback)
-            facts = {"path": request.url.path, "status": status, "reason": str(error)}
+            path, reason = request.url.path, str(error)
             if is_callback:
-                log.warning("callback.refused", **facts)
+                log.warning("callback.refused", path=path, status=status, reason=reason)
             else:
-                log.warning("contact.refused", **facts)
+                log.warning("contact.refused", path=path, status=status, reason=reason)
             return Response(status_code=status)
         except (Unavailable, Poison, TimeoutError) as error:
             _count_refusal(request, "unavailable", is_callback=is_callback)
-            facts = {"path": request.url.path, "status": 503, "reason": str(error) or "too slow"}
+            path, reason = request.url.path, str(error) or "too slow"
             if is_callback:
-                log.warning("callback.postponed", **facts)
+                log.warning("callback.postponed", path=path, status=503, reason=reason)
             else:
-                log.warning("contact.postponed", **facts)
+                log.warning("contact.postponed", path=path, status=503, reason=reason)
             return Response(status_code=503, headers={"Retry-After": "5"})
 
     async def _accept_message(self, request: Request) -> Response:
