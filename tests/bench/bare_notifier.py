@@ -10,15 +10,13 @@ import uvloop
 from aiokafka import AIOKafkaConsumer
 from twilio.rest import Client
 
-from parvis.notifier.send.sms.twilio import (
-    _Http,  # pyright: ignore[reportPrivateUsage] (the same client, to the letter)
-)
+from parvis.twilio.http_client import TwilioHttpClient
 
 
 async def main(base_url: str, in_flight: int, topic: str) -> None:
     env = os.environ  # noqa: TID251 (a benchmark's own)
     account, town = env["PARVIS_NOTIFIER_TWILIO_ACCOUNT_SID"], "+33536490100"
-    http = _Http(base_url=base_url, timeout_s=10, most=in_flight)
+    http = TwilioHttpClient(base_url=base_url, timeout_s=10, max_connections=in_flight)
     twilio = Client(account, env["PARVIS_NOTIFIER_TWILIO_AUTH_TOKEN"], http_client=http)
     consumer: Any = AIOKafkaConsumer(
         topic,

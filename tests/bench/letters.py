@@ -15,7 +15,7 @@ import psutil
 
 from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.topics import CONTACT_RECEIVED
-from parvis.ingest_postal.read.engine import TESSDATA
+from parvis.ingest_postal.sandbox.ocr.tesseract import TESSDATA
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Measure

@@ -10,7 +10,7 @@ import parvis
 from parvis.common.cli.migrations import services_with_migrations
 from parvis.common.runtime.settings import ServiceSettings
 
-LIBRARIES = {"common", "web", "local", "simulators"}
+LIBRARIES = {"common", "web", "local", "simulators", "twilio"}
 SERVICES = sorted(module.name for module in pkgutil.iter_modules(parvis.__path__) if module.name not in LIBRARIES)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pypdfium2
 
-from parvis.ingest_postal.parse import text_of
-from parvis.ingest_postal.read.reader import Readers
-from parvis.ingest_postal.tables import Limits, Reading
+from parvis.ingest_postal.models.scan import ReadingLimits, ScanReading
+from parvis.ingest_postal.parse.contact import join_text
+from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 
@@ -25,7 +25,7 @@ _ENOUGH = 40  # characters, for a page that has a text of its own
 @dataclass(frozen=True)
 class _Result:
     row: dict[str, Any]
-    reading: Reading
+    reading: ScanReading
     elapsed_s: float
     used_s: float
     own_words: frozenset[str]
@@ -36,18 +36,18 @@ class _Result:
         return not (
             self.reading.trouble
             or any(page.words for page in self.reading.pages)
-            or len(self.reading.pictures) == self.reading.page_count > 0
+            or len(self.reading.previews) == self.reading.page_count > 0
         )
 
     @property
     def found(self) -> float:
-        read = set(text_of(self.reading).split())
+        read = set(join_text(self.reading).split())
         return mean(word in read for word in self.own_words)
 
 
 async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     del stack
-    reader = Readers(1, Limits())
+    reader = ScanReaderPool(1, ReadingLimits())
     await reader.open()
     results: list[_Result] = []
     for row in json.loads((folder / "manifest.json").read_text(encoding="utf-8")):
@@ -81,7 +81,7 @@ def _scores(results: list[_Result]) -> list[Score]:
     ]  # fmt: skip
 
 
-def processor_s(readers: Readers) -> float:
+def processor_s(readers: ScanReaderPool) -> float:
     """What the workers have used so far: a busy machine makes nothing hang."""
     used = 0.0
     for pid in readers.pids:

@@ -13,11 +13,11 @@ from typing import Any
 import tesserocr
 from PIL import Image, ImageFilter
 
-from parvis.ingest_postal.parse import text_of
-from parvis.ingest_postal.read.engine import TESSDATA
-from parvis.ingest_postal.read.reader import Readers
-from parvis.ingest_postal.tables import Limits, Reading
-from parvis.ingest_postal.verify import verify
+from parvis.ingest_postal.models.scan import ReadingLimits, ScanReading
+from parvis.ingest_postal.parse.contact import join_text
+from parvis.ingest_postal.sandbox.ocr.tesseract import TESSDATA
+from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
+from parvis.ingest_postal.verify.file_integrity import check_file_integrity
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
@@ -41,7 +41,7 @@ class _Result:
 async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     """The reader itself, with the service's own worker: what a door does around it is measured elsewhere."""
     del stack
-    reader = Readers(1, Limits())
+    reader = ScanReaderPool(1, ReadingLimits())
     await reader.open()
     plain = tesserocr.PyTessBaseAPI(path=f"{TESSDATA}/", lang="fra")
     results: list[_Result] = []
@@ -60,14 +60,14 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     return _scores(results, errors)
 
 
-async def _read(reader: Readers, plain: Any, folder: Path, row: dict[str, Any], turn: int) -> _Result:
+async def _read(reader: ScanReaderPool, plain: Any, folder: Path, row: dict[str, Any], turn: int) -> _Result:
     content = (folder / row["image"]).read_bytes()
     truth = (folder / row["gt"]).read_text(encoding="utf-8")
     image: Image.Image = Image.open(io.BytesIO(content))
     if turn:
         image = image.transpose(Image.Transpose(turn // 90 + 1))
         content = _png(image)
-    media_type = verify(content, size_limit_bytes=50_000_000).media_type
+    media_type = check_file_integrity(content, size_limit_bytes=50_000_000).media_type
     assert media_type, row["image"]
     used_s = processor_s(reader)
     reading = await reader.read(content, media_type)
@@ -77,7 +77,7 @@ async def _read(reader: Readers, plain: Any, folder: Path, row: dict[str, Any], 
         row["image"],
         row.get("layout") or row["image"].split("_")[0],
         turn,
-        _recall(truth, text_of(reading)),
+        _recall(truth, join_text(reading)),
         _recall(truth, plain.GetUTF8Text()),
         _confidence(reading),
         used_s,
@@ -118,7 +118,7 @@ def _share(results: list[_Result]) -> float:
     return mean(result.confidence < _LOW for result in results) if results else 1.0
 
 
-def _confidence(reading: Reading) -> float:
+def _confidence(reading: ScanReading) -> float:
     return min((page.confidence for page in reading.pages), default=0.0)
 
 
@@ -131,14 +131,14 @@ def _words(text: str) -> list[str]:
     return text.translate(_SIGNS).split()
 
 
-async def _character_errors(reader: Readers, dpi: int, noise: int) -> float:
+async def _character_errors(reader: ScanReaderPool, dpi: int, noise: int) -> float:
     letter = BIRTH_CERTIFICATE
     truth = " ".join(
         (*letter.sender, *letter.addressee, letter.date, f"Objet : {letter.subject}", *letter.body, letter.signature)
     )
     image: Image.Image = Image.open(io.BytesIO(make_scan(letter, dpi=dpi, noise=noise, angle=0.7, scan_format="png")))
     content = _png(image.filter(ImageFilter.GaussianBlur(0.5)) if noise else image)
-    read = " ".join(text_of(await reader.read(content, "image/png")).translate(_SIGNS).split())
+    read = " ".join(join_text(await reader.read(content, "image/png")).translate(_SIGNS).split())
     return _distance(read, " ".join(truth.translate(_SIGNS).split())) / len(truth)
 
 

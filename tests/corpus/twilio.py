@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from twilio.request_validator import RequestValidator
 
-from parvis.ingest_sms.verify import Call, Forged, Signatures
+from parvis.ingest_sms.verify.webhook_signature import Forged, SignatureVerifier, SignedRequest
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
 from tests.corpus.door import a_form, post_all
@@ -46,9 +46,9 @@ def _fits(url: str, signature: str, token: str, vector: Mapping[str, Any]) -> bo
     parts, params = urlsplit(url), vector.get("params", {})
     pairs = params.items() if isinstance(params, dict) else params
     form = [(name, one) for name, value in pairs for one in (value if isinstance(value, list) else [value])]
-    call = Call(parts.path.encode(), parts.query.encode(), vector.get("body", "").encode(), form)
+    call = SignedRequest(parts.path.encode(), parts.query.encode(), vector.get("body", "").encode(), form)
     try:
-        Signatures(f"{parts.scheme}://{parts.netloc}", {"AC": [token]}).check(signature, call, account="AC")
+        SignatureVerifier(f"{parts.scheme}://{parts.netloc}", {"AC": [token]}).verify(signature, call, account="AC")
     except Forged:
         return False
     return True

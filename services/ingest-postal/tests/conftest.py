@@ -13,36 +13,36 @@ from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.runtime.health import Health
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY, FakeProducer
-from parvis.ingest_postal.parse import Town
-from parvis.ingest_postal.read.divider import Divider
-from parvis.ingest_postal.read.reader import Readers
-from parvis.ingest_postal.receive.acceptance import Acceptance
-from parvis.ingest_postal.receive.door import Door
-from parvis.ingest_postal.receive.dropbox import DropBox
-from parvis.ingest_postal.receive.folder import Folder
-from parvis.ingest_postal.receive.returned import Returns
-from parvis.ingest_postal.receive.watch import Watch
-from parvis.ingest_postal.tables import Limits
+from parvis.ingest_postal.models.scan import ReadingLimits
+from parvis.ingest_postal.parse.own_addresses import OwnAddresses
+from parvis.ingest_postal.ports.drop_box import DropBox
+from parvis.ingest_postal.receive.intake_loop import IntakeLoop
+from parvis.ingest_postal.receive.returned_letters import ReturnedLetters
+from parvis.ingest_postal.receive.scan_intake import ScanIntake
+from parvis.ingest_postal.receive.settled_files import SettledFiles
+from parvis.ingest_postal.sandbox.batch_splitter import BatchSplitter
+from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
+from parvis.ingest_postal.store.watched_folder import WatchedFolder
 
 FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
 def _door(
-    readers: Readers,
+    readers: ScanReaderPool,
     root: Path,
     producer: FakeProducer,
     *,
     settle_s: float = 0,
     patience_s: float = 900,
     box: DropBox | None = None,
-) -> Door:
-    folder = Folder(root / "scans")
+) -> IntakeLoop:
+    folder = WatchedFolder(root / "scans")
     folder.prepare()
-    return Door(
-        box=box or folder,
-        watch=Watch(settle_s=settle_s, patience_s=patience_s),
-        acceptance=_acceptance(readers, root, producer),
-        returns=Returns(producer, "t.delivery.reported", A_KEY),
+    return IntakeLoop(
+        drop_box=box or folder,
+        settled_files=SettledFiles(settle_s=settle_s, patience_s=patience_s),
+        scan_intake=_scan_intake(readers, root, producer),
+        returned_letters=ReturnedLetters(producer, "t.delivery.reported", A_KEY),
         health=Health(),
         size_limit_bytes=20 * 1024 * 1024,
         poll_s=0.01,
@@ -50,16 +50,16 @@ def _door(
     )
 
 
-def _acceptance(readers: Readers, root: Path, producer: FakeProducer, *, letters: int = 20) -> Acceptance:
-    return Acceptance(
-        readers=readers,
-        divider=Divider(Limits(), letters=letters),
+def _scan_intake(readers: ScanReaderPool, root: Path, producer: FakeProducer, *, letters: int = 20) -> ScanIntake:
+    return ScanIntake(
+        reader_pool=readers,
+        batch_splitter=BatchSplitter(ReadingLimits(), letters=letters),
         blobs=BlobStore(f"file://{root / 'blobs'}"),
         scanner=AntivirusScanner(""),
         producer=producer,
         topic="t.contact.received",
         drop_box="mail-room",
-        town=Town(key=A_KEY, departments=frozenset({"00"})),
+        own_addresses=OwnAddresses(key=A_KEY, departments=frozenset({"00"})),
         zone=ZoneInfo("Europe/Paris"),
         clock=lambda: FIRST_SEEN,
     )
@@ -71,19 +71,19 @@ def first_seen() -> datetime:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def readers() -> AsyncGenerator[Readers]:
+async def readers() -> AsyncGenerator[ScanReaderPool]:
     """Warm for all tests of a module, as in the service: a worker's start takes longer than to read a short letter."""
-    made = Readers(1, Limits())
+    made = ScanReaderPool(1, ReadingLimits())
     yield made
     await made.close()
 
 
 @pytest.fixture
-def a_door(readers: Readers) -> Callable[..., Door]:
+def a_door(readers: ScanReaderPool) -> Callable[..., IntakeLoop]:
     """As many as a test wants."""
     return partial(_door, readers)
 
 
 @pytest.fixture
-def an_acceptance(readers: Readers) -> Callable[..., Acceptance]:
-    return partial(_acceptance, readers)
+def a_scan_intake(readers: ScanReaderPool) -> Callable[..., ScanIntake]:
+    return partial(_scan_intake, readers)

@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
-from parvis.ingest_postal.read.blank import is_blank
-from parvis.ingest_postal.read.engine import TESSDATA, Engine
-from parvis.ingest_postal.read.lexicon import Lexicon
-from parvis.ingest_postal.read.page import read_picture
-from parvis.ingest_postal.read.stops import told_apart
-from parvis.ingest_postal.read.upright import crookedness, straighten
-from parvis.ingest_postal.read.vote import vote
-from parvis.ingest_postal.tables import Line, Word
+from parvis.ingest_postal.models.page import TextLine, Word
+from parvis.ingest_postal.sandbox.ocr.lexicon import Lexicon
+from parvis.ingest_postal.sandbox.ocr.page_ocr import recognize_page
+from parvis.ingest_postal.sandbox.ocr.punctuation import correct_punctuation
+from parvis.ingest_postal.sandbox.ocr.tesseract import TESSDATA, TesseractEngine
+from parvis.ingest_postal.sandbox.ocr.voting import vote
+from parvis.ingest_postal.sandbox.page.blank_page import is_blank
+from parvis.ingest_postal.sandbox.page.deskew import deskew, measure_skew
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 
 TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine()
+def engine() -> TesseractEngine:
+    return TesseractEngine()
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def faded(picture: Image.Image, share: float) -> Image.Image:
 
 
 @pytest.mark.parametrize("turn", TURNS)
-def test_a_turned_page_reads_like_an_upright_one(engine: Engine, letter: Image.Image, turn: int):
-    read = read_picture(engine, letter.transpose(TURNS[turn]))
+def test_a_turned_page_reads_like_an_upright_one(engine: TesseractEngine, letter: Image.Image, turn: int):
+    read = recognize_page(engine, letter.transpose(TURNS[turn]))
 
     assert read.quarter == 360 - turn
     assert "Mme Céleste EXEMPLE" in [line.text for line in read.lines]
@@ -50,7 +50,7 @@ def test_a_turned_page_reads_like_an_upright_one(engine: Engine, letter: Image.I
 
 @pytest.mark.parametrize("angle", [-9.0, -3.0, 1.5, 7.0])
 def test_a_crooked_page_is_set_straight(letter: Image.Image, angle: float):
-    sideways, found = crookedness(letter.rotate(angle, fillcolor=255))
+    sideways, found = measure_skew(letter.rotate(angle, fillcolor=255))
 
     assert not sideways
     assert found == pytest.approx(-angle, abs=0.3)
@@ -59,13 +59,13 @@ def test_a_crooked_page_is_set_straight(letter: Image.Image, angle: float):
 def test_what_comes_in_at_the_corners_is_paper():
     yellow = Image.new("RGB", (400, 500), (240, 230, 180))
 
-    assert straighten(yellow, 90, 5.0).getcolors() == [(400 * 500, (240, 230, 180))]
+    assert deskew(yellow, 90, 5.0).getcolors() == [(400 * 500, (240, 230, 180))]
 
 
-def test_a_spoilt_page_doubts_itself(engine: Engine, letter: Image.Image):
+def test_a_spoilt_page_doubts_itself(engine: TesseractEngine, letter: Image.Image):
     spoilt = faded(letter.resize((660, 934)).filter(ImageFilter.GaussianBlur(0.9)), 0.4)
 
-    assert read_picture(engine, ImageChops.multiply(spoilt, paper(90).resize(spoilt.size))).confidence < 0.8
+    assert recognize_page(engine, ImageChops.multiply(spoilt, paper(90).resize(spoilt.size))).confidence < 0.8
 
 
 def holes(page: Image.Image) -> None:
@@ -137,12 +137,12 @@ def test_a_pale_letter_and_a_blue_stamp_are_kept(letter: Image.Image):
     assert not is_blank(ImageChops.multiply(faded(letter, 0.15), paper().resize(letter.size)))
 
 
-def a_line(*words: tuple[str, float]) -> tuple[Line, ...]:
+def a_line(*words: tuple[str, float]) -> tuple[TextLine, ...]:
     boxes = [
         Word(text=text, confidence=sure, left=0.1 * n, top=0.1, right=0.1 * n + 0.08, bottom=0.12)
         for n, (text, sure) in enumerate(words)
     ]
-    return (Line(block=1, words=tuple(boxes)),)
+    return (TextLine(block=1, words=tuple(boxes)),)
 
 
 def test_most_readings_win_word_by_word():
@@ -200,6 +200,6 @@ def test_a_heavy_full_stop_is_no_comma():
     draw.ellipse((190, 60, 202, 72), fill=20)
     word = Word(text="fait,", confidence=0.9, left=20 / 600, top=0.3, right=215 / 600, bottom=0.72)
 
-    (line,) = told_apart((Line(block=1, words=(word,)),), page)
+    (line,) = correct_punctuation((TextLine(block=1, words=(word,)),), page)
 
     assert line.text == "fait."

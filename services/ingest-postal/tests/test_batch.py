@@ -18,19 +18,19 @@ from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.testing import A_KEY, FakeProducer
-from parvis.ingest_postal.receive.acceptance import Acceptance
-from parvis.ingest_postal.receive.arrival import Arrival
-from parvis.ingest_postal.render import render_sheets
-from parvis.ingest_postal.tables import MediaType
+from parvis.ingest_postal.models.scan import MediaType
+from parvis.ingest_postal.parse.receipt_date import ScanArrival
+from parvis.ingest_postal.receive.scan_intake import ScanIntake, sha256_of
+from parvis.ingest_postal.render.separator_sheets import render_sheets
 from parvis.local.clamav import A_VIRUS, PROGRAM, clamd
 from parvis.local.letter import BIRTH_CERTIFICATE, SampleLetter, write_pdf
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)  # as the fixtures have it
-MakeAcceptance = Callable[..., Acceptance]
+MakeAcceptance = Callable[..., ScanIntake]
 SEPARATOR = render_sheets("letter", count=1)
 STAMP = render_sheets("batch", count=1, received=date(2026, 2, 27), key=A_KEY)
-ARRIVAL = Arrival(FIRST_SEEN)
+ARRIVAL = ScanArrival(FIRST_SEEN)
 
 
 def a_letter(subject: str, *, pages: int = 1) -> bytes:
@@ -72,22 +72,22 @@ def producer() -> FakeProducer:
 
 
 @pytest.fixture
-def acceptance(an_acceptance: MakeAcceptance, tmp_path: Path, producer: FakeProducer) -> Acceptance:
-    return an_acceptance(tmp_path, producer)
+def scan_intake(a_scan_intake: MakeAcceptance, tmp_path: Path, producer: FakeProducer) -> ScanIntake:
+    return a_scan_intake(tmp_path, producer)
 
 
 async def accepted(
-    acceptance: Acceptance, content: bytes, media_type: MediaType = "application/pdf", arrival: Arrival = ARRIVAL
+    scan_intake: ScanIntake, content: bytes, media_type: MediaType = "application/pdf", arrival: ScanArrival = ARRIVAL
 ) -> list[ContactReceived]:
-    return [contact async for contact in acceptance.accept(content, media_type, arrival)]
+    return [contact async for contact in scan_intake.accept(content, media_type, arrival, digest=sha256_of(content))]
 
 
 def subjects(contacts: list[ContactReceived]) -> list[str]:
     return [contact.personal.subject for contact in contacts]
 
 
-async def test_each_letter_between_sheets_is_a_contact_of_its_own_pages(acceptance: Acceptance):
-    contacts = await accepted(acceptance, THREE)
+async def test_each_letter_between_sheets_is_a_contact_of_its_own_pages(scan_intake: ScanIntake):
+    contacts = await accepted(scan_intake, THREE)
 
     assert subjects(contacts) == ["première", "deuxième", "troisième"]
     assert [len(contact.attachments) for contact in contacts] == [1, 2, 1]
@@ -95,83 +95,83 @@ async def test_each_letter_between_sheets_is_a_contact_of_its_own_pages(acceptan
     digest = hashlib.sha256(THREE).hexdigest()
     assert [contact.contact_id for contact in contacts] == [make_contact_id("post", "mail-room", f"{digest}/{n}") for n in (1, 2, 3)]  # fmt: skip
     for contact, pages in zip(contacts, (1, 2, 1), strict=True):
-        own: Any = pypdfium2.PdfDocument(await acceptance.blobs.get(contact.original))
+        own: Any = pypdfium2.PdfDocument(await scan_intake.blobs.get(contact.original))
         assert len(own) == pages
     assert not any("RETIRER" in contact.personal.text for contact in contacts)
 
 
 async def test_the_batch_itself_is_sealed_before_anything_else(
-    acceptance: Acceptance, producer: FakeProducer, tmp_path: Path
+    scan_intake: ScanIntake, producer: FakeProducer, tmp_path: Path
 ):
     producer.broken = Unavailable("Kafka does not answer")
     with pytest.raises(Unavailable):
-        await accepted(acceptance, THREE)
+        await accepted(scan_intake, THREE)
 
     digest = hashlib.sha256(THREE).hexdigest()
     assert (tmp_path / "blobs" / make_contact_id("post", "mail-room", digest) / digest).read_bytes() == THREE
 
 
-async def test_a_file_without_sheets_is_one_letter_with_the_files_own_id(acceptance: Acceptance):
+async def test_a_file_without_sheets_is_one_letter_with_the_files_own_id(scan_intake: ScanIntake):
     content = a_letter("seule", pages=2)
 
-    (contact,) = await accepted(acceptance, content)
+    (contact,) = await accepted(scan_intake, content)
 
     assert contact.contact_id == make_contact_id("post", "mail-room", hashlib.sha256(content).hexdigest())
     assert (contact.remarks, len(contact.attachments)) == ((), 2)
 
 
 async def test_what_broke_off_in_the_middle_gives_the_same_letters_again(
-    acceptance: Acceptance, producer: FakeProducer
+    scan_intake: ScanIntake, producer: FakeProducer
 ):
-    first = anext(aiter(acceptance.accept(THREE, "application/pdf", ARRIVAL)))
+    first = anext(aiter(scan_intake.accept(THREE, "application/pdf", ARRIVAL, digest=sha256_of(THREE))))
     begun = await first
-    contacts = await accepted(acceptance, THREE)
+    contacts = await accepted(scan_intake, THREE)
 
     assert begun.contact_id == contacts[0].contact_id
     assert len({ContactReceived.model_validate_json(record.value).contact_id for record in producer.sent}) == 3
 
 
-async def test_two_batches_at_once_do_not_mind_each_other(acceptance: Acceptance):
+async def test_two_batches_at_once_do_not_mind_each_other(scan_intake: ScanIntake):
     other = joined(SEPARATOR, a_letter("autre"), SEPARATOR, a_letter("encore une"))
 
-    both = await asyncio.gather(accepted(acceptance, THREE), accepted(acceptance, other))
+    both = await asyncio.gather(accepted(scan_intake, THREE), accepted(scan_intake, other))
 
     assert [subjects(contacts) for contacts in both] == [["première", "deuxième", "troisième"], ["autre", "encore une"]]
 
 
 @pytest.mark.parametrize(("angle", "turn", "mode"), [(1.5, 0, "L"), (0, 90, "1"), (-1, 180, "L"), (0, 270, "L")])
-async def test_sheets_are_seen_however_they_lie(acceptance: Acceptance, angle: float, turn: int, mode: str):
+async def test_sheets_are_seen_however_they_lie(scan_intake: ScanIntake, angle: float, turn: int, mode: str):
     batch = scanned(joined(SEPARATOR, a_letter("une"), SEPARATOR, a_letter("deux")), angle=angle, turn=turn, mode=mode)
 
-    contacts = await accepted(acceptance, batch, "image/tiff")
+    contacts = await accepted(scan_intake, batch, "image/tiff")
 
     assert len(contacts) == 2
     for contact in contacts:
-        own = Image.open(io.BytesIO(await acceptance.blobs.get(contact.original)))
+        own = Image.open(io.BytesIO(await scan_intake.blobs.get(contact.original)))
         assert (own.n_frames, own.mode) == (1, mode)  # pyright: ignore[reportAttributeAccessIssue] (TIFF pages)
 
 
 @pytest.mark.parametrize("content", [joined(SEPARATOR), joined(SEPARATOR, SEPARATOR), joined(SEPARATOR, BLANK)])
-async def test_sheets_alone_are_no_letter(acceptance: Acceptance, content: bytes):
+async def test_sheets_alone_are_no_letter(scan_intake: ScanIntake, content: bytes):
     with pytest.raises(Poison, match="no letter"):
-        await accepted(acceptance, content)
+        await accepted(scan_intake, content)
 
 
 async def test_too_many_letters_go_to_people_as_they_are(
-    an_acceptance: MakeAcceptance, tmp_path: Path, producer: FakeProducer
+    a_scan_intake: MakeAcceptance, tmp_path: Path, producer: FakeProducer
 ):
-    acceptance = an_acceptance(tmp_path, producer, letters=2)
-    (contact,) = await accepted(acceptance, THREE)
+    scan_intake = a_scan_intake(tmp_path, producer, letters=2)
+    (contact,) = await accepted(scan_intake, THREE)
 
     assert contact.unreadable == "more than 2 letters in one file, not separated"
-    assert await acceptance.blobs.get(contact.original) == THREE
+    assert await scan_intake.blobs.get(contact.original) == THREE
     assert len(contact.attachments) == 9  # without the blank ones
 
 
-async def test_the_mail_rooms_stamp_is_when_the_letters_behind_it_were_received(acceptance: Acceptance):
+async def test_the_mail_rooms_stamp_is_when_the_letters_behind_it_were_received(scan_intake: ScanIntake):
     batch = joined(a_letter("avant"), STAMP, a_letter("une"), SEPARATOR, a_letter("deux"))
 
-    contacts = await accepted(acceptance, batch)
+    contacts = await accepted(scan_intake, batch)
 
     noon = datetime(2026, 2, 27, 11, 0, tzinfo=UTC)
     assert [contact.received_at for contact in contacts] == [FIRST_SEEN, noon, noon]
@@ -187,17 +187,17 @@ async def test_the_mail_rooms_stamp_is_when_the_letters_behind_it_were_received(
     ],
     ids=["forged", "of tomorrow", "a year old"],
 )
-async def test_a_stamp_that_cannot_be_is_remarked_and_not_believed(acceptance: Acceptance, stamp: bytes):
-    (contact,) = await accepted(acceptance, joined(stamp, a_letter("une")))
+async def test_a_stamp_that_cannot_be_is_remarked_and_not_believed(scan_intake: ScanIntake, stamp: bytes):
+    (contact,) = await accepted(scan_intake, joined(stamp, a_letter("une")))
 
     assert contact.received_at == FIRST_SEEN
     assert contact.remarks == ("separated-letter:1", "stamp-doubtful")
 
 
-async def test_a_forged_stamp_between_a_letters_pages_dates_nobody_elses_letter(acceptance: Acceptance):
+async def test_a_forged_stamp_between_a_letters_pages_dates_nobody_elses_letter(scan_intake: ScanIntake):
     forged = render_sheets("batch", count=1, received=date(2026, 2, 20), key=b"another town's key")
 
-    contacts = await accepted(acceptance, joined(STAMP, a_letter("une"), forged, a_letter("deux")))
+    contacts = await accepted(scan_intake, joined(STAMP, a_letter("une"), forged, a_letter("deux")))
 
     noon = datetime(2026, 2, 27, 11, 0, tzinfo=UTC)
     assert [contact.received_at for contact in contacts] == [noon, noon]
@@ -216,25 +216,25 @@ async def test_a_forged_stamp_between_a_letters_pages_dates_nobody_elses_letter(
     ],
 )
 async def test_a_note_beside_the_scan_says_when_it_was_received(
-    acceptance: Acceptance, note: object, received: datetime, remarks: tuple[str, ...]
+    scan_intake: ScanIntake, note: object, received: datetime, remarks: tuple[str, ...]
 ):
-    arrival = Arrival(FIRST_SEEN, json.dumps(note).encode())
+    arrival = ScanArrival(FIRST_SEEN, json.dumps(note).encode())
 
-    (contact,) = await accepted(acceptance, a_letter("une"), arrival=arrival)
+    (contact,) = await accepted(scan_intake, a_letter("une"), arrival=arrival)
 
     assert (contact.received_at, contact.remarks) == (received, remarks)
 
 
 @pytest.mark.skipif(not PROGRAM, reason="clamd is not installed: make system")
-async def test_a_scan_with_a_virus_is_accepted_and_says_so(acceptance: Acceptance):
+async def test_a_scan_with_a_virus_is_accepted_and_says_so(scan_intake: ScanIntake):
     with clamd() as daemon:
-        acceptance.scanner = AntivirusScanner(daemon.address)
-        (clean,) = await accepted(acceptance, a_letter("saine"))
-        (infected,) = await accepted(acceptance, a_letter("malade") + b"%" + A_VIRUS + b"\n%%EOF\n")
+        scan_intake.scanner = AntivirusScanner(daemon.address)
+        (clean,) = await accepted(scan_intake, a_letter("saine"))
+        (infected,) = await accepted(scan_intake, a_letter("malade") + b"%" + A_VIRUS + b"\n%%EOF\n")
         batch = joined(SEPARATOR, a_letter("une"), SEPARATOR, a_letter("deux")) + b"%" + A_VIRUS + b"\n%%EOF\n"
-        divided = await accepted(acceptance, batch)
+        divided = await accepted(scan_intake, batch)
         daemon.stop()
-        (later,) = await accepted(acceptance, a_letter("plus tard"))
+        (later,) = await accepted(scan_intake, a_letter("plus tard"))
 
     assert (clean.original.scan, clean.attachments[0].scan) == ("clean", "clean")
     assert (infected.original.scan, infected.attachments[0].scan) == ("infected", "clean")

@@ -11,52 +11,56 @@ from parvis.common.contract.letter_qr import encode_letter_qr
 from parvis.common.contract.references import make_reference
 from parvis.common.contract.reply import ReplyId
 from parvis.common.testing import A_KEY
-from parvis.ingest_postal.parse import Facts, Town, parse, text_of
-from parvis.ingest_postal.parse.batch import separate
-from parvis.ingest_postal.tables import Code, Line, Page, Reading, Word
+from parvis.ingest_postal.models.page import Barcode, ScannedPage, TextLine, Word
+from parvis.ingest_postal.models.scan import ScanReading
+from parvis.ingest_postal.parse.contact import LetterFacts, build_contact, join_text
+from parvis.ingest_postal.parse.own_addresses import OwnAddresses
+from parvis.ingest_postal.parse.separator_sheets import split_at_separators
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 ID = make_contact_id("post", "mail-room", "0" * 64)
-FACTS = Facts(
+FACTS = LetterFacts(
     contact_id=ID,
     drop_box="mail-room",
     received_at=AT,
     recorded_at=AT,
     original=ClaimCheck(blob=f"{ID}/{'0' * 64}", sha256="0" * 64, size_bytes=9, media_type="application/pdf"),
-    town=Town(key=A_KEY, departments=frozenset({"00"})),
+    own_addresses=OwnAddresses(key=A_KEY, departments=frozenset({"00"})),
 )
 SENDER = ("Mme Céleste EXEMPLE", "12 rue de la Fontaine", "00100 VAL-EXEMPLE")
 ADDRESSEE = ("Mairie de Val-Exemple", "1 place du Parvis", "00100 VAL-EXEMPLE")
 ADDRESS = "Mme Céleste EXEMPLE\n12 rue de la Fontaine\n00100 VAL-EXEMPLE"
 
 
-def a_line(text: str, *, left: float, top: float, confidence: float = 0.95, block: int = 0) -> Line:
+def a_line(text: str, *, left: float, top: float, confidence: float = 0.95, block: int = 0) -> TextLine:
     """Words of 12 points: a hundredth of the width for each character, a hundredth of the height a line."""
     words: list[Word] = []
     for part in text.split():
         right = left + 0.01 * len(part)
         words.append(Word(text=part, confidence=confidence, left=left, top=top, right=right, bottom=top + 0.01))
         left = right + 0.008
-    return Line(block=block, words=tuple(words))
+    return TextLine(block=block, words=tuple(words))
 
 
-def a_block(lines: tuple[str, ...], *, left: float, top: float, confidence: float = 0.95, block: int = 0) -> list[Line]:
+def a_block(
+    lines: tuple[str, ...], *, left: float, top: float, confidence: float = 0.95, block: int = 0
+) -> list[TextLine]:
     return [
         a_line(text, left=left, top=top + 0.017 * row, confidence=confidence, block=block)
         for row, text in enumerate(lines)
     ]
 
 
-def a_reading(*blocks: list[Line], trouble: str | None = None, confidence: float = 0.95) -> Reading:
+def a_reading(*blocks: list[TextLine], trouble: str | None = None, confidence: float = 0.95) -> ScanReading:
     lines = tuple(line for block in blocks for line in block)
-    page = Page(number=1, lines=lines, confidence=confidence, source="reading", language="fra")
-    return Reading(pages=(page,), page_count=1, trouble=trouble)
+    page = ScannedPage(number=1, lines=lines, confidence=confidence, source="reading", language="fra")
+    return ScanReading(pages=(page,), page_count=1, trouble=trouble)
 
 
 def test_the_address_at_the_top_left_is_the_senders():
     reading = a_reading(a_block(SENDER, left=0.1, top=0.08), a_block(ADDRESSEE, left=0.55, top=0.16))
 
-    contact = parse(reading, FACTS)
+    contact = build_contact(reading, FACTS)
 
     assert contact.personal.from_ is not None
     assert contact.personal.from_.value == ADDRESS
@@ -66,13 +70,13 @@ def test_the_address_at_the_top_left_is_the_senders():
 
 def test_two_columns_read_as_one_line_are_told_apart():
     both = [
-        Line(block=0, words=(*left.words, *right.words))
+        TextLine(block=0, words=(*left.words, *right.words))
         for left, right in zip(
             a_block(SENDER, left=0.1, top=0.08), a_block(ADDRESSEE, left=0.55, top=0.08), strict=True
         )
     ]
 
-    sender = parse(a_reading(both), FACTS).personal.from_
+    sender = build_contact(a_reading(both), FACTS).personal.from_
 
     assert sender is not None
     assert sender.value == ADDRESS
@@ -81,7 +85,7 @@ def test_two_columns_read_as_one_line_are_told_apart():
 def test_a_telephone_line_between_is_no_line_of_the_address():
     lines = (SENDER[0], SENDER[1], "Tél. : 06 39 98 00 01", SENDER[2])
 
-    sender = parse(a_reading(a_block(lines, left=0.1, top=0.08)), FACTS).personal.from_
+    sender = build_contact(a_reading(a_block(lines, left=0.1, top=0.08)), FACTS).personal.from_
 
     assert sender is not None
     assert sender.value == ADDRESS
@@ -90,7 +94,7 @@ def test_a_telephone_line_between_is_no_line_of_the_address():
 def test_street_and_town_on_one_line_become_two():
     lines = ("Céleste EXEMPLE", "12 rue de la Fontaine, 00100 VAL-EXEMPLE")
 
-    sender = parse(a_reading(a_block(lines, left=0.1, top=0.08)), FACTS).personal.from_
+    sender = build_contact(a_reading(a_block(lines, left=0.1, top=0.08)), FACTS).personal.from_
 
     assert sender is not None
     assert sender.value == "Céleste EXEMPLE\n12 rue de la Fontaine\n00100 VAL-EXEMPLE"
@@ -108,8 +112,8 @@ def test_street_and_town_on_one_line_become_two():
         ("badly read", a_block(SENDER, left=0.1, top=0.08, confidence=0.65)),
     ],
 )
-def test_a_doubtful_address_is_nobodys(why: str, block: list[Line]):
-    contact = parse(a_reading(block), FACTS)
+def test_a_doubtful_address_is_nobodys(why: str, block: list[TextLine]):
+    contact = build_contact(a_reading(block), FACTS)
 
     assert contact.personal.from_ is None, why
     assert contact.personal.reply_channels == (), why
@@ -121,11 +125,11 @@ def test_two_addresses_at_the_left_leave_the_sender_open():
         a_block(("M. Hector EXEMPLE", "3 rue du Lac", "00100 VAL-EXEMPLE"), left=0.1, top=0.2),
     )
 
-    assert parse(reading, FACTS).personal.from_ is None
+    assert build_contact(reading, FACTS).personal.from_ is None
 
 
 def test_a_letter_is_keyed_by_its_own_id_whatever_was_read():
-    contact = parse(a_reading(a_block(SENDER, left=0.1, top=0.08)), FACTS)
+    contact = build_contact(a_reading(a_block(SENDER, left=0.1, top=0.08)), FACTS)
 
     assert contact.contact_point_hash is None
     assert contact.sender.level == "none"
@@ -136,7 +140,7 @@ def test_a_letter_is_keyed_by_its_own_id_whatever_was_read():
 def test_the_subject_line_is_the_subject(beginning: str):
     reading = a_reading(a_block((f"{beginning}nid-de-poule rue du Lac",), left=0.1, top=0.3))
 
-    assert parse(reading, FACTS).personal.subject == "nid-de-poule rue du Lac"
+    assert build_contact(reading, FACTS).personal.subject == "nid-de-poule rue du Lac"
 
 
 def test_the_text_has_a_line_a_line_and_an_empty_one_between_blocks():
@@ -145,33 +149,33 @@ def test_the_text_has_a_line_a_line_and_an_empty_one_between_blocks():
         a_block(("Bonjour.",), left=0.1, top=0.5, block=2),
     )
 
-    assert text_of(reading) == "Madame,\nMonsieur,\n\nBonjour."
+    assert join_text(reading) == "Madame,\nMonsieur,\n\nBonjour."
 
 
 def test_a_quoted_reference_is_a_thread_mark():
     quoted = make_reference(make_contact_id("post", "mail-room", "1"))
     reading = a_reading(a_block((f"Votre référence : {quoted}",), left=0.1, top=0.3))
 
-    assert parse(reading, FACTS).thread.reference == quoted
+    assert build_contact(reading, FACTS).thread.reference == quoted
 
 
 REPLY = ReplyId("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01")
 CONVERSATION = ConversationId("5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e11")
 
 
-def a_code(text: str) -> Code:
-    return Code(text=text, format="QRCode", left=0.8, top=0.05, right=0.9, bottom=0.12)
+def a_code(text: str) -> Barcode:
+    return Barcode(text=text, format="QRCode", left=0.8, top=0.05, right=0.9, bottom=0.12)
 
 
-def with_codes(*texts: str) -> Reading:
+def with_codes(*texts: str) -> ScanReading:
     page = a_reading(a_block(("Bonjour",), left=0.1, top=0.3)).pages[0]
-    return Reading(pages=(page.model_copy(update={"codes": tuple(map(a_code, texts))}),), page_count=1)
+    return ScanReading(pages=(page.model_copy(update={"codes": tuple(map(a_code, texts))}),), page_count=1)
 
 
 def test_an_answer_on_our_own_paper_names_its_conversation():
     ours = encode_letter_qr("P-7F3K-2Q9X-M4TC", CONVERSATION, REPLY, "www.example-town.example", A_KEY)
 
-    assert parse(with_codes("https://elsewhere.example/", ours), FACTS).thread.conversation_id == CONVERSATION
+    assert build_contact(with_codes("https://elsewhere.example/", ours), FACTS).thread.conversation_id == CONVERSATION
 
 
 @pytest.mark.parametrize(
@@ -184,7 +188,7 @@ def test_an_answer_on_our_own_paper_names_its_conversation():
     ids=["another key", "forged", "two conversations in one letter"],
 )  # fmt: skip
 def test_a_code_that_is_not_surely_ours_names_none(codes: tuple[str, ...]):
-    assert parse(with_codes(*codes), FACTS).thread.conversation_id is None
+    assert build_contact(with_codes(*codes), FACTS).thread.conversation_id is None
 
 
 def test_pages_read_with_little_confidence_are_named():
@@ -192,17 +196,17 @@ def test_pages_read_with_little_confidence_are_named():
         a_reading(a_block(("Bonjour",), left=0.1, top=0.3), confidence=confidence).pages[0].model_copy(update=update)
         for confidence, update in ((0.9, {}), (0.7, {"number": 2}), (0.0, {"number": 3, "is_read": False, "lines": ()}))
     )
-    worth = parse(Reading(pages=pages, page_count=3), FACTS).ocr
+    worth = build_contact(ScanReading(pages=pages, page_count=3), FACTS).ocr
 
     assert worth is not None
     assert (worth.pages, worth.page_confidences, worth.low_pages) == (2, (0.9, 0.7), (2, 3))
 
 
 def test_blank_pages_are_counted_and_hide_nothing():
-    blank = Page(number=1, lines=(), confidence=0, source="reading", is_blank=True)
+    blank = ScannedPage(number=1, lines=(), confidence=0, source="reading", is_blank=True)
     written = a_reading(a_block(SENDER, left=0.1, top=0.08)).pages[0].model_copy(update={"number": 2})
 
-    contact = parse(Reading(pages=(blank, written), page_count=2), FACTS)
+    contact = build_contact(ScanReading(pages=(blank, written), page_count=2), FACTS)
 
     assert contact.remarks == ("blank-pages:1",)
     assert contact.personal.from_ is not None
@@ -224,7 +228,7 @@ def test_blank_pages_are_counted_and_hide_nothing():
 def test_an_answer_asked_for_by_another_road_is_heard(sentence: str, channel: str, address: str):
     reading = a_reading(a_block(SENDER, left=0.1, top=0.08), a_block((sentence,), left=0.1, top=0.5))
 
-    wishes = [(wish.channel, wish.address) for wish in parse(reading, FACTS).personal.reply_channels]
+    wishes = [(wish.channel, wish.address) for wish in build_contact(reading, FACTS).personal.reply_channels]
 
     assert wishes == [(channel, address), ("post", ADDRESS)]
 
@@ -239,20 +243,20 @@ def test_an_answer_asked_for_by_another_road_is_heard(sentence: str, channel: st
     ],
 )
 def test_a_number_that_is_no_wish_is_left_alone(sentence: str):
-    assert parse(a_reading(a_block((sentence,), left=0.1, top=0.5)), FACTS).personal.reply_channels == ()
+    assert build_contact(a_reading(a_block((sentence,), left=0.1, top=0.5)), FACTS).personal.reply_channels == ()
 
 
 def test_a_number_read_with_doubt_is_left_to_people():
     sentence = a_block(("Répondez-moi par SMS au 06 39 98 00 01",), left=0.1, top=0.5, confidence=0.7)
 
-    assert parse(a_reading(sentence), FACTS).personal.reply_channels == ()
+    assert build_contact(a_reading(sentence), FACTS).personal.reply_channels == ()
 
 
 @pytest.mark.parametrize(
     ("reading", "why"),
     [
-        (Reading(trouble="encrypted PDF"), "encrypted PDF"),
-        (Reading(), "no text was found on the paper"),
+        (ScanReading(trouble="encrypted PDF"), "encrypted PDF"),
+        (ScanReading(), "no text was found on the paper"),
         (a_reading(), "no text was found on the paper"),
         (
             a_reading(a_block(("Bnjr mdm",), left=0.1, top=0.3), confidence=0.4),
@@ -261,14 +265,14 @@ def test_a_number_read_with_doubt_is_left_to_people():
         (a_reading(a_block(("Bonjour madame",), left=0.1, top=0.3)), None),
     ],
 )
-def test_what_no_machine_could_read_goes_to_people_with_the_reason(reading: Reading, why: str | None):
-    assert parse(reading, FACTS).unreadable == why
+def test_what_no_machine_could_read_goes_to_people_with_the_reason(reading: ScanReading, why: str | None):
+    assert build_contact(reading, FACTS).unreadable == why
 
 
 def test_a_files_own_text_was_not_read_by_machine():
-    page = Page(number=1, lines=tuple(a_block(("Bonjour",), left=0.1, top=0.1)), confidence=1.0, source="layer")
+    page = ScannedPage(number=1, lines=tuple(a_block(("Bonjour",), left=0.1, top=0.1)), confidence=1.0, source="layer")
 
-    assert parse(Reading(pages=(page,), page_count=1), FACTS).ocr is None
+    assert build_contact(ScanReading(pages=(page,), page_count=1), FACTS).ocr is None
 
 
 words = st.builds(
@@ -280,33 +284,33 @@ words = st.builds(
     right=st.floats(-1, 2),
     bottom=st.floats(-1, 2),
 )
-lines = st.builds(Line, block=st.integers(0, 5), words=st.lists(words, max_size=6).map(tuple))
+lines = st.builds(TextLine, block=st.integers(0, 5), words=st.lists(words, max_size=6).map(tuple))
 pages = st.builds(
-    Page,
+    ScannedPage,
     number=st.integers(1, 3),
     lines=st.lists(lines, max_size=6).map(tuple),
     confidence=st.floats(0, 1),
     source=st.sampled_from(["reading", "layer"]),
 )
 readings = st.builds(
-    Reading, pages=st.lists(pages, max_size=3).map(tuple), trouble=st.none() | st.text(max_size=300).filter(bool)
+    ScanReading, pages=st.lists(pages, max_size=3).map(tuple), trouble=st.none() | st.text(max_size=300).filter(bool)
 )
 
 
 @given(readings)
-def test_no_reading_makes_the_letter_fail(reading: Reading):
-    contact = parse(reading, FACTS)
+def test_no_reading_makes_the_letter_fail(reading: ScanReading):
+    contact = build_contact(reading, FACTS)
 
     assert contact.channel == "post"
     assert contact.model_dump_json(by_alias=True)
 
 
-def a_page(number: int, *texts: str) -> Page:
+def a_page(number: int, *texts: str) -> ScannedPage:
     codes = tuple(
-        Code(text=text, format="QRCode", left=0.1, top=0.1 * at, right=0.2, bottom=0.1 * at + 0.1)
+        Barcode(text=text, format="QRCode", left=0.1, top=0.1 * at, right=0.2, bottom=0.1 * at + 0.1)
         for at, text in enumerate(texts)
     )
-    return Page(number=number, lines=(), confidence=0.9, source="reading", codes=codes)
+    return ScannedPage(number=number, lines=(), confidence=0.9, source="reading", codes=codes)
 
 
 def test_a_written_page_with_a_code_on_it_separates_and_stays_in_a_letter():
@@ -317,4 +321,4 @@ def test_a_written_page_with_a_code_on_it_separates_and_stays_in_a_letter():
         a_page(4, "PARVIS-SEPARATOR", "PARVIS-SEPARATOR"),
         a_page(5),
     ]
-    assert [part.pages for part in separate(pages, A_KEY) or ()] == [(1,), (2, 3), (5,)]
+    assert [part.pages for part in split_at_separators(pages, A_KEY) or ()] == [(1,), (2, 3), (5,)]

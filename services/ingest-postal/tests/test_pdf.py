@@ -8,12 +8,13 @@ import pytest
 import typst
 from PIL import Image
 
-from parvis.ingest_postal.parse import text_of
-from parvis.ingest_postal.read.engine import Engine
-from parvis.ingest_postal.read.page import Read
-from parvis.ingest_postal.read.reader import Readers
-from parvis.ingest_postal.read.sense import is_better, makes_sense
-from parvis.ingest_postal.tables import Limits, Line, Word
+from parvis.ingest_postal.models.page import TextLine, Word
+from parvis.ingest_postal.models.scan import ReadingLimits
+from parvis.ingest_postal.parse.contact import join_text
+from parvis.ingest_postal.sandbox.ocr.page_ocr import PageText
+from parvis.ingest_postal.sandbox.ocr.tesseract import TesseractEngine
+from parvis.ingest_postal.sandbox.ocr.text_layer_check import is_better, is_plausible
+from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan, write_pdf
 
 FRENCH = "Madame je vous écris pour demander une copie de mon acte de naissance merci"
@@ -21,13 +22,13 @@ SHIFTED = "".join(chr(ord(c) + 3) if c.isalpha() else c for c in FRENCH)
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine()
+def engine() -> TesseractEngine:
+    return TesseractEngine()
 
 
-def lines(text: str) -> tuple[Line, ...]:
+def lines(text: str) -> tuple[TextLine, ...]:
     words = [Word(text=part, confidence=1, left=0, top=0, right=1, bottom=1) for part in text.split()]
-    return (Line(block=1, words=tuple(words)),)
+    return (TextLine(block=1, words=tuple(words)),)
 
 
 def a_pdf(*objects: bytes, catalog: bytes = b"", page: bytes = b"") -> bytes:
@@ -66,11 +67,11 @@ ENCLOSING = a_pdf(
 
 
 async def text(content: bytes) -> str:
-    readers = Readers(1, Limits())
+    readers = ScanReaderPool(1, ReadingLimits())
     reading = await readers.read(content, "application/pdf")
     await readers.close()
     assert reading.trouble is None
-    return text_of(reading)
+    return join_text(reading)
 
 
 @pytest.mark.parametrize(
@@ -103,25 +104,25 @@ async def test_a_picture_with_a_page_number_under_it_is_read():
     assert "copie intégrale" in await text(file.getvalue())
 
 
-def test_text_that_is_no_language_is_not_believed(engine: Engine):
-    assert makes_sense(lines(FRENCH), engine)
-    assert not makes_sense(lines(SHIFTED), engine)
+def test_text_that_is_no_language_is_not_believed(engine: TesseractEngine):
+    assert is_plausible(lines(FRENCH), engine)
+    assert not is_plausible(lines(SHIFTED), engine)
 
 
 @pytest.mark.parametrize(
     "said", ["Belediye bu mektubu ay sonundan önce yanıtlamanızı rica eder lütfen bize yazın", "نرجو منكم الرد على هذه الرسالة قبل نهاية الشهر مع الشكر الجزيل لكم"]
 )  # fmt: skip
-def test_other_languages_are_believed(engine: Engine, said: str):
-    assert makes_sense(lines(said), engine)
+def test_other_languages_are_believed(engine: TesseractEngine, said: str):
+    assert is_plausible(lines(said), engine)
 
 
-def test_the_better_of_two_readings_is_taken(engine: Engine):
-    ours = Read(lines(FRENCH), 0.9, "fra", 0, 0.0)
-    badly_read = Read(lines("Mndame jo vouz ecriz pnur demnnder nne copie"), 0.4, "fra", 0, 0.0)
+def test_the_better_of_two_readings_is_taken(engine: TesseractEngine):
+    ours = PageText(lines(FRENCH), 0.9, "fra", 0, 0.0)
+    badly_read = PageText(lines("Mndame jo vouz ecriz pnur demnnder nne copie"), 0.4, "fra", 0, 0.0)
 
-    assert not is_better(lines(SHIFTED * 2), ours, engine, is_photographed=False)
-    assert is_better(lines(FRENCH), badly_read, engine, is_photographed=True)
-    assert not is_better(lines(FRENCH), ours, engine, is_photographed=True)
+    assert not is_better(lines(SHIFTED * 2), ours, engine, is_picture=False)
+    assert is_better(lines(FRENCH), badly_read, engine, is_picture=True)
+    assert not is_better(lines(FRENCH), ours, engine, is_picture=True)
 
 
 async def test_a_program_wrote_it_and_every_word_is_taken():

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from parvis.ingest_postal.parse import text_of
-from parvis.ingest_postal.read.reader import Readers
-from parvis.ingest_postal.tables import Limits
-from parvis.ingest_postal.verify import verify
+from parvis.ingest_postal.models.scan import ReadingLimits
+from parvis.ingest_postal.parse.contact import join_text
+from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
+from parvis.ingest_postal.verify.file_integrity import check_file_integrity
 
 SAMPLES = Path(os.environ.get("PARVIS_SAMPLES", "")).resolve()  # noqa: TID251 (where the samples are is the tester's to say)
 pytestmark = pytest.mark.skipif(
@@ -26,7 +26,7 @@ def some(pattern: str, count: int) -> list[Path]:
 
 @pytest.mark.parametrize("folder", ["encrypted", "pypdf", "pikepdf", "py-pdf", "pdf-parse"])
 async def test_every_pdf_gets_pages_or_a_reason(folder: str):
-    reader = Readers(1, Limits(pages=2, wall_s=20))
+    reader = ScanReaderPool(1, ReadingLimits(pages=2, wall_s=20))
     for path in some(f"pdf/{folder}/*.pdf", 6):
         content = path.read_bytes()
         reading = await reader.read(content, "application/pdf")
@@ -36,7 +36,7 @@ async def test_every_pdf_gets_pages_or_a_reason(folder: str):
 
 
 async def test_every_pdf_that_needs_a_password_says_so():
-    reader = Readers(1, Limits())
+    reader = ScanReaderPool(1, ReadingLimits())
     for path in some("pdf/encrypted/*user-password.pdf", 10):
         assert (await reader.read(path.read_bytes(), "application/pdf")).trouble in ("encrypted PDF", None), path.name
     await reader.close()
@@ -44,12 +44,12 @@ async def test_every_pdf_that_needs_a_password_says_so():
 
 async def test_clean_typewritten_pages_are_read():
     """Two pages of the better ones; their truth marks underlining and raised letters, which no reading has."""
-    reader = Readers(1, Limits())
+    reader = ScanReaderPool(1, ReadingLimits())
     for path in [path for path in some("scans/fr_1[35].*", 4) if path.suffix in (".jpeg", ".jpg")]:
         content = path.read_bytes()
-        media_type = verify(content, size_limit_bytes=50_000_000).media_type
+        media_type = check_file_integrity(content, size_limit_bytes=50_000_000).media_type
         assert media_type
-        read = set(text_of(await reader.read(content, media_type)).split())
+        read = set(join_text(await reader.read(content, media_type)).split())
         true = path.with_suffix(".gt.txt").read_text(encoding="utf-8").replace("_", "").replace("^", "").split()
 
         assert sum(word in read for word in true) / len(true) > 0.7, path.name

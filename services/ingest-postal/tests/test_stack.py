@@ -15,7 +15,7 @@ import pytest
 from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.topics import CONTACT_RECEIVED
-from parvis.ingest_postal.render import render_sheets
+from parvis.ingest_postal.render.separator_sheets import render_sheets
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan, write_pdf
 from parvis.local.stack import Stack
 

@@ -18,12 +18,14 @@ from parvis.common.files.inspection import FileInspection
 from parvis.common.runtime.rate_limits import RateLimiter
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import A_KEY, FakeProducer
-from parvis.ingest_sms.parse.form import read_form
-from parvis.ingest_sms.read.media import Hosts, MediaReader
-from parvis.ingest_sms.receive.intake import Intake
-from parvis.ingest_sms.receive.pictures import Pictures
-from parvis.ingest_sms.receive.webhooks import Door, routes
-from parvis.ingest_sms.verify import Signatures
+from parvis.ingest_sms.fetch.allowed_hosts import AllowedHosts
+from parvis.ingest_sms.fetch.media import MediaFetcher
+from parvis.ingest_sms.parse.webhook_form import parse_form_fields
+from parvis.ingest_sms.receive.media_jobs import MediaJobs
+from parvis.ingest_sms.receive.message_intake import MessageIntake
+from parvis.ingest_sms.receive.status_reports import StatusReports
+from parvis.ingest_sms.receive.webhooks import TwilioWebhooks, build_routes
+from parvis.ingest_sms.verify.webhook_signature import SignatureVerifier
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 TOKEN = "the town's token, for tests only"
@@ -56,31 +58,32 @@ def an_intake(
     folder: Path,
     producer: Any,
     *,
-    hosts: Hosts | None = None,
+    hosts: AllowedHosts | None = None,
     tokens: Mapping[str, Sequence[str]] | None = None,
     prefix: str = "parvis",
-) -> Intake:
+) -> MessageIntake:
     blobs = BlobStore(f"file://{folder}/blobs")
-    media = MediaReader(
+    media = MediaFetcher(
         blobs,
         AntivirusScanner(""),
         cast("Any", NoInspection()),
-        hosts or Hosts(()),
+        hosts or AllowedHosts(()),
         tokens or {ACCOUNT: [TOKEN, OLD_TOKEN]},
     )
-    return Intake(blobs, producer, media, prefix, A_KEY)
+    return MessageIntake(blobs, producer, media, prefix, A_KEY)
 
 
-def a_door(intake: Intake, **changes: Any) -> Door:
-    door = Door(
-        signatures=Signatures(PUBLIC_URL, {ACCOUNT: [TOKEN, OLD_TOKEN]}),
+def some_webhooks(intake: MessageIntake, **changes: Any) -> TwilioWebhooks:
+    door = TwilioWebhooks(
+        signature_verifier=SignatureVerifier(PUBLIC_URL, {ACCOUNT: [TOKEN, OLD_TOKEN]}),
         accounts=frozenset([ACCOUNT]),
         intake=intake,
-        pictures=Pictures(lambda arrived: intake.accept(arrived, patience_s=90, deadline_s=90)),
-        senders=RateLimiter(600, 600),
-        helped=RateLimiter(0.1, 1),
+        media_jobs=MediaJobs(intake),
+        status_reports=StatusReports(intake.producer, intake.topic_prefix),
+        sender_limiter=RateLimiter(600, 600),
+        help_limiter=RateLimiter(0.1, 1),
         help_texts=HELP,
-        largest_form_bytes=64 * 1024,
+        max_form_bytes=64 * 1024,
     )
     return replace(door, **changes)
 
@@ -89,16 +92,16 @@ def a_door(intake: Intake, **changes: Any) -> Door:
 class Twilio:
     """Calls the door as Twilio does."""
 
-    door: Door
+    webhooks: TwilioWebhooks
     producer: FakeProducer = field(default_factory=FakeProducer)
     folder: Path = Path()
 
     async def post(self, body: bytes, *, path: str = "/sms", token: str = TOKEN, **headers: str) -> httpx.Response:
-        signature = RequestValidator(token).compute_signature(f"{PUBLIC_URL}{path}", dict(read_form(body)))
+        signature = RequestValidator(token).compute_signature(f"{PUBLIC_URL}{path}", dict(parse_form_fields(body)))
         return await self.post_unsigned(body, path=path, **({"X-Twilio-Signature": signature} | headers))
 
     async def post_unsigned(self, body: bytes, *, path: str = "/sms", **headers: str) -> httpx.Response:
-        transport = httpx.ASGITransport(app=routes(self.door))
+        transport = httpx.ASGITransport(app=build_routes(self.webhooks))
         async with httpx.AsyncClient(transport=transport, base_url="http://inside:8101") as http:
             return await http.post(path, content=body, headers=headers)
 
@@ -130,7 +133,7 @@ class Twilio:
 @pytest.fixture
 def twilio(tmp_path: Path) -> Twilio:
     producer = FakeProducer()
-    return Twilio(a_door(an_intake(tmp_path, producer)), producer, tmp_path)
+    return Twilio(some_webhooks(an_intake(tmp_path, producer)), producer, tmp_path)
 
 
 @pytest.fixture
@@ -140,6 +143,6 @@ def make(tmp_path: Path) -> Callable[..., Twilio]:
     def made(*, producer: Any = None, **changes: Any) -> Twilio:
         producer = producer or FakeProducer()
         of_intake = {name: changes.pop(name) for name in ("hosts", "tokens", "prefix") if name in changes}
-        return Twilio(a_door(an_intake(tmp_path, producer, **of_intake), **changes), producer, tmp_path)
+        return Twilio(some_webhooks(an_intake(tmp_path, producer, **of_intake), **changes), producer, tmp_path)
 
     return made

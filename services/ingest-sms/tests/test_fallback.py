@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import stat
 from dataclasses import replace
 from datetime import timedelta
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.health import Health
 from parvis.common.testing import AN_INSTANT
-from parvis.ingest_sms.receive.fallback import Fallback
-from parvis.ingest_sms.store import Spool
+from parvis.ingest_sms.receive.fallback import SpoolFallback
+from parvis.ingest_sms.store.message_spool import MessageSpool
 
 Twilio = Any  # the class in conftest.py, which no test can import
 SID = "SM" + "01" * 16  # of the sample road-fr
@@ -28,16 +31,18 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def twilio(make: Any, folder: Path) -> Twilio:
     twilio = make()
-    fallback = Fallback(Spool(folder), twilio.door.intake, frozenset(["AC" + "0123456789abcdef" * 2]), Health())
-    twilio.door = replace(twilio.door, fallback=fallback)
+    fallback = SpoolFallback(
+        MessageSpool(folder), twilio.webhooks.intake, frozenset(["AC" + "0123456789abcdef" * 2]), Health()
+    )
+    twilio.webhooks = replace(twilio.webhooks, fallback=fallback)
     return twilio
 
 
 async def drain(twilio: Twilio, until: Any) -> None:
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(twilio.door.fallback.run(stopping))
-        async with asyncio.timeout(10):
+        group.create_task(twilio.webhooks.fallback.run(stopping))
+        async with asyncio.timeout(60):
             while not until():
                 await asyncio.sleep(0.01)
         stopping.set()
@@ -61,16 +66,16 @@ async def test_what_waits_comes_into_the_town_with_its_first_instant(twilio: Twi
     (contact,) = twilio.contacts()
     assert contact.received_at.isoformat() == first
     assert contact.personal.text.startswith("Bonjour, le lampadaire")
-    assert twilio.door.fallback.health.notes["spooled"] == "none"
+    assert twilio.webhooks.fallback.health.notes["spooled"] == "none"
 
 
 async def test_what_kafka_does_not_take_stays_and_its_age_is_told(twilio: Twilio, folder: Path) -> None:
     await twilio.send("road-fr", path="/sms/fallback")
     twilio.producer.broken = Unavailable("no broker")
-    health = twilio.door.fallback.health
+    health = twilio.webhooks.fallback.health
     await drain(twilio, lambda: "oldest" in health.notes.get("spooled", ""))
     assert len(list(folder.iterdir())) == 1
-    assert health.ready
+    assert health.is_ready
 
 
 async def test_what_is_not_signed_is_not_kept(twilio: Twilio, folder: Path) -> None:
@@ -93,10 +98,48 @@ async def test_a_disk_that_is_gone_is_503(twilio: Twilio, folder: Path) -> None:
 
 
 def test_the_age_of_the_oldest(folder: Path) -> None:
-    spool = Spool(folder)
-    assert spool.oldest_s(AN_INSTANT) == 0
-    spool.keep(SID, b"x", received_at=AN_INSTANT, signature="s", path="/sms/fallback")
-    later = spool.waiting()[0].stat().st_mtime + 60
-    assert spool.oldest_s(AN_INSTANT.fromtimestamp(later, tz=AN_INSTANT.tzinfo)) == pytest.approx(60)
-    spool.keep(SID, b"y", received_at=AN_INSTANT + timedelta(hours=1), signature="s", path="/sms/fallback")
-    assert [kept.body for kept in spool.each()] == [b"x"]
+    spool = MessageSpool(folder)
+    assert spool.oldest_age_s(AN_INSTANT) == 0
+    spool.write(SID, b"x", received_at=AN_INSTANT, signature="s", path="/sms/fallback")
+    later = spool.list_files()[0].stat().st_mtime + 60
+    assert spool.oldest_age_s(AN_INSTANT.fromtimestamp(later, tz=AN_INSTANT.tzinfo)) == pytest.approx(60)
+    spool.write(SID, b"y", received_at=AN_INSTANT + timedelta(hours=1), signature="s", path="/sms/fallback")
+    assert [spool.read(file).body for file in spool.list_files()] == [b"x"]
+
+
+def quarantined() -> float:
+    return REGISTRY.get_sample_value("parvis_sms_spool_quarantined_total") or 0
+
+
+async def test_a_damaged_file_is_logged_and_counted(twilio: Twilio, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "SM0.message").write_bytes(b'{"body": "", "received_at": "2026-11-30T02:00:00"}')  # no offset
+    before = quarantined()
+    with capture_logs() as logs:
+        await drain(twilio, (folder / "SM0.refused").exists)
+    (entry,) = [entry for entry in logs if entry["event"] == "message.set_aside"]
+    assert (entry["log_level"], entry["file"]) == ("error", "SM0.message")
+    assert quarantined() == before + 1
+
+
+@pytest.mark.parametrize("broken", ["quarantine", "delete"])
+async def test_a_file_that_cannot_be_moved_holds_nobody_up(
+    twilio: Twilio, folder: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    whole = getattr(MessageSpool, broken)
+
+    def fail_for_one(spool: MessageSpool, file: Path) -> None:
+        if file.name == "SM0.message":
+            raise PermissionError(13, "Permission denied")
+        whole(spool, file)
+
+    monkeypatch.setattr(MessageSpool, broken, fail_for_one)
+    await twilio.send("road-fr", path="/sms/fallback")
+    first = folder / f"{SID}.message"
+    damaged = folder / "SM0.message"
+    damaged.write_bytes(b"half of a fi" if broken == "quarantine" else first.read_bytes())
+    os.utime(damaged, (0, 0))  # the oldest: it comes first
+    with capture_logs() as logs:
+        await drain(twilio, lambda: not first.exists() and any(entry["event"] == "spool.failed" for entry in logs))
+    assert {entry["file"] for entry in logs if entry["event"] == "spool.failed"} == {"SM0.message"}
+    assert {contact.personal.text[:7] for contact in twilio.contacts()} == {"Bonjour"}

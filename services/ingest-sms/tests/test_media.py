@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from parvis.ingest_sms.read.media import Hosts, PublicAddresses
+from parvis.ingest_sms.fetch.allowed_hosts import AllowedHosts, PublicAddressResolver
 from parvis.simulators.serve import bind, port_of, serve_application
 
 Twilio = Any  # the class in conftest.py, which no test can import
@@ -47,14 +47,14 @@ async def provider() -> AsyncGenerator[Provider]:
 
 @pytest.fixture
 async def twilio(make: Any, provider: Provider) -> AsyncGenerator[Twilio]:
-    twilio = make(hosts=Hosts(("api.twilio.com", "*.twilio.com"), provider.url))
+    twilio = make(hosts=AllowedHosts(("api.twilio.com", "*.twilio.com"), provider.url))
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(twilio.door.pictures.run(stopping))
+        group.create_task(twilio.webhooks.media_jobs.run(stopping))
         await asyncio.sleep(0)
         yield twilio
         stopping.set()
-    await twilio.door.intake.media.close()
+    await twilio.webhooks.intake.media.close()
 
 
 def files(provider: Provider, count: int = 1) -> dict[str, str]:
@@ -66,7 +66,7 @@ def files(provider: Provider, count: int = 1) -> dict[str, str]:
 async def test_files_are_stored_and_named_in_order(twilio: Twilio, provider: Provider) -> None:
     assert (await twilio.write("Voici", **files(provider, 2))).status_code == 200
     (contact,) = twilio.contacts()
-    assert [await twilio.door.intake.blobs.get(file) for file in contact.attachments] == [PNG, PNG]
+    assert [await twilio.webhooks.intake.blobs.get(file) for file in contact.attachments] == [PNG, PNG]
     assert len(contact.personal.file_names) == 2
     assert contact.unreadable is None
     assert all((login or "").startswith("Basic ") for login in provider.logins)
@@ -142,11 +142,11 @@ async def test_a_slow_file_is_503_and_arrives_all_the_same(
 
 
 def test_only_the_api_is_told_who_we_are() -> None:
-    hosts = Hosts(("api.twilio.com", "*.twiliocdn.com"))
-    assert hosts.takes(urlsplit("https://mms.twiliocdn.com/x"))
-    assert not hosts.takes(urlsplit("https://twiliocdn.com/x"))
-    assert hosts.knows_our_login(urlsplit("https://api.twilio.com/x"))
-    assert not hosts.knows_our_login(urlsplit("https://mms.twiliocdn.com/x"))
+    hosts = AllowedHosts(("api.twilio.com", "*.twiliocdn.com"))
+    assert hosts.allows(urlsplit("https://mms.twiliocdn.com/x"))
+    assert not hosts.allows(urlsplit("https://twiliocdn.com/x"))
+    assert hosts.may_receive_credentials(urlsplit("https://api.twilio.com/x"))
+    assert not hosts.may_receive_credentials(urlsplit("https://mms.twiliocdn.com/x"))
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ def test_only_the_api_is_told_who_we_are() -> None:
 )
 async def test_a_name_that_leads_into_our_own_network_is_not_followed(host: str) -> None:
     with pytest.raises(OSError, match="not a public address"):
-        await PublicAddresses("http://simulator.example:8190").resolve(host, 443, socket.AF_UNSPEC)
+        await PublicAddressResolver("http://simulator.example:8190").resolve(host, 443, socket.AF_UNSPEC)
 
 
 async def test_the_operators_own_provider_may_be_anywhere() -> None:
-    (found,) = await PublicAddresses("http://127.0.0.1:8190").resolve("127.0.0.1", 8190, socket.AF_INET)
+    (found,) = await PublicAddressResolver("http://127.0.0.1:8190").resolve("127.0.0.1", 8190, socket.AF_INET)
     assert (found["host"], found["port"]) == ("127.0.0.1", 8190)

@@ -11,9 +11,9 @@ from parvis.common.contract.contact import ClaimCheck, ContactReceived, make_con
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import make_reference
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.ingest_sms.parse.form import Announcement, announcement, read_form
-from parvis.ingest_sms.parse.message import parse_message
-from parvis.ingest_sms.parse.status import parse_status
+from parvis.ingest_sms.parse.contact import build_contact
+from parvis.ingest_sms.parse.status_callback import parse_status_callback
+from parvis.ingest_sms.parse.webhook_form import InboundMessage, parse_form_fields, parse_inbound_message
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -21,14 +21,14 @@ REPLY = "9c6d1f0e-5a51-5c5e-8d1f-1f0e5a515c5e"
 A_FORM = {"AccountSid": ACCOUNT, "MessageSid": "SM" + "0" * 32, "To": "+33536490100", "From": "+33639980001"}
 
 
-def told_by(body: bytes) -> Announcement:
-    return announcement(read_form(body), frozenset([ACCOUNT]))
+def told_by(body: bytes) -> InboundMessage:
+    return parse_inbound_message(parse_form_fields(body), frozenset([ACCOUNT]))
 
 
 def contact_of(body: bytes) -> ContactReceived:
     original = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=len(body), media_type="text/plain")
     told = told_by(body)
-    return parse_message(told, original=original, received_at=AN_INSTANT, recorded_at=AN_INSTANT, hashing_key=A_KEY)
+    return build_contact(told, original=original, received_at=AN_INSTANT, recorded_at=AN_INSTANT, hashing_key=A_KEY)
 
 
 def sample(name: str) -> bytes:
@@ -88,7 +88,7 @@ def test_a_sender_that_is_no_number_is_for_people(name: str, shown: str) -> None
 
 def test_a_message_has_its_files_in_order() -> None:
     told = told_by(sample("mms"))
-    assert [(file.url.rpartition("/")[2], file.declared) for file in told.media] == [("ME01", "image/jpeg")]
+    assert [(file.url.rpartition("/")[2], file.declared_type) for file in told.media] == [("ME01", "image/jpeg")]
     assert contact_of(sample("mms")).personal.text == "Voici le trou dans la chaussée"
 
 
@@ -157,7 +157,7 @@ def test_any_bytes_are_a_form_or_rejected(body: bytes) -> None:
     ],
 )
 def test_a_status_is_told_in_our_words(name: str, outcome: str, failure: str | None) -> None:
-    report = parse_status(told_by(sample(name)), reply=REPLY, reported_at=AN_INSTANT)
+    report = parse_status_callback(told_by(sample(name)), reply_id=REPLY, reported_at=AN_INSTANT)
     assert (report.outcome, report.failure_class, report.provider_id) == (outcome, failure, "SM" + "0b" * 16)
 
 
@@ -165,12 +165,12 @@ def test_a_status_is_told_in_our_words(name: str, outcome: str, failure: str | N
 def test_a_status_of_nothing_is_rejected(reply: str, status: str) -> None:
     told = told_by(urlencode(A_FORM | {"MessageStatus": status}).encode())
     with pytest.raises(Rejected):
-        parse_status(told, reply=reply, reported_at=AN_INSTANT)
+        parse_status_callback(told, reply_id=reply, reported_at=AN_INSTANT)
 
 
 def test_a_status_in_capitals_is_the_same() -> None:
     told = told_by(urlencode(A_FORM | {"MessageStatus": "DELIVERED"}).encode())
-    assert parse_status(told, reply=REPLY, reported_at=AN_INSTANT).outcome == "delivered"
+    assert parse_status_callback(told, reply_id=REPLY, reported_at=AN_INSTANT).outcome == "delivered"
 
 
 @pytest.mark.parametrize(
@@ -185,10 +185,13 @@ def test_a_status_in_capitals_is_the_same() -> None:
 )
 def test_an_error_code_says_who_can_act(code: str, failure: str) -> None:
     form = A_FORM | {"MessageStatus": "undelivered", "ErrorCode": code}
-    assert parse_status(told_by(urlencode(form).encode()), reply=REPLY, reported_at=AN_INSTANT).failure_class == failure
+    assert (
+        parse_status_callback(told_by(urlencode(form).encode()), reply_id=REPLY, reported_at=AN_INSTANT).failure_class
+        == failure
+    )
 
 
 def test_read_over_whatsapp_is_delivered() -> None:
     form = A_FORM | {"MessageStatus": "read", "To": "whatsapp:+33639980002"}
-    report = parse_status(told_by(urlencode(form).encode()), reply=REPLY, reported_at=AN_INSTANT)
+    report = parse_status_callback(told_by(urlencode(form).encode()), reply_id=REPLY, reported_at=AN_INSTANT)
     assert (report.outcome, report.channel) == ("delivered", "whatsapp")

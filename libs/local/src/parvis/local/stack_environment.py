@@ -11,7 +11,7 @@ import platformdirs
 import parvis
 from parvis.common.contract.errors import Misconfigured
 
-_LIBRARIES = {"common", "web", "local", "simulators"}
+_LIBRARIES = {"common", "web", "local", "simulators", "twilio"}
 
 
 def current_environment() -> dict[str, str]:

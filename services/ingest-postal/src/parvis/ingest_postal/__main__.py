@@ -1,4 +1,4 @@
-"""Start ingest-postal."""
+"""Starts ingest-postal."""
 
 from parvis.common.runtime.service import run_service
 from parvis.ingest_postal.app import NAME, build

@@ -1,4 +1,4 @@
-"""The wiring of the postal door: settings in, a Service out."""
+"""Wires ingest-postal: the only place that constructs its clients."""
 
 import asyncio
 from zoneinfo import ZoneInfo
@@ -13,70 +13,72 @@ from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.text.language import load_language_model
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_postal.parse import Town
-from parvis.ingest_postal.read.divider import Divider
-from parvis.ingest_postal.read.reader import Readers
-from parvis.ingest_postal.receive.acceptance import Acceptance
-from parvis.ingest_postal.receive.bucket import Bucket
-from parvis.ingest_postal.receive.door import Door
-from parvis.ingest_postal.receive.dropbox import DropBox
-from parvis.ingest_postal.receive.folder import Folder
-from parvis.ingest_postal.receive.returned import Returns
-from parvis.ingest_postal.receive.watch import Watch
+from parvis.ingest_postal.models.scan import ReadingLimits
+from parvis.ingest_postal.parse.own_addresses import OwnAddresses
+from parvis.ingest_postal.ports.drop_box import DropBox
+from parvis.ingest_postal.receive.intake_loop import IntakeLoop
+from parvis.ingest_postal.receive.returned_letters import ReturnedLetters
+from parvis.ingest_postal.receive.scan_intake import ScanIntake
+from parvis.ingest_postal.receive.settled_files import SettledFiles
+from parvis.ingest_postal.sandbox.batch_splitter import BatchSplitter
+from parvis.ingest_postal.sandbox.scan_reader import ScanReaderPool
 from parvis.ingest_postal.settings import Settings
-from parvis.ingest_postal.tables import Limits
+from parvis.ingest_postal.store.watched_bucket import WatchedBucket
+from parvis.ingest_postal.store.watched_folder import WatchedFolder
 
 NAME = "ingest-postal"
 _MIB = 1024 * 1024
 
 
 async def build() -> Service:
-    """Construct everything the door needs.
+    """Construct everything the intake_loop needs.
 
     Raises: Misconfigured, when a setting is wrong or the folder cannot be made.
     """
     town, settings = load_settings(TownSettings), load_settings(Settings)
     await asyncio.to_thread(load_language_model)
-    box = _drop_box(town, settings)
+    box = _build_drop_box(town, settings)
     health = Health(parts={"kafka": "not reached yet", box.kind: "not looked into yet"})
     topic = CONTACT_RECEIVED.full_name(town.topic_prefix)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
     town_config = load_town_config(town.config_dir)
-    limits = limits_of(settings)
-    readers = Readers(settings.readers, limits)
-    acceptance = Acceptance(
-        readers=readers,
-        divider=Divider(limits, letters=settings.letters_limit),
+    limits = reading_limits(settings)
+    readers = ScanReaderPool(settings.readers, limits)
+    scan_intake = ScanIntake(
+        reader_pool=readers,
+        batch_splitter=BatchSplitter(limits, letters=settings.letters_limit),
         blobs=BlobStore(town.blobs_url),
         scanner=AntivirusScanner(town.clamav),
         producer=producer,
         topic=topic,
         drop_box=settings.drop_box,
-        town=Town.of(town_config, town.signing_key),
+        own_addresses=OwnAddresses.from_config(town_config, town.signing_key),
         zone=ZoneInfo(town_config.town.time_zone),
     )
-    door = Door(
-        box=box,
-        watch=Watch(settle_s=settings.settle_s if box.settles else 0, patience_s=settings.quarantine_after_s),
-        acceptance=acceptance,
-        returns=Returns(producer, DELIVERY_REPORTED.full_name(town.topic_prefix), town.signing_key),
+    intake_loop = IntakeLoop(
+        drop_box=box,
+        settled_files=SettledFiles(
+            settle_s=settings.settle_s if box.needs_settling else 0, patience_s=settings.quarantine_after_s
+        ),
+        scan_intake=scan_intake,
+        returned_letters=ReturnedLetters(producer, DELIVERY_REPORTED.full_name(town.topic_prefix), town.signing_key),
         health=health,
         size_limit_bytes=settings.size_limit_mib * _MIB,
         poll_s=settings.poll_s,
-        at_once=settings.readers,
+        concurrency=settings.readers,
     )
     return Service(
         name=NAME,
         host=settings.host,
         port=settings.port,
         health=health,
-        tasks=[door.run],
+        tasks=[intake_loop.run],
         closing=[readers.close, producer.stop],
     )
 
 
-def limits_of(settings: Settings) -> Limits:
-    return Limits(
+def reading_limits(settings: Settings) -> ReadingLimits:
+    return ReadingLimits(
         size_bytes=settings.size_limit_mib * _MIB,
         pages=settings.pages_limit,
         batch_pages=settings.batch_pages_limit,
@@ -87,12 +89,12 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def _drop_box(town: TownSettings, settings: Settings) -> DropBox:
-    return Bucket(settings.bucket) if settings.bucket else _folder(town, settings)
+def _build_drop_box(town: TownSettings, settings: Settings) -> DropBox:
+    return WatchedBucket(settings.bucket) if settings.bucket else _build_folder(town, settings)
 
 
-def _folder(town: TownSettings, settings: Settings) -> Folder:
-    folder = Folder(settings.folder or town.var / "scans")
+def _build_folder(town: TownSettings, settings: Settings) -> WatchedFolder:
+    folder = WatchedFolder(settings.folder or town.var / "scans")
     try:
         folder.prepare()
     except OSError as error:

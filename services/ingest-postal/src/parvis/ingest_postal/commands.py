@@ -1,4 +1,4 @@
-"""`parvis separators`: sheets for the mail room, to print."""
+"""Adds `parvis separators`: prints sheets for the mail room."""
 
 import argparse
 from datetime import date
@@ -28,7 +28,7 @@ def register(commands: Commands) -> None:
 
 
 def _print(arguments: argparse.Namespace) -> int:
-    from parvis.ingest_postal.render import render_sheets
+    from parvis.ingest_postal.render.separator_sheets import render_sheets
 
     is_batch = arguments.kind == "batch"
     if is_batch != (arguments.received is not None):

@@ -1,4 +1,4 @@
-"""Start ingest-sms."""
+"""Starts ingest-sms."""
 
 from parvis.common.runtime.service import run_service
 from parvis.ingest_sms.app import build

@@ -1,4 +1,4 @@
-"""Settings in, the running SMS door out: the only place that builds its clients."""
+"""Wires ingest-sms: the only place that constructs its clients."""
 
 import asyncio
 
@@ -12,23 +12,28 @@ from parvis.common.runtime.settings import TownSettings, load_settings
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.text.language import load_language_model
 from parvis.common.town.loading import load_town_config
-from parvis.common.town.models import TownConfig
-from parvis.ingest_sms import render
-from parvis.ingest_sms.read.media import Hosts, MediaReader
-from parvis.ingest_sms.read.messages import MessageList
-from parvis.ingest_sms.receive import webhooks
-from parvis.ingest_sms.receive.fallback import Fallback
-from parvis.ingest_sms.receive.intake import Intake
-from parvis.ingest_sms.receive.pictures import PATIENCE_S, Pictures
-from parvis.ingest_sms.receive.reconciling import Reconciling
+from parvis.ingest_sms.fetch.allowed_hosts import AllowedHosts
+from parvis.ingest_sms.fetch.media import MediaFetcher
+from parvis.ingest_sms.fetch.message_list import MessageList
+from parvis.ingest_sms.receive.fallback import SpoolFallback
+from parvis.ingest_sms.receive.media_jobs import MediaJobs
+from parvis.ingest_sms.receive.message_intake import MessageIntake
+from parvis.ingest_sms.receive.reconciler import Reconciler
+from parvis.ingest_sms.receive.status_reports import StatusReports
+from parvis.ingest_sms.receive.webhooks import TwilioWebhooks, build_routes
+from parvis.ingest_sms.render import twiml
 from parvis.ingest_sms.settings import Settings
-from parvis.ingest_sms.store import Spool
-from parvis.ingest_sms.verify import Signatures
+from parvis.ingest_sms.store.message_spool import MessageSpool
+from parvis.ingest_sms.verify.webhook_signature import SignatureVerifier
 
 _HELP_EVERY_MINUTES = 10
 
 
 async def build() -> Service:
+    """Construct everything that ingest-sms needs.
+
+    Raises: Misconfigured, when a setting or the town's configuration is wrong.
+    """
     town, own = load_settings(TownSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
     load_language_model()
@@ -36,59 +41,50 @@ async def build() -> Service:
     health, kafka = (Health(), Health()) if own.spool else (shared := Health({"kafka": "not connected yet"}), shared)
     producer = Producer(town.kafka_bootstrap, service="ingest-sms", health=kafka, metadata_age_s=town.metadata_age_s)
     inspector, blobs = FileInspector(), BlobStore(town.blobs_url)
-    hosts = Hosts(own.hosts, own.twilio_base_url)
-    media = MediaReader(blobs, AntivirusScanner(town.clamav), inspector, hosts, own.tokens)
-    intake = Intake(blobs, producer, media, town.topic_prefix, town.hashing_key)
-    pictures = Pictures(lambda arrived: intake.accept(arrived, patience_s=PATIENCE_S, deadline_s=PATIENCE_S))
-    fallback = Fallback(Spool(own.spool), intake, own.accounts, health) if own.spool else None
+    allowed_hosts = AllowedHosts(own.media_host_names, own.twilio_base_url)
+    media = MediaFetcher(blobs, AntivirusScanner(town.clamav), inspector, allowed_hosts, own.tokens)
+    intake = MessageIntake(blobs, producer, media, town.topic_prefix, town.hashing_key)
+    media_jobs = MediaJobs(intake)
+    fallback = SpoolFallback(MessageSpool(own.spool), intake, own.accounts, health) if own.spool else None
     messages = MessageList(own.tokens, own.twilio_base_url)
-    reconciling = _reconciling(town, own, town_config, messages, intake, health)
+    twilio_webhooks = TwilioWebhooks(
+        signature_verifier=SignatureVerifier(own.public_url, own.tokens),
+        accounts=own.accounts,
+        intake=intake,
+        media_jobs=media_jobs,
+        status_reports=StatusReports(producer, town.topic_prefix),
+        sender_limiter=RateLimiter(own.sender_per_minute, own.sender_burst),
+        help_limiter=RateLimiter(1 / _HELP_EVERY_MINUTES, 1),
+        help_texts=twiml.render_help_texts(town_config),
+        max_form_bytes=own.largest_form_bytes,
+        fallback=fallback,
+    )
+    reconciler = Reconciler(
+        messages=messages,
+        intake=intake,
+        accounts=own.accounts,
+        numbers=own.own_numbers or (town_config.town.sms_number,),
+        kafka_bootstrap=town.kafka_bootstrap,
+        health=health,
+        interval_s=own.reconcile_s,
+        window=own.reconcile_window,
+        grace=own.reconcile_grace,
+        topic_prefix=town.topic_prefix,
+    )
 
     async def inspect(stopping: asyncio.Event) -> None:
         async with inspector.running():
             await stopping.wait()
 
-    tasks: list[Task] = [run_health_check(kafka, "kafka", producer.check), inspect, pictures.run]
-    tasks += [reconciling.run] if own.reconcile_s else []
+    tasks: list[Task] = [run_health_check(kafka, "kafka", producer.check), inspect, media_jobs.run]
+    tasks += [reconciler.run] if own.reconcile_s else []
     tasks += [fallback.run] if fallback else []
     return Service(
         "ingest-sms",
         own.host,
         own.port,
         health,
-        app=webhooks.routes(_door(own, town_config, intake, pictures, fallback)),
+        app=build_routes(twilio_webhooks),
         tasks=tasks,
         closing=[producer.stop, media.close, messages.close],
-    )
-
-
-def _door(
-    own: Settings, town_config: TownConfig, intake: Intake, pictures: Pictures, fallback: Fallback | None
-) -> webhooks.Door:
-    return webhooks.Door(
-        signatures=Signatures(own.public_url, own.tokens),
-        accounts=own.accounts,
-        intake=intake,
-        pictures=pictures,
-        senders=RateLimiter(own.sender_per_minute, own.sender_burst),
-        helped=RateLimiter(1 / _HELP_EVERY_MINUTES, 1),
-        help_texts=render.help_texts(town_config),
-        largest_form_bytes=own.largest_form_bytes,
-        fallback=fallback,
-    )
-
-
-def _reconciling(
-    town: TownSettings, own: Settings, town_config: TownConfig, messages: MessageList, intake: Intake, health: Health
-) -> Reconciling:
-    return Reconciling(
-        messages=messages,
-        intake=intake,
-        accounts=own.accounts,
-        numbers=own.own_numbers or (town_config.town.sms_number,),
-        bootstrap=town.kafka_bootstrap,
-        health=health,
-        every_s=own.reconcile_s,
-        window=own.window,
-        grace=own.grace,
     )

@@ -1,4 +1,4 @@
-"""PARVIS_INGEST_SMS_* in, one checked Settings out."""
+"""Declares the settings PARVIS_INGEST_SMS_*."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _ACCOUNT = re.compile(r"AC.{32}")
 
 
 class Settings(ServiceSettings):
-    """What the SMS door needs to know of Twilio."""
+    """Twilio's accounts and numbers, the reconciler, the fallback and the limits of the webhooks."""
 
     model_config = SettingsConfigDict(env_prefix="PARVIS_INGEST_SMS_", extra="ignore")
 
@@ -24,14 +24,16 @@ class Settings(ServiceSettings):
     public_url: str = Field(
         default="http://127.0.0.1:8101",
         pattern=r"^https?://[^/?#\s]+[^?#\s]*$",
-        description="what Twilio calls, up to /sms, exactly as written in Twilio's console: signatures cover it",
+        description="the base URL that Twilio calls, up to /sms, exactly as in Twilio's console: signatures cover it",
     )
     twilio_account_sid: str = Field(
-        description="our account; several (sub-accounts) with commas; what others sign is refused",
+        description="our account SID; several (sub-accounts) separated by commas; webhooks of other accounts are refused",
     )
-    twilio_auth_token: SecretStr = Field(min_length=8, description="the account's primary token: Twilio signs with it")
+    twilio_auth_token: SecretStr = Field(
+        min_length=8, description="the account's primary auth token, with which Twilio signs"
+    )
     twilio_auth_token_previous: SecretStr | None = Field(
-        default=None, description="the token before, accepted too while it is being changed"
+        default=None, description="the previous auth token, accepted as well during a rotation"
     )
     twilio_tokens: SecretStr | None = Field(
         default=None,
@@ -40,41 +42,49 @@ class Settings(ServiceSettings):
     twilio_base_url: str = Field(
         default="",
         pattern=r"^(https?://[^/?#\s]+)?$",
-        description="for tests: where the API and its files are instead of Twilio's own address; may be http and private",
+        description="for tests: base URL of the API and its files in place of Twilio's; may be http and a private address",
     )
     media_hosts: str = Field(
         default="api.twilio.com,*.twilio.com,*.twiliocdn.com,s3-external-1.amazonaws.com",
-        description="hosts that files of messages are fetched from, by https only; *. before a name: all below it",
+        description="hosts from which media is fetched, by https only; *.name stands for all hosts below name",
     )
     numbers: str = Field(
         default="",
-        description="our numbers in E.164, with commas: whose messages the reconciler lists; empty: the town's sms_number",
+        description="our numbers in E.164, separated by commas, whose messages the reconciler lists; empty: the town's sms_number",
     )
     reconcile_s: float = Field(
-        default=300, ge=0, description="seconds between two looks at Twilio's list for what never reached us; 0: never"
+        default=300, ge=0, description="seconds between two passes over Twilio's message list; 0: never"
     )
     reconcile_window_h: float = Field(
-        default=72, gt=0, le=24 * 30, description="hours that the first look after a start goes back"
+        default=72, gt=0, le=24 * 30, description="how many hours back the first pass after a start goes"
     )
     reconcile_grace_s: float = Field(
-        default=60, ge=0, description="seconds that a message is left to its webhook before the list is believed"
+        default=60,
+        ge=0,
+        description="age in seconds from which a message is recovered; a younger one is left to its webhook",
     )
     spool: Path | None = Field(
-        default=None, description="folder of a fallback: what /sms/fallback is told is kept there until Kafka takes it"
+        default=None,
+        description="directory for messages received on /sms/fallback until they are published; empty: this is no fallback",
     )
     sender_per_minute: float = Field(
-        default=120, gt=0, description="messages a minute from one number; what is over gets 429 and comes by the list"
+        default=120,
+        gt=0,
+        description="messages a minute from one number; more are answered 429 and recovered from the list",
     )
-    sender_burst: int = Field(default=120, ge=1, description="messages that one number may send at once")
+    sender_burst: int = Field(default=120, ge=1, description="messages that one number may send in a burst")
     largest_form_bytes: int = Field(
-        default=64 * 1024, ge=8 * 1024, le=1024 * 1024, description="bytes; Twilio's largest form has about 30,000"
+        default=64 * 1024,
+        ge=8 * 1024,
+        le=1024 * 1024,
+        description="largest webhook form in bytes; Twilio's largest has about 30,000",
     )
 
     @field_validator("twilio_account_sid")
     @classmethod
     def _accounts_look_like_accounts(cls, text: str) -> str:
-        wrong = [sid for sid in _split(text) if not _ACCOUNT.fullmatch(sid)]
-        if wrong or not _split(text):
+        wrong = [sid for sid in _split_list(text) if not _ACCOUNT.fullmatch(sid)]
+        if wrong or not _split_list(text):
             raise ValueError("an account is AC and 32 characters; several are separated by commas")
         return text
 
@@ -82,24 +92,24 @@ class Settings(ServiceSettings):
     @classmethod
     def _tokens_are_pairs(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret and secret.get_secret_value():
-            _tokens_in(secret.get_secret_value())
+            _parse_tokens(secret.get_secret_value())
         return secret
 
     @field_validator("numbers")
     @classmethod
     def _numbers_are_numbers(cls, text: str) -> str:
-        if not all(re.fullmatch(r"\+[1-9]\d{6,14}", number) for number in _split(text)):
+        if not all(re.fullmatch(r"\+[1-9]\d{6,14}", number) for number in _split_list(text)):
             raise ValueError("a number is + and its digits; several are separated by commas")
         return text
 
     @property
     def tokens(self) -> Mapping[str, tuple[str, ...]]:
-        """By account: the token that it signs with, then the one before."""
+        """The tokens of each account: the current one, then the previous one."""
         shared = tuple(
-            _secret(token) for token in (self.twilio_auth_token, self.twilio_auth_token_previous) if _secret(token)
+            _reveal(token) for token in (self.twilio_auth_token, self.twilio_auth_token_previous) if _reveal(token)
         )
-        known = _tokens_in(_secret(self.twilio_tokens)) if _secret(self.twilio_tokens) else {}
-        return dict.fromkeys(_split(self.twilio_account_sid), shared) | known
+        known = _parse_tokens(_reveal(self.twilio_tokens)) if _reveal(self.twilio_tokens) else {}
+        return dict.fromkeys(_split_list(self.twilio_account_sid), shared) | known
 
     @property
     def accounts(self) -> frozenset[str]:
@@ -107,30 +117,30 @@ class Settings(ServiceSettings):
 
     @property
     def own_numbers(self) -> tuple[str, ...]:
-        return tuple(_split(self.numbers))
+        return tuple(_split_list(self.numbers))
 
     @property
-    def hosts(self) -> tuple[str, ...]:
-        return tuple(name.lower() for name in _split(self.media_hosts))
+    def media_host_names(self) -> tuple[str, ...]:
+        return tuple(name.lower() for name in _split_list(self.media_hosts))
 
     @property
-    def window(self) -> timedelta:
+    def reconcile_window(self) -> timedelta:
         return timedelta(hours=self.reconcile_window_h)
 
     @property
-    def grace(self) -> timedelta:
+    def reconcile_grace(self) -> timedelta:
         return timedelta(seconds=self.reconcile_grace_s)
 
 
-def _split(text: str) -> list[str]:
+def _split_list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _secret(value: SecretStr | None) -> str:
+def _reveal(value: SecretStr | None) -> str:
     return value.get_secret_value() if value else ""
 
 
-def _tokens_in(text: str) -> dict[str, tuple[str, ...]]:
+def _parse_tokens(text: str) -> dict[str, tuple[str, ...]]:
     """Raises: ValueError, which names no token."""
     try:
         given: Any = json.loads(text)
@@ -138,12 +148,12 @@ def _tokens_in(text: str) -> dict[str, tuple[str, ...]]:
         raise ValueError("not JSON") from None
     if not isinstance(given, dict):
         raise ValueError('not of the form {"AC…": ["current", "previous"]}')  # noqa: TRY004 (pydantic tells ValueErrors)
-    found: dict[str, tuple[str, ...]] = {}
+    tokens_by_account: dict[str, tuple[str, ...]] = {}
     for account, value in given.items():
         tokens = [value] if isinstance(value, str) else value
         if not _ACCOUNT.fullmatch(str(account)) or not isinstance(tokens, list) or not 1 <= len(tokens) <= 2:
             raise ValueError('not of the form {"AC…": ["current", "previous"]}')
         if not all(isinstance(token, str) and len(token) >= 8 for token in tokens):
             raise ValueError("a token has eight characters or more")
-        found[account] = tuple(tokens)
-    return found
+        tokens_by_account[account] = tuple(tokens)
+    return tokens_by_account

@@ -50,4 +50,8 @@ sms_spooled = Gauge("parvis_sms_spooled", "messages on the fallback's disk that 
 sms_spooled_oldest_seconds = Gauge(
     "parvis_sms_spooled_oldest_seconds", "how long the oldest of them has waited, in seconds"
 )
+sms_spool_quarantined = Counter(
+    "parvis_sms_spool_quarantined", "spooled messages that are damaged: a person should look at the .refused file"
+)
+sms_callbacks_refused = Counter("parvis_sms_callbacks_refused", "status callbacks that were not accepted", ["why"])
 sms_recovered = Counter("parvis_sms_recovered", "messages the webhook missed, found in the provider's list")

@@ -4,13 +4,13 @@ from itertools import accumulate
 
 from parvis.common.contract.contact import ReplyAddress
 from parvis.common.text.reply_channels import find_reply_channel_requests, fold_line
-from parvis.ingest_postal.tables import Reading
+from parvis.ingest_postal.models.scan import ScanReading
 
 _MIN_WORD_CONFIDENCE = 0.85  # for each word of an address: one misread digit is somebody else's telephone
 _MAX_WORDS = 4000
 
 
-def find_reply_channels(reading: Reading) -> tuple[ReplyAddress, ...]:
+def find_reply_channels(reading: ScanReading) -> tuple[ReplyAddress, ...]:
     """The reply channels that the citizen plainly asks for, in the letter's order."""
     words = [word for page in reading.pages for word in page.words][:_MAX_WORDS]
     folded = [fold_line(word.text) for word in words]

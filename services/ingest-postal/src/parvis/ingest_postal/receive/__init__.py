@@ -1,1 +1,1 @@
-"""Scanned letters in from a watched folder, contact.received out."""
+"""Receives scans: the loop over the watched folder, and what becomes of each file."""

@@ -1,5 +1,1 @@
-"""Sheets for the mail room out. Pure; no I/O."""
-
-from parvis.ingest_postal.render.sheets import render_sheets
-
-__all__ = ["render_sheets"]
+"""Renders the mail room's separator sheets. Pure; no I/O."""

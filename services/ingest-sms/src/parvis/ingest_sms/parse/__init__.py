@@ -1,1 +1,1 @@
-"""What Twilio's words mean to the town. Pure; no I/O."""
+"""Parses Twilio's forms and resources. Pure; no I/O."""

@@ -1,1 +1,1 @@
-"""Who knocks: Twilio's webhooks, its fallback, and ourselves when we ask Twilio what we missed."""
+"""Receives messages: webhooks, the fallback's spool, and the reconciler."""

@@ -1,79 +1,105 @@
-"""Messages in while the town is away, onto this machine's disk; from there into the town when it is back."""
+"""Spools messages on this machine's disk while Kafka is away, and publishes them when it is back."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from parvis.common.contract.errors import ParvisError, Poison, Rejected, Unavailable
+from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.runtime import metrics
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.concurrency import sleep_unless_stopped
 from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
-from parvis.ingest_sms.parse.form import announcement, read_form
-from parvis.ingest_sms.receive.intake import Arrived, Intake
-from parvis.ingest_sms.store import Spool, Spooled
+from parvis.ingest_sms.parse.webhook_form import parse_form_fields, parse_inbound_message
+from parvis.ingest_sms.receive.message_intake import MessageIntake, ReceivedMessage
+from parvis.ingest_sms.store.message_spool import MessageSpool, SpooledMessage
 
 log = logger()
-_EVERY_S = 5.0
+_INTERVAL_S = 5.0
 _DEADLINE_S = 8.0
 _PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True)
-class Fallback:
-    """What Twilio calls when our own door did not answer.
+class SpoolFallback:
+    """Accepts what Twilio sends to the fallback URL because the webhook did not answer.
 
-    Gives:  keep() returns when the message is on the disk, with its signature and the instant of this first touch.
+    Gives:  spool_message() returns when the message is on the disk, with its signature and the time of this first delivery.
     Raises: Unavailable, when the disk does not take it.
     """
 
-    spool: Spool
-    intake: Intake
+    spool: MessageSpool
+    intake: MessageIntake
     accounts: frozenset[str]
     health: Health
+    clock: Clock = now
+    _published: set[str] = field(default_factory=set[str])  # files that could not be deleted: not published twice
 
-    async def keep(self, arrived: Arrived, *, signature: str, path: str) -> None:
-        sid, at = arrived.told.message_sid, arrived.received_at
-        await asyncio.to_thread(self.spool.keep, sid, arrived.raw, received_at=at, signature=signature, path=path)
-        log.info("message.spooled", contact_id=arrived.told.contact_id, size_bytes=len(arrived.raw))
+    async def spool_message(self, received: ReceivedMessage, *, signature: str, path: str) -> None:
+        message = received.message
+        await asyncio.to_thread(
+            self.spool.write, message.message_sid, received.raw_bytes,
+            received_at=received.received_at, signature=signature, path=path,
+        )  # fmt: skip
+        log.info("message.spooled", contact_id=message.contact_id, size_bytes=len(received.raw_bytes))
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Bring what waits into the town, oldest first, again and again."""
+        """Publish what is spooled, oldest first, until the service stops."""
         while not stopping.is_set():
-            await self._look()
+            await self._report_backlog()
             try:
                 await self._drain(stopping)
             except (Unavailable, TimeoutError) as error:
-                log.warning("spool.waiting", reason=str(error) or "too slow", wait_s=_EVERY_S)
-            await self._look()
-            try:
-                async with asyncio.timeout(_EVERY_S):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+                log.warning("spool.waiting", reason=str(error) or "too slow", wait_s=_INTERVAL_S)
+            await self._report_backlog()
+            await sleep_unless_stopped(stopping, _INTERVAL_S)
 
     async def _drain(self, stopping: asyncio.Event) -> None:
-        for spooled in await asyncio.to_thread(lambda: list(self.spool.each())):
+        for file in await asyncio.to_thread(self.spool.list_files):
             if stopping.is_set():
                 return
-            await self._bring(spooled)
+            if file.name not in self._published:
+                await self._publish(file)
+            if file.name in self._published:
+                await self._delete(file)
 
-    async def _bring(self, spooled: Spooled) -> None:
+    async def _publish(self, file: Path) -> None:
+        """Publish one message, or quarantine its file: a damaged one never holds up the others."""
         try:
-            told = announcement(read_form(spooled.body), self.accounts)
-            arrived = Arrived(told, spooled.body, spooled.received_at)
-            await self.intake.accept(arrived, patience_s=_PATIENCE_S, deadline_s=_DEADLINE_S)
-        except (Rejected, Poison) as error:
-            log.exception("message.set_aside", file=spooled.file.name, reason=str(error))
-            await asyncio.to_thread(self.spool.set_aside, spooled.file)
+            spooled = await asyncio.to_thread(self.spool.read, file)
+            await self.intake.accept(self._parse(spooled), patience_s=_PATIENCE_S, deadline_s=_DEADLINE_S)
+            self._published.add(file.name)
+        except FileNotFoundError:
             return
-        await asyncio.to_thread(self.spool.done, spooled.file)
+        except (Rejected, Poison) as error:
+            await self._quarantine(file, str(error))
 
-    async def _look(self) -> None:
-        """Say on /ready that the disk is there and how long the oldest has waited. Waiting is no reason to be unready:
-        it is what the fallback is for."""
+    def _parse(self, spooled: SpooledMessage) -> ReceivedMessage:
+        message = parse_inbound_message(parse_form_fields(spooled.body), self.accounts)
+        return ReceivedMessage(message, spooled.body, spooled.received_at)
+
+    async def _quarantine(self, file: Path, reason: str) -> None:
+        metrics.sms_spool_quarantined.inc()
+        log.error("message.set_aside", file=file.name, reason=reason)
         try:
-            waiting = await asyncio.to_thread(self.spool.waiting)
-            oldest_s = await asyncio.to_thread(self.spool.oldest_s, self.intake.clock())
-        except ParvisError as error:
+            await asyncio.to_thread(self.spool.quarantine, file)
+        except OSError as error:
+            log.error("spool.failed", file=file.name, reason=f"cannot be renamed: {error.strerror}")  # noqa: TRY400
+
+    async def _delete(self, file: Path) -> None:
+        try:
+            await asyncio.to_thread(self.spool.delete, file)
+        except OSError as error:
+            log.error("spool.failed", file=file.name, reason=f"cannot be deleted: {error.strerror}")  # noqa: TRY400
+        else:
+            self._published.discard(file.name)
+
+    async def _report_backlog(self) -> None:
+        """Show on /ready how many messages wait and for how long. A backlog does not make the fallback unready."""
+        try:
+            waiting = await asyncio.to_thread(self.spool.list_files)
+            oldest_s = await asyncio.to_thread(self.spool.oldest_age_s, self.clock())
+        except Unavailable as error:
             self.health.mark_failing("spool", str(error))
             return
         self.health.mark_ok("spool")

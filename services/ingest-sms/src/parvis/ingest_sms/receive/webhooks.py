@@ -1,4 +1,4 @@
-"""Twilio's webhooks in over HTTP, contacts, preferences and delivery reports out; yes only after Kafka has said yes."""
+"""Receives Twilio's webhooks over HTTP and answers only after Kafka has acknowledged what they carried."""
 
 import asyncio
 import time
@@ -8,172 +8,178 @@ from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request, Response
 
-from parvis.common.bus.cloudevents import build_record
 from parvis.common.contract.errors import Poison, Rejected, Unavailable
-from parvis.common.contract.topics import DELIVERY_REPORTED
 from parvis.common.runtime import metrics
+from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.rate_limits import RateLimiter
-from parvis.ingest_sms import render
-from parvis.ingest_sms.parse.form import Announcement, account_in, announcement, read_form, reply_in
-from parvis.ingest_sms.parse.order import Told
-from parvis.ingest_sms.parse.status import parse_status
-from parvis.ingest_sms.receive.fallback import Fallback
-from parvis.ingest_sms.receive.intake import Arrived, Intake
-from parvis.ingest_sms.receive.pictures import Pictures
-from parvis.ingest_sms.verify import Call, Forged, Signatures
+from parvis.ingest_sms.parse.keywords import OptOutKeyword
+from parvis.ingest_sms.parse.status_callback import parse_status_callback
+from parvis.ingest_sms.parse.webhook_form import (
+    FormFields,
+    InboundMessage,
+    find_account_sid,
+    find_reply_id,
+    is_whatsapp_form,
+    parse_form_fields,
+    parse_inbound_message,
+    parse_webhook_form,
+)
+from parvis.ingest_sms.receive.fallback import SpoolFallback
+from parvis.ingest_sms.receive.media_jobs import MediaJobs
+from parvis.ingest_sms.receive.message_intake import MessageIntake, ReceivedMessage
+from parvis.ingest_sms.receive.status_reports import StatusReports
+from parvis.ingest_sms.render import twiml
+from parvis.ingest_sms.verify.webhook_signature import Forged, SignatureVerifier, SignedRequest
 
 log = logger()
 BUDGET_S = 5.0  # Twilio waits 15 s; a citizen's message should not wait for us to find out that we are down
+_REASONS = {403: "forged", 429: "too-many"}
 
 
-class TooMany(Rejected):
+class SenderRateExceeded(Rejected):
     """One sender writes faster than people do."""
 
 
 @dataclass(frozen=True)
-class Door:
-    """What the webhooks stand on."""
-
-    signatures: Signatures
-    accounts: frozenset[str]
-    intake: Intake
-    pictures: Pictures
-    senders: RateLimiter
-    helped: RateLimiter
-    help_texts: Mapping[str, str]
-    largest_form_bytes: int
-    fallback: Fallback | None = None
-
-
-def routes(door: Door) -> FastAPI:
-    """The door's pages.
+class TwilioWebhooks:
+    """The webhooks for messages, for the fallback and for delivery statuses.
 
     Gives:  200 with TwiML (a message), 204 (a status), after the blob is stored and Kafka has acknowledged; from the
             fallback with a spool, after the message is on its disk.
-            403 when it is not signed by Twilio, 400 when it is no form of Twilio's, 429 when its sender floods us, 503 when
+            403 without a valid signature, 400 for a malformed form, 429 when one sender floods us, 503 when
             Kafka or the blobs do not answer, or files are still being fetched.
     Retry:  any number of deliveries of one MessageSid are one contact id; of one status one event id.
     """
+
+    signature_verifier: SignatureVerifier
+    accounts: frozenset[str]
+    intake: MessageIntake
+    media_jobs: MediaJobs
+    status_reports: StatusReports
+    sender_limiter: RateLimiter
+    help_limiter: RateLimiter
+    help_texts: Mapping[str, str]
+    max_form_bytes: int
+    fallback: SpoolFallback | None = None
+    clock: Clock = now
+
+    async def receive_message(self, request: Request) -> Response:
+        return await self._answer(request, self._accept_message, is_callback=False)
+
+    async def receive_fallback(self, request: Request) -> Response:
+        return await self._answer(request, self._spool_message, is_callback=False)
+
+    async def receive_status(self, request: Request) -> Response:
+        return await self._answer(request, self._accept_status, is_callback=True)
+
+    async def _answer(
+        self, request: Request, work: Callable[[Request], Awaitable[Response]], *, is_callback: bool
+    ) -> Response:
+        """Do the work within the budget and answer in HTTP; a refusal tells a caller nothing about us."""
+        try:
+            async with asyncio.timeout(BUDGET_S):
+                return await work(request)
+        except Rejected as error:
+            status = 403 if isinstance(error, Forged) else 429 if isinstance(error, SenderRateExceeded) else 400
+            _count_refusal(request, _REASONS.get(status, "malformed"), is_callback=is_callback)
+            path, reason = request.url.path, str(error)
+            if is_callback:
+                log.warning("callback.refused", path=path, status=status, reason=reason)
+            else:
+                log.warning("contact.refused", path=path, status=status, reason=reason)
+            return Response(status_code=status)
+        except (Unavailable, Poison, TimeoutError) as error:
+            _count_refusal(request, "unavailable", is_callback=is_callback)
+            path, reason = request.url.path, str(error) or "too slow"
+            if is_callback:
+                log.warning("callback.postponed", path=path, status=503, reason=reason)
+            else:
+                log.warning("contact.postponed", path=path, status=503, reason=reason)
+            return Response(status_code=503, headers={"Retry-After": "5"})
+
+    async def _accept_message(self, request: Request) -> Response:
+        received = await self._read_message(request)
+        message = received.message
+        if self.sender_limiter.seconds_until_allowed(message.value("From")):
+            raise SenderRateExceeded("one sender writes faster than SENDER_PER_MINUTE allows")
+        deadline_s = _remaining_s(received.started_s)
+        if message.media:
+            keyword = await self.media_jobs.accept(received, deadline_s=deadline_s)
+        else:
+            keyword = await self.intake.accept(received, patience_s=0, deadline_s=deadline_s)
+        metrics.accept_seconds.labels(message.channel).observe(time.monotonic() - received.started_s)
+        return Response(self._render_answer(message, keyword), media_type="text/xml")
+
+    def _render_answer(self, message: InboundMessage, keyword: OptOutKeyword | None) -> bytes:
+        """Only HELP is answered, and not again and again: two machines must not talk to each other here."""
+        asks_for_help = keyword is not None and keyword.action == "help" and not keyword.is_answered_by_twilio
+        if not keyword or not asks_for_help or self.help_limiter.seconds_until_allowed(message.value("From")):
+            return twiml.EMPTY_RESPONSE
+        return twiml.render_help_reply(self.help_texts, keyword.language)
+
+    async def _spool_message(self, request: Request) -> Response:
+        """With a spool, the message goes to this machine's disk, whatever Kafka says; without, it is accepted as usual."""
+        if self.fallback is None:
+            return await self._accept_message(request)
+        received = await self._read_message(request)
+        signature = request.headers.get("X-Twilio-Signature", "")
+        await self.fallback.spool_message(received, signature=signature, path=request.url.path)
+        return Response(twiml.EMPTY_RESPONSE, media_type="text/xml")
+
+    async def _accept_status(self, request: Request) -> Response:
+        reported_at, started_s = self.clock(), time.monotonic()
+        _, fields = await self._read_signed_form(request)
+        query = parse_qsl(request.scope["query_string"].decode("latin-1"))
+        callback = parse_webhook_form(fields, self.accounts)
+        report = parse_status_callback(callback, reply_id=find_reply_id(query), reported_at=reported_at)
+        await self.status_reports.publish(report, deadline_s=_remaining_s(started_s))
+        return Response(status_code=204)
+
+    async def _read_message(self, request: Request) -> ReceivedMessage:
+        received_at, started_s = self.clock(), time.monotonic()
+        body, fields = await self._read_signed_form(request)
+        return ReceivedMessage(parse_inbound_message(fields, self.accounts), body, received_at, started_s=started_s)
+
+    async def _read_signed_form(self, request: Request) -> tuple[bytes, FormFields]:
+        """The request's body and fields, once Twilio's signature is verified."""
+        body = await _read_body(request, self.max_form_bytes)
+        fields = parse_form_fields(body)
+        request.state.channel = "whatsapp" if is_whatsapp_form(fields) else "sms"
+        signed = SignedRequest(request.scope["raw_path"], request.scope["query_string"], body, fields)
+        signature = request.headers.get("X-Twilio-Signature")
+        self.signature_verifier.verify(signature, signed, account=find_account_sid(fields))
+        return body, fields
+
+
+def build_routes(webhooks: TwilioWebhooks) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-
-    async def message(request: Request) -> Response:
-        return await _answer(request, lambda: _receive(door, request))
-
-    async def fallback(request: Request) -> Response:
-        return await _answer(request, lambda: _keep(door, request))
-
-    async def status(request: Request) -> Response:
-        return await _answer(request, lambda: _receive_status(door, request))
-
     # Starlette's routes: FastAPI's would look for parameters to inject in every one of these, for 0.03 ms.
-    app.add_route("/sms", message, methods=["POST"])
-    app.add_route("/sms/fallback", fallback, methods=["POST"])
-    app.add_route("/sms/status", status, methods=["POST"])
+    app.add_route("/sms", webhooks.receive_message, methods=["POST"])
+    app.add_route("/sms/fallback", webhooks.receive_fallback, methods=["POST"])
+    app.add_route("/sms/status", webhooks.receive_status, methods=["POST"])
     return app
 
 
-async def _answer(request: Request, work: Callable[[], Awaitable[Response]]) -> Response:
-    """Do the work within the budget, and say in HTTP how it ended; a refusal tells a caller nothing about us."""
-    try:
-        async with asyncio.timeout(BUDGET_S):
-            return await work()
-    except Forged as error:
-        return _refused(request, 403, str(error))
-    except TooMany as error:
-        return _refused(request, 429, str(error))
-    except Rejected as error:
-        return _refused(request, 400, str(error))
-    except (Unavailable, Poison, TimeoutError) as error:
-        metrics.contacts_refused.labels("sms", "unavailable").inc()
-        log.warning("contact.postponed", path=request.url.path, status=503, reason=str(error) or "too slow")
-        return Response(status_code=503, headers={"Retry-After": "5"})
-
-
-def _refused(request: Request, status: int, reason: str) -> Response:
-    why = {403: "forged", 429: "too-many"}.get(status, "malformed")
-    metrics.contacts_refused.labels("sms", why).inc()
-    log.warning("contact.refused", path=request.url.path, status=status, reason=reason)
-    return Response(status_code=status)
-
-
-async def _receive(door: Door, request: Request) -> Response:
-    arrived = await _arrived(door, request)
-    if door.senders.seconds_until_allowed(arrived.told.value("From")):
-        raise TooMany("one sender writes faster than the door lets one through")
-    deadline_s = BUDGET_S - (time.monotonic() - arrived.began)
-    if arrived.told.media:
-        order = await door.pictures.accept(arrived, deadline_s=deadline_s)
+def _count_refusal(request: Request, why: str, *, is_callback: bool) -> None:
+    """A refused status callback is no refused contact: no citizen waits for it."""
+    if is_callback:
+        metrics.sms_callbacks_refused.labels(why).inc()
     else:
-        order = await door.intake.accept(arrived, patience_s=0, deadline_s=deadline_s)
-    metrics.accept_seconds.labels("whatsapp" if arrived.told.is_whatsapp else "sms").observe(
-        time.monotonic() - arrived.began
-    )
-    return Response(_twiml(door, arrived.told, order), media_type="text/xml")
+        metrics.contacts_refused.labels(getattr(request.state, "channel", "sms"), why).inc()
 
 
-def _twiml(door: Door, told: Announcement, order: Told | None) -> bytes:
-    """Nothing, but to who asks for help, and not again and again: two machines must not talk to each other here."""
-    if (
-        order
-        and order.order == "help"
-        and not order.is_answered
-        and not door.helped.seconds_until_allowed(told.value("From"))
-    ):
-        return render.answer_help(door.help_texts, order.language)
-    return render.NOTHING
+def _remaining_s(started_s: float) -> float:
+    return BUDGET_S - (time.monotonic() - started_s)
 
 
-async def _keep(door: Door, request: Request) -> Response:
-    """The fallback: the disk of this machine, where there is a spool, whatever Kafka says; else the door as always."""
-    if door.fallback is None:
-        return await _receive(door, request)
-    arrived = await _arrived(door, request)
-    signature = request.headers.get("X-Twilio-Signature", "")
-    await door.fallback.keep(arrived, signature=signature, path=request.url.path)
-    return Response(render.NOTHING, media_type="text/xml")
-
-
-async def _receive_status(door: Door, request: Request) -> Response:
-    arrived = await _arrived(door, request)
-    query = parse_qsl(request.scope["query_string"].decode("latin-1"))
-    report = parse_status(arrived.told, reply=reply_in(query), reported_at=arrived.received_at)
-    event_id = f"{report.reply_id}.{report.provider_id}.{report.outcome}"
-    await door.intake.producer.send(
-        build_record(
-            report, topic=DELIVERY_REPORTED.full_name(door.intake.topic_prefix), key=report.reply_id,
-            event_id=event_id, source="ingest-sms", subject=report.reply_id,
-        ),
-        deadline_s=BUDGET_S - (time.monotonic() - arrived.began),
-    )  # fmt: skip
-    log.info(
-        "delivery.reported",
-        reply_id=report.reply_id,
-        channel=report.channel,
-        outcome=report.outcome,
-        code=report.detail,
-    )
-    return Response(status_code=204)
-
-
-async def _arrived(door: Door, request: Request) -> Arrived:
-    """The message that the request tells of, once Twilio's signature is found good."""
-    received_at = door.intake.clock()
-    began = time.monotonic()
-    body = await _read(request, door.largest_form_bytes)
-    form = read_form(body)
-    call = Call(request.scope["raw_path"], request.scope["query_string"], body, form)
-    door.signatures.check(request.headers.get("X-Twilio-Signature"), call, account=account_in(form))
-    return Arrived(announcement(form, door.accounts), body, received_at, began=began)
-
-
-async def _read(request: Request, limit: int) -> bytes:
+async def _read_body(request: Request, limit_bytes: int) -> bytes:
     """The body, never more of it than the limit: a length can be announced falsely, or not at all."""
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > limit:
-            raise Rejected(f"form over {limit} bytes")
+        if size > limit_bytes:
+            raise Rejected(f"form over {limit_bytes} bytes")
         parts.append(part)
     return b"".join(parts)

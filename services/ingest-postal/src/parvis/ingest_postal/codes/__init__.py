@@ -1,0 +1,1 @@
+"""Holds the codes printed on separator and batch cover sheets."""

@@ -1,0 +1,67 @@
+"""Makes and parses the codes printed on separator and batch cover sheets. Pure; no I/O."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from parvis.common.contract.reply_tokens import is_valid_token, sign_token
+
+SEPARATOR = "PARVIS-SEPARATOR"
+_BATCH = re.compile(r"PARVIS-BATCH;received=([0-9TZ:.+-]{10,40})(?:;sig=([a-z2-7]{16}))?")
+_PURPOSE = "batch"
+_OLDEST = timedelta(days=366)
+_NOON = 12
+
+SheetKind = Literal["letter", "batch"]
+
+
+@dataclass(frozen=True)
+class SheetCode:
+    """What one code of a sheet says."""
+
+    kind: SheetKind
+    received: str | None = None  # an instant or a day, ISO 8601
+    is_signed: bool = False
+
+
+def make_batch_code(received: str, key: bytes) -> str:
+    """What stands in the QR code of a batch's first sheet; signed, for a date decides whether a letter came in time."""
+    return f"PARVIS-BATCH;received={received};sig={sign_token(received, _PURPOSE, key)}"
+
+
+def parse_sheet_code(code: str, key: bytes) -> SheetCode | None:
+    """What the text of a code says to the door; none when it is not one of ours."""
+    text = code.strip()
+    if text == SEPARATOR:
+        return SheetCode("letter")
+    found = _BATCH.fullmatch(text)
+    if not found:
+        return None
+    return SheetCode("batch", found[1], bool(found[2]) and is_valid_token(found[1], _PURPOSE, found[2], key))
+
+
+def is_sheet_code(code: str) -> bool:
+    """Whether a code separates, whoever printed it."""
+    return code.strip() == SEPARATOR or bool(_BATCH.fullmatch(code.strip()))
+
+
+def parse_stamp(received: str, *, seen_at: datetime, zone: ZoneInfo) -> datetime | None:
+    """The instant that a stamp means; none when it cannot be.
+
+    Shape:  `2026-11-23`, which is noon in the town, or an instant with its offset.
+    Gives:  never a future one, nor one older than a year: a wrong stamp would make a citizen late, or early.
+    """
+    try:
+        if len(received) == len("2026-11-23"):
+            day = date.fromisoformat(received)
+            noon = datetime(day.year, day.month, day.day, _NOON, tzinfo=zone)
+            at = min(noon, seen_at) if day == seen_at.astimezone(zone).date() else noon
+        else:
+            at = datetime.fromisoformat(received)
+    except ValueError:
+        return None
+    if at.tzinfo is None or not seen_at - _OLDEST <= at <= seen_at:
+        return None
+    return at.astimezone(UTC)

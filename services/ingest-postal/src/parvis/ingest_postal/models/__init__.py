@@ -1,0 +1,1 @@
+"""Models scans, their pages and what was read from them."""

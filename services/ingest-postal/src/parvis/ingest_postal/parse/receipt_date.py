@@ -1,0 +1,47 @@
+"""Determines when a letter was received from the batch cover sheet or the mail room's note. Pure; no I/O."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from parvis.ingest_postal.codes.sheet_codes import SheetCode, parse_stamp
+
+NOTE_LIMIT_BYTES = 4096
+_DOUBTFUL = "stamp-doubtful"
+
+
+@dataclass(frozen=True)
+class ScanArrival:
+    """How a file came."""
+
+    first_seen_at: datetime
+    note: bytes | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def determine_receipt_date(
+    arrival: ScanArrival, cover_sheet: SheetCode | None, zone: ZoneInfo
+) -> tuple[datetime, tuple[str, ...]]:
+    """The mail room's stamp where there is one that can be; else when the file came, with a remark on a stamp that cannot be.
+
+    Gives: the sheet in the pile goes before the note beside the file: it holds for the letters behind it only. A sheet's date counts
+           when we signed it: whoever writes a letter could print one.
+    """
+    stated = _read_note(arrival.note) if arrival.note is not None else None
+    if cover_sheet is not None:
+        stated = (cover_sheet.received or "") if cover_sheet.is_signed else ""
+    if stated is None:
+        return arrival.first_seen_at, ()
+    at = parse_stamp(stated, seen_at=arrival.first_seen_at, zone=zone)
+    return (at, ()) if at else (arrival.first_seen_at, (_DOUBTFUL,))
+
+
+def _read_note(note: bytes) -> str:
+    """What `{"received_at": "2026-11-23"}` says; nothing that can be read is a doubtful stamp too."""
+    try:
+        fields = json.loads(note)
+    except (ValueError, RecursionError):
+        return ""
+    stated = fields.get("received_at", fields.get("received")) if isinstance(fields, dict) else None
+    return stated if isinstance(stated, str) else ""

@@ -1,0 +1,209 @@
+"""Finds the sender's name and postal address on a letter's first page. Pure; no I/O."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from parvis.common.contract.contact_points import postal_contact_point
+from parvis.common.contract.errors import Rejected
+from parvis.ingest_postal.parse.address_lines import is_complement, is_country, is_name, is_street, parse_town_line
+from parvis.ingest_postal.parse.own_addresses import OwnAddresses, fold
+from parvis.ingest_postal.parse.text_blocks import LineSegment, TextBlock
+
+_DIGITS_CONFIDENCE = 0.75  # a wrong digit is another house
+_WORD_CONFIDENCE = 0.5
+_HEAD = 0.45  # of the page: above it a letter says from whom it comes and to whom it goes
+_LEFT, _RIGHT = 0.42, 0.45
+_MOST_LINES = 7
+
+_TO_US = re.compile(
+    r"\b(?:mairie|maire|maires|adjoint|hotel de ville|commune|communal|communaute de communes|ccas|prefecture|town hall|mayor|council|conseil municipal|etat civil|services? techniques?)\b"
+)
+_LABEL = re.compile(
+    r"^(?:exp|expediteur|expeditrice|expediteurs|emetteur|de la part de|from|sender|mon adresse|notre adresse|mes coordonnees|nos coordonnees|my address)\b"
+)
+_OTHERS_LABEL = re.compile(
+    r"^(?:destinataire|a l attention|attention|copie|copies|cc|p j|pj|to|objet|adresse d\w+|adresse de (?!l expediteur)\w+|proprietaire|locataire|bailleur|employeur|mandataire|le bien|logement)\b"
+)
+_CLOSING = re.compile(
+    r"\b(?:salutations|sentiments|consideration|cordialement|respectueusement|bien a vous|sincerely|faithfully|regards|remerciements|remerciant|merci d avance|signature)\b"
+)
+_NO_ADDRESS_LINE = re.compile(
+    r"@|\bwww\.|^\W*(?:t[ée]l|t[ée]l[ée]phone|mobile|port(?:able)?|fax|e-?mail|courriel|mail|m[ée]l|phone|siret|siren|rcs|iban|objet|date|r[ée]f|n[°ºo]|dossier|allocataire|adh[ée]rent|"
+    r"n[ée]e? le|naissance|madame, monsieur)\b|^[\d\s.+()-]{9,}$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class SenderAddress:
+    """Who wrote, as the paper says: name, street, postcode and town. Confidence from 0 to 1, of reading and of layout together."""
+
+    lines: tuple[str, ...]
+    confidence: float
+
+    @property
+    def name(self) -> str:
+        return self.lines[0]
+
+    @property
+    def address(self) -> str:
+        return "\n".join(self.lines)
+
+
+@dataclass(frozen=True)
+class _AddressBlock:
+    """A block that has the grammar of an address."""
+
+    lines: tuple[str, ...]
+    words_confidence: float
+    top: float
+    left: float
+    right: float
+    label: str  # folded: what stands before it, on its own line or the one above
+    is_to_us: bool
+
+    @property
+    def is_labelled(self) -> bool:
+        return bool(_LABEL.match(self.label))
+
+
+def find_sender_address(blocks: Sequence[TextBlock], own: OwnAddresses) -> SenderAddress | None:
+    """The address that is the sender's by its place on the page; none where there is none.
+
+    Gives: a low confidence where two could be it, where the letter is written to somebody else, or where a part is missing or doubtful.
+    """
+    addresses = [address for place in range(len(blocks)) for address in _find_addresses(blocks, place, own)]
+    ours = [address for address in addresses if address.is_to_us]
+    others = [address for address in addresses if not address.is_to_us and not _OTHERS_LABEL.match(address.label)]
+    candidates = [
+        SenderAddress(one.lines, one.words_confidence * _position_confidence(one, others, bool(ours), blocks))
+        for one in others
+    ]
+    candidates.sort(key=lambda sender: -sender.confidence)
+    if not candidates:
+        return None
+    rivals = [
+        one
+        for one in candidates[1:]
+        if fold(one.address) != fold(candidates[0].address) and one.confidence > 0.6 * candidates[0].confidence
+    ]
+    return SenderAddress(candidates[0].lines, candidates[0].confidence / (2 if rivals else 1))
+
+
+def _position_confidence(
+    one: _AddressBlock, others: Sequence[_AddressBlock], is_to_us: bool, blocks: Sequence[TextBlock]
+) -> float:
+    """How surely an address that stands there is the sender's (AFNOR NF Z 11-001: sender left above, addressee right and lower)."""
+    if one.is_labelled:
+        return 1.0
+    in_window = [other for other in others if other is not one and other.left >= _RIGHT and 0.08 < other.top < _HEAD]
+    if one.top < _HEAD and one.left < _LEFT:
+        return 0.5 if in_window and not is_to_us else 1.0
+    if one.top < _HEAD:
+        # The English way: at the right, above the one it is written to; or around the middle of the sheet's head.
+        is_letterhead = one.top < 0.12 and abs((one.left + one.right) / 2 - 0.5) < 0.04
+        return 0.93 if is_to_us or is_letterhead else 0.5
+    closing = [piece.top for block in blocks for piece in block.segments if _CLOSING.search(fold(piece.text))]
+    return 0.93 if closing and one.top > max(closing) else 0.3
+
+
+def _find_addresses(blocks: Sequence[TextBlock], place: int, town: OwnAddresses) -> Iterator[_AddressBlock]:
+    pieces = list(blocks[place].segments)
+    last = next(
+        (at for at, piece in enumerate(pieces) if parse_town_line(_without_label(piece.text), town.departments)), None
+    )
+    if last is None or last + 1 > _MOST_LINES + 4:
+        return
+    kept = [piece for piece in pieces[: last + 1] if not _NO_ADDRESS_LINE.search(piece.text)]
+    label = _label(kept, blocks, place)
+    if kept and _LABEL.match(fold(kept[0].text)) and not _without_label(kept[0].text):
+        kept = kept[1:]
+    country = pieces[last + 1].text.strip(" .") if last + 1 < len(pieces) and is_country(pieces[last + 1].text) else ""
+    lines = tuple(_address_lines(kept, country, town))
+    try:
+        lines = tuple(postal_contact_point("\n".join(lines)).value.splitlines())
+    except Rejected:
+        return
+    first = kept[0] if kept else pieces[0]
+    to_us = any(_TO_US.search(fold(piece.text)) for piece in pieces[: last + 1]) or _is_ours(lines, town)
+    yield _AddressBlock(
+        lines,
+        _reading_confidence(lines, kept, country, town),
+        first.top,
+        blocks[place].left,
+        blocks[place].right,
+        label,
+        to_us,
+    )
+
+
+def _label(kept: Sequence[LineSegment], blocks: Sequence[TextBlock], place: int) -> str:
+    """What stands on the first line before a colon, or alone on the line above the block."""
+    if kept and (":" in kept[0].text or _LABEL.match(fold(kept[0].text))):
+        return fold(kept[0].text)
+    mine = blocks[place]
+    above = [
+        piece
+        for block in blocks
+        for piece in block.segments
+        if block is not mine and 0 < mine.top - piece.bottom < 0.045 and abs(piece.left - mine.left) < 0.06
+    ]
+    return fold(max(above, key=lambda piece: piece.bottom).text) if above else ""
+
+
+def _address_lines(pieces: Sequence[LineSegment], country: str, town: OwnAddresses) -> Iterator[str]:
+    """The lines of the address; « 12 rue du Lac, 00100 Val-Exemple » is two."""
+    for piece in pieces:
+        text = _without_label(piece.text).strip(" ,;•-–—|")
+        found = parse_town_line(text, town.departments)
+        if not found:
+            yield text
+            continue
+        for part in re.split(r"\s*[,;•|]\s+|\s+[–—-]\s+", found.street):
+            if part:
+                yield part
+        yield found.line
+        if country:
+            yield country.upper()
+
+
+def _without_label(text: str) -> str:
+    label, colon, rest = text.partition(":")
+    if colon and _LABEL.match(fold(label)):
+        return rest.strip()
+    return "" if _LABEL.fullmatch(fold(text)) else text
+
+
+def _reading_confidence(lines: Sequence[str], pieces: Sequence[LineSegment], country: str, town: OwnAddresses) -> float:
+    """How well it was read, halved for each part of an address that is missing or doubtful."""
+    words = [word for piece in pieces for word in piece.words]
+    letters = sum(len(word.text) for word in words)
+    confidence = sum(word.confidence * len(word.text) for word in words) / max(letters, 1)
+    before_town = lines[: -2 if country else -1]
+    last = parse_town_line(lines[len(before_town)], town.departments)
+    doubts = (
+        not (before_town and is_name(before_town[0])),
+        not any(is_street(line) for line in before_town[1:]),
+        any(not _belongs(line) for line in before_town[1:]),
+        last is None or (last.is_foreign and not country) or not (last.is_plausible or country),
+        any(word.confidence < _DIGITS_CONFIDENCE for word in words if any(c.isdigit() for c in word.text)),
+        any(word.confidence < _WORD_CONFIDENCE for word in words if len(word.text) > 2),
+        any(_has_mixed_number(line) for line in lines),
+    )
+    return float(confidence / 2 ** sum(doubts))
+
+
+def _belongs(line: str) -> bool:
+    """Whether a line between name and town is part of an address at all."""
+    return is_street(line) or is_complement(line) or is_name(line) or len(line.split()) <= 5
+
+
+def _has_mixed_number(line: str) -> bool:
+    """A number with a letter in it that looks like a digit: it was read wrongly."""
+    return bool(re.search(r"\b(?:\d*[OoIlSsBZ]\d+|\d+[OoIlSZ]\d*)\b", line))
+
+
+def _is_ours(lines: Sequence[str], town: OwnAddresses) -> bool:
+    plain = [fold(line) for line in lines]
+    return any(line in town.names or line in town.streets for line in plain)

@@ -1,0 +1,1 @@
+"""Declares what a drop box offers."""

@@ -1,0 +1,64 @@
+"""Reports letters of ours that came back as undelivered."""
+
+from dataclasses import dataclass
+
+from parvis.common.bus.cloudevents import build_record
+from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.letter_qr import decode_letter_qr
+from parvis.common.contract.reply import ReplyId
+from parvis.common.runtime.logs import logger
+from parvis.ingest_postal.models.scan import ScanReading
+from parvis.ingest_postal.parse.receipt_date import ScanArrival
+from parvis.ingest_postal.ports.drop_box import WaitingScan
+from parvis.ingest_postal.receive.scan_intake import EventSender
+
+log = logger()
+_FOLDER = "returned/"
+
+
+@dataclass(frozen=True)
+class ReturnedLetters:
+    """What the mail room puts into `ready/returned/`: the signed code on the first page names the reply.
+
+    Retry:  the same letter scanned twice is one report, whatever else the scan shows.
+    Raises: Unavailable, while Kafka is away.
+    """
+
+    producer: EventSender
+    topic: str
+    key: bytes
+
+    async def report(self, reading: ScanReading, arrival: ScanArrival) -> int:
+        """Say of every letter of ours in a scan that it came back; how many there were. None: it is for people to read."""
+        codes = [decode_letter_qr(code.text, self.key) for page in reading.pages for code in page.codes]
+        replies = dict.fromkeys(letter.reply_id for letter in codes if letter)
+        for reply in replies:
+            await self._report_reply(reply, arrival)
+        return len(replies)
+
+    async def _report_reply(self, reply: ReplyId, arrival: ScanArrival) -> None:
+        returned = DeliveryReported(
+            reply_id=reply,
+            channel="post",
+            provider="mail-room",
+            outcome="undelivered",
+            failure_class="permanent",
+            detail="the letter came back",
+            reported_at=arrival.first_seen_at,
+        )
+        sent = build_record(
+            returned,
+            topic=self.topic,
+            key=reply,
+            event_id=f"{reply}.mail-room.undelivered",
+            source="ingest-postal",
+            subject=reply,
+            time=arrival.first_seen_at,
+        )
+        await self.producer.send(sent)
+        log.info("delivery.reported", reply_id=reply, channel="post", outcome=returned.outcome, code=returned.detail)
+
+
+def is_returned_letter(file: WaitingScan) -> bool:
+    """Whether the mail room says that it is a letter of ours which did not arrive."""
+    return file.name.startswith(_FOLDER)

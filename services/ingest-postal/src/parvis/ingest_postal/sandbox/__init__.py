@@ -1,0 +1,1 @@
+"""Reads and splits scans in isolated processes: the only place where libraries meet hostile bytes."""

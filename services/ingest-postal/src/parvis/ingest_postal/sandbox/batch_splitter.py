@@ -1,0 +1,56 @@
+"""Splits a batch into one file a letter, by way of a sandboxed process."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from parvis.common.runtime.logs import logger
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
+from parvis.common.runtime.sandbox.pool import SandboxPool
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
+from parvis.ingest_postal.models.scan import ReadingLimits
+from parvis.ingest_postal.parse.separator_sheets import LetterPages
+from parvis.ingest_postal.sandbox.pipe_messages import BATCH, LETTER, LETTER_PAGES
+
+log = logger()
+_WORKER = "parvis.ingest_postal.sandbox.batch_splitter_child"
+NOT_SEPARATED = "the letters of this batch could not be separated"
+
+
+@dataclass(frozen=True)
+class SplitLetter:
+    """One letter of a batch."""
+
+    content: bytes
+    pages: LetterPages
+
+
+class BatchSplitter:
+    """Divides batches; its worker lives only as long as a batch: most files are one letter.
+
+    Gives:  the letters and no trouble, or why the batch cannot be divided.
+    Raises: Unavailable, when no worker starts on this machine now.
+    """
+
+    def __init__(self, limits: ReadingLimits, *, letters: int) -> None:
+        self._limits = ResourceLimits(memory_bytes=limits.memory_bytes, cpu_s=limits.cpu_s, wall_s=limits.wall_s)
+        self._max_letters = letters
+
+    async def split(self, content: bytes, letters: Sequence[LetterPages]) -> tuple[tuple[SplitLetter, ...], str | None]:
+        if len(letters) > self._max_letters:
+            return (), f"more than {self._max_letters} letters in one file, not separated"
+        request = json.dumps([part.pages for part in letters]).encode()
+        workers = SandboxPool(_WORKER, task="splitting", count=1, limits=self._limits, max_answers=len(letters))
+        async with workers.running():
+            answer = await workers.run_job((BATCH, content), (LETTER_PAGES, request))
+        if answer.trouble:
+            log.warning("batch.undivided", channel="post", reason=answer.trouble)
+            return (), NOT_SEPARATED
+        return _match_letters(answer.frames, letters)
+
+
+def _match_letters(frames: Sequence[Frame], parts: Sequence[LetterPages]) -> tuple[tuple[SplitLetter, ...], str | None]:
+    """Hold the answer against the question: the worker may have been taken over by what it read."""
+    if [kind for kind, _ in frames] != [LETTER] * len(parts):
+        return (), NOT_SEPARATED
+    return tuple(SplitLetter(content, part) for (_, content), part in zip(frames, parts, strict=True)), None

@@ -1,0 +1,1 @@
+"""Recognises the words on the picture of a page."""

@@ -1,0 +1,1 @@
+"""Examines the picture of a page: blank pages, bar codes, orientation."""

@@ -1,0 +1,40 @@
+"""Finds QR codes, Code128 and DataMatrix on the picture of a page. Runs in a sandboxed process only."""
+
+from typing import Any
+
+import zxingcpp
+from PIL import Image
+
+from parvis.ingest_postal.models.page import Barcode, BarcodeFormat
+
+_SIDE = 2400  # dots; A4 at 200 dpi: its smallest bar is two dots wide, and a larger picture only takes longer
+_MOST = 20  # of one page; ours have one
+_FORMATS: dict[zxingcpp.BarcodeFormat, BarcodeFormat] = {
+    zxingcpp.BarcodeFormat.QRCode: "QRCode",
+    zxingcpp.BarcodeFormat.Code128: "Code128",
+    zxingcpp.BarcodeFormat.DataMatrix: "DataMatrix",
+}
+
+
+def find_codes(picture: Image.Image) -> tuple[Barcode, ...]:
+    """What is printed for machines, whichever way the page lies; from the top left of the page as it was scanned."""
+    grey = picture.convert("L")
+    grey.thumbnail((_SIDE, _SIDE))
+    formats = zxingcpp.BarcodeFormats(list(_FORMATS))
+    found = zxingcpp.read_barcodes(grey, formats=formats, text_mode=zxingcpp.TextMode.Plain)
+    codes = [_code(barcode, *grey.size) for barcode in found[:_MOST] if barcode.text]
+    return tuple(sorted(codes, key=lambda code: (code.top, code.left)))
+
+
+def _code(barcode: Any, width: int, height: int) -> Barcode:
+    place = barcode.position
+    corners = (place.top_left, place.top_right, place.bottom_left, place.bottom_right)
+    across, down = [corner.x / width for corner in corners], [corner.y / height for corner in corners]
+    return Barcode(
+        text=barcode.text[:4000],
+        format=_FORMATS[barcode.format],
+        left=min(across),
+        top=min(down),
+        right=max(across),
+        bottom=max(down),
+    )

@@ -1,0 +1,1 @@
+"""Extracts the text and the annotations that a PDF holds."""

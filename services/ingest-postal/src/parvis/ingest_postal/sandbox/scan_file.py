@@ -1,0 +1,172 @@
+"""Opens a scan and renders its pages. Runs in a sandboxed process only: Pillow and PDFium meet hostile bytes here."""
+
+import io
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+from PIL import Image, ImageOps
+
+from parvis.common.contract.errors import ParvisError
+from parvis.ingest_postal.models.page import TextLine
+from parvis.ingest_postal.models.scan import MediaType
+from parvis.ingest_postal.sandbox.pdf import annotations, text_layer
+
+READING_DPI = 300
+_SCREEN_SIDE = 1754  # A4 at 150 dpi
+_PILLOW_FORMATS = {"image/tiff": "TIFF", "image/png": "PNG", "image/jpeg": "JPEG"}
+_MANY_OUTLINES = 200  # a rule under a heading is one; the letters of a sentence are dozens
+_PASSWORD_CODE = 4  # FPDF_ERR_PASSWORD
+
+
+class UnreadableScan(ParvisError):
+    """The letter is accepted, but no machine can read it; the message is for an agent."""
+
+
+class ScanFile(Protocol):
+    """A letter as pages, counted from 0. Every method raises Unreadable, MemoryError, or what its library raises."""
+
+    page_count: int
+
+    def render(self, index: int, *, dpi: int) -> Image.Image: ...
+
+    def text_layer(self, index: int) -> tuple[TextLine, ...] | None: ...
+
+    def is_picture(self, index: int) -> bool: ...
+
+    def has_graphics(self, index: int) -> bool: ...
+
+    def annotations(self, index: int) -> tuple[str, ...]: ...
+
+
+def open_scan(content: bytes, media_type: MediaType, *, pixels: int) -> ScanFile:
+    """Open a letter.
+
+    Raises: Unreadable, when it is encrypted, damaged, or larger than allowed.
+    """
+    if media_type == "application/pdf":
+        return _PdfScan(content, pixels)
+    return _ImageScan(content, _PILLOW_FORMATS[media_type], pixels)
+
+
+class _PdfScan:
+    def __init__(self, content: bytes, pixels: int) -> None:
+        self._pixels = pixels
+        try:
+            self._document = pypdfium2.PdfDocument(content)
+        except pypdfium2.PdfiumError as error:
+            # PDFium keeps the code of the last file that failed so: the word itself must be there too.
+            encrypted = getattr(error, "err_code", None) == _PASSWORD_CODE and b"/Encrypt" in content
+            raise UnreadableScan("encrypted PDF" if encrypted else "damaged PDF") from error
+        self._document.init_forms()  # what was typed into a form's fields is part of the letter
+        self.page_count = len(self._document)
+        if not self.page_count:
+            raise UnreadableScan("PDF without pages")
+
+    def render(self, index: int, *, dpi: int) -> Image.Image:
+        page = self._page(index)
+        width, height = page.get_size()
+        scale = min(dpi / 72, math.sqrt(self._pixels / max(width * height, 1)))
+        return page.render(scale=scale).to_pil().convert("RGB")
+
+    def text_layer(self, index: int) -> tuple[TextLine, ...] | None:
+        return text_layer.extract_text_layer(self._page(index))
+
+    def is_picture(self, index: int) -> bool:
+        """Whether a picture fills most of the page: a scan, whatever text was laid under it."""
+        page = self._page(index)
+        width, height = page.get_size()
+        return any(area > 0.5 * width * height for area in _picture_areas(page))
+
+    def has_graphics(self, index: int) -> bool:
+        """Whether words may stand on it that are not text: pictures of them, or their outlines."""
+        page = self._page(index)
+        outlines = sum(
+            1
+            for _ in itertools.islice(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH], max_depth=3), _MANY_OUTLINES)
+        )
+        return outlines == _MANY_OUTLINES or any(_picture_areas(page))
+
+    def annotations(self, index: int) -> tuple[str, ...]:
+        """What was typed into the fields of a form, written beside the text, or put into the file."""
+        page = self._page(index)
+        return (
+            *annotations.read_annotations(page, self._document),
+            *(annotations.list_embedded_files(self._document) if index == 0 else ()),
+        )
+
+    def _page(self, index: int) -> Any:
+        try:
+            return self._document[index]
+        except pypdfium2.PdfiumError as error:
+            raise UnreadableScan(f"damaged PDF: page {index + 1} does not open") from error
+
+
+class _ImageScan:
+    def __init__(self, content: bytes, pillow_format: str, pixels: int) -> None:
+        Image.MAX_IMAGE_PIXELS = None  # each frame is measured below, before it is decoded
+        self._pixels = pixels
+        try:
+            self._image: Image.Image = Image.open(io.BytesIO(content), formats=[pillow_format])
+            self.page_count: int = getattr(self._image, "n_frames", 1)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise UnreadableScan("damaged picture") from error
+
+    def render(self, index: int, *, dpi: int) -> Image.Image:
+        """The page as it was scanned: no dpi is asked of a picture that has its own."""
+        del dpi
+        try:
+            if self.page_count > 1:
+                self._image.seek(index)
+            if self._image.width * self._image.height > self._pixels:
+                raise UnreadableScan(f"picture of more than {self._pixels // 1_000_000} million dots")
+            return _flatten(ImageOps.exif_transpose(self._image))
+        except (OSError, ValueError, SyntaxError, EOFError) as error:
+            raise UnreadableScan(f"damaged picture: page {index + 1} does not open") from error
+
+    def text_layer(self, index: int) -> tuple[TextLine, ...] | None:
+        del index
+        return None
+
+    def is_picture(self, index: int) -> bool:
+        del index
+        return True
+
+    def has_graphics(self, index: int) -> bool:
+        del index
+        return True
+
+    def annotations(self, index: int) -> tuple[str, ...]:
+        del index
+        return ()
+
+
+def _picture_areas(page: Any) -> Iterator[float]:
+    """How much of the page each picture covers, in square points."""
+    for picture in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
+        left, bottom, right, top = picture.get_bounds()
+        yield abs((right - left) * (top - bottom))
+
+
+def encode_preview(picture: Image.Image) -> bytes:
+    """A JPEG for the desk: a screen's size, and nothing of the original's metadata."""
+    picture.thumbnail((_SCREEN_SIDE, _SCREEN_SIDE), reducing_gap=2.0)
+    file = io.BytesIO()
+    picture.save(file, format="JPEG", quality=70, optimize=True)
+    return file.getvalue()
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(
+        ("I", "F")
+    ):  # 16 bits a dot: Pillow's own conversion cuts them off instead of scaling them
+        levels = image.convert("F")
+        return levels.point(lambda level: level * (1 / 257)).convert("L")
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(paper, image).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")

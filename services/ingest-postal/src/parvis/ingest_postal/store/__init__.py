@@ -1,0 +1,1 @@
+"""Stores scans: the watched folder or bucket."""

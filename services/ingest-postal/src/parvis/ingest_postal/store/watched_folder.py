@@ -1,0 +1,221 @@
+"""Watches a folder: lists and locks the scans in ready/, and moves them to done/ or quarantine/."""
+
+import errno
+import fcntl
+import heapq
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from parvis.common.contract.errors import Poison
+from parvis.ingest_postal.parse.file_names import is_note, is_unfinished, note_names, safe_name
+from parvis.ingest_postal.ports.drop_box import FileFingerprint, LockedScan, WaitingScan
+
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF)
+_OTHER_FILE_SYSTEM = (errno.EXDEV, errno.EPERM)  # some network shares say the second
+_MAX_FILES = 20_000  # files known at one time; the others are seen when these are done
+_MAX_DEPTH = 4  # folders in folders: a scanner may make one a user and a day
+_ADVICE = "Put the mended file, or a new scan of the paper, into ready/."
+
+
+class WatchedFolder:
+    """tmp/ ready/ done/ quarantine/ under one root; best on one file system, where a move is a rename, whole or not at all.
+
+    Raises: OSError, whenever the file system does not do as asked; Poison, for what is no file.
+    """
+
+    kind = "folder"
+    needs_settling = True
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.tmp_dir, self.ready_dir, self.done_dir, self.quarantine_dir = (
+            root / name for name in ("tmp", "ready", "done", "quarantine")
+        )
+
+    def prepare(self) -> None:
+        """Make the folders."""
+        for folder in (self.tmp_dir, self.ready_dir, self.done_dir, self.quarantine_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    def list_waiting(self) -> list[WaitingScan]:
+        """What stands in ready/ and its sub-folders, the oldest first; not what a program marks as unfinished."""
+        found = self._scan_folder(self.ready_dir, "", _MAX_DEPTH)
+        return heapq.nsmallest(_MAX_FILES, found, key=lambda file: (file.fingerprint.modified_ns, file.name))
+
+    def lock(self, file: WaitingScan) -> LockedScan | None:
+        """Open the file. A lock instead of a move: it is gone with the process."""
+        if not file.fingerprint.is_plain_file:
+            raise Poison("no plain file, or a folder that may not be entered")
+        try:
+            handle = os.open(self.ready_dir / file.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return None
+        try:
+            if _lock(handle) and self._is_there(handle, file):
+                return _LockedFile(handle, file.fingerprint)
+        except OSError:
+            os.close(handle)
+            raise
+        os.close(handle)
+        return None
+
+    def read_note(self, file: WaitingScan, limit_bytes: int) -> bytes | None:
+        note = self._find_note(file)
+        if note is None:
+            return None
+        handle = os.open(note, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as opened:
+            return opened.read(limit_bytes)
+
+    def move_to_done(self, file: WaitingScan, digest: str) -> None:
+        """Move a letter to done/. Its content is in its new name, so that a move can only ever replace the same letter."""
+        note = self._find_note(file)
+        self._move(self.ready_dir / file.name, _unused_path(self.done_dir, file.name, digest[:12]))
+        if note:
+            self._move(note, _unused_path(self.done_dir, str(note.relative_to(self.ready_dir)), digest[:12]))
+        _sync_folder(self.done_dir)
+        _sync_folder((self.ready_dir / file.name).parent)
+
+    def quarantine(self, file: WaitingScan, reason: str) -> None:
+        """The reason is written first: a crash, or a full disk, between leaves the file in ready/."""
+        note, target = self._find_note(file), _unused_path(self.quarantine_dir, file.name)
+        told = target.with_name(f"{target.name}.reason.txt")
+        try:
+            told.write_text(f"{reason}\n\n{_ADVICE}\n", encoding="utf-8")
+            self._move(self.ready_dir / file.name, target)
+        except OSError:
+            told.unlink(missing_ok=True)
+            raise
+        if note:
+            self._move(note, target.with_name(f"{target.name}.json"))
+        _sync_folder(self.quarantine_dir)
+
+    def _scan_folder(self, folder: Path, above: str, depth: int) -> Iterator[WaitingScan]:
+        with os.scandir(folder) as entries:
+            present = [entry for entry in entries if not is_unfinished(entry.name)]
+        with_scan = {note for entry in present if not is_note(entry.name) for note in note_names(entry.name)}
+        for entry in present:
+            if entry.name in with_scan:
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._scan_subfolder(Path(entry.path), f"{above}{entry.name}/", depth - 1)
+                    continue
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # another replica has just moved it
+                continue
+            yield WaitingScan(f"{above}{entry.name}", _fingerprint(status), _put_at(status))
+
+    def _scan_subfolder(self, folder: Path, above: str, depth: int) -> Iterator[WaitingScan]:
+        """A sub-folder that may not be entered hides nothing else: it waits itself, as what is no plain file, and is reported."""
+        if depth <= 0:
+            return
+        try:
+            yield from list(self._scan_folder(folder, above, depth))
+        except PermissionError:
+            status = folder.stat(follow_symlinks=False)
+            yield WaitingScan(above.rstrip("/"), _fingerprint(status), _put_at(status))
+
+    def _find_note(self, file: WaitingScan) -> Path | None:
+        if is_note(file.name):
+            return None
+        notes = (self.ready_dir / name for name in note_names(file.name))
+        return next((note for note in notes if _is_plain(note)), None)
+
+    def _move(self, source: Path, target: Path) -> None:
+        try:
+            source.rename(target)
+        except OSError as error:
+            if error.errno not in _OTHER_FILE_SYSTEM or not source.is_file():
+                raise
+            _copy_across_file_systems(source, target)
+
+    def _is_there(self, handle: int, file: WaitingScan) -> bool:
+        """Whether the name still means what we opened: the replica before us may have moved it while we waited for the lock."""
+        try:
+            named = (self.ready_dir / file.name).stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return _fingerprint(os.fstat(handle)) == file.fingerprint == _fingerprint(named)
+
+
+class _LockedFile:
+    """A file of the folder, open and locked."""
+
+    def __init__(self, handle: int, fingerprint: FileFingerprint) -> None:
+        self._handle, self._fingerprint = handle, fingerprint
+
+    def read(self, limit_bytes: int) -> bytes:
+        with os.fdopen(os.dup(self._handle), "rb") as file:
+            return file.read(limit_bytes)
+
+    def is_unchanged(self) -> bool:
+        return _fingerprint(os.fstat(self._handle)) == self._fingerprint
+
+    def release(self) -> None:
+        os.close(self._handle)
+
+
+def _fingerprint(status: os.stat_result) -> FileFingerprint:
+    identity = f"{status.st_dev}:{status.st_ino}"
+    return FileFingerprint(status.st_size, status.st_mtime_ns, identity, is_plain_file=stat.S_ISREG(status.st_mode))
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat(follow_symlinks=False).st_mode)
+    except OSError:  # not there, or a name that is too long with what we put behind it
+        return False
+
+
+def _put_at(status: os.stat_result) -> datetime:
+    """When the entry last changed: its rename into ready/, or its last write. Unlike the other time nobody can set it."""
+    return datetime.fromtimestamp(status.st_ctime, UTC)
+
+
+def _unused_path(folder: Path, name: str, fingerprint: str = "") -> Path:
+    number, target = 1, folder / safe_name(name, fingerprint)
+    while os.path.lexists(target):
+        number += 1
+        target = folder / safe_name(name, fingerprint, number)
+    return target
+
+
+def _copy_across_file_systems(source: Path, target: Path) -> None:
+    """To another file system: whole under its new name before it goes from the old one."""
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with source.open("rb") as read, part.open("wb") as written:
+            shutil.copyfileobj(read, written, 1024 * 1024)
+            written.flush()
+            os.fsync(written.fileno())
+        part.replace(target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    source.unlink()
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        # A share without locks: two replicas may read one letter, and the router then keeps the first of two equal contacts.
+        return error.errno in _NO_LOCKS
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

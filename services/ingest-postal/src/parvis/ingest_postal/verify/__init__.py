@@ -1,0 +1,1 @@
+"""Verifies that a scan is complete."""

@@ -1,0 +1,136 @@
+"""Checks from a file's headers which type of scan it is and whether it is complete. Decodes nothing; never raises."""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from parvis.ingest_postal.models.scan import MediaType
+
+_TAIL_BYTES = 1024  # ISO 32000 annex H.3.4.4: readers look for the end of a PDF in its last 1,024 bytes
+_MOST_DIRECTORIES = 2000
+_OFFSETS, _COUNTS = (273, 324), (279, 325)  # TIFF 6.0: StripOffsets, TileOffsets; StripByteCounts, TileByteCounts
+_WIDTHS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}  # TIFF field type: struct letter, of those that hold an offset
+
+
+@dataclass(frozen=True)
+class FileVerdict:
+    """What a file is by its content, and what is missing of it; None when it is whole."""
+
+    media_type: MediaType | None
+    fault: str | None
+
+
+def check_file_integrity(content: bytes, *, size_limit_bytes: int) -> FileVerdict:
+    """Say whether this is a whole scan.
+
+    Gives: a fault for a file that a scanner has not finished (or never will: a power cut), for one that is no scan, and for one that is too
+           large. A whole file that no program can open has no fault here: it is a letter, and people will look at it.
+    """
+    if not content:
+        return FileVerdict(None, "the file is empty")
+    if len(content) > size_limit_bytes:
+        return FileVerdict(None, f"the file is larger than {size_limit_bytes // (1024 * 1024)} MiB")
+    for media_type, is_such, fault_of in _KINDS:
+        if is_such(content):
+            return FileVerdict(media_type, fault_of(content))
+    return FileVerdict(None, "the file is neither PDF, TIFF, PNG nor JPEG")
+
+
+def _fault_of_pdf(content: bytes) -> str | None:
+    end = content[-8 * _TAIL_BYTES :].rstrip(b"\0\r\n\t ")  # some scanners pad the file to whole blocks
+    if b"%%EOF" not in end[-_TAIL_BYTES:]:
+        return "the end of the PDF is missing"
+    head = content[: 2 * _TAIL_BYTES]
+    if b"/Linearized" in head:  # such a file has a %%EOF near its beginning too, but states its length
+        length = head.partition(b"/L ")[2].split(b"/")[0].strip()
+        if length.isdigit() and len(length) < 16 and int(length) > len(content):
+            return "the PDF is shorter than it says"
+    return None
+
+
+def _fault_of_jpeg(content: bytes) -> str | None:
+    """Follow the segments to the picture itself; what stands in them (a small preview, say) has ends of its own."""
+    place = 2
+    while place + 4 <= len(content) and content[place] == 0xFF:
+        marker = content[place + 1]
+        if marker == 0xFF:  # fill byte
+            place += 1
+        elif marker == 0xDA:  # start of scan: from here on FF D9 is the end of the picture and nothing else
+            return None if content.find(b"\xff\xd9", place) > 0 else "the end of the JPEG is missing"
+        elif marker in (0x01, *range(0xD0, 0xD9)):  # markers without a length
+            place += 2
+        else:
+            place += 2 + int.from_bytes(content[place + 2 : place + 4])
+    return "the JPEG has no picture yet"
+
+
+def _fault_of_png(content: bytes) -> str | None:
+    place = 8
+    while place + 12 <= len(content):
+        length, name = struct.unpack_from(">I4s", content, place)
+        place += 12 + length
+        if name == b"IEND":
+            return None if place <= len(content) else "the end of the PNG is missing"
+    return "the end of the PNG is missing"
+
+
+def _fault_of_tiff(content: bytes) -> str | None:
+    """Every directory and every strip or tile that they name must lie within the file."""
+    try:
+        end = _end_of_tiff(content)
+    except (struct.error, OverflowError):  # it points beyond the file, or beyond what a machine can count
+        return "a directory of the TIFF is missing"
+    if end is None:
+        return "the TIFF has no page yet"
+    return "a part of the TIFF is missing" if end > len(content) else None
+
+
+def _end_of_tiff(content: bytes) -> int | None:
+    order = "<" if content.startswith(b"II") else ">"
+    big = content[2:3] == b"+" or content[3:4] == b"+"
+    pointer, number = ("Q", "Q") if big else ("I", "H")
+    directory: int = struct.unpack_from(order + pointer, content, 8 if big else 4)[0]
+    seen: set[int] = set()
+    end: int | None = None
+    while directory and directory not in seen and len(seen) < _MOST_DIRECTORIES:
+        seen.add(directory)
+        entries: int = struct.unpack_from(order + number, content, directory)[0]
+        first = directory + struct.calcsize(order + number)
+        width = 20 if big else 12
+        end = max(end or 0, _end_of_directory(content, order, big, range(first, first + entries * width, width)))
+        directory = struct.unpack_from(order + pointer, content, first + entries * width)[0]
+    return end
+
+
+def _end_of_directory(content: bytes, order: str, big: bool, places: range) -> int:
+    offsets: tuple[int, ...] = ()
+    counts: tuple[int, ...] = ()
+    for place in places[:4096]:
+        tag: int = struct.unpack_from(order + "H", content, place)[0]
+        if tag in _OFFSETS:
+            offsets = _numbers(content, order, big, place)
+        elif tag in _COUNTS:
+            counts = _numbers(content, order, big, place)
+    if len(counts) != len(offsets):
+        return max(offsets, default=0)
+    return max((offset + count for offset, count in zip(offsets, counts, strict=True)), default=0)
+
+
+def _numbers(content: bytes, order: str, big: bool, place: int) -> tuple[int, ...]:
+    """The values of one entry: inside it where they fit, else where it points."""
+    kind, count = struct.unpack_from(order + ("HQ" if big else "HI"), content, place + 2)
+    letter = _WIDTHS.get(kind, "I")
+    inline, value = (8, place + 12) if big else (4, place + 8)
+    if struct.calcsize(f"={letter}") * count > inline:
+        value = struct.unpack_from(order + ("Q" if big else "I"), content, value)[0]
+    if count > len(content):
+        raise struct.error
+    return struct.unpack_from(f"{order}{count}{letter}", content, value)
+
+
+_KINDS: tuple[tuple[MediaType, Callable[[bytes], bool], Callable[[bytes], str | None]], ...] = (
+    ("application/pdf", lambda content: b"%PDF-" in content[:_TAIL_BYTES], _fault_of_pdf),
+    ("image/jpeg", lambda content: content.startswith(b"\xff\xd8\xff"), _fault_of_jpeg),
+    ("image/png", lambda content: content.startswith(b"\x89PNG\r\n\x1a\n"), _fault_of_png),
+    ("image/tiff", lambda content: content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _fault_of_tiff),
+)

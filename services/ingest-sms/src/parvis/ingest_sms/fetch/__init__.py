@@ -1,0 +1,1 @@
+"""Fetches from Twilio: the media of a message, and the list of messages."""

@@ -1,0 +1,80 @@
+"""Builds the contact.received event of a message. Pure; no I/O."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from parvis.common.contract.contact import (
+    Attachment,
+    ClaimCheck,
+    ContactReceived,
+    PersonalContact,
+    ThreadIdentifiers,
+    Verification,
+)
+from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.references import find_references, make_reference
+from parvis.common.contract.text_limit import truncate_text
+from parvis.common.text.language import detect_language
+from parvis.common.text.reply_channels import find_stated_reply_channels
+from parvis.ingest_sms.parse.webhook_form import WHATSAPP, InboundMessage
+
+
+def build_contact(
+    message: InboundMessage,
+    *,
+    original: ClaimCheck,
+    received_at: datetime,
+    recorded_at: datetime,
+    hashing_key: bytes,
+    attachments: Sequence[Attachment] = (),
+    file_names: Sequence[str] = (),
+    evidence: str = "twilio signature",
+) -> ContactReceived:
+    """Turn one message into a contact.
+
+    Shape:  Body up to 1600 characters, already joined by Twilio; From and To in E.164, `whatsapp:` before WhatsApp's.
+    Gives:  a contact, whatever the values: `unreadable` says what cannot be read, and people have the original.
+    Retry:  the same MessageSid gives the same contact id.
+    Source: Twilio docs, "Twilio's request to your incoming message webhook URL".
+    """
+    contact_id, sender, text = message.contact_id, message.sender, truncate_text(message.value("Body"))
+    return ContactReceived(
+        contact_id=contact_id,
+        reference=make_reference(contact_id),
+        channel=message.channel,
+        received_at=received_at,
+        recorded_at=recorded_at,
+        to=_replace_unprintable(message.value("To").removeprefix(WHATSAPP), 320),
+        language=detect_language(text),
+        sender=Verification(level="provider" if sender else "none", evidence=evidence),
+        thread=ThreadIdentifiers(reference=next(iter(find_references(text)), None)),
+        original=original,
+        attachments=tuple(attachments),
+        unreadable=_explain_unreadable(message, text, attachments),
+        contact_point_hash=hash_contact_point(sender, hashing_key) if sender else None,
+        personal=PersonalContact.model_validate(
+            {
+                "from": sender,
+                "display_name": _replace_unprintable(
+                    message.value("ProfileName") or ("" if sender else message.value("From")), 400
+                ),
+                "text": text,
+                "file_names": tuple(file_names),
+                "reply_channels": find_stated_reply_channels(text, sender=sender),
+            }
+        ),
+    )
+
+
+def _explain_unreadable(message: InboundMessage, text: str, attachments: Sequence[Attachment]) -> str | None:
+    if message.media_missing:
+        return "comes with pictures or files that Twilio gives no address of"
+    if not text.strip() and any(attachment.trouble for attachment in attachments):
+        return "comes with nothing but pictures or files, and one could not be had"
+    if "Body" not in message.values and not attachments:
+        return "the form has no text"
+    return None if message.sender else "the sender's number cannot be read"
+
+
+def _replace_unprintable(text: str, length: int) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)[:length]

@@ -1,0 +1,94 @@
+"""Finds the opt-out keyword (STOP, START, HELP) that a message consists of, and the preference it changes. Pure; no I/O."""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+
+from parvis.common.contract.contact import ClaimCheck, ContactPoint, Language
+from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.preference import SMS_HELP, SMS_START, SMS_STOP, PersonalPreference, PreferenceChanged
+from parvis.ingest_sms.codes.opt_out_keywords import ALSO_ANSWERS, COURTESIES, KEYWORDS, OPT_OUT_TYPES, KeywordAction
+from parvis.ingest_sms.parse.webhook_form import InboundMessage
+
+_MAX_WORDS, _MAX_CHARACTERS = 8, 64  # a keyword is short; people read what is longer, whatever its words
+_INDIVISIBLE_LETTERS = str.maketrans({"ı": "i", "ł": "l", "đ": "d", "ـ": ""})  # NFKD does not decompose these
+_SOURCES = {"stop": SMS_STOP, "start": SMS_START, "help": SMS_HELP}
+
+
+@dataclass(frozen=True)
+class OptOutKeyword:
+    """The keyword that a message consists of.
+
+    Shape: is_answered_by_twilio, Advanced Opt-Out has sent its own answer; is_contact, people read the message too.
+    """
+
+    action: KeywordAction
+    language: Language | None = None
+    is_answered_by_twilio: bool = False
+    is_contact: bool = False
+
+
+def normalize(text: str) -> str:
+    """A text as keywords are compared: no accents, case, punctuation or emoji; one space between words.
+
+    An apostrophe separates words, as it is typed with and without: « s'il vous plaît », « s il vous plait ».
+    """
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_INDIVISIBLE_LETTERS))
+    letters = (c if c.isalnum() else "" if unicodedata.combining(c) else " " for c in decomposed)
+    return " ".join("".join(letters).split())
+
+
+_KEYWORDS: dict[str, OptOutKeyword] = {}
+for _action, _languages in KEYWORDS.items():
+    for _language, _words in _languages.items():
+        for _word in _words:
+            _KEYWORDS.setdefault(
+                normalize(_word), OptOutKeyword(_action, _language or None, is_contact=_word in ALSO_ANSWERS)
+            )
+_COURTESY_WORDS = frozenset(word for courtesy in COURTESIES for word in normalize(courtesy).split())
+
+
+def find_keyword(message: InboundMessage) -> OptOutKeyword | None:
+    """The keyword that a message consists of: « STOP », « Arrêt !! », « stop sms svp », “STOP STOP”.
+
+    Gives:  None for “stop the noise in my street”, for anything with media, and in doubt: then people read the message.
+            What Twilio itself took for a keyword (OptOutType) is one, and a contact too unless we find the same keyword.
+    """
+    if message.media or message.media_missing:
+        return None
+    ours = _match_keyword(message.value("Body"))
+    theirs = OPT_OUT_TYPES.get(message.value("OptOutType"))
+    if theirs:
+        same = ours and ours.action == theirs
+        return OptOutKeyword(
+            theirs, ours.language if ours and same else None, is_answered_by_twilio=True, is_contact=not same
+        )
+    return ours
+
+
+def _match_keyword(text: str) -> OptOutKeyword | None:
+    if len(text) > _MAX_CHARACTERS:
+        return None
+    words = normalize(text).split()
+    if not words or len(words) > _MAX_WORDS:
+        return None
+    once = list(dict.fromkeys(words))
+    if keyword := _KEYWORDS.get(" ".join(words)) or (_KEYWORDS.get(once[0]) if len(once) == 1 else None):
+        return keyword
+    without_courtesies = " ".join(word for word in once if word not in _COURTESY_WORDS)
+    keyword = _KEYWORDS.get(without_courtesies)
+    return keyword if keyword and keyword.action != "help" and not keyword.is_contact else None
+
+
+def build_preference(
+    keyword: OptOutKeyword, sender: ContactPoint, *, evidence: ClaimCheck, changed_at: datetime, hashing_key: bytes
+) -> PreferenceChanged:
+    """The preference that a keyword changes: STOP opts the number out of SMS and WhatsApp, START opts it in, HELP changes nothing."""
+    return PreferenceChanged(
+        contact_point_hash=hash_contact_point(sender, hashing_key),
+        opt_outs=("sms", "whatsapp") if keyword.action == "stop" else (),
+        source=_SOURCES[keyword.action],
+        evidence=evidence,
+        changed_at=changed_at,
+        personal=PersonalPreference(contact_point=sender),
+    )

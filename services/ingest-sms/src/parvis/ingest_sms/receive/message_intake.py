@@ -1,0 +1,109 @@
+"""Stores one message and publishes it as a contact, as a preference, or as both."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from parvis.common.bus.cloudevents import Record, build_record
+from parvis.common.bus.producer import Producer
+from parvis.common.contract.contact import ClaimCheck, ContactReceived, kafka_key
+from parvis.common.contract.preference import PreferenceChanged
+from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
+from parvis.common.runtime import metrics
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import BlobStore
+from parvis.ingest_sms.fetch.media import MediaFetcher
+from parvis.ingest_sms.parse.contact import build_contact
+from parvis.ingest_sms.parse.keywords import OptOutKeyword, build_preference, find_keyword
+from parvis.ingest_sms.parse.webhook_form import InboundMessage
+from parvis.ingest_sms.receive.recent_ids import RecentIds
+
+log = logger()
+FORM_MEDIA_TYPE = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class ReceivedMessage:
+    """A message, its raw bytes, and how it came: by webhook, from the spool, or from Twilio's list."""
+
+    message: InboundMessage
+    raw_bytes: bytes
+    received_at: datetime
+    media_type: str = FORM_MEDIA_TYPE
+    evidence: str = "twilio signature"
+    started_s: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class MessageIntake:
+    """Accepts messages, whichever way they come: webhook, spool or Twilio's list.
+
+    Gives:  accept() returns once the blob is stored and Kafka has acknowledged; the opt-out keyword, if the message is one.
+    Raises: Unavailable, when one of them does not answer.
+    Retry:  the same MessageSid is the same contact id, and the same event id of the preference.
+    """
+
+    blobs: BlobStore
+    producer: Producer
+    media: MediaFetcher
+    topic_prefix: str
+    hashing_key: bytes
+    clock: Clock = now
+    recent_ids: RecentIds = field(default_factory=RecentIds)
+
+    async def accept(self, received: ReceivedMessage, *, patience_s: float, deadline_s: float) -> OptOutKeyword | None:
+        message, sender = received.message, received.message.sender
+        original = await self.blobs.put(message.contact_id, received.raw_bytes, received.media_type)
+        keyword = (
+            find_keyword(message) if sender else None
+        )  # without a number there is no preference to change: people read it
+        contact = (
+            None if keyword and not keyword.is_contact else await self._build_contact(received, original, patience_s)
+        )
+        records = [self._contact_record(contact)] if contact else []
+        if keyword and sender:
+            preference = build_preference(
+                keyword, sender, evidence=original, changed_at=received.received_at, hashing_key=self.hashing_key
+            )
+            records.append(self._preference_record(message, preference))
+        await self.producer.send_all(records, deadline_s=deadline_s)
+        self.recent_ids.add(message.contact_id)
+        _record_acceptance(received, contact, keyword)
+        return keyword
+
+    async def _build_contact(
+        self, received: ReceivedMessage, original: ClaimCheck, patience_s: float
+    ) -> ContactReceived:
+        message = received.message
+        fetched = await self.media.fetch(message, original, patience_s=patience_s) if message.media else ()
+        return build_contact(
+            message, original=original, received_at=received.received_at, recorded_at=self.clock(),
+            hashing_key=self.hashing_key, attachments=[file.attachment for file in fetched],
+            file_names=[file.file_name for file in fetched], evidence=received.evidence,
+        )  # fmt: skip
+
+    def _contact_record(self, contact: ContactReceived) -> Record:
+        return build_record(
+            contact, topic=CONTACT_RECEIVED.full_name(self.topic_prefix), key=kafka_key(contact),
+            event_id=contact.contact_id, source="ingest-sms", subject=contact.contact_id, time=contact.recorded_at,
+        )  # fmt: skip
+
+    def _preference_record(self, message: InboundMessage, preference: PreferenceChanged) -> Record:
+        return build_record(
+            preference, topic=PREFERENCE_CHANGED.full_name(self.topic_prefix), key=preference.contact_point_hash,
+            event_id=message.contact_id, source="ingest-sms", subject=message.contact_id,
+        )  # fmt: skip
+
+
+def _record_acceptance(
+    received: ReceivedMessage, contact: ContactReceived | None, keyword: OptOutKeyword | None
+) -> None:
+    if keyword:
+        log.info("preference.changed", contact_id=received.message.contact_id, kind=keyword.action)
+    if contact:
+        metrics.contacts_received.labels(contact.channel).inc()
+        log.info(
+            "contact.received", contact_id=contact.contact_id, channel=contact.channel, size_bytes=len(received.raw_bytes),
+            sender_hash=contact.contact_point_hash,
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Stores messages on local disk until they are published."""

@@ -1,0 +1,1 @@
+"""Verifies that Twilio signed a request."""

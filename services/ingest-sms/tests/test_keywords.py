@@ -1,0 +1,168 @@
+"""STOP, START and HELP: what is an order, and what is a contact that happens to have the word."""
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from parvis.common.contract.contact import make_contact_id
+from parvis.common.contract.contact_points import hash_contact_point, phone_contact_point
+from parvis.common.testing import A_KEY
+from parvis.ingest_sms.codes.opt_out_keywords import KEYWORDS
+from parvis.ingest_sms.parse.keywords import find_keyword, normalize
+from parvis.ingest_sms.parse.webhook_form import InboundMessage
+
+Twilio = Any  # the class in conftest.py, which no test can import
+
+
+class Samples(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="PARVIS_")
+    samples: Path | None = None
+
+
+def order(text: str, **more: str) -> str | None:
+    told = find_keyword(InboundMessage("SM" + "0" * 32, {"Body": text, **more}))
+    return told.action if told else None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "STOP", "stop", " Stop. ", "STOP!!", "« STOP »", "STOP 🙏", "ＳＴＯＰ", "ARRÊT", "Arret", "arrêt !", "ARRETT", "Arrêtez",
+        "STOP SMS", "stop svp", "STOP merci", "Stop s’il vous plaît", "please stop", "STOP STOP STOP", "Me désabonner",
+        "désinscription", "Unsubscribe", "ALTO", "baja", "Stopp", "abmelden", "DUR", "İPTAL", "iptal", "ret", "توقف", "إيقاف",
+        "ايقاف", "إلغاء الاشتراك", "СТОП", "відписатися", "отписаться", "停止", "退订", "Dừng", "dung", "Zatrzymaj", "Opriți",
+    ],
+)  # fmt: skip
+def test_stop_in_the_languages_of_the_town(text: str) -> None:
+    assert order(text) == "stop"
+
+
+@pytest.mark.parametrize(
+    "text", ["START", "Unstop", "début", "Reprendre merci", "INICIAR", "Başla", "ابدأ", "старт", "开始"]
+)
+def test_start_in_the_languages_of_the_town(text: str) -> None:
+    assert order(text) == "start"
+
+
+@pytest.mark.parametrize(
+    "text", ["HELP", "aide ?", "INFO", "Ayuda", "Hilfe!", "yardım", "YARDIM", "مساعدة", "Помощь", "帮助"]
+)
+def test_help_in_the_languages_of_the_town(text: str) -> None:
+    assert order(text) == "help"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stop the noise in my street", "Il faut un stop rue des Lilas", "STOP le bruit", "arrêt de bus cassé", "aide sociale",
+        "Help, fire in rue des Lilas!", "aide svp", "Help me please", "oui", "non merci", "Annuler", "fin", "", "  ", "🙏",
+        "Bonjour", "Je voudrais arrêter la cantine", "start of the works?", "info travaux", "STOP " * 60,
+    ],
+)  # fmt: skip
+def test_what_says_more_is_read_by_people(text: str) -> None:
+    assert order(text) is None
+
+
+def test_what_comes_with_a_picture_is_read_by_people() -> None:
+    assert order("STOP", NumMedia="1") is None
+    assert order("STOP", NumMedia="1", MediaUrl0="https://api.twilio.com/x") is None
+
+
+def test_every_word_of_twilios_own_list() -> None:
+    folder = Samples().samples
+    if folder is None:
+        pytest.skip("PARVIS_SAMPLES is not set")
+    known = json.loads((folder / "sms" / "optout_keywords_twilio.json").read_text())
+    wanted = {
+        "stop_default_twilio": "stop",
+        "twilio_proxy_also_blocks": "stop",
+        "start_default": "start",
+        "help_default": "help",
+    }
+    for group, meaning in wanted.items():
+        for word in known[group]:
+            assert {order(text) for text in (word, word.lower(), f" {word}!", f"{word} 🙏")} == {meaning}, word
+
+
+def test_no_word_means_two_things() -> None:
+    meanings: dict[str, set[str]] = {}
+    for name, languages in KEYWORDS.items():
+        for words in languages.values():
+            for word in words:
+                meanings.setdefault(normalize(word), set()).add(name)
+    assert not [word for word, names in meanings.items() if len(names) > 1]
+
+
+@given(st.text())
+def test_nothing_is_ever_raised(text: str) -> None:
+    order(text)
+
+
+async def test_stop_is_a_preference_and_no_contact(twilio: Twilio) -> None:
+    answer = await twilio.write("Arrêt !")
+    assert (answer.status_code, answer.text.endswith("<Response/>")) == (200, True)
+    assert twilio.contacts() == []
+    (preference,) = twilio.preferences()
+    point = phone_contact_point("+33639980001")
+    assert (preference.opt_outs, preference.source) == (("sms", "whatsapp"), "sms-stop")
+    assert (preference.personal.contact_point, preference.contact_point_hash) == (
+        point,
+        hash_contact_point(point, A_KEY),
+    )
+    assert preference.evidence
+    assert twilio.stored()[0] == await twilio.webhooks.intake.blobs.get(preference.evidence)
+    headers = dict(twilio.producer.sent[0].headers)
+    assert headers["ce_id"].decode() == make_contact_id("sms", "+33536490100", "SM" + "0" * 32)
+    assert twilio.producer.sent[0].key.decode() == preference.contact_point_hash
+
+
+async def test_start_opens_again(twilio: Twilio) -> None:
+    await twilio.write("START")
+    (preference,) = twilio.preferences()
+    assert (preference.opt_outs, preference.source) == ((), "sms-start")
+
+
+async def test_stop_with_more_text_is_a_contact(twilio: Twilio) -> None:
+    await twilio.write("stop the noise in my street")
+    assert len(twilio.contacts()) == 1
+    assert twilio.preferences() == []
+
+
+async def test_a_word_that_may_be_an_answer_is_both(twilio: Twilio) -> None:
+    await twilio.write("Yes")
+    assert [contact.personal.text for contact in twilio.contacts()] == ["Yes"]
+    assert [preference.source for preference in twilio.preferences()] == ["sms-start"]
+
+
+async def test_stop_from_a_name_in_letters_is_for_people(twilio: Twilio) -> None:
+    await twilio.write("STOP", From="LaPoste")
+    assert len(twilio.contacts()) == 1
+    assert twilio.preferences() == []
+
+
+@pytest.mark.parametrize(("text", "said"), [("AIDE", "Mairie"), ("Help", "Mairie"), ("Ayuda", "Mairie")])
+async def test_help_is_answered_at_once_and_once(twilio: Twilio, text: str, said: str) -> None:
+    first, second = await twilio.write(text), await twilio.write(text, "SM" + "1" * 32)
+    message = ET.fromstring(first.text).findtext("Message") or ""  # noqa: S314 (our own)
+    assert message.startswith(said)
+    assert second.text.endswith("<Response/>")
+    assert twilio.contacts() == []
+    assert [preference.source for preference in twilio.preferences()] == ["sms-help", "sms-help"]
+
+
+async def test_what_twilio_has_answered_is_not_answered_again(twilio: Twilio) -> None:
+    answer = await twilio.write("HELP", OptOutType="HELP")
+    assert answer.text.endswith("<Response/>")
+    assert [preference.source for preference in twilio.preferences()] == ["sms-help"]
+
+
+async def test_what_twilio_took_for_stop_is_one_and_is_read_too(twilio: Twilio) -> None:
+    await twilio.write("Assez", OptOutType="STOP")
+    assert [preference.source for preference in twilio.preferences()] == ["sms-stop"]
+    assert len(twilio.contacts()) == 1
