@@ -14,8 +14,9 @@ from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted,
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.desk.store import case_of, contacts_of, file_of
-from parvis.desk.tables import Case
+from parvis.desk.models.case import Case
+from parvis.desk.store.case_queries import case_of, file_of
+from parvis.desk.store.case_updates import contacts_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Tell = Callable[..., Awaitable[None]]

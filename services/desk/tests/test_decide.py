@@ -18,9 +18,9 @@ from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted,
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRequested
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config
-from parvis.desk import decide
-from parvis.desk.decide import Answer, Words
-from parvis.desk.tables import Act, Agent, Case, Changes, Delivery, File, Move, Opened
+from parvis.desk.decide import agent_actions, apply_events, reply_recipient, timeline
+from parvis.desk.decide.agent_actions import Answer, Words
+from parvis.desk.models.case import Act, Agent, Case, Changes, Delivery, File, Move, Opened
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 AGENT = Agent("Dominique Exemple", "voirie")
@@ -67,8 +67,8 @@ def moved(sequence: int, to: str, kind: type[ConversationArrived | ConversationL
 
 def file(case: Case, event: Any) -> Changes:
     if isinstance(event, ContactRouted):
-        return decide.received(case, event, b"{}", TOWN_CONFIG, AN_INSTANT)
-    return decide.arrived_or_left(case, event, TOWN_CONFIG, AN_INSTANT)
+        return apply_events.received(case, event, b"{}", TOWN_CONFIG, AN_INSTANT)
+    return apply_events.arrived_or_left(case, event, TOWN_CONFIG, AN_INSTANT)
 
 
 HISTORY = [
@@ -134,14 +134,14 @@ def news(state: Any, attempt: int = 1, kind: Any = "answer") -> DeliveryUpdated:
 
 def test_an_answer_that_did_not_arrive_opens_its_case_again() -> None:
     case = a_case(state="closed", contacts=1)
-    decide.delivered(case, news("undelivered"), None, TOWN_CONFIG, AN_INSTANT)
+    apply_events.delivered(case, news("undelivered"), None, TOWN_CONFIG, AN_INSTANT)
 
     assert (case.state, case.undelivered) == ("open", True)
 
 
 def test_a_notice_that_did_not_arrive_does_not() -> None:
     case = a_case(state="closed", contacts=1)
-    decide.delivered(case, news("failed", kind="registration"), None, TOWN_CONFIG, AN_INSTANT)
+    apply_events.delivered(case, news("failed", kind="registration"), None, TOWN_CONFIG, AN_INSTANT)
 
     assert (case.state, case.undelivered) == ("closed", False)
 
@@ -149,8 +149,8 @@ def test_a_notice_that_did_not_arrive_does_not() -> None:
 def test_older_news_of_a_delivery_is_no_news() -> None:
     known = Delivery("d", "r", CONVERSATION, "answer", "sms", 1, "delivered", None, "", AN_INSTANT)
 
-    assert not decide.delivered(a_case(), news("accepted"), known, TOWN_CONFIG, AN_INSTANT).rows
-    assert decide.delivered(a_case(), news("reserved", attempt=2), known, TOWN_CONFIG, AN_INSTANT).rows
+    assert not apply_events.delivered(a_case(), news("accepted"), known, TOWN_CONFIG, AN_INSTANT).rows
+    assert apply_events.delivered(a_case(), news("reserved", attempt=2), known, TOWN_CONFIG, AN_INSTANT).rows
 
 
 def opened(channel: str = "sms", sender: ContactPoint | None = None, *wishes: ReplyAddress, **more: Any) -> Opened:
@@ -176,7 +176,7 @@ MAIL = ContactPoint(kind="email", value="camille@example-town.example")
     ],
 )
 def test_an_answer_goes_where_the_citizen_wishes(contact: Opened, channel: str, why: str) -> None:
-    target = decide.target_of([contact])
+    target = reply_recipient.target_of([contact])
 
     assert (target.channel, target.why) == (channel, why)
 
@@ -184,11 +184,11 @@ def test_an_answer_goes_where_the_citizen_wishes(contact: Opened, channel: str, 
 def test_a_wish_outlives_later_messages() -> None:
     first = opened("email", MAIL, ReplyAddress(channel="post", address="Camille\n00100 Val-Exemple"))
 
-    assert decide.target_of([first, opened("sms", PHONE)]).channel == "post"
+    assert reply_recipient.target_of([first, opened("sms", PHONE)]).channel == "post"
 
 
 def reply(answer: Answer, *contacts: Opened) -> ReplyRequested:
-    changes = decide.reply(a_case(), AGENT, contacts, answer, TOWN_CONFIG, AN_INSTANT)
+    changes = agent_actions.reply(a_case(), AGENT, contacts, answer, TOWN_CONFIG, AN_INSTANT)
     return next(event for event in changes.events if isinstance(event, ReplyRequested))
 
 
@@ -227,12 +227,12 @@ def test_an_agent_may_answer_elsewhere() -> None:
 )
 def test_what_cannot_be_sent_is_refused_with_its_reason(answer: Answer, contact: Opened, why: str) -> None:
     with pytest.raises(Rejected, match=why):
-        decide.reply(a_case(), AGENT, [contact], answer, TOWN_CONFIG, AN_INSTANT)
+        agent_actions.reply(a_case(), AGENT, [contact], answer, TOWN_CONFIG, AN_INSTANT)
 
 
 def test_a_transfer_is_asked_of_the_router_and_moves_nothing_yet() -> None:
     case = a_case()
-    changes = decide.transfer(case, AGENT, "etat-civil", " Acte de   naissance ", "o", TOWN_CONFIG, AN_INSTANT)
+    changes = agent_actions.transfer(case, AGENT, "etat-civil", " Acte de   naissance ", "o", TOWN_CONFIG, AN_INSTANT)
     (asked,) = changes.events
 
     assert isinstance(asked, TransferRequested)
@@ -246,24 +246,24 @@ def test_a_transfer_is_asked_of_the_router_and_moves_nothing_yet() -> None:
 )
 def test_a_transfer_needs_a_place_and_a_reason(to: str, reason: str, why: str) -> None:
     with pytest.raises(Rejected, match=why):
-        decide.transfer(a_case(), AGENT, to, reason, "o", TOWN_CONFIG, AN_INSTANT)
+        agent_actions.transfer(a_case(), AGENT, to, reason, "o", TOWN_CONFIG, AN_INSTANT)
 
 
 def test_taking_releasing_closing_and_opening_again_are_told_once() -> None:
     case = a_case()
 
-    assert decide.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert not decide.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
-    assert decide.close(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert not decide.close(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
-    assert decide.reopen(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert decide.release(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert not decide.release(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
+    assert agent_actions.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
+    assert not agent_actions.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
+    assert agent_actions.close(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
+    assert not agent_actions.close(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
+    assert agent_actions.reopen(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
+    assert agent_actions.release(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
+    assert not agent_actions.release(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
 
 
 def test_no_agent_is_named_to_the_citizen() -> None:
     case = a_case()
-    (told,) = decide.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
+    (told,) = agent_actions.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
 
     assert isinstance(told, CaseUpdated)
     assert "Dominique" not in told.model_dump_json()
@@ -272,7 +272,7 @@ def test_no_agent_is_named_to_the_citizen() -> None:
 
 def test_a_call_is_kept_with_the_case() -> None:
     case = a_case()
-    changes = decide.call(case, AGENT, Words("Rappeler lundi.", "o", "open"), TOWN_CONFIG, AN_INSTANT)
+    changes = agent_actions.call(case, AGENT, Words("Rappeler lundi.", "o", "open"), TOWN_CONFIG, AN_INSTANT)
 
     assert [row.text for row in changes.rows if isinstance(row, Act)] == ["Rappeler lundi."]
     assert case.taken_by == "Dominique Exemple"
@@ -286,7 +286,7 @@ def test_the_timeline_follows_the_numbers_whatever_the_clocks(order: list[int]) 
         routing = event.routing.model_copy(update={"decided_at": AN_INSTANT + timedelta(seconds=second)})
         contacts.append(Opened(routing, event.contact))
     move = Move(CONVERSATION, 5, "voirie", "triage", "-", AN_INSTANT)
-    entries = decide.timeline(File(a_case(), tuple(reversed(contacts)), moves=(move,)))
+    entries = timeline.timeline(File(a_case(), tuple(reversed(contacts)), moves=(move,)))
 
     numbers = [e.what.routing.sequence if isinstance(e.what, Opened) else 5 for e in entries]
     assert numbers == [1, 2, 3, 4, 5]

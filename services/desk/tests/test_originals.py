@@ -21,7 +21,7 @@ from parvis.common.contract.routing.decisions import ContactRouted, Routing, mak
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.desk.read.originals import Infected, NotScanned, Originals
+from parvis.desk.fetch.claim_checks import Infected, NotScanned, Originals
 from parvis.local.clamav import A_VIRUS, PROGRAM, ClamavDaemon, clamd
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -10,7 +10,7 @@ import pytest_asyncio
 from PIL import Image
 
 from parvis.common.contract.errors import Rejected
-from parvis.desk.read.pictures import DOWNLOADED, Pictures
+from parvis.desk.sandbox.page_preview import DOWNLOADED, Pictures
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

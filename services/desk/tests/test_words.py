@@ -6,8 +6,8 @@ from typing import get_args
 
 from parvis.common.contract.delivery import DeliveryState, FailureClass
 from parvis.common.contract.reply import ReplyKind
-from parvis.desk.pages.place import TOLD
-from parvis.desk.tables import ACTS, STATES
+from parvis.desk.models.case import ACTS, STATES
+from parvis.desk.pages.dependencies import TOLD
 from parvis.web.words import Translations
 
 WORDS = Translations.read(Path(__file__).parents[1] / "src/parvis/desk/words", languages=("fr", "en"))

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_web.parse import parse
-from parvis.ingest_web.render import fitting, fitting_answers
-from parvis.ingest_web.tables import File
+from parvis.ingest_web.models.form import File
+from parvis.ingest_web.parse.submitted_form import parse
+from parvis.ingest_web.render.form_to_contact import fitting, fitting_answers
 from parvis.web.words import Translations
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"

@@ -16,9 +16,10 @@ from parvis.common.runtime.rate_limits import RateLimiter
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.testing import FakeProducer
-from parvis.ingest_web.store import Vault, outbox
-from parvis.ingest_web.tables import File
-from parvis.ingest_web.verify import Crowd, client_of, networks
+from parvis.ingest_web.models.form import File
+from parvis.ingest_web.store.submission_store import Vault
+from parvis.ingest_web.store.submissions import outbox
+from parvis.ingest_web.verify.client_address import Crowd, client_of, networks
 
 from .conftest import Browser
 

@@ -21,15 +21,19 @@ from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
-from parvis.desk import api, pages, store
-from parvis.desk.consume import TYPES, Clerk
-from parvis.desk.pages.originals import refused
-from parvis.desk.pages.place import NotLoggedIn
-from parvis.desk.read.originals import Infected, NotScanned, Originals
-from parvis.desk.read.pictures import Pictures
+from parvis.desk.api.application import application
+from parvis.desk.api.dependencies import Access
+from parvis.desk.consume.case_projection import TYPES, Clerk
+from parvis.desk.fetch.claim_checks import Infected, NotScanned, Originals
+from parvis.desk.models.case import SCHEMA
+from parvis.desk.pages.dependencies import NotLoggedIn, Place
+from parvis.desk.pages.original_files import refused
+from parvis.desk.pages.routes import routes
+from parvis.desk.sandbox.page_preview import Pictures
+from parvis.desk.schema import case_tables
 from parvis.desk.settings import Settings
-from parvis.desk.tables import SCHEMA
-from parvis.desk.verify import Sessions
+from parvis.desk.store import case_queries, case_transactions, counter_contacts
+from parvis.desk.verify.agent_sessions import Sessions
 from parvis.web.http import install_pages
 from parvis.web.pages import PageRenderer
 
@@ -49,16 +53,16 @@ async def build() -> Service:
     health = Health({"database": "not reached yet", "consumer": "not begun yet"})
     database = Database(town.database_url.get_secret_value(), service=NAME)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
-    outbox = Outbox(store.outbox, database, producer, health, NAME)
-    cases = store.Cases(database, outbox, town.topic_prefix)
+    outbox = Outbox(case_tables.outbox, database, producer, health, NAME)
+    cases = case_transactions.Cases(database, outbox, town.topic_prefix)
     blobs = BlobStore(town.blobs_url)
     pictures = Pictures()
-    place = pages.Place(
+    place = Place(
         town_config=town_config,
         templates=load_templates(town.config_dir, town_config),
         pages=PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
         cases=cases,
-        counter=store.Counter(cases, blobs, town_config, town.hashing_key),
+        counter=counter_contacts.Counter(cases, blobs, town_config, town.hashing_key),
         originals=Originals(blobs, AntivirusScanner(town.clamav)),
         pictures=pictures,
         sessions=Sessions(town.signing_key, timedelta(hours=own.session_hours)),
@@ -76,7 +80,7 @@ async def build() -> Service:
         session_timeout_s=town.session_timeout_s,
     )
 
-    watch = run_health_check(health, "database", lambda: store.check(database))
+    watch = run_health_check(health, "database", lambda: case_queries.check(database))
     return Service(
         NAME,
         own.host,
@@ -99,14 +103,14 @@ def _topics(town_config: TownConfig) -> list[topics.Topic]:
     return [*(topics.department_topic(slug) for slug in town_config.departments), topics.DELIVERY_UPDATED]
 
 
-def _pages_and_api(place: pages.Place, own: Settings) -> FastAPI:
+def _pages_and_api(place: Place, own: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
     install_pages(app, place.pages)
-    app.include_router(pages.routes(place))
+    app.include_router(routes(place))
     app.mount(
         "/api/v1",
-        api.application(api.Access(place.cases, place.counter, place.town_config, own.api_token), place.pages),
+        application(Access(place.cases, place.counter, place.town_config, own.api_token), place.pages),
     )
 
     async def log_in_first(_: Request, __: Exception) -> Response:

@@ -17,10 +17,15 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_web import api, pages, receive, store
+from parvis.ingest_web.api.application import application
+from parvis.ingest_web.api.problems import Hatch
+from parvis.ingest_web.pages import form_pages
+from parvis.ingest_web.receive import form_steps, form_submission
 from parvis.ingest_web.settings import Settings, keys_of
-from parvis.ingest_web.store import Vault
-from parvis.ingest_web.verify import Crowd, Guard, networks
+from parvis.ingest_web.store import submissions
+from parvis.ingest_web.store.submission_store import Vault
+from parvis.ingest_web.verify.client_address import Crowd, networks
+from parvis.ingest_web.verify.form_tokens import Guard
 from parvis.web.http import install_pages
 from parvis.web.pages import PageRenderer
 
@@ -35,7 +40,7 @@ async def build() -> Service:
     database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10)
     producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
     # Its own health: the door takes forms while Kafka is away, so that must not take it out of the load balancer.
-    outbox = Outbox(store.outbox, database, producer, Health(), "ingest-web")
+    outbox = Outbox(submissions.outbox, database, producer, Health(), "ingest-web")
     guard = Guard(
         key=town.signing_key,
         public_url=town.public_url,
@@ -57,10 +62,10 @@ async def build() -> Service:
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     install_pages(app, shown)
-    app.include_router(pages.routes(pages.Shelf(town_config, shown, guard, database, own.largest_request_mb)))
+    app.include_router(form_pages.routes(form_pages.Shelf(town_config, shown, guard, database, own.largest_request_mb)))
     app.include_router(
-        receive.routes(
-            receive.Door(
+        form_steps.routes(
+            form_submission.Door(
                 town_config=town_config,
                 pages=shown,
                 guard=guard,
@@ -74,8 +79,8 @@ async def build() -> Service:
 
     app.mount(
         "/api",
-        api.application(
-            api.Hatch(
+        application(
+            Hatch(
                 town_config=town_config,
                 pages=shown,
                 vault=vault,
@@ -87,7 +92,7 @@ async def build() -> Service:
         ),
     )
 
-    watch = run_health_check(health, "database", lambda: store.check(database))
+    watch = run_health_check(health, "database", lambda: submissions.check(database))
     return Service(
         "ingest-web",
         own.host,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from parvis.common.contract.routing.history import PastContact
-from parvis.desk.tables import Act, Delivery, File, Move, Opened, Reply, Step, Transfer
+from parvis.desk.models.case import Act, Delivery, File, Move, Opened, Reply, Step, Transfer
 
 Happening: TypeAlias = Opened | Move | Step | Reply | Transfer | Act | Delivery | PastContact
 

@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from parvis.desk.pages.place import Place, go
-from parvis.desk.tables import Agent
-from parvis.desk.verify import COOKIE
+from parvis.desk.models.case import Agent
+from parvis.desk.pages.dependencies import Place, go
+from parvis.desk.verify.agent_sessions import COOKIE
 
 
 def routes(place: Place) -> APIRouter:

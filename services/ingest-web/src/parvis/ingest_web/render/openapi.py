@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from parvis.common.town.models import TownConfig
-from parvis.ingest_web.render.schema import Schema, reply_schema, request_schema
+from parvis.ingest_web.render.json_schema import Schema, reply_schema, request_schema
 
 PROBLEMS = {
     400: "no Idempotency-Key, or the body is no JSON",

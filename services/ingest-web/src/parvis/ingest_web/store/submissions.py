@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.storage.outbox import outbox_table
 from parvis.common.storage.postgres import Database, schema_metadata
-from parvis.ingest_web.tables import Submission
+from parvis.ingest_web.models.form import Submission
 
 _METADATA = schema_metadata("ingest_web")
 

@@ -1,0 +1,105 @@
+"""What Kafka tells about splits and links in, the changed cases and their rows out; harmless when told twice. Pure; no I/O."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from parvis.common.contract.routing.split_and_link import (
+    ConversationLinked,
+    ConversationOpened,
+    ConversationSplit,
+    ConversationUnlinked,
+    LinkRefused,
+    SplitRefused,
+)
+from parvis.common.town.models import TownConfig
+from parvis.desk.decide.apply_events import belongs_to, one_line, snippet_of
+from parvis.desk.decide.case_updated import case_updated
+from parvis.desk.models.case import NO_DATE, URGENCY, Act, Case, Changes, Opened, Placement, Step
+
+
+def split_off(case: Case, event: ConversationSplit) -> Changes:
+    """The case keeps the rest. Its contacts leave when the new case is told of, or at once: whichever is told first."""
+    row = Step(
+        conversation_id=case.conversation_id,
+        sequence=event.sequence,
+        kind="split",
+        other_conversation=event.into_conversation,
+        other_reference=event.into_reference,
+        other_department=event.into_department,
+        contacts=len(event.contact_ids),
+        reason=event.reason,
+        at=event.at,
+    )
+    return Changes(rows=[row, *(_placed(contact, event.into_conversation, event.at) for contact in event.contact_ids)])
+
+
+def opened(case: Case, event: ConversationOpened, town_config: TownConfig, at: datetime) -> Changes:
+    """A new case, made of contacts of another one; they may have come already, or come yet."""
+    row = Step(
+        conversation_id=case.conversation_id,
+        sequence=event.sequence,
+        kind="opened",
+        other_conversation=event.out_of_conversation,
+        other_reference=event.out_of_reference,
+        other_department=event.from_department,
+        contacts=len(event.contact_ids),
+        reason=event.reason,
+        at=event.at,
+        history=event.history.model_dump() if event.history else None,
+    )
+    changes = Changes(rows=[row, *(_placed(contact, case.conversation_id, event.at) for contact in event.contact_ids)])
+    is_first = case.department_sequence == 0
+    belongs_to(case, event.department, event.sequence)
+    case.reference, case.received_at, case.procedure = event.reference, event.received_at, event.procedure
+    case.receipt_due_at, case.competent_at = event.receipt_due_at, event.competent_received_at
+    case.answer_due_at = min(case.answer_due_at, event.answer_due_at or NO_DATE)
+    case.escalate_at = min(case.escalate_at, event.escalate_at or NO_DATE)
+    case.silence_at, case.silence_means = event.silence_at, event.silence_means
+    if is_first:
+        case.changed_at = at
+        changes.events.append(case_updated(case, town_config, at))
+    return changes
+
+
+def linked(case: Case, event: ConversationLinked | ConversationUnlinked) -> Changes:
+    """The case belongs with another one, or not after all."""
+    row = Step(
+        conversation_id=case.conversation_id,
+        sequence=event.sequence,
+        kind="linked" if isinstance(event, ConversationLinked) else "unlinked",
+        other_conversation=event.other_conversation,
+        other_reference=event.other_reference,
+        other_department=event.other_department,
+        contacts=0,
+        reason=event.reason,
+        at=event.at,
+    )
+    return Changes(rows=[row])
+
+
+def division_refused(event: SplitRefused | LinkRefused) -> Changes:
+    """Nothing changed; the agents who asked see why."""
+    kind, name = ("split", event.split_id) if isinstance(event, SplitRefused) else ("link", event.link_id)
+    act = uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}-refused:{event.conversation_id}:{name}")
+    why = event.why.replace(" ", "-")
+    return Changes(rows=[Act(str(act), event.conversation_id, f"{kind}_refused", "", why, event.at)])
+
+
+def refilled(case: Case, contacts: Sequence[Opened], town_config: TownConfig) -> None:
+    """What the queue shows of a case, after contacts left it or came to it."""
+    case.contacts = len(contacts)
+    if not contacts:
+        return
+    first, last = contacts[0].contact, contacts[-1].contact
+    case.subject = one_line(first.personal.subject or first.personal.text)
+    case.channel, case.received_at = first.channel, first.received_at
+    case.snippet = snippet_of(last, town_config)
+    names = (one_line(one.contact.personal.display_name) for one in reversed(contacts))
+    case.citizen = next((name for name in names if name), "")
+    case.urgency = min(URGENCY[one.routing.urgency] for one in contacts)
+    case.tags = list(dict.fromkeys(tag for one in contacts for tag in one.routing.tags))
+
+
+def _placed(contact: str, conversation: str, at: datetime) -> Placement:
+    return Placement(contact, conversation, 1, at)

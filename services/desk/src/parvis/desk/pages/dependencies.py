@@ -1,0 +1,113 @@
+"""What all pages of the desk stand on, and what each of them does first."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fastapi import HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import TemplateSet
+from parvis.desk.fetch.claim_checks import Originals
+from parvis.desk.render.view_models import in_words
+from parvis.desk.sandbox.page_preview import Pictures
+from parvis.desk.store.case_transactions import Cases
+from parvis.desk.store.counter_contacts import Counter
+from parvis.desk.verify.agent_sessions import Session, Sessions
+from parvis.web.http import SubmittedForm, language_switch_url, negotiate_language, read_form, remember_language
+from parvis.web.pages import PageRenderer
+
+_LARGEST_FORM_BYTES = 256 * 1024
+
+
+class NotLoggedIn(Exception):
+    """Nobody is logged in: the login page comes first."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the pages stand on."""
+
+    town_config: TownConfig
+    templates: TemplateSet
+    pages: PageRenderer
+    cases: Cases
+    counter: Counter
+    originals: Originals
+    pictures: Pictures
+    sessions: Sessions
+    clock: Clock = now
+
+    def session(self, request: Request) -> Session:
+        """Who asks.
+
+        Raises: NotLoggedIn, also when the department is no longer there.
+        """
+        session = self.sessions.of(request, self.clock())
+        if session is None or self.town_config.department(session.agent.department) is None:
+            raise NotLoggedIn
+        return session
+
+    async def form(self, request: Request, session: Session | None) -> SubmittedForm:
+        """A form from one of our own pages, in this session.
+
+        Raises: HTTPException 403.
+        """
+        form = await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)
+        if not self.sessions.is_ours(request, form.first("_csrf"), session, self.clock()):
+            raise HTTPException(403)
+        return form
+
+    def show(
+        self, request: Request, template: str, session: Session | None, *, status: int = 200, **values: Any
+    ) -> Response:
+        """A page in the agent's language, with what every page of the desk has."""
+        language = negotiate_language(request, self.town_config.town)
+        html = self.pages.render(
+            template,
+            language,
+            session=session,
+            csrf=self.sessions.csrf(session, self.clock()),
+            once=self.sessions.once(session, self.clock()) if session else "",
+            town_config=self.town_config,
+            here=request.url.path,
+            told=_told(request),
+            switch=language_switch_url(request, self.pages),
+            in_words=partial(in_words, self.pages.words, language=language),
+            **values,
+        )
+        response = HTMLResponse(html, status_code=status)
+        remember_language(request, response, self.town_config.town)
+        return response
+
+
+def go(path: str) -> Response:
+    """On to a page, after a form was taken."""
+    return RedirectResponse(path, status_code=303)
+
+
+def _told(request: Request) -> str:
+    """What the page before has done: a key of the words."""
+    told = request.query_params.get("told", "")
+    return told if told in TOLD else ""
+
+
+TOLD = frozenset(
+    [
+        "taken",
+        "released",
+        "closed",
+        "reopened",
+        "replied",
+        "called",
+        "transfer_asked",
+        "split_asked",
+        "link_asked",
+        "unlink_asked",
+        "written_down",
+        "logged_out",
+        "unknown_reference",
+    ]
+)

@@ -1,0 +1,14 @@
+"""An agent asks for a page or sends a form; every change is a POST, checked, and answered with a redirect."""
+
+from fastapi import APIRouter
+
+from parvis.desk.pages import agent_action_forms, case_page, counter_form, login, original_files, queue_page
+from parvis.desk.pages.dependencies import Place
+
+
+def routes(place: Place) -> APIRouter:
+    """All pages of the desk."""
+    router = APIRouter()
+    for module in (login, queue_page, case_page, agent_action_forms, counter_form, original_files):
+        router.include_router(module.routes(place))
+    return router

@@ -1,0 +1,78 @@
+"""A stored scan or picture in, one page of it as a fresh JPEG out; the parsers of hostile bytes run in processes of their own."""
+
+import asyncio
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from parvis.common.contract.errors import Rejected
+from parvis.common.files.media_types import PICTURES
+from parvis.common.runtime.sandbox.pool import SandboxPool
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
+from parvis.desk.sandbox.preview_frames import COUNT, JPEG, QUESTION, SCAN
+
+MEDIA_TYPES = PICTURES | {"application/pdf"}
+SHOWN = 1240  # dots across: A4 at 150 dots an inch, readable, about 200 kB
+DOWNLOADED = 3000
+_LIMITS = ResourceLimits(memory_bytes=1536 * 1024 * 1024, cpu_s=15, wall_s=20.0)
+_CACHED_BYTES = 64 * 1024 * 1024
+_Key = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One page, re-encoded: nothing of the original's bytes or metadata is left in it."""
+
+    jpeg: bytes
+    pages: int
+
+
+class Pictures:
+    """Makes pictures, two at a time, and keeps those that were just looked at.
+
+    Raises: Rejected, for what is no picture, too large, or has no such page; Unavailable, while no process for it runs.
+    """
+
+    def __init__(self) -> None:
+        self._workers = SandboxPool(
+            "parvis.desk.sandbox.preview_worker", count=2, limits=_LIMITS, most_answers=2, recycled_after=100
+        )
+        self._kept: OrderedDict[_Key, Picture] = OrderedDict()
+        self._kept_bytes = 0
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Keep the processes warm until the service stops."""
+        async with self._workers.running():
+            await stopping.wait()
+
+    async def page(self, content: bytes, sha256: str, media_type: str, number: int, *, width: int = SHOWN) -> Picture:
+        """Page `number` (from 1) of a scan, at most `width` dots across."""
+        if media_type not in MEDIA_TYPES:
+            raise Rejected("no picture")
+        key = (sha256, number, width)
+        found = self._kept.get(key)
+        if found is None:
+            found = await self._made(content, media_type, number, width)
+            self._keep(key, found)
+        else:
+            self._kept.move_to_end(key)
+        return found
+
+    async def _made(self, content: bytes, media_type: str, number: int, width: int) -> Picture:
+        answer = await self._workers.run_job(
+            (QUESTION, json.dumps([media_type, number, width]).encode()), (SCAN, content)
+        )
+        said = dict(answer.frames)
+        pages, jpeg = said.get(COUNT, b""), said.get(JPEG, b"")
+        if not pages.isdigit() or not jpeg.startswith(b"\xff\xd8\xff"):
+            raise Rejected(answer.trouble or "no picture can be made")
+        return Picture(jpeg, int(pages))
+
+    def _keep(self, key: _Key, picture: Picture) -> None:
+        if key in self._kept:  # two asked for it at once
+            return
+        self._kept[key] = picture
+        self._kept_bytes += len(picture.jpeg)
+        while self._kept_bytes > _CACHED_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self._kept_bytes -= len(oldest.jpeg)

@@ -1,0 +1,137 @@
+"""Changed cases and new rows in; nothing is written twice, cases are locked in the order of their ids."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common.contract.routing.decisions import ContactRouted
+from parvis.desk.models.case import Case, Delivery, Move, Opened, Placement, Row, Settlement
+from parvis.desk.schema.case_tables import TABLE_OF, case_file, contact, delivery, move, placement, transfer
+
+
+async def open_cases(connection: AsyncConnection, shells: Mapping[str, Case]) -> None:
+    """Make the cases that are not there yet."""
+    if shells:
+        rows = [asdict(shells[conversation]) for conversation in sorted(shells)]
+        await connection.execute(insert(case_file).values(rows).on_conflict_do_nothing())
+
+
+async def lock_cases(connection: AsyncConnection, conversations: Iterable[str]) -> dict[str, Case]:
+    """The cases of these conversations, locked until the transaction ends."""
+    wanted = sorted(set(conversations))
+    if not wanted:
+        return {}
+    query = select(case_file).where(case_file.c.conversation_id.in_(wanted))
+    rows = await connection.execute(query.order_by(case_file.c.conversation_id).with_for_update())
+    return {row["conversation_id"]: Case(**row) for row in rows.mappings()}
+
+
+async def keep_cases(connection: AsyncConnection, cases: Iterable[Case]) -> None:
+    """Write back cases that this transaction has locked."""
+    rows = [{f"new_{name}": value for name, value in asdict(case).items()} for case in cases]
+    if not rows:
+        return
+    columns = [column.name for column in case_file.columns if not column.primary_key]
+    statement = (
+        update(case_file)
+        .where(case_file.c.conversation_id == bindparam("new_conversation_id"))
+        .values({name: bindparam(f"new_{name}") for name in columns})
+    )
+    await connection.execute(statement, rows)
+
+
+async def add(connection: AsyncConnection, rows: Sequence[Row]) -> int:
+    """Write rows; how many were not there before. News of a delivery replaces what was known of it."""
+    added = 0
+    for kind, table in TABLE_OF.items():
+        values = {key_of(row): asdict(row) for row in rows if type(row) is kind}
+        if not values:
+            continue
+        statement = insert(table).values(list(values.values()))
+        if kind is Delivery:
+            news = {c.name: statement.excluded[c.name] for c in delivery.columns if not c.primary_key}
+            statement = statement.on_conflict_do_update(index_elements=["delivery_id"], set_=news)
+        elif kind is Placement:  # of two splits the later one
+            later = {c.name: statement.excluded[c.name] for c in placement.columns if not c.primary_key}
+            is_later = placement.c.at <= statement.excluded.at
+            statement = statement.on_conflict_do_update(index_elements=["contact_id"], set_=later, where=is_later)
+        elif kind is Move:  # told twice, to the department that it leaves without what it brings along
+            whole = {"history": func.coalesce(statement.excluded.history, move.c.history)}
+            statement = statement.on_conflict_do_update(index_elements=["conversation_id", "sequence"], set_=whole)
+        else:
+            statement = statement.on_conflict_do_nothing()
+        added += (await connection.execute(statement)).rowcount
+    for row in rows:
+        if isinstance(row, Settlement):
+            await _settle(connection, row)
+    return added
+
+
+def key_of(row: Row) -> tuple[object, ...]:
+    """What makes a row the same row: one statement must not name it twice."""
+    table = TABLE_OF[type(row)]
+    return tuple(getattr(row, column.name) for column in table.primary_key.columns)
+
+
+async def _settle(connection: AsyncConnection, row: Settlement) -> None:
+    statement = update(transfer).where(
+        transfer.c.conversation_id == row.conversation_id, transfer.c.outcome == "pending"
+    )
+    if row.transfer_id:
+        statement = statement.where(transfer.c.transfer_id == row.transfer_id)
+    else:
+        statement = statement.where(transfer.c.to_department == row.to_department)
+    await connection.execute(statement.values(outcome=row.outcome, why=row.why))
+
+
+async def known_contacts(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
+    """Which of these contacts are in a case already."""
+    wanted = list(contacts)
+    query = select(contact.c.contact_id).where(contact.c.contact_id.in_(wanted))
+    return set(await connection.scalars(query)) if wanted else set()
+
+
+async def known_deliveries(connection: AsyncConnection, deliveries: Iterable[str]) -> dict[str, Delivery]:
+    wanted = list(deliveries)
+    query = select(delivery).where(delivery.c.delivery_id.in_(wanted))
+    rows = (await connection.execute(query)).mappings() if wanted else ()
+    return {row["delivery_id"]: Delivery(**row) for row in rows}
+
+
+async def known_placements(connection: AsyncConnection, contacts: Iterable[str]) -> dict[str, Placement]:
+    """Where splits put these contacts."""
+    wanted = list(contacts)
+    query = select(placement).where(placement.c.contact_id.in_(wanted))
+    rows = (await connection.execute(query)).mappings() if wanted else ()
+    return {row["contact_id"]: Placement(**row) for row in rows}
+
+
+async def place(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
+    """Put contacts where splits say they are; the conversations that lost or got some."""
+    wanted = list(contacts)
+    if not wanted:
+        return set()
+    elsewhere = (
+        select(contact.c.contact_id, contact.c.conversation_id.label("was"), placement)
+        .join(placement, placement.c.contact_id == contact.c.contact_id)
+        .where(contact.c.contact_id.in_(wanted), contact.c.conversation_id != placement.c.conversation_id)
+    )
+    moved = (await connection.execute(elsewhere)).mappings().all()
+    for row in moved:
+        values = {"conversation_id": row["conversation_id"], "sequence": row["sequence"]}
+        await connection.execute(update(contact).where(contact.c.contact_id == row["contact_id"]).values(values))
+    return {row["was"] for row in moved} | {row["conversation_id"] for row in moved}
+
+
+async def contacts_of(connection: AsyncConnection, conversation: str) -> tuple[Opened, ...]:
+    """The contacts of a conversation in their order, decoded."""
+    query = select(contact.c.routed, contact.c.sequence).where(contact.c.conversation_id == conversation)
+    rows = (await connection.execute(query.order_by(contact.c.sequence, contact.c.at))).all()
+    events = [(ContactRouted.model_validate_json(row.routed), row.sequence) for row in rows]
+    return tuple(
+        Opened(event.routing, event.contact, None if event.routing.conversation_id == conversation else sequence)
+        for event, sequence in events
+    )

@@ -1,0 +1,54 @@
+"""A visit or a call in, its blob and its contact kept; the router hears of it by the outbox."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from parvis.common.contract.contact import make_contact_id
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import BlobStore
+from parvis.common.town.models import TownConfig
+from parvis.desk.decide.counter_contact import Visit, contact_at_counter, original_of
+from parvis.desk.models.case import Agent, CounterContact
+from parvis.desk.store.case_queries import counter_contact_of
+from parvis.desk.store.case_transactions import Cases
+
+log = logger()
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Where agents write down who came and who called."""
+
+    cases: Cases
+    blobs: BlobStore
+    town_config: TownConfig
+    hashing_key: bytes
+
+    async def write_down(
+        self, visit: Visit, agent: Agent, *, seed: str, at: datetime, conversation: str | None = None
+    ) -> CounterContact:
+        """Keep one visit or call.
+
+        Gives:  what was kept, once it is committed; Kafka may be away.
+        Raises: Rejected, with the key of what is missing or wrong; Unavailable.
+        Retry:  the same seed is the same contact; the first one sent stays.
+        """
+        made = make_contact_id("counter", agent.department, seed)
+        content = original_of(visit, agent)
+        claim = await self.blobs.put(made, content, "application/json")
+        contact = contact_at_counter(
+            visit, made=made, agent=agent, original=claim, conversation=conversation,
+            town_config=self.town_config, hashing_key=self.hashing_key, at=at,
+        )  # fmt: skip
+        row = CounterContact(seed, made, contact.reference, agent.department, agent.name, at)
+        kept = await self.cases.write_down(row, contact)
+        if kept is None:
+            return await self._earlier(seed) or row
+        metrics.contacts_received.labels(contact.channel).inc()
+        log.info("contact.received", contact_id=made, channel=contact.channel, size_bytes=len(content))
+        return kept
+
+    async def _earlier(self, seed: str) -> CounterContact | None:
+        async with self.cases.database.transaction() as connection:
+            return await counter_contact_of(connection, seed)

@@ -1,0 +1,146 @@
+"""A contact that a program hands in over JSON; 201 once it is committed, and the same answer however often it is sent."""
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse, Response
+
+from parvis.common.contract.contact import ContactId, make_contact_id
+from parvis.common.contract.references import make_reference
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
+from parvis.common.town.models import Procedure
+from parvis.ingest_web.api.problems import Hatch, Problem, explain_problems, today_of
+from parvis.ingest_web.api.request_body import body_of, contents_of, fields_of, idempotency_key, read, unacceptable
+from parvis.ingest_web.models.form import File, Kept, Submission
+from parvis.ingest_web.parse.submitted_form import parse
+from parvis.ingest_web.render import form_to_contact, openapi
+from parvis.ingest_web.store.submission_store import Sending
+from parvis.ingest_web.store.submissions import lock_key, submission_of
+
+log = logger()
+
+
+def application(hatch: Hatch) -> FastAPI:
+    """What answers below /api.
+
+    Gives:  201 with the reference, once the contact and its event are committed; Kafka may be away.
+            Problems (RFC 9457) in the caller's language: 400, 401, 404, 405, 409, 413, 415, 422, 429, 503.
+    Retry:  the same Idempotency-Key with the same body is the same answer; with another body 422; while it is worked on 409.
+    Source: draft-ietf-httpapi-idempotency-key-header-07.
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.post("/contacts")
+    async def send(request: Request) -> Response:
+        return await _send(hatch, request)
+
+    @app.get("/openapi.json")
+    async def describe() -> Response:
+        if not hatch.keys:
+            raise HTTPException(404)
+        return JSONResponse(openapi.openapi(hatch.town_config, today_of(hatch)))
+
+    _ = send, describe
+    explain_problems(app, hatch)
+    return app
+
+
+async def _send(hatch: Hatch, request: Request) -> Response:
+    began = time.monotonic()
+    integrator = _integrator(hatch, request)
+    made = make_contact_id("web", f"api:{integrator}", idempotency_key(request))
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Problem(415, "not-json")
+    async with hatch.room:
+        body = await body_of(request, hatch.largest_request_bytes)
+        told, procedure = read(hatch, request, body)
+        row = Submission(
+            seed=made, contact_id=made, reference=make_reference(made), procedure=procedure.slug,
+            reply_channel=told.get("reply", {}).get("channel"),
+            content_hash=hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest(),
+            received_at=hatch.pages.clock(),
+        )  # fmt: skip
+        async with _alone(hatch, row) as earlier:
+            stored = earlier or await _accept(hatch, request, integrator, procedure, told, row)
+    if stored.content_hash != row.content_hash:
+        raise Problem(422, "key-reused")
+    if stored is row:
+        metrics.contacts_received.labels("web").inc()
+        metrics.accept_seconds.labels("web").observe(time.monotonic() - began)
+        log.info("contact.received", contact_id=made, channel="web", procedure=procedure.slug, size_bytes=len(body))
+    return JSONResponse(_answer(hatch, stored), 201)
+
+
+def _integrator(hatch: Hatch, request: Request) -> str:
+    """Who calls, by their key; nobody, where no keys are set: then there is no such door."""
+    if not hatch.keys:
+        raise HTTPException(404)
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    digest = hashlib.sha256(key.strip().encode("utf-8", "replace")).hexdigest()
+    names = [name for name, known in hatch.keys.items() if hmac.compare_digest(known, digest)]
+    if scheme.lower() != "bearer" or not names:
+        metrics.contacts_refused.labels("web", "unknown key").inc()
+        raise Problem(401, "no-access")
+    wait_s = hatch.sources.seconds_until_allowed(names[0])
+    if wait_s:
+        metrics.contacts_refused.labels("web", "too many").inc()
+        raise Problem(429, "too-many", wait_s=int(wait_s) + 1)
+    return names[0]
+
+
+@asynccontextmanager
+async def _alone(hatch: Hatch, row: Submission) -> AsyncGenerator[Submission | None]:
+    """Nobody else works on this key meanwhile; gives what was committed under it before.
+
+    The lock is PostgreSQL's and goes with our connection: a crash leaves no key behind that nobody may use again.
+    """
+    async with hatch.vault.database.transaction() as connection:
+        if not await lock_key(connection, row.contact_id):
+            raise Problem(409, "in-flight", wait_s=1)
+        yield await submission_of(connection, row.seed)
+
+
+async def _accept(
+    hatch: Hatch, request: Request, integrator: str, procedure: Procedure, told: dict[str, Any], row: Submission
+) -> Submission:
+    contents = contents_of(procedure, told)
+    fields = fields_of(told)
+    today = today_of(hatch)
+    filled = parse(
+        procedure, fields, {name: [f for f, _ in several] for name, several in contents.items()}, today=today
+    )
+    if filled.problems:
+        raise unacceptable(hatch, request, filled)
+    made = ContactId(row.contact_id)
+    kept = [await _keep(hatch, made, file, content) for several in contents.values() for file, content in several]
+    sending = Sending(
+        procedure=procedure,
+        language=told.get("language") or hatch.pages.town.languages[0],
+        original=form_to_contact.original(procedure, fields_of(told, str), filled.files),
+        evidence=f"handed in by the integrator {integrator}, no proof of who asked",
+    )
+    return await hatch.vault.record(row, filled, [one.claim for one in kept], sending)
+
+
+async def _keep(hatch: Hatch, made: ContactId, file: File, content: bytes) -> Kept:
+    async def held() -> bytes:
+        return content
+
+    return await hatch.vault.keep(made, file, held)
+
+
+def _answer(hatch: Hatch, stored: Submission) -> dict[str, str]:
+    return {
+        "contact_id": stored.contact_id,
+        "reference": stored.reference,
+        "procedure": stored.procedure,
+        "received_at": stored.received_at.isoformat(timespec="milliseconds"),
+        "receipt": f"{hatch.public_url.rstrip('/')}/merci/{stored.reference}",
+    }

@@ -1,0 +1,81 @@
+"""What the door for programs stands on, and how it says no: RFC 9457, in the caller's language."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException as AnyHTTPException
+
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.logs import logger
+from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.town.models import TownConfig
+from parvis.ingest_web.store.submission_store import Vault
+from parvis.web.http import negotiate_language
+from parvis.web.pages import PageRenderer
+
+log = logger()
+_AT_ONCE = 4  # bodies in memory
+
+
+class Problem(Exception):
+    """An answer of RFC 9457. `kind` is its key in the words and the end of its type."""
+
+    def __init__(self, status: int, kind: str, *, errors: list[dict[str, str]] | None = None, wait_s: int = 0) -> None:
+        super().__init__(kind)
+        self.status, self.kind, self.errors, self.wait_s = status, kind, errors or [], wait_s
+
+
+@dataclass(frozen=True)
+class Hatch:
+    """What the door for programs stands on. `keys` are the SHA-256 of each integrator's key, by name."""
+
+    town_config: TownConfig
+    pages: PageRenderer
+    vault: Vault
+    keys: Mapping[str, str]
+    sources: RateLimiter
+    public_url: str
+    largest_request_bytes: int
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+
+def today_of(hatch: Hatch) -> date:
+    return hatch.pages.dates.today(hatch.pages.clock())
+
+
+def explain_problems(app: FastAPI, hatch: Hatch) -> None:
+    async def explain(request: Request, error: Exception) -> Response:
+        if isinstance(error, Problem):
+            return _said(hatch, request, error)
+        if isinstance(error, Unavailable):
+            log.warning("contact.postponed", channel="web", reason=str(error))
+            return _said(hatch, request, Problem(503, "unavailable", wait_s=30))
+        if isinstance(error, AnyHTTPException):
+            kind = "method" if error.status_code == 405 else "nothing" if error.status_code == 404 else "body"
+            answer = _said(hatch, request, Problem(error.status_code, kind))
+            answer.headers.update(error.headers or {})
+            return answer
+        return _said(hatch, request, Problem(500, "ours"))
+
+    for kind in (Problem, Unavailable, AnyHTTPException, Exception):
+        app.add_exception_handler(kind, explain)
+
+
+def _said(hatch: Hatch, request: Request, problem: Problem) -> Response:
+    language = negotiate_language(request, hatch.pages.town)
+    said: dict[str, Any] = {
+        "type": f"urn:parvis:problem:{problem.kind}",
+        "title": hatch.pages.translate(f"api.{problem.kind}", language),
+        "status": problem.status,
+    }
+    if problem.errors:
+        said["errors"] = problem.errors
+    headers = {"retry-after": str(problem.wait_s)} if problem.wait_s else {}
+    headers |= {"www-authenticate": "Bearer"} if problem.status == 401 else {}
+    headers["content-language"] = language
+    return JSONResponse(said, problem.status, headers=headers, media_type="application/problem+json")

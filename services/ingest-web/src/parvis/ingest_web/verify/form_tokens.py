@@ -1,0 +1,90 @@
+"""What comes back with a form, checked: our own page, our tokens, the files that we kept from an earlier try."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fastapi import Request
+from pydantic import ValidationError
+
+from parvis.common.contract.contact import Attachment
+from parvis.ingest_web.models.form import File, Kept
+from parvis.web import tokens
+from parvis.web.http import is_same_origin
+from parvis.web.tokens import OneTimeToken
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Knows our own forms. The one-time token names the contact, the CSRF token says that the form was ours."""
+
+    key: bytes
+    public_url: str
+    lasts: timedelta
+    quickest: timedelta
+    work_bits: int
+    patience: timedelta
+
+    def comes_from_our_page(self, request: Request) -> bool:
+        return is_same_origin(request, self.public_url)
+
+    def new_once(self, procedure: str, now: datetime) -> str:
+        return tokens.make_one_time_token(f"form:{procedure}", self.key, now)
+
+    def read_once(self, text: str, procedure: str) -> OneTimeToken | None:
+        return tokens.read_one_time_token(text, f"form:{procedure}", self.key)
+
+    def is_stale(self, once: OneTimeToken, now: datetime) -> bool:
+        return once.is_older_than(self.lasts, now)
+
+    def csrf(self, procedure: str, now: datetime) -> str:
+        return tokens.make_csrf_token(f"form:{procedure}", self.key, now)
+
+    def is_csrf(self, text: str, procedure: str, now: datetime) -> bool:
+        """Holds as long again as the form: a page sent twice, late, still finds its receipt."""
+        return tokens.is_valid_csrf_token(text, f"form:{procedure}", self.key, now, lasts=self.lasts * 30)
+
+    def new_seen(self, once: OneTimeToken, now: datetime) -> str:
+        """Says that this form was shown to somebody for a last look."""
+        return tokens.make_csrf_token(f"seen:{once.seed}", self.key, now)
+
+    def was_seen(self, text: str, once: OneTimeToken, now: datetime) -> bool:
+        return tokens.is_valid_csrf_token(text, f"seen:{once.seed}", self.key, now, lasts=self.lasts * 30)
+
+    def is_hasty(self, once: OneTimeToken, now: datetime) -> bool:
+        """Whether nobody can have read the page in the time that it was open."""
+        return now - once.issued_at < self.quickest
+
+    def new_wait(self, once: OneTimeToken, now: datetime) -> str:
+        return tokens.make_csrf_token(f"wait:{once.seed}", self.key, now)
+
+    def has_worked(self, once: OneTimeToken, proof: str, waited: str, now: datetime) -> bool:
+        """Whether a browser did its sum for this form, or its person waited instead.
+
+        Both are bound to the one-time token, which makes one contact however often it is sent: so they serve once.
+        """
+        digest = hashlib.sha256(f"{once.seed}.{proof[:40]}".encode("utf-8", "replace")).digest()
+        if proof and int.from_bytes(digest[:8], "big") >> (64 - self.work_bits) == 0:
+            return True
+        binding = f"wait:{once.seed}"
+        was_given = tokens.is_valid_csrf_token(waited, binding, self.key, now, lasts=self.lasts)
+        return was_given and not tokens.is_valid_csrf_token(waited, binding, self.key, now, lasts=self.patience)
+
+    def seal(self, kept: Kept) -> str:
+        return tokens.encrypt_values({"name": kept.file.name, "claim": kept.claim.model_dump()}, "kept-file", self.key)
+
+    def unseal(self, sealed: Iterable[str]) -> list[Kept]:
+        """The kept files; what we did not seal is left out."""
+        found: list[Kept] = []
+        for text in sealed:
+            values = tokens.decrypt_values(text, "kept-file", self.key)
+            if not values:
+                continue
+            try:
+                claim = Attachment.model_validate(values["claim"])
+            except ValidationError:
+                continue
+            file = File(values["name"], claim.size_bytes, claim.media_type, claim.sha256)
+            found.append(Kept(file, claim))
+        return found
