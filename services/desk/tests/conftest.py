@@ -26,7 +26,7 @@ from parvis.common.testing import FakeProducer
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.desk.app import build
-from parvis.desk.consume.case_projection import Clerk
+from parvis.desk.consume.case_projection import CaseProjection
 from parvis.desk.schema import case_tables
 from parvis.desk.store import case_transactions
 
@@ -104,7 +104,7 @@ def tell(database: Database, town_config: TownConfig) -> Tell:
     """Hand events to the clerk, as one batch."""
     producer: Any = FakeProducer()
     outbox = Outbox(case_tables.outbox, database, producer, Health(), "desk")
-    clerk = Clerk(case_transactions.Cases(database, outbox, "parvis"), town_config)
+    clerk = CaseProjection(case_transactions.CaseStore(database, outbox, "parvis"), town_config)
 
     async def tell(*events: Event) -> None:
         await clerk.handle(

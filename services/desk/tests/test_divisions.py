@@ -111,7 +111,7 @@ async def test_an_agent_asks_to_split_off_the_messages_that_are_chosen(
     await tell(*EVENTS[:3])
     wish = {"split__to": "finances", "split__reason": "Une facture."}
     answer = await send(CASE, f"{CASE}/split", messages=SECOND.contact_id, **wish)
-    assert answer.headers["location"] == f"{CASE}?told=split_asked"
+    assert answer.headers["location"] == f"{CASE}?notice=split_asked"
     [asked] = [SplitRequested.model_validate_json(value) for value in await said("transfer.requested")]
     assert (asked.contact_ids, asked.from_department, asked.to_department) == (
         (SECOND.contact_id,), "voirie", "finances",
@@ -160,7 +160,7 @@ async def test_a_link_is_asked_for_shown_and_undone(
 ) -> None:
     await tell(EVENTS[0])
     answer = await send(CASE, f"{CASE}/link", other=NEW_REFERENCE.lower())
-    assert answer.headers["location"] == f"{CASE}?told=link_asked"
+    assert answer.headers["location"] == f"{CASE}?notice=link_asked"
     await tell(a_link(ConversationLinked, 2))
     page = (await agent.get(CASE)).text
     assert "Finances et régie" in page
@@ -168,7 +168,7 @@ async def test_a_link_is_asked_for_shown_and_undone(
 
     form = next(part for part in page.split("<form")[1:] if 'value="unlinked"' in part)
     hidden = dict(_hidden(form))
-    assert (await agent.post(f"{CASE}/link", data=hidden)).headers["location"] == f"{CASE}?told=unlink_asked"
+    assert (await agent.post(f"{CASE}/link", data=hidden)).headers["location"] == f"{CASE}?notice=unlink_asked"
     asked = [LinkRequested.model_validate_json(value) for value in await said("transfer.requested")]
     assert [(one.wanted, one.other_reference) for one in asked] == [
         ("linked", NEW_REFERENCE),

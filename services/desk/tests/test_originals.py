@@ -21,7 +21,7 @@ from parvis.common.contract.routing.decisions import ContactRouted, Routing, mak
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.desk.fetch.claim_checks import Infected, NotScanned, Originals
+from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, UnscannedFile
 from parvis.local.clamav import A_VIRUS, PROGRAM, ClamavDaemon, clamd
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -202,21 +202,21 @@ async def test_what_waits_for_the_scanner_is_scanned_when_it_is_opened(blobs: Bl
     made = make_contact_id("web", "x", "scan")
     clean = pending(await blobs.put(made, b"Bonjour", "text/plain"))
     infected = pending(await blobs.put(made, A_VIRUS, "text/plain"))
-    originals = Originals(blobs, AntivirusScanner(daemon.address))
+    originals = ClaimCheckFetcher(blobs, AntivirusScanner(daemon.address))
 
-    assert await originals.open(clean) == b"Bonjour"
-    with pytest.raises(Infected):
-        await originals.open(infected)
+    assert await originals.fetch(clean) == b"Bonjour"
+    with pytest.raises(InfectedFile):
+        await originals.fetch(infected)
     daemon.stop()
     try:
-        assert await originals.open(clean) == b"Bonjour"
-        with pytest.raises(Infected):
-            await originals.open(infected)
-        with pytest.raises(NotScanned):
-            await originals.open(pending(await blobs.put(made, b"Bonsoir", "text/plain")))
+        assert await originals.fetch(clean) == b"Bonjour"
+        with pytest.raises(InfectedFile):
+            await originals.fetch(infected)
+        with pytest.raises(UnscannedFile):
+            await originals.fetch(pending(await blobs.put(made, b"Bonsoir", "text/plain")))
     finally:
         daemon.start()
-    assert (originals.verdict(clean), originals.verdict(infected)) == ("clean", "infected")
+    assert (originals.scan_verdict(clean), originals.scan_verdict(infected)) == ("clean", "infected")
 
 
 async def test_what_cannot_be_scanned_now_says_so(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:

@@ -278,7 +278,7 @@ async def test_a_case_is_taken_released_closed_and_opened_again(
         answer = await send(CASE, f"{CASE}/{what}")
         assert answer.status_code == 303
         assert shown in (await agent.get(answer.headers["location"])).text
-    assert (await send(CASE, f"{CASE}/release")).headers["location"] == "/queue?told=released"
+    assert (await send(CASE, f"{CASE}/release")).headers["location"] == "/queue?notice=released"
     assert "Personne" in (await agent.get("/queue")).text
 
 
@@ -387,4 +387,4 @@ async def test_a_reference_finds_its_case(agent: httpx.AsyncClient, tell: Tell) 
     typed = CONTACT.reference.lower().replace("-", " ")
 
     assert (await agent.get("/find", params={"reference": typed})).headers["location"] == CASE
-    assert "told=unknown" in (await agent.get("/find", params={"reference": "P-0000"})).headers["location"]
+    assert "notice=unknown" in (await agent.get("/find", params={"reference": "P-0000"})).headers["location"]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from parvis.common.contract.contact_points import phone_contact_point
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_web.app import build
-from parvis.ingest_web.parse.submitted_form import parse
+from parvis.ingest_web.parse.submitted_form import parse_form
 from parvis.ingest_web.render import json_schema
 
 from .conftest import CONFIG, Browser
@@ -147,7 +147,7 @@ async def test_strangers_and_the_hasty_are_kept_out(browser: Browser, environmen
 async def test_what_the_schema_lets_pass_can_be_answered(number: str, mail: str) -> None:
     assert phone_contact_point(number.strip()).value == number.strip()
     fields = {"message": ["?"], "reply-channel": ["email"], "reply-email": [mail]}
-    assert not parse(TOWN.procedures["general-question"], fields, {}, today=date(2026, 3, 2)).problems
+    assert not parse_form(TOWN.procedures["general-question"], fields, {}, today=date(2026, 3, 2)).problems
 
 
 @given(st.dates(), st.dates())

@@ -22,18 +22,18 @@ from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
 from parvis.desk.api.application import application
-from parvis.desk.api.dependencies import Access
-from parvis.desk.consume.case_projection import TYPES, Clerk
-from parvis.desk.fetch.claim_checks import Infected, NotScanned, Originals
+from parvis.desk.api.dependencies import ApiDependencies
+from parvis.desk.consume.case_projection import EVENT_TYPES, CaseProjection
+from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, UnscannedFile
 from parvis.desk.models.case import SCHEMA
-from parvis.desk.pages.dependencies import NotLoggedIn, Place
-from parvis.desk.pages.original_files import refused
+from parvis.desk.pages.dependencies import DeskDependencies, NotLoggedIn
+from parvis.desk.pages.original_files import refusal_handler
 from parvis.desk.pages.routes import routes
-from parvis.desk.sandbox.page_preview import Pictures
+from parvis.desk.sandbox.page_preview import PagePreviews
 from parvis.desk.schema import case_tables
 from parvis.desk.settings import Settings
 from parvis.desk.store import case_queries, case_transactions, counter_contacts
-from parvis.desk.verify.agent_sessions import Sessions
+from parvis.desk.verify.agent_sessions import AgentSessions
 from parvis.web.http import install_pages
 from parvis.web.pages import PageRenderer
 
@@ -54,25 +54,25 @@ async def build() -> Service:
     database = Database(town.database_url.get_secret_value(), service=NAME)
     producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
     outbox = Outbox(case_tables.outbox, database, producer, health, NAME)
-    cases = case_transactions.Cases(database, outbox, town.topic_prefix)
+    cases = case_transactions.CaseStore(database, outbox, town.topic_prefix)
     blobs = BlobStore(town.blobs_url)
-    pictures = Pictures()
-    place = Place(
+    pictures = PagePreviews()
+    place = DeskDependencies(
         town_config=town_config,
         templates=load_templates(town.config_dir, town_config),
         pages=PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
         cases=cases,
-        counter=counter_contacts.Counter(cases, blobs, town_config, town.hashing_key),
-        originals=Originals(blobs, AntivirusScanner(town.clamav)),
-        pictures=pictures,
-        sessions=Sessions(town.signing_key, timedelta(hours=own.session_hours)),
+        counter_contacts=counter_contacts.CounterContacts(cases, blobs, town_config, town.hashing_key),
+        claim_checks=ClaimCheckFetcher(blobs, AntivirusScanner(town.clamav)),
+        page_previews=pictures,
+        sessions=AgentSessions(town.signing_key, timedelta(hours=own.session_hours)),
     )
     consumer = Consumer(
         town.kafka_bootstrap,
         service=NAME,
         topics=[topic.full_name(town.topic_prefix) for topic in _topics(town_config)],
-        types=TYPES,
-        handle=Clerk(cases, town_config).handle,
+        types=EVENT_TYPES,
+        handle=CaseProjection(cases, town_config).handle,
         producer=producer,
         dead_letter_topic=topics.dead_letter_topic(NAME).full_name(town.topic_prefix),
         brake=ConsumerHalt(database, SCHEMA),
@@ -80,7 +80,7 @@ async def build() -> Service:
         session_timeout_s=town.session_timeout_s,
     )
 
-    watch = run_health_check(health, "database", lambda: case_queries.check(database))
+    watch = run_health_check(health, "database", lambda: case_queries.check_database(database))
     return Service(
         NAME,
         own.host,
@@ -103,20 +103,22 @@ def _topics(town_config: TownConfig) -> list[topics.Topic]:
     return [*(topics.department_topic(slug) for slug in town_config.departments), topics.DELIVERY_UPDATED]
 
 
-def _pages_and_api(place: Place, own: Settings) -> FastAPI:
+def _pages_and_api(place: DeskDependencies, own: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
     install_pages(app, place.pages)
     app.include_router(routes(place))
     app.mount(
         "/api/v1",
-        application(Access(place.cases, place.counter, place.town_config, own.api_token), place.pages),
+        application(
+            ApiDependencies(place.cases, place.counter_contacts, place.town_config, own.api_token), place.pages
+        ),
     )
 
     async def log_in_first(_: Request, __: Exception) -> Response:
         return RedirectResponse("/login", status_code=303)
 
     app.add_exception_handler(NotLoggedIn, log_in_first)
-    for error in (Infected, NotScanned):
-        app.add_exception_handler(error, refused(place))
+    for error in (InfectedFile, UnscannedFile):
+        app.add_exception_handler(error, refusal_handler(place))
     return app

@@ -18,14 +18,14 @@ from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_web.api.application import application
-from parvis.ingest_web.api.problems import Hatch
+from parvis.ingest_web.api.problems import ApiContext
 from parvis.ingest_web.pages import form_pages
 from parvis.ingest_web.receive import form_steps, form_submission
 from parvis.ingest_web.settings import Settings, keys_of
 from parvis.ingest_web.store import submissions
-from parvis.ingest_web.store.submission_store import Vault
-from parvis.ingest_web.verify.client_address import Crowd, networks
-from parvis.ingest_web.verify.form_tokens import Guard
+from parvis.ingest_web.store.submission_store import SubmissionStore
+from parvis.ingest_web.verify.client_address import SubmissionRateLimit, parse_networks
+from parvis.ingest_web.verify.form_tokens import FormTokens
 from parvis.web.http import install_pages
 from parvis.web.pages import PageRenderer
 
@@ -41,16 +41,16 @@ async def build() -> Service:
     producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
     # Its own health: the door takes forms while Kafka is away, so that must not take it out of the load balancer.
     outbox = Outbox(submissions.outbox, database, producer, Health(), "ingest-web")
-    guard = Guard(
+    guard = FormTokens(
         key=town.signing_key,
         public_url=town.public_url,
-        lasts=timedelta(hours=own.form_lasts_hours),
-        quickest=timedelta(seconds=own.quickest_s),
+        lifetime=timedelta(hours=own.form_lasts_hours),
+        shortest_fill_time=timedelta(seconds=own.quickest_s),
         work_bits=own.work_bits,
-        patience=timedelta(seconds=own.work_patience_s),
+        wait_instead=timedelta(seconds=own.work_patience_s),
     )
     inspector = FileInspector()
-    vault = Vault(
+    vault = SubmissionStore(
         database=database,
         outbox=outbox,
         blobs=BlobStore(town.blobs_url),
@@ -62,16 +62,18 @@ async def build() -> Service:
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     install_pages(app, shown)
-    app.include_router(form_pages.routes(form_pages.Shelf(town_config, shown, guard, database, own.largest_request_mb)))
+    app.include_router(
+        form_pages.routes(form_pages.FormPageDependencies(town_config, shown, guard, database, own.largest_request_mb))
+    )
     app.include_router(
         form_steps.routes(
-            form_submission.Door(
+            form_submission.FormDependencies(
                 town_config=town_config,
                 pages=shown,
-                guard=guard,
-                crowd=_crowd(own),
-                vault=vault,
-                trusted_proxies=networks(own.trusted_proxies),
+                tokens=guard,
+                rate_limit=_crowd(own),
+                store=vault,
+                trusted_proxies=parse_networks(own.trusted_proxies),
                 largest_request_mb=own.largest_request_mb,
             )
         )
@@ -80,10 +82,10 @@ async def build() -> Service:
     app.mount(
         "/api",
         application(
-            Hatch(
+            ApiContext(
                 town_config=town_config,
                 pages=shown,
-                vault=vault,
+                store=vault,
                 keys=keys_of(own.api_keys),
                 sources=RateLimiter(own.api_per_minute, round(own.api_per_minute)),
                 public_url=town.public_url,
@@ -92,7 +94,7 @@ async def build() -> Service:
         ),
     )
 
-    watch = run_health_check(health, "database", lambda: submissions.check(database))
+    watch = run_health_check(health, "database", lambda: submissions.check_database(database))
     return Service(
         "ingest-web",
         own.host,
@@ -112,8 +114,8 @@ def _inspecting(inspector: FileInspector) -> Task:
     return inspect
 
 
-def _crowd(own: Settings) -> Crowd:
+def _crowd(own: Settings) -> SubmissionRateLimit:
     each = RateLimiter(own.sends_per_minute, own.sends_at_once) if own.sends_per_minute else None
     together = RateLimiter(own.sends_per_minute_together, round(own.sends_per_minute_together), most=1)
     files = RateLimiter(own.sends_per_minute * 10, own.sends_at_once * 10) if own.sends_per_minute else None
-    return Crowd(each, together, own.asks_for_work, files)
+    return SubmissionRateLimit(each, together, own.asks_for_work, files)

@@ -4,13 +4,13 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPBearer
 
 from parvis.desk.api import get_cases, post_actions
-from parvis.desk.api.dependencies import Access
-from parvis.desk.verify.agent_sessions import is_bearer
+from parvis.desk.api.dependencies import ApiDependencies
+from parvis.desk.verify.agent_sessions import has_bearer_token
 from parvis.web.http import install_error_pages
 from parvis.web.pages import PageRenderer
 
 
-def application(access: Access, pages: PageRenderer) -> FastAPI:
+def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
     """The API as an application of its own, with its OpenAPI description at /api/v1/openapi.json.
 
     Gives: 200 with the case after the change, once it is committed; 401 without the token; 404 when the case is not
@@ -18,7 +18,7 @@ def application(access: Access, pages: PageRenderer) -> FastAPI:
     """
 
     async def authorised(request: Request) -> None:
-        if not is_bearer(request, access.token):
+        if not has_bearer_token(request, access.token):
             raise HTTPException(401, "bearer token required", headers={"www-authenticate": "Bearer"})
 
     app = FastAPI(

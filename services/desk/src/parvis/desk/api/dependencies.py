@@ -8,30 +8,30 @@ from fastapi import HTTPException
 from pydantic import SecretStr
 
 from parvis.common.town.models import TownConfig
-from parvis.desk.api.response_models import CaseDetail, detail
-from parvis.desk.store.case_queries import case_of, file_of
-from parvis.desk.store.case_transactions import Cases
-from parvis.desk.store.counter_contacts import Counter
+from parvis.desk.api.response_models import CaseDetail, case_detail
+from parvis.desk.store.case_queries import read_case, read_case_file
+from parvis.desk.store.case_transactions import CaseStore
+from parvis.desk.store.counter_contacts import CounterContacts
 
 
 @dataclass(frozen=True)
-class Access:
+class ApiDependencies:
     """What the API stands on; without a token it answers nobody."""
 
-    cases: Cases
-    counter: Counter
+    cases: CaseStore
+    counter: CounterContacts
     town_config: TownConfig
     token: SecretStr | None
 
 
-async def detail_of(access: Access, conversation_id: UUID, department: str) -> CaseDetail:
+async def read_case_detail(access: ApiDependencies, conversation_id: UUID, department: str) -> CaseDetail:
     async with access.cases.database.transaction() as connection:
-        case = await case_of(connection, str(conversation_id))
+        case = await read_case(connection, str(conversation_id))
         if case is None or case.department != department:
             raise HTTPException(404, "no such case in this department")
-        file = await file_of(connection, case)
-    return detail(file)
+        file = await read_case_file(connection, case)
+    return case_detail(file)
 
 
-def once_of(key: str | None) -> str:
+def scoped_key(key: str | None) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"parvis-desk:{key}") if key else uuid.uuid4())

@@ -5,14 +5,14 @@ from uuid import UUID
 
 from fastapi import FastAPI, HTTPException, Query
 
-from parvis.desk.api.dependencies import Access, detail_of
-from parvis.desk.api.response_models import CaseDetail, CaseList, Department, summary
+from parvis.desk.api.dependencies import ApiDependencies, read_case_detail
+from parvis.desk.api.response_models import CaseDetail, CaseList, Department, case_summary
 from parvis.desk.models.case import Agent, State
-from parvis.desk.render.view_models import read_key, write_key
-from parvis.desk.store.case_queries import queue
+from parvis.desk.render.view_models import decode_cursor, encode_cursor
+from parvis.desk.store.case_queries import read_queue
 
 
-def routes(app: FastAPI, access: Access) -> None:
+def routes(app: FastAPI, access: ApiDependencies) -> None:
     @app.get("/cases")
     async def list_cases(
         department: Department,
@@ -24,13 +24,13 @@ def routes(app: FastAPI, access: Access) -> None:
         if access.town_config.department(department) is None:
             raise HTTPException(404, "no such department")
         async with access.cases.database.transaction() as connection:
-            found = await queue(connection, Agent("", department), state, after=read_key(after), limit=limit)
-        rest = write_key(found.after) if found.after else None
-        return CaseList(cases=[summary(row.case) for row in found.rows], after=rest)
+            found = await read_queue(connection, Agent("", department), state, after=decode_cursor(after), limit=limit)
+        rest = encode_cursor(found.after) if found.after else None
+        return CaseList(cases=[case_summary(row.case) for row in found.rows], after=rest)
 
     @app.get("/cases/{conversation_id}")
     async def get_case(conversation_id: UUID, department: Department) -> CaseDetail:
         """One case with its contacts, replies and deliveries."""
-        return await detail_of(access, conversation_id, department)
+        return await read_case_detail(access, conversation_id, department)
 
     _ = list_cases, get_case

@@ -7,26 +7,26 @@ from uuid import UUID
 from fastapi import Header, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from parvis.desk.decide.reply_recipient import target_of
-from parvis.desk.models.case import NO_DATE, URGENCY, Case, File, Opened, State
+from parvis.desk.decide.reply_recipient import find_recipient
+from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, Case, CaseContact, CaseFile, State
 from parvis.web.http import clean_text
 
-Typed = Annotated[str, AfterValidator(clean_text)]
+CleanText = Annotated[str, AfterValidator(clean_text)]
 AgentName = Annotated[
-    Typed, Field(min_length=1, max_length=80, description="who does it", examples=["Camille Exemple"])
+    CleanText, Field(min_length=1, max_length=80, description="who does it", examples=["Camille Exemple"])
 ]
 Department = Annotated[str, Query(description="the agent's department", examples=["voirie"])]
-Key = Annotated[
+IdempotencyKey = Annotated[
     str | None,
     Header(alias="Idempotency-Key", max_length=200, description="the same key is the same reply, transfer or contact"),
 ]
 
 
-class Shape(BaseModel):
+class ApiModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class CaseSummary(Shape):
+class CaseSummary(ApiModel):
     """A row of a department's queue."""
 
     conversation_id: UUID
@@ -50,12 +50,12 @@ class CaseSummary(Shape):
     undelivered: bool = Field(description="an answer did not arrive")
 
 
-class CaseList(Shape):
+class CaseList(ApiModel):
     cases: list[CaseSummary]
     after: str | None = Field(description="give it back as `after` for the next page; none at the end")
 
 
-class ContactShown(Shape):
+class ContactDetail(ApiModel):
     contact_id: UUID
     sequence: int
     channel: str
@@ -71,7 +71,7 @@ class ContactShown(Shape):
     attachments: list[str] = Field(description="names")
 
 
-class ReplyShown(Shape):
+class ReplyDetail(ApiModel):
     reply_id: UUID
     agent: str
     channel: str
@@ -80,7 +80,7 @@ class ReplyShown(Shape):
     at: datetime
 
 
-class DeliveryShown(Shape):
+class DeliveryDetail(ApiModel):
     delivery_id: UUID
     reply_id: UUID
     kind: str
@@ -90,7 +90,7 @@ class DeliveryShown(Shape):
     at: datetime
 
 
-class MoveShown(Shape):
+class MoveDetail(ApiModel):
     sequence: int
     from_department: str
     to_department: str
@@ -99,7 +99,7 @@ class MoveShown(Shape):
     at: datetime
 
 
-class StepShown(Shape):
+class RelationDetail(ApiModel):
     """What happened between this case and another one."""
 
     sequence: int
@@ -117,100 +117,102 @@ class CaseDetail(CaseSummary):
 
     answer_channel: str = Field(description="where an answer would go; empty when no address is known")
     answer_address: str
-    contacts: list[ContactShown]
-    moves: list[MoveShown]
-    steps: list[StepShown]
-    replies: list[ReplyShown]
-    deliveries: list[DeliveryShown]
+    contacts: list[ContactDetail]
+    moves: list[MoveDetail]
+    steps: list[RelationDetail]
+    replies: list[ReplyDetail]
+    deliveries: list[DeliveryDetail]
 
 
-class Doer(Shape):
+class ActionBody(ApiModel):
     agent: AgentName
-    department: Typed = Field(description="the agent's department", examples=["voirie"])
+    department: CleanText = Field(description="the agent's department", examples=["voirie"])
 
 
-class ReplyAsked(Doer):
-    text: Typed = Field(min_length=1, max_length=10_000)
+class ReplyBody(ActionBody):
+    text: CleanText = Field(min_length=1, max_length=10_000)
     channel: Literal["", "sms", "email", "post"] = Field(
         default="", description="only to answer elsewhere than the citizen wished"
     )
-    address: Typed = Field(
+    address: CleanText = Field(
         default="", max_length=1000, description="with `channel`: number, mail address or postal lines"
     )
     then: State = Field(default="waiting", description="the state the case is left in")
 
 
-class CallNoted(Doer):
-    text: Typed = Field(min_length=1, max_length=10_000, description="what was said")
+class CallBody(ActionBody):
+    text: CleanText = Field(min_length=1, max_length=10_000, description="what was said")
     then: State = "waiting"
 
 
-class TransferAsked(Doer):
-    to_department: Typed
-    reason: Typed = Field(min_length=1, max_length=400)
+class TransferBody(ActionBody):
+    to_department: CleanText
+    reason: CleanText = Field(min_length=1, max_length=400)
 
 
-class SplitAsked(Doer):
+class SplitBody(ActionBody):
     contact_ids: list[UUID] = Field(min_length=1, max_length=200, description="that get a case of their own")
-    to_department: Typed
-    reason: Typed = Field(min_length=1, max_length=400)
+    to_department: CleanText
+    reason: CleanText = Field(min_length=1, max_length=400)
 
 
-class LinkAsked(Doer):
-    reference: Typed = Field(max_length=40, description="of the case that this one belongs with")
+class LinkBody(ActionBody):
+    reference: CleanText = Field(max_length=40, description="of the case that this one belongs with")
     wanted: Literal["linked", "unlinked"] = "linked"
 
 
-class Visited(Doer):
+class CounterContactBody(ActionBody):
     """Someone at the counter or on the phone."""
 
     channel: Literal["counter", "phone"] = "counter"
-    procedure: Typed = ""
-    subject: Typed = Field(default="", max_length=300)
-    text: Typed = Field(min_length=1, max_length=10_000)
-    name: Typed = Field(default="", max_length=400)
-    phone: Typed = Field(default="", max_length=40)
-    email: Typed = Field(default="", max_length=254)
+    procedure: CleanText = ""
+    subject: CleanText = Field(default="", max_length=300)
+    text: CleanText = Field(min_length=1, max_length=10_000)
+    name: CleanText = Field(default="", max_length=400)
+    phone: CleanText = Field(default="", max_length=40)
+    email: CleanText = Field(default="", max_length=254)
     reply_channel: Literal["", "sms", "email", "post", "phone"] = ""
-    reply_address: Typed = Field(default="", max_length=1000)
-    reference: Typed = Field(default="", max_length=40, description="of an earlier contact, as the person quotes it")
-    language: Typed = Field(default="fr", pattern=r"^[a-z]{2,3}$")
+    reply_address: CleanText = Field(default="", max_length=1000)
+    reference: CleanText = Field(
+        default="", max_length=40, description="of an earlier contact, as the person quotes it"
+    )
+    language: CleanText = Field(default="fr", pattern=r"^[a-z]{2,3}$")
 
 
-class WrittenDown(Shape):
+class CounterContactCreated(ApiModel):
     contact_id: UUID
     reference: str
 
 
-def summary(case: Case) -> CaseSummary:
+def case_summary(case: Case) -> CaseSummary:
     return CaseSummary.model_validate(_summary_values(case))
 
 
 def _summary_values(case: Case) -> dict[str, Any]:
-    names = {rank: name for name, rank in URGENCY.items()}
+    names = {rank: name for name, rank in URGENCY_RANKS.items()}
     due, escalate = (at if at < NO_DATE else None for at in (case.answer_due_at, case.escalate_at))
     return case.__dict__ | {"urgency": names[case.urgency], "answer_due_at": due, "escalate_at": escalate}
 
 
-def detail(file: File) -> CaseDetail:
-    target = target_of(file.contacts)
+def case_detail(file: CaseFile) -> CaseDetail:
+    target = find_recipient(file.contacts)
     return CaseDetail.model_validate(
         _summary_values(file.case)
         | {
             "answer_channel": target.channel,
             "answer_address": target.address,
             "contacts": [_contact(opened) for opened in file.contacts],
-            "moves": [MoveShown.model_validate(move.__dict__) for move in file.moves],
-            "steps": [StepShown.model_validate(step.__dict__) for step in file.steps],
-            "replies": [ReplyShown.model_validate(reply.__dict__) for reply in file.replies],
-            "deliveries": [DeliveryShown.model_validate(delivery.__dict__) for delivery in file.deliveries],
+            "moves": [MoveDetail.model_validate(move.__dict__) for move in file.moves],
+            "steps": [RelationDetail.model_validate(step.__dict__) for step in file.relations],
+            "replies": [ReplyDetail.model_validate(reply.__dict__) for reply in file.replies],
+            "deliveries": [DeliveryDetail.model_validate(delivery.__dict__) for delivery in file.deliveries],
         }
     )
 
 
-def _contact(opened: Opened) -> ContactShown:
+def _contact(opened: CaseContact) -> ContactDetail:
     contact, personal = opened.contact, opened.contact.personal
-    return ContactShown(
+    return ContactDetail(
         contact_id=UUID(contact.contact_id),
         sequence=opened.number,
         channel=contact.channel,

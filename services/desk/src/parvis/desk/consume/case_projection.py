@@ -23,40 +23,40 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide import apply_events, apply_split_and_link
-from parvis.desk.models.case import NO_DATE, Case, Changes, Contact, Delivery, Placement
-from parvis.desk.store.case_transactions import Cases
+from parvis.desk.models.case import NO_DATE, Case, CaseChanges, CaseContactRecord, DeliveryStatus, SplitPlacement
+from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.case_updates import (
-    add,
-    contacts_of,
-    keep_cases,
-    known_contacts,
-    known_deliveries,
-    known_placements,
+    existing_contact_ids,
+    insert_missing_cases,
+    insert_records,
     lock_cases,
-    open_cases,
-    place,
+    move_contacts,
+    read_contacts,
+    read_deliveries,
+    read_placements,
+    update_cases,
 )
 
 log = logger()
-TYPES = (
+EVENT_TYPES = (
     ContactRouted, ConversationArrived, ConversationLeft, TransferRefused, DeliveryUpdated, ConversationSplit,
     ConversationOpened, SplitRefused, ConversationLinked, ConversationUnlinked, LinkRefused,
 )  # fmt: skip
-Steps: TypeAlias = ConversationSplit | ConversationOpened | ConversationLinked | ConversationUnlinked
+RelationEvent: TypeAlias = ConversationSplit | ConversationOpened | ConversationLinked | ConversationUnlinked
 
 
 @dataclass
-class Known:
+class BatchState:
     """What the batch finds in the tables, kept current while it is worked through."""
 
     cases: dict[str, Case]
     contacts: set[str]
-    deliveries: dict[str, Delivery]
-    placements: dict[str, Placement]  # where splits put contacts of the batch
+    deliveries: dict[str, DeliveryStatus]
+    placements: dict[str, SplitPlacement]  # where splits put contacts of the batch
 
 
 @dataclass(frozen=True)
-class Clerk:
+class CaseProjection:
     """Files what comes.
 
     Retry:  any batch may come again, in part or whole: contacts are known by their id, moves by their number,
@@ -65,92 +65,96 @@ class Clerk:
             whichever of the two is told first.
     """
 
-    cases: Cases
+    cases: CaseStore
     town_config: TownConfig
     clock: Clock = now
 
     async def handle(self, items: Sequence[DecodedRecord]) -> None:
         """File a batch of records."""
         async with self.cases.begin() as connection:
-            placements = await known_placements(connection, _contacts(items))
-            await open_cases(connection, self._shells(items))
+            placements = await read_placements(connection, _contacts(items))
+            await insert_missing_cases(connection, self._empty_cases(items))
             placed_in = [placement.conversation_id for placement in placements.values()]
-            known = Known(
+            known = BatchState(
                 await lock_cases(connection, [*_conversations(items), *placed_in]),
-                await known_contacts(connection, _contacts(items)),
-                await known_deliveries(connection, _deliveries(items)),
+                await existing_contact_ids(connection, _contacts(items)),
+                await read_deliveries(connection, _deliveries(items)),
                 placements,
             )
-            changes = Changes()
+            changes = CaseChanges()
             for item in items:
-                changes.add(self._file(item, known))
-            await add(connection, changes.rows)
-            await self._put_in_place(connection, items, known)
-            await keep_cases(connection, known.cases.values())
-            await self.cases.say(connection, changes.events)
+                changes.add(self._apply(item, known))
+            await insert_records(connection, changes.records)
+            await self._move_split_contacts(connection, items, known)
+            await update_cases(connection, known.cases.values())
+            await self.cases.publish(connection, changes.events)
 
-    async def _put_in_place(self, connection: AsyncConnection, items: Sequence[DecodedRecord], known: Known) -> None:
+    async def _move_split_contacts(
+        self, connection: AsyncConnection, items: Sequence[DecodedRecord], known: BatchState
+    ) -> None:
         """Bring contacts to where splits put them, and show what their cases are about now."""
         moved = [contact for item in items for contact in _moved(item)]
-        changed = await place(connection, [*_contacts(items), *moved])
+        changed = await move_contacts(connection, [*_contacts(items), *moved])
         changed |= {placement.conversation_id for placement in known.placements.values()}
         changed |= {item.event.conversation_id for item in items if isinstance(item.event, ConversationOpened)}
         known.cases |= await lock_cases(connection, changed - known.cases.keys())
         for conversation in sorted(changed & known.cases.keys()):
-            apply_split_and_link.refilled(
-                known.cases[conversation], await contacts_of(connection, conversation), self.town_config
+            apply_split_and_link.summarize_contacts(
+                known.cases[conversation], await read_contacts(connection, conversation), self.town_config
             )
 
-    def _file(self, item: DecodedRecord, known: Known) -> Changes:
+    def _apply(self, item: DecodedRecord, known: BatchState) -> CaseChanges:
         at = self.clock()
         match item.event:
             case ContactRouted() as event:
-                return self._file_contact(event, item.record.value, known, at)
+                return self._apply_contact(event, item.record.value, known, at)
             case ConversationSplit() | ConversationOpened() | ConversationLinked() | ConversationUnlinked() as event:
-                return self._file_step(event, known, at)
+                return self._apply_relation(event, known, at)
             case ConversationArrived() | ConversationLeft() as event:
-                return apply_events.arrived_or_left(known.cases[event.conversation_id], event, self.town_config, at)
+                return apply_events.apply_department_change(
+                    known.cases[event.conversation_id], event, self.town_config, at
+                )
             case TransferRefused() | SplitRefused() | LinkRefused() as event:
                 return _refused(event)
             case DeliveryUpdated() as event:
-                return self._file_delivery(event, known)
+                return self._apply_delivery(event, known)
             case _:
-                return Changes()
+                return CaseChanges()
 
-    def _file_contact(self, event: ContactRouted, routed: bytes, known: Known, at: datetime) -> Changes:
+    def _apply_contact(self, event: ContactRouted, routed: bytes, known: BatchState, at: datetime) -> CaseChanges:
         contact, routing = event.contact, event.routing
         if contact.contact_id in known.contacts:
-            return Changes()
+            return CaseChanges()
         known.contacts.add(contact.contact_id)
         log.info("case.contacted", conversation_id=routing.conversation_id, department=routing.department)
         if placed := known.placements.get(contact.contact_id):
-            row = Contact(
+            row = CaseContactRecord(
                 contact.contact_id, placed.conversation_id, placed.sequence, contact.reference, routing.decided_at, routed
             )  # fmt: skip
-            return Changes(rows=[row])
-        return apply_events.received(known.cases[routing.conversation_id], event, routed, self.town_config, at)
+            return CaseChanges(records=[row])
+        return apply_events.apply_contact(known.cases[routing.conversation_id], event, routed, self.town_config, at)
 
-    def _file_step(self, event: Steps, known: Known, at: datetime) -> Changes:
+    def _apply_relation(self, event: RelationEvent, known: BatchState, at: datetime) -> CaseChanges:
         case = known.cases[event.conversation_id]
         match event:
             case ConversationSplit():
-                return apply_split_and_link.split_off(case, event)
+                return apply_split_and_link.apply_split(case, event)
             case ConversationOpened():
-                return apply_split_and_link.opened(case, event, self.town_config, at)
+                return apply_split_and_link.apply_opening(case, event, self.town_config, at)
             case ConversationLinked() | ConversationUnlinked():
-                return apply_split_and_link.linked(case, event)
+                return apply_split_and_link.apply_link(case, event)
 
-    def _file_delivery(self, event: DeliveryUpdated, known: Known) -> Changes:
+    def _apply_delivery(self, event: DeliveryUpdated, known: BatchState) -> CaseChanges:
         case = known.cases.get(event.conversation_id)
-        changes = apply_events.delivered(
+        changes = apply_events.apply_delivery(
             case, event, known.deliveries.get(event.delivery_id), self.town_config, self.clock()
         )
-        for row in changes.rows:
-            if isinstance(row, Delivery):
+        for row in changes.records:
+            if isinstance(row, DeliveryStatus):
                 known.deliveries[row.delivery_id] = row
         return changes
 
-    def _shells(self, items: Sequence[DecodedRecord]) -> dict[str, Case]:
+    def _empty_cases(self, items: Sequence[DecodedRecord]) -> dict[str, Case]:
         """An empty case for each conversation that is told of, in case there is none yet."""
         at = self.clock()
         shells: dict[str, Case] = {}
@@ -172,15 +176,15 @@ class Clerk:
 
 
 def _conversations(items: Sequence[DecodedRecord]) -> list[str]:
-    found: list[str] = []
+    conversations: list[str] = []
     for item in items:
         match item.event:
             case ContactRouted(routing=routing):
-                found.append(routing.conversation_id)
+                conversations.append(routing.conversation_id)
             case ConversationOpened() as event:
-                found += [event.conversation_id, event.out_of_conversation]
+                conversations += [event.conversation_id, event.out_of_conversation]
             case ConversationSplit() as event:
-                found += [event.conversation_id, event.into_conversation]
+                conversations += [event.conversation_id, event.into_conversation]
             case (
                 ConversationArrived()
                 | ConversationLeft()
@@ -188,20 +192,20 @@ def _conversations(items: Sequence[DecodedRecord]) -> list[str]:
                 | ConversationUnlinked()
                 | DeliveryUpdated() as event
             ):
-                found.append(event.conversation_id)
+                conversations.append(event.conversation_id)
             case _:
                 continue
-    return found
+    return conversations
 
 
 def _contacts(items: Sequence[DecodedRecord]) -> list[str]:
     return [item.event.contact.contact_id for item in items if isinstance(item.event, ContactRouted)]
 
 
-def _refused(event: TransferRefused | SplitRefused | LinkRefused) -> Changes:
+def _refused(event: TransferRefused | SplitRefused | LinkRefused) -> CaseChanges:
     if isinstance(event, TransferRefused):
-        return Changes(rows=[apply_events.refused(event)])
-    return apply_split_and_link.division_refused(event)
+        return CaseChanges(records=[apply_events.apply_transfer_refusal(event)])
+    return apply_split_and_link.apply_refusal(event)
 
 
 def _moved(item: DecodedRecord) -> Sequence[str]:

@@ -8,36 +8,38 @@ from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, out
 from parvis.common.contract.routing.decisions import ContactRouted, DueDates
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
 from parvis.common.town.models import TownConfig
-from parvis.desk.decide.case_updated import case_updated
+from parvis.desk.decide.case_updated import build_case_updated
 from parvis.desk.models.case import (
-    ANSWERS,
+    ANSWER_KINDS,
+    FAILED_DELIVERY_STATES,
     NO_DATE,
-    UNDELIVERED,
-    URGENCY,
-    Act,
+    URGENCY_RANKS,
     Case,
-    Changes,
-    Contact,
-    Delivery,
-    Move,
-    Settlement,
+    CaseAction,
+    CaseChanges,
+    CaseContactRecord,
+    DeliveryStatus,
+    DepartmentMove,
+    TransferOutcome,
 )
 from parvis.web.answers import answers_in_words
 
 _SNIPPET = 140
 
 
-def received(case: Case, event: ContactRouted, routed: bytes, town_config: TownConfig, at: datetime) -> Changes:
+def apply_contact(
+    case: Case, event: ContactRouted, routed: bytes, town_config: TownConfig, at: datetime
+) -> CaseChanges:
     """A contact that is not in the case yet: it opens the case again, unless a machine sent it."""
     routing, contact = event.routing, event.contact
-    row = Contact(
+    row = CaseContactRecord(
         contact.contact_id, case.conversation_id, routing.sequence, contact.reference, routing.decided_at, routed
     )
-    changes = Changes(rows=[row])
+    changes = CaseChanges(records=[row])
     was = (case.state, case.department, case.contacts)
-    belongs_to(case, routing.department, routing.sequence)
+    update_department(case, routing.department, routing.sequence)
     if case.contacts == 0 or routing.sequence == 1:
-        case.subject = one_line(contact.personal.subject or contact.personal.text) or case.subject
+        case.subject = shorten(contact.personal.subject or contact.personal.text) or case.subject
         case.channel = contact.channel
         case.received_at = routing.received_at
         if case.competent_at is None:
@@ -45,52 +47,52 @@ def received(case: Case, event: ContactRouted, routed: bytes, town_config: TownC
             case.silence_at, case.silence_means = routing.silence_at, routing.silence_means
     case.contacts += 1
     case.reference = routing.reference
-    case.snippet = snippet_of(contact, town_config)
-    case.citizen = one_line(contact.personal.display_name) or case.citizen
+    case.snippet = make_snippet(contact, town_config)
+    case.citizen = shorten(contact.personal.display_name) or case.citizen
     case.procedure = case.procedure or routing.procedure
-    case.urgency = min(case.urgency, URGENCY[routing.urgency])
+    case.urgency = min(case.urgency, URGENCY_RANKS[routing.urgency])
     case.tags = list(dict.fromkeys([*case.tags, *routing.tags]))
     if contact.machine is None:
-        changes.rows += _opens_again(case, "reopened_by_citizen", str(contact.contact_id), at)
+        changes.records += _reopen(case, "reopened_by_citizen", str(contact.contact_id), at)
         # What came before another body was competent is due by that body's dates.
         if case.competent_at is None or routing.received_at > case.competent_at:
             case.answer_due_at = min(case.answer_due_at, routing.answer_due_at or NO_DATE)
             case.escalate_at = min(case.escalate_at, routing.escalate_at or NO_DATE)
-    return _told(case, was, changes, town_config, at)
+    return _announce(case, was, changes, town_config, at)
 
 
-def arrived_or_left(
+def apply_department_change(
     case: Case, event: ConversationArrived | ConversationLeft, town_config: TownConfig, at: datetime
-) -> Changes:
+) -> CaseChanges:
     """A conversation changed its department; both departments' topics tell it under one sequence number."""
     was = (case.state, case.department, case.contacts)
     arrived = event if isinstance(event, ConversationArrived) else None
     stopped, history = event.stopped, arrived.history if arrived else None
-    row = Move(
+    row = DepartmentMove(
         case.conversation_id, event.sequence, event.from_department, event.to_department, event.reason, event.at,
         stopped=stopped.model_dump() if stopped else None, history=history.model_dump() if history else None,
     )  # fmt: skip
     wanted = stopped.wanted_department if stopped else event.to_department
-    changes = Changes(rows=[row, Settlement(case.conversation_id, wanted, "done")])
+    changes = CaseChanges(records=[row, TransferOutcome(case.conversation_id, wanted, "done")])
     case.reference = event.reference
-    if belongs_to(case, event.to_department, event.sequence) and case.state != "open":
+    if update_department(case, event.to_department, event.sequence) and case.state != "open":
         case.state = "open"
     if arrived and arrived.sequence >= case.department_sequence:
-        has_dates(case, arrived)
-    return _told(case, was, changes, town_config, at)
+        adopt_due_dates(case, arrived)
+    return _announce(case, was, changes, town_config, at)
 
 
-def refused(event: TransferRefused) -> Settlement:
-    return Settlement(event.conversation_id, event.to_department, "refused", event.transfer_id, event.why)
+def apply_transfer_refusal(event: TransferRefused) -> TransferOutcome:
+    return TransferOutcome(event.conversation_id, event.to_department, "refused", event.transfer_id, event.why)
 
 
-def delivered(
-    case: Case | None, event: DeliveryUpdated, known: Delivery | None, town_config: TownConfig, at: datetime
-) -> Changes:
+def apply_delivery(
+    case: Case | None, event: DeliveryUpdated, known: DeliveryStatus | None, town_config: TownConfig, at: datetime
+) -> CaseChanges:
     """News of a delivery, if it is news; an answer that did not arrive opens its case again: somebody has to act."""
-    if known and event.attempt <= known.attempt and not _is_news(event, known):
-        return Changes()
-    row = Delivery(
+    if known and event.attempt <= known.attempt and not _supersedes(event, known):
+        return CaseChanges()
+    row = DeliveryStatus(
         delivery_id=event.delivery_id,
         reply_id=event.reply_id,
         conversation_id=event.conversation_id,
@@ -102,30 +104,30 @@ def delivered(
         detail=event.detail,
         at=event.at,
     )
-    changes = Changes(rows=[row])
-    if case is None or event.kind not in ANSWERS:
+    changes = CaseChanges(records=[row])
+    if case is None or event.kind not in ANSWER_KINDS:
         return changes
     was = (case.state, case.department, case.contacts)
     if event.state == "delivered":
         case.undelivered = False
-    elif event.state in UNDELIVERED and not event.moves_to:
+    elif event.state in FAILED_DELIVERY_STATES and not event.moves_to:
         case.undelivered = True
-        changes.rows += _opens_again(case, "reopened_undelivered", event.delivery_id, at)
-    return _told(case, was, changes, town_config, at)
+        changes.records += _reopen(case, "reopened_undelivered", event.delivery_id, at)
+    return _announce(case, was, changes, town_config, at)
 
 
-def _is_news(event: DeliveryUpdated, known: Delivery) -> bool:
+def _supersedes(event: DeliveryUpdated, known: DeliveryStatus) -> bool:
     failed = event if event.state == "undelivered" else known
     return outranks(event.state, known.state, came_back=is_late_bounce(failed.channel, failed.failure_class))
 
 
-def one_line(text: str) -> str:
+def shorten(text: str) -> str:
     """The beginning of a text for a row of the queue."""
     words = " ".join(text[: _SNIPPET * 4].replace("\x00", " ").split())
     return words if len(words) <= _SNIPPET else f"{words[: _SNIPPET - 1].rstrip()}…"
 
 
-def has_dates(case: Case, told: DueDates) -> None:
+def adopt_due_dates(case: Case, told: DueDates) -> None:
     """The dates of another body go before those of the town."""
     if told.competent_received_at is None:
         return
@@ -134,7 +136,7 @@ def has_dates(case: Case, told: DueDates) -> None:
     case.silence_at, case.silence_means = told.silence_at, told.silence_means
 
 
-def snippet_of(contact: ContactReceived, town_config: TownConfig) -> str:
+def make_snippet(contact: ContactReceived, town_config: TownConfig) -> str:
     """What the queue shows of a contact: a form's answers without their questions; of a scan nothing but its subject."""
     personal = contact.personal
     if contact.channel == "post" and personal.subject:
@@ -143,10 +145,10 @@ def snippet_of(contact: ContactReceived, town_config: TownConfig) -> str:
         town_config, contact.procedure, personal.answers, town_config.town.supported_language(contact.language)
     )
     longest_first = sorted((answer for _, answer in answers), key=len, reverse=True)
-    return one_line(" · ".join(longest_first)) if answers else one_line(personal.text)
+    return shorten(" · ".join(longest_first)) if answers else shorten(personal.text)
 
 
-def belongs_to(case: Case, department: str, sequence: int) -> bool:
+def update_department(case: Case, department: str, sequence: int) -> bool:
     """Whether this number says something newer about the department than what is known."""
     if sequence <= case.department_sequence:
         return False
@@ -157,17 +159,19 @@ def belongs_to(case: Case, department: str, sequence: int) -> bool:
     return moved
 
 
-def _opens_again(case: Case, kind: str, cause: str, at: datetime) -> list[Act]:
+def _reopen(case: Case, kind: str, cause: str, at: datetime) -> list[CaseAction]:
     if case.state == "open":
         return []
     case.state = "open"
     act = uuid.uuid5(uuid.UUID(case.conversation_id), f"{kind}:{cause}")
-    return [Act(str(act), case.conversation_id, kind, "", "", at)]
+    return [CaseAction(str(act), case.conversation_id, kind, "", "", at)]
 
 
-def _told(case: Case, was: tuple[str, str, int], changes: Changes, town_config: TownConfig, at: datetime) -> Changes:
+def _announce(
+    case: Case, was: tuple[str, str, int], changes: CaseChanges, town_config: TownConfig, at: datetime
+) -> CaseChanges:
     case.changed_at = at
     is_first = was[2] == 0 and case.contacts > 0
     if is_first or (case.state, case.department) != was[:2]:
-        changes.events.append(case_updated(case, town_config, at))
+        changes.events.append(build_case_updated(case, town_config, at))
     return changes

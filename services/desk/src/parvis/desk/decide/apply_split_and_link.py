@@ -13,14 +13,23 @@ from parvis.common.contract.routing.split_and_link import (
     SplitRefused,
 )
 from parvis.common.town.models import TownConfig
-from parvis.desk.decide.apply_events import belongs_to, one_line, snippet_of
-from parvis.desk.decide.case_updated import case_updated
-from parvis.desk.models.case import NO_DATE, URGENCY, Act, Case, Changes, Opened, Placement, Step
+from parvis.desk.decide.apply_events import make_snippet, shorten, update_department
+from parvis.desk.decide.case_updated import build_case_updated
+from parvis.desk.models.case import (
+    NO_DATE,
+    URGENCY_RANKS,
+    Case,
+    CaseAction,
+    CaseChanges,
+    CaseContact,
+    CaseRelation,
+    SplitPlacement,
+)
 
 
-def split_off(case: Case, event: ConversationSplit) -> Changes:
+def apply_split(case: Case, event: ConversationSplit) -> CaseChanges:
     """The case keeps the rest. Its contacts leave when the new case is told of, or at once: whichever is told first."""
-    row = Step(
+    row = CaseRelation(
         conversation_id=case.conversation_id,
         sequence=event.sequence,
         kind="split",
@@ -31,12 +40,14 @@ def split_off(case: Case, event: ConversationSplit) -> Changes:
         reason=event.reason,
         at=event.at,
     )
-    return Changes(rows=[row, *(_placed(contact, event.into_conversation, event.at) for contact in event.contact_ids)])
+    return CaseChanges(
+        records=[row, *(_placement(contact, event.into_conversation, event.at) for contact in event.contact_ids)]
+    )
 
 
-def opened(case: Case, event: ConversationOpened, town_config: TownConfig, at: datetime) -> Changes:
+def apply_opening(case: Case, event: ConversationOpened, town_config: TownConfig, at: datetime) -> CaseChanges:
     """A new case, made of contacts of another one; they may have come already, or come yet."""
-    row = Step(
+    row = CaseRelation(
         conversation_id=case.conversation_id,
         sequence=event.sequence,
         kind="opened",
@@ -48,9 +59,11 @@ def opened(case: Case, event: ConversationOpened, town_config: TownConfig, at: d
         at=event.at,
         history=event.history.model_dump() if event.history else None,
     )
-    changes = Changes(rows=[row, *(_placed(contact, case.conversation_id, event.at) for contact in event.contact_ids)])
+    changes = CaseChanges(
+        records=[row, *(_placement(contact, case.conversation_id, event.at) for contact in event.contact_ids)]
+    )
     is_first = case.department_sequence == 0
-    belongs_to(case, event.department, event.sequence)
+    update_department(case, event.department, event.sequence)
     case.reference, case.received_at, case.procedure = event.reference, event.received_at, event.procedure
     case.receipt_due_at, case.competent_at = event.receipt_due_at, event.competent_received_at
     case.answer_due_at = min(case.answer_due_at, event.answer_due_at or NO_DATE)
@@ -58,13 +71,13 @@ def opened(case: Case, event: ConversationOpened, town_config: TownConfig, at: d
     case.silence_at, case.silence_means = event.silence_at, event.silence_means
     if is_first:
         case.changed_at = at
-        changes.events.append(case_updated(case, town_config, at))
+        changes.events.append(build_case_updated(case, town_config, at))
     return changes
 
 
-def linked(case: Case, event: ConversationLinked | ConversationUnlinked) -> Changes:
+def apply_link(case: Case, event: ConversationLinked | ConversationUnlinked) -> CaseChanges:
     """The case belongs with another one, or not after all."""
-    row = Step(
+    row = CaseRelation(
         conversation_id=case.conversation_id,
         sequence=event.sequence,
         kind="linked" if isinstance(event, ConversationLinked) else "unlinked",
@@ -75,31 +88,31 @@ def linked(case: Case, event: ConversationLinked | ConversationUnlinked) -> Chan
         reason=event.reason,
         at=event.at,
     )
-    return Changes(rows=[row])
+    return CaseChanges(records=[row])
 
 
-def division_refused(event: SplitRefused | LinkRefused) -> Changes:
+def apply_refusal(event: SplitRefused | LinkRefused) -> CaseChanges:
     """Nothing changed; the agents who asked see why."""
     kind, name = ("split", event.split_id) if isinstance(event, SplitRefused) else ("link", event.link_id)
     act = uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}-refused:{event.conversation_id}:{name}")
     why = event.why.replace(" ", "-")
-    return Changes(rows=[Act(str(act), event.conversation_id, f"{kind}_refused", "", why, event.at)])
+    return CaseChanges(records=[CaseAction(str(act), event.conversation_id, f"{kind}_refused", "", why, event.at)])
 
 
-def refilled(case: Case, contacts: Sequence[Opened], town_config: TownConfig) -> None:
+def summarize_contacts(case: Case, contacts: Sequence[CaseContact], town_config: TownConfig) -> None:
     """What the queue shows of a case, after contacts left it or came to it."""
     case.contacts = len(contacts)
     if not contacts:
         return
     first, last = contacts[0].contact, contacts[-1].contact
-    case.subject = one_line(first.personal.subject or first.personal.text)
+    case.subject = shorten(first.personal.subject or first.personal.text)
     case.channel, case.received_at = first.channel, first.received_at
-    case.snippet = snippet_of(last, town_config)
-    names = (one_line(one.contact.personal.display_name) for one in reversed(contacts))
+    case.snippet = make_snippet(last, town_config)
+    names = (shorten(one.contact.personal.display_name) for one in reversed(contacts))
     case.citizen = next((name for name in names if name), "")
-    case.urgency = min(URGENCY[one.routing.urgency] for one in contacts)
+    case.urgency = min(URGENCY_RANKS[one.routing.urgency] for one in contacts)
     case.tags = list(dict.fromkeys(tag for one in contacts for tag in one.routing.tags))
 
 
-def _placed(contact: str, conversation: str, at: datetime) -> Placement:
-    return Placement(contact, conversation, 1, at)
+def _placement(contact: str, conversation: str, at: datetime) -> SplitPlacement:
+    return SplitPlacement(contact, conversation, 1, at)

@@ -24,9 +24,9 @@ from parvis.common.contract.contact_points import (
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import find_references, make_reference
 from parvis.common.town.models import TownConfig, localized
-from parvis.desk.models.case import CALLED, LARGEST_TEXT, Agent
+from parvis.desk.models.case import IN_PERSON_CHANNELS, MAX_TEXT_LENGTH, Agent
 
-_REPLIES: dict[str, Callable[[str], ContactPoint]] = {
+_PARSERS: dict[str, Callable[[str], ContactPoint]] = {
     "sms": phone_contact_point,
     "phone": phone_contact_point,
     "email": email_contact_point,
@@ -35,7 +35,7 @@ _REPLIES: dict[str, Callable[[str], ContactPoint]] = {
 
 
 @dataclass(frozen=True)
-class Visit:
+class CounterForm:
     """One visit or call, as the agent wrote it down: strings as typed."""
 
     channel: str
@@ -51,10 +51,10 @@ class Visit:
     language: str = "fr"
 
 
-def contact_at_counter(
-    visit: Visit,
+def make_counter_contact(
+    form: CounterForm,
     *,
-    made: ContactId,
+    contact_id: ContactId,
     agent: Agent,
     original: ClaimCheck,
     conversation: str | None,
@@ -66,78 +66,78 @@ def contact_at_counter(
 
     Raises: Rejected, with the key of the sentence that says what is missing or wrong.
     """
-    if visit.channel not in CALLED:
+    if form.channel not in IN_PERSON_CHANNELS:
         raise Rejected("no_channel")
-    if visit.procedure and town_config.procedure(visit.procedure) is None:
+    if form.procedure and town_config.procedure(form.procedure) is None:
         raise Rejected("no_procedure")
-    if not visit.text.strip():
+    if not form.text.strip():
         raise Rejected("no_text")
-    if len(visit.text) > LARGEST_TEXT:
+    if len(form.text) > MAX_TEXT_LENGTH:
         raise Rejected("text_too_long")
-    sender = _sender(visit)
+    sender = _sender(form)
     return ContactReceived(
-        contact_id=made,
-        reference=make_reference(made),
-        channel=visit.channel,
+        contact_id=contact_id,
+        reference=make_reference(contact_id),
+        channel=form.channel,
         received_at=at,
         recorded_at=at,
         to=agent.department,
-        procedure=visit.procedure or None,
-        language=town_config.town.supported_language(visit.language),
+        procedure=form.procedure or None,
+        language=town_config.town.supported_language(form.language),
         sender=Verification(level="staff", evidence=f"seen or heard by an agent of {agent.department}"),
         thread=ThreadIdentifiers(
-            conversation_id=conversation, reference=next(iter(find_references(visit.reference)), None)
+            conversation_id=conversation, reference=next(iter(find_references(form.reference)), None)
         ),
         original=original,
         contact_point_hash=hash_contact_point(sender, hashing_key) if sender else None,
         personal=PersonalContact.model_validate(
             {
                 "from": sender,
-                "display_name": " ".join(visit.name.split())[:400],
-                "subject": _subject(visit, town_config),
-                "text": visit.text.strip(),
-                "reply_channels": _wishes(visit),
+                "display_name": " ".join(form.name.split())[:400],
+                "subject": _subject(form, town_config),
+                "text": form.text.strip(),
+                "reply_channels": _reply_addresses(form),
             }
         ),
     )
 
 
-def original_of(visit: Visit, agent: Agent) -> bytes:
+def canonical_bytes(form: CounterForm, agent: Agent) -> bytes:
     """What the agent wrote, in one canonical form."""
-    content = {**visit.__dict__, "department": agent.department, "written_by": agent.name}
+    content = {**form.__dict__, "department": agent.department, "written_by": agent.name}
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _subject(visit: Visit, town_config: TownConfig) -> str:
-    procedure = town_config.procedure(visit.procedure)
-    title = localized(procedure.title, visit.language) if procedure else ""
-    return " ".join(visit.subject.split())[:300] or title
+def _subject(form: CounterForm, town_config: TownConfig) -> str:
+    procedure = town_config.procedure(form.procedure)
+    title = localized(procedure.title, form.language) if procedure else ""
+    return " ".join(form.subject.split())[:300] or title
 
 
-def _sender(visit: Visit) -> ContactPoint | None:
-    if visit.phone.strip():
-        return _read(phone_contact_point, visit.phone, "wrong_phone")
-    return _read(email_contact_point, visit.email, "wrong_email") if visit.email.strip() else None
+def _sender(form: CounterForm) -> ContactPoint | None:
+    if form.phone.strip():
+        return _parse(phone_contact_point, form.phone, "wrong_phone")
+    return _parse(email_contact_point, form.email, "wrong_email") if form.email.strip() else None
 
 
-def _wishes(visit: Visit) -> tuple[ReplyAddress, ...]:
+def _reply_addresses(form: CounterForm) -> tuple[ReplyAddress, ...]:
     """How the person wants to be answered; the phone number or mail address already given is used again."""
-    if not visit.reply_channel:
+    if not form.reply_channel:
         return ()
-    if visit.reply_channel not in _REPLIES:
+    if form.reply_channel not in _PARSERS:
         raise Rejected("no_reply_channel")
-    given = {"sms": visit.phone, "phone": visit.phone, "email": visit.email}.get(visit.reply_channel, "")
-    address = visit.reply_address.strip() or given.strip()
+    given = {"sms": form.phone, "phone": form.phone, "email": form.email}.get(form.reply_channel, "")
+    address = form.reply_address.strip() or given.strip()
     if not address:
         raise Rejected("no_reply_address")
-    if visit.reply_channel == "post" and visit.name.strip() and visit.name.strip() not in address:
-        address = f"{visit.name.strip()}\n{address}"
-    point = _read(_REPLIES[visit.reply_channel], address, "wrong_reply_address")
-    return (ReplyAddress.model_validate({"channel": visit.reply_channel, "address": point.value}),)
+    if form.reply_channel == "post" and form.name.strip() and form.name.strip() not in address:
+        address = f"{form.name.strip()}\n{address}"
+    point = _parse(_PARSERS[form.reply_channel], address, "wrong_reply_address")
+    return (ReplyAddress.model_validate({"channel": form.reply_channel, "address": point.value}),)
 
 
-def _read(read: Callable[[str], ContactPoint], text: str, key: str) -> ContactPoint:
+def _parse(parser: Callable[[str], ContactPoint], text: str, key: str) -> ContactPoint:
     try:
-        return read(text)
+        return parser(text)
     except Rejected as error:
         raise Rejected(key) from error

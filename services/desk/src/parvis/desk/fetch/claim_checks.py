@@ -14,15 +14,15 @@ _SCAN_LIMIT_S = 20.0  # somebody waits for this one file; a door would have let 
 _MOST_REMEMBERED = 10_000
 
 
-class Infected(Rejected):
+class InfectedFile(Rejected):
     """The scanner found something in it."""
 
 
-class NotScanned(Rejected):
+class UnscannedFile(Rejected):
     """The scanner has not seen it yet, and does not answer now."""
 
 
-class Originals:
+class ClaimCheckFetcher:
     """Opens what citizens sent.
 
     Gives:  the bytes of what is clean, and of what never was to be scanned; a file whose verdict is open is scanned now, and the verdict remembered.
@@ -33,19 +33,19 @@ class Originals:
         self._blobs, self._scanner = blobs, scanner
         self._verdicts: OrderedDict[str, ScanVerdict] = OrderedDict()
 
-    def verdict(self, claim: ClaimCheck) -> ScanVerdict:
+    def scan_verdict(self, claim: ClaimCheck) -> ScanVerdict:
         """What is known of a file by now."""
         return self._verdicts.get(claim.sha256, claim.scan) if claim.scan == "pending" else claim.scan
 
-    async def open(self, claim: ClaimCheck) -> bytes:
-        if self.verdict(claim) == "infected":
-            raise Infected("infected")
+    async def fetch(self, claim: ClaimCheck) -> bytes:
+        if self.scan_verdict(claim) == "infected":
+            raise InfectedFile("infected")
         content = await self._blobs.get(claim)
-        if self.verdict(claim) == "pending":
+        if self.scan_verdict(claim) == "pending":
             await self._scan(claim, content)
         return content
 
-    async def history(self, claim: ClaimCheck) -> History | None:
+    async def fetch_history(self, claim: ClaimCheck) -> History | None:
         """What came before a conversation arrived here; none when it cannot be read: a case is shown without it, too."""
         try:
             return History.model_validate_json(await self._blobs.get(claim))
@@ -56,9 +56,9 @@ class Originals:
     async def _scan(self, claim: ClaimCheck, content: bytes) -> None:
         verdict = await self._scanner.scan(content, limit_s=_SCAN_LIMIT_S)
         if verdict not in ("clean", "infected"):
-            raise NotScanned("not scanned yet")
+            raise UnscannedFile("not scanned yet")
         self._verdicts[claim.sha256] = verdict
         if len(self._verdicts) > _MOST_REMEMBERED:
             self._verdicts.popitem(last=False)
         if verdict == "infected":
-            raise Infected("infected")
+            raise InfectedFile("infected")

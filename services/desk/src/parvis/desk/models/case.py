@@ -14,17 +14,17 @@ SCHEMA = "desk"
 State = Literal["open", "waiting", "closed"]
 STATES: tuple[State, ...] = ("open", "waiting", "closed")
 NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
-URGENCY = {"immediate": 0, "high": 1, "normal": 2}  # as the queue is sorted
-ACTS = (
+URGENCY_RANKS = {"immediate": 0, "high": 1, "normal": 2}  # as the queue is sorted
+ACTION_KINDS = (
     "taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called",
     "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused",
 )  # fmt: skip
 STEPS = ("split", "opened", "linked", "unlinked")
-UNDELIVERED = frozenset({"failed", "undelivered", "unknown"})
-ANSWERS = frozenset({"answer", "question"})
-CALLED = ("counter", "phone")
-LARGEST_TEXT = 10_000
-PAGE = 50
+FAILED_DELIVERY_STATES = frozenset({"failed", "undelivered", "unknown"})
+ANSWER_KINDS = frozenset({"answer", "question"})
+IN_PERSON_CHANNELS = ("counter", "phone")
+MAX_TEXT_LENGTH = 10_000
+QUEUE_PAGE_SIZE = 50
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Case:
     subject: str = ""
     snippet: str = ""
     citizen: str = ""
-    urgency: int = URGENCY["normal"]
+    urgency: int = URGENCY_RANKS["normal"]
     contacts: int = 0
     receipt_due_at: datetime | None = None
     answer_due_at: datetime = NO_DATE
@@ -71,7 +71,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Contact:
+class CaseContactRecord:
     """One contact of a case, as the router sent it."""
 
     contact_id: str
@@ -83,7 +83,7 @@ class Contact:
 
 
 @dataclass(frozen=True)
-class Opened:
+class CaseContact:
     """A contact of a case, decoded; `moved` is its number where a split put it."""
 
     routing: Routing
@@ -96,7 +96,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Placement:
+class SplitPlacement:
     """Where a split put a contact, whether it has come already or not."""
 
     contact_id: str
@@ -106,7 +106,7 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Move:
+class DepartmentMove:
     conversation_id: str
     sequence: int
     from_department: str
@@ -118,7 +118,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Step:
+class CaseRelation:
     """What happened between a conversation and another one: a split, of which it is the rest or the new one; a link."""
 
     conversation_id: str
@@ -134,7 +134,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Reply:
+class AgentReply:
     """What an agent answered, and where it was meant to go."""
 
     reply_id: str
@@ -148,7 +148,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Delivery:
+class DeliveryStatus:
     """How far one reply got on one channel."""
 
     delivery_id: str
@@ -164,7 +164,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Transfer:
+class TransferRecord:
     transfer_id: str
     conversation_id: str
     from_department: str
@@ -177,7 +177,7 @@ class Transfer:
 
 
 @dataclass(frozen=True)
-class Act:
+class CaseAction:
     """What an agent, or the desk itself (agent ""), did to a case."""
 
     act_id: str
@@ -201,7 +201,7 @@ class CounterContact:
 
 
 @dataclass(frozen=True)
-class Settlement:
+class TransferOutcome:
     """What became of a transfer that was asked for: of one, or of all of a conversation towards a department."""
 
     conversation_id: str
@@ -211,43 +211,54 @@ class Settlement:
     why: str | None = None
 
 
-Row: TypeAlias = Contact | Placement | Move | Step | Reply | Delivery | Transfer | Act | CounterContact | Settlement
-Said: TypeAlias = CaseUpdated | ReplyRequested | TransferRequested | SplitRequested | LinkRequested
+CaseRecord: TypeAlias = (
+    CaseContactRecord
+    | SplitPlacement
+    | DepartmentMove
+    | CaseRelation
+    | AgentReply
+    | DeliveryStatus
+    | TransferRecord
+    | CaseAction
+    | CounterContact
+    | TransferOutcome
+)
+OutgoingEvent: TypeAlias = CaseUpdated | ReplyRequested | TransferRequested | SplitRequested | LinkRequested
 
 
 @dataclass
-class Changes:
+class CaseChanges:
     """What one piece of work adds: rows, and events for the outbox. The case itself is changed in place."""
 
-    rows: list[Row] = field(default_factory=list[Row])
-    events: list[Said] = field(default_factory=list[Said])
+    records: list[CaseRecord] = field(default_factory=list[CaseRecord])
+    events: list[OutgoingEvent] = field(default_factory=list[OutgoingEvent])
 
-    def add(self, other: "Changes") -> None:
-        self.rows += other.rows
+    def add(self, other: "CaseChanges") -> None:
+        self.records += other.records
         self.events += other.events
 
 
 @dataclass(frozen=True)
-class File:
+class CaseFile:
     """A case with everything that stands in it."""
 
     case: Case
-    contacts: tuple[Opened, ...] = ()
-    moves: tuple[Move, ...] = ()
-    steps: tuple[Step, ...] = ()
-    replies: tuple[Reply, ...] = ()
-    deliveries: tuple[Delivery, ...] = ()
-    transfers: tuple[Transfer, ...] = ()
-    acts: tuple[Act, ...] = ()
+    contacts: tuple[CaseContact, ...] = ()
+    moves: tuple[DepartmentMove, ...] = ()
+    relations: tuple[CaseRelation, ...] = ()
+    replies: tuple[AgentReply, ...] = ()
+    deliveries: tuple[DeliveryStatus, ...] = ()
+    transfers: tuple[TransferRecord, ...] = ()
+    actions: tuple[CaseAction, ...] = ()
 
 
 @dataclass(frozen=True)
-class Target:
+class ReplyRecipient:
     """Where an answer will go: the citizen's own wish, the channel they wrote on, or nowhere yet."""
 
     channel: str
     address: str
-    why: Literal["stated", "contact", "unknown"]
+    source: Literal["stated", "contact", "unknown"]
 
 
 PUBLIC_LINES: dict[str, dict[str, str]] = {

@@ -10,12 +10,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from parvis.common.runtime.clock import Clock, now
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
-from parvis.desk.fetch.claim_checks import Originals
-from parvis.desk.render.view_models import in_words
-from parvis.desk.sandbox.page_preview import Pictures
-from parvis.desk.store.case_transactions import Cases
-from parvis.desk.store.counter_contacts import Counter
-from parvis.desk.verify.agent_sessions import Session, Sessions
+from parvis.desk.fetch.claim_checks import ClaimCheckFetcher
+from parvis.desk.render.view_models import describe_remark
+from parvis.desk.sandbox.page_preview import PagePreviews
+from parvis.desk.store.case_transactions import CaseStore
+from parvis.desk.store.counter_contacts import CounterContacts
+from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
 from parvis.web.http import SubmittedForm, language_switch_url, negotiate_language, read_form, remember_language
 from parvis.web.pages import PageRenderer
 
@@ -27,41 +27,41 @@ class NotLoggedIn(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class DeskDependencies:
     """What the pages stand on."""
 
     town_config: TownConfig
     templates: TemplateSet
     pages: PageRenderer
-    cases: Cases
-    counter: Counter
-    originals: Originals
-    pictures: Pictures
-    sessions: Sessions
+    cases: CaseStore
+    counter_contacts: CounterContacts
+    claim_checks: ClaimCheckFetcher
+    page_previews: PagePreviews
+    sessions: AgentSessions
     clock: Clock = now
 
-    def session(self, request: Request) -> Session:
+    def require_session(self, request: Request) -> AgentSession:
         """Who asks.
 
         Raises: NotLoggedIn, also when the department is no longer there.
         """
-        session = self.sessions.of(request, self.clock())
+        session = self.sessions.read_cookie(request, self.clock())
         if session is None or self.town_config.department(session.agent.department) is None:
             raise NotLoggedIn
         return session
 
-    async def form(self, request: Request, session: Session | None) -> SubmittedForm:
+    async def read_own_form(self, request: Request, session: AgentSession | None) -> SubmittedForm:
         """A form from one of our own pages, in this session.
 
         Raises: HTTPException 403.
         """
         form = await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)
-        if not self.sessions.is_ours(request, form.first("_csrf"), session, self.clock()):
+        if not self.sessions.is_own_form(request, form.first("_csrf"), session, self.clock()):
             raise HTTPException(403)
         return form
 
-    def show(
-        self, request: Request, template: str, session: Session | None, *, status: int = 200, **values: Any
+    def render_page(
+        self, request: Request, template: str, session: AgentSession | None, *, status: int = 200, **values: Any
     ) -> Response:
         """A page in the agent's language, with what every page of the desk has."""
         language = negotiate_language(request, self.town_config.town)
@@ -69,13 +69,13 @@ class Place:
             template,
             language,
             session=session,
-            csrf=self.sessions.csrf(session, self.clock()),
-            once=self.sessions.once(session, self.clock()) if session else "",
+            csrf=self.sessions.csrf_token(session, self.clock()),
+            once=self.sessions.one_time_token(session, self.clock()) if session else "",
             town_config=self.town_config,
             here=request.url.path,
-            told=_told(request),
+            notice=_notice(request),
             switch=language_switch_url(request, self.pages),
-            in_words=partial(in_words, self.pages.words, language=language),
+            describe_remark=partial(describe_remark, self.pages.words, language=language),
             **values,
         )
         response = HTMLResponse(html, status_code=status)
@@ -83,18 +83,18 @@ class Place:
         return response
 
 
-def go(path: str) -> Response:
+def redirect(path: str) -> Response:
     """On to a page, after a form was taken."""
     return RedirectResponse(path, status_code=303)
 
 
-def _told(request: Request) -> str:
+def _notice(request: Request) -> str:
     """What the page before has done: a key of the words."""
-    told = request.query_params.get("told", "")
-    return told if told in TOLD else ""
+    told = request.query_params.get("notice", "")
+    return told if told in NOTICES else ""
 
 
-TOLD = frozenset(
+NOTICES = frozenset(
     [
         "taken",
         "released",

@@ -11,13 +11,13 @@ from fastapi.responses import Response
 from parvis.common.contract.contact import ClaimCheck, ContactReceived
 from parvis.common.contract.errors import Poison, Rejected
 from parvis.common.files.media_types import PICTURES
-from parvis.desk.fetch.claim_checks import Infected
-from parvis.desk.pages.case_page import may_see
-from parvis.desk.pages.dependencies import Place
-from parvis.desk.render.view_models import file_name, name_of
-from parvis.desk.sandbox.page_preview import DOWNLOADED, SHOWN
-from parvis.desk.store.case_queries import case_of
-from parvis.desk.store.case_updates import contacts_of
+from parvis.desk.fetch.claim_checks import InfectedFile
+from parvis.desk.pages.case_page import is_visible
+from parvis.desk.pages.dependencies import DeskDependencies
+from parvis.desk.render.view_models import attachment_name, original_file_name
+from parvis.desk.sandbox.page_preview import DOWNLOAD_WIDTH, SCREEN_WIDTH
+from parvis.desk.store.case_queries import read_case
+from parvis.desk.store.case_updates import read_contacts
 
 # A download is never rendered, and could do nothing if it were.
 _HEADERS = {
@@ -27,7 +27,7 @@ _HEADERS = {
 }
 
 
-def routes(place: Place) -> APIRouter:
+def routes(place: DeskDependencies) -> APIRouter:
     """Pictures and downloads.
 
     Gives: 404 for what is not in a case of the agent's department, and for a picture that cannot be made; 403 for a file that the scanner
@@ -38,34 +38,38 @@ def routes(place: Place) -> APIRouter:
 
     @router.get(base + "/pictures/{which}/{page}.jpg")
     async def picture(request: Request, conversation: UUID, contact: UUID, which: str, page: int) -> Response:
-        claim, _ = await _find(place, request, conversation, contact, which)
-        made = await _drawn(place, claim, page, SHOWN)
+        claim, _ = await _find_claim_check(place, request, conversation, contact, which)
+        made = await _render_preview(place, claim, page, SCREEN_WIDTH)
         return Response(made, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
     @router.get(base + "/files/{which}")
     async def download(request: Request, conversation: UUID, contact: UUID, which: str) -> Response:
-        claim, name = await _find(place, request, conversation, contact, which)
+        claim, name = await _find_claim_check(place, request, conversation, contact, which)
         if which.isdigit() and claim.media_type in PICTURES:
-            jpeg = await _drawn(place, claim, 1, DOWNLOADED)
+            jpeg = await _render_preview(place, claim, 1, DOWNLOAD_WIDTH)
             return _as_download(jpeg, f"{PurePath(name).stem}.jpg", "image/jpeg")
-        return _as_download(await _opened(place, claim), name, claim.media_type)
+        return _as_download(await _fetch(place, claim), name, claim.media_type)
 
     @router.get(base + "/files/{which}/untouched")
     async def untouched(request: Request, conversation: UUID, contact: UUID, which: str) -> Response:
-        claim, name = await _find(place, request, conversation, contact, which)
-        return _as_download(await _opened(place, claim), name, claim.media_type)
+        claim, name = await _find_claim_check(place, request, conversation, contact, which)
+        return _as_download(await _fetch(place, claim), name, claim.media_type)
 
     _ = picture, download, untouched
     return router
 
 
-def refused(place: Place) -> Callable[[Request, Exception], Awaitable[Response]]:
+def refusal_handler(place: DeskDependencies) -> Callable[[Request, Exception], Awaitable[Response]]:
     """The page for a file that is not opened."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        is_infected = isinstance(error, Infected)
-        shown = place.show(
-            request, "refused.html", place.session(request), status=403 if is_infected else 503, is_infected=is_infected
+        is_infected = isinstance(error, InfectedFile)
+        shown = place.render_page(
+            request,
+            "refused.html",
+            place.require_session(request),
+            status=403 if is_infected else 503,
+            is_infected=is_infected,
         )
         if not is_infected:
             shown.headers["retry-after"] = "10"
@@ -74,17 +78,17 @@ def refused(place: Place) -> Callable[[Request, Exception], Awaitable[Response]]
     return answer
 
 
-async def _opened(place: Place, claim: ClaimCheck) -> bytes:
+async def _fetch(place: DeskDependencies, claim: ClaimCheck) -> bytes:
     try:
-        return await place.originals.open(claim)
+        return await place.claim_checks.fetch(claim)
     except Poison as error:
         raise HTTPException(404) from error
 
 
-async def _drawn(place: Place, claim: ClaimCheck, page: int, width: int) -> bytes:
-    content = await _opened(place, claim)
+async def _render_preview(place: DeskDependencies, claim: ClaimCheck, page: int, width: int) -> bytes:
+    content = await _fetch(place, claim)
     try:
-        return (await place.pictures.page(content, claim.sha256, claim.media_type, page, width=width)).jpeg
+        return (await place.page_previews.render_page(content, claim.sha256, claim.media_type, page, width=width)).jpeg
     except Rejected as error:
         raise HTTPException(404) from error
 
@@ -94,25 +98,25 @@ def _as_download(content: bytes, name: str, media_type: str) -> Response:
     return Response(content, media_type=media_type, headers=_HEADERS | {"content-disposition": disposition})
 
 
-async def _find(
-    place: Place, request: Request, conversation: UUID, contact: UUID, which: str
+async def _find_claim_check(
+    place: DeskDependencies, request: Request, conversation: UUID, contact: UUID, which: str
 ) -> tuple[ClaimCheck, str]:
     """The claim check of a contact's original, whole text or attachment, and the name it is downloaded under."""
-    session = place.session(request)
+    session = place.require_session(request)
     async with place.cases.database.transaction() as connection:
-        case = await case_of(connection, str(conversation))
-        opened = await contacts_of(connection, str(conversation)) if may_see(case, session) else ()
+        case = await read_case(connection, str(conversation))
+        opened = await read_contacts(connection, str(conversation)) if is_visible(case, session) else ()
     found = next((o.contact for o in opened if o.contact.contact_id == str(contact)), None)
     if found is None:
         raise HTTPException(404)
-    return _claim(found, which)
+    return _select_claim_check(found, which)
 
 
-def _claim(contact: ContactReceived, which: str) -> tuple[ClaimCheck, str]:
+def _select_claim_check(contact: ContactReceived, which: str) -> tuple[ClaimCheck, str]:
     if which == "original":
-        return contact.original, file_name(contact.reference, contact.original)
+        return contact.original, original_file_name(contact.reference, contact.original)
     if which == "text" and contact.text_overflow:
         return contact.text_overflow, f"{contact.reference}-texte.txt"
     if which.isascii() and which.isdigit() and len(which) < 4 and int(which) < len(contact.attachments):
-        return contact.attachments[int(which)], name_of(contact, int(which))
+        return contact.attachments[int(which)], attachment_name(contact, int(which))
     raise HTTPException(404)

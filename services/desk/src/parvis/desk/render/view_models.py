@@ -17,12 +17,12 @@ from parvis.common.text.sms_encoding import LONGEST, count_segments, simplify_ty
 from parvis.common.town.models import TownConfig
 from parvis.common.town.template_variables import standard_variables
 from parvis.common.town.templates import RenderedTemplate, TemplateSet
-from parvis.desk.models.case import Case, Opened, Target
+from parvis.desk.models.case import Case, CaseContact, ReplyRecipient
 from parvis.web.answers import answers_in_words
 from parvis.web.words import Translations
 
 MEDIUM = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "letter"}
-SHOWN_PAGES = 4
+MAX_SHOWN_PAGES = 4
 _EXTENSIONS = {
     "message/rfc822": "eml",
     "application/pdf": "pdf",
@@ -38,7 +38,7 @@ _PAPER = frozenset(["application/pdf", "image/jpeg", "image/png", "image/tiff"])
 
 
 @dataclass(frozen=True)
-class ShownFile:
+class AttachmentView:
     """One attachment as the page names it."""
 
     number: int
@@ -53,7 +53,7 @@ class ShownFile:
 
 
 @dataclass(frozen=True)
-class ShownPage:
+class ScanPageView:
     """One page of a scan: in which stored file, its page there, its number in the letter."""
 
     stored: str
@@ -63,83 +63,85 @@ class ShownPage:
 
 
 @dataclass(frozen=True)
-class ShownContact:
+class ContactView:
     """One contact as the case page shows it."""
 
-    opened: Opened
+    contact: CaseContact
     answers: tuple[tuple[str, str], ...]
-    files: tuple[ShownFile, ...]
-    pages: tuple[ShownPage, ...]
+    files: tuple[AttachmentView, ...]
+    pages: tuple[ScanPageView, ...]
     more_pages: int
     text: str
 
 
-def shown_contact(opened: Opened, town_config: TownConfig, language: str) -> ShownContact:
+def build_contact_view(opened: CaseContact, town_config: TownConfig, language: str) -> ContactView:
     """What the agent sees of a contact: a form as questions and answers, a letter as its scan, the rest as text."""
     contact = opened.contact
     shows_pictures = "ambiguous-mime" not in contact.remarks  # what the scanner saw and what we see may be two things
     files = [
-        ShownFile(number, name_of(contact, number), claim, shows_pictures and claim.media_type in _PICTURES)
+        AttachmentView(
+            number, attachment_name(contact, number), claim, shows_pictures and claim.media_type in _PICTURES
+        )
         for number, claim in enumerate(contact.attachments)
     ]
-    pages: list[ShownPage] = []
+    pages: list[ScanPageView] = []
     if contact.channel == "post":
         scanned = [(str(file.number), 1, _page_number(file)) for file in files if file.is_picture]
         pages = [_page(contact, *one) for one in scanned or _pages_of_original(opened)]
         files = [] if scanned else files
-    return ShownContact(
-        opened=opened,
+    return ContactView(
+        contact=opened,
         answers=answers_in_words(town_config, contact.procedure, contact.personal.answers, language),
         files=tuple(files),
-        pages=tuple(pages[:SHOWN_PAGES]),
-        more_pages=max(0, len(pages) - SHOWN_PAGES),
+        pages=tuple(pages[:MAX_SHOWN_PAGES]),
+        more_pages=max(0, len(pages) - MAX_SHOWN_PAGES),
         text=contact.personal.text,
     )
 
 
-def name_of(contact: ContactReceived, number: int) -> str:
+def attachment_name(contact: ContactReceived, number: int) -> str:
     """What an attachment is called here and when it is downloaded, whatever its sender wrote."""
     names = contact.personal.file_names
     return safe_file_name(names[number] if number < len(names) else "") or f"document-{number + 1}"
 
 
-def _page_number(file: ShownFile) -> int:
+def _page_number(file: AttachmentView) -> int:
     """Blank pages have no picture: the scanner's door names each by its number in the letter."""
     named = re.fullmatch(r"page-(\d{1,4})\.jpg", file.name)
     return int(named[1]) if named else file.number + 1
 
 
-def _page(contact: ContactReceived, stored: str, page: int, number: int) -> ShownPage:
-    return ShownPage(stored, page, number, is_low=contact.ocr is not None and number in contact.ocr.low_pages)
+def _page(contact: ContactReceived, stored: str, page: int, number: int) -> ScanPageView:
+    return ScanPageView(stored, page, number, is_low=contact.ocr is not None and number in contact.ocr.low_pages)
 
 
-def _pages_of_original(opened: Opened) -> list[tuple[str, int, int]]:
+def _pages_of_original(opened: CaseContact) -> list[tuple[str, int, int]]:
     if opened.contact.original.media_type not in _PAPER:
         return []
     count = opened.contact.ocr.pages if opened.contact.ocr else 1
     return [("original", page, page) for page in range(1, count + 1)]
 
 
-def in_words(words: Translations, kind: str, said: str, language: str) -> str:
+def describe_remark(words: Translations, kind: str, code: str, language: str) -> str:
     """A door's remark (`remote-images:3`) or trouble (`reading took longer than 30 s`) in an agent's words; as it is, where we have none."""
-    number = re.search(r"\d+(?:\.\d+)?", said)
-    name = re.sub(r"\d+(?:\.\d+)?", "n", said.partition(":")[0] if kind == "remark" else re.sub(r" ?\(.*\)", "", said))
+    number = re.search(r"\d+(?:\.\d+)?", code)
+    name = re.sub(r"\d+(?:\.\d+)?", "n", code.partition(":")[0] if kind == "remark" else re.sub(r" ?\(.*\)", "", code))
     key = f"{kind}.{re.sub('[^a-z]+', '-', name.lower()).strip('-')}"
     try:
         return words.translate(
             key, language, n=number[0] if number else "", count=int(float(number[0])) if number else 1
         )
     except LookupError:
-        return said
+        return code
 
 
-def file_name(reference: str, claim: ClaimCheck) -> str:
+def original_file_name(reference: str, claim: ClaimCheck) -> str:
     """What a downloaded original is called."""
     return f"{reference}.{_EXTENSIONS.get(claim.media_type, 'bin')}"
 
 
-def frame(
-    case: Case, target: Target, text: str, town_config: TownConfig, templates: TemplateSet, language: str
+def render_reply(
+    case: Case, target: ReplyRecipient, text: str, town_config: TownConfig, templates: TemplateSet, language: str
 ) -> RenderedTemplate | None:
     """An answer with what the town adds to it, as it will read on its channel; none for a call."""
     medium = MEDIUM.get(target.channel)
@@ -151,7 +153,7 @@ def frame(
 
 
 @dataclass(frozen=True)
-class Cost:
+class SmsCost:
     """What a text message would be paid as. `is_too_long`: no telephone gets it; it goes by another way, if there is one."""
 
     parts: int
@@ -160,32 +162,32 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Preview:
+class ReplyPreview:
     """An answer as it will read, before it is sent; as a text message with what it is paid as."""
 
     subject: str
     text: str
-    cost: Cost | None
+    cost: SmsCost | None
 
 
-def previewed(target: Target, shown: RenderedTemplate) -> Preview:
+def build_preview(target: ReplyRecipient, shown: RenderedTemplate) -> ReplyPreview:
     """What the agent sees of an answer before sending it."""
-    return Preview(shown.subject, shown.text, _cost(shown) if MEDIUM.get(target.channel) == "sms" else None)
+    return ReplyPreview(shown.subject, shown.text, _cost(shown) if MEDIUM.get(target.channel) == "sms" else None)
 
 
-def _cost(shown: RenderedTemplate) -> Cost:
+def _cost(shown: RenderedTemplate) -> SmsCost:
     text = simplify_typography(shown.text)
     alphabet, parts = count_segments(text)
-    return Cost(parts, alphabet == "GSM-7", len(text) > LONGEST)
+    return SmsCost(parts, alphabet == "GSM-7", len(text) > LONGEST)
 
 
-def write_key(key: Sequence[Any]) -> str:
+def encode_cursor(key: Sequence[Any]) -> str:
     """The key of a queue's row, for an address."""
     plain = [part.isoformat() if isinstance(part, datetime) else part for part in key]
     return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("=")
 
 
-def read_key(text: str | None) -> tuple[Any, ...] | None:
+def decode_cursor(text: str | None) -> tuple[Any, ...] | None:
     """A key from an address; none when somebody made it up, and then the queue begins at its beginning."""
     if not text or len(text) > 400:
         return None

@@ -9,14 +9,14 @@ from PIL import Image, ImageOps
 
 from parvis.common.runtime.sandbox.child import serve
 from parvis.common.runtime.sandbox.pipe_protocol import Frame
-from parvis.desk.sandbox.preview_frames import COUNT, JPEG
+from parvis.desk.sandbox.preview_frames import JPEG, PAGE_COUNT
 
 _MOST_PIXELS = 80_000_000
 # Only these of Pillow's readers: others start programs, or nobody sends such files.
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/tiff": "TIFF", "image/gif": "GIF", "image/webp": "WEBP", "image/bmp": "BMP"}  # fmt: skip
 
 
-def draw(job: list[Frame]) -> Iterator[Frame]:
+def render_page(job: list[Frame]) -> Iterator[Frame]:
     (_, question), (_, content) = job
     media_type, number, width = json.loads(question)
     pages, picture = (
@@ -24,7 +24,7 @@ def draw(job: list[Frame]) -> Iterator[Frame]:
         if media_type == "application/pdf"
         else _page_of_image(content, _FORMATS[media_type], number, width)
     )
-    yield COUNT, str(pages).encode()
+    yield PAGE_COUNT, str(pages).encode()
     yield JPEG, _encoded(picture)
 
 
@@ -74,4 +74,4 @@ def warm() -> None:
 
 
 if __name__ == "__main__":
-    serve(draw, warm=warm)
+    serve(render_page, warm=warm)

@@ -82,13 +82,13 @@ counter_contact = Table(
 )  # fmt: skip
 
 TABLE_OF: dict[type[object], Table] = {
-    case.Contact: contact,
-    case.Placement: placement,
-    case.Move: move,
-    case.Step: step,
-    case.Reply: reply,
-    case.Delivery: delivery,
-    case.Transfer: transfer,
-    case.Act: act,
+    case.CaseContactRecord: contact,
+    case.SplitPlacement: placement,
+    case.DepartmentMove: move,
+    case.CaseRelation: step,
+    case.AgentReply: reply,
+    case.DeliveryStatus: delivery,
+    case.TransferRecord: transfer,
+    case.CaseAction: act,
     case.CounterContact: counter_contact,
 }

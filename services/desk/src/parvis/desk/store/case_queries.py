@@ -9,7 +9,19 @@ from sqlalchemy import Table, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.storage.postgres import Database
-from parvis.desk.models.case import PAGE, Act, Agent, Case, CounterContact, Delivery, File, Move, Reply, Step, Transfer
+from parvis.desk.models.case import (
+    QUEUE_PAGE_SIZE,
+    Agent,
+    AgentReply,
+    Case,
+    CaseAction,
+    CaseFile,
+    CaseRelation,
+    CounterContact,
+    DeliveryStatus,
+    DepartmentMove,
+    TransferRecord,
+)
 from parvis.desk.schema.case_tables import (
     act,
     case_file,
@@ -21,12 +33,12 @@ from parvis.desk.schema.case_tables import (
     step,
     transfer,
 )
-from parvis.desk.store.case_updates import contacts_of
+from parvis.desk.store.case_updates import read_contacts
 
 Kind = TypeVar("Kind")
 
 # The key of a queue's row: (urgency, due, received, id) where work is waiting, (changed, id) where it is done.
-Key = tuple[int, datetime, datetime, str] | tuple[datetime, str]
+QueueCursor = tuple[int, datetime, datetime, str] | tuple[datetime, str]
 
 
 @dataclass(frozen=True)
@@ -36,22 +48,22 @@ class QueueRow:
 
 
 @dataclass(frozen=True)
-class Queue:
+class QueuePage:
     """One page of a queue; `after` is the key to go on from, none at the end."""
 
     rows: tuple[QueueRow, ...]
-    after: Key | None
+    after: QueueCursor | None
 
 
-async def queue(
+async def read_queue(
     connection: AsyncConnection,
     agent: Agent,
     show: str,
     *,
     tag: str | None = None,
-    after: Key | None = None,
-    limit: int = PAGE,
-) -> Queue:
+    after: QueueCursor | None = None,
+    limit: int = QUEUE_PAGE_SIZE,
+) -> QueuePage:
     """Cases of the agent's department: `open`, `mine`, `waiting` or `closed`; only those with the tag, where one is given.
 
     Order: most urgent, then soonest due; waiting and closed ones by their last change, newest first.
@@ -80,16 +92,16 @@ async def queue(
     found = (await connection.execute(query.limit(limit + 1))).mappings().all()
     rows = [QueueRow(Case(**{n: v for n, v in row.items() if n != "is_leaving"}), row["is_leaving"]) for row in found]
     rest = _key(rows[limit - 1].case, show) if len(rows) > limit else None
-    return Queue(tuple(rows[:limit]), rest)
+    return QueuePage(tuple(rows[:limit]), rest)
 
 
-def _key(case: Case, show: str) -> Key:
+def _key(case: Case, show: str) -> QueueCursor:
     if show in ("open", "mine"):
         return (case.urgency, case.answer_due_at, case.received_at, case.conversation_id)
     return (case.changed_at, case.conversation_id)
 
 
-async def counts(connection: AsyncConnection, agent: Agent) -> dict[str, int]:
+async def count_cases(connection: AsyncConnection, agent: Agent) -> dict[str, int]:
     """How many cases each list of the agent has."""
     mine = func.count().filter(and_(case_file.c.taken_by == agent.name, case_file.c.state != "closed"))
     per_state = {
@@ -110,25 +122,25 @@ async def find_reference(connection: AsyncConnection, department: str, reference
     return await connection.scalar(query.limit(1))
 
 
-async def case_of(connection: AsyncConnection, conversation: str) -> Case | None:
+async def read_case(connection: AsyncConnection, conversation: str) -> Case | None:
     query = select(case_file).where(case_file.c.conversation_id == conversation)
     row = (await connection.execute(query)).mappings().one_or_none()
     return Case(**row) if row else None
 
 
-async def file_of(connection: AsyncConnection, case: Case) -> File:
+async def read_case_file(connection: AsyncConnection, case: Case) -> CaseFile:
     """A case with all that stands in it."""
     conversation = case.conversation_id
 
-    return File(
+    return CaseFile(
         case=case,
-        contacts=await contacts_of(connection, conversation),
-        moves=await _rows(connection, conversation, move, Move),
-        steps=await _rows(connection, conversation, step, Step),
-        replies=await _rows(connection, conversation, reply, Reply),
-        deliveries=await _rows(connection, conversation, delivery, Delivery),
-        transfers=await _rows(connection, conversation, transfer, Transfer),
-        acts=await _rows(connection, conversation, act, Act),
+        contacts=await read_contacts(connection, conversation),
+        moves=await _rows(connection, conversation, move, DepartmentMove),
+        relations=await _rows(connection, conversation, step, CaseRelation),
+        replies=await _rows(connection, conversation, reply, AgentReply),
+        deliveries=await _rows(connection, conversation, delivery, DeliveryStatus),
+        transfers=await _rows(connection, conversation, transfer, TransferRecord),
+        actions=await _rows(connection, conversation, act, CaseAction),
     )
 
 
@@ -137,13 +149,13 @@ async def _rows(connection: AsyncConnection, conversation: str, table: Table, ki
     return tuple(kind(**row) for row in (await connection.execute(query)).mappings())
 
 
-async def counter_contact_of(connection: AsyncConnection, seed: str) -> CounterContact | None:
+async def read_counter_contact(connection: AsyncConnection, seed: str) -> CounterContact | None:
     query = select(counter_contact).where(counter_contact.c.seed == seed)
     row = (await connection.execute(query)).mappings().one_or_none()
     return CounterContact(**row) if row else None
 
 
-async def check(database: Database) -> None:
+async def check_database(database: Database) -> None:
     """Raise Unavailable when PostgreSQL does not answer, or has not our tables yet."""
     async with asyncio.timeout(5), database.transaction() as connection:
         await connection.execute(select(case_file.c.conversation_id).limit(0))

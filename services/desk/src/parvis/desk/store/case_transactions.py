@@ -16,18 +16,18 @@ from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRe
 from parvis.common.contract.routing.transfer import TransferRequested
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
-from parvis.desk.models.case import Agent, Case, Changes, CounterContact, Opened, Said
-from parvis.desk.store.case_updates import add, contacts_of, keep_cases, lock_cases
+from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact, CounterContact, OutgoingEvent
+from parvis.desk.store.case_updates import insert_records, lock_cases, read_contacts, update_cases
 
-Work = Callable[[Case, Sequence[Opened]], Changes]
+CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
 
 
-class NotHere(Rejected):
+class CaseNotFound(Rejected):
     """There is no such case in the agent's department."""
 
 
 @dataclass(frozen=True)
-class Cases:
+class CaseStore:
     """The one way to change a case: what the pages and the API do comes through `act`."""
 
     database: Database
@@ -41,7 +41,7 @@ class Cases:
             yield connection
         self.outbox.wake()
 
-    async def act(self, conversation: str, agent: Agent, work: Work) -> Case:
+    async def change_case(self, conversation: str, agent: Agent, work: CaseWork) -> Case:
         """Do one thing to one case of the agent's department.
 
         Raises: NotHere, when the case is not there or with another department; Rejected, what `work` refuses.
@@ -50,18 +50,18 @@ class Cases:
         async with self.begin() as connection:
             case = (await lock_cases(connection, [conversation])).get(conversation)
             if case is None or case.department != agent.department:
-                raise NotHere("case")
-            changes = work(case, await contacts_of(connection, conversation))
-            if changes.rows and not await add(connection, changes.rows):
+                raise CaseNotFound("case")
+            changes = work(case, await read_contacts(connection, conversation))
+            if changes.records and not await insert_records(connection, changes.records):
                 return case
-            await keep_cases(connection, [case])
-            await self.say(connection, changes.events)
+            await update_cases(connection, [case])
+            await self.publish(connection, changes.events)
         return case
 
-    async def write_down(self, row: CounterContact, contact: ContactReceived) -> CounterContact | None:
+    async def add_counter_contact(self, row: CounterContact, contact: ContactReceived) -> CounterContact | None:
         """Keep a contact from the counter and tell the router; none when its token was used before."""
         async with self.begin() as connection:
-            if not await add(connection, [row]):
+            if not await insert_records(connection, [row]):
                 return None
             event = build_record(
                 contact, topic=topics.CONTACT_RECEIVED.full_name(self.topic_prefix), key=kafka_key(contact),
@@ -70,10 +70,10 @@ class Cases:
             await self.outbox.add(connection, event)
         return row
 
-    async def say(self, connection: AsyncConnection, events: Sequence[Said]) -> None:
+    async def publish(self, connection: AsyncConnection, events: Sequence[OutgoingEvent]) -> None:
         await self.outbox.add(connection, *(self._record(event) for event in events))
 
-    def _record(self, event: Said) -> Record:
+    def _record(self, event: OutgoingEvent) -> Record:
         match event:
             case ReplyRequested():
                 topic, event_id = topics.REPLY_REQUESTED, str(event.reply_id)

@@ -8,11 +8,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.contract.routing.decisions import ContactRouted
-from parvis.desk.models.case import Case, Delivery, Move, Opened, Placement, Row, Settlement
+from parvis.desk.models.case import (
+    Case,
+    CaseContact,
+    CaseRecord,
+    DeliveryStatus,
+    DepartmentMove,
+    SplitPlacement,
+    TransferOutcome,
+)
 from parvis.desk.schema.case_tables import TABLE_OF, case_file, contact, delivery, move, placement, transfer
 
 
-async def open_cases(connection: AsyncConnection, shells: Mapping[str, Case]) -> None:
+async def insert_missing_cases(connection: AsyncConnection, shells: Mapping[str, Case]) -> None:
     """Make the cases that are not there yet."""
     if shells:
         rows = [asdict(shells[conversation]) for conversation in sorted(shells)]
@@ -29,7 +37,7 @@ async def lock_cases(connection: AsyncConnection, conversations: Iterable[str]) 
     return {row["conversation_id"]: Case(**row) for row in rows.mappings()}
 
 
-async def keep_cases(connection: AsyncConnection, cases: Iterable[Case]) -> None:
+async def update_cases(connection: AsyncConnection, cases: Iterable[Case]) -> None:
     """Write back cases that this transaction has locked."""
     rows = [{f"new_{name}": value for name, value in asdict(case).items()} for case in cases]
     if not rows:
@@ -43,40 +51,40 @@ async def keep_cases(connection: AsyncConnection, cases: Iterable[Case]) -> None
     await connection.execute(statement, rows)
 
 
-async def add(connection: AsyncConnection, rows: Sequence[Row]) -> int:
+async def insert_records(connection: AsyncConnection, rows: Sequence[CaseRecord]) -> int:
     """Write rows; how many were not there before. News of a delivery replaces what was known of it."""
     added = 0
     for kind, table in TABLE_OF.items():
-        values = {key_of(row): asdict(row) for row in rows if type(row) is kind}
+        values = {primary_key(row): asdict(row) for row in rows if type(row) is kind}
         if not values:
             continue
         statement = insert(table).values(list(values.values()))
-        if kind is Delivery:
+        if kind is DeliveryStatus:
             news = {c.name: statement.excluded[c.name] for c in delivery.columns if not c.primary_key}
             statement = statement.on_conflict_do_update(index_elements=["delivery_id"], set_=news)
-        elif kind is Placement:  # of two splits the later one
+        elif kind is SplitPlacement:  # of two splits the later one
             later = {c.name: statement.excluded[c.name] for c in placement.columns if not c.primary_key}
             is_later = placement.c.at <= statement.excluded.at
             statement = statement.on_conflict_do_update(index_elements=["contact_id"], set_=later, where=is_later)
-        elif kind is Move:  # told twice, to the department that it leaves without what it brings along
+        elif kind is DepartmentMove:  # told twice, to the department that it leaves without what it brings along
             whole = {"history": func.coalesce(statement.excluded.history, move.c.history)}
             statement = statement.on_conflict_do_update(index_elements=["conversation_id", "sequence"], set_=whole)
         else:
             statement = statement.on_conflict_do_nothing()
         added += (await connection.execute(statement)).rowcount
     for row in rows:
-        if isinstance(row, Settlement):
-            await _settle(connection, row)
+        if isinstance(row, TransferOutcome):
+            await _update_transfers(connection, row)
     return added
 
 
-def key_of(row: Row) -> tuple[object, ...]:
+def primary_key(row: CaseRecord) -> tuple[object, ...]:
     """What makes a row the same row: one statement must not name it twice."""
     table = TABLE_OF[type(row)]
     return tuple(getattr(row, column.name) for column in table.primary_key.columns)
 
 
-async def _settle(connection: AsyncConnection, row: Settlement) -> None:
+async def _update_transfers(connection: AsyncConnection, row: TransferOutcome) -> None:
     statement = update(transfer).where(
         transfer.c.conversation_id == row.conversation_id, transfer.c.outcome == "pending"
     )
@@ -87,29 +95,29 @@ async def _settle(connection: AsyncConnection, row: Settlement) -> None:
     await connection.execute(statement.values(outcome=row.outcome, why=row.why))
 
 
-async def known_contacts(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
+async def existing_contact_ids(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
     """Which of these contacts are in a case already."""
     wanted = list(contacts)
     query = select(contact.c.contact_id).where(contact.c.contact_id.in_(wanted))
     return set(await connection.scalars(query)) if wanted else set()
 
 
-async def known_deliveries(connection: AsyncConnection, deliveries: Iterable[str]) -> dict[str, Delivery]:
+async def read_deliveries(connection: AsyncConnection, deliveries: Iterable[str]) -> dict[str, DeliveryStatus]:
     wanted = list(deliveries)
     query = select(delivery).where(delivery.c.delivery_id.in_(wanted))
     rows = (await connection.execute(query)).mappings() if wanted else ()
-    return {row["delivery_id"]: Delivery(**row) for row in rows}
+    return {row["delivery_id"]: DeliveryStatus(**row) for row in rows}
 
 
-async def known_placements(connection: AsyncConnection, contacts: Iterable[str]) -> dict[str, Placement]:
+async def read_placements(connection: AsyncConnection, contacts: Iterable[str]) -> dict[str, SplitPlacement]:
     """Where splits put these contacts."""
     wanted = list(contacts)
     query = select(placement).where(placement.c.contact_id.in_(wanted))
     rows = (await connection.execute(query)).mappings() if wanted else ()
-    return {row["contact_id"]: Placement(**row) for row in rows}
+    return {row["contact_id"]: SplitPlacement(**row) for row in rows}
 
 
-async def place(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
+async def move_contacts(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
     """Put contacts where splits say they are; the conversations that lost or got some."""
     wanted = list(contacts)
     if not wanted:
@@ -126,12 +134,12 @@ async def place(connection: AsyncConnection, contacts: Iterable[str]) -> set[str
     return {row["was"] for row in moved} | {row["conversation_id"] for row in moved}
 
 
-async def contacts_of(connection: AsyncConnection, conversation: str) -> tuple[Opened, ...]:
+async def read_contacts(connection: AsyncConnection, conversation: str) -> tuple[CaseContact, ...]:
     """The contacts of a conversation in their order, decoded."""
     query = select(contact.c.routed, contact.c.sequence).where(contact.c.conversation_id == conversation)
     rows = (await connection.execute(query.order_by(contact.c.sequence, contact.c.at))).all()
     events = [(ContactRouted.model_validate_json(row.routed), row.sequence) for row in rows]
     return tuple(
-        Opened(event.routing, event.contact, None if event.routing.conversation_id == conversation else sequence)
+        CaseContact(event.routing, event.contact, None if event.routing.conversation_id == conversation else sequence)
         for event, sequence in events
     )

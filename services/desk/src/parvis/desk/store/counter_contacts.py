@@ -8,25 +8,25 @@ from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.town.models import TownConfig
-from parvis.desk.decide.counter_contact import Visit, contact_at_counter, original_of
+from parvis.desk.decide.counter_contact import CounterForm, canonical_bytes, make_counter_contact
 from parvis.desk.models.case import Agent, CounterContact
-from parvis.desk.store.case_queries import counter_contact_of
-from parvis.desk.store.case_transactions import Cases
+from parvis.desk.store.case_queries import read_counter_contact
+from parvis.desk.store.case_transactions import CaseStore
 
 log = logger()
 
 
 @dataclass(frozen=True)
-class Counter:
+class CounterContacts:
     """Where agents write down who came and who called."""
 
-    cases: Cases
+    cases: CaseStore
     blobs: BlobStore
     town_config: TownConfig
     hashing_key: bytes
 
-    async def write_down(
-        self, visit: Visit, agent: Agent, *, seed: str, at: datetime, conversation: str | None = None
+    async def register(
+        self, visit: CounterForm, agent: Agent, *, seed: str, at: datetime, conversation: str | None = None
     ) -> CounterContact:
         """Keep one visit or call.
 
@@ -35,14 +35,14 @@ class Counter:
         Retry:  the same seed is the same contact; the first one sent stays.
         """
         made = make_contact_id("counter", agent.department, seed)
-        content = original_of(visit, agent)
+        content = canonical_bytes(visit, agent)
         claim = await self.blobs.put(made, content, "application/json")
-        contact = contact_at_counter(
-            visit, made=made, agent=agent, original=claim, conversation=conversation,
+        contact = make_counter_contact(
+            visit, contact_id=made, agent=agent, original=claim, conversation=conversation,
             town_config=self.town_config, hashing_key=self.hashing_key, at=at,
         )  # fmt: skip
         row = CounterContact(seed, made, contact.reference, agent.department, agent.name, at)
-        kept = await self.cases.write_down(row, contact)
+        kept = await self.cases.add_counter_contact(row, contact)
         if kept is None:
             return await self._earlier(seed) or row
         metrics.contacts_received.labels(contact.channel).inc()
@@ -51,4 +51,4 @@ class Counter:
 
     async def _earlier(self, seed: str) -> CounterContact | None:
         async with self.cases.database.transaction() as connection:
-            return await counter_contact_of(connection, seed)
+            return await read_counter_contact(connection, seed)

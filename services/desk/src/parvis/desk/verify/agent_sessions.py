@@ -12,11 +12,11 @@ from parvis.desk.models.case import Agent
 from parvis.web import tokens
 from parvis.web.http import is_same_origin
 
-COOKIE = "parvis-desk"
+COOKIE_NAME = "parvis-desk"
 
 
 @dataclass(frozen=True)
-class Session:
+class AgentSession:
     """A login: who, for which department, under which id."""
 
     agent: Agent
@@ -24,45 +24,45 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Sessions:
+class AgentSessions:
     """The development login: whoever reaches the desk says who they are. That is why it listens on loopback only."""
 
     key: bytes
-    lasts: timedelta
+    lifetime: timedelta
 
-    def begin(self, agent: Agent, now: datetime) -> str:
+    def issue_cookie(self, agent: Agent, now: datetime) -> str:
         """The cookie of a new session."""
         values = {"name": agent.name, "department": agent.department, "id": str(uuid.uuid4())}
         return tokens.encrypt_values(values | {"at": int(now.timestamp())}, "desk-session", self.key)
 
-    def of(self, request: Request, now: datetime) -> Session | None:
-        values = tokens.decrypt_values(request.cookies.get(COOKIE, ""), "desk-session", self.key)
-        if not values or now - datetime.fromtimestamp(values["at"], UTC) > self.lasts:
+    def read_cookie(self, request: Request, now: datetime) -> AgentSession | None:
+        values = tokens.decrypt_values(request.cookies.get(COOKIE_NAME, ""), "desk-session", self.key)
+        if not values or now - datetime.fromtimestamp(values["at"], UTC) > self.lifetime:
             return None
-        return Session(Agent(values["name"], values["department"]), values["id"])
+        return AgentSession(Agent(values["name"], values["department"]), values["id"])
 
-    def csrf(self, session: Session | None, now: datetime) -> str:
+    def csrf_token(self, session: AgentSession | None, now: datetime) -> str:
         return tokens.make_csrf_token(_binding(session), self.key, now)
 
-    def is_ours(self, request: Request, token: str, session: Session | None, now: datetime) -> bool:
+    def is_own_form(self, request: Request, token: str, session: AgentSession | None, now: datetime) -> bool:
         """Whether a form was sent from a page of ours, in this session."""
         own_page = is_same_origin(request, str(request.base_url))
-        return own_page and tokens.is_valid_csrf_token(token, _binding(session), self.key, now, lasts=self.lasts)
+        return own_page and tokens.is_valid_csrf_token(token, _binding(session), self.key, now, lasts=self.lifetime)
 
-    def once(self, session: Session, now: datetime) -> str:
+    def one_time_token(self, session: AgentSession, now: datetime) -> str:
         """A one-time token for a form: sent twice, it is one reply, one transfer, one contact."""
         return tokens.make_one_time_token(_binding(session), self.key, now)
 
-    def seed(self, token: str, session: Session) -> str | None:
+    def read_one_time_token(self, token: str, session: AgentSession) -> str | None:
         once = tokens.read_one_time_token(token, _binding(session), self.key)
         return once.seed if once else None
 
 
-def _binding(session: Session | None) -> str:
+def _binding(session: AgentSession | None) -> str:
     return f"desk:{session.session_id}" if session else "desk:login"
 
 
-def is_bearer(request: Request, token: SecretStr | None) -> bool:
+def has_bearer_token(request: Request, token: SecretStr | None) -> bool:
     """Whether the request carries the API's token; never, where none is set."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if token is None or scheme.lower() != "bearer":

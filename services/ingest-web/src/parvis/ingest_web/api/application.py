@@ -16,18 +16,25 @@ from parvis.common.contract.references import make_reference
 from parvis.common.runtime import metrics
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Procedure
-from parvis.ingest_web.api.problems import Hatch, Problem, explain_problems, today_of
-from parvis.ingest_web.api.request_body import body_of, contents_of, fields_of, idempotency_key, read, unacceptable
-from parvis.ingest_web.models.form import File, Kept, Submission
-from parvis.ingest_web.parse.submitted_form import parse
+from parvis.ingest_web.api.problems import ApiContext, ApiProblem, install_problem_handlers, town_today
+from parvis.ingest_web.api.request_body import (
+    file_contents,
+    form_fields,
+    form_problems,
+    parse_body,
+    read_body,
+    read_idempotency_key,
+)
+from parvis.ingest_web.models.form import FormFile, StoredFile, Submission
+from parvis.ingest_web.parse.submitted_form import parse_form
 from parvis.ingest_web.render import form_to_contact, openapi
-from parvis.ingest_web.store.submission_store import Sending
-from parvis.ingest_web.store.submissions import lock_key, submission_of
+from parvis.ingest_web.store.submission_store import SubmissionSource
+from parvis.ingest_web.store.submissions import lock_key, read_submission
 
 log = logger()
 
 
-def application(hatch: Hatch) -> FastAPI:
+def application(hatch: ApiContext) -> FastAPI:
     """What answers below /api.
 
     Gives:  201 with the reference, once the contact and its event are committed; Kafka may be away.
@@ -45,22 +52,22 @@ def application(hatch: Hatch) -> FastAPI:
     async def describe() -> Response:
         if not hatch.keys:
             raise HTTPException(404)
-        return JSONResponse(openapi.openapi(hatch.town_config, today_of(hatch)))
+        return JSONResponse(openapi.openapi(hatch.town_config, town_today(hatch)))
 
     _ = send, describe
-    explain_problems(app, hatch)
+    install_problem_handlers(app, hatch)
     return app
 
 
-async def _send(hatch: Hatch, request: Request) -> Response:
+async def _send(hatch: ApiContext, request: Request) -> Response:
     began = time.monotonic()
     integrator = _integrator(hatch, request)
-    made = make_contact_id("web", f"api:{integrator}", idempotency_key(request))
+    made = make_contact_id("web", f"api:{integrator}", read_idempotency_key(request))
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "not-json")
-    async with hatch.room:
-        body = await body_of(request, hatch.largest_request_bytes)
-        told, procedure = read(hatch, request, body)
+        raise ApiProblem(415, "not-json")
+    async with hatch.body_slots:
+        body = await read_body(request, hatch.largest_request_bytes)
+        told, procedure = parse_body(hatch, request, body)
         row = Submission(
             seed=made, contact_id=made, reference=make_reference(made), procedure=procedure.slug,
             reply_channel=told.get("reply", {}).get("channel"),
@@ -70,7 +77,7 @@ async def _send(hatch: Hatch, request: Request) -> Response:
         async with _alone(hatch, row) as earlier:
             stored = earlier or await _accept(hatch, request, integrator, procedure, told, row)
     if stored.content_hash != row.content_hash:
-        raise Problem(422, "key-reused")
+        raise ApiProblem(422, "key-reused")
     if stored is row:
         metrics.contacts_received.labels("web").inc()
         metrics.accept_seconds.labels("web").observe(time.monotonic() - began)
@@ -78,7 +85,7 @@ async def _send(hatch: Hatch, request: Request) -> Response:
     return JSONResponse(_answer(hatch, stored), 201)
 
 
-def _integrator(hatch: Hatch, request: Request) -> str:
+def _integrator(hatch: ApiContext, request: Request) -> str:
     """Who calls, by their key; nobody, where no keys are set: then there is no such door."""
     if not hatch.keys:
         raise HTTPException(404)
@@ -86,57 +93,57 @@ def _integrator(hatch: Hatch, request: Request) -> str:
     digest = hashlib.sha256(key.strip().encode("utf-8", "replace")).hexdigest()
     names = [name for name, known in hatch.keys.items() if hmac.compare_digest(known, digest)]
     if scheme.lower() != "bearer" or not names:
-        metrics.contacts_refused.labels("web", "unknown key").inc()
-        raise Problem(401, "no-access")
+        metrics.contacts_refused.labels("web", "unknown-key").inc()
+        raise ApiProblem(401, "no-access")
     wait_s = hatch.sources.seconds_until_allowed(names[0])
     if wait_s:
-        metrics.contacts_refused.labels("web", "too many").inc()
-        raise Problem(429, "too-many", wait_s=int(wait_s) + 1)
+        metrics.contacts_refused.labels("web", "too-many").inc()
+        raise ApiProblem(429, "too-many", wait_s=int(wait_s) + 1)
     return names[0]
 
 
 @asynccontextmanager
-async def _alone(hatch: Hatch, row: Submission) -> AsyncGenerator[Submission | None]:
+async def _alone(hatch: ApiContext, row: Submission) -> AsyncGenerator[Submission | None]:
     """Nobody else works on this key meanwhile; gives what was committed under it before.
 
     The lock is PostgreSQL's and goes with our connection: a crash leaves no key behind that nobody may use again.
     """
-    async with hatch.vault.database.transaction() as connection:
+    async with hatch.store.database.transaction() as connection:
         if not await lock_key(connection, row.contact_id):
-            raise Problem(409, "in-flight", wait_s=1)
-        yield await submission_of(connection, row.seed)
+            raise ApiProblem(409, "in-flight", wait_s=1)
+        yield await read_submission(connection, row.seed)
 
 
 async def _accept(
-    hatch: Hatch, request: Request, integrator: str, procedure: Procedure, told: dict[str, Any], row: Submission
+    hatch: ApiContext, request: Request, integrator: str, procedure: Procedure, told: dict[str, Any], row: Submission
 ) -> Submission:
-    contents = contents_of(procedure, told)
-    fields = fields_of(told)
-    today = today_of(hatch)
-    filled = parse(
+    contents = file_contents(procedure, told)
+    fields = form_fields(told)
+    today = town_today(hatch)
+    filled = parse_form(
         procedure, fields, {name: [f for f, _ in several] for name, several in contents.items()}, today=today
     )
     if filled.problems:
-        raise unacceptable(hatch, request, filled)
+        raise form_problems(hatch, request, filled)
     made = ContactId(row.contact_id)
     kept = [await _keep(hatch, made, file, content) for several in contents.values() for file, content in several]
-    sending = Sending(
+    sending = SubmissionSource(
         procedure=procedure,
         language=told.get("language") or hatch.pages.town.languages[0],
-        original=form_to_contact.original(procedure, fields_of(told, str), filled.files),
+        original=form_to_contact.canonical_bytes(procedure, form_fields(told, str), filled.files),
         evidence=f"handed in by the integrator {integrator}, no proof of who asked",
     )
-    return await hatch.vault.record(row, filled, [one.claim for one in kept], sending)
+    return await hatch.store.record_submission(row, filled, [one.claim for one in kept], sending)
 
 
-async def _keep(hatch: Hatch, made: ContactId, file: File, content: bytes) -> Kept:
+async def _keep(hatch: ApiContext, made: ContactId, file: FormFile, content: bytes) -> StoredFile:
     async def held() -> bytes:
         return content
 
-    return await hatch.vault.keep(made, file, held)
+    return await hatch.store.store_file(made, file, held)
 
 
-def _answer(hatch: Hatch, stored: Submission) -> dict[str, str]:
+def _answer(hatch: ApiContext, stored: Submission) -> dict[str, str]:
     return {
         "contact_id": stored.contact_id,
         "reference": stored.reference,

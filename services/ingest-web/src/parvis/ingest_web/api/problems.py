@@ -14,7 +14,7 @@ from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.logs import logger
 from parvis.common.runtime.rate_limits import RateLimiter
 from parvis.common.town.models import TownConfig
-from parvis.ingest_web.store.submission_store import Vault
+from parvis.ingest_web.store.submission_store import SubmissionStore
 from parvis.web.http import negotiate_language
 from parvis.web.pages import PageRenderer
 
@@ -22,7 +22,7 @@ log = logger()
 _AT_ONCE = 4  # bodies in memory
 
 
-class Problem(Exception):
+class ApiProblem(Exception):
     """An answer of RFC 9457. `kind` is its key in the words and the end of its type."""
 
     def __init__(self, status: int, kind: str, *, errors: list[dict[str, str]] | None = None, wait_s: int = 0) -> None:
@@ -31,42 +31,42 @@ class Problem(Exception):
 
 
 @dataclass(frozen=True)
-class Hatch:
+class ApiContext:
     """What the door for programs stands on. `keys` are the SHA-256 of each integrator's key, by name."""
 
     town_config: TownConfig
     pages: PageRenderer
-    vault: Vault
+    store: SubmissionStore
     keys: Mapping[str, str]
     sources: RateLimiter
     public_url: str
     largest_request_bytes: int
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    body_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
 
-def today_of(hatch: Hatch) -> date:
+def town_today(hatch: ApiContext) -> date:
     return hatch.pages.dates.today(hatch.pages.clock())
 
 
-def explain_problems(app: FastAPI, hatch: Hatch) -> None:
+def install_problem_handlers(app: FastAPI, hatch: ApiContext) -> None:
     async def explain(request: Request, error: Exception) -> Response:
-        if isinstance(error, Problem):
-            return _said(hatch, request, error)
+        if isinstance(error, ApiProblem):
+            return _problem_response(hatch, request, error)
         if isinstance(error, Unavailable):
             log.warning("contact.postponed", channel="web", reason=str(error))
-            return _said(hatch, request, Problem(503, "unavailable", wait_s=30))
+            return _problem_response(hatch, request, ApiProblem(503, "unavailable", wait_s=30))
         if isinstance(error, AnyHTTPException):
             kind = "method" if error.status_code == 405 else "nothing" if error.status_code == 404 else "body"
-            answer = _said(hatch, request, Problem(error.status_code, kind))
+            answer = _problem_response(hatch, request, ApiProblem(error.status_code, kind))
             answer.headers.update(error.headers or {})
             return answer
-        return _said(hatch, request, Problem(500, "ours"))
+        return _problem_response(hatch, request, ApiProblem(500, "ours"))
 
-    for kind in (Problem, Unavailable, AnyHTTPException, Exception):
+    for kind in (ApiProblem, Unavailable, AnyHTTPException, Exception):
         app.add_exception_handler(kind, explain)
 
 
-def _said(hatch: Hatch, request: Request, problem: Problem) -> Response:
+def _problem_response(hatch: ApiContext, request: Request, problem: ApiProblem) -> Response:
     language = negotiate_language(request, hatch.pages.town)
     said: dict[str, Any] = {
         "type": f"urn:parvis:problem:{problem.kind}",

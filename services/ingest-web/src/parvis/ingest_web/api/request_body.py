@@ -15,8 +15,8 @@ from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import media_type_of
 from parvis.common.town.forms import FileField
 from parvis.common.town.models import Procedure
-from parvis.ingest_web.api.problems import Hatch, Problem, today_of
-from parvis.ingest_web.models.form import NAME, REPLY, File, Filled, reply_address
+from parvis.ingest_web.api.problems import ApiContext, ApiProblem, town_today
+from parvis.ingest_web.models.form import NAME, REPLY, FilledForm, FormFile, reply_address_input
 from parvis.ingest_web.render import form_html, json_schema
 from parvis.web.forms import clean_text
 from parvis.web.http import negotiate_language
@@ -27,54 +27,54 @@ _MOST_COMMAS = 200_000
 _KINDS = ("required", "additionalProperties", "enum", "const", "maxLength", "format", "pattern", "type")
 
 
-def idempotency_key(request: Request) -> str:
+def read_idempotency_key(request: Request) -> str:
     key = request.headers.get("idempotency-key", "").strip()
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if not 1 <= len(key) <= 200 or not key.isascii() or not key.isprintable() or any(c in key for c in '" '):
-        raise Problem(400, "no-key")
+        raise ApiProblem(400, "no-key")
     return key
 
 
-async def body_of(request: Request, largest_bytes: int) -> bytes:
+async def read_body(request: Request, largest_bytes: int) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(_READ_S):
             async for part in request.stream():
                 body += part
                 if len(body) > largest_bytes:
-                    raise Problem(413, "too-large")
+                    raise ApiProblem(413, "too-large")
     except TimeoutError as error:
-        raise Problem(400, "body") from error
+        raise ApiProblem(400, "body") from error
     return bytes(body)
 
 
-def read(hatch: Hatch, request: Request, body: bytes) -> tuple[dict[str, Any], Procedure]:
+def parse_body(hatch: ApiContext, request: Request, body: bytes) -> tuple[dict[str, Any], Procedure]:
     """The contact as it was told, when the schema of its procedure lets it pass."""
     if body.count(b",") > _MOST_COMMAS:
-        raise Problem(400, "body")
+        raise ApiProblem(400, "body")
     try:
         told = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
         json.dumps(told, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError) as error:
-        raise Problem(400, "body") from error
+        raise ApiProblem(400, "body") from error
     slug = told.get("procedure") if isinstance(told, dict) else None
     procedure = hatch.town_config.procedure(slug) if isinstance(slug, str) else None
     if not procedure:
         raise _incomplete(hatch, request, [("/procedure", "enum")])
-    schema = json_schema.request_schema(procedure, hatch.town_config.town.languages, today_of(hatch))
+    schema = json_schema.request_schema(procedure, hatch.town_config.town.languages, town_today(hatch))
     schema["components"] = {"schemas": {"Reply": json_schema.reply_schema()}}
     checker = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
     try:
         wrong = [("/" + "/".join(map(str, e.instance_path)), e.kind.name) for e in checker.iter_errors(told)]
     except ValueError as error:  # nested deeper than anybody writes
-        raise Problem(400, "body") from error
+        raise ApiProblem(400, "body") from error
     if wrong:
         raise _incomplete(hatch, request, wrong[:50])
     return told, procedure
 
 
-def _incomplete(hatch: Hatch, request: Request, wrong: list[tuple[str, str]]) -> Problem:
+def _incomplete(hatch: ApiContext, request: Request, wrong: list[tuple[str, str]]) -> ApiProblem:
     language = negotiate_language(request, hatch.pages.town)
     errors = [
         {
@@ -83,10 +83,10 @@ def _incomplete(hatch: Hatch, request: Request, wrong: list[tuple[str, str]]) ->
         }
         for pointer, kind in wrong
     ]
-    return Problem(422, "incomplete", errors=errors)
+    return ApiProblem(422, "incomplete", errors=errors)
 
 
-def fields_of(told: Mapping[str, Any], clean: Callable[[str], str] = clean_text) -> dict[str, list[str]]:
+def form_fields(told: Mapping[str, Any], clean: Callable[[str], str] = clean_text) -> dict[str, list[str]]:
     """The contact as a form has it: one reader for both doors."""
     answers: Mapping[str, Any] = told.get("answers", {})
     fields = {
@@ -100,34 +100,34 @@ def fields_of(told: Mapping[str, Any], clean: Callable[[str], str] = clean_text)
         address: str | list[str] = reply["address"]
         lines = address if isinstance(address, list) else [address]
         fields[REPLY] = [reply["channel"]]
-        fields[reply_address(reply["channel"])] = ["\n".join(" ".join(clean(line).split()) for line in lines)]
+        fields[reply_address_input(reply["channel"])] = ["\n".join(" ".join(clean(line).split()) for line in lines)]
     return fields
 
 
-def contents_of(procedure: Procedure, told: Mapping[str, Any]) -> dict[str, list[tuple[File, bytes]]]:
+def file_contents(procedure: Procedure, told: Mapping[str, Any]) -> dict[str, list[tuple[FormFile, bytes]]]:
     kinds = {f.name: f for f in procedure.form if isinstance(f, FileField)}
     files: Mapping[str, list[dict[str, str]]] = told.get("files", {})
     return {name: [_content(one) for one in several] for name, several in files.items() if name in kinds}
 
 
-def _content(told: Mapping[str, str]) -> tuple[File, bytes]:
+def _content(told: Mapping[str, str]) -> tuple[FormFile, bytes]:
     try:
         content = base64.b64decode(told["content"], validate=True)
     except (ValueError, binascii.Error) as error:
-        raise Problem(422, "incomplete") from error
+        raise ApiProblem(422, "incomplete") from error
     name = safe_file_name(told.get("name", "")) or "document"
     digest = hashlib.sha256(content).hexdigest()
-    return File(name, len(content), media_type_of(content, name=name), digest), content
+    return FormFile(name, len(content), media_type_of(content, name=name), digest), content
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def unacceptable(hatch: Hatch, request: Request, filled: Filled) -> Problem:
+def form_problems(hatch: ApiContext, request: Request, filled: FilledForm) -> ApiProblem:
     language = negotiate_language(request, hatch.pages.town)
     errors = [
-        {"pointer": f"/{name}", "detail": form_html.sentence(hatch.pages, problem, language)}
+        {"pointer": f"/{name}", "detail": form_html.problem_sentence(hatch.pages, problem, language)}
         for name, problem in filled.problems.items()
     ]
-    return Problem(422, "incomplete", errors=errors)
+    return ApiProblem(422, "incomplete", errors=errors)

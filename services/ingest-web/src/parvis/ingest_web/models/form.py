@@ -21,7 +21,7 @@ class Submission:
 
 
 @dataclass(frozen=True)
-class Problem:
+class FormProblem:
     """What is wrong with one answer: a key of the words, and what the sentence needs."""
 
     key: str
@@ -30,7 +30,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class File:
+class FormFile:
     """One file of the form, by what is known of it; its bytes are elsewhere."""
 
     name: str
@@ -40,54 +40,54 @@ class File:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredFile:
     """A file that is stored; until the form is sent it is named in the page under our seal."""
 
-    file: File
+    file: FormFile
     claim: Attachment
 
 
 @dataclass
-class Filled:
+class FilledForm:
     """A form as it was filled in. It can be accepted when `problems` is empty."""
 
     answers: dict[str, str] = field(default_factory=dict[str, str])
-    files: dict[str, list[File]] = field(default_factory=dict[str, list[File]])
+    files: dict[str, list[FormFile]] = field(default_factory=dict[str, list[FormFile]])
     name: str = ""
     reply: ReplyAddress | None = None
     sender: ContactPoint | None = None
-    is_trapped: bool = False
-    problems: dict[str, Problem] = field(default_factory=dict[str, Problem])
+    filled_honeypot: bool = False
+    problems: dict[str, FormProblem] = field(default_factory=dict[str, FormProblem])
 
 
 # Inputs of every form. A procedure's own fields have neither a hyphen nor a leading underscore: they cannot collide.
 NAME = "your-name"
 REPLY = "reply-channel"
-TOKEN, CSRF, TRAP = "_once", "_csrf", "_website"
+TOKEN, CSRF, HONEYPOT = "_once", "_csrf", "_website"
 # What the button asks for: `review`, `change`; without it the form is sent.
 STEP, REVIEW, CHANGE = "_step", "review", "change"
-SEEN, PROOF, WAITED = "_seen", "_proof", "_waited"
-KEPT, DROP = "_kept-", "_drop-"
-INPUTS = {
+REVIEWED, PROOF, WAITED = "_seen", "_proof", "_waited"
+STORED, DROP = "_kept-", "_drop-"
+INPUT_NAMES = {
     "name": NAME,
     "reply": REPLY,
     "token": TOKEN,
     "csrf": CSRF,
-    "trap": TRAP,
+    "trap": HONEYPOT,
     "step": STEP,
     "review": REVIEW,
     "change": CHANGE,
-    "seen": SEEN,
+    "seen": REVIEWED,
     "proof": PROOF,
     "waited": WAITED,
-    "kept": KEPT,
+    "kept": STORED,
     "drop": DROP,
 }
 NO_REPLY = "none"
 REPLY_CHANNELS = ("sms", "email", "post", "phone")
 
 
-def reply_address(channel: str) -> str:
+def reply_address_input(channel: str) -> str:
     """The input for the address that goes with a reply channel."""
     return f"reply-{channel}"
 

@@ -8,9 +8,9 @@ from fastapi.responses import HTMLResponse
 from parvis.common.contract.references import find_references
 from parvis.common.storage.postgres import Database
 from parvis.common.town.models import TownConfig
-from parvis.ingest_web.render.form_html import Shown, form_page, receipt_page
-from parvis.ingest_web.store.submissions import submission_with_reference
-from parvis.ingest_web.verify.form_tokens import Guard
+from parvis.ingest_web.render.form_html import FormView, form_page, receipt_page
+from parvis.ingest_web.store.submissions import find_submission
+from parvis.ingest_web.verify.form_tokens import FormTokens
 from parvis.web.http import allow_scripts, language_switch_url, negotiate_language, remember_language
 from parvis.web.pages import PageRenderer
 
@@ -19,17 +19,17 @@ _KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}
 
 
 @dataclass(frozen=True)
-class Shelf:
+class FormPageDependencies:
     """What the pages are made of."""
 
     town_config: TownConfig
     pages: PageRenderer
-    guard: Guard
+    tokens: FormTokens
     database: Database
     most_mb: int
 
 
-def routes(shelf: Shelf) -> APIRouter:
+def routes(shelf: FormPageDependencies) -> APIRouter:
     """The pages.
 
     Gives: 200, in the reader's language; 404 for a procedure or a reference that does not exist.
@@ -53,7 +53,7 @@ def routes(shelf: Shelf) -> APIRouter:
     return router
 
 
-def _page(shelf: Shelf, request: Request, template: str, **values: object) -> HTMLResponse:
+def _page(shelf: FormPageDependencies, request: Request, template: str, **values: object) -> HTMLResponse:
     language = negotiate_language(request, shelf.pages.town)
     response = HTMLResponse(
         shelf.pages.render(template, language, switch=language_switch_url(request, shelf.pages), **values),
@@ -63,17 +63,17 @@ def _page(shelf: Shelf, request: Request, template: str, **values: object) -> HT
     return response
 
 
-def _form(shelf: Shelf, request: Request, slug: str) -> HTMLResponse:
+def _form(shelf: FormPageDependencies, request: Request, slug: str) -> HTMLResponse:
     procedure = shelf.town_config.procedure(slug)
     if not procedure:
         raise HTTPException(404)
     now = shelf.pages.clock()
-    shown = Shown(
+    shown = FormView(
         procedure=procedure,
         department=shelf.town_config.departments[shelf.town_config.current_department(procedure.department)],
         language=negotiate_language(request, shelf.pages.town),
-        once=shelf.guard.new_once(slug, now),
-        csrf=shelf.guard.csrf(slug, now),
+        once=shelf.tokens.make_one_time_token(slug, now),
+        csrf=shelf.tokens.make_csrf_token(slug, now),
         most_mb=shelf.most_mb,
         switch=language_switch_url(request, shelf.pages),
     )
@@ -82,12 +82,12 @@ def _form(shelf: Shelf, request: Request, slug: str) -> HTMLResponse:
     return response
 
 
-async def _receipt(shelf: Shelf, request: Request, reference: str) -> HTMLResponse:
+async def _receipt(shelf: FormPageDependencies, request: Request, reference: str) -> HTMLResponse:
     known = find_references(reference)
     if known != [reference]:
         raise HTTPException(404)
     async with shelf.database.transaction() as connection:
-        found = await submission_with_reference(connection, reference)
+        found = await find_submission(connection, reference)
     procedure = shelf.town_config.procedure(found.procedure) if found else None
     if not found or not procedure:
         raise HTTPException(404)

@@ -24,15 +24,15 @@ from parvis.common.town.forms import (
 )
 from parvis.common.town.models import Procedure
 from parvis.ingest_web.models.form import (
+    HONEYPOT,
     NAME,
     NO_REPLY,
     REPLY,
     REPLY_CHANNELS,
-    TRAP,
-    File,
-    Filled,
-    Problem,
-    reply_address,
+    FilledForm,
+    FormFile,
+    FormProblem,
+    reply_address_input,
 )
 
 _ADDRESS_LENGTH = 500
@@ -42,22 +42,22 @@ _DOMAIN = re.compile(r"^(?:[^\W_](?:[^\W_]|-){0,62}\.)+[^\W\d_](?:[^\W_]|-)+$")
 _FRENCH_DATE = re.compile(r"^([0-9]{1,2})[/. -]([0-9]{1,2})[/. -]([0-9]{4})$")
 
 
-def parse(
-    procedure: Procedure, fields: Mapping[str, Sequence[str]], files: Mapping[str, Sequence[File]], *, today: date
-) -> Filled:
+def parse_form(
+    procedure: Procedure, fields: Mapping[str, Sequence[str]], files: Mapping[str, Sequence[FormFile]], *, today: date
+) -> FilledForm:
     """Read what a citizen filled in.
 
     Shape:  fields are cleaned text by input name; today is the town's day.
     Gives:  every problem at once, in the page's order; never raises, whatever the fields hold.
     """
-    filled = Filled(is_trapped=any(value.strip() for value in fields.get(TRAP, ())))
+    filled = FilledForm(filled_honeypot=any(value.strip() for value in fields.get(HONEYPOT, ())))
     for form_field in procedure.form:
         if isinstance(form_field, FileField):
-            _take_files(filled, form_field, files.get(form_field.name, ()))
+            _check_files(filled, form_field, files.get(form_field.name, ()))
         else:
-            _take_answer(filled, form_field, [v for v in fields.get(form_field.name, ()) if v.strip()], today)
-    _take_name(filled, procedure, _first(fields, NAME))
-    _take_reply(filled, procedure, fields)
+            _parse_answer(filled, form_field, [v for v in fields.get(form_field.name, ()) if v.strip()], today)
+    _parse_name(filled, procedure, _first(fields, NAME))
+    _parse_reply(filled, procedure, fields)
     return filled
 
 
@@ -65,69 +65,69 @@ def _first(fields: Mapping[str, Sequence[str]], name: str) -> str:
     return next(iter(fields.get(name, ())), "").strip()
 
 
-def _take_answer(filled: Filled, form_field: FormField, values: list[str], today: date) -> None:
+def _parse_answer(filled: FilledForm, form_field: FormField, values: list[str], today: date) -> None:
     if not values:
         if form_field.required:
             key = "consent_needed" if isinstance(form_field, ConsentField) else "required"
-            filled.problems[form_field.name] = Problem(key, form_field.label)
+            filled.problems[form_field.name] = FormProblem(key, form_field.label)
         return
-    read = _answer(form_field, values, today)
-    if isinstance(read, Problem):
+    read = _answer_of_type(form_field, values, today)
+    if isinstance(read, FormProblem):
         filled.problems[form_field.name] = read
     else:
         filled.answers[form_field.name] = read
 
 
-def _answer(form_field: FormField, values: list[str], today: date) -> str | Problem:
+def _answer_of_type(form_field: FormField, values: list[str], today: date) -> str | FormProblem:
     match form_field:
         case TextField() | LongTextField():
             is_line = isinstance(form_field, TextField)
             text = " ".join(values[0].splitlines()).strip() if is_line else values[0]
-            return _limited(text, form_field.max_length, form_field.label)
+            return _check_length(text, form_field.max_length, form_field.label)
         case AddressField():
-            return _limited(values[0].strip(), _ADDRESS_LENGTH, form_field.label)
+            return _check_length(values[0].strip(), _ADDRESS_LENGTH, form_field.label)
         case ChoiceField():
-            return _chosen(form_field, [value.strip() for value in values])
+            return _parse_choice(form_field, [value.strip() for value in values])
         case DateField():
-            return _date(form_field, values[0].strip(), today)
+            return _parse_date_field(form_field, values[0].strip(), today)
         case EmailField() | PhoneField():
-            return _reachable(form_field, values[0].strip())
+            return _parse_contact_point(form_field, values[0].strip())
         case _:
             return "yes"
 
 
-def _limited(text: str, most: int, label: LocalText) -> str | Problem:
-    return text if len(text) <= most else Problem("too_long", label, {"most": most, "count": len(text)})
+def _check_length(text: str, most: int, label: LocalText) -> str | FormProblem:
+    return text if len(text) <= most else FormProblem("too_long", label, {"most": most, "count": len(text)})
 
 
-def _chosen(form_field: ChoiceField, values: list[str]) -> str | Problem:
+def _parse_choice(form_field: ChoiceField, values: list[str]) -> str | FormProblem:
     known = [option.value for option in form_field.options]
     if any(value not in known for value in values) or (len(values) > 1 and not form_field.several):
-        return Problem("unknown_choice", form_field.label)
+        return FormProblem("unknown_choice", form_field.label)
     return ",".join(value for value in known if value in values)
 
 
-def _date(form_field: DateField, text: str, today: date) -> str | Problem:
-    told = _read_date(text)
-    if told is None:
-        return Problem("no_date", form_field.label)
+def _parse_date_field(form_field: DateField, text: str, today: date) -> str | FormProblem:
+    day = _parse_date(text)
+    if day is None:
+        return FormProblem("no_date", form_field.label)
     earliest = today if form_field.earliest == "today" else form_field.earliest
     latest = today if form_field.latest == "today" else form_field.latest
-    if earliest and told < earliest:
-        return Problem("too_early", form_field.label, {"day": earliest})
-    if latest and told > latest:
-        return Problem("too_late", form_field.label, {"day": latest})
-    return told.isoformat()
+    if earliest and day < earliest:
+        return FormProblem("too_early", form_field.label, {"day": earliest})
+    if latest and day > latest:
+        return FormProblem("too_late", form_field.label, {"day": latest})
+    return day.isoformat()
 
 
-def _reachable(form_field: EmailField | PhoneField, typed: str) -> str | Problem:
+def _parse_contact_point(form_field: EmailField | PhoneField, typed: str) -> str | FormProblem:
     try:
         return (_email if isinstance(form_field, EmailField) else phone_contact_point)(typed).value
     except Rejected:
-        return Problem(f"no_{form_field.type}", form_field.label)
+        return FormProblem(f"no_{form_field.type}", form_field.label)
 
 
-def _read_date(text: str) -> date | None:
+def _parse_date(text: str) -> date | None:
     """ISO, as browsers send it, or as people write it where the browser knows no date field: 31/12/1990."""
     written = _FRENCH_DATE.match(text)
     try:
@@ -136,18 +136,18 @@ def _read_date(text: str) -> date | None:
         return None
 
 
-def _take_files(filled: Filled, form_field: FileField, files: Sequence[File]) -> None:
-    problem: Problem | None = None
+def _check_files(filled: FilledForm, form_field: FileField, files: Sequence[FormFile]) -> None:
+    problem: FormProblem | None = None
     if not files and form_field.required:
-        problem = Problem("file_needed", form_field.label)
+        problem = FormProblem("file_needed", form_field.label)
     elif len(files) > form_field.most_files:
-        problem = Problem("too_many_files", form_field.label, {"count": form_field.most_files})
-    good: list[File] = []
+        problem = FormProblem("too_many_files", form_field.label, {"count": form_field.most_files})
+    good: list[FormFile] = []
     for file in files:
         if file.size_bytes > form_field.largest_mb * 1_000_000:
-            problem = Problem("file_too_large", None, {"name": file.name, "most": form_field.largest_mb})
+            problem = FormProblem("file_too_large", None, {"name": file.name, "most": form_field.largest_mb})
         elif file.media_type not in form_field.accept:
-            problem = Problem("wrong_file_type", None, {"name": file.name, "accept": form_field.accept})
+            problem = FormProblem("wrong_file_type", None, {"name": file.name, "accept": form_field.accept})
         else:
             good.append(file)
     if problem:
@@ -156,32 +156,32 @@ def _take_files(filled: Filled, form_field: FileField, files: Sequence[File]) ->
         filled.files[form_field.name] = good  # beside a problem too: nobody should choose them twice
 
 
-def _take_name(filled: Filled, procedure: Procedure, name: str) -> None:
+def _parse_name(filled: FilledForm, procedure: Procedure, name: str) -> None:
     filled.name = " ".join(name.split())
     if not filled.name and not procedure.anonymous:
-        filled.problems[NAME] = Problem("name_needed")
+        filled.problems[NAME] = FormProblem("name_needed")
     elif len(filled.name) > _NAME_LENGTH:
-        filled.problems[NAME] = Problem("name_too_long", None, {"most": _NAME_LENGTH})
+        filled.problems[NAME] = FormProblem("name_too_long", None, {"most": _NAME_LENGTH})
 
 
-def _take_reply(filled: Filled, procedure: Procedure, fields: Mapping[str, Sequence[str]]) -> None:
+def _parse_reply(filled: FilledForm, procedure: Procedure, fields: Mapping[str, Sequence[str]]) -> None:
     channel = _first(fields, REPLY)
     if channel in ("", NO_REPLY) and procedure.anonymous:
         return
     if channel not in REPLY_CHANNELS:
-        filled.problems[REPLY] = Problem("reply_needed")
+        filled.problems[REPLY] = FormProblem("reply_needed")
         return
-    typed = _first(fields, reply_address(channel))
+    typed = _first(fields, reply_address_input(channel))
     if not typed:
-        filled.problems[reply_address(channel)] = Problem(f"{channel}_needed")
+        filled.problems[reply_address_input(channel)] = FormProblem(f"{channel}_needed")
         return
     try:
         point = _point(channel, typed[: _ADDRESS_LENGTH + 1], filled.name[:_NAME_LENGTH])
     except Rejected:
-        filled.problems[reply_address(channel)] = Problem(f"{channel}_wrong")
+        filled.problems[reply_address_input(channel)] = FormProblem(f"{channel}_wrong")
         return
     if channel == "sms" and _is_landline(point.value):
-        filled.problems[reply_address(channel)] = Problem("sms_landline")
+        filled.problems[reply_address_input(channel)] = FormProblem("sms_landline")
         return
     filled.reply = ReplyAddress.model_validate({"channel": channel, "address": point.value})
     filled.sender = point if point.kind != "post" else None

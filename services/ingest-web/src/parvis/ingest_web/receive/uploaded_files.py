@@ -3,42 +3,44 @@
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import media_type_of
 from parvis.common.town.forms import FileField
-from parvis.ingest_web.models.form import DROP, KEPT, File, Filled, Kept
-from parvis.ingest_web.receive.form_submission import Door, Sent
+from parvis.ingest_web.models.form import DROP, STORED, FilledForm, FormFile, StoredFile
+from parvis.ingest_web.receive.form_submission import FormDependencies, FormSubmission
 from parvis.web.forms import SubmittedForm, Upload
 
 
-async def files_of(fields: list[FileField], form: SubmittedForm) -> dict[str, list[tuple[File, Upload]]]:
+async def files_of(fields: list[FileField], form: SubmittedForm) -> dict[str, list[tuple[FormFile, Upload]]]:
     """The files just chosen, by field."""
     return {f.name: [(await _file(upload), upload) for upload in form.files.get(f.name, ())] for f in fields}
 
 
-def kept_of(door: Door, fields: list[FileField], form: SubmittedForm) -> dict[str, list[Kept]]:
+def kept_of(door: FormDependencies, fields: list[FileField], form: SubmittedForm) -> dict[str, list[StoredFile]]:
     """The files of earlier tries, without those that the citizen took out; a new one takes the place of a single one."""
-    found: dict[str, list[Kept]] = {}
+    found: dict[str, list[StoredFile]] = {}
     for f in fields:
         dropped = form.fields.get(DROP + f.name, ())
-        several = [k for k in door.guard.unseal(form.fields.get(KEPT + f.name, ())) if k.file.sha256 not in dropped]
+        several = [
+            k for k in door.tokens.unseal_files(form.fields.get(STORED + f.name, ())) if k.file.sha256 not in dropped
+        ]
         if several and not (f.most_files == 1 and form.files.get(f.name)):
             found[f.name] = several
     return found
 
 
-async def keep(door: Door, sent: Sent, filled: Filled) -> None:
+async def keep(door: FormDependencies, sent: FormSubmission, filled: FilledForm) -> None:
     """Store the good files that were just chosen: nobody should choose them twice.
 
     Raises: Unavailable.
     """
     for name, chosen in sent.chosen.items():
-        held = {k.file for k in sent.kept.get(name, ())}
+        held = {k.file for k in sent.stored.get(name, ())}
         good = [pair for pair in chosen if pair[0] in filled.files.get(name, ()) and pair[0] not in held]
         for file, upload in dict(good).items():
-            kept = await door.vault.keep(sent.made, file, upload.content)
-            sent.kept.setdefault(name, []).append(kept)
+            kept = await door.store.store_file(sent.contact_id, file, upload.content)
+            sent.stored.setdefault(name, []).append(kept)
     sent.chosen.clear()
 
 
-async def _file(upload: Upload) -> File:
+async def _file(upload: Upload) -> FormFile:
     name = safe_file_name(upload.name) or "document"
     media_type = media_type_of(await upload.ends(), name=name)
-    return File(name, upload.size_bytes, media_type, await upload.sha256())
+    return FormFile(name, upload.size_bytes, media_type, await upload.sha256())

@@ -7,17 +7,17 @@ from typing import Any
 from parvis.common.town.forms import FileField
 from parvis.common.town.models import Department, Procedure, TownConfig, localized
 from parvis.ingest_web.models.form import (
-    INPUTS,
+    HONEYPOT,
+    INPUT_NAMES,
     NAME,
     NO_REPLY,
     REPLY,
     REPLY_CHANNELS,
-    TRAP,
     TYPE_NAMES,
-    File,
-    Filled,
-    Problem,
-    reply_address,
+    FilledForm,
+    FormFile,
+    FormProblem,
+    reply_address_input,
 )
 from parvis.web.answers import answer_in_words
 from parvis.web.pages import PageRenderer, format_size, group_digits
@@ -26,7 +26,7 @@ _BAD_NOTICES = ("unavailable", "busy", "work", "too_heavy")
 
 
 @dataclass(frozen=True)
-class Shown:
+class FormView:
     """A form as it is to be shown: empty, or with what was typed and what is to be said about it.
 
     `notice` is a key of the words. With `wait_s` one must wait before sending; `work_bits` lets the browser do a sum instead.
@@ -40,11 +40,13 @@ class Shown:
     most_mb: int
     switch: str | None = None
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-    problems: Mapping[str, Problem] = field(default_factory=dict[str, Problem])
-    kept: Mapping[str, Sequence[tuple[File, str]]] = field(default_factory=dict[str, Sequence[tuple[File, str]]])
+    problems: Mapping[str, FormProblem] = field(default_factory=dict[str, FormProblem])
+    stored: Mapping[str, Sequence[tuple[FormFile, str]]] = field(
+        default_factory=dict[str, Sequence[tuple[FormFile, str]]]
+    )
     notice: str | None = None
     reference: str | None = None
-    seen: str = ""
+    reviewed: str = ""
     proof: str = ""
     waited: str = ""
     wait_s: int = 0
@@ -52,7 +54,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Row:
+class ReviewRow:
     """One question on the page of the last look. `anchor` is the input that the way back leads to."""
 
     anchor: str
@@ -60,14 +62,14 @@ class Row:
     lines: tuple[str, ...]
 
 
-def form_page(pages: PageRenderer, shown: Shown) -> str:
+def form_page(pages: PageRenderer, shown: FormView) -> str:
     """The page of one procedure."""
     return pages.render(
         "form.html",
         shown.language,
         **_common(shown),
         typed=shown.fields,
-        problems={name: sentence(pages, problem, shown.language) for name, problem in shown.problems.items()},
+        problems={name: problem_sentence(pages, problem, shown.language) for name, problem in shown.problems.items()},
         reply_channels=REPLY_CHANNELS,
         no_reply=NO_REPLY,
         today=pages.dates.today(pages.clock()),
@@ -75,7 +77,7 @@ def form_page(pages: PageRenderer, shown: Shown) -> str:
     )
 
 
-def review_page(pages: PageRenderer, shown: Shown, filled: Filled) -> str:
+def review_page(pages: PageRenderer, shown: FormView, filled: FilledForm) -> str:
     """The last look before sending: every answer, with a way back to it; everything goes with the form in hidden inputs."""
     hidden = [(name, value) for name, values in shown.fields.items() for value in values if _is_carried(name)]
     return pages.render(
@@ -83,26 +85,26 @@ def review_page(pages: PageRenderer, shown: Shown, filled: Filled) -> str:
     )
 
 
-def _common(shown: Shown) -> dict[str, Any]:
+def _common(shown: FormView) -> dict[str, Any]:
     return {
         "shown": shown,
         "procedure": shown.procedure,
         "department": shown.department,
         "switch": shown.switch,
-        "names": INPUTS,
-        "reply_address": reply_address,
+        "names": INPUT_NAMES,
+        "reply_address": reply_address_input,
         "notice_bad": shown.notice in _BAD_NOTICES,
         "has_files": any(isinstance(f, FileField) for f in shown.procedure.form),
     }
 
 
 def _is_carried(name: str) -> bool:
-    return not name.startswith("_") or name == TRAP
+    return not name.startswith("_") or name == HONEYPOT
 
 
-def _rows(pages: PageRenderer, shown: Shown, filled: Filled) -> list[Row]:
+def _rows(pages: PageRenderer, shown: FormView, filled: FilledForm) -> list[ReviewRow]:
     language = shown.language
-    rows: list[Row] = []
+    rows: list[ReviewRow] = []
     for f in shown.procedure.form:
         if isinstance(f, FileField):
             said = [
@@ -112,12 +114,14 @@ def _rows(pages: PageRenderer, shown: Shown, filled: Filled) -> list[Row]:
         else:
             answer = filled.answers.get(f.name, "")
             said = answer_in_words(f, answer, language).splitlines() if answer else []
-        rows.append(Row(f"f-{f.name}", localized(f.label, language), tuple(said)))
-    rows.append(Row(f"f-{NAME}", pages.translate("form_page.name", language), (filled.name,) if filled.name else ()))
+        rows.append(ReviewRow(f"f-{f.name}", localized(f.label, language), tuple(said)))
+    rows.append(
+        ReviewRow(f"f-{NAME}", pages.translate("form_page.name", language), (filled.name,) if filled.name else ())
+    )
     channel = filled.reply.channel if filled.reply else NO_REPLY
     address = filled.reply.address if filled.reply else ""
     how = [pages.translate(f"reply_by.{channel}", language), *(group_digits(line) for line in address.splitlines())]
-    rows.append(Row(f"f-{REPLY}", pages.translate("form_page.reply", language), tuple(how)))
+    rows.append(ReviewRow(f"f-{REPLY}", pages.translate("form_page.reply", language), tuple(how)))
     return rows
 
 
@@ -128,7 +132,7 @@ def receipt_page(pages: PageRenderer, town_config: TownConfig, **values: Any) ->
     return pages.render("receipt.html", department=department, **values)
 
 
-def sentence(pages: PageRenderer, problem: Problem, language: str) -> str:
+def problem_sentence(pages: PageRenderer, problem: FormProblem, language: str) -> str:
     """What is wrong, and what to do, in one sentence."""
     values = dict(problem.values)
     if problem.label:

@@ -18,15 +18,17 @@ from parvis.common.contract.contact_points import hash_contact_point
 from parvis.common.contract.references import make_reference
 from parvis.common.town.forms import ConsentField, LongTextField
 from parvis.common.town.models import Procedure, localized
-from parvis.ingest_web.models.form import File, Filled
+from parvis.ingest_web.models.form import FilledForm, FormFile
 from parvis.web.answers import answer_in_words
 
 # As JSON. Together with the rest they keep the event below 64 KiB; the whole is in the original.
-TEXT_ROOM_BYTES = 28 * 1024
-ANSWERS_ROOM_BYTES = 20 * 1024
+MAX_TEXT_BYTES = 28 * 1024
+MAX_ANSWERS_BYTES = 20 * 1024
 
 
-def original(procedure: Procedure, fields: Mapping[str, Sequence[str]], files: Mapping[str, Sequence[File]]) -> bytes:
+def canonical_bytes(
+    procedure: Procedure, fields: Mapping[str, Sequence[str]], files: Mapping[str, Sequence[FormFile]]
+) -> bytes:
     """The form as it was typed, each character, line ends as line feeds: the same content is the same bytes, whenever it is sent."""
     inputs = {name: list(values) for name, values in fields.items() if not name.startswith("_") or name == "_website"}
     attached = [
@@ -39,7 +41,7 @@ def original(procedure: Procedure, fields: Mapping[str, Sequence[str]], files: M
 
 
 @dataclass(frozen=True)
-class Accepted:
+class AcceptedForm:
     """What acceptance adds to a filled form."""
 
     contact_id: ContactId
@@ -51,8 +53,8 @@ class Accepted:
     evidence: str
 
 
-def contact_of(
-    filled: Filled, procedure: Procedure, language: str, accepted: Accepted, *, hashing_key: bytes
+def make_web_contact(
+    filled: FilledForm, procedure: Procedure, language: str, accepted: AcceptedForm, *, hashing_key: bytes
 ) -> ContactReceived:
     """The event of a form: subject and text for people and rules, the answers by field name beside them."""
     return ContactReceived(
@@ -65,7 +67,7 @@ def contact_of(
         procedure=procedure.slug,
         language=language,
         sender=Verification(level="none", evidence=accepted.evidence),
-        machine=MachineSent(reason="honeypot") if filled.is_trapped else None,
+        machine=MachineSent(reason="honeypot") if filled.filled_honeypot else None,
         original=accepted.original,
         attachments=accepted.attachments,
         text_overflow=accepted.text_overflow,
@@ -74,9 +76,9 @@ def contact_of(
             {
                 "from": filled.sender,
                 "display_name": filled.name,
-                "subject": subject(filled, procedure, language),
-                "text": fitting(text(filled, procedure, language), TEXT_ROOM_BYTES),
-                "answers": fitting_answers(filled.answers),
+                "subject": form_subject(filled, procedure, language),
+                "text": truncate_to_json_size(form_text(filled, procedure, language), MAX_TEXT_BYTES),
+                "answers": truncate_answers(filled.answers),
                 "file_names": tuple(file.name for several in filled.files.values() for file in several),
                 "reply_channels": (filled.reply,) if filled.reply else (),
             }
@@ -84,7 +86,7 @@ def contact_of(
     )
 
 
-def subject(filled: Filled, procedure: Procedure, language: str) -> str:
+def form_subject(filled: FilledForm, procedure: Procedure, language: str) -> str:
     """The procedure's title; a question with a subject of its own has that."""
     title = localized(procedure.title, language)
     own = filled.answers.get("subject", "")
@@ -92,7 +94,7 @@ def subject(filled: Filled, procedure: Procedure, language: str) -> str:
     return f"{own} ({title})" if own and is_own else title
 
 
-def text(filled: Filled, procedure: Procedure, language: str) -> str:
+def form_text(filled: FilledForm, procedure: Procedure, language: str) -> str:
     """The form as one readable text: what was written freely first, then each answer in a line of its own."""
     free = [filled.answers[f.name] for f in procedure.form if isinstance(f, LongTextField) and f.name in filled.answers]
     colon = " :" if language == "fr" else ":"
@@ -104,11 +106,11 @@ def text(filled: Filled, procedure: Procedure, language: str) -> str:
     return "\n\n".join([*free, "\n".join(facts)] if facts else free)
 
 
-def is_fitting(words: str) -> bool:
-    return len(json.dumps(words, ensure_ascii=False).encode()) <= TEXT_ROOM_BYTES
+def fits_event(words: str) -> bool:
+    return len(json.dumps(words, ensure_ascii=False).encode()) <= MAX_TEXT_BYTES
 
 
-def fitting(words: str, room_bytes: int) -> str:
+def truncate_to_json_size(words: str, room_bytes: int) -> str:
     """The longest beginning whose JSON is within the room; quotes and line feeds count twice there."""
     if len(json.dumps(words, ensure_ascii=False).encode()) <= room_bytes:
         return words
@@ -120,10 +122,10 @@ def fitting(words: str, room_bytes: int) -> str:
     return words[:low]
 
 
-def fitting_answers(answers: Mapping[str, str]) -> dict[str, str]:
+def truncate_answers(answers: Mapping[str, str]) -> dict[str, str]:
     """The answers, the long ones cut where all together are too long for the event."""
-    room_bytes = ANSWERS_ROOM_BYTES
-    while len(json.dumps(answers, ensure_ascii=False).encode()) > ANSWERS_ROOM_BYTES:
+    room_bytes = MAX_ANSWERS_BYTES
+    while len(json.dumps(answers, ensure_ascii=False).encode()) > MAX_ANSWERS_BYTES:
         room_bytes //= 2
-        answers = {name: fitting(answer, room_bytes) for name, answer in answers.items()}
+        answers = {name: truncate_to_json_size(answer, room_bytes) for name, answer in answers.items()}
     return dict(answers)

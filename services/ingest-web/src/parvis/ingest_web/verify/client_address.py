@@ -27,7 +27,7 @@ _INSIDE = tuple(
 )
 
 
-def networks(text: str) -> tuple[Network, ...]:
+def parse_networks(text: str) -> tuple[Network, ...]:
     """Addresses and networks, comma-separated.
 
     Raises: ValueError, for what is none.
@@ -35,7 +35,7 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
 
 
-def client_of(request: Request, trusted: Sequence[Network]) -> str | None:
+def client_network(request: Request, trusted: Sequence[Network]) -> str | None:
     """The public address of who sends; none where nobody trustworthy says one.
 
     A proxy appends the address that it saw: the rightmost that is no proxy of ours is the last that somebody we trust
@@ -63,19 +63,19 @@ def _address(text: str) -> Address | None:
 
 
 @dataclass(frozen=True)
-class Crowd:
+class SubmissionRateLimit:
     """How much comes in from each source, and from all together.
 
     Gives:  wait_s(client): 0.0 when the form may pass; else the seconds to wait. Only where the work of a browser can take the
             place of waiting (`asks_for_work`) do all together count: nobody is refused because of the others.
     """
 
-    each: RateLimiter | None
-    together: RateLimiter
-    asks_for_work: bool
+    per_source: RateLimiter | None
+    all_sources: RateLimiter
+    requires_work: bool
     files: RateLimiter | None = None  # of its own: a form may bring many, and none of them should stop the form
 
-    def wait_for_files_s(self, client: str | None, count: int) -> float:
+    def files_wait_s(self, client: str | None, count: int) -> float:
         return (
             max([self.files.seconds_until_allowed(client) for _ in range(count)], default=0.0)
             if self.files and client
@@ -83,7 +83,7 @@ class Crowd:
         )
 
     def wait_s(self, client: str | None) -> float:
-        own = self.each.seconds_until_allowed(client) if self.each and client else 0.0
-        if own or not self.asks_for_work:
+        own = self.per_source.seconds_until_allowed(client) if self.per_source and client else 0.0
+        if own or not self.requires_work:
             return own
-        return self.together.seconds_until_allowed("")
+        return self.all_sources.seconds_until_allowed("")

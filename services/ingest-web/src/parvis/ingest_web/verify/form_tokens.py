@@ -9,57 +9,57 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from parvis.common.contract.contact import Attachment
-from parvis.ingest_web.models.form import File, Kept
+from parvis.ingest_web.models.form import FormFile, StoredFile
 from parvis.web import tokens
 from parvis.web.http import is_same_origin
 from parvis.web.tokens import OneTimeToken
 
 
 @dataclass(frozen=True)
-class Guard:
+class FormTokens:
     """Knows our own forms. The one-time token names the contact, the CSRF token says that the form was ours."""
 
     key: bytes
     public_url: str
-    lasts: timedelta
-    quickest: timedelta
+    lifetime: timedelta
+    shortest_fill_time: timedelta
     work_bits: int
-    patience: timedelta
+    wait_instead: timedelta
 
-    def comes_from_our_page(self, request: Request) -> bool:
+    def is_same_origin(self, request: Request) -> bool:
         return is_same_origin(request, self.public_url)
 
-    def new_once(self, procedure: str, now: datetime) -> str:
+    def make_one_time_token(self, procedure: str, now: datetime) -> str:
         return tokens.make_one_time_token(f"form:{procedure}", self.key, now)
 
-    def read_once(self, text: str, procedure: str) -> OneTimeToken | None:
+    def read_one_time_token(self, text: str, procedure: str) -> OneTimeToken | None:
         return tokens.read_one_time_token(text, f"form:{procedure}", self.key)
 
-    def is_stale(self, once: OneTimeToken, now: datetime) -> bool:
-        return once.is_older_than(self.lasts, now)
+    def is_expired(self, once: OneTimeToken, now: datetime) -> bool:
+        return once.is_older_than(self.lifetime, now)
 
-    def csrf(self, procedure: str, now: datetime) -> str:
+    def make_csrf_token(self, procedure: str, now: datetime) -> str:
         return tokens.make_csrf_token(f"form:{procedure}", self.key, now)
 
-    def is_csrf(self, text: str, procedure: str, now: datetime) -> bool:
+    def is_valid_csrf_token(self, text: str, procedure: str, now: datetime) -> bool:
         """Holds as long again as the form: a page sent twice, late, still finds its receipt."""
-        return tokens.is_valid_csrf_token(text, f"form:{procedure}", self.key, now, lasts=self.lasts * 30)
+        return tokens.is_valid_csrf_token(text, f"form:{procedure}", self.key, now, lasts=self.lifetime * 30)
 
-    def new_seen(self, once: OneTimeToken, now: datetime) -> str:
+    def make_review_token(self, once: OneTimeToken, now: datetime) -> str:
         """Says that this form was shown to somebody for a last look."""
         return tokens.make_csrf_token(f"seen:{once.seed}", self.key, now)
 
-    def was_seen(self, text: str, once: OneTimeToken, now: datetime) -> bool:
-        return tokens.is_valid_csrf_token(text, f"seen:{once.seed}", self.key, now, lasts=self.lasts * 30)
+    def was_reviewed(self, text: str, once: OneTimeToken, now: datetime) -> bool:
+        return tokens.is_valid_csrf_token(text, f"seen:{once.seed}", self.key, now, lasts=self.lifetime * 30)
 
-    def is_hasty(self, once: OneTimeToken, now: datetime) -> bool:
+    def is_too_quick(self, once: OneTimeToken, now: datetime) -> bool:
         """Whether nobody can have read the page in the time that it was open."""
-        return now - once.issued_at < self.quickest
+        return now - once.issued_at < self.shortest_fill_time
 
-    def new_wait(self, once: OneTimeToken, now: datetime) -> str:
+    def make_wait_token(self, once: OneTimeToken, now: datetime) -> str:
         return tokens.make_csrf_token(f"wait:{once.seed}", self.key, now)
 
-    def has_worked(self, once: OneTimeToken, proof: str, waited: str, now: datetime) -> bool:
+    def has_proof_of_work(self, once: OneTimeToken, proof: str, waited: str, now: datetime) -> bool:
         """Whether a browser did its sum for this form, or its person waited instead.
 
         Both are bound to the one-time token, which makes one contact however often it is sent: so they serve once.
@@ -68,15 +68,17 @@ class Guard:
         if proof and int.from_bytes(digest[:8], "big") >> (64 - self.work_bits) == 0:
             return True
         binding = f"wait:{once.seed}"
-        was_given = tokens.is_valid_csrf_token(waited, binding, self.key, now, lasts=self.lasts)
-        return was_given and not tokens.is_valid_csrf_token(waited, binding, self.key, now, lasts=self.patience)
+        was_given = tokens.is_valid_csrf_token(waited, binding, self.key, now, lasts=self.lifetime)
+        return was_given and not tokens.is_valid_csrf_token(waited, binding, self.key, now, lasts=self.wait_instead)
 
-    def seal(self, kept: Kept) -> str:
-        return tokens.encrypt_values({"name": kept.file.name, "claim": kept.claim.model_dump()}, "kept-file", self.key)
+    def seal_file(self, stored: StoredFile) -> str:
+        return tokens.encrypt_values(
+            {"name": stored.file.name, "claim": stored.claim.model_dump()}, "kept-file", self.key
+        )
 
-    def unseal(self, sealed: Iterable[str]) -> list[Kept]:
+    def unseal_files(self, sealed: Iterable[str]) -> list[StoredFile]:
         """The kept files; what we did not seal is left out."""
-        found: list[Kept] = []
+        files: list[StoredFile] = []
         for text in sealed:
             values = tokens.decrypt_values(text, "kept-file", self.key)
             if not values:
@@ -85,6 +87,6 @@ class Guard:
                 claim = Attachment.model_validate(values["claim"])
             except ValidationError:
                 continue
-            file = File(values["name"], claim.size_bytes, claim.media_type, claim.sha256)
-            found.append(Kept(file, claim))
-        return found
+            file = FormFile(values["name"], claim.size_bytes, claim.media_type, claim.sha256)
+            files.append(StoredFile(file, claim))
+        return files
