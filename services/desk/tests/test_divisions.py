@@ -122,7 +122,7 @@ async def test_an_agent_asks_to_split_off_the_messages_that_are_chosen(
     ("fields", "words"),
     [
         ({"split__to": "finances", "split__reason": "x"}, "Choisissez au moins un message"),
-        ({"messages": SECOND.contact_id, "split__to": "finances"}, "Écrivez la raison"),
+        ({"messages": SECOND.contact_id, "split__to": "finances"}, "Indiquez le motif"),
         ({"messages": SECOND.contact_id, "split__to": "nowhere", "split__reason": "x"}, "Choisissez un service"),
     ],
 )
@@ -145,7 +145,7 @@ async def test_a_refused_split_says_why(agent: httpx.AsyncClient, tell: Tell) ->
     )  # fmt: skip
     await tell(*EVENTS[:2], refused, refused)
     page = (await agent.get(CASE)).text
-    assert page.count("Un de ces messages n&#39;est plus dans ce dossier.") == 1
+    assert page.count("Un de ces messages n’est plus dans ce dossier.") == 1
 
 
 def a_link(kind: type[ConversationLinked | ConversationUnlinked], sequence: int) -> Any:
@@ -226,7 +226,7 @@ async def test_a_transfer_that_was_stopped_and_another_bodys_dates_are_shown(
     page = (await agent.get(CASE)).text
     assert "Allé et venu." in page
     assert "Transmis à cette administration" in page
-    assert "Sans réponse, acceptée après le" in page
+    assert "Silence valant acceptation après le" in page
     assert "1 avril 2026" in page or "1er avril 2026" in page  # the town's own earlier date is gone
 
 

@@ -108,7 +108,7 @@ async def test_what_is_not_complete_is_pointed_at(
     async with caller(environment) as http:
         answer = await send(http, told, **{"accept-language": "en"})
 
-    assert (answer.status_code, answer.json()["title"]) == (422, "The request is not complete or has a mistake")
+    assert (answer.status_code, answer.json()["title"]) == (422, "The request is incomplete or contains an error")
     assert pointer in [error["pointer"] for error in answer.json()["errors"]]
     assert not await browser.events()
 

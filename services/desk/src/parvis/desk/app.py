@@ -25,12 +25,12 @@ from parvis.desk.api.application import application
 from parvis.desk.api.dependencies import ApiDependencies
 from parvis.desk.consume.case_projection import EVENT_TYPES, CaseProjection
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, UnscannedFile
-from parvis.desk.models.case import SCHEMA
 from parvis.desk.pages.dependencies import DeskDependencies, NotLoggedIn
 from parvis.desk.pages.original_files import refusal_handler
 from parvis.desk.pages.routes import routes
 from parvis.desk.sandbox.page_preview import PagePreviews
 from parvis.desk.schema import case_tables
+from parvis.desk.schema.case_tables import SCHEMA
 from parvis.desk.settings import Settings
 from parvis.desk.store import case_queries, case_transactions, counter_contacts
 from parvis.desk.verify.agent_sessions import AgentSessions

@@ -33,5 +33,6 @@ async def read_case_detail(access: ApiDependencies, conversation_id: UUID, depar
     return case_detail(file)
 
 
-def scoped_key(key: str | None) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"parvis-desk:{key}") if key else uuid.uuid4())
+def scoped_key(department: str, key: str | None) -> str:
+    """An Idempotency-Key as a UUID, scoped to the department that sent it; a random one where none was sent."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"parvis-desk:{department}:{key}") if key else uuid.uuid4())

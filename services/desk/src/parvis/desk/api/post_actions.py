@@ -87,7 +87,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/reply")
     async def reply(conversation_id: UUID, asked: ReplyBody, key: IdempotencyKey = None) -> CaseDetail:
         """Answer the citizen, on the channel they wish unless another is given."""
-        answer = ReplyInput(asked.text, scoped_key(key), asked.then, asked.channel, asked.address)
+        answer = ReplyInput(asked.text, scoped_key(asked.department, key), asked.then, asked.channel, asked.address)
         return await _act(
             access, conversation_id, asked,
             lambda case, agent, opened: agent_actions.request_reply(case, agent, opened, answer, town_config, now()),
@@ -96,7 +96,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/call")
     async def call(conversation_id: UUID, asked: CallBody, key: IdempotencyKey = None) -> CaseDetail:
         """Note what was said when the citizen was called."""
-        words = AgentText(asked.text, scoped_key(key), asked.then)
+        words = AgentText(asked.text, scoped_key(asked.department, key), asked.then)
         return await _act(
             access,
             conversation_id,
@@ -111,7 +111,7 @@ def _transfers(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/transfer")
     async def transfer(conversation_id: UUID, asked: TransferBody, key: IdempotencyKey = None) -> CaseDetail:
         """Ask the router to bring the conversation to another department; the case leaves when it has."""
-        once = scoped_key(key)
+        once = scoped_key(asked.department, key)
         return await _act(
             access, conversation_id, asked,
             lambda case, agent, _: agent_actions.request_transfer(
@@ -126,7 +126,12 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/split")
     async def split(conversation_id: UUID, asked: SplitBody, key: IdempotencyKey = None) -> CaseDetail:
         """Ask the router to bring some messages into a case of their own."""
-        wish = SplitInput([str(one) for one in asked.contact_ids], asked.to_department, asked.reason, scoped_key(key))
+        wish = SplitInput(
+            [str(one) for one in asked.contact_ids],
+            asked.to_department,
+            asked.reason,
+            scoped_key(asked.department, key),
+        )
         return await _act(
             access, conversation_id, asked,
             lambda case, agent, opened: request_split_and_link.request_split(case, agent, opened, wish, access.town_config, now()),
@@ -135,7 +140,7 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/link")
     async def link(conversation_id: UUID, asked: LinkBody, key: IdempotencyKey = None) -> CaseDetail:
         """Ask the router to link the case with another one, or to undo that."""
-        wish = LinkInput(asked.reference, scoped_key(key), asked.wanted)
+        wish = LinkInput(asked.reference, scoped_key(asked.department, key), asked.wanted)
         return await _act(
             access,
             conversation_id,
@@ -155,7 +160,7 @@ def _counter(app: FastAPI, access: ApiDependencies) -> None:
         visit = CounterForm(**asked.model_dump(exclude={"agent", "department"}))
         agent = Agent(asked.agent, asked.department)
         try:
-            kept = await access.counter.register(visit, agent, seed=scoped_key(key), at=now())
+            kept = await access.counter.register(visit, agent, seed=scoped_key(asked.department, key), at=now())
         except Rejected as error:
             raise HTTPException(409, str(error)) from error
         return CounterContactCreated(contact_id=UUID(kept.contact_id), reference=kept.reference)

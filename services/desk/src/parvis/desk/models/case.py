@@ -10,7 +10,6 @@ from parvis.common.contract.routing.decisions import CaseUpdated, Routing
 from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
 from parvis.common.contract.routing.transfer import TransferRequested
 
-SCHEMA = "desk"
 State = Literal["open", "waiting", "closed"]
 STATES: tuple[State, ...] = ("open", "waiting", "closed")
 NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
@@ -19,7 +18,9 @@ ACTION_KINDS = (
     "taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called",
     "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused",
 )  # fmt: skip
-STEPS = ("split", "opened", "linked", "unlinked")
+RELATION_KINDS = ("split", "opened", "linked", "unlinked")
+TRANSFER_OUTCOMES = ("pending", "done", "refused")
+SILENCE_MEANINGS = ("acceptance", "rejection", "none")
 FAILED_DELIVERY_STATES = frozenset({"failed", "undelivered", "unknown"})
 ANSWER_KINDS = frozenset({"answer", "question"})
 IN_PERSON_CHANNELS = ("counter", "phone")
@@ -250,6 +251,7 @@ class CaseFile:
     deliveries: tuple[DeliveryStatus, ...] = ()
     transfers: tuple[TransferRecord, ...] = ()
     actions: tuple[CaseAction, ...] = ()
+    damaged: int = 0  # records that cannot be read
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from parvis.desk.decide.timeline import build_timeline
 from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRelation
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.view_models import ReplyPreview, build_contact_view
-from parvis.desk.store.case_queries import read_case, read_case_file
+from parvis.desk.store.case_queries import read_case, read_case_file, read_linked_case
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.http import negotiate_language
 
@@ -49,7 +49,7 @@ async def case_page(
         case = await read_case(connection, conversation)
         file = await read_case_file(connection, case) if case else None
         followed = _followed_conversation(file) if file else None
-        linked = await read_case(connection, followed) if followed else None
+        linked = await read_linked_case(connection, followed) if followed else None
     if file is None or file.case.department != session.agent.department:
         return _moved_page(place, request, session, file)
     language = negotiate_language(request, place.town_config.town)
@@ -75,6 +75,7 @@ async def case_page(
         draft=draft or {},
         wrong=wrong,
         preview=preview,
+        damaged=file.damaged,
         no_date=NO_DATE,
         verdict=place.claim_checks.scan_verdict,
     )

@@ -28,11 +28,11 @@ def routes(place: DeskDependencies) -> APIRouter:
         after = decode_cursor(request.query_params.get("after"))
         tag = request.query_params.get("tag", "")[:40].replace("\x00", "") or None
         async with place.cases.database.transaction() as connection:
-            found = await read_queue(connection, session.agent, wanted, tag=tag, after=after)
+            page = await read_queue(connection, session.agent, wanted, tag=tag, after=after)
             numbers = await count_cases(connection, session.agent)
         return place.render_page(
-            request, "queue.html", session, rows=found.rows, numbers=numbers, show=wanted, lists=LISTS, tag=tag,
-            after=encode_cursor(found.after) if found.after else None, is_first=after is None,
+            request, "queue.html", session, rows=page.rows, damaged=page.damaged, numbers=numbers, show=wanted, lists=LISTS, tag=tag,
+            after=encode_cursor(page.after) if page.after else None, is_first=after is None,
         )  # fmt: skip
 
     @router.get("/find")

@@ -5,9 +5,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from parvis.common.storage.outbox import outbox_table
 from parvis.common.storage.postgres import schema_metadata
-from parvis.desk.models import case
 
-METADATA = schema_metadata(case.SCHEMA)
+SCHEMA = "desk"
+METADATA = schema_metadata(SCHEMA)
 outbox = outbox_table(METADATA)
 
 
@@ -77,18 +77,6 @@ act = Table(
     _instant("at"),
 )  # fmt: skip
 counter_contact = Table(
-    "counter_contact", METADATA, _id("seed", is_key=True), _id("contact_id"),
-    *_texts("reference", "department", "agent"), _instant("at"),
+    "counter_contact", METADATA, Column("department", Text, primary_key=True), _id("seed", is_key=True), _id("contact_id"),
+    *_texts("reference", "agent"), _instant("at"),
 )  # fmt: skip
-
-TABLE_OF: dict[type[object], Table] = {
-    case.CaseContactRecord: contact,
-    case.SplitPlacement: placement,
-    case.DepartmentMove: move,
-    case.CaseRelation: step,
-    case.AgentReply: reply,
-    case.DeliveryStatus: delivery,
-    case.TransferRecord: transfer,
-    case.CaseAction: act,
-    case.CounterContact: counter_contact,
-}

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Table, and_, func, or_, select, tuple_
+from sqlalchemy import RowMapping, Table, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parvis.common.contract.errors import Poison
+from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.desk.models.case import (
     QUEUE_PAGE_SIZE,
@@ -33,9 +35,11 @@ from parvis.desk.schema.case_tables import (
     step,
     transfer,
 )
-from parvis.desk.store.case_updates import read_contacts
+from parvis.desk.store.case_updates import read_contacts_and_damage
+from parvis.desk.store.row_decoding import decode_all, decode_case, decoder
 
-Kind = TypeVar("Kind")
+log = logger()
+Model = TypeVar("Model")
 
 # The key of a queue's row: (urgency, due, received, id) where work is waiting, (changed, id) where it is done.
 QueueCursor = tuple[int, datetime, datetime, str] | tuple[datetime, str]
@@ -49,10 +53,14 @@ class QueueRow:
 
 @dataclass(frozen=True)
 class QueuePage:
-    """One page of a queue; `after` is the key to go on from, none at the end."""
+    """One page of a queue.
+
+    Gives: after, the cursor of the next page, None at the end; damaged, the references of cases that cannot be shown.
+    """
 
     rows: tuple[QueueRow, ...]
     after: QueueCursor | None
+    damaged: tuple[str, ...] = ()
 
 
 async def read_queue(
@@ -89,16 +97,24 @@ async def read_queue(
         beyond = tuple_(*key) < after if after and len(after) == len(key) else None
     if beyond is not None:
         query = query.where(beyond)
-    found = (await connection.execute(query.limit(limit + 1))).mappings().all()
-    rows = [QueueRow(Case(**{n: v for n, v in row.items() if n != "is_leaving"}), row["is_leaving"]) for row in found]
-    rest = _key(rows[limit - 1].case, show) if len(rows) > limit else None
-    return QueuePage(tuple(rows[:limit]), rest)
+    rows = (await connection.execute(query.limit(limit + 1))).mappings().all()
+    sound: list[QueueRow] = []
+    damaged: list[str] = []
+    for row in rows[:limit]:
+        try:
+            case = decode_case({name: value for name, value in row.items() if name != "is_leaving"})
+            sound.append(QueueRow(case, row["is_leaving"]))
+        except Poison as error:
+            log.error("case.damaged", conversation_id=row["conversation_id"], reason=str(error))  # noqa: TRY400 (the reason says it all)
+            damaged.append(row["reference"])
+    after = _cursor(rows[limit - 1], show) if len(rows) > limit else None
+    return QueuePage(tuple(sound), after, tuple(damaged))
 
 
-def _key(case: Case, show: str) -> QueueCursor:
+def _cursor(row: RowMapping, show: str) -> QueueCursor:
     if show in ("open", "mine"):
-        return (case.urgency, case.answer_due_at, case.received_at, case.conversation_id)
-    return (case.changed_at, case.conversation_id)
+        return (row["urgency"], row["answer_due_at"], row["received_at"], row["conversation_id"])
+    return (row["changed_at"], row["conversation_id"])
 
 
 async def count_cases(connection: AsyncConnection, agent: Agent) -> dict[str, int]:
@@ -123,34 +139,63 @@ async def find_reference(connection: AsyncConnection, department: str, reference
 
 
 async def read_case(connection: AsyncConnection, conversation: str) -> Case | None:
+    """One case; None where there is none.
+
+    Raises: Poison, when it cannot be read.
+    """
     query = select(case_file).where(case_file.c.conversation_id == conversation)
     row = (await connection.execute(query)).mappings().one_or_none()
-    return Case(**row) if row else None
+    return decode_case(row) if row else None
+
+
+async def read_linked_case(connection: AsyncConnection, conversation: str) -> Case | None:
+    """A case that another one names; None also where it cannot be read, for the other is shown without it."""
+    try:
+        return await read_case(connection, conversation)
+    except Poison as error:
+        log.error("case.damaged", conversation_id=conversation, reason=str(error))  # noqa: TRY400 (the reason says it all)
+        return None
 
 
 async def read_case_file(connection: AsyncConnection, case: Case) -> CaseFile:
-    """A case with all that stands in it."""
+    """A case with all its records; those that cannot be read are counted and left out."""
     conversation = case.conversation_id
-
+    contacts, damaged_contacts = await read_contacts_and_damage(connection, conversation)
+    moves, damaged_moves = await _records(connection, conversation, move, DepartmentMove)
+    relations, damaged_relations = await _records(connection, conversation, step, CaseRelation)
+    replies, damaged_replies = await _records(connection, conversation, reply, AgentReply)
+    deliveries, damaged_deliveries = await _records(connection, conversation, delivery, DeliveryStatus)
+    transfers, damaged_transfers = await _records(connection, conversation, transfer, TransferRecord)
+    actions, damaged_actions = await _records(connection, conversation, act, CaseAction)
     return CaseFile(
         case=case,
-        contacts=await read_contacts(connection, conversation),
-        moves=await _rows(connection, conversation, move, DepartmentMove),
-        relations=await _rows(connection, conversation, step, CaseRelation),
-        replies=await _rows(connection, conversation, reply, AgentReply),
-        deliveries=await _rows(connection, conversation, delivery, DeliveryStatus),
-        transfers=await _rows(connection, conversation, transfer, TransferRecord),
-        actions=await _rows(connection, conversation, act, CaseAction),
+        contacts=contacts,
+        moves=moves,
+        relations=relations,
+        replies=replies,
+        deliveries=deliveries,
+        transfers=transfers,
+        actions=actions,
+        damaged=damaged_contacts
+        + damaged_moves
+        + damaged_relations
+        + damaged_replies
+        + damaged_deliveries
+        + damaged_transfers
+        + damaged_actions,
     )
 
 
-async def _rows(connection: AsyncConnection, conversation: str, table: Table, kind: type[Kind]) -> tuple[Kind, ...]:
+async def _records(
+    connection: AsyncConnection, conversation: str, table: Table, model: type[Model]
+) -> tuple[tuple[Model, ...], int]:
     query = select(table).where(table.c.conversation_id == conversation)
-    return tuple(kind(**row) for row in (await connection.execute(query)).mappings())
+    return decode_all(decoder(model), (await connection.execute(query)).mappings())
 
 
-async def read_counter_contact(connection: AsyncConnection, seed: str) -> CounterContact | None:
-    query = select(counter_contact).where(counter_contact.c.seed == seed)
+async def read_counter_contact(connection: AsyncConnection, department: str, seed: str) -> CounterContact | None:
+    """The contact that this department registered under an idempotency key; None where there is none."""
+    query = select(counter_contact).where(counter_contact.c.department == department, counter_contact.c.seed == seed)
     row = (await connection.execute(query)).mappings().one_or_none()
     return CounterContact(**row) if row else None
 

@@ -3,21 +3,50 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Table, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.contract.routing.decisions import ContactRouted
 from parvis.desk.models.case import (
+    AgentReply,
     Case,
+    CaseAction,
     CaseContact,
+    CaseContactRecord,
     CaseRecord,
+    CaseRelation,
+    CounterContact,
     DeliveryStatus,
     DepartmentMove,
     SplitPlacement,
     TransferOutcome,
+    TransferRecord,
 )
-from parvis.desk.schema.case_tables import TABLE_OF, case_file, contact, delivery, move, placement, transfer
+from parvis.desk.schema.case_tables import (
+    act,
+    case_file,
+    contact,
+    counter_contact,
+    delivery,
+    move,
+    placement,
+    reply,
+    step,
+    transfer,
+)
+from parvis.desk.store.row_decoding import decode_all, decode_case, decode_contact
+
+TABLE_OF: dict[type[object], Table] = {
+    CaseContactRecord: contact,
+    SplitPlacement: placement,
+    DepartmentMove: move,
+    CaseRelation: step,
+    AgentReply: reply,
+    DeliveryStatus: delivery,
+    TransferRecord: transfer,
+    CaseAction: act,
+    CounterContact: counter_contact,
+}
 
 
 async def insert_missing_cases(connection: AsyncConnection, shells: Mapping[str, Case]) -> None:
@@ -28,13 +57,16 @@ async def insert_missing_cases(connection: AsyncConnection, shells: Mapping[str,
 
 
 async def lock_cases(connection: AsyncConnection, conversations: Iterable[str]) -> dict[str, Case]:
-    """The cases of these conversations, locked until the transaction ends."""
+    """The cases of these conversations, locked until the transaction ends.
+
+    Raises: Poison, when one of them cannot be read.
+    """
     wanted = sorted(set(conversations))
     if not wanted:
         return {}
     query = select(case_file).where(case_file.c.conversation_id.in_(wanted))
     rows = await connection.execute(query.order_by(case_file.c.conversation_id).with_for_update())
-    return {row["conversation_id"]: Case(**row) for row in rows.mappings()}
+    return {row["conversation_id"]: decode_case(row) for row in rows.mappings()}
 
 
 async def update_cases(connection: AsyncConnection, cases: Iterable[Case]) -> None:
@@ -135,11 +167,14 @@ async def move_contacts(connection: AsyncConnection, contacts: Iterable[str]) ->
 
 
 async def read_contacts(connection: AsyncConnection, conversation: str) -> tuple[CaseContact, ...]:
-    """The contacts of a conversation in their order, decoded."""
-    query = select(contact.c.routed, contact.c.sequence).where(contact.c.conversation_id == conversation)
-    rows = (await connection.execute(query.order_by(contact.c.sequence, contact.c.at))).all()
-    events = [(ContactRouted.model_validate_json(row.routed), row.sequence) for row in rows]
-    return tuple(
-        CaseContact(event.routing, event.contact, None if event.routing.conversation_id == conversation else sequence)
-        for event, sequence in events
-    )
+    """The contacts of a conversation in their order, decoded; damaged ones are logged and left out."""
+    contacts, _ = await read_contacts_and_damage(connection, conversation)
+    return contacts
+
+
+async def read_contacts_and_damage(
+    connection: AsyncConnection, conversation: str
+) -> tuple[tuple[CaseContact, ...], int]:
+    """The contacts of a conversation, and how many more cannot be read."""
+    query = select(contact).where(contact.c.conversation_id == conversation).order_by(contact.c.sequence, contact.c.at)
+    return decode_all(decode_contact, (await connection.execute(query)).mappings())

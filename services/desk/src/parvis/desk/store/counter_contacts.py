@@ -44,11 +44,11 @@ class CounterContacts:
         row = CounterContact(seed, made, contact.reference, agent.department, agent.name, at)
         kept = await self.cases.add_counter_contact(row, contact)
         if kept is None:
-            return await self._earlier(seed) or row
+            return await self._earlier(agent.department, seed) or row
         metrics.contacts_received.labels(contact.channel).inc()
         log.info("contact.received", contact_id=made, channel=contact.channel, size_bytes=len(content))
         return kept
 
-    async def _earlier(self, seed: str) -> CounterContact | None:
+    async def _earlier(self, department: str, seed: str) -> CounterContact | None:
         async with self.cases.database.transaction() as connection:
-            return await read_counter_contact(connection, seed)
+            return await read_counter_contact(connection, department, seed)

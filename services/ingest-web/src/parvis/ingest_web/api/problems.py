@@ -44,33 +44,33 @@ class ApiContext:
     body_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
 
-def town_today(hatch: ApiContext) -> date:
-    return hatch.pages.dates.today(hatch.pages.clock())
+def town_today(context: ApiContext) -> date:
+    return context.pages.dates.today(context.pages.clock())
 
 
-def install_problem_handlers(app: FastAPI, hatch: ApiContext) -> None:
+def install_problem_handlers(app: FastAPI, context: ApiContext) -> None:
     async def explain(request: Request, error: Exception) -> Response:
         if isinstance(error, ApiProblem):
-            return _problem_response(hatch, request, error)
+            return _problem_response(context, request, error)
         if isinstance(error, Unavailable):
             log.warning("contact.postponed", channel="web", reason=str(error))
-            return _problem_response(hatch, request, ApiProblem(503, "unavailable", wait_s=30))
+            return _problem_response(context, request, ApiProblem(503, "unavailable", wait_s=30))
         if isinstance(error, AnyHTTPException):
             kind = "method" if error.status_code == 405 else "nothing" if error.status_code == 404 else "body"
-            answer = _problem_response(hatch, request, ApiProblem(error.status_code, kind))
+            answer = _problem_response(context, request, ApiProblem(error.status_code, kind))
             answer.headers.update(error.headers or {})
             return answer
-        return _problem_response(hatch, request, ApiProblem(500, "ours"))
+        return _problem_response(context, request, ApiProblem(500, "ours"))
 
     for kind in (ApiProblem, Unavailable, AnyHTTPException, Exception):
         app.add_exception_handler(kind, explain)
 
 
-def _problem_response(hatch: ApiContext, request: Request, problem: ApiProblem) -> Response:
-    language = negotiate_language(request, hatch.pages.town)
+def _problem_response(context: ApiContext, request: Request, problem: ApiProblem) -> Response:
+    language = negotiate_language(request, context.pages.town)
     said: dict[str, Any] = {
         "type": f"urn:parvis:problem:{problem.kind}",
-        "title": hatch.pages.translate(f"api.{problem.kind}", language),
+        "title": context.pages.translate(f"api.{problem.kind}", language),
         "status": problem.status,
     }
     if problem.errors:

@@ -1,4 +1,4 @@
-"""A request of a program in, a contact as its procedure's form has it out; what is not complete is told by pointers."""
+"""A request of a program in, a contact as its procedure's form has it out; what is not complete is document by pointers."""
 
 import asyncio
 import base64
@@ -49,53 +49,53 @@ async def read_body(request: Request, largest_bytes: int) -> bytes:
     return bytes(body)
 
 
-def parse_body(hatch: ApiContext, request: Request, body: bytes) -> tuple[dict[str, Any], Procedure]:
-    """The contact as it was told, when the schema of its procedure lets it pass."""
+def parse_body(context: ApiContext, request: Request, body: bytes) -> tuple[dict[str, Any], Procedure]:
+    """The contact as it was document, when the schema of its procedure lets it pass."""
     if body.count(b",") > _MOST_COMMAS:
         raise ApiProblem(400, "body")
     try:
-        told = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-        json.dumps(told, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise ApiProblem(400, "body") from error
-    slug = told.get("procedure") if isinstance(told, dict) else None
-    procedure = hatch.town_config.procedure(slug) if isinstance(slug, str) else None
+    slug = document.get("procedure") if isinstance(document, dict) else None
+    procedure = context.town_config.procedure(slug) if isinstance(slug, str) else None
     if not procedure:
-        raise _incomplete(hatch, request, [("/procedure", "enum")])
-    schema = json_schema.request_schema(procedure, hatch.town_config.town.languages, town_today(hatch))
+        raise _incomplete(context, request, [("/procedure", "enum")])
+    schema = json_schema.request_schema(procedure, context.town_config.town.languages, town_today(context))
     schema["components"] = {"schemas": {"Reply": json_schema.reply_schema()}}
     checker = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
     try:
-        wrong = [("/" + "/".join(map(str, e.instance_path)), e.kind.name) for e in checker.iter_errors(told)]
+        wrong = [("/" + "/".join(map(str, e.instance_path)), e.kind.name) for e in checker.iter_errors(document)]
     except ValueError as error:  # nested deeper than anybody writes
         raise ApiProblem(400, "body") from error
     if wrong:
-        raise _incomplete(hatch, request, wrong[:50])
-    return told, procedure
+        raise _incomplete(context, request, wrong[:50])
+    return document, procedure
 
 
-def _incomplete(hatch: ApiContext, request: Request, wrong: list[tuple[str, str]]) -> ApiProblem:
-    language = negotiate_language(request, hatch.pages.town)
+def _incomplete(context: ApiContext, request: Request, wrong: list[tuple[str, str]]) -> ApiProblem:
+    language = negotiate_language(request, context.pages.town)
     errors = [
         {
             "pointer": pointer,
-            "detail": hatch.pages.translate(f"api_wrong.{kind if kind in _KINDS else 'other'}", language),
+            "detail": context.pages.translate(f"api_wrong.{kind if kind in _KINDS else 'other'}", language),
         }
         for pointer, kind in wrong
     ]
     return ApiProblem(422, "incomplete", errors=errors)
 
 
-def form_fields(told: Mapping[str, Any], clean: Callable[[str], str] = clean_text) -> dict[str, list[str]]:
+def form_fields(document: Mapping[str, Any], clean: Callable[[str], str] = clean_text) -> dict[str, list[str]]:
     """The contact as a form has it: one reader for both doors."""
-    answers: Mapping[str, Any] = told.get("answers", {})
+    answers: Mapping[str, Any] = document.get("answers", {})
     fields = {
         name: ["yes" if value is True else clean(value) for value in (answer if isinstance(answer, list) else [answer])]
         for name, answer in answers.items()
         if answer is not False
     }
-    fields[NAME] = [clean(told.get("name", ""))]
-    reply = told.get("reply")
+    fields[NAME] = [clean(document.get("name", ""))]
+    reply = document.get("reply")
     if reply:
         address: str | list[str] = reply["address"]
         lines = address if isinstance(address, list) else [address]
@@ -104,18 +104,18 @@ def form_fields(told: Mapping[str, Any], clean: Callable[[str], str] = clean_tex
     return fields
 
 
-def file_contents(procedure: Procedure, told: Mapping[str, Any]) -> dict[str, list[tuple[FormFile, bytes]]]:
+def file_contents(procedure: Procedure, document: Mapping[str, Any]) -> dict[str, list[tuple[FormFile, bytes]]]:
     kinds = {f.name: f for f in procedure.form if isinstance(f, FileField)}
-    files: Mapping[str, list[dict[str, str]]] = told.get("files", {})
+    files: Mapping[str, list[dict[str, str]]] = document.get("files", {})
     return {name: [_content(one) for one in several] for name, several in files.items() if name in kinds}
 
 
-def _content(told: Mapping[str, str]) -> tuple[FormFile, bytes]:
+def _content(document: Mapping[str, str]) -> tuple[FormFile, bytes]:
     try:
-        content = base64.b64decode(told["content"], validate=True)
+        content = base64.b64decode(document["content"], validate=True)
     except (ValueError, binascii.Error) as error:
         raise ApiProblem(422, "incomplete") from error
-    name = safe_file_name(told.get("name", "")) or "document"
+    name = safe_file_name(document.get("name", "")) or "document"
     digest = hashlib.sha256(content).hexdigest()
     return FormFile(name, len(content), media_type_of(content, name=name), digest), content
 
@@ -124,10 +124,10 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def form_problems(hatch: ApiContext, request: Request, filled: FilledForm) -> ApiProblem:
-    language = negotiate_language(request, hatch.pages.town)
+def form_problems(context: ApiContext, request: Request, filled: FilledForm) -> ApiProblem:
+    language = negotiate_language(request, context.pages.town)
     errors = [
-        {"pointer": f"/{name}", "detail": form_html.problem_sentence(hatch.pages, problem, language)}
+        {"pointer": f"/{name}", "detail": form_html.problem_sentence(context.pages, problem, language)}
         for name, problem in filled.problems.items()
     ]
     return ApiProblem(422, "incomplete", errors=errors)

@@ -1,1 +1,1 @@
-"""A form in over HTTP: looked at once more or sent; yes (303) once it is committed, and never before."""
+"""A form in over HTTP: looked at once more or submission; yes (303) once it is committed, and never before."""

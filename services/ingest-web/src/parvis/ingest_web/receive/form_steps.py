@@ -27,8 +27,13 @@ from parvis.ingest_web.models.form import (
     Submission,
 )
 from parvis.ingest_web.parse.submitted_form import parse_form
-from parvis.ingest_web.receive.form_submission import FormDependencies, FormSubmission, is_ours, shown
-from parvis.ingest_web.receive.uploaded_files import files_of, keep, kept_of
+from parvis.ingest_web.receive.form_submission import (
+    FormDependencies,
+    FormSubmission,
+    build_form_view,
+    has_valid_tokens,
+)
+from parvis.ingest_web.receive.uploaded_files import read_chosen_files, read_stored_files, store_chosen_files
 from parvis.ingest_web.render import form_html, form_to_contact
 from parvis.ingest_web.store.submission_store import SubmissionSource
 from parvis.ingest_web.store.submissions import read_submission
@@ -43,12 +48,12 @@ _KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}
 _MOST_FILES = 20
 
 
-def routes(door: FormDependencies) -> APIRouter:
+def routes(dependencies: FormDependencies) -> APIRouter:
     """The one address that takes forms.
 
     Gives:  303 to /merci/<reference>, once the submission and its event are committed; Kafka may be away.
             200 with the page of the last look, or the form again, when a button asked for it.
-            422 with the page and its problems; 409 when an already sent form comes back changed; 413 when its files are
+            422 with the page and its problems; 409 when an already submission form comes back changed; 413 when its files are
             too heavy; 429 when its source sends too many; 503 when PostgreSQL or the blobs do not answer. What was typed
             stands in each of these pages.
             403 from another site's page; 404; 400 and 413 for what is no form of ours.
@@ -58,20 +63,20 @@ def routes(door: FormDependencies) -> APIRouter:
 
     @router.post("/demarches/{slug}")
     async def send(request: Request, slug: str) -> Response:
-        procedure = _procedure(door, request, slug)
-        form = await _form(door, request, procedure)
+        procedure = _procedure(dependencies, request, slug)
+        form = await _form(dependencies, request, procedure)
         try:
-            return await _receive(door, request, await _sent(door, request, procedure, form))
+            return await _receive(dependencies, request, await _read_submission(dependencies, request, procedure, form))
         finally:
             await form.close()
 
     @router.post("/demarches/{slug}/fichiers")
     async def upload(request: Request, slug: str) -> Response:
-        """Files sent ahead by a script that shows their progress: stored, and given back under our seal."""
-        procedure = _procedure(door, request, slug)
-        form = await _form(door, request, procedure)
+        """Files submission ahead by a script that shows their progress: stored, and given back under our seal."""
+        procedure = _procedure(dependencies, request, slug)
+        form = await _form(dependencies, request, procedure)
         try:
-            return await _upload(door, request, await _sent(door, request, procedure, form))
+            return await _upload(dependencies, request, await _read_submission(dependencies, request, procedure, form))
         finally:
             await form.close()
 
@@ -79,172 +84,205 @@ def routes(door: FormDependencies) -> APIRouter:
     return router
 
 
-def _procedure(door: FormDependencies, request: Request, slug: str) -> Procedure:
-    procedure = door.town_config.procedure(slug)
+def _procedure(dependencies: FormDependencies, request: Request, slug: str) -> Procedure:
+    procedure = dependencies.town_config.procedure(slug)
     if not procedure:
         raise HTTPException(404)
-    if not door.tokens.is_same_origin(request):
+    if not dependencies.tokens.is_same_origin(request):
         metrics.contacts_refused.labels("web", "another-site").inc()
         raise HTTPException(403)
     return procedure
 
 
-async def _form(door: FormDependencies, request: Request, procedure: Procedure) -> SubmittedForm:
+async def _form(dependencies: FormDependencies, request: Request, procedure: Procedure) -> SubmittedForm:
     largest_mb = max((f.largest_mb for f in procedure.form if isinstance(f, FileField)), default=0)
     return await read_form(
         request,
-        largest_bytes=door.largest_request_mb * 1_000_000,
+        largest_bytes=dependencies.largest_request_mb * 1_000_000,
         largest_file_bytes=largest_mb * 1_000_000,
         most_files=_MOST_FILES,
     )
 
 
-async def _sent(door: FormDependencies, request: Request, procedure: Procedure, form: SubmittedForm) -> FormSubmission:
+async def _read_submission(
+    dependencies: FormDependencies, request: Request, procedure: Procedure, form: SubmittedForm
+) -> FormSubmission:
     fields = [f for f in procedure.form if isinstance(f, FileField)]
     return FormSubmission(
         procedure=procedure,
-        language=negotiate_language(request, door.pages.town),
+        language=negotiate_language(request, dependencies.pages.town),
         form=form,
-        once=door.tokens.read_one_time_token(form.first(TOKEN), procedure.slug),
-        chosen=await files_of(fields, form),
-        stored=kept_of(door, fields, form),
+        once=dependencies.tokens.read_one_time_token(form.first(TOKEN), procedure.slug),
+        chosen=await read_chosen_files(fields, form),
+        stored=read_stored_files(dependencies, fields, form),
     )
 
 
-async def _receive(door: FormDependencies, request: Request, sent: FormSubmission) -> Response:
-    began, now = time.monotonic(), door.pages.clock()
-    filled = parse_form(sent.procedure, sent.form.fields, sent.files(), today=door.pages.dates.today(now))
-    if not is_ours(door, sent):
-        return _again(door, sent, status=422, notice="stale", fresh=True)
-    if sent.form.is_too_heavy:
-        return _again(door, sent, status=413, notice="too_heavy")
-    step = sent.form.first(STEP)
-    wait_s = _wait_s(door, request, sent, is_sent=step != CHANGE)
+async def _receive(dependencies: FormDependencies, request: Request, submission: FormSubmission) -> Response:
+    began, now = time.monotonic(), dependencies.pages.clock()
+    filled = parse_form(
+        submission.procedure, submission.form.fields, submission.files(), today=dependencies.pages.dates.today(now)
+    )
+    if not has_valid_tokens(dependencies, submission):
+        return _form_again(dependencies, submission, status=422, notice="stale", fresh=True)
+    if submission.form.is_too_heavy:
+        return _form_again(dependencies, submission, status=413, notice="too_heavy")
+    step = submission.form.first(STEP)
+    wait_s = _wait_s(dependencies, request, submission, is_sent=step != CHANGE)
     if wait_s:
         metrics.contacts_refused.labels("web", "too-many").inc()
-        log.warning("contact.slowed", channel="web", procedure=sent.procedure.slug, wait_s=round(wait_s))
-        return _busy(door, sent, wait_s)
+        log.warning("contact.slowed", channel="web", procedure=submission.procedure.slug, wait_s=round(wait_s))
+        return _ask_to_wait(dependencies, submission, wait_s)
     try:
         if step == CHANGE or filled.problems:
-            await keep(door, sent, filled)
-            return _again(door, sent, status=200 if step == CHANGE else 422, filled=None if step == CHANGE else filled)
-        return await _whole(door, sent, filled, began, is_last=step != REVIEW)
+            await store_chosen_files(dependencies, submission, filled)
+            return _form_again(
+                dependencies,
+                submission,
+                status=200 if step == CHANGE else 422,
+                filled=None if step == CHANGE else filled,
+            )
+        return await _review_or_accept(dependencies, submission, filled, began, is_last=step != REVIEW)
     except Unavailable as error:
-        log.warning("contact.postponed", channel="web", procedure=sent.procedure.slug, reason=str(error))
+        log.warning("contact.postponed", channel="web", procedure=submission.procedure.slug, reason=str(error))
         metrics.contacts_refused.labels("web", "unavailable").inc()
-        return _again(door, sent, status=503, notice="unavailable")
+        return _form_again(dependencies, submission, status=503, notice="unavailable")
 
 
-async def _whole(
-    door: FormDependencies, sent: FormSubmission, filled: FilledForm, began: float, *, is_last: bool
+async def _review_or_accept(
+    dependencies: FormDependencies, submission: FormSubmission, filled: FilledForm, began: float, *, is_last: bool
 ) -> Response:
-    """A form without problems: its receipt if it was sent before, a last look, or acceptance."""
-    assert sent.once  # noqa: S101 (checked by the caller)
-    now = door.pages.clock()
-    row, content = _row(door, sent, filled)
-    is_stale = door.tokens.is_expired(sent.once, now)
+    """A form without problems: its receipt if it was submission before, a last look, or acceptance."""
+    assert submission.once  # noqa: S101 (checked by the caller)
+    now = dependencies.pages.clock()
+    row, content = _submission_row(dependencies, submission, filled)
+    is_stale = dependencies.tokens.is_expired(submission.once, now)
     if is_stale or not is_last:
-        async with door.store.database.transaction() as connection:
+        async with dependencies.store.database.transaction() as connection:
             earlier = await read_submission(connection, row.seed)
         if earlier:
-            return _answer(door, sent, row, earlier)
+            return _answer(dependencies, submission, row, earlier)
     if is_stale:
-        return _again(door, sent, status=422, notice="stale", fresh=True)
-    await keep(door, sent, filled)
+        return _form_again(dependencies, submission, status=422, notice="stale", fresh=True)
+    await store_chosen_files(dependencies, submission, filled)
     if not is_last:
-        return _review(door, sent, filled)
-    if door.tokens.is_too_quick(sent.once, now) and not door.tokens.was_reviewed(
-        sent.form.first(REVIEWED), sent.once, now
+        return _review(dependencies, submission, filled)
+    if dependencies.tokens.is_too_quick(submission.once, now) and not dependencies.tokens.was_reviewed(
+        submission.form.first(REVIEWED), submission.once, now
     ):
-        return _review(door, sent, filled, status=422, notice="hasty")
-    return await _accept(door, sent, filled, row, content, began)
+        return _review(dependencies, submission, filled, status=422, notice="hasty")
+    return await _accept(dependencies, submission, filled, row, content, began)
 
 
-def _row(door: FormDependencies, sent: FormSubmission, filled: FilledForm) -> tuple[Submission, bytes]:
-    assert sent.once  # noqa: S101 (checked by the caller)
-    content = form_to_contact.canonical_bytes(sent.procedure, sent.form.typed, filled.files)
+def _submission_row(
+    dependencies: FormDependencies, submission: FormSubmission, filled: FilledForm
+) -> tuple[Submission, bytes]:
+    assert submission.once  # noqa: S101 (checked by the caller)
+    content = form_to_contact.canonical_bytes(submission.procedure, submission.form.typed, filled.files)
     row = Submission(
-        seed=sent.once.seed,
-        contact_id=sent.contact_id,
-        reference=make_reference(sent.contact_id),
-        procedure=sent.procedure.slug,
+        seed=submission.once.seed,
+        contact_id=submission.contact_id,
+        reference=make_reference(submission.contact_id),
+        procedure=submission.procedure.slug,
         reply_channel=filled.reply.channel if filled.reply else None,
         content_hash=hashlib.sha256(content).hexdigest(),
-        received_at=door.pages.clock(),
+        received_at=dependencies.pages.clock(),
     )
     return row, content
 
 
 async def _accept(
-    door: FormDependencies, sent: FormSubmission, filled: FilledForm, row: Submission, content: bytes, began: float
+    dependencies: FormDependencies,
+    submission: FormSubmission,
+    filled: FilledForm,
+    row: Submission,
+    content: bytes,
+    began: float,
 ) -> Response:
     ours = [
-        await door.store.copy_to_contact(sent.contact_id, next(k for k in sent.stored[name] if k.file == file))
+        await dependencies.store.copy_to_contact(
+            submission.contact_id, next(k for k in submission.stored[name] if k.file == file)
+        )
         for name, several in filled.files.items()
         for file in several
     ]
-    sending = SubmissionSource(sent.procedure, sent.language, content)
-    stored = await door.store.record_submission(row, filled, [kept.claim for kept in ours], sending)
+    sending = SubmissionSource(submission.procedure, submission.language, content)
+    stored = await dependencies.store.record_submission(row, filled, [kept.claim for kept in ours], sending)
     if stored is row:
         metrics.contacts_received.labels("web").inc()
         metrics.accept_seconds.labels("web").observe(time.monotonic() - began)
         log.info(
             "contact.received",
-            contact_id=sent.contact_id,
+            contact_id=submission.contact_id,
             channel="web",
             procedure=row.procedure,
             size_bytes=len(content),
         )
-    return _answer(door, sent, row, stored)
+    return _answer(dependencies, submission, row, stored)
 
 
-def _answer(door: FormDependencies, sent: FormSubmission, row: Submission, stored: Submission) -> Response:
-    """The receipt; for a form that was sent before and comes back changed, the page and a question."""
+def _answer(
+    dependencies: FormDependencies, submission: FormSubmission, row: Submission, stored: Submission
+) -> Response:
+    """The receipt; for a form that was submission before and comes back changed, the page and a question."""
     if stored.content_hash != row.content_hash:
-        return _again(door, sent, status=409, notice="changed", fresh=True, reference=stored.reference)
-    return RedirectResponse(f"/merci/{stored.reference}?lang={sent.language}", status_code=303)
+        return _form_again(
+            dependencies, submission, status=409, notice="changed", fresh=True, reference=stored.reference
+        )
+    return RedirectResponse(f"/merci/{stored.reference}?lang={submission.language}", status_code=303)
 
 
-def _wait_s(door: FormDependencies, request: Request, sent: FormSubmission, *, is_sent: bool) -> float:
-    """Files wait at every step, whatever was worked: each is stored, and the form may never be sent."""
-    client = client_network(request, door.trusted_proxies)
-    wait_s = _files_wait_s(door, sent, client)
+def _wait_s(dependencies: FormDependencies, request: Request, submission: FormSubmission, *, is_sent: bool) -> float:
+    """Files wait at every step, whatever was worked: each is stored, and the form may never be submission."""
+    client = client_network(request, dependencies.trusted_proxies)
+    wait_s = _files_wait_s(dependencies, submission, client)
     if wait_s or not is_sent:
         return wait_s
-    wait_s = door.rate_limit.wait_s(client)
-    if not wait_s or not door.rate_limit.requires_work or not sent.once:
+    wait_s = dependencies.rate_limit.wait_s(client)
+    if not wait_s or not dependencies.rate_limit.requires_work or not submission.once:
         return wait_s
-    proof, waited = sent.form.first(PROOF), sent.form.first(WAITED)
-    return 0.0 if door.tokens.has_proof_of_work(sent.once, proof, waited, door.pages.clock()) else wait_s
+    proof, waited = submission.form.first(PROOF), submission.form.first(WAITED)
+    return (
+        0.0
+        if dependencies.tokens.has_proof_of_work(submission.once, proof, waited, dependencies.pages.clock())
+        else wait_s
+    )
 
 
-def _files_wait_s(door: FormDependencies, sent: FormSubmission, client: str | None) -> float:
-    return door.rate_limit.files_wait_s(client, sum(map(len, sent.chosen.values())))
+def _files_wait_s(dependencies: FormDependencies, submission: FormSubmission, client: str | None) -> float:
+    return dependencies.rate_limit.files_wait_s(client, sum(map(len, submission.chosen.values())))
 
 
-def _busy(door: FormDependencies, sent: FormSubmission, wait_s: float) -> Response:
+def _ask_to_wait(dependencies: FormDependencies, submission: FormSubmission, wait_s: float) -> Response:
     """Come back in a moment; where the browser can run a script, a sum of its own takes the place of waiting."""
-    assert sent.once  # noqa: S101 (checked by the caller)
-    if not door.rate_limit.requires_work:
-        return _again(door, sent, status=429, notice="busy", wait_s=math.ceil(wait_s))
-    return _again(
-        door, sent, status=429, notice="work", wait_s=round(door.tokens.wait_instead.total_seconds()) + 1,
-        work_bits=door.tokens.work_bits, waited=door.tokens.make_wait_token(sent.once, door.pages.clock()),
+    assert submission.once  # noqa: S101 (checked by the caller)
+    if not dependencies.rate_limit.requires_work:
+        return _form_again(dependencies, submission, status=429, notice="busy", wait_s=math.ceil(wait_s))
+    return _form_again(
+        dependencies, submission, status=429, notice="work", wait_s=round(dependencies.tokens.wait_instead.total_seconds()) + 1,
+        work_bits=dependencies.tokens.work_bits, waited=dependencies.tokens.make_wait_token(submission.once, dependencies.pages.clock()),
     )  # fmt: skip
 
 
 def _review(
-    door: FormDependencies, sent: FormSubmission, filled: FilledForm, *, status: int = 200, notice: str | None = None
+    dependencies: FormDependencies,
+    submission: FormSubmission,
+    filled: FilledForm,
+    *,
+    status: int = 200,
+    notice: str | None = None,
 ) -> Response:
-    assert sent.once  # noqa: S101 (checked by the caller)
-    seen = door.tokens.make_review_token(sent.once, door.pages.clock())
-    page = form_html.review_page(door.pages, shown(door, sent, seen=seen, notice=notice), filled)
+    assert submission.once  # noqa: S101 (checked by the caller)
+    reviewed = dependencies.tokens.make_review_token(submission.once, dependencies.pages.clock())
+    page = form_html.review_page(
+        dependencies.pages, build_form_view(dependencies, submission, reviewed=reviewed, notice=notice), filled
+    )
     return HTMLResponse(page, status_code=status, headers=_KEPT_BY_HISTORY)
 
 
-def _again(
-    door: FormDependencies,
-    sent: FormSubmission,
+def _form_again(
+    dependencies: FormDependencies,
+    submission: FormSubmission,
     *,
     status: int,
     filled: FilledForm | None = None,
@@ -253,26 +291,28 @@ def _again(
 ) -> Response:
     """The page once more, with all that was typed; `fresh` gives it a new one-time token."""
     problems = filled.problems if filled else dict[str, FormProblem]()
-    seen = shown(door, sent, fresh=fresh, problems=problems, **more)
+    seen = build_form_view(dependencies, submission, fresh=fresh, problems=problems, **more)
     headers = allow_scripts(_KEPT_BY_HISTORY)
     if status in {429, 503}:
         headers["retry-after"] = str(seen.wait_s or 30)
-    return HTMLResponse(form_html.form_page(door.pages, seen), status_code=status, headers=headers)
+    return HTMLResponse(form_html.form_page(dependencies.pages, seen), status_code=status, headers=headers)
 
 
-async def _upload(door: FormDependencies, request: Request, sent: FormSubmission) -> Response:
-    """Files of a form that is not sent yet. Each is answered by its seal; one that is no good by the sentence about it."""
-    if not is_ours(door, sent) or sent.form.is_too_heavy:
-        raise HTTPException(413 if sent.form.is_too_heavy else 403)
-    if _files_wait_s(door, sent, client_network(request, door.trusted_proxies)):
+async def _upload(dependencies: FormDependencies, request: Request, submission: FormSubmission) -> Response:
+    """Files of a form that has not been sent yet. Each is answered by its seal; one that is no good by the sentence about it."""
+    if not has_valid_tokens(dependencies, submission) or submission.form.is_too_heavy:
+        raise HTTPException(413 if submission.form.is_too_heavy else 403)
+    if _files_wait_s(dependencies, submission, client_network(request, dependencies.trusted_proxies)):
         raise HTTPException(429)
-    today = door.pages.dates.today(door.pages.clock())
-    filled = parse_form(sent.procedure, sent.form.fields, sent.files(), today=today)
-    wrong = {name: problem for name, problem in filled.problems.items() if sent.chosen.get(name)}
+    today = dependencies.pages.dates.today(dependencies.pages.clock())
+    filled = parse_form(submission.procedure, submission.form.fields, submission.files(), today=today)
+    wrong = {name: problem for name, problem in filled.problems.items() if submission.chosen.get(name)}
     if wrong:
-        said = [form_html.problem_sentence(door.pages, problem, sent.language) for problem in wrong.values()]
+        said = [
+            form_html.problem_sentence(dependencies.pages, problem, submission.language) for problem in wrong.values()
+        ]
         return JSONResponse({"problems": said}, status_code=422)
-    sent = replace(sent, kept={})
-    await keep(door, sent, filled)
-    sealed = {name: [door.tokens.seal_file(k) for k in several] for name, several in sent.stored.items()}
+    submission = replace(submission, stored={})
+    await store_chosen_files(dependencies, submission, filled)
+    sealed = {name: [dependencies.tokens.seal_file(k) for k in several] for name, several in submission.stored.items()}
     return JSONResponse({"kept": sealed}, status_code=201)

@@ -1,4 +1,4 @@
-"""What the door stands on, and one form on its way through it."""
+"""What the dependencies stands on, and one form on its way through it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from parvis.web.tokens import OneTimeToken
 
 @dataclass(frozen=True)
 class FormDependencies:
-    """What the door stands on."""
+    """What the dependencies stands on."""
 
     town_config: TownConfig
     pages: PageRenderer
@@ -56,29 +56,38 @@ class FormSubmission:
         }
 
 
-def shown(door: FormDependencies, sent: FormSubmission, *, fresh: bool = False, **more: object) -> form_html.FormView:
+def build_form_view(
+    dependencies: FormDependencies, submission: FormSubmission, *, fresh: bool = False, **more: object
+) -> form_html.FormView:
     """The page of this form once more, with all that was typed; `fresh` gives it a new one-time token."""
-    now, slug = door.pages.clock(), sent.procedure.slug
-    token = door.tokens.make_one_time_token(slug, now) if fresh or not sent.once else sent.once.text
+    now, slug = dependencies.pages.clock(), submission.procedure.slug
+    token = dependencies.tokens.make_one_time_token(slug, now) if fresh or not submission.once else submission.once.text
     values: dict[str, object] = {
-        "procedure": sent.procedure,
-        "department": door.town_config.departments[door.town_config.current_department(sent.procedure.department)],
-        "language": sent.language,
+        "procedure": submission.procedure,
+        "department": dependencies.town_config.departments[
+            dependencies.town_config.current_department(submission.procedure.department)
+        ],
+        "language": submission.language,
         "once": token,
-        "csrf": door.tokens.make_csrf_token(slug, now),
-        "most_mb": door.largest_request_mb,
-        "fields": {name: [_showable(value) for value in values] for name, values in sent.form.typed.items()},
-        "proof": sent.form.first(PROOF)[:40],
-        "waited": sent.form.first(WAITED)[:80],
-        "kept": {name: [(k.file, door.tokens.seal_file(k)) for k in several] for name, several in sent.stored.items()},
+        "csrf": dependencies.tokens.make_csrf_token(slug, now),
+        "most_mb": dependencies.largest_request_mb,
+        "fields": {name: [_showable(value) for value in values] for name, values in submission.form.typed.items()},
+        "proof": submission.form.first(PROOF)[:40],
+        "waited": submission.form.first(WAITED)[:80],
+        "stored": {
+            name: [(k.file, dependencies.tokens.seal_file(k)) for k in several]
+            for name, several in submission.stored.items()
+        },
     }
     return form_html.FormView(**(values | more))  # pyright: ignore[reportArgumentType] (the members of Shown)
 
 
-def is_ours(door: FormDependencies, sent: FormSubmission) -> bool:
+def has_valid_tokens(dependencies: FormDependencies, submission: FormSubmission) -> bool:
     """Whether the form carries our tokens, both of them."""
-    csrf = sent.form.first(CSRF)
-    return sent.once is not None and door.tokens.is_valid_csrf_token(csrf, sent.procedure.slug, door.pages.clock())
+    csrf = submission.form.first(CSRF)
+    return submission.once is not None and dependencies.tokens.is_valid_csrf_token(
+        csrf, submission.procedure.slug, dependencies.pages.clock()
+    )
 
 
 def _showable(text: str) -> str:

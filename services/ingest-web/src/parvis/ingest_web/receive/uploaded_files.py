@@ -8,36 +8,40 @@ from parvis.ingest_web.receive.form_submission import FormDependencies, FormSubm
 from parvis.web.forms import SubmittedForm, Upload
 
 
-async def files_of(fields: list[FileField], form: SubmittedForm) -> dict[str, list[tuple[FormFile, Upload]]]:
+async def read_chosen_files(fields: list[FileField], form: SubmittedForm) -> dict[str, list[tuple[FormFile, Upload]]]:
     """The files just chosen, by field."""
     return {f.name: [(await _file(upload), upload) for upload in form.files.get(f.name, ())] for f in fields}
 
 
-def kept_of(door: FormDependencies, fields: list[FileField], form: SubmittedForm) -> dict[str, list[StoredFile]]:
+def read_stored_files(
+    dependencies: FormDependencies, fields: list[FileField], form: SubmittedForm
+) -> dict[str, list[StoredFile]]:
     """The files of earlier tries, without those that the citizen took out; a new one takes the place of a single one."""
     found: dict[str, list[StoredFile]] = {}
     for f in fields:
         dropped = form.fields.get(DROP + f.name, ())
         several = [
-            k for k in door.tokens.unseal_files(form.fields.get(STORED + f.name, ())) if k.file.sha256 not in dropped
+            k
+            for k in dependencies.tokens.unseal_files(form.fields.get(STORED + f.name, ()))
+            if k.file.sha256 not in dropped
         ]
         if several and not (f.most_files == 1 and form.files.get(f.name)):
             found[f.name] = several
     return found
 
 
-async def keep(door: FormDependencies, sent: FormSubmission, filled: FilledForm) -> None:
+async def store_chosen_files(dependencies: FormDependencies, submission: FormSubmission, filled: FilledForm) -> None:
     """Store the good files that were just chosen: nobody should choose them twice.
 
     Raises: Unavailable.
     """
-    for name, chosen in sent.chosen.items():
-        held = {k.file for k in sent.stored.get(name, ())}
+    for name, chosen in submission.chosen.items():
+        held = {k.file for k in submission.stored.get(name, ())}
         good = [pair for pair in chosen if pair[0] in filled.files.get(name, ()) and pair[0] not in held]
         for file, upload in dict(good).items():
-            kept = await door.store.store_file(sent.contact_id, file, upload.content)
-            sent.stored.setdefault(name, []).append(kept)
-    sent.chosen.clear()
+            kept = await dependencies.store.store_file(submission.contact_id, file, upload.content)
+            submission.stored.setdefault(name, []).append(kept)
+    submission.chosen.clear()
 
 
 async def _file(upload: Upload) -> FormFile:
