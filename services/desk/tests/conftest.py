@@ -1,4 +1,4 @@
-"""The desk on the real PostgreSQL, its pages asked for as a browser asks; Kafka is away: what comes is handed to the clerk."""
+"""Runs the desk on the real PostgreSQL; pages are requested as a browser does, and Kafka is away: events are handed to the projection."""
 
 import asyncio
 import re

@@ -19,7 +19,7 @@ from parvis.common.contract.routing.transfer import ConversationArrived, Convers
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config
 from parvis.desk.decide import agent_actions, apply_events, reply_recipient, timeline
-from parvis.desk.decide.agent_actions import AgentText, ReplyInput
+from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
 from parvis.desk.models.case import (
     Agent,
     Case,
@@ -197,7 +197,7 @@ def test_a_wish_outlives_later_messages() -> None:
 
 
 def reply(answer: ReplyInput, *contacts: CaseContact) -> ReplyRequested:
-    changes = agent_actions.request_reply(a_case(), AGENT, contacts, answer, TOWN_CONFIG, AN_INSTANT)
+    changes = agent_actions.request_reply(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), contacts, answer)
     return next(event for event in changes.events if isinstance(event, ReplyRequested))
 
 
@@ -236,13 +236,13 @@ def test_an_agent_may_answer_elsewhere() -> None:
 )
 def test_what_cannot_be_sent_is_refused_with_its_reason(answer: ReplyInput, contact: CaseContact, why: str) -> None:
     with pytest.raises(Rejected, match=why):
-        agent_actions.request_reply(a_case(), AGENT, [contact], answer, TOWN_CONFIG, AN_INSTANT)
+        agent_actions.request_reply(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), [contact], answer)
 
 
 def test_a_transfer_is_asked_of_the_router_and_moves_nothing_yet() -> None:
     case = a_case()
     changes = agent_actions.request_transfer(
-        case, AGENT, "etat-civil", " Acte de   naissance ", "o", TOWN_CONFIG, AN_INSTANT
+        case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), "etat-civil", " Acte de   naissance ", "o"
     )
     (asked,) = changes.events
 
@@ -257,24 +257,24 @@ def test_a_transfer_is_asked_of_the_router_and_moves_nothing_yet() -> None:
 )
 def test_a_transfer_needs_a_place_and_a_reason(to: str, reason: str, why: str) -> None:
     with pytest.raises(Rejected, match=why):
-        agent_actions.request_transfer(a_case(), AGENT, to, reason, "o", TOWN_CONFIG, AN_INSTANT)
+        agent_actions.request_transfer(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), to, reason, "o")
 
 
 def test_taking_releasing_closing_and_opening_again_are_told_once() -> None:
     case = a_case()
 
-    assert agent_actions.take_case(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert not agent_actions.take_case(case, AGENT, TOWN_CONFIG, AN_INSTANT).records
-    assert agent_actions.close_case(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert not agent_actions.close_case(case, AGENT, TOWN_CONFIG, AN_INSTANT).records
-    assert agent_actions.reopen_case(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert agent_actions.release_case(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert not agent_actions.release_case(case, AGENT, TOWN_CONFIG, AN_INSTANT).records
+    assert agent_actions.take_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
+    assert not agent_actions.take_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).records
+    assert agent_actions.close_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
+    assert not agent_actions.close_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).records
+    assert agent_actions.reopen_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
+    assert agent_actions.release_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
+    assert not agent_actions.release_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).records
 
 
 def test_no_agent_is_named_to_the_citizen() -> None:
     case = a_case()
-    (told,) = agent_actions.take_case(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
+    (told,) = agent_actions.take_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
 
     assert isinstance(told, CaseUpdated)
     assert "Dominique" not in told.model_dump_json()
@@ -283,7 +283,9 @@ def test_no_agent_is_named_to_the_citizen() -> None:
 
 def test_a_call_is_kept_with_the_case() -> None:
     case = a_case()
-    changes = agent_actions.record_call(case, AGENT, AgentText("Rappeler lundi.", "o", "open"), TOWN_CONFIG, AN_INSTANT)
+    changes = agent_actions.record_call(
+        case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), AgentText("Rappeler lundi.", "o", "open")
+    )
 
     assert [row.text for row in changes.records if isinstance(row, CaseAction)] == ["Rappeler lundi."]
     assert case.taken_by == "Dominique Exemple"

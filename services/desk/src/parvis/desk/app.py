@@ -1,4 +1,4 @@
-"""Settings in, the running desk out: the only place that builds its clients."""
+"""Builds the desk from its settings; the only place that constructs its clients."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings in, the running web door out: the only place that builds its clients."""
+"""Builds the web forms' service from its settings; the only place that constructs its clients."""
 
 import asyncio
 from datetime import timedelta

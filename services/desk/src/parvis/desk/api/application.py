@@ -1,4 +1,4 @@
-"""A program works on cases: JSON in, JSON out, a bearer token, the same rules as the pages."""
+"""Builds the JSON API: bearer token, OpenAPI description, the same rules as the pages."""
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPBearer

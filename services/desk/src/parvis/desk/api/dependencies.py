@@ -1,4 +1,4 @@
-"""What the API stands on, and who may use it."""
+"""Holds what the API's routes need, and reads the case that most of them answer with."""
 
 import uuid
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from parvis.desk.store.counter_contacts import CounterContacts
 
 @dataclass(frozen=True)
 class ApiDependencies:
-    """What the API stands on; without a token it answers nobody."""
+    """What the API's routes need; without a token the API answers nobody."""
 
     cases: CaseStore
     counter: CounterContacts

@@ -1,4 +1,4 @@
-"""A program looks at the queue and at cases; nothing changes here."""
+"""Serves the queue and single cases to programs; changes nothing."""
 
 from typing import Annotated
 from uuid import UUID

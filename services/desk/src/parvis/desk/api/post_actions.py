@@ -1,4 +1,4 @@
-"""A program works on a case, or writes down who came to the counter."""
+"""Serves the actions on a case, and the registration of a visit or a call, to programs."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -22,7 +22,7 @@ from parvis.desk.api.response_models import (
     TransferBody,
 )
 from parvis.desk.decide import agent_actions, request_split_and_link
-from parvis.desk.decide.agent_actions import AgentText, ReplyInput
+from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
 from parvis.desk.decide.counter_contact import CounterForm
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact
@@ -57,25 +57,37 @@ def _states(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/take")
     async def take(conversation_id: UUID, asked: ActionBody) -> CaseDetail:
         return await _act(
-            access, conversation_id, asked, lambda c, agent, _: agent_actions.take_case(c, agent, town_config, now())
+            access,
+            conversation_id,
+            asked,
+            lambda c, agent, _: agent_actions.take_case(c, ActionContext(agent, town_config, now())),
         )
 
     @app.post("/cases/{conversation_id}/release")
     async def release(conversation_id: UUID, asked: ActionBody) -> CaseDetail:
         return await _act(
-            access, conversation_id, asked, lambda c, agent, _: agent_actions.release_case(c, agent, town_config, now())
+            access,
+            conversation_id,
+            asked,
+            lambda c, agent, _: agent_actions.release_case(c, ActionContext(agent, town_config, now())),
         )
 
     @app.post("/cases/{conversation_id}/close")
     async def close(conversation_id: UUID, asked: ActionBody) -> CaseDetail:
         return await _act(
-            access, conversation_id, asked, lambda c, agent, _: agent_actions.close_case(c, agent, town_config, now())
+            access,
+            conversation_id,
+            asked,
+            lambda c, agent, _: agent_actions.close_case(c, ActionContext(agent, town_config, now())),
         )
 
     @app.post("/cases/{conversation_id}/reopen")
     async def reopen(conversation_id: UUID, asked: ActionBody) -> CaseDetail:
         return await _act(
-            access, conversation_id, asked, lambda c, agent, _: agent_actions.reopen_case(c, agent, town_config, now())
+            access,
+            conversation_id,
+            asked,
+            lambda c, agent, _: agent_actions.reopen_case(c, ActionContext(agent, town_config, now())),
         )
 
     _ = take, release, close, reopen
@@ -90,7 +102,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
         answer = ReplyInput(asked.text, scoped_key(asked.department, key), asked.then, asked.channel, asked.address)
         return await _act(
             access, conversation_id, asked,
-            lambda case, agent, opened: agent_actions.request_reply(case, agent, opened, answer, town_config, now()),
+            lambda case, agent, opened: agent_actions.request_reply(case, ActionContext(agent, town_config, now()), opened, answer),
         )  # fmt: skip
 
     @app.post("/cases/{conversation_id}/call")
@@ -101,7 +113,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
             access,
             conversation_id,
             asked,
-            lambda case, agent, _: agent_actions.record_call(case, agent, words, town_config, now()),
+            lambda case, agent, _: agent_actions.record_call(case, ActionContext(agent, town_config, now()), words),
         )
 
     _ = reply, call
@@ -115,8 +127,7 @@ def _transfers(app: FastAPI, access: ApiDependencies) -> None:
         return await _act(
             access, conversation_id, asked,
             lambda case, agent, _: agent_actions.request_transfer(
-                case, agent, asked.to_department, asked.reason, once, access.town_config, now()
-            ),
+                case, ActionContext(agent, access.town_config, now()), asked.to_department, asked.reason, once),
         )  # fmt: skip
 
     _ = transfer

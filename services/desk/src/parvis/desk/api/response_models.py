@@ -1,4 +1,4 @@
-"""What the API takes and gives, as JSON; each a frozen model, so that OpenAPI describes it."""
+"""Models the JSON bodies of the API's requests and responses, so that OpenAPI describes them."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

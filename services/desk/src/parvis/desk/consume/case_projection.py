@@ -1,4 +1,4 @@
-"""What the departments' topics and the deliveries tell, into the desk's cases; a batch is one transaction."""
+"""Projects the departments' topics and the delivery topic onto cases; a batch is one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ RelationEvent: TypeAlias = ConversationSplit | ConversationOpened | Conversation
 
 @dataclass
 class BatchState:
-    """What the batch finds in the tables, kept current while it is worked through."""
+    """The stored state that a batch touches, kept current while it is applied."""
 
     cases: dict[str, Case]
     contacts: set[str]
@@ -57,7 +57,7 @@ class BatchState:
 
 @dataclass(frozen=True)
 class CaseProjection:
-    """Files what comes.
+    """Applies events to cases.
 
     Retry:  any batch may come again, in part or whole: contacts are known by their id, moves by their number,
             deliveries by their rank.
@@ -70,7 +70,7 @@ class CaseProjection:
     clock: Clock = now
 
     async def handle(self, items: Sequence[DecodedRecord]) -> None:
-        """File a batch of records."""
+        """Apply a batch of records in one transaction."""
         async with self.cases.begin() as connection:
             placements = await read_placements(connection, _contacts(items))
             await insert_missing_cases(connection, self._empty_cases(items))
@@ -92,7 +92,7 @@ class CaseProjection:
     async def _move_split_contacts(
         self, connection: AsyncConnection, items: Sequence[DecodedRecord], known: BatchState
     ) -> None:
-        """Bring contacts to where splits put them, and show what their cases are about now."""
+        """Move contacts to the cases that splits assigned them to, and recompute the summaries of these cases."""
         moved = [contact for item in items for contact in _moved(item)]
         changed = await move_contacts(connection, [*_contacts(items), *moved])
         changed |= {placement.conversation_id for placement in known.placements.values()}
@@ -155,7 +155,7 @@ class CaseProjection:
         return changes
 
     def _empty_cases(self, items: Sequence[DecodedRecord]) -> dict[str, Case]:
-        """An empty case for each conversation that is told of, in case there is none yet."""
+        """An empty case for each conversation of the batch, for those that do not exist yet."""
         at = self.clock()
         shells: dict[str, Case] = {}
         for item in items:

@@ -1,1 +1,1 @@
-"""A case and what happens to it in, the changed case with its rows and events out. Pure; no I/O."""
+"""Decides what an event or an agent's action changes in a case. No I/O."""

@@ -1,4 +1,4 @@
-"""What an agent does with a case in, the changed case with its rows and events out. Pure; no I/O."""
+"""Decides what an agent's action changes in a case: take, release, close, reopen, reply, call, transfer. No I/O."""
 
 import uuid
 from collections.abc import Sequence
@@ -36,6 +36,15 @@ _PARSERS = {
 
 
 @dataclass(frozen=True)
+class ActionContext:
+    """Who acts, when, and in which town."""
+
+    agent: Agent
+    town_config: TownConfig
+    at: datetime
+
+
+@dataclass(frozen=True)
 class AgentText:
     """What an agent wrote, and the state the case is left in. `once` is the same when the same form is sent again."""
 
@@ -52,37 +61,37 @@ class ReplyInput(AgentText):
     address: str = ""
 
 
-def take_case(case: Case, agent: Agent, town_config: TownConfig, at: datetime) -> CaseChanges:
+def take_case(case: Case, context: ActionContext) -> CaseChanges:
     """The agent has the case now; taking it from a colleague is allowed, and seen."""
-    if case.taken_by == agent.name and case.state == "open":
+    if case.taken_by == context.agent.name and case.state == "open":
         return CaseChanges()
-    case.taken_by, case.state = agent.name, "open"
-    return _record_action(case, "taken", agent, town_config, at)
+    case.taken_by, case.state = context.agent.name, "open"
+    return _record_action(case, "taken", context)
 
 
-def release_case(case: Case, agent: Agent, town_config: TownConfig, at: datetime) -> CaseChanges:
+def release_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.taken_by is None:
         return CaseChanges()
     case.taken_by = None
-    return _record_action(case, "released", agent, town_config, at)
+    return _record_action(case, "released", context)
 
 
-def close_case(case: Case, agent: Agent, town_config: TownConfig, at: datetime) -> CaseChanges:
+def close_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.state == "closed":
         return CaseChanges()
     case.state, case.undelivered = "closed", False
-    return _record_action(case, "closed", agent, town_config, at)
+    return _record_action(case, "closed", context)
 
 
-def reopen_case(case: Case, agent: Agent, town_config: TownConfig, at: datetime) -> CaseChanges:
+def reopen_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.state == "open":
         return CaseChanges()
     case.state = "open"
-    return _record_action(case, "reopened", agent, town_config, at)
+    return _record_action(case, "reopened", context)
 
 
 def request_reply(
-    case: Case, agent: Agent, contacts: Sequence[CaseContact], answer: ReplyInput, town_config: TownConfig, at: datetime
+    case: Case, context: ActionContext, contacts: Sequence[CaseContact], answer: ReplyInput
 ) -> CaseChanges:
     """Ask the notifier to send an answer.
 
@@ -93,32 +102,32 @@ def request_reply(
     text, target = _checked_text(answer), _recipient(answer, contacts)
     reply_id = make_reply_id("desk", case.conversation_id, answer.idempotency_key)
     row = AgentReply(
-        reply_id, case.conversation_id, agent.name, case.department, target.channel, target.address, text, at
+        reply_id,
+        case.conversation_id,
+        context.agent.name,
+        case.department,
+        target.channel,
+        target.address,
+        text,
+        context.at,
     )
-    requested = _reply_requested(case, agent, contacts, answer, target, reply_id, town_config, at)
-    case.taken_by = case.taken_by or agent.name
-    case.state, case.undelivered, case.changed_at = answer.next_state, False, at
-    return CaseChanges(records=[row], events=[requested, build_case_updated(case, town_config, at)])
+    requested = _reply_requested(case, context, contacts, answer, row)
+    case.taken_by = case.taken_by or context.agent.name
+    case.state, case.undelivered, case.changed_at = answer.next_state, False, context.at
+    return CaseChanges(records=[row], events=[requested, build_case_updated(case, context.town_config, context.at)])
 
 
 def _reply_requested(
-    case: Case,
-    agent: Agent,
-    contacts: Sequence[CaseContact],
-    answer: ReplyInput,
-    target: ReplyRecipient,
-    reply_id: ReplyId,
-    town_config: TownConfig,
-    at: datetime,
+    case: Case, context: ActionContext, contacts: Sequence[CaseContact], answer: ReplyInput, row: AgentReply
 ) -> ReplyRequested:
-    language = reply_language(contacts, town_config)
+    language = reply_language(contacts, context.town_config)
     latest = contacts[-1].contact if contacts else None
     points = {opened.contact.personal.from_: None for opened in reversed(contacts) if opened.contact.personal.from_}
     stated = [wish for opened in reversed(contacts) for wish in opened.contact.personal.reply_channels]
     if answer.channel:
-        stated = [ReplyAddress.model_validate({"channel": target.channel, "address": target.address})]
+        stated = [ReplyAddress.model_validate({"channel": row.channel, "address": row.address})]
     return ReplyRequested(
-        reply_id=reply_id,
+        reply_id=ReplyId(row.reply_id),
         conversation_id=ConversationId(case.conversation_id),
         reference=case.reference,
         kind="answer",
@@ -128,62 +137,67 @@ def _reply_requested(
         template="answer",
         language=language,
         legal=False,
-        send_at=at,
-        requested_at=at,
-        requested_by=agent.name[:80],
+        send_at=context.at,
+        requested_at=context.at,
+        requested_by=context.agent.name[:80],
         personal=PersonalReply(
             contact_points=tuple(point for point in points if point),
             stated=tuple(dict.fromkeys(stated)),
             variables=standard_variables(
-                town_config, department=case.department, language=language, reference=case.reference
+                context.town_config, department=case.department, language=language, reference=case.reference
             ),
-            text=_checked_text(answer),
+            text=row.text,
             in_reply_to=latest_message_id(contacts),
         ),
     )
 
 
-def record_call(case: Case, agent: Agent, note: AgentText, town_config: TownConfig, at: datetime) -> CaseChanges:
+def record_call(case: Case, context: ActionContext, note: AgentText) -> CaseChanges:
     """The agent called the citizen: what was said is kept with the case."""
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"called:{note.idempotency_key}")
-    case.taken_by = case.taken_by or agent.name
-    case.state, case.undelivered, case.changed_at = note.next_state, False, at
-    row = CaseAction(str(act_id), case.conversation_id, "called", agent.name, _checked_text(note), at)
-    return CaseChanges(records=[row], events=[build_case_updated(case, town_config, at)])
+    case.taken_by = case.taken_by or context.agent.name
+    case.state, case.undelivered, case.changed_at = note.next_state, False, context.at
+    row = CaseAction(str(act_id), case.conversation_id, "called", context.agent.name, _checked_text(note), context.at)
+    return CaseChanges(records=[row], events=[build_case_updated(case, context.town_config, context.at)])
 
 
 def request_transfer(
-    case: Case, agent: Agent, to_department: str, reason: str, once: str, town_config: TownConfig, at: datetime
+    case: Case, context: ActionContext, to_department: str, reason: str, idempotency_key: str
 ) -> CaseChanges:
     """Ask the router to bring the conversation to another department; it moves when the router says so.
 
     Raises: Rejected, with the key of the sentence: no reason, no such department, already here.
     """
-    if town_config.department(to_department) is None or town_config.current_department(to_department) != to_department:
+    if (
+        context.town_config.department(to_department) is None
+        or context.town_config.current_department(to_department) != to_department
+    ):
         raise Rejected("no_department")
     if to_department == case.department:
         raise Rejected("already_here")
     reason = " ".join(reason.split())
     if not 1 <= len(reason) <= 400:
         raise Rejected("no_reason")
-    transfer_id = str(uuid.uuid5(uuid.UUID(case.conversation_id), f"transfer:{once}"))
-    row = TransferRecord(transfer_id, case.conversation_id, case.department, to_department, reason, agent.name, at)
+    transfer_id = str(uuid.uuid5(uuid.UUID(case.conversation_id), f"transfer:{idempotency_key}"))
+    row = TransferRecord(
+        transfer_id, case.conversation_id, case.department, to_department, reason, context.agent.name, context.at
+    )
     requested = TransferRequested(
         transfer_id=transfer_id,
         conversation_id=ConversationId(case.conversation_id),
         from_department=case.department,
         to_department=to_department,
         reason=reason,
-        requested_by=agent.name[:80],
-        requested_at=at,
+        requested_by=context.agent.name[:80],
+        requested_at=context.at,
     )
     return CaseChanges(records=[row], events=[requested])
 
 
-def _record_action(case: Case, kind: str, agent: Agent, town_config: TownConfig, at: datetime) -> CaseChanges:
-    case.changed_at = at
-    row = CaseAction(str(uuid.uuid4()), case.conversation_id, kind, agent.name, "", at)
-    return CaseChanges(records=[row], events=[build_case_updated(case, town_config, at)])
+def _record_action(case: Case, kind: str, context: ActionContext) -> CaseChanges:
+    case.changed_at = context.at
+    row = CaseAction(str(uuid.uuid4()), case.conversation_id, kind, context.agent.name, "", context.at)
+    return CaseChanges(records=[row], events=[build_case_updated(case, context.town_config, context.at)])
 
 
 def _checked_text(words: AgentText) -> str:

@@ -1,4 +1,4 @@
-"""What Kafka tells about a case in, the changed case and its rows out; harmless when told twice. Pure; no I/O."""
+"""Applies contacts, transfers and deliveries from Kafka to a case; applying an event twice changes nothing. No I/O."""
 
 import uuid
 from datetime import datetime
@@ -30,7 +30,7 @@ _SNIPPET = 140
 def apply_contact(
     case: Case, event: ContactRouted, routed: bytes, town_config: TownConfig, at: datetime
 ) -> CaseChanges:
-    """A contact that is not in the case yet: it opens the case again, unless a machine sent it."""
+    """Add a new contact to the case; it reopens the case, unless a machine sent it."""
     routing, contact = event.routing, event.contact
     row = CaseContactRecord(
         contact.contact_id, case.conversation_id, routing.sequence, contact.reference, routing.decided_at, routed
@@ -64,7 +64,7 @@ def apply_contact(
 def apply_department_change(
     case: Case, event: ConversationArrived | ConversationLeft, town_config: TownConfig, at: datetime
 ) -> CaseChanges:
-    """A conversation changed its department; both departments' topics tell it under one sequence number."""
+    """Apply a change of department; both departments' topics carry it under one sequence number."""
     was = (case.state, case.department, case.contacts)
     arrived = event if isinstance(event, ConversationArrived) else None
     stopped, history = event.stopped, arrived.history if arrived else None
@@ -89,7 +89,7 @@ def apply_transfer_refusal(event: TransferRefused) -> TransferOutcome:
 def apply_delivery(
     case: Case | None, event: DeliveryUpdated, known: DeliveryStatus | None, town_config: TownConfig, at: datetime
 ) -> CaseChanges:
-    """News of a delivery, if it is news; an answer that did not arrive opens its case again: somebody has to act."""
+    """Apply a delivery status, if it supersedes the known one; an undelivered reply reopens its case, for somebody has to act."""
     if known and event.attempt <= known.attempt and not _supersedes(event, known):
         return CaseChanges()
     row = DeliveryStatus(
@@ -128,7 +128,7 @@ def shorten(text: str) -> str:
 
 
 def adopt_due_dates(case: Case, told: DueDates) -> None:
-    """The dates of another body go before those of the town."""
+    """Replace the town's due dates by those of another competent body."""
     if told.competent_received_at is None:
         return
     case.competent_at, case.receipt_due_at = told.competent_received_at, told.receipt_due_at
@@ -137,7 +137,7 @@ def adopt_due_dates(case: Case, told: DueDates) -> None:
 
 
 def make_snippet(contact: ContactReceived, town_config: TownConfig) -> str:
-    """What the queue shows of a contact: a form's answers without their questions; of a scan nothing but its subject."""
+    """The contact's text for the queue: a form's answers without their questions; nothing for a scan with a subject."""
     personal = contact.personal
     if contact.channel == "post" and personal.subject:
         return ""
@@ -149,7 +149,7 @@ def make_snippet(contact: ContactReceived, town_config: TownConfig) -> str:
 
 
 def update_department(case: Case, department: str, sequence: int) -> bool:
-    """Whether this number says something newer about the department than what is known."""
+    """Set the case's department, if this sequence number is newer than the known one. Gives: whether the department changed."""
     if sequence <= case.department_sequence:
         return False
     moved = department != case.department

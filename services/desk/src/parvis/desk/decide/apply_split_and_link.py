@@ -1,4 +1,4 @@
-"""What Kafka tells about splits and links in, the changed cases and their rows out; harmless when told twice. Pure; no I/O."""
+"""Applies splits and links from Kafka to cases; applying an event twice changes nothing. No I/O."""
 
 import uuid
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from parvis.desk.models.case import (
 
 
 def apply_split(case: Case, event: ConversationSplit) -> CaseChanges:
-    """The case keeps the rest. Its contacts leave when the new case is told of, or at once: whichever is told first."""
+    """Apply a split to the case that keeps the rest; its contacts move as soon as either of the two events arrives."""
     row = CaseRelation(
         conversation_id=case.conversation_id,
         sequence=event.sequence,
@@ -46,7 +46,7 @@ def apply_split(case: Case, event: ConversationSplit) -> CaseChanges:
 
 
 def apply_opening(case: Case, event: ConversationOpened, town_config: TownConfig, at: datetime) -> CaseChanges:
-    """A new case, made of contacts of another one; they may have come already, or come yet."""
+    """Apply the opening of a case by a split; its contacts may have arrived already or arrive later."""
     row = CaseRelation(
         conversation_id=case.conversation_id,
         sequence=event.sequence,
@@ -76,7 +76,7 @@ def apply_opening(case: Case, event: ConversationOpened, town_config: TownConfig
 
 
 def apply_link(case: Case, event: ConversationLinked | ConversationUnlinked) -> CaseChanges:
-    """The case belongs with another one, or not after all."""
+    """Record that the case is linked to another one, or no longer."""
     row = CaseRelation(
         conversation_id=case.conversation_id,
         sequence=event.sequence,
@@ -92,7 +92,7 @@ def apply_link(case: Case, event: ConversationLinked | ConversationUnlinked) -> 
 
 
 def apply_refusal(event: SplitRefused | LinkRefused) -> CaseChanges:
-    """Nothing changed; the agents who asked see why."""
+    """Record a refused request, so that the agent sees why."""
     kind, name = ("split", event.split_id) if isinstance(event, SplitRefused) else ("link", event.link_id)
     act = uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}-refused:{event.conversation_id}:{name}")
     why = event.why.replace(" ", "-")
@@ -100,7 +100,7 @@ def apply_refusal(event: SplitRefused | LinkRefused) -> CaseChanges:
 
 
 def summarize_contacts(case: Case, contacts: Sequence[CaseContact], town_config: TownConfig) -> None:
-    """What the queue shows of a case, after contacts left it or came to it."""
+    """Recompute what the queue shows of a case, after contacts were moved from or to it."""
     case.contacts = len(contacts)
     if not contacts:
         return

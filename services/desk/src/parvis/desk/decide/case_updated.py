@@ -1,4 +1,4 @@
-"""The state of a case in, the event that tells it to the router and the citizen out. Pure; no I/O."""
+"""Builds the CaseUpdated event that tells the router and the citizen how a case stands. Pure; no I/O."""
 
 from datetime import datetime
 

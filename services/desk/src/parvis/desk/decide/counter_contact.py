@@ -1,4 +1,4 @@
-"""What an agent wrote down at the counter or on the phone in, its contact out. Pure; no I/O."""
+"""Builds a contact from what an agent wrote down at the counter or on the phone. Pure; no I/O."""
 
 import json
 from collections.abc import Callable

@@ -1,12 +1,11 @@
-"""The contacts of a case in, where and in which language an answer goes out. Pure; no I/O."""
+"""Finds the channel, address and language of a reply from the contacts of a case. Pure; no I/O."""
 
 from collections.abc import Sequence
 
+from parvis.common.contract.channels import channel, channels
+from parvis.common.contract.contact import ContactPoint
 from parvis.common.town.models import TownConfig
 from parvis.desk.models.case import CaseContact, ReplyRecipient
-
-_CHANNEL_OF_CONTACT = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "post", "phone": "phone"}
-_CHANNEL_OF_KIND = {"phone": "sms", "email": "email", "post": "post"}
 
 
 def find_recipient(contacts: Sequence[CaseContact]) -> ReplyRecipient:
@@ -15,15 +14,12 @@ def find_recipient(contacts: Sequence[CaseContact]) -> ReplyRecipient:
     A preference that they keep elsewhere may still change it: the notifier knows those, the desk does not.
     """
     for opened in reversed(contacts):
-        for wish in opened.contact.personal.reply_channels:
-            return ReplyRecipient(wish.channel, wish.address, "stated")
+        for stated in opened.contact.personal.reply_channels:
+            return ReplyRecipient(stated.channel, stated.address, "stated")
     for opened in reversed(contacts):
         point = opened.contact.personal.from_
         if point:
-            by_contact = _CHANNEL_OF_CONTACT.get(opened.contact.channel)
-            fits = by_contact == "phone" or by_contact == _CHANNEL_OF_KIND[point.kind]
-            channel = by_contact if by_contact and fits else _CHANNEL_OF_KIND[point.kind]
-            return ReplyRecipient(channel, point.value, "contact")
+            return ReplyRecipient(_channel_for(point, opened.contact.channel), point.value, "contact")
     return ReplyRecipient("", "", "unknown")
 
 
@@ -36,3 +32,11 @@ def reply_language(contacts: Sequence[CaseContact], town_config: TownConfig) -> 
     """The language of an answer's frame: the citizen's, if the town speaks it."""
     language = next((o.contact.language for o in reversed(contacts) if o.contact.language), None)
     return town_config.town.supported_language(language)
+
+
+def _channel_for(point: ContactPoint, channel_of_contact: str) -> str:
+    """The channel that answers contacts of this one, if it reaches the point; else the first that does."""
+    usual = channel(channel_of_contact).reply_channel
+    if usual and channel(usual).contact_point_kind == point.kind:
+        return usual
+    return next(row.name for row in channels() if row.is_sent and row.contact_point_kind == point.kind)

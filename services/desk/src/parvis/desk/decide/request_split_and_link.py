@@ -1,4 +1,4 @@
-"""An agent's wish to split a case, or to link it with another, in; the request to the router out. Pure; no I/O."""
+"""Builds an agent's request to split a case or to link it to another one. Pure; no I/O."""
 
 import uuid
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""All that stands in a case in, one list in the order of its numbers out. Pure; no I/O."""
+"""Builds the timeline of a case from its records, in the order of their sequence numbers. Pure; no I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

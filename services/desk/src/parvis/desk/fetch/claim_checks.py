@@ -1,4 +1,4 @@
-"""A claim check in, its bytes out, once the scanner has nothing against them."""
+"""Fetches the bytes behind a claim check, once the antivirus has found nothing in them."""
 
 from collections import OrderedDict
 

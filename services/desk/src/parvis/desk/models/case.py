@@ -1,4 +1,4 @@
-"""What the desk keeps and shows: cases, what came and went on them, and the words citizens may read about them. Data only."""
+"""Models a case, its records and what an action changes in it. Data only."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ QUEUE_PAGE_SIZE = 50
 
 @dataclass(frozen=True)
 class Agent:
-    """Who works, and for which department."""
+    """An agent, and the department that they work for."""
 
     name: str
     department: str
@@ -73,7 +73,7 @@ class Case:
 
 @dataclass(frozen=True)
 class CaseContactRecord:
-    """One contact of a case, as the router sent it."""
+    """One contact of a case, with the event as the router sent it."""
 
     contact_id: str
     conversation_id: str
@@ -98,7 +98,7 @@ class CaseContact:
 
 @dataclass(frozen=True)
 class SplitPlacement:
-    """Where a split put a contact, whether it has come already or not."""
+    """The case to which a split assigned a contact, whether that contact has arrived yet or not."""
 
     contact_id: str
     conversation_id: str
@@ -120,7 +120,7 @@ class DepartmentMove:
 
 @dataclass(frozen=True)
 class CaseRelation:
-    """What happened between a conversation and another one: a split, of which it is the rest or the new one; a link."""
+    """A relation to another case: a split off it, its opening by a split, a link made or removed."""
 
     conversation_id: str
     sequence: int
@@ -136,7 +136,7 @@ class CaseRelation:
 
 @dataclass(frozen=True)
 class AgentReply:
-    """What an agent answered, and where it was meant to go."""
+    """A reply that an agent wrote, and the address that it was meant for."""
 
     reply_id: str
     conversation_id: str
@@ -150,7 +150,7 @@ class AgentReply:
 
 @dataclass(frozen=True)
 class DeliveryStatus:
-    """How far one reply got on one channel."""
+    """The delivery status of one reply on one channel."""
 
     delivery_id: str
     reply_id: str
@@ -179,7 +179,7 @@ class TransferRecord:
 
 @dataclass(frozen=True)
 class CaseAction:
-    """What an agent, or the desk itself (agent ""), did to a case."""
+    """An action on a case, by an agent or by the desk itself (agent "")."""
 
     act_id: str
     conversation_id: str
@@ -191,7 +191,7 @@ class CaseAction:
 
 @dataclass(frozen=True)
 class CounterContact:
-    """A contact that an agent wrote down, remembered by the form's token."""
+    """A contact that an agent registered, known by its department and the form's token."""
 
     seed: str
     contact_id: str
@@ -203,7 +203,7 @@ class CounterContact:
 
 @dataclass(frozen=True)
 class TransferOutcome:
-    """What became of a transfer that was asked for: of one, or of all of a conversation towards a department."""
+    """The outcome of one requested transfer, or of all those of a conversation towards a department."""
 
     conversation_id: str
     to_department: str
@@ -229,7 +229,7 @@ OutgoingEvent: TypeAlias = CaseUpdated | ReplyRequested | TransferRequested | Sp
 
 @dataclass
 class CaseChanges:
-    """What one piece of work adds: rows, and events for the outbox. The case itself is changed in place."""
+    """The records and outgoing events that one action adds. The case itself is changed in place."""
 
     records: list[CaseRecord] = field(default_factory=list[CaseRecord])
     events: list[OutgoingEvent] = field(default_factory=list[OutgoingEvent])
@@ -241,7 +241,7 @@ class CaseChanges:
 
 @dataclass(frozen=True)
 class CaseFile:
-    """A case with everything that stands in it."""
+    """A case with all its records."""
 
     case: Case
     contacts: tuple[CaseContact, ...] = ()
@@ -256,7 +256,7 @@ class CaseFile:
 
 @dataclass(frozen=True)
 class ReplyRecipient:
-    """Where an answer will go: the citizen's own wish, the channel they wrote on, or nowhere yet."""
+    """The address of a reply: stated by the citizen, taken from their last contact, or unknown."""
 
     channel: str
     address: str

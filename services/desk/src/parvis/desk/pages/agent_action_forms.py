@@ -1,4 +1,4 @@
-"""What an agent does with a case, from its page: one form, one transaction, one redirect."""
+"""Handles the forms of a case's page: one form, one transaction, one redirect."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from parvis.common.contract.errors import Rejected
 from parvis.desk.decide import agent_actions, request_split_and_link
-from parvis.desk.decide.agent_actions import AgentText, ReplyInput
+from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
 from parvis.desk.decide.request_split_and_link import LinkInput, SplitInput
 from parvis.desk.models.case import STATES, Case, CaseChanges, CaseContact, ReplyRecipient, State
@@ -68,7 +68,9 @@ def routes(place: DeskDependencies) -> APIRouter:
 async def _change_state(place: DeskDependencies, session: AgentSession, case: str, what: str) -> Response:
     at = place.clock()
     do = _STATE_CHANGES[what]
-    await place.cases.change_case(case, session.agent, lambda found, _: do(found, session.agent, place.town_config, at))
+    await place.cases.change_case(
+        case, session.agent, lambda found, _: do(found, ActionContext(session.agent, place.town_config, at))
+    )
     return redirect("/queue?notice=released" if what == "release" else f"/cases/{case}?notice={_STATE_NOTICES[what]}")
 
 
@@ -87,7 +89,7 @@ async def _reply(
         return await _preview(place, request, session, case, form, answer)
 
     def work(found: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
-        return agent_actions.request_reply(found, session.agent, contacts, answer, place.town_config, at)
+        return agent_actions.request_reply(found, ActionContext(session.agent, place.town_config, at), contacts, answer)
 
     await place.cases.change_case(case, session.agent, work)
     return redirect(f"/cases/{case}?notice=replied#end")
@@ -116,7 +118,7 @@ async def _call(place: DeskDependencies, session: AgentSession, case: str, form:
     await place.cases.change_case(
         case,
         session.agent,
-        lambda found, _: agent_actions.record_call(found, session.agent, words, place.town_config, at),
+        lambda found, _: agent_actions.record_call(found, ActionContext(session.agent, place.town_config, at), words),
     )
     return redirect(f"/cases/{case}?notice=called#end")
 
@@ -127,7 +129,9 @@ async def _transfer(place: DeskDependencies, session: AgentSession, case: str, f
 
     def work(found: Case, _: Sequence[CaseContact]) -> CaseChanges:
         to, reason = form.first("to"), form.first("reason")
-        return agent_actions.request_transfer(found, session.agent, to, reason, once, place.town_config, at)
+        return agent_actions.request_transfer(
+            found, ActionContext(session.agent, place.town_config, at), to, reason, once
+        )
 
     await place.cases.change_case(case, session.agent, work)
     return redirect(f"/cases/{case}?notice=transfer_asked")

@@ -1,4 +1,4 @@
-"""One case: what came and went on it, in its order, and the boxes to work on it."""
+"""Shows one case: its timeline, and the forms to work on it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Someone is at the counter or on the phone: what they say is written down, and becomes a contact like any other."""
+"""Handles the form by which an agent registers someone at the counter or on the phone."""
 
 from collections.abc import Mapping
 from uuid import UUID

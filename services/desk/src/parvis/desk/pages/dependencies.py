@@ -1,4 +1,4 @@
-"""What all pages of the desk stand on, and what each of them does first."""
+"""Holds what all pages need: session, CSRF-checked form, rendering."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import TemplateSet
 from parvis.desk.fetch.claim_checks import ClaimCheckFetcher
-from parvis.desk.render.view_models import describe_remark
+from parvis.desk.render.view_models import channel_label, describe_remark
 from parvis.desk.sandbox.page_preview import PagePreviews
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.counter_contacts import CounterContacts
@@ -28,7 +28,7 @@ class NotLoggedIn(Exception):
 
 @dataclass(frozen=True)
 class DeskDependencies:
-    """What the pages stand on."""
+    """What all pages need."""
 
     town_config: TownConfig
     templates: TemplateSet
@@ -41,7 +41,7 @@ class DeskDependencies:
     clock: Clock = now
 
     def require_session(self, request: Request) -> AgentSession:
-        """Who asks.
+        """The session of the agent.
 
         Raises: NotLoggedIn, also when the department is no longer there.
         """
@@ -75,6 +75,7 @@ class DeskDependencies:
             here=request.url.path,
             notice=_notice(request),
             switch=language_switch_url(request, self.pages),
+            channel_label=partial(channel_label, self.pages.words, language=language),
             describe_remark=partial(describe_remark, self.pages.words, language=language),
             **values,
         )
@@ -84,12 +85,12 @@ class DeskDependencies:
 
 
 def redirect(path: str) -> Response:
-    """On to a page, after a form was taken."""
+    """Redirect (303) after a form was handled."""
     return RedirectResponse(path, status_code=303)
 
 
 def _notice(request: Request) -> str:
-    """What the page before has done: a key of the words."""
+    """The notice that the previous page asked for: a key of the words."""
     told = request.query_params.get("notice", "")
     return told if told in NOTICES else ""
 

@@ -1,4 +1,4 @@
-"""The development login: a name and a department in, a signed cookie out."""
+"""Handles the development login: a name and a department become a signed cookie."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response

@@ -1,4 +1,4 @@
-"""The originals of a case: pictures made fresh, files as downloads; only for the department that has the case."""
+"""Serves the originals of a case: rendered previews, and files as downloads; only to the department that has the case."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import PurePath

@@ -1,4 +1,4 @@
-"""The department's queue: which cases, in which order, page by page."""
+"""Shows the department's queue, page by page, and finds a case by its reference."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response

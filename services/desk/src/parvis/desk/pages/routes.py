@@ -1,4 +1,4 @@
-"""An agent asks for a page or sends a form; every change is a POST, checked, and answered with a redirect."""
+"""Collects the routes of all pages."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""Cases in, what the pages show of them out: labels for answers, pictures and files, the frame of an answer. Pure; no I/O."""
+"""Builds what the case page shows: contacts with their files and scans, the preview of a reply, cursors of the queue. Pure; no I/O."""
 
 import base64
 import binascii
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from parvis.common.contract.channels import channel
 from parvis.common.contract.contact import Attachment, ClaimCheck, ContactReceived
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import PICTURES
@@ -21,7 +22,6 @@ from parvis.desk.models.case import Case, CaseContact, ReplyRecipient
 from parvis.web.answers import answers_in_words
 from parvis.web.words import Translations
 
-MEDIUM = {"sms": "sms", "whatsapp": "sms", "email": "email", "post": "letter"}
 MAX_SHOWN_PAGES = 4
 _EXTENSIONS = {
     "message/rfc822": "eml",
@@ -135,6 +135,14 @@ def describe_remark(words: Translations, kind: str, code: str, language: str) ->
         return code
 
 
+def channel_label(words: Translations, name: str, language: str) -> str:
+    """A channel's name on the page; one that the desk has no word for is shown by the name that the channel table gives."""
+    try:
+        return words.translate(f"channel.{name}", language)
+    except LookupError:
+        return channel(name).label(language)
+
+
 def original_file_name(reference: str, claim: ClaimCheck) -> str:
     """What a downloaded original is called."""
     return f"{reference}.{_EXTENSIONS.get(claim.media_type, 'bin')}"
@@ -144,7 +152,7 @@ def render_reply(
     case: Case, target: ReplyRecipient, text: str, town_config: TownConfig, templates: TemplateSet, language: str
 ) -> RenderedTemplate | None:
     """An answer with what the town adds to it, as it will read on its channel; none for a call."""
-    medium = MEDIUM.get(target.channel)
+    medium = channel(target.channel).template_medium
     if medium is None:
         return None
     variables = standard_variables(town_config, department=case.department, language=language, reference=case.reference)
@@ -172,7 +180,9 @@ class ReplyPreview:
 
 def build_preview(target: ReplyRecipient, shown: RenderedTemplate) -> ReplyPreview:
     """What the agent sees of an answer before sending it."""
-    return ReplyPreview(shown.subject, shown.text, _cost(shown) if MEDIUM.get(target.channel) == "sms" else None)
+    return ReplyPreview(
+        shown.subject, shown.text, _cost(shown) if channel(target.channel).template_medium == "sms" else None
+    )
 
 
 def _cost(shown: RenderedTemplate) -> SmsCost:
@@ -194,7 +204,7 @@ def decode_cursor(text: str | None) -> tuple[Any, ...] | None:
     try:
         parts = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         match parts:
-            case [int(urgency), str(due), str(received), str(conversation)] if 0 <= urgency <= 9:
+            case [int(urgency), str(due), str(received), str(conversation)] if abs(urgency) < 2**31:
                 return (urgency, _instant(due), _instant(received), str(uuid.UUID(conversation)))
             case [str(changed), str(conversation)]:
                 return (_instant(changed), str(uuid.UUID(conversation)))

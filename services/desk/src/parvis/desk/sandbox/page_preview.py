@@ -1,4 +1,4 @@
-"""A stored scan or picture in, one page of it as a fresh JPEG out; the parsers of hostile bytes run in processes of their own."""
+"""Renders one page of a stored scan or picture as a fresh JPEG; hostile bytes are parsed in isolated processes only."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The process that draws: a scan or picture and a page number in, the number of pages and a fresh JPEG out."""
+"""Runs as the isolated process that renders one page of a scan or picture as a JPEG."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The desk's tables, as `migrations/` creates them."""
+"""Declares the desk's SQL tables, as `migrations/` creates them."""
 
 from sqlalchemy import Boolean, Column, DateTime, Integer, LargeBinary, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID

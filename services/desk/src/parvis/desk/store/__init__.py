@@ -1,1 +1,1 @@
-"""Cases in and out of PostgreSQL."""
+"""Stores cases in PostgreSQL."""

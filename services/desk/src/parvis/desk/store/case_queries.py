@@ -1,4 +1,4 @@
-"""The queue of a department, and one case with all that stands in it, out."""
+"""Reads the queue of a department, and one case with all its records."""
 
 import asyncio
 from dataclasses import dataclass

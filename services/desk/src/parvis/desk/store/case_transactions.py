@@ -1,4 +1,4 @@
-"""One piece of work on one case as one transaction: the case, its rows, its events in the outbox."""
+"""Changes one case in one transaction: the case, its records, its events in the outbox."""
 
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence

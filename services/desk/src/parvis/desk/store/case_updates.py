@@ -1,4 +1,4 @@
-"""Changed cases and new rows in; nothing is written twice, cases are locked in the order of their ids."""
+"""Writes cases and their records; inserts are idempotent, and cases are locked in the order of their ids."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""A visit or a call in, its blob and its contact kept; the router hears of it by the outbox."""
+"""Registers a visit or a call: stores its original, its contact, and the event in the outbox."""
 
 from dataclasses import dataclass
 from datetime import datetime

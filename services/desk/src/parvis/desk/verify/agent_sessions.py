@@ -1,4 +1,4 @@
-"""Who asks: an agent by the cookie of the development login, a program by the bearer token; both signed or compared in constant time."""
+"""Verifies the session cookie of an agent and the bearer token of a program."""
 
 import hmac
 import uuid

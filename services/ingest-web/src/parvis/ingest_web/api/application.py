@@ -1,4 +1,4 @@
-"""A contact that a program hands in over JSON; 201 once it is committed, and the same answer however often it is sent."""
+"""Accepts contacts from programs as JSON: 201 once committed, and the same answer to every retry."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""What the door for programs stands on, and how it says no: RFC 9457, in the caller's language."""
+"""Holds what the API needs, and answers errors as RFC 9457 problems in the caller's language."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _AT_ONCE = 4  # bodies in memory
 
 
 class ApiProblem(Exception):
-    """An answer of RFC 9457. `kind` is its key in the words and the end of its type."""
+    """An RFC 9457 problem. `kind` is its key in the words and the last part of its type."""
 
     def __init__(self, status: int, kind: str, *, errors: list[dict[str, str]] | None = None, wait_s: int = 0) -> None:
         super().__init__(kind)
@@ -32,7 +32,7 @@ class ApiProblem(Exception):
 
 @dataclass(frozen=True)
 class ApiContext:
-    """What the door for programs stands on. `keys` are the SHA-256 of each integrator's key, by name."""
+    """What the API's routes need. `keys` are the SHA-256 digests of the integrators' keys, by name."""
 
     town_config: TownConfig
     pages: PageRenderer

@@ -1,4 +1,4 @@
-"""A request of a program in, a contact as its procedure's form has it out; what is not complete is document by pointers."""
+"""Parses and validates the JSON body of a contact; errors point at the member that is wrong."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""A form as it is filled in and remembered, and the names of the inputs every form has. Data only."""
+"""Models a form as it is filled in and stored, and names the inputs that every form has. Data only."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""A citizen asks for a page: the list of procedures, the form of one, the receipt; nothing changes here."""
+"""Serves the list of procedures, the form of each, and the receipt; changes nothing."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ _KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}
 
 @dataclass(frozen=True)
 class FormPageDependencies:
-    """What the pages are made of."""
+    """What the pages need."""
 
     town_config: TownConfig
     pages: PageRenderer

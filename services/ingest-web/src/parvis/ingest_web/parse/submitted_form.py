@@ -1,4 +1,4 @@
-"""One procedure's form in, answers and problems out, in the order of the page. Pure; no I/O."""
+"""Parses a procedure's submitted form into answers and problems, in the order of the page. No I/O."""
 
 import re
 from collections.abc import Mapping, Sequence

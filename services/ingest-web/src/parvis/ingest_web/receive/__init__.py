@@ -1,1 +1,1 @@
-"""A form in over HTTP: looked at once more or submission; yes (303) once it is committed, and never before."""
+"""Receives forms over HTTP; a form is confirmed (303) only once it is committed."""

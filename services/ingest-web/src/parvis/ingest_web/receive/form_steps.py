@@ -1,4 +1,4 @@
-"""A filled form in over HTTP, contact.received into the outbox; yes (303) once it is committed, and never before."""
+"""Receives a form over HTTP: shows it again, shows it for review, or accepts it (303 once it is committed)."""
 
 import hashlib
 import math

@@ -1,4 +1,4 @@
-"""What the dependencies stands on, and one form on its way through it."""
+"""Holds one form while it is received, and what receiving it needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from parvis.web.tokens import OneTimeToken
 
 @dataclass(frozen=True)
 class FormDependencies:
-    """What the dependencies stands on."""
+    """What receiving a form needs."""
 
     town_config: TownConfig
     pages: PageRenderer
@@ -30,7 +30,7 @@ class FormDependencies:
 
 @dataclass
 class FormSubmission:
-    """One form on its way: what came, the files just chosen, and those that are stored already."""
+    """One form while it is received: its fields, the files just chosen, and those stored before."""
 
     procedure: Procedure
     language: str
@@ -79,7 +79,7 @@ def build_form_view(
             for name, several in submission.stored.items()
         },
     }
-    return form_html.FormView(**(values | more))  # pyright: ignore[reportArgumentType] (the members of Shown)
+    return form_html.FormView(**(values | more))  # pyright: ignore[reportArgumentType] (the fields of FormView)
 
 
 def has_valid_tokens(dependencies: FormDependencies, submission: FormSubmission) -> bool:

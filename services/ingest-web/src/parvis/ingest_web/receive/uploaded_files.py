@@ -1,4 +1,4 @@
-"""The files of a form: what is known of those just chosen, and those that an earlier try has stored."""
+"""Reads the files of a form: those just chosen, and those that an earlier step has stored."""
 
 from parvis.common.files.file_names import safe_file_name
 from parvis.common.files.media_types import media_type_of

@@ -1,1 +1,1 @@
-"""A form out: as canonical bytes, as a contact, as pages. Pure; no I/O."""
+"""Renders a form as canonical bytes, as a contact, as pages, as JSON Schema. Pure; no I/O."""

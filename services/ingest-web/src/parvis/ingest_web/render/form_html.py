@@ -1,4 +1,4 @@
-"""A form's state in, its pages out: to fill in, to look at once more, to keep. Pure; no I/O."""
+"""Renders the pages of a form: to fill in, to review, to keep as a receipt. Pure; no I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

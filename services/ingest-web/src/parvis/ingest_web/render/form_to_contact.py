@@ -1,4 +1,4 @@
-"""A filled form in, its canonical bytes and its contact out. Pure; no I/O."""
+"""Converts a submitted form into its canonical bytes and its ContactReceived event. Pure; no I/O."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A procedure in, the JSON Schema of a contact sent by a program out: what it lets pass is accepted. Pure; no I/O."""
+"""Builds the JSON Schema of the contact that a program may submit for a procedure. Pure; no I/O."""
 
 from datetime import date
 from typing import Any

@@ -1,1 +1,1 @@
-"""What lasts: submissions in PostgreSQL, their bytes in the blob store, their events in the outbox."""
+"""Stores submissions in PostgreSQL, their files in the blob store, their events in the outbox."""

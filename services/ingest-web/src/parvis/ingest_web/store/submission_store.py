@@ -1,4 +1,4 @@
-"""A filled form in; its bytes stored, then its row and its event in one transaction."""
+"""Stores a submitted form: its files first, then its row and its event in one transaction."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,7 +26,7 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True)
 class SubmissionStore:
-    """Where accepted forms lie."""
+    """Stores submitted forms: files as blobs, rows and events in PostgreSQL."""
 
     database: Database
     outbox: Outbox
@@ -103,7 +103,7 @@ class SubmissionStore:
 
 @dataclass(frozen=True)
 class SubmissionSource:
-    """What a form comes with: its procedure, its language, its canonical bytes, and what is known of who sent it."""
+    """Where a submission comes from: procedure, language, canonical bytes, and the evidence of who sent it."""
 
     procedure: Procedure
     language: str

@@ -1,4 +1,4 @@
-"""Submissions in and out of PostgreSQL: one row a one-time token, whatever is sent how often."""
+"""Reads and writes submissions in PostgreSQL: one row per one-time token."""
 
 import asyncio
 from dataclasses import asdict

@@ -1,1 +1,1 @@
-"""What comes in, checked before it is believed: our own pages and tokens, and how much one source may send."""
+"""Verifies forms before they are accepted: own tokens, same origin, rate limits."""

@@ -1,4 +1,4 @@
-"""Who asks in, and how long they must wait: by the public address, as the proxies that we trust saw it."""
+"""Finds the client's public address behind trusted proxies, and limits how often each may submit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

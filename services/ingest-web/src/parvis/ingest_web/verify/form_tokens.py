@@ -1,4 +1,4 @@
-"""What comes back with a form, checked: our own page, our tokens, the files that we kept from an earlier try."""
+"""Issues and verifies the tokens that a form carries: one-time, CSRF, review, proof of work, sealed files."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from parvis.web.tokens import OneTimeToken
 
 @dataclass(frozen=True)
 class FormTokens:
-    """Knows our own forms. The one-time token names the contact, the CSRF token says that the form was ours."""
+    """Issues and verifies a form's tokens. The one-time token names the contact, the CSRF token proves that the form is ours."""
 
     key: bytes
     public_url: str
