@@ -19,7 +19,8 @@ from parvis.common.testing import FakeProducer
 from parvis.ingest_web.models.form import FormFile
 from parvis.ingest_web.store.submission_store import SubmissionStore
 from parvis.ingest_web.store.submissions import outbox
-from parvis.ingest_web.verify.client_address import SubmissionRateLimit, client_network, parse_networks
+from parvis.ingest_web.verify.client_address import client_network, parse_networks
+from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
 
 from .conftest import Browser
 

@@ -24,8 +24,9 @@ from parvis.ingest_web.receive import form_steps, form_submission
 from parvis.ingest_web.settings import Settings, keys_of
 from parvis.ingest_web.store import submissions
 from parvis.ingest_web.store.submission_store import SubmissionStore
-from parvis.ingest_web.verify.client_address import SubmissionRateLimit, parse_networks
+from parvis.ingest_web.verify.client_address import parse_networks
 from parvis.ingest_web.verify.form_tokens import FormTokens
+from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
 from parvis.web.http import install_pages
 from parvis.web.pages import PageRenderer
 

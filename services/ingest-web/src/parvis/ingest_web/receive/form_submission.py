@@ -8,8 +8,9 @@ from parvis.common.town.models import Procedure, TownConfig
 from parvis.ingest_web.models.form import CSRF, PROOF, WAITED, FormFile, StoredFile
 from parvis.ingest_web.render import form_html
 from parvis.ingest_web.store.submission_store import SubmissionStore
-from parvis.ingest_web.verify.client_address import Network, SubmissionRateLimit
+from parvis.ingest_web.verify.client_address import Network
 from parvis.ingest_web.verify.form_tokens import FormTokens
+from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
 from parvis.web.forms import SubmittedForm, Upload
 from parvis.web.pages import PageRenderer
 from parvis.web.tokens import OneTimeToken

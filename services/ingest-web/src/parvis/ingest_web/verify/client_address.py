@@ -1,12 +1,11 @@
-"""Finds the client's public address behind trusted proxies, and limits how often each may submit."""
+"""Finds the client's public address behind trusted proxies."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from fastapi import Request
 
-from parvis.common.runtime.rate_limits import RateLimiter, source_network
+from parvis.common.runtime.rate_limits import source_network
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -36,7 +35,7 @@ def parse_networks(text: str) -> tuple[Network, ...]:
 
 
 def client_network(request: Request, trusted: Sequence[Network]) -> str | None:
-    """The public address of who sends; none where nobody trustworthy says one.
+    """The network of the client's public address; None where no trusted proxy names one.
 
     A proxy appends the address that it saw: the rightmost that is no proxy of ours is the last that somebody we trust
     has seen; what stands left of it anybody can write. An address inside the town's own network says nothing: all its
@@ -60,30 +59,3 @@ def _address(text: str) -> Address | None:
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-
-
-@dataclass(frozen=True)
-class SubmissionRateLimit:
-    """How much comes in from each source, and from all together.
-
-    Gives:  wait_s(client): 0.0 when the form may pass; else the seconds to wait. Only where the work of a browser can take the
-            place of waiting (`asks_for_work`) do all together count: nobody is refused because of the others.
-    """
-
-    per_source: RateLimiter | None
-    all_sources: RateLimiter
-    requires_work: bool
-    files: RateLimiter | None = None  # of its own: a form may bring many, and none of them should stop the form
-
-    def files_wait_s(self, client: str | None, count: int) -> float:
-        return (
-            max([self.files.seconds_until_allowed(client) for _ in range(count)], default=0.0)
-            if self.files and client
-            else 0.0
-        )
-
-    def wait_s(self, client: str | None) -> float:
-        own = self.per_source.seconds_until_allowed(client) if self.per_source and client else 0.0
-        if own or not self.requires_work:
-            return own
-        return self.all_sources.seconds_until_allowed("")
