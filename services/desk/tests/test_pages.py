@@ -85,7 +85,7 @@ async def test_the_queue_shows_what_there_is_to_do(agent: httpx.AsyncClient, tel
     await tell(routed(CONTACT))
     page = (await agent.get("/queue")).text
 
-    for shown in ("Un trou rue Haute.", "SMS", "09/03/2026", "Personne", CONTACT.reference, "À traiter"):
+    for shown in ("Un trou rue Haute.", "SMS", "09/03/2026", "Non attribué", CONTACT.reference, "À traiter"):
         assert shown in page
 
 

@@ -12,7 +12,8 @@ from parvis.common.contract.delivery import DeliveryState, FailureClass
 from parvis.common.contract.errors import Poison
 from parvis.common.contract.reply import ReplyKind
 from parvis.common.contract.routing.decisions import ContactRouted
-from parvis.common.contract.routing.transfer import IncompleteTransfer
+from parvis.common.contract.routing.split_and_link import LinkRefused, SplitRefused
+from parvis.common.contract.routing.transfer import IncompleteTransfer, TransferRefused
 from parvis.common.runtime.logs import logger
 from parvis.desk.models.case import (
     ACTION_KINDS,
@@ -49,6 +50,12 @@ _KNOWN_VALUES: dict[type[object], dict[str, frozenset[object]]] = {
     TransferRecord: {"outcome": frozenset(TRANSFER_OUTCOMES)},
     CaseAction: {"kind": frozenset(ACTION_KINDS)},
 }
+_REASONS = frozenset(
+    reason.replace(" ", "-")
+    for event in (TransferRefused, SplitRefused, LinkRefused)
+    for reason in get_args(event.model_fields["why"].annotation)
+)
+_OPEN_ENDED = frozenset({"answer_due_at", "escalate_at"})  # at the end of time where nothing is due
 
 
 def decode_case(row: Row) -> Case:
@@ -89,13 +96,22 @@ def _decode(model: type[Model], row: Row) -> Model:
         if row[name] not in known:
             raise Poison(f"{model.__name__}.{name} has an unknown value")
     for name, value in row.items():
-        if isinstance(value, datetime) and value.year < 1000:
+        if isinstance(value, datetime) and not _is_plausible(name, value):
             raise Poison(f"{model.__name__}.{name} is no instant")
         if isinstance(value, list) and not all(isinstance(part, str) for part in value):  # pyright: ignore[reportUnknownVariableType]
             raise Poison(f"{model.__name__}.{name} is no list of texts")
+    if model is TransferRecord and row["why"] is not None and row["why"].replace(" ", "-") not in _REASONS:
+        raise Poison("TransferRecord.why is no known reason")
+    if model is CaseAction and row["kind"] in ("split_refused", "link_refused") and row["text"] not in _REASONS:
+        raise Poison("CaseAction.text is no known reason")
     if model in (DepartmentMove, CaseRelation):
         _check_json(row)
     return model(**row)
+
+
+def _is_plausible(name: str, instant: datetime) -> bool:
+    """Whether the instant can be shown in the town's time zone."""
+    return instant.year > 1000 and (instant.year < 9999 or name in _OPEN_ENDED)
 
 
 def _check_json(row: Row) -> None:
