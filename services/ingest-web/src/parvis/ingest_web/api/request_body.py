@@ -50,7 +50,7 @@ async def read_body(request: Request, largest_bytes: int) -> bytes:
 
 
 def parse_body(context: ApiContext, request: Request, body: bytes) -> tuple[dict[str, Any], Procedure]:
-    """The contact as it was document, when the schema of its procedure lets it pass."""
+    """The JSON document and its procedure, once it is valid by the schema of that procedure."""
     if body.count(b",") > _MOST_COMMAS:
         raise ApiProblem(400, "body")
     try:

@@ -16,12 +16,10 @@ from parvis.common.town.forms import FileField
 from parvis.common.town.models import Procedure
 from parvis.ingest_web.models.form import (
     CHANGE,
-    PROOF,
     REVIEW,
     REVIEWED,
     STEP,
     TOKEN,
-    WAITED,
     FilledForm,
     FormProblem,
     Submission,
@@ -33,6 +31,7 @@ from parvis.ingest_web.receive.form_submission import (
     build_form_view,
     has_valid_tokens,
 )
+from parvis.ingest_web.receive.submission_wait import seconds_until_allowed, seconds_until_files_allowed
 from parvis.ingest_web.receive.uploaded_files import read_chosen_files, read_stored_files, store_chosen_files
 from parvis.ingest_web.render import form_html, form_to_contact
 from parvis.ingest_web.store.submission_store import SubmissionSource
@@ -52,9 +51,9 @@ def routes(dependencies: FormDependencies) -> APIRouter:
     """The one address that takes forms.
 
     Gives:  303 to /merci/<reference>, once the submission and its event are committed; Kafka may be away.
-            200 with the page of the last look, or the form again, when a button asked for it.
-            422 with the page and its problems; 409 when an already submission form comes back changed; 413 when its files are
-            too heavy; 429 when its source sends too many; 503 when PostgreSQL or the blobs do not answer. What was typed
+            200 with the review page, or the form again, when a button asked for it.
+            422 with the page and its problems; 409 when an already sent form comes back changed; 413 when its files are
+            too heavy; 429 when its source sends too much; 503 when PostgreSQL or the blobs do not answer. What was typed
             stands in each of these pages.
             403 from another site's page; 404; 400 and 413 for what is no form of ours.
     Retry:  the same token with the same content is the same 303, however often and at once.
@@ -72,7 +71,7 @@ def routes(dependencies: FormDependencies) -> APIRouter:
 
     @router.post("/demarches/{slug}/fichiers")
     async def upload(request: Request, slug: str) -> Response:
-        """Files submission ahead by a script that shows their progress: stored, and given back under our seal."""
+        """Store files that a script uploads in advance, and answer with their seals."""
         procedure = _procedure(dependencies, request, slug)
         form = await _form(dependencies, request, procedure)
         try:
@@ -128,7 +127,7 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
     if submission.form.is_too_heavy:
         return _form_again(dependencies, submission, status=413, notice="too_heavy")
     step = submission.form.first(STEP)
-    wait_s = _wait_s(dependencies, request, submission, is_sent=step != CHANGE)
+    wait_s = seconds_until_allowed(dependencies, request, submission, is_sent=step != CHANGE)
     if wait_s:
         metrics.contacts_refused.labels("web", "too-many").inc()
         log.warning("contact.slowed", channel="web", procedure=submission.procedure.slug, wait_s=round(wait_s))
@@ -152,7 +151,7 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
 async def _review_or_accept(
     dependencies: FormDependencies, submission: FormSubmission, filled: FilledForm, began: float, *, is_last: bool
 ) -> Response:
-    """A form without problems: its receipt if it was submission before, a last look, or acceptance."""
+    """A form without problems: its receipt if it was sent before, the review page, or acceptance."""
     assert submission.once  # noqa: S101 (checked by the caller)
     now = dependencies.pages.clock()
     row, content = _submission_row(dependencies, submission, filled)
@@ -224,33 +223,12 @@ async def _accept(
 def _answer(
     dependencies: FormDependencies, submission: FormSubmission, row: Submission, stored: Submission
 ) -> Response:
-    """The receipt; for a form that was submission before and comes back changed, the page and a question."""
+    """The receipt; for a form that was sent before and comes back changed, the page and a question."""
     if stored.content_hash != row.content_hash:
         return _form_again(
             dependencies, submission, status=409, notice="changed", fresh=True, reference=stored.reference
         )
     return RedirectResponse(f"/merci/{stored.reference}?lang={submission.language}", status_code=303)
-
-
-def _wait_s(dependencies: FormDependencies, request: Request, submission: FormSubmission, *, is_sent: bool) -> float:
-    """Files wait at every step, whatever was worked: each is stored, and the form may never be submission."""
-    client = client_network(request, dependencies.trusted_proxies)
-    wait_s = _files_wait_s(dependencies, submission, client)
-    if wait_s or not is_sent:
-        return wait_s
-    wait_s = dependencies.rate_limit.wait_s(client)
-    if not wait_s or not dependencies.rate_limit.requires_work or not submission.once:
-        return wait_s
-    proof, waited = submission.form.first(PROOF), submission.form.first(WAITED)
-    return (
-        0.0
-        if dependencies.tokens.has_proof_of_work(submission.once, proof, waited, dependencies.pages.clock())
-        else wait_s
-    )
-
-
-def _files_wait_s(dependencies: FormDependencies, submission: FormSubmission, client: str | None) -> float:
-    return dependencies.rate_limit.files_wait_s(client, sum(map(len, submission.chosen.values())))
 
 
 def _ask_to_wait(dependencies: FormDependencies, submission: FormSubmission, wait_s: float) -> Response:
@@ -302,7 +280,7 @@ async def _upload(dependencies: FormDependencies, request: Request, submission: 
     """Files of a form that has not been sent yet. Each is answered by its seal; one that is no good by the sentence about it."""
     if not has_valid_tokens(dependencies, submission) or submission.form.is_too_heavy:
         raise HTTPException(413 if submission.form.is_too_heavy else 403)
-    if _files_wait_s(dependencies, submission, client_network(request, dependencies.trusted_proxies)):
+    if seconds_until_files_allowed(dependencies, submission, client_network(request, dependencies.trusted_proxies)):
         raise HTTPException(429)
     today = dependencies.pages.dates.today(dependencies.pages.clock())
     filled = parse_form(submission.procedure, submission.form.fields, submission.files(), today=today)
