@@ -1,4 +1,4 @@
-"""The desk on the real PostgreSQL, its pages asked for as a browser asks; Kafka is away: what comes is handed to the clerk."""
+"""Runs the desk on the real PostgreSQL; pages are requested as a browser does, and Kafka is away: events are handed to the projection."""
 
 import asyncio
 import re
@@ -24,9 +24,10 @@ from parvis.common.storage.postgres import Database, migrate, migrations_folder
 from parvis.common.testing import FakeProducer
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
-from parvis.desk import store
 from parvis.desk.app import build
-from parvis.desk.consume import Clerk
+from parvis.desk.consume.case_projection import CaseProjection
+from parvis.desk.schema import case_tables
+from parvis.desk.store import case_transactions
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"
 TABLES = [
@@ -101,8 +102,8 @@ def blobs(environment: pytest.MonkeyPatch) -> BlobStore:
 def tell(database: Database, town_config: TownConfig) -> Tell:
     """Hand events to the clerk, as one batch."""
     producer: Any = FakeProducer()
-    outbox = Outbox(store.outbox, database, producer, Health(), "desk")
-    clerk = Clerk(store.Cases(database, outbox, "parvis"), town_config)
+    outbox = Outbox(case_tables.outbox, database, producer, Health(), "desk")
+    clerk = CaseProjection(case_transactions.CaseStore(database, outbox, "parvis"), town_config)
 
     async def tell(*events: Event) -> None:
         await clerk.handle(

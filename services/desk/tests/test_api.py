@@ -1,4 +1,4 @@
-"""A program at the desk: with the token, by the same rules as the pages."""
+"""Tests the JSON API: the same rules as the pages, a bearer token, one effect per Idempotency-Key."""
 
 import uuid
 from collections.abc import Awaitable, Callable

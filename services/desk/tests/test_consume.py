@@ -14,8 +14,9 @@ from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted,
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
 from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.desk.store import case_of, contacts_of, file_of
-from parvis.desk.tables import Case
+from parvis.desk.models.case import Case
+from parvis.desk.store.case_queries import read_case, read_case_file
+from parvis.desk.store.case_updates import read_contacts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Tell = Callable[..., Awaitable[None]]
@@ -56,7 +57,7 @@ def moved(kind: Any, sequence: int, to: str) -> Any:
 
 async def the_case(database: Database) -> Case:
     async with database.transaction() as connection:
-        case = await case_of(connection, CONVERSATION)
+        case = await read_case(connection, CONVERSATION)
     assert case
     return case
 
@@ -83,7 +84,7 @@ async def test_both_sides_of_a_move_are_one(database: Database, tell: Tell, said
     await tell(routed(1), moved(ConversationLeft, 2, "etat-civil"))
     case = await the_case(database)
     async with database.transaction() as connection:
-        file = await file_of(connection, case)
+        file = await read_case_file(connection, case)
 
     assert (case.department, case.contacts, len(file.moves)) == ("etat-civil", 1, 1)
     told = [CaseUpdated.model_validate_json(value) for value in await said("case.updated")]
@@ -113,7 +114,7 @@ async def test_a_refused_transfer_is_told_to_the_agent(database: Database, tell:
         )
     )
     async with database.transaction() as connection:
-        file = await file_of(connection, await the_case(database))
+        file = await read_case_file(connection, await the_case(database))
 
     assert [(t.outcome, t.why) for t in file.transfers] == [("refused", "stale")]
 
@@ -133,7 +134,7 @@ async def test_a_delivery_known_before_its_case_is_kept(database: Database, tell
     await tell(news)
     await tell(routed(1), news, news.model_copy(update={"state": "delivered"}), news)
     async with database.transaction() as connection:
-        file = await file_of(connection, await the_case(database))
+        file = await read_case_file(connection, await the_case(database))
 
     assert [d.state for d in file.deliveries] == ["delivered"]
 
@@ -149,7 +150,7 @@ async def test_any_text_comes_back_as_it_came(database: Database, tell: Tell, ho
     )
     await tell(routed(1, contact=a_contact(personal=personal)))
     async with database.transaction() as connection:
-        (kept,) = await contacts_of(connection, CONVERSATION)
+        (kept,) = await read_contacts(connection, CONVERSATION)
 
     assert kept.contact.personal == personal
     assert "\x00" not in (await the_case(database)).subject

@@ -18,9 +18,18 @@ from parvis.common.contract.routing.decisions import CaseUpdated, ContactRouted,
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRequested
 from parvis.common.testing import AN_INSTANT, a_contact
 from parvis.common.town.loading import load_town_config
-from parvis.desk import decide
-from parvis.desk.decide import Answer, Words
-from parvis.desk.tables import Act, Agent, Case, Changes, Delivery, File, Move, Opened
+from parvis.desk.decide import agent_actions, apply_events, reply_recipient, timeline
+from parvis.desk.decide.agent_actions import ActionContext, AgentText, ReplyInput
+from parvis.desk.models.case import (
+    Agent,
+    Case,
+    CaseAction,
+    CaseChanges,
+    CaseContact,
+    CaseFile,
+    DeliveryStatus,
+    DepartmentMove,
+)
 
 TOWN_CONFIG = load_town_config(Path(__file__).parents[3] / "config" / "example-town")
 AGENT = Agent("Dominique Exemple", "voirie")
@@ -65,10 +74,10 @@ def moved(sequence: int, to: str, kind: type[ConversationArrived | ConversationL
     )
 
 
-def file(case: Case, event: Any) -> Changes:
+def file(case: Case, event: Any) -> CaseChanges:
     if isinstance(event, ContactRouted):
-        return decide.received(case, event, b"{}", TOWN_CONFIG, AN_INSTANT)
-    return decide.arrived_or_left(case, event, TOWN_CONFIG, AN_INSTANT)
+        return apply_events.apply_contact(case, event, b"{}", TOWN_CONFIG, AN_INSTANT)
+    return apply_events.apply_department_change(case, event, TOWN_CONFIG, AN_INSTANT)
 
 
 HISTORY = [
@@ -99,7 +108,7 @@ def test_a_new_message_opens_a_closed_case_again() -> None:
     changes = file(case, routed(2))
 
     assert case.state == "open"
-    assert [row.kind for row in changes.rows if isinstance(row, Act)] == ["reopened_by_citizen"]
+    assert [row.kind for row in changes.records if isinstance(row, CaseAction)] == ["reopened_by_citizen"]
     assert [event.state for event in changes.events if isinstance(event, CaseUpdated)] == ["open"]
 
 
@@ -134,29 +143,29 @@ def news(state: Any, attempt: int = 1, kind: Any = "answer") -> DeliveryUpdated:
 
 def test_an_answer_that_did_not_arrive_opens_its_case_again() -> None:
     case = a_case(state="closed", contacts=1)
-    decide.delivered(case, news("undelivered"), None, TOWN_CONFIG, AN_INSTANT)
+    apply_events.apply_delivery(case, news("undelivered"), None, TOWN_CONFIG, AN_INSTANT)
 
     assert (case.state, case.undelivered) == ("open", True)
 
 
 def test_a_notice_that_did_not_arrive_does_not() -> None:
     case = a_case(state="closed", contacts=1)
-    decide.delivered(case, news("failed", kind="registration"), None, TOWN_CONFIG, AN_INSTANT)
+    apply_events.apply_delivery(case, news("failed", kind="registration"), None, TOWN_CONFIG, AN_INSTANT)
 
     assert (case.state, case.undelivered) == ("closed", False)
 
 
 def test_older_news_of_a_delivery_is_no_news() -> None:
-    known = Delivery("d", "r", CONVERSATION, "answer", "sms", 1, "delivered", None, "", AN_INSTANT)
+    known = DeliveryStatus("d", "r", CONVERSATION, "answer", "sms", 1, "delivered", None, "", AN_INSTANT)
 
-    assert not decide.delivered(a_case(), news("accepted"), known, TOWN_CONFIG, AN_INSTANT).rows
-    assert decide.delivered(a_case(), news("reserved", attempt=2), known, TOWN_CONFIG, AN_INSTANT).rows
+    assert not apply_events.apply_delivery(a_case(), news("accepted"), known, TOWN_CONFIG, AN_INSTANT).records
+    assert apply_events.apply_delivery(a_case(), news("reserved", attempt=2), known, TOWN_CONFIG, AN_INSTANT).records
 
 
-def opened(channel: str = "sms", sender: ContactPoint | None = None, *wishes: ReplyAddress, **more: Any) -> Opened:
+def opened(channel: str = "sms", sender: ContactPoint | None = None, *wishes: ReplyAddress, **more: Any) -> CaseContact:
     personal = PersonalContact.model_validate({"from": sender, "text": "Bonjour", "reply_channels": wishes})
     event = routed(1, contact=a_contact(channel=channel, personal=personal, **more))
-    return Opened(event.routing, event.contact)
+    return CaseContact(event.routing, event.contact)
 
 
 PHONE = ContactPoint(kind="phone", value="+33639980001")
@@ -175,20 +184,20 @@ MAIL = ContactPoint(kind="email", value="camille@example-town.example")
         (opened("post"), "", "unknown"),
     ],
 )
-def test_an_answer_goes_where_the_citizen_wishes(contact: Opened, channel: str, why: str) -> None:
-    target = decide.target_of([contact])
+def test_an_answer_goes_where_the_citizen_wishes(contact: CaseContact, channel: str, why: str) -> None:
+    target = reply_recipient.find_recipient([contact])
 
-    assert (target.channel, target.why) == (channel, why)
+    assert (target.channel, target.source) == (channel, why)
 
 
 def test_a_wish_outlives_later_messages() -> None:
     first = opened("email", MAIL, ReplyAddress(channel="post", address="Camille\n00100 Val-Exemple"))
 
-    assert decide.target_of([first, opened("sms", PHONE)]).channel == "post"
+    assert reply_recipient.find_recipient([first, opened("sms", PHONE)]).channel == "post"
 
 
-def reply(answer: Answer, *contacts: Opened) -> ReplyRequested:
-    changes = decide.reply(a_case(), AGENT, contacts, answer, TOWN_CONFIG, AN_INSTANT)
+def reply(answer: ReplyInput, *contacts: CaseContact) -> ReplyRequested:
+    changes = agent_actions.request_reply(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), contacts, answer)
     return next(event for event in changes.events if isinstance(event, ReplyRequested))
 
 
@@ -197,7 +206,7 @@ def test_a_reply_carries_all_that_the_notifier_needs() -> None:
     marked = contact.contact.model_copy(
         update={"thread": contact.contact.thread.model_copy(update={"message_id": "<a@b.example>"})}
     )
-    asked = reply(Answer("Bonjour", "once"), replace(contact, contact=marked))
+    asked = reply(ReplyInput("Bonjour", "once"), replace(contact, contact=marked))
 
     assert (asked.kind, asked.template, asked.legal) == ("answer", "answer", False)
     assert asked.personal.contact_points == (MAIL,)
@@ -208,7 +217,7 @@ def test_a_reply_carries_all_that_the_notifier_needs() -> None:
 
 
 def test_an_agent_may_answer_elsewhere() -> None:
-    answer = Answer("Bonjour", "once", "closed", "post", "Andrée Exemple\n3 rue Haute\n00100 Val-Exemple")
+    answer = ReplyInput("Bonjour", "once", "closed", "post", "Andrée Exemple\n3 rue Haute\n00100 Val-Exemple")
     asked = reply(answer, opened("post"))
 
     assert [(w.channel, w.address.count("\n")) for w in asked.personal.stated] == [("post", 2)]
@@ -217,22 +226,24 @@ def test_an_agent_may_answer_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("answer", "contact", "why"),
     [
-        (Answer("  ", "o"), opened("sms", PHONE), "no_text"),
-        (Answer("x" * 10_001, "o"), opened("sms", PHONE), "text_too_long"),
-        (Answer("x", "o"), opened("post"), "no_address"),
-        (Answer("x", "o"), opened("phone", PHONE), "call_instead"),
-        (Answer("x", "o", "open", "email", "nobody"), opened("sms", PHONE), "wrong_address"),
-        (Answer("x", "o", "open", "pigeon", "x"), opened("sms", PHONE), "no_channel"),
+        (ReplyInput("  ", "o"), opened("sms", PHONE), "no_text"),
+        (ReplyInput("x" * 10_001, "o"), opened("sms", PHONE), "text_too_long"),
+        (ReplyInput("x", "o"), opened("post"), "no_address"),
+        (ReplyInput("x", "o"), opened("phone", PHONE), "call_instead"),
+        (ReplyInput("x", "o", "open", "email", "nobody"), opened("sms", PHONE), "wrong_address"),
+        (ReplyInput("x", "o", "open", "pigeon", "x"), opened("sms", PHONE), "no_channel"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_with_its_reason(answer: Answer, contact: Opened, why: str) -> None:
+def test_what_cannot_be_sent_is_refused_with_its_reason(answer: ReplyInput, contact: CaseContact, why: str) -> None:
     with pytest.raises(Rejected, match=why):
-        decide.reply(a_case(), AGENT, [contact], answer, TOWN_CONFIG, AN_INSTANT)
+        agent_actions.request_reply(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), [contact], answer)
 
 
 def test_a_transfer_is_asked_of_the_router_and_moves_nothing_yet() -> None:
     case = a_case()
-    changes = decide.transfer(case, AGENT, "etat-civil", " Acte de   naissance ", "o", TOWN_CONFIG, AN_INSTANT)
+    changes = agent_actions.request_transfer(
+        case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), "etat-civil", " Acte de   naissance ", "o"
+    )
     (asked,) = changes.events
 
     assert isinstance(asked, TransferRequested)
@@ -246,24 +257,24 @@ def test_a_transfer_is_asked_of_the_router_and_moves_nothing_yet() -> None:
 )
 def test_a_transfer_needs_a_place_and_a_reason(to: str, reason: str, why: str) -> None:
     with pytest.raises(Rejected, match=why):
-        decide.transfer(a_case(), AGENT, to, reason, "o", TOWN_CONFIG, AN_INSTANT)
+        agent_actions.request_transfer(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), to, reason, "o")
 
 
 def test_taking_releasing_closing_and_opening_again_are_told_once() -> None:
     case = a_case()
 
-    assert decide.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert not decide.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
-    assert decide.close(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert not decide.close(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
-    assert decide.reopen(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert decide.release(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
-    assert not decide.release(case, AGENT, TOWN_CONFIG, AN_INSTANT).rows
+    assert agent_actions.take_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
+    assert not agent_actions.take_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).records
+    assert agent_actions.close_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
+    assert not agent_actions.close_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).records
+    assert agent_actions.reopen_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
+    assert agent_actions.release_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
+    assert not agent_actions.release_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).records
 
 
 def test_no_agent_is_named_to_the_citizen() -> None:
     case = a_case()
-    (told,) = decide.take(case, AGENT, TOWN_CONFIG, AN_INSTANT).events
+    (told,) = agent_actions.take_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
 
     assert isinstance(told, CaseUpdated)
     assert "Dominique" not in told.model_dump_json()
@@ -272,21 +283,23 @@ def test_no_agent_is_named_to_the_citizen() -> None:
 
 def test_a_call_is_kept_with_the_case() -> None:
     case = a_case()
-    changes = decide.call(case, AGENT, Words("Rappeler lundi.", "o", "open"), TOWN_CONFIG, AN_INSTANT)
+    changes = agent_actions.record_call(
+        case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), AgentText("Rappeler lundi.", "o", "open")
+    )
 
-    assert [row.text for row in changes.rows if isinstance(row, Act)] == ["Rappeler lundi."]
+    assert [row.text for row in changes.records if isinstance(row, CaseAction)] == ["Rappeler lundi."]
     assert case.taken_by == "Dominique Exemple"
 
 
 @given(st.permutations([1, 2, 3, 4]))
 def test_the_timeline_follows_the_numbers_whatever_the_clocks(order: list[int]) -> None:
-    contacts: list[Opened] = []
+    contacts: list[CaseContact] = []
     for sequence, second in zip((1, 2, 3, 4), order, strict=True):
         event = routed(sequence)
         routing = event.routing.model_copy(update={"decided_at": AN_INSTANT + timedelta(seconds=second)})
-        contacts.append(Opened(routing, event.contact))
-    move = Move(CONVERSATION, 5, "voirie", "triage", "-", AN_INSTANT)
-    entries = decide.timeline(File(a_case(), tuple(reversed(contacts)), moves=(move,)))
+        contacts.append(CaseContact(routing, event.contact))
+    move = DepartmentMove(CONVERSATION, 5, "voirie", "triage", "-", AN_INSTANT)
+    entries = timeline.build_timeline(CaseFile(a_case(), tuple(reversed(contacts)), moves=(move,)))
 
-    numbers = [e.what.routing.sequence if isinstance(e.what, Opened) else 5 for e in entries]
+    numbers = [e.item.routing.sequence if isinstance(e.item, CaseContact) else 5 for e in entries]
     assert numbers == [1, 2, 3, 4, 5]

@@ -111,7 +111,7 @@ async def test_an_agent_asks_to_split_off_the_messages_that_are_chosen(
     await tell(*EVENTS[:3])
     wish = {"split__to": "finances", "split__reason": "Une facture."}
     answer = await send(CASE, f"{CASE}/split", messages=SECOND.contact_id, **wish)
-    assert answer.headers["location"] == f"{CASE}?told=split_asked"
+    assert answer.headers["location"] == f"{CASE}?notice=split_asked"
     [asked] = [SplitRequested.model_validate_json(value) for value in await said("transfer.requested")]
     assert (asked.contact_ids, asked.from_department, asked.to_department) == (
         (SECOND.contact_id,), "voirie", "finances",
@@ -122,7 +122,7 @@ async def test_an_agent_asks_to_split_off_the_messages_that_are_chosen(
     ("fields", "words"),
     [
         ({"split__to": "finances", "split__reason": "x"}, "Choisissez au moins un message"),
-        ({"messages": SECOND.contact_id, "split__to": "finances"}, "Écrivez la raison"),
+        ({"messages": SECOND.contact_id, "split__to": "finances"}, "Indiquez le motif"),
         ({"messages": SECOND.contact_id, "split__to": "nowhere", "split__reason": "x"}, "Choisissez un service"),
     ],
 )
@@ -145,7 +145,7 @@ async def test_a_refused_split_says_why(agent: httpx.AsyncClient, tell: Tell) ->
     )  # fmt: skip
     await tell(*EVENTS[:2], refused, refused)
     page = (await agent.get(CASE)).text
-    assert page.count("Un de ces messages n&#39;est plus dans ce dossier.") == 1
+    assert page.count("Un de ces messages n’est plus dans ce dossier.") == 1
 
 
 def a_link(kind: type[ConversationLinked | ConversationUnlinked], sequence: int) -> Any:
@@ -160,7 +160,7 @@ async def test_a_link_is_asked_for_shown_and_undone(
 ) -> None:
     await tell(EVENTS[0])
     answer = await send(CASE, f"{CASE}/link", other=NEW_REFERENCE.lower())
-    assert answer.headers["location"] == f"{CASE}?told=link_asked"
+    assert answer.headers["location"] == f"{CASE}?notice=link_asked"
     await tell(a_link(ConversationLinked, 2))
     page = (await agent.get(CASE)).text
     assert "Finances et régie" in page
@@ -168,7 +168,7 @@ async def test_a_link_is_asked_for_shown_and_undone(
 
     form = next(part for part in page.split("<form")[1:] if 'value="unlinked"' in part)
     hidden = dict(_hidden(form))
-    assert (await agent.post(f"{CASE}/link", data=hidden)).headers["location"] == f"{CASE}?told=unlink_asked"
+    assert (await agent.post(f"{CASE}/link", data=hidden)).headers["location"] == f"{CASE}?notice=unlink_asked"
     asked = [LinkRequested.model_validate_json(value) for value in await said("transfer.requested")]
     assert [(one.wanted, one.other_reference) for one in asked] == [
         ("linked", NEW_REFERENCE),
@@ -226,7 +226,7 @@ async def test_a_transfer_that_was_stopped_and_another_bodys_dates_are_shown(
     page = (await agent.get(CASE)).text
     assert "Allé et venu." in page
     assert "Transmis à cette administration" in page
-    assert "Sans réponse, acceptée après le" in page
+    assert "Silence valant acceptation après le" in page
     assert "1 avril 2026" in page or "1er avril 2026" in page  # the town's own earlier date is gone
 
 

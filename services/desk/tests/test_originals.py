@@ -21,7 +21,7 @@ from parvis.common.contract.routing.decisions import ContactRouted, Routing, mak
 from parvis.common.files.antivirus import AntivirusScanner
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.testing import AN_INSTANT, a_contact
-from parvis.desk.read.originals import Infected, NotScanned, Originals
+from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, UnscannedFile
 from parvis.local.clamav import A_VIRUS, PROGRAM, ClamavDaemon, clamd
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -90,7 +90,7 @@ async def test_files_are_downloads_under_clean_names(agent: httpx.AsyncClient, t
     assert refused.status_code == 403
     assert "Ce fichier est infecté" in refused.text
     shown = (await agent.get(case(made))).text
-    assert "fichier infecté, non ouvert" in shown
+    assert "fichier infecté, bloqué" in shown
     assert 'files/1"' not in shown
     assert "sans analyse antivirus" in shown
 
@@ -112,7 +112,7 @@ async def test_a_picture_is_given_as_it_was_drawn_anew(agent: httpx.AsyncClient,
     given = await agent.get(f"{base(made)}/files/0")
     untouched = await agent.get(f"{base(made)}/files/0/untouched")
 
-    assert "fichier d&#39;origine" in shown
+    assert "fichier d’origine" in shown
     assert [Image.open(io.BytesIO(one.content)).size[0] for one in (drawn, given)] == [1240, 3000]
     assert given.headers["content-disposition"].endswith("trou%20%C3%A9.jpg")
     for one in (drawn, given):
@@ -150,7 +150,7 @@ async def test_a_mail_shows_its_own_words_first_and_folds_the_rest(agent: httpx.
         "Expéditeur non vérifié",
         "SPF pass, DKIM none, DMARC fail",
         "Le message renvoyait à 3 images sur internet.",
-        "invitation d&#39;agenda",
+        "invitation d’agenda",
         "unheard-of:2",
     ):
         assert words in shown
@@ -185,9 +185,9 @@ async def test_badly_read_pages_and_troubles_are_named(agent: httpx.AsyncClient,
     await tell(letter, routed(mail, channel="email", attachments=(archive,)))
     shown = (await agent.get(case(made))).text
 
-    assert "Page 3</span> La machine l&#39;a mal lue" in shown
-    assert shown.count("mal lue") == 1
-    assert "la lecture prenait plus de 120 s" in shown
+    assert "Page 3</span> La lecture automatique est peu fiable" in shown
+    assert shown.count("peu fiable") == 1
+    assert "la lecture a pris plus de 120 s" in shown
     assert "archive de plus de 1000 fichiers" in (await agent.get(case(mail))).text
 
 
@@ -207,21 +207,21 @@ async def test_what_waits_for_the_scanner_is_scanned_when_it_is_opened(blobs: Bl
     made = make_contact_id("web", "x", "scan")
     clean = pending(await blobs.put(made, b"Bonjour", "text/plain"))
     infected = pending(await blobs.put(made, A_VIRUS, "text/plain"))
-    originals = Originals(blobs, AntivirusScanner(daemon.address))
+    originals = ClaimCheckFetcher(blobs, AntivirusScanner(daemon.address))
 
-    assert await originals.open(clean) == b"Bonjour"
-    with pytest.raises(Infected):
-        await originals.open(infected)
+    assert await originals.fetch(clean) == b"Bonjour"
+    with pytest.raises(InfectedFile):
+        await originals.fetch(infected)
     daemon.stop()
     try:
-        assert await originals.open(clean) == b"Bonjour"
-        with pytest.raises(Infected):
-            await originals.open(infected)
-        with pytest.raises(NotScanned):
-            await originals.open(pending(await blobs.put(made, b"Bonsoir", "text/plain")))
+        assert await originals.fetch(clean) == b"Bonjour"
+        with pytest.raises(InfectedFile):
+            await originals.fetch(infected)
+        with pytest.raises(UnscannedFile):
+            await originals.fetch(pending(await blobs.put(made, b"Bonsoir", "text/plain")))
     finally:
         daemon.start()
-    assert (originals.verdict(clean), originals.verdict(infected)) == ("clean", "infected")
+    assert (originals.scan_verdict(clean), originals.scan_verdict(infected)) == ("clean", "infected")
 
 
 async def test_what_cannot_be_scanned_now_says_so(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
@@ -230,7 +230,7 @@ async def test_what_cannot_be_scanned_now_says_so(agent: httpx.AsyncClient, tell
     await tell(routed(made, original=claim, attachments=(Attachment.from_claim_check(claim),)))
 
     shown = (await agent.get(case(made))).text
-    assert "pas encore analysé par l&#39;antivirus" in shown
+    assert "analyse antivirus en attente" in shown
     for path in ("files/0", "files/0/untouched", "files/original", "pictures/0/1.jpg"):
         refused = await agent.get(f"{base(made)}/{path}")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")

@@ -85,7 +85,7 @@ async def test_the_queue_shows_what_there_is_to_do(agent: httpx.AsyncClient, tel
     await tell(routed(CONTACT))
     page = (await agent.get("/queue")).text
 
-    for shown in ("Un trou rue Haute.", "SMS", "09/03/2026", "Personne", CONTACT.reference, "À traiter"):
+    for shown in ("Un trou rue Haute.", "SMS", "09/03/2026", "Non attribué", CONTACT.reference, "À traiter"):
         assert shown in page
 
 
@@ -205,7 +205,7 @@ async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, tell: Tel
 
     assert f'src="{case}/contacts/{made}/pictures/original/1.jpg"' in page
     assert (await agent.get(f"{case}/contacts/{made}/pictures/original/1.jpg")).status_code == 200
-    assert "Aucune adresse n&#39;est connue" in page or "Aucune adresse n'est connue" in page
+    assert "Aucune adresse n’est connue" in page
 
 
 async def test_a_reply_sent_twice_is_one(agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said) -> None:
@@ -234,7 +234,7 @@ async def test_a_reply_without_text_keeps_the_page(
     answer = await send(CASE, f"{CASE}/reply", text=" ", channel="post", **{"address-post": "3 rue Haute"}, do="send")
 
     assert answer.status_code == 422
-    assert "Écrivez un texte." in answer.text
+    assert "Saisissez un texte." in answer.text
     assert "3 rue Haute" in answer.text
     assert not await said("reply.requested")
 
@@ -254,8 +254,8 @@ async def test_a_preview_shows_what_is_added_and_sends_nothing(
 @pytest.mark.parametrize(
     ("text", "said_of_it"),
     [
-        ("Bonjour", "Part en 1 SMS."),
-        ("Bonjour. " * 40, "Part en 3 SMS, payés chacun."),
+        ("Bonjour", "Envoyée en 1 SMS."),
+        ("Bonjour. " * 40, "Envoyée en 3 SMS, facturés chacun."),
         ("Bonjour \N{GRINNING FACE}", "à 70 caractères"),
         ("Bonjour. " * 200, "Trop long pour un SMS"),
     ],
@@ -278,8 +278,8 @@ async def test_a_case_is_taken_released_closed_and_opened_again(
         answer = await send(CASE, f"{CASE}/{what}")
         assert answer.status_code == 303
         assert shown in (await agent.get(answer.headers["location"])).text
-    assert (await send(CASE, f"{CASE}/release")).headers["location"] == "/queue?told=released"
-    assert "Personne" in (await agent.get("/queue")).text
+    assert (await send(CASE, f"{CASE}/release")).headers["location"] == "/queue?notice=released"
+    assert "Non attribué" in (await agent.get("/queue")).text
 
 
 async def test_a_transfer_is_asked_for_and_seen(agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said) -> None:
@@ -387,4 +387,4 @@ async def test_a_reference_finds_its_case(agent: httpx.AsyncClient, tell: Tell) 
     typed = CONTACT.reference.lower().replace("-", " ")
 
     assert (await agent.get("/find", params={"reference": typed})).headers["location"] == CASE
-    assert "told=unknown" in (await agent.get("/find", params={"reference": "P-0000"})).headers["location"]
+    assert "notice=unknown" in (await agent.get("/find", params={"reference": "P-0000"})).headers["location"]

@@ -6,8 +6,8 @@ from typing import get_args
 
 from parvis.common.contract.delivery import DeliveryState, FailureClass
 from parvis.common.contract.reply import ReplyKind
-from parvis.desk.pages.place import TOLD
-from parvis.desk.tables import ACTS, STATES
+from parvis.desk.models.case import ACTION_KINDS, STATES
+from parvis.desk.pages.dependencies import NOTICES
 from parvis.web.translations import Translations
 
 WORDS = Translations.read(Path(__file__).parents[1] / "src/parvis/desk/words", languages=("fr", "en"))
@@ -22,8 +22,8 @@ def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
 
 def test_everything_that_can_happen_has_its_words() -> None:
     keys = (
-        [f"told.{told}" for told in TOLD]
-        + [f"act.{act}" for act in ACTS]
+        [f"notice.{notice}" for notice in NOTICES]
+        + [f"act.{act}" for act in ACTION_KINDS]
         + [f"state.{state}" for state in STATES]
         + [f"delivery.{state}" for state in get_args(DeliveryState)]
         + [f"failure.{failure}" for failure in get_args(FailureClass)]

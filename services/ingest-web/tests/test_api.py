@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from parvis.common.contract.contact_points import phone_contact_point
 from parvis.common.town.loading import load_town_config
 from parvis.ingest_web.app import build
-from parvis.ingest_web.parse import parse
-from parvis.ingest_web.render import schema
+from parvis.ingest_web.parse.submitted_form import parse_form
+from parvis.ingest_web.render import json_schema
 
 from .conftest import CONFIG, Browser
 
@@ -108,7 +108,7 @@ async def test_what_is_not_complete_is_pointed_at(
     async with caller(environment) as http:
         answer = await send(http, told, **{"accept-language": "en"})
 
-    assert (answer.status_code, answer.json()["title"]) == (422, "The request is not complete or has a mistake")
+    assert (answer.status_code, answer.json()["title"]) == (422, "The request is incomplete or contains an error")
     assert pointer in [error["pointer"] for error in answer.json()["errors"]]
     assert not await browser.events()
 
@@ -140,14 +140,17 @@ async def test_strangers_and_the_hasty_are_kept_out(browser: Browser, environmen
     assert [answer.status_code for answer in closed] == [404, 404]
 
 
-@given(st.from_regex(schema.PHONE, fullmatch=True).filter(str.isascii), st.from_regex(schema.MAIL, fullmatch=True))
+@given(
+    st.from_regex(json_schema.PHONE, fullmatch=True).filter(str.isascii),
+    st.from_regex(json_schema.MAIL, fullmatch=True),
+)
 async def test_what_the_schema_lets_pass_can_be_answered(number: str, mail: str) -> None:
     assert phone_contact_point(number.strip()).value == number.strip()
     fields = {"message": ["?"], "reply-channel": ["email"], "reply-email": [mail]}
-    assert not parse(TOWN.procedures["general-question"], fields, {}, today=date(2026, 3, 2)).problems
+    assert not parse_form(TOWN.procedures["general-question"], fields, {}, today=date(2026, 3, 2)).problems
 
 
 @given(st.dates(), st.dates())
 async def test_patterns_of_dates_know_before_and_after(bound: date, day: date) -> None:
-    assert bool(re.match(schema.not_before(bound), day.isoformat())) is (day >= bound)
-    assert bool(re.match(schema.not_after(bound), day.isoformat())) is (day <= bound)
+    assert bool(re.match(json_schema.not_before(bound), day.isoformat())) is (day >= bound)
+    assert bool(re.match(json_schema.not_after(bound), day.isoformat())) is (day <= bound)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_web.parse import parse
-from parvis.ingest_web.render import fitting, fitting_answers
-from parvis.ingest_web.tables import File
+from parvis.ingest_web.models.form import FormFile
+from parvis.ingest_web.parse.submitted_form import parse_form
+from parvis.ingest_web.render.form_to_contact import truncate_answers, truncate_to_json_size
 from parvis.web.translations import Translations
 
 CONFIG = Path(__file__).parents[3] / "config" / "example-town"
@@ -44,7 +44,7 @@ MEALS = {
     ),
 )
 def test_nothing_that_is_typed_makes_the_reader_raise(slug: str, fields: dict[str, list[str]]) -> None:
-    filled = parse(TOWN_CONFIG.procedures[slug], fields, {}, today=TODAY)
+    filled = parse_form(TOWN_CONFIG.procedures[slug], fields, {}, today=TODAY)
 
     for problem in filled.problems.values():
         assert f"problem_with.{problem.key}" in WORDS.sentences["fr"]
@@ -55,12 +55,12 @@ def meals(**changes: str) -> dict[str, list[str]]:
 
 
 def problems(**changes: str) -> dict[str, str]:
-    filled = parse(TOWN_CONFIG.procedures["school-meals"], meals(**changes), {}, today=TODAY)
+    filled = parse_form(TOWN_CONFIG.procedures["school-meals"], meals(**changes), {}, today=TODAY)
     return {name: problem.key for name, problem in filled.problems.items()}
 
 
 def test_a_good_form_is_read_as_it_is_meant() -> None:
-    filled = parse(TOWN_CONFIG.procedures["school-meals"], MEALS, {}, today=TODAY)
+    filled = parse_form(TOWN_CONFIG.procedures["school-meals"], MEALS, {}, today=TODAY)
 
     assert not filled.problems
     assert filled.answers["days"] == "monday,friday"
@@ -86,7 +86,7 @@ def test_each_mistake_has_its_sentence(field: str, typed: str, problem: str) -> 
 
 
 def test_dates_are_read_as_people_write_them() -> None:
-    filled = parse(TOWN_CONFIG.procedures["school-meals"], meals(child_birth_date="4/5/2019"), {}, today=TODAY)
+    filled = parse_form(TOWN_CONFIG.procedures["school-meals"], meals(child_birth_date="4/5/2019"), {}, today=TODAY)
 
     assert filled.answers["child_birth_date"] == "2019-05-04"
 
@@ -97,10 +97,10 @@ def test_a_landline_gets_no_sms() -> None:
 
 
 def test_too_many_files_are_told() -> None:
-    file = File("a.png", 10, "image/png", "0" * 64)
+    file = FormFile("a.png", 10, "image/png", "0" * 64)
     fields = {"problem": ["lamp"], "place": ["ici"]}
 
-    filled = parse(TOWN_CONFIG.procedures["road-report"], fields, {"photo": [file] * 4}, today=TODAY)
+    filled = parse_form(TOWN_CONFIG.procedures["road-report"], fields, {"photo": [file] * 4}, today=TODAY)
 
     assert filled.problems["photo"].key == "too_many_files"
 
@@ -110,14 +110,14 @@ def test_a_fitting_text_is_a_beginning_that_fits(words: str, room_bytes: int) ->
     import json
 
     words = words.encode("utf-8", "replace").decode()
-    cut = fitting(words, room_bytes)
+    cut = truncate_to_json_size(words, room_bytes)
 
     assert words.startswith(cut)
     assert len(json.dumps(cut, ensure_ascii=False).encode()) <= room_bytes
 
 
 def test_answers_too_long_together_are_cut_not_dropped() -> None:
-    answers = fitting_answers({"a": "x" * 30_000, "b": "short", "c": "y" * 30_000})
+    answers = truncate_answers({"a": "x" * 30_000, "b": "short", "c": "y" * 30_000})
 
     assert sorted(answers) == ["a", "b", "c"]
     assert answers["b"] == "short"

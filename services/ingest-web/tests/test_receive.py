@@ -150,7 +150,7 @@ async def test_a_kept_file_follows_the_form_to_a_new_token(browser: Browser) -> 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
-    [("photo.png", b"MZ\x90", "pas d&#39;un format accepté"), ("gros.png", PNG + b"x" * 10_000_001, "trop lourd")],
+    [("photo.png", b"MZ\x90", "pas d’un format accepté"), ("gros.png", PNG + b"x" * 10_000_001, "trop lourd")],
 )
 async def test_a_wrong_file_is_told_by_its_content(browser: Browser, name: str, content: bytes, said: str) -> None:
     answer = await browser.send("road-report", ROADS, files={"photo": (name, content, "image/png")})

@@ -16,13 +16,15 @@ from parvis.common.runtime.rate_limits import RateLimiter
 from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.testing import FakeProducer
-from parvis.ingest_web.store import Vault, outbox
-from parvis.ingest_web.tables import File
-from parvis.ingest_web.verify import Crowd, client_of, networks
+from parvis.ingest_web.models.form import FormFile
+from parvis.ingest_web.store.submission_store import SubmissionStore
+from parvis.ingest_web.store.submissions import outbox
+from parvis.ingest_web.verify.client_address import client_network, parse_networks
+from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
 
 from .conftest import Browser
 
-TRUSTED = networks("127.0.0.0/8, 198.51.100.0/24")
+TRUSTED = parse_networks("127.0.0.0/8, 198.51.100.0/24")
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
@@ -48,12 +50,12 @@ def a_request(peer: str, forwarded: str | None = None) -> Request:
 def test_a_source_is_the_last_address_that_somebody_we_trust_has_seen(
     peer: str, forwarded: str | None, source: str | None
 ) -> None:
-    assert client_of(a_request(peer, forwarded), TRUSTED) == source
+    assert client_network(a_request(peer, forwarded), TRUSTED) == source
 
 
 def test_nobody_is_refused_because_of_the_others() -> None:
-    crowd = Crowd(RateLimiter(1, 1), RateLimiter(1, 1, most=1), asks_for_work=False)
-    under_attack = Crowd(RateLimiter(1, 1), RateLimiter(1, 1, most=1), asks_for_work=True)
+    crowd = SubmissionRateLimit(RateLimiter(1, 1), RateLimiter(1, 1, most=1), requires_work=False)
+    under_attack = SubmissionRateLimit(RateLimiter(1, 1), RateLimiter(1, 1, most=1), requires_work=True)
 
     assert [crowd.wait_s(who) for who in ("a", "b", None)] == [0.0, 0.0, 0.0]
     assert crowd.wait_s("a") > 0
@@ -67,7 +69,7 @@ async def test_an_archive_that_would_hurt_is_kept_and_named(browser: Browser) ->
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/document.xml", b"\x00" * 50_000_000)
     inspector = FileInspector()
-    vault = Vault(
+    vault = SubmissionStore(
         database=browser.database,
         outbox=Outbox(outbox, browser.database, FakeProducer(), Health(), "test"),  # pyright: ignore[reportArgumentType]
         blobs=BlobStore(f"file://{browser.blobs}"),
@@ -81,10 +83,10 @@ async def test_an_archive_that_would_hurt_is_kept_and_named(browser: Browser) ->
     async def content() -> bytes:
         return packed.getvalue()
 
-    file = File("bombe.docx", len(packed.getvalue()), DOCX, "0" * 64)
-    unlooked = await vault.keep(make_contact_id("web", "x", "1"), file, content)
+    file = FormFile("bombe.docx", len(packed.getvalue()), DOCX, "0" * 64)
+    unlooked = await vault.store_file(make_contact_id("web", "x", "1"), file, content)
     async with inspector.running():
-        looked = await vault.keep(make_contact_id("web", "x", "2"), file, content)
+        looked = await vault.store_file(make_contact_id("web", "x", "2"), file, content)
 
     assert unlooked.claim.trouble == "nobody has looked into it"
     assert looked.claim.trouble

@@ -1,4 +1,4 @@
-"""`python -m parvis.desk`: where departments live."""
+"""Starts the desk: `python -m parvis.desk`."""
 
 from parvis.common.runtime.service import run_service
 from parvis.desk.app import build

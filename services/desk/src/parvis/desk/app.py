@@ -1,4 +1,4 @@
-"""Settings in, the running desk out: the only place that builds its clients."""
+"""Builds the desk from its settings; the only place that constructs its clients."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -22,15 +22,19 @@ from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.common.town.models import TownConfig
 from parvis.common.town.templates import load_templates
-from parvis.desk import api, pages, store
-from parvis.desk.consume import TYPES, Clerk
-from parvis.desk.pages.originals import refused
-from parvis.desk.pages.place import NotLoggedIn
-from parvis.desk.read.originals import Infected, NotScanned, Originals
-from parvis.desk.read.pictures import Pictures
+from parvis.desk.api.application import application
+from parvis.desk.api.dependencies import ApiDependencies
+from parvis.desk.consume.case_projection import EVENT_TYPES, CaseProjection
+from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, UnscannedFile
+from parvis.desk.pages.dependencies import DeskDependencies, NotLoggedIn
+from parvis.desk.pages.original_files import refusal_handler
+from parvis.desk.pages.routes import routes
+from parvis.desk.sandbox.page_preview import PagePreviews
+from parvis.desk.schema import case_tables
+from parvis.desk.schema.case_tables import SCHEMA
 from parvis.desk.settings import Settings
-from parvis.desk.tables import SCHEMA
-from parvis.desk.verify import Sessions
+from parvis.desk.store import case_queries, case_transactions, counter_contacts
+from parvis.desk.verify.agent_sessions import AgentSessions
 from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
 
@@ -50,29 +54,29 @@ async def build() -> Service:
     health = Health({"database": "not reached yet", "consumer": "not begun yet"})
     database = Database(town.database_url.get_secret_value(), service=NAME)
     producer = Producer.from_settings(town, service=NAME, health=health)
-    outbox = Outbox(store.outbox, database, producer, health, NAME)
-    cases = store.Cases(database, outbox, town.topic_prefix)
+    outbox = Outbox(case_tables.outbox, database, producer, health, NAME)
+    cases = case_transactions.CaseStore(database, outbox, town.topic_prefix)
     blobs = BlobStore(town.blobs_url)
-    pictures = Pictures()
-    place = pages.Place(
+    pictures = PagePreviews()
+    place = DeskDependencies(
         town_config=town_config,
         templates=load_templates(town.config_dir, town_config),
         pages=PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
         cases=cases,
-        counter=store.Counter(cases, blobs, town_config, town.hashing_key),
-        originals=Originals(blobs, AntivirusScanner(town.clamav)),
-        pictures=pictures,
-        sessions=Sessions(town.signing_key, timedelta(hours=own.session_hours)),
+        counter_contacts=counter_contacts.CounterContacts(cases, blobs, town_config, town.hashing_key),
+        claim_checks=ClaimCheckFetcher(blobs, AntivirusScanner(town.clamav)),
+        page_previews=pictures,
+        sessions=AgentSessions(town.signing_key, timedelta(hours=own.session_hours)),
     )
     consumer = Consumer(
-        Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=TYPES),
-        handle=Clerk(cases, town_config).handle,
+        Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=EVENT_TYPES),
+        handle=CaseProjection(cases, town_config).handle,
         producer=producer,
         halt=ConsumerHalt(database, SCHEMA),
         health=health,
     )
 
-    watch = run_health_check(health, "database", lambda: store.check(database))
+    watch = run_health_check(health, "database", lambda: case_queries.check_database(database))
     return Service(
         NAME,
         own.host,
@@ -95,20 +99,22 @@ def _topics(town_config: TownConfig) -> list[topics.Topic]:
     return [*(topics.department_topic(slug) for slug in town_config.departments), topics.DELIVERY_UPDATED]
 
 
-def _pages_and_api(place: pages.Place, own: Settings) -> FastAPI:
+def _pages_and_api(place: DeskDependencies, own: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
     install_pages(app, place.pages)
-    app.include_router(pages.routes(place))
+    app.include_router(routes(place))
     app.mount(
         "/api/v1",
-        api.application(api.Access(place.cases, place.counter, place.town_config, own.api_token), place.pages),
+        application(
+            ApiDependencies(place.cases, place.counter_contacts, place.town_config, own.api_token), place.pages
+        ),
     )
 
     async def log_in_first(_: Request, __: Exception) -> Response:
         return RedirectResponse("/login", status_code=303)
 
     app.add_exception_handler(NotLoggedIn, log_in_first)
-    for error in (Infected, NotScanned):
-        app.add_exception_handler(error, refused(place))
+    for error in (InfectedFile, UnscannedFile):
+        app.add_exception_handler(error, refusal_handler(place))
     return app

@@ -1,4 +1,4 @@
-"""PARVIS_DESK_* in, one checked Settings out."""
+"""Declares the settings PARVIS_DESK_*."""
 
 from ipaddress import ip_address
 
@@ -9,7 +9,7 @@ from parvis.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """What the desk can be told."""
+    """The settings of the desk."""
 
     model_config = SettingsConfigDict(env_prefix="PARVIS_DESK_", extra="ignore")
 

@@ -1,4 +1,4 @@
-"""`python -m parvis.ingest_web`: the web door."""
+"""Starts the web forms: `python -m parvis.ingest_web`."""
 
 from parvis.common.runtime.service import run_service
 from parvis.ingest_web.app import build

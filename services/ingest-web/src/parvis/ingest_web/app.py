@@ -1,4 +1,4 @@
-"""Settings in, the running web door out: the only place that builds its clients."""
+"""Builds the web forms' service from its settings; the only place that constructs its clients."""
 
 import asyncio
 from datetime import timedelta
@@ -17,10 +17,16 @@ from parvis.common.storage.blobs import BlobStore
 from parvis.common.storage.outbox import Outbox
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
-from parvis.ingest_web import api, pages, receive, store
+from parvis.ingest_web.api.application import application
+from parvis.ingest_web.api.problems import ApiContext
+from parvis.ingest_web.pages import form_pages
+from parvis.ingest_web.receive import form_steps, form_submission
 from parvis.ingest_web.settings import Settings, keys_of
-from parvis.ingest_web.store import Vault
-from parvis.ingest_web.verify import Crowd, Guard, networks
+from parvis.ingest_web.store import submissions
+from parvis.ingest_web.store.submission_store import SubmissionStore
+from parvis.ingest_web.verify.client_address import parse_networks
+from parvis.ingest_web.verify.form_tokens import FormTokens
+from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
 from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
 
@@ -35,17 +41,17 @@ async def build() -> Service:
     database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10)
     producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
     # Its own health: the door takes forms while Kafka is away, so that must not take it out of the load balancer.
-    outbox = Outbox(store.outbox, database, producer, Health(), "ingest-web")
-    guard = Guard(
+    outbox = Outbox(submissions.outbox, database, producer, Health(), "ingest-web")
+    guard = FormTokens(
         key=town.signing_key,
         public_url=town.public_url,
-        lasts=timedelta(hours=own.form_lasts_hours),
-        quickest=timedelta(seconds=own.quickest_s),
+        lifetime=timedelta(hours=own.form_lasts_hours),
+        shortest_fill_time=timedelta(seconds=own.quickest_s),
         work_bits=own.work_bits,
-        patience=timedelta(seconds=own.work_patience_s),
+        wait_instead=timedelta(seconds=own.work_patience_s),
     )
     inspector = FileInspector()
-    vault = Vault(
+    vault = SubmissionStore(
         database=database,
         outbox=outbox,
         blobs=BlobStore(town.blobs_url),
@@ -57,16 +63,18 @@ async def build() -> Service:
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     install_pages(app, shown)
-    app.include_router(pages.routes(pages.Shelf(town_config, shown, guard, database, own.largest_request_mb)))
     app.include_router(
-        receive.routes(
-            receive.Door(
+        form_pages.routes(form_pages.FormPageDependencies(town_config, shown, guard, database, own.largest_request_mb))
+    )
+    app.include_router(
+        form_steps.routes(
+            form_submission.FormDependencies(
                 town_config=town_config,
                 pages=shown,
-                guard=guard,
-                crowd=_crowd(own),
-                vault=vault,
-                trusted_proxies=networks(own.trusted_proxies),
+                tokens=guard,
+                rate_limit=_crowd(own),
+                store=vault,
+                trusted_proxies=parse_networks(own.trusted_proxies),
                 largest_request_mb=own.largest_request_mb,
             )
         )
@@ -74,11 +82,11 @@ async def build() -> Service:
 
     app.mount(
         "/api",
-        api.application(
-            api.Hatch(
+        application(
+            ApiContext(
                 town_config=town_config,
                 pages=shown,
-                vault=vault,
+                store=vault,
                 keys=keys_of(own.api_keys),
                 sources=RateLimiter(own.api_per_minute, round(own.api_per_minute)),
                 public_url=town.public_url,
@@ -87,7 +95,7 @@ async def build() -> Service:
         ),
     )
 
-    watch = run_health_check(health, "database", lambda: store.check(database))
+    watch = run_health_check(health, "database", lambda: submissions.check_database(database))
     return Service(
         "ingest-web",
         own.host,
@@ -107,8 +115,8 @@ def _inspecting(inspector: FileInspector) -> Task:
     return inspect
 
 
-def _crowd(own: Settings) -> Crowd:
+def _crowd(own: Settings) -> SubmissionRateLimit:
     each = RateLimiter(own.sends_per_minute, own.sends_at_once) if own.sends_per_minute else None
     together = RateLimiter(own.sends_per_minute_together, round(own.sends_per_minute_together), most=1)
     files = RateLimiter(own.sends_per_minute * 10, own.sends_at_once * 10) if own.sends_per_minute else None
-    return Crowd(each, together, own.asks_for_work, files)
+    return SubmissionRateLimit(each, together, own.asks_for_work, files)

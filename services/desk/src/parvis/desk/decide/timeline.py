@@ -1,4 +1,4 @@
-"""All that stands in a case in, one list in the order of its numbers out. Pure; no I/O."""
+"""Builds the timeline of a case from its records, in the order of their sequence numbers. Pure; no I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,22 +6,40 @@ from datetime import datetime
 from typing import TypeAlias
 
 from parvis.common.contract.routing.history import PastContact
-from parvis.desk.tables import Act, Delivery, File, Move, Opened, Reply, Step, Transfer
+from parvis.desk.models.case import (
+    AgentReply,
+    CaseAction,
+    CaseContact,
+    CaseFile,
+    CaseRelation,
+    DeliveryStatus,
+    DepartmentMove,
+    TransferRecord,
+)
 
-Happening: TypeAlias = Opened | Move | Step | Reply | Transfer | Act | Delivery | PastContact
+TimelineItem: TypeAlias = (
+    CaseContact
+    | DepartmentMove
+    | CaseRelation
+    | AgentReply
+    | TransferRecord
+    | CaseAction
+    | DeliveryStatus
+    | PastContact
+)
 
 
 @dataclass(frozen=True)
-class Entry:
+class TimelineEntry:
     """One thing that happened: `kind` names it, `deliveries` are those of a reply."""
 
     kind: str
     at: datetime
-    what: Happening
-    deliveries: tuple[Delivery, ...] = ()
+    item: TimelineItem
+    deliveries: tuple[DeliveryStatus, ...] = ()
 
 
-def timeline(file: File, past: Sequence[PastContact] = ()) -> list[Entry]:
+def build_timeline(file: CaseFile, past: Sequence[PastContact] = ()) -> list[TimelineEntry]:
     """Oldest first. Contacts, moves and steps stand in the order of their sequence, whatever their clocks say.
 
     `past`, what a history tells of contacts that never came to this desk.
@@ -30,30 +48,30 @@ def timeline(file: File, past: Sequence[PastContact] = ()) -> list[Entry]:
     mine = {reply.reply_id for reply in file.replies}
     for reply in file.replies:
         entries.append(
-            Entry("reply", reply.at, reply, tuple(d for d in file.deliveries if d.reply_id == reply.reply_id))
+            TimelineEntry("reply", reply.at, reply, tuple(d for d in file.deliveries if d.reply_id == reply.reply_id))
         )
-    entries += [Entry("notice", d.at, d) for d in file.deliveries if d.reply_id not in mine]
-    entries += [Entry("transfer", t.at, t) for t in file.transfers if t.outcome != "done"]
-    entries += [Entry("act", act.at, act) for act in file.acts]
+    entries += [TimelineEntry("notice", d.at, d) for d in file.deliveries if d.reply_id not in mine]
+    entries += [TimelineEntry("transfer", t.at, t) for t in file.transfers if t.outcome != "done"]
+    entries += [TimelineEntry("act", act.at, act) for act in file.actions]
     here = {opened.contact.contact_id for opened in file.contacts}
-    entries += [Entry("past", one.received_at, one) for one in past if one.contact_id not in here]
+    entries += [TimelineEntry("past", one.received_at, one) for one in past if one.contact_id not in here]
     return sorted(entries, key=lambda entry: entry.at)
 
 
-def _numbered(file: File) -> list[Entry]:
+def _numbered(file: CaseFile) -> list[TimelineEntry]:
     """By sequence; an instant never goes back along it, so that sorting by time keeps the order.
 
     What a split brought has the number of the split, and comes before it.
     """
-    numbered: Sequence[tuple[int, datetime, str, Opened | Move | Step]] = sorted(
+    numbered: Sequence[tuple[int, datetime, str, CaseContact | DepartmentMove | CaseRelation]] = sorted(
         [
             *((o.number, o.routing.decided_at, "contact", o) for o in file.contacts),
             *((m.sequence, m.at, "move", m) for m in file.moves),
-            *((s.sequence, s.at, "step", s) for s in file.steps),
+            *((s.sequence, s.at, "step", s) for s in file.relations),
         ],
         key=lambda one: (one[0], one[1]),
     )
-    entries: list[Entry] = []
+    entries: list[TimelineEntry] = []
     for _, at, kind, what in numbered:
-        entries.append(Entry(kind, max(at, entries[-1].at) if entries else at, what))
+        entries.append(TimelineEntry(kind, max(at, entries[-1].at) if entries else at, what))
     return entries

@@ -1,14 +1,14 @@
-"""The development login: a name and a department in, a signed cookie out."""
+"""Handles the development login: a name and a department become a signed cookie."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from parvis.desk.pages.place import Place, go
-from parvis.desk.tables import Agent
-from parvis.desk.verify import COOKIE
+from parvis.desk.models.case import Agent
+from parvis.desk.pages.dependencies import DeskDependencies, redirect
+from parvis.desk.verify.agent_sessions import COOKIE_NAME
 
 
-def routes(place: Place) -> APIRouter:
+def routes(place: DeskDependencies) -> APIRouter:
     """Log in, log out."""
     router = APIRouter()
 
@@ -18,30 +18,32 @@ def routes(place: Place) -> APIRouter:
 
     @router.post("/login")
     async def enter(request: Request) -> Response:
-        form = await place.form(request, None)
+        form = await place.read_own_form(request, None)
         name, department = " ".join(form.first("name").split()), form.first("department")
         if not 1 <= len(name) <= 80 or department not in place.town_config.departments:
             return _page(place, request, status=422, name=name, chosen=department)
-        response = go("/queue")
-        cookie = place.sessions.begin(Agent(name, department), place.clock())
-        age_s = int(place.sessions.lasts.total_seconds())
-        response.set_cookie(COOKIE, cookie, max_age=age_s, httponly=True, samesite="lax", path="/")
+        response = redirect("/queue")
+        cookie = place.sessions.issue_cookie(Agent(name, department), place.clock())
+        age_s = int(place.sessions.lifetime.total_seconds())
+        response.set_cookie(COOKIE_NAME, cookie, max_age=age_s, httponly=True, samesite="lax", path="/")
         return response
 
     @router.post("/logout")
     async def leave(request: Request) -> Response:
-        await place.form(request, place.session(request))
-        response = go("/login?told=logged_out")
-        response.delete_cookie(COOKIE, path="/")
+        await place.read_own_form(request, place.require_session(request))
+        response = redirect("/login?notice=logged_out")
+        response.delete_cookie(COOKIE_NAME, path="/")
         return response
 
     _ = ask, enter, leave
     return router
 
 
-def _page(place: Place, request: Request, *, status: int = 200, name: str = "", chosen: str = "") -> Response:
+def _page(
+    place: DeskDependencies, request: Request, *, status: int = 200, name: str = "", chosen: str = ""
+) -> Response:
     departments = [d for d in place.town_config.departments.values() if not d.successor]
-    return place.show(
+    return place.render_page(
         request, "login.html", None, status=status, departments=departments, name=name, chosen=chosen,
         wrong=status != 200,
     )  # fmt: skip

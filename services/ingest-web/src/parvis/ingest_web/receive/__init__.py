@@ -1,6 +1,1 @@
-"""A form in over HTTP: looked at once more or sent; yes (303) once it is committed, and never before."""
-
-from parvis.ingest_web.receive.door import Door
-from parvis.ingest_web.receive.flow import routes
-
-__all__ = ["Door", "routes"]
+"""Receives forms over HTTP; a form is confirmed (303) only once it is committed."""

@@ -1,27 +1,27 @@
-"""The town's procedures in, the OpenAPI 3.1 document of the door for programs out. Pure; no I/O."""
+"""Builds the OpenAPI 3.1 document of the API from the town's procedures. Pure; no I/O."""
 
 from datetime import date
 from typing import Any
 
 from parvis.common.town.models import TownConfig
-from parvis.ingest_web.render.schema import Schema, reply_schema, request_schema
+from parvis.ingest_web.render.json_schema import Schema, reply_schema, request_schema
 
 PROBLEMS = {
-    400: "no Idempotency-Key, or the body is no JSON",
-    401: "no key of an integrator, or an unknown one",
-    409: "the same Idempotency-Key is just being worked on",
+    400: "the Idempotency-Key is missing, or the body is not JSON",
+    401: "the integrator's key is missing or unknown",
+    409: "a request with the same Idempotency-Key is still in progress",
     413: "the body is too large",
     415: "the body is not application/json",
-    422: "the contact is not complete, or the Idempotency-Key was used for another",
-    429: "too many at once; wait as long as Retry-After says",
-    503: "PostgreSQL or the blob store does not answer; send it again with the same key",
+    422: "the contact is incomplete, or the Idempotency-Key was used for another one",
+    429: "too many requests; wait as long as Retry-After says",
+    503: "temporarily unavailable; send the same request again with the same key",
 }
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": True,
-    "description": "names this contact, as a quoted string (draft-ietf-httpapi-idempotency-key-header) or without quotes; "
-    "sent again it gives the same answer and makes no second contact",
+    "description": "identifies this contact; a quoted string (draft-ietf-httpapi-idempotency-key-header) or without quotes; "
+    "a retry with the same key gives the same answer and creates no second contact",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": '^("[!#-~]{1,198}"|[!#-~]{1,200})$'},
     "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
 }
@@ -36,7 +36,7 @@ def openapi(town_config: TownConfig, today: date) -> dict[str, Any]:
         "info": {
             "title": f"{town_config.town.name.get('en') or next(iter(town_config.town.name.values()))}: contacts",
             "version": "1",
-            "description": "Hands in for a citizen what the town's forms ask for. The same promise as on every other channel.",
+            "description": "Submits contacts on behalf of citizens, as the town's web forms do. They get the same service as on every other channel.",
         },
         "security": [{"key": []}],
         "paths": {"/api/contacts": {"post": _post()}, "/api/openapi.json": {"get": _document()}},
@@ -71,11 +71,11 @@ def _post() -> dict[str, Any]:
     accepted = {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}}
     return {
         "operationId": "sendContact",
-        "summary": "Hand in a contact",
+        "summary": "Submit a contact",
         "parameters": [_KEY],
         "requestBody": body,
         "responses": {
-            "201": {"description": "committed; it will not be lost", "content": accepted},
+            "201": {"description": "accepted: stored durably", "content": accepted},
             **_problems(PROBLEMS),
         },
     }
@@ -99,10 +99,14 @@ def _problems(meanings: dict[int, str]) -> dict[str, Any]:
 def _accepted() -> Schema:
     members: dict[str, Schema] = {
         "contact_id": {"type": "string", "format": "uuid"},
-        "reference": {"type": "string", "description": "what the citizen quotes", "examples": ["P-7F3K-2Q9X-M4TC"]},
+        "reference": {
+            "type": "string",
+            "description": "the reference that the citizen quotes",
+            "examples": ["P-7F3K-2Q9X-M4TC"],
+        },
         "procedure": {"type": "string"},
         "received_at": {"type": "string", "format": "date-time"},
-        "receipt": {"type": "string", "description": "the page that says what happens next"},
+        "receipt": {"type": "string", "description": "address of the page that explains what happens next"},
     }
     return {"type": "object", "properties": members, "required": list(members)}
 

@@ -1,4 +1,4 @@
-"""Submissions in and out of PostgreSQL: one row a one-time token, whatever is sent how often."""
+"""Reads and writes submissions in PostgreSQL: one row per one-time token."""
 
 import asyncio
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.storage.outbox import outbox_table
 from parvis.common.storage.postgres import Database, schema_metadata
-from parvis.ingest_web.tables import Submission
+from parvis.ingest_web.models.form import Submission
 
 _METADATA = schema_metadata("ingest_web")
 
@@ -27,7 +27,7 @@ submission = Table(
 )
 
 
-async def record_submission(connection: AsyncConnection, row: Submission) -> Submission:
+async def insert_submission(connection: AsyncConnection, row: Submission) -> Submission:
     """Keep the first submission of a token; give it, whether it is this one or an earlier.
 
     Waits for a transaction that is just recording the same token, and then finds its row.
@@ -35,17 +35,17 @@ async def record_submission(connection: AsyncConnection, row: Submission) -> Sub
     adding = insert(submission).values(**asdict(row)).on_conflict_do_nothing().returning(submission.c.seed)
     if await connection.scalar(adding):
         return row
-    earlier = await submission_of(connection, row.seed)
+    earlier = await read_submission(connection, row.seed)
     return earlier or row
 
 
-async def submission_of(connection: AsyncConnection, seed: str) -> Submission | None:
+async def read_submission(connection: AsyncConnection, seed: str) -> Submission | None:
     found = await connection.execute(select(submission).where(submission.c.seed == seed))
     row = found.mappings().one_or_none()
     return Submission(**row) if row else None
 
 
-async def submission_with_reference(connection: AsyncConnection, reference: str) -> Submission | None:
+async def find_submission(connection: AsyncConnection, reference: str) -> Submission | None:
     query = select(submission).where(submission.c.reference == reference).order_by(submission.c.received_at).limit(1)
     row = (await connection.execute(query)).mappings().one_or_none()
     return Submission(**row) if row else None
@@ -56,7 +56,7 @@ async def lock_key(connection: AsyncConnection, key: str) -> bool:
     return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(func.hashtextextended(key, 0)))))
 
 
-async def check(database: Database) -> None:
+async def check_database(database: Database) -> None:
     """Raise Unavailable when PostgreSQL does not answer, or has not our tables yet."""
     async with asyncio.timeout(5), database.transaction() as connection:
         await connection.execute(select(submission.c.seed).limit(0))

@@ -1,0 +1,36 @@
+"""Serves the queue and single cases to programs; changes nothing."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import FastAPI, HTTPException, Query
+
+from parvis.desk.api.dependencies import ApiDependencies, read_case_detail
+from parvis.desk.api.response_models import CaseDetail, CaseList, Department, case_summary
+from parvis.desk.models.case import Agent, State
+from parvis.desk.render.view_models import decode_cursor, encode_cursor
+from parvis.desk.store.case_queries import read_queue
+
+
+def routes(app: FastAPI, access: ApiDependencies) -> None:
+    @app.get("/cases")
+    async def list_cases(
+        department: Department,
+        state: State = "open",
+        after: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> CaseList:
+        """The cases of a department in one state, most urgent first; waiting and closed ones by their last change."""
+        if access.town_config.department(department) is None:
+            raise HTTPException(404, "no such department")
+        async with access.cases.database.transaction() as connection:
+            found = await read_queue(connection, Agent("", department), state, after=decode_cursor(after), limit=limit)
+        rest = encode_cursor(found.after) if found.after else None
+        return CaseList(cases=[case_summary(row.case) for row in found.rows], after=rest)
+
+    @app.get("/cases/{conversation_id}")
+    async def get_case(conversation_id: UUID, department: Department) -> CaseDetail:
+        """One case with its contacts, replies and deliveries."""
+        return await read_case_detail(access, conversation_id, department)
+
+    _ = list_cases, get_case

@@ -1,0 +1,229 @@
+"""Models the JSON bodies of the API's requests and responses, so that OpenAPI describes them."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Header, Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from parvis.desk.decide.reply_recipient import find_recipient
+from parvis.desk.models.case import NO_DATE, URGENCY_RANKS, Case, CaseContact, CaseFile, State
+from parvis.web.form_parsing import clean_text
+
+CleanText = Annotated[str, AfterValidator(clean_text)]
+AgentName = Annotated[
+    CleanText, Field(min_length=1, max_length=80, description="who does it", examples=["Camille Exemple"])
+]
+Department = Annotated[str, Query(description="the agent's department", examples=["voirie"])]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", max_length=200, description="the same key is the same reply, transfer or contact"),
+]
+
+
+class ApiModel(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class CaseSummary(ApiModel):
+    """A row of a department's queue."""
+
+    conversation_id: UUID
+    reference: str
+    department: str
+    state: State
+    taken_by: str | None
+    procedure: str | None
+    channel: str
+    subject: str
+    urgency: Literal["immediate", "high", "normal"]
+    received_at: datetime
+    answer_due_at: datetime | None
+    escalate_at: datetime | None = Field(
+        description="when the department's head should know that it is about to be late"
+    )
+    silence_at: datetime | None = Field(description="when silence becomes a decision")
+    silence_means: Literal["acceptance", "rejection", "none"] | None
+    competent_at: datetime | None = Field(description="when another body became competent")
+    tags: list[str] = Field(description="of the rules that matched")
+    undelivered: bool = Field(description="an answer did not arrive")
+
+
+class CaseList(ApiModel):
+    cases: list[CaseSummary]
+    after: str | None = Field(description="give it back as `after` for the next page; none at the end")
+
+
+class ContactDetail(ApiModel):
+    contact_id: UUID
+    sequence: int
+    channel: str
+    received_at: datetime
+    reason: dict[str, str] = Field(description="why it was routed here, a sentence per language")
+    rule: str
+    display_name: str
+    contact_point: str | None
+    subject: str
+    text: str
+    answers: dict[str, str]
+    reply_channels: list[dict[str, str]]
+    attachments: list[str] = Field(description="names")
+
+
+class ReplyDetail(ApiModel):
+    reply_id: UUID
+    agent: str
+    channel: str
+    address: str
+    text: str
+    at: datetime
+
+
+class DeliveryDetail(ApiModel):
+    delivery_id: UUID
+    reply_id: UUID
+    kind: str
+    channel: str
+    state: str
+    failure_class: str | None
+    at: datetime
+
+
+class MoveDetail(ApiModel):
+    sequence: int
+    from_department: str
+    to_department: str
+    reason: str
+    stopped: dict[str, Any] | None = Field(description="why it ended elsewhere than asked, and where that was")
+    at: datetime
+
+
+class RelationDetail(ApiModel):
+    """What happened between this case and another one."""
+
+    sequence: int
+    kind: Literal["split", "opened", "linked", "unlinked"]
+    other_conversation: UUID
+    other_reference: str
+    other_department: str
+    contacts: int = Field(description="that moved")
+    reason: str
+    at: datetime
+
+
+class CaseDetail(CaseSummary):
+    """A case with what stands in it."""
+
+    answer_channel: str = Field(description="where an answer would go; empty when no address is known")
+    answer_address: str
+    contacts: list[ContactDetail]
+    moves: list[MoveDetail]
+    steps: list[RelationDetail]
+    replies: list[ReplyDetail]
+    deliveries: list[DeliveryDetail]
+
+
+class ActionBody(ApiModel):
+    agent: AgentName
+    department: CleanText = Field(description="the agent's department", examples=["voirie"])
+
+
+class ReplyBody(ActionBody):
+    text: CleanText = Field(min_length=1, max_length=10_000)
+    channel: Literal["", "sms", "email", "post"] = Field(
+        default="", description="only to answer elsewhere than the citizen wished"
+    )
+    address: CleanText = Field(
+        default="", max_length=1000, description="with `channel`: number, mail address or postal lines"
+    )
+    then: State = Field(default="waiting", description="the state the case is left in")
+
+
+class CallBody(ActionBody):
+    text: CleanText = Field(min_length=1, max_length=10_000, description="what was said")
+    then: State = "waiting"
+
+
+class TransferBody(ActionBody):
+    to_department: CleanText
+    reason: CleanText = Field(min_length=1, max_length=400)
+
+
+class SplitBody(ActionBody):
+    contact_ids: list[UUID] = Field(min_length=1, max_length=200, description="that get a case of their own")
+    to_department: CleanText
+    reason: CleanText = Field(min_length=1, max_length=400)
+
+
+class LinkBody(ActionBody):
+    reference: CleanText = Field(max_length=40, description="of the case that this one belongs with")
+    wanted: Literal["linked", "unlinked"] = "linked"
+
+
+class CounterContactBody(ActionBody):
+    """Someone at the counter or on the phone."""
+
+    channel: Literal["counter", "phone"] = "counter"
+    procedure: CleanText = ""
+    subject: CleanText = Field(default="", max_length=300)
+    text: CleanText = Field(min_length=1, max_length=10_000)
+    name: CleanText = Field(default="", max_length=400)
+    phone: CleanText = Field(default="", max_length=40)
+    email: CleanText = Field(default="", max_length=254)
+    reply_channel: Literal["", "sms", "email", "post", "phone"] = ""
+    reply_address: CleanText = Field(default="", max_length=1000)
+    reference: CleanText = Field(
+        default="", max_length=40, description="of an earlier contact, as the person quotes it"
+    )
+    language: CleanText = Field(default="fr", pattern=r"^[a-z]{2,3}$")
+
+
+class CounterContactCreated(ApiModel):
+    contact_id: UUID
+    reference: str
+
+
+def case_summary(case: Case) -> CaseSummary:
+    return CaseSummary.model_validate(_summary_values(case))
+
+
+def _summary_values(case: Case) -> dict[str, Any]:
+    names = {rank: name for name, rank in URGENCY_RANKS.items()}
+    due, escalate = (at if at < NO_DATE else None for at in (case.answer_due_at, case.escalate_at))
+    return case.__dict__ | {"urgency": names[case.urgency], "answer_due_at": due, "escalate_at": escalate}
+
+
+def case_detail(file: CaseFile) -> CaseDetail:
+    target = find_recipient(file.contacts)
+    return CaseDetail.model_validate(
+        _summary_values(file.case)
+        | {
+            "answer_channel": target.channel,
+            "answer_address": target.address,
+            "contacts": [_contact(opened) for opened in file.contacts],
+            "moves": [MoveDetail.model_validate(move.__dict__) for move in file.moves],
+            "steps": [RelationDetail.model_validate(step.__dict__) for step in file.relations],
+            "replies": [ReplyDetail.model_validate(reply.__dict__) for reply in file.replies],
+            "deliveries": [DeliveryDetail.model_validate(delivery.__dict__) for delivery in file.deliveries],
+        }
+    )
+
+
+def _contact(opened: CaseContact) -> ContactDetail:
+    contact, personal = opened.contact, opened.contact.personal
+    return ContactDetail(
+        contact_id=UUID(contact.contact_id),
+        sequence=opened.number,
+        channel=contact.channel,
+        received_at=contact.received_at,
+        reason=opened.routing.reason,
+        rule=opened.routing.rule,
+        display_name=personal.display_name,
+        contact_point=personal.from_.value if personal.from_ else None,
+        subject=personal.subject,
+        text=personal.text,
+        answers=personal.answers,
+        reply_channels=[{"channel": wish.channel, "address": wish.address} for wish in personal.reply_channels],
+        attachments=list(personal.file_names),
+    )

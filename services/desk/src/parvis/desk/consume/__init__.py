@@ -1,0 +1,1 @@
+"""Consumes the departments' topics and the delivery topic from Kafka."""

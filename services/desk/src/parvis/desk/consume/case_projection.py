@@ -1,0 +1,216 @@
+"""Projects the departments' topics and the delivery topic onto cases; a batch is one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common.bus.cloudevents import DecodedRecord
+from parvis.common.contract.delivery import DeliveryUpdated
+from parvis.common.contract.routing.decisions import ContactRouted
+from parvis.common.contract.routing.split_and_link import (
+    ConversationLinked,
+    ConversationOpened,
+    ConversationSplit,
+    ConversationUnlinked,
+    LinkRefused,
+    SplitRefused,
+)
+from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.runtime.logs import logger
+from parvis.common.town.models import TownConfig
+from parvis.desk.decide import apply_events, apply_split_and_link
+from parvis.desk.models.case import NO_DATE, Case, CaseChanges, CaseContactRecord, DeliveryStatus, SplitPlacement
+from parvis.desk.store.case_transactions import CaseStore
+from parvis.desk.store.case_updates import (
+    existing_contact_ids,
+    insert_missing_cases,
+    insert_records,
+    lock_cases,
+    move_contacts,
+    read_contacts,
+    read_deliveries,
+    read_placements,
+    update_cases,
+)
+
+log = logger()
+EVENT_TYPES = (
+    ContactRouted, ConversationArrived, ConversationLeft, TransferRefused, DeliveryUpdated, ConversationSplit,
+    ConversationOpened, SplitRefused, ConversationLinked, ConversationUnlinked, LinkRefused,
+)  # fmt: skip
+RelationEvent: TypeAlias = ConversationSplit | ConversationOpened | ConversationLinked | ConversationUnlinked
+
+
+@dataclass
+class BatchState:
+    """The stored state that a batch touches, kept current while it is applied."""
+
+    cases: dict[str, Case]
+    contacts: set[str]
+    deliveries: dict[str, DeliveryStatus]
+    placements: dict[str, SplitPlacement]  # where splits put contacts of the batch
+
+
+@dataclass(frozen=True)
+class CaseProjection:
+    """Applies events to cases.
+
+    Retry:  any batch may come again, in part or whole: contacts are known by their id, moves by their number,
+            deliveries by their rank.
+    Order:  the highest `sequence` names the department; nothing waits for a gap. A contact is where the latest split put it,
+            whichever of the two is told first.
+    """
+
+    cases: CaseStore
+    town_config: TownConfig
+    clock: Clock = now
+
+    async def handle(self, items: Sequence[DecodedRecord]) -> None:
+        """Apply a batch of records in one transaction."""
+        async with self.cases.begin() as connection:
+            placements = await read_placements(connection, _contacts(items))
+            await insert_missing_cases(connection, self._empty_cases(items))
+            placed_in = [placement.conversation_id for placement in placements.values()]
+            known = BatchState(
+                await lock_cases(connection, [*_conversations(items), *placed_in]),
+                await existing_contact_ids(connection, _contacts(items)),
+                await read_deliveries(connection, _deliveries(items)),
+                placements,
+            )
+            changes = CaseChanges()
+            for item in items:
+                changes.add(self._apply(item, known))
+            await insert_records(connection, changes.records)
+            await self._move_split_contacts(connection, items, known)
+            await update_cases(connection, known.cases.values())
+            await self.cases.publish(connection, changes.events)
+
+    async def _move_split_contacts(
+        self, connection: AsyncConnection, items: Sequence[DecodedRecord], known: BatchState
+    ) -> None:
+        """Move contacts to the cases that splits assigned them to, and recompute the summaries of these cases."""
+        moved = [contact for item in items for contact in _moved(item)]
+        changed = await move_contacts(connection, [*_contacts(items), *moved])
+        changed |= {placement.conversation_id for placement in known.placements.values()}
+        changed |= {item.event.conversation_id for item in items if isinstance(item.event, ConversationOpened)}
+        known.cases |= await lock_cases(connection, changed - known.cases.keys())
+        for conversation in sorted(changed & known.cases.keys()):
+            apply_split_and_link.summarize_contacts(
+                known.cases[conversation], await read_contacts(connection, conversation), self.town_config
+            )
+
+    def _apply(self, item: DecodedRecord, known: BatchState) -> CaseChanges:
+        at = self.clock()
+        match item.event:
+            case ContactRouted() as event:
+                return self._apply_contact(event, item.record.value, known, at)
+            case ConversationSplit() | ConversationOpened() | ConversationLinked() | ConversationUnlinked() as event:
+                return self._apply_relation(event, known, at)
+            case ConversationArrived() | ConversationLeft() as event:
+                return apply_events.apply_department_change(
+                    known.cases[event.conversation_id], event, self.town_config, at
+                )
+            case TransferRefused() | SplitRefused() | LinkRefused() as event:
+                return _refused(event)
+            case DeliveryUpdated() as event:
+                return self._apply_delivery(event, known)
+            case _:
+                return CaseChanges()
+
+    def _apply_contact(self, event: ContactRouted, routed: bytes, known: BatchState, at: datetime) -> CaseChanges:
+        contact, routing = event.contact, event.routing
+        if contact.contact_id in known.contacts:
+            return CaseChanges()
+        known.contacts.add(contact.contact_id)
+        log.info("case.contacted", conversation_id=routing.conversation_id, department=routing.department)
+        if placed := known.placements.get(contact.contact_id):
+            row = CaseContactRecord(
+                contact.contact_id, placed.conversation_id, placed.sequence, contact.reference, routing.decided_at, routed
+            )  # fmt: skip
+            return CaseChanges(records=[row])
+        return apply_events.apply_contact(known.cases[routing.conversation_id], event, routed, self.town_config, at)
+
+    def _apply_relation(self, event: RelationEvent, known: BatchState, at: datetime) -> CaseChanges:
+        case = known.cases[event.conversation_id]
+        match event:
+            case ConversationSplit():
+                return apply_split_and_link.apply_split(case, event)
+            case ConversationOpened():
+                return apply_split_and_link.apply_opening(case, event, self.town_config, at)
+            case ConversationLinked() | ConversationUnlinked():
+                return apply_split_and_link.apply_link(case, event)
+
+    def _apply_delivery(self, event: DeliveryUpdated, known: BatchState) -> CaseChanges:
+        case = known.cases.get(event.conversation_id)
+        changes = apply_events.apply_delivery(
+            case, event, known.deliveries.get(event.delivery_id), self.town_config, self.clock()
+        )
+        for row in changes.records:
+            if isinstance(row, DeliveryStatus):
+                known.deliveries[row.delivery_id] = row
+        return changes
+
+    def _empty_cases(self, items: Sequence[DecodedRecord]) -> dict[str, Case]:
+        """An empty case for each conversation of the batch, for those that do not exist yet."""
+        at = self.clock()
+        shells: dict[str, Case] = {}
+        for item in items:
+            match item.event:
+                case ContactRouted(routing=told):
+                    department, received_at = told.department, told.received_at
+                case ConversationArrived() | ConversationLeft() as told:
+                    department, received_at = told.to_department, told.at
+                case ConversationOpened() as told:
+                    department, received_at = told.department, told.received_at
+                case ConversationSplit() | ConversationLinked() | ConversationUnlinked() as told:
+                    department, received_at = told.department, told.at
+                case _:
+                    continue
+            shell = Case(told.conversation_id, told.reference, department, received_at, at, answer_due_at=NO_DATE)
+            shells.setdefault(told.conversation_id, shell)
+        return shells
+
+
+def _conversations(items: Sequence[DecodedRecord]) -> list[str]:
+    conversations: list[str] = []
+    for item in items:
+        match item.event:
+            case ContactRouted(routing=routing):
+                conversations.append(routing.conversation_id)
+            case ConversationOpened() as event:
+                conversations += [event.conversation_id, event.out_of_conversation]
+            case ConversationSplit() as event:
+                conversations += [event.conversation_id, event.into_conversation]
+            case (
+                ConversationArrived()
+                | ConversationLeft()
+                | ConversationLinked()
+                | ConversationUnlinked()
+                | DeliveryUpdated() as event
+            ):
+                conversations.append(event.conversation_id)
+            case _:
+                continue
+    return conversations
+
+
+def _contacts(items: Sequence[DecodedRecord]) -> list[str]:
+    return [item.event.contact.contact_id for item in items if isinstance(item.event, ContactRouted)]
+
+
+def _refused(event: TransferRefused | SplitRefused | LinkRefused) -> CaseChanges:
+    if isinstance(event, TransferRefused):
+        return CaseChanges(records=[apply_events.apply_transfer_refusal(event)])
+    return apply_split_and_link.apply_refusal(event)
+
+
+def _moved(item: DecodedRecord) -> Sequence[str]:
+    return item.event.contact_ids if isinstance(item.event, ConversationOpened | ConversationSplit) else ()
+
+
+def _deliveries(items: Sequence[DecodedRecord]) -> list[str]:
+    return [item.event.delivery_id for item in items if isinstance(item.event, DeliveryUpdated)]

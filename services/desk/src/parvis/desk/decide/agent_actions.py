@@ -1,0 +1,226 @@
+"""Decides what an agent's action changes in a case: take, release, close, reopen, reply, call, transfer. No I/O."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from parvis.common.contract.contact import ConversationId, ReplyAddress
+from parvis.common.contract.contact_points import email_contact_point, phone_contact_point, postal_contact_point
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import PersonalReply, ReplyId, ReplyRequested, make_reply_id
+from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.town.models import TownConfig
+from parvis.common.town.template_variables import standard_variables
+from parvis.desk.decide.case_updated import build_case_updated
+from parvis.desk.decide.reply_recipient import find_recipient, latest_message_id, reply_language
+from parvis.desk.models.case import (
+    MAX_TEXT_LENGTH,
+    Agent,
+    AgentReply,
+    Case,
+    CaseAction,
+    CaseChanges,
+    CaseContact,
+    ReplyRecipient,
+    State,
+    TransferRecord,
+)
+
+_PARSERS = {
+    "sms": phone_contact_point,
+    "phone": phone_contact_point,
+    "email": email_contact_point,
+    "post": postal_contact_point,
+}
+
+
+@dataclass(frozen=True)
+class ActionContext:
+    """Who acts, when, and in which town."""
+
+    agent: Agent
+    town_config: TownConfig
+    at: datetime
+
+
+@dataclass(frozen=True)
+class AgentText:
+    """What an agent wrote, and the state the case is left in. `once` is the same when the same form is sent again."""
+
+    text: str
+    idempotency_key: str
+    next_state: State = "waiting"
+
+
+@dataclass(frozen=True)
+class ReplyInput(AgentText):
+    """An answer; with a channel and address of its own where the agent chose another than the citizen's."""
+
+    channel: str = ""
+    address: str = ""
+
+
+def take_case(case: Case, context: ActionContext) -> CaseChanges:
+    """The agent has the case now; taking it from a colleague is allowed, and seen."""
+    if case.taken_by == context.agent.name and case.state == "open":
+        return CaseChanges()
+    case.taken_by, case.state = context.agent.name, "open"
+    return _record_action(case, "taken", context)
+
+
+def release_case(case: Case, context: ActionContext) -> CaseChanges:
+    if case.taken_by is None:
+        return CaseChanges()
+    case.taken_by = None
+    return _record_action(case, "released", context)
+
+
+def close_case(case: Case, context: ActionContext) -> CaseChanges:
+    if case.state == "closed":
+        return CaseChanges()
+    case.state, case.undelivered = "closed", False
+    return _record_action(case, "closed", context)
+
+
+def reopen_case(case: Case, context: ActionContext) -> CaseChanges:
+    if case.state == "open":
+        return CaseChanges()
+    case.state = "open"
+    return _record_action(case, "reopened", context)
+
+
+def request_reply(
+    case: Case, context: ActionContext, contacts: Sequence[CaseContact], answer: ReplyInput
+) -> CaseChanges:
+    """Ask the notifier to send an answer.
+
+    Raises: Rejected, with the key of the sentence: no text, too long, nowhere to send it, an address that is none;
+            `call_instead`, when the citizen asks to be called.
+    Retry:  the same `once` is the same reply.
+    """
+    text, target = _checked_text(answer), _recipient(answer, contacts)
+    reply_id = make_reply_id("desk", case.conversation_id, answer.idempotency_key)
+    row = AgentReply(
+        reply_id,
+        case.conversation_id,
+        context.agent.name,
+        case.department,
+        target.channel,
+        target.address,
+        text,
+        context.at,
+    )
+    requested = _reply_requested(case, context, contacts, answer, row)
+    case.taken_by = case.taken_by or context.agent.name
+    case.state, case.undelivered, case.changed_at = answer.next_state, False, context.at
+    return CaseChanges(records=[row], events=[requested, build_case_updated(case, context.town_config, context.at)])
+
+
+def _reply_requested(
+    case: Case, context: ActionContext, contacts: Sequence[CaseContact], answer: ReplyInput, row: AgentReply
+) -> ReplyRequested:
+    language = reply_language(contacts, context.town_config)
+    latest = contacts[-1].contact if contacts else None
+    points = {opened.contact.personal.from_: None for opened in reversed(contacts) if opened.contact.personal.from_}
+    stated = [wish for opened in reversed(contacts) for wish in opened.contact.personal.reply_channels]
+    if answer.channel:
+        stated = [ReplyAddress.model_validate({"channel": row.channel, "address": row.address})]
+    return ReplyRequested(
+        reply_id=ReplyId(row.reply_id),
+        conversation_id=ConversationId(case.conversation_id),
+        reference=case.reference,
+        kind="answer",
+        department=case.department,
+        procedure=case.procedure,
+        channel_of_contact=latest.channel if latest else case.channel,
+        template="answer",
+        language=language,
+        legal=False,
+        send_at=context.at,
+        requested_at=context.at,
+        requested_by=context.agent.name[:80],
+        personal=PersonalReply(
+            contact_points=tuple(point for point in points if point),
+            stated=tuple(dict.fromkeys(stated)),
+            variables=standard_variables(
+                context.town_config, department=case.department, language=language, reference=case.reference
+            ),
+            text=row.text,
+            in_reply_to=latest_message_id(contacts),
+        ),
+    )
+
+
+def record_call(case: Case, context: ActionContext, note: AgentText) -> CaseChanges:
+    """The agent called the citizen: what was said is kept with the case."""
+    act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"called:{note.idempotency_key}")
+    case.taken_by = case.taken_by or context.agent.name
+    case.state, case.undelivered, case.changed_at = note.next_state, False, context.at
+    row = CaseAction(str(act_id), case.conversation_id, "called", context.agent.name, _checked_text(note), context.at)
+    return CaseChanges(records=[row], events=[build_case_updated(case, context.town_config, context.at)])
+
+
+def request_transfer(
+    case: Case, context: ActionContext, to_department: str, reason: str, idempotency_key: str
+) -> CaseChanges:
+    """Ask the router to bring the conversation to another department; it moves when the router says so.
+
+    Raises: Rejected, with the key of the sentence: no reason, no such department, already here.
+    """
+    if (
+        context.town_config.department(to_department) is None
+        or context.town_config.current_department(to_department) != to_department
+    ):
+        raise Rejected("no_department")
+    if to_department == case.department:
+        raise Rejected("already_here")
+    reason = " ".join(reason.split())
+    if not 1 <= len(reason) <= 400:
+        raise Rejected("no_reason")
+    transfer_id = str(uuid.uuid5(uuid.UUID(case.conversation_id), f"transfer:{idempotency_key}"))
+    row = TransferRecord(
+        transfer_id, case.conversation_id, case.department, to_department, reason, context.agent.name, context.at
+    )
+    requested = TransferRequested(
+        transfer_id=transfer_id,
+        conversation_id=ConversationId(case.conversation_id),
+        from_department=case.department,
+        to_department=to_department,
+        reason=reason,
+        requested_by=context.agent.name[:80],
+        requested_at=context.at,
+    )
+    return CaseChanges(records=[row], events=[requested])
+
+
+def _record_action(case: Case, kind: str, context: ActionContext) -> CaseChanges:
+    case.changed_at = context.at
+    row = CaseAction(str(uuid.uuid4()), case.conversation_id, kind, context.agent.name, "", context.at)
+    return CaseChanges(records=[row], events=[build_case_updated(case, context.town_config, context.at)])
+
+
+def _checked_text(words: AgentText) -> str:
+    text = words.text.strip()
+    if not text:
+        raise Rejected("no_text")
+    if len(text) > MAX_TEXT_LENGTH:
+        raise Rejected("text_too_long")
+    return text
+
+
+def _recipient(answer: ReplyInput, contacts: Sequence[CaseContact]) -> ReplyRecipient:
+    if not answer.channel:
+        known = find_recipient(contacts)
+        if known.source == "unknown":
+            raise Rejected("no_address")
+        if known.channel == "phone":
+            raise Rejected("call_instead")
+        return known
+    read = _PARSERS.get(answer.channel)
+    if read is None or answer.channel == "phone":
+        raise Rejected("no_channel")
+    try:
+        return ReplyRecipient(answer.channel, read(answer.address).value, "stated")
+    except Rejected as error:
+        raise Rejected("wrong_address") from error

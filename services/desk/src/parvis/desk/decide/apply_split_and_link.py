@@ -1,0 +1,118 @@
+"""Applies splits and links from Kafka to cases; applying an event twice changes nothing. No I/O."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from parvis.common.contract.routing.split_and_link import (
+    ConversationLinked,
+    ConversationOpened,
+    ConversationSplit,
+    ConversationUnlinked,
+    LinkRefused,
+    SplitRefused,
+)
+from parvis.common.town.models import TownConfig
+from parvis.desk.decide.apply_events import make_snippet, shorten, update_department
+from parvis.desk.decide.case_updated import build_case_updated
+from parvis.desk.models.case import (
+    NO_DATE,
+    URGENCY_RANKS,
+    Case,
+    CaseAction,
+    CaseChanges,
+    CaseContact,
+    CaseRelation,
+    SplitPlacement,
+)
+
+
+def apply_split(case: Case, event: ConversationSplit) -> CaseChanges:
+    """Apply a split to the case that keeps the rest; its contacts move as soon as either of the two events arrives."""
+    row = CaseRelation(
+        conversation_id=case.conversation_id,
+        sequence=event.sequence,
+        kind="split",
+        other_conversation=event.into_conversation,
+        other_reference=event.into_reference,
+        other_department=event.into_department,
+        contacts=len(event.contact_ids),
+        reason=event.reason,
+        at=event.at,
+    )
+    return CaseChanges(
+        records=[row, *(_placement(contact, event.into_conversation, event.at) for contact in event.contact_ids)]
+    )
+
+
+def apply_opening(case: Case, event: ConversationOpened, town_config: TownConfig, at: datetime) -> CaseChanges:
+    """Apply the opening of a case by a split; its contacts may have arrived already or arrive later."""
+    row = CaseRelation(
+        conversation_id=case.conversation_id,
+        sequence=event.sequence,
+        kind="opened",
+        other_conversation=event.out_of_conversation,
+        other_reference=event.out_of_reference,
+        other_department=event.from_department,
+        contacts=len(event.contact_ids),
+        reason=event.reason,
+        at=event.at,
+        history=event.history.model_dump() if event.history else None,
+    )
+    changes = CaseChanges(
+        records=[row, *(_placement(contact, case.conversation_id, event.at) for contact in event.contact_ids)]
+    )
+    is_first = case.department_sequence == 0
+    update_department(case, event.department, event.sequence)
+    case.reference, case.received_at, case.procedure = event.reference, event.received_at, event.procedure
+    case.receipt_due_at, case.competent_at = event.receipt_due_at, event.competent_received_at
+    case.answer_due_at = min(case.answer_due_at, event.answer_due_at or NO_DATE)
+    case.escalate_at = min(case.escalate_at, event.escalate_at or NO_DATE)
+    case.silence_at, case.silence_means = event.silence_at, event.silence_means
+    if is_first:
+        case.changed_at = at
+        changes.events.append(build_case_updated(case, town_config, at))
+    return changes
+
+
+def apply_link(case: Case, event: ConversationLinked | ConversationUnlinked) -> CaseChanges:
+    """Record that the case is linked to another one, or no longer."""
+    row = CaseRelation(
+        conversation_id=case.conversation_id,
+        sequence=event.sequence,
+        kind="linked" if isinstance(event, ConversationLinked) else "unlinked",
+        other_conversation=event.other_conversation,
+        other_reference=event.other_reference,
+        other_department=event.other_department,
+        contacts=0,
+        reason=event.reason,
+        at=event.at,
+    )
+    return CaseChanges(records=[row])
+
+
+def apply_refusal(event: SplitRefused | LinkRefused) -> CaseChanges:
+    """Record a refused request, so that the agent sees why."""
+    kind, name = ("split", event.split_id) if isinstance(event, SplitRefused) else ("link", event.link_id)
+    act = uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}-refused:{event.conversation_id}:{name}")
+    why = event.why.replace(" ", "-")
+    return CaseChanges(records=[CaseAction(str(act), event.conversation_id, f"{kind}_refused", "", why, event.at)])
+
+
+def summarize_contacts(case: Case, contacts: Sequence[CaseContact], town_config: TownConfig) -> None:
+    """Recompute what the queue shows of a case, after contacts were moved from or to it."""
+    case.contacts = len(contacts)
+    if not contacts:
+        return
+    first, last = contacts[0].contact, contacts[-1].contact
+    case.subject = shorten(first.personal.subject or first.personal.text)
+    case.channel, case.received_at = first.channel, first.received_at
+    case.snippet = make_snippet(last, town_config)
+    names = (shorten(one.contact.personal.display_name) for one in reversed(contacts))
+    case.citizen = next((name for name in names if name), "")
+    case.urgency = min(URGENCY_RANKS[one.routing.urgency] for one in contacts)
+    case.tags = list(dict.fromkeys(tag for one in contacts for tag in one.routing.tags))
+
+
+def _placement(contact: str, conversation: str, at: datetime) -> SplitPlacement:
+    return SplitPlacement(contact, conversation, 1, at)

@@ -1,0 +1,143 @@
+"""Builds a contact from what an agent wrote down at the counter or on the phone. Pure; no I/O."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from parvis.common.contract.contact import (
+    ClaimCheck,
+    ContactId,
+    ContactPoint,
+    ContactReceived,
+    PersonalContact,
+    ReplyAddress,
+    ThreadIdentifiers,
+    Verification,
+)
+from parvis.common.contract.contact_points import (
+    email_contact_point,
+    hash_contact_point,
+    phone_contact_point,
+    postal_contact_point,
+)
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.references import find_references, make_reference
+from parvis.common.town.models import TownConfig, localized
+from parvis.desk.models.case import IN_PERSON_CHANNELS, MAX_TEXT_LENGTH, Agent
+
+_PARSERS: dict[str, Callable[[str], ContactPoint]] = {
+    "sms": phone_contact_point,
+    "phone": phone_contact_point,
+    "email": email_contact_point,
+    "post": postal_contact_point,
+}
+
+
+@dataclass(frozen=True)
+class CounterForm:
+    """One visit or call, as the agent wrote it down: strings as typed."""
+
+    channel: str
+    procedure: str = ""
+    subject: str = ""
+    text: str = ""
+    name: str = ""
+    phone: str = ""
+    email: str = ""
+    reply_channel: str = ""
+    reply_address: str = ""
+    reference: str = ""
+    language: str = "fr"
+
+
+def make_counter_contact(
+    form: CounterForm,
+    *,
+    contact_id: ContactId,
+    agent: Agent,
+    original: ClaimCheck,
+    conversation: str | None,
+    town_config: TownConfig,
+    hashing_key: bytes,
+    at: datetime,
+) -> ContactReceived:
+    """The contact of a visit or a call; the sender's level is `staff`: a colleague saw or heard the person.
+
+    Raises: Rejected, with the key of the sentence that says what is missing or wrong.
+    """
+    if form.channel not in IN_PERSON_CHANNELS:
+        raise Rejected("no_channel")
+    if form.procedure and town_config.procedure(form.procedure) is None:
+        raise Rejected("no_procedure")
+    if not form.text.strip():
+        raise Rejected("no_text")
+    if len(form.text) > MAX_TEXT_LENGTH:
+        raise Rejected("text_too_long")
+    sender = _sender(form)
+    return ContactReceived(
+        contact_id=contact_id,
+        reference=make_reference(contact_id),
+        channel=form.channel,
+        received_at=at,
+        recorded_at=at,
+        to=agent.department,
+        procedure=form.procedure or None,
+        language=town_config.town.supported_language(form.language),
+        sender=Verification(level="staff", evidence=f"seen or heard by an agent of {agent.department}"),
+        thread=ThreadIdentifiers(
+            conversation_id=conversation, reference=next(iter(find_references(form.reference)), None)
+        ),
+        original=original,
+        contact_point_hash=hash_contact_point(sender, hashing_key) if sender else None,
+        personal=PersonalContact.model_validate(
+            {
+                "from": sender,
+                "display_name": " ".join(form.name.split())[:400],
+                "subject": _subject(form, town_config),
+                "text": form.text.strip(),
+                "reply_channels": _reply_addresses(form),
+            }
+        ),
+    )
+
+
+def canonical_bytes(form: CounterForm, agent: Agent) -> bytes:
+    """What the agent wrote, in one canonical form."""
+    content = {**form.__dict__, "department": agent.department, "written_by": agent.name}
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _subject(form: CounterForm, town_config: TownConfig) -> str:
+    procedure = town_config.procedure(form.procedure)
+    title = localized(procedure.title, form.language) if procedure else ""
+    return " ".join(form.subject.split())[:300] or title
+
+
+def _sender(form: CounterForm) -> ContactPoint | None:
+    if form.phone.strip():
+        return _parse(phone_contact_point, form.phone, "wrong_phone")
+    return _parse(email_contact_point, form.email, "wrong_email") if form.email.strip() else None
+
+
+def _reply_addresses(form: CounterForm) -> tuple[ReplyAddress, ...]:
+    """How the person wants to be answered; the phone number or mail address already given is used again."""
+    if not form.reply_channel:
+        return ()
+    if form.reply_channel not in _PARSERS:
+        raise Rejected("no_reply_channel")
+    given = {"sms": form.phone, "phone": form.phone, "email": form.email}.get(form.reply_channel, "")
+    address = form.reply_address.strip() or given.strip()
+    if not address:
+        raise Rejected("no_reply_address")
+    if form.reply_channel == "post" and form.name.strip() and form.name.strip() not in address:
+        address = f"{form.name.strip()}\n{address}"
+    point = _parse(_PARSERS[form.reply_channel], address, "wrong_reply_address")
+    return (ReplyAddress.model_validate({"channel": form.reply_channel, "address": point.value}),)
+
+
+def _parse(parser: Callable[[str], ContactPoint], text: str, key: str) -> ContactPoint:
+    try:
+        return parser(text)
+    except Rejected as error:
+        raise Rejected(key) from error

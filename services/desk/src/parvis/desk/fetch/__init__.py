@@ -1,0 +1,1 @@
+"""Fetches the files behind claim checks."""

@@ -1,0 +1,283 @@
+"""Models a case, its records and what an action changes in it. Data only."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.contract.routing.decisions import CaseUpdated, Routing
+from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
+from parvis.common.contract.routing.transfer import TransferRequested
+
+State = Literal["open", "waiting", "closed"]
+STATES: tuple[State, ...] = ("open", "waiting", "closed")
+NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
+URGENCY_RANKS = {"immediate": 0, "high": 1, "normal": 2}  # as the queue is sorted
+ACTION_KINDS = (
+    "taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called",
+    "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused",
+)  # fmt: skip
+RELATION_KINDS = ("split", "opened", "linked", "unlinked")
+TRANSFER_OUTCOMES = ("pending", "done", "refused")
+SILENCE_MEANINGS = ("acceptance", "rejection", "none")
+FAILED_DELIVERY_STATES = frozenset({"failed", "undelivered", "unknown"})
+ANSWER_KINDS = frozenset({"answer", "question"})
+IN_PERSON_CHANNELS = ("counter", "phone")
+MAX_TEXT_LENGTH = 10_000
+QUEUE_PAGE_SIZE = 50
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An agent, and the department that they work for."""
+
+    name: str
+    department: str
+
+
+@dataclass
+class Case:
+    """A conversation in a department's hands. Its department is the one that the highest sequence names."""
+
+    conversation_id: str
+    reference: str
+    department: str
+    received_at: datetime
+    changed_at: datetime
+    department_sequence: int = 0
+    state: State = "open"
+    taken_by: str | None = None
+    procedure: str | None = None
+    channel: str = ""
+    subject: str = ""
+    snippet: str = ""
+    citizen: str = ""
+    urgency: int = URGENCY_RANKS["normal"]
+    contacts: int = 0
+    receipt_due_at: datetime | None = None
+    answer_due_at: datetime = NO_DATE
+    escalate_at: datetime = NO_DATE
+    silence_at: datetime | None = None
+    silence_means: str | None = None
+    competent_at: datetime | None = None  # when another body became competent
+    tags: list[str] = field(default_factory=list[str])
+    undelivered: bool = False
+
+    def is_late(self, now: datetime) -> bool:
+        return self.state == "open" and self.answer_due_at < now
+
+    def is_soon_late(self, now: datetime) -> bool:
+        return self.state == "open" and self.escalate_at < now <= self.answer_due_at
+
+
+@dataclass(frozen=True)
+class CaseContactRecord:
+    """One contact of a case, with the event as the router sent it."""
+
+    contact_id: str
+    conversation_id: str
+    sequence: int
+    reference: str
+    at: datetime
+    routed: bytes
+
+
+@dataclass(frozen=True)
+class CaseContact:
+    """A contact of a case, decoded; `moved` is its number where a split put it."""
+
+    routing: Routing
+    contact: ContactReceived
+    moved: int | None = None
+
+    @property
+    def number(self) -> int:
+        return self.routing.sequence if self.moved is None else self.moved
+
+
+@dataclass(frozen=True)
+class SplitPlacement:
+    """The case to which a split assigned a contact, whether that contact has arrived yet or not."""
+
+    contact_id: str
+    conversation_id: str
+    sequence: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class DepartmentMove:
+    conversation_id: str
+    sequence: int
+    from_department: str
+    to_department: str
+    reason: str
+    at: datetime
+    stopped: dict[str, Any] | None = None
+    history: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class CaseRelation:
+    """A relation to another case: a split off it, its opening by a split, a link made or removed."""
+
+    conversation_id: str
+    sequence: int
+    kind: str
+    other_conversation: str
+    other_reference: str
+    other_department: str
+    contacts: int
+    reason: str
+    at: datetime
+    history: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class AgentReply:
+    """A reply that an agent wrote, and the address that it was meant for."""
+
+    reply_id: str
+    conversation_id: str
+    agent: str
+    department: str
+    channel: str
+    address: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class DeliveryStatus:
+    """The delivery status of one reply on one channel."""
+
+    delivery_id: str
+    reply_id: str
+    conversation_id: str
+    kind: str
+    channel: str
+    attempt: int
+    state: str
+    failure_class: str | None
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class TransferRecord:
+    transfer_id: str
+    conversation_id: str
+    from_department: str
+    to_department: str
+    reason: str
+    agent: str
+    at: datetime
+    outcome: str = "pending"
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class CaseAction:
+    """An action on a case, by an agent or by the desk itself (agent "")."""
+
+    act_id: str
+    conversation_id: str
+    kind: str
+    agent: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class CounterContact:
+    """A contact that an agent registered, known by its department and the form's token."""
+
+    seed: str
+    contact_id: str
+    reference: str
+    department: str
+    agent: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class TransferOutcome:
+    """The outcome of one requested transfer, or of all those of a conversation towards a department."""
+
+    conversation_id: str
+    to_department: str
+    outcome: str
+    transfer_id: str | None = None
+    why: str | None = None
+
+
+CaseRecord: TypeAlias = (
+    CaseContactRecord
+    | SplitPlacement
+    | DepartmentMove
+    | CaseRelation
+    | AgentReply
+    | DeliveryStatus
+    | TransferRecord
+    | CaseAction
+    | CounterContact
+    | TransferOutcome
+)
+OutgoingEvent: TypeAlias = CaseUpdated | ReplyRequested | TransferRequested | SplitRequested | LinkRequested
+
+
+@dataclass
+class CaseChanges:
+    """The records and outgoing events that one action adds. The case itself is changed in place."""
+
+    records: list[CaseRecord] = field(default_factory=list[CaseRecord])
+    events: list[OutgoingEvent] = field(default_factory=list[OutgoingEvent])
+
+    def add(self, other: "CaseChanges") -> None:
+        self.records += other.records
+        self.events += other.events
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """A case with all its records."""
+
+    case: Case
+    contacts: tuple[CaseContact, ...] = ()
+    moves: tuple[DepartmentMove, ...] = ()
+    relations: tuple[CaseRelation, ...] = ()
+    replies: tuple[AgentReply, ...] = ()
+    deliveries: tuple[DeliveryStatus, ...] = ()
+    transfers: tuple[TransferRecord, ...] = ()
+    actions: tuple[CaseAction, ...] = ()
+    damaged: int = 0  # records that cannot be read
+
+
+@dataclass(frozen=True)
+class ReplyRecipient:
+    """The address of a reply: stated by the citizen, taken from their last contact, or unknown."""
+
+    channel: str
+    address: str
+    source: Literal["stated", "contact", "unknown"]
+
+
+PUBLIC_LINES: dict[str, dict[str, str]] = {
+    "open": {
+        "fr": "Votre demande est au service {department}.",
+        "en": "Your request is with the department {department}.",
+    },
+    "taken": {
+        "fr": "Un agent du service {department} s'occupe de votre demande.",
+        "en": "Someone in the department {department} is dealing with your request.",
+    },
+    "waiting": {
+        "fr": "Le service {department} vous a répondu et attend votre retour.",
+        "en": "The department {department} has answered you and waits to hear from you.",
+    },
+    "closed": {
+        "fr": "Le service {department} a traité votre demande.",
+        "en": "The department {department} has dealt with your request.",
+    },
+}

@@ -1,0 +1,115 @@
+"""Holds what all pages need: session, CSRF-checked form, rendering."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fastapi import HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from parvis.common.runtime.clock import Clock, now
+from parvis.common.town.models import TownConfig
+from parvis.common.town.templates import TemplateSet
+from parvis.desk.fetch.claim_checks import ClaimCheckFetcher
+from parvis.desk.render.view_models import channel_label, describe_remark
+from parvis.desk.sandbox.page_preview import PagePreviews
+from parvis.desk.store.case_transactions import CaseStore
+from parvis.desk.store.counter_contacts import CounterContacts
+from parvis.desk.verify.agent_sessions import AgentSession, AgentSessions
+from parvis.web.form_parsing import SubmittedForm, read_form
+from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
+from parvis.web.pages import PageRenderer
+
+_LARGEST_FORM_BYTES = 256 * 1024
+
+
+class NotLoggedIn(Exception):
+    """Nobody is logged in: the login page comes first."""
+
+
+@dataclass(frozen=True)
+class DeskDependencies:
+    """What all pages need."""
+
+    town_config: TownConfig
+    templates: TemplateSet
+    pages: PageRenderer
+    cases: CaseStore
+    counter_contacts: CounterContacts
+    claim_checks: ClaimCheckFetcher
+    page_previews: PagePreviews
+    sessions: AgentSessions
+    clock: Clock = now
+
+    def require_session(self, request: Request) -> AgentSession:
+        """The session of the agent.
+
+        Raises: NotLoggedIn, also when the department is no longer there.
+        """
+        session = self.sessions.read_cookie(request, self.clock())
+        if session is None or self.town_config.department(session.agent.department) is None:
+            raise NotLoggedIn
+        return session
+
+    async def read_own_form(self, request: Request, session: AgentSession | None) -> SubmittedForm:
+        """A form from one of our own pages, in this session.
+
+        Raises: HTTPException 403.
+        """
+        form = await read_form(request, largest_bytes=_LARGEST_FORM_BYTES)
+        if not self.sessions.is_own_form(request, form.first("_csrf"), session, self.clock()):
+            raise HTTPException(403)
+        return form
+
+    def render_page(
+        self, request: Request, template: str, session: AgentSession | None, *, status: int = 200, **values: Any
+    ) -> Response:
+        """A page in the agent's language, with what every page of the desk has."""
+        language = negotiate_language(request, self.town_config.town)
+        html = self.pages.render(
+            template,
+            language,
+            session=session,
+            csrf=self.sessions.csrf_token(session, self.clock()),
+            once=self.sessions.one_time_token(session, self.clock()) if session else "",
+            town_config=self.town_config,
+            here=request.url.path,
+            notice=_notice(request),
+            switch=language_switch_url(request, self.pages),
+            channel_label=partial(channel_label, self.pages.words, language=language),
+            describe_remark=partial(describe_remark, self.pages.words, language=language),
+            **values,
+        )
+        response = HTMLResponse(html, status_code=status)
+        remember_language(request, response, self.town_config.town)
+        return response
+
+
+def redirect(path: str) -> Response:
+    """Redirect (303) after a form was handled."""
+    return RedirectResponse(path, status_code=303)
+
+
+def _notice(request: Request) -> str:
+    """The notice that the previous page asked for: a key of the words."""
+    told = request.query_params.get("notice", "")
+    return told if told in NOTICES else ""
+
+
+NOTICES = frozenset(
+    [
+        "taken",
+        "released",
+        "closed",
+        "reopened",
+        "replied",
+        "called",
+        "transfer_asked",
+        "split_asked",
+        "link_asked",
+        "unlink_asked",
+        "written_down",
+        "logged_out",
+        "unknown_reference",
+    ]
+)

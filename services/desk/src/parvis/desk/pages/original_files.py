@@ -1,0 +1,122 @@
+"""Serves the originals of a case: rendered previews, and files as downloads; only to the department that has the case."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import PurePath
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import Response
+
+from parvis.common.contract.contact import ClaimCheck, ContactReceived
+from parvis.common.contract.errors import Poison, Rejected
+from parvis.common.files.media_types import PICTURES
+from parvis.desk.fetch.claim_checks import InfectedFile
+from parvis.desk.pages.case_page import is_visible
+from parvis.desk.pages.dependencies import DeskDependencies
+from parvis.desk.render.view_models import attachment_name, original_file_name
+from parvis.desk.sandbox.page_preview import DOWNLOAD_WIDTH, SCREEN_WIDTH
+from parvis.desk.store.case_queries import read_case
+from parvis.desk.store.case_updates import read_contacts
+
+# A download is never rendered, and could do nothing if it were.
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; sandbox",
+    "x-content-type-options": "nosniff",
+    "cache-control": "private, no-store",
+}
+
+
+def routes(place: DeskDependencies) -> APIRouter:
+    """Pictures and downloads.
+
+    Gives: 404 for what is not in a case of the agent's department, and for a picture that cannot be made; 403 for a file that the scanner
+           found infected, 503 while it has not seen it yet: both with a page that says so.
+    """
+    router = APIRouter()
+    base = "/cases/{conversation}/contacts/{contact}"
+
+    @router.get(base + "/pictures/{which}/{page}.jpg")
+    async def picture(request: Request, conversation: UUID, contact: UUID, which: str, page: int) -> Response:
+        claim, _ = await _find_claim_check(place, request, conversation, contact, which)
+        made = await _render_preview(place, claim, page, SCREEN_WIDTH)
+        return Response(made, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+
+    @router.get(base + "/files/{which}")
+    async def download(request: Request, conversation: UUID, contact: UUID, which: str) -> Response:
+        claim, name = await _find_claim_check(place, request, conversation, contact, which)
+        if which.isdigit() and claim.media_type in PICTURES:
+            jpeg = await _render_preview(place, claim, 1, DOWNLOAD_WIDTH)
+            return _as_download(jpeg, f"{PurePath(name).stem}.jpg", "image/jpeg")
+        return _as_download(await _fetch(place, claim), name, claim.media_type)
+
+    @router.get(base + "/files/{which}/untouched")
+    async def untouched(request: Request, conversation: UUID, contact: UUID, which: str) -> Response:
+        claim, name = await _find_claim_check(place, request, conversation, contact, which)
+        return _as_download(await _fetch(place, claim), name, claim.media_type)
+
+    _ = picture, download, untouched
+    return router
+
+
+def refusal_handler(place: DeskDependencies) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """The page for a file that is not opened."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        is_infected = isinstance(error, InfectedFile)
+        shown = place.render_page(
+            request,
+            "refused.html",
+            place.require_session(request),
+            status=403 if is_infected else 503,
+            is_infected=is_infected,
+        )
+        if not is_infected:
+            shown.headers["retry-after"] = "10"
+        return shown
+
+    return answer
+
+
+async def _fetch(place: DeskDependencies, claim: ClaimCheck) -> bytes:
+    try:
+        return await place.claim_checks.fetch(claim)
+    except Poison as error:
+        raise HTTPException(404) from error
+
+
+async def _render_preview(place: DeskDependencies, claim: ClaimCheck, page: int, width: int) -> bytes:
+    content = await _fetch(place, claim)
+    try:
+        return (await place.page_previews.render_page(content, claim.sha256, claim.media_type, page, width=width)).jpeg
+    except Rejected as error:
+        raise HTTPException(404) from error
+
+
+def _as_download(content: bytes, name: str, media_type: str) -> Response:
+    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    return Response(content, media_type=media_type, headers=_HEADERS | {"content-disposition": disposition})
+
+
+async def _find_claim_check(
+    place: DeskDependencies, request: Request, conversation: UUID, contact: UUID, which: str
+) -> tuple[ClaimCheck, str]:
+    """The claim check of a contact's original, whole text or attachment, and the name it is downloaded under."""
+    session = place.require_session(request)
+    async with place.cases.database.transaction() as connection:
+        case = await read_case(connection, str(conversation))
+        opened = await read_contacts(connection, str(conversation)) if is_visible(case, session) else ()
+    found = next((o.contact for o in opened if o.contact.contact_id == str(contact)), None)
+    if found is None:
+        raise HTTPException(404)
+    return _select_claim_check(found, which)
+
+
+def _select_claim_check(contact: ContactReceived, which: str) -> tuple[ClaimCheck, str]:
+    if which == "original":
+        return contact.original, original_file_name(contact.reference, contact.original)
+    if which == "text" and contact.text_overflow:
+        return contact.text_overflow, f"{contact.reference}-texte.txt"
+    if which.isascii() and which.isdigit() and len(which) < 4 and int(which) < len(contact.attachments):
+        return contact.attachments[int(which)], attachment_name(contact, int(which))
+    raise HTTPException(404)

@@ -1,0 +1,14 @@
+"""Collects the routes of all pages."""
+
+from fastapi import APIRouter
+
+from parvis.desk.pages import agent_action_forms, case_page, counter_form, login, original_files, queue_page
+from parvis.desk.pages.dependencies import DeskDependencies
+
+
+def routes(place: DeskDependencies) -> APIRouter:
+    """All pages of the desk."""
+    router = APIRouter()
+    for module in (login, queue_page, case_page, agent_action_forms, counter_form, original_files):
+        router.include_router(module.routes(place))
+    return router

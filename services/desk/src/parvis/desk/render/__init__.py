@@ -1,0 +1,1 @@
+"""Builds what the pages show. Pure; no I/O."""

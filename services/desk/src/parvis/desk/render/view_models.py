@@ -1,0 +1,221 @@
+"""Builds what the case page shows: contacts with their files and scans, the preview of a reply, cursors of the queue. Pure; no I/O."""
+
+import base64
+import binascii
+import json
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from parvis.common.contract.channels import channel
+from parvis.common.contract.contact import Attachment, ClaimCheck, ContactReceived
+from parvis.common.files.file_names import safe_file_name
+from parvis.common.files.media_types import PICTURES
+from parvis.common.text.sms_encoding import MAX_SMS_CHARACTERS, count_segments, simplify_typography
+from parvis.common.town.models import TownConfig
+from parvis.common.town.template_variables import standard_variables
+from parvis.common.town.templates import RenderedTemplate, TemplateSet
+from parvis.desk.models.case import Case, CaseContact, ReplyRecipient
+from parvis.web.form_answers import format_answers
+from parvis.web.translations import Translations
+
+MAX_SHOWN_PAGES = 4
+_EXTENSIONS = {
+    "message/rfc822": "eml",
+    "application/pdf": "pdf",
+    "application/json": "json",
+    "text/plain": "txt",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/tiff": "tif",
+    "application/x-www-form-urlencoded": "txt",
+}
+_PICTURES = PICTURES - {"image/tiff", "image/bmp"}  # small enough, mostly, to be shown beside the text
+_PAPER = frozenset(["application/pdf", "image/jpeg", "image/png", "image/tiff"])
+
+
+@dataclass(frozen=True)
+class AttachmentView:
+    """One attachment as the page names it."""
+
+    number: int
+    name: str
+    claim: Attachment
+    is_picture: bool
+
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether its download is a fresh picture, with the untouched one behind a link of its own."""
+        return self.claim.media_type in PICTURES
+
+
+@dataclass(frozen=True)
+class ScanPageView:
+    """One page of a scan: in which stored file, its page there, its number in the letter."""
+
+    stored: str
+    page: int
+    number: int
+    is_low: bool
+
+
+@dataclass(frozen=True)
+class ContactView:
+    """One contact as the case page shows it."""
+
+    contact: CaseContact
+    answers: tuple[tuple[str, str], ...]
+    files: tuple[AttachmentView, ...]
+    pages: tuple[ScanPageView, ...]
+    more_pages: int
+    text: str
+
+
+def build_contact_view(opened: CaseContact, town_config: TownConfig, language: str) -> ContactView:
+    """What the agent sees of a contact: a form as questions and answers, a letter as its scan, the rest as text."""
+    contact = opened.contact
+    shows_pictures = "ambiguous-mime" not in contact.remarks  # what the scanner saw and what we see may be two things
+    files = [
+        AttachmentView(
+            number, attachment_name(contact, number), claim, shows_pictures and claim.media_type in _PICTURES
+        )
+        for number, claim in enumerate(contact.attachments)
+    ]
+    pages: list[ScanPageView] = []
+    if contact.channel == "post":
+        scanned = [(str(file.number), 1, _page_number(file)) for file in files if file.is_picture]
+        pages = [_page(contact, *one) for one in scanned or _pages_of_original(opened)]
+        files = [] if scanned else files
+    return ContactView(
+        contact=opened,
+        answers=format_answers(town_config, contact.procedure, contact.personal.answers, language),
+        files=tuple(files),
+        pages=tuple(pages[:MAX_SHOWN_PAGES]),
+        more_pages=max(0, len(pages) - MAX_SHOWN_PAGES),
+        text=contact.personal.text,
+    )
+
+
+def attachment_name(contact: ContactReceived, number: int) -> str:
+    """What an attachment is called here and when it is downloaded, whatever its sender wrote."""
+    names = contact.personal.file_names
+    return safe_file_name(names[number] if number < len(names) else "") or f"document-{number + 1}"
+
+
+def _page_number(file: AttachmentView) -> int:
+    """Blank pages have no picture: the scanner's door names each by its number in the letter."""
+    named = re.fullmatch(r"page-(\d{1,4})\.jpg", file.name)
+    return int(named[1]) if named else file.number + 1
+
+
+def _page(contact: ContactReceived, stored: str, page: int, number: int) -> ScanPageView:
+    return ScanPageView(stored, page, number, is_low=contact.ocr is not None and number in contact.ocr.low_pages)
+
+
+def _pages_of_original(opened: CaseContact) -> list[tuple[str, int, int]]:
+    if opened.contact.original.media_type not in _PAPER:
+        return []
+    count = opened.contact.ocr.pages if opened.contact.ocr else 1
+    return [("original", page, page) for page in range(1, count + 1)]
+
+
+def describe_remark(words: Translations, kind: str, code: str, language: str) -> str:
+    """A door's remark (`remote-images:3`) or trouble (`reading took longer than 30 s`) in an agent's words; as it is, where we have none."""
+    number = re.search(r"\d+(?:\.\d+)?", code)
+    name = re.sub(r"\d+(?:\.\d+)?", "n", code.partition(":")[0] if kind == "remark" else re.sub(r" ?\(.*\)", "", code))
+    key = f"{kind}.{re.sub('[^a-z]+', '-', name.lower()).strip('-')}"
+    try:
+        return words.translate(
+            key, language, n=number[0] if number else "", count=int(float(number[0])) if number else 1
+        )
+    except LookupError:
+        return code
+
+
+def channel_label(words: Translations, name: str, language: str) -> str:
+    """A channel's name on the page; one that the desk has no word for is shown by the name that the channel table gives."""
+    try:
+        return words.translate(f"channel.{name}", language)
+    except LookupError:
+        return channel(name).label(language)
+
+
+def original_file_name(reference: str, claim: ClaimCheck) -> str:
+    """What a downloaded original is called."""
+    return f"{reference}.{_EXTENSIONS.get(claim.media_type, 'bin')}"
+
+
+def render_reply(
+    case: Case, target: ReplyRecipient, text: str, town_config: TownConfig, templates: TemplateSet, language: str
+) -> RenderedTemplate | None:
+    """An answer with what the town adds to it, as it will read on its channel; none for a call."""
+    medium = channel(target.channel).template_medium
+    if medium is None:
+        return None
+    variables = standard_variables(town_config, department=case.department, language=language, reference=case.reference)
+    own = {"department": town_config.current_department(case.department), "procedure": case.procedure}
+    return templates.find("answer", language, medium, **own).render(variables | {"text": text})
+
+
+@dataclass(frozen=True)
+class SmsCost:
+    """What a text message would be paid as. `is_too_long`: no telephone gets it; it goes by another way, if there is one."""
+
+    parts: int
+    is_plain: bool
+    is_too_long: bool
+
+
+@dataclass(frozen=True)
+class ReplyPreview:
+    """An answer as it will read, before it is sent; as a text message with what it is paid as."""
+
+    subject: str
+    text: str
+    cost: SmsCost | None
+
+
+def build_preview(target: ReplyRecipient, shown: RenderedTemplate) -> ReplyPreview:
+    """What the agent sees of an answer before sending it."""
+    return ReplyPreview(
+        shown.subject, shown.text, _cost(shown) if channel(target.channel).template_medium == "sms" else None
+    )
+
+
+def _cost(shown: RenderedTemplate) -> SmsCost:
+    text = simplify_typography(shown.text)
+    alphabet, parts = count_segments(text)
+    return SmsCost(parts, alphabet == "GSM-7", len(text) > MAX_SMS_CHARACTERS)
+
+
+def encode_cursor(key: Sequence[Any]) -> str:
+    """The key of a queue's row, for an address."""
+    plain = [part.isoformat() if isinstance(part, datetime) else part for part in key]
+    return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("=")
+
+
+def decode_cursor(text: str | None) -> tuple[Any, ...] | None:
+    """A key from an address; none when somebody made it up, and then the queue begins at its beginning."""
+    if not text or len(text) > 400:
+        return None
+    try:
+        parts = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        match parts:
+            case [int(urgency), str(due), str(received), str(conversation)] if abs(urgency) < 2**31:
+                return (urgency, _instant(due), _instant(received), str(uuid.UUID(conversation)))
+            case [str(changed), str(conversation)]:
+                return (_instant(changed), str(uuid.UUID(conversation)))
+            case _:
+                return None
+    except (ValueError, binascii.Error, RecursionError):
+        return None
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("no time zone")
+    return instant

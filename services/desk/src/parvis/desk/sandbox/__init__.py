@@ -1,0 +1,1 @@
+"""Renders pages of hostile scans and pictures in isolated processes."""

@@ -1,0 +1,85 @@
+"""Renders one page of a stored scan or picture as a fresh JPEG; hostile bytes are parsed in isolated processes only."""
+
+import asyncio
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from parvis.common.contract.errors import Rejected
+from parvis.common.files.media_types import PICTURES
+from parvis.common.runtime.sandbox.pool import SandboxPool
+from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
+from parvis.desk.sandbox.preview_frames import JPEG, PAGE_COUNT, REQUEST, SOURCE
+
+MEDIA_TYPES = PICTURES | {"application/pdf"}
+SCREEN_WIDTH = 1240  # dots across: A4 at 150 dots an inch, readable, about 200 kB
+DOWNLOAD_WIDTH = 3000
+_LIMITS = ResourceLimits(memory_bytes=1536 * 1024 * 1024, cpu_s=15, wall_s=20.0)
+_CACHED_BYTES = 64 * 1024 * 1024
+_Key = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class PagePreview:
+    """One page, re-encoded: nothing of the original's bytes or metadata is left in it."""
+
+    jpeg: bytes
+    pages: int
+
+
+class PagePreviews:
+    """Makes pictures, two at a time, and keeps those that were just looked at.
+
+    Raises: Rejected, for what is no picture, too large, or has no such page; Unavailable, while no process for it runs.
+    """
+
+    def __init__(self) -> None:
+        self._workers = SandboxPool(
+            "parvis.desk.sandbox.preview_worker",
+            task="preview",
+            count=2,
+            limits=_LIMITS,
+            max_answers=2,
+            recycled_after=100,
+        )
+        self._cache: OrderedDict[_Key, PagePreview] = OrderedDict()
+        self._cache_bytes = 0
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Keep the processes warm until the service stops."""
+        async with self._workers.running():
+            await stopping.wait()
+
+    async def render_page(
+        self, content: bytes, sha256: str, media_type: str, number: int, *, width: int = SCREEN_WIDTH
+    ) -> PagePreview:
+        """Page `number` (from 1) of a scan, at most `width` dots across."""
+        if media_type not in MEDIA_TYPES:
+            raise Rejected("no picture")
+        key = (sha256, number, width)
+        found = self._cache.get(key)
+        if found is None:
+            found = await self._render(content, media_type, number, width)
+            self._remember(key, found)
+        else:
+            self._cache.move_to_end(key)
+        return found
+
+    async def _render(self, content: bytes, media_type: str, number: int, width: int) -> PagePreview:
+        answer = await self._workers.run_job(
+            (REQUEST, json.dumps([media_type, number, width]).encode()), (SOURCE, content)
+        )
+        said = dict(answer.frames)
+        pages, jpeg = said.get(PAGE_COUNT, b""), said.get(JPEG, b"")
+        if not pages.isdigit() or not jpeg.startswith(b"\xff\xd8\xff"):
+            raise Rejected(answer.trouble or "no picture can be made")
+        return PagePreview(jpeg, int(pages))
+
+    def _remember(self, key: _Key, picture: PagePreview) -> None:
+        if key in self._cache:  # two asked for it at once
+            return
+        self._cache[key] = picture
+        self._cache_bytes += len(picture.jpeg)
+        while self._cache_bytes > _CACHED_BYTES:
+            _, oldest = self._cache.popitem(last=False)
+            self._cache_bytes -= len(oldest.jpeg)

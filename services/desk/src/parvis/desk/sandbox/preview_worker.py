@@ -1,0 +1,77 @@
+"""Runs as the isolated process that renders one page of a scan or picture as a JPEG."""
+
+import io
+import json
+from collections.abc import Iterator
+
+import pypdfium2
+from PIL import Image, ImageOps
+
+from parvis.common.runtime.sandbox.child import serve
+from parvis.common.runtime.sandbox.pipe_protocol import Frame
+from parvis.desk.sandbox.preview_frames import JPEG, PAGE_COUNT
+
+_MOST_PIXELS = 80_000_000
+# Only these of Pillow's readers: others start programs, or nobody sends such files.
+_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/tiff": "TIFF", "image/gif": "GIF", "image/webp": "WEBP", "image/bmp": "BMP"}  # fmt: skip
+
+
+def render_page(job: list[Frame]) -> Iterator[Frame]:
+    (_, question), (_, content) = job
+    media_type, number, width = json.loads(question)
+    pages, picture = (
+        _page_of_pdf(content, number, width)
+        if media_type == "application/pdf"
+        else _page_of_image(content, _FORMATS[media_type], number, width)
+    )
+    yield PAGE_COUNT, str(pages).encode()
+    yield JPEG, _encoded(picture)
+
+
+def _page_of_pdf(content: bytes, number: int, width: int) -> tuple[int, Image.Image]:
+    document = pypdfium2.PdfDocument(content)
+    document.init_forms()  # what was typed into a form's fields is part of the letter
+    page = document[_index(number, len(document))]
+    across, down = page.get_size()
+    scale = min(width / max(across, 1), 8, (_MOST_PIXELS / max(across * down, 1)) ** 0.5)
+    return len(document), page.render(scale=scale).to_pil()
+
+
+def _page_of_image(content: bytes, pillow_format: str, number: int, width: int) -> tuple[int, Image.Image]:
+    Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
+    image = Image.open(io.BytesIO(content), formats=[pillow_format])
+    pages: int = getattr(image, "n_frames", 1)
+    image.seek(_index(number, pages))
+    if image.width * image.height > _MOST_PIXELS:
+        raise ValueError("too large")
+    upright = ImageOps.exif_transpose(image)
+    upright.thumbnail((width, width * 4))
+    return pages, upright
+
+
+def _index(number: int, pages: int) -> int:
+    if not 1 <= number <= pages:
+        raise IndexError(number)
+    return number - 1
+
+
+def _encoded(image: Image.Image) -> bytes:
+    """On white, without EXIF: no place, no camera, no preview of what was cut off."""
+    if image.mode.startswith(
+        ("I", "F")
+    ):  # 16 bits a dot: Pillow's own conversion cuts them off instead of scaling them
+        image = image.convert("F").point(lambda level: level * (1 / 257)).convert("L")
+    rgba = image.convert("RGBA")
+    plain = Image.new("RGB", image.size, "white")
+    plain.paste(rgba, mask=rgba.getchannel("A"))
+    out = io.BytesIO()
+    plain.save(out, "JPEG", quality=82, optimize=True)
+    return out.getvalue()
+
+
+def warm() -> None:
+    Image.init()
+
+
+if __name__ == "__main__":
+    serve(render_page, warm=warm)

@@ -1,0 +1,1 @@
+"""Declares the desk's SQL tables."""

@@ -1,0 +1,82 @@
+"""Declares the desk's SQL tables, as `migrations/` creates them."""
+
+from sqlalchemy import Boolean, Column, DateTime, Integer, LargeBinary, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+from parvis.common.storage.outbox import outbox_table
+from parvis.common.storage.postgres import schema_metadata
+
+SCHEMA = "desk"
+METADATA = schema_metadata(SCHEMA)
+outbox = outbox_table(METADATA)
+
+
+def _id(name: str, *, is_key: bool = False) -> Column[str]:
+    return Column(name, UUID(as_uuid=False), primary_key=is_key)
+
+
+def _texts(*names: str) -> list[Column[str]]:
+    return [Column(name, Text) for name in names]
+
+
+def _instant(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True))
+
+
+case_file = Table(
+    "case_file",
+    METADATA,
+    _id("conversation_id", is_key=True),
+    *_texts("reference", "department", "state", "taken_by", "procedure", "channel", "subject", "snippet", "citizen"),
+    Column("department_sequence", Integer),
+    Column("urgency", Integer),
+    Column("contacts", Integer),
+    Column("undelivered", Boolean),
+    _instant("received_at"),
+    _instant("receipt_due_at"),
+    _instant("answer_due_at"),
+    _instant("escalate_at"),
+    _instant("silence_at"),
+    *_texts("silence_means"),
+    _instant("competent_at"),
+    Column("tags", ARRAY(Text)),
+    _instant("changed_at"),
+)
+placement = Table(
+    "placement", METADATA, _id("contact_id", is_key=True), _id("conversation_id"), Column("sequence", Integer),
+    _instant("at"),
+)  # fmt: skip
+contact = Table(
+    "contact", METADATA, _id("contact_id", is_key=True), _id("conversation_id"), Column("sequence", Integer),
+    *_texts("reference"), _instant("at"), Column("routed", LargeBinary),
+)  # fmt: skip
+move = Table(
+    "move", METADATA, _id("conversation_id", is_key=True), Column("sequence", Integer, primary_key=True),
+    *_texts("from_department", "to_department", "reason"), _instant("at"),
+    Column("stopped", JSONB(none_as_null=True)), Column("history", JSONB(none_as_null=True)),
+)  # fmt: skip
+step = Table(
+    "step", METADATA, _id("conversation_id", is_key=True), Column("sequence", Integer, primary_key=True),
+    _id("other_conversation"), *_texts("kind", "other_reference", "other_department", "reason"),
+    Column("contacts", Integer), _instant("at"), Column("history", JSONB(none_as_null=True)),
+)  # fmt: skip
+reply = Table(
+    "reply", METADATA, _id("reply_id", is_key=True), _id("conversation_id"),
+    *_texts("agent", "department", "channel", "address", "text"), _instant("at"),
+)  # fmt: skip
+delivery = Table(
+    "delivery", METADATA, _id("delivery_id", is_key=True), _id("reply_id"), _id("conversation_id"),
+    *_texts("kind", "channel", "state", "failure_class", "detail"), Column("attempt", Integer), _instant("at"),
+)  # fmt: skip
+transfer = Table(
+    "transfer", METADATA, _id("transfer_id", is_key=True), _id("conversation_id"),
+    *_texts("from_department", "to_department", "reason", "agent", "outcome", "why"), _instant("at"),
+)  # fmt: skip
+act = Table(
+    "act", METADATA, _id("act_id", is_key=True), _id("conversation_id"), *_texts("kind", "agent", "text"),
+    _instant("at"),
+)  # fmt: skip
+counter_contact = Table(
+    "counter_contact", METADATA, Column("department", Text, primary_key=True), _id("seed", is_key=True), _id("contact_id"),
+    *_texts("reference", "agent"), _instant("at"),
+)  # fmt: skip

@@ -1,0 +1,91 @@
+"""Changes one case in one transaction: the case, its records, its events in the outbox."""
+
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.common.bus.cloudevents import Record, build_record
+from parvis.common.contract import topics
+from parvis.common.contract.contact import ContactReceived, kafka_key
+from parvis.common.contract.errors import Rejected
+from parvis.common.contract.reply import ReplyRequested
+from parvis.common.contract.routing.split_and_link import LinkRequested, SplitRequested
+from parvis.common.contract.routing.transfer import TransferRequested
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
+from parvis.desk.models.case import Agent, Case, CaseChanges, CaseContact, CounterContact, OutgoingEvent
+from parvis.desk.store.case_updates import insert_records, lock_cases, read_contacts, update_cases
+
+CaseWork = Callable[[Case, Sequence[CaseContact]], CaseChanges]
+
+
+class CaseNotFound(Rejected):
+    """There is no such case in the agent's department."""
+
+
+@dataclass(frozen=True)
+class CaseStore:
+    """The one way to change a case: what the pages and the API do comes through `act`."""
+
+    database: Database
+    outbox: Outbox
+    topic_prefix: str
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[AsyncConnection]:
+        """A transaction; the outbox's relay is woken after its commit."""
+        async with self.database.transaction() as connection:
+            yield connection
+        self.outbox.wake()
+
+    async def change_case(self, conversation: str, agent: Agent, work: CaseWork) -> Case:
+        """Do one thing to one case of the agent's department.
+
+        Raises: NotHere, when the case is not there or with another department; Rejected, what `work` refuses.
+        Retry:  work whose rows are all there already was done before: nothing is written, nothing is said again.
+        """
+        async with self.begin() as connection:
+            case = (await lock_cases(connection, [conversation])).get(conversation)
+            if case is None or case.department != agent.department:
+                raise CaseNotFound("case")
+            changes = work(case, await read_contacts(connection, conversation))
+            if changes.records and not await insert_records(connection, changes.records):
+                return case
+            await update_cases(connection, [case])
+            await self.publish(connection, changes.events)
+        return case
+
+    async def add_counter_contact(self, row: CounterContact, contact: ContactReceived) -> CounterContact | None:
+        """Keep a contact from the counter and tell the router; none when its token was used before."""
+        async with self.begin() as connection:
+            if not await insert_records(connection, [row]):
+                return None
+            event = build_record(
+                contact, topic=topics.CONTACT_RECEIVED.full_name(self.topic_prefix), key=kafka_key(contact),
+                event_id=contact.contact_id, source="desk", subject=contact.contact_id,
+            )  # fmt: skip
+            await self.outbox.add(connection, event)
+        return row
+
+    async def publish(self, connection: AsyncConnection, events: Sequence[OutgoingEvent]) -> None:
+        await self.outbox.add(connection, *(self._record(event) for event in events))
+
+    def _record(self, event: OutgoingEvent) -> Record:
+        match event:
+            case ReplyRequested():
+                topic, event_id = topics.REPLY_REQUESTED, str(event.reply_id)
+            case TransferRequested():
+                topic, event_id = topics.TRANSFER_REQUESTED, f"{event.transfer_id}.{event.TYPE}"
+            case SplitRequested():
+                topic, event_id = topics.TRANSFER_REQUESTED, f"{event.split_id}.{event.TYPE}"
+            case LinkRequested():
+                topic, event_id = topics.TRANSFER_REQUESTED, f"{event.link_id}.{event.TYPE}"
+            case _:
+                topic, event_id = topics.CASE_UPDATED, str(uuid.uuid4())
+        return build_record(
+            event, topic=topic.full_name(self.topic_prefix), key=event.conversation_id,
+            event_id=event_id, source="desk", subject=event.conversation_id,
+        )  # fmt: skip

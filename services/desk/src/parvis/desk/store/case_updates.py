@@ -1,0 +1,180 @@
+"""Writes cases and their records; inserts are idempotent, and cases are locked in the order of their ids."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parvis.desk.models.case import (
+    AgentReply,
+    Case,
+    CaseAction,
+    CaseContact,
+    CaseContactRecord,
+    CaseRecord,
+    CaseRelation,
+    CounterContact,
+    DeliveryStatus,
+    DepartmentMove,
+    SplitPlacement,
+    TransferOutcome,
+    TransferRecord,
+)
+from parvis.desk.schema.case_tables import (
+    act,
+    case_file,
+    contact,
+    counter_contact,
+    delivery,
+    move,
+    placement,
+    reply,
+    step,
+    transfer,
+)
+from parvis.desk.store.row_decoding import decode_all, decode_case, decode_contact
+
+TABLE_OF: dict[type[object], Table] = {
+    CaseContactRecord: contact,
+    SplitPlacement: placement,
+    DepartmentMove: move,
+    CaseRelation: step,
+    AgentReply: reply,
+    DeliveryStatus: delivery,
+    TransferRecord: transfer,
+    CaseAction: act,
+    CounterContact: counter_contact,
+}
+
+
+async def insert_missing_cases(connection: AsyncConnection, shells: Mapping[str, Case]) -> None:
+    """Make the cases that are not there yet."""
+    if shells:
+        rows = [asdict(shells[conversation]) for conversation in sorted(shells)]
+        await connection.execute(insert(case_file).values(rows).on_conflict_do_nothing())
+
+
+async def lock_cases(connection: AsyncConnection, conversations: Iterable[str]) -> dict[str, Case]:
+    """The cases of these conversations, locked until the transaction ends.
+
+    Raises: Poison, when one of them cannot be read.
+    """
+    wanted = sorted(set(conversations))
+    if not wanted:
+        return {}
+    query = select(case_file).where(case_file.c.conversation_id.in_(wanted))
+    rows = await connection.execute(query.order_by(case_file.c.conversation_id).with_for_update())
+    return {row["conversation_id"]: decode_case(row) for row in rows.mappings()}
+
+
+async def update_cases(connection: AsyncConnection, cases: Iterable[Case]) -> None:
+    """Write back cases that this transaction has locked."""
+    rows = [{f"new_{name}": value for name, value in asdict(case).items()} for case in cases]
+    if not rows:
+        return
+    columns = [column.name for column in case_file.columns if not column.primary_key]
+    statement = (
+        update(case_file)
+        .where(case_file.c.conversation_id == bindparam("new_conversation_id"))
+        .values({name: bindparam(f"new_{name}") for name in columns})
+    )
+    await connection.execute(statement, rows)
+
+
+async def insert_records(connection: AsyncConnection, rows: Sequence[CaseRecord]) -> int:
+    """Write rows; how many were not there before. News of a delivery replaces what was known of it."""
+    added = 0
+    for kind, table in TABLE_OF.items():
+        values = {primary_key(row): asdict(row) for row in rows if type(row) is kind}
+        if not values:
+            continue
+        statement = insert(table).values(list(values.values()))
+        if kind is DeliveryStatus:
+            news = {c.name: statement.excluded[c.name] for c in delivery.columns if not c.primary_key}
+            statement = statement.on_conflict_do_update(index_elements=["delivery_id"], set_=news)
+        elif kind is SplitPlacement:  # of two splits the later one
+            later = {c.name: statement.excluded[c.name] for c in placement.columns if not c.primary_key}
+            is_later = placement.c.at <= statement.excluded.at
+            statement = statement.on_conflict_do_update(index_elements=["contact_id"], set_=later, where=is_later)
+        elif kind is DepartmentMove:  # told twice, to the department that it leaves without what it brings along
+            whole = {"history": func.coalesce(statement.excluded.history, move.c.history)}
+            statement = statement.on_conflict_do_update(index_elements=["conversation_id", "sequence"], set_=whole)
+        else:
+            statement = statement.on_conflict_do_nothing()
+        added += (await connection.execute(statement)).rowcount
+    for row in rows:
+        if isinstance(row, TransferOutcome):
+            await _update_transfers(connection, row)
+    return added
+
+
+def primary_key(row: CaseRecord) -> tuple[object, ...]:
+    """What makes a row the same row: one statement must not name it twice."""
+    table = TABLE_OF[type(row)]
+    return tuple(getattr(row, column.name) for column in table.primary_key.columns)
+
+
+async def _update_transfers(connection: AsyncConnection, row: TransferOutcome) -> None:
+    statement = update(transfer).where(
+        transfer.c.conversation_id == row.conversation_id, transfer.c.outcome == "pending"
+    )
+    if row.transfer_id:
+        statement = statement.where(transfer.c.transfer_id == row.transfer_id)
+    else:
+        statement = statement.where(transfer.c.to_department == row.to_department)
+    await connection.execute(statement.values(outcome=row.outcome, why=row.why))
+
+
+async def existing_contact_ids(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
+    """Which of these contacts are in a case already."""
+    wanted = list(contacts)
+    query = select(contact.c.contact_id).where(contact.c.contact_id.in_(wanted))
+    return set(await connection.scalars(query)) if wanted else set()
+
+
+async def read_deliveries(connection: AsyncConnection, deliveries: Iterable[str]) -> dict[str, DeliveryStatus]:
+    wanted = list(deliveries)
+    query = select(delivery).where(delivery.c.delivery_id.in_(wanted))
+    rows = (await connection.execute(query)).mappings() if wanted else ()
+    return {row["delivery_id"]: DeliveryStatus(**row) for row in rows}
+
+
+async def read_placements(connection: AsyncConnection, contacts: Iterable[str]) -> dict[str, SplitPlacement]:
+    """Where splits put these contacts."""
+    wanted = list(contacts)
+    query = select(placement).where(placement.c.contact_id.in_(wanted))
+    rows = (await connection.execute(query)).mappings() if wanted else ()
+    return {row["contact_id"]: SplitPlacement(**row) for row in rows}
+
+
+async def move_contacts(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
+    """Put contacts where splits say they are; the conversations that lost or got some."""
+    wanted = list(contacts)
+    if not wanted:
+        return set()
+    elsewhere = (
+        select(contact.c.contact_id, contact.c.conversation_id.label("was"), placement)
+        .join(placement, placement.c.contact_id == contact.c.contact_id)
+        .where(contact.c.contact_id.in_(wanted), contact.c.conversation_id != placement.c.conversation_id)
+    )
+    moved = (await connection.execute(elsewhere)).mappings().all()
+    for row in moved:
+        values = {"conversation_id": row["conversation_id"], "sequence": row["sequence"]}
+        await connection.execute(update(contact).where(contact.c.contact_id == row["contact_id"]).values(values))
+    return {row["was"] for row in moved} | {row["conversation_id"] for row in moved}
+
+
+async def read_contacts(connection: AsyncConnection, conversation: str) -> tuple[CaseContact, ...]:
+    """The contacts of a conversation in their order, decoded; damaged ones are logged and left out."""
+    contacts, _ = await read_contacts_and_damage(connection, conversation)
+    return contacts
+
+
+async def read_contacts_and_damage(
+    connection: AsyncConnection, conversation: str
+) -> tuple[tuple[CaseContact, ...], int]:
+    """The contacts of a conversation, and how many more cannot be read."""
+    query = select(contact).where(contact.c.conversation_id == conversation).order_by(contact.c.sequence, contact.c.at)
+    return decode_all(decode_contact, (await connection.execute(query)).mappings())

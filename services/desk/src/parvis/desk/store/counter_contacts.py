@@ -1,0 +1,54 @@
+"""Registers a visit or a call: stores its original, its contact, and the event in the outbox."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from parvis.common.contract.contact import make_contact_id
+from parvis.common.runtime import metrics
+from parvis.common.runtime.logs import logger
+from parvis.common.storage.blobs import BlobStore
+from parvis.common.town.models import TownConfig
+from parvis.desk.decide.counter_contact import CounterForm, canonical_bytes, make_counter_contact
+from parvis.desk.models.case import Agent, CounterContact
+from parvis.desk.store.case_queries import read_counter_contact
+from parvis.desk.store.case_transactions import CaseStore
+
+log = logger()
+
+
+@dataclass(frozen=True)
+class CounterContacts:
+    """Where agents write down who came and who called."""
+
+    cases: CaseStore
+    blobs: BlobStore
+    town_config: TownConfig
+    hashing_key: bytes
+
+    async def register(
+        self, visit: CounterForm, agent: Agent, *, seed: str, at: datetime, conversation: str | None = None
+    ) -> CounterContact:
+        """Keep one visit or call.
+
+        Gives:  what was kept, once it is committed; Kafka may be away.
+        Raises: Rejected, with the key of what is missing or wrong; Unavailable.
+        Retry:  the same seed is the same contact; the first one sent stays.
+        """
+        made = make_contact_id("counter", agent.department, seed)
+        content = canonical_bytes(visit, agent)
+        claim = await self.blobs.put(made, content, "application/json")
+        contact = make_counter_contact(
+            visit, contact_id=made, agent=agent, original=claim, conversation=conversation,
+            town_config=self.town_config, hashing_key=self.hashing_key, at=at,
+        )  # fmt: skip
+        row = CounterContact(seed, made, contact.reference, agent.department, agent.name, at)
+        kept = await self.cases.add_counter_contact(row, contact)
+        if kept is None:
+            return await self._earlier(agent.department, seed) or row
+        metrics.contacts_received.labels(contact.channel).inc()
+        log.info("contact.received", contact_id=made, channel=contact.channel, size_bytes=len(content))
+        return kept
+
+    async def _earlier(self, department: str, seed: str) -> CounterContact | None:
+        async with self.cases.database.transaction() as connection:
+            return await read_counter_contact(connection, department, seed)

@@ -1,0 +1,1 @@
+"""Checks who calls: an agent by a session cookie, a program by a bearer token."""

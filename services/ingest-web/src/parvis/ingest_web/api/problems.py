@@ -1,0 +1,81 @@
+"""Holds what the API needs, and answers errors as RFC 9457 problems in the caller's language."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException as AnyHTTPException
+
+from parvis.common.contract.errors import Unavailable
+from parvis.common.runtime.logs import logger
+from parvis.common.runtime.rate_limits import RateLimiter
+from parvis.common.town.models import TownConfig
+from parvis.ingest_web.store.submission_store import SubmissionStore
+from parvis.web.language_negotiation import negotiate_language
+from parvis.web.pages import PageRenderer
+
+log = logger()
+_AT_ONCE = 4  # bodies in memory
+
+
+class ApiProblem(Exception):
+    """An RFC 9457 problem. `kind` is its key in the words and the last part of its type."""
+
+    def __init__(self, status: int, kind: str, *, errors: list[dict[str, str]] | None = None, wait_s: int = 0) -> None:
+        super().__init__(kind)
+        self.status, self.kind, self.errors, self.wait_s = status, kind, errors or [], wait_s
+
+
+@dataclass(frozen=True)
+class ApiContext:
+    """What the API's routes need. `keys` are the SHA-256 digests of the integrators' keys, by name."""
+
+    town_config: TownConfig
+    pages: PageRenderer
+    store: SubmissionStore
+    keys: Mapping[str, str]
+    sources: RateLimiter
+    public_url: str
+    largest_request_bytes: int
+    body_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+
+def town_today(context: ApiContext) -> date:
+    return context.pages.dates.today(context.pages.clock())
+
+
+def install_problem_handlers(app: FastAPI, context: ApiContext) -> None:
+    async def explain(request: Request, error: Exception) -> Response:
+        if isinstance(error, ApiProblem):
+            return _problem_response(context, request, error)
+        if isinstance(error, Unavailable):
+            log.warning("contact.postponed", channel="web", reason=str(error))
+            return _problem_response(context, request, ApiProblem(503, "unavailable", wait_s=30))
+        if isinstance(error, AnyHTTPException):
+            kind = "method" if error.status_code == 405 else "nothing" if error.status_code == 404 else "body"
+            answer = _problem_response(context, request, ApiProblem(error.status_code, kind))
+            answer.headers.update(error.headers or {})
+            return answer
+        return _problem_response(context, request, ApiProblem(500, "ours"))
+
+    for kind in (ApiProblem, Unavailable, AnyHTTPException, Exception):
+        app.add_exception_handler(kind, explain)
+
+
+def _problem_response(context: ApiContext, request: Request, problem: ApiProblem) -> Response:
+    language = negotiate_language(request, context.pages.town)
+    said: dict[str, Any] = {
+        "type": f"urn:parvis:problem:{problem.kind}",
+        "title": context.pages.translate(f"api.{problem.kind}", language),
+        "status": problem.status,
+    }
+    if problem.errors:
+        said["errors"] = problem.errors
+    headers = {"retry-after": str(problem.wait_s)} if problem.wait_s else {}
+    headers |= {"www-authenticate": "Bearer"} if problem.status == 401 else {}
+    headers["content-language"] = language
+    return JSONResponse(said, problem.status, headers=headers, media_type="application/problem+json")

@@ -1,0 +1,100 @@
+"""Serves the list of procedures, the form of each, and the receipt; changes nothing."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse
+
+from parvis.common.contract.references import find_references
+from parvis.common.storage.postgres import Database
+from parvis.common.town.models import TownConfig
+from parvis.ingest_web.render.form_html import FormView, form_page, receipt_page
+from parvis.ingest_web.store.submissions import find_submission
+from parvis.ingest_web.verify.form_tokens import FormTokens
+from parvis.web.language_negotiation import language_switch_url, negotiate_language, remember_language
+from parvis.web.pages import PageRenderer
+from parvis.web.security_headers import allow_scripts
+
+# Not `no-store`: going back must find the same page with its one-time token and the typed text.
+_KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}
+
+
+@dataclass(frozen=True)
+class FormPageDependencies:
+    """What the pages need."""
+
+    town_config: TownConfig
+    pages: PageRenderer
+    tokens: FormTokens
+    database: Database
+    most_mb: int
+
+
+def routes(shelf: FormPageDependencies) -> APIRouter:
+    """The pages.
+
+    Gives: 200, in the reader's language; 404 for a procedure or a reference that does not exist.
+    """
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def home(request: Request) -> HTMLResponse:
+        procedures = list(shelf.town_config.procedures.values())
+        return _page(shelf, request, "home.html", procedures=procedures, departments=shelf.town_config.departments)
+
+    @router.get("/demarches/{slug}")
+    async def form(request: Request, slug: str) -> HTMLResponse:
+        return _form(shelf, request, slug)
+
+    @router.get("/merci/{reference}")
+    async def receipt(request: Request, reference: str) -> HTMLResponse:
+        return await _receipt(shelf, request, reference)
+
+    _ = home, form, receipt
+    return router
+
+
+def _page(shelf: FormPageDependencies, request: Request, template: str, **values: object) -> HTMLResponse:
+    language = negotiate_language(request, shelf.pages.town)
+    response = HTMLResponse(
+        shelf.pages.render(template, language, switch=language_switch_url(request, shelf.pages), **values),
+        headers=_KEPT_BY_HISTORY,
+    )
+    remember_language(request, response, shelf.pages.town)
+    return response
+
+
+def _form(shelf: FormPageDependencies, request: Request, slug: str) -> HTMLResponse:
+    procedure = shelf.town_config.procedure(slug)
+    if not procedure:
+        raise HTTPException(404)
+    now = shelf.pages.clock()
+    shown = FormView(
+        procedure=procedure,
+        department=shelf.town_config.departments[shelf.town_config.current_department(procedure.department)],
+        language=negotiate_language(request, shelf.pages.town),
+        once=shelf.tokens.make_one_time_token(slug, now),
+        csrf=shelf.tokens.make_csrf_token(slug, now),
+        most_mb=shelf.most_mb,
+        switch=language_switch_url(request, shelf.pages),
+    )
+    response = HTMLResponse(form_page(shelf.pages, shown), headers=allow_scripts(_KEPT_BY_HISTORY))
+    remember_language(request, response, shelf.pages.town)
+    return response
+
+
+async def _receipt(shelf: FormPageDependencies, request: Request, reference: str) -> HTMLResponse:
+    known = find_references(reference)
+    if known != [reference]:
+        raise HTTPException(404)
+    async with shelf.database.transaction() as connection:
+        found = await find_submission(connection, reference)
+    procedure = shelf.town_config.procedure(found.procedure) if found else None
+    if not found or not procedure:
+        raise HTTPException(404)
+    language = negotiate_language(request, shelf.pages.town)
+    html = receipt_page(
+        shelf.pages, shelf.town_config, language=language, procedure=procedure, submission=found,
+        switch=language_switch_url(request, shelf.pages),
+    )  # fmt: skip
+    return HTMLResponse(html)

@@ -1,0 +1,1 @@
+"""Parses submitted forms. Pure; no I/O."""

@@ -1,0 +1,96 @@
+"""Holds one form while it is received, and what receiving it needs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from parvis.common.contract.contact import ContactId, make_contact_id
+from parvis.common.town.models import Procedure, TownConfig
+from parvis.ingest_web.models.form import CSRF, PROOF, WAITED, FormFile, StoredFile
+from parvis.ingest_web.render import form_html
+from parvis.ingest_web.store.submission_store import SubmissionStore
+from parvis.ingest_web.verify.client_address import Network
+from parvis.ingest_web.verify.form_tokens import FormTokens
+from parvis.ingest_web.verify.rate_limit import SubmissionRateLimit
+from parvis.web.form_parsing import SubmittedForm, Upload
+from parvis.web.pages import PageRenderer
+from parvis.web.tokens import OneTimeToken
+
+
+@dataclass(frozen=True)
+class FormDependencies:
+    """What receiving a form needs."""
+
+    town_config: TownConfig
+    pages: PageRenderer
+    tokens: FormTokens
+    rate_limit: SubmissionRateLimit
+    store: SubmissionStore
+    trusted_proxies: tuple[Network, ...]
+    largest_request_mb: int
+
+
+@dataclass
+class FormSubmission:
+    """One form while it is received: its fields, the files just chosen, and those stored before."""
+
+    procedure: Procedure
+    language: str
+    form: SubmittedForm
+    once: OneTimeToken | None
+    chosen: dict[str, list[tuple[FormFile, Upload]]]
+    stored: dict[str, list[StoredFile]]
+
+    @property
+    def contact_id(self) -> ContactId:
+        """The contact that this form is or will be: the same, however often it is sent."""
+        assert self.once  # noqa: S101 (a form without our token goes no further)
+        return make_contact_id("web", self.procedure.slug, self.once.seed)
+
+    def files(self) -> Mapping[str, Sequence[FormFile]]:
+        """What goes with the form: the kept files and those just chosen, each once."""
+        names = [*self.stored, *self.chosen]
+        return {
+            name: list(
+                dict.fromkeys([k.file for k in self.stored.get(name, ())] + [f for f, _ in self.chosen.get(name, ())])
+            )
+            for name in dict.fromkeys(names)
+        }
+
+
+def build_form_view(
+    dependencies: FormDependencies, submission: FormSubmission, *, fresh: bool = False, **more: object
+) -> form_html.FormView:
+    """The page of this form once more, with all that was typed; `fresh` gives it a new one-time token."""
+    now, slug = dependencies.pages.clock(), submission.procedure.slug
+    token = dependencies.tokens.make_one_time_token(slug, now) if fresh or not submission.once else submission.once.text
+    values: dict[str, object] = {
+        "procedure": submission.procedure,
+        "department": dependencies.town_config.departments[
+            dependencies.town_config.current_department(submission.procedure.department)
+        ],
+        "language": submission.language,
+        "once": token,
+        "csrf": dependencies.tokens.make_csrf_token(slug, now),
+        "most_mb": dependencies.largest_request_mb,
+        "fields": {name: [_showable(value) for value in values] for name, values in submission.form.typed.items()},
+        "proof": submission.form.first(PROOF)[:40],
+        "waited": submission.form.first(WAITED)[:80],
+        "stored": {
+            name: [(k.file, dependencies.tokens.seal_file(k)) for k in several]
+            for name, several in submission.stored.items()
+        },
+    }
+    return form_html.FormView(**(values | more))  # pyright: ignore[reportArgumentType] (the fields of FormView)
+
+
+def has_valid_tokens(dependencies: FormDependencies, submission: FormSubmission) -> bool:
+    """Whether the form carries our tokens, both of them."""
+    csrf = submission.form.first(CSRF)
+    return submission.once is not None and dependencies.tokens.is_valid_csrf_token(
+        csrf, submission.procedure.slug, dependencies.pages.clock()
+    )
+
+
+def _showable(text: str) -> str:
+    """NUL is the one character that no page can carry."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")

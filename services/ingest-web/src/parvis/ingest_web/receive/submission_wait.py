@@ -1,0 +1,32 @@
+"""Computes how long a form has to wait, by the rate limits of its source and by its proof of work."""
+
+from fastapi import Request
+
+from parvis.ingest_web.models.form import PROOF, WAITED
+from parvis.ingest_web.receive.form_submission import FormDependencies, FormSubmission
+from parvis.ingest_web.verify.client_address import client_network
+
+
+def seconds_until_allowed(
+    dependencies: FormDependencies, request: Request, submission: FormSubmission, *, is_sent: bool
+) -> float:
+    """The wait for this step. Files wait at every step, with or without proof of work: each is stored, and the form may never be sent."""
+    client = client_network(request, dependencies.trusted_proxies)
+    seconds = seconds_until_files_allowed(dependencies, submission, client)
+    if seconds or not is_sent:
+        return seconds
+    seconds = dependencies.rate_limit.wait_s(client)
+    if not seconds or not dependencies.rate_limit.requires_work or not submission.once:
+        return seconds
+    proof, waited = submission.form.first(PROOF), submission.form.first(WAITED)
+    return (
+        0.0
+        if dependencies.tokens.has_proof_of_work(submission.once, proof, waited, dependencies.pages.clock())
+        else seconds
+    )
+
+
+def seconds_until_files_allowed(
+    dependencies: FormDependencies, submission: FormSubmission, client: str | None
+) -> float:
+    return dependencies.rate_limit.files_wait_s(client, sum(map(len, submission.chosen.values())))

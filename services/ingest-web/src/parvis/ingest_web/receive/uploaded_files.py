@@ -1,0 +1,50 @@
+"""Reads the files of a form: those just chosen, and those that an earlier step has stored."""
+
+from parvis.common.files.file_names import safe_file_name
+from parvis.common.files.media_types import media_type_of
+from parvis.common.town.form_fields import FileField
+from parvis.ingest_web.models.form import DROP, STORED, FilledForm, FormFile, StoredFile
+from parvis.ingest_web.receive.form_submission import FormDependencies, FormSubmission
+from parvis.web.form_parsing import SubmittedForm, Upload
+
+
+async def read_chosen_files(fields: list[FileField], form: SubmittedForm) -> dict[str, list[tuple[FormFile, Upload]]]:
+    """The files just chosen, by field."""
+    return {f.name: [(await _file(upload), upload) for upload in form.files.get(f.name, ())] for f in fields}
+
+
+def read_stored_files(
+    dependencies: FormDependencies, fields: list[FileField], form: SubmittedForm
+) -> dict[str, list[StoredFile]]:
+    """The files of earlier tries, without those that the citizen took out; a new one takes the place of a single one."""
+    found: dict[str, list[StoredFile]] = {}
+    for f in fields:
+        dropped = form.fields.get(DROP + f.name, ())
+        several = [
+            k
+            for k in dependencies.tokens.unseal_files(form.fields.get(STORED + f.name, ()))
+            if k.file.sha256 not in dropped
+        ]
+        if several and not (f.most_files == 1 and form.files.get(f.name)):
+            found[f.name] = several
+    return found
+
+
+async def store_chosen_files(dependencies: FormDependencies, submission: FormSubmission, filled: FilledForm) -> None:
+    """Store the good files that were just chosen: nobody should choose them twice.
+
+    Raises: Unavailable.
+    """
+    for name, chosen in submission.chosen.items():
+        held = {k.file for k in submission.stored.get(name, ())}
+        good = [pair for pair in chosen if pair[0] in filled.files.get(name, ()) and pair[0] not in held]
+        for file, upload in dict(good).items():
+            kept = await dependencies.store.store_file(submission.contact_id, file, upload.content)
+            submission.stored.setdefault(name, []).append(kept)
+    submission.chosen.clear()
+
+
+async def _file(upload: Upload) -> FormFile:
+    name = safe_file_name(upload.name) or "document"
+    media_type = media_type_of(await upload.head_and_tail(), name=name)
+    return FormFile(name, upload.size_bytes, media_type, await upload.sha256())

@@ -1,0 +1,131 @@
+"""Converts a submitted form into its canonical bytes and its ContactReceived event. Pure; no I/O."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from parvis.common.contract.contact import (
+    Attachment,
+    ClaimCheck,
+    ContactId,
+    ContactReceived,
+    MachineSent,
+    PersonalContact,
+    Verification,
+)
+from parvis.common.contract.contact_points import hash_contact_point
+from parvis.common.contract.references import make_reference
+from parvis.common.town.form_fields import ConsentField, LongTextField
+from parvis.common.town.models import Procedure, localized
+from parvis.ingest_web.models.form import FilledForm, FormFile
+from parvis.web.form_answers import format_answer
+
+# As JSON. Together with the rest they keep the event below 64 KiB; the whole is in the original.
+MAX_TEXT_BYTES = 28 * 1024
+MAX_ANSWERS_BYTES = 20 * 1024
+
+
+def canonical_bytes(
+    procedure: Procedure, fields: Mapping[str, Sequence[str]], files: Mapping[str, Sequence[FormFile]]
+) -> bytes:
+    """The form as it was typed, each character, line ends as line feeds: the same content is the same bytes, whenever it is sent."""
+    inputs = {name: list(values) for name, values in fields.items() if not name.startswith("_") or name == "_website"}
+    attached = [
+        {"field": name, "name": f.name, "media_type": f.media_type, "size_bytes": f.size_bytes, "sha256": f.sha256}
+        for name, several in files.items()
+        for f in several
+    ]
+    content = {"form": procedure.slug, "fields": inputs, "files": attached}
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class AcceptedForm:
+    """What acceptance adds to a filled form."""
+
+    contact_id: ContactId
+    received_at: datetime
+    recorded_at: datetime
+    original: ClaimCheck
+    attachments: tuple[Attachment, ...]
+    text_overflow: ClaimCheck | None
+    evidence: str
+
+
+def make_web_contact(
+    filled: FilledForm, procedure: Procedure, language: str, accepted: AcceptedForm, *, hashing_key: bytes
+) -> ContactReceived:
+    """The event of a form: subject and text for people and rules, the answers by field name beside them."""
+    return ContactReceived(
+        contact_id=accepted.contact_id,
+        reference=make_reference(accepted.contact_id),
+        channel="web",
+        received_at=accepted.received_at,
+        recorded_at=accepted.recorded_at,
+        to=procedure.slug,
+        procedure=procedure.slug,
+        language=language,
+        sender=Verification(level="none", evidence=accepted.evidence),
+        machine=MachineSent(reason="honeypot") if filled.filled_honeypot else None,
+        original=accepted.original,
+        attachments=accepted.attachments,
+        text_overflow=accepted.text_overflow,
+        contact_point_hash=hash_contact_point(filled.sender, hashing_key) if filled.sender else None,
+        personal=PersonalContact.model_validate(
+            {
+                "from": filled.sender,
+                "display_name": filled.name,
+                "subject": form_subject(filled, procedure, language),
+                "text": truncate_to_json_size(form_text(filled, procedure, language), MAX_TEXT_BYTES),
+                "answers": truncate_answers(filled.answers),
+                "file_names": tuple(file.name for several in filled.files.values() for file in several),
+                "reply_channels": (filled.reply,) if filled.reply else (),
+            }
+        ),
+    )
+
+
+def form_subject(filled: FilledForm, procedure: Procedure, language: str) -> str:
+    """The procedure's title; a question with a subject of its own has that."""
+    title = localized(procedure.title, language)
+    own = filled.answers.get("subject", "")
+    is_own = any(f.name == "subject" and f.type == "text" for f in procedure.form)
+    return f"{own} ({title})" if own and is_own else title
+
+
+def form_text(filled: FilledForm, procedure: Procedure, language: str) -> str:
+    """The form as one readable text: what was written freely first, then each answer in a line of its own."""
+    free = [filled.answers[f.name] for f in procedure.form if isinstance(f, LongTextField) and f.name in filled.answers]
+    colon = " :" if language == "fr" else ":"
+    facts = [
+        f"{localized(f.label, language)}{colon} {', '.join(format_answer(f, filled.answers[f.name], language).splitlines())}"
+        for f in procedure.form
+        if f.name in filled.answers and not isinstance(f, LongTextField | ConsentField)
+    ]
+    return "\n\n".join([*free, "\n".join(facts)] if facts else free)
+
+
+def fits_event(words: str) -> bool:
+    return len(json.dumps(words, ensure_ascii=False).encode()) <= MAX_TEXT_BYTES
+
+
+def truncate_to_json_size(words: str, room_bytes: int) -> str:
+    """The longest beginning whose JSON is within the room; quotes and line feeds count twice there."""
+    if len(json.dumps(words, ensure_ascii=False).encode()) <= room_bytes:
+        return words
+    low, high = 0, len(words)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = len(json.dumps(words[:middle], ensure_ascii=False).encode()) <= room_bytes
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return words[:low]
+
+
+def truncate_answers(answers: Mapping[str, str]) -> dict[str, str]:
+    """The answers, the long ones cut where all together are too long for the event."""
+    room_bytes = MAX_ANSWERS_BYTES
+    while len(json.dumps(answers, ensure_ascii=False).encode()) > MAX_ANSWERS_BYTES:
+        room_bytes //= 2
+        answers = {name: truncate_to_json_size(answer, room_bytes) for name, answer in answers.items()}
+    return dict(answers)

@@ -1,0 +1,158 @@
+"""Builds the JSON Schema of the contact that a program may submit for a procedure. Pure; no I/O."""
+
+from datetime import date
+from typing import Any
+
+from parvis.common.town.field_types import LocalText
+from parvis.common.town.form_fields import (
+    AddressField,
+    ChoiceField,
+    ConsentField,
+    DateField,
+    EmailField,
+    FileField,
+    FormField,
+    LongTextField,
+    PhoneField,
+    TextField,
+)
+from parvis.common.town.models import Procedure
+
+Schema = dict[str, Any]
+
+# A pattern that can be read beats one that knows every country: the numbers of France, of its lands overseas and of its
+# neighbours. Others are reached by mail or by letter. A test holds each form against what the door accepts.
+PHONE = r"^\+(33[1-9][0-9]{8}|(262|590|594|596)[1-9][0-9]{8}|32[1-9][0-9]{7}|41[2-9][0-9]{8}|34[6-9][0-9]{8})$"
+MOBILE = r"^\+(33[67][0-9]{8}|262(692|693)[0-9]{6}|(590690|594694|596696)[0-9]{6}|324[6-9][0-9]{7}|417[5-9][0-9]{7}|346[0-9]{8})$"
+MAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9][A-Za-z0-9-]{0,40}\.){1,3}[A-Za-z][A-Za-z0-9-]{1,20}$"
+SAYS_SOMETHING = r"[^\s\u001c-\u001f\u0085]"
+
+# How base64 begins for what a form may accept; the rest is any base64.
+_BEGINNINGS = {
+    "image/jpeg": "/9j/",
+    "image/png": "iVBORw0KGgo[A-Za-z0-9+/]",
+    "application/pdf": "JVBERi[0-3][A-Za-z0-9+/]",
+}
+_MORE = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+_NAME_LENGTH, _ADDRESS_LENGTH, _LINE_LENGTH = 120, 500, 80
+
+
+def request_schema(procedure: Procedure, languages: tuple[str, ...], today: date) -> Schema:
+    """What a program may send for one procedure, on one day."""
+    fields = [f for f in procedure.form if not isinstance(f, FileField)]
+    files = [f for f in procedure.form if isinstance(f, FileField)]
+    needed = [f.name for f in fields if f.required]
+    members: dict[str, Schema] = {
+        "procedure": {"const": procedure.slug, "type": "string"},
+        "language": {"enum": list(languages), "description": "of the text; the first of the town when left out"},
+        "name": _text(_NAME_LENGTH) | {"description": "first and last name of the citizen"},
+        "reply": {"$ref": "#/components/schemas/Reply"},
+        "answers": _object({f.name: _answer(f, today) | _described(f) for f in fields}, needed),
+    }
+    wanted = ["procedure"] + (["answers"] if needed else []) + ([] if procedure.anonymous else ["name", "reply"])
+    if files:
+        members["files"] = _object(
+            {f.name: _files(f) | _described(f) for f in files}, [f.name for f in files if f.required]
+        )
+        wanted += ["files"] if any(f.required for f in files) else []
+    return _object(members, wanted) | {"title": procedure.title.get("en") or procedure.slug}
+
+
+def reply_schema() -> Schema:
+    """How the citizen wants to be answered: one channel and its address. None of them needs a mail address."""
+    line = _text(_LINE_LENGTH)
+    lines = {
+        "type": "array",
+        "items": line,
+        "minItems": 2,
+        "maxItems": 6,
+        "description": "street first, then postcode and town",
+    }
+    ways: dict[str, Schema] = {
+        "sms": {"type": "string", "pattern": MOBILE, "examples": ["+33639981234"]},
+        "phone": {"type": "string", "pattern": PHONE, "examples": ["+33536491234"]},
+        "email": {"type": "string", "pattern": MAIL, "examples": ["name@example-town.example"]},
+        "post": lines,
+    }
+    return {
+        "oneOf": [
+            _object({"channel": {"const": channel, "type": "string"}, "address": address}, ["channel", "address"])
+            for channel, address in ways.items()
+        ]
+    }
+
+
+def _object(members: dict[str, Schema], required: list[str]) -> Schema:
+    return {"type": "object", "properties": members, "required": required, "additionalProperties": False}
+
+
+def _text(most: int) -> Schema:
+    return {"type": "string", "minLength": 1, "maxLength": most, "pattern": SAYS_SOMETHING}
+
+
+def _described(f: FormField) -> Schema:
+    label: LocalText = f.label
+    return {"description": label.get("en") or next(iter(label.values()))}
+
+
+def _answer(f: FormField, today: date) -> Schema:
+    schema: Schema = {}
+    match f:
+        case TextField() | LongTextField():
+            schema = _text(f.max_length)
+        case AddressField():
+            schema = _text(_ADDRESS_LENGTH)
+        case ChoiceField():
+            one: Schema = {"enum": [option.value for option in f.options]}
+            schema = {"type": "array", "items": one, "minItems": 1, "uniqueItems": True} if f.several else one
+        case DateField():
+            schema = _date(f, today)
+        case ConsentField():
+            schema = {"const": True} if f.required else {"type": "boolean"}
+        case EmailField() | PhoneField():
+            schema = {"type": "string", "pattern": MAIL if isinstance(f, EmailField) else PHONE}
+        case FileField():
+            pass  # not among the answers
+    return schema
+
+
+def _date(f: DateField, today: date) -> Schema:
+    earliest = today if f.earliest == "today" else f.earliest
+    latest = today if f.latest == "today" else f.latest
+    bounds = ["^[0-9]{4}-[0-9]{2}-[0-9]{2}$"]
+    bounds += [not_before(earliest)] if earliest else []
+    bounds += [not_after(latest)] if latest else []
+    return {"type": "string", "format": "date", "allOf": [{"pattern": bound} for bound in bounds]}
+
+
+def not_before(day: date) -> str:
+    """The ISO days from `day` on, as a pattern: JSON Schema has no order of dates."""
+    return _compared(day.isoformat(), up=True)
+
+
+def not_after(day: date) -> str:
+    return _compared(day.isoformat(), up=False)
+
+
+def _compared(text: str, *, up: bool) -> str:
+    """Equal, or equal up to some digit and beyond the bound there."""
+    ways = [text]
+    for place, digit in enumerate(text):
+        beyond = (range(int(digit) + 1, 10) if up else range(int(digit))) if digit.isdigit() else range(0)
+        if beyond:
+            ways.append(f"{text[:place]}[{beyond[0]}-{beyond[-1]}].*")
+    return f"^({'|'.join(ways)})$"
+
+
+def _files(f: FileField) -> Schema:
+    beginnings = [_BEGINNINGS[kind] for kind in f.accept if kind in _BEGINNINGS]
+    whole = f"^({'|'.join(beginnings)}){_MORE}$" if beginnings else f"^{_MORE}$"
+    content: Schema = {
+        "type": "string",
+        "contentEncoding": "base64",
+        "pattern": whole,
+        "maxLength": f.largest_mb * 1_000_000 // 3 * 4,
+        "description": f"base64 of {', '.join(f.accept)}; at most {f.largest_mb} MB",
+    }
+    file = _object({"name": {"type": "string", "maxLength": 200}, "content": content}, ["content"])
+    return {"type": "array", "items": file, "minItems": 1, "maxItems": f.most_files}

@@ -1,0 +1,111 @@
+"""Stores a submitted form: its files first, then its row and its event in one transaction."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from parvis.common.bus.cloudevents import build_record
+from parvis.common.contract.contact import Attachment, ContactId, kafka_key
+from parvis.common.contract.errors import Unavailable
+from parvis.common.contract.topics import CONTACT_RECEIVED
+from parvis.common.files.antivirus import AntivirusScanner
+from parvis.common.files.inspection import FileInspector
+from parvis.common.files.media_types import is_archive
+from parvis.common.runtime.clock import Clock
+from parvis.common.storage.blobs import BlobStore
+from parvis.common.storage.outbox import Outbox
+from parvis.common.storage.postgres import Database
+from parvis.common.town.models import Procedure
+from parvis.ingest_web.models.form import FilledForm, FormFile, StoredFile, Submission
+from parvis.ingest_web.render import form_to_contact
+from parvis.ingest_web.store.submissions import insert_submission
+
+# Whole files in memory at a time, whoever sends them: the largest has 25 MB.
+_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class SubmissionStore:
+    """Stores submitted forms: files as blobs, rows and events in PostgreSQL."""
+
+    database: Database
+    outbox: Outbox
+    blobs: BlobStore
+    scanner: AntivirusScanner
+    inspector: FileInspector
+    topic_prefix: str
+    hashing_key: bytes
+    clock: Clock
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    async def store_file(
+        self, contact: ContactId, file: FormFile, content: Callable[[], Awaitable[bytes]]
+    ) -> StoredFile:
+        """Store one file, with the scanner's verdict and what is wrong with an archive: flagged, never refused for it.
+
+        Raises: Unavailable.
+        """
+        async with self.room:
+            held = await content()
+            trouble = await self._archive_trouble(held, file) if is_archive(file.media_type) else None
+            scan = await self.scanner.scan(held)
+            claim = await self.blobs.put(contact, held, file.media_type)
+        return StoredFile(file, Attachment.from_claim_check(claim.model_copy(update={"scan": scan}), trouble=trouble))
+
+    async def _archive_trouble(self, content: bytes, file: FormFile) -> str | None:
+        try:
+            return (await self.inspector.inspect(content, name=file.name)).trouble
+        except Unavailable:
+            return "nobody has looked into it"
+
+    async def copy_to_contact(self, contact: ContactId, kept: StoredFile) -> StoredFile:
+        """The same file as a blob of this contact."""
+        if kept.claim.blob.startswith(f"{contact}/"):
+            return kept
+        async with self.room:
+            claim = await self.blobs.put(contact, await self.blobs.get(kept.claim), kept.claim.media_type)
+        return StoredFile(kept.file, kept.claim.model_copy(update={"blob": claim.blob}))
+
+    async def record_submission(
+        self, row: Submission, filled: FilledForm, attachments: Sequence[Attachment], sent: "SubmissionSource"
+    ) -> Submission:
+        """Commit the form, once.
+
+        Gives:  the row itself; an earlier one, when this token was recorded before.
+        Raises: Unavailable, when it may not be committed.
+        """
+        contact_id = ContactId(row.contact_id)
+        whole = form_to_contact.form_text(filled, sent.procedure, sent.language)
+        is_fitting = form_to_contact.fits_event(whole)
+        accepted = form_to_contact.AcceptedForm(
+            contact_id=contact_id,
+            received_at=row.received_at,
+            recorded_at=self.clock(),
+            original=await self.blobs.put(contact_id, sent.original, "application/json"),
+            attachments=tuple(attachments),
+            text_overflow=None if is_fitting else await self.blobs.put(contact_id, whole.encode(), "text/plain"),
+            evidence=sent.evidence,
+        )
+        contact = form_to_contact.make_web_contact(
+            filled, sent.procedure, sent.language, accepted, hashing_key=self.hashing_key
+        )
+        event = build_record(
+            contact, topic=CONTACT_RECEIVED.full_name(self.topic_prefix), key=kafka_key(contact),
+            event_id=contact_id, source="ingest-web", subject=contact_id,
+        )  # fmt: skip
+        async with self.database.transaction() as connection:
+            stored = await insert_submission(connection, row)
+            if stored is row:
+                await self.outbox.add(connection, event)
+        self.outbox.wake()
+        return stored
+
+
+@dataclass(frozen=True)
+class SubmissionSource:
+    """Where a submission comes from: procedure, language, canonical bytes, and the evidence of who sent it."""
+
+    procedure: Procedure
+    language: str
+    original: bytes
+    evidence: str = "web form, no proof of who sent it"

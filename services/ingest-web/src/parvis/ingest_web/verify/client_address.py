@@ -1,0 +1,61 @@
+"""Finds the client's public address behind trusted proxies."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from fastapi import Request
+
+from parvis.common.runtime.rate_limits import source_network
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+# Addresses of networks of one's own (RFC 1918, 4193, 3927, 4291), and this machine.
+_INSIDE = tuple(
+    ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Addresses and networks, comma-separated.
+
+    Raises: ValueError, for what is none.
+    """
+    return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+
+
+def client_network(request: Request, trusted: Sequence[Network]) -> str | None:
+    """The network of the client's public address; None where no trusted proxy names one.
+
+    A proxy appends the address that it saw: the rightmost that is no proxy of ours is the last that somebody we trust
+    has seen; what stands left of it anybody can write. An address inside the town's own network says nothing: all its
+    people share it, or it is a proxy that nobody named in the settings.
+    """
+    seen = [request.client.host] if request.client else []
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))[-1000:]
+    seen = [*forwarded.split(","), *seen]
+    for text in reversed(seen):
+        address = _address(text)
+        if address is None:
+            return None
+        if not any(address in network for network in trusted):
+            return None if any(address in network for network in _INSIDE) else source_network(str(address))
+    return None
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = ip_address(text.strip().strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
