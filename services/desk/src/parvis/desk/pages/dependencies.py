@@ -75,7 +75,7 @@ class DeskDependencies:
             town_config=self.town_config,
             here=request.url.path,
             notice=_notice(request),
-            switch=language_switch_url(request, self.pages),
+            language_switch_url=language_switch_url(request, self.pages),
             channel_label=partial(channel_label, self.pages.words, language=language),
             describe_remark=partial(describe_remark, self.pages.words, language=language),
             **values,

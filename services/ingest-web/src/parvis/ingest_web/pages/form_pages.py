@@ -57,7 +57,7 @@ def routes(shelf: FormPageDependencies) -> APIRouter:
 def _page(shelf: FormPageDependencies, request: Request, template: str, **values: object) -> HTMLResponse:
     language = negotiate_language(request, shelf.pages.town)
     response = HTMLResponse(
-        shelf.pages.render(template, language, switch=language_switch_url(request, shelf.pages), **values),
+        shelf.pages.render(template, language, language_switch_url=language_switch_url(request, shelf.pages), **values),
         headers=_KEPT_BY_HISTORY,
     )
     remember_language(request, response, shelf.pages.town)
@@ -76,7 +76,7 @@ def _form(shelf: FormPageDependencies, request: Request, slug: str) -> HTMLRespo
         once=shelf.tokens.make_one_time_token(slug, now),
         csrf=shelf.tokens.make_csrf_token(slug, now),
         most_mb=shelf.most_mb,
-        switch=language_switch_url(request, shelf.pages),
+        language_switch_url=language_switch_url(request, shelf.pages),
     )
     response = HTMLResponse(form_page(shelf.pages, shown), headers=allow_scripts(_KEPT_BY_HISTORY))
     remember_language(request, response, shelf.pages.town)
@@ -95,6 +95,6 @@ async def _receipt(shelf: FormPageDependencies, request: Request, reference: str
     language = negotiate_language(request, shelf.pages.town)
     html = receipt_page(
         shelf.pages, shelf.town_config, language=language, procedure=procedure, submission=found,
-        switch=language_switch_url(request, shelf.pages),
+        language_switch_url=language_switch_url(request, shelf.pages),
     )  # fmt: skip
     return HTMLResponse(html)

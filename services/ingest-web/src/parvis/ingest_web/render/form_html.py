@@ -38,7 +38,7 @@ class FormView:
     once: str
     csrf: str
     most_mb: int
-    switch: str | None = None
+    language_switch_url: str | None = None
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     problems: Mapping[str, FormProblem] = field(default_factory=dict[str, FormProblem])
     stored: Mapping[str, Sequence[tuple[FormFile, str]]] = field(
@@ -90,7 +90,7 @@ def _common(shown: FormView) -> dict[str, Any]:
         "shown": shown,
         "procedure": shown.procedure,
         "department": shown.department,
-        "switch": shown.switch,
+        "language_switch_url": shown.language_switch_url,
         "names": INPUT_NAMES,
         "reply_address": reply_address_input,
         "notice_bad": shown.notice in _BAD_NOTICES,
