@@ -23,7 +23,16 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide import apply_events, apply_split_and_link
-from parvis.desk.models.case import NO_DATE, Case, CaseChanges, CaseContactRecord, DeliveryStatus, SplitPlacement
+from parvis.desk.models.case import (
+    NO_DATE,
+    Case,
+    CaseChanges,
+    CaseContactRecord,
+    CaseRecord,
+    DeliveryStatus,
+    OutgoingEvent,
+    SplitPlacement,
+)
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.case_updates import (
     existing_contact_ids,
@@ -81,13 +90,18 @@ class CaseProjection:
                 await read_deliveries(connection, _deliveries(items)),
                 placements,
             )
-            changes = CaseChanges()
+            records: list[CaseRecord] = []
+            events: list[OutgoingEvent] = []
             for item in items:
-                changes.add(self._apply(item, known))
-            await insert_records(connection, changes.records)
+                changes = self._apply(item, known)
+                if changes.case:
+                    known.cases[changes.case.conversation_id] = changes.case
+                records += changes.records
+                events += changes.events
+            await insert_records(connection, records)
             await self._move_split_contacts(connection, items, known)
             await update_cases(connection, known.cases.values())
-            await self.cases.publish(connection, changes.events)
+            await self.cases.publish(connection, events)
 
     async def _move_split_contacts(
         self, connection: AsyncConnection, items: Sequence[DecodedRecord], known: BatchState
@@ -99,8 +113,9 @@ class CaseProjection:
         changed |= {item.event.conversation_id for item in items if isinstance(item.event, ConversationOpened)}
         known.cases |= await lock_cases(connection, changed - known.cases.keys())
         for conversation in sorted(changed & known.cases.keys()):
-            apply_split_and_link.summarize_contacts(
-                known.cases[conversation], await read_contacts(connection, conversation), self.town_config
+            contacts = await read_contacts(connection, conversation)
+            known.cases[conversation] = apply_split_and_link.summarize_contacts(
+                known.cases[conversation], contacts, self.town_config
             )
 
     def _apply(self, item: DecodedRecord, known: BatchState) -> CaseChanges:

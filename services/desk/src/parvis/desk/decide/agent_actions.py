@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from parvis.common.contract.contact import ConversationId, ReplyAddress
@@ -22,6 +22,7 @@ from parvis.desk.models.case import (
     CaseAction,
     CaseChanges,
     CaseContact,
+    CaseRecord,
     ReplyRecipient,
     State,
     TransferRecord,
@@ -62,32 +63,28 @@ class ReplyInput(AgentText):
 
 
 def take_case(case: Case, context: ActionContext) -> CaseChanges:
-    """The agent has the case now; taking it from a colleague is allowed, and seen."""
+    """Assign the case to the agent, also when a colleague has it; the timeline shows it."""
     if case.taken_by == context.agent.name and case.state == "open":
         return CaseChanges()
-    case.taken_by, case.state = context.agent.name, "open"
-    return _record_action(case, "taken", context)
+    return _record_action(replace(case, taken_by=context.agent.name, state="open"), "taken", context)
 
 
 def release_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.taken_by is None:
         return CaseChanges()
-    case.taken_by = None
-    return _record_action(case, "released", context)
+    return _record_action(replace(case, taken_by=None), "released", context)
 
 
 def close_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.state == "closed":
         return CaseChanges()
-    case.state, case.undelivered = "closed", False
-    return _record_action(case, "closed", context)
+    return _record_action(replace(case, state="closed", undelivered=False), "closed", context)
 
 
 def reopen_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.state == "open":
         return CaseChanges()
-    case.state = "open"
-    return _record_action(case, "reopened", context)
+    return _record_action(replace(case, state="open"), "reopened", context)
 
 
 def request_reply(
@@ -112,9 +109,8 @@ def request_reply(
         context.at,
     )
     requested = _reply_requested(case, context, contacts, answer, row)
-    case.taken_by = case.taken_by or context.agent.name
-    case.state, case.undelivered, case.changed_at = answer.next_state, False, context.at
-    return CaseChanges(records=[row], events=[requested, build_case_updated(case, context.town_config, context.at)])
+    changes = _record(_after_contacting_citizen(case, answer, context), row, context)
+    return replace(changes, events=[requested, *changes.events])
 
 
 def _reply_requested(
@@ -155,10 +151,8 @@ def _reply_requested(
 def record_call(case: Case, context: ActionContext, note: AgentText) -> CaseChanges:
     """The agent called the citizen: what was said is kept with the case."""
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"called:{note.idempotency_key}")
-    case.taken_by = case.taken_by or context.agent.name
-    case.state, case.undelivered, case.changed_at = note.next_state, False, context.at
     row = CaseAction(str(act_id), case.conversation_id, "called", context.agent.name, _checked_text(note), context.at)
-    return CaseChanges(records=[row], events=[build_case_updated(case, context.town_config, context.at)])
+    return _record(_after_contacting_citizen(case, note, context), row, context)
 
 
 def request_transfer(
@@ -194,10 +188,18 @@ def request_transfer(
     return CaseChanges(records=[row], events=[requested])
 
 
+def _after_contacting_citizen(case: Case, text: AgentText, context: ActionContext) -> Case:
+    return replace(case, taken_by=case.taken_by or context.agent.name, state=text.next_state, undelivered=False)
+
+
 def _record_action(case: Case, kind: str, context: ActionContext) -> CaseChanges:
-    case.changed_at = context.at
     row = CaseAction(str(uuid.uuid4()), case.conversation_id, kind, context.agent.name, "", context.at)
-    return CaseChanges(records=[row], events=[build_case_updated(case, context.town_config, context.at)])
+    return _record(case, row, context)
+
+
+def _record(case: Case, row: CaseRecord, context: ActionContext) -> CaseChanges:
+    case = replace(case, changed_at=context.at)
+    return CaseChanges(case, [row], [build_case_updated(case, context.town_config, context.at)])
 
 
 def _checked_text(words: AgentText) -> str:

@@ -1,5 +1,6 @@
 """Models a case, its records and what an action changes in it. Data only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
@@ -36,9 +37,9 @@ class Agent:
     department: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Case:
-    """A conversation in a department's hands. Its department is the one that the highest sequence names."""
+    """A conversation assigned to a department: the one in the event with the highest sequence number."""
 
     conversation_id: str
     reference: str
@@ -227,16 +228,13 @@ CaseRecord: TypeAlias = (
 OutgoingEvent: TypeAlias = CaseUpdated | ReplyRequested | TransferRequested | SplitRequested | LinkRequested
 
 
-@dataclass
+@dataclass(frozen=True)
 class CaseChanges:
-    """The records and outgoing events that one action adds. The case itself is changed in place."""
+    """The result of one action or event: the case after it, and the records and outgoing events that it adds."""
 
-    records: list[CaseRecord] = field(default_factory=list[CaseRecord])
-    events: list[OutgoingEvent] = field(default_factory=list[OutgoingEvent])
-
-    def add(self, other: "CaseChanges") -> None:
-        self.records += other.records
-        self.events += other.events
+    case: Case | None = None  # None: the case stays as it is
+    records: Sequence[CaseRecord] = ()
+    events: Sequence[OutgoingEvent] = ()
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,10 @@ class CaseStore:
             changes = work(case, await read_contacts(connection, conversation))
             if changes.records and not await insert_records(connection, changes.records):
                 return case
-            await update_cases(connection, [case])
+            changed = changes.case or case
+            await update_cases(connection, [changed])
             await self.publish(connection, changes.events)
-        return case
+        return changed
 
     async def add_counter_contact(self, row: CounterContact, contact: ContactReceived) -> CounterContact | None:
         """Keep a contact from the counter and tell the router; none when its token was used before."""
