@@ -43,7 +43,8 @@ TABLES = [
     "counter_contact",
     "outbox",
 ]
-Tell = Callable[..., Awaitable[None]]
+Project = Callable[..., Awaitable[None]]
+Published = Callable[[str], Awaitable[list[bytes]]]
 Send = Callable[..., Awaitable[httpx.Response]]
 
 
@@ -99,33 +100,37 @@ def blobs(environment: pytest.MonkeyPatch) -> BlobStore:
 
 
 @pytest.fixture
-def tell(database: Database, town_config: TownConfig) -> Tell:
-    """Hand events to the clerk, as one batch."""
+def projection(database: Database, town_config: TownConfig) -> CaseProjection:
     producer: Any = FakeProducer()
     outbox = Outbox(case_tables.outbox, database, producer, Health(), "desk")
-    clerk = CaseProjection(case_transactions.CaseStore(database, outbox, "parvis"), town_config)
+    return CaseProjection(case_transactions.CaseStore(database, outbox, "parvis"), town_config)
 
-    async def tell(*events: Event) -> None:
-        await clerk.handle(
+
+@pytest.fixture
+def project(projection: CaseProjection) -> Project:
+    """Applies events to cases, as one batch."""
+
+    async def project(*events: Event) -> None:
+        await projection.handle(
             [
                 DecodedRecord(event, ReceivedRecord("t", 0, n, b"", encode_event(event), ()))
                 for n, event in enumerate(events)
             ]
         )
 
-    return tell
+    return project
 
 
 @pytest.fixture
-def said(database: Database) -> Callable[[str], Awaitable[list[bytes]]]:
-    """What stands in the outbox for a topic, in order."""
+def published(database: Database) -> Published:
+    """The values in the outbox for a topic, in order."""
 
-    async def said(topic: str) -> list[bytes]:
+    async def published(topic: str) -> list[bytes]:
         query = text("select value from desk.outbox where topic = :topic order by id")
         async with database.transaction() as connection:
             return list(await connection.scalars(query, {"topic": f"parvis.{topic}"}))
 
-    return said
+    return published
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -25,7 +25,8 @@ from parvis.common.town.templates import load_templates
 from parvis.desk.api.application import application
 from parvis.desk.api.dependencies import ApiDependencies
 from parvis.desk.consume.case_projection import EVENT_TYPES, CaseProjection
-from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, UnscannedFile
+from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, MissingFile, UnscannedFile
+from parvis.desk.pages.case_page import damaged_case_handler
 from parvis.desk.pages.dependencies import DeskDependencies, NotLoggedIn
 from parvis.desk.pages.original_files import refusal_handler
 from parvis.desk.pages.routes import routes
@@ -34,6 +35,7 @@ from parvis.desk.schema import case_tables
 from parvis.desk.schema.case_tables import SCHEMA
 from parvis.desk.settings import Settings
 from parvis.desk.store import case_queries, case_transactions, counter_contacts
+from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
 from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
@@ -115,6 +117,7 @@ def _pages_and_api(place: DeskDependencies, own: Settings) -> FastAPI:
         return RedirectResponse("/login", status_code=303)
 
     app.add_exception_handler(NotLoggedIn, log_in_first)
-    for error in (InfectedFile, UnscannedFile):
+    app.add_exception_handler(DamagedCase, damaged_case_handler(place))
+    for error in (InfectedFile, UnscannedFile, MissingFile):
         app.add_exception_handler(error, refusal_handler(place))
     return app

@@ -1,6 +1,6 @@
 """Shows one case: its timeline, and the forms to work on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from parvis.common.contract.contact import ClaimCheck
 from parvis.common.contract.routing.history import PastContact
+from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Department, TownConfig
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
 from parvis.desk.decide.timeline import build_timeline
@@ -16,12 +17,16 @@ from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRe
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.view_models import ReplyPreview, build_contact_view
 from parvis.desk.store.case_queries import read_case, read_case_file, read_linked_case
+from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSession
+from parvis.web.error_pages import error_page
 from parvis.web.language_negotiation import negotiate_language
+
+log = logger()
 
 
 def routes(place: DeskDependencies) -> APIRouter:
-    """The page of a case; 404 when it never was in the agent's department."""
+    """The page of a case; 404 when it never was in the agent's department, 409 when its row cannot be read."""
     router = APIRouter()
 
     @router.get("/cases/{conversation}")
@@ -79,6 +84,19 @@ async def case_page(
         no_date=NO_DATE,
         verdict=place.claim_checks.scan_verdict,
     )
+
+
+def damaged_case_handler(place: DeskDependencies) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Answers for a case whose row cannot be read: 409 with its reference, to its department only; 404 to others."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        session = place.require_session(request)
+        if not isinstance(error, DamagedCase) or error.department != session.agent.department:
+            return error_page(place.pages, request, 404)
+        log.error("case.damaged", conversation_id=error.conversation_id, reason=str(error))
+        return place.render_page(request, "damaged.html", session, status=409, reference=error.reference)
+
+    return answer
 
 
 def _moved_page(place: DeskDependencies, request: Request, session: AgentSession, file: CaseFile | None) -> Response:

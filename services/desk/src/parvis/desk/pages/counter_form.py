@@ -12,6 +12,7 @@ from parvis.desk.models.case import IN_PERSON_CHANNELS
 from parvis.desk.pages.case_page import is_visible
 from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.store.case_queries import read_case
+from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSession
 from parvis.web.form_parsing import SubmittedForm
 
@@ -74,8 +75,11 @@ async def _conversation(place: DeskDependencies, session: AgentSession, typed: s
     except ValueError:
         return None
     async with place.cases.database.transaction() as connection:
-        found = await read_case(connection, conversation)
-    return conversation if is_visible(found, session) else None
+        try:
+            case = await read_case(connection, conversation)
+        except DamagedCase as damaged:
+            return conversation if damaged.department == session.agent.department else None
+    return conversation if is_visible(case, session) else None
 
 
 def _page(

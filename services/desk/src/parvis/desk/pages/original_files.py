@@ -9,9 +9,9 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from parvis.common.contract.contact import ClaimCheck, ContactReceived
-from parvis.common.contract.errors import Poison, Rejected
+from parvis.common.contract.errors import Rejected
 from parvis.common.files.media_types import PICTURES
-from parvis.desk.fetch.claim_checks import InfectedFile
+from parvis.desk.fetch.claim_checks import InfectedFile, MissingFile, UnscannedFile
 from parvis.desk.pages.case_page import is_visible
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.view_models import attachment_name, original_file_name
@@ -26,12 +26,18 @@ _HEADERS = {
     "cache-control": "private, no-store",
 }
 
+_PROBLEMS: dict[type[Exception], tuple[str, int]] = {
+    InfectedFile: ("infected", 403),
+    UnscannedFile: ("not_scanned", 503),
+    MissingFile: ("missing", 404),
+}
+
 
 def routes(place: DeskDependencies) -> APIRouter:
     """Pictures and downloads.
 
-    Gives: 404 for what is not in a case of the agent's department, and for a picture that cannot be made; 403 for a file that the scanner
-           found infected, 503 while it has not seen it yet: both with a page that says so.
+    Gives: 404 for files outside the cases of the agent's department, for missing files, and for pictures that cannot be rendered; 403
+           for an infected file; 503 while the verdict is pending. Each comes with a page that says so.
     """
     router = APIRouter()
     base = "/cases/{conversation}/contacts/{contact}"
@@ -48,45 +54,34 @@ def routes(place: DeskDependencies) -> APIRouter:
         if which.isdigit() and claim.media_type in PICTURES:
             jpeg = await _render_preview(place, claim, 1, DOWNLOAD_WIDTH)
             return _as_download(jpeg, f"{PurePath(name).stem}.jpg", "image/jpeg")
-        return _as_download(await _fetch(place, claim), name, claim.media_type)
+        return _as_download(await place.claim_checks.fetch(claim), name, claim.media_type)
 
     @router.get(base + "/files/{which}/untouched")
     async def untouched(request: Request, conversation: UUID, contact: UUID, which: str) -> Response:
         claim, name = await _find_claim_check(place, request, conversation, contact, which)
-        return _as_download(await _fetch(place, claim), name, claim.media_type)
+        return _as_download(await place.claim_checks.fetch(claim), name, claim.media_type)
 
     _ = picture, download, untouched
     return router
 
 
 def refusal_handler(place: DeskDependencies) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """The page for a file that is not opened."""
+    """Answers with the page for a file that cannot be opened."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        is_infected = isinstance(error, InfectedFile)
-        shown = place.render_page(
-            request,
-            "refused.html",
-            place.require_session(request),
-            status=403 if is_infected else 503,
-            is_infected=is_infected,
+        problem, status = _PROBLEMS[type(error)]
+        page = place.render_page(
+            request, "refused.html", place.require_session(request), status=status, problem=problem
         )
-        if not is_infected:
-            shown.headers["retry-after"] = "10"
-        return shown
+        if status == 503:
+            page.headers["retry-after"] = "10"
+        return page
 
     return answer
 
 
-async def _fetch(place: DeskDependencies, claim: ClaimCheck) -> bytes:
-    try:
-        return await place.claim_checks.fetch(claim)
-    except Poison as error:
-        raise HTTPException(404) from error
-
-
 async def _render_preview(place: DeskDependencies, claim: ClaimCheck, page: int, width: int) -> bytes:
-    content = await _fetch(place, claim)
+    content = await place.claim_checks.fetch(claim)
     try:
         return (await place.page_previews.render_page(content, claim.sha256, claim.media_type, page, width=width)).jpeg
     except Rejected as error:

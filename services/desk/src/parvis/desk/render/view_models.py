@@ -151,18 +151,22 @@ def original_file_name(reference: str, claim: ClaimCheck) -> str:
 def render_reply(
     case: Case, target: ReplyRecipient, text: str, town_config: TownConfig, templates: TemplateSet, language: str
 ) -> RenderedTemplate | None:
-    """An answer with what the town adds to it, as it will read on its channel; none for a call."""
-    medium = channel(target.channel).template_medium
+    """The answer as the citizen will read it, with the town's additions. None for a call, which sends nothing.
+
+    The reply page behind an inbox notice shows an answer as its letter reads.
+    """
+    row = channel(target.channel)
+    medium = "letter" if row.carried_by else row.template_medium
     if medium is None:
         return None
     variables = standard_variables(town_config, department=case.department, language=language, reference=case.reference)
     own = {"department": town_config.current_department(case.department), "procedure": case.procedure}
-    return templates.find("answer", language, medium, **own).render(variables | {"text": text})
+    return templates.find("answer", language, medium, **own).render(variables | {"text": text.strip()})
 
 
 @dataclass(frozen=True)
 class SmsCost:
-    """What a text message would be paid as. `is_too_long`: no telephone gets it; it goes by another way, if there is one."""
+    """The segments in which an SMS is charged. `is_too_long`: it cannot be sent as an SMS, so the notifier takes another channel."""
 
     parts: int
     is_plain: bool
@@ -171,24 +175,24 @@ class SmsCost:
 
 @dataclass(frozen=True)
 class ReplyPreview:
-    """An answer as it will read, before it is sent; as a text message with what it is paid as."""
+    """A rendered answer for the agent to check before sending it; for an SMS with its cost."""
 
     subject: str
     text: str
-    cost: SmsCost | None
+    cost: SmsCost | None = None
+    is_on_reply_page: bool = False  # the citizen gets a link to it by SMS
 
 
-def build_preview(target: ReplyRecipient, shown: RenderedTemplate) -> ReplyPreview:
-    """What the agent sees of an answer before sending it."""
-    return ReplyPreview(
-        shown.subject, shown.text, _cost(shown) if channel(target.channel).template_medium == "sms" else None
-    )
-
-
-def _cost(shown: RenderedTemplate) -> SmsCost:
-    text = simplify_typography(shown.text)
+def build_preview(target: ReplyRecipient, rendered: RenderedTemplate) -> ReplyPreview:
+    """The preview of an answer on its channel, in the characters that the channel sends."""
+    row = channel(target.channel)
+    if row.carried_by:
+        return ReplyPreview(rendered.subject, rendered.text, is_on_reply_page=True)
+    if row.template_medium != "sms":
+        return ReplyPreview(rendered.subject, rendered.text)
+    text = simplify_typography(rendered.text)
     alphabet, parts = count_segments(text)
-    return SmsCost(parts, alphabet == "GSM-7", len(text) > MAX_SMS_CHARACTERS)
+    return ReplyPreview(rendered.subject, text, SmsCost(parts, alphabet == "GSM-7", len(text) > MAX_SMS_CHARACTERS))
 
 
 def encode_cursor(key: Sequence[Any]) -> str:

@@ -58,9 +58,22 @@ _REASONS = frozenset(
 _OPEN_ENDED = frozenset({"answer_due_at", "escalate_at"})  # at the end of time where nothing is due
 
 
+class DamagedCase(Poison):
+    """A case whose row cannot be read; only its identifiers are known."""
+
+    def __init__(self, reason: str, row: Row) -> None:
+        super().__init__(reason)
+        self.conversation_id: str = row["conversation_id"]
+        self.reference: str = row["reference"]
+        self.department: str = row["department"]
+
+
 def decode_case(row: Row) -> Case:
-    """Raises: Poison, when a value is none that the desk writes."""
-    return _decode(Case, row)
+    """Raises: DamagedCase, when a value is not one that the desk writes."""
+    try:
+        return _decode(Case, row)
+    except Poison as error:
+        raise DamagedCase(str(error), row) from error
 
 
 def decode_all(decode: Callable[[Row], Model], rows: Iterable[Row]) -> tuple[tuple[Model, ...], int]:
