@@ -224,6 +224,6 @@ def _contact(opened: CaseContact) -> ContactDetail:
         subject=personal.subject,
         text=personal.text,
         answers=personal.answers,
-        reply_channels=[{"channel": wish.channel, "address": wish.address} for wish in personal.reply_channels],
+        reply_channels=[{"channel": reply.channel, "address": reply.address} for reply in personal.reply_channels],
         attachments=list(personal.file_names),
     )

@@ -119,7 +119,7 @@ def _reply_requested(
     language = reply_language(contacts, context.town_config)
     latest = contacts[-1].contact if contacts else None
     points = {opened.contact.personal.from_: None for opened in reversed(contacts) if opened.contact.personal.from_}
-    stated = [wish for opened in reversed(contacts) for wish in opened.contact.personal.reply_channels]
+    stated = [address for opened in reversed(contacts) for address in opened.contact.personal.reply_channels]
     if answer.channel:
         stated = [ReplyAddress.model_validate({"channel": row.channel, "address": row.address})]
     return ReplyRequested(
@@ -202,8 +202,8 @@ def _record(case: Case, row: CaseRecord, context: ActionContext) -> CaseChanges:
     return CaseChanges(case, [row], [build_case_updated(case, context.town_config, context.at)])
 
 
-def _checked_text(words: AgentText) -> str:
-    text = words.text.strip()
+def _checked_text(agent_text: AgentText) -> str:
+    text = agent_text.text.strip()
     if not text:
         raise Rejected("no_text")
     if len(text) > MAX_TEXT_LENGTH:
@@ -219,10 +219,10 @@ def _recipient(answer: ReplyInput, contacts: Sequence[CaseContact]) -> ReplyReci
         if known.channel == "phone":
             raise Rejected("call_instead")
         return known
-    read = _PARSERS.get(answer.channel)
-    if read is None or answer.channel == "phone":
+    parse = _PARSERS.get(answer.channel)
+    if parse is None or answer.channel == "phone":
         raise Rejected("no_channel")
     try:
-        return ReplyRecipient(answer.channel, read(answer.address).value, "stated")
+        return ReplyRecipient(answer.channel, parse(answer.address).value, "stated")
     except Rejected as error:
         raise Rejected("wrong_address") from error

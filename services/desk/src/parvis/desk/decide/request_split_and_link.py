@@ -47,11 +47,11 @@ def request_split(
 
     Raises: Rejected, with the key of the sentence: no message chosen, none left, no such department, no reason.
     """
-    here = [opened.contact.contact_id for opened in contacts]
-    chosen = [contact for contact in here if contact in set(split_input.contacts)]
+    contact_ids = [opened.contact.contact_id for opened in contacts]
+    chosen = [contact for contact in contact_ids if contact in set(split_input.contacts)]
     if not chosen:
         raise Rejected("no_messages")
-    if len(chosen) == len(here):
+    if len(chosen) == len(contact_ids):
         raise Rejected("all_messages")
     if (
         town_config.department(split_input.to_department) is None

@@ -92,8 +92,8 @@ def redirect(path: str) -> Response:
 
 def _notice(request: Request) -> str:
     """The notice that the previous page asked for: a key of the words."""
-    told = request.query_params.get("notice", "")
-    return told if told in NOTICES else ""
+    notice = request.query_params.get("notice", "")
+    return notice if notice in NOTICES else ""
 
 
 NOTICES = frozenset(

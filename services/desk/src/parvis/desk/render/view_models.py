@@ -87,7 +87,7 @@ def build_contact_view(opened: CaseContact, town_config: TownConfig, language: s
     pages: list[ScanPageView] = []
     if contact.channel == "post":
         scanned = [(str(file.number), 1, _page_number(file)) for file in files if file.is_picture]
-        pages = [_page(contact, *one) for one in scanned or _pages_of_original(opened)]
+        pages = [_page(contact, *location) for location in scanned or _pages_of_original(opened)]
         files = [] if scanned else files
     return ContactView(
         contact=opened,

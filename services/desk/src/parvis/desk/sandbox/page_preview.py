@@ -57,20 +57,20 @@ class PagePreviews:
         if media_type not in MEDIA_TYPES:
             raise Rejected("no picture")
         key = (sha256, number, width)
-        found = self._cache.get(key)
-        if found is None:
-            found = await self._render(content, media_type, number, width)
-            self._remember(key, found)
+        preview = self._cache.get(key)
+        if preview is None:
+            preview = await self._render(content, media_type, number, width)
+            self._remember(key, preview)
         else:
             self._cache.move_to_end(key)
-        return found
+        return preview
 
     async def _render(self, content: bytes, media_type: str, number: int, width: int) -> PagePreview:
         answer = await self._workers.run_job(
             (REQUEST, json.dumps([media_type, number, width]).encode()), (SOURCE, content)
         )
-        said = dict(answer.frames)
-        pages, jpeg = said.get(PAGE_COUNT, b""), said.get(JPEG, b"")
+        frames = dict(answer.frames)
+        pages, jpeg = frames.get(PAGE_COUNT, b""), frames.get(JPEG, b"")
         if not pages.isdigit() or not jpeg.startswith(b"\xff\xd8\xff"):
             raise Rejected(answer.trouble or "no picture can be made")
         return PagePreview(jpeg, int(pages))

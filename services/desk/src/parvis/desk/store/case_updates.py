@@ -49,10 +49,10 @@ TABLE_OF: dict[type[object], Table] = {
 }
 
 
-async def insert_missing_cases(connection: AsyncConnection, shells: Mapping[str, Case]) -> None:
+async def insert_missing_cases(connection: AsyncConnection, cases: Mapping[str, Case]) -> None:
     """Make the cases that are not there yet."""
-    if shells:
-        rows = [asdict(shells[conversation]) for conversation in sorted(shells)]
+    if cases:
+        rows = [asdict(cases[conversation]) for conversation in sorted(cases)]
         await connection.execute(insert(case_file).values(rows).on_conflict_do_nothing())
 
 
@@ -92,15 +92,17 @@ async def insert_records(connection: AsyncConnection, rows: Sequence[CaseRecord]
             continue
         statement = insert(table).values(list(values.values()))
         if kind is DeliveryStatus:
-            news = {c.name: statement.excluded[c.name] for c in delivery.columns if not c.primary_key}
-            statement = statement.on_conflict_do_update(index_elements=["delivery_id"], set_=news)
+            updated = {c.name: statement.excluded[c.name] for c in delivery.columns if not c.primary_key}
+            statement = statement.on_conflict_do_update(index_elements=["delivery_id"], set_=updated)
         elif kind is SplitPlacement:  # of two splits the later one
             later = {c.name: statement.excluded[c.name] for c in placement.columns if not c.primary_key}
             is_later = placement.c.at <= statement.excluded.at
             statement = statement.on_conflict_do_update(index_elements=["contact_id"], set_=later, where=is_later)
         elif kind is DepartmentMove:  # told twice, to the department that it leaves without what it brings along
-            whole = {"history": func.coalesce(statement.excluded.history, move.c.history)}
-            statement = statement.on_conflict_do_update(index_elements=["conversation_id", "sequence"], set_=whole)
+            with_history = {"history": func.coalesce(statement.excluded.history, move.c.history)}
+            statement = statement.on_conflict_do_update(
+                index_elements=["conversation_id", "sequence"], set_=with_history
+            )
         else:
             statement = statement.on_conflict_do_nothing()
         added += (await connection.execute(statement)).rowcount

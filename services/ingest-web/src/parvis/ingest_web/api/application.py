@@ -128,15 +128,15 @@ async def _accept(
     fields = form_fields(document)
     today = town_today(context)
     filled = parse_form(
-        procedure, fields, {name: [f for f, _ in several] for name, several in contents.items()}, today=today
+        procedure, fields, {name: [f for f, _ in in_field] for name, in_field in contents.items()}, today=today
     )
     if filled.problems:
         raise form_problems(context, request, filled)
     contact_id = ContactId(row.contact_id)
     stored = [
         await _store_file(context, contact_id, file, content)
-        for several in contents.values()
-        for file, content in several
+        for in_field in contents.values()
+        for file, content in in_field
     ]
     source = SubmissionSource(
         procedure=procedure,
@@ -144,7 +144,7 @@ async def _accept(
         original=form_to_contact.canonical_bytes(procedure, form_fields(document, str), filled.files),
         evidence=f"handed in by the integrator {integrator}, no proof of who asked",
     )
-    return await context.store.record_submission(row, filled, [one.claim for one in stored], source)
+    return await context.store.record_submission(row, filled, [file.claim for file in stored], source)
 
 
 async def _store_file(context: ApiContext, contact_id: ContactId, file: FormFile, content: bytes) -> StoredFile:

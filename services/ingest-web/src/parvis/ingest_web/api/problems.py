@@ -68,14 +68,14 @@ def install_problem_handlers(app: FastAPI, context: ApiContext) -> None:
 
 def _problem_response(context: ApiContext, request: Request, problem: ApiProblem) -> Response:
     language = negotiate_language(request, context.pages.town)
-    said: dict[str, Any] = {
+    members: dict[str, Any] = {
         "type": f"urn:parvis:problem:{problem.kind}",
         "title": context.pages.translate(f"api.{problem.kind}", language),
         "status": problem.status,
     }
     if problem.errors:
-        said["errors"] = problem.errors
+        members["errors"] = problem.errors
     headers = {"retry-after": str(problem.wait_s)} if problem.wait_s else {}
     headers |= {"www-authenticate": "Bearer"} if problem.status == 401 else {}
     headers["content-language"] = language
-    return JSONResponse(said, problem.status, headers=headers, media_type="application/problem+json")
+    return JSONResponse(members, problem.status, headers=headers, media_type="application/problem+json")

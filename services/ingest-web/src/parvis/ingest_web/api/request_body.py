@@ -107,7 +107,7 @@ def form_fields(document: Mapping[str, Any], clean: Callable[[str], str] = clean
 def file_contents(procedure: Procedure, document: Mapping[str, Any]) -> dict[str, list[tuple[FormFile, bytes]]]:
     kinds = {f.name: f for f in procedure.form if isinstance(f, FileField)}
     files: Mapping[str, list[dict[str, str]]] = document.get("files", {})
-    return {name: [_content(one) for one in several] for name, several in files.items() if name in kinds}
+    return {name: [_content(file) for file in in_field] for name, in_field in files.items() if name in kinds}
 
 
 def _content(document: Mapping[str, str]) -> tuple[FormFile, bytes]:

@@ -132,7 +132,7 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
     if wait_s:
         metrics.contacts_refused.labels("web", "too-many").inc()
         log.warning("contact.slowed", channel="web", procedure=submission.procedure.slug, wait_s=round(wait_s))
-        return _ask_to_wait(dependencies, submission, wait_s)
+        return _show_wait(dependencies, submission, wait_s)
     try:
         if step == CHANGE or filled.problems:
             await store_chosen_files(dependencies, submission, filled)
@@ -199,15 +199,18 @@ async def _accept(
     content: bytes,
     began: float,
 ) -> Response:
-    ours = [
+    stored_files = [
         await dependencies.store.copy_to_contact(
-            submission.contact_id, next(k for k in submission.stored[name] if k.file == file)
+            submission.contact_id,
+            next(stored_file for stored_file in submission.stored[name] if stored_file.file == file),
         )
-        for name, several in filled.files.items()
-        for file in several
+        for name, files in filled.files.items()
+        for file in files
     ]
-    sending = SubmissionSource(submission.procedure, submission.language, content)
-    stored = await dependencies.store.record_submission(row, filled, [kept.claim for kept in ours], sending)
+    source = SubmissionSource(submission.procedure, submission.language, content)
+    stored = await dependencies.store.record_submission(
+        row, filled, [stored_file.claim for stored_file in stored_files], source
+    )
     if stored is row:
         metrics.contacts_received.labels("web").inc()
         metrics.accept_seconds.labels("web").observe(time.monotonic() - began)
@@ -232,7 +235,7 @@ def _answer(
     return RedirectResponse(f"/merci/{stored.reference}?lang={submission.language}", status_code=303)
 
 
-def _ask_to_wait(dependencies: FormDependencies, submission: FormSubmission, wait_s: float) -> Response:
+def _show_wait(dependencies: FormDependencies, submission: FormSubmission, wait_s: float) -> Response:
     """Come back in a moment; where the browser can run a script, a sum of its own takes the place of waiting."""
     assert submission.once  # noqa: S101 (checked by the caller)
     if not dependencies.rate_limit.requires_work:
@@ -270,11 +273,11 @@ def _form_again(
 ) -> Response:
     """The page once more, with all that was typed; `fresh` gives it a new one-time token."""
     problems = filled.problems if filled else dict[str, FormProblem]()
-    seen = build_form_view(dependencies, submission, fresh=fresh, problems=problems, **more)
+    view = build_form_view(dependencies, submission, fresh=fresh, problems=problems, **more)
     headers = allow_scripts(_KEPT_BY_HISTORY)
     if status in {429, 503}:
-        headers["retry-after"] = str(seen.wait_s or 30)
-    return HTMLResponse(form_html.form_page(dependencies.pages, seen), status_code=status, headers=headers)
+        headers["retry-after"] = str(view.wait_s or 30)
+    return HTMLResponse(form_html.form_page(dependencies.pages, view), status_code=status, headers=headers)
 
 
 async def _upload(dependencies: FormDependencies, request: Request, submission: FormSubmission) -> Response:
@@ -287,11 +290,14 @@ async def _upload(dependencies: FormDependencies, request: Request, submission: 
     filled = parse_form(submission.procedure, submission.form.fields, submission.files(), today=today)
     wrong = {name: problem for name, problem in filled.problems.items() if submission.chosen.get(name)}
     if wrong:
-        said = [
+        sentences = [
             form_html.problem_sentence(dependencies.pages, problem, submission.language) for problem in wrong.values()
         ]
-        return JSONResponse({"problems": said}, status_code=422)
+        return JSONResponse({"problems": sentences}, status_code=422)
     submission = replace(submission, stored={})
     await store_chosen_files(dependencies, submission, filled)
-    sealed = {name: [dependencies.tokens.seal_file(k) for k in several] for name, several in submission.stored.items()}
+    sealed = {
+        name: [dependencies.tokens.seal_file(stored_file) for stored_file in files]
+        for name, files in submission.stored.items()
+    }
     return JSONResponse({"kept": sealed}, status_code=201)

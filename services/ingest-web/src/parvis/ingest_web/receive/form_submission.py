@@ -51,7 +51,10 @@ class FormSubmission:
         names = [*self.stored, *self.chosen]
         return {
             name: list(
-                dict.fromkeys([k.file for k in self.stored.get(name, ())] + [f for f, _ in self.chosen.get(name, ())])
+                dict.fromkeys(
+                    [stored_file.file for stored_file in self.stored.get(name, ())]
+                    + [f for f, _ in self.chosen.get(name, ())]
+                )
             )
             for name in dict.fromkeys(names)
         }
@@ -72,12 +75,12 @@ def build_form_view(
         "once": token,
         "csrf": dependencies.tokens.make_csrf_token(slug, now),
         "most_mb": dependencies.largest_request_mb,
-        "fields": {name: [_showable(value) for value in values] for name, values in submission.form.typed.items()},
+        "fields": {name: [_without_nul(value) for value in values] for name, values in submission.form.typed.items()},
         "proof": submission.form.first(PROOF)[:40],
         "waited": submission.form.first(WAITED)[:80],
         "stored": {
-            name: [(k.file, dependencies.tokens.seal_file(k)) for k in several]
-            for name, several in submission.stored.items()
+            name: [(stored_file.file, dependencies.tokens.seal_file(stored_file)) for stored_file in files]
+            for name, files in submission.stored.items()
         },
     }
     return form_html.FormView(**(values | more))  # pyright: ignore[reportArgumentType] (the fields of FormView)
@@ -91,6 +94,6 @@ def has_valid_tokens(dependencies: FormDependencies, submission: FormSubmission)
     )
 
 
-def _showable(text: str) -> str:
+def _without_nul(text: str) -> str:
     """NUL is the one character that no page can carry."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")

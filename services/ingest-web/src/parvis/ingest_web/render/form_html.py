@@ -107,14 +107,14 @@ def _rows(pages: PageRenderer, shown: FormView, filled: FilledForm) -> list[Revi
     rows: list[ReviewRow] = []
     for f in shown.procedure.form:
         if isinstance(f, FileField):
-            said = [
+            lines = [
                 f"{file.name} ({format_size(file.size_bytes, pages.words, language)})"
                 for file in filled.files.get(f.name, ())
             ]
         else:
             answer = filled.answers.get(f.name, "")
-            said = format_answer(f, answer, language).splitlines() if answer else []
-        rows.append(ReviewRow(f"f-{f.name}", localized(f.label, language), tuple(said)))
+            lines = format_answer(f, answer, language).splitlines() if answer else []
+        rows.append(ReviewRow(f"f-{f.name}", localized(f.label, language), tuple(lines)))
     rows.append(
         ReviewRow(f"f-{NAME}", pages.translate("form_page.name", language), (filled.name,) if filled.name else ())
     )

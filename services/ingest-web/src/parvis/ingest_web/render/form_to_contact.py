@@ -33,8 +33,8 @@ def canonical_bytes(
     inputs = {name: list(values) for name, values in fields.items() if not name.startswith("_") or name == "_website"}
     attached = [
         {"field": name, "name": f.name, "media_type": f.media_type, "size_bytes": f.size_bytes, "sha256": f.sha256}
-        for name, several in files.items()
-        for f in several
+        for name, in_field in files.items()
+        for f in in_field
     ]
     content = {"form": procedure.slug, "fields": inputs, "files": attached}
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
@@ -79,7 +79,7 @@ def make_web_contact(
                 "subject": form_subject(filled, procedure, language),
                 "text": truncate_to_json_size(form_text(filled, procedure, language), MAX_TEXT_BYTES),
                 "answers": truncate_answers(filled.answers),
-                "file_names": tuple(file.name for several in filled.files.values() for file in several),
+                "file_names": tuple(file.name for in_field in filled.files.values() for file in in_field),
                 "reply_channels": (filled.reply,) if filled.reply else (),
             }
         ),
@@ -89,9 +89,9 @@ def make_web_contact(
 def form_subject(filled: FilledForm, procedure: Procedure, language: str) -> str:
     """The procedure's title; a question with a subject of its own has that."""
     title = localized(procedure.title, language)
-    own = filled.answers.get("subject", "")
+    own_subject = filled.answers.get("subject", "")
     is_own = any(f.name == "subject" and f.type == "text" for f in procedure.form)
-    return f"{own} ({title})" if own and is_own else title
+    return f"{own_subject} ({title})" if own_subject and is_own else title
 
 
 def form_text(filled: FilledForm, procedure: Procedure, language: str) -> str:
@@ -106,20 +106,20 @@ def form_text(filled: FilledForm, procedure: Procedure, language: str) -> str:
     return "\n\n".join([*free, "\n".join(facts)] if facts else free)
 
 
-def fits_event(words: str) -> bool:
-    return len(json.dumps(words, ensure_ascii=False).encode()) <= MAX_TEXT_BYTES
+def fits_event(text: str) -> bool:
+    return len(json.dumps(text, ensure_ascii=False).encode()) <= MAX_TEXT_BYTES
 
 
-def truncate_to_json_size(words: str, room_bytes: int) -> str:
+def truncate_to_json_size(text: str, room_bytes: int) -> str:
     """The longest beginning whose JSON is within the room; quotes and line feeds count twice there."""
-    if len(json.dumps(words, ensure_ascii=False).encode()) <= room_bytes:
-        return words
-    low, high = 0, len(words)
+    if len(json.dumps(text, ensure_ascii=False).encode()) <= room_bytes:
+        return text
+    low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
-        fits = len(json.dumps(words[:middle], ensure_ascii=False).encode()) <= room_bytes
+        fits = len(json.dumps(text[:middle], ensure_ascii=False).encode()) <= room_bytes
         low, high = (middle, high) if fits else (low, middle - 1)
-    return words[:low]
+    return text[:low]
 
 
 def truncate_answers(answers: Mapping[str, str]) -> dict[str, str]:

@@ -40,8 +40,8 @@ async def insert_submission(connection: AsyncConnection, row: Submission) -> Sub
 
 
 async def read_submission(connection: AsyncConnection, seed: str) -> Submission | None:
-    found = await connection.execute(select(submission).where(submission.c.seed == seed))
-    row = found.mappings().one_or_none()
+    result = await connection.execute(select(submission).where(submission.c.seed == seed))
+    row = result.mappings().one_or_none()
     return Submission(**row) if row else None
 
 

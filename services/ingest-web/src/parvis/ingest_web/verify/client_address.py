@@ -41,10 +41,10 @@ def client_network(request: Request, trusted: Sequence[Network]) -> str | None:
     has seen; what stands left of it anybody can write. An address inside the town's own network says nothing: all its
     people share it, or it is a proxy that nobody named in the settings.
     """
-    seen = [request.client.host] if request.client else []
+    addresses = [request.client.host] if request.client else []
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))[-1000:]
-    seen = [*forwarded.split(","), *seen]
-    for text in reversed(seen):
+    addresses = [*forwarded.split(","), *addresses]
+    for text in reversed(addresses):
         address = _address(text)
         if address is None:
             return None
