@@ -42,7 +42,7 @@ from parvis.web.pages import PageRenderer
 
 NAME = "desk"
 _PURGE_EVERY_S = 3600.0
-# Another site's page must not reach the desk under a name of its own that points to this machine (DNS rebinding).
+# DNS rebinding: another site must not reach the desk through a host name of its own that resolves to this machine.
 _HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 
@@ -53,7 +53,7 @@ async def build() -> Service:
     """
     town, settings = load_settings(TownSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
-    health = Health({"database": "not reached yet", "consumer": "not begun yet"})
+    health = Health({"database": "not reached yet", "consumer": "not started yet"})
     database = Database(town.database_url.get_secret_value(), service=NAME)
     producer = Producer.from_settings(town, service=NAME, health=health)
     outbox = Outbox(case_tables.outbox, database, producer, health, NAME)

@@ -1,4 +1,4 @@
-"""Serves the queue and single cases to programs; changes nothing."""
+"""Serves the queue and single cases to programs. Read-only."""
 
 from typing import Annotated
 from uuid import UUID

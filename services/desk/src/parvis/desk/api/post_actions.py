@@ -32,7 +32,7 @@ Work: TypeAlias = Callable[[Case, Agent, Sequence[CaseContact]], CaseChanges]
 
 
 def routes(app: FastAPI, access: ApiDependencies) -> None:
-    """All that changes something; each answers with the case as it is then, once that is committed."""
+    """The routes that change a case; each returns the case after the change, once it is committed."""
     _states(app, access)
     _words(app, access)
     _transfers(app, access)
@@ -98,7 +98,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
 
     @app.post("/cases/{conversation_id}/reply")
     async def reply(conversation_id: UUID, body: ReplyBody, key: IdempotencyKey = None) -> CaseDetail:
-        """Answer the citizen, on the channel they wish unless another is given."""
+        """Reply to the citizen, on their preferred channel unless another is given."""
         answer = ReplyInput(body.text, scoped_key(body.department, key), body.then, body.channel, body.address)
         return await _act(
             access, conversation_id, body,
@@ -107,7 +107,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
 
     @app.post("/cases/{conversation_id}/call")
     async def call(conversation_id: UUID, body: CallBody, key: IdempotencyKey = None) -> CaseDetail:
-        """Note what was said when the citizen was called."""
+        """Record a call to the citizen."""
         note = AgentText(body.text, scoped_key(body.department, key), body.then)
         return await _act(
             access,
@@ -122,7 +122,7 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
 def _transfers(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/transfer")
     async def transfer(conversation_id: UUID, body: TransferBody, key: IdempotencyKey = None) -> CaseDetail:
-        """Ask the router to bring the conversation to another department; the case leaves when it has."""
+        """Request a transfer to another department; the case leaves when the router has transferred it."""
         key_uuid = scoped_key(body.department, key)
         return await _act(
             access, conversation_id, body,
@@ -136,7 +136,7 @@ def _transfers(app: FastAPI, access: ApiDependencies) -> None:
 def _divisions(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/split")
     async def split(conversation_id: UUID, body: SplitBody, key: IdempotencyKey = None) -> CaseDetail:
-        """Ask the router to bring some messages into a case of their own."""
+        """Request a split: the chosen messages get a case of their own."""
         split_input = SplitInput(
             [str(contact) for contact in body.contact_ids],
             body.to_department,
@@ -150,7 +150,7 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
 
     @app.post("/cases/{conversation_id}/link")
     async def link(conversation_id: UUID, body: LinkBody, key: IdempotencyKey = None) -> CaseDetail:
-        """Ask the router to link the case with another one, or to undo that."""
+        """Request a link to another case, or its removal."""
         link_input = LinkInput(body.reference, scoped_key(body.department, key), body.wanted)
         return await _act(
             access,
@@ -165,7 +165,7 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
 def _counter(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/contacts", status_code=201)
     async def register(body: CounterContactBody, key: IdempotencyKey = None) -> CounterContactCreated:
-        """Write down a visit or a call; it comes back as a case when the router has placed it."""
+        """Register a visit or a call; it becomes a case when the router has routed it."""
         if access.town_config.department(body.department) is None:
             raise HTTPException(409, "no_department")
         form = CounterForm(**body.model_dump(exclude={"agent", "department"}))

@@ -56,22 +56,23 @@ RelationEvent: TypeAlias = ConversationSplit | ConversationOpened | Conversation
 
 @dataclass
 class BatchState:
-    """The stored state that a batch touches, kept current while it is applied."""
+    """The stored rows that a batch concerns, updated as its events are applied."""
 
     cases: dict[str, Case]
     contacts: set[str]
     deliveries: dict[str, DeliveryStatus]
-    placements: dict[str, SplitPlacement]  # where splits put contacts of the batch
+    placements: dict[str, SplitPlacement]  # of contacts in the batch that a split has moved
 
 
 @dataclass(frozen=True)
 class CaseProjection:
     """Applies events to cases.
 
-    Retry:  any batch may come again, in part or whole: contacts are known by their id, moves by their number,
+    Retry:  idempotent, for any part of a batch: contacts are identified by their id, transfers by their sequence number,
             deliveries by their rank.
-    Order:  the highest `sequence` names the department; nothing waits for a gap. A contact is where the latest split put it,
-            whichever of the two is told first.
+    Order:  the highest `sequence` names the department; gaps are not waited for. A contact belongs to the case to which the
+            latest split assigned it, in whatever order the two events arrive.
+    Raises: Poison, when the row of a case in the batch cannot be read; the consumer then dead-letters the record at fault.
     """
 
     cases: CaseStore
@@ -170,7 +171,7 @@ class CaseProjection:
         return changes
 
     def _empty_cases(self, items: Sequence[DecodedRecord]) -> dict[str, Case]:
-        """An empty case for each conversation of the batch, for those that do not exist yet."""
+        """An empty case for each conversation of the batch, inserted where none exists."""
         at = self.clock()
         empty_cases: dict[str, Case] = {}
         for item in items:

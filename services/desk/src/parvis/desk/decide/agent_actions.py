@@ -47,7 +47,7 @@ class ActionContext:
 
 @dataclass(frozen=True)
 class AgentText:
-    """What an agent wrote, and the state the case is left in. `once` is the same when the same form is sent again."""
+    """An agent's text, and the state of the case afterwards. A form sent twice has the same idempotency key."""
 
     text: str
     idempotency_key: str
@@ -56,7 +56,7 @@ class AgentText:
 
 @dataclass(frozen=True)
 class ReplyInput(AgentText):
-    """An answer; with a channel and address of its own where the agent chose another than the citizen's."""
+    """A reply. `channel` and `address` are empty unless the agent chose others than the citizen's."""
 
     channel: str = ""
     address: str = ""
@@ -90,11 +90,11 @@ def reopen_case(case: Case, context: ActionContext) -> CaseChanges:
 def request_reply(
     case: Case, context: ActionContext, contacts: Sequence[CaseContact], answer: ReplyInput
 ) -> CaseChanges:
-    """Ask the notifier to send an answer.
+    """Ask the notifier to send a reply.
 
-    Raises: Rejected, with the key of the sentence: no text, too long, nowhere to send it, an address that is none;
-            `call_instead`, when the citizen asks to be called.
-    Retry:  the same `once` is the same reply.
+    Raises: Rejected, with the key of its sentence: no text, text too long, no address, invalid address; `call_instead`, when
+            the citizen asked to be called.
+    Retry:  the same idempotency key gives the same reply.
     """
     text, target = _checked_text(answer), _recipient(answer, contacts)
     reply_id = make_reply_id("desk", case.conversation_id, answer.idempotency_key)
@@ -149,7 +149,7 @@ def _reply_requested(
 
 
 def record_call(case: Case, context: ActionContext, note: AgentText) -> CaseChanges:
-    """The agent called the citizen: what was said is kept with the case."""
+    """Record a call to the citizen with the agent's notes."""
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"called:{note.idempotency_key}")
     row = CaseAction(str(act_id), case.conversation_id, "called", context.agent.name, _checked_text(note), context.at)
     return _record(_after_contacting_citizen(case, note, context), row, context)
@@ -158,9 +158,9 @@ def record_call(case: Case, context: ActionContext, note: AgentText) -> CaseChan
 def request_transfer(
     case: Case, context: ActionContext, to_department: str, reason: str, idempotency_key: str
 ) -> CaseChanges:
-    """Ask the router to bring the conversation to another department; it moves when the router says so.
+    """Ask the router to transfer the conversation; the case leaves when the router has done so.
 
-    Raises: Rejected, with the key of the sentence: no reason, no such department, already here.
+    Raises: Rejected, with the key of its sentence: no reason, no such department, already there.
     """
     if (
         context.town_config.department(to_department) is None

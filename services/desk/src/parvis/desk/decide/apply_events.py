@@ -114,7 +114,7 @@ def apply_transfer_refusal(event: TransferRefused) -> TransferOutcome:
 def apply_delivery(
     case: Case | None, event: DeliveryUpdated, known: DeliveryStatus | None, town_config: TownConfig, at: datetime
 ) -> CaseChanges:
-    """Apply a delivery status, if it supersedes the known one; an undelivered reply reopens its case, for somebody has to act."""
+    """Apply a delivery status if it supersedes the known one. An undelivered reply reopens its case, because an agent has to act."""
     if known and event.attempt <= known.attempt and not _supersedes(event, known):
         return CaseChanges()
     row = DeliveryStatus(
@@ -145,7 +145,7 @@ def _supersedes(event: DeliveryUpdated, known: DeliveryStatus) -> bool:
 
 
 def shorten(text: str) -> str:
-    """The beginning of a text for a row of the queue."""
+    """The beginning of a text, for a row of the queue."""
     words = " ".join(text[: _SNIPPET * 4].replace("\x00", " ").split())
     return words if len(words) <= _SNIPPET else f"{words[: _SNIPPET - 1].rstrip()}…"
 

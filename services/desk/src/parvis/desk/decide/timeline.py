@@ -32,7 +32,7 @@ TimelineItem: TypeAlias = (
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """One thing that happened: `kind` names it, `deliveries` are those of a reply."""
+    """One entry of the timeline; `deliveries` belong to a reply."""
 
     kind: str
     at: datetime
@@ -41,9 +41,9 @@ class TimelineEntry:
 
 
 def build_timeline(file: CaseFile, past: Sequence[PastContact] = ()) -> list[TimelineEntry]:
-    """Oldest first. Contacts, moves and steps stand in the order of their sequence, whatever their clocks say.
+    """Build the timeline, oldest first. Contacts, transfers, splits and links are in sequence order, even if clocks differ.
 
-    `past`, what a history tells of contacts that never came to this desk.
+    Shape:  past, the contacts of a history that never reached this desk.
     """
     entries = _numbered(file)
     own_reply_ids = {reply.reply_id for reply in file.replies}
@@ -62,9 +62,9 @@ def build_timeline(file: CaseFile, past: Sequence[PastContact] = ()) -> list[Tim
 
 
 def _numbered(file: CaseFile) -> list[TimelineEntry]:
-    """By sequence; an instant never goes back along it, so that sorting by time keeps the order.
+    """The entries with a sequence number, in its order. Their times never decrease, so that sorting by time keeps that order.
 
-    What a split brought has the number of the split, and comes before it.
+    Contacts that a split brought have the split's number and come before it.
     """
     numbered: Sequence[tuple[int, datetime, str, CaseContact | DepartmentMove | CaseRelation]] = sorted(
         [

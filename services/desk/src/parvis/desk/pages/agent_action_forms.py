@@ -33,9 +33,9 @@ _STATE_NOTICES = {"take": "taken", "release": "released", "close": "closed", "re
 def routes(dependencies: DeskDependencies) -> APIRouter:
     """The forms of a case's page.
 
-    Gives: 303 back to the case, once it is committed; 422 with the page, what was typed and what is wrong with it;
-           403 for a form that is not ours; 404 when the case is not with the agent's department.
-    Retry: the same form sent twice is one reply, one transfer, one note.
+    Gives: 303 back to the case, once the change is committed; 422 with the page, the typed text and the problem; 403 for a form
+           without our tokens; 404 when the agent's department does not have the case.
+    Retry: the same form sent twice makes one reply, one transfer, one note.
     """
     router = APIRouter()
 
@@ -113,7 +113,7 @@ async def _preview(
     form: SubmittedForm,
     answer: ReplyInput,
 ) -> Response:
-    """The page with the answer as it will read; nothing is sent or kept."""
+    """The page with a preview of the reply; nothing is sent or stored."""
     async with dependencies.cases.database.transaction() as connection:
         case = await read_case(connection, conversation)
         contacts = await read_contacts(connection, conversation)

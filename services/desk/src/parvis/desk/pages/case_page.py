@@ -49,7 +49,7 @@ async def case_page(
     wrong: tuple[str, str] | None = None,
     preview: ReplyPreview | None = None,
 ) -> Response:
-    """The page; `draft` is what was typed, `wrong` the box and the key of what is wrong with it."""
+    """Render the page. `draft` has the typed fields, `wrong` the form at fault and the key of its problem."""
     async with dependencies.cases.database.transaction() as connection:
         case = await read_case(connection, conversation)
         file = await read_case_file(connection, case) if case else None
@@ -102,7 +102,7 @@ def damaged_case_handler(dependencies: DeskDependencies) -> Callable[[Request, E
 def _moved_page(
     dependencies: DeskDependencies, request: Request, session: AgentSession, file: CaseFile | None
 ) -> Response:
-    """Where a case went that this department once had; without anything of what stands in it."""
+    """The new department of a case that this department had; nothing of its content."""
     department = session.agent.department
     if file is None or not any(department in (m.from_department, m.to_department) for m in file.moves):
         raise HTTPException(404)
@@ -111,7 +111,7 @@ def _moved_page(
 
 
 async def _earlier_contacts(dependencies: DeskDependencies, file: CaseFile) -> Sequence[PastContact]:
-    """What a transfer or split brought along, where this desk did not get all of it itself."""
+    """The history that came with a transfer or split, if some of its contacts never reached this desk."""
     claims = {step.sequence: step.history for step in (*file.moves, *file.relations) if step.history}
     latest = max(claims, default=0)
     received = {step.sequence for step in (*file.moves, *file.relations)} | {opened.number for opened in file.contacts}
@@ -122,7 +122,7 @@ async def _earlier_contacts(dependencies: DeskDependencies, file: CaseFile) -> S
 
 
 def _linked_cases(file: CaseFile) -> list[CaseRelation]:
-    """The cases with which this one belongs now: what a split parted, and what was linked and not undone."""
+    """The cases linked with this one: by a split, or by an agent and not unlinked since."""
     steps = sorted(file.relations, key=lambda step: step.sequence)
     by_split = {step.other_conversation: step for step in steps if step.kind in ("split", "opened")}
     by_agents = {step.other_conversation: step for step in steps if step.kind in ("linked", "unlinked")}
@@ -131,7 +131,7 @@ def _linked_cases(file: CaseFile) -> list[CaseRelation]:
 
 
 def _suggestion(file: CaseFile) -> CaseContact | None:
-    """The newest message that seems to be about something else."""
+    """The newest message that seems to be about another subject. None if there is no such message."""
     return next((opened for opened in reversed(file.contacts) if opened.routing.suggestion), None)
 
 
@@ -141,12 +141,12 @@ def _latest_reason(file: CaseFile) -> Mapping[str, Any]:
 
 
 def _followed_conversation(file: CaseFile) -> str | None:
-    """The closed conversation that this one follows."""
+    """The closed conversation that this one follows. None if it follows none."""
     return next((o.routing.linked_to for o in file.contacts if o.routing.linked_to), None)
 
 
 def _transfer_destinations(file: CaseFile, town_config: TownConfig) -> Sequence[Department]:
-    """Where the case may go: what the router thought of comes first, the likeliest at the top."""
+    """The departments to transfer to: those that the router considered first, likeliest first."""
     latest: CaseContact | None = max(file.contacts, key=lambda o: o.routing.sequence, default=None)
     likely = [other.department for other in latest.routing.runners_up] if latest else []
     others = [d for d in town_config.departments.values() if not d.successor and d.slug != file.case.department]

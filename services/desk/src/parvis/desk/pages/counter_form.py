@@ -22,7 +22,7 @@ _FIELDS = ("channel", "procedure", "subject", "text", "name", "phone", "email", 
 def routes(dependencies: DeskDependencies) -> APIRouter:
     """The form and its receipt.
 
-    Gives: 303 to the receipt once it is committed; 422 or 503 with the page and all that was typed.
+    Gives: 303 to the receipt once the contact is committed; 422 or 503 with the page and everything that was typed.
     """
     router = APIRouter()
 
@@ -71,7 +71,7 @@ async def _submit(
 
 
 async def _conversation(dependencies: DeskDependencies, session: AgentSession, typed: str) -> str | None:
-    """The case that the visit belongs to, when the form was opened from its page."""
+    """The conversation of the visit, if the form was opened from the page of one of the department's cases."""
     try:
         conversation = str(UUID(typed))
     except ValueError:

@@ -12,7 +12,7 @@ LISTS = ("open", "mine", "waiting", "closed")
 
 
 def routes(dependencies: DeskDependencies) -> APIRouter:
-    """The queue, and the way to a case by its reference."""
+    """The queue, and the search by reference."""
     router = APIRouter()
 
     @router.get("/")

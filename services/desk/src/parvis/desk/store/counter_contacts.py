@@ -18,7 +18,7 @@ log = logger()
 
 @dataclass(frozen=True)
 class CounterContacts:
-    """Where agents write down who came and who called."""
+    """Registers visits and calls."""
 
     cases: CaseStore
     blobs: BlobStore
@@ -28,11 +28,11 @@ class CounterContacts:
     async def register(
         self, form: CounterForm, agent: Agent, *, seed: str, at: datetime, conversation: str | None = None
     ) -> CounterContact:
-        """Keep one visit or call.
+        """Register one visit or call.
 
-        Gives:  what was kept, once it is committed; Kafka may be away.
-        Raises: Rejected, with the key of what is missing or wrong; Unavailable.
-        Retry:  the same seed is the same contact; the first one sent stays.
+        Gives:  the registered contact, once it is committed; Kafka may be down.
+        Raises: Rejected, with the key of the missing or invalid field; Unavailable.
+        Retry:  the same seed gives the same contact, with the content that was sent first.
         """
         contact_id = make_contact_id("counter", agent.department, seed)
         content = canonical_bytes(form, agent)

@@ -1,7 +1,4 @@
-"""Decodes SQL rows into the desk's models, and sets aside those whose values make no sense.
-
-One damaged row must not hide the others: who reads a list shows what is sound and says how much is not.
-"""
+"""Decodes SQL rows into the desk's models, and counts damaged rows so that one of them never hides the others."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -55,7 +52,7 @@ _REASONS = frozenset(
     for event in (TransferRefused, SplitRefused, LinkRefused)
     for reason in get_args(event.model_fields["why"].annotation)
 )
-_OPEN_ENDED = frozenset({"answer_due_at", "escalate_at"})  # at the end of time where nothing is due
+_OPEN_ENDED = frozenset({"answer_due_at", "escalate_at"})  # NO_DATE where nothing is due
 
 
 class DamagedCase(Poison):
@@ -77,7 +74,7 @@ def decode_case(row: Row) -> Case:
 
 
 def decode_all(decode: Callable[[Row], Model], rows: Iterable[Row]) -> tuple[tuple[Model, ...], int]:
-    """The sound rows, and how many are damaged; each of those is logged."""
+    """The decoded rows, and the number of damaged ones; each of these is logged."""
     sound: list[Model] = []
     damaged = 0
     for row in rows:
@@ -90,7 +87,7 @@ def decode_all(decode: Callable[[Row], Model], rows: Iterable[Row]) -> tuple[tup
 
 
 def decoder(model: type[Model]) -> Callable[[Row], Model]:
-    """The function that decodes rows of one table."""
+    """A function that decodes the rows of one table."""
     return lambda row: _decode(model, row)
 
 
