@@ -37,10 +37,10 @@ async def build() -> Service:
     town, settings = load_settings(TownSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
     pages = PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
-    health = Health({"database": "not asked yet"})
+    health = Health({"database": "not reached yet"})
     database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10)
     producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
-    # Its own health: the door takes forms while Kafka is away, so that must not take it out of the load balancer.
+    # A Health of its own: forms are accepted while Kafka is down, so its state must not take the service out of the load balancer.
     outbox = Outbox(submissions.outbox, database, producer, Health(), "ingest-web")
     tokens = FormTokens(
         key=town.signing_key,

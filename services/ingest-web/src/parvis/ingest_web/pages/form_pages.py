@@ -1,4 +1,4 @@
-"""Serves the list of procedures, the form of each, and the receipt; changes nothing."""
+"""Serves the list of procedures, their forms, and the receipt. Read-only."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ from parvis.web.language_negotiation import language_switch_url, negotiate_langu
 from parvis.web.pages import PageRenderer
 from parvis.web.security_headers import allow_scripts
 
-# Not `no-store`: going back must find the same page with its one-time token and the typed text.
+# Not `no-store`: the back button must show the same page with its one-time token and the typed text.
 _KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}
 
 
 @dataclass(frozen=True)
 class FormPageDependencies:
-    """What the pages need."""
+    """The dependencies of the pages."""
 
     town_config: TownConfig
     pages: PageRenderer
@@ -31,7 +31,7 @@ class FormPageDependencies:
 
 
 def routes(dependencies: FormPageDependencies) -> APIRouter:
-    """The pages.
+    """The pages of citizens.
 
     Gives: 200, in the reader's language; 404 for a procedure or a reference that does not exist.
     """

@@ -1,4 +1,4 @@
-"""Holds one form while it is received, and what receiving it needs."""
+"""Models a form while it is received, and the dependencies of receiving it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from parvis.web.tokens import OneTimeToken
 
 @dataclass(frozen=True)
 class FormDependencies:
-    """What receiving a form needs."""
+    """The dependencies of receiving a form."""
 
     town_config: TownConfig
     pages: PageRenderer
@@ -42,12 +42,12 @@ class FormSubmission:
 
     @property
     def contact_id(self) -> ContactId:
-        """The contact that this form is or will be: the same, however often it is sent."""
+        """The id of the contact that this form makes, however often it is sent."""
         assert self.once  # noqa: S101 (a form without our token goes no further)
         return make_contact_id("web", self.procedure.slug, self.once.seed)
 
     def files(self) -> Mapping[str, Sequence[FormFile]]:
-        """What goes with the form: the kept files and those just chosen, each once."""
+        """The files of the form, by field: those stored before and those just chosen, without duplicates."""
         names = [*self.stored, *self.chosen]
         return {
             name: list(
@@ -63,7 +63,7 @@ class FormSubmission:
 def build_form_view(
     dependencies: FormDependencies, submission: FormSubmission, *, fresh: bool = False, **more: object
 ) -> form_html.FormView:
-    """The page of this form once more, with all that was typed; `fresh` gives it a new one-time token."""
+    """Build the view of this form with everything that was typed; `fresh` gives it a new one-time token."""
     now, slug = dependencies.pages.clock(), submission.procedure.slug
     token = dependencies.tokens.make_one_time_token(slug, now) if fresh or not submission.once else submission.once.text
     values: dict[str, object] = {
@@ -87,7 +87,7 @@ def build_form_view(
 
 
 def has_valid_tokens(dependencies: FormDependencies, submission: FormSubmission) -> bool:
-    """Whether the form carries our tokens, both of them."""
+    """Whether the form has a valid one-time token and a valid CSRF token."""
     csrf = submission.form.first(CSRF)
     return submission.once is not None and dependencies.tokens.is_valid_csrf_token(
         csrf, submission.procedure.slug, dependencies.pages.clock()
@@ -95,5 +95,5 @@ def has_valid_tokens(dependencies: FormDependencies, submission: FormSubmission)
 
 
 def _without_nul(text: str) -> str:
-    """NUL is the one character that no page can carry."""
+    """HTML cannot contain NUL."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")

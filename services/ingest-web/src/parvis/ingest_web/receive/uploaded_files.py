@@ -16,7 +16,7 @@ async def read_chosen_files(fields: list[FileField], form: SubmittedForm) -> dic
 def read_stored_files(
     dependencies: FormDependencies, fields: list[FileField], form: SubmittedForm
 ) -> dict[str, list[StoredFile]]:
-    """The files of earlier tries, without those that the citizen took out; a new one takes the place of a single one."""
+    """The files stored by earlier steps, without those that the citizen removed. Where one file is allowed, a new one replaces it."""
     by_field: dict[str, list[StoredFile]] = {}
     for f in fields:
         dropped = form.fields.get(DROP + f.name, ())
@@ -31,7 +31,7 @@ def read_stored_files(
 
 
 async def store_chosen_files(dependencies: FormDependencies, submission: FormSubmission, filled: FilledForm) -> None:
-    """Store the good files that were just chosen: nobody should choose them twice.
+    """Store the valid files that were just chosen, so that the citizen need not choose them again.
 
     Raises: Unavailable.
     """

@@ -20,7 +20,7 @@ from parvis.ingest_web.models.form import FilledForm, FormFile, StoredFile, Subm
 from parvis.ingest_web.render import form_to_contact
 from parvis.ingest_web.store.submissions import insert_submission
 
-# Whole files in memory at a time, whoever sends them: the largest has 25 MB.
+# Across all requests; the largest file has 25 MB.
 _MAX_FILES_IN_MEMORY = 2
 
 
@@ -59,7 +59,7 @@ class SubmissionStore:
             return "nobody has looked into it"
 
     async def copy_to_contact(self, contact: ContactId, stored: StoredFile) -> StoredFile:
-        """The same file as a blob of this contact."""
+        """Copy the file to a blob of this contact, unless it is one already."""
         if stored.claim.blob.startswith(f"{contact}/"):
             return stored
         async with self.memory_slots:
@@ -69,10 +69,10 @@ class SubmissionStore:
     async def record_submission(
         self, row: Submission, filled: FilledForm, attachments: Sequence[Attachment], source: "SubmissionSource"
     ) -> Submission:
-        """Commit the form, once.
+        """Commit the form and its event, once per token.
 
-        Gives:  the row itself; an earlier one, when this token was recorded before.
-        Raises: Unavailable, when it may not be committed.
+        Gives:  the row itself, or the earlier one if this token was recorded before.
+        Raises: Unavailable, when the outcome of the commit is unknown.
         """
         contact_id = ContactId(row.contact_id)
         full_text = form_to_contact.form_text(filled, source.procedure, source.language)
@@ -103,7 +103,7 @@ class SubmissionStore:
 
 @dataclass(frozen=True)
 class SubmissionSource:
-    """Where a submission comes from: procedure, language, canonical bytes, and the evidence of who sent it."""
+    """The origin of a submission: procedure, language, canonical bytes, and the evidence about its sender."""
 
     procedure: Procedure
     language: str
