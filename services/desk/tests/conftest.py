@@ -1,4 +1,4 @@
-"""Runs the desk on the real PostgreSQL; pages are requested as a browser does, and Kafka is away: events are handed to the projection."""
+"""Runs the desk on the real PostgreSQL; pages are requested as a browser does, Kafka is down, and events are passed to the projection directly."""
 
 import asyncio
 import re
@@ -77,10 +77,10 @@ async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGe
     await migrate(database_url, "desk", folder)
     service = await build()
     stopping = asyncio.Event()
-    drawing = asyncio.ensure_future(service.tasks[0](stopping))  # alone: Kafka is away
+    previews = asyncio.ensure_future(service.tasks[0](stopping))  # only this task: Kafka is down
     yield service
     stopping.set()
-    await drawing
+    await previews
     for close in service.closing:
         await close()
 
@@ -135,7 +135,7 @@ def published(database: Database) -> Published:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def browser(service: Service, database: Database) -> AsyncGenerator[httpx.AsyncClient]:
-    """A browser that nobody has logged in with yet."""
+    """A browser without a session."""
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8130") as http:
         yield http
@@ -148,8 +148,8 @@ def send(browser: httpx.AsyncClient) -> Send:
     async def send(page: str, action: str, **fields: str) -> httpx.Response:
         shown = (await browser.get(page)).text
         form = next(part for part in shown.split("<form")[1:] if f'action="{action}' in part)
-        found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.split("</form>")[0])
-        hidden = {name: unescape(value) for name, value in found}
+        inputs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.split("</form>")[0])
+        hidden = {name: unescape(value) for name, value in inputs}
         return await browser.post(action, data=hidden | {n.replace("__", "-"): v for n, v in fields.items()})
 
     return send

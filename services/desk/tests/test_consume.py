@@ -1,4 +1,4 @@
-"""What Kafka tells, into cases: once, in any order, with any text."""
+"""Tests the projection of events onto cases: idempotent, in any order, with any text."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -62,7 +62,9 @@ async def the_case(database: Database) -> Case:
     return case
 
 
-async def test_a_contact_told_twice_is_one(database: Database, project: Project, published: Published) -> None:
+async def test_a_contact_delivered_twice_is_added_once(
+    database: Database, project: Project, published: Published
+) -> None:
     await project(routed(1), routed(1))
     await project(routed(1))
 
@@ -79,7 +81,9 @@ async def test_a_redelivered_contact_does_not_open_a_closed_case(database: Datab
     assert (await the_case(database)).state == "closed"
 
 
-async def test_both_sides_of_a_move_are_one(database: Database, project: Project, published: Published) -> None:
+async def test_both_events_of_a_transfer_make_one_move(
+    database: Database, project: Project, published: Published
+) -> None:
     await project(moved(ConversationArrived, 2, "etat-civil"))
     await project(routed(1), moved(ConversationLeft, 2, "etat-civil"))
     case = await the_case(database)
@@ -91,7 +95,7 @@ async def test_both_sides_of_a_move_are_one(database: Database, project: Project
     assert told[-1].department == "etat-civil"
 
 
-async def test_a_refused_transfer_is_told_to_the_agent(database: Database, project: Project) -> None:
+async def test_a_refused_transfer_is_recorded_with_its_reason(database: Database, project: Project) -> None:
     transfer = "3f1d5a9e-0000-4000-8000-000000000001"
     await project(routed(1))
     async with database.transaction() as connection:
@@ -119,7 +123,7 @@ async def test_a_refused_transfer_is_told_to_the_agent(database: Database, proje
     assert [(t.outcome, t.why) for t in file.transfers] == [("refused", "stale")]
 
 
-async def test_a_delivery_known_before_its_case_is_kept(database: Database, project: Project) -> None:
+async def test_a_delivery_that_arrives_before_its_case_is_stored(database: Database, project: Project) -> None:
     news = DeliveryUpdated(
         delivery_id=DeliveryId("3f1d5a9e-0000-4000-8000-000000000002"),
         reply_id=ReplyId("3f1d5a9e-0000-4000-8000-000000000003"),

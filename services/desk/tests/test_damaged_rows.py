@@ -1,4 +1,4 @@
-"""Facts about damaged rows: one that cannot be read is named and logged, and everything beside it is still shown."""
+"""Facts about damaged rows: a damaged row is named and logged, and everything else is still shown."""
 
 import asyncio
 import re
@@ -183,7 +183,7 @@ async def test_a_damaged_case_of_another_department_is_not_named(
     assert DAMAGED.reference not in page.text
 
 
-async def test_a_program_that_asks_for_a_damaged_case_is_told_so(
+async def test_the_api_answers_409_for_a_damaged_case(
     agent: httpx.AsyncClient, project: Project, database: Database
 ) -> None:
     await project(routed(DAMAGED))

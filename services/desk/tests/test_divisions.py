@@ -1,4 +1,4 @@
-"""Splits and links on the desk: told in any order, asked for from the page, undone."""
+"""Tests splits and links: applied in any order, requested from the page, undone."""
 
 import itertools
 import re
@@ -81,7 +81,7 @@ async def test_in_any_order_each_message_ends_in_its_case(
     ]
 
 
-async def test_in_one_batch_too(database: Database, project: Project) -> None:
+async def test_messages_of_one_batch_end_in_their_cases(database: Database, project: Project) -> None:
     await project(*reversed(EVENTS))
     assert [(reference, contacts) for reference, contacts, *_ in await _cases(database)] == [
         (FIRST.reference, 2),
@@ -95,9 +95,7 @@ async def _cases(database: Database) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await connection.execute(text(query))]
 
 
-async def test_the_pages_of_both_tell_of_the_split_and_lead_to_each_other(
-    agent: httpx.AsyncClient, project: Project
-) -> None:
+async def test_both_pages_show_the_split_and_link_to_each_other(agent: httpx.AsyncClient, project: Project) -> None:
     await project(*EVENTS)
     old, new = (await agent.get(CASE)).text, (await agent.get(f"/cases/{NEW}")).text
     assert f'href="/cases/{NEW}"' in old
@@ -128,7 +126,7 @@ async def test_an_agent_asks_to_split_off_the_messages_that_are_chosen(
         ({"messages": SECOND.contact_id, "split__to": "nowhere", "split__reason": "x"}, "Choisissez un service"),
     ],
 )
-async def test_what_is_missing_is_said_and_what_was_chosen_stays(
+async def test_a_missing_field_is_named_and_the_choice_stays(
     agent: httpx.AsyncClient, project: Project, send: Send, published: Published, fields: dict[str, str], words: str
 ) -> None:
     await project(*EVENTS[:3])
@@ -193,7 +191,7 @@ async def test_a_link_needs_the_reference_of_another_case(
     assert (await send(CASE, f"{CASE}/link", other=typed)).status_code == 422
 
 
-async def test_what_came_before_a_transfer_is_shown_where_the_desk_did_not_get_it(
+async def test_history_from_before_a_transfer_is_shown(
     agent: httpx.AsyncClient, project: Project, blobs: BlobStore
 ) -> None:
     past = PastContact(
@@ -232,7 +230,7 @@ async def test_a_transfer_that_was_stopped_and_another_bodys_dates_are_shown(
     assert "1 avril 2026" in page or "1er avril 2026" in page  # the town's own earlier date is gone
 
 
-async def test_who_asked_for_a_transfer_that_was_stopped_sees_why(agent: httpx.AsyncClient, project: Project) -> None:
+async def test_the_agent_sees_why_a_transfer_was_stopped(agent: httpx.AsyncClient, project: Project) -> None:
     stopped = {"wanted_department": "finances", "why": {"fr": "Allé et venu.", "en": "To and fro."}}
     left = ConversationLeft.model_validate(
         {
@@ -246,7 +244,7 @@ async def test_who_asked_for_a_transfer_that_was_stopped_sees_why(agent: httpx.A
     assert "Allé et venu." in gone.text
 
 
-async def test_tags_and_what_is_soon_late_stand_in_the_queue(agent: httpx.AsyncClient, project: Project) -> None:
+async def test_the_queue_shows_tags_and_cases_that_are_soon_late(agent: httpx.AsyncClient, project: Project) -> None:
     far = AN_INSTANT + timedelta(days=36_500)
     await project(in_the_case(FIRST, 1, tags=("danger", "rue"), escalate_at=AN_INSTANT, answer_due_at=far))
     other = a_contact(key="SM9", personal=personal("Autre chose."))

@@ -1,4 +1,4 @@
-"""Facts about idempotency keys: a key belongs to the department that uses it, and never hides another department's work."""
+"""Facts about idempotency keys: a key belongs to its department and never hides another department's work."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta

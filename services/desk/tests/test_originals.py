@@ -1,4 +1,4 @@
-"""What agents can open of what citizens sent: never before the scanner has seen it, and pictures only as they were drawn anew."""
+"""Tests the download of originals: nothing before its antivirus scan, and pictures only re-encoded."""
 
 import io
 import itertools
@@ -98,9 +98,7 @@ async def test_files_are_downloads_under_clean_names(
     assert "sans analyse antivirus" in shown
 
 
-async def test_a_picture_is_given_as_it_was_drawn_anew(
-    agent: httpx.AsyncClient, project: Project, blobs: BlobStore
-) -> None:
+async def test_a_picture_is_served_re_encoded(agent: httpx.AsyncClient, project: Project, blobs: BlobStore) -> None:
     made = make_contact_id("web", "x", "photo")
     claim = await blobs.put(made, a_photo(), "image/jpeg")
     await project(
@@ -118,16 +116,16 @@ async def test_a_picture_is_given_as_it_was_drawn_anew(
     untouched = await agent.get(f"{base(made)}/files/0/untouched")
 
     assert "fichier d’origine" in shown
-    assert [Image.open(io.BytesIO(one.content)).size[0] for one in (drawn, given)] == [1240, 3000]
+    assert [Image.open(io.BytesIO(picture.content)).size[0] for picture in (drawn, given)] == [1240, 3000]
     assert given.headers["content-disposition"].endswith("trou%20%C3%A9.jpg")
-    for one in (drawn, given):
-        assert not Image.open(io.BytesIO(one.content)).getexif()
-        assert b"taken at home" not in one.content
+    for picture in (drawn, given):
+        assert not Image.open(io.BytesIO(picture.content)).getexif()
+        assert b"taken at home" not in picture.content
     assert untouched.content == a_photo()
     assert untouched.headers["content-disposition"].startswith("attachment")
 
 
-async def test_a_mail_that_can_be_read_in_two_ways_shows_no_picture(
+async def test_an_ambiguous_mail_shows_no_pictures(
     agent: httpx.AsyncClient, project: Project, blobs: BlobStore
 ) -> None:
     made = make_contact_id("email", "x", "ambiguous")
@@ -139,7 +137,7 @@ async def test_a_mail_that_can_be_read_in_two_ways_shows_no_picture(
     assert "files/0/untouched" in shown
 
 
-async def test_a_mail_shows_its_own_words_first_and_folds_the_rest(agent: httpx.AsyncClient, project: Project) -> None:
+async def test_a_mail_shows_its_own_text_and_folds_the_quoted_text(agent: httpx.AsyncClient, project: Project) -> None:
     made = make_contact_id("email", "x", "quoted")
     personal = PersonalContact(text="Merci !", quoted="> Bonjour <b>\n> Madame", signature="-- \nCamille")
     sender = Verification(level="none", spf="pass", dkim="none", dmarc="fail")
@@ -162,7 +160,7 @@ async def test_a_mail_shows_its_own_words_first_and_folds_the_rest(agent: httpx.
     assert "<details open" not in shown
 
 
-async def test_what_was_only_forwarded_is_open(agent: httpx.AsyncClient, project: Project) -> None:
+async def test_text_that_is_only_forwarded_is_unfolded(agent: httpx.AsyncClient, project: Project) -> None:
     made = make_contact_id("email", "x", "forwarded")
     await project(routed(made, channel="email", personal=PersonalContact(quoted="Voyez plus bas.")))
     shown = (await agent.get(case(made))).text
@@ -171,7 +169,7 @@ async def test_what_was_only_forwarded_is_open(agent: httpx.AsyncClient, project
     assert "(aucun texte)" not in shown
 
 
-async def test_badly_read_pages_and_troubles_are_named(
+async def test_low_confidence_pages_and_troubles_are_named(
     agent: httpx.AsyncClient, project: Project, blobs: BlobStore
 ) -> None:
     made = make_contact_id("post", "x", "low")
@@ -210,28 +208,30 @@ def pending(claim: ClaimCheck) -> ClaimCheck:
     return claim.model_copy(update={"scan": "pending"})
 
 
-async def test_what_waits_for_the_scanner_is_scanned_when_it_is_opened(blobs: BlobStore, daemon: ClamavDaemon) -> None:
+async def test_a_pending_file_is_scanned_when_it_is_opened(blobs: BlobStore, daemon: ClamavDaemon) -> None:
     made = make_contact_id("web", "x", "scan")
     clean = pending(await blobs.put(made, b"Bonjour", "text/plain"))
     infected = pending(await blobs.put(made, A_VIRUS, "text/plain"))
-    originals = ClaimCheckFetcher(blobs, AntivirusScanner(daemon.address))
+    fetcher = ClaimCheckFetcher(blobs, AntivirusScanner(daemon.address))
 
-    assert await originals.fetch(clean) == b"Bonjour"
+    assert await fetcher.fetch(clean) == b"Bonjour"
     with pytest.raises(InfectedFile):
-        await originals.fetch(infected)
+        await fetcher.fetch(infected)
     daemon.stop()
     try:
-        assert await originals.fetch(clean) == b"Bonjour"
+        assert await fetcher.fetch(clean) == b"Bonjour"
         with pytest.raises(InfectedFile):
-            await originals.fetch(infected)
+            await fetcher.fetch(infected)
         with pytest.raises(UnscannedFile):
-            await originals.fetch(pending(await blobs.put(made, b"Bonsoir", "text/plain")))
+            await fetcher.fetch(pending(await blobs.put(made, b"Bonsoir", "text/plain")))
     finally:
         daemon.start()
-    assert (originals.scan_verdict(clean), originals.scan_verdict(infected)) == ("clean", "infected")
+    assert (fetcher.scan_verdict(clean), fetcher.scan_verdict(infected)) == ("clean", "infected")
 
 
-async def test_what_cannot_be_scanned_now_says_so(agent: httpx.AsyncClient, project: Project, blobs: BlobStore) -> None:
+async def test_a_file_that_cannot_be_scanned_now_has_a_page_that_says_so(
+    agent: httpx.AsyncClient, project: Project, blobs: BlobStore
+) -> None:
     made = make_contact_id("web", "x", "waiting")
     claim = pending(await blobs.put(made, a_photo(), "image/jpeg"))
     await project(routed(made, original=claim, attachments=(Attachment.from_claim_check(claim),)))

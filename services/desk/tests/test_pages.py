@@ -1,4 +1,4 @@
-"""What an agent sees and does, and what is committed by then."""
+"""Tests the agents' pages, and the rows and events that each action commits."""
 
 import asyncio
 import io
@@ -69,7 +69,7 @@ async def test_nobody_sees_anything_without_login(browser: httpx.AsyncClient, pr
     assert (await browser.post(f"{CASE}/take")).status_code == 303
 
 
-async def test_a_login_that_was_tampered_with_is_none(agent: httpx.AsyncClient) -> None:
+async def test_a_forged_session_is_not_accepted(agent: httpx.AsyncClient) -> None:
     cookie = agent.cookies["parvis-desk"]
     agent.cookies.clear()
     agent.cookies.set("parvis-desk", "x" + cookie)
@@ -81,7 +81,7 @@ async def test_another_name_for_this_machine_is_refused(agent: httpx.AsyncClient
     assert (await agent.get("/queue", headers={"host": "evil.example"})).status_code == 400
 
 
-async def test_the_queue_shows_what_there_is_to_do(agent: httpx.AsyncClient, project: Project) -> None:
+async def test_the_queue_shows_open_cases(agent: httpx.AsyncClient, project: Project) -> None:
     await project(routed(CONTACT))
     page = (await agent.get("/queue")).text
 
@@ -89,7 +89,7 @@ async def test_the_queue_shows_what_there_is_to_do(agent: httpx.AsyncClient, pro
         assert shown in page
 
 
-async def test_three_hundred_cases_are_walked_through_without_loss(agent: httpx.AsyncClient, project: Project) -> None:
+async def test_three_hundred_cases_are_paged_without_loss(agent: httpx.AsyncClient, project: Project) -> None:
     contacts = [a_contact(key=f"SM{n}") for n in range(300)]
     events = [
         routed(c, urgency=("normal", "high")[n % 2], answer_due_at=AN_INSTANT + timedelta(days=n % 7))
@@ -115,7 +115,7 @@ async def test_three_hundred_cases_are_walked_through_without_loss(agent: httpx.
     assert [order[case] for case in seen] == sorted(order.values(), key=lambda key: (key[0], key[1]))
 
 
-async def test_a_made_up_place_in_the_queue_is_its_beginning(agent: httpx.AsyncClient, project: Project) -> None:
+async def test_an_invalid_cursor_shows_the_first_page(agent: httpx.AsyncClient, project: Project) -> None:
     await project(routed(CONTACT))
     for after in ("x", "WzFd", "W251bGxd", "[" * 300, "WzEsICIyMDI2IiwgIjIwMjYiLCAieCJd"):
         assert CONTACT.reference in (await agent.get("/queue", params={"after": after})).text
@@ -133,7 +133,7 @@ async def test_hostile_text_is_shown_and_never_obeyed(agent: httpx.AsyncClient, 
         assert "{{ 7*7 }}" in page
 
 
-async def test_a_case_says_who_what_and_why(agent: httpx.AsyncClient, project: Project) -> None:
+async def test_a_case_shows_sender_answers_and_reason(agent: httpx.AsyncClient, project: Project) -> None:
     answers = {"problem": "pothole", "place": "12 rue des Lilas\nau fond"}
     form = a_contact(channel="web", procedure="road-report", personal=personal(answers=answers))
     await project(routed(form, procedure="road-report"))
@@ -208,7 +208,7 @@ async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, project: 
     assert "Aucune adresse n’est connue" in page
 
 
-async def test_a_reply_sent_twice_is_one(
+async def test_a_form_sent_twice_makes_one_reply(
     agent: httpx.AsyncClient, project: Project, send: Send, published: Published
 ) -> None:
     await project(routed(CONTACT))
@@ -241,7 +241,7 @@ async def test_a_reply_without_text_keeps_the_page(
     assert not await published("reply.requested")
 
 
-async def test_a_preview_shows_what_is_added_and_sends_nothing(
+async def test_a_preview_shows_the_additions_and_sends_nothing(
     agent: httpx.AsyncClient, project: Project, send: Send, published: Published
 ) -> None:
     await project(routed(CONTACT))
@@ -254,7 +254,7 @@ async def test_a_preview_shows_what_is_added_and_sends_nothing(
 
 
 @pytest.mark.parametrize(
-    ("text", "said_of_it"),
+    ("text", "sentence"),
     [
         ("Bonjour", "Envoyée en 1 SMS."),
         ("Bonjour. " * 40, "Envoyée en 3 SMS, facturés chacun."),
@@ -262,14 +262,14 @@ async def test_a_preview_shows_what_is_added_and_sends_nothing(
         ("Bonjour. " * 200, "Trop long pour un SMS"),
     ],
 )
-async def test_a_preview_says_how_many_text_messages_it_will_be(
-    agent: httpx.AsyncClient, project: Project, send: Send, text: str, said_of_it: str
+async def test_a_preview_shows_the_number_of_sms(
+    agent: httpx.AsyncClient, project: Project, send: Send, text: str, sentence: str
 ) -> None:
     await project(routed(CONTACT))
     way = {"channel": "sms", "address-sms": "+33639980012"}
     answer = await send(CASE, f"{CASE}/reply", text=text, do="preview", **way)
 
-    assert said_of_it in answer.text
+    assert sentence in answer.text
 
 
 async def test_a_preview_of_an_sms_shows_the_characters_that_are_sent(
@@ -381,7 +381,7 @@ async def test_a_visit_becomes_a_contact_once(
         ({"reply-channel": "post", "reply-post": "3 rue Haute"}, "reply-post"),
     ],
 )
-async def test_what_is_missing_is_told_beside_its_field(
+async def test_a_problem_is_shown_beside_its_field(
     agent: httpx.AsyncClient, send: Send, changes: dict[str, str], field: str
 ) -> None:
     answer = await send("/counter", "/counter", **(VISIT | {"name": ""} | changes))
@@ -392,7 +392,7 @@ async def test_what_is_missing_is_told_beside_its_field(
     assert "3 rue Haute" in answer.text
 
 
-async def test_who_comes_again_stays_in_the_case(
+async def test_a_second_visit_stays_in_the_case(
     agent: httpx.AsyncClient, project: Project, send: Send, published: Published
 ) -> None:
     await project(routed(CONTACT))

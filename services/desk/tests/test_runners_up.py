@@ -1,4 +1,4 @@
-"""What the router thought of beside the department that it chose, as an agent meets it."""
+"""Tests how the case page shows the departments and conversations that the router also considered."""
 
 import re
 
@@ -12,9 +12,7 @@ from .test_pages import CASE, CONTACT, Project, routed
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_what_the_router_thought_of_comes_first_where_a_case_may_go(
-    agent: httpx.AsyncClient, project: Project
-) -> None:
+async def test_departments_that_the_router_considered_come_first(agent: httpx.AsyncClient, project: Project) -> None:
     guesses = [{"department": slug, "rule": "model", "confidence": 0.3} for slug in ("urbanisme", "dechets")]
     await project(routed(CONTACT, rule="default", runners_up=guesses, model="m-1"))
     page = (await agent.get(CASE)).text
@@ -23,9 +21,7 @@ async def test_what_the_router_thought_of_comes_first_where_a_case_may_go(
     assert offered.count("urbanisme") == 1
 
 
-async def test_what_a_case_follows_and_where_a_message_may_belong_is_shown(
-    agent: httpx.AsyncClient, project: Project
-) -> None:
+async def test_followed_and_candidate_conversations_are_shown(agent: httpx.AsyncClient, project: Project) -> None:
     other = {"conversation_id": "c-2", "reference": "P-0000-0000-0001", "department": "dechets"}
     await project(
         routed(CONTACT, candidates=[other], linked_to=make_conversation_id(CONTACT.contact_id, CONTACT.received_at))

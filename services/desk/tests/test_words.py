@@ -1,4 +1,4 @@
-"""The desk's words are the same in each language, and there is one for each thing that can happen."""
+"""Tests the desk's words: the same keys in each language, and one for each possible state."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
     assert values("fr") == values("en")
 
 
-def test_everything_that_can_happen_has_its_words() -> None:
+def test_every_state_has_its_words() -> None:
     keys = (
         [f"notice.{notice}" for notice in NOTICES]
         + [f"act.{act}" for act in ACTION_KINDS]
