@@ -199,18 +199,14 @@ async def _accept(
     content: bytes,
     began: float,
 ) -> Response:
-    stored_files = [
-        await dependencies.store.copy_to_contact(
-            submission.contact_id,
-            next(stored_file for stored_file in submission.stored[name] if stored_file.file == file),
-        )
+    claims = [
+        (await dependencies.store.copy_to_contact(submission.contact_id, stored_file)).claim
         for name, files in filled.files.items()
         for file in files
+        for stored_file in [next(known for known in submission.stored[name] if known.file == file)]
     ]
     source = SubmissionSource(submission.procedure, submission.language, content)
-    stored = await dependencies.store.record_submission(
-        row, filled, [stored_file.claim for stored_file in stored_files], source
-    )
+    stored = await dependencies.store.record_submission(row, filled, claims, source)
     if stored is row:
         metrics.contacts_received.labels("web").inc()
         metrics.accept_seconds.labels("web").observe(time.monotonic() - began)
@@ -290,14 +286,11 @@ async def _upload(dependencies: FormDependencies, request: Request, submission: 
     filled = parse_form(submission.procedure, submission.form.fields, submission.files(), today=today)
     wrong = {name: problem for name, problem in filled.problems.items() if submission.chosen.get(name)}
     if wrong:
-        sentences = [
-            form_html.problem_sentence(dependencies.pages, problem, submission.language) for problem in wrong.values()
-        ]
+        pages, language = dependencies.pages, submission.language
+        sentences = [form_html.problem_sentence(pages, problem, language) for problem in wrong.values()]
         return JSONResponse({"problems": sentences}, status_code=422)
     submission = replace(submission, stored={})
     await store_chosen_files(dependencies, submission, filled)
-    sealed = {
-        name: [dependencies.tokens.seal_file(stored_file) for stored_file in files]
-        for name, files in submission.stored.items()
-    }
+    seal = dependencies.tokens.seal_file
+    sealed = {name: [seal(stored_file) for stored_file in files] for name, files in submission.stored.items()}
     return JSONResponse({"kept": sealed}, status_code=201)
