@@ -1,4 +1,4 @@
-"""The web door with a keyboard alone, and in a crowd: with a script that does a sum, and without any script."""
+"""Tests the web forms with a keyboard only, and under a rate limit with and without scripts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -83,7 +83,7 @@ def in_a_crowd(page: Any, door: str, language: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
-def test_in_a_crowd_a_sum_opens_the_door(
+def test_under_attack_a_proof_of_work_lets_the_form_pass(
     browser: Any, door: str, language: str, violations: Callable[[Any], list[str]]
 ) -> None:
     page = a_page(browser, {"fr": "203.0.113.20", "en": "203.0.113.21"}[language])

@@ -1,4 +1,4 @@
-"""Every page that a citizen can meet: no barrier that a machine can find, no sideways scrolling at 320 px, under 50 kB."""
+"""Tests every page for citizens: no accessibility violation, no horizontal scrolling at 320 px, under 50 kB."""
 
 from collections.abc import Callable, Generator
 from pathlib import Path

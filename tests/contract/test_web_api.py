@@ -1,4 +1,4 @@
-"""The API of the web door keeps what its OpenAPI document says, whatever is sent: schemathesis with all its checks."""
+"""Tests that the web API conforms to its OpenAPI document, with all checks of schemathesis."""
 
 import hashlib
 import importlib.util

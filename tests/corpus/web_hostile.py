@@ -1,4 +1,4 @@
-"""Strings that break web sites, typed into a form: kept to the last character, and never more than text on a page that shows them."""
+"""Submits strings that break web sites: each is stored to the last character, and stays text on every page."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""Runs the desk on the real PostgreSQL; pages are requested as a browser does, and Kafka is away: events are handed to the projection."""
+"""Runs the desk on the real PostgreSQL; pages are requested as a browser does, Kafka is down, and events are passed to the projection directly."""
 
 import asyncio
 import re
@@ -43,7 +43,8 @@ TABLES = [
     "counter_contact",
     "outbox",
 ]
-Tell = Callable[..., Awaitable[None]]
+Project = Callable[..., Awaitable[None]]
+Published = Callable[[str], Awaitable[list[bytes]]]
 Send = Callable[..., Awaitable[httpx.Response]]
 
 
@@ -76,10 +77,10 @@ async def service(database_url: str, environment: pytest.MonkeyPatch) -> AsyncGe
     await migrate(database_url, "desk", folder)
     service = await build()
     stopping = asyncio.Event()
-    drawing = asyncio.ensure_future(service.tasks[0](stopping))  # alone: Kafka is away
+    previews = asyncio.ensure_future(service.tasks[0](stopping))  # only this task: Kafka is down
     yield service
     stopping.set()
-    await drawing
+    await previews
     for close in service.closing:
         await close()
 
@@ -99,38 +100,42 @@ def blobs(environment: pytest.MonkeyPatch) -> BlobStore:
 
 
 @pytest.fixture
-def tell(database: Database, town_config: TownConfig) -> Tell:
-    """Hand events to the clerk, as one batch."""
+def projection(database: Database, town_config: TownConfig) -> CaseProjection:
     producer: Any = FakeProducer()
     outbox = Outbox(case_tables.outbox, database, producer, Health(), "desk")
-    clerk = CaseProjection(case_transactions.CaseStore(database, outbox, "parvis"), town_config)
+    return CaseProjection(case_transactions.CaseStore(database, outbox, "parvis"), town_config)
 
-    async def tell(*events: Event) -> None:
-        await clerk.handle(
+
+@pytest.fixture
+def project(projection: CaseProjection) -> Project:
+    """Applies events to cases, as one batch."""
+
+    async def project(*events: Event) -> None:
+        await projection.handle(
             [
                 DecodedRecord(event, ReceivedRecord("t", 0, n, b"", encode_event(event), ()))
                 for n, event in enumerate(events)
             ]
         )
 
-    return tell
+    return project
 
 
 @pytest.fixture
-def said(database: Database) -> Callable[[str], Awaitable[list[bytes]]]:
-    """What stands in the outbox for a topic, in order."""
+def published(database: Database) -> Published:
+    """The values in the outbox for a topic, in order."""
 
-    async def said(topic: str) -> list[bytes]:
+    async def published(topic: str) -> list[bytes]:
         query = text("select value from desk.outbox where topic = :topic order by id")
         async with database.transaction() as connection:
             return list(await connection.scalars(query, {"topic": f"parvis.{topic}"}))
 
-    return said
+    return published
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def browser(service: Service, database: Database) -> AsyncGenerator[httpx.AsyncClient]:
-    """A browser that nobody has logged in with yet."""
+    """A browser without a session."""
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8130") as http:
         yield http
@@ -143,8 +148,8 @@ def send(browser: httpx.AsyncClient) -> Send:
     async def send(page: str, action: str, **fields: str) -> httpx.Response:
         shown = (await browser.get(page)).text
         form = next(part for part in shown.split("<form")[1:] if f'action="{action}' in part)
-        found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.split("</form>")[0])
-        hidden = {name: unescape(value) for name, value in found}
+        inputs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.split("</form>")[0])
+        hidden = {name: unescape(value) for name, value in inputs}
         return await browser.post(action, data=hidden | {n.replace("__", "-"): v for n, v in fields.items()})
 
     return send

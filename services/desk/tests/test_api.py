@@ -14,8 +14,8 @@ from parvis.common.contract.routing.decisions import ContactRouted, Routing, mak
 from parvis.common.testing import AN_INSTANT, a_contact
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-Tell = Callable[..., Awaitable[None]]
-Said = Callable[[str], Awaitable[list[bytes]]]
+Project = Callable[..., Awaitable[None]]
+Published = Callable[[str], Awaitable[list[bytes]]]
 CONTACT = a_contact()
 CASE = f"/api/v1/cases/{make_conversation_id(CONTACT.contact_id, CONTACT.received_at)}"
 WHO = {"agent": "Dominique Exemple", "department": "voirie"}
@@ -65,8 +65,10 @@ async def test_the_description_is_openapi(browser: httpx.AsyncClient) -> None:
     assert described["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
 
 
-async def test_a_case_is_listed_read_taken_answered_and_closed(api: httpx.AsyncClient, tell: Tell, said: Said) -> None:
-    await tell(routed())
+async def test_a_case_is_listed_read_taken_answered_and_closed(
+    api: httpx.AsyncClient, project: Project, published: Published
+) -> None:
+    await project(routed())
     (listed,) = (await api.get("/api/v1/cases?department=voirie")).json()["cases"]
     read = (await api.get(CASE, params={"department": "voirie"})).json()
     taken = (await api.post(f"{CASE}/take", json=WHO)).json()
@@ -78,28 +80,28 @@ async def test_a_case_is_listed_read_taken_answered_and_closed(api: httpx.AsyncC
     assert taken["taken_by"] == "Dominique Exemple"
     assert (answered.status_code, answered.json()["state"]) == (200, "waiting")
     assert closed["state"] == "closed"
-    assert len(await said("reply.requested")) == 1
+    assert len(await published("reply.requested")) == 1
 
 
-async def test_the_same_key_is_the_same_reply(api: httpx.AsyncClient, tell: Tell, said: Said) -> None:
-    await tell(routed())
+async def test_the_same_key_is_the_same_reply(api: httpx.AsyncClient, project: Project, published: Published) -> None:
+    await project(routed())
     for _ in range(3):
         await api.post(f"{CASE}/reply", json=WHO | {"text": "Bonjour"}, headers={"idempotency-key": "k1"})
 
-    assert len(await said("reply.requested")) == 1
+    assert len(await published("reply.requested")) == 1
 
 
-async def test_an_answer_may_go_elsewhere(api: httpx.AsyncClient, tell: Tell, said: Said) -> None:
-    await tell(routed())
+async def test_an_answer_may_go_elsewhere(api: httpx.AsyncClient, project: Project, published: Published) -> None:
+    await project(routed())
     address = "Camille Exemple\n3 rue Haute\n00100 Val-Exemple"
     await api.post(f"{CASE}/reply", json=WHO | {"text": "Bonjour", "channel": "post", "address": address})
-    (value,) = await said("reply.requested")
+    (value,) = await published("reply.requested")
 
     assert ReplyRequested.model_validate_json(value).personal.stated[0].address == address
 
 
-async def test_refusals_say_why(api: httpx.AsyncClient, tell: Tell) -> None:
-    await tell(routed())
+async def test_refusals_say_why(api: httpx.AsyncClient, project: Project) -> None:
+    await project(routed())
     elsewhere = WHO | {"department": "etat-civil"}
     wrong = WHO | {"text": "x", "channel": "email", "address": "nobody"}
 
@@ -113,12 +115,12 @@ async def test_refusals_say_why(api: httpx.AsyncClient, tell: Tell) -> None:
     ).status_code == 409
 
 
-async def test_a_visit_is_written_down_once_for_a_key(api: httpx.AsyncClient, said: Said) -> None:
+async def test_a_visit_is_written_down_once_for_a_key(api: httpx.AsyncClient, published: Published) -> None:
     visit = WHO | {"text": "Un lampadaire.", "phone": "06 39 98 00 01", "reply_channel": "sms"}
     headers = {"idempotency-key": "visit-1"}
     first = await api.post("/api/v1/contacts", json=visit, headers=headers)
     second = await api.post("/api/v1/contacts", json=visit, headers=headers)
-    (value,) = await said("contact.received")
+    (value,) = await published("contact.received")
     contact = ContactReceived.model_validate_json(value)
 
     assert first.status_code == 201
@@ -128,8 +130,10 @@ async def test_a_visit_is_written_down_once_for_a_key(api: httpx.AsyncClient, sa
 
 
 @pytest.mark.parametrize("hostile", ["a\x00b", "<script>", "\u202e", "'; drop table desk.reply; --", "𝕏\x1b[0m"])
-async def test_any_text_can_be_sent_and_is_never_a_fault(api: httpx.AsyncClient, tell: Tell, hostile: str) -> None:
-    await tell(routed())
+async def test_any_text_can_be_sent_and_is_never_a_fault(
+    api: httpx.AsyncClient, project: Project, hostile: str
+) -> None:
+    await project(routed())
     who = WHO | {"agent": hostile}
     answers = [
         await api.post(f"{CASE}/take", json=who),

@@ -1,4 +1,4 @@
-"""What Kafka tells, into cases: once, in any order, with any text."""
+"""Tests the projection of events onto cases: idempotent, in any order, with any text."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -19,8 +19,8 @@ from parvis.desk.store.case_queries import read_case, read_case_file
 from parvis.desk.store.case_updates import read_contacts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-Tell = Callable[..., Awaitable[None]]
-Said = Callable[[str], Awaitable[list[bytes]]]
+Project = Callable[..., Awaitable[None]]
+Published = Callable[[str], Awaitable[list[bytes]]]
 FIRST = a_contact()
 CONVERSATION = make_conversation_id(FIRST.contact_id, FIRST.received_at)
 
@@ -62,38 +62,42 @@ async def the_case(database: Database) -> Case:
     return case
 
 
-async def test_a_contact_told_twice_is_one(database: Database, tell: Tell, said: Said) -> None:
-    await tell(routed(1), routed(1))
-    await tell(routed(1))
+async def test_a_contact_delivered_twice_is_added_once(
+    database: Database, project: Project, published: Published
+) -> None:
+    await project(routed(1), routed(1))
+    await project(routed(1))
 
     assert (await the_case(database)).contacts == 1
-    assert len(await said("case.updated")) == 1
+    assert len(await published("case.updated")) == 1
 
 
-async def test_a_redelivered_contact_does_not_open_a_closed_case(database: Database, tell: Tell) -> None:
-    await tell(routed(1))
+async def test_a_redelivered_contact_does_not_open_a_closed_case(database: Database, project: Project) -> None:
+    await project(routed(1))
     async with database.transaction() as connection:
         await connection.execute(text("update desk.case_file set state = 'closed'"))
-    await tell(routed(1))
+    await project(routed(1))
 
     assert (await the_case(database)).state == "closed"
 
 
-async def test_both_sides_of_a_move_are_one(database: Database, tell: Tell, said: Said) -> None:
-    await tell(moved(ConversationArrived, 2, "etat-civil"))
-    await tell(routed(1), moved(ConversationLeft, 2, "etat-civil"))
+async def test_both_events_of_a_transfer_make_one_move(
+    database: Database, project: Project, published: Published
+) -> None:
+    await project(moved(ConversationArrived, 2, "etat-civil"))
+    await project(routed(1), moved(ConversationLeft, 2, "etat-civil"))
     case = await the_case(database)
     async with database.transaction() as connection:
         file = await read_case_file(connection, case)
 
     assert (case.department, case.contacts, len(file.moves)) == ("etat-civil", 1, 1)
-    told = [CaseUpdated.model_validate_json(value) for value in await said("case.updated")]
+    told = [CaseUpdated.model_validate_json(value) for value in await published("case.updated")]
     assert told[-1].department == "etat-civil"
 
 
-async def test_a_refused_transfer_is_told_to_the_agent(database: Database, tell: Tell) -> None:
+async def test_a_refused_transfer_is_recorded_with_its_reason(database: Database, project: Project) -> None:
     transfer = "3f1d5a9e-0000-4000-8000-000000000001"
-    await tell(routed(1))
+    await project(routed(1))
     async with database.transaction() as connection:
         await connection.execute(
             text(
@@ -102,7 +106,7 @@ async def test_a_refused_transfer_is_told_to_the_agent(database: Database, tell:
             ),
             {"id": transfer, "conversation": CONVERSATION},
         )
-    await tell(
+    await project(
         TransferRefused(
             transfer_id=transfer,
             conversation_id=CONVERSATION,
@@ -119,7 +123,7 @@ async def test_a_refused_transfer_is_told_to_the_agent(database: Database, tell:
     assert [(t.outcome, t.why) for t in file.transfers] == [("refused", "stale")]
 
 
-async def test_a_delivery_known_before_its_case_is_kept(database: Database, tell: Tell) -> None:
+async def test_a_delivery_that_arrives_before_its_case_is_stored(database: Database, project: Project) -> None:
     news = DeliveryUpdated(
         delivery_id=DeliveryId("3f1d5a9e-0000-4000-8000-000000000002"),
         reply_id=ReplyId("3f1d5a9e-0000-4000-8000-000000000003"),
@@ -131,8 +135,8 @@ async def test_a_delivery_known_before_its_case_is_kept(database: Database, tell
         state="accepted",
         at=AN_INSTANT,
     )
-    await tell(news)
-    await tell(routed(1), news, news.model_copy(update={"state": "delivered"}), news)
+    await project(news)
+    await project(routed(1), news, news.model_copy(update={"state": "delivered"}), news)
     async with database.transaction() as connection:
         file = await read_case_file(connection, await the_case(database))
 
@@ -143,12 +147,12 @@ async def test_a_delivery_known_before_its_case_is_kept(database: Database, tell
     "hostile",
     ["a\x00b", "<script>alert(1)</script>", "\u202egnp.exe", "\x1b[31m", "'; drop table desk.contact; --", "é" * 9000],
 )
-async def test_any_text_comes_back_as_it_came(database: Database, tell: Tell, hostile: str) -> None:
+async def test_any_text_comes_back_as_it_came(database: Database, project: Project, hostile: str) -> None:
     point = ContactPoint(kind="phone", value="+33639980001")
     personal = PersonalContact.model_validate(
         {"from": point, "text": hostile, "subject": hostile[:200], "answers": {"place": hostile}}
     )
-    await tell(routed(1, contact=a_contact(personal=personal)))
+    await project(routed(1, contact=a_contact(personal=personal)))
     async with database.transaction() as connection:
         (kept,) = await read_contacts(connection, CONVERSATION)
 

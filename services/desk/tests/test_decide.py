@@ -1,4 +1,4 @@
-"""What happens to a case, decided: the highest number names the department, and nothing told twice changes anything."""
+"""Tests the decisions on a case: the highest sequence names the department, and repeated events change nothing."""
 
 import random
 from dataclasses import replace
@@ -38,10 +38,7 @@ CONVERSATION = make_conversation_id(FIRST.contact_id, FIRST.received_at)
 
 
 def a_case(**changes: Any) -> Case:
-    case = Case(CONVERSATION, FIRST.reference, "voirie", AN_INSTANT, AN_INSTANT)
-    for name, value in changes.items():
-        setattr(case, name, value)
-    return case
+    return replace(Case(CONVERSATION, FIRST.reference, "voirie", AN_INSTANT, AN_INSTANT), **changes)
 
 
 def routed(sequence: int, department: str = "voirie", contact: ContactReceived | None = None) -> ContactRouted:
@@ -74,7 +71,12 @@ def moved(sequence: int, to: str, kind: type[ConversationArrived | ConversationL
     )
 
 
-def file(case: Case, event: Any) -> CaseChanges:
+def changed(changes: CaseChanges) -> Case:
+    assert changes.case
+    return changes.case
+
+
+def apply_event(case: Case, event: Any) -> CaseChanges:
     if isinstance(event, ContactRouted):
         return apply_events.apply_contact(case, event, b"{}", TOWN_CONFIG, AN_INSTANT)
     return apply_events.apply_department_change(case, event, TOWN_CONFIG, AN_INSTANT)
@@ -92,42 +94,41 @@ HISTORY = [
 
 
 @given(st.randoms(use_true_random=False))
-def test_in_any_order_the_highest_number_names_the_department(chance: random.Random) -> None:
+def test_in_any_order_the_highest_sequence_names_the_department(chance: random.Random) -> None:
     events = [*HISTORY]
     chance.shuffle(events)
     case = a_case(department="triage")
     for event in events:
-        file(case, event)
+        case = changed(apply_event(case, event))
 
     assert (case.department, case.department_sequence, case.contacts) == ("etat-civil", 5, 3)
     assert case.state == "open"
 
 
-def test_a_new_message_opens_a_closed_case_again() -> None:
-    case = a_case(state="closed", contacts=1)
-    changes = file(case, routed(2))
+def test_a_new_message_reopens_a_closed_case() -> None:
+    changes = apply_event(a_case(state="closed", contacts=1), routed(2))
 
-    assert case.state == "open"
+    assert changed(changes).state == "open"
     assert [row.kind for row in changes.records if isinstance(row, CaseAction)] == ["reopened_by_citizen"]
     assert [event.state for event in changes.events if isinstance(event, CaseUpdated)] == ["open"]
 
 
-def test_an_out_of_office_note_opens_nothing() -> None:
-    case = a_case(state="closed", contacts=1)
-    changes = file(case, routed(2, contact=a_contact(machine=MachineSent(reason="auto-submitted"))))
+def test_an_out_of_office_reply_reopens_nothing() -> None:
+    note = a_contact(machine=MachineSent(reason="auto-submitted"))
+    changes = apply_event(a_case(state="closed", contacts=1), routed(2, contact=note))
 
-    assert case.state == "closed"
+    assert changed(changes).state == "closed"
     assert not changes.events
 
 
-def test_a_case_that_moves_away_belongs_to_nobody_there_yet() -> None:
-    case = a_case(taken_by="Dominique Exemple", department_sequence=1)
-    file(case, moved(2, "etat-civil"))
+def test_a_transferred_case_is_unassigned() -> None:
+    before = a_case(taken_by="Dominique Exemple", department_sequence=1)
+    case = changed(apply_event(before, moved(2, "etat-civil")))
 
     assert (case.department, case.taken_by) == ("etat-civil", None)
 
 
-def news(state: Any, attempt: int = 1, kind: Any = "answer") -> DeliveryUpdated:
+def delivery_updated(state: Any, attempt: int = 1, kind: Any = "answer") -> DeliveryUpdated:
     return DeliveryUpdated(
         delivery_id=DeliveryId("d"),
         reply_id=ReplyId("r"),
@@ -141,25 +142,31 @@ def news(state: Any, attempt: int = 1, kind: Any = "answer") -> DeliveryUpdated:
     )
 
 
-def test_an_answer_that_did_not_arrive_opens_its_case_again() -> None:
-    case = a_case(state="closed", contacts=1)
-    apply_events.apply_delivery(case, news("undelivered"), None, TOWN_CONFIG, AN_INSTANT)
+def test_an_undelivered_reply_reopens_its_case() -> None:
+    before = a_case(state="closed", contacts=1)
+    case = changed(apply_events.apply_delivery(before, delivery_updated("undelivered"), None, TOWN_CONFIG, AN_INSTANT))
 
     assert (case.state, case.undelivered) == ("open", True)
 
 
-def test_a_notice_that_did_not_arrive_does_not() -> None:
-    case = a_case(state="closed", contacts=1)
-    apply_events.apply_delivery(case, news("failed", kind="registration"), None, TOWN_CONFIG, AN_INSTANT)
+def test_an_undelivered_notice_does_not_reopen_its_case() -> None:
+    before = a_case(state="closed", contacts=1)
+    notice = delivery_updated("failed", kind="registration")
+    changes = apply_events.apply_delivery(before, notice, None, TOWN_CONFIG, AN_INSTANT)
 
-    assert (case.state, case.undelivered) == ("closed", False)
+    assert len(changes.records) == 1
+    assert changes.case is None
 
 
-def test_older_news_of_a_delivery_is_no_news() -> None:
+def test_an_older_delivery_status_changes_nothing() -> None:
     known = DeliveryStatus("d", "r", CONVERSATION, "answer", "sms", 1, "delivered", None, "", AN_INSTANT)
 
-    assert not apply_events.apply_delivery(a_case(), news("accepted"), known, TOWN_CONFIG, AN_INSTANT).records
-    assert apply_events.apply_delivery(a_case(), news("reserved", attempt=2), known, TOWN_CONFIG, AN_INSTANT).records
+    assert not apply_events.apply_delivery(
+        a_case(), delivery_updated("accepted"), known, TOWN_CONFIG, AN_INSTANT
+    ).records
+    assert apply_events.apply_delivery(
+        a_case(), delivery_updated("reserved", attempt=2), known, TOWN_CONFIG, AN_INSTANT
+    ).records
 
 
 def opened(channel: str = "sms", sender: ContactPoint | None = None, *wishes: ReplyAddress, **more: Any) -> CaseContact:
@@ -184,13 +191,13 @@ MAIL = ContactPoint(kind="email", value="camille@example-town.example")
         (opened("post"), "", "unknown"),
     ],
 )
-def test_an_answer_goes_where_the_citizen_wishes(contact: CaseContact, channel: str, why: str) -> None:
+def test_a_reply_goes_to_the_channel_that_the_citizen_stated(contact: CaseContact, channel: str, why: str) -> None:
     target = reply_recipient.find_recipient([contact])
 
     assert (target.channel, target.source) == (channel, why)
 
 
-def test_a_wish_outlives_later_messages() -> None:
+def test_a_stated_channel_outlives_later_messages() -> None:
     first = opened("email", MAIL, ReplyAddress(channel="post", address="Camille\n00100 Val-Exemple"))
 
     assert reply_recipient.find_recipient([first, opened("sms", PHONE)]).channel == "post"
@@ -216,7 +223,7 @@ def test_a_reply_carries_all_that_the_notifier_needs() -> None:
     assert asked.channel_of_contact == "email"
 
 
-def test_an_agent_may_answer_elsewhere() -> None:
+def test_an_agent_may_choose_another_channel() -> None:
     answer = ReplyInput("Bonjour", "once", "closed", "post", "Andrée Exemple\n3 rue Haute\n00100 Val-Exemple")
     asked = reply(answer, opened("post"))
 
@@ -234,12 +241,12 @@ def test_an_agent_may_answer_elsewhere() -> None:
         (ReplyInput("x", "o", "open", "pigeon", "x"), opened("sms", PHONE), "no_channel"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_with_its_reason(answer: ReplyInput, contact: CaseContact, why: str) -> None:
+def test_an_impossible_reply_is_rejected_with_its_reason(answer: ReplyInput, contact: CaseContact, why: str) -> None:
     with pytest.raises(Rejected, match=why):
         agent_actions.request_reply(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), [contact], answer)
 
 
-def test_a_transfer_is_asked_of_the_router_and_moves_nothing_yet() -> None:
+def test_a_transfer_is_requested_and_moves_nothing_yet() -> None:
     case = a_case()
     changes = agent_actions.request_transfer(
         case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), "etat-civil", " Acte de   naissance ", "o"
@@ -255,21 +262,32 @@ def test_a_transfer_is_asked_of_the_router_and_moves_nothing_yet() -> None:
     ("to", "reason", "why"),
     [("nowhere", "x", "no_department"), ("voirie", "x", "already_here"), ("etat-civil", " ", "no_reason")],
 )
-def test_a_transfer_needs_a_place_and_a_reason(to: str, reason: str, why: str) -> None:
+def test_a_transfer_needs_a_department_and_a_reason(to: str, reason: str, why: str) -> None:
     with pytest.raises(Rejected, match=why):
         agent_actions.request_transfer(a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), to, reason, "o")
 
 
-def test_taking_releasing_closing_and_opening_again_are_told_once() -> None:
+def test_take_release_close_and_reopen_are_published_once() -> None:
+    context = ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)
     case = a_case()
+    for act in (
+        agent_actions.take_case,
+        agent_actions.close_case,
+        agent_actions.reopen_case,
+        agent_actions.release_case,
+    ):
+        changes = act(case, context)
+        assert changes.events
+        case = changed(changes)
+        assert not act(case, context).records
 
-    assert agent_actions.take_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
-    assert not agent_actions.take_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).records
-    assert agent_actions.close_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
-    assert not agent_actions.close_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).records
-    assert agent_actions.reopen_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
-    assert agent_actions.release_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).events
-    assert not agent_actions.release_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT)).records
+
+def test_a_decision_leaves_the_case_that_it_was_given_unchanged() -> None:
+    case = a_case(state="closed", contacts=1)
+    apply_event(case, routed(2))
+    agent_actions.reopen_case(case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT))
+
+    assert case == a_case(state="closed", contacts=1)
 
 
 def test_no_agent_is_named_to_the_citizen() -> None:
@@ -281,18 +299,17 @@ def test_no_agent_is_named_to_the_citizen() -> None:
     assert told.public_line["fr"] == "Un agent du service Voirie et éclairage s'occupe de votre demande."
 
 
-def test_a_call_is_kept_with_the_case() -> None:
-    case = a_case()
+def test_a_call_is_recorded_in_the_case() -> None:
     changes = agent_actions.record_call(
-        case, ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), AgentText("Rappeler lundi.", "o", "open")
+        a_case(), ActionContext(AGENT, TOWN_CONFIG, AN_INSTANT), AgentText("Rappeler lundi.", "o", "open")
     )
 
     assert [row.text for row in changes.records if isinstance(row, CaseAction)] == ["Rappeler lundi."]
-    assert case.taken_by == "Dominique Exemple"
+    assert changed(changes).taken_by == "Dominique Exemple"
 
 
 @given(st.permutations([1, 2, 3, 4]))
-def test_the_timeline_follows_the_numbers_whatever_the_clocks(order: list[int]) -> None:
+def test_the_timeline_follows_sequence_numbers_even_if_clocks_differ(order: list[int]) -> None:
     contacts: list[CaseContact] = []
     for sequence, second in zip((1, 2, 3, 4), order, strict=True):
         event = routed(sequence)

@@ -1,4 +1,4 @@
-"""Splits and links on the desk: told in any order, asked for from the page, undone."""
+"""Tests splits and links: applied in any order, requested from the page, undone."""
 
 import itertools
 import re
@@ -32,8 +32,8 @@ from parvis.common.testing import AN_INSTANT, a_contact
 from .test_pages import personal, routed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-Tell = Callable[..., Awaitable[None]]
-Said = Callable[[str], Awaitable[list[bytes]]]
+Project = Callable[..., Awaitable[None]]
+Published = Callable[[str], Awaitable[list[bytes]]]
 Send = Callable[..., Awaitable[httpx.Response]]
 
 FIRST, SECOND, THIRD = (
@@ -70,19 +70,19 @@ EVENTS = (in_the_case(FIRST, 1), in_the_case(SECOND, 2), in_the_case(THIRD, 3), 
 
 @pytest.mark.parametrize("order", [*itertools.permutations(range(5), 5)][::17])
 async def test_in_any_order_each_message_ends_in_its_case(
-    database: Database, tell: Tell, order: tuple[int, ...]
+    database: Database, project: Project, order: tuple[int, ...]
 ) -> None:
     for number in order:
-        await tell(EVENTS[number])
-    await tell(*EVENTS)
+        await project(EVENTS[number])
+    await project(*EVENTS)
     assert await _cases(database) == [
         (FIRST.reference, 2, "Un trou rue Haute."),
         (NEW_REFERENCE, 1, "Et ma facture ?"),
     ]
 
 
-async def test_in_one_batch_too(database: Database, tell: Tell) -> None:
-    await tell(*reversed(EVENTS))
+async def test_messages_of_one_batch_end_in_their_cases(database: Database, project: Project) -> None:
+    await project(*reversed(EVENTS))
     assert [(reference, contacts) for reference, contacts, *_ in await _cases(database)] == [
         (FIRST.reference, 2),
         (NEW_REFERENCE, 1),
@@ -95,8 +95,8 @@ async def _cases(database: Database) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await connection.execute(text(query))]
 
 
-async def test_the_pages_of_both_tell_of_the_split_and_lead_to_each_other(agent: httpx.AsyncClient, tell: Tell) -> None:
-    await tell(*EVENTS)
+async def test_both_pages_show_the_split_and_link_to_each_other(agent: httpx.AsyncClient, project: Project) -> None:
+    await project(*EVENTS)
     old, new = (await agent.get(CASE)).text, (await agent.get(f"/cases/{NEW}")).text
     assert f'href="/cases/{NEW}"' in old
     assert f'href="{CASE}"' in new
@@ -106,13 +106,13 @@ async def test_the_pages_of_both_tell_of_the_split_and_lead_to_each_other(agent:
 
 
 async def test_an_agent_asks_to_split_off_the_messages_that_are_chosen(
-    agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said
+    agent: httpx.AsyncClient, project: Project, send: Send, published: Published
 ) -> None:
-    await tell(*EVENTS[:3])
+    await project(*EVENTS[:3])
     wish = {"split__to": "finances", "split__reason": "Une facture."}
     answer = await send(CASE, f"{CASE}/split", messages=SECOND.contact_id, **wish)
     assert answer.headers["location"] == f"{CASE}?notice=split_asked"
-    [asked] = [SplitRequested.model_validate_json(value) for value in await said("transfer.requested")]
+    [asked] = [SplitRequested.model_validate_json(value) for value in await published("transfer.requested")]
     assert (asked.contact_ids, asked.from_department, asked.to_department) == (
         (SECOND.contact_id,), "voirie", "finances",
     )  # fmt: skip
@@ -126,24 +126,24 @@ async def test_an_agent_asks_to_split_off_the_messages_that_are_chosen(
         ({"messages": SECOND.contact_id, "split__to": "nowhere", "split__reason": "x"}, "Choisissez un service"),
     ],
 )
-async def test_what_is_missing_is_said_and_what_was_chosen_stays(
-    agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said, fields: dict[str, str], words: str
+async def test_a_missing_field_is_named_and_the_choice_stays(
+    agent: httpx.AsyncClient, project: Project, send: Send, published: Published, fields: dict[str, str], words: str
 ) -> None:
-    await tell(*EVENTS[:3])
+    await project(*EVENTS[:3])
     answer = await send(CASE, f"{CASE}/split", **fields)
     assert answer.status_code == 422
     assert words in answer.text
     if "messages" in fields:
         assert f'value="{SECOND.contact_id}" checked' in answer.text
-    assert await said("transfer.requested") == []
+    assert await published("transfer.requested") == []
 
 
-async def test_a_refused_split_says_why(agent: httpx.AsyncClient, tell: Tell) -> None:
+async def test_a_refused_split_says_why(agent: httpx.AsyncClient, project: Project) -> None:
     refused = SplitRefused(
         split_id="s", conversation_id=CONVERSATION, from_department="voirie", to_department="finances",
         why="unknown contact", at=AN_INSTANT,
     )  # fmt: skip
-    await tell(*EVENTS[:2], refused, refused)
+    await project(*EVENTS[:2], refused, refused)
     page = (await agent.get(CASE)).text
     assert page.count("Un de ces messages n’est plus dans ce dossier.") == 1
 
@@ -156,12 +156,12 @@ def a_link(kind: type[ConversationLinked | ConversationUnlinked], sequence: int)
 
 
 async def test_a_link_is_asked_for_shown_and_undone(
-    agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said
+    agent: httpx.AsyncClient, project: Project, send: Send, published: Published
 ) -> None:
-    await tell(EVENTS[0])
+    await project(EVENTS[0])
     answer = await send(CASE, f"{CASE}/link", other=NEW_REFERENCE.lower())
     assert answer.headers["location"] == f"{CASE}?notice=link_asked"
-    await tell(a_link(ConversationLinked, 2))
+    await project(a_link(ConversationLinked, 2))
     page = (await agent.get(CASE)).text
     assert "Finances et régie" in page
     assert NEW_REFERENCE in page
@@ -169,12 +169,12 @@ async def test_a_link_is_asked_for_shown_and_undone(
     form = next(part for part in page.split("<form")[1:] if 'value="unlinked"' in part)
     hidden = dict(_hidden(form))
     assert (await agent.post(f"{CASE}/link", data=hidden)).headers["location"] == f"{CASE}?notice=unlink_asked"
-    asked = [LinkRequested.model_validate_json(value) for value in await said("transfer.requested")]
+    asked = [LinkRequested.model_validate_json(value) for value in await published("transfer.requested")]
     assert [(one.wanted, one.other_reference) for one in asked] == [
         ("linked", NEW_REFERENCE),
         ("unlinked", NEW_REFERENCE),
     ]
-    await tell(a_link(ConversationUnlinked, 3))
+    await project(a_link(ConversationUnlinked, 3))
     assert 'value="unlinked"' not in (await agent.get(CASE)).text
 
 
@@ -185,14 +185,14 @@ def _hidden(form: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("typed", ["", "P-0000", FIRST.reference])
 async def test_a_link_needs_the_reference_of_another_case(
-    agent: httpx.AsyncClient, tell: Tell, send: Send, typed: str
+    agent: httpx.AsyncClient, project: Project, send: Send, typed: str
 ) -> None:
-    await tell(EVENTS[0])
+    await project(EVENTS[0])
     assert (await send(CASE, f"{CASE}/link", other=typed)).status_code == 422
 
 
-async def test_what_came_before_a_transfer_is_shown_where_the_desk_did_not_get_it(
-    agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore
+async def test_history_from_before_a_transfer_is_shown(
+    agent: httpx.AsyncClient, project: Project, blobs: BlobStore
 ) -> None:
     past = PastContact(
         contact_id=SECOND.contact_id, reference=SECOND.reference, conversation_id=CONVERSATION, sequence=1, channel="sms",
@@ -204,14 +204,14 @@ async def test_what_came_before_a_transfer_is_shown_where_the_desk_did_not_get_i
         conversation_id=CONVERSATION, sequence=2, reference=FIRST.reference, from_department="triage",
         to_department="voirie", reason="La voirie.", history=claim, at=AN_INSTANT,
     )  # fmt: skip
-    await tell(arrived, in_the_case(FIRST, 3))
+    await project(arrived, in_the_case(FIRST, 3))
     page = (await agent.get(CASE)).text
     assert SECOND.reference in page
     assert "Personne ne savait." in page
 
 
 async def test_a_transfer_that_was_stopped_and_another_bodys_dates_are_shown(
-    agent: httpx.AsyncClient, tell: Tell
+    agent: httpx.AsyncClient, project: Project
 ) -> None:
     stopped = {"wanted_department": "finances", "why": {"fr": "Allé et venu.", "en": "To and fro."}}
     arrived = ConversationArrived.model_validate(
@@ -222,7 +222,7 @@ async def test_a_transfer_that_was_stopped_and_another_bodys_dates_are_shown(
             "silence_at": AN_INSTANT + timedelta(days=60), "silence_means": "acceptance",
         }
     )  # fmt: skip
-    await tell(arrived, in_the_case(FIRST, 1))
+    await project(arrived, in_the_case(FIRST, 1))
     page = (await agent.get(CASE)).text
     assert "Allé et venu." in page
     assert "Transmis à cette administration" in page
@@ -230,7 +230,7 @@ async def test_a_transfer_that_was_stopped_and_another_bodys_dates_are_shown(
     assert "1 avril 2026" in page or "1er avril 2026" in page  # the town's own earlier date is gone
 
 
-async def test_who_asked_for_a_transfer_that_was_stopped_sees_why(agent: httpx.AsyncClient, tell: Tell) -> None:
+async def test_the_agent_sees_why_a_transfer_was_stopped(agent: httpx.AsyncClient, project: Project) -> None:
     stopped = {"wanted_department": "finances", "why": {"fr": "Allé et venu.", "en": "To and fro."}}
     left = ConversationLeft.model_validate(
         {
@@ -238,17 +238,17 @@ async def test_who_asked_for_a_transfer_that_was_stopped_sees_why(agent: httpx.A
             "to_department": "triage", "reason": "Une facture.", "stopped": stopped, "at": AN_INSTANT,
         }
     )  # fmt: skip
-    await tell(in_the_case(FIRST, 1), left)
+    await project(in_the_case(FIRST, 1), left)
     gone = await agent.get(CASE)
     assert gone.status_code == 410
     assert "Allé et venu." in gone.text
 
 
-async def test_tags_and_what_is_soon_late_stand_in_the_queue(agent: httpx.AsyncClient, tell: Tell) -> None:
+async def test_the_queue_shows_tags_and_cases_that_are_soon_late(agent: httpx.AsyncClient, project: Project) -> None:
     far = AN_INSTANT + timedelta(days=36_500)
-    await tell(in_the_case(FIRST, 1, tags=("danger", "rue"), escalate_at=AN_INSTANT, answer_due_at=far))
+    await project(in_the_case(FIRST, 1, tags=("danger", "rue"), escalate_at=AN_INSTANT, answer_due_at=far))
     other = a_contact(key="SM9", personal=personal("Autre chose."))
-    await tell(routed(other, answer_due_at=far, escalate_at=far))
+    await project(routed(other, answer_due_at=far, escalate_at=far))
     queue = (await agent.get("/queue")).text
     assert queue.count("bientôt en retard") == 1
     tagged = (await agent.get("/queue?tag=rue")).text
@@ -257,9 +257,9 @@ async def test_tags_and_what_is_soon_late_stand_in_the_queue(agent: httpx.AsyncC
     assert "Un trou rue Haute." not in (await agent.get("/queue?tag=nothing%00%27")).text
 
 
-async def test_a_suggestion_to_split_is_shown_and_prepared(agent: httpx.AsyncClient, tell: Tell) -> None:
+async def test_a_suggestion_to_split_is_shown_and_prepared(agent: httpx.AsyncClient, project: Project) -> None:
     drift = Suggestion(department="finances", confidence=0.8, why={"fr": "Ce message parle d'argent.", "en": "Money."})
-    await tell(EVENTS[0], in_the_case(SECOND, 2, suggestion=drift))
+    await project(EVENTS[0], in_the_case(SECOND, 2, suggestion=drift))
     page = (await agent.get(CASE)).text
     assert "Ce message parle d&#39;argent." in page
     assert f'value="{SECOND.contact_id}" checked' in page

@@ -1,6 +1,7 @@
-"""What agents can open of what citizens sent: never before the scanner has seen it, and pictures only as they were drawn anew."""
+"""Tests the download of originals: nothing before its antivirus scan, and pictures only re-encoded."""
 
 import io
+import itertools
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
@@ -25,7 +26,7 @@ from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, Unsc
 from parvis.local.clamav import A_VIRUS, PROGRAM, ClamavDaemon, clamd
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-Tell = Callable[..., Awaitable[None]]
+Project = Callable[..., Awaitable[None]]
 
 
 def a_photo() -> bytes:
@@ -63,13 +64,15 @@ def case(made: ContactId) -> str:
     return f"/cases/{make_conversation_id(made, AN_INSTANT)}"
 
 
-async def test_files_are_downloads_under_clean_names(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
+async def test_files_are_downloads_under_clean_names(
+    agent: httpx.AsyncClient, project: Project, blobs: BlobStore
+) -> None:
     made = make_contact_id("web", "x", "files")
     page = b"<html><script>alert(1)</script>"
     claim = await blobs.put(made, page, "text/html")
     infected = claim.model_copy(update={"scan": "infected"})
     personal = PersonalContact(text="Voici.", file_names=('../a"\r\nX: \u202ey.html', "virus.html"))
-    await tell(
+    await project(
         routed(
             made,
             original=claim,
@@ -95,10 +98,10 @@ async def test_files_are_downloads_under_clean_names(agent: httpx.AsyncClient, t
     assert "sans analyse antivirus" in shown
 
 
-async def test_a_picture_is_given_as_it_was_drawn_anew(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
+async def test_a_picture_is_served_re_encoded(agent: httpx.AsyncClient, project: Project, blobs: BlobStore) -> None:
     made = make_contact_id("web", "x", "photo")
     claim = await blobs.put(made, a_photo(), "image/jpeg")
-    await tell(
+    await project(
         routed(
             made,
             original=claim,
@@ -113,32 +116,32 @@ async def test_a_picture_is_given_as_it_was_drawn_anew(agent: httpx.AsyncClient,
     untouched = await agent.get(f"{base(made)}/files/0/untouched")
 
     assert "fichier d’origine" in shown
-    assert [Image.open(io.BytesIO(one.content)).size[0] for one in (drawn, given)] == [1240, 3000]
+    assert [Image.open(io.BytesIO(picture.content)).size[0] for picture in (drawn, given)] == [1240, 3000]
     assert given.headers["content-disposition"].endswith("trou%20%C3%A9.jpg")
-    for one in (drawn, given):
-        assert not Image.open(io.BytesIO(one.content)).getexif()
-        assert b"taken at home" not in one.content
+    for picture in (drawn, given):
+        assert not Image.open(io.BytesIO(picture.content)).getexif()
+        assert b"taken at home" not in picture.content
     assert untouched.content == a_photo()
     assert untouched.headers["content-disposition"].startswith("attachment")
 
 
-async def test_a_mail_that_can_be_read_in_two_ways_shows_no_picture(
-    agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore
+async def test_an_ambiguous_mail_shows_no_pictures(
+    agent: httpx.AsyncClient, project: Project, blobs: BlobStore
 ) -> None:
     made = make_contact_id("email", "x", "ambiguous")
     claim = Attachment.from_claim_check(await blobs.put(made, a_photo(), "image/jpeg"))
-    await tell(routed(made, channel="email", attachments=(claim,), remarks=("ambiguous-mime",)))
+    await project(routed(made, channel="email", attachments=(claim,), remarks=("ambiguous-mime",)))
     shown = (await agent.get(case(made))).text
 
     assert 'class="photo"' not in shown
     assert "files/0/untouched" in shown
 
 
-async def test_a_mail_shows_its_own_words_first_and_folds_the_rest(agent: httpx.AsyncClient, tell: Tell) -> None:
+async def test_a_mail_shows_its_own_text_and_folds_the_quoted_text(agent: httpx.AsyncClient, project: Project) -> None:
     made = make_contact_id("email", "x", "quoted")
     personal = PersonalContact(text="Merci !", quoted="> Bonjour <b>\n> Madame", signature="-- \nCamille")
     sender = Verification(level="none", spf="pass", dkim="none", dmarc="fail")
-    await tell(
+    await project(
         routed(made, channel="email", personal=personal, sender=sender, remarks=("remote-images:3", "calendar", "unheard-of:2"))
     )  # fmt: skip
     shown = (await agent.get(case(made))).text
@@ -157,16 +160,18 @@ async def test_a_mail_shows_its_own_words_first_and_folds_the_rest(agent: httpx.
     assert "<details open" not in shown
 
 
-async def test_what_was_only_forwarded_is_open(agent: httpx.AsyncClient, tell: Tell) -> None:
+async def test_text_that_is_only_forwarded_is_unfolded(agent: httpx.AsyncClient, project: Project) -> None:
     made = make_contact_id("email", "x", "forwarded")
-    await tell(routed(made, channel="email", personal=PersonalContact(quoted="Voyez plus bas.")))
+    await project(routed(made, channel="email", personal=PersonalContact(quoted="Voyez plus bas.")))
     shown = (await agent.get(case(made))).text
 
     assert "<details open><summary>Texte cité" in shown
     assert "(aucun texte)" not in shown
 
 
-async def test_badly_read_pages_and_troubles_are_named(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
+async def test_low_confidence_pages_and_troubles_are_named(
+    agent: httpx.AsyncClient, project: Project, blobs: BlobStore
+) -> None:
     made = make_contact_id("post", "x", "low")
     claim = await blobs.put(made, a_photo(), "image/jpeg")
     letter = routed(
@@ -182,7 +187,7 @@ async def test_badly_read_pages_and_troubles_are_named(agent: httpx.AsyncClient,
     archive = Attachment.from_claim_check(
         claim.model_copy(update={"media_type": "application/zip"}), trouble="archive of more than 1000 files"
     )
-    await tell(letter, routed(mail, channel="email", attachments=(archive,)))
+    await project(letter, routed(mail, channel="email", attachments=(archive,)))
     shown = (await agent.get(case(made))).text
 
     assert "Page 3</span> La lecture automatique est peu fiable" in shown
@@ -203,31 +208,33 @@ def pending(claim: ClaimCheck) -> ClaimCheck:
     return claim.model_copy(update={"scan": "pending"})
 
 
-async def test_what_waits_for_the_scanner_is_scanned_when_it_is_opened(blobs: BlobStore, daemon: ClamavDaemon) -> None:
+async def test_a_pending_file_is_scanned_when_it_is_opened(blobs: BlobStore, daemon: ClamavDaemon) -> None:
     made = make_contact_id("web", "x", "scan")
     clean = pending(await blobs.put(made, b"Bonjour", "text/plain"))
     infected = pending(await blobs.put(made, A_VIRUS, "text/plain"))
-    originals = ClaimCheckFetcher(blobs, AntivirusScanner(daemon.address))
+    fetcher = ClaimCheckFetcher(blobs, AntivirusScanner(daemon.address))
 
-    assert await originals.fetch(clean) == b"Bonjour"
+    assert await fetcher.fetch(clean) == b"Bonjour"
     with pytest.raises(InfectedFile):
-        await originals.fetch(infected)
+        await fetcher.fetch(infected)
     daemon.stop()
     try:
-        assert await originals.fetch(clean) == b"Bonjour"
+        assert await fetcher.fetch(clean) == b"Bonjour"
         with pytest.raises(InfectedFile):
-            await originals.fetch(infected)
+            await fetcher.fetch(infected)
         with pytest.raises(UnscannedFile):
-            await originals.fetch(pending(await blobs.put(made, b"Bonsoir", "text/plain")))
+            await fetcher.fetch(pending(await blobs.put(made, b"Bonsoir", "text/plain")))
     finally:
         daemon.start()
-    assert (originals.scan_verdict(clean), originals.scan_verdict(infected)) == ("clean", "infected")
+    assert (fetcher.scan_verdict(clean), fetcher.scan_verdict(infected)) == ("clean", "infected")
 
 
-async def test_what_cannot_be_scanned_now_says_so(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
+async def test_a_file_that_cannot_be_scanned_now_has_a_page_that_says_so(
+    agent: httpx.AsyncClient, project: Project, blobs: BlobStore
+) -> None:
     made = make_contact_id("web", "x", "waiting")
     claim = pending(await blobs.put(made, a_photo(), "image/jpeg"))
-    await tell(routed(made, original=claim, attachments=(Attachment.from_claim_check(claim),)))
+    await project(routed(made, original=claim, attachments=(Attachment.from_claim_check(claim),)))
 
     shown = (await agent.get(case(made))).text
     assert "analyse antivirus en attente" in shown
@@ -235,3 +242,43 @@ async def test_what_cannot_be_scanned_now_says_so(agent: httpx.AsyncClient, tell
         refused = await agent.get(f"{base(made)}/{path}")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
         assert "Réessayez dans une minute" in refused.text
+
+
+async def test_a_pending_file_is_scanned_again_each_time_until_the_scanner_answers(
+    blobs: BlobStore, daemon: ClamavDaemon
+) -> None:
+    made = make_contact_id("web", "x", "scan later")
+    claim = pending(await blobs.put(made, b"Plus tard", "text/plain"))
+    minutes = itertools.count()  # the scanner is tried again only after some seconds
+    fetcher = ClaimCheckFetcher(blobs, AntivirusScanner(daemon.address, clock=lambda: next(minutes) * 60.0))
+    daemon.stop()
+    try:
+        for _ in range(2):
+            with pytest.raises(UnscannedFile):
+                await fetcher.fetch(claim)
+    finally:
+        daemon.start()
+
+    assert fetcher.scan_verdict(claim) == "pending"
+    assert await fetcher.fetch(claim) == b"Plus tard"
+    assert fetcher.scan_verdict(claim) == "clean"
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+async def test_a_missing_file_has_a_page_that_says_so(
+    agent: httpx.AsyncClient, project: Project, blobs: BlobStore, damage: str
+) -> None:
+    made = make_contact_id("web", "x", damage)
+    sound = await blobs.put(made, b"Bonjour", "text/plain")
+    changes = {"sha256": "0" * 64} if damage == "changed" else {"blob": f"{made}/{'0' * 64}"}
+    lost = Attachment.from_claim_check(sound.model_copy(update=changes))
+    await project(routed(made, original=sound, attachments=(lost,)))
+
+    for path in ("files/0", "files/0/untouched"):
+        page = await agent.get(f"{base(made)}/{path}")
+        assert page.status_code == 404
+        assert "Ce fichier est introuvable" in page.text
+        assert "This file cannot be found" in (await agent.get(f"{base(made)}/{path}?lang=en")).text
+        await agent.get("/queue?lang=fr")
+    assert (await agent.get(f"{base(made)}/files/original")).content == b"Bonjour"
+    assert (await agent.get(case(made))).status_code == 200

@@ -1,4 +1,4 @@
-"""What an agent sees and does, and what is committed by then."""
+"""Tests the agents' pages, and the rows and events that each action commits."""
 
 import asyncio
 import io
@@ -21,8 +21,8 @@ from parvis.common.storage.postgres import Database
 from parvis.common.testing import AN_INSTANT, a_contact
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-Tell = Callable[..., Awaitable[None]]
-Said = Callable[[str], Awaitable[list[bytes]]]
+Project = Callable[..., Awaitable[None]]
+Published = Callable[[str], Awaitable[list[bytes]]]
 Send = Callable[..., Awaitable[httpx.Response]]
 PHONE = ContactPoint(kind="phone", value="+33639980001")
 
@@ -61,15 +61,15 @@ CONTACT = a_contact(personal=personal())
 CASE = f"/cases/{make_conversation_id(CONTACT.contact_id, CONTACT.received_at)}"
 
 
-async def test_nobody_sees_anything_without_login(browser: httpx.AsyncClient, tell: Tell) -> None:
-    await tell(routed(CONTACT))
+async def test_nobody_sees_anything_without_login(browser: httpx.AsyncClient, project: Project) -> None:
+    await project(routed(CONTACT))
     for path in ("/", "/queue", CASE, "/counter", f"{CASE}/contacts/{CONTACT.contact_id}/files/original"):
         answer = await browser.get(path)
         assert (answer.status_code, answer.headers["location"]) == (303, "/login")
     assert (await browser.post(f"{CASE}/take")).status_code == 303
 
 
-async def test_a_login_that_was_tampered_with_is_none(agent: httpx.AsyncClient) -> None:
+async def test_a_forged_session_is_not_accepted(agent: httpx.AsyncClient) -> None:
     cookie = agent.cookies["parvis-desk"]
     agent.cookies.clear()
     agent.cookies.set("parvis-desk", "x" + cookie)
@@ -81,21 +81,21 @@ async def test_another_name_for_this_machine_is_refused(agent: httpx.AsyncClient
     assert (await agent.get("/queue", headers={"host": "evil.example"})).status_code == 400
 
 
-async def test_the_queue_shows_what_there_is_to_do(agent: httpx.AsyncClient, tell: Tell) -> None:
-    await tell(routed(CONTACT))
+async def test_the_queue_shows_open_cases(agent: httpx.AsyncClient, project: Project) -> None:
+    await project(routed(CONTACT))
     page = (await agent.get("/queue")).text
 
     for shown in ("Un trou rue Haute.", "SMS", "09/03/2026", "Non attribué", CONTACT.reference, "À traiter"):
         assert shown in page
 
 
-async def test_three_hundred_cases_are_walked_through_without_loss(agent: httpx.AsyncClient, tell: Tell) -> None:
+async def test_three_hundred_cases_are_paged_without_loss(agent: httpx.AsyncClient, project: Project) -> None:
     contacts = [a_contact(key=f"SM{n}") for n in range(300)]
     events = [
         routed(c, urgency=("normal", "high")[n % 2], answer_due_at=AN_INSTANT + timedelta(days=n % 7))
         for n, c in enumerate(contacts)
     ]
-    await tell(*events)
+    await project(*events)
 
     seen: list[str] = []
     path: str | None = "/queue"
@@ -115,16 +115,16 @@ async def test_three_hundred_cases_are_walked_through_without_loss(agent: httpx.
     assert [order[case] for case in seen] == sorted(order.values(), key=lambda key: (key[0], key[1]))
 
 
-async def test_a_made_up_place_in_the_queue_is_its_beginning(agent: httpx.AsyncClient, tell: Tell) -> None:
-    await tell(routed(CONTACT))
+async def test_an_invalid_cursor_shows_the_first_page(agent: httpx.AsyncClient, project: Project) -> None:
+    await project(routed(CONTACT))
     for after in ("x", "WzFd", "W251bGxd", "[" * 300, "WzEsICIyMDI2IiwgIjIwMjYiLCAieCJd"):
         assert CONTACT.reference in (await agent.get("/queue", params={"after": after})).text
 
 
-async def test_hostile_text_is_shown_and_never_obeyed(agent: httpx.AsyncClient, tell: Tell) -> None:
+async def test_hostile_text_is_shown_and_never_obeyed(agent: httpx.AsyncClient, project: Project) -> None:
     hostile = '<script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}"><b>'
     email = a_contact(channel="email", personal=personal(hostile, subject=hostile, display_name=hostile))
-    await tell(routed(email, reason={"fr": hostile}))
+    await project(routed(email, reason={"fr": hostile}))
     for path in ("/queue", f"/cases/{make_conversation_id(email.contact_id, email.received_at)}"):
         page = (await agent.get(path)).text
         assert "<script" not in page
@@ -133,10 +133,10 @@ async def test_hostile_text_is_shown_and_never_obeyed(agent: httpx.AsyncClient, 
         assert "{{ 7*7 }}" in page
 
 
-async def test_a_case_says_who_what_and_why(agent: httpx.AsyncClient, tell: Tell) -> None:
+async def test_a_case_shows_sender_answers_and_reason(agent: httpx.AsyncClient, project: Project) -> None:
     answers = {"problem": "pothole", "place": "12 rue des Lilas\nau fond"}
     form = a_contact(channel="web", procedure="road-report", personal=personal(answers=answers))
-    await tell(routed(form, procedure="road-report"))
+    await project(routed(form, procedure="road-report"))
     page = (await agent.get(f"/cases/{make_conversation_id(form.contact_id, form.received_at)}")).text
 
     for shown in (
@@ -150,12 +150,12 @@ async def test_a_case_says_who_what_and_why(agent: httpx.AsyncClient, tell: Tell
 
 
 async def test_another_departments_case_is_not_there(
-    agent: httpx.AsyncClient, tell: Tell, send: Send, blobs: BlobStore
+    agent: httpx.AsyncClient, project: Project, send: Send, blobs: BlobStore
 ) -> None:
     made = make_contact_id("sms", "x", "secret")
     claim = await blobs.put(made, b"secret", "text/plain")
     foreign = a_contact(contact_id=made, original=claim, attachments=(Attachment.from_claim_check(claim),))
-    await tell(routed(foreign, department="social-ccas"), routed(CONTACT))
+    await project(routed(foreign, department="social-ccas"), routed(CONTACT))
     case = f"/cases/{make_conversation_id(made, foreign.received_at)}"
     token = re.search(r'name="_csrf" value="([^"]+)"', (await agent.get("/queue")).text)
     assert token
@@ -171,7 +171,7 @@ async def test_another_departments_case_is_not_there(
         assert (await agent.post(f"{case}/{what}", data={"_csrf": token[1]})).status_code == 404
 
 
-async def test_a_case_that_left_says_where_it_is_and_nothing_more(agent: httpx.AsyncClient, tell: Tell) -> None:
+async def test_a_case_that_left_says_where_it_is_and_nothing_more(agent: httpx.AsyncClient, project: Project) -> None:
     left = ConversationArrived(
         conversation_id=make_conversation_id(CONTACT.contact_id, CONTACT.received_at),
         sequence=2,
@@ -181,7 +181,7 @@ async def test_a_case_that_left_says_where_it_is_and_nothing_more(agent: httpx.A
         reason="C'est un acte.",
         at=AN_INSTANT,
     )
-    await tell(routed(CONTACT), left)
+    await project(routed(CONTACT), left)
     answer = await agent.get(CASE)
 
     assert answer.status_code == 410
@@ -189,7 +189,7 @@ async def test_a_case_that_left_says_where_it_is_and_nothing_more(agent: httpx.A
     assert "trou" not in answer.text
 
 
-async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, tell: Tell, blobs: BlobStore) -> None:
+async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, project: Project, blobs: BlobStore) -> None:
     made = make_contact_id("post", "box", "letter")
     claim = await blobs.put(made, PNG, "image/png")
     letter = a_contact(
@@ -199,7 +199,7 @@ async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, tell: Tel
         contact_point_hash=None,
         personal=PersonalContact(text="Madame,"),
     )
-    await tell(routed(letter))
+    await project(routed(letter))
     case = f"/cases/{make_conversation_id(made, letter.received_at)}"
     page = (await agent.get(case)).text
 
@@ -208,15 +208,17 @@ async def test_a_letter_is_shown_as_its_scan(agent: httpx.AsyncClient, tell: Tel
     assert "Aucune adresse n’est connue" in page
 
 
-async def test_a_reply_sent_twice_is_one(agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said) -> None:
-    await tell(routed(CONTACT))
+async def test_a_form_sent_twice_makes_one_reply(
+    agent: httpx.AsyncClient, project: Project, send: Send, published: Published
+) -> None:
+    await project(routed(CONTACT))
     shown = (await agent.get(CASE)).text
     form = shown.split(f'action="{CASE}/reply')[1]
     hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.split("</form>")[0]))
     fields = hidden | {"text": "Bonjour, c'est réparé.", "channel": "", "then": "closed", "do": "send"}
 
     answers = await asyncio.gather(*(agent.post(f"{CASE}/reply", data=fields) for _ in range(5)))
-    (value,) = await said("reply.requested")
+    (value,) = await published("reply.requested")
     asked = ReplyRequested.model_validate_json(value)
     page = (await agent.get(CASE)).text
 
@@ -228,52 +230,21 @@ async def test_a_reply_sent_twice_is_one(agent: httpx.AsyncClient, tell: Tell, s
 
 
 async def test_a_reply_without_text_keeps_the_page(
-    agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said
+    agent: httpx.AsyncClient, project: Project, send: Send, published: Published
 ) -> None:
-    await tell(routed(CONTACT))
+    await project(routed(CONTACT))
     answer = await send(CASE, f"{CASE}/reply", text=" ", channel="post", **{"address-post": "3 rue Haute"}, do="send")
 
     assert answer.status_code == 422
     assert "Saisissez un texte." in answer.text
     assert "3 rue Haute" in answer.text
-    assert not await said("reply.requested")
-
-
-async def test_a_preview_shows_what_is_added_and_sends_nothing(
-    agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said
-) -> None:
-    await tell(routed(CONTACT))
-    answer = await send(CASE, f"{CASE}/reply", text="Bonjour {department}", channel="", do="preview")
-
-    assert answer.status_code == 200
-    assert "Bonjour {department}" in answer.text
-    assert f"05 36 49 01 20. Réf. {CONTACT.reference}" in answer.text
-    assert not await said("reply.requested")
-
-
-@pytest.mark.parametrize(
-    ("text", "said_of_it"),
-    [
-        ("Bonjour", "Envoyée en 1 SMS."),
-        ("Bonjour. " * 40, "Envoyée en 3 SMS, facturés chacun."),
-        ("Bonjour \N{GRINNING FACE}", "à 70 caractères"),
-        ("Bonjour. " * 200, "Trop long pour un SMS"),
-    ],
-)
-async def test_a_preview_says_how_many_text_messages_it_will_be(
-    agent: httpx.AsyncClient, tell: Tell, send: Send, text: str, said_of_it: str
-) -> None:
-    await tell(routed(CONTACT))
-    way = {"channel": "sms", "address-sms": "+33639980012"}
-    answer = await send(CASE, f"{CASE}/reply", text=text, do="preview", **way)
-
-    assert said_of_it in answer.text
+    assert not await published("reply.requested")
 
 
 async def test_a_case_is_taken_released_closed_and_opened_again(
-    agent: httpx.AsyncClient, tell: Tell, send: Send
+    agent: httpx.AsyncClient, project: Project, send: Send
 ) -> None:
-    await tell(routed(CONTACT))
+    await project(routed(CONTACT))
     for what, shown in (("take", "Libérer"), ("close", "Rouvrir"), ("reopen", "Fermer")):
         answer = await send(CASE, f"{CASE}/{what}")
         assert answer.status_code == 303
@@ -282,10 +253,12 @@ async def test_a_case_is_taken_released_closed_and_opened_again(
     assert "Non attribué" in (await agent.get("/queue")).text
 
 
-async def test_a_transfer_is_asked_for_and_seen(agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said) -> None:
-    await tell(routed(CONTACT))
+async def test_a_transfer_is_asked_for_and_seen(
+    agent: httpx.AsyncClient, project: Project, send: Send, published: Published
+) -> None:
+    await project(routed(CONTACT))
     answer = await send(CASE, f"{CASE}/transfer", to="etat-civil", reason="Demande d'acte.")
-    (value,) = await said("transfer.requested")
+    (value,) = await published("transfer.requested")
     page = (await agent.get(answer.headers["location"])).text
 
     assert TransferRequested.model_validate_json(value).to_department == "etat-civil"
@@ -294,9 +267,9 @@ async def test_a_transfer_is_asked_for_and_seen(agent: httpx.AsyncClient, tell: 
 
 
 async def test_a_form_of_another_site_or_session_does_nothing(
-    agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said
+    agent: httpx.AsyncClient, project: Project, send: Send, published: Published
 ) -> None:
-    await tell(routed(CONTACT))
+    await project(routed(CONTACT))
     page = (await agent.get(CASE)).text
     csrf = re.search(r'name="_csrf" value="([^"]+)"', page)
     assert csrf
@@ -308,7 +281,7 @@ async def test_a_form_of_another_site_or_session_does_nothing(
     ):
         assert (await agent.post(f"{CASE}/close", data=fields, headers=headers)).status_code == 403
     assert (await agent.post(f"{CASE}/explode", data={"_csrf": csrf[1]})).status_code == 404
-    assert len(await said("case.updated")) == 1
+    assert len(await published("case.updated")) == 1
 
 
 VISIT = {
@@ -323,12 +296,12 @@ VISIT = {
 
 
 async def test_a_visit_becomes_a_contact_once(
-    agent: httpx.AsyncClient, send: Send, said: Said, database: Database
+    agent: httpx.AsyncClient, send: Send, published: Published, database: Database
 ) -> None:
     form = (await agent.get("/counter")).text.split('action="/counter"')[1]
     hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
     answers = await asyncio.gather(*(agent.post("/counter", data=hidden | VISIT) for _ in range(5)))
-    (value,) = await said("contact.received")
+    (value,) = await published("contact.received")
     contact = ContactReceived.model_validate_json(value)
 
     assert {answer.headers.get("location") for answer in answers} == {f"/counter/{contact.reference}"}
@@ -350,7 +323,7 @@ async def test_a_visit_becomes_a_contact_once(
         ({"reply-channel": "post", "reply-post": "3 rue Haute"}, "reply-post"),
     ],
 )
-async def test_what_is_missing_is_told_beside_its_field(
+async def test_a_problem_is_shown_beside_its_field(
     agent: httpx.AsyncClient, send: Send, changes: dict[str, str], field: str
 ) -> None:
     answer = await send("/counter", "/counter", **(VISIT | {"name": ""} | changes))
@@ -361,20 +334,22 @@ async def test_what_is_missing_is_told_beside_its_field(
     assert "3 rue Haute" in answer.text
 
 
-async def test_who_comes_again_stays_in_the_case(agent: httpx.AsyncClient, tell: Tell, send: Send, said: Said) -> None:
-    await tell(routed(CONTACT))
+async def test_a_second_visit_stays_in_the_case(
+    agent: httpx.AsyncClient, project: Project, send: Send, published: Published
+) -> None:
+    await project(routed(CONTACT))
     case = make_conversation_id(CONTACT.contact_id, CONTACT.received_at)
     await send(
         f"/counter?conversation={case}&reference={CONTACT.reference}", "/counter", **VISIT, reference=CONTACT.reference
     )
-    (value,) = await said("contact.received")
+    (value,) = await published("contact.received")
 
     assert ContactReceived.model_validate_json(value).thread.conversation_id == case
 
 
-async def test_a_call_is_noted(agent: httpx.AsyncClient, tell: Tell, send: Send) -> None:
+async def test_a_call_is_noted(agent: httpx.AsyncClient, project: Project, send: Send) -> None:
     called = a_contact(key="call", channel="phone", personal=personal())
-    await tell(routed(called))
+    await project(routed(called))
     case = f"/cases/{make_conversation_id(called.contact_id, called.received_at)}"
     answer = await send(case, f"{case}/call", note="Rappeler lundi.", then="closed")
 
@@ -382,8 +357,8 @@ async def test_a_call_is_noted(agent: httpx.AsyncClient, tell: Tell, send: Send)
     assert "Rappeler lundi." in (await agent.get(case)).text
 
 
-async def test_a_reference_finds_its_case(agent: httpx.AsyncClient, tell: Tell) -> None:
-    await tell(routed(CONTACT))
+async def test_a_reference_finds_its_case(agent: httpx.AsyncClient, project: Project) -> None:
+    await project(routed(CONTACT))
     typed = CONTACT.reference.lower().replace("-", " ")
 
     assert (await agent.get("/find", params={"reference": typed})).headers["location"] == CASE

@@ -1,4 +1,4 @@
-"""Scans and pictures become plain JPEGs, and what is none is refused without harm."""
+"""Tests page previews: scans and pictures become plain JPEGs, and other files are rejected."""
 
 import asyncio
 import io
@@ -94,7 +94,7 @@ async def test_every_kind_of_dots_is_drawn_on_white(pictures: PagePreviews, mode
         (a_picture("PNG"), "image/png", -1),
     ],
 )
-async def test_what_is_no_picture_is_refused(
+async def test_a_file_that_is_not_a_picture_is_rejected(
     pictures: PagePreviews, content: bytes, media_type: str, page: int
 ) -> None:
     with pytest.raises(Rejected):
@@ -102,7 +102,7 @@ async def test_what_is_no_picture_is_refused(
     assert (await pictures.render_page(a_picture("PNG"), "f" * 64, "image/png", 1)).pages == 1
 
 
-async def test_many_at_once_are_one_picture(pictures: PagePreviews) -> None:
+async def test_concurrent_requests_give_the_same_picture(pictures: PagePreviews) -> None:
     made = await asyncio.gather(*(pictures.render_page(a_picture("PNG"), "e" * 64, "image/png", 1) for _ in range(6)))
 
     assert len({picture.jpeg for picture in made}) == 1

@@ -1,4 +1,4 @@
-"""The desk's development login is for this machine only: elsewhere it does not start."""
+"""Tests the desk's settings: it starts on loopback addresses only."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def test_anything_else_is_not(monkeypatch: pytest.MonkeyPatch, host: str) -> Non
         load_settings(Settings)
 
 
-def test_a_short_token_is_refused_and_an_empty_one_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_token_is_rejected_and_an_empty_one_is_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARVIS_DESK_API_TOKEN", "short")
     with pytest.raises(Misconfigured, match="PARVIS_DESK_API_TOKEN"):
         load_settings(Settings)

@@ -1,4 +1,4 @@
-"""The desk's words are the same in each language, and there is one for each thing that can happen."""
+"""Tests the desk's words: the same keys in each language, and one for each possible state."""
 
 import re
 from pathlib import Path
@@ -15,12 +15,12 @@ WORDS = Translations.read(Path(__file__).parents[1] / "src/parvis/desk/words", l
 
 def test_both_languages_have_the_same_sentences_with_the_same_values() -> None:
     def values(language: str) -> dict[str, set[str]]:
-        return {key: set(re.findall(r"{(\w+)", said)) for key, said in WORDS.sentences[language].items()}
+        return {key: set(re.findall(r"{(\w+)", sentence)) for key, sentence in WORDS.sentences[language].items()}
 
     assert values("fr") == values("en")
 
 
-def test_everything_that_can_happen_has_its_words() -> None:
+def test_every_state_has_its_words() -> None:
     keys = (
         [f"notice.{notice}" for notice in NOTICES]
         + [f"act.{act}" for act in ACTION_KINDS]
@@ -35,8 +35,8 @@ def test_everything_that_can_happen_has_its_words() -> None:
 
 def test_every_refusal_has_its_words() -> None:
     source = Path(__file__).parents[1] / "src/parvis/desk/decide"
-    said = r'(?:Rejected\(|_read\([^)]*, )"([a-z_]+)"\)'
-    raised = {key for file in source.glob("*.py") for key in re.findall(said, file.read_text())}
+    raising = r'(?:Rejected\(|_read\([^)]*, )"([a-z_]+)"\)'
+    raised = {key for file in source.glob("*.py") for key in re.findall(raising, file.read_text())}
 
     assert len(raised) > 10
     assert {f"wrong.{key}" for key in raised} <= set(WORDS.sentences["fr"])

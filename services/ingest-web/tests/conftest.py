@@ -1,4 +1,4 @@
-"""A town's web door as browsers meet it: on the real PostgreSQL, while Kafka is away."""
+"""Runs ingest-web on the real PostgreSQL, with requests as a browser sends them; Kafka is down."""
 
 import re
 from collections.abc import AsyncGenerator, Generator

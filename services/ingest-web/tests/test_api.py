@@ -1,4 +1,4 @@
-"""What a program is told that hands in contacts for citizens: once and for all, in its language."""
+"""Tests the JSON API: one contact per Idempotency-Key, and problems in the caller's language."""
 
 import asyncio
 import base64
@@ -81,7 +81,7 @@ async def test_a_key_belongs_to_one_body(browser: Browser, environment: pytest.M
     assert len(await browser.events()) == 1
 
 
-async def test_twenty_at_once_are_one_contact(browser: Browser, environment: pytest.MonkeyPatch) -> None:
+async def test_twenty_concurrent_requests_make_one_contact(browser: Browser, environment: pytest.MonkeyPatch) -> None:
     async with caller(environment) as http:
         answers = await asyncio.gather(*(send(http, LAMP) for _ in range(20)))
 
@@ -102,7 +102,7 @@ async def test_twenty_at_once_are_one_contact(browser: Browser, environment: pyt
         (LAMP | {"more": 1}, "/"),
     ],
 )
-async def test_what_is_not_complete_is_pointed_at(
+async def test_errors_point_at_the_members_at_fault(
     browser: Browser, environment: pytest.MonkeyPatch, told: dict[str, Any], pointer: str
 ) -> None:
     async with caller(environment) as http:
@@ -114,7 +114,9 @@ async def test_what_is_not_complete_is_pointed_at(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"NaN", b'{"procedure":"\\ud800"}', MANY])
-async def test_what_is_no_json_is_refused(browser: Browser, environment: pytest.MonkeyPatch, body: bytes) -> None:
+async def test_a_body_that_is_not_json_is_rejected(
+    browser: Browser, environment: pytest.MonkeyPatch, body: bytes
+) -> None:
     headers = {"content-type": "application/json", "idempotency-key": "k"}
     async with caller(environment) as http:
         answer = await http.post("/api/contacts", content=body, headers=headers)
@@ -122,7 +124,9 @@ async def test_what_is_no_json_is_refused(browser: Browser, environment: pytest.
     assert answer.status_code == 400
 
 
-async def test_strangers_and_the_hasty_are_kept_out(browser: Browser, environment: pytest.MonkeyPatch) -> None:
+async def test_unknown_keys_and_excessive_requests_are_refused(
+    browser: Browser, environment: pytest.MonkeyPatch
+) -> None:
     async with caller(environment, API_PER_MINUTE="1") as http:
         stranger = await send(http, LAMP, authorization="Bearer wrong")
         wrong_method = await http.get("/api/contacts")
@@ -144,7 +148,7 @@ async def test_strangers_and_the_hasty_are_kept_out(browser: Browser, environmen
     st.from_regex(json_schema.PHONE, fullmatch=True).filter(str.isascii),
     st.from_regex(json_schema.MAIL, fullmatch=True),
 )
-async def test_what_the_schema_lets_pass_can_be_answered(number: str, mail: str) -> None:
+async def test_every_address_that_the_schema_allows_is_accepted(number: str, mail: str) -> None:
     assert phone_contact_point(number.strip()).value == number.strip()
     fields = {"message": ["?"], "reply-channel": ["email"], "reply-email": [mail]}
     assert not parse_form(TOWN.procedures["general-question"], fields, {}, today=date(2026, 3, 2)).problems

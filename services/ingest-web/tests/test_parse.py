@@ -1,4 +1,4 @@
-"""Forms of any content in, answers and problems out: the reader never raises."""
+"""Tests the parsing of forms into answers and problems; parsing never raises."""
 
 from datetime import date
 from pathlib import Path
@@ -96,7 +96,7 @@ def test_a_landline_gets_no_sms() -> None:
     assert problems(reply__channel="sms", **{"reply-sms": "06 39 98 00 01"}) == {}
 
 
-def test_too_many_files_are_told() -> None:
+def test_too_many_files_are_a_problem() -> None:
     file = FormFile("a.png", 10, "image/png", "0" * 64)
     fields = {"problem": ["lamp"], "place": ["ici"]}
 

@@ -1,4 +1,4 @@
-"""What a citizen is told, and what is committed by then: on the real PostgreSQL, while Kafka is away."""
+"""Tests the reception of forms: the pages shown and the rows committed, on the real PostgreSQL without Kafka."""
 
 import asyncio
 import hashlib
@@ -57,7 +57,7 @@ async def test_the_receipt_page_shows_the_reference_and_nothing_personal(browser
     assert "Lilas" not in page.text
 
 
-async def test_twenty_clicks_at_once_are_one_contact(browser: Browser) -> None:
+async def test_twenty_clicks_at_once_make_one_contact(browser: Browser) -> None:
     inputs = await browser.open("road-report") | ROADS
 
     answers = await asyncio.gather(*(browser.send("road-report", inputs) for _ in range(20)))
@@ -91,7 +91,7 @@ async def test_going_back_and_changing_the_text_loses_neither(browser: Browser) 
     assert len(await browser.events()) == 2
 
 
-async def test_every_problem_is_told_at_once_beside_what_was_typed(browser: Browser) -> None:
+async def test_all_problems_are_shown_with_the_typed_text(browser: Browser) -> None:
     answer = await browser.send(
         "school-meals",
         {"child_name": "Zoé <b>", "child_birth_date": "hier", "reply-channel": "email", "reply-email": "zoe"},
@@ -139,7 +139,7 @@ async def test_a_file_survives_a_mistake_elsewhere_in_the_form(browser: Browser)
     assert PNG in browser.stored()
 
 
-async def test_a_kept_file_follows_the_form_to_a_new_token(browser: Browser) -> None:
+async def test_a_stored_file_follows_the_form_to_a_new_token(browser: Browser) -> None:
     refused = await browser.send("road-report", ROADS | {"place": ""}, files={"photo": ("trou.png", PNG)})
     elsewhere = await browser.open("road-report")
     await browser.send("road-report", hidden(refused.text) | elsewhere | ROADS)
@@ -152,7 +152,9 @@ async def test_a_kept_file_follows_the_form_to_a_new_token(browser: Browser) -> 
     ("name", "content", "said"),
     [("photo.png", b"MZ\x90", "pas d’un format accepté"), ("gros.png", PNG + b"x" * 10_000_001, "trop lourd")],
 )
-async def test_a_wrong_file_is_told_by_its_content(browser: Browser, name: str, content: bytes, said: str) -> None:
+async def test_a_wrong_file_type_is_detected_from_its_content(
+    browser: Browser, name: str, content: bytes, said: str
+) -> None:
     answer = await browser.send("road-report", ROADS, files={"photo": (name, content, "image/png")})
 
     assert answer.status_code == 422
@@ -185,7 +187,7 @@ async def test_another_site_cannot_send_our_form(browser: Browser) -> None:
     assert not await browser.events()
 
 
-async def test_what_fell_into_the_trap_is_flagged_and_kept(browser: Browser) -> None:
+async def test_a_form_with_the_honeypot_filled_in_is_flagged_and_accepted(browser: Browser) -> None:
     await browser.send("road-report", ROADS | {"_website": "http://spam.example"})
     contact = await browser.the_contact()
 
@@ -224,7 +226,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("words", HOSTILE)
-async def test_hostile_text_is_kept_as_text(browser: Browser, words: str) -> None:
+async def test_hostile_text_stays_text(browser: Browser, words: str) -> None:
     sent = words.encode("utf-8", "replace").decode()
     fields = ROADS | {"details": sent, "place": sent[:400], "your-name": sent[:100]}
     shown = await browser.send("road-report", fields | {"problem": ""})

@@ -1,4 +1,4 @@
-"""From the form to the receipt by a last look, at any pace and from any crowd: nothing that was typed is ever lost."""
+"""Tests the steps from form to review to receipt, with rate limits: typed text is never lost."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ async def another_door(patch: pytest.MonkeyPatch, **settings: str) -> AsyncGener
         await close()
 
 
-async def test_a_last_look_shows_every_answer_and_sends_nothing(browser: Browser) -> None:
+async def test_the_review_shows_every_answer_and_sends_nothing(browser: Browser) -> None:
     fields = ROADS | {"your-name": "Camille Exemple", "reply-channel": "phone", "reply-phone": "0536491234"}
     photo = {"photo": ("trou.png", PNG, "image/png")}
     page = await browser.send("road-report", fields | REVIEW, files=photo)
@@ -43,7 +43,7 @@ async def test_a_last_look_shows_every_answer_and_sends_nothing(browser: Browser
     assert not await browser.events()
 
 
-async def test_what_was_looked_at_is_what_is_sent(browser: Browser) -> None:
+async def test_the_reviewed_answers_are_sent(browser: Browser) -> None:
     text = 'Une ligne "citée"\n\tpuis <b>une autre</b>  \x01\N{ZERO WIDTH SPACE}'
     page = await browser.send("road-report", ROADS | REVIEW | {"details": text}, files={"photo": ("trou.png", PNG)})
     sent = await browser.send("road-report", hidden(page.text))
@@ -56,7 +56,7 @@ async def test_what_was_looked_at_is_what_is_sent(browser: Browser) -> None:
     assert contact.attachments[0].sha256 == hashlib.sha256(PNG).hexdigest()
 
 
-async def test_the_way_back_from_the_last_look_keeps_everything(browser: Browser) -> None:
+async def test_going_back_from_the_review_keeps_everything(browser: Browser) -> None:
     page = await browser.send("road-report", ROADS | REVIEW, files={"photo": ("trou.png", PNG)})
     form = await browser.send("road-report", hidden(page.text) | {"_step": "change"})
 
@@ -75,14 +75,14 @@ async def test_a_file_can_be_taken_out_again(browser: Browser) -> None:
     assert not (await browser.the_contact()).attachments
 
 
-async def test_another_file_joins_the_one_that_is_kept(browser: Browser) -> None:
+async def test_another_file_is_added_to_the_stored_one(browser: Browser) -> None:
     page = await browser.send("road-report", ROADS | {"place": ""}, files={"photo": ("un.png", PNG)})
     await browser.send("road-report", hidden(page.text) | ROADS, files={"photo": ("deux.png", PNG + b"2")})
 
     assert (await browser.the_contact()).personal.file_names == ("un.png", "deux.png")
 
 
-async def test_looking_again_at_what_was_sent_is_its_receipt(browser: Browser) -> None:
+async def test_reviewing_a_sent_form_again_leads_to_its_receipt(browser: Browser) -> None:
     inputs = await browser.open("road-report") | ROADS
     sent = await browser.send("road-report", inputs)
     again = await browser.send("road-report", inputs | REVIEW)
@@ -91,7 +91,7 @@ async def test_looking_again_at_what_was_sent_is_its_receipt(browser: Browser) -
     assert again.headers["location"] == sent.headers["location"]
 
 
-async def test_a_form_in_no_time_is_asked_for_a_last_look(browser: Browser, environment: pytest.MonkeyPatch) -> None:
+async def test_a_form_sent_too_quickly_is_shown_for_review(browser: Browser, environment: pytest.MonkeyPatch) -> None:
     async with another_door(environment, QUICKEST_S="60") as http:
         form = hidden((await http.get("/demarches/road-report")).text)
         asked = await http.post("/demarches/road-report", data=form | ROADS)

@@ -1,4 +1,4 @@
-"""Who sends, as the proxies that we trust saw it; and what a file is worth that came along."""
+"""Tests client addresses behind trusted proxies, rate limits, and the checks of files."""
 
 import io
 import zipfile
@@ -64,7 +64,7 @@ def test_nobody_is_refused_because_of_the_others() -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_an_archive_that_would_hurt_is_kept_and_named(browser: Browser) -> None:
+async def test_a_dangerous_archive_is_stored_and_flagged(browser: Browser) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/document.xml", b"\x00" * 50_000_000)
@@ -84,11 +84,11 @@ async def test_an_archive_that_would_hurt_is_kept_and_named(browser: Browser) ->
         return packed.getvalue()
 
     file = FormFile("bombe.docx", len(packed.getvalue()), DOCX, "0" * 64)
-    unlooked = await vault.store_file(make_contact_id("web", "x", "1"), file, content)
+    not_examined = await vault.store_file(make_contact_id("web", "x", "1"), file, content)
     async with inspector.running():
         looked = await vault.store_file(make_contact_id("web", "x", "2"), file, content)
 
-    assert unlooked.claim.trouble == "nobody has looked into it"
+    assert not_examined.claim.trouble == "nobody has looked into it"
     assert looked.claim.trouble
-    assert looked.claim.trouble != unlooked.claim.trouble
+    assert looked.claim.trouble != not_examined.claim.trouble
     assert (browser.blobs / looked.claim.blob).read_bytes() == packed.getvalue()

@@ -1,4 +1,4 @@
-"""The form's words are the same in each language."""
+"""Tests that the form's words have the same keys in each language."""
 
 import re
 from pathlib import Path

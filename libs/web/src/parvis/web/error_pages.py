@@ -48,5 +48,5 @@ def error_page(pages: PageRenderer, request: Request, code: int, *, detail: str 
         return JSONResponse({"detail": detail}, status_code=code, headers=headers)
     page_code = code if code in {400, 403, 404, 405, 413, 503} else 400 if code < 500 else 500
     language = negotiate_language(request, pages.town)
-    html = pages.render("problem.html", language, code=page_code, switch=None)
+    html = pages.render("problem.html", language, code=page_code, language_switch_url=None)
     return HTMLResponse(html, status_code=code, headers=headers)

@@ -28,7 +28,7 @@ class PageRenderer:
 
     Shape:  `folder` is the service's package folder, with `templates/` and `words/`.
     Gives:  render("queue.html", "fr", cases=…). In a template: `t("key", count=3)`, `lang`, `town`, `static("file")`;
-            `said(text)`, `day(at)`, `long_day(at)`, `short_day(at)`, `hour(at)`, `day_and_hour(at)`, `recent(at)`,
+            `localized(text)`, `day(at)`, `long_day(at)`, `short_day(at)`, `hour(at)`, `day_and_hour(at)`, `recent(at)`,
             `size(bytes)` in the page's language; the filters `spaced` and `lines`. Import macros `with context`.
     """
 
@@ -67,7 +67,7 @@ class PageRenderer:
         return {
             "lang": language,
             "t": partial(_translate, self.words, language),
-            "said": partial(localized, language=language),
+            "localized": partial(localized, language=language),
             "day": partial(dates.day, language=language),
             "long_day": partial(dates.long_day, language=language),
             "short_day": partial(dates.short_day, language=language),

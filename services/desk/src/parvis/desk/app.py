@@ -25,7 +25,8 @@ from parvis.common.town.templates import load_templates
 from parvis.desk.api.application import application
 from parvis.desk.api.dependencies import ApiDependencies
 from parvis.desk.consume.case_projection import EVENT_TYPES, CaseProjection
-from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, UnscannedFile
+from parvis.desk.fetch.claim_checks import ClaimCheckFetcher, InfectedFile, MissingFile, UnscannedFile
+from parvis.desk.pages.case_page import damaged_case_handler
 from parvis.desk.pages.dependencies import DeskDependencies, NotLoggedIn
 from parvis.desk.pages.original_files import refusal_handler
 from parvis.desk.pages.routes import routes
@@ -34,13 +35,14 @@ from parvis.desk.schema import case_tables
 from parvis.desk.schema.case_tables import SCHEMA
 from parvis.desk.settings import Settings
 from parvis.desk.store import case_queries, case_transactions, counter_contacts
+from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSessions
 from parvis.web.page_setup import install_pages
 from parvis.web.pages import PageRenderer
 
 NAME = "desk"
 _PURGE_EVERY_S = 3600.0
-# Another site's page must not reach the desk under a name of its own that points to this machine (DNS rebinding).
+# DNS rebinding: another site must not reach the desk through a host name of its own that resolves to this machine.
 _HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 
@@ -49,24 +51,24 @@ async def build() -> Service:
 
     Raises: Misconfigured, when it should listen on more than loopback, or the town's configuration is wrong.
     """
-    town, own = load_settings(TownSettings), load_settings(Settings)
+    town, settings = load_settings(TownSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
-    health = Health({"database": "not reached yet", "consumer": "not begun yet"})
+    health = Health({"database": "not reached yet", "consumer": "not started yet"})
     database = Database(town.database_url.get_secret_value(), service=NAME)
     producer = Producer.from_settings(town, service=NAME, health=health)
     outbox = Outbox(case_tables.outbox, database, producer, health, NAME)
     cases = case_transactions.CaseStore(database, outbox, town.topic_prefix)
     blobs = BlobStore(town.blobs_url)
-    pictures = PagePreviews()
-    place = DeskDependencies(
+    page_previews = PagePreviews()
+    dependencies = DeskDependencies(
         town_config=town_config,
         templates=load_templates(town.config_dir, town_config),
         pages=PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css"),
         cases=cases,
         counter_contacts=counter_contacts.CounterContacts(cases, blobs, town_config, town.hashing_key),
         claim_checks=ClaimCheckFetcher(blobs, AntivirusScanner(town.clamav)),
-        page_previews=pictures,
-        sessions=AgentSessions(town.signing_key, timedelta(hours=own.session_hours)),
+        page_previews=page_previews,
+        sessions=AgentSessions(town.signing_key, timedelta(hours=settings.session_hours)),
     )
     consumer = Consumer(
         Subscription.from_settings(town, service=NAME, topics=_topics(town_config), types=EVENT_TYPES),
@@ -79,12 +81,12 @@ async def build() -> Service:
     watch = run_health_check(health, "database", lambda: case_queries.check_database(database))
     return Service(
         NAME,
-        own.host,
-        own.port,
+        settings.host,
+        settings.port,
         health,
-        app=_pages_and_api(place, own),
+        app=_pages_and_api(dependencies, settings),
         tasks=[
-            pictures.run,
+            page_previews.run,
             watch,
             run_every(_PURGE_EVERY_S, outbox.purge),
             outbox.relay,
@@ -99,15 +101,18 @@ def _topics(town_config: TownConfig) -> list[topics.Topic]:
     return [*(topics.department_topic(slug) for slug in town_config.departments), topics.DELIVERY_UPDATED]
 
 
-def _pages_and_api(place: DeskDependencies, own: Settings) -> FastAPI:
+def _pages_and_api(dependencies: DeskDependencies, settings: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)
-    install_pages(app, place.pages)
-    app.include_router(routes(place))
+    install_pages(app, dependencies.pages)
+    app.include_router(routes(dependencies))
     app.mount(
         "/api/v1",
         application(
-            ApiDependencies(place.cases, place.counter_contacts, place.town_config, own.api_token), place.pages
+            ApiDependencies(
+                dependencies.cases, dependencies.counter_contacts, dependencies.town_config, settings.api_token
+            ),
+            dependencies.pages,
         ),
     )
 
@@ -115,6 +120,7 @@ def _pages_and_api(place: DeskDependencies, own: Settings) -> FastAPI:
         return RedirectResponse("/login", status_code=303)
 
     app.add_exception_handler(NotLoggedIn, log_in_first)
-    for error in (InfectedFile, UnscannedFile):
-        app.add_exception_handler(error, refusal_handler(place))
+    app.add_exception_handler(DamagedCase, damaged_case_handler(dependencies))
+    for error in (InfectedFile, UnscannedFile, MissingFile):
+        app.add_exception_handler(error, refusal_handler(dependencies))
     return app

@@ -15,13 +15,13 @@ class Settings(ServiceSettings):
 
     host: str = Field(
         default="127.0.0.1",
-        description="address to listen on; loopback only, as anybody who reaches the desk can choose who to be",
+        description="address to listen on; loopback only, because the development login lets anybody act as any agent",
     )
     port: int = Field(
         default=8130, ge=0, le=65535, description="HTTP port: the pages, the API, /live, /ready, /metrics"
     )
     api_token: SecretStr | None = Field(
-        default=None, description="bearer token of the API, for development; without one the API answers nobody"
+        default=None, description="bearer token of the API, for development; without one every call is answered 401"
     )
     session_hours: int = Field(default=12, ge=1, le=24, description="hours until an agent has to log in again")
 

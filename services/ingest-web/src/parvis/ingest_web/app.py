@@ -34,24 +34,24 @@ _PURGE_EVERY_S = 3600.0
 
 
 async def build() -> Service:
-    town, own = load_settings(TownSettings), load_settings(Settings)
+    town, settings = load_settings(TownSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
-    shown = PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
-    health = Health({"database": "not asked yet"})
+    pages = PageRenderer(town_config.town, folder=Path(__file__).parent, theme=town.config_dir / "theme.css")
+    health = Health({"database": "not reached yet"})
     database = Database(town.database_url.get_secret_value(), service="ingest-web", pool_size=10)
     producer = Producer(town.kafka_bootstrap, service="ingest-web", metadata_age_s=town.metadata_age_s)
-    # Its own health: the door takes forms while Kafka is away, so that must not take it out of the load balancer.
+    # A Health of its own: forms are accepted while Kafka is down, so its state must not take the service out of the load balancer.
     outbox = Outbox(submissions.outbox, database, producer, Health(), "ingest-web")
-    guard = FormTokens(
+    tokens = FormTokens(
         key=town.signing_key,
         public_url=town.public_url,
-        lifetime=timedelta(hours=own.form_lasts_hours),
-        shortest_fill_time=timedelta(seconds=own.quickest_s),
-        work_bits=own.work_bits,
-        wait_instead=timedelta(seconds=own.work_patience_s),
+        lifetime=timedelta(hours=settings.form_lasts_hours),
+        shortest_fill_time=timedelta(seconds=settings.quickest_s),
+        work_bits=settings.work_bits,
+        wait_instead=timedelta(seconds=settings.work_patience_s),
     )
     inspector = FileInspector()
-    vault = SubmissionStore(
+    store = SubmissionStore(
         database=database,
         outbox=outbox,
         blobs=BlobStore(town.blobs_url),
@@ -59,23 +59,25 @@ async def build() -> Service:
         inspector=inspector,
         topic_prefix=town.topic_prefix,
         hashing_key=town.hashing_key,
-        clock=shown.clock,
+        clock=pages.clock,
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    install_pages(app, shown)
+    install_pages(app, pages)
     app.include_router(
-        form_pages.routes(form_pages.FormPageDependencies(town_config, shown, guard, database, own.largest_request_mb))
+        form_pages.routes(
+            form_pages.FormPageDependencies(town_config, pages, tokens, database, settings.largest_request_mb)
+        )
     )
     app.include_router(
         form_steps.routes(
             form_submission.FormDependencies(
                 town_config=town_config,
-                pages=shown,
-                tokens=guard,
-                rate_limit=_crowd(own),
-                store=vault,
-                trusted_proxies=parse_networks(own.trusted_proxies),
-                largest_request_mb=own.largest_request_mb,
+                pages=pages,
+                tokens=tokens,
+                rate_limit=_rate_limit(settings),
+                store=store,
+                trusted_proxies=parse_networks(settings.trusted_proxies),
+                largest_request_mb=settings.largest_request_mb,
             )
         )
     )
@@ -85,12 +87,12 @@ async def build() -> Service:
         application(
             ApiContext(
                 town_config=town_config,
-                pages=shown,
-                store=vault,
-                keys=keys_of(own.api_keys),
-                sources=RateLimiter(own.api_per_minute, round(own.api_per_minute)),
+                pages=pages,
+                store=store,
+                keys=keys_of(settings.api_keys),
+                sources=RateLimiter(settings.api_per_minute, round(settings.api_per_minute)),
                 public_url=town.public_url,
-                largest_request_bytes=own.api_largest_request_mb * 1_000_000,
+                largest_request_bytes=settings.api_largest_request_mb * 1_000_000,
             )
         ),
     )
@@ -98,8 +100,8 @@ async def build() -> Service:
     watch = run_health_check(health, "database", lambda: submissions.check_database(database))
     return Service(
         "ingest-web",
-        own.host,
-        own.port,
+        settings.host,
+        settings.port,
         health,
         app=app,
         tasks=[watch, _inspecting(inspector), run_every(_PURGE_EVERY_S, outbox.purge), outbox.relay],
@@ -115,8 +117,10 @@ def _inspecting(inspector: FileInspector) -> Task:
     return inspect
 
 
-def _crowd(own: Settings) -> SubmissionRateLimit:
-    each = RateLimiter(own.sends_per_minute, own.sends_at_once) if own.sends_per_minute else None
-    together = RateLimiter(own.sends_per_minute_together, round(own.sends_per_minute_together), most=1)
-    files = RateLimiter(own.sends_per_minute * 10, own.sends_at_once * 10) if own.sends_per_minute else None
-    return SubmissionRateLimit(each, together, own.asks_for_work, files)
+def _rate_limit(settings: Settings) -> SubmissionRateLimit:
+    per_source = RateLimiter(settings.sends_per_minute, settings.sends_at_once) if settings.sends_per_minute else None
+    all_sources = RateLimiter(settings.sends_per_minute_together, round(settings.sends_per_minute_together), most=1)
+    files = (
+        RateLimiter(settings.sends_per_minute * 10, settings.sends_at_once * 10) if settings.sends_per_minute else None
+    )
+    return SubmissionRateLimit(per_source, all_sources, settings.asks_for_work, files)

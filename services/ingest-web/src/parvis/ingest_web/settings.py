@@ -103,12 +103,12 @@ class Settings(ServiceSettings):
 def keys_of(text: str) -> dict[str, str]:
     """The SHA-256 of each integrator's key, by the integrator's name.
 
-    Raises: ValueError, when the text is no such list.
+    Raises: ValueError, when the list is malformed.
     """
     keys = dict[str, str]()
     for part in (part.strip() for part in text.split(",") if part.strip()):
         name, _, digest = part.partition(":")
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", name) or not re.fullmatch(r"[0-9a-f]{64}", digest) or name in keys:
-            raise ValueError("each is a name of its own, a colon, and 64 hexadecimal digits in lower case")
+            raise ValueError("each entry must be a unique name, a colon, and 64 hexadecimal digits in lower case")
         keys[name] = digest
     return keys

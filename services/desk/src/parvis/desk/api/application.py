@@ -1,20 +1,25 @@
 """Builds the JSON API: bearer token, OpenAPI description, the same rules as the pages."""
 
 from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 
+from parvis.common.runtime.logs import logger
 from parvis.desk.api import get_cases, post_actions
 from parvis.desk.api.dependencies import ApiDependencies
+from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import has_bearer_token
 from parvis.web.error_pages import install_error_pages
 from parvis.web.pages import PageRenderer
 
+log = logger()
+
 
 def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
-    """The API as an application of its own, with its OpenAPI description at /api/v1/openapi.json.
+    """Builds the API as an application of its own, with its OpenAPI description at /api/v1/openapi.json.
 
-    Gives: 200 with the case after the change, once it is committed; 401 without the token; 404 when the case is not
-           with that department; 409 with the key of what is refused; 422 for a body that does not fit; 503.
+    Gives: 200 with the case after the change, once it is committed; 401 without the token; 404 when that department does not
+           have the case; 409 with the key of what is refused, `damaged_case` for one that cannot be read; 422 for an invalid body; 503.
     """
 
     async def authorised(request: Request) -> None:
@@ -25,7 +30,14 @@ def application(access: ApiDependencies, pages: PageRenderer) -> FastAPI:
         title="Parvis desk", version="1", docs_url=None, redoc_url=None, dependencies=[Depends(HTTPBearer(auto_error=False)), Depends(authorised)],
         description="What agents do on the pages of the desk, for programs. Development only: one token for all.",
     )  # fmt: skip
+
+    async def answer_damaged_case(_: Request, error: Exception) -> Response:
+        if isinstance(error, DamagedCase):
+            log.error("case.damaged", conversation_id=error.conversation_id, reason=str(error))
+        return JSONResponse({"detail": "damaged_case"}, 409)
+
     install_error_pages(app, pages)
+    app.add_exception_handler(DamagedCase, answer_damaged_case)
     get_cases.routes(app, access)
     post_actions.routes(app, access)
     return app

@@ -1,4 +1,4 @@
-"""Holds what the API's routes need, and reads the case that most of them answer with."""
+"""Holds the dependencies of the API's routes, and reads the case that most of them return."""
 
 import uuid
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from parvis.desk.store.counter_contacts import CounterContacts
 
 @dataclass(frozen=True)
 class ApiDependencies:
-    """What the API's routes need; without a token the API answers nobody."""
+    """The dependencies of the API's routes. Without a token every call is answered 401."""
 
     cases: CaseStore
     counter: CounterContacts

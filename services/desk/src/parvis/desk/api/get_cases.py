@@ -1,4 +1,4 @@
-"""Serves the queue and single cases to programs; changes nothing."""
+"""Serves the queue and single cases to programs. Read-only."""
 
 from typing import Annotated
 from uuid import UUID
@@ -24,9 +24,9 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
         if access.town_config.department(department) is None:
             raise HTTPException(404, "no such department")
         async with access.cases.database.transaction() as connection:
-            found = await read_queue(connection, Agent("", department), state, after=decode_cursor(after), limit=limit)
-        rest = encode_cursor(found.after) if found.after else None
-        return CaseList(cases=[case_summary(row.case) for row in found.rows], after=rest)
+            page = await read_queue(connection, Agent("", department), state, after=decode_cursor(after), limit=limit)
+        next_cursor = encode_cursor(page.after) if page.after else None
+        return CaseList(cases=[case_summary(row.case) for row in page.rows], after=next_cursor)
 
     @app.get("/cases/{conversation_id}")
     async def get_case(conversation_id: UUID, department: Department) -> CaseDetail:

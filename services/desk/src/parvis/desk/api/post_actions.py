@@ -32,7 +32,7 @@ Work: TypeAlias = Callable[[Case, Agent, Sequence[CaseContact]], CaseChanges]
 
 
 def routes(app: FastAPI, access: ApiDependencies) -> None:
-    """All that changes something; each answers with the case as it is then, once that is committed."""
+    """The routes that change a case; each returns the case after the change, once it is committed."""
     _states(app, access)
     _words(app, access)
     _transfers(app, access)
@@ -40,54 +40,54 @@ def routes(app: FastAPI, access: ApiDependencies) -> None:
     _counter(app, access)
 
 
-async def _act(access: ApiDependencies, conversation_id: UUID, asked: ActionBody, work: Work) -> CaseDetail:
-    agent = Agent(asked.agent, asked.department)
+async def _act(access: ApiDependencies, conversation_id: UUID, body: ActionBody, work: Work) -> CaseDetail:
+    agent = Agent(body.agent, body.department)
     try:
-        await access.cases.change_case(str(conversation_id), agent, lambda case, opened: work(case, agent, opened))
+        await access.cases.change_case(str(conversation_id), agent, lambda case, contacts: work(case, agent, contacts))
     except CaseNotFound:
         raise HTTPException(404, "no such case in this department") from None
     except Rejected as error:
         raise HTTPException(409, str(error)) from error
-    return await read_case_detail(access, conversation_id, asked.department)
+    return await read_case_detail(access, conversation_id, body.department)
 
 
 def _states(app: FastAPI, access: ApiDependencies) -> None:
     town_config = access.town_config
 
     @app.post("/cases/{conversation_id}/take")
-    async def take(conversation_id: UUID, asked: ActionBody) -> CaseDetail:
+    async def take(conversation_id: UUID, body: ActionBody) -> CaseDetail:
         return await _act(
             access,
             conversation_id,
-            asked,
-            lambda c, agent, _: agent_actions.take_case(c, ActionContext(agent, town_config, now())),
+            body,
+            lambda case, agent, _: agent_actions.take_case(case, ActionContext(agent, town_config, now())),
         )
 
     @app.post("/cases/{conversation_id}/release")
-    async def release(conversation_id: UUID, asked: ActionBody) -> CaseDetail:
+    async def release(conversation_id: UUID, body: ActionBody) -> CaseDetail:
         return await _act(
             access,
             conversation_id,
-            asked,
-            lambda c, agent, _: agent_actions.release_case(c, ActionContext(agent, town_config, now())),
+            body,
+            lambda case, agent, _: agent_actions.release_case(case, ActionContext(agent, town_config, now())),
         )
 
     @app.post("/cases/{conversation_id}/close")
-    async def close(conversation_id: UUID, asked: ActionBody) -> CaseDetail:
+    async def close(conversation_id: UUID, body: ActionBody) -> CaseDetail:
         return await _act(
             access,
             conversation_id,
-            asked,
-            lambda c, agent, _: agent_actions.close_case(c, ActionContext(agent, town_config, now())),
+            body,
+            lambda case, agent, _: agent_actions.close_case(case, ActionContext(agent, town_config, now())),
         )
 
     @app.post("/cases/{conversation_id}/reopen")
-    async def reopen(conversation_id: UUID, asked: ActionBody) -> CaseDetail:
+    async def reopen(conversation_id: UUID, body: ActionBody) -> CaseDetail:
         return await _act(
             access,
             conversation_id,
-            asked,
-            lambda c, agent, _: agent_actions.reopen_case(c, ActionContext(agent, town_config, now())),
+            body,
+            lambda case, agent, _: agent_actions.reopen_case(case, ActionContext(agent, town_config, now())),
         )
 
     _ = take, release, close, reopen
@@ -97,23 +97,23 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
     town_config = access.town_config
 
     @app.post("/cases/{conversation_id}/reply")
-    async def reply(conversation_id: UUID, asked: ReplyBody, key: IdempotencyKey = None) -> CaseDetail:
-        """Answer the citizen, on the channel they wish unless another is given."""
-        answer = ReplyInput(asked.text, scoped_key(asked.department, key), asked.then, asked.channel, asked.address)
+    async def reply(conversation_id: UUID, body: ReplyBody, key: IdempotencyKey = None) -> CaseDetail:
+        """Reply to the citizen, on their preferred channel unless another is given."""
+        answer = ReplyInput(body.text, scoped_key(body.department, key), body.then, body.channel, body.address)
         return await _act(
-            access, conversation_id, asked,
-            lambda case, agent, opened: agent_actions.request_reply(case, ActionContext(agent, town_config, now()), opened, answer),
+            access, conversation_id, body,
+            lambda case, agent, contacts: agent_actions.request_reply(case, ActionContext(agent, town_config, now()), contacts, answer),
         )  # fmt: skip
 
     @app.post("/cases/{conversation_id}/call")
-    async def call(conversation_id: UUID, asked: CallBody, key: IdempotencyKey = None) -> CaseDetail:
-        """Note what was said when the citizen was called."""
-        words = AgentText(asked.text, scoped_key(asked.department, key), asked.then)
+    async def call(conversation_id: UUID, body: CallBody, key: IdempotencyKey = None) -> CaseDetail:
+        """Record a call to the citizen."""
+        note = AgentText(body.text, scoped_key(body.department, key), body.then)
         return await _act(
             access,
             conversation_id,
-            asked,
-            lambda case, agent, _: agent_actions.record_call(case, ActionContext(agent, town_config, now()), words),
+            body,
+            lambda case, agent, _: agent_actions.record_call(case, ActionContext(agent, town_config, now()), note),
         )
 
     _ = reply, call
@@ -121,13 +121,13 @@ def _words(app: FastAPI, access: ApiDependencies) -> None:
 
 def _transfers(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/transfer")
-    async def transfer(conversation_id: UUID, asked: TransferBody, key: IdempotencyKey = None) -> CaseDetail:
-        """Ask the router to bring the conversation to another department; the case leaves when it has."""
-        once = scoped_key(asked.department, key)
+    async def transfer(conversation_id: UUID, body: TransferBody, key: IdempotencyKey = None) -> CaseDetail:
+        """Request a transfer to another department; the case leaves when the router has transferred it."""
+        key_uuid = scoped_key(body.department, key)
         return await _act(
-            access, conversation_id, asked,
+            access, conversation_id, body,
             lambda case, agent, _: agent_actions.request_transfer(
-                case, ActionContext(agent, access.town_config, now()), asked.to_department, asked.reason, once),
+                case, ActionContext(agent, access.town_config, now()), body.to_department, body.reason, key_uuid),
         )  # fmt: skip
 
     _ = transfer
@@ -135,28 +135,28 @@ def _transfers(app: FastAPI, access: ApiDependencies) -> None:
 
 def _divisions(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/cases/{conversation_id}/split")
-    async def split(conversation_id: UUID, asked: SplitBody, key: IdempotencyKey = None) -> CaseDetail:
-        """Ask the router to bring some messages into a case of their own."""
-        wish = SplitInput(
-            [str(one) for one in asked.contact_ids],
-            asked.to_department,
-            asked.reason,
-            scoped_key(asked.department, key),
+    async def split(conversation_id: UUID, body: SplitBody, key: IdempotencyKey = None) -> CaseDetail:
+        """Request a split: the chosen messages get a case of their own."""
+        split_input = SplitInput(
+            [str(contact) for contact in body.contact_ids],
+            body.to_department,
+            body.reason,
+            scoped_key(body.department, key),
         )
         return await _act(
-            access, conversation_id, asked,
-            lambda case, agent, opened: request_split_and_link.request_split(case, agent, opened, wish, access.town_config, now()),
+            access, conversation_id, body,
+            lambda case, agent, contacts: request_split_and_link.request_split(case, agent, contacts, split_input, access.town_config, now()),
         )  # fmt: skip
 
     @app.post("/cases/{conversation_id}/link")
-    async def link(conversation_id: UUID, asked: LinkBody, key: IdempotencyKey = None) -> CaseDetail:
-        """Ask the router to link the case with another one, or to undo that."""
-        wish = LinkInput(asked.reference, scoped_key(asked.department, key), asked.wanted)
+    async def link(conversation_id: UUID, body: LinkBody, key: IdempotencyKey = None) -> CaseDetail:
+        """Request a link to another case, or its removal."""
+        link_input = LinkInput(body.reference, scoped_key(body.department, key), body.wanted)
         return await _act(
             access,
             conversation_id,
-            asked,
-            lambda case, agent, _: request_split_and_link.request_link(case, agent, wish, now()),
+            body,
+            lambda case, agent, _: request_split_and_link.request_link(case, agent, link_input, now()),
         )
 
     _ = split, link
@@ -164,16 +164,16 @@ def _divisions(app: FastAPI, access: ApiDependencies) -> None:
 
 def _counter(app: FastAPI, access: ApiDependencies) -> None:
     @app.post("/contacts", status_code=201)
-    async def write_down(asked: CounterContactBody, key: IdempotencyKey = None) -> CounterContactCreated:
-        """Write down a visit or a call; it comes back as a case when the router has placed it."""
-        if access.town_config.department(asked.department) is None:
+    async def register(body: CounterContactBody, key: IdempotencyKey = None) -> CounterContactCreated:
+        """Register a visit or a call; it becomes a case when the router has routed it."""
+        if access.town_config.department(body.department) is None:
             raise HTTPException(409, "no_department")
-        visit = CounterForm(**asked.model_dump(exclude={"agent", "department"}))
-        agent = Agent(asked.agent, asked.department)
+        form = CounterForm(**body.model_dump(exclude={"agent", "department"}))
+        agent = Agent(body.agent, body.department)
         try:
-            kept = await access.counter.register(visit, agent, seed=scoped_key(asked.department, key), at=now())
+            registered = await access.counter.register(form, agent, seed=scoped_key(body.department, key), at=now())
         except Rejected as error:
             raise HTTPException(409, str(error)) from error
-        return CounterContactCreated(contact_id=UUID(kept.contact_id), reference=kept.reference)
+        return CounterContactCreated(contact_id=UUID(registered.contact_id), reference=registered.reference)
 
-    _ = write_down
+    _ = register

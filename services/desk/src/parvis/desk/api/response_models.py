@@ -13,7 +13,7 @@ from parvis.web.form_parsing import clean_text
 
 CleanText = Annotated[str, AfterValidator(clean_text)]
 AgentName = Annotated[
-    CleanText, Field(min_length=1, max_length=80, description="who does it", examples=["Camille Exemple"])
+    CleanText, Field(min_length=1, max_length=80, description="name of the agent", examples=["Camille Exemple"])
 ]
 Department = Annotated[str, Query(description="the agent's department", examples=["voirie"])]
 IdempotencyKey = Annotated[
@@ -41,18 +41,18 @@ class CaseSummary(ApiModel):
     received_at: datetime
     answer_due_at: datetime | None
     escalate_at: datetime | None = Field(
-        description="when the department's head should know that it is about to be late"
+        description="when the head of the department is told that the answer is about to be late"
     )
     silence_at: datetime | None = Field(description="when silence becomes a decision")
     silence_means: Literal["acceptance", "rejection", "none"] | None
     competent_at: datetime | None = Field(description="when another body became competent")
-    tags: list[str] = Field(description="of the rules that matched")
-    undelivered: bool = Field(description="an answer did not arrive")
+    tags: list[str] = Field(description="tags of the rules that matched")
+    undelivered: bool = Field(description="a reply was not delivered")
 
 
 class CaseList(ApiModel):
     cases: list[CaseSummary]
-    after: str | None = Field(description="give it back as `after` for the next page; none at the end")
+    after: str | None = Field(description="cursor of the next page, for the parameter `after`; null at the end")
 
 
 class ContactDetail(ApiModel):
@@ -60,7 +60,7 @@ class ContactDetail(ApiModel):
     sequence: int
     channel: str
     received_at: datetime
-    reason: dict[str, str] = Field(description="why it was routed here, a sentence per language")
+    reason: dict[str, str] = Field(description="reason for the routing, one sentence per language")
     rule: str
     display_name: str
     contact_point: str | None
@@ -68,7 +68,7 @@ class ContactDetail(ApiModel):
     text: str
     answers: dict[str, str]
     reply_channels: list[dict[str, str]]
-    attachments: list[str] = Field(description="names")
+    attachments: list[str] = Field(description="file names")
 
 
 class ReplyDetail(ApiModel):
@@ -95,27 +95,29 @@ class MoveDetail(ApiModel):
     from_department: str
     to_department: str
     reason: str
-    stopped: dict[str, Any] | None = Field(description="why it ended elsewhere than asked, and where that was")
+    stopped: dict[str, Any] | None = Field(
+        description="for a transfer that stopped at another department: the reason, and the department requested"
+    )
     at: datetime
 
 
 class RelationDetail(ApiModel):
-    """What happened between this case and another one."""
+    """A split, or a link made or removed, between this case and another one."""
 
     sequence: int
     kind: Literal["split", "opened", "linked", "unlinked"]
     other_conversation: UUID
     other_reference: str
     other_department: str
-    contacts: int = Field(description="that moved")
+    contacts: int = Field(description="number of messages moved")
     reason: str
     at: datetime
 
 
 class CaseDetail(CaseSummary):
-    """A case with what stands in it."""
+    """A case with its contacts, replies and history."""
 
-    answer_channel: str = Field(description="where an answer would go; empty when no address is known")
+    answer_channel: str = Field(description="channel of the next reply; empty when no address is known")
     answer_address: str
     contacts: list[ContactDetail]
     moves: list[MoveDetail]
@@ -132,16 +134,16 @@ class ActionBody(ApiModel):
 class ReplyBody(ActionBody):
     text: CleanText = Field(min_length=1, max_length=10_000)
     channel: Literal["", "sms", "email", "post"] = Field(
-        default="", description="only to answer elsewhere than the citizen wished"
+        default="", description="only to reply on another channel than the citizen prefers"
     )
     address: CleanText = Field(
         default="", max_length=1000, description="with `channel`: number, mail address or postal lines"
     )
-    then: State = Field(default="waiting", description="the state the case is left in")
+    then: State = Field(default="waiting", description="state of the case afterwards")
 
 
 class CallBody(ActionBody):
-    text: CleanText = Field(min_length=1, max_length=10_000, description="what was said")
+    text: CleanText = Field(min_length=1, max_length=10_000, description="notes on the call")
     then: State = "waiting"
 
 
@@ -151,13 +153,13 @@ class TransferBody(ActionBody):
 
 
 class SplitBody(ActionBody):
-    contact_ids: list[UUID] = Field(min_length=1, max_length=200, description="that get a case of their own")
+    contact_ids: list[UUID] = Field(min_length=1, max_length=200, description="contacts that get a case of their own")
     to_department: CleanText
     reason: CleanText = Field(min_length=1, max_length=400)
 
 
 class LinkBody(ActionBody):
-    reference: CleanText = Field(max_length=40, description="of the case that this one belongs with")
+    reference: CleanText = Field(max_length=40, description="reference of the other case")
     wanted: Literal["linked", "unlinked"] = "linked"
 
 
@@ -174,7 +176,7 @@ class CounterContactBody(ActionBody):
     reply_channel: Literal["", "sms", "email", "post", "phone"] = ""
     reply_address: CleanText = Field(default="", max_length=1000)
     reference: CleanText = Field(
-        default="", max_length=40, description="of an earlier contact, as the person quotes it"
+        default="", max_length=40, description="reference of an earlier contact, as the person quotes it"
     )
     language: CleanText = Field(default="fr", pattern=r"^[a-z]{2,3}$")
 
@@ -224,6 +226,6 @@ def _contact(opened: CaseContact) -> ContactDetail:
         subject=personal.subject,
         text=personal.text,
         answers=personal.answers,
-        reply_channels=[{"channel": wish.channel, "address": wish.address} for wish in personal.reply_channels],
+        reply_channels=[{"channel": reply.channel, "address": reply.address} for reply in personal.reply_channels],
         attachments=list(personal.file_names),
     )

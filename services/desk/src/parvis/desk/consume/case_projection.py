@@ -23,7 +23,16 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide import apply_events, apply_split_and_link
-from parvis.desk.models.case import NO_DATE, Case, CaseChanges, CaseContactRecord, DeliveryStatus, SplitPlacement
+from parvis.desk.models.case import (
+    NO_DATE,
+    Case,
+    CaseChanges,
+    CaseContactRecord,
+    CaseRecord,
+    DeliveryStatus,
+    OutgoingEvent,
+    SplitPlacement,
+)
 from parvis.desk.store.case_transactions import CaseStore
 from parvis.desk.store.case_updates import (
     existing_contact_ids,
@@ -47,22 +56,23 @@ RelationEvent: TypeAlias = ConversationSplit | ConversationOpened | Conversation
 
 @dataclass
 class BatchState:
-    """The stored state that a batch touches, kept current while it is applied."""
+    """The stored rows that a batch concerns, updated as its events are applied."""
 
     cases: dict[str, Case]
     contacts: set[str]
     deliveries: dict[str, DeliveryStatus]
-    placements: dict[str, SplitPlacement]  # where splits put contacts of the batch
+    placements: dict[str, SplitPlacement]  # of contacts in the batch that a split has moved
 
 
 @dataclass(frozen=True)
 class CaseProjection:
     """Applies events to cases.
 
-    Retry:  any batch may come again, in part or whole: contacts are known by their id, moves by their number,
+    Retry:  idempotent, for any part of a batch: contacts are identified by their id, transfers by their sequence number,
             deliveries by their rank.
-    Order:  the highest `sequence` names the department; nothing waits for a gap. A contact is where the latest split put it,
-            whichever of the two is told first.
+    Order:  the highest `sequence` names the department; gaps are not waited for. A contact belongs to the case to which the
+            latest split assigned it, in whatever order the two events arrive.
+    Raises: Poison, when the row of a case in the batch cannot be read; the consumer then dead-letters the record at fault.
     """
 
     cases: CaseStore
@@ -75,67 +85,73 @@ class CaseProjection:
             placements = await read_placements(connection, _contacts(items))
             await insert_missing_cases(connection, self._empty_cases(items))
             placed_in = [placement.conversation_id for placement in placements.values()]
-            known = BatchState(
+            state = BatchState(
                 await lock_cases(connection, [*_conversations(items), *placed_in]),
                 await existing_contact_ids(connection, _contacts(items)),
                 await read_deliveries(connection, _deliveries(items)),
                 placements,
             )
-            changes = CaseChanges()
+            records: list[CaseRecord] = []
+            events: list[OutgoingEvent] = []
             for item in items:
-                changes.add(self._apply(item, known))
-            await insert_records(connection, changes.records)
-            await self._move_split_contacts(connection, items, known)
-            await update_cases(connection, known.cases.values())
-            await self.cases.publish(connection, changes.events)
+                changes = self._apply(item, state)
+                if changes.case:
+                    state.cases[changes.case.conversation_id] = changes.case
+                records += changes.records
+                events += changes.events
+            await insert_records(connection, records)
+            await self._move_split_contacts(connection, items, state)
+            await update_cases(connection, state.cases.values())
+            await self.cases.publish(connection, events)
 
     async def _move_split_contacts(
-        self, connection: AsyncConnection, items: Sequence[DecodedRecord], known: BatchState
+        self, connection: AsyncConnection, items: Sequence[DecodedRecord], state: BatchState
     ) -> None:
         """Move contacts to the cases that splits assigned them to, and recompute the summaries of these cases."""
         moved = [contact for item in items for contact in _moved(item)]
         changed = await move_contacts(connection, [*_contacts(items), *moved])
-        changed |= {placement.conversation_id for placement in known.placements.values()}
+        changed |= {placement.conversation_id for placement in state.placements.values()}
         changed |= {item.event.conversation_id for item in items if isinstance(item.event, ConversationOpened)}
-        known.cases |= await lock_cases(connection, changed - known.cases.keys())
-        for conversation in sorted(changed & known.cases.keys()):
-            apply_split_and_link.summarize_contacts(
-                known.cases[conversation], await read_contacts(connection, conversation), self.town_config
+        state.cases |= await lock_cases(connection, changed - state.cases.keys())
+        for conversation in sorted(changed & state.cases.keys()):
+            contacts = await read_contacts(connection, conversation)
+            state.cases[conversation] = apply_split_and_link.summarize_contacts(
+                state.cases[conversation], contacts, self.town_config
             )
 
-    def _apply(self, item: DecodedRecord, known: BatchState) -> CaseChanges:
+    def _apply(self, item: DecodedRecord, state: BatchState) -> CaseChanges:
         at = self.clock()
         match item.event:
             case ContactRouted() as event:
-                return self._apply_contact(event, item.record.value, known, at)
+                return self._apply_contact(event, item.record.value, state, at)
             case ConversationSplit() | ConversationOpened() | ConversationLinked() | ConversationUnlinked() as event:
-                return self._apply_relation(event, known, at)
+                return self._apply_relation(event, state, at)
             case ConversationArrived() | ConversationLeft() as event:
                 return apply_events.apply_department_change(
-                    known.cases[event.conversation_id], event, self.town_config, at
+                    state.cases[event.conversation_id], event, self.town_config, at
                 )
             case TransferRefused() | SplitRefused() | LinkRefused() as event:
                 return _refused(event)
             case DeliveryUpdated() as event:
-                return self._apply_delivery(event, known)
+                return self._apply_delivery(event, state)
             case _:
                 return CaseChanges()
 
-    def _apply_contact(self, event: ContactRouted, routed: bytes, known: BatchState, at: datetime) -> CaseChanges:
+    def _apply_contact(self, event: ContactRouted, routed: bytes, state: BatchState, at: datetime) -> CaseChanges:
         contact, routing = event.contact, event.routing
-        if contact.contact_id in known.contacts:
+        if contact.contact_id in state.contacts:
             return CaseChanges()
-        known.contacts.add(contact.contact_id)
+        state.contacts.add(contact.contact_id)
         log.info("case.contacted", conversation_id=routing.conversation_id, department=routing.department)
-        if placed := known.placements.get(contact.contact_id):
+        if placement := state.placements.get(contact.contact_id):
             row = CaseContactRecord(
-                contact.contact_id, placed.conversation_id, placed.sequence, contact.reference, routing.decided_at, routed
+                contact.contact_id, placement.conversation_id, placement.sequence, contact.reference, routing.decided_at, routed
             )  # fmt: skip
             return CaseChanges(records=[row])
-        return apply_events.apply_contact(known.cases[routing.conversation_id], event, routed, self.town_config, at)
+        return apply_events.apply_contact(state.cases[routing.conversation_id], event, routed, self.town_config, at)
 
-    def _apply_relation(self, event: RelationEvent, known: BatchState, at: datetime) -> CaseChanges:
-        case = known.cases[event.conversation_id]
+    def _apply_relation(self, event: RelationEvent, state: BatchState, at: datetime) -> CaseChanges:
+        case = state.cases[event.conversation_id]
         match event:
             case ConversationSplit():
                 return apply_split_and_link.apply_split(case, event)
@@ -144,35 +160,37 @@ class CaseProjection:
             case ConversationLinked() | ConversationUnlinked():
                 return apply_split_and_link.apply_link(case, event)
 
-    def _apply_delivery(self, event: DeliveryUpdated, known: BatchState) -> CaseChanges:
-        case = known.cases.get(event.conversation_id)
+    def _apply_delivery(self, event: DeliveryUpdated, state: BatchState) -> CaseChanges:
+        case = state.cases.get(event.conversation_id)
         changes = apply_events.apply_delivery(
-            case, event, known.deliveries.get(event.delivery_id), self.town_config, self.clock()
+            case, event, state.deliveries.get(event.delivery_id), self.town_config, self.clock()
         )
         for row in changes.records:
             if isinstance(row, DeliveryStatus):
-                known.deliveries[row.delivery_id] = row
+                state.deliveries[row.delivery_id] = row
         return changes
 
     def _empty_cases(self, items: Sequence[DecodedRecord]) -> dict[str, Case]:
-        """An empty case for each conversation of the batch, for those that do not exist yet."""
+        """An empty case for each conversation of the batch, inserted where none exists."""
         at = self.clock()
-        shells: dict[str, Case] = {}
+        empty_cases: dict[str, Case] = {}
         for item in items:
             match item.event:
-                case ContactRouted(routing=told):
-                    department, received_at = told.department, told.received_at
-                case ConversationArrived() | ConversationLeft() as told:
-                    department, received_at = told.to_department, told.at
-                case ConversationOpened() as told:
-                    department, received_at = told.department, told.received_at
-                case ConversationSplit() | ConversationLinked() | ConversationUnlinked() as told:
-                    department, received_at = told.department, told.at
+                case ContactRouted(routing=event):
+                    department, received_at = event.department, event.received_at
+                case ConversationArrived() | ConversationLeft() as event:
+                    department, received_at = event.to_department, event.at
+                case ConversationOpened() as event:
+                    department, received_at = event.department, event.received_at
+                case ConversationSplit() | ConversationLinked() | ConversationUnlinked() as event:
+                    department, received_at = event.department, event.at
                 case _:
                     continue
-            shell = Case(told.conversation_id, told.reference, department, received_at, at, answer_due_at=NO_DATE)
-            shells.setdefault(told.conversation_id, shell)
-        return shells
+            empty_case = Case(
+                event.conversation_id, event.reference, department, received_at, at, answer_due_at=NO_DATE
+            )
+            empty_cases.setdefault(event.conversation_id, empty_case)
+        return empty_cases
 
 
 def _conversations(items: Sequence[DecodedRecord]) -> list[str]:

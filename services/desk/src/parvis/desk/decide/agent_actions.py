@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from parvis.common.contract.contact import ConversationId, ReplyAddress
@@ -22,6 +22,7 @@ from parvis.desk.models.case import (
     CaseAction,
     CaseChanges,
     CaseContact,
+    CaseRecord,
     ReplyRecipient,
     State,
     TransferRecord,
@@ -46,7 +47,7 @@ class ActionContext:
 
 @dataclass(frozen=True)
 class AgentText:
-    """What an agent wrote, and the state the case is left in. `once` is the same when the same form is sent again."""
+    """An agent's text, and the state of the case afterwards. A form sent twice has the same idempotency key."""
 
     text: str
     idempotency_key: str
@@ -55,49 +56,45 @@ class AgentText:
 
 @dataclass(frozen=True)
 class ReplyInput(AgentText):
-    """An answer; with a channel and address of its own where the agent chose another than the citizen's."""
+    """A reply. `channel` and `address` are empty unless the agent chose others than the citizen's."""
 
     channel: str = ""
     address: str = ""
 
 
 def take_case(case: Case, context: ActionContext) -> CaseChanges:
-    """The agent has the case now; taking it from a colleague is allowed, and seen."""
+    """Assign the case to the agent, also when a colleague has it; the timeline shows it."""
     if case.taken_by == context.agent.name and case.state == "open":
         return CaseChanges()
-    case.taken_by, case.state = context.agent.name, "open"
-    return _record_action(case, "taken", context)
+    return _record_action(replace(case, taken_by=context.agent.name, state="open"), "taken", context)
 
 
 def release_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.taken_by is None:
         return CaseChanges()
-    case.taken_by = None
-    return _record_action(case, "released", context)
+    return _record_action(replace(case, taken_by=None), "released", context)
 
 
 def close_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.state == "closed":
         return CaseChanges()
-    case.state, case.undelivered = "closed", False
-    return _record_action(case, "closed", context)
+    return _record_action(replace(case, state="closed", undelivered=False), "closed", context)
 
 
 def reopen_case(case: Case, context: ActionContext) -> CaseChanges:
     if case.state == "open":
         return CaseChanges()
-    case.state = "open"
-    return _record_action(case, "reopened", context)
+    return _record_action(replace(case, state="open"), "reopened", context)
 
 
 def request_reply(
     case: Case, context: ActionContext, contacts: Sequence[CaseContact], answer: ReplyInput
 ) -> CaseChanges:
-    """Ask the notifier to send an answer.
+    """Ask the notifier to send a reply.
 
-    Raises: Rejected, with the key of the sentence: no text, too long, nowhere to send it, an address that is none;
-            `call_instead`, when the citizen asks to be called.
-    Retry:  the same `once` is the same reply.
+    Raises: Rejected, with the key of its sentence: no text, text too long, no address, invalid address; `call_instead`, when
+            the citizen asked to be called.
+    Retry:  the same idempotency key gives the same reply.
     """
     text, target = _checked_text(answer), _recipient(answer, contacts)
     reply_id = make_reply_id("desk", case.conversation_id, answer.idempotency_key)
@@ -112,9 +109,8 @@ def request_reply(
         context.at,
     )
     requested = _reply_requested(case, context, contacts, answer, row)
-    case.taken_by = case.taken_by or context.agent.name
-    case.state, case.undelivered, case.changed_at = answer.next_state, False, context.at
-    return CaseChanges(records=[row], events=[requested, build_case_updated(case, context.town_config, context.at)])
+    changes = _record(_after_contacting_citizen(case, answer, context), row, context)
+    return replace(changes, events=[requested, *changes.events])
 
 
 def _reply_requested(
@@ -123,7 +119,7 @@ def _reply_requested(
     language = reply_language(contacts, context.town_config)
     latest = contacts[-1].contact if contacts else None
     points = {opened.contact.personal.from_: None for opened in reversed(contacts) if opened.contact.personal.from_}
-    stated = [wish for opened in reversed(contacts) for wish in opened.contact.personal.reply_channels]
+    stated = [address for opened in reversed(contacts) for address in opened.contact.personal.reply_channels]
     if answer.channel:
         stated = [ReplyAddress.model_validate({"channel": row.channel, "address": row.address})]
     return ReplyRequested(
@@ -153,20 +149,18 @@ def _reply_requested(
 
 
 def record_call(case: Case, context: ActionContext, note: AgentText) -> CaseChanges:
-    """The agent called the citizen: what was said is kept with the case."""
+    """Record a call to the citizen with the agent's notes."""
     act_id = uuid.uuid5(uuid.UUID(case.conversation_id), f"called:{note.idempotency_key}")
-    case.taken_by = case.taken_by or context.agent.name
-    case.state, case.undelivered, case.changed_at = note.next_state, False, context.at
     row = CaseAction(str(act_id), case.conversation_id, "called", context.agent.name, _checked_text(note), context.at)
-    return CaseChanges(records=[row], events=[build_case_updated(case, context.town_config, context.at)])
+    return _record(_after_contacting_citizen(case, note, context), row, context)
 
 
 def request_transfer(
     case: Case, context: ActionContext, to_department: str, reason: str, idempotency_key: str
 ) -> CaseChanges:
-    """Ask the router to bring the conversation to another department; it moves when the router says so.
+    """Ask the router to transfer the conversation; the case leaves when the router has done so.
 
-    Raises: Rejected, with the key of the sentence: no reason, no such department, already here.
+    Raises: Rejected, with the key of its sentence: no reason, no such department, already there.
     """
     if (
         context.town_config.department(to_department) is None
@@ -194,14 +188,22 @@ def request_transfer(
     return CaseChanges(records=[row], events=[requested])
 
 
+def _after_contacting_citizen(case: Case, text: AgentText, context: ActionContext) -> Case:
+    return replace(case, taken_by=case.taken_by or context.agent.name, state=text.next_state, undelivered=False)
+
+
 def _record_action(case: Case, kind: str, context: ActionContext) -> CaseChanges:
-    case.changed_at = context.at
     row = CaseAction(str(uuid.uuid4()), case.conversation_id, kind, context.agent.name, "", context.at)
-    return CaseChanges(records=[row], events=[build_case_updated(case, context.town_config, context.at)])
+    return _record(case, row, context)
 
 
-def _checked_text(words: AgentText) -> str:
-    text = words.text.strip()
+def _record(case: Case, row: CaseRecord, context: ActionContext) -> CaseChanges:
+    case = replace(case, changed_at=context.at)
+    return CaseChanges(case, [row], [build_case_updated(case, context.town_config, context.at)])
+
+
+def _checked_text(agent_text: AgentText) -> str:
+    text = agent_text.text.strip()
     if not text:
         raise Rejected("no_text")
     if len(text) > MAX_TEXT_LENGTH:
@@ -217,10 +219,10 @@ def _recipient(answer: ReplyInput, contacts: Sequence[CaseContact]) -> ReplyReci
         if known.channel == "phone":
             raise Rejected("call_instead")
         return known
-    read = _PARSERS.get(answer.channel)
-    if read is None or answer.channel == "phone":
+    parse = _PARSERS.get(answer.channel)
+    if parse is None or answer.channel == "phone":
         raise Rejected("no_channel")
     try:
-        return ReplyRecipient(answer.channel, read(answer.address).value, "stated")
+        return ReplyRecipient(answer.channel, parse(answer.address).value, "stated")
     except Rejected as error:
         raise Rejected("wrong_address") from error

@@ -1,11 +1,13 @@
 """Applies contacts, transfers and deliveries from Kafka to a case; applying an event twice changes nothing. No I/O."""
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.delivery import DeliveryUpdated, is_late_bounce, outranks
-from parvis.common.contract.routing.decisions import ContactRouted, DueDates
+from parvis.common.contract.routing.decisions import ContactRouted, DueDates, Routing
 from parvis.common.contract.routing.transfer import ConversationArrived, ConversationLeft, TransferRefused
 from parvis.common.town.models import TownConfig
 from parvis.desk.decide.case_updated import build_case_updated
@@ -18,6 +20,7 @@ from parvis.desk.models.case import (
     CaseAction,
     CaseChanges,
     CaseContactRecord,
+    CaseRecord,
     DeliveryStatus,
     DepartmentMove,
     TransferOutcome,
@@ -35,37 +38,60 @@ def apply_contact(
     row = CaseContactRecord(
         contact.contact_id, case.conversation_id, routing.sequence, contact.reference, routing.decided_at, routed
     )
-    changes = CaseChanges(records=[row])
-    was = (case.state, case.department, case.contacts)
-    update_department(case, routing.department, routing.sequence)
+    updated = update_department(case, routing.department, routing.sequence)
     if case.contacts == 0 or routing.sequence == 1:
-        case.subject = shorten(contact.personal.subject or contact.personal.text) or case.subject
-        case.channel = contact.channel
-        case.received_at = routing.received_at
-        if case.competent_at is None:
-            case.receipt_due_at = routing.receipt_due_at
-            case.silence_at, case.silence_means = routing.silence_at, routing.silence_means
-    case.contacts += 1
-    case.reference = routing.reference
-    case.snippet = make_snippet(contact, town_config)
-    case.citizen = shorten(contact.personal.display_name) or case.citizen
-    case.procedure = case.procedure or routing.procedure
-    case.urgency = min(case.urgency, URGENCY_RANKS[routing.urgency])
-    case.tags = list(dict.fromkeys([*case.tags, *routing.tags]))
-    if contact.machine is None:
-        changes.records += _reopen(case, "reopened_by_citizen", str(contact.contact_id), at)
-        # What came before another body was competent is due by that body's dates.
-        if case.competent_at is None or routing.received_at > case.competent_at:
-            case.answer_due_at = min(case.answer_due_at, routing.answer_due_at or NO_DATE)
-            case.escalate_at = min(case.escalate_at, routing.escalate_at or NO_DATE)
-    return _announce(case, was, changes, town_config, at)
+        updated = _describe_by_first_contact(updated, event)
+    updated = replace(
+        updated,
+        contacts=case.contacts + 1,
+        reference=routing.reference,
+        snippet=make_snippet(contact, town_config),
+        citizen=shorten(contact.personal.display_name) or case.citizen,
+        procedure=case.procedure or routing.procedure,
+        urgency=min(case.urgency, URGENCY_RANKS[routing.urgency]),
+        tags=list(dict.fromkeys([*case.tags, *routing.tags])),
+    )
+    if contact.machine is not None:
+        return _announce(case, updated, [row], town_config, at)
+    updated, actions = _reopen(
+        _bring_due_dates_forward(updated, routing), "reopened_by_citizen", contact.contact_id, at
+    )
+    return _announce(case, updated, [row, *actions], town_config, at)
+
+
+def _describe_by_first_contact(case: Case, event: ContactRouted) -> Case:
+    routing, contact = event.routing, event.contact
+    described = replace(
+        case,
+        subject=shorten(contact.personal.subject or contact.personal.text) or case.subject,
+        channel=contact.channel,
+        received_at=routing.received_at,
+    )
+    if case.competent_at is not None:
+        return described
+    return replace(
+        described,
+        receipt_due_at=routing.receipt_due_at,
+        silence_at=routing.silence_at,
+        silence_means=routing.silence_means,
+    )
+
+
+def _bring_due_dates_forward(case: Case, routing: Routing) -> Case:
+    """The earlier of the case's and the contact's due dates; for contacts from before a transfer to another body, that body's dates hold."""
+    if case.competent_at is not None and routing.received_at <= case.competent_at:
+        return case
+    return replace(
+        case,
+        answer_due_at=min(case.answer_due_at, routing.answer_due_at or NO_DATE),
+        escalate_at=min(case.escalate_at, routing.escalate_at or NO_DATE),
+    )
 
 
 def apply_department_change(
     case: Case, event: ConversationArrived | ConversationLeft, town_config: TownConfig, at: datetime
 ) -> CaseChanges:
     """Apply a change of department; both departments' topics carry it under one sequence number."""
-    was = (case.state, case.department, case.contacts)
     arrived = event if isinstance(event, ConversationArrived) else None
     stopped, history = event.stopped, arrived.history if arrived else None
     row = DepartmentMove(
@@ -73,13 +99,12 @@ def apply_department_change(
         stopped=stopped.model_dump() if stopped else None, history=history.model_dump() if history else None,
     )  # fmt: skip
     wanted = stopped.wanted_department if stopped else event.to_department
-    changes = CaseChanges(records=[row, TransferOutcome(case.conversation_id, wanted, "done")])
-    case.reference = event.reference
-    if update_department(case, event.to_department, event.sequence) and case.state != "open":
-        case.state = "open"
-    if arrived and arrived.sequence >= case.department_sequence:
-        adopt_due_dates(case, arrived)
-    return _announce(case, was, changes, town_config, at)
+    updated = update_department(replace(case, reference=event.reference), event.to_department, event.sequence)
+    if updated.department != case.department:
+        updated = replace(updated, state="open")
+    if arrived and arrived.sequence >= updated.department_sequence:
+        updated = adopt_due_dates(updated, arrived)
+    return _announce(case, updated, [row, TransferOutcome(case.conversation_id, wanted, "done")], town_config, at)
 
 
 def apply_transfer_refusal(event: TransferRefused) -> TransferOutcome:
@@ -89,7 +114,7 @@ def apply_transfer_refusal(event: TransferRefused) -> TransferOutcome:
 def apply_delivery(
     case: Case | None, event: DeliveryUpdated, known: DeliveryStatus | None, town_config: TownConfig, at: datetime
 ) -> CaseChanges:
-    """Apply a delivery status, if it supersedes the known one; an undelivered reply reopens its case, for somebody has to act."""
+    """Apply a delivery status if it supersedes the known one. An undelivered reply reopens its case, because an agent has to act."""
     if known and event.attempt <= known.attempt and not _supersedes(event, known):
         return CaseChanges()
     row = DeliveryStatus(
@@ -104,16 +129,14 @@ def apply_delivery(
         detail=event.detail,
         at=event.at,
     )
-    changes = CaseChanges(records=[row])
     if case is None or event.kind not in ANSWER_KINDS:
-        return changes
-    was = (case.state, case.department, case.contacts)
+        return CaseChanges(records=[row])
     if event.state == "delivered":
-        case.undelivered = False
-    elif event.state in FAILED_DELIVERY_STATES and not event.moves_to:
-        case.undelivered = True
-        changes.records += _reopen(case, "reopened_undelivered", event.delivery_id, at)
-    return _announce(case, was, changes, town_config, at)
+        return _announce(case, replace(case, undelivered=False), [row], town_config, at)
+    if event.state not in FAILED_DELIVERY_STATES or event.moves_to:
+        return _announce(case, case, [row], town_config, at)
+    updated, actions = _reopen(replace(case, undelivered=True), "reopened_undelivered", event.delivery_id, at)
+    return _announce(case, updated, [row, *actions], town_config, at)
 
 
 def _supersedes(event: DeliveryUpdated, known: DeliveryStatus) -> bool:
@@ -122,18 +145,24 @@ def _supersedes(event: DeliveryUpdated, known: DeliveryStatus) -> bool:
 
 
 def shorten(text: str) -> str:
-    """The beginning of a text for a row of the queue."""
+    """The beginning of a text, for a row of the queue."""
     words = " ".join(text[: _SNIPPET * 4].replace("\x00", " ").split())
     return words if len(words) <= _SNIPPET else f"{words[: _SNIPPET - 1].rstrip()}…"
 
 
-def adopt_due_dates(case: Case, told: DueDates) -> None:
+def adopt_due_dates(case: Case, due: DueDates) -> Case:
     """Replace the town's due dates by those of another competent body."""
-    if told.competent_received_at is None:
-        return
-    case.competent_at, case.receipt_due_at = told.competent_received_at, told.receipt_due_at
-    case.answer_due_at, case.escalate_at = told.answer_due_at or NO_DATE, told.escalate_at or NO_DATE
-    case.silence_at, case.silence_means = told.silence_at, told.silence_means
+    if due.competent_received_at is None:
+        return case
+    return replace(
+        case,
+        competent_at=due.competent_received_at,
+        receipt_due_at=due.receipt_due_at,
+        answer_due_at=due.answer_due_at or NO_DATE,
+        escalate_at=due.escalate_at or NO_DATE,
+        silence_at=due.silence_at,
+        silence_means=due.silence_means,
+    )
 
 
 def make_snippet(contact: ContactReceived, town_config: TownConfig) -> str:
@@ -148,30 +177,26 @@ def make_snippet(contact: ContactReceived, town_config: TownConfig) -> str:
     return shorten(" · ".join(longest_first)) if answers else shorten(personal.text)
 
 
-def update_department(case: Case, department: str, sequence: int) -> bool:
-    """Set the case's department, if this sequence number is newer than the known one. Gives: whether the department changed."""
+def update_department(case: Case, department: str, sequence: int) -> Case:
+    """Set the case's department if the sequence number is higher than the last one; no agent of the new one has it yet."""
     if sequence <= case.department_sequence:
-        return False
-    moved = department != case.department
-    case.department_sequence = sequence
-    if moved:
-        case.department, case.taken_by = department, None
-    return moved
+        return case
+    taken_by = case.taken_by if department == case.department else None
+    return replace(case, department_sequence=sequence, department=department, taken_by=taken_by)
 
 
-def _reopen(case: Case, kind: str, cause: str, at: datetime) -> list[CaseAction]:
+def _reopen(case: Case, kind: str, cause: str, at: datetime) -> tuple[Case, list[CaseAction]]:
     if case.state == "open":
-        return []
-    case.state = "open"
+        return case, []
     act = uuid.uuid5(uuid.UUID(case.conversation_id), f"{kind}:{cause}")
-    return [CaseAction(str(act), case.conversation_id, kind, "", "", at)]
+    return replace(case, state="open"), [CaseAction(str(act), case.conversation_id, kind, "", "", at)]
 
 
 def _announce(
-    case: Case, was: tuple[str, str, int], changes: CaseChanges, town_config: TownConfig, at: datetime
+    before: Case, after: Case, records: Sequence[CaseRecord], town_config: TownConfig, at: datetime
 ) -> CaseChanges:
-    case.changed_at = at
-    is_first = was[2] == 0 and case.contacts > 0
-    if is_first or (case.state, case.department) != was[:2]:
-        changes.events.append(build_case_updated(case, town_config, at))
-    return changes
+    """Publish the case if its first contact, its state or its department is new."""
+    after = replace(after, changed_at=at)
+    is_first = before.contacts == 0 and after.contacts > 0
+    is_news = is_first or (after.state, after.department) != (before.state, before.department)
+    return CaseChanges(after, records, [build_case_updated(after, town_config, at)] if is_news else [])

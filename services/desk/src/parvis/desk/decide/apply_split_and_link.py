@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from parvis.common.contract.routing.split_and_link import (
@@ -59,20 +60,23 @@ def apply_opening(case: Case, event: ConversationOpened, town_config: TownConfig
         at=event.at,
         history=event.history.model_dump() if event.history else None,
     )
-    changes = CaseChanges(
-        records=[row, *(_placement(contact, case.conversation_id, event.at) for contact in event.contact_ids)]
+    opened = replace(
+        update_department(case, event.department, event.sequence),
+        reference=event.reference,
+        received_at=event.received_at,
+        procedure=event.procedure,
+        receipt_due_at=event.receipt_due_at,
+        competent_at=event.competent_received_at,
+        answer_due_at=min(case.answer_due_at, event.answer_due_at or NO_DATE),
+        escalate_at=min(case.escalate_at, event.escalate_at or NO_DATE),
+        silence_at=event.silence_at,
+        silence_means=event.silence_means,
     )
-    is_first = case.department_sequence == 0
-    update_department(case, event.department, event.sequence)
-    case.reference, case.received_at, case.procedure = event.reference, event.received_at, event.procedure
-    case.receipt_due_at, case.competent_at = event.receipt_due_at, event.competent_received_at
-    case.answer_due_at = min(case.answer_due_at, event.answer_due_at or NO_DATE)
-    case.escalate_at = min(case.escalate_at, event.escalate_at or NO_DATE)
-    case.silence_at, case.silence_means = event.silence_at, event.silence_means
-    if is_first:
-        case.changed_at = at
-        changes.events.append(build_case_updated(case, town_config, at))
-    return changes
+    records = [row, *(_placement(contact, case.conversation_id, event.at) for contact in event.contact_ids)]
+    if case.department_sequence > 0:
+        return CaseChanges(opened, records)
+    opened = replace(opened, changed_at=at)
+    return CaseChanges(opened, records, [build_case_updated(opened, town_config, at)])
 
 
 def apply_link(case: Case, event: ConversationLinked | ConversationUnlinked) -> CaseChanges:
@@ -99,19 +103,23 @@ def apply_refusal(event: SplitRefused | LinkRefused) -> CaseChanges:
     return CaseChanges(records=[CaseAction(str(act), event.conversation_id, f"{kind}_refused", "", why, event.at)])
 
 
-def summarize_contacts(case: Case, contacts: Sequence[CaseContact], town_config: TownConfig) -> None:
+def summarize_contacts(case: Case, contacts: Sequence[CaseContact], town_config: TownConfig) -> Case:
     """Recompute what the queue shows of a case, after contacts were moved from or to it."""
-    case.contacts = len(contacts)
     if not contacts:
-        return
+        return replace(case, contacts=0)
     first, last = contacts[0].contact, contacts[-1].contact
-    case.subject = shorten(first.personal.subject or first.personal.text)
-    case.channel, case.received_at = first.channel, first.received_at
-    case.snippet = make_snippet(last, town_config)
-    names = (shorten(one.contact.personal.display_name) for one in reversed(contacts))
-    case.citizen = next((name for name in names if name), "")
-    case.urgency = min(URGENCY_RANKS[one.routing.urgency] for one in contacts)
-    case.tags = list(dict.fromkeys(tag for one in contacts for tag in one.routing.tags))
+    names = (shorten(opened.contact.personal.display_name) for opened in reversed(contacts))
+    return replace(
+        case,
+        contacts=len(contacts),
+        subject=shorten(first.personal.subject or first.personal.text),
+        channel=first.channel,
+        received_at=first.received_at,
+        snippet=make_snippet(last, town_config),
+        citizen=next((name for name in names if name), ""),
+        urgency=min(URGENCY_RANKS[opened.routing.urgency] for opened in contacts),
+        tags=list(dict.fromkeys(tag for opened in contacts for tag in opened.routing.tags)),
+    )
 
 
 def _placement(contact: str, conversation: str, at: datetime) -> SplitPlacement:

@@ -9,7 +9,7 @@ from parvis.desk.models.case import NO_DATE, PUBLIC_LINES, Case
 
 
 def build_case_updated(case: Case, town_config: TownConfig, at: datetime) -> CaseUpdated:
-    """What is publicly known of a case now: its department, its state, one line in each language. No agent's name."""
+    """The public state of a case: department, state, and one line in each language; never an agent's name."""
     department = town_config.departments[town_config.current_department(case.department)]
     lines = PUBLIC_LINES["taken" if case.state == "open" and case.taken_by else case.state]
     return CaseUpdated.model_validate(

@@ -1,4 +1,4 @@
-"""Builds a contact from what an agent wrote down at the counter or on the phone. Pure; no I/O."""
+"""Builds a contact from the form that an agent fills in at the counter or on the phone. Pure; no I/O."""
 
 import json
 from collections.abc import Callable
@@ -36,7 +36,7 @@ _PARSERS: dict[str, Callable[[str], ContactPoint]] = {
 
 @dataclass(frozen=True)
 class CounterForm:
-    """One visit or call, as the agent wrote it down: strings as typed."""
+    """One visit or call: the fields as the agent typed them."""
 
     channel: str
     procedure: str = ""
@@ -62,9 +62,9 @@ def make_counter_contact(
     hashing_key: bytes,
     at: datetime,
 ) -> ContactReceived:
-    """The contact of a visit or a call; the sender's level is `staff`: a colleague saw or heard the person.
+    """The contact of a visit or a call. Its sender level is `staff`, because an agent saw or heard the person.
 
-    Raises: Rejected, with the key of the sentence that says what is missing or wrong.
+    Raises: Rejected, with the key of the sentence that names the missing or invalid field.
     """
     if form.channel not in IN_PERSON_CHANNELS:
         raise Rejected("no_channel")
@@ -103,7 +103,7 @@ def make_counter_contact(
 
 
 def canonical_bytes(form: CounterForm, agent: Agent) -> bytes:
-    """What the agent wrote, in one canonical form."""
+    """The form as canonical JSON."""
     content = {**form.__dict__, "department": agent.department, "written_by": agent.name}
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
@@ -121,7 +121,7 @@ def _sender(form: CounterForm) -> ContactPoint | None:
 
 
 def _reply_addresses(form: CounterForm) -> tuple[ReplyAddress, ...]:
-    """How the person wants to be answered; the phone number or mail address already given is used again."""
+    """The preferred reply channel; without an address of its own it uses the phone number or mail address given above."""
     if not form.reply_channel:
         return ()
     if form.reply_channel not in _PARSERS:

@@ -9,9 +9,9 @@ from parvis.desk.models.case import CaseContact, ReplyRecipient
 
 
 def find_recipient(contacts: Sequence[CaseContact]) -> ReplyRecipient:
-    """Where the notifier will send: what the citizen last stated, else the address they last wrote from.
+    """The recipient of a reply: the last one that the citizen stated, else the address of their last contact.
 
-    A preference that they keep elsewhere may still change it: the notifier knows those, the desk does not.
+    A preference stored by the notifier may still change it; the desk does not know those.
     """
     for opened in reversed(contacts):
         for stated in opened.contact.personal.reply_channels:
@@ -24,18 +24,18 @@ def find_recipient(contacts: Sequence[CaseContact]) -> ReplyRecipient:
 
 
 def latest_message_id(contacts: Sequence[CaseContact]) -> str | None:
-    """The Message-ID of the mail that an answer answers."""
+    """The Message-ID of the latest mail, for In-Reply-To."""
     return next((o.contact.thread.message_id for o in reversed(contacts) if o.contact.thread.message_id), None)
 
 
 def reply_language(contacts: Sequence[CaseContact], town_config: TownConfig) -> str:
-    """The language of an answer's frame: the citizen's, if the town speaks it."""
+    """The language of the reply template: the citizen's, if the town supports it."""
     language = next((o.contact.language for o in reversed(contacts) if o.contact.language), None)
     return town_config.town.supported_language(language)
 
 
 def _channel_for(point: ContactPoint, channel_of_contact: str) -> str:
-    """The channel that answers contacts of this one, if it reaches the point; else the first that does."""
+    """The usual reply channel for such contacts if it can send to the address; else the first channel that can."""
     usual = channel(channel_of_contact).reply_channel
     if usual and channel(usual).contact_point_kind == point.kind:
         return usual

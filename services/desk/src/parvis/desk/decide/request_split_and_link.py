@@ -18,7 +18,7 @@ _MAX_REASON_LENGTH = 400
 
 @dataclass(frozen=True)
 class SplitInput:
-    """What an agent wants to have in a case of its own. `once` is the same when the same form is sent again."""
+    """The messages that an agent wants in a case of their own."""
 
     contacts: Sequence[str]
     to_department: str
@@ -28,7 +28,7 @@ class SplitInput:
 
 @dataclass(frozen=True)
 class LinkInput:
-    """The reference of the case that this one belongs with, or not any more."""
+    """The reference of the case to link to, or to unlink from."""
 
     reference: str
     idempotency_key: str
@@ -43,15 +43,15 @@ def request_split(
     town_config: TownConfig,
     at: datetime,
 ) -> CaseChanges:
-    """Ask the router to bring some messages into a case of their own; they leave when the router says so.
+    """Ask the router to split some messages off; they leave when the router has done so.
 
-    Raises: Rejected, with the key of the sentence: no message chosen, none left, no such department, no reason.
+    Raises: Rejected, with the key of its sentence: no message chosen, no message left, no such department, no reason.
     """
-    here = [opened.contact.contact_id for opened in contacts]
-    chosen = [contact for contact in here if contact in set(split_input.contacts)]
+    contact_ids = [opened.contact.contact_id for opened in contacts]
+    chosen = [contact for contact in contact_ids if contact in set(split_input.contacts)]
     if not chosen:
         raise Rejected("no_messages")
-    if len(chosen) == len(here):
+    if len(chosen) == len(contact_ids):
         raise Rejected("all_messages")
     if (
         town_config.department(split_input.to_department) is None
@@ -78,9 +78,9 @@ def request_split(
 
 
 def request_link(case: Case, agent: Agent, link_input: LinkInput, at: datetime) -> CaseChanges:
-    """Ask the router to link the case with that of a reference, or to undo it.
+    """Ask the router to link the case with the one of a reference, or to remove the link.
 
-    Raises: Rejected, with the key of the sentence: no reference, its own.
+    Raises: Rejected, with the key of its sentence: no reference, or the case's own.
     """
     references = find_references(link_input.reference)
     if not references:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import TypeAlias
 
 from parvis.common.contract.routing.history import PastContact
@@ -31,7 +32,7 @@ TimelineItem: TypeAlias = (
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """One thing that happened: `kind` names it, `deliveries` are those of a reply."""
+    """One entry of the timeline; `deliveries` belong to a reply."""
 
     kind: str
     at: datetime
@@ -40,28 +41,30 @@ class TimelineEntry:
 
 
 def build_timeline(file: CaseFile, past: Sequence[PastContact] = ()) -> list[TimelineEntry]:
-    """Oldest first. Contacts, moves and steps stand in the order of their sequence, whatever their clocks say.
+    """Build the timeline, oldest first. Contacts, transfers, splits and links are in sequence order, even if clocks differ.
 
-    `past`, what a history tells of contacts that never came to this desk.
+    Shape:  past, the contacts of a history that never reached this desk.
     """
     entries = _numbered(file)
-    mine = {reply.reply_id for reply in file.replies}
+    own_reply_ids = {reply.reply_id for reply in file.replies}
     for reply in file.replies:
         entries.append(
             TimelineEntry("reply", reply.at, reply, tuple(d for d in file.deliveries if d.reply_id == reply.reply_id))
         )
-    entries += [TimelineEntry("notice", d.at, d) for d in file.deliveries if d.reply_id not in mine]
+    entries += [TimelineEntry("notice", d.at, d) for d in file.deliveries if d.reply_id not in own_reply_ids]
     entries += [TimelineEntry("transfer", t.at, t) for t in file.transfers if t.outcome != "done"]
     entries += [TimelineEntry("act", act.at, act) for act in file.actions]
-    here = {opened.contact.contact_id for opened in file.contacts}
-    entries += [TimelineEntry("past", one.received_at, one) for one in past if one.contact_id not in here]
+    contact_ids = {opened.contact.contact_id for opened in file.contacts}
+    entries += [
+        TimelineEntry("past", contact.received_at, contact) for contact in past if contact.contact_id not in contact_ids
+    ]
     return sorted(entries, key=lambda entry: entry.at)
 
 
 def _numbered(file: CaseFile) -> list[TimelineEntry]:
-    """By sequence; an instant never goes back along it, so that sorting by time keeps the order.
+    """The entries with a sequence number, in its order. Their times never decrease, so that sorting by time keeps that order.
 
-    What a split brought has the number of the split, and comes before it.
+    Contacts that a split brought have the split's number and come before it.
     """
     numbered: Sequence[tuple[int, datetime, str, CaseContact | DepartmentMove | CaseRelation]] = sorted(
         [
@@ -69,9 +72,9 @@ def _numbered(file: CaseFile) -> list[TimelineEntry]:
             *((m.sequence, m.at, "move", m) for m in file.moves),
             *((s.sequence, s.at, "step", s) for s in file.relations),
         ],
-        key=lambda one: (one[0], one[1]),
+        key=itemgetter(0, 1),
     )
     entries: list[TimelineEntry] = []
-    for _, at, kind, what in numbered:
-        entries.append(TimelineEntry(kind, max(at, entries[-1].at) if entries else at, what))
+    for _, at, kind, item in numbered:
+        entries.append(TimelineEntry(kind, max(at, entries[-1].at) if entries else at, item))
     return entries

@@ -1,5 +1,6 @@
 """Models a case, its records and what an action changes in it. Data only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
@@ -13,7 +14,7 @@ from parvis.common.contract.routing.transfer import TransferRequested
 State = Literal["open", "waiting", "closed"]
 STATES: tuple[State, ...] = ("open", "waiting", "closed")
 NO_DATE = datetime(9999, 12, 31, tzinfo=UTC)
-URGENCY_RANKS = {"immediate": 0, "high": 1, "normal": 2}  # as the queue is sorted
+URGENCY_RANKS = {"immediate": 0, "high": 1, "normal": 2}  # sort order of the queue
 ACTION_KINDS = (
     "taken", "released", "closed", "reopened", "reopened_by_citizen", "reopened_undelivered", "called",
     "split_asked", "split_refused", "link_asked", "unlink_asked", "link_refused",
@@ -36,9 +37,9 @@ class Agent:
     department: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Case:
-    """A conversation in a department's hands. Its department is the one that the highest sequence names."""
+    """A conversation assigned to a department: the one in the event with the highest sequence number."""
 
     conversation_id: str
     reference: str
@@ -73,7 +74,7 @@ class Case:
 
 @dataclass(frozen=True)
 class CaseContactRecord:
-    """One contact of a case, with the event as the router sent it."""
+    """One contact of a case, with the bytes of the router's event."""
 
     contact_id: str
     conversation_id: str
@@ -85,7 +86,7 @@ class CaseContactRecord:
 
 @dataclass(frozen=True)
 class CaseContact:
-    """A contact of a case, decoded; `moved` is its number where a split put it."""
+    """A decoded contact of a case. `moved` is its sequence number after a split moved it."""
 
     routing: Routing
     contact: ContactReceived
@@ -98,7 +99,7 @@ class CaseContact:
 
 @dataclass(frozen=True)
 class SplitPlacement:
-    """The case to which a split assigned a contact, whether that contact has arrived yet or not."""
+    """The case to which a split assigned a contact; the contact may arrive later."""
 
     contact_id: str
     conversation_id: str
@@ -120,7 +121,7 @@ class DepartmentMove:
 
 @dataclass(frozen=True)
 class CaseRelation:
-    """A relation to another case: a split off it, its opening by a split, a link made or removed."""
+    """A relation to another case: split off, opened by a split, linked or unlinked."""
 
     conversation_id: str
     sequence: int
@@ -136,7 +137,7 @@ class CaseRelation:
 
 @dataclass(frozen=True)
 class AgentReply:
-    """A reply that an agent wrote, and the address that it was meant for."""
+    """A reply that an agent wrote, with its recipient."""
 
     reply_id: str
     conversation_id: str
@@ -191,7 +192,7 @@ class CaseAction:
 
 @dataclass(frozen=True)
 class CounterContact:
-    """A contact that an agent registered, known by its department and the form's token."""
+    """A contact that an agent registered, identified by department and idempotency key."""
 
     seed: str
     contact_id: str
@@ -203,7 +204,7 @@ class CounterContact:
 
 @dataclass(frozen=True)
 class TransferOutcome:
-    """The outcome of one requested transfer, or of all those of a conversation towards a department."""
+    """The outcome of one transfer request, or of all requests of a conversation for one department."""
 
     conversation_id: str
     to_department: str
@@ -227,16 +228,13 @@ CaseRecord: TypeAlias = (
 OutgoingEvent: TypeAlias = CaseUpdated | ReplyRequested | TransferRequested | SplitRequested | LinkRequested
 
 
-@dataclass
+@dataclass(frozen=True)
 class CaseChanges:
-    """The records and outgoing events that one action adds. The case itself is changed in place."""
+    """The result of one action or event: the case after it, and the records and outgoing events that it adds."""
 
-    records: list[CaseRecord] = field(default_factory=list[CaseRecord])
-    events: list[OutgoingEvent] = field(default_factory=list[OutgoingEvent])
-
-    def add(self, other: "CaseChanges") -> None:
-        self.records += other.records
-        self.events += other.events
+    case: Case | None = None  # None: the case stays as it is
+    records: Sequence[CaseRecord] = ()
+    events: Sequence[OutgoingEvent] = ()
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Serves the pages that agents work with; every change is a POST, checked and answered with a redirect."""
+"""Serves the agents' pages; every change is a checked POST, answered with a redirect."""

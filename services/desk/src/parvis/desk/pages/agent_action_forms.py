@@ -30,144 +30,175 @@ _STATE_CHANGES = {
 _STATE_NOTICES = {"take": "taken", "release": "released", "close": "closed", "reopen": "reopened"}
 
 
-def routes(place: DeskDependencies) -> APIRouter:
+def routes(dependencies: DeskDependencies) -> APIRouter:
     """The forms of a case's page.
 
-    Gives: 303 back to the case, once it is committed; 422 with the page, what was typed and what is wrong with it;
-           403 for a form that is not ours; 404 when the case is not with the agent's department.
-    Retry: the same form sent twice is one reply, one transfer, one note.
+    Gives: 303 back to the case, once the change is committed; 422 with the page, the typed text and the problem; 403 for a form
+           without our tokens; 404 when the agent's department does not have the case.
+    Retry: the same form sent twice makes one reply, one transfer, one note.
     """
     router = APIRouter()
 
-    @router.post("/cases/{conversation}/{what}")
-    async def act(request: Request, conversation: UUID, what: str) -> Response:
-        session = place.require_session(request)
-        form = await place.read_own_form(request, session)
-        case = str(conversation)
+    @router.post("/cases/{conversation}/{action}")
+    async def act(request: Request, conversation: UUID, action: str) -> Response:
+        session = dependencies.require_session(request)
+        form = await dependencies.read_own_form(request, session)
+        conversation_id = str(conversation)
         try:
-            if what in _STATE_CHANGES:
-                return await _change_state(place, session, case, what)
-            if what == "reply":
-                return await _reply(place, request, session, case, form)
-            if what == "call":
-                return await _call(place, session, case, form)
-            if what in _REQUESTS:
-                return await _REQUESTS[what](place, session, case, form)
+            if action in _STATE_CHANGES:
+                return await _change_state(dependencies, session, conversation_id, action)
+            if action == "reply":
+                return await _reply(dependencies, request, session, conversation_id, form)
+            if action == "call":
+                return await _call(dependencies, session, conversation_id, form)
+            if action in _REQUESTS:
+                return await _REQUESTS[action](dependencies, session, conversation_id, form)
         except CaseNotFound:
             raise HTTPException(404) from None
         except Rejected as error:
             draft = {name: values[0] for name, values in form.fields.items()}
             draft |= {"messages": ",".join(form.fields.get("messages", ()))}
-            return await case_page(place, request, session, case, status=422, draft=draft, wrong=(what, str(error)))
+            return await case_page(
+                dependencies, request, session, conversation_id, status=422, draft=draft, wrong=(action, str(error))
+            )
         raise HTTPException(404)
 
     _ = act
     return router
 
 
-async def _change_state(place: DeskDependencies, session: AgentSession, case: str, what: str) -> Response:
-    at = place.clock()
-    do = _STATE_CHANGES[what]
-    await place.cases.change_case(
-        case, session.agent, lambda found, _: do(found, ActionContext(session.agent, place.town_config, at))
+async def _change_state(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, action: str
+) -> Response:
+    at = dependencies.clock()
+    do = _STATE_CHANGES[action]
+    await dependencies.cases.change_case(
+        conversation,
+        session.agent,
+        lambda case, _: do(case, ActionContext(session.agent, dependencies.town_config, at)),
     )
-    return redirect("/queue?notice=released" if what == "release" else f"/cases/{case}?notice={_STATE_NOTICES[what]}")
+    return redirect(
+        "/queue?notice=released" if action == "release" else f"/cases/{conversation}?notice={_STATE_NOTICES[action]}"
+    )
 
 
 async def _reply(
-    place: DeskDependencies, request: Request, session: AgentSession, case: str, form: SubmittedForm
+    dependencies: DeskDependencies, request: Request, session: AgentSession, conversation: str, form: SubmittedForm
 ) -> Response:
-    at = place.clock()
+    at = dependencies.clock()
     answer = ReplyInput(
         text=form.first("text"),
-        idempotency_key=_one_time_seed(place, session, form),
+        idempotency_key=_one_time_seed(dependencies, session, form),
         next_state=_next_state(form),
         channel=form.first("channel"),
         address=form.first(f"address-{form.first('channel')}"),
     )
     if form.first("do") == "preview":
-        return await _preview(place, request, session, case, form, answer)
+        return await _preview(dependencies, request, session, conversation, form, answer)
 
-    def work(found: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
-        return agent_actions.request_reply(found, ActionContext(session.agent, place.town_config, at), contacts, answer)
+    def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
+        return agent_actions.request_reply(
+            case, ActionContext(session.agent, dependencies.town_config, at), contacts, answer
+        )
 
-    await place.cases.change_case(case, session.agent, work)
-    return redirect(f"/cases/{case}?notice=replied#end")
+    await dependencies.cases.change_case(conversation, session.agent, work)
+    return redirect(f"/cases/{conversation}?notice=replied#end")
 
 
 async def _preview(
-    place: DeskDependencies, request: Request, session: AgentSession, case: str, form: SubmittedForm, answer: ReplyInput
+    dependencies: DeskDependencies,
+    request: Request,
+    session: AgentSession,
+    conversation: str,
+    form: SubmittedForm,
+    answer: ReplyInput,
 ) -> Response:
-    """The page with the answer as it will read; nothing is sent or kept."""
-    async with place.cases.database.transaction() as connection:
-        found = await read_case(connection, case)
-        contacts = await read_contacts(connection, case)
-    if not is_visible(found, session) or found is None:
+    """The page with a preview of the reply; nothing is sent or stored."""
+    async with dependencies.cases.database.transaction() as connection:
+        case = await read_case(connection, conversation)
+        contacts = await read_contacts(connection, conversation)
+    if not is_visible(case, session) or case is None:
         raise CaseNotFound("case")
     target = ReplyRecipient(answer.channel, answer.address, "stated") if answer.channel else find_recipient(contacts)
-    language = reply_language(contacts, place.town_config)
-    shown = render_reply(found, target, answer.text, place.town_config, place.templates, language)
+    language = reply_language(contacts, dependencies.town_config)
+    rendered = render_reply(case, target, answer.text, dependencies.town_config, dependencies.templates, language)
     draft = {name: values[0] for name, values in form.fields.items()}
-    preview = build_preview(target, shown) if shown else None
-    return await case_page(place, request, session, case, draft=draft, preview=preview)
+    preview = build_preview(target, rendered) if rendered else None
+    return await case_page(dependencies, request, session, conversation, draft=draft, preview=preview)
 
 
-async def _call(place: DeskDependencies, session: AgentSession, case: str, form: SubmittedForm) -> Response:
-    at = place.clock()
-    words = AgentText(form.first("note"), _one_time_seed(place, session, form), _next_state(form))
-    await place.cases.change_case(
-        case,
+async def _call(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    at = dependencies.clock()
+    note = AgentText(form.first("note"), _one_time_seed(dependencies, session, form), _next_state(form))
+    await dependencies.cases.change_case(
+        conversation,
         session.agent,
-        lambda found, _: agent_actions.record_call(found, ActionContext(session.agent, place.town_config, at), words),
+        lambda case, _: agent_actions.record_call(
+            case, ActionContext(session.agent, dependencies.town_config, at), note
+        ),
     )
-    return redirect(f"/cases/{case}?notice=called#end")
+    return redirect(f"/cases/{conversation}?notice=called#end")
 
 
-async def _transfer(place: DeskDependencies, session: AgentSession, case: str, form: SubmittedForm) -> Response:
-    at = place.clock()
-    once = _one_time_seed(place, session, form)
+async def _transfer(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    at = dependencies.clock()
+    once = _one_time_seed(dependencies, session, form)
 
-    def work(found: Case, _: Sequence[CaseContact]) -> CaseChanges:
+    def work(case: Case, _: Sequence[CaseContact]) -> CaseChanges:
         to, reason = form.first("to"), form.first("reason")
         return agent_actions.request_transfer(
-            found, ActionContext(session.agent, place.town_config, at), to, reason, once
+            case, ActionContext(session.agent, dependencies.town_config, at), to, reason, once
         )
 
-    await place.cases.change_case(case, session.agent, work)
-    return redirect(f"/cases/{case}?notice=transfer_asked")
+    await dependencies.cases.change_case(conversation, session.agent, work)
+    return redirect(f"/cases/{conversation}?notice=transfer_asked")
 
 
-async def _split(place: DeskDependencies, session: AgentSession, case: str, form: SubmittedForm) -> Response:
-    at = place.clock()
-    wish = SplitInput(
+async def _split(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    at = dependencies.clock()
+    split_input = SplitInput(
         contacts=form.fields.get("messages", ()),
         to_department=form.first("split-to"),
         reason=form.first("split-reason"),
-        idempotency_key=_one_time_seed(place, session, form),
+        idempotency_key=_one_time_seed(dependencies, session, form),
     )
 
-    def work(found: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
-        return request_split_and_link.request_split(found, session.agent, contacts, wish, place.town_config, at)
+    def work(case: Case, contacts: Sequence[CaseContact]) -> CaseChanges:
+        return request_split_and_link.request_split(
+            case, session.agent, contacts, split_input, dependencies.town_config, at
+        )
 
-    await place.cases.change_case(case, session.agent, work)
-    return redirect(f"/cases/{case}?notice=split_asked")
+    await dependencies.cases.change_case(conversation, session.agent, work)
+    return redirect(f"/cases/{conversation}?notice=split_asked")
 
 
-async def _link(place: DeskDependencies, session: AgentSession, case: str, form: SubmittedForm) -> Response:
-    at = place.clock()
+async def _link(
+    dependencies: DeskDependencies, session: AgentSession, conversation: str, form: SubmittedForm
+) -> Response:
+    at = dependencies.clock()
     is_undone = form.first("wanted") == "unlinked"
-    wish = LinkInput(form.first("other"), _one_time_seed(place, session, form), "unlinked" if is_undone else "linked")
-    await place.cases.change_case(
-        case, session.agent, lambda found, _: request_split_and_link.request_link(found, session.agent, wish, at)
+    link_input = LinkInput(
+        form.first("other"), _one_time_seed(dependencies, session, form), "unlinked" if is_undone else "linked"
     )
-    return redirect(f"/cases/{case}?notice={'unlink_asked' if is_undone else 'link_asked'}")
+    await dependencies.cases.change_case(
+        conversation,
+        session.agent,
+        lambda case, _: request_split_and_link.request_link(case, session.agent, link_input, at),
+    )
+    return redirect(f"/cases/{conversation}?notice={'unlink_asked' if is_undone else 'link_asked'}")
 
 
 _REQUESTS = {"transfer": _transfer, "split": _split, "link": _link}
 
 
-def _one_time_seed(place: DeskDependencies, session: AgentSession, form: SubmittedForm) -> str:
-    seed = place.sessions.read_one_time_token(form.first("_once"), session)
+def _one_time_seed(dependencies: DeskDependencies, session: AgentSession, form: SubmittedForm) -> str:
+    seed = dependencies.sessions.read_one_time_token(form.first("_once"), session)
     if seed is None:
         raise HTTPException(403)
     return seed

@@ -1,6 +1,6 @@
 """Shows one case: its timeline, and the forms to work on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from parvis.common.contract.contact import ClaimCheck
 from parvis.common.contract.routing.history import PastContact
+from parvis.common.runtime.logs import logger
 from parvis.common.town.models import Department, TownConfig
 from parvis.desk.decide.reply_recipient import find_recipient, reply_language
 from parvis.desk.decide.timeline import build_timeline
@@ -16,25 +17,29 @@ from parvis.desk.models.case import NO_DATE, Case, CaseContact, CaseFile, CaseRe
 from parvis.desk.pages.dependencies import DeskDependencies
 from parvis.desk.render.view_models import ReplyPreview, build_contact_view
 from parvis.desk.store.case_queries import read_case, read_case_file, read_linked_case
+from parvis.desk.store.row_decoding import DamagedCase
 from parvis.desk.verify.agent_sessions import AgentSession
+from parvis.web.error_pages import error_page
 from parvis.web.language_negotiation import negotiate_language
 
+log = logger()
 
-def routes(place: DeskDependencies) -> APIRouter:
-    """The page of a case; 404 when it never was in the agent's department."""
+
+def routes(dependencies: DeskDependencies) -> APIRouter:
+    """The page of a case; 404 when it never was in the agent's department, 409 when its row cannot be read."""
     router = APIRouter()
 
     @router.get("/cases/{conversation}")
     async def show(request: Request, conversation: UUID) -> Response:
-        session = place.require_session(request)
-        return await case_page(place, request, session, str(conversation))
+        session = dependencies.require_session(request)
+        return await case_page(dependencies, request, session, str(conversation))
 
     _ = show
     return router
 
 
 async def case_page(
-    place: DeskDependencies,
+    dependencies: DeskDependencies,
     request: Request,
     session: AgentSession,
     conversation: str,
@@ -44,16 +49,16 @@ async def case_page(
     wrong: tuple[str, str] | None = None,
     preview: ReplyPreview | None = None,
 ) -> Response:
-    """The page; `draft` is what was typed, `wrong` the box and the key of what is wrong with it."""
-    async with place.cases.database.transaction() as connection:
+    """Render the page. `draft` has the typed fields, `wrong` the form at fault and the key of its problem."""
+    async with dependencies.cases.database.transaction() as connection:
         case = await read_case(connection, conversation)
         file = await read_case_file(connection, case) if case else None
         followed = _followed_conversation(file) if file else None
         linked = await read_linked_case(connection, followed) if followed else None
     if file is None or file.case.department != session.agent.department:
-        return _moved_page(place, request, session, file)
-    language = negotiate_language(request, place.town_config.town)
-    return place.render_page(
+        return _moved_page(dependencies, request, session, file)
+    language = negotiate_language(request, dependencies.town_config.town)
+    return dependencies.render_page(
         request,
         "case.html",
         session,
@@ -61,57 +66,72 @@ async def case_page(
         case=file.case,
         reason=_latest_reason(file),
         linked=linked,
-        entries=build_timeline(file, await _earlier_contacts(place, file)),
+        entries=build_timeline(file, await _earlier_contacts(dependencies, file)),
         links=_linked_cases(file),
         suggestion=_suggestion(file),
-        shown={o.contact.contact_id: build_contact_view(o, place.town_config, language) for o in file.contacts},
+        shown={o.contact.contact_id: build_contact_view(o, dependencies.town_config, language) for o in file.contacts},
         recipient=find_recipient(file.contacts),
-        answer_language=reply_language(file.contacts, place.town_config),
+        answer_language=reply_language(file.contacts, dependencies.town_config),
         leaving=next((t for t in file.transfers if t.outcome == "pending"), None),
         citizen=next(
             (o.contact.personal.display_name for o in reversed(file.contacts) if o.contact.personal.display_name), ""
         ),
-        departments=_transfer_destinations(file, place.town_config),
+        departments=_transfer_destinations(file, dependencies.town_config),
         draft=draft or {},
         wrong=wrong,
         preview=preview,
         damaged=file.damaged,
         no_date=NO_DATE,
-        verdict=place.claim_checks.scan_verdict,
+        verdict=dependencies.claim_checks.scan_verdict,
     )
 
 
-def _moved_page(place: DeskDependencies, request: Request, session: AgentSession, file: CaseFile | None) -> Response:
-    """Where a case went that this department once had; without anything of what stands in it."""
-    mine = session.agent.department
-    if file is None or not any(mine in (m.from_department, m.to_department) for m in file.moves):
+def damaged_case_handler(dependencies: DeskDependencies) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Answers for a case whose row cannot be read: 409 with its reference, to its department only; 404 to others."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        session = dependencies.require_session(request)
+        if not isinstance(error, DamagedCase) or error.department != session.agent.department:
+            return error_page(dependencies.pages, request, 404)
+        log.error("case.damaged", conversation_id=error.conversation_id, reason=str(error))
+        return dependencies.render_page(request, "damaged.html", session, status=409, reference=error.reference)
+
+    return answer
+
+
+def _moved_page(
+    dependencies: DeskDependencies, request: Request, session: AgentSession, file: CaseFile | None
+) -> Response:
+    """The new department of a case that this department had; nothing of its content."""
+    department = session.agent.department
+    if file is None or not any(department in (m.from_department, m.to_department) for m in file.moves):
         raise HTTPException(404)
     latest = max(file.moves, key=lambda move: move.sequence)
-    return place.render_page(request, "gone.html", session, status=410, case=file.case, move=latest)
+    return dependencies.render_page(request, "gone.html", session, status=410, case=file.case, move=latest)
 
 
-async def _earlier_contacts(place: DeskDependencies, file: CaseFile) -> Sequence[PastContact]:
-    """What a transfer or split brought along, where this desk did not get all of it itself."""
+async def _earlier_contacts(dependencies: DeskDependencies, file: CaseFile) -> Sequence[PastContact]:
+    """The history that came with a transfer or split, if some of its contacts never reached this desk."""
     claims = {step.sequence: step.history for step in (*file.moves, *file.relations) if step.history}
     latest = max(claims, default=0)
-    told = {step.sequence for step in (*file.moves, *file.relations)} | {opened.number for opened in file.contacts}
-    if told.issuperset(range(1, latest + 1)):
+    received = {step.sequence for step in (*file.moves, *file.relations)} | {opened.number for opened in file.contacts}
+    if received.issuperset(range(1, latest + 1)):
         return ()
-    history = await place.claim_checks.fetch_history(ClaimCheck.model_validate(claims[latest]))
+    history = await dependencies.claim_checks.fetch_history(ClaimCheck.model_validate(claims[latest]))
     return history.contacts if history else ()
 
 
 def _linked_cases(file: CaseFile) -> list[CaseRelation]:
-    """The cases with which this one belongs now: what a split parted, and what was linked and not undone."""
+    """The cases linked with this one: by a split, or by an agent and not unlinked since."""
     steps = sorted(file.relations, key=lambda step: step.sequence)
-    parted = {step.other_conversation: step for step in steps if step.kind in ("split", "opened")}
-    by_hand = {step.other_conversation: step for step in steps if step.kind in ("linked", "unlinked")}
-    linked = {name: step for name, step in by_hand.items() if step.kind == "linked"}
-    return list((parted | linked).values())
+    by_split = {step.other_conversation: step for step in steps if step.kind in ("split", "opened")}
+    by_agents = {step.other_conversation: step for step in steps if step.kind in ("linked", "unlinked")}
+    linked = {name: step for name, step in by_agents.items() if step.kind == "linked"}
+    return list((by_split | linked).values())
 
 
 def _suggestion(file: CaseFile) -> CaseContact | None:
-    """The newest message that seems to be about something else."""
+    """The newest message that seems to be about another subject. None if there is no such message."""
     return next((opened for opened in reversed(file.contacts) if opened.routing.suggestion), None)
 
 
@@ -121,12 +141,12 @@ def _latest_reason(file: CaseFile) -> Mapping[str, Any]:
 
 
 def _followed_conversation(file: CaseFile) -> str | None:
-    """The closed conversation that this one follows."""
+    """The closed conversation that this one follows. None if it follows none."""
     return next((o.routing.linked_to for o in file.contacts if o.routing.linked_to), None)
 
 
 def _transfer_destinations(file: CaseFile, town_config: TownConfig) -> Sequence[Department]:
-    """Where the case may go: what the router thought of comes first, the likeliest at the top."""
+    """The departments to transfer to: those that the router considered first, likeliest first."""
     latest: CaseContact | None = max(file.contacts, key=lambda o: o.routing.sequence, default=None)
     likely = [other.department for other in latest.routing.runners_up] if latest else []
     others = [d for d in town_config.departments.values() if not d.successor and d.slug != file.case.department]

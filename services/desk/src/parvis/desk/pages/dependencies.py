@@ -1,4 +1,4 @@
-"""Holds what all pages need: session, CSRF-checked form, rendering."""
+"""Holds the dependencies of all pages: session, CSRF-checked form, rendering."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -24,12 +24,12 @@ _LARGEST_FORM_BYTES = 256 * 1024
 
 
 class NotLoggedIn(Exception):
-    """Nobody is logged in: the login page comes first."""
+    """The request has no valid session; it is redirected to the login page."""
 
 
 @dataclass(frozen=True)
 class DeskDependencies:
-    """What all pages need."""
+    """The dependencies of all pages."""
 
     town_config: TownConfig
     templates: TemplateSet
@@ -44,7 +44,7 @@ class DeskDependencies:
     def require_session(self, request: Request) -> AgentSession:
         """The session of the agent.
 
-        Raises: NotLoggedIn, also when the department is no longer there.
+        Raises: NotLoggedIn, also when the department no longer exists.
         """
         session = self.sessions.read_cookie(request, self.clock())
         if session is None or self.town_config.department(session.agent.department) is None:
@@ -64,7 +64,7 @@ class DeskDependencies:
     def render_page(
         self, request: Request, template: str, session: AgentSession | None, *, status: int = 200, **values: Any
     ) -> Response:
-        """A page in the agent's language, with what every page of the desk has."""
+        """A page in the agent's language, with the values that every page of the desk uses."""
         language = negotiate_language(request, self.town_config.town)
         html = self.pages.render(
             template,
@@ -75,7 +75,7 @@ class DeskDependencies:
             town_config=self.town_config,
             here=request.url.path,
             notice=_notice(request),
-            switch=language_switch_url(request, self.pages),
+            language_switch_url=language_switch_url(request, self.pages),
             channel_label=partial(channel_label, self.pages.words, language=language),
             describe_remark=partial(describe_remark, self.pages.words, language=language),
             **values,
@@ -91,9 +91,9 @@ def redirect(path: str) -> Response:
 
 
 def _notice(request: Request) -> str:
-    """The notice that the previous page asked for: a key of the words."""
-    told = request.query_params.get("notice", "")
-    return told if told in NOTICES else ""
+    """The key of the notice that the redirect named. Empty if unknown."""
+    notice = request.query_params.get("notice", "")
+    return notice if notice in NOTICES else ""
 
 
 NOTICES = frozenset(

@@ -8,42 +8,42 @@ from parvis.desk.pages.dependencies import DeskDependencies, redirect
 from parvis.desk.verify.agent_sessions import COOKIE_NAME
 
 
-def routes(place: DeskDependencies) -> APIRouter:
+def routes(dependencies: DeskDependencies) -> APIRouter:
     """Log in, log out."""
     router = APIRouter()
 
     @router.get("/login")
-    async def ask(request: Request) -> Response:
-        return _page(place, request)
+    async def show_form(request: Request) -> Response:
+        return _page(dependencies, request)
 
     @router.post("/login")
-    async def enter(request: Request) -> Response:
-        form = await place.read_own_form(request, None)
+    async def log_in(request: Request) -> Response:
+        form = await dependencies.read_own_form(request, None)
         name, department = " ".join(form.first("name").split()), form.first("department")
-        if not 1 <= len(name) <= 80 or department not in place.town_config.departments:
-            return _page(place, request, status=422, name=name, chosen=department)
+        if not 1 <= len(name) <= 80 or department not in dependencies.town_config.departments:
+            return _page(dependencies, request, status=422, name=name, chosen=department)
         response = redirect("/queue")
-        cookie = place.sessions.issue_cookie(Agent(name, department), place.clock())
-        age_s = int(place.sessions.lifetime.total_seconds())
+        cookie = dependencies.sessions.issue_cookie(Agent(name, department), dependencies.clock())
+        age_s = int(dependencies.sessions.lifetime.total_seconds())
         response.set_cookie(COOKIE_NAME, cookie, max_age=age_s, httponly=True, samesite="lax", path="/")
         return response
 
     @router.post("/logout")
-    async def leave(request: Request) -> Response:
-        await place.read_own_form(request, place.require_session(request))
+    async def log_out(request: Request) -> Response:
+        await dependencies.read_own_form(request, dependencies.require_session(request))
         response = redirect("/login?notice=logged_out")
         response.delete_cookie(COOKIE_NAME, path="/")
         return response
 
-    _ = ask, enter, leave
+    _ = show_form, log_in, log_out
     return router
 
 
 def _page(
-    place: DeskDependencies, request: Request, *, status: int = 200, name: str = "", chosen: str = ""
+    dependencies: DeskDependencies, request: Request, *, status: int = 200, name: str = "", chosen: str = ""
 ) -> Response:
-    departments = [d for d in place.town_config.departments.values() if not d.successor]
-    return place.render_page(
+    departments = [d for d in dependencies.town_config.departments.values() if not d.successor]
+    return dependencies.render_page(
         request, "login.html", None, status=status, departments=departments, name=name, chosen=chosen,
         wrong=status != 200,
     )  # fmt: skip

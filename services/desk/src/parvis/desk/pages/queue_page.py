@@ -11,35 +11,35 @@ from parvis.desk.store.case_queries import count_cases, find_reference, read_que
 LISTS = ("open", "mine", "waiting", "closed")
 
 
-def routes(place: DeskDependencies) -> APIRouter:
-    """The queue, and the way to a case by its reference."""
+def routes(dependencies: DeskDependencies) -> APIRouter:
+    """The queue, and the search by reference."""
     router = APIRouter()
 
     @router.get("/")
     async def begin(request: Request) -> Response:
-        place.require_session(request)
+        dependencies.require_session(request)
         return redirect("/queue")
 
     @router.get("/queue")
     async def show(request: Request) -> Response:
-        session = place.require_session(request)
+        session = dependencies.require_session(request)
         wanted = request.query_params.get("show", "open")
         wanted = wanted if wanted in LISTS else "open"
         after = decode_cursor(request.query_params.get("after"))
         tag = request.query_params.get("tag", "")[:40].replace("\x00", "") or None
-        async with place.cases.database.transaction() as connection:
+        async with dependencies.cases.database.transaction() as connection:
             page = await read_queue(connection, session.agent, wanted, tag=tag, after=after)
             numbers = await count_cases(connection, session.agent)
-        return place.render_page(
+        return dependencies.render_page(
             request, "queue.html", session, rows=page.rows, damaged=page.damaged, numbers=numbers, show=wanted, lists=LISTS, tag=tag,
             after=encode_cursor(page.after) if page.after else None, is_first=after is None,
         )  # fmt: skip
 
     @router.get("/find")
     async def find(request: Request) -> Response:
-        session = place.require_session(request)
+        session = dependencies.require_session(request)
         references = find_references(request.query_params.get("reference", ""))
-        async with place.cases.database.transaction() as connection:
+        async with dependencies.cases.database.transaction() as connection:
             for reference in references:
                 case = await find_reference(connection, session.agent.department, reference)
                 if case:

@@ -6,9 +6,9 @@ from parvis.desk.pages import agent_action_forms, case_page, counter_form, login
 from parvis.desk.pages.dependencies import DeskDependencies
 
 
-def routes(place: DeskDependencies) -> APIRouter:
+def routes(dependencies: DeskDependencies) -> APIRouter:
     """All pages of the desk."""
     router = APIRouter()
     for module in (login, queue_page, case_page, agent_action_forms, counter_form, original_files):
-        router.include_router(module.routes(place))
+        router.include_router(module.routes(dependencies))
     return router

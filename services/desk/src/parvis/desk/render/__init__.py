@@ -1,1 +1,1 @@
-"""Builds what the pages show. Pure; no I/O."""
+"""Builds the view models of the pages. Pure; no I/O."""

@@ -33,13 +33,13 @@ _EXTENSIONS = {
     "image/tiff": "tif",
     "application/x-www-form-urlencoded": "txt",
 }
-_PICTURES = PICTURES - {"image/tiff", "image/bmp"}  # small enough, mostly, to be shown beside the text
+_PICTURES = PICTURES - {"image/tiff", "image/bmp"}  # usually small enough to show beside the text
 _PAPER = frozenset(["application/pdf", "image/jpeg", "image/png", "image/tiff"])
 
 
 @dataclass(frozen=True)
 class AttachmentView:
-    """One attachment as the page names it."""
+    """One attachment on the case page."""
 
     number: int
     name: str
@@ -48,13 +48,13 @@ class AttachmentView:
 
     @property
     def is_redrawn(self) -> bool:
-        """Whether its download is a fresh picture, with the untouched one behind a link of its own."""
+        """Whether the download is a re-encoded picture; the untouched file then has a link of its own."""
         return self.claim.media_type in PICTURES
 
 
 @dataclass(frozen=True)
 class ScanPageView:
-    """One page of a scan: in which stored file, its page there, its number in the letter."""
+    """One page of a scan: the stored file, the page in it, and its number in the letter."""
 
     stored: str
     page: int
@@ -75,9 +75,9 @@ class ContactView:
 
 
 def build_contact_view(opened: CaseContact, town_config: TownConfig, language: str) -> ContactView:
-    """What the agent sees of a contact: a form as questions and answers, a letter as its scan, the rest as text."""
+    """Build the view of a contact: a form as questions and answers, a letter as its scan, anything else as text."""
     contact = opened.contact
-    shows_pictures = "ambiguous-mime" not in contact.remarks  # what the scanner saw and what we see may be two things
+    shows_pictures = "ambiguous-mime" not in contact.remarks  # the antivirus may have scanned another reading of it
     files = [
         AttachmentView(
             number, attachment_name(contact, number), claim, shows_pictures and claim.media_type in _PICTURES
@@ -87,7 +87,7 @@ def build_contact_view(opened: CaseContact, town_config: TownConfig, language: s
     pages: list[ScanPageView] = []
     if contact.channel == "post":
         scanned = [(str(file.number), 1, _page_number(file)) for file in files if file.is_picture]
-        pages = [_page(contact, *one) for one in scanned or _pages_of_original(opened)]
+        pages = [_page(contact, *location) for location in scanned or _pages_of_original(opened)]
         files = [] if scanned else files
     return ContactView(
         contact=opened,
@@ -100,13 +100,13 @@ def build_contact_view(opened: CaseContact, town_config: TownConfig, language: s
 
 
 def attachment_name(contact: ContactReceived, number: int) -> str:
-    """What an attachment is called here and when it is downloaded, whatever its sender wrote."""
+    """The safe name of an attachment, on the page and for its download."""
     names = contact.personal.file_names
     return safe_file_name(names[number] if number < len(names) else "") or f"document-{number + 1}"
 
 
 def _page_number(file: AttachmentView) -> int:
-    """Blank pages have no picture: the scanner's door names each by its number in the letter."""
+    """The page number from the file name that ingest-postal gave it: blank pages have no picture, so positions differ."""
     named = re.fullmatch(r"page-(\d{1,4})\.jpg", file.name)
     return int(named[1]) if named else file.number + 1
 
@@ -123,7 +123,7 @@ def _pages_of_original(opened: CaseContact) -> list[tuple[str, int, int]]:
 
 
 def describe_remark(words: Translations, kind: str, code: str, language: str) -> str:
-    """A door's remark (`remote-images:3`) or trouble (`reading took longer than 30 s`) in an agent's words; as it is, where we have none."""
+    """A remark (`remote-images:3`) or trouble (`reading took longer than 30 s`) as a sentence; unchanged if the words have none."""
     number = re.search(r"\d+(?:\.\d+)?", code)
     name = re.sub(r"\d+(?:\.\d+)?", "n", code.partition(":")[0] if kind == "remark" else re.sub(r" ?\(.*\)", "", code))
     key = f"{kind}.{re.sub('[^a-z]+', '-', name.lower()).strip('-')}"
@@ -136,7 +136,7 @@ def describe_remark(words: Translations, kind: str, code: str, language: str) ->
 
 
 def channel_label(words: Translations, name: str, language: str) -> str:
-    """A channel's name on the page; one that the desk has no word for is shown by the name that the channel table gives."""
+    """A channel's name on the page; without a word of our own, the label of the channel table."""
     try:
         return words.translate(f"channel.{name}", language)
     except LookupError:
@@ -144,25 +144,29 @@ def channel_label(words: Translations, name: str, language: str) -> str:
 
 
 def original_file_name(reference: str, claim: ClaimCheck) -> str:
-    """What a downloaded original is called."""
+    """The file name of a downloaded original."""
     return f"{reference}.{_EXTENSIONS.get(claim.media_type, 'bin')}"
 
 
 def render_reply(
     case: Case, target: ReplyRecipient, text: str, town_config: TownConfig, templates: TemplateSet, language: str
 ) -> RenderedTemplate | None:
-    """An answer with what the town adds to it, as it will read on its channel; none for a call."""
-    medium = channel(target.channel).template_medium
+    """The answer as the citizen will read it, with the town's additions. None for a call, which sends nothing.
+
+    The reply page behind an inbox notice shows an answer as its letter reads.
+    """
+    row = channel(target.channel)
+    medium = "letter" if row.carried_by else row.template_medium
     if medium is None:
         return None
     variables = standard_variables(town_config, department=case.department, language=language, reference=case.reference)
     own = {"department": town_config.current_department(case.department), "procedure": case.procedure}
-    return templates.find("answer", language, medium, **own).render(variables | {"text": text})
+    return templates.find("answer", language, medium, **own).render(variables | {"text": text.strip()})
 
 
 @dataclass(frozen=True)
 class SmsCost:
-    """What a text message would be paid as. `is_too_long`: no telephone gets it; it goes by another way, if there is one."""
+    """The segments in which an SMS is charged. `is_too_long`: it cannot be sent as an SMS, so the notifier takes another channel."""
 
     parts: int
     is_plain: bool
@@ -171,34 +175,34 @@ class SmsCost:
 
 @dataclass(frozen=True)
 class ReplyPreview:
-    """An answer as it will read, before it is sent; as a text message with what it is paid as."""
+    """A rendered answer for the agent to check before sending it; for an SMS with its cost."""
 
     subject: str
     text: str
-    cost: SmsCost | None
+    cost: SmsCost | None = None
+    is_on_reply_page: bool = False  # the citizen gets a link to it by SMS
 
 
-def build_preview(target: ReplyRecipient, shown: RenderedTemplate) -> ReplyPreview:
-    """What the agent sees of an answer before sending it."""
-    return ReplyPreview(
-        shown.subject, shown.text, _cost(shown) if channel(target.channel).template_medium == "sms" else None
-    )
-
-
-def _cost(shown: RenderedTemplate) -> SmsCost:
-    text = simplify_typography(shown.text)
+def build_preview(target: ReplyRecipient, rendered: RenderedTemplate) -> ReplyPreview:
+    """The preview of an answer on its channel, in the characters that the channel sends."""
+    row = channel(target.channel)
+    if row.carried_by:
+        return ReplyPreview(rendered.subject, rendered.text, is_on_reply_page=True)
+    if row.template_medium != "sms":
+        return ReplyPreview(rendered.subject, rendered.text)
+    text = simplify_typography(rendered.text)
     alphabet, parts = count_segments(text)
-    return SmsCost(parts, alphabet == "GSM-7", len(text) > MAX_SMS_CHARACTERS)
+    return ReplyPreview(rendered.subject, text, SmsCost(parts, alphabet == "GSM-7", len(text) > MAX_SMS_CHARACTERS))
 
 
 def encode_cursor(key: Sequence[Any]) -> str:
-    """The key of a queue's row, for an address."""
+    """Encode a queue cursor for a URL."""
     plain = [part.isoformat() if isinstance(part, datetime) else part for part in key]
     return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("=")
 
 
 def decode_cursor(text: str | None) -> tuple[Any, ...] | None:
-    """A key from an address; none when somebody made it up, and then the queue begins at its beginning."""
+    """Decode a queue cursor. None if it is invalid; the queue then starts at its first page."""
     if not text or len(text) > 400:
         return None
     try:

@@ -12,7 +12,7 @@ from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.desk.sandbox.preview_frames import JPEG, PAGE_COUNT, REQUEST, SOURCE
 
 MEDIA_TYPES = PICTURES | {"application/pdf"}
-SCREEN_WIDTH = 1240  # dots across: A4 at 150 dots an inch, readable, about 200 kB
+SCREEN_WIDTH = 1240  # pixels: A4 at 150 dpi, readable, about 200 kB
 DOWNLOAD_WIDTH = 3000
 _LIMITS = ResourceLimits(memory_bytes=1536 * 1024 * 1024, cpu_s=15, wall_s=20.0)
 _CACHED_BYTES = 64 * 1024 * 1024
@@ -21,16 +21,16 @@ _Key = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class PagePreview:
-    """One page, re-encoded: nothing of the original's bytes or metadata is left in it."""
+    """One re-encoded page, without bytes or metadata of the original."""
 
     jpeg: bytes
     pages: int
 
 
 class PagePreviews:
-    """Makes pictures, two at a time, and keeps those that were just looked at.
+    """Renders pages, two at a time, and caches the most recent ones.
 
-    Raises: Rejected, for what is no picture, too large, or has no such page; Unavailable, while no process for it runs.
+    Raises: Rejected, for a file that is not a picture, is too large, or has no such page; Unavailable, while no worker runs.
     """
 
     def __init__(self) -> None:
@@ -46,37 +46,37 @@ class PagePreviews:
         self._cache_bytes = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Keep the processes warm until the service stops."""
+        """Keep the workers running until the service stops."""
         async with self._workers.running():
             await stopping.wait()
 
     async def render_page(
         self, content: bytes, sha256: str, media_type: str, number: int, *, width: int = SCREEN_WIDTH
     ) -> PagePreview:
-        """Page `number` (from 1) of a scan, at most `width` dots across."""
+        """Page `number` (from 1) of a scan, at most `width` pixels wide."""
         if media_type not in MEDIA_TYPES:
             raise Rejected("no picture")
         key = (sha256, number, width)
-        found = self._cache.get(key)
-        if found is None:
-            found = await self._render(content, media_type, number, width)
-            self._remember(key, found)
+        preview = self._cache.get(key)
+        if preview is None:
+            preview = await self._render(content, media_type, number, width)
+            self._remember(key, preview)
         else:
             self._cache.move_to_end(key)
-        return found
+        return preview
 
     async def _render(self, content: bytes, media_type: str, number: int, width: int) -> PagePreview:
         answer = await self._workers.run_job(
             (REQUEST, json.dumps([media_type, number, width]).encode()), (SOURCE, content)
         )
-        said = dict(answer.frames)
-        pages, jpeg = said.get(PAGE_COUNT, b""), said.get(JPEG, b"")
+        frames = dict(answer.frames)
+        pages, jpeg = frames.get(PAGE_COUNT, b""), frames.get(JPEG, b"")
         if not pages.isdigit() or not jpeg.startswith(b"\xff\xd8\xff"):
             raise Rejected(answer.trouble or "no picture can be made")
         return PagePreview(jpeg, int(pages))
 
     def _remember(self, key: _Key, picture: PagePreview) -> None:
-        if key in self._cache:  # two asked for it at once
+        if key in self._cache:  # two requests rendered it at once
             return
         self._cache[key] = picture
         self._cache_bytes += len(picture.jpeg)

@@ -12,7 +12,7 @@ from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.desk.sandbox.preview_frames import JPEG, PAGE_COUNT
 
 _MOST_PIXELS = 80_000_000
-# Only these of Pillow's readers: others start programs, or nobody sends such files.
+# Only these decoders of Pillow: others start programs, or read formats that citizens do not send.
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/tiff": "TIFF", "image/gif": "GIF", "image/webp": "WEBP", "image/bmp": "BMP"}  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def render_page(job: list[Frame]) -> Iterator[Frame]:
 
 def _page_of_pdf(content: bytes, number: int, width: int) -> tuple[int, Image.Image]:
     document = pypdfium2.PdfDocument(content)
-    document.init_forms()  # what was typed into a form's fields is part of the letter
+    document.init_forms()  # text typed into form fields is part of the letter
     page = document[_index(number, len(document))]
     across, down = page.get_size()
     scale = min(width / max(across, 1), 8, (_MOST_PIXELS / max(across * down, 1)) ** 0.5)
@@ -56,10 +56,8 @@ def _index(number: int, pages: int) -> int:
 
 
 def _encoded(image: Image.Image) -> bytes:
-    """On white, without EXIF: no place, no camera, no preview of what was cut off."""
-    if image.mode.startswith(
-        ("I", "F")
-    ):  # 16 bits a dot: Pillow's own conversion cuts them off instead of scaling them
+    """JPEG on white without EXIF: no location, no camera, no thumbnail of the uncropped picture."""
+    if image.mode.startswith(("I", "F")):  # 16 bits per pixel: Pillow's conversion clips them instead of scaling
         image = image.convert("F").point(lambda level: level * (1 / 257)).convert("L")
     rgba = image.convert("RGBA")
     plain = Image.new("RGB", image.size, "white")

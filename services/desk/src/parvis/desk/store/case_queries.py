@@ -41,14 +41,14 @@ from parvis.desk.store.row_decoding import decode_all, decode_case, decoder
 log = logger()
 Model = TypeVar("Model")
 
-# The key of a queue's row: (urgency, due, received, id) where work is waiting, (changed, id) where it is done.
+# (urgency, due, received, id) for open cases, (changed, id) for waiting and closed ones.
 QueueCursor = tuple[int, datetime, datetime, str] | tuple[datetime, str]
 
 
 @dataclass(frozen=True)
 class QueueRow:
     case: Case
-    is_leaving: bool  # a transfer was asked for and not yet decided
+    is_leaving: bool  # a transfer was requested and is not decided yet
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _cursor(row: RowMapping, show: str) -> QueueCursor:
 
 
 async def count_cases(connection: AsyncConnection, agent: Agent) -> dict[str, int]:
-    """How many cases each list of the agent has."""
+    """The number of cases in each of the agent's lists."""
     mine = func.count().filter(and_(case_file.c.taken_by == agent.name, case_file.c.state != "closed"))
     per_state = {
         state: func.count().filter(case_file.c.state == state).label(state) for state in ("open", "waiting", "closed")
@@ -129,7 +129,7 @@ async def count_cases(connection: AsyncConnection, agent: Agent) -> dict[str, in
 
 
 async def find_reference(connection: AsyncConnection, department: str, reference: str) -> str | None:
-    """The conversation of this department that has the reference, its own or that of a later contact."""
+    """The department's conversation with this reference, its own or that of a later contact. None if there is none."""
     aliases = select(contact.c.conversation_id).where(contact.c.reference == reference)
     query = select(case_file.c.conversation_id).where(
         case_file.c.department == department,
@@ -139,9 +139,9 @@ async def find_reference(connection: AsyncConnection, department: str, reference
 
 
 async def read_case(connection: AsyncConnection, conversation: str) -> Case | None:
-    """One case; None where there is none.
+    """One case. None if it does not exist.
 
-    Raises: Poison, when it cannot be read.
+    Raises: DamagedCase.
     """
     query = select(case_file).where(case_file.c.conversation_id == conversation)
     row = (await connection.execute(query)).mappings().one_or_none()
@@ -149,7 +149,7 @@ async def read_case(connection: AsyncConnection, conversation: str) -> Case | No
 
 
 async def read_linked_case(connection: AsyncConnection, conversation: str) -> Case | None:
-    """A case that another one names; None also where it cannot be read, for the other is shown without it."""
+    """A case that another one refers to. None also if it cannot be read: the other is shown without it."""
     try:
         return await read_case(connection, conversation)
     except Poison as error:
@@ -194,13 +194,13 @@ async def _records(
 
 
 async def read_counter_contact(connection: AsyncConnection, department: str, seed: str) -> CounterContact | None:
-    """The contact that this department registered under an idempotency key; None where there is none."""
+    """The contact that this department registered under an idempotency key. None if there is none."""
     query = select(counter_contact).where(counter_contact.c.department == department, counter_contact.c.seed == seed)
     row = (await connection.execute(query)).mappings().one_or_none()
     return CounterContact(**row) if row else None
 
 
 async def check_database(database: Database) -> None:
-    """Raise Unavailable when PostgreSQL does not answer, or has not our tables yet."""
+    """Raise Unavailable when PostgreSQL does not answer, or our tables do not exist yet."""
     async with asyncio.timeout(5), database.transaction() as connection:
         await connection.execute(select(case_file.c.conversation_id).limit(0))

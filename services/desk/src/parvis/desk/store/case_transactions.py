@@ -28,7 +28,7 @@ class CaseNotFound(Rejected):
 
 @dataclass(frozen=True)
 class CaseStore:
-    """The one way to change a case: what the pages and the API do comes through `act`."""
+    """Changes cases; the pages and the API use `change_case` for every action."""
 
     database: Database
     outbox: Outbox
@@ -42,10 +42,11 @@ class CaseStore:
         self.outbox.wake()
 
     async def change_case(self, conversation: str, agent: Agent, work: CaseWork) -> Case:
-        """Do one thing to one case of the agent's department.
+        """Apply one action to a case of the agent's department.
 
-        Raises: NotHere, when the case is not there or with another department; Rejected, what `work` refuses.
-        Retry:  work whose rows are all there already was done before: nothing is written, nothing is said again.
+        Gives:  the case after the action, once it is committed.
+        Raises: CaseNotFound, when another department has it; Rejected, when `work` refuses; DamagedCase.
+        Retry:  idempotent: if all records of the action exist already, nothing is written or published.
         """
         async with self.begin() as connection:
             case = (await lock_cases(connection, [conversation])).get(conversation)
@@ -54,12 +55,13 @@ class CaseStore:
             changes = work(case, await read_contacts(connection, conversation))
             if changes.records and not await insert_records(connection, changes.records):
                 return case
-            await update_cases(connection, [case])
+            changed = changes.case or case
+            await update_cases(connection, [changed])
             await self.publish(connection, changes.events)
-        return case
+        return changed
 
     async def add_counter_contact(self, row: CounterContact, contact: ContactReceived) -> CounterContact | None:
-        """Keep a contact from the counter and tell the router; none when its token was used before."""
+        """Store a contact from the counter and publish it. None if its idempotency key was used before."""
         async with self.begin() as connection:
             if not await insert_records(connection, [row]):
                 return None

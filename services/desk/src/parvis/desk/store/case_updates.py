@@ -49,17 +49,17 @@ TABLE_OF: dict[type[object], Table] = {
 }
 
 
-async def insert_missing_cases(connection: AsyncConnection, shells: Mapping[str, Case]) -> None:
-    """Make the cases that are not there yet."""
-    if shells:
-        rows = [asdict(shells[conversation]) for conversation in sorted(shells)]
+async def insert_missing_cases(connection: AsyncConnection, cases: Mapping[str, Case]) -> None:
+    """Insert the cases that do not exist yet."""
+    if cases:
+        rows = [asdict(cases[conversation]) for conversation in sorted(cases)]
         await connection.execute(insert(case_file).values(rows).on_conflict_do_nothing())
 
 
 async def lock_cases(connection: AsyncConnection, conversations: Iterable[str]) -> dict[str, Case]:
     """The cases of these conversations, locked until the transaction ends.
 
-    Raises: Poison, when one of them cannot be read.
+    Raises: DamagedCase, when one of them cannot be read.
     """
     wanted = sorted(set(conversations))
     if not wanted:
@@ -70,7 +70,7 @@ async def lock_cases(connection: AsyncConnection, conversations: Iterable[str]) 
 
 
 async def update_cases(connection: AsyncConnection, cases: Iterable[Case]) -> None:
-    """Write back cases that this transaction has locked."""
+    """Update cases that this transaction has locked."""
     rows = [{f"new_{name}": value for name, value in asdict(case).items()} for case in cases]
     if not rows:
         return
@@ -84,7 +84,7 @@ async def update_cases(connection: AsyncConnection, cases: Iterable[Case]) -> No
 
 
 async def insert_records(connection: AsyncConnection, rows: Sequence[CaseRecord]) -> int:
-    """Write rows; how many were not there before. News of a delivery replaces what was known of it."""
+    """Insert records, and count those that are new. A delivery status replaces the earlier one."""
     added = 0
     for kind, table in TABLE_OF.items():
         values = {primary_key(row): asdict(row) for row in rows if type(row) is kind}
@@ -92,15 +92,17 @@ async def insert_records(connection: AsyncConnection, rows: Sequence[CaseRecord]
             continue
         statement = insert(table).values(list(values.values()))
         if kind is DeliveryStatus:
-            news = {c.name: statement.excluded[c.name] for c in delivery.columns if not c.primary_key}
-            statement = statement.on_conflict_do_update(index_elements=["delivery_id"], set_=news)
-        elif kind is SplitPlacement:  # of two splits the later one
+            updated = {c.name: statement.excluded[c.name] for c in delivery.columns if not c.primary_key}
+            statement = statement.on_conflict_do_update(index_elements=["delivery_id"], set_=updated)
+        elif kind is SplitPlacement:  # the later of two splits wins
             later = {c.name: statement.excluded[c.name] for c in placement.columns if not c.primary_key}
             is_later = placement.c.at <= statement.excluded.at
             statement = statement.on_conflict_do_update(index_elements=["contact_id"], set_=later, where=is_later)
-        elif kind is DepartmentMove:  # told twice, to the department that it leaves without what it brings along
-            whole = {"history": func.coalesce(statement.excluded.history, move.c.history)}
-            statement = statement.on_conflict_do_update(index_elements=["conversation_id", "sequence"], set_=whole)
+        elif kind is DepartmentMove:  # sent twice; the event to the old department has no history
+            with_history = {"history": func.coalesce(statement.excluded.history, move.c.history)}
+            statement = statement.on_conflict_do_update(
+                index_elements=["conversation_id", "sequence"], set_=with_history
+            )
         else:
             statement = statement.on_conflict_do_nothing()
         added += (await connection.execute(statement)).rowcount
@@ -111,7 +113,7 @@ async def insert_records(connection: AsyncConnection, rows: Sequence[CaseRecord]
 
 
 def primary_key(row: CaseRecord) -> tuple[object, ...]:
-    """What makes a row the same row: one statement must not name it twice."""
+    """The primary key of a record: one INSERT must not contain it twice."""
     table = TABLE_OF[type(row)]
     return tuple(getattr(row, column.name) for column in table.primary_key.columns)
 
@@ -128,7 +130,7 @@ async def _update_transfers(connection: AsyncConnection, row: TransferOutcome) -
 
 
 async def existing_contact_ids(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
-    """Which of these contacts are in a case already."""
+    """The ids among these that are in a case already."""
     wanted = list(contacts)
     query = select(contact.c.contact_id).where(contact.c.contact_id.in_(wanted))
     return set(await connection.scalars(query)) if wanted else set()
@@ -142,7 +144,7 @@ async def read_deliveries(connection: AsyncConnection, deliveries: Iterable[str]
 
 
 async def read_placements(connection: AsyncConnection, contacts: Iterable[str]) -> dict[str, SplitPlacement]:
-    """Where splits put these contacts."""
+    """The placements of these contacts by splits."""
     wanted = list(contacts)
     query = select(placement).where(placement.c.contact_id.in_(wanted))
     rows = (await connection.execute(query)).mappings() if wanted else ()
@@ -150,7 +152,7 @@ async def read_placements(connection: AsyncConnection, contacts: Iterable[str]) 
 
 
 async def move_contacts(connection: AsyncConnection, contacts: Iterable[str]) -> set[str]:
-    """Put contacts where splits say they are; the conversations that lost or got some."""
+    """Move contacts to the cases that splits assigned them to. Gives the conversations that lost or gained some."""
     wanted = list(contacts)
     if not wanted:
         return set()
@@ -175,6 +177,6 @@ async def read_contacts(connection: AsyncConnection, conversation: str) -> tuple
 async def read_contacts_and_damage(
     connection: AsyncConnection, conversation: str
 ) -> tuple[tuple[CaseContact, ...], int]:
-    """The contacts of a conversation, and how many more cannot be read."""
+    """The contacts of a conversation, and the number of those that cannot be read."""
     query = select(contact).where(contact.c.conversation_id == conversation).order_by(contact.c.sequence, contact.c.at)
     return decode_all(decode_contact, (await connection.execute(query)).mappings())

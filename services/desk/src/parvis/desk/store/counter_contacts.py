@@ -18,7 +18,7 @@ log = logger()
 
 @dataclass(frozen=True)
 class CounterContacts:
-    """Where agents write down who came and who called."""
+    """Registers visits and calls."""
 
     cases: CaseStore
     blobs: BlobStore
@@ -26,28 +26,28 @@ class CounterContacts:
     hashing_key: bytes
 
     async def register(
-        self, visit: CounterForm, agent: Agent, *, seed: str, at: datetime, conversation: str | None = None
+        self, form: CounterForm, agent: Agent, *, seed: str, at: datetime, conversation: str | None = None
     ) -> CounterContact:
-        """Keep one visit or call.
+        """Register one visit or call.
 
-        Gives:  what was kept, once it is committed; Kafka may be away.
-        Raises: Rejected, with the key of what is missing or wrong; Unavailable.
-        Retry:  the same seed is the same contact; the first one sent stays.
+        Gives:  the registered contact, once it is committed; Kafka may be down.
+        Raises: Rejected, with the key of the missing or invalid field; Unavailable.
+        Retry:  the same seed gives the same contact, with the content that was sent first.
         """
-        made = make_contact_id("counter", agent.department, seed)
-        content = canonical_bytes(visit, agent)
-        claim = await self.blobs.put(made, content, "application/json")
+        contact_id = make_contact_id("counter", agent.department, seed)
+        content = canonical_bytes(form, agent)
+        claim = await self.blobs.put(contact_id, content, "application/json")
         contact = make_counter_contact(
-            visit, contact_id=made, agent=agent, original=claim, conversation=conversation,
+            form, contact_id=contact_id, agent=agent, original=claim, conversation=conversation,
             town_config=self.town_config, hashing_key=self.hashing_key, at=at,
         )  # fmt: skip
-        row = CounterContact(seed, made, contact.reference, agent.department, agent.name, at)
-        kept = await self.cases.add_counter_contact(row, contact)
-        if kept is None:
+        row = CounterContact(seed, contact_id, contact.reference, agent.department, agent.name, at)
+        registered = await self.cases.add_counter_contact(row, contact)
+        if registered is None:
             return await self._earlier(agent.department, seed) or row
         metrics.contacts_received.labels(contact.channel).inc()
-        log.info("contact.received", contact_id=made, channel=contact.channel, size_bytes=len(content))
-        return kept
+        log.info("contact.received", contact_id=contact_id, channel=contact.channel, size_bytes=len(content))
+        return registered
 
     async def _earlier(self, department: str, seed: str) -> CounterContact | None:
         async with self.cases.database.transaction() as connection:

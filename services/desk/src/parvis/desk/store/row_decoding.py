@@ -1,7 +1,4 @@
-"""Decodes SQL rows into the desk's models, and sets aside those whose values make no sense.
-
-One damaged row must not hide the others: who reads a list shows what is sound and says how much is not.
-"""
+"""Decodes SQL rows into the desk's models, and counts damaged rows so that one of them never hides the others."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -55,16 +52,29 @@ _REASONS = frozenset(
     for event in (TransferRefused, SplitRefused, LinkRefused)
     for reason in get_args(event.model_fields["why"].annotation)
 )
-_OPEN_ENDED = frozenset({"answer_due_at", "escalate_at"})  # at the end of time where nothing is due
+_OPEN_ENDED = frozenset({"answer_due_at", "escalate_at"})  # NO_DATE where nothing is due
+
+
+class DamagedCase(Poison):
+    """A case whose row cannot be read; only its identifiers are known."""
+
+    def __init__(self, reason: str, row: Row) -> None:
+        super().__init__(reason)
+        self.conversation_id: str = row["conversation_id"]
+        self.reference: str = row["reference"]
+        self.department: str = row["department"]
 
 
 def decode_case(row: Row) -> Case:
-    """Raises: Poison, when a value is none that the desk writes."""
-    return _decode(Case, row)
+    """Raises: DamagedCase, when a value is not one that the desk writes."""
+    try:
+        return _decode(Case, row)
+    except Poison as error:
+        raise DamagedCase(str(error), row) from error
 
 
 def decode_all(decode: Callable[[Row], Model], rows: Iterable[Row]) -> tuple[tuple[Model, ...], int]:
-    """The sound rows, and how many are damaged; each of those is logged."""
+    """The decoded rows, and the number of damaged ones; each of these is logged."""
     sound: list[Model] = []
     damaged = 0
     for row in rows:
@@ -77,7 +87,7 @@ def decode_all(decode: Callable[[Row], Model], rows: Iterable[Row]) -> tuple[tup
 
 
 def decoder(model: type[Model]) -> Callable[[Row], Model]:
-    """The function that decodes rows of one table."""
+    """A function that decodes the rows of one table."""
     return lambda row: _decode(model, row)
 
 

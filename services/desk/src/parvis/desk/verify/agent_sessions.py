@@ -17,7 +17,7 @@ COOKIE_NAME = "parvis-desk"
 
 @dataclass(frozen=True)
 class AgentSession:
-    """A login: who, for which department, under which id."""
+    """A session: the agent with their department, and its id."""
 
     agent: Agent
     session_id: str
@@ -25,7 +25,7 @@ class AgentSession:
 
 @dataclass(frozen=True)
 class AgentSessions:
-    """The development login: whoever reaches the desk says who they are. That is why it listens on loopback only."""
+    """Sessions of the development login, in which anybody can act as any agent; therefore the desk listens on loopback only."""
 
     key: bytes
     lifetime: timedelta
@@ -45,12 +45,12 @@ class AgentSessions:
         return tokens.make_csrf_token(_binding(session), self.key, now)
 
     def is_own_form(self, request: Request, token: str, session: AgentSession | None, now: datetime) -> bool:
-        """Whether a form was sent from a page of ours, in this session."""
+        """Whether a form was sent from one of our pages, in this session."""
         own_page = is_same_origin(request, str(request.base_url))
         return own_page and tokens.is_valid_csrf_token(token, _binding(session), self.key, now, lasts=self.lifetime)
 
     def one_time_token(self, session: AgentSession, now: datetime) -> str:
-        """A one-time token for a form: sent twice, it is one reply, one transfer, one contact."""
+        """A one-time token for a form: sent twice, the form makes one reply, one transfer, one contact."""
         return tokens.make_one_time_token(_binding(session), self.key, now)
 
     def read_one_time_token(self, token: str, session: AgentSession) -> str | None:
@@ -63,7 +63,7 @@ def _binding(session: AgentSession | None) -> str:
 
 
 def has_bearer_token(request: Request, token: SecretStr | None) -> bool:
-    """Whether the request carries the API's token; never, where none is set."""
+    """Whether the request carries the API's token. False if no token is configured."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if token is None or scheme.lower() != "bearer":
         return False

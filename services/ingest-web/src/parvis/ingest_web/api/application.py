@@ -35,11 +35,11 @@ log = logger()
 
 
 def application(context: ApiContext) -> FastAPI:
-    """What answers below /api.
+    """Build the API below /api.
 
-    Gives:  201 with the reference, once the contact and its event are committed; Kafka may be away.
+    Gives:  201 with the reference, once the contact and its event are committed; Kafka may be down.
             Problems (RFC 9457) in the caller's language: 400, 401, 404, 405, 409, 413, 415, 422, 429, 503.
-    Retry:  the same Idempotency-Key with the same body is the same answer; with another body 422; while it is worked on 409.
+    Retry:  the same Idempotency-Key with the same body gives the same answer; with another body 422; while the first is in progress 409.
     Source: draft-ietf-httpapi-idempotency-key-header-07.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
@@ -88,7 +88,10 @@ async def _send(context: ApiContext, request: Request) -> Response:
 
 
 def _integrator(context: ApiContext, request: Request) -> str:
-    """Who calls, by their key; nobody, where no keys are set: then there is no such door."""
+    """The name of the integrator whose key was sent.
+
+    Raises: ApiProblem, for an unknown key or too many requests; HTTPException 404, when no keys are configured and the API is off.
+    """
     if not context.keys:
         raise HTTPException(404)
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -106,9 +109,9 @@ def _integrator(context: ApiContext, request: Request) -> str:
 
 @asynccontextmanager
 async def _exclusive(context: ApiContext, row: Submission) -> AsyncGenerator[Submission | None]:
-    """Nobody else works on this key meanwhile; gives what was committed under it before.
+    """Lock the key, and give the submission committed under it before. None if there is none.
 
-    The lock is PostgreSQL's and goes with our connection: a crash leaves no key behind that nobody may use again.
+    PostgreSQL releases the lock with our connection, so that a crash leaves no key locked.
     """
     async with context.store.database.transaction() as connection:
         if not await lock_key(connection, row.contact_id):
@@ -128,15 +131,15 @@ async def _accept(
     fields = form_fields(document)
     today = town_today(context)
     filled = parse_form(
-        procedure, fields, {name: [f for f, _ in several] for name, several in contents.items()}, today=today
+        procedure, fields, {name: [f for f, _ in in_field] for name, in_field in contents.items()}, today=today
     )
     if filled.problems:
         raise form_problems(context, request, filled)
     contact_id = ContactId(row.contact_id)
     stored = [
         await _store_file(context, contact_id, file, content)
-        for several in contents.values()
-        for file, content in several
+        for in_field in contents.values()
+        for file, content in in_field
     ]
     source = SubmissionSource(
         procedure=procedure,
@@ -144,7 +147,7 @@ async def _accept(
         original=form_to_contact.canonical_bytes(procedure, form_fields(document, str), filled.files),
         evidence=f"handed in by the integrator {integrator}, no proof of who asked",
     )
-    return await context.store.record_submission(row, filled, [one.claim for one in stored], source)
+    return await context.store.record_submission(row, filled, [file.claim for file in stored], source)
 
 
 async def _store_file(context: ApiContext, contact_id: ContactId, file: FormFile, content: bytes) -> StoredFile:

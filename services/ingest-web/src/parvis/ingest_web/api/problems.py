@@ -1,4 +1,4 @@
-"""Holds what the API needs, and answers errors as RFC 9457 problems in the caller's language."""
+"""Holds the API's dependencies, and answers errors as RFC 9457 problems in the caller's language."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ from parvis.web.language_negotiation import negotiate_language
 from parvis.web.pages import PageRenderer
 
 log = logger()
-_AT_ONCE = 4  # bodies in memory
+_MAX_BODIES_IN_MEMORY = 4
 
 
 class ApiProblem(Exception):
-    """An RFC 9457 problem. `kind` is its key in the words and the last part of its type."""
+    """An RFC 9457 problem. `kind` is the last part of its type, and the key of its title."""
 
     def __init__(self, status: int, kind: str, *, errors: list[dict[str, str]] | None = None, wait_s: int = 0) -> None:
         super().__init__(kind)
@@ -32,7 +32,7 @@ class ApiProblem(Exception):
 
 @dataclass(frozen=True)
 class ApiContext:
-    """What the API's routes need. `keys` are the SHA-256 digests of the integrators' keys, by name."""
+    """The dependencies of the API's routes. `keys` maps an integrator's name to the SHA-256 of its key."""
 
     town_config: TownConfig
     pages: PageRenderer
@@ -41,7 +41,7 @@ class ApiContext:
     sources: RateLimiter
     public_url: str
     largest_request_bytes: int
-    body_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    body_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAX_BODIES_IN_MEMORY))
 
 
 def town_today(context: ApiContext) -> date:
@@ -68,14 +68,14 @@ def install_problem_handlers(app: FastAPI, context: ApiContext) -> None:
 
 def _problem_response(context: ApiContext, request: Request, problem: ApiProblem) -> Response:
     language = negotiate_language(request, context.pages.town)
-    said: dict[str, Any] = {
+    members: dict[str, Any] = {
         "type": f"urn:parvis:problem:{problem.kind}",
         "title": context.pages.translate(f"api.{problem.kind}", language),
         "status": problem.status,
     }
     if problem.errors:
-        said["errors"] = problem.errors
+        members["errors"] = problem.errors
     headers = {"retry-after": str(problem.wait_s)} if problem.wait_s else {}
     headers |= {"www-authenticate": "Bearer"} if problem.status == 401 else {}
     headers["content-language"] = language
-    return JSONResponse(said, problem.status, headers=headers, media_type="application/problem+json")
+    return JSONResponse(members, problem.status, headers=headers, media_type="application/problem+json")

@@ -22,8 +22,8 @@ from parvis.web.form_parsing import clean_text
 from parvis.web.language_negotiation import negotiate_language
 
 _READ_S = 60.0
-# More than all answers of the longest form, were they commas alone; lists of millions cost gigabytes, and seconds of everybody's time.
-_MOST_COMMAS = 200_000
+# More than the longest form can hold even if its answers were all commas; lists of millions cost gigabytes and block the event loop for seconds.
+_MAX_COMMAS = 200_000
 _KINDS = ("required", "additionalProperties", "enum", "const", "maxLength", "format", "pattern", "type")
 
 
@@ -50,12 +50,15 @@ async def read_body(request: Request, largest_bytes: int) -> bytes:
 
 
 def parse_body(context: ApiContext, request: Request, body: bytes) -> tuple[dict[str, Any], Procedure]:
-    """The JSON document and its procedure, once it is valid by the schema of that procedure."""
-    if body.count(b",") > _MOST_COMMAS:
+    """The JSON document and its procedure, validated by the schema of that procedure.
+
+    Raises: ApiProblem.
+    """
+    if body.count(b",") > _MAX_COMMAS:
         raise ApiProblem(400, "body")
     try:
         document = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        json.dumps(document, ensure_ascii=False).encode()  # a lone surrogate is not text
     except (ValueError, RecursionError) as error:
         raise ApiProblem(400, "body") from error
     slug = document.get("procedure") if isinstance(document, dict) else None
@@ -67,7 +70,7 @@ def parse_body(context: ApiContext, request: Request, body: bytes) -> tuple[dict
     checker = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
     try:
         wrong = [("/" + "/".join(map(str, e.instance_path)), e.kind.name) for e in checker.iter_errors(document)]
-    except ValueError as error:  # nested deeper than anybody writes
+    except ValueError as error:  # nested too deeply
         raise ApiProblem(400, "body") from error
     if wrong:
         raise _incomplete(context, request, wrong[:50])
@@ -87,7 +90,7 @@ def _incomplete(context: ApiContext, request: Request, wrong: list[tuple[str, st
 
 
 def form_fields(document: Mapping[str, Any], clean: Callable[[str], str] = clean_text) -> dict[str, list[str]]:
-    """The contact as a form has it: one reader for both doors."""
+    """The contact as fields of a form, so that `parse_form` reads both."""
     answers: Mapping[str, Any] = document.get("answers", {})
     fields = {
         name: ["yes" if value is True else clean(value) for value in (answer if isinstance(answer, list) else [answer])]
@@ -107,7 +110,7 @@ def form_fields(document: Mapping[str, Any], clean: Callable[[str], str] = clean
 def file_contents(procedure: Procedure, document: Mapping[str, Any]) -> dict[str, list[tuple[FormFile, bytes]]]:
     kinds = {f.name: f for f in procedure.form if isinstance(f, FileField)}
     files: Mapping[str, list[dict[str, str]]] = document.get("files", {})
-    return {name: [_content(one) for one in several] for name, several in files.items() if name in kinds}
+    return {name: [_content(file) for file in in_field] for name, in_field in files.items() if name in kinds}
 
 
 def _content(document: Mapping[str, str]) -> tuple[FormFile, bytes]:

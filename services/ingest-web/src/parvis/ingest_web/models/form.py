@@ -9,7 +9,7 @@ from parvis.common.town.field_types import LocalText
 
 @dataclass(frozen=True)
 class Submission:
-    """What is remembered of a form that was sent; nothing personal."""
+    """The stored record of an accepted form; nothing personal."""
 
     seed: str
     contact_id: str
@@ -22,7 +22,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class FormProblem:
-    """What is wrong with one answer: a key of the words, and what the sentence needs."""
+    """A problem with one answer: the key of its sentence, and the values in it."""
 
     key: str
     label: LocalText | None = None
@@ -31,7 +31,7 @@ class FormProblem:
 
 @dataclass(frozen=True)
 class FormFile:
-    """One file of the form, by what is known of it; its bytes are elsewhere."""
+    """The metadata of one file of the form."""
 
     name: str
     size_bytes: int
@@ -41,7 +41,7 @@ class FormFile:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that is stored; until the form is sent it is named in the page under our seal."""
+    """A stored file. Until the form is sent, the page carries its sealed reference."""
 
     file: FormFile
     claim: Attachment
@@ -49,7 +49,7 @@ class StoredFile:
 
 @dataclass
 class FilledForm:
-    """A form as it was filled in. It can be accepted when `problems` is empty."""
+    """The answers and problems of a form. It can be accepted when `problems` is empty."""
 
     answers: dict[str, str] = field(default_factory=dict[str, str])
     files: dict[str, list[FormFile]] = field(default_factory=dict[str, list[FormFile]])
@@ -60,11 +60,11 @@ class FilledForm:
     problems: dict[str, FormProblem] = field(default_factory=dict[str, FormProblem])
 
 
-# Inputs of every form. A procedure's own fields have neither a hyphen nor a leading underscore: they cannot collide.
+# Inputs of every form. They cannot collide with a procedure's fields, which have neither hyphens nor leading underscores.
 NAME = "your-name"
 REPLY = "reply-channel"
 TOKEN, CSRF, HONEYPOT = "_once", "_csrf", "_website"
-# What the button asks for: `review`, `change`; without it the form is sent.
+# The button pressed: `review` or `change`; without it the form is sent.
 STEP, REVIEW, CHANGE = "_step", "review", "change"
 REVIEWED, PROOF, WAITED = "_seen", "_proof", "_waited"
 STORED, DROP = "_kept-", "_drop-"

@@ -1,4 +1,4 @@
-"""Serves the list of procedures, the form of each, and the receipt; changes nothing."""
+"""Serves the list of procedures, their forms, and the receipt. Read-only."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ from parvis.web.language_negotiation import language_switch_url, negotiate_langu
 from parvis.web.pages import PageRenderer
 from parvis.web.security_headers import allow_scripts
 
-# Not `no-store`: going back must find the same page with its one-time token and the typed text.
+# Not `no-store`: the back button must show the same page with its one-time token and the typed text.
 _KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}
 
 
 @dataclass(frozen=True)
 class FormPageDependencies:
-    """What the pages need."""
+    """The dependencies of the pages."""
 
     town_config: TownConfig
     pages: PageRenderer
@@ -30,8 +30,8 @@ class FormPageDependencies:
     most_mb: int
 
 
-def routes(shelf: FormPageDependencies) -> APIRouter:
-    """The pages.
+def routes(dependencies: FormPageDependencies) -> APIRouter:
+    """The pages of citizens.
 
     Gives: 200, in the reader's language; 404 for a procedure or a reference that does not exist.
     """
@@ -39,62 +39,68 @@ def routes(shelf: FormPageDependencies) -> APIRouter:
 
     @router.get("/")
     async def home(request: Request) -> HTMLResponse:
-        procedures = list(shelf.town_config.procedures.values())
-        return _page(shelf, request, "home.html", procedures=procedures, departments=shelf.town_config.departments)
+        procedures = list(dependencies.town_config.procedures.values())
+        return _page(
+            dependencies, request, "home.html", procedures=procedures, departments=dependencies.town_config.departments
+        )
 
     @router.get("/demarches/{slug}")
     async def form(request: Request, slug: str) -> HTMLResponse:
-        return _form(shelf, request, slug)
+        return _form(dependencies, request, slug)
 
     @router.get("/merci/{reference}")
     async def receipt(request: Request, reference: str) -> HTMLResponse:
-        return await _receipt(shelf, request, reference)
+        return await _receipt(dependencies, request, reference)
 
     _ = home, form, receipt
     return router
 
 
-def _page(shelf: FormPageDependencies, request: Request, template: str, **values: object) -> HTMLResponse:
-    language = negotiate_language(request, shelf.pages.town)
+def _page(dependencies: FormPageDependencies, request: Request, template: str, **values: object) -> HTMLResponse:
+    language = negotiate_language(request, dependencies.pages.town)
     response = HTMLResponse(
-        shelf.pages.render(template, language, switch=language_switch_url(request, shelf.pages), **values),
+        dependencies.pages.render(
+            template, language, language_switch_url=language_switch_url(request, dependencies.pages), **values
+        ),
         headers=_KEPT_BY_HISTORY,
     )
-    remember_language(request, response, shelf.pages.town)
+    remember_language(request, response, dependencies.pages.town)
     return response
 
 
-def _form(shelf: FormPageDependencies, request: Request, slug: str) -> HTMLResponse:
-    procedure = shelf.town_config.procedure(slug)
+def _form(dependencies: FormPageDependencies, request: Request, slug: str) -> HTMLResponse:
+    procedure = dependencies.town_config.procedure(slug)
     if not procedure:
         raise HTTPException(404)
-    now = shelf.pages.clock()
-    shown = FormView(
+    now = dependencies.pages.clock()
+    view = FormView(
         procedure=procedure,
-        department=shelf.town_config.departments[shelf.town_config.current_department(procedure.department)],
-        language=negotiate_language(request, shelf.pages.town),
-        once=shelf.tokens.make_one_time_token(slug, now),
-        csrf=shelf.tokens.make_csrf_token(slug, now),
-        most_mb=shelf.most_mb,
-        switch=language_switch_url(request, shelf.pages),
+        department=dependencies.town_config.departments[
+            dependencies.town_config.current_department(procedure.department)
+        ],
+        language=negotiate_language(request, dependencies.pages.town),
+        once=dependencies.tokens.make_one_time_token(slug, now),
+        csrf=dependencies.tokens.make_csrf_token(slug, now),
+        most_mb=dependencies.most_mb,
+        language_switch_url=language_switch_url(request, dependencies.pages),
     )
-    response = HTMLResponse(form_page(shelf.pages, shown), headers=allow_scripts(_KEPT_BY_HISTORY))
-    remember_language(request, response, shelf.pages.town)
+    response = HTMLResponse(form_page(dependencies.pages, view), headers=allow_scripts(_KEPT_BY_HISTORY))
+    remember_language(request, response, dependencies.pages.town)
     return response
 
 
-async def _receipt(shelf: FormPageDependencies, request: Request, reference: str) -> HTMLResponse:
+async def _receipt(dependencies: FormPageDependencies, request: Request, reference: str) -> HTMLResponse:
     known = find_references(reference)
     if known != [reference]:
         raise HTTPException(404)
-    async with shelf.database.transaction() as connection:
-        found = await find_submission(connection, reference)
-    procedure = shelf.town_config.procedure(found.procedure) if found else None
-    if not found or not procedure:
+    async with dependencies.database.transaction() as connection:
+        submission = await find_submission(connection, reference)
+    procedure = dependencies.town_config.procedure(submission.procedure) if submission else None
+    if not submission or not procedure:
         raise HTTPException(404)
-    language = negotiate_language(request, shelf.pages.town)
+    language = negotiate_language(request, dependencies.pages.town)
     html = receipt_page(
-        shelf.pages, shelf.town_config, language=language, procedure=procedure, submission=found,
-        switch=language_switch_url(request, shelf.pages),
+        dependencies.pages, dependencies.town_config, language=language, procedure=procedure, submission=submission,
+        language_switch_url=language_switch_url(request, dependencies.pages),
     )  # fmt: skip
     return HTMLResponse(html)

@@ -37,7 +37,7 @@ from parvis.ingest_web.models.form import (
 
 _ADDRESS_LENGTH = 500
 _NAME_LENGTH = 120
-# Letters of any alphabet, digits and hyphens, with a dot: what a person means by an address (RFC 5890 §2.3.2.3).
+# Labels of letters in any alphabet, digits and hyphens, with at least one dot (RFC 5890 §2.3.2.3).
 _DOMAIN = re.compile(r"^(?:[^\W_](?:[^\W_]|-){0,62}\.)+[^\W\d_](?:[^\W_]|-)+$")
 _FRENCH_DATE = re.compile(r"^([0-9]{1,2})[/. -]([0-9]{1,2})[/. -]([0-9]{4})$")
 
@@ -45,10 +45,11 @@ _FRENCH_DATE = re.compile(r"^([0-9]{1,2})[/. -]([0-9]{1,2})[/. -]([0-9]{4})$")
 def parse_form(
     procedure: Procedure, fields: Mapping[str, Sequence[str]], files: Mapping[str, Sequence[FormFile]], *, today: date
 ) -> FilledForm:
-    """Read what a citizen filled in.
+    """Parse the fields of a form.
 
-    Shape:  fields are cleaned text by input name; today is the town's day.
-    Gives:  every problem at once, in the page's order; never raises, whatever the fields hold.
+    Shape:  fields, cleaned text by input name; today, in the town's time zone.
+    Gives:  all problems at once, in the order of the page.
+    Raises: never.
     """
     filled = FilledForm(filled_honeypot=any(value.strip() for value in fields.get(HONEYPOT, ())))
     for form_field in procedure.form:
@@ -128,7 +129,7 @@ def _parse_contact_point(form_field: EmailField | PhoneField, typed: str) -> str
 
 
 def _parse_date(text: str) -> date | None:
-    """ISO, as browsers send it, or as people write it where the browser knows no date field: 31/12/1990."""
+    """An ISO date, as browsers send it, or 31/12/1990, as people type it where the browser has no date field."""
     written = _FRENCH_DATE.match(text)
     try:
         return date(int(written[3]), int(written[2]), int(written[1])) if written else date.fromisoformat(text)
@@ -153,7 +154,7 @@ def _check_files(filled: FilledForm, form_field: FileField, files: Sequence[Form
     if problem:
         filled.problems[form_field.name] = problem
     if good:
-        filled.files[form_field.name] = good  # beside a problem too: nobody should choose them twice
+        filled.files[form_field.name] = good  # also with a problem, so that citizens need not choose valid files again
 
 
 def _parse_name(filled: FilledForm, procedure: Procedure, name: str) -> None:
@@ -189,7 +190,7 @@ def _parse_reply(filled: FilledForm, procedure: Procedure, fields: Mapping[str, 
 
 def _point(channel: str, typed: str, name: str) -> ContactPoint:
     if len(typed) > _ADDRESS_LENGTH:
-        raise Rejected("longer than any address")
+        raise Rejected("the address is too long")
     if channel == "email":
         return _email(typed)
     if channel == "post":
@@ -201,10 +202,10 @@ def _point(channel: str, typed: str, name: str) -> ContactPoint:
 def _email(typed: str) -> ContactPoint:
     point = email_contact_point(typed)
     if not _DOMAIN.match(point.value.rpartition("@")[2]):
-        raise Rejected("no domain of the internet")
+        raise Rejected("the domain is invalid")
     return point
 
 
 def _is_landline(number: str) -> bool:
-    """Sure of it: what the library cannot place (new blocks, numbers of fiction) passes."""
+    """Whether it certainly is a landline. Numbers that the library does not know (new ranges, fictional numbers) pass."""
     return phonenumbers.number_type(phonenumbers.parse(number)) == phonenumbers.PhoneNumberType.FIXED_LINE

@@ -43,21 +43,21 @@ from parvis.web.security_headers import allow_scripts
 
 log = logger()
 
-# Not `no-store`: going back must find the page with its one-time token and the typed text.
+# Not `no-store`: the back button must show the page with its one-time token and the typed text.
 _KEPT_BY_HISTORY = {"cache-control": "private, no-cache"}
-_MOST_FILES = 20
+_MAX_FILES = 20
 
 
 def routes(dependencies: FormDependencies) -> APIRouter:
-    """The one address that takes forms.
+    """The routes that receive forms and their files.
 
-    Gives:  303 to /merci/<reference>, once the submission and its event are committed; Kafka may be away.
+    Gives:  303 to /merci/<reference>, once the submission and its event are committed; Kafka may be down.
             200 with the review page, or the form again, when a button asked for it.
-            422 with the page and its problems; 409 when an already sent form comes back changed; 413 when its files are
-            too heavy; 429 when its source sends too much; 503 when PostgreSQL or the blobs do not answer. What was typed
-            stands in each of these pages.
-            403 from another site's page; 404; 400 and 413 for what is no form of ours.
-    Retry:  the same token with the same content is the same 303, however often and at once.
+            422 with the page and its problems; 409 when a form is sent again with changes; 413 when its files are too
+            large; 429 when its source sends too many; 503 when PostgreSQL or the blob store does not answer. Each of these
+            pages contains the typed text.
+            403 for a form from another site's page; 404; 400 and 413 for a body that is not one of our forms.
+    Retry:  the same token with the same content gives the same 303, also for concurrent requests.
     """
     router = APIRouter(include_in_schema=False)
 
@@ -100,7 +100,7 @@ async def _form(dependencies: FormDependencies, request: Request, procedure: Pro
         request,
         largest_bytes=dependencies.largest_request_mb * 1_000_000,
         largest_file_bytes=largest_mb * 1_000_000,
-        most_files=_MOST_FILES,
+        most_files=_MAX_FILES,
     )
 
 
@@ -132,7 +132,7 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
     if wait_s:
         metrics.contacts_refused.labels("web", "too-many").inc()
         log.warning("contact.slowed", channel="web", procedure=submission.procedure.slug, wait_s=round(wait_s))
-        return _ask_to_wait(dependencies, submission, wait_s)
+        return _show_wait(dependencies, submission, wait_s)
     try:
         if step == CHANGE or filled.problems:
             await store_chosen_files(dependencies, submission, filled)
@@ -152,7 +152,7 @@ async def _receive(dependencies: FormDependencies, request: Request, submission:
 async def _review_or_accept(
     dependencies: FormDependencies, submission: FormSubmission, filled: FilledForm, began: float, *, is_last: bool
 ) -> Response:
-    """A form without problems: its receipt if it was sent before, the review page, or acceptance."""
+    """Answer a form without problems: its receipt if it was sent before, else the review page, or accept it."""
     assert submission.once  # noqa: S101 (checked by the caller)
     now = dependencies.pages.clock()
     row, content = _submission_row(dependencies, submission, filled)
@@ -199,15 +199,14 @@ async def _accept(
     content: bytes,
     began: float,
 ) -> Response:
-    ours = [
-        await dependencies.store.copy_to_contact(
-            submission.contact_id, next(k for k in submission.stored[name] if k.file == file)
-        )
-        for name, several in filled.files.items()
-        for file in several
+    claims = [
+        (await dependencies.store.copy_to_contact(submission.contact_id, stored_file)).claim
+        for name, files in filled.files.items()
+        for file in files
+        for stored_file in [next(known for known in submission.stored[name] if known.file == file)]
     ]
-    sending = SubmissionSource(submission.procedure, submission.language, content)
-    stored = await dependencies.store.record_submission(row, filled, [kept.claim for kept in ours], sending)
+    source = SubmissionSource(submission.procedure, submission.language, content)
+    stored = await dependencies.store.record_submission(row, filled, claims, source)
     if stored is row:
         metrics.contacts_received.labels("web").inc()
         metrics.accept_seconds.labels("web").observe(time.monotonic() - began)
@@ -224,7 +223,7 @@ async def _accept(
 def _answer(
     dependencies: FormDependencies, submission: FormSubmission, row: Submission, stored: Submission
 ) -> Response:
-    """The receipt; for a form that was sent before and comes back changed, the page and a question."""
+    """Redirect to the receipt; if the form was sent before with other content, ask whether to send it as well."""
     if stored.content_hash != row.content_hash:
         return _form_again(
             dependencies, submission, status=409, notice="changed", fresh=True, reference=stored.reference
@@ -232,8 +231,8 @@ def _answer(
     return RedirectResponse(f"/merci/{stored.reference}?lang={submission.language}", status_code=303)
 
 
-def _ask_to_wait(dependencies: FormDependencies, submission: FormSubmission, wait_s: float) -> Response:
-    """Come back in a moment; where the browser can run a script, a sum of its own takes the place of waiting."""
+def _show_wait(dependencies: FormDependencies, submission: FormSubmission, wait_s: float) -> Response:
+    """Ask to wait. Under attack the browser may compute a proof of work instead, if it runs scripts."""
     assert submission.once  # noqa: S101 (checked by the caller)
     if not dependencies.rate_limit.requires_work:
         return _form_again(dependencies, submission, status=429, notice="busy", wait_s=math.ceil(wait_s))
@@ -268,17 +267,17 @@ def _form_again(
     fresh: bool = False,
     **more: object,
 ) -> Response:
-    """The page once more, with all that was typed; `fresh` gives it a new one-time token."""
+    """Show the form again with everything that was typed; `fresh` gives it a new one-time token."""
     problems = filled.problems if filled else dict[str, FormProblem]()
-    seen = build_form_view(dependencies, submission, fresh=fresh, problems=problems, **more)
+    view = build_form_view(dependencies, submission, fresh=fresh, problems=problems, **more)
     headers = allow_scripts(_KEPT_BY_HISTORY)
     if status in {429, 503}:
-        headers["retry-after"] = str(seen.wait_s or 30)
-    return HTMLResponse(form_html.form_page(dependencies.pages, seen), status_code=status, headers=headers)
+        headers["retry-after"] = str(view.wait_s or 30)
+    return HTMLResponse(form_html.form_page(dependencies.pages, view), status_code=status, headers=headers)
 
 
 async def _upload(dependencies: FormDependencies, request: Request, submission: FormSubmission) -> Response:
-    """Files of a form that has not been sent yet. Each is answered by its seal; one that is no good by the sentence about it."""
+    """Store the files of an unsent form, and answer with their seals, or with a sentence for each problem."""
     if not has_valid_tokens(dependencies, submission) or submission.form.is_too_heavy:
         raise HTTPException(413 if submission.form.is_too_heavy else 403)
     if seconds_until_files_allowed(dependencies, submission, client_network(request, dependencies.trusted_proxies)):
@@ -287,11 +286,11 @@ async def _upload(dependencies: FormDependencies, request: Request, submission: 
     filled = parse_form(submission.procedure, submission.form.fields, submission.files(), today=today)
     wrong = {name: problem for name, problem in filled.problems.items() if submission.chosen.get(name)}
     if wrong:
-        said = [
-            form_html.problem_sentence(dependencies.pages, problem, submission.language) for problem in wrong.values()
-        ]
-        return JSONResponse({"problems": said}, status_code=422)
+        pages, language = dependencies.pages, submission.language
+        sentences = [form_html.problem_sentence(pages, problem, language) for problem in wrong.values()]
+        return JSONResponse({"problems": sentences}, status_code=422)
     submission = replace(submission, stored={})
     await store_chosen_files(dependencies, submission, filled)
-    sealed = {name: [dependencies.tokens.seal_file(k) for k in several] for name, several in submission.stored.items()}
+    seal = dependencies.tokens.seal_file
+    sealed = {name: [seal(stored_file) for stored_file in files] for name, files in submission.stored.items()}
     return JSONResponse({"kept": sealed}, status_code=201)

@@ -1,4 +1,4 @@
-"""Holds one form while it is received, and what receiving it needs."""
+"""Models a form while it is received, and the dependencies of receiving it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from parvis.web.tokens import OneTimeToken
 
 @dataclass(frozen=True)
 class FormDependencies:
-    """What receiving a form needs."""
+    """The dependencies of receiving a form."""
 
     town_config: TownConfig
     pages: PageRenderer
@@ -42,16 +42,19 @@ class FormSubmission:
 
     @property
     def contact_id(self) -> ContactId:
-        """The contact that this form is or will be: the same, however often it is sent."""
+        """The id of the contact that this form makes, however often it is sent."""
         assert self.once  # noqa: S101 (a form without our token goes no further)
         return make_contact_id("web", self.procedure.slug, self.once.seed)
 
     def files(self) -> Mapping[str, Sequence[FormFile]]:
-        """What goes with the form: the kept files and those just chosen, each once."""
+        """The files of the form, by field: those stored before and those just chosen, without duplicates."""
         names = [*self.stored, *self.chosen]
         return {
             name: list(
-                dict.fromkeys([k.file for k in self.stored.get(name, ())] + [f for f, _ in self.chosen.get(name, ())])
+                dict.fromkeys(
+                    [stored_file.file for stored_file in self.stored.get(name, ())]
+                    + [f for f, _ in self.chosen.get(name, ())]
+                )
             )
             for name in dict.fromkeys(names)
         }
@@ -60,7 +63,7 @@ class FormSubmission:
 def build_form_view(
     dependencies: FormDependencies, submission: FormSubmission, *, fresh: bool = False, **more: object
 ) -> form_html.FormView:
-    """The page of this form once more, with all that was typed; `fresh` gives it a new one-time token."""
+    """Build the view of this form with everything that was typed; `fresh` gives it a new one-time token."""
     now, slug = dependencies.pages.clock(), submission.procedure.slug
     token = dependencies.tokens.make_one_time_token(slug, now) if fresh or not submission.once else submission.once.text
     values: dict[str, object] = {
@@ -72,25 +75,25 @@ def build_form_view(
         "once": token,
         "csrf": dependencies.tokens.make_csrf_token(slug, now),
         "most_mb": dependencies.largest_request_mb,
-        "fields": {name: [_showable(value) for value in values] for name, values in submission.form.typed.items()},
+        "fields": {name: [_without_nul(value) for value in values] for name, values in submission.form.typed.items()},
         "proof": submission.form.first(PROOF)[:40],
         "waited": submission.form.first(WAITED)[:80],
         "stored": {
-            name: [(k.file, dependencies.tokens.seal_file(k)) for k in several]
-            for name, several in submission.stored.items()
+            name: [(stored_file.file, dependencies.tokens.seal_file(stored_file)) for stored_file in files]
+            for name, files in submission.stored.items()
         },
     }
     return form_html.FormView(**(values | more))  # pyright: ignore[reportArgumentType] (the fields of FormView)
 
 
 def has_valid_tokens(dependencies: FormDependencies, submission: FormSubmission) -> bool:
-    """Whether the form carries our tokens, both of them."""
+    """Whether the form has a valid one-time token and a valid CSRF token."""
     csrf = submission.form.first(CSRF)
     return submission.once is not None and dependencies.tokens.is_valid_csrf_token(
         csrf, submission.procedure.slug, dependencies.pages.clock()
     )
 
 
-def _showable(text: str) -> str:
-    """NUL is the one character that no page can carry."""
+def _without_nul(text: str) -> str:
+    """HTML cannot contain NUL."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")

@@ -10,7 +10,7 @@ from parvis.ingest_web.verify.client_address import client_network
 def seconds_until_allowed(
     dependencies: FormDependencies, request: Request, submission: FormSubmission, *, is_sent: bool
 ) -> float:
-    """The wait for this step. Files wait at every step, with or without proof of work: each is stored, and the form may never be sent."""
+    """The wait for this step. Files are limited at every step, even with a proof of work, because they are stored before the form is sent."""
     client = client_network(request, dependencies.trusted_proxies)
     seconds = seconds_until_files_allowed(dependencies, submission, client)
     if seconds or not is_sent:

@@ -16,31 +16,31 @@ async def read_chosen_files(fields: list[FileField], form: SubmittedForm) -> dic
 def read_stored_files(
     dependencies: FormDependencies, fields: list[FileField], form: SubmittedForm
 ) -> dict[str, list[StoredFile]]:
-    """The files of earlier tries, without those that the citizen took out; a new one takes the place of a single one."""
-    found: dict[str, list[StoredFile]] = {}
+    """The files stored by earlier steps, without those that the citizen removed. Where one file is allowed, a new one replaces it."""
+    by_field: dict[str, list[StoredFile]] = {}
     for f in fields:
         dropped = form.fields.get(DROP + f.name, ())
-        several = [
-            k
-            for k in dependencies.tokens.unseal_files(form.fields.get(STORED + f.name, ()))
-            if k.file.sha256 not in dropped
+        remaining = [
+            stored_file
+            for stored_file in dependencies.tokens.unseal_files(form.fields.get(STORED + f.name, ()))
+            if stored_file.file.sha256 not in dropped
         ]
-        if several and not (f.most_files == 1 and form.files.get(f.name)):
-            found[f.name] = several
-    return found
+        if remaining and not (f.most_files == 1 and form.files.get(f.name)):
+            by_field[f.name] = remaining
+    return by_field
 
 
 async def store_chosen_files(dependencies: FormDependencies, submission: FormSubmission, filled: FilledForm) -> None:
-    """Store the good files that were just chosen: nobody should choose them twice.
+    """Store the valid files that were just chosen, so that the citizen need not choose them again.
 
     Raises: Unavailable.
     """
     for name, chosen in submission.chosen.items():
-        held = {k.file for k in submission.stored.get(name, ())}
-        good = [pair for pair in chosen if pair[0] in filled.files.get(name, ()) and pair[0] not in held]
+        already_stored = {stored_file.file for stored_file in submission.stored.get(name, ())}
+        good = [pair for pair in chosen if pair[0] in filled.files.get(name, ()) and pair[0] not in already_stored]
         for file, upload in dict(good).items():
-            kept = await dependencies.store.store_file(submission.contact_id, file, upload.content)
-            submission.stored.setdefault(name, []).append(kept)
+            stored_file = await dependencies.store.store_file(submission.contact_id, file, upload.content)
+            submission.stored.setdefault(name, []).append(stored_file)
     submission.chosen.clear()
 
 

@@ -27,9 +27,9 @@ _BAD_NOTICES = ("unavailable", "busy", "work", "too_heavy")
 
 @dataclass(frozen=True)
 class FormView:
-    """A form as it is to be shown: empty, or with what was typed and what is to be said about it.
+    """A form as the page shows it: empty, or with the typed text, its problems and a notice.
 
-    `notice` is a key of the words. With `wait_s` one must wait before sending; `work_bits` lets the browser do a sum instead.
+    `notice` is the key of a sentence. `wait_s` is the wait before sending; with `work_bits` a proof of work replaces it.
     """
 
     procedure: Procedure
@@ -38,7 +38,7 @@ class FormView:
     once: str
     csrf: str
     most_mb: int
-    switch: str | None = None
+    language_switch_url: str | None = None
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     problems: Mapping[str, FormProblem] = field(default_factory=dict[str, FormProblem])
     stored: Mapping[str, Sequence[tuple[FormFile, str]]] = field(
@@ -55,7 +55,7 @@ class FormView:
 
 @dataclass(frozen=True)
 class ReviewRow:
-    """One question on the page of the last look. `anchor` is the input that the way back leads to."""
+    """One question on the review page. `anchor` is the input to which its « Modifier » leads."""
 
     anchor: str
     question: str
@@ -78,7 +78,7 @@ def form_page(pages: PageRenderer, shown: FormView) -> str:
 
 
 def review_page(pages: PageRenderer, shown: FormView, filled: FilledForm) -> str:
-    """The last look before sending: every answer, with a way back to it; everything goes with the form in hidden inputs."""
+    """The review page: every answer with a button to change it. Hidden inputs carry the whole form."""
     hidden = [(name, value) for name, values in shown.fields.items() for value in values if _is_carried(name)]
     return pages.render(
         "review.html", shown.language, **_common(shown), rows=_rows(pages, shown, filled), hidden=hidden
@@ -90,7 +90,7 @@ def _common(shown: FormView) -> dict[str, Any]:
         "shown": shown,
         "procedure": shown.procedure,
         "department": shown.department,
-        "switch": shown.switch,
+        "language_switch_url": shown.language_switch_url,
         "names": INPUT_NAMES,
         "reply_address": reply_address_input,
         "notice_bad": shown.notice in _BAD_NOTICES,
@@ -107,14 +107,14 @@ def _rows(pages: PageRenderer, shown: FormView, filled: FilledForm) -> list[Revi
     rows: list[ReviewRow] = []
     for f in shown.procedure.form:
         if isinstance(f, FileField):
-            said = [
+            lines = [
                 f"{file.name} ({format_size(file.size_bytes, pages.words, language)})"
                 for file in filled.files.get(f.name, ())
             ]
         else:
             answer = filled.answers.get(f.name, "")
-            said = format_answer(f, answer, language).splitlines() if answer else []
-        rows.append(ReviewRow(f"f-{f.name}", localized(f.label, language), tuple(said)))
+            lines = format_answer(f, answer, language).splitlines() if answer else []
+        rows.append(ReviewRow(f"f-{f.name}", localized(f.label, language), tuple(lines)))
     rows.append(
         ReviewRow(f"f-{NAME}", pages.translate("form_page.name", language), (filled.name,) if filled.name else ())
     )
@@ -126,14 +126,14 @@ def _rows(pages: PageRenderer, shown: FormView, filled: FilledForm) -> list[Revi
 
 
 def receipt_page(pages: PageRenderer, town_config: TownConfig, **values: Any) -> str:
-    """What a citizen keeps: the reference, and what happens next."""
+    """The receipt: the reference, and what happens next."""
     procedure: Procedure = values["procedure"]
     department = town_config.departments[town_config.current_department(procedure.department)]
     return pages.render("receipt.html", department=department, **values)
 
 
 def problem_sentence(pages: PageRenderer, problem: FormProblem, language: str) -> str:
-    """What is wrong, and what to do, in one sentence."""
+    """The problem and what to do about it, in one sentence."""
     values = dict(problem.values)
     if problem.label:
         values["label"] = localized(problem.label, language)

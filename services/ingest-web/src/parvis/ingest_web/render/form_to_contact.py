@@ -21,7 +21,7 @@ from parvis.common.town.models import Procedure, localized
 from parvis.ingest_web.models.form import FilledForm, FormFile
 from parvis.web.form_answers import format_answer
 
-# As JSON. Together with the rest they keep the event below 64 KiB; the whole is in the original.
+# Of JSON. They keep the event below 64 KiB; the original has the whole text.
 MAX_TEXT_BYTES = 28 * 1024
 MAX_ANSWERS_BYTES = 20 * 1024
 
@@ -29,12 +29,12 @@ MAX_ANSWERS_BYTES = 20 * 1024
 def canonical_bytes(
     procedure: Procedure, fields: Mapping[str, Sequence[str]], files: Mapping[str, Sequence[FormFile]]
 ) -> bytes:
-    """The form as it was typed, each character, line ends as line feeds: the same content is the same bytes, whenever it is sent."""
+    """The form as canonical JSON, with every typed character (line ends are line feeds): equal content gives equal bytes."""
     inputs = {name: list(values) for name, values in fields.items() if not name.startswith("_") or name == "_website"}
     attached = [
         {"field": name, "name": f.name, "media_type": f.media_type, "size_bytes": f.size_bytes, "sha256": f.sha256}
-        for name, several in files.items()
-        for f in several
+        for name, in_field in files.items()
+        for f in in_field
     ]
     content = {"form": procedure.slug, "fields": inputs, "files": attached}
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
@@ -42,7 +42,7 @@ def canonical_bytes(
 
 @dataclass(frozen=True)
 class AcceptedForm:
-    """What acceptance adds to a filled form."""
+    """The values that acceptance adds to a filled form."""
 
     contact_id: ContactId
     received_at: datetime
@@ -56,7 +56,7 @@ class AcceptedForm:
 def make_web_contact(
     filled: FilledForm, procedure: Procedure, language: str, accepted: AcceptedForm, *, hashing_key: bytes
 ) -> ContactReceived:
-    """The event of a form: subject and text for people and rules, the answers by field name beside them."""
+    """The event of a form: subject and text for agents and rules, and the answers by field name."""
     return ContactReceived(
         contact_id=accepted.contact_id,
         reference=make_reference(accepted.contact_id),
@@ -79,7 +79,7 @@ def make_web_contact(
                 "subject": form_subject(filled, procedure, language),
                 "text": truncate_to_json_size(form_text(filled, procedure, language), MAX_TEXT_BYTES),
                 "answers": truncate_answers(filled.answers),
-                "file_names": tuple(file.name for several in filled.files.values() for file in several),
+                "file_names": tuple(file.name for in_field in filled.files.values() for file in in_field),
                 "reply_channels": (filled.reply,) if filled.reply else (),
             }
         ),
@@ -87,15 +87,15 @@ def make_web_contact(
 
 
 def form_subject(filled: FilledForm, procedure: Procedure, language: str) -> str:
-    """The procedure's title; a question with a subject of its own has that."""
+    """The procedure's title, preceded by the subject that the citizen typed, if the form has such a field."""
     title = localized(procedure.title, language)
-    own = filled.answers.get("subject", "")
+    own_subject = filled.answers.get("subject", "")
     is_own = any(f.name == "subject" and f.type == "text" for f in procedure.form)
-    return f"{own} ({title})" if own and is_own else title
+    return f"{own_subject} ({title})" if own_subject and is_own else title
 
 
 def form_text(filled: FilledForm, procedure: Procedure, language: str) -> str:
-    """The form as one readable text: what was written freely first, then each answer in a line of its own."""
+    """The form as readable text: free text first, then one line per answer."""
     free = [filled.answers[f.name] for f in procedure.form if isinstance(f, LongTextField) and f.name in filled.answers]
     colon = " :" if language == "fr" else ":"
     facts = [
@@ -106,24 +106,24 @@ def form_text(filled: FilledForm, procedure: Procedure, language: str) -> str:
     return "\n\n".join([*free, "\n".join(facts)] if facts else free)
 
 
-def fits_event(words: str) -> bool:
-    return len(json.dumps(words, ensure_ascii=False).encode()) <= MAX_TEXT_BYTES
+def fits_event(text: str) -> bool:
+    return len(json.dumps(text, ensure_ascii=False).encode()) <= MAX_TEXT_BYTES
 
 
-def truncate_to_json_size(words: str, room_bytes: int) -> str:
-    """The longest beginning whose JSON is within the room; quotes and line feeds count twice there."""
-    if len(json.dumps(words, ensure_ascii=False).encode()) <= room_bytes:
-        return words
-    low, high = 0, len(words)
+def truncate_to_json_size(text: str, room_bytes: int) -> str:
+    """The longest prefix whose JSON fits into `room_bytes`; escaped characters count twice."""
+    if len(json.dumps(text, ensure_ascii=False).encode()) <= room_bytes:
+        return text
+    low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
-        fits = len(json.dumps(words[:middle], ensure_ascii=False).encode()) <= room_bytes
+        fits = len(json.dumps(text[:middle], ensure_ascii=False).encode()) <= room_bytes
         low, high = (middle, high) if fits else (low, middle - 1)
-    return words[:low]
+    return text[:low]
 
 
 def truncate_answers(answers: Mapping[str, str]) -> dict[str, str]:
-    """The answers, the long ones cut where all together are too long for the event."""
+    """The answers, with long ones cut if together they are too long for the event."""
     room_bytes = MAX_ANSWERS_BYTES
     while len(json.dumps(answers, ensure_ascii=False).encode()) > MAX_ANSWERS_BYTES:
         room_bytes //= 2

@@ -20,25 +20,25 @@ from parvis.common.town.models import Procedure
 
 Schema = dict[str, Any]
 
-# A pattern that can be read beats one that knows every country: the numbers of France, of its lands overseas and of its
-# neighbours. Others are reached by mail or by letter. A test holds each form against what the door accepts.
+# Readable patterns for the numbers of France, its overseas territories and its neighbours instead of every country; people
+# elsewhere are reached by mail or letter. A test checks that the service accepts what the patterns accept.
 PHONE = r"^\+(33[1-9][0-9]{8}|(262|590|594|596)[1-9][0-9]{8}|32[1-9][0-9]{7}|41[2-9][0-9]{8}|34[6-9][0-9]{8})$"
 MOBILE = r"^\+(33[67][0-9]{8}|262(692|693)[0-9]{6}|(590690|594694|596696)[0-9]{6}|324[6-9][0-9]{7}|417[5-9][0-9]{7}|346[0-9]{8})$"
 MAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9][A-Za-z0-9-]{0,40}\.){1,3}[A-Za-z][A-Za-z0-9-]{1,20}$"
-SAYS_SOMETHING = r"[^\s\u001c-\u001f\u0085]"
+NOT_BLANK = r"[^\s\u001c-\u001f\u0085]"
 
-# How base64 begins for what a form may accept; the rest is any base64.
-_BEGINNINGS = {
+# Base64 prefixes of the accepted media types; the rest may be any base64.
+_BASE64_PREFIXES = {
     "image/jpeg": "/9j/",
     "image/png": "iVBORw0KGgo[A-Za-z0-9+/]",
     "application/pdf": "JVBERi[0-3][A-Za-z0-9+/]",
 }
-_MORE = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+_REST_OF_BASE64 = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 _NAME_LENGTH, _ADDRESS_LENGTH, _LINE_LENGTH = 120, 500, 80
 
 
 def request_schema(procedure: Procedure, languages: tuple[str, ...], today: date) -> Schema:
-    """What a program may send for one procedure, on one day."""
+    """The schema of a contact for one procedure; date limits depend on `today`."""
     fields = [f for f in procedure.form if not isinstance(f, FileField)]
     files = [f for f in procedure.form if isinstance(f, FileField)]
     needed = [f.name for f in fields if f.required]
@@ -59,7 +59,7 @@ def request_schema(procedure: Procedure, languages: tuple[str, ...], today: date
 
 
 def reply_schema() -> Schema:
-    """How the citizen wants to be answered: one channel and its address. None of them needs a mail address."""
+    """The schema of the reply channel with its address; no procedure requires a mail address."""
     line = _text(_LINE_LENGTH)
     lines = {
         "type": "array",
@@ -68,7 +68,7 @@ def reply_schema() -> Schema:
         "maxItems": 6,
         "description": "street first, then postcode and town",
     }
-    ways: dict[str, Schema] = {
+    addresses: dict[str, Schema] = {
         "sms": {"type": "string", "pattern": MOBILE, "examples": ["+33639981234"]},
         "phone": {"type": "string", "pattern": PHONE, "examples": ["+33536491234"]},
         "email": {"type": "string", "pattern": MAIL, "examples": ["name@example-town.example"]},
@@ -77,7 +77,7 @@ def reply_schema() -> Schema:
     return {
         "oneOf": [
             _object({"channel": {"const": channel, "type": "string"}, "address": address}, ["channel", "address"])
-            for channel, address in ways.items()
+            for channel, address in addresses.items()
         ]
     }
 
@@ -87,7 +87,7 @@ def _object(members: dict[str, Schema], required: list[str]) -> Schema:
 
 
 def _text(most: int) -> Schema:
-    return {"type": "string", "minLength": 1, "maxLength": most, "pattern": SAYS_SOMETHING}
+    return {"type": "string", "minLength": 1, "maxLength": most, "pattern": NOT_BLANK}
 
 
 def _described(f: FormField) -> Schema:
@@ -103,8 +103,8 @@ def _answer(f: FormField, today: date) -> Schema:
         case AddressField():
             schema = _text(_ADDRESS_LENGTH)
         case ChoiceField():
-            one: Schema = {"enum": [option.value for option in f.options]}
-            schema = {"type": "array", "items": one, "minItems": 1, "uniqueItems": True} if f.several else one
+            option: Schema = {"enum": [choice.value for choice in f.options]}
+            schema = {"type": "array", "items": option, "minItems": 1, "uniqueItems": True} if f.several else option
         case DateField():
             schema = _date(f, today)
         case ConsentField():
@@ -112,7 +112,7 @@ def _answer(f: FormField, today: date) -> Schema:
         case EmailField() | PhoneField():
             schema = {"type": "string", "pattern": MAIL if isinstance(f, EmailField) else PHONE}
         case FileField():
-            pass  # not among the answers
+            pass  # files are not answers
     return schema
 
 
@@ -126,31 +126,31 @@ def _date(f: DateField, today: date) -> Schema:
 
 
 def not_before(day: date) -> str:
-    """The ISO days from `day` on, as a pattern: JSON Schema has no order of dates."""
-    return _compared(day.isoformat(), up=True)
+    """A pattern for ISO dates from `day` on, because JSON Schema cannot compare dates."""
+    return _days_beyond(day.isoformat(), up=True)
 
 
 def not_after(day: date) -> str:
-    return _compared(day.isoformat(), up=False)
+    return _days_beyond(day.isoformat(), up=False)
 
 
-def _compared(text: str, *, up: bool) -> str:
-    """Equal, or equal up to some digit and beyond the bound there."""
-    ways = [text]
-    for place, digit in enumerate(text):
+def _days_beyond(text: str, *, up: bool) -> str:
+    """A pattern for dates that equal the bound, or that equal it up to one digit and lie beyond it there."""
+    patterns = [text]
+    for position, digit in enumerate(text):
         beyond = (range(int(digit) + 1, 10) if up else range(int(digit))) if digit.isdigit() else range(0)
         if beyond:
-            ways.append(f"{text[:place]}[{beyond[0]}-{beyond[-1]}].*")
-    return f"^({'|'.join(ways)})$"
+            patterns.append(f"{text[:position]}[{beyond[0]}-{beyond[-1]}].*")
+    return f"^({'|'.join(patterns)})$"
 
 
 def _files(f: FileField) -> Schema:
-    beginnings = [_BEGINNINGS[kind] for kind in f.accept if kind in _BEGINNINGS]
-    whole = f"^({'|'.join(beginnings)}){_MORE}$" if beginnings else f"^{_MORE}$"
+    prefixes = [_BASE64_PREFIXES[kind] for kind in f.accept if kind in _BASE64_PREFIXES]
+    pattern_of_content = f"^({'|'.join(prefixes)}){_REST_OF_BASE64}$" if prefixes else f"^{_REST_OF_BASE64}$"
     content: Schema = {
         "type": "string",
         "contentEncoding": "base64",
-        "pattern": whole,
+        "pattern": pattern_of_content,
         "maxLength": f.largest_mb * 1_000_000 // 3 * 4,
         "description": f"base64 of {', '.join(f.accept)}; at most {f.largest_mb} MB",
     }

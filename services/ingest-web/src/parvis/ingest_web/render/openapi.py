@@ -28,7 +28,7 @@ _KEY = {
 
 
 def openapi(town_config: TownConfig, today: date) -> dict[str, Any]:
-    """The document. It changes with the procedures, and with the day where a form has dates from or until today."""
+    """The document. It depends on the procedures, and on `today` if a form limits dates by it."""
     procedures = town_config.procedures.values()
     shapes = {_shape(p.slug): request_schema(p, town_config.town.languages, today) for p in procedures}
     return {

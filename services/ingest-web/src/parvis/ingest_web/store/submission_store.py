@@ -20,8 +20,8 @@ from parvis.ingest_web.models.form import FilledForm, FormFile, StoredFile, Subm
 from parvis.ingest_web.render import form_to_contact
 from parvis.ingest_web.store.submissions import insert_submission
 
-# Whole files in memory at a time, whoever sends them: the largest has 25 MB.
-_AT_ONCE = 2
+# Across all requests; the largest file has 25 MB.
+_MAX_FILES_IN_MEMORY = 2
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,20 @@ class SubmissionStore:
     topic_prefix: str
     hashing_key: bytes
     clock: Clock
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    memory_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAX_FILES_IN_MEMORY))
 
     async def store_file(
-        self, contact: ContactId, file: FormFile, content: Callable[[], Awaitable[bytes]]
+        self, contact: ContactId, file: FormFile, read_content: Callable[[], Awaitable[bytes]]
     ) -> StoredFile:
-        """Store one file, with the scanner's verdict and what is wrong with an archive: flagged, never refused for it.
+        """Store one file with the antivirus verdict and, for an archive, what is wrong with it: the file is flagged, never refused.
 
         Raises: Unavailable.
         """
-        async with self.room:
-            held = await content()
-            trouble = await self._archive_trouble(held, file) if is_archive(file.media_type) else None
-            scan = await self.scanner.scan(held)
-            claim = await self.blobs.put(contact, held, file.media_type)
+        async with self.memory_slots:
+            content = await read_content()
+            trouble = await self._archive_trouble(content, file) if is_archive(file.media_type) else None
+            scan = await self.scanner.scan(content)
+            claim = await self.blobs.put(contact, content, file.media_type)
         return StoredFile(file, Attachment.from_claim_check(claim.model_copy(update={"scan": scan}), trouble=trouble))
 
     async def _archive_trouble(self, content: bytes, file: FormFile) -> str | None:
@@ -58,36 +58,36 @@ class SubmissionStore:
         except Unavailable:
             return "nobody has looked into it"
 
-    async def copy_to_contact(self, contact: ContactId, kept: StoredFile) -> StoredFile:
-        """The same file as a blob of this contact."""
-        if kept.claim.blob.startswith(f"{contact}/"):
-            return kept
-        async with self.room:
-            claim = await self.blobs.put(contact, await self.blobs.get(kept.claim), kept.claim.media_type)
-        return StoredFile(kept.file, kept.claim.model_copy(update={"blob": claim.blob}))
+    async def copy_to_contact(self, contact: ContactId, stored: StoredFile) -> StoredFile:
+        """Copy the file to a blob of this contact, unless it is one already."""
+        if stored.claim.blob.startswith(f"{contact}/"):
+            return stored
+        async with self.memory_slots:
+            claim = await self.blobs.put(contact, await self.blobs.get(stored.claim), stored.claim.media_type)
+        return StoredFile(stored.file, stored.claim.model_copy(update={"blob": claim.blob}))
 
     async def record_submission(
-        self, row: Submission, filled: FilledForm, attachments: Sequence[Attachment], sent: "SubmissionSource"
+        self, row: Submission, filled: FilledForm, attachments: Sequence[Attachment], source: "SubmissionSource"
     ) -> Submission:
-        """Commit the form, once.
+        """Commit the form and its event, once per token.
 
-        Gives:  the row itself; an earlier one, when this token was recorded before.
-        Raises: Unavailable, when it may not be committed.
+        Gives:  the row itself, or the earlier one if this token was recorded before.
+        Raises: Unavailable, when the outcome of the commit is unknown.
         """
         contact_id = ContactId(row.contact_id)
-        whole = form_to_contact.form_text(filled, sent.procedure, sent.language)
-        is_fitting = form_to_contact.fits_event(whole)
+        full_text = form_to_contact.form_text(filled, source.procedure, source.language)
+        fits = form_to_contact.fits_event(full_text)
         accepted = form_to_contact.AcceptedForm(
             contact_id=contact_id,
             received_at=row.received_at,
             recorded_at=self.clock(),
-            original=await self.blobs.put(contact_id, sent.original, "application/json"),
+            original=await self.blobs.put(contact_id, source.original, "application/json"),
             attachments=tuple(attachments),
-            text_overflow=None if is_fitting else await self.blobs.put(contact_id, whole.encode(), "text/plain"),
-            evidence=sent.evidence,
+            text_overflow=None if fits else await self.blobs.put(contact_id, full_text.encode(), "text/plain"),
+            evidence=source.evidence,
         )
         contact = form_to_contact.make_web_contact(
-            filled, sent.procedure, sent.language, accepted, hashing_key=self.hashing_key
+            filled, source.procedure, source.language, accepted, hashing_key=self.hashing_key
         )
         event = build_record(
             contact, topic=CONTACT_RECEIVED.full_name(self.topic_prefix), key=kafka_key(contact),
@@ -103,7 +103,7 @@ class SubmissionStore:
 
 @dataclass(frozen=True)
 class SubmissionSource:
-    """Where a submission comes from: procedure, language, canonical bytes, and the evidence of who sent it."""
+    """The origin of a submission: procedure, language, canonical bytes, and the evidence about its sender."""
 
     procedure: Procedure
     language: str

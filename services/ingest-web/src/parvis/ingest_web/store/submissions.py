@@ -28,9 +28,9 @@ submission = Table(
 
 
 async def insert_submission(connection: AsyncConnection, row: Submission) -> Submission:
-    """Keep the first submission of a token; give it, whether it is this one or an earlier.
+    """Insert the submission unless its token has one already. Gives the stored one.
 
-    Waits for a transaction that is just recording the same token, and then finds its row.
+    Waits for a concurrent transaction with the same token, and then gives its row.
     """
     adding = insert(submission).values(**asdict(row)).on_conflict_do_nothing().returning(submission.c.seed)
     if await connection.scalar(adding):
@@ -40,8 +40,8 @@ async def insert_submission(connection: AsyncConnection, row: Submission) -> Sub
 
 
 async def read_submission(connection: AsyncConnection, seed: str) -> Submission | None:
-    found = await connection.execute(select(submission).where(submission.c.seed == seed))
-    row = found.mappings().one_or_none()
+    result = await connection.execute(select(submission).where(submission.c.seed == seed))
+    row = result.mappings().one_or_none()
     return Submission(**row) if row else None
 
 
@@ -52,11 +52,11 @@ async def find_submission(connection: AsyncConnection, reference: str) -> Submis
 
 
 async def lock_key(connection: AsyncConnection, key: str) -> bool:
-    """Keep a key to this transaction; False when another has it just now."""
+    """Lock a key until the transaction ends. False if another transaction has locked it."""
     return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(func.hashtextextended(key, 0)))))
 
 
 async def check_database(database: Database) -> None:
-    """Raise Unavailable when PostgreSQL does not answer, or has not our tables yet."""
+    """Raise Unavailable when PostgreSQL does not answer, or our tables do not exist yet."""
     async with asyncio.timeout(5), database.transaction() as connection:
         await connection.execute(select(submission.c.seed).limit(0))

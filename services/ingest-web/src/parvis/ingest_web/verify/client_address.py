@@ -10,8 +10,8 @@ from parvis.common.runtime.rate_limits import source_network
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
-# Addresses of networks of one's own (RFC 1918, 4193, 3927, 4291), and this machine.
-_INSIDE = tuple(
+# Private, link-local and loopback networks (RFC 1918, 4193, 3927, 4291).
+_PRIVATE = tuple(
     ip_network(text)
     for text in (
         "127.0.0.0/8",
@@ -29,7 +29,7 @@ _INSIDE = tuple(
 def parse_networks(text: str) -> tuple[Network, ...]:
     """Addresses and networks, comma-separated.
 
-    Raises: ValueError, for what is none.
+    Raises: ValueError, for anything else.
     """
     return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
 
@@ -37,19 +37,19 @@ def parse_networks(text: str) -> tuple[Network, ...]:
 def client_network(request: Request, trusted: Sequence[Network]) -> str | None:
     """The network of the client's public address; None where no trusted proxy names one.
 
-    A proxy appends the address that it saw: the rightmost that is no proxy of ours is the last that somebody we trust
-    has seen; what stands left of it anybody can write. An address inside the town's own network says nothing: all its
-    people share it, or it is a proxy that nobody named in the settings.
+    Each proxy appends the address of its peer to X-Forwarded-For. The rightmost address that is not a trusted proxy is the
+    client's; anybody can forge those left of it. A private address identifies nobody: the town's staff share it, or it is a
+    proxy missing from the settings.
     """
-    seen = [request.client.host] if request.client else []
+    addresses = [request.client.host] if request.client else []
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))[-1000:]
-    seen = [*forwarded.split(","), *seen]
-    for text in reversed(seen):
+    addresses = [*forwarded.split(","), *addresses]
+    for text in reversed(addresses):
         address = _address(text)
         if address is None:
             return None
         if not any(address in network for network in trusted):
-            return None if any(address in network for network in _INSIDE) else source_network(str(address))
+            return None if any(address in network for network in _PRIVATE) else source_network(str(address))
     return None
 
 

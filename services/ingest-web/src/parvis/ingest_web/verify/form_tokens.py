@@ -42,27 +42,27 @@ class FormTokens:
         return tokens.make_csrf_token(f"form:{procedure}", self.key, now)
 
     def is_valid_csrf_token(self, text: str, procedure: str, now: datetime) -> bool:
-        """Holds as long again as the form: a page sent twice, late, still finds its receipt."""
+        """Whether the token is ours; it outlives the form, so that a page sent again late still leads to its receipt."""
         return tokens.is_valid_csrf_token(text, f"form:{procedure}", self.key, now, lasts=self.lifetime * 30)
 
     def make_review_token(self, once: OneTimeToken, now: datetime) -> str:
-        """Says that this form was shown to somebody for a last look."""
+        """A token that proves that this form was shown for review."""
         return tokens.make_csrf_token(f"seen:{once.seed}", self.key, now)
 
     def was_reviewed(self, text: str, once: OneTimeToken, now: datetime) -> bool:
         return tokens.is_valid_csrf_token(text, f"seen:{once.seed}", self.key, now, lasts=self.lifetime * 30)
 
     def is_too_quick(self, once: OneTimeToken, now: datetime) -> bool:
-        """Whether nobody can have read the page in the time that it was open."""
+        """Whether the page was open for too short a time to be read."""
         return now - once.issued_at < self.shortest_fill_time
 
     def make_wait_token(self, once: OneTimeToken, now: datetime) -> str:
         return tokens.make_csrf_token(f"wait:{once.seed}", self.key, now)
 
     def has_proof_of_work(self, once: OneTimeToken, proof: str, waited: str, now: datetime) -> bool:
-        """Whether a browser did its sum for this form, or its person waited instead.
+        """Whether the browser solved the proof of work for this form, or the citizen waited instead.
 
-        Both are bound to the one-time token, which makes one contact however often it is sent: so they serve once.
+        Both are bound to the one-time token and therefore valid for one contact.
         """
         digest = hashlib.sha256(f"{once.seed}.{proof[:40]}".encode("utf-8", "replace")).digest()
         if proof and int.from_bytes(digest[:8], "big") >> (64 - self.work_bits) == 0:
@@ -75,7 +75,7 @@ class FormTokens:
         return tokens.sign_values({"name": stored.file.name, "claim": stored.claim.model_dump()}, "kept-file", self.key)
 
     def unseal_files(self, sealed: Iterable[str]) -> list[StoredFile]:
-        """The kept files; what we did not seal is left out."""
+        """The stored files behind these seals; invalid seals are ignored."""
         files: list[StoredFile] = []
         for text in sealed:
             values = tokens.read_signed_values(text, "kept-file", self.key)

@@ -7,16 +7,16 @@ from parvis.common.runtime.rate_limits import RateLimiter
 
 @dataclass(frozen=True)
 class SubmissionRateLimit:
-    """How much comes in from each source, and from all together.
+    """The rate limits of forms: per source, and for all sources together.
 
-    Gives:  wait_s(client): 0.0 when the form may pass; else the seconds to wait. Only where the work of a browser can take the
-            place of waiting (`asks_for_work`) do all together count: nobody is refused because of the others.
+    Gives:  wait_s(client), the seconds to wait; 0.0 if the form may pass. The limit for all sources holds only where a proof
+            of work can replace the wait (`asks_for_work`), so that no citizen is refused because of others.
     """
 
     per_source: RateLimiter | None
     all_sources: RateLimiter
     requires_work: bool
-    files: RateLimiter | None = None  # of its own: a form may bring many, and none of them should stop the form
+    files: RateLimiter | None = None  # separate, so that a form with many files is not refused because of them
 
     def files_wait_s(self, client: str | None, count: int) -> float:
         return (
