@@ -14,7 +14,7 @@ from parvis.common.contract.topics import Topic, department_topic
 from parvis.common.town.loading import load_town_config
 from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Measure, percentile
-from tests.faults.load import ClientLog, TextMessages
+from tests.faults.sms_load import ClientLog, SmsLoad
 
 PER_SECOND = float(os.environ.get("PARVIS_BENCH_RATE", "100"))  # noqa: TID251 (a benchmark's own knob)
 SECONDS = float(os.environ.get("PARVIS_BENCH_SECONDS", "60"))  # noqa: TID251
@@ -55,7 +55,7 @@ async def _parvis(stack: Stack, file: Path, seconds: float) -> list[float]:
     reader = await _reader(stack, topics)
     reading = asyncio.create_task(_note(reader, seen))
     try:
-        await TextMessages(stack, log, senders=500, run=file.stem).write(per_second=PER_SECOND, seconds=seconds)
+        await SmsLoad(stack, log, senders=500, run=file.stem).send_at_rate(per_second=PER_SECOND, seconds=seconds)
         promised = [attempt for attempt in log.attempts if attempt.outcome == "ok"]
         async with asyncio.timeout(30):
             while not all(attempt.contact_id in seen for attempt in promised):

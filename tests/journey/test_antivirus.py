@@ -24,7 +24,7 @@ from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.clamav import A_VIRUS, PROGRAM, ClamavDaemon, clamd
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
-from tests.faults.mail import send
+from tests.faults.smtp_client import send_mail
 from tests.patience import PATIENCE_S
 
 pytestmark = [
@@ -59,7 +59,7 @@ def a_photo(behind: bytes = b"") -> bytes:
     return out.getvalue() + behind
 
 
-def a_mail(number: int, file: bytes) -> bytes:
+def build_mail(number: int, file: bytes) -> bytes:
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = "une.personne@citizen.example", TOWN_MAILBOX, f"Un trou, rue {number}"
     mail["Message-ID"] = f"<scan-{number}@citizen.example>"
@@ -106,7 +106,7 @@ def file_of(contact: ContactReceived, which: str = "0") -> str:
 
 async def test_an_infected_file_is_accepted_and_never_opened(town: Stack):
     for number, behind in enumerate((b"", A_VIRUS)):
-        code, said = await asyncio.to_thread(send, town.port("ingest-email.smtp"), a_mail(number, a_photo(behind)))
+        code, said = await asyncio.to_thread(send_mail, town.port("ingest-email.smtp"), build_mail(number, a_photo(behind)))
         assert code == 250, said
     clean, infected = await arrived(town, "email", 2)
 

@@ -1,0 +1,63 @@
+"""F-11: the network between door and broker breaks when the produce has arrived and its acknowledgement has not."""
+
+import asyncio
+import hashlib
+from collections import Counter
+
+from tests.faults.kafka_proxy import KafkaProxy
+from tests.faults.oracle import Verdict
+from tests.faults.scenario import OwnTownScenario, Workspace, settle_and_check, start_town
+from tests.faults.sms_load import SmsLoad, http_client
+from tests.faults.twilio_simulator import start_second_ingest_sms
+from tests.patience import PATIENCE_S
+
+
+async def run(workspace: Workspace, full: bool) -> Verdict:
+    cuts = 20 if full else 2
+    verdict, outcomes = Verdict(), Counter[str]()
+    with start_town(workspace, ["router"], PARVIS_INGEST_SMS_RECONCILE_S="0") as (stack, log):
+        host, _, port = stack.kafka.partition(":")
+        async with (
+            KafkaProxy(host, int(port)).running() as cable,
+            start_second_ingest_sms(stack, "door", PARVIS_KAFKA_BOOTSTRAP=f"{host}:{cable.port}") as door,
+            http_client() as client,
+        ):
+            messages = SmsLoad(stack, log, senders=5, url=door)
+            for number in range(cuts):
+                sid = "SM" + hashlib.md5(f"cut {number}".encode(), usedforsecurity=False).hexdigest()
+                cable.was_cut.clear()
+                cable.cut_at_produce = True
+                first = await messages.post_webhook(client, sid, number)
+                verdict.expect(cable.was_cut.is_set(), f"message {number} was answered without a cut")
+                verdict.expect(first.outcome == "fail", f"message {number} was told {first.outcome}, not to try again")
+                if number % 2 == 0:  # the sender tries while it is still broken, too
+                    outcomes[(await messages.post_webhook(client, sid, number)).outcome] += 1
+                cable.restore()
+                again = await messages.post_webhook(client, sid, number)
+                async with asyncio.timeout(PATIENCE_S):
+                    while again.outcome != "ok":
+                        outcomes["retries"] += 1
+                        await asyncio.sleep(0.5)
+                        again = await messages.post_webhook(client, sid, number)
+                verdict.expect(again.outcome == "ok", f"the retry of message {number} was told {again.outcome}")
+        state = await settle_and_check(stack, log, verdict)
+    contacts = Counter(received.event_id for received in state.received)
+    verdict.expect(len(contacts) == cuts, f"{cuts} messages made {len(contacts)} contacts")
+    verdict.expect(len(state.decisions) == cuts, f"{len(state.decisions)} decisions on {cuts} contacts")
+    verdict.expect(
+        max(contacts.values(), default=0) > 1, "nothing was written twice: the cut was not where it should be"
+    )
+    verdict.figures |= {
+        "cuts": cuts,
+        "refused while cut": outcomes["fail"],
+        "retries after the mend": outcomes["retries"],
+    }
+    return verdict
+
+
+SCENARIO = OwnTownScenario(
+    "F-11",
+    "the cable is cut after the produce was sent, before its ack",
+    "try again; one contact a message; I1 I2",
+    run,
+)
