@@ -1,4 +1,4 @@
-"""F-01: kill -9 of routers in the middle of their batches, again and again, under load."""
+"""F-01: a router is killed in the middle of a batch, repeatedly, under load."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""F-02: a router stands still for longer than its session, another takes its partitions; then it wakes and knows of nothing."""
+"""F-02: a paused router loses its partitions to another and then resumes as a zombie consumer."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""F-03: a deploy: every router is stopped and started again, one after the other, under load."""
+"""F-03: a rolling restart stops and starts every router in turn, under load."""
 
 from tests.faults.oracle import Verdict, longest_wait_s
 from tests.faults.router_testbed import RouterTestbed
@@ -21,7 +21,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     waited_s = longest_wait_s(state, contacts.attempts)
     verdict.figures |= {"restarts": deploys * len(numbers), "longest stop ms": int(longest_stop_s * 1000)}
     verdict.figures["longest wait ms"] = int(waited_s * 1000)
-    verdict.expect_within(longest_stop_s, 10, "a router took to stop", full=full)
+    verdict.expect_within(longest_stop_s, 10, "a router needed to stop", full=full)
     verdict.expect_within(waited_s, LONGEST_WAIT_S, "a contact waited for its decision", full=full)
     return verdict
 

@@ -1,4 +1,4 @@
-"""F-04: routers come and go all the time, politely and not: the group never gets any rest."""
+"""F-04: routers join, leave and die all the time, so that the group rebalances continually."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     state = await testbed.settle_and_check(verdict)
     decided = decided_between(state, contacts.attempts, began, ended)
     verdict.figures |= {"changes": changes, "decided in the storm": decided, "written in the storm": written}
-    if full:  # a rate is no matter of `make test`
+    if full:  # `make test` checks no rates
         verdict.expect(decided > LEAST_SHARE * written, f"{decided} of {written} contacts were decided in the storm")
     return verdict
 

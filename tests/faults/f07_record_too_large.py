@@ -1,4 +1,4 @@
-"""F-07: a department's topic takes less than a contact is large; then records are deleted under the producer's feet.
+"""F-07: contacts exceed a department topic's max.message.bytes; then records are deleted while the producer runs.
 
 A batch that the broker refuses leaves a gap in aiokafka's sequence, which fails every later one of that partition (#1017).
 """
@@ -23,7 +23,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     rounds, per_second = (20, 200) if full else (2, 60)
     verdict, large = Verdict(), list[ContactReceived]()
     replaced = testbed.count_log_lines("producer.replaced")
-    # Nobody transfers one of the large ones away, to a department whose topic takes it.
+    # No transfers: one could move a large contact to a department whose topic accepts it.
     async with testbed.load(per_second=per_second, transfers_every_s=None) as contacts:
         await contacts.wait_until_sent(20)
         await set_max_record_bytes(testbed.stack, _TRIAGE.full_name(testbed.prefix), 20_000)
@@ -47,14 +47,14 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
 
 
 def _build_large_contact(contacts: ContactLoad, number: int) -> ContactReceived:
-    """Of one of two citizens who write nothing else, so that their order can be told; `number` is none of the others'."""
+    """Build a contact of one of two citizens who send nothing else, so that their order can be checked."""
     plain = contacts.build_contact(1_000_000 + number)
     words = PersonalContact.model_validate({"from": plain.personal.from_, "text": _LETTER * 800})
     return contacts.build_contact(1_000_000 + number, personal=words, contact_point_hash=f"{number % 2:064x}")
 
 
 async def _delete_routed_records(testbed: RouterTestbed) -> None:
-    """All that stands on the department topics now, kept for the judge."""
+    """Delete all records of the department topics, but keep a copy for the check of the invariants."""
     testbed.deleted_records = state = (await read_state(testbed.stack)).with_records_of(testbed.deleted_records)
     before: dict[tuple[str, int], int] = {}
     for received in state.routed:
@@ -64,23 +64,21 @@ async def _delete_routed_records(testbed: RouterTestbed) -> None:
 
 
 async def _replay_dead_letters(testbed: RouterTestbed, large: list[ContactReceived], verdict: Verdict) -> None:
-    """The topic takes them now: an operator sends them again; each comes, in order, to the department that was decided then."""
+    """Replay the dead letters: each reaches, in order, the department that was decided before. A second replay does nothing."""
     command = ("dead-letters", "replay", "router", "--reason", "refused")
     outputs = [await asyncio.to_thread(testbed.stack.run_parvis, *command) for _ in range(2)]
     verdict.expect(
         outputs[0].stdout.startswith(f"{len(large)} dead letters"), f"replay: {outputs[0].stdout}{outputs[0].stderr}"
     )
-    verdict.expect("replayed before" in outputs[1].stderr, f"asked twice, it replayed twice: {outputs[1].stdout}")
+    verdict.expect("replayed before" in outputs[1].stderr, f"the second replay was not refused: {outputs[1].stdout}")
     state = await testbed.settle_and_check(verdict)
     expected: dict[str, str | None] = {contact.contact_id: contact.contact_point_hash for contact in large}
-    replayed: dict[str | None, dict[int, None]] = {}  # a second copy changes no order
+    replayed: dict[str | None, dict[int, None]] = {}  # a second copy does not change the order
     for received in sorted(state.routed, key=lambda received: (received.partition, received.offset)):
         if received.event_id in expected:
             sequence = json.loads(received.value)["routing"]["sequence"]
             replayed.setdefault(expected[received.event_id], {}).setdefault(sequence)
-    verdict.expect(
-        sum(map(len, replayed.values())) == len(large), f"{replayed} of {len(large)} contacts came by the replay"
-    )
+    verdict.expect(sum(map(len, replayed.values())) == len(large), f"{replayed} of {len(large)} contacts were replayed")
     verdict.expect(
         all(list(sequences) == sorted(sequences) for sequences in replayed.values()),
         f"replayed in the order {replayed}",
@@ -89,8 +87,8 @@ async def _replay_dead_letters(testbed: RouterTestbed, large: list[ContactReceiv
 
 SCENARIO = RouterScenario(
     "F-07",
-    "20 records that the broker refuses, amid traffic of their partitions; DeleteRecords; then replay",
-    "only those are dead letters; the producer is replaced by itself; I1 I2 I3 I7",
+    "40 records that the broker refuses, amid other records of their partitions; DeleteRecords; then `dead-letters replay`, twice",
+    "only those are dead letters; the producer replaces itself; I1 I2 I3 I7",
     run,
     "two",
 )

@@ -1,4 +1,4 @@
-"""F-07b: records are gone before the routers read them: they stop and say which, and never jump over them."""
+"""F-07b: retention deletes records before the routers have read them; the routers exit and name the records instead of skipping them."""
 
 from parvis.common.bus.cloudevents import ReceivedRecord
 from tests.faults.contact_load import ContactLoad
@@ -14,21 +14,21 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     per_second = 200 if full else 60
     verdict = Verdict()
     await testbed.routers.stop_all()
-    # Everybody writes once: what is restored stands behind what came later, and no promise of order is broken by it.
+    # Each citizen writes once: restored records come after later ones, which must not count as a broken order.
     async with testbed.load(per_second=per_second, senders=15_000, transfers_every_s=None) as contacts:
         await contacts.wait_until_sent(60 * per_second if full else 60)
     lost = await _delete_unread_records(testbed, contacts)
     testbed.routers.launch(1)
     code = await testbed.routers.exit_code(1, seconds=PATIENCE_S)
-    verdict.expect(code == MISCONFIGURED, f"a router that misses records ended with {code}")
+    verdict.expect(code == MISCONFIGURED, f"a router that misses records exited with {code}")
     verdict.expect(
         testbed.routers.count_log_lines(1, "misconfigured: parvis.contact.received")
         + testbed.routers.count_log_lines(1, "records are gone")
         > 0,
-        "it did not say what is missing",
+        "it did not name the missing records",
     )
     verdict.figures["records lost"] = len(lost)
-    # The operator writes them again (from the blob store, in earnest) and says that this is done.
+    # The operator restores the records (in production from the blob store) and commits the offsets.
     await contacts.send_again(lost)
     await contacts.stop()
     starts = {(received.topic, received.partition): 0 for received in lost}
@@ -42,7 +42,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
 
 
 async def _delete_unread_records(testbed: RouterTestbed, contacts: ContactLoad) -> list[ReceivedRecord]:
-    """Retention takes the older half of what the routers have not read, of each partition."""
+    """Delete the older half of the unread records of each partition, as retention would."""
     state = await read_state(testbed.stack)
     mine = {attempt.contact_id for attempt in contacts.attempts}
     unread: dict[tuple[str, int], list[ReceivedRecord]] = {}
@@ -54,14 +54,14 @@ async def _delete_unread_records(testbed: RouterTestbed, contacts: ContactLoad) 
     gone = [received for records in lost.values() for received in records]
     places = {(received.partition, received.offset) for received in gone}
     state.received = [received for received in state.received if (received.partition, received.offset) not in places]
-    testbed.deleted_records = state.with_records_of(testbed.deleted_records)  # what was read and went as well
+    testbed.deleted_records = state.with_records_of(testbed.deleted_records)  # including records that had been read
     return gone
 
 
 SCENARIO = RouterScenario(
     "F-07b",
-    "retention takes records that the routers, stopped for a minute, have not read",
-    "exit 78 naming them, no jump; after they are restored I1 I2 I7",
+    "retention deletes records that the routers, stopped for a minute, have not read",
+    "exit 78 that names them, none skipped; after they are restored I1 I2 I7",
     run,
     "two",
 )

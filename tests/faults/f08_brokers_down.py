@@ -1,4 +1,4 @@
-"""F-08: Kafka is down while citizens go on writing: 503, 451, the outbox; it comes back, and they try again."""
+"""F-08: Kafka is down while citizens keep writing (503, 451, outbox); it returns, and the senders retry."""
 
 import asyncio
 import time
@@ -20,12 +20,12 @@ from tests.patience import PATIENCE_S
 Answer = TypeVar("Answer")
 DOORS = ("ingest-sms", "ingest-email", "ingest-web")
 FORM = {"your-name": "", "reply-channel": "none"}
-LONGEST_WAIT_S = 12.0  # Twilio gives up after 15 s; a mail server and a person wait longer
+LONGEST_WAIT_S = 12.0  # Twilio times out after 15 s; mail servers and people wait longer
 
 
 @dataclass
 class AnswersDuringOutage:
-    """What the senders were told while Kafka was down, and how long each waited."""
+    """The answers that senders got while Kafka was down, and how long each waited."""
 
     sms: list[str] = field(default_factory=list[str])
     mail: list[int] = field(default_factory=list[int])
@@ -71,7 +71,7 @@ async def _send_rounds(
     *,
     seconds: float,
 ) -> int:
-    """One SMS, one mail and one form a round, all at once, until the time is up; how many rounds there were."""
+    """Send one SMS, one mail and one form a round, in parallel, until the time is up. Gives the number of rounds."""
     ends_at, rounds = time.monotonic() + seconds, 0
     while time.monotonic() < ends_at:
         rounds += 1
@@ -89,16 +89,16 @@ async def _send_rounds(
 
 
 async def _check_stop(stack: Stack, verdict: Verdict, *, full: bool) -> None:
-    """SIGTERM while Kafka is away: aiokafka's own stop() would wait for ever (#1101)."""
+    """SIGTERM while Kafka is away: aiokafka's own stop() would never return (#1101)."""
     began = time.monotonic()
     await asyncio.to_thread(stack.stop_one, "ingest-sms")
     took_s = time.monotonic() - began
     verdict.figures["stop ms"] = int(took_s * 1000)
-    verdict.expect_within(took_s, 10, "the SMS door took to stop", full=full)
+    verdict.expect_within(took_s, 10, "ingest-sms needed to stop", full=full)
 
 
 async def _send_again(stack: Stack, client: aiohttp.ClientSession, messages: SmsLoad, rounds: int) -> None:
-    """What a refused sender does: the same message, under the same id."""
+    """Retry every refused message under the same id."""
     for number in range(1, rounds + 1):
         async with asyncio.timeout(PATIENCE_S):
             while (await messages.post_webhook(client, _sid(number), number)).outcome != "ok":
@@ -116,19 +116,21 @@ async def _wait_for_contacts(stack: Stack, contacts: int) -> None:
 def _check_expectations(
     verdict: Verdict, answers: AnswersDuringOutage, state: SystemState, rounds: int, *, full: bool
 ) -> None:
-    verdict.expect(set(answers.sms) == {"fail"}, f"SMS were told {set(answers.sms)} while Kafka was down")
-    verdict.expect(set(answers.mail) == {451}, f"mails were told {set(answers.mail)}, not 451")
-    verdict.expect(set(answers.web) == {303}, f"forms were told {set(answers.web)}, not 303")
+    verdict.expect(set(answers.sms) == {"fail"}, f"SMS got {set(answers.sms)} while Kafka was down")
+    verdict.expect(set(answers.mail) == {451}, f"mails got {set(answers.mail)}, not 451")
+    verdict.expect(set(answers.web) == {303}, f"forms got {set(answers.web)}, not 303")
     verdict.expect_within(max(answers.waited_s), LONGEST_WAIT_S, "a sender waited", full=full)
     arrived = Counter(received.event_id for received in state.received)
-    verdict.expect(len(arrived) == 1 + 3 * rounds, f"{1 + 3 * rounds} contacts were written, {len(arrived)} arrived")
+    verdict.expect(
+        len(arrived) == 1 + 3 * rounds, f"{1 + 3 * rounds} messages were sent, but {len(arrived)} contacts arrived"
+    )
     verdict.figures |= {"refused sms": rounds, "refused mails": rounds, "forms in the outbox": rounds}
     verdict.figures["longest wait ms"] = int(max(answers.waited_s) * 1000)
 
 
 SCENARIO = OwnTownScenario(
     "F-08",
-    "all brokers down for two minutes, the doors running",
+    "all brokers down for 120 s while SMS, mails and forms arrive",
     "503, 451, 303 in time; I1 I4 I7",
     run,
     needs_own_brokers=True,

@@ -1,4 +1,4 @@
-"""F-11: the network between door and broker breaks when the produce has arrived and its acknowledgement has not."""
+"""F-11: the connection to the broker breaks after a produce request arrived and before its acknowledgement."""
 
 import asyncio
 import hashlib
@@ -29,8 +29,8 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
                 cable.cut_at_produce = True
                 first = await messages.post_webhook(client, sid, number)
                 verdict.expect(cable.was_cut.is_set(), f"message {number} was answered without a cut")
-                verdict.expect(first.outcome == "fail", f"message {number} was told {first.outcome}, not to try again")
-                if number % 2 == 0:  # the sender tries while it is still broken, too
+                verdict.expect(first.outcome == "fail", f"message {number} got {first.outcome}, not fail")
+                if number % 2 == 0:  # the sender also retries while the connection is still broken
                     outcomes[(await messages.post_webhook(client, sid, number)).outcome] += 1
                 cable.restore()
                 again = await messages.post_webhook(client, sid, number)
@@ -39,13 +39,13 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
                         outcomes["retries"] += 1
                         await asyncio.sleep(0.5)
                         again = await messages.post_webhook(client, sid, number)
-                verdict.expect(again.outcome == "ok", f"the retry of message {number} was told {again.outcome}")
+                verdict.expect(again.outcome == "ok", f"the retry of message {number} got {again.outcome}")
         state = await settle_and_check(stack, log, verdict)
     contacts = Counter(received.event_id for received in state.received)
     verdict.expect(len(contacts) == cuts, f"{cuts} messages made {len(contacts)} contacts")
-    verdict.expect(len(state.decisions) == cuts, f"{len(state.decisions)} decisions on {cuts} contacts")
+    verdict.expect(len(state.decisions) == cuts, f"{len(state.decisions)} decisions for {cuts} contacts")
     verdict.expect(
-        max(contacts.values(), default=0) > 1, "nothing was written twice: the cut was not where it should be"
+        max(contacts.values(), default=0) > 1, "no record was written twice: the cut came at the wrong moment"
     )
     verdict.figures |= {
         "cuts": cuts,
@@ -57,7 +57,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
 
 SCENARIO = OwnTownScenario(
     "F-11",
-    "the cable is cut after the produce was sent, before its ack",
-    "try again; one contact a message; I1 I2",
+    "the connection is cut after a produce arrived and before its acknowledgement, 20 times",
+    "503, then the same id again; one contact, one decision a message; I1 I2",
     run,
 )

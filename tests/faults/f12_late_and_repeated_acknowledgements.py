@@ -1,4 +1,4 @@
-"""F-12: Kafka's answers come five seconds late, and then twice: what was written counts as unknown, and is written again."""
+"""F-12: Kafka's acknowledgements arrive late or twice, so that the producer retries what was written."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from tests.faults.oracle import Verdict
 from tests.faults.router_testbed import RouterTestbed
 from tests.faults.scenario import RouterScenario
 
-LATE_S = 5.5  # the producer's own patience is five seconds
+LATE_S = 5.5  # the producer's own time-out is 5 s
 
 
 async def run(testbed: RouterTestbed, full: bool) -> Verdict:
@@ -25,14 +25,14 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     await testbed.settle_and_check(verdict)
     verdict.figures["answers late or twice"] = testbed.kafka_proxy.disturbed_answers - disturbed
     verdict.expect(
-        testbed.kafka_proxy.disturbed_answers > disturbed, "no answer was late or came twice: nothing was tried"
+        testbed.kafka_proxy.disturbed_answers > disturbed, "no answer was late or repeated: the fault was not injected"
     )
     return verdict
 
 
 SCENARIO = RouterScenario(
     "F-12",
-    "each tenth answer to a produce is 5.5 s late, or comes twice, at 200 contacts/s",
+    "each tenth answer to a produce is 5.5 s late or repeated, at 200 contacts/s",
     "I1 I2 I3 I7",
     run,
     "two",

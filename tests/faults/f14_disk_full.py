@@ -1,4 +1,4 @@
-"""F-14: the disk under Kafka's logs is full: nobody is promised anything, everybody is told; with room again, all goes on."""
+"""F-14: the disk of Kafka's logs is full; senders are refused, and everything recovers when there is space."""
 
 import asyncio
 import time
@@ -38,38 +38,38 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
         verdict.figures["accepted again after ms"] = int((time.monotonic() - began) * 1000)
     await testbed.settle_and_check(verdict)
     verdict.figures["refused while full"] = len(refused)
-    verdict.expect(bool(refused), "nobody was refused: the disk was not full")
+    verdict.expect(bool(refused), "no message was refused: the disk was not full")
     return verdict
 
 
 async def _wait_for_broker_exit(testbed: RouterTestbed) -> None:
-    """Wait until the broker has ended for want of room; its supervisor will start it again and again."""
+    """Wait until the broker exits for lack of space; its supervisor keeps restarting it."""
     await testbed.wait_until(lambda: not testbed.stack.supervisor.process("kafka").is_running)
 
 
 async def _wait_until_not_ready(testbed: RouterTestbed, verdict: Verdict) -> None:
-    """Wait until the routers say on /ready that Kafka is away."""
+    """Wait until a router is not ready because Kafka is unavailable."""
     for _ in range(100):
         if await asyncio.to_thread(testbed.routers.not_ready):
             return
         await asyncio.sleep(0.1)
-    verdict.expect(False, "the routers say that they are ready while Kafka is away")
+    verdict.expect(False, "the routers are ready although Kafka is unavailable")
 
 
 async def _wait_until_accepted(messages: SmsLoad, testbed: RouterTestbed, verdict: Verdict) -> None:
-    """Wait until a message is accepted, with no human action."""
+    """Wait until a message is accepted without any human action."""
     ends_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < ends_at:
         await messages.send_at_rate(per_second=5, seconds=0.3)
         if testbed.log.attempts[-1].outcome == "ok":
             return
-    verdict.expect(False, f"I7: nothing is accepted {PATIENCE_S:.0f} s after there was room again")
+    verdict.expect(False, f"I7: nothing is accepted {PATIENCE_S:.0f} s after space was freed")
 
 
 SCENARIO = RouterScenario(
     "F-14",
     "the disk under Kafka is full for a minute, at 200 messages/s",
-    "503, not ready; with room again I1 I2 I3 I4 I7",
+    "503, not ready; after space is freed I1 I2 I3 I4 I7",
     run,
     "one",
     missing_requirement=why_no_small_disk,

@@ -1,4 +1,4 @@
-"""F-15: kill -9 of PostgreSQL, with all its backends, while the routers decide; it recovers from its log and comes back."""
+"""F-15: PostgreSQL and all its backends are killed under load, and recover."""
 
 import asyncio
 

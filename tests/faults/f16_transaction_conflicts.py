@@ -1,4 +1,4 @@
-"""F-16: every twentieth transaction ends in a deadlock, or in a serialization failure at its very commit."""
+"""F-16: every twentieth transaction fails with a deadlock or a serialization failure at its commit."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ _CREATE_CONFLICTS = (
     create or replace function public.conflict() returns trigger language plpgsql as $$
     begin
         if nextval('public.conflicts') % tg_argv[0]::int = 0 then
-            raise exception 'made by a fault scenario' using errcode = tg_argv[1];
+            raise exception 'raised by a fault scenario' using errcode = tg_argv[1];
         end if;
         return null;
     end $$
@@ -49,7 +49,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
         verdict.figures["transactions rolled back"] = await _rolled_back(database) - before
     finally:
         await database.close()
-    verdict.expect(verdict.figures["transactions rolled back"] > 0, "no transaction failed: nothing was tried")
+    verdict.expect(verdict.figures["transactions rolled back"] > 0, "no transaction failed: the fault was not injected")
     return verdict
 
 
@@ -69,7 +69,7 @@ async def _rolled_back(database: Database) -> int:
 
 SCENARIO = RouterScenario(
     "F-16",
-    "each twentieth insert of decisions ends in a deadlock or a failed commit, for a minute, at 200 contacts/s",
+    "each twentieth insert of decisions ends in a deadlock or in a serialization failure at its commit, for a minute, at 200 contacts/s",
     "retried; I1 I2 I3 I7",
     run,
     "one",

@@ -1,4 +1,4 @@
-"""F-17: PostgreSQL commits, and the connection breaks before the router is told: was it, or was it not?"""
+"""F-17: PostgreSQL commits, and the connection breaks before the router learns of it."""
 
 import asyncio
 
@@ -17,18 +17,18 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
             await testbed.wait_until(lambda: not testbed.postgres_proxy.cut_after_commits)
             await asyncio.sleep(0.5)
     await testbed.settle_and_check(verdict)
-    verdict.figures["commits nobody was told of"] = testbed.postgres_proxy.cuts - before
+    verdict.figures["hidden commits"] = testbed.postgres_proxy.cuts - before
     verdict.expect(
         testbed.postgres_proxy.cuts - before == cuts,
-        f"{testbed.postgres_proxy.cuts - before} commits of {cuts} were kept secret",
+        f"{testbed.postgres_proxy.cuts - before} of {cuts} commits were hidden",
     )
     return verdict
 
 
 SCENARIO = RouterScenario(
     "F-17",
-    "the connection breaks when a transaction is committed and the router was not told, 50 times",
-    "read again by id; I1 I2 I3 I7",
+    "the connection breaks after a commit and before its answer, 50 times",
+    "the outcome is read again by id; I1 I2 I3 I7",
     run,
     "two",
 )

@@ -11,22 +11,22 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     verdict = Verdict()
     async with testbed.citizens(senders=7) as contacts:
         for crash in range(crashes):
-            # One record at a time, when nothing else is under way: a crash repeats a record, not a batch.
+            # One record at a time, while the router is idle: a crash repeats one record, not a batch.
             await testbed.wait_until_idle()
             killed = testbed.kill_router_at(COMMIT)
             await contacts.send([contacts.next_contact()])
-            verdict.expect(await testbed.wait_until(killed.is_set), f"nobody committed at crash {crash}")
+            verdict.expect(await testbed.wait_until(killed.is_set), f"no router committed at crash {crash}")
     await testbed.settle_and_check(verdict)
     doubles = verdict.figures["doubles on department topics"]
     verdict.figures["crashes"] = crashes
     verdict.expect(doubles <= crashes, f"{doubles} doubles after {crashes} crashes")
-    verdict.expect(doubles > 0, "no double at all: the crash was not where it should be")
+    verdict.expect(doubles > 0, "no double: the crash came at the wrong moment")
     return verdict
 
 
 SCENARIO = RouterScenario(
     "F-18",
-    "crash between produce and offset commit, a hundred times",
+    "crash between produce and offset commit, 100 times",
     "I1 I2 I3 I7; doubles ≤ crashes",
     run,
     "two",

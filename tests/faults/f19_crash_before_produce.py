@@ -1,4 +1,4 @@
-"""F-19: the router dies when its decisions are committed and the first of its records is on its way to Kafka, and lost."""
+"""F-19: the router dies after its decisions are committed and before their first record reaches Kafka."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
         await contacts.wait_until_sent(20)
         for crash in range(crashes):
             killed = testbed.kill_router_at(PRODUCE)
-            verdict.expect(await testbed.wait_until(killed.is_set), f"nobody produced at crash {crash}")
+            verdict.expect(await testbed.wait_until(killed.is_set), f"no router produced at crash {crash}")
             if crash == 0:
                 await _check_unpublished_decisions(testbed, contacts, verdict)
             await asyncio.sleep(1.0)
@@ -28,18 +28,18 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
 
 
 async def _check_unpublished_decisions(testbed: RouterTestbed, contacts: ContactLoad, verdict: Verdict) -> None:
-    """The crash was where it should be: some decision's record is not on its topic."""
+    """Check that the crash came at the right moment: a decision without its record."""
     state = await read_state(testbed.stack)
     published = {received.event_id for received in state.routed}
     unpublished = [row for row in state.contact_decisions if row not in published]
-    verdict.figures["decided and not told at a crash"] = len(unpublished)
-    verdict.expect(bool(unpublished), "every decision was told: the crash was not where it should be")
+    verdict.figures["decided and not published at a crash"] = len(unpublished)
+    verdict.expect(bool(unpublished), "every decision was published: the crash came at the wrong moment")
 
 
 SCENARIO = RouterScenario(
     "F-19",
     "crash between PostgreSQL's commit and the produce, 50 times, at 200 contacts/s",
-    "the department that was decided gets it; I1 I2 I3 I7",
+    "the department of the decision gets the contact; I1 I2 I3 I7",
     run,
     "two",
 )

@@ -1,4 +1,4 @@
-"""F-20: every fiftieth record is poison: no JSON, another version, far too large, nested too deep, of no known type or id."""
+"""F-20: every fiftieth record is poison: invalid JSON, an unknown version or type, too large, nested too deeply, or without an id."""
 
 import asyncio
 from collections.abc import Generator
@@ -29,15 +29,15 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     await apply_topics(testbed.stack.kafka, [topics.CONTACT_RECEIVED], prefix=testbed.prefix, replication=1)
     state = await testbed.settle_and_check(verdict)
     dead = {letter.event_id: letter.value for letter in state.dead_letters if letter.event_id in poison}
-    verdict.expect(dead == poison, f"{len(poison)} poisonous records, {len(dead)} dead letters with the same bytes")
+    verdict.expect(dead == poison, f"{len(poison)} poison records, but {len(dead)} dead letters with the same bytes")
     waited_s = longest_wait_s(state, contacts.attempts)
-    verdict.figures |= {"poisonous": len(poison), "longest wait ms": int(waited_s * 1000)}
+    verdict.figures |= {"poison records": len(poison), "longest wait ms": int(waited_s * 1000)}
     verdict.expect_within(waited_s, LONGEST_STALL_S, "a contact waited", full=full)
     return verdict
 
 
 def _poison_records(contacts: ContactLoad) -> Generator[tuple[str, Record]]:
-    """One after the other, each under the key of a citizen who writes good ones, too."""
+    """Yield poison records of each kind in turn, under the keys of citizens who also send valid ones."""
     number = 0
     while True:
         for spoil in (_no_json, _another_version, _far_too_large, _nested, _unknown_type, _no_id):
@@ -79,7 +79,7 @@ def _with_header(record: Record, name: str, value: bytes) -> Record:
 SCENARIO = RouterScenario(
     "F-20",
     "each fiftieth record is poison of six kinds, up to 900 KB, for a minute, at 200 contacts/s",
-    "dead letters with their bytes; nobody waits 5 s; I1 I2 I3",
+    "dead letters with their bytes; no contact waits 5 s; I1 I2 I3",
     run,
     "two",
 )

@@ -1,4 +1,4 @@
-"""F-21: doors that are newer than the router: CloudEvents 1.1, members and headers nobody here has heard of."""
+"""F-21: ingest services newer than the router send CloudEvents 1.1 with unknown members and headers."""
 
 import asyncio
 import json
@@ -23,10 +23,10 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     state = await testbed.settle_and_check(verdict)
     routed = {received.event_id: received.value for received in state.routed}
     missing = [event_id for event_id in newer if event_id not in routed]
-    verdict.expect(not missing, f"{len(missing)} contacts of newer doors are not routed")
+    verdict.expect(not missing, f"{len(missing)} contacts of newer services are not routed")
     changed = [id_ for id_, value in newer.items() if id_ in routed and not routed[id_].endswith(b"," + _member(value))]
-    verdict.expect(not changed, f"{len(changed)} contacts of newer doors did not arrive as they came")
-    verdict.figures["of newer doors"] = len(newer)
+    verdict.expect(not changed, f"{len(changed)} contacts of newer services were changed")
+    verdict.figures["contacts of newer services"] = len(newer)
     return verdict
 
 
@@ -46,8 +46,8 @@ def _build_newer_record(contacts: ContactLoad, number: int, newer: dict[str, byt
 
 SCENARIO = RouterScenario(
     "F-21",
-    "600 contacts of newer doors (specversion 1.1, unknown members and headers) amid 200 contacts/s",
-    "routed, and their bytes untouched; I1 I2",
+    "600 contacts of newer ingest services (specversion 1.1, unknown members and headers) amid 200 contacts/s",
+    "routed with their bytes unchanged; I1 I2",
     run,
     "two",
 )

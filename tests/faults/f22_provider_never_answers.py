@@ -1,4 +1,4 @@
-"""F-22: the provider takes messages and says nothing: unknown, never sent again; a callback or the provider's list resolves them."""
+"""F-22: the SMS provider accepts messages and never answers; a callback or its message list resolves the unknown outcome."""
 
 from parvis.simulators.app import Simulators
 from parvis.simulators.twilio.faults import CallbackFaults, TwilioFaults
@@ -10,7 +10,9 @@ from tests.patience import PATIENCE_S
 
 
 async def run(workspace: Workspace, full: bool) -> Verdict:
-    count, list_requests = (60, 30) if full else (4, 2)  # five silences in a row, and the breaker lets the rest wait
+    count, list_requests = (
+        (60, 30) if full else (4, 2)
+    )  # after five time-outs in a row the circuit breaker holds the rest back
     verdict = Verdict()
     impatient = {"PARVIS_NOTIFIER_PROVIDER_TIMEOUT_S": "1", "PARVIS_NOTIFIER_ASK_EVERY_S": "1"}
     with start_town(workspace, ["ingest-sms", "notifier"], outside=False, **impatient) as (stack, _log):
@@ -20,9 +22,10 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
             simulators.twilio.carrier.faults = faults
             asked = await replies.request(count)
             states = await replies.wait_for_states(asked, {"unknown", "planned"})
-            verdict.expect("unknown" in states.values(), "nothing is unknown")
+            verdict.expect("unknown" in states.values(), "no reply is unknown")
             verdict.expect(
-                set(states.values()) <= {"unknown", "planned"}, f"silence made {sorted(set(states.values()))}"
+                set(states.values()) <= {"unknown", "planned"},
+                f"without an answer the states are {sorted(set(states.values()))}",
             )
             await _wait_for_list_requests(simulators, list_requests)
             _check_sent_once(verdict, simulators)
@@ -33,10 +36,16 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
                 await post_callback(simulators, message, "delivered")
             by_callback = [reply for reply in asked if reply.reply_id in {reply_id_of(m) for m in half}]
             states = await replies.wait_for_states(by_callback, {"delivered"})
-            verdict.expect(set(states.values()) == {"delivered"}, f"callbacks made {sorted(set(states.values()))}")
+            verdict.expect(
+                set(states.values()) == {"delivered"},
+                f"after the callbacks the states are {sorted(set(states.values()))}",
+            )
             simulators.twilio.carrier.faults = TwilioFaults()
             states = await replies.wait_for_states(asked, SENT_STATES, within_s=PATIENCE_S)
-            verdict.expect(set(states.values()) <= SENT_STATES, f"the list made {sorted(set(states.values()))}")
+            verdict.expect(
+                set(states.values()) <= SENT_STATES,
+                f"after the provider's list the states are {sorted(set(states.values()))}",
+            )
             await _wait_for_list_requests(simulators, 2)
             _check_sent_once(verdict, simulators)
             verdict.expect(
@@ -49,7 +58,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
 
 
 async def _wait_for_list_requests(simulators: Simulators, list_requests: int) -> None:
-    """Wait until the notifier has asked for the provider's list so many times more: whatever it sends blindly, it has sent."""
+    """Wait until the notifier has requested the provider's list this many more times: a blind resend would have happened by then."""
     wanted = simulators.twilio.account.list_requests + list_requests
     await wait_until(lambda: simulators.twilio.account.list_requests >= wanted)
 
@@ -61,7 +70,7 @@ def _check_sent_once(verdict: Verdict, simulators: Simulators) -> None:
 
 SCENARIO = OwnTownScenario(
     "F-22",
-    "the provider takes the message and never answers",
+    "the SMS provider accepts 60 messages and never answers",
     "unknown; no blind resend; a callback or the provider's list resolves it; I6",
     run,
 )

@@ -1,4 +1,4 @@
-"""F-23: kill -9 of the notifier after the provider's yes and before that is stored, fifty times: fifty calls, all resolved."""
+"""F-23: the notifier is killed after the provider accepted a message and before that is stored."""
 
 import asyncio
 
@@ -35,7 +35,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
 async def _kill_after_acceptance(
     stack: Stack, simulators: Simulators, replies: ReplyLoad, number: int, each: int
 ) -> None:
-    """Every other callback is lost as well: then only the provider's list knows."""
+    """Every other callback is lost as well, so that only the provider's list resolves the outcome."""
     for n in range(each):
         lost = CallbackFaults(drop=(number + n) % 2 == 1)
         simulators.twilio.carrier.faults = TwilioFaults(behaviour="hang", times=1, callbacks=lost)
@@ -47,7 +47,7 @@ async def _kill_after_acceptance(
 
 SCENARIO = OwnTownScenario(
     "F-23",
-    "kill -9 of the notifier after the provider's yes and before it is stored, fifty times",
+    "kill -9 of the notifier after the provider accepted a message and before that is stored, 50 times",
     "as many calls as replies; all resolved by callback or by the provider's list; I6",
     run,
 )

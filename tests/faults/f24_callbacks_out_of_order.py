@@ -1,4 +1,4 @@
-"""F-24: callbacks three times each, the last state first, before the API has answered, and forged: the final state is right."""
+"""F-24: status callbacks are repeated, reversed, early and forged."""
 
 from parvis.common.bus.admin import read_all_records
 from parvis.common.contract.topics import DELIVERY_REPORTED
@@ -34,14 +34,14 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
             verdict.expect(set(answers) == {403}, f"a forged callback was answered {answers}")
             await replies.wait_for_states(
                 await replies.request(1), {"accepted"}
-            )  # the marker: asked for after the forged one
+            )  # the marker, requested after the forged callback
             reported = [
                 r async for r in read_all_records(stack.kafka, [DELIVERY_REPORTED.full_name(stack.plan.topic_prefix)])
             ]
             forged = [r for r in reported if r.key.decode() == reply.reply_id]
             verdict.expect(not forged, "a forged callback is on delivery.reported")
             state = (await replies.wait_for_states([reply], {"accepted"}))[reply.reply_id]
-            verdict.expect(state == "accepted", f"a forged callback made it {state}")
+            verdict.expect(state == "accepted", f"a forged callback changed the state to {state}")
             times = count_sends(simulators)
         await replies.close()
     verdict.expect(max(times.values()) == 1, f"I6: a reply was sent {max(times.values())} times")

@@ -1,4 +1,4 @@
-"""F-25: both SMS providers refuse everything, then one heals, then the other: the breakers rest, nothing is lost, citizens keep their order."""
+"""F-25: both SMS providers refuse everything, then one recovers, then the other."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"no(\d{4})")
 
 
 async def run(workspace: Workspace, full: bool) -> Verdict:
-    storm_s, count = (300.0, 120) if full else (3.0, 18)
+    outage_s, count = (300.0, 120) if full else (3.0, 18)
     verdict = Verdict()
     ports = FreePorts()
     with start_town(workspace, ["ingest-sms", "notifier"], outside=False, **_two_providers(ports.take())) as (
@@ -32,7 +32,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
             simulators.gateway.answer = 503
             await replies.request(count, citizens=_CITIZENS)
             began = time.monotonic()
-            await asyncio.sleep(storm_s)
+            await asyncio.sleep(outage_s)
             refused = len(simulators.twilio.account.calls) + simulators.gateway.calls
             lasted_s = time.monotonic() - began
             simulators.gateway.answer = None
@@ -46,14 +46,14 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
     verdict.expect(refused <= 10 + lasted_s, f"{refused} calls while both providers refused: no breaker was open")
     verdict.figures |= {
         "replies": len(replies.requested),
-        "calls during the storm": refused,
+        "calls during the outage": refused,
         "by the second": by_gateway,
     }
     return verdict
 
 
 def _two_providers(port: int) -> dict[str, str]:
-    """The second one stands by: it gets a message only while the first one rests."""
+    """The settings of two providers. The second one gets a message only while the first one's breaker is open."""
     token = "not-a-secret-but-long-enough"
     return {
         "PARVIS_OUTSIDE_TWILIO_PORT": str(port), "PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN": token,
@@ -74,13 +74,13 @@ def _check_expectations(verdict: Verdict, simulators: Simulators, replies: Reply
     for _, to, body in sorted(twilio + gateway):
         order[to] += _NUMBER.findall(body)
     verdict.expect(
-        all(bodies == sorted(bodies) for bodies in order.values()), "a citizen's replies changed their order"
+        all(bodies == sorted(bodies) for bodies in order.values()), "a citizen's replies were sent out of order"
     )
 
 
 SCENARIO = OwnTownScenario(
     "F-25",
-    "429 and 503 of both SMS providers for five minutes, then one heals, then the other",
-    "breakers open, retries with jitter, the second provider takes over; nothing lost, nothing twice, order per citizen kept",
+    "429 and 503 of both SMS providers for five minutes, then one recovers, then the other",
+    "breakers open, retries with jitter, the second provider takes over; nothing lost, nothing twice, replies of a citizen in order",
     run,
 )

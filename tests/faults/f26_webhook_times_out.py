@@ -1,4 +1,4 @@
-"""F-26: the webhook's first try times out, the retry too or not, then Twilio asks the fallback: one contact each."""
+"""F-26: Twilio's webhook times out, its retry too or not, then Twilio calls the fallback URL."""
 
 import asyncio
 from collections import Counter
@@ -34,26 +34,28 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
     written = {contact_id_of(sid) for sid in simulators.twilio.account.messages}
     copies = Counter(received.event_id for received in state.received)
     verdict.expect(copies.keys() == written, f"{len(written)} messages made {len(copies)} contacts")
-    verdict.expect(max(copies.values(), default=0) > 1, "nothing came twice: the late tries were not heard at all")
-    verdict.expect(len(state.decisions) == len(written), f"{len(state.decisions)} decisions on {len(written)} contacts")
+    verdict.expect(max(copies.values(), default=0) > 1, "no record was written twice: the late attempts had no effect")
+    verdict.expect(
+        len(state.decisions) == len(written), f"{len(state.decisions)} decisions for {len(written)} contacts"
+    )
     verdict.figures |= {"messages": len(written), "records": sum(copies.values())}
     return verdict
 
 
 async def _time_out_twice(stack: Stack, citizens: SmsCitizens, verdict: Verdict, number: int) -> None:
-    """The door stands still for as long as Twilio has patience; both tries lie in its socket, and are heard later."""
+    """Pause ingest-sms until both attempts time out. They stay in its socket and are processed later."""
     await asyncio.to_thread(stack.pause, "ingest-sms")
     result = await citizens.send_sms(2 * number, f"Un arbre est tombé, numéro {number}.")
     await asyncio.to_thread(stack.resume, "ingest-sms")
     errors = [attempt["error"] for attempt in result["attempts"][:2]]
-    verdict.expect(result["outcome"] == "fallback", f"Twilio's last word was {result['outcome']}, not fallback")
-    verdict.expect(errors == ["read time-out"] * 2, f"the two tries ended with {errors}")
+    verdict.expect(result["outcome"] == "fallback", f"Twilio's outcome was {result['outcome']}, not fallback")
+    verdict.expect(errors == ["read time-out"] * 2, f"the two attempts ended with {errors}")
 
 
 async def _time_out_once(
     stack: Stack, simulators: Simulators, citizens: SmsCitizens, verdict: Verdict, number: int
 ) -> None:
-    """The door wakes up while the retry waits."""
+    """Pause ingest-sms until the first attempt has timed out, and resume it during the retry."""
     first = simulators.twilio.courier.ended_attempts + 1
     await asyncio.to_thread(stack.pause, "ingest-sms")
     async with asyncio.TaskGroup() as group:
@@ -61,18 +63,18 @@ async def _time_out_once(
         await wait_until(lambda: simulators.twilio.courier.ended_attempts >= first)
         await asyncio.to_thread(stack.resume, "ingest-sms")
     result = writing.result()
-    verdict.expect(result["outcome"] == "accepted", f"Twilio's last word was {result['outcome']}, not accepted")
-    verdict.expect(len(result["attempts"]) == 2, f"{len(result['attempts'])} tries instead of two")
+    verdict.expect(result["outcome"] == "accepted", f"Twilio's outcome was {result['outcome']}, not accepted")
+    verdict.expect(len(result["attempts"]) == 2, f"{len(result['attempts'])} attempts instead of two")
 
 
 async def _wait_until_empty(spool: Path, verdict: Verdict) -> None:
     is_empty = await wait_until(lambda: not list(spool.glob("*.message")))
-    verdict.expect(is_empty, "the fallback's spool was not brought into the town")
+    verdict.expect(is_empty, "the fallback's spool was not published")
 
 
 SCENARIO = OwnTownScenario(
     "F-26",
     "Twilio's webhook times out, its retry arrives, then the fallback",
-    "one contact, one decision; I1 I2 I5",
+    "one contact, one decision each; I1 I2 I5",
     run,
 )

@@ -1,4 +1,4 @@
-"""F-27: no webhook ever arrives; the reconciler finds the messages in Twilio's list, with Twilio's date."""
+"""F-27: no webhook arrives; the reconciliation finds the messages in Twilio's list."""
 
 import asyncio
 import base64
@@ -26,7 +26,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
         ) as simulators:
             citizens = SmsCitizens(simulators, log)
             first = await citizens.send_sms(0, "Celui-ci est annoncé.")
-            verdict.expect(first["outcome"] == "accepted", f"the announced one was {first['outcome']}")
+            verdict.expect(first["outcome"] == "accepted", f"the message with a webhook was {first['outcome']}")
             simulators.twilio.carrier.faults.webhooks.drop = True
             for number in range(1, messages):
                 media = {"media": [PICTURE]} if number % 5 == 0 else {}
@@ -35,7 +35,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
             await _wait_for_contacts(stack, simulators, within_s=600 if full else PATIENCE_S)
             list_requests = (
                 simulators.twilio.account.list_requests + 3
-            )  # the first may have begun: two whole looks bring nothing more
+            )  # the first may have begun already: two complete requests bring nothing more
             await wait_until(
                 lambda: simulators.twilio.account.list_requests >= list_requests, within_s=600 if full else PATIENCE_S
             )
@@ -64,10 +64,10 @@ def _check_expectations(verdict: Verdict, state: SystemState, simulators: Simula
         contact, date = contacts.get(contact_id), sent[contact_id].replace(microsecond=0)
         verdict.expect(contact is None or contact.received_at == date, f"{contact_id} is not dated as Twilio dates it")
     files = [file for contact in contacts.values() for file in contact.attachments]
-    verdict.expect(all(file.trouble is None for file in files), "a file was not had")
-    verdict.expect(len(state.received) == len(contacts), f"{len(state.received) - len(contacts)} came twice")
+    verdict.expect(all(file.trouble is None for file in files), "an attachment is missing")
+    verdict.expect(len(state.received) == len(contacts), f"{len(state.received) - len(contacts)} contacts came twice")
     late_s = [(contacts[name].recorded_at - sent[name]).total_seconds() for name in dropped if name in contacts]
-    verdict.expect_within(max(late_s, default=0), 600, "one came after", full=full)
+    verdict.expect_within(max(late_s, default=0), 600, "a contact arrived after", full=full)
     verdict.figures |= {
         "dropped webhooks": len(dropped),
         "files": len(files),
@@ -80,5 +80,5 @@ def _parse_contact(received: object) -> ContactReceived:
 
 
 SCENARIO = OwnTownScenario(
-    "F-27", "Twilio's webhook is never delivered", "in Kafka within ten minutes, Twilio's date; I1 I2 I5", run
+    "F-27", "Twilio's webhook is never delivered", "in Kafka within ten minutes, with Twilio's date; I1 I2 I5", run
 )

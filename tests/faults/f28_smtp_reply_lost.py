@@ -1,4 +1,4 @@
-"""F-28: the connection is cut after the final dot and before 250 (RFC 1047); the sender, who knows nothing, sends again."""
+"""F-28: the connection is cut after a mail's final dot and before 250 (RFC 1047), and the sender retries."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from tests.faults.scenario import OwnTownScenario, Workspace, start_town
 from tests.faults.smtp_client import RECIPIENT, SENDER, build_mail, send_mail
 from tests.patience import PATIENCE_S
 
-_CUTS = (0.0, 0.002, 0.01, 0.05)  # seconds between the dot and the cut: before, while and after the door works on it
+_CUTS = (0.0, 0.002, 0.01, 0.05)  # seconds from the dot to the cut: before, during and after processing
 
 
 async def run(workspace: Workspace, full: bool) -> Verdict:
@@ -20,12 +20,12 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
     with start_town(workspace, ["ingest-email"]) as (stack, _log):
         port = stack.port("ingest-email.smtp")
         for number in range(mails):
-            for _ in range(2):  # it is cut twice before it gets through
+            for _ in range(2):  # cut twice before the mail gets through
                 await asyncio.to_thread(_cut, port, build_mail(number), _CUTS[number % len(_CUTS)])
         codes = await asyncio.gather(
             *(asyncio.to_thread(send_mail, port, build_mail(number)) for number in range(mails))
         )
-        verdict.expect({code for code, _ in codes} == {250}, f"the second try was told {Counter(c for c, _ in codes)}")
+        verdict.expect({code for code, _ in codes} == {250}, f"the retry got {Counter(c for c, _ in codes)}")
         arrived = Counter(received.event_id for received in (await read_state(stack)).received)
     written = {str(identify_message(build_mail(number)).contact_id(RECIPIENT)) for number in range(mails)}
     verdict.expect(arrived.keys() == written, f"{mails} mails are {len(arrived)} contacts")
@@ -35,7 +35,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
 
 
 def _cut(port: int, content: bytes, after_s: float) -> None:
-    """Send all of it with its dot, then break the line without a word (RST)."""
+    """Send the whole mail with its final dot, then reset the connection (RST)."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
         replies = connection.makefile("rb")
         replies.readline()

@@ -1,4 +1,4 @@
-"""F-29: LMTP, three recipients, the second of them unknown; by hand, and by the real Postfix where there is one."""
+"""F-29: LMTP delivers mails to three recipients, the second of them unknown."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
         replies = await asyncio.to_thread(_send_over_lmtp, stack.port("ingest-email.lmtp"), mailboxes, mails)
         expected = ["250", "250", "550", "250", "354", "250", "250"]
         wrong = [codes for codes in replies if codes != expected]
-        verdict.expect(not wrong, f"{len(wrong)} of {mails} mails were answered otherwise, such as {wrong[:1]}")
+        verdict.expect(not wrong, f"{len(wrong)} of {mails} mails got other replies, such as {wrong[:1]}")
         arrived = {received.event_id for received in (await read_state(stack)).received}
         verdict.expect(len(arrived) == 2 * mails, f"{mails} mails to two mailboxes are {len(arrived)} contacts")
     verdict.figures |= {"mails": mails, "contacts": len(arrived)}
@@ -33,7 +33,10 @@ def _two_mailboxes(stack: Stack) -> tuple[str, str]:
 
 
 def _send_over_lmtp(port: int, mailboxes: tuple[str, str], mails: int) -> list[list[str]]:
-    """One session, all commands of a mail sent at once: a reply too many or too few puts every later one out of step."""
+    """Send all mails in one session with pipelined commands: one reply too many or too few would shift all later ones.
+
+    Gives:  the reply codes of each mail.
+    """
     codes_by_mail: list[list[str]] = []
     first, last = mailboxes
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:

@@ -1,4 +1,4 @@
-"""F-30: an error nobody thought of, while a mail is accepted: the sender keeps it, and learns nothing about us."""
+"""F-30: an unexpected exception is raised while a mail is accepted."""
 
 import asyncio
 from collections.abc import Generator
@@ -31,9 +31,9 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
         finally:
             door.terminate()
             has_ended = await wait_for_exit(door, seconds=10 if full else PATIENCE_S)
-            verdict.expect(has_ended, "the door did not stop by itself")
+            verdict.expect(has_ended, "ingest-email did not stop by itself")
         codes = {code for code, _ in answers}
-        verdict.expect(codes == {451}, f"the sender was told {sorted(codes)}, not 451")
+        verdict.expect(codes == {451}, f"the senders got {sorted(codes)}, not 451")
         verdict.expect(not any(SECRET in text for _, text in answers), "the error's text reached the sender")
         verdict.expect(not (await read_state(stack)).received, "a refused mail is in Kafka")
         await _check_retry(stack, verdict)
@@ -57,10 +57,10 @@ async def _wait_until_listening(*ports: int) -> None:
 
 
 async def _check_retry(stack: Stack, verdict: Verdict) -> None:
-    """The sender tries again at the whole door, and is heard."""
+    """Retry a mail at a service without the fault."""
     code, _ = await asyncio.to_thread(send_mail, stack.port("ingest-email.smtp"), build_mail(0))
-    verdict.expect(code == 250, f"the second try was told {code}")
-    verdict.expect(len((await read_state(stack)).received) == 1, "the second try is not one contact")
+    verdict.expect(code == 250, f"the retry got {code}")
+    verdict.expect(len((await read_state(stack)).received) == 1, "the retry did not make one contact")
 
 
 SCENARIO = OwnTownScenario(

@@ -1,4 +1,4 @@
-"""F-31: killed between any two steps by which a mail leaves a hosted mailbox; the mailbox made anew; its connection dropped."""
+"""F-31: ingest-email is killed between the steps of an IMAP pull; the mailbox changes its UIDVALIDITY; IDLE is dropped."""
 
 import asyncio
 from collections import Counter
@@ -29,8 +29,10 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
             for point in POINTS:
                 await asyncio.to_thread(host.deliver, *mails.deliver_more(each))
                 process = start_with_fault(stack, "ingest-email", f"die-after-{point}")
-                verdict.expect(await wait_for_exit(process, seconds=PATIENCE_S), f"nobody was killed after {point}")
-            await asyncio.to_thread(host.make_anew)  # one mail lies there that is already a contact
+                verdict.expect(
+                    await wait_for_exit(process, seconds=PATIENCE_S), f"the process was not killed after {point}"
+                )
+            await asyncio.to_thread(host.make_anew)  # it holds one mail that is already a contact
             await asyncio.to_thread(stack.start_again, "ingest-email")
             await _wait_until(lambda: host.count() == 0)
             verdict.expect(host.drop_connections() > 0, "there was no connection to drop")
@@ -48,7 +50,7 @@ def _settings(host: MailHost) -> dict[str, str]:
 
 
 class DeliveredMails:
-    """Every mail that was ever delivered."""
+    """All mails delivered so far."""
 
     def __init__(self) -> None:
         self.all: list[bytes] = []
@@ -66,14 +68,14 @@ async def _wait_until(condition: Callable[[], bool]) -> None:
 
 
 async def _check_expectations(verdict: Verdict, stack: Stack, host: MailHost, mails: DeliveredMails) -> None:
-    """Each mail is exactly one contact id in Kafka, and lies where it belongs."""
+    """Check that each mail is exactly one contact id in Kafka and was moved to its folder."""
     arrived = Counter(received.event_id for received in (await read_state(stack)).received)
     written = {str(identify_message(mail).contact_id(RECIPIENT)) for mail in mails.all}
-    verdict.expect(len(written) == len(mails.all), "two mails of this scenario are one")
+    verdict.expect(len(written) == len(mails.all), "two mails of this scenario have the same identity")
     verdict.expect(not (written - arrived.keys()), f"{len(written - arrived.keys())} mails never became a contact")
-    verdict.expect(not (arrived.keys() - written), f"{len(arrived.keys() - written)} contacts nobody wrote")
+    verdict.expect(not (arrived.keys() - written), f"{len(arrived.keys() - written)} contacts without a mail")
     verdict.expect(
-        host.count("Traités") == len(mails.all), f"{host.count('Traités')} of {len(mails.all)} mails are put away"
+        host.count("Traités") == len(mails.all), f"{host.count('Traités')} of {len(mails.all)} mails were moved"
     )
     verdict.figures |= {"mails": len(mails.all), "contacts": len(arrived)}
     verdict.figures["records twice, same id"] = sum(arrived.values()) - len(arrived)
@@ -81,8 +83,8 @@ async def _check_expectations(verdict: Verdict, stack: Stack, host: MailHost, ma
 
 SCENARIO = OwnTownScenario(
     "F-31",
-    "kill -9 after raw-store, ack, advance, move of a mail pulled by IMAP; another UIDVALIDITY; a dropped IDLE",
-    "each mail exactly one contact id; I1 I4",
+    "kill -9 after the raw store, acknowledgement, position and move of a mail pulled by IMAP; another UIDVALIDITY; a dropped IDLE",
+    "each mail has exactly one contact id; I1 I4",
     run,
     missing_requirement=dovecot.missing,
 )

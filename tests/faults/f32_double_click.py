@@ -1,4 +1,4 @@
-"""F-32: twenty clicks on the same button at once, and once more later: one contact, one reference."""
+"""F-32: a form is sent by twenty parallel clicks and once more later."""
 
 import asyncio
 
@@ -22,10 +22,12 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
                 form = await citizens.open_form("road-report")
                 answers = ANSWERS | {"details": f"Un trou, numéro {number}."}
                 clicks = await asyncio.gather(*(form.send(answers) for _ in range(CLICKS)))
-                clicks.append(await form.send(answers))  # back, and sent again
-                verdict.expect({c.status_code for c in clicks} == {303}, f"told {[c.status_code for c in clicks]}")
+                clicks.append(await form.send(answers))  # the browser's back button, and sent again
+                verdict.expect(
+                    {c.status_code for c in clicks} == {303}, f"the answers were {[c.status_code for c in clicks]}"
+                )
                 shown = {click.headers.get("location", "") for click in clicks}
-                verdict.expect(len(shown) == 1, f"one form was given {len(shown)} references")
+                verdict.expect(len(shown) == 1, f"one form got {len(shown)} references")
                 references |= shown
             state = await _read_state_after_marker(stack, citizens)
     verdict.expect(len(references) == forms, f"{forms} forms share {len(references)} references")
@@ -35,7 +37,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
 
 
 async def _read_state_after_marker(stack: Stack, citizens: Citizens) -> SystemState:
-    """Wait until the outbox, which keeps its order, has sent a form that was filled in after all others: the marker."""
+    """Wait until the outbox, which keeps its order, has published a marker form sent after all others."""
     form = await citizens.open_form("road-report")
     await form.send(ANSWERS | {"details": MARKER})
     async with asyncio.timeout(PATIENCE_S):

@@ -1,4 +1,4 @@
-"""F-33: a scanner without manners: byte by byte, cuts of power, twins, strange names, and everything at once; the door killed meanwhile."""
+"""F-33: scanners write slowly, lose power, repeat files and use hostile names, while ingest-postal is killed."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ STRANGE_NAMES = (
 
 @dataclass
 class DroppedFiles:
-    """What was put into the folder, and what must become of it."""
+    """The files put into the folder: letters by hash, and names that must end in quarantine."""
 
     whole: dict[str, bytes] = field(default_factory=dict[str, bytes])
     unusable: list[str] = field(default_factory=list[str])
@@ -50,13 +50,13 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
         await slow
         await _wait_until(lambda: not _names(scans / "ready"), 3600 if full else PATIENCE_S)
         verdict.figures["folder empty ms"] = int((time.monotonic() - began) * 1000)
-        verdict.figures["door MiB"] = psutil.Process(stack.pid(NAME)).memory_info().rss // 1024**2
+        verdict.figures["ingest-postal MiB"] = psutil.Process(stack.pid(NAME)).memory_info().rss // 1024**2
         await _check_expectations(verdict, stack, scans, dropped_files)
     return verdict
 
 
 def build_letter(number: int) -> bytes:
-    """A page of a few lines: small, whole, and the only one of its content."""
+    """Build a small valid PDF with content of its own."""
     sentence = f"Bonjour, la lettre numero {number} demande une copie d'acte de naissance."
     stream = f"BT /F1 10 Tf 20 50 Td ({sentence}) Tj ET".encode()
     bodies = (
@@ -82,21 +82,19 @@ def _drop_files(scans: Path, dropped_files: DroppedFiles, letters: int) -> None:
         _drop(scans, dropped_files, name, build_letter(100_000 + number))
     for number in range(letters):
         _drop(scans, dropped_files, f"scan-{number:05}.pdf", build_letter(number))
-    for number in range(0, letters, 10):  # the same file again under another name
+    for number in range(0, letters, 10):  # the same content under another name
         _drop(scans, dropped_files, f"twin-{number:05}.pdf", build_letter(number))
     for name, content in _unusable_files():
         (scans / "ready" / name).write_bytes(content)
         dropped_files.unusable.append(name)
     os.mkfifo(scans / "ready" / "pipe.pdf")
     (scans / "ready" / "link.pdf").symlink_to("/etc/hostname")
-    (scans / "ready" / "half.pdf.tmp").write_bytes(
-        build_letter(200_000)[:100]
-    )  # still being written: nobody's business
+    (scans / "ready" / "half.pdf.tmp").write_bytes(build_letter(200_000)[:100])  # still being written: must be ignored
     dropped_files.unusable += ["pipe.pdf", "link.pdf"]
 
 
 def _unusable_files() -> Iterator[tuple[str, bytes]]:
-    """What a cut of power leaves, and what is no scan."""
+    """Yield truncated files and files that are no scans."""
     letter = build_letter(300_000)
     for share in (1, 30, 60, 90, 99):
         yield f"cut-{share}.pdf", letter[: len(letter) * share // 100]
@@ -106,16 +104,16 @@ def _unusable_files() -> Iterator[tuple[str, bytes]]:
 
 
 def _drop(scans: Path, dropped_files: DroppedFiles, name: str, content: bytes) -> None:
-    """As a Windows scanner does: written where it is looked for, into folders of its own."""
+    """Write a file directly into the watched folder, as a Windows scanner does."""
     target = scans / "ready" / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(OSError):  # a file system that knows no such name
+    with suppress(OSError):  # the file system does not allow the name
         target.write_bytes(content)
         dropped_files.whole[hashlib.sha256(content).hexdigest()] = content
 
 
 def _write_slowly(scans: Path, dropped_files: DroppedFiles, last_bytes: int, pause_s: float) -> None:
-    """The end of a letter byte by byte, each well within the time after which a file is settled."""
+    """Write the end of a letter byte by byte, with pauses shorter than the settle time."""
     content = build_letter(400_000)
     with (scans / "ready" / "slow.pdf").open("wb", buffering=0) as scanner:
         scanner.write(content[:-last_bytes])
@@ -143,7 +141,8 @@ async def _check_expectations(verdict: Verdict, stack: Stack, scans: Path, dropp
     quarantined = _names(scans / "quarantine")
     files = [name for name in quarantined if not name.endswith(".reason.txt")]
     verdict.expect(
-        len(files) == len(dropped_files.unusable), f"{len(files)} of {len(dropped_files.unusable)} are in quarantine"
+        len(files) == len(dropped_files.unusable),
+        f"{len(files)} of {len(dropped_files.unusable)} files are in quarantine",
     )
     verdict.expect(
         all(f"{name}.reason.txt" in quarantined for name in files), "a file in quarantine has no reason beside it"
@@ -153,7 +152,7 @@ async def _check_expectations(verdict: Verdict, stack: Stack, scans: Path, dropp
 
 
 def _names(folder: Path) -> set[str]:
-    """What stands in it and in its folders, without what is being written."""
+    """The names of all files below the folder, without those still being written."""
     return {
         path.name for path in folder.rglob("*") if (path.is_symlink() or not path.is_dir()) and path.suffix != ".tmp"
     }
@@ -167,7 +166,7 @@ async def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
 
 SCENARIO = OwnTownScenario(
     "F-33",
-    "a scanner that writes byte by byte, cuts of power, twins, strange names, 10,000 files at once; the door killed",
-    "no partial accepted; one contact a content; all else in quarantine with its reason",
+    "scanners that write byte by byte or lose power, duplicates, hostile names, 10,000 files at once; the service killed meanwhile",
+    "no partial letter; one contact a content; all else in quarantine with its reason; I1",
     run,
 )

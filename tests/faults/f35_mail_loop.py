@@ -1,4 +1,4 @@
-"""F-35: towns and an answering machine that says nothing of itself write to each other: it ends by itself, and somebody is told."""
+"""F-35: towns and auto-responders without machine headers write to each other; the loop ends, and an alarm is raised."""
 
 import asyncio
 import json
@@ -25,13 +25,13 @@ from tests.patience import PATIENCE_S
 _SERVICES = ("ingest-email", "router", "notifier")
 _DOMAIN = RECIPIENT.partition("@")[2]
 _OTHER_DOMAIN = "other-town.example"
-_DAILY_LIMIT = 5  # automatic messages that one address may get
+_DAILY_LIMIT = 5  # automatic messages to one address in a day
 _QUIET_ROUNDS = 2
 
 
 @dataclass
 class AutoResponder:
-    """An answering machine without any mark. `is_stubborn`: it also forgets whom it answers, so each answer is a new matter."""
+    """An auto-responder without machine headers. `starts_new_threads`: each answer is a new matter, without thread headers."""
 
     address: str
     starts_new_threads: bool
@@ -54,7 +54,7 @@ class AutoResponder:
 
 @dataclass
 class MailCarrier:
-    """The mail between the towns and the machines: whatever a town's relay took is carried where it should go."""
+    """Carries mails between the towns and the auto-responders."""
 
     towns: dict[str, Stack]
     machines: Sequence[AutoResponder]
@@ -63,7 +63,7 @@ class MailCarrier:
     seen: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     async def carry_until_quiet(self) -> None:
-        """Carry until nothing was there to be carried for some rounds, and every contact has been decided."""
+        """Carry mails until some rounds had none and every contact is decided."""
         quiet = 0
         async with asyncio.timeout(PATIENCE_S * len(self.towns)):
             while quiet < _QUIET_ROUNDS:
@@ -90,7 +90,7 @@ class MailCarrier:
         return moved
 
     async def _hand_over(self, town: Stack, other_town: Stack, domain: str, mail: dict[str, Any]) -> None:
-        """A town's own mail, as its relay took it, to the other town."""
+        """Deliver a town's own mail, as its relay received it, to the other town."""
         async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
             raw = await http.get(f"http://127.0.0.1:{town.port('outside.mail-web')}{mail['raw_url']}")
         await self.deliver(other_town, str(mail["mail_from"]), f"mairie@{domain}", raw.content)
@@ -116,7 +116,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
         town = towns[_DOMAIN]
         for machine in (unthreaded, threaded):
             await post.deliver(town, machine.address, RECIPIENT, machine.first())
-        if full:  # somebody writes to one town in the name of the other
+        if full:  # a sender forges the address of the other town
             content = AutoResponder(f"mairie@{_OTHER_DOMAIN}", starts_new_threads=True).first()
             await post.deliver(town, f"mairie@{_OTHER_DOMAIN}", RECIPIENT, content)
         await post.carry_until_quiet()
@@ -138,7 +138,7 @@ async def _towns(workspace: Workspace, *, both: bool) -> AsyncGenerator[dict[str
 
 @contextmanager
 def _other_town(var: Path) -> Any:
-    """The same town under another name."""
+    """Start the same town under another domain."""
     with Stack.start(var / "nothing", services=[]) as empty_stack:
         folder = Path(empty_stack.env["PARVIS_CONFIG_DIR"])
     config = shutil.copytree(folder, var / "config")
@@ -157,20 +157,20 @@ async def _check_expectations(
     notices = {machine.address: await _notices(stack, machine.address) for machine in (unthreaded, threaded)}
     verdict.figures |= {
         "messages carried": post.carried.total(),
-        "notices to the stubborn": notices[unthreaded.address],
+        "notices to the unthreaded responder": notices[unthreaded.address],
     }
-    verdict.expect(not post.refused, f"the door did not take all: {post.refused[:3]}")
+    verdict.expect(not post.refused, f"mails were refused: {post.refused[:3]}")
     verdict.expect(
         notices[unthreaded.address] <= _DAILY_LIMIT, f"{notices[unthreaded.address]} notices to one address in a day"
     )
     verdict.expect(notices[threaded.address] <= 1, f"{notices[threaded.address]} notices in one conversation")
-    verdict.expect(unthreaded.written <= _DAILY_LIMIT + 1, f"{unthreaded.written} messages until it ended")
+    verdict.expect(unthreaded.written <= _DAILY_LIMIT + 1, f"{unthreaded.written} messages until the loop ended")
     withheld = await _withheld(stack)
-    verdict.expect(withheld >= 1, "nothing was withheld: nobody can see that there was a loop")
+    verdict.expect(withheld >= 1, "no notice was withheld: the loop left no trace")
     async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         metrics = (await http.get(f"{stack.url('notifier')}/metrics")).text
     alarm = [line for line in metrics.splitlines() if line.startswith('parvis_loops_suspected_total{channel="email"}')]
-    verdict.expect(bool(alarm) and float(alarm[0].split()[-1]) >= 1, "nobody is told of the loop")
+    verdict.expect(bool(alarm) and float(alarm[0].split()[-1]) >= 1, "no alarm was raised")
     ids = {received.event_id for received in (await read_state(stack)).routed}
     verdict.expect(
         len(ids) >= unthreaded.written + threaded.written, "a message of the loop was lost instead of routed"
@@ -178,14 +178,17 @@ async def _check_expectations(
 
 
 async def _check_other_town(verdict: Verdict, towns: dict[str, Stack]) -> None:
-    """What a town sends by itself says so: the other one answers nothing, and its own never come back."""
+    """Check that a town marks its automatic mails, and that the other town does not answer them."""
     other_town = towns[_OTHER_DOMAIN]
     prefix = other_town.plan.topic_prefix
     contacts = [
         json.loads(r.value) async for r in read_all_records(other_town.kafka, [CONTACT_RECEIVED.full_name(prefix)])
     ]
     verdict.expect(len(contacts) == 1, f"{len(contacts)} contacts in the other town, not one")
-    verdict.expect(all(contact.get("machine") for contact in contacts), "a town took another's notice for a citizen's")
+    verdict.expect(
+        all(contact.get("machine") for contact in contacts),
+        "a town did not recognize another town's notice as automatic",
+    )
     verdict.expect(not (await read_state(other_town)).replies, "a town answered another town's notice")
     verdict.figures["contacts in the other town"] = len(contacts)
 
@@ -202,7 +205,7 @@ async def _withheld(stack: Stack) -> int:
 
 
 async def _is_settled(stack: Stack) -> bool:
-    """Every contact is routed, and every reply that was asked for has left or is refused."""
+    """Whether every contact is routed and every requested notice is sent or refused."""
     state = await read_state(stack)
     prefix = stack.plan.topic_prefix
     states: dict[str, str] = {}
@@ -231,7 +234,7 @@ def _send(port: int, sender: str, recipient: str, content: bytes) -> int:
 
 SCENARIO = OwnTownScenario(
     "F-35",
-    "two towns and an answering machine without headers write to each other",
-    "at most five notices a day to one address, one a conversation; then silence, and somebody is told; nothing lost",
+    "two towns, an auto-responder without machine headers that starts new threads, one that keeps them, and a forged sender",
+    "at most five notices a day to one address, one a conversation; then silence, and an alarm; nothing lost",
     run,
 )

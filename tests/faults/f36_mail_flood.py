@@ -1,4 +1,4 @@
-"""F-36: a flood of small mails from one source, and large ones beside it: other citizens are served, the door stays small, nothing is lost."""
+"""F-36: one source floods ingest-email, beside large mails; other citizens are served, and memory stays bounded."""
 
 import asyncio
 import base64
@@ -19,14 +19,14 @@ from tests.faults.smtp_client import RECIPIENT, build_mail
 from tests.patience import PATIENCE_S
 
 _LONGEST_P99_S = 5.0
-_MOST_MB = 700  # of the door's own process: what it is at rest, the room for large mails, and their copies
+_MOST_MB = 700  # of the service's main process: its size at rest, the memory budget for large mails, and their copies
 _NUMBERS = itertools.count()
 _FLOODER, _BULKY = "robot@flood.example", "photos@citizens.example"
 
 
 @dataclass
 class SmtpAnswers:
-    """What the senders of one kind were told, and how long each waited."""
+    """The SMTP replies that one kind of sender got, and how long each waited."""
 
     codes: Counter[int] = field(default_factory=Counter[int])
     ids: set[str] = field(default_factory=set[str])
@@ -65,7 +65,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
         peak_mb = _peak_mb(stack.pid("ingest-email"))
         arrived = {received.event_id for received in (await read_state(stack)).received}
     _check_expectations(verdict, flood, bulky, others, arrived, peak_mb, full=full)
-    verdict.expect(bulky.codes[250] == large, f"{bulky.codes[250]} of {large} large mails were taken")
+    verdict.expect(bulky.codes[250] == large, f"{bulky.codes[250]} of {large} large mails were accepted")
     return verdict
 
 
@@ -80,27 +80,27 @@ def _check_expectations(
     full: bool,
 ) -> None:
     p99_s = percentile(others.waits_s, 0.99)
-    promised = flood.ids | bulky.ids | others.ids
-    verdict.expect(promised <= arrived, f"I4: {len(promised - arrived)} mails were promised and are not in Kafka")
-    verdict.expect(set(others.codes) == {250}, f"other citizens were told {dict(others.codes)}")
-    verdict.expect(set(flood.codes) == {250, 451}, f"the flood was told {dict(flood.codes)}")
+    accepted = flood.ids | bulky.ids | others.ids
+    verdict.expect(accepted <= arrived, f"I4: {len(accepted - arrived)} accepted mails are not in Kafka")
+    verdict.expect(set(others.codes) == {250}, f"other citizens got {dict(others.codes)}")
+    verdict.expect(set(flood.codes) == {250, 451}, f"the flood got {dict(flood.codes)}")
     verdict.expect_within(p99_s, _LONGEST_P99_S, "one in a hundred other citizens waited", full=full)
-    verdict.expect(peak_mb < _MOST_MB, f"the door grew to {peak_mb} MB")
-    verdict.figures |= {"flood: taken": flood.codes[250], "flood: told to wait": flood.codes[451]}
-    verdict.figures |= {"large: taken": bulky.codes[250], "too large": bulky.codes[552], "others": others.codes[250]}
+    verdict.expect(peak_mb < _MOST_MB, f"ingest-email grew to {peak_mb} MB")
+    verdict.figures |= {"flood: accepted": flood.codes[250], "flood: deferred": flood.codes[451]}
+    verdict.figures |= {"large: accepted": bulky.codes[250], "too large": bulky.codes[552], "others": others.codes[250]}
     verdict.figures |= {"others p99 ms": int(p99_s * 1000), "others max ms": int(max(others.waits_s) * 1000)}
-    verdict.figures["door at its largest, MB"] = peak_mb
+    verdict.figures["peak memory, MB"] = peak_mb
 
 
 def _send_flood(port: int, answers: SmtpAnswers, ends_at: float) -> None:
-    """As fast as it goes, over one connection, whatever it is told."""
+    """Send as fast as possible over one connection, whatever the replies."""
     with _client(port) as client:
         while time.monotonic() < ends_at:
             answers.send(client, _FLOODER, build_mail(next(_NUMBERS)))
 
 
 def _send_as_citizen(port: int, answers: SmtpAnswers, number: int, ends_at: float) -> None:
-    """Citizens, each with a connection of their own."""
+    """Send as an ordinary citizen, with a new connection for each mail."""
     while time.monotonic() < ends_at:
         with _client(port) as client:
             answers.send(client, f"une.personne@citizens-{number}.example", build_mail(next(_NUMBERS)))
@@ -108,7 +108,7 @@ def _send_as_citizen(port: int, answers: SmtpAnswers, number: int, ends_at: floa
 
 
 def _send_large(port: int, answers: SmtpAnswers, size_bytes: int, count: int) -> None:
-    """One large mail after another; who is told to come again does."""
+    """Send large mails in turn, each again until it is accepted."""
     with _client(port) as client:
         for _ in range(count):
             content = _with_photo(next(_NUMBERS), size_bytes)
@@ -124,7 +124,7 @@ def _with_photo(number: int, size_bytes: int) -> bytes:
 
 
 def _send_too_large(port: int, answers: SmtpAnswers, count: int) -> None:
-    """50 MB: refused by its declared size, every tenth only at its end."""
+    """Send mails of 50 MB. Every tenth declares no size and is refused only at its end."""
     content = build_mail(next(_NUMBERS)) + (b"x" * 998 + b"\r\n") * 50_000
     with _client(port) as client:
         for number in range(count):
@@ -142,7 +142,7 @@ def _client(port: int) -> Generator[smtplib.SMTP]:
 
 
 def _peak_mb(pid: int) -> int:
-    """The most memory that the process ever had."""
+    """The peak resident memory of the process."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
@@ -150,7 +150,9 @@ def _peak_mb(pid: int) -> int:
 SCENARIO = OwnTownScenario(
     "F-36",
     "a flood from one source, large and too large mails beside it",
-    "other citizens' p99 < 5 s; the door's memory bounded; I4",
+    "other citizens' p99 < 5 s; memory bounded; I4",
     run,
-    missing_requirement=lambda: None if Path("/proc/self/status").exists() else "memory is read from /proc",
+    missing_requirement=lambda: (
+        None if Path("/proc/self/status").exists() else "peak memory is read from /proc, which this machine lacks"
+    ),
 )

@@ -1,4 +1,4 @@
-"""F-39: the group's offsets are lost or expired: the routers read everything again from the beginning."""
+"""F-39: the group's offsets are lost, and the routers read everything again from the beginning."""
 
 from tests.faults.kafka_admin import delete_group
 from tests.faults.oracle import Verdict, read_state
@@ -22,18 +22,18 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     )
     again = len(state.routed) - len(before.routed)
     verdict.expect(
-        before.decisions_by_contact == state.decisions_by_contact, "I2: a decision changed when it was asked again"
+        before.decisions_by_contact == state.decisions_by_contact, "I2: a decision changed at the second reading"
     )
-    verdict.expect(again > 0, "nothing was read again: the offsets were not lost")
+    verdict.expect(again > 0, "nothing was read again: the offsets were not deleted")
     verdict.figures["routed once more"] = again
     return verdict
 
 
 def _check_same_replies(verdict: Verdict, before: dict[str, bytes], after: dict[str, bytes]) -> None:
-    """What citizens are told is asked for under the same ids, with the same words: nothing is sent twice."""
+    """Check that replies are requested under the same ids with the same text, so that none is sent twice."""
     verdict.expect(before.keys() == after.keys(), f"I6: {len(before.keys() ^ after.keys())} replies more or less")
     differing = sum(after.get(event_id) != value for event_id, value in before.items())
-    verdict.expect(differing == 0, f"I6: {differing} replies have other words the second time")
+    verdict.expect(differing == 0, f"I6: {differing} replies have another text the second time")
 
 
 SCENARIO = RouterScenario(

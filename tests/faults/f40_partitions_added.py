@@ -1,4 +1,4 @@
-"""F-40: contact.received gets twice as many partitions under load: half of the keys move, and everybody's order is kept."""
+"""F-40: contact.received doubles its partitions under load; half of the keys move, and every citizen's order is kept."""
 
 import asyncio
 
@@ -22,14 +22,14 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
         partitions = f"{CONTACT_RECEIVED.name}={2 * before}"
         result = await asyncio.to_thread(testbed.stack.run_parvis, "topics", "apply", "--partitions", partitions)
         verdict.expect(result.returncode == 0, f"topics apply: {result.stderr}")
-        # A backlog on both sides of the growth, which the routers find when they wake: now order is at stake.
+        # The paused routers resume with a backlog from before and after the growth, where order could break.
         for number in testbed.routers.numbers:
             testbed.routers.pause(number)
         await asyncio.sleep(METADATA_AGE_S + 0.5)
         for number in testbed.routers.numbers:
             testbed.routers.resume(number)
         await testbed.wait_until(lambda: testbed.count_log_lines("partitions.grown") > growths_noticed)
-        testbed.routers.kill(testbed.routers.numbers[0])  # whoever comes after it goes on from the row
+        testbed.routers.kill(testbed.routers.numbers[0])  # its successor continues from the stored row
         await asyncio.sleep(seconds)
         await testbed.wait_until(lambda: testbed.count_log_lines("partitions.opened") > growths_opened)
         await contacts.wait_until_sent(seconds * per_second // 2)
@@ -39,7 +39,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     verdict.figures |= {"partitions": after, "keys that moved": len(moved)}
     verdict.figures["longest wait ms"] = int(longest_wait_s(state, contacts.attempts) * 1000)
     verdict.expect(after == 2 * before, f"{after} partitions, not {2 * before}")
-    verdict.expect(bool(moved), "no key moved: nothing was tried")
+    verdict.expect(bool(moved), "no key moved: the fault was not injected")
     verdict.expect(
         testbed.count_log_lines("partitions.opened") > growths_opened, "the new partitions were never opened"
     )
@@ -49,7 +49,7 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
 SCENARIO = RouterScenario(
     "F-40",
     "contact.received grows from 12 to 24 partitions, half of the keys move, a router is killed meanwhile, 200 contacts/s",
-    "what one citizen wrote is decided in its order; I1 I2 I3 I7",
+    "each citizen's contacts are decided in order; I1 I2 I3 I7",
     run,
     "two",
 )

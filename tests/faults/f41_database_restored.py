@@ -1,4 +1,4 @@
-"""F-41: the notifier's database is put back to an earlier day while Kafka went on: the ledger is rebuilt, nothing is sent again."""
+"""F-41: the notifier's database is restored from a backup that is older than Kafka; the ledger is rebuilt, and nothing is sent again."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
             await asyncio.to_thread(_back_up, stack)
             after = await replies.request(each)
             await replies.wait_for_states(after, {"delivered"})
-            # One more is at the provider, which has not answered, when everything goes down.
+            # One more reply is at the provider, which has not answered, when everything stops.
             simulators.twilio.carrier.faults = TwilioFaults(
                 behaviour="hang", times=1, callbacks=CallbackFaults(drop=True)
             )
@@ -37,9 +37,9 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
     count = len(replies.requested)
     verdict.expect(set(states.values()) <= SENT_STATES, f"unresolved: {sorted(set(states.values()) - SENT_STATES)}")
     verdict.expect(len(times) == count, f"{len(times)} of {count} replies reached the provider")
-    verdict.expect(times.total() == count, f"I6: {times.total()} calls for {count} replies: some were sent again")
+    verdict.expect(times.total() == count, f"I6: {times.total()} calls for {count} replies: replies were sent again")
     verdict.expect(sends.returncode == 0, f"parvis notifier sends: {sends.stdout} {sends.stderr}")
-    verdict.expect(f"replies {count}," in sends.stdout, f"the ledger does not know all {count}: {sends.stdout}")
+    verdict.expect(f"replies {count}," in sends.stdout, f"the ledger lacks some of {count} replies: {sends.stdout}")
     verdict.figures |= {"replies": count, "calls": times.total(), "sent after the backup": each + 1}
     return verdict
 
@@ -58,7 +58,7 @@ def _restore(stack: Stack) -> None:
 
 SCENARIO = OwnTownScenario(
     "F-41",
-    "PostgreSQL is restored from a backup while Kafka kept going",
+    "PostgreSQL is restored from a backup while Kafka kept running",
     "the ledger is rebuilt from delivery.updated; nothing that may have left is sent again; I1 I6",
     run,
     needs_own_brokers=True,

@@ -24,13 +24,13 @@ class _Connection:
 class KafkaProxy(TcpProxy):
     """A proxy in front of one broker that understands the framing of Kafka's protocol.
 
-    Brokers tell clients their own address; the proxy writes its port in its place, which has the same length in every version.
+    Brokers advertise their own address; the proxy replaces the port by its own, which has the same length in every version.
 
-    `cut_at_produce`: the next produce is handed to the broker, whose answer is read and thrown away: it was written, and
-    nobody will hear of it. All connections break then, and new ones are refused until `mend`.
-    `seen`: called with a request's API key and its sender's port before it is handed on; when it says so, the request is lost.
-    `late_s`: each `every`-th answer to a produce comes so late; `twice`: each of them comes once more, as it was.
-    `bytes_per_s`: how much all requests together may carry.
+    `cut_at_produce`: the next produce request reaches the broker, whose answer is discarded: the record is written, but never
+    acknowledged. Then all connections are aborted, and new ones are refused until `restore`.
+    `drop_request`: called with each request's API key and client port; the request is dropped if it returns true.
+    `delay_s`, `repeats_answers`: every `disturb_every`-th answer to a produce request is delayed or sent twice.
+    `bytes_per_s`: the bandwidth of all requests together.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -60,23 +60,23 @@ class KafkaProxy(TcpProxy):
         return not self.is_cut
 
     async def _forward_between(self, ends: ConnectionEnds) -> None:
-        line = _Connection(ends.client.get_extra_info("peername")[1])
+        connection = _Connection(ends.client.get_extra_info("peername")[1])
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._forward_requests(ends.requests, ends.server, line))
-            group.create_task(self._forward_answers(ends.responses, ends.client, line))
+            group.create_task(self._forward_requests(ends.requests, ends.server, connection))
+            group.create_task(self._forward_answers(ends.responses, ends.client, connection))
 
     async def _forward_requests(
-        self, reader: asyncio.StreamReader, broker: asyncio.StreamWriter, line: _Connection
+        self, reader: asyncio.StreamReader, broker: asyncio.StreamWriter, connection: _Connection
     ) -> None:
         while True:
             request = await _read_frame(reader)
             api, _, correlation = struct.unpack(">hhi", request[:8])
-            line.pending[correlation] = api
-            if self.drop_request and self.drop_request(api, line.peer_port):
+            connection.pending[correlation] = api
+            if self.drop_request and self.drop_request(api, connection.peer_port):
                 raise OSError("request dropped")
             if api == PRODUCE and self.cut_at_produce:
                 self.cut_at_produce = False
-                line.cut_at_correlation = correlation
+                connection.cut_at_correlation = correlation
             await self._send_throttled(broker, struct.pack(">i", len(request)) + request)
 
     async def _send_throttled(self, broker: asyncio.StreamWriter, request: bytes) -> None:
@@ -90,20 +90,20 @@ class KafkaProxy(TcpProxy):
         await broker.drain()
 
     async def _forward_answers(
-        self, broker: asyncio.StreamReader, writer: asyncio.StreamWriter, line: _Connection
+        self, broker: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: _Connection
     ) -> None:
         broker_address = self._host.encode() + struct.pack(">i", self._server_port)
         proxy_address = self._host.encode() + struct.pack(">i", self.port)
         while True:
             answer = await _read_frame(broker)
             (correlation,) = struct.unpack(">i", answer[:4])
-            if line.cut_at_correlation is not None:
+            if connection.cut_at_correlation is not None:
                 self.is_cut = True
                 self.was_cut.set()
                 self._abort_connections()
                 return
             frame = struct.pack(">i", len(answer)) + answer.replace(broker_address, proxy_address)
-            if line.pending.pop(correlation, None) == PRODUCE and self._is_disturbed():
+            if connection.pending.pop(correlation, None) == PRODUCE and self._is_disturbed():
                 await asyncio.sleep(self.delay_s)
                 frame += frame if self.repeats_answers else b""
             writer.write(frame)

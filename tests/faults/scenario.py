@@ -52,7 +52,7 @@ class RouterScenario:
     injection: str
     must_hold: str
     run_on: Callable[[RouterTestbed, bool], Coroutine[Any, Any, Verdict]]
-    start_router_testbed: str
+    testbed: str
     missing_requirement: Callable[[], str | None] = lambda: None
 
     async def run(self, workspace: Workspace, full: bool) -> Verdict:
