@@ -1,4 +1,4 @@
-"""A real browser before a town's web door; skipped, with the reason, where there is none."""
+"""Provides a real browser in front of ingest-web; skips, with the reason, where there is none."""
 
 import importlib.util
 from collections.abc import Callable, Generator

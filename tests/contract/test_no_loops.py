@@ -1,4 +1,4 @@
-"""Promise 7: no sequence of mails in which one has a null sender, or was written by a machine, causes a send for that one."""
+"""Tests that no sequence of mails makes the router answer one with a null sender or written by a machine."""
 
 import dataclasses
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Short texts in many languages: is each one's language told, and is French ever taken for English?"""
+"""Scores language detection on short texts in many languages, and how often French is taken for English."""
 
 import json
 from collections import Counter

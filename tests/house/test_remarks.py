@@ -1,4 +1,4 @@
-"""What a door remarks, an agent reads in words: every code in the doors' sources has its sentence at the desk."""
+"""Tests that every remark code of the ingest services has its sentence at the desk."""
 
 import re
 

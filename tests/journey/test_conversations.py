@@ -1,4 +1,4 @@
-"""What belongs together stays together; where only the citizen knows, they are asked."""
+"""Tests that contacts of one matter share a conversation, and that the citizen is asked in doubt."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ async def rows(database: Database, query: str, **values: Any) -> list[Any]:
 
 
 async def seen(database: Database, query: str, **values: Any) -> Any:
-    """The first row of a query, as soon as there is one."""
+    """Wait until the query has a row. Gives the first."""
     async with asyncio.timeout(60):
         while not (found := await rows(database, query, **values)):
             await asyncio.sleep(0.1)
@@ -49,7 +49,7 @@ async def routing_of(database: Database, contact: str) -> dict[str, Any]:
 
 
 async def two_open(citizens: Citizens, agents: DemoAgents, watch: JourneyWatch, number: str) -> tuple[str, str]:
-    """A visit and a text message of one telephone: the conversations."""
+    """Open two conversations of one telephone number, by a visit and by SMS."""
     visit = await agents.receive_at_the_counter("etat-civil", "Un acte de naissance, s’il vous plaît.", phone=number)
     made = str(visit["contact_id"])
     first = await until(lambda: (found := watch.journeys.get(made)) and found.conversation_id)

@@ -1,4 +1,4 @@
-"""Each channel reaches its department; each preference is honoured; what arrives says what was meant."""
+"""Tests that each channel reaches its department and that replies honour the citizen's preferences."""
 
 import asyncio
 from pathlib import Path
@@ -29,7 +29,7 @@ ANSWERED_ON = {"sms": "sms", "email": "sms", "web": "email", "post": "post", "co
 
 @pytest.fixture(scope="module")
 def journeys(town: Stack) -> dict[str, Journey]:
-    """Five citizens have written and were answered."""
+    """The journeys of five citizens who wrote and were answered."""
     played = asyncio.run(run_demo(town, lambda _sentence: None, CAST))
     return {journey.channel: journey for journey in played}
 

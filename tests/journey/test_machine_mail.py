@@ -1,4 +1,4 @@
-"""What machines write to the town hall is kept, tied to what it is about, and answered by no machine of ours."""
+"""Tests that automatic mails are kept, linked to their conversation or delivery, and never answered."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ _FROM = re.compile(rb"^From: .*?([^\s<>]+@[^\s<>]+?)>?$", re.MULTILINE)
 
 
 def send(port: int, content: bytes, sender: str, recipient: str) -> str:
-    """Hand over one mail. Gives the id that the door made of it."""
+    """Send one mail over SMTP. Gives the contact id from the reply."""
     client = smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         client.ehlo("mx.citizen.example")
@@ -46,7 +46,7 @@ def mail(*lines: str, text: str = "Bonjour.") -> bytes:
 
 
 async def settled(town: Stack, *ids: str) -> SystemState:
-    """The world once these contacts are decided."""
+    """Wait until these contacts are decided. Gives the state of the topics."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             world = await read_state(town)

@@ -1,4 +1,4 @@
-"""The real Postfix in front of the mail door, with the configuration of `deploy/postfix`; a real Dovecot behind it."""
+"""Tests the real Postfix, with the configuration of `deploy/postfix`, in front of ingest-email, and a real Dovecot behind it."""
 
 import asyncio
 import smtplib
@@ -62,7 +62,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def hand_in(server: MailServer, content: bytes, *recipients: str, sender: str = SENDER) -> dict[str, tuple[int, bytes]]:
-    """Give a mail to Postfix as a citizen's server does; whom it refused."""
+    """Send a mail to Postfix as a citizen's server does. Gives the refused recipients."""
     with smtplib.SMTP("127.0.0.1", server.port, timeout=PATIENCE_S) as client:
         return client.sendmail(sender, list(recipients), content)
 

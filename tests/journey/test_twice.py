@@ -1,4 +1,4 @@
-"""What is delivered twice is one contact."""
+"""Tests that a message delivered twice is one contact."""
 
 import asyncio
 import uuid
