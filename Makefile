@@ -38,7 +38,7 @@ system: ## Install the Debian packages that some tests need; without them those 
 	$$as_root apt-get -qq update && $$as_root apt-get -qq install --yes --no-install-recommends $$missing >/dev/null \
 	|| echo "Could not install all of them; the tests that need them will be skipped"
 
-demo: setup ## Run a town hall on this machine with five citizens (ONCE=1: stop after one round)
+demo: setup ## Run a town hall on this machine with five citizens (ONCE=1: stop afterwards)
 	@$(BIN)/parvis demo $(if $(ONCE),--once)
 
 up: setup ## Run the stack alone, until Ctrl-C
