@@ -27,14 +27,14 @@ def members_of(service: str, root: Path) -> dict[str, Path]:
     if unknown := [name for name in wanted if name not in services]:
         msg = f"no service is called {unknown[0]!r}: choose one of {', '.join(services)}, or {OPERATOR}"
         raise LookupError(msg)
-    found: dict[str, Path] = {}
+    members: dict[str, Path] = {}
     waiting = [f"parvis-{name}" for name in wanted]
     while waiting:
         name = waiting.pop()
-        if name in folders and name not in found:
-            found[name] = folders[name]
+        if name in folders and name not in members:
+            members[name] = folders[name]
             waiting += [_bare(requirement) for requirement in dependencies(folders[name])]
-    return dict(sorted(found.items()))
+    return dict(sorted(members.items()))
 
 
 def share_of(lock: str, members: set[str]) -> str:
@@ -94,16 +94,16 @@ def lay_out(service: str, root: Path, into: Path) -> None:
 
 def _entries(lock: str) -> list[tuple[str, str, set[str]]]:
     """Name, text and requirers of each entry."""
-    found: list[tuple[str, str, set[str]]] = []
+    entries: list[tuple[str, str, set[str]]] = []
     for line in lock.splitlines(keepends=True):
         if entry := _ENTRY.match(line):
-            found.append((entry[1], line, set()))
-        elif found and line.startswith(" "):
-            name, text, required_by = found[-1]
+            entries.append((entry[1], line, set()))
+        elif entries and line.startswith(" "):
+            name, text, required_by = entries[-1]
             if requirer := _REQUIRED_BY.match(line):
                 required_by.add(requirer[1])
-            found[-1] = (name, text + line, required_by)
-    return found
+            entries[-1] = (name, text + line, required_by)
+    return entries
 
 
 def _name(pyproject: Path) -> str:

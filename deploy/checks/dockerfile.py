@@ -34,10 +34,12 @@ def shares() -> Iterator[str]:
                 yield f"image {service}: requirements.lock lacks {wanted}, which {by} needs: `make lock`"
 
 
-def _needed(asked: dict[str, set[Requirement]]) -> dict[str, str]:
+def _needed(requirements_by_member: dict[str, set[Requirement]]) -> dict[str, str]:
     """Map each needed package to a package that requires it, as installed in this environment."""
-    found: dict[str, str] = {}
-    waiting = [(requirement, name) for name, requirements in asked.items() for requirement in requirements]
+    needed_by: dict[str, str] = {}
+    waiting = [
+        (requirement, name) for name, requirements in requirements_by_member.items() for requirement in requirements
+    ]
     seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:
         requirement, by = waiting.pop()
@@ -45,9 +47,9 @@ def _needed(asked: dict[str, set[Requirement]]) -> dict[str, str]:
         if (name, extras) in seen:
             continue
         seen.add((name, extras))
-        found.setdefault(name, by)
+        needed_by.setdefault(name, by)
         waiting += [(more, name) for more in _asked_by(name, extras)]
-    return found
+    return needed_by
 
 
 def _asked_by(name: str, extras: frozenset[str]) -> Iterator[Requirement]:

@@ -118,19 +118,21 @@ def _references(things: list[Thing]) -> Iterator[str]:
         kind, spec = thing["kind"], thing.get("spec", {})
         if kind in ("Service", "PodDisruptionBudget"):
             selector = spec["selector"] if kind == "Service" else spec["selector"]["matchLabels"]
-            chosen = [found for found in deployments.values() if selector.items() <= _labels(found).items()]
-            if len(chosen) != 1:
-                yield f"{name_of(thing)} selects {len(chosen)} Deployments"
+            selected = [
+                deployment for deployment in deployments.values() if selector.items() <= _labels(deployment).items()
+            ]
+            if len(selected) != 1:
+                yield f"{name_of(thing)} selects {len(selected)} Deployments"
             elif kind == "Service":
-                yield from _ports(thing, chosen[0])
+                yield from _ports(thing, selected[0])
         if kind in ("ScaledObject", "HorizontalPodAutoscaler"):
             target = deployments.get(spec["scaleTargetRef"]["name"])
             if target is None or "replicas" in target["spec"]:
                 yield f"{name_of(thing)} targets a missing Deployment, or one that sets its own replicas"
         if kind in ("Ingress", "HTTPRoute"):
             backs = _backends(spec)
-            there = {found["metadata"]["name"] for found in things if found["kind"] == "Service"}
-            yield from (f"{name_of(thing)} refers to the missing Service {name}" for name in backs - there)
+            services = {other["metadata"]["name"] for other in things if other["kind"] == "Service"}
+            yield from (f"{name_of(thing)} refers to the missing Service {name}" for name in backs - services)
     for name, thing in deployments.items():
         yield from (f"Deployment {name}: {problem}" for problem in _volumes(thing, things))
 

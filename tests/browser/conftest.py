@@ -57,8 +57,8 @@ def violations(browser: Any) -> Look:
     def look(page: Any) -> list[str]:
         page.evaluate(axe)
         return [
-            f"{page.url}: {found['id']}: {found['help']}: {[node['html'][:160] for node in found['nodes'][:3]]}"
-            for found in page.evaluate(_RUN, RULES)
+            f"{page.url}: {violation['id']}: {violation['help']}: {[node['html'][:160] for node in violation['nodes'][:3]]}"
+            for violation in page.evaluate(_RUN, RULES)
         ]
 
     return look

@@ -18,21 +18,21 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
     with start_town(workspace, ["router"], PARVIS_INGEST_SMS_RECONCILE_S="0") as (stack, log):
         host, _, port = stack.kafka.partition(":")
         async with (
-            KafkaProxy(host, int(port)).running() as cable,
-            start_second_ingest_sms(stack, "door", PARVIS_KAFKA_BOOTSTRAP=f"{host}:{cable.port}") as door,
+            KafkaProxy(host, int(port)).running() as proxy,
+            start_second_ingest_sms(stack, "ingest-sms-2", PARVIS_KAFKA_BOOTSTRAP=f"{host}:{proxy.port}") as ingest_url,
             http_client() as client,
         ):
-            messages = SmsLoad(stack, log, senders=5, url=door)
+            messages = SmsLoad(stack, log, senders=5, url=ingest_url)
             for number in range(cuts):
                 sid = "SM" + hashlib.md5(f"cut {number}".encode(), usedforsecurity=False).hexdigest()
-                cable.was_cut.clear()
-                cable.cut_at_produce = True
+                proxy.was_cut.clear()
+                proxy.cut_at_produce = True
                 first = await messages.post_webhook(client, sid, number)
-                verdict.expect(cable.was_cut.is_set(), f"message {number} was answered without a cut")
+                verdict.expect(proxy.was_cut.is_set(), f"message {number} was answered without a cut")
                 verdict.expect(first.outcome == "fail", f"message {number} got {first.outcome}, not fail")
                 if number % 2 == 0:  # the sender also retries while the connection is still broken
                     outcomes[(await messages.post_webhook(client, sid, number)).outcome] += 1
-                cable.restore()
+                proxy.restore()
                 again = await messages.post_webhook(client, sid, number)
                 async with asyncio.timeout(PATIENCE_S):
                     while again.outcome != "ok":

@@ -24,15 +24,17 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     narrow = KafkaProxy(host, int(port))
     async with (
         narrow.running(),
-        start_second_ingest_sms(testbed.stack, "narrow-door", PARVIS_KAFKA_BOOTSTRAP=narrow.bootstrap) as door,
+        start_second_ingest_sms(
+            testbed.stack, "narrow-ingest-sms", PARVIS_KAFKA_BOOTSTRAP=narrow.bootstrap
+        ) as ingest_url,
         testbed.load(per_second=per_second // 2, transfers_every_s=None) as contacts,
     ):
-        messages = SmsLoad(testbed.stack, testbed.log, senders=800, run=f"narrow {testbed.runs}", url=door)
+        messages = SmsLoad(testbed.stack, testbed.log, senders=800, run=f"narrow {testbed.runs}", url=ingest_url)
         await contacts.wait_until_sent(10)
-        before = _memory(testbed, door)
+        before = _memory(testbed, ingest_url)
         narrow.bytes_per_s = testbed.kafka_proxy.bytes_per_s = NARROW_BYTES_PER_S
         await messages.send_at_rate(per_second=per_second, seconds=seconds)
-        grown = max(now - then for now, then in zip(_memory(testbed, door), before, strict=True))
+        grown = max(now - then for now, then in zip(_memory(testbed, ingest_url), before, strict=True))
         narrow.restore()
         testbed.kafka_proxy.restore()
         began = time.monotonic()
@@ -50,9 +52,9 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     return verdict
 
 
-def _memory(testbed: RouterTestbed, door: str) -> list[int]:
+def _memory(testbed: RouterTestbed, ingest_url: str) -> list[int]:
     """The resident memory of ingest-sms and of each router, in bytes."""
-    ports = [int(door.rpartition(":")[2]), *testbed.routers.ports]
+    ports = [int(ingest_url.rpartition(":")[2]), *testbed.routers.ports]
     processes = psutil.Process().children(recursive=True)
     listening = {
         c.laddr.port: process for process in processes for c in _sockets(process) if c.status == psutil.CONN_LISTEN

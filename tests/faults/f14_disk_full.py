@@ -16,8 +16,8 @@ async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     seconds, per_second = (60, 200) if full else (1, 60)
     verdict = Verdict()
     assert testbed.disk
-    async with start_second_ingest_sms(testbed.stack, "door") as door:
-        messages = SmsLoad(testbed.stack, testbed.log, senders=800, run=f"full {testbed.runs}", url=door)
+    async with start_second_ingest_sms(testbed.stack, "ingest-sms-2") as ingest_url:
+        messages = SmsLoad(testbed.stack, testbed.log, senders=800, run=f"full {testbed.runs}", url=ingest_url)
         await messages.send_at_rate(per_second=20, seconds=0.5)
         testbed.disk.fill()
         first = len(testbed.log.attempts)

@@ -20,8 +20,8 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
         async with start_twilio_simulator(stack, silence_s=5) as simulators:
             faults = TwilioFaults(behaviour="hang", callbacks=CallbackFaults(drop=True), lists="error")
             simulators.twilio.carrier.faults = faults
-            asked = await replies.request(count)
-            states = await replies.wait_for_states(asked, {"unknown", "planned"})
+            requested = await replies.request(count)
+            states = await replies.wait_for_states(requested, {"unknown", "planned"})
             verdict.expect("unknown" in states.values(), "no reply is unknown")
             verdict.expect(
                 set(states.values()) <= {"unknown", "planned"},
@@ -34,14 +34,14 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
             half = messages[: count // 2]
             for message in half:
                 await post_callback(simulators, message, "delivered")
-            by_callback = [reply for reply in asked if reply.reply_id in {reply_id_of(m) for m in half}]
+            by_callback = [reply for reply in requested if reply.reply_id in {reply_id_of(m) for m in half}]
             states = await replies.wait_for_states(by_callback, {"delivered"})
             verdict.expect(
                 set(states.values()) == {"delivered"},
                 f"after the callbacks the states are {sorted(set(states.values()))}",
             )
             simulators.twilio.carrier.faults = TwilioFaults()
-            states = await replies.wait_for_states(asked, SENT_STATES, within_s=PATIENCE_S)
+            states = await replies.wait_for_states(requested, SENT_STATES, within_s=PATIENCE_S)
             verdict.expect(
                 set(states.values()) <= SENT_STATES,
                 f"after the provider's list the states are {sorted(set(states.values()))}",

@@ -40,7 +40,7 @@ async def _kill_after_acceptance(
         lost = CallbackFaults(drop=(number + n) % 2 == 1)
         simulators.twilio.carrier.faults = TwilioFaults(behaviour="hang", times=1, callbacks=lost)
         (reply,) = await replies.request(1)
-        await wait_until(lambda asked=reply: asked.reply_id in count_sends(simulators))
+        await wait_until(lambda requested=reply: requested.reply_id in count_sends(simulators))
     await asyncio.to_thread(stack.kill, "notifier", stays_down=True)
     await asyncio.to_thread(stack.start_again, "notifier")
 

@@ -17,11 +17,11 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
     verdict = Verdict()
     spool = workspace.folder / "spool"
     with start_town(workspace, ["ingest-sms", "router"], PARVIS_INGEST_SMS_RECONCILE_S="0") as (stack, log):
-        door = f"{stack.env['PARVIS_INGEST_SMS_PUBLIC_URL']}/sms#rt={read_ms}&tt={total_ms}&rc=1&rp=all"
+        webhook_url = f"{stack.env['PARVIS_INGEST_SMS_PUBLIC_URL']}/sms#rt={read_ms}&tt={total_ms}&rc=1&rp=all"
         async with (
             start_second_ingest_sms(stack, "fallback", PARVIS_INGEST_SMS_SPOOL=str(spool)) as fallback,
             start_twilio_simulator(
-                stack, sms_webhook_url=door, sms_fallback_url=f"{fallback}/sms/fallback"
+                stack, sms_webhook_url=webhook_url, sms_fallback_url=f"{fallback}/sms/fallback"
             ) as simulators,
         ):
             citizens = SmsCitizens(simulators, log)

@@ -18,7 +18,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
     mails = 200 if full else 10
     verdict = Verdict()
     with start_town(workspace, ["ingest-email"]) as (stack, _log), _ports() as (smtp, lmtp):
-        door = start_with_fault(
+        process = start_with_fault(
             stack, "ingest-email", "fail-while-parsing",
             PARVIS_INGEST_EMAIL_PORT="0", PARVIS_INGEST_EMAIL_SMTP_PORT=str(smtp), PARVIS_INGEST_EMAIL_LMTP_PORT=str(lmtp),
         )  # fmt: skip
@@ -29,8 +29,8 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
                 await asyncio.to_thread(send_mail, lmtp, build_mail(number), lmtp=True) for number in range(mails)
             ]
         finally:
-            door.terminate()
-            has_ended = await wait_for_exit(door, seconds=10 if full else PATIENCE_S)
+            process.terminate()
+            has_ended = await wait_for_exit(process, seconds=10 if full else PATIENCE_S)
             verdict.expect(has_ended, "ingest-email did not stop by itself")
         codes = {code for code, _ in answers}
         verdict.expect(codes == {451}, f"the senders got {sorted(codes)}, not 451")

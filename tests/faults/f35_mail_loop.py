@@ -76,14 +76,14 @@ class MailCarrier:
 
     async def _carry(self, domain: str, stack: Stack) -> int:
         moved = 0
-        async with Citizens(stack) as people:
+        async with Citizens(stack) as citizens:
             for machine in self.machines:
-                for mail in await people.mails_to(machine.address):
+                for mail in await citizens.mails_to(machine.address):
                     if self._is_new(domain, mail):
                         moved += 1
                         await self.deliver(stack, machine.address, RECIPIENT, machine.answer(mail))
             for other, other_town in self.towns.items():
-                for mail in await people.mails_to(f"mairie@{other}"):
+                for mail in await citizens.mails_to(f"mairie@{other}"):
                     if other != domain and self._is_new(domain, mail):
                         moved += 1
                         await self._hand_over(stack, other_town, other, mail)
@@ -194,8 +194,8 @@ async def _check_other_town(verdict: Verdict, towns: dict[str, Stack]) -> None:
 
 
 async def _notices(stack: Stack, address: str) -> int:
-    async with Citizens(stack) as people:
-        return len(await people.mails_to(address))
+    async with Citizens(stack) as citizens:
+        return len(await citizens.mails_to(address))
 
 
 async def _withheld(stack: Stack) -> int:

@@ -47,7 +47,7 @@ async def start_second_ingest_sms(stack: Stack, name: str, **environment: str) -
     url = f"http://127.0.0.1:{port}"
     own = {"PARVIS_INGEST_SMS_PORT": str(port), "PARVIS_INGEST_SMS_PUBLIC_URL": url}
     with (stack.plan.var / "log" / f"{name}.log").open("ab") as log:
-        door = subprocess.Popen(  # noqa: ASYNC220 (it starts at once)
+        process = subprocess.Popen(  # noqa: ASYNC220 (it starts at once)
             [sys.executable, "-m", "parvis.ingest_sms"], env=dict(stack.env) | own | environment, stdout=log, stderr=log
         )
     try:
@@ -56,8 +56,8 @@ async def start_second_ingest_sms(stack: Stack, name: str, **environment: str) -
                 await asyncio.sleep(0.1)
         yield url
     finally:
-        door.terminate()
-        await asyncio.to_thread(door.wait, PATIENCE_S)
+        process.terminate()
+        await asyncio.to_thread(process.wait, PATIENCE_S)
         ports.release()
 
 
