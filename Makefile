@@ -14,10 +14,10 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help setup system demo up test check bench faults corpus reference lock clean
 
-help: ## Show this list
+help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(READY) ## Install everything into .venv, from the lock
+setup: $(READY) ## Install everything into .venv from the lock file
 
 $(READY): requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -28,7 +28,7 @@ $(READY): requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(addprefix -e ./,$(MEMBERS))
 	@touch $(READY)
 
-system: ## Install the Debian packages that a full run wants, where it may; without them their tests are skipped
+system: ## Install the Debian packages that some tests need; without them those tests are skipped
 	@command -v apt-get >/dev/null || { echo "No apt-get here: install by hand what you want of $(DEBIAN)"; exit 0; }; \
 	missing=$$(for name in $(DEBIAN); do dpkg-query -Wf '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
 	test -n "$$missing" || exit 0; \
@@ -38,13 +38,13 @@ system: ## Install the Debian packages that a full run wants, where it may; with
 	$$as_root apt-get -qq update && $$as_root apt-get -qq install --yes --no-install-recommends $$missing >/dev/null \
 	|| echo "Could not install all of them; the tests that need them will be skipped"
 
-demo: setup ## A whole town hall on this machine, with five citizens (ONCE=1: watch, then stop)
+demo: setup ## Run a town hall on this machine with five citizens (ONCE=1: stop afterwards)
 	@$(BIN)/parvis demo $(if $(ONCE),--once)
 
-up: setup ## The stack alone, until Ctrl-C
+up: setup ## Run the stack alone, until Ctrl-C
 	@$(BIN)/parvis up
 
-check: setup ## Lint, types, contracts, deployment files, reference pages
+check: setup ## Check lint, types, import contracts, deployment files and reference pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
@@ -53,24 +53,24 @@ check: setup ## Lint, types, contracts, deployment files, reference pages
 	$(BIN)/parvis config check config/example-town
 	$(BIN)/python deploy/check.py
 
-test: check ## Everything that CI needs
+test: check ## Run the checks and all tests
 	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-bench: setup ## Measure (BENCH=name for one): a table, and var/bench/<name>.json
+bench: setup ## Run the benchmarks (BENCH=name for one), write var/bench/<name>.json
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-faults: setup ## The fault matrix in its full size (FAULT=F-01 for one)
+faults: setup ## Run the fault scenarios in full size (FAULT=F-01 for one)
 	@$(BIN)/python -m tests.faults $(FAULT)
 
-corpus: setup ## Real-world samples through the doors (DATA=folder)
+corpus: setup ## Run third-party samples through the ingest services (DATA=folder)
 	@$(BIN)/python -m tests.corpus $(DATA)
 
-reference: setup ## Write docs/reference again from the code
+reference: setup ## Generate docs/reference from the code
 	@$(BIN)/parvis reference
 
-lock: setup ## Resolve the dependencies again
+lock: setup ## Update the lock file
 	@$(BIN)/uv lock --quiet
 	@$(BIN)/uv export --quiet --no-header --all-packages --no-emit-workspace --format requirements-txt > requirements.lock
 
-clean: ## Forget the laptop's data (var); .venv stays
+clean: ## Delete local data (var); .venv stays
 	rm -rf var

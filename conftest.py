@@ -1,4 +1,4 @@
-"""Fixtures for every member: `brokers`, `kafka` and `database_url`, the real ones; and how the workers share the tests."""
+"""Provides the fixtures of all members (`brokers`, `kafka`, `database_url`: the real ones) and distributes tests to workers."""
 
 import pytest
 from hypothesis import settings
@@ -7,7 +7,7 @@ from xdist.scheduler import LoadFileScheduling
 
 pytest_plugins = ["parvis.local.fixtures"]
 
-# A slow machine is no wrong answer.
+# A slow machine must not fail a test.
 settings.register_profile("parvis", deadline=None)
 settings.load_profile("parvis")
 
@@ -16,7 +16,7 @@ _LONGEST_FIRST = ("journey", "fault", "stack")
 
 
 class Scheduling(LoadFileScheduling):
-    """A file at a time; but all journeys to one worker: the whole town that they share is started once a run."""
+    """Gives a worker one file at a time, but all journeys to one worker, because they share a town."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
@@ -29,7 +29,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take long come first, so that the workers end together."""
+    """Run slow files first, so that the workers finish at about the same time."""
     ranks = {item.path: len(_LONGEST_FIRST) for item in items}
     for item in items:
         marked = (place for place, mark in enumerate(_LONGEST_FIRST) if item.get_closest_marker(mark))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The deployment files in; out, a line a check, and exit 1 when one of them found something."""
+"""Checks the deployment files, prints one line for each check, and exits with 1 if one found a problem."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,16 +9,16 @@ from checks import Skipped, chart, compose, dockerfile
 Check = Callable[[], Iterator[str]]
 CHECKS: dict[str, Check] = {
     "Dockerfile: hadolint": dockerfile.lint,
-    "Dockerfile: each image's share of the lock": dockerfile.shares,
+    "Dockerfile: each image's part of the lock": dockerfile.shares,
     "compose.yaml: the Compose Specification": compose.shape,
-    "compose.yaml: every service, locked down, rightly set": compose.content,
+    "compose.yaml: every service, its security options and variables": compose.content,
     "compose.yaml: .env.example": compose.example,
     "chart: values and their schema": chart.schema,
     "chart: helm lint": chart.lint,
-    "chart: what it must refuse": chart.refusals,
+    "chart: values that it must refuse": chart.refusals,
     "chart: every object of every scenario": chart.rendered,
     "chart: every service": chart.parts,
-    "chart: every page of a public door, and no other": chart.pages,
+    "chart: every public page is forwarded, and nothing else": chart.pages,
     "chart: the example town through its ConfigMap": chart.town,
 }
 
@@ -27,23 +27,23 @@ def main() -> int:
     failed = 0
     for name, check in CHECKS.items():
         try:
-            found = list(check())
+            problems = list(check())
         except Skipped as reason:
-            _say(f"{name}: skipped: {reason}")
+            _print_line(f"{name}: skipped: {reason}")
             continue
-        failed += bool(found)
-        _say(f"{name}: {'fine' if not found else ''}")
-        for problem in found:
-            _say(f"  {problem}")
+        failed += bool(problems)
+        _print_line(f"{name}: {'ok' if not problems else ''}")
+        for problem in problems:
+            _print_line(f"  {problem}")
     try:
         for kind in chart.unvalidated():
-            _say(f"chart: {kind}: rendered, its shape not checked: its schema belongs to another project")
+            _print_line(f"chart: {kind}: rendered, not validated: its schema belongs to another project")
     except Skipped:
         pass
     return 1 if failed else 0
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(f"{line.rstrip()}\n")
 
 

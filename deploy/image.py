@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A service's name in; out, the folder its image is made from: its members' sources, its share of the lock, its start."""
+"""Writes the folder that a service's image is built from: sources of its members, its part of the lock, its entry point."""
 
 import argparse
 import re
@@ -8,8 +8,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-OPERATOR = "operator"  # the image with every service's code, and with it every `parvis` command and every migration
-_KEPT = ("pyproject.toml", "README.md", "LICENSE", "src", "migrations")  # of a member: no tests, no samples
+OPERATOR = "operator"  # the image with every service's code, so with every `parvis` command and migration
+_COPIED = ("pyproject.toml", "README.md", "LICENSE", "src", "migrations")  # of each member: no tests and no samples
 _ENTRY = re.compile(r"^([a-z0-9][a-z0-9._-]*)==")
 _REQUIRED_BY = re.compile(r"^ {4}# (?:via +|  +)([a-z0-9][a-z0-9._-]*)")
 
@@ -17,7 +17,7 @@ _REQUIRED_BY = re.compile(r"^ {4}# (?:via +|  +)([a-z0-9][a-z0-9._-]*)")
 def members_of(service: str, root: Path) -> dict[str, Path]:
     """Name and folder of each workspace member in a service's image: the service, and the libs it depends on.
 
-    Raises: LookupError, there is no such service.
+    Raises: LookupError, if there is no such service.
     """
     folders = {
         _name(file): file.parent for kind in ("libs", "services") for file in root.glob(f"{kind}/*/pyproject.toml")
@@ -27,20 +27,20 @@ def members_of(service: str, root: Path) -> dict[str, Path]:
     if unknown := [name for name in wanted if name not in services]:
         msg = f"no service is called {unknown[0]!r}: choose one of {', '.join(services)}, or {OPERATOR}"
         raise LookupError(msg)
-    found: dict[str, Path] = {}
+    members: dict[str, Path] = {}
     waiting = [f"parvis-{name}" for name in wanted]
     while waiting:
         name = waiting.pop()
-        if name in folders and name not in found:
-            found[name] = folders[name]
+        if name in folders and name not in members:
+            members[name] = folders[name]
             waiting += [_bare(requirement) for requirement in dependencies(folders[name])]
-    return dict(sorted(found.items()))
+    return dict(sorted(members.items()))
 
 
 def share_of(lock: str, members: set[str]) -> str:
-    """The lines of the lock that these members need, directly or not, with their hashes.
+    """The entries of the lock that these members need, directly or indirectly, with their hashes.
 
-    Shape: as `uv export` writes it: an entry begins at the margin, and its last lines say `# via` whom.
+    Shape: as `uv export` writes it: an entry begins in column 1, and its `# via` comments name the requirers.
     """
     entries = _entries(lock)
     needed, grown = set(members), True
@@ -54,7 +54,7 @@ def share_of(lock: str, members: set[str]) -> str:
 def entry_of(lock: str, package: str) -> str:
     """One package's lines of the lock.
 
-    Raises: LookupError, the lock does not have it.
+    Raises: LookupError, if the lock lacks it.
     """
     for name, text, _ in _entries(lock):
         if name == package:
@@ -68,7 +68,7 @@ def names_in(lock: str) -> set[str]:
 
 
 def start_of(service: str) -> str:
-    """What the image's entry point runs: as process 1, so that SIGTERM reaches the service itself."""
+    """The script of the image's entry point. It execs, so that SIGTERM reaches the service as process 1."""
     command = "parvis" if service == OPERATOR else f"python -m parvis.{service.replace('-', '_')}"
     return f'#!/bin/sh\nexec {command} "$@"\n'
 
@@ -82,7 +82,7 @@ def lay_out(service: str, root: Path, into: Path) -> None:
     (into / "uv.txt").write_text(entry_of(lock, "uv"), encoding="utf-8")
     (into / "requirements.txt").write_text(share_of(lock, set(members)), encoding="utf-8")
     for folder in members.values():
-        for name in _KEPT:
+        for name in _COPIED:
             _copy(folder / name, app / folder.relative_to(root) / name)
     (app / "members.txt").write_text(
         "".join(f"--editable ./{folder.relative_to(root)}\n" for folder in members.values()), encoding="utf-8"
@@ -94,16 +94,16 @@ def lay_out(service: str, root: Path, into: Path) -> None:
 
 def _entries(lock: str) -> list[tuple[str, str, set[str]]]:
     """Name, text and requirers of each entry."""
-    found: list[tuple[str, str, set[str]]] = []
+    entries: list[tuple[str, str, set[str]]] = []
     for line in lock.splitlines(keepends=True):
         if entry := _ENTRY.match(line):
-            found.append((entry[1], line, set()))
-        elif found and line.startswith(" "):
-            name, text, required_by = found[-1]
+            entries.append((entry[1], line, set()))
+        elif entries and line.startswith(" "):
+            name, text, required_by = entries[-1]
             if requirer := _REQUIRED_BY.match(line):
                 required_by.add(requirer[1])
-            found[-1] = (name, text + line, required_by)
-    return found
+            entries[-1] = (name, text + line, required_by)
+    return entries
 
 
 def _name(pyproject: Path) -> str:
@@ -111,7 +111,7 @@ def _name(pyproject: Path) -> str:
 
 
 def dependencies(member: Path) -> list[str]:
-    """What a member asks for, as its pyproject.toml says it."""
+    """The dependencies in a member's pyproject.toml."""
     return tomllib.loads((member / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("dependencies", [])
 
 

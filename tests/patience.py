@@ -1,4 +1,4 @@
-"""Says how long a test waits for what must come: a guard against a hang, never a bound on speed."""
+"""Defines how long tests wait for an event: a guard against hanging, never a bound on speed."""
 
 PATIENCE_S = 300.0
-"""A loaded machine is slow, and what is lost never comes. Nothing in `make test` asserts that something took less than a time."""
+"""Long enough for a loaded machine. No test in `make test` asserts that something took less than a given time."""

@@ -1,5 +1,5 @@
-"""What a machine can say of the deployment files without a cluster, and without an engine."""
+"""Checks of the deployment files that need neither a cluster nor a container engine."""
 
 
 class Skipped(Exception):
-    """A check that this machine cannot make; the message says why."""
+    """A check that this machine cannot run; the message gives the reason."""

@@ -1,4 +1,4 @@
-"""The chart in, what is wrong with it out: its schema, and every object that its scenarios render."""
+"""Checks the Helm chart: its schema, its refusals, and every object that its scenarios render."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _CHART = _ROOT / "deploy" / "helm" / "parvis"
 _TOWN = _ROOT / "config" / "example-town"
 SCENARIOS = sorted(_CHART.glob("ci/*-values.yaml"))
 _OPTIONAL = {"global", "cpu", "memory", "ephemeral-storage"}  # Helm's own; and amounts that need not be limited
-# What must be refused: the key is wrong, the value is wrong, or a demand is unmet; with a word of the answer.
+# Settings that must be refused (wrong key, wrong value, missing requirement), each with a word of the error message.
 _REFUSED = (
     ("ingestSms.replica=2", "replica"),
     ("router.replicas=two", "replicas"),
@@ -41,7 +41,7 @@ def lint() -> Iterator[str]:
 
 
 def schema() -> Iterator[str]:
-    """values.yaml and values.schema.json have the same keys."""
+    """Compare the keys of values.yaml with those of values.schema.json."""
     described = json.loads((_CHART / "values.schema.json").read_text(encoding="utf-8"))
     given = yaml.safe_load((_CHART / "values.yaml").read_text(encoding="utf-8"))
     yield from _differences(given, described, described["definitions"], "")
@@ -66,7 +66,7 @@ def rendered() -> Iterator[str]:
 
 
 def parts() -> Iterator[str]:
-    """Every service of the repository is a part of the chart."""
+    """Find services of the repository that the chart lacks."""
     done = _template(_CHART / "ci" / "volumes-values.yaml")
     found = {
         thing["metadata"]["labels"]["app.kubernetes.io/component"]
@@ -81,26 +81,26 @@ def parts() -> Iterator[str]:
 
 
 def pages() -> Iterator[str]:
-    """Every address of a public door is let through, and nothing else is."""
+    """Compare the paths that each Ingress forwards with the routes of its service."""
     sources = {"ingest-web": ("services/ingest-web/src", "libs/web/src"), "ingest-sms": ("services/ingest-sms/src",)}
     for thing in _objects(_template(_CHART / "ci" / "volumes-values.yaml").stdout):
         door = thing["metadata"]["labels"]["app.kubernetes.io/component"]
         if thing["kind"] != "Ingress":
             continue
-        let_through = {path["path"]: path["pathType"] for path in thing["spec"]["rules"][0]["http"]["paths"]}
+        forwarded = {path["path"]: path["pathType"] for path in thing["spec"]["rules"][0]["http"]["paths"]}
         there = {page for folder in sources[door] for page in _addresses(_ROOT / folder)}
         for page in there:
             if not any(
-                page == path or (kind == "Prefix" and page.startswith(f"{path}/")) for path, kind in let_through.items()
+                page == path or (kind == "Prefix" and page.startswith(f"{path}/")) for path, kind in forwarded.items()
             ):
-                yield f"{door}: {page} is not let through: add it to paths in templates/_parts.tpl"
-        for path in let_through:
+                yield f"{door}: {page} is not forwarded: add it to paths in templates/_parts.tpl"
+        for path in forwarded:
             if not any(page == path or page.startswith(f"{path}/") for page in there):
-                yield f"{door}: {path} is let through, and no page is there"
+                yield f"{door}: {path} is forwarded, but the service has no such page"
 
 
 def _addresses(folder: Path) -> set[str]:
-    """Of the routes that are written in a folder's code; what a service has in `api/` is mounted at /api."""
+    """The routes in a folder's code; those in `api/` are mounted at /api."""
     route = re.compile(r"""(?:@\w+\.(?:get|post)|\.add_route)\(\s*"(/[^"]*)\"""")
     return {
         ("/api" if file.parent.name == "api" else "") + address
@@ -110,7 +110,7 @@ def _addresses(folder: Path) -> set[str]:
 
 
 def town() -> Iterator[str]:
-    """The example town comes out of the ConfigMap as it went in, laid out as the kubelet does, and is read."""
+    """Check the example town after a round trip through its ConfigMap, mounted as the kubelet does."""
     made = run(program("python"), _CHART.parent / "town_values.py", _TOWN)
     if made.returncode:
         yield made.stderr.strip()
@@ -123,16 +123,16 @@ def town() -> Iterator[str]:
             "--set", "town.config.existingConfigMap=", "--values", folder / "town-values.yaml",
         )  # fmt: skip
         if done.returncode:
-            yield f"the example town is not rendered: {done.stderr.strip()}"
+            yield f"the example town cannot be rendered: {done.stderr.strip()}"
             return
         objects.mount(_objects(done.stdout), "router", "town", folder / "config")
         checked = run(program("parvis"), "config", "check", folder / "config")
         if checked.returncode:
-            yield f"the mounted town is not read: {checked.stdout}{checked.stderr}"
+            yield f"the mounted town is invalid: {checked.stdout}{checked.stderr}"
 
 
 def unvalidated() -> list[str]:
-    """Kinds that are rendered, and whose schema is at hand nowhere."""
+    """The rendered kinds that have no schema here."""
     kinds: set[str] = set()
     for scenario in SCENARIOS:
         kinds |= {thing["kind"] for thing in _objects(_template(scenario).stdout) if not objects.has_schema(thing)}

@@ -1,4 +1,4 @@
-"""The Dockerfile and the lock in, what is wrong with them out."""
+"""Checks the Dockerfile with hadolint, and that each image's part of the lock is complete."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,7 +23,7 @@ def lint() -> Iterator[str]:
 
 
 def shares() -> Iterator[str]:
-    """Each image's share of the lock holds what its members ask for, and what that asks for in turn."""
+    """Check that each image's part of the lock holds the direct and indirect dependencies of its members."""
     lock = (_ROOT / "requirements.lock").read_text(encoding="utf-8")
     for service in (*services(), image.OPERATOR):
         members = image.members_of(service, _ROOT)
@@ -34,10 +34,12 @@ def shares() -> Iterator[str]:
                 yield f"image {service}: requirements.lock lacks {wanted}, which {by} needs: `make lock`"
 
 
-def _needed(asked: dict[str, set[Requirement]]) -> dict[str, str]:
-    """Name → who asks for it, followed through what is installed in this environment."""
-    found: dict[str, str] = {}
-    waiting = [(requirement, name) for name, requirements in asked.items() for requirement in requirements]
+def _needed(requirements_by_member: dict[str, set[Requirement]]) -> dict[str, str]:
+    """Map each needed package to a package that requires it, as installed in this environment."""
+    needed_by: dict[str, str] = {}
+    waiting = [
+        (requirement, name) for name, requirements in requirements_by_member.items() for requirement in requirements
+    ]
     seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:
         requirement, by = waiting.pop()
@@ -45,13 +47,13 @@ def _needed(asked: dict[str, set[Requirement]]) -> dict[str, str]:
         if (name, extras) in seen:
             continue
         seen.add((name, extras))
-        found.setdefault(name, by)
+        needed_by.setdefault(name, by)
         waiting += [(more, name) for more in _asked_by(name, extras)]
-    return found
+    return needed_by
 
 
 def _asked_by(name: str, extras: frozenset[str]) -> Iterator[Requirement]:
-    """What an installed package asks for on this machine; nothing, where it is not installed."""
+    """The requirements of an installed package on this machine; nothing if it is not installed."""
     with suppress(PackageNotFoundError):
         for line in requires(name) or []:
             requirement = Requirement(line)

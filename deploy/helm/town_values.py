@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A town's folder in, the chart's values out: town.config.files, each file under its path."""
+"""Prints a town's folder as values of the chart: town.config.files, with each file under its path."""
 
 import argparse
 import sys
@@ -7,16 +7,16 @@ from pathlib import Path
 
 import yaml
 
-_LARGEST_BYTES = 900 * 1024  # a ConfigMap may have 1 MiB, its keys and the object around them included
+_LARGEST_BYTES = 900 * 1024  # a ConfigMap may have 1 MiB, including its keys and metadata
 
 
 def files_of(folder: Path) -> dict[str, str]:
-    """Path below the folder → text, of everything that is no hidden file.
+    """Map the path of each file that is not hidden to its text.
 
-    Raises: ValueError, the folder has no town.yaml, a file is no text, or all together are more than a ConfigMap takes.
+    Raises: ValueError, if town.yaml is missing, a file is not UTF-8 text, or all together exceed the size of a ConfigMap.
     """
     if not (folder / "town.yaml").is_file():
-        msg = f"{folder} is no town's folder: it has no town.yaml"
+        msg = f"{folder} is not a town's folder: town.yaml is missing"
         raise ValueError(msg)
     found: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
@@ -25,11 +25,11 @@ def files_of(folder: Path) -> dict[str, str]:
             try:
                 found[name] = path.read_text(encoding="utf-8")
             except UnicodeDecodeError as error:
-                msg = f"{path} is no UTF-8 text"
+                msg = f"{path} is not UTF-8 text"
                 raise ValueError(msg) from error
     size_bytes = sum(len(text.encode()) for text in found.values())
     if size_bytes > _LARGEST_BYTES:
-        msg = f"{folder} has {size_bytes} bytes, and a ConfigMap takes {_LARGEST_BYTES}: mount a volume instead"
+        msg = f"{folder} has {size_bytes} bytes, but a ConfigMap holds at most {_LARGEST_BYTES}: mount a volume instead"
         raise ValueError(msg)
     return found
 

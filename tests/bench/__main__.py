@@ -1,4 +1,4 @@
-"""`make bench [BENCH=name]`: run a benchmark, print its table, write var/bench/<name>.json."""
+"""Runs a benchmark (`make bench [BENCH=name]`), prints its table and writes var/bench/<name>.json."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ BENCHES: dict[str, Bench] = {
 
 
 def rows(measures: Sequence[Measure]) -> list[dict[str, Any]]:
-    """One row a contender and metric: the median of its rounds, and their range."""
+    """Build one row for each contender and metric: the median of its rounds, and their range."""
     found: dict[tuple[str, str, str, int], list[float]] = defaultdict(list)
     for measure in measures:
         found[measure.contender, measure.metric, measure.unit, measure.events].append(measure.value)

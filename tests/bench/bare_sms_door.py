@@ -1,4 +1,4 @@
-"""A bare handler, to hold the SMS door against: the signature check and the produce, and nothing else."""
+"""Serves the bare SMS handler of the comparison: it checks the signature and produces the form, nothing else."""
 
 import os
 import sys

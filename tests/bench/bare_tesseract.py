@@ -1,4 +1,4 @@
-"""The peer of the letters' bench: each picture through Tesseract at its defaults, and nothing else. Prints one JSON line."""
+"""Reads each picture with Tesseract at its defaults, as the peer of the letters' benchmark, and prints one JSON line."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""From a door's yes to the department's topic, at 100 contacts a second; beside it, a record through the same broker alone."""
+"""Measures the latency from the accepted SMS to the department's topic at 100 contacts a second, and that of bare Kafka."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from parvis.common.contract.topics import Topic, department_topic
 from parvis.common.town.loading import load_town_config
 from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Measure, percentile
-from tests.faults.load import ClientLog, TextMessages
+from tests.faults.sms_load import ClientLog, SmsLoad
 
 PER_SECOND = float(os.environ.get("PARVIS_BENCH_RATE", "100"))  # noqa: TID251 (a benchmark's own knob)
 SECONDS = float(os.environ.get("PARVIS_BENCH_SECONDS", "60"))  # noqa: TID251
@@ -44,7 +44,7 @@ def _figures(contender: str, waits_s: Sequence[float]) -> list[Measure]:
 
 
 async def _parvis(stack: Stack, file: Path, seconds: float) -> list[float]:
-    """Text messages through ingest-sms; each one's wait from the answer to its appearance in a department."""
+    """Send text messages to ingest-sms. Gives each one's time from the answer to its record on a department's topic."""
     prefix = "parvis"
     topics = [
         department_topic(slug).full_name(prefix)
@@ -55,7 +55,7 @@ async def _parvis(stack: Stack, file: Path, seconds: float) -> list[float]:
     reader = await _reader(stack, topics)
     reading = asyncio.create_task(_note(reader, seen))
     try:
-        await TextMessages(stack, log, senders=500, run=file.stem).write(per_second=PER_SECOND, seconds=seconds)
+        await SmsLoad(stack, log, senders=500, run=file.stem).send_at_rate(per_second=PER_SECOND, seconds=seconds)
         promised = [attempt for attempt in log.attempts if attempt.outcome == "ok"]
         async with asyncio.timeout(30):
             while not all(attempt.contact_id in seen for attempt in promised):
@@ -68,7 +68,7 @@ async def _parvis(stack: Stack, file: Path, seconds: float) -> list[float]:
 
 
 async def _broker_alone(stack: Stack, seconds: float) -> list[float]:
-    """A bare producer and a bare consumer at the same rate: acknowledgement to appearance; the floor of any design."""
+    """Run a bare producer and consumer at the same rate: the lower bound of any design."""
     topic = "bench.floor"
     seen: dict[str, float] = {}
     answered: dict[str, float] = {}
@@ -116,7 +116,7 @@ async def _reader(stack: Stack, topics: Sequence[str]) -> AIOKafkaConsumer:
 
 
 async def _note(reader: AIOKafkaConsumer, seen: dict[str, float]) -> None:
-    """When each event id was first seen, by this machine's clock."""
+    """The time at which each event id was first read, by this machine's clock."""
     while True:
         for records in (await reader.getmany(timeout_ms=500)).values():
             at = time.time()

@@ -19,7 +19,7 @@ from parvis.local.free_ports import FreePorts
 from parvis.local.readiness import listens
 from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Measure
-from tests.faults.mail import RECIPIENT, SENDER
+from tests.faults.smtp_client import RECIPIENT, SENDER
 
 ROUNDS = 3
 CONNECTIONS = 20

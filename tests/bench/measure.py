@@ -1,4 +1,4 @@
-"""What a benchmark is, and what it measures."""
+"""Defines benchmarks and their measurements."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 class Incomplete(Exception):
-    """A benchmark that has figures, and reasons why they are not to be trusted as a whole."""
+    """A benchmark's figures, with the reasons why they are not reliable."""
 
     def __init__(self, measures: Sequence[Measure], reasons: Sequence[str]) -> None:
         super().__init__("; ".join(reasons))

@@ -1,4 +1,4 @@
-"""A Messages API that is never the bottleneck: takes every message after the time that Twilio takes, and remembers when it came."""
+"""Serves a Messages API that is never the bottleneck: it accepts every message after Twilio's usual delay and records its time."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"no(\d{6})")
 
 
 class Calls:
-    """When each numbered message came."""
+    """The arrival time of each numbered message."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -63,7 +63,7 @@ class Api(asyncio.Protocol):
 
 
 def _created(number: int) -> Mapping[str, object]:
-    """As long as Twilio's own answer: reading it is part of a call's price."""
+    """As long as Twilio's own answer, because reading it is part of a call's cost."""
     sid = f"SM{number:032x}"
     nothing = dict.fromkeys(("date_sent", "error_code", "error_message", "messaging_service_sid", "price"))
     return nothing | {

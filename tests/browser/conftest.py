@@ -1,4 +1,4 @@
-"""A real browser before a town's web door; skipped, with the reason, where there is none."""
+"""Provides a real browser in front of ingest-web; skips, with the reason, where there is none."""
 
 import importlib.util
 from collections.abc import Callable, Generator
@@ -57,8 +57,8 @@ def violations(browser: Any) -> Look:
     def look(page: Any) -> list[str]:
         page.evaluate(axe)
         return [
-            f"{page.url}: {found['id']}: {found['help']}: {[node['html'][:160] for node in found['nodes'][:3]]}"
-            for found in page.evaluate(_RUN, RULES)
+            f"{page.url}: {violation['id']}: {violation['help']}: {[node['html'][:160] for node in violation['nodes'][:3]]}"
+            for violation in page.evaluate(_RUN, RULES)
         ]
 
     return look

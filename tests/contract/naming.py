@@ -1,4 +1,4 @@
-"""What schemathesis is told about our API: a client names each contact anew; a key sent twice is for trying again."""
+"""Gives each schemathesis call an Idempotency-Key of its own, because a key sent twice means a retry."""
 
 import re
 import uuid

@@ -1,4 +1,4 @@
-"""What every service agrees on; services are found, not listed."""
+"""Tests what all services have in common; the services are discovered, not listed."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""Promise 7: no sequence of mails in which one has a null sender, or was written by a machine, causes a send for that one."""
+"""Tests that no sequence of mails makes the router answer one with a null sender or written by a machine."""
 
 import dataclasses
 from datetime import timedelta
@@ -57,17 +57,17 @@ def contact(number: int, mail: dict[str, Any]) -> ContactReceived:
     sender = TOWN if mail["is_ours"] else mail["sender"]
     head = [f"From: {sender}", f"Subject: {mail['subject']}", *mail["marks"], *filter(None, mail["innocent"])]
     read, _ = parse_mail("\n".join([*head, "", mail["text"], ""]).encode())
-    made = make_contact_id("email", TOWN, str(number))
+    contact_id = make_contact_id("email", TOWN, str(number))
     envelope = "" if mail["is_null"] else sender
-    arrival = MailDelivery(made, TOWN, envelope, AN_INSTANT, AN_INSTANT, CLAIM, (), Verification(level="none"))
+    arrival = MailDelivery(contact_id, TOWN, envelope, AN_INSTANT, AN_INSTANT, CLAIM, (), Verification(level="none"))
     return build_contact(read, dataclasses.replace(arrival), KEYS)
 
 
-def routing(told: ContactReceived) -> Routing:
+def routing(received: ContactReceived) -> Routing:
     values: dict[str, Any] = {
-        "conversation_id": told.contact_id, "sequence": 1, "department": "voirie", "reference": told.reference,
+        "conversation_id": received.contact_id, "sequence": 1, "department": "voirie", "reference": received.reference,
         "procedure": "road-report", "rule": "place", "rules_version": "0" * 12, "confidence": 1.0,
-        "reason": {"fr": "x", "en": "x"}, "received_at": told.received_at, "decided_at": AN_INSTANT,
+        "reason": {"fr": "x", "en": "x"}, "received_at": received.received_at, "decided_at": AN_INSTANT,
         "receipt_due_at": AN_INSTANT + timedelta(days=7), "answer_due_at": AN_INSTANT + timedelta(days=14),
     }  # fmt: skip
     return Routing.model_validate(values)
@@ -75,15 +75,17 @@ def routing(told: ContactReceived) -> Routing:
 
 @given(st.lists(mails, min_size=1, max_size=8))
 def test_no_sequence_with_a_null_sender_or_a_machines_mail_causes_a_send(sequence: list[dict[str, Any]]) -> None:
-    asked: set[str] = set()
+    reply_ids: set[str] = set()
     contacts = [contact(number, mail) for number, mail in enumerate(sequence)]
-    for told in contacts:
+    for received in contacts:
         for notice in (
-            registration_notice(told, routing(told), TOWN_CONFIG, language="fr"),
-            receipt_notice(told, routing(told), TOWN_CONFIG, language="fr"),
+            registration_notice(received, routing(received), TOWN_CONFIG, language="fr"),
+            receipt_notice(received, routing(received), TOWN_CONFIG, language="fr"),
         ):
-            asked |= {notice.reply_id} if notice else set()
+            reply_ids |= {notice.reply_id} if notice else set()
     silent = [c for c, m in zip(contacts, sequence, strict=True) if m["is_null"] or m["marks"] or m["is_ours"]]
-    assert all(told.machine for told in silent)
-    assert not asked & {make_reply_id(kind, told.contact_id) for told in silent for kind in ("registration", "receipt")}
-    assert len(asked) == 2 * (len(contacts) - len(silent))
+    assert all(received.machine for received in silent)
+    assert not reply_ids & {
+        make_reply_id(kind, received.contact_id) for received in silent for kind in ("registration", "receipt")
+    }
+    assert len(reply_ids) == 2 * (len(contacts) - len(silent))

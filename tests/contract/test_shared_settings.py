@@ -1,4 +1,4 @@
-"""Facts about the settings that all services share: every service's clients are built with what they say."""
+"""Tests that the clients of every service are built with the settings that all services share."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""`make corpus [DATA=folder]`: other people's samples through our doors; a table, and var/corpus/<name>.json."""
+"""Runs third-party samples through the ingest services (`make corpus [DATA=folder]`), prints a table and writes var/corpus/<name>.json."""
 
 import asyncio
 import importlib
@@ -29,7 +29,7 @@ def corpora() -> list[Corpus]:
 def main(arguments: Sequence[str]) -> int:
     data = Path(arguments[0] if arguments else os.environ.get("PARVIS_SAMPLES", ""))  # noqa: TID251 (a test's own)
     if not data.parts or not data.is_dir():
-        sys.stderr.write("no samples: make corpus DATA=folder, or set PARVIS_SAMPLES\n")
+        sys.stderr.write("no samples: run make corpus DATA=folder, or set PARVIS_SAMPLES\n")
         return 2
     wanted = set(arguments[1:])
     shutil.rmtree(FOLDER / "stack", ignore_errors=True)
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
             if wanted and corpus.name not in wanted:
                 continue
             if not (data / corpus.folder).is_dir():
-                print(f"{corpus.name}: skipped, there is no {corpus.folder}/ in {data}", flush=True)
+                print(f"{corpus.name}: skipped, because {data} has no folder {corpus.folder}", flush=True)
                 continue
             print(f"{corpus.name}: {corpus.question}", flush=True)
             scores = asyncio.run(corpus.run(data / corpus.folder, stack))

@@ -1,4 +1,4 @@
-"""What a corpus is: a folder of other people's samples, a question, and the figures that answer it."""
+"""Defines a corpus: a folder of third-party samples, a question, and the scores that answer it."""
 
 import operator
 from collections.abc import Callable, Coroutine, Sequence
@@ -13,7 +13,7 @@ _COMPARED: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=":
 
 @dataclass(frozen=True)
 class Score:
-    """One figure. `target` is what the project promises of it, in words such as `>= 0.95`; empty where it promises nothing."""
+    """One figure. `target` is its goal, such as `>= 0.95`; empty if it has none."""
 
     metric: str
     unit: str
@@ -22,14 +22,14 @@ class Score:
 
     @property
     def is_met(self) -> bool:
-        """Whether the value keeps the promise; a figure without one does."""
+        """Whether the value meets the target. True without a target."""
         sign, _, bound = self.target.partition(" ")
         return not sign or _COMPARED[sign](self.value, float(bound))
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """`folder` is the name of its folder in the data. `run(folder, stack)` gives the figures; the stack has the four doors."""
+    """`folder` is its folder in the sample data. `run(folder, stack)` gives the scores; the stack runs the four ingest services."""
 
     name: str
     folder: str

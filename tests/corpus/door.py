@@ -1,4 +1,4 @@
-"""Twilio's webhooks to the SMS door of a stack, and what they left on the bus."""
+"""Posts signed Twilio webhooks to ingest-sms and reads the resulting events."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _AT_ONCE = 16
 
 
 def a_form(stack: Stack, number: int, run: str, **more: str) -> dict[str, str]:
-    """A message as Twilio tells it; each number of each run has a MessageSid of its own."""
+    """Build a webhook form as Twilio sends it. Each number of each run has its own MessageSid."""
     sid = "SM" + f"{run.encode().hex()}{number:08x}"[-32:].rjust(32, "0")
     account = stack.env["PARVIS_INGEST_SMS_TWILIO_ACCOUNT_SID"]
     form = {
@@ -37,7 +37,7 @@ def id_of(form: Mapping[str, str]) -> str:
 
 
 async def post_all(stack: Stack, forms: Sequence[Mapping[str, str]], path: str = "/sms") -> list[int]:
-    """Sign and post all, a few at a time; the status of each."""
+    """Sign and post all forms, 16 at a time. Gives the status of each."""
     url = stack.env["PARVIS_INGEST_SMS_PUBLIC_URL"] + path
     validator = RequestValidator(stack.env["PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN"])
     room = asyncio.Semaphore(_AT_ONCE)
@@ -55,7 +55,7 @@ async def post_all(stack: Stack, forms: Sequence[Mapping[str, str]], path: str =
 
 
 async def contacts_in(stack: Stack) -> dict[str, list[ContactReceived]]:
-    """Every contact by its id, as often as it was written."""
+    """Read every record of contact.received, by contact id."""
     found: dict[str, list[ContactReceived]] = {}
     prefix = stack.plan.topic_prefix
     async for received in read_all_records(stack.kafka, [CONTACT_RECEIVED.full_name(prefix)]):

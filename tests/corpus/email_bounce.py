@@ -21,7 +21,7 @@ from parvis.ingest_email.parse.message_identity import identify_message
 from parvis.ingest_email.parse.mime.headers import Headers, parse_headers
 from parvis.local.stack import Stack
 from tests.corpus.corpus import Corpus, Score
-from tests.faults.mail import RECIPIENT
+from tests.faults.smtp_client import RECIPIENT
 
 _DOMAIN = RECIPIENT.partition("@")[2]
 _MACHINES = ("bounce", "feedback", "vacation")

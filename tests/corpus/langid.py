@@ -1,4 +1,4 @@
-"""Short texts in many languages: is each one's language told, and is French ever taken for English?"""
+"""Scores language detection on short texts in many languages, and how often French is taken for English."""
 
 import json
 from collections import Counter
@@ -17,37 +17,45 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     rows: list[dict[str, Any]] = [
         json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().splitlines() if line
     ]
-    said = Counter((row["lang"], detect_language(row["text"])) for row in rows)
-    for (language, verdict), count in sorted(said.items(), key=str):
+    verdicts = Counter((row["lang"], detect_language(row["text"])) for row in rows)
+    for (language, verdict), count in sorted(verdicts.items(), key=str):
         if language in DETECTED_LANGUAGES and verdict != language:
             print(f"      {language} taken for {verdict or 'nothing'}: {count}", flush=True)
     return [
-        Score("texts in the ten large languages", "texts", _count(said, LARGE)),
-        Score("of these, right", "share", _right(said, LARGE), ">= 0.97"),
-        Score("of these, wrong (the rest: no verdict)", "share", _wrong(said, LARGE)),
-        Score("texts in all sixteen that we tell", "texts", _count(said, DETECTED_LANGUAGES)),
-        Score("of these, right", "share", _right(said, DETECTED_LANGUAGES), ">= 0.97"),
-        Score("French taken for English", "texts", said["fr", "en"], "= 0"),
+        Score("texts in the ten large languages", "texts", _count(verdicts, LARGE)),
+        Score("of these, right", "share", _right(verdicts, LARGE), ">= 0.97"),
+        Score("of these, wrong (the rest: no verdict)", "share", _wrong(verdicts, LARGE)),
+        Score("texts in all sixteen that we tell", "texts", _count(verdicts, DETECTED_LANGUAGES)),
+        Score("of these, right", "share", _right(verdicts, DETECTED_LANGUAGES), ">= 0.97"),
+        Score("French taken for English", "texts", verdicts["fr", "en"], "= 0"),
         Score(
-            "texts in other languages", "texts", sum(n for (one, _), n in said.items() if one not in DETECTED_LANGUAGES)
+            "texts in other languages",
+            "texts",
+            sum(n for (language, _), n in verdicts.items() if language not in DETECTED_LANGUAGES),
         ),
         Score(
-            "of these, taken for one of ours", "share", _wrong(said, {one for one, _ in said} - set(DETECTED_LANGUAGES))
+            "of these, taken for one of ours",
+            "share",
+            _wrong(verdicts, {language for language, _ in verdicts} - set(DETECTED_LANGUAGES)),
         ),
     ]
 
 
-def _count(said: Counter[tuple[str, str | None]], languages: Any) -> int:
-    return sum(count for (language, _), count in said.items() if language in languages)
+def _count(verdicts: Counter[tuple[str, str | None]], languages: Any) -> int:
+    return sum(count for (language, _), count in verdicts.items() if language in languages)
 
 
-def _right(said: Counter[tuple[str, str | None]], languages: Any) -> float:
-    return sum(said[one, one] for one in languages) / max(1, _count(said, languages))
+def _right(verdicts: Counter[tuple[str, str | None]], languages: Any) -> float:
+    return sum(verdicts[language, language] for language in languages) / max(1, _count(verdicts, languages))
 
 
-def _wrong(said: Counter[tuple[str, str | None]], languages: Any) -> float:
-    wrong = sum(count for (one, verdict), count in said.items() if one in languages and verdict not in (one, None))
-    return wrong / max(1, _count(said, languages))
+def _wrong(verdicts: Counter[tuple[str, str | None]], languages: Any) -> float:
+    wrong = sum(
+        count
+        for (language, verdict), count in verdicts.items()
+        if language in languages and verdict not in (language, None)
+    )
+    return wrong / max(1, _count(verdicts, languages))
 
 
 CORPUS = Corpus(

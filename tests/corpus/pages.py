@@ -1,4 +1,4 @@
-"""A page in, whether it holds anything that no innocent page does out: read by a real browser where there is one."""
+"""Checks pages for elements, attributes and addresses that no harmless page has, in a real browser where there is one."""
 
 import contextlib
 import importlib.util
@@ -19,7 +19,7 @@ _MARKS = """([pages, addresses]) => pages.map(html => {
 
 
 class Pages:
-    """Knows what elements, attributes and addresses innocent pages have."""
+    """Collects the elements, attributes and addresses of harmless pages."""
 
     def __init__(self, page: Any) -> None:
         self._page = page
@@ -45,7 +45,7 @@ class Pages:
         self._known = {mark for marks in await self._marks(innocent) for mark in marks}
 
     async def odd_ones(self, pages: Sequence[str]) -> int:
-        """How many have an element, an attribute or an address that no innocent page has."""
+        """Count the pages with an element, attribute or address that no harmless page has."""
         return sum(not set(marks) <= self._known for marks in await self._marks(pages))
 
     async def _marks(self, pages: Sequence[str]) -> list[list[str]]:
@@ -64,7 +64,7 @@ def hidden(page: str) -> dict[str, str]:
 
 
 def _without_reference(mark: str) -> str:
-    """The way to the page in the other language holds the receipt's reference: each page has another."""
+    """Remove the link to the other language, which holds a reference that differs from page to page."""
     return "/merci/" if "/merci/" in mark else mark
 
 

@@ -1,23 +1,25 @@
-"""F-01: kill -9 of routers in the middle of their batches, again and again, under load."""
+"""F-01: a router is killed in the middle of a batch, repeatedly, under load."""
 
 import asyncio
 
 from tests.faults.oracle import Verdict
-from tests.faults.scenario import Play
-from tests.faults.stage import Stage
+from tests.faults.router_testbed import RouterTestbed
+from tests.faults.scenario import RouterScenario
 
 
-async def play(stage: Stage, full: bool) -> Verdict:
+async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     kills, per_second, pause_s = (10, 200, 5.5) if full else (2, 60, 1.5)
     verdict = Verdict()
-    async with stage.load(per_second=per_second) as contacts:
-        await contacts.until_sent(20)
+    async with testbed.load(per_second=per_second) as contacts:
+        await contacts.wait_until_sent(20)
         for kill in range(kills):
-            stage.routers.kill(1 + kill % 3)
+            testbed.routers.kill(1 + kill % 3)
             await asyncio.sleep(pause_s)
-    await stage.healed(verdict)
+    await testbed.settle_and_check(verdict)
     verdict.figures["kills"] = kills
     return verdict
 
 
-SCENARIO = Play("F-01", "kill -9 of a router mid-batch, ten times, at 200 contacts/s", "I1 I2 I3 I5 I7", play, "one")
+SCENARIO = RouterScenario(
+    "F-01", "kill -9 of a router mid-batch, ten times, at 200 contacts/s", "I1 I2 I3 I5 I7", run, "one"
+)

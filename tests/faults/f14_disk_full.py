@@ -1,76 +1,76 @@
-"""F-14: the disk under Kafka's logs is full: nobody is promised anything, everybody is told; with room again, all goes on."""
+"""F-14: the disk of Kafka's logs is full; senders are refused, and everything recovers when there is space."""
 
 import asyncio
 import time
 
-from tests.faults.disk import no_small_disk
-from tests.faults.load import TextMessages
 from tests.faults.oracle import Verdict
-from tests.faults.scenario import Play
-from tests.faults.stage import Stage
-from tests.faults.twilio import another_door
+from tests.faults.router_testbed import RouterTestbed
+from tests.faults.scenario import RouterScenario
+from tests.faults.small_disk import why_no_small_disk
+from tests.faults.sms_load import SmsLoad
+from tests.faults.twilio_simulator import start_second_ingest_sms
 from tests.patience import PATIENCE_S
 
 
-async def play(stage: Stage, full: bool) -> Verdict:
+async def run(testbed: RouterTestbed, full: bool) -> Verdict:
     seconds, per_second = (60, 200) if full else (1, 60)
     verdict = Verdict()
-    assert stage.disk
-    async with another_door(stage.stack, "door") as door:
-        messages = TextMessages(stage.stack, stage.log, senders=800, run=f"full {stage.plays}", door=door)
-        await messages.write(per_second=20, seconds=0.5)
-        stage.disk.fill()
-        first = len(stage.log.attempts)
+    assert testbed.disk
+    async with start_second_ingest_sms(testbed.stack, "ingest-sms-2") as ingest_url:
+        messages = SmsLoad(testbed.stack, testbed.log, senders=800, run=f"full {testbed.runs}", url=ingest_url)
+        await messages.send_at_rate(per_second=20, seconds=0.5)
+        testbed.disk.fill()
+        first = len(testbed.log.attempts)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(messages.write(per_second=per_second, seconds=seconds))
-                await _until_ended(stage)
+                group.create_task(messages.send_at_rate(per_second=per_second, seconds=seconds))
+                await _wait_for_broker_exit(testbed)
                 if full:
-                    await _until_told(stage, verdict)
+                    await _wait_until_not_ready(testbed, verdict)
                     await asyncio.sleep(seconds)
-                stage.disk.clear()
+                testbed.disk.clear()
         finally:
-            stage.disk.clear()
-        refused = [attempt for attempt in stage.log.attempts[first:] if attempt.outcome != "ok"]
+            testbed.disk.clear()
+        refused = [attempt for attempt in testbed.log.attempts[first:] if attempt.outcome != "ok"]
         began = time.monotonic()
-        await asyncio.to_thread(stage.stack.wait_ready, "kafka")
-        await _accepted_again(messages, stage, verdict)
+        await asyncio.to_thread(testbed.stack.wait_ready, "kafka")
+        await _wait_until_accepted(messages, testbed, verdict)
         verdict.figures["accepted again after ms"] = int((time.monotonic() - began) * 1000)
-    await stage.healed(verdict)
+    await testbed.settle_and_check(verdict)
     verdict.figures["refused while full"] = len(refused)
-    verdict.expect(bool(refused), "nobody was refused: the disk was not full")
+    verdict.expect(bool(refused), "no message was refused: the disk was not full")
     return verdict
 
 
-async def _until_ended(stage: Stage) -> None:
-    """Wait until the broker has ended for want of room; its supervisor will start it again and again."""
-    await stage.until(lambda: not stage.stack.supervisor.process("kafka").is_running)
+async def _wait_for_broker_exit(testbed: RouterTestbed) -> None:
+    """Wait until the broker exits for lack of space; its supervisor keeps restarting it."""
+    await testbed.wait_until(lambda: not testbed.stack.supervisor.process("kafka").is_running)
 
 
-async def _until_told(stage: Stage, verdict: Verdict) -> None:
-    """Wait until the routers say on /ready that Kafka is away."""
+async def _wait_until_not_ready(testbed: RouterTestbed, verdict: Verdict) -> None:
+    """Wait until a router is not ready because Kafka is unavailable."""
     for _ in range(100):
-        if await asyncio.to_thread(stage.routers.standing):
+        if await asyncio.to_thread(testbed.routers.not_ready):
             return
         await asyncio.sleep(0.1)
-    verdict.expect(False, "the routers say that they are ready while Kafka is away")
+    verdict.expect(False, "the routers are ready although Kafka is unavailable")
 
 
-async def _accepted_again(messages: TextMessages, stage: Stage, verdict: Verdict) -> None:
-    """Wait until a message is accepted, with no human action."""
+async def _wait_until_accepted(messages: SmsLoad, testbed: RouterTestbed, verdict: Verdict) -> None:
+    """Wait until a message is accepted without any human action."""
     ends_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < ends_at:
-        await messages.write(per_second=5, seconds=0.3)
-        if stage.log.attempts[-1].outcome == "ok":
+        await messages.send_at_rate(per_second=5, seconds=0.3)
+        if testbed.log.attempts[-1].outcome == "ok":
             return
-    verdict.expect(False, f"I7: nothing is accepted {PATIENCE_S:.0f} s after there was room again")
+    verdict.expect(False, f"I7: nothing is accepted {PATIENCE_S:.0f} s after space was freed")
 
 
-SCENARIO = Play(
+SCENARIO = RouterScenario(
     "F-14",
     "the disk under Kafka is full for a minute, at 200 messages/s",
-    "503, not ready; with room again I1 I2 I3 I4 I7",
-    play,
+    "503, not ready; after space is freed I1 I2 I3 I4 I7",
+    run,
     "one",
-    missing=no_small_disk,
+    missing_requirement=why_no_small_disk,
 )

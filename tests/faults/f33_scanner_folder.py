@@ -1,4 +1,4 @@
-"""F-33: a scanner without manners: byte by byte, cuts of power, twins, strange names, and everything at once; the door killed meanwhile."""
+"""F-33: scanners write slowly, lose power, repeat files and use hostile names, while ingest-postal is killed."""
 
 import asyncio
 import hashlib
@@ -16,7 +16,7 @@ from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
 from tests.faults.oracle import Verdict
-from tests.faults.scenario import Place, Scenario, town
+from tests.faults.scenario import OwnTownScenario, Workspace, start_town
 from tests.patience import PATIENCE_S
 
 NAME = "ingest-postal"
@@ -28,35 +28,37 @@ STRANGE_NAMES = (
 
 
 @dataclass
-class Dropped:
-    """What was put into the folder, and what must become of it."""
+class DroppedFiles:
+    """The files put into the folder: letters by hash, and names that must end in quarantine."""
 
     whole: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    hopeless: list[str] = field(default_factory=list[str])
+    unusable: list[str] = field(default_factory=list[str])
 
 
-async def run(place: Place, full: bool) -> Verdict:
-    verdict, dropped = Verdict(), Dropped()
+async def run(workspace: Workspace, full: bool) -> Verdict:
+    verdict, dropped_files = Verdict(), DroppedFiles()
     environment = {f"PARVIS_INGEST_POSTAL_{name}": value for name, value in PACE.items()}
-    with town(place, [NAME], outside=False, **environment) as (stack, _log):
+    with start_town(workspace, [NAME], outside=False, **environment) as (stack, _log):
         scans = stack.plan.var / "scans"
         began = time.monotonic()
-        slow = asyncio.create_task(asyncio.to_thread(_write_slowly, scans, dropped, *((60, 1.0) if full else (6, 0.5))))
-        _drop_all(scans, dropped, 10_000 if full else 40)
-        await _until(lambda: len(_names(scans / "done")) > 5, PATIENCE_S)
+        slow = asyncio.create_task(
+            asyncio.to_thread(_write_slowly, scans, dropped_files, *((60, 1.0) if full else (6, 0.5)))
+        )
+        _drop_files(scans, dropped_files, 10_000 if full else 40)
+        await _wait_until(lambda: len(_names(scans / "done")) > 5, PATIENCE_S)
         stack.kill(NAME)
         await slow
-        await _until(lambda: not _names(scans / "ready"), 3600 if full else PATIENCE_S)
+        await _wait_until(lambda: not _names(scans / "ready"), 3600 if full else PATIENCE_S)
         verdict.figures["folder empty ms"] = int((time.monotonic() - began) * 1000)
-        verdict.figures["door MiB"] = psutil.Process(stack.pid(NAME)).memory_info().rss // 1024**2
-        await _judge(verdict, stack, scans, dropped)
+        verdict.figures["ingest-postal MiB"] = psutil.Process(stack.pid(NAME)).memory_info().rss // 1024**2
+        await _check_expectations(verdict, stack, scans, dropped_files)
     return verdict
 
 
-def a_letter(number: int) -> bytes:
-    """A page of a few lines: small, whole, and the only one of its content."""
-    said = f"Bonjour, la lettre numero {number} demande une copie d'acte de naissance."
-    stream = f"BT /F1 10 Tf 20 50 Td ({said}) Tj ET".encode()
+def build_letter(number: int) -> bytes:
+    """Build a small valid PDF with content of its own."""
+    sentence = f"Bonjour, la lettre numero {number} demande une copie d'acte de naissance."
+    stream = f"BT /F1 10 Tf 20 50 Td ({sentence}) Tj ET".encode()
     bodies = (
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
@@ -65,35 +67,35 @@ def a_letter(number: int) -> bytes:
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     )
     pdf, places = b"%PDF-1.4\n", list[int]()
-    for place, body in enumerate(bodies, 1):
+    for workspace, body in enumerate(bodies, 1):
         places.append(len(pdf))
-        pdf += b"%d 0 obj%s\nendobj\n" % (place, body)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+        pdf += b"%d 0 obj%s\nendobj\n" % (workspace, body)
+    table = b"".join(b"%010d 00000 n \n" % workspace for workspace in places)
     return pdf + b"xref\n0 6\n0000000000 65535 f \n%strailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (
         table,
         len(pdf),
     )
 
 
-def _drop_all(scans: Path, dropped: Dropped, letters: int) -> None:
+def _drop_files(scans: Path, dropped_files: DroppedFiles, letters: int) -> None:
     for number, name in enumerate(STRANGE_NAMES):
-        _drop(scans, dropped, name, a_letter(100_000 + number))
+        _drop(scans, dropped_files, name, build_letter(100_000 + number))
     for number in range(letters):
-        _drop(scans, dropped, f"scan-{number:05}.pdf", a_letter(number))
-    for number in range(0, letters, 10):  # the same file again under another name
-        _drop(scans, dropped, f"twin-{number:05}.pdf", a_letter(number))
-    for name, content in _hopeless():
+        _drop(scans, dropped_files, f"scan-{number:05}.pdf", build_letter(number))
+    for number in range(0, letters, 10):  # the same content under another name
+        _drop(scans, dropped_files, f"twin-{number:05}.pdf", build_letter(number))
+    for name, content in _unusable_files():
         (scans / "ready" / name).write_bytes(content)
-        dropped.hopeless.append(name)
+        dropped_files.unusable.append(name)
     os.mkfifo(scans / "ready" / "pipe.pdf")
     (scans / "ready" / "link.pdf").symlink_to("/etc/hostname")
-    (scans / "ready" / "half.pdf.tmp").write_bytes(a_letter(200_000)[:100])  # still being written: nobody's business
-    dropped.hopeless += ["pipe.pdf", "link.pdf"]
+    (scans / "ready" / "half.pdf.tmp").write_bytes(build_letter(200_000)[:100])  # still being written: must be ignored
+    dropped_files.unusable += ["pipe.pdf", "link.pdf"]
 
 
-def _hopeless() -> Iterator[tuple[str, bytes]]:
-    """What a cut of power leaves, and what is no scan."""
-    letter = a_letter(300_000)
+def _unusable_files() -> Iterator[tuple[str, bytes]]:
+    """Yield truncated files and files that are no scans."""
+    letter = build_letter(300_000)
     for share in (1, 30, 60, 90, 99):
         yield f"cut-{share}.pdf", letter[: len(letter) * share // 100]
     yield "empty.pdf", b""
@@ -101,27 +103,27 @@ def _hopeless() -> Iterator[tuple[str, bytes]]:
     yield "alone.json", b'{"received_at": "2026-11-23"}'
 
 
-def _drop(scans: Path, dropped: Dropped, name: str, content: bytes) -> None:
-    """As a Windows scanner does: written where it is looked for, into folders of its own."""
+def _drop(scans: Path, dropped_files: DroppedFiles, name: str, content: bytes) -> None:
+    """Write a file directly into the watched folder, as a Windows scanner does."""
     target = scans / "ready" / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(OSError):  # a file system that knows no such name
+    with suppress(OSError):  # the file system does not allow the name
         target.write_bytes(content)
-        dropped.whole[hashlib.sha256(content).hexdigest()] = content
+        dropped_files.whole[hashlib.sha256(content).hexdigest()] = content
 
 
-def _write_slowly(scans: Path, dropped: Dropped, last_bytes: int, pause_s: float) -> None:
-    """The end of a letter byte by byte, each well within the time after which a file is settled."""
-    content = a_letter(400_000)
+def _write_slowly(scans: Path, dropped_files: DroppedFiles, last_bytes: int, pause_s: float) -> None:
+    """Write the end of a letter byte by byte, with pauses shorter than the settle time."""
+    content = build_letter(400_000)
     with (scans / "ready" / "slow.pdf").open("wb", buffering=0) as scanner:
         scanner.write(content[:-last_bytes])
-        for place in range(len(content) - last_bytes, len(content)):
+        for workspace in range(len(content) - last_bytes, len(content)):
             time.sleep(pause_s)
-            scanner.write(content[place : place + 1])
-    dropped.whole[hashlib.sha256(content).hexdigest()] = content
+            scanner.write(content[workspace : workspace + 1])
+    dropped_files.whole[hashlib.sha256(content).hexdigest()] = content
 
 
-async def _judge(verdict: Verdict, stack: Stack, scans: Path, dropped: Dropped) -> None:
+async def _check_expectations(verdict: Verdict, stack: Stack, scans: Path, dropped_files: DroppedFiles) -> None:
     topic = CONTACT_RECEIVED.full_name(stack.plan.topic_prefix)
     contacts = [
         ContactReceived.model_validate_json(read.value) async for read in read_all_records(stack.kafka, [topic])
@@ -129,34 +131,42 @@ async def _judge(verdict: Verdict, stack: Stack, scans: Path, dropped: Dropped) 
     contents = {contact.contact_id: contact.original.sha256 for contact in contacts}
     accepted = set(contents.values())
     verdict.expect(
-        accepted <= dropped.whole.keys(), f"{len(accepted - dropped.whole.keys())} partial files were accepted"
+        accepted <= dropped_files.whole.keys(),
+        f"{len(accepted - dropped_files.whole.keys())} partial files were accepted",
     )
-    verdict.expect(dropped.whole.keys() <= accepted, f"{len(dropped.whole.keys() - accepted)} letters are lost")
+    verdict.expect(
+        dropped_files.whole.keys() <= accepted, f"{len(dropped_files.whole.keys() - accepted)} letters are lost"
+    )
     verdict.expect(len(contents) == len(accepted), "one content has two contacts")
-    aside = _names(scans / "quarantine")
-    kept = [name for name in aside if not name.endswith(".reason.txt")]
-    verdict.expect(len(kept) == len(dropped.hopeless), f"{len(kept)} of {len(dropped.hopeless)} are in quarantine")
-    verdict.expect(all(f"{name}.reason.txt" in aside for name in kept), "a file in quarantine has no reason beside it")
+    quarantined = _names(scans / "quarantine")
+    files = [name for name in quarantined if not name.endswith(".reason.txt")]
+    verdict.expect(
+        len(files) == len(dropped_files.unusable),
+        f"{len(files)} of {len(dropped_files.unusable)} files are in quarantine",
+    )
+    verdict.expect(
+        all(f"{name}.reason.txt" in quarantined for name in files), "a file in quarantine has no reason beside it"
+    )
     verdict.figures |= {"letters": len(accepted), "doubles on contact.received": len(contacts) - len(contents)}
-    verdict.figures |= {"in quarantine": len(kept), "in done": len(_names(scans / "done"))}
+    verdict.figures |= {"in quarantine": len(files), "in done": len(_names(scans / "done"))}
 
 
 def _names(folder: Path) -> set[str]:
-    """What stands in it and in its folders, without what is being written."""
+    """The names of all files below the folder, without those still being written."""
     return {
         path.name for path in folder.rglob("*") if (path.is_symlink() or not path.is_dir()) and path.suffix != ".tmp"
     }
 
 
-async def _until(condition: Callable[[], bool], seconds: float) -> None:
+async def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
     ends_at = time.monotonic() + seconds
     while not condition() and time.monotonic() < ends_at:
         await asyncio.sleep(0.2)
 
 
-SCENARIO = Scenario(
+SCENARIO = OwnTownScenario(
     "F-33",
-    "a scanner that writes byte by byte, cuts of power, twins, strange names, 10,000 files at once; the door killed",
-    "no partial accepted; one contact a content; all else in quarantine with its reason",
+    "scanners that write byte by byte or lose power, duplicates, hostile names, 10,000 files at once; the service killed meanwhile",
+    "no partial letter; one contact a content; all else in quarantine with its reason; I1",
     run,
 )

@@ -1,10 +1,12 @@
-"""The scenarios there are: each module here that is named after its fault has one."""
+"""Collects the scenario of every module in this folder whose name begins with a fault id."""
 
 from importlib import import_module
 from pathlib import Path
 
-from tests.faults.scenario import Play, Scenario
+from tests.faults.scenario import OwnTownScenario, RouterScenario
 
 _MODULES = sorted(file.stem for file in Path(__file__).parent.glob("f[0-9][0-9]*_*.py"))
 
-SCENARIOS: tuple[Scenario | Play, ...] = tuple(import_module(f"tests.faults.{name}").SCENARIO for name in _MODULES)
+SCENARIOS: tuple[OwnTownScenario | RouterScenario, ...] = tuple(
+    import_module(f"tests.faults.{name}").SCENARIO for name in _MODULES
+)

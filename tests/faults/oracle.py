@@ -1,8 +1,6 @@
-"""The topics from their beginning, the router's rows and the senders' log in; which invariants hold, out.
+"""Reads all topics, the router's rows and the senders' log, and checks the invariants of docs/operate/faults.md.
 
-Outcomes are three: what was promised (ok) must be there; what was refused (fail) or never answered (unknown) may be there,
-once; nothing may be there twice where it counts. Invariants: I1 complete, I2 one department, I3 order, I4 no false
-acceptance, I5 the clock.
+A message with outcome ok must be in Kafka. One with fail or unknown may be there, and is decided at most once.
 """
 
 import json
@@ -29,12 +27,12 @@ from parvis.common.contract.topics import (
 from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.local.stack import Stack
-from tests.faults.load import Attempt
+from tests.faults.sms_load import Attempt
 
 
 @dataclass
 class Decision:
-    """A row of the router's: a contact's, or a transfer's, which takes a number as well."""
+    """A row of router.decision that has a sequence number: of a contact or of a transfer."""
 
     id: str
     conversation_id: str
@@ -45,76 +43,81 @@ class Decision:
 
 
 @dataclass
-class World:
-    """Everything that is known when the dust has settled."""
+class SystemState:
+    """The records of all topics and the router's rows, read after a scenario."""
 
     received: list[ReceivedRecord] = field(default_factory=list[ReceivedRecord])
     routed: list[ReceivedRecord] = field(default_factory=list[ReceivedRecord])
     replies: list[ReceivedRecord] = field(default_factory=list[ReceivedRecord])
-    dead: list[ReceivedRecord] = field(default_factory=list[ReceivedRecord])
+    dead_letters: list[ReceivedRecord] = field(default_factory=list[ReceivedRecord])
     decisions: list[Decision] = field(default_factory=list[Decision])
     waiting: set[str] = field(default_factory=set[str])
-    current: dict[str, str] = field(default_factory=dict[str, str])
+    department_of_conversation: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
-    def of_contacts(self) -> dict[str, Decision]:
+    def contact_decisions(self) -> dict[str, Decision]:
         return {decision.id: decision for decision in self.decisions if not decision.is_transfer}
 
     @property
-    def decisions_by_id(self) -> dict[str, tuple[str, int, str]]:
-        return {one.id: (one.conversation_id, one.sequence, one.department) for one in self.decisions}
+    def decisions_by_contact(self) -> dict[str, tuple[str, int, str]]:
+        return {
+            decision.id: (decision.conversation_id, decision.sequence, decision.department)
+            for decision in self.decisions
+        }
 
-    def beside(self, gone: "World") -> "World":
-        """The same with records that stood on the topics before somebody took them away."""
-        known = {_place(r) for records in (self.received, self.routed, self.replies, self.dead) for r in records}
+    def with_records_of(self, earlier: "SystemState") -> "SystemState":
+        """Add records of an earlier state that have since been deleted from their topics."""
+        known = {
+            _position(r) for records in (self.received, self.routed, self.replies, self.dead_letters) for r in records
+        }
         for ours, theirs in (
-            (self.received, gone.received),
-            (self.routed, gone.routed),
-            (self.replies, gone.replies),
-            (self.dead, gone.dead),
+            (self.received, earlier.received),
+            (self.routed, earlier.routed),
+            (self.replies, earlier.replies),
+            (self.dead_letters, earlier.dead_letters),
         ):
-            ours += [received for received in theirs if _place(received) not in known]
+            ours += [received for received in theirs if _position(received) not in known]
         return self
 
 
 @dataclass
 class Verdict:
-    """What was found wrong, in sentences, and the figures that are worth knowing when nothing is."""
+    """The violations that were found, in sentences, and the measured figures."""
 
-    broken: list[str] = field(default_factory=list[str])
+    violations: list[str] = field(default_factory=list[str])
     figures: dict[str, int] = field(default_factory=dict[str, int])
 
-    def expect(self, true: bool, sentence: str) -> None:
-        if not true:
-            self.broken.append(sentence)
+    def expect(self, condition: bool, violation: str) -> None:
+        if not condition:
+            self.violations.append(violation)
 
-    def expect_within(self, took_s: float, longest_s: float, sentence: str, *, full: bool) -> None:
-        """Expect a time in the full size alone: `make test` runs on machines that are busy with other things."""
+    def expect_within(self, took_s: float, limit_s: float, violation: str, *, full: bool) -> None:
+        """Check a bound on time, in the full size alone: `make test` also runs on busy machines."""
         if full:
-            self.expect(took_s <= longest_s, f"{sentence} {took_s:.1f} s")
+            self.expect(took_s <= limit_s, f"{violation} {took_s:.1f} s")
 
 
-async def look(stack: Stack) -> World:
-    """Read the topics of a town from the beginning, and the router's rows."""
+async def read_state(stack: Stack) -> SystemState:
+    """Read a town's topics from the beginning, and the router's rows."""
     prefix = stack.plan.topic_prefix
     town_config = load_town_config(Path(stack.env["PARVIS_CONFIG_DIR"]))
     names = {topic.name: topic.full_name(prefix) for topic in all_topics(list(town_config.departments))}
-    world = World()
+    state = SystemState()
     async for received in read_all_records(stack.kafka, list(names.values())):
         if received.topic == names[CONTACT_RECEIVED.name]:
-            world.received.append(received)
+            state.received.append(received)
         elif received.topic == names[REPLY_REQUESTED.name]:
-            world.replies.append(received)
+            state.replies.append(received)
         elif received.topic == names[dead_letter_topic("router").name]:
             if not received.header(REPLAYED_AT_HEADER):
-                world.dead.append(received)
+                state.dead_letters.append(received)
         elif received.header("ce_type") == "contact.routed":
-            world.routed.append(received)
-    await _rows(stack, world)
-    return world
+            state.routed.append(received)
+    await _read_database(stack, state)
+    return state
 
 
-async def _rows(stack: Stack, world: World) -> None:
+async def _read_database(stack: Stack, state: SystemState) -> None:
     database = Database(stack.database_url, service="oracle")
     try:
         async with database.transaction() as connection:
@@ -122,14 +125,14 @@ async def _rows(stack: Stack, world: World) -> None:
                 value = json.loads(row.value) if isinstance(row.value, str | bytes) else row.value
                 is_transfer = row.kind != "contact"
                 department = value.get("to_department") or value["department"]
-                world.decisions.append(
+                state.decisions.append(
                     Decision(
                         str(row.id), str(row.conversation_id), row.sequence, department, is_transfer, row.decided_at
                     )
                 )
             for row in await connection.execute(text("select id, department from router.conversation")):
-                world.current[str(row.id)] = row.department
-            world.waiting = {str(row.id) for row in await connection.execute(text(_WAITING))}
+                state.department_of_conversation[str(row.id)] = row.department
+            state.waiting = {str(row.id) for row in await connection.execute(text(_WAITING))}
     finally:
         await database.close()
 
@@ -148,8 +151,8 @@ _TROUBLED = text("""
 """)
 
 
-async def troubled(stack: Stack) -> int:
-    """How many contacts wait, but for the answer to a question or behind one that does."""
+async def count_troubled(stack: Stack) -> int:
+    """The number of waiting contacts, without those that wait for a citizen's answer and those behind them."""
     database = Database(stack.database_url, service="oracle")
     try:
         async with database.transaction() as connection:
@@ -158,8 +161,8 @@ async def troubled(stack: Stack) -> int:
         await database.close()
 
 
-async def lag(stack: Stack, *, group: str = "parvis-router") -> int:
-    """How many records of the router's topics its group has not finished.
+async def read_lag(stack: Stack, *, group: str = "parvis-router") -> int:
+    """The number of records of the router's topics that its group has not finished.
 
     Raises: Unavailable.
     """
@@ -168,131 +171,148 @@ async def lag(stack: Stack, *, group: str = "parvis-router") -> int:
     return await consumer_lag(stack.kafka, group, names)
 
 
-def judge(world: World, attempts: Sequence[Attempt]) -> Verdict:
-    """Hold what is known against what was promised."""
+def check_invariants(state: SystemState, attempts: Sequence[Attempt]) -> Verdict:
+    """Check the state against the outcomes that senders saw."""
     verdict = Verdict()
-    _complete(verdict, world, attempts)
-    _one_department(verdict, world)
-    _in_order(verdict, world, attempts)
-    _one_clock(verdict, world)
+    _check_completeness(verdict, state, attempts)
+    _check_one_decision(verdict, state)
+    _check_order(verdict, state, attempts)
+    _check_received_at(verdict, state)
     return verdict
 
 
-def _complete(verdict: Verdict, world: World, attempts: Sequence[Attempt]) -> None:
-    """I1, and the last half of I4: everything promised is on the topic, and routed, dead or waiting."""
-    told = Counter(attempt.outcome for attempt in attempts)
+def _check_completeness(verdict: Verdict, state: SystemState, attempts: Sequence[Attempt]) -> None:
+    """I1 and I4: every accepted contact is on the topic, and is routed, dead-lettered or waiting."""
+    outcomes = Counter(attempt.outcome for attempt in attempts)
     promised = {attempt.contact_id for attempt in attempts if attempt.outcome == "ok"}
-    known = {str(attempt.contact_id) for attempt in attempts}
-    there = _ids(world.received)
-    ended = _ids(world.routed) | _ids(world.dead) | world.waiting
-    verdict.expect(promised <= there, f"I4: {len(promised - there)} contacts were promised and are not in Kafka")
-    verdict.expect(promised <= ended, f"I1: {len(promised - ended)} promised contacts are neither routed nor dead")
-    verdict.expect(there <= ended, f"I1: {len(there - ended)} contacts in Kafka are neither routed nor dead")
-    verdict.expect(all(letter.value for letter in world.dead), "I1: a dead letter lost its bytes")
-    strangers = {r.event_id for r in world.received if _channel(r) == "sms"} - known
-    verdict.expect(not strangers, f"{len(strangers)} contacts nobody wrote")
-    verdict.figures |= {f"told {outcome}": count for outcome, count in told.items()}
-    verdict.figures |= {"contacts": len(there), "dead letters": len(_ids(world.dead))}
-    verdict.figures["doubles on contact.received"] = len(world.received) - len(there)
+    attempted_ids = {str(attempt.contact_id) for attempt in attempts}
+    received_ids = _ids(state.received)
+    ended_ids = _ids(state.routed) | _ids(state.dead_letters) | state.waiting
+    verdict.expect(promised <= received_ids, f"I4: {len(promised - received_ids)} accepted contacts are not in Kafka")
+    verdict.expect(
+        promised <= ended_ids, f"I1: {len(promised - ended_ids)} accepted contacts are neither routed nor dead-lettered"
+    )
+    verdict.expect(
+        received_ids <= ended_ids,
+        f"I1: {len(received_ids - ended_ids)} contacts in Kafka are neither routed nor dead-lettered",
+    )
+    verdict.expect(all(letter.value for letter in state.dead_letters), "I1: a dead letter is empty")
+    unexpected = {r.event_id for r in state.received if _channel(r) == "sms"} - attempted_ids
+    verdict.expect(not unexpected, f"{len(unexpected)} contacts on the topic were never sent")
+    verdict.figures |= {f"outcome {outcome}": count for outcome, count in outcomes.items()}
+    verdict.figures |= {"contacts": len(received_ids), "dead letters": len(_ids(state.dead_letters))}
+    verdict.figures["doubles on contact.received"] = len(state.received) - len(received_ids)
 
 
-def _one_department(verdict: Verdict, world: World) -> None:
-    """I2: one decision a contact; the same on every copy; the conversation's department is its highest sequence's."""
-    decided, routed = world.of_contacts, _ids(world.routed)
-    rows = sum(not decision.is_transfer for decision in world.decisions)
+def _check_one_decision(verdict: Verdict, state: SystemState) -> None:
+    """I2: each contact has one decision, the same on every copy; a conversation's department is that of its highest sequence."""
+    decided, routed = state.contact_decisions, _ids(state.routed)
+    rows = sum(not decision.is_transfer for decision in state.decisions)
     verdict.expect(len(decided) == rows, "I2: a contact has two decisions")
-    # What Kafka would not take of a decision is a dead letter.
-    odd = (routed - decided.keys()) | (decided.keys() - routed - _ids(world.dead))
-    verdict.expect(not odd, f"I2: {len(odd)} contacts are routed or decided, not both")
-    copies, came = dict[str, bytes](), defaultdict[str, list[bytes]](list)
-    for received in world.received:
-        came[received.event_id].append(received.value)
-    for received in world.routed:
+    # A decision that Kafka refused is a dead letter.
+    mismatched = (routed - decided.keys()) | (decided.keys() - routed - _ids(state.dead_letters))
+    verdict.expect(
+        not mismatched, f"I2: {len(mismatched)} contacts are routed without a decision, or decided and not routed"
+    )
+    copies, received_values = dict[str, bytes](), defaultdict[str, list[bytes]](list)
+    for received in state.received:
+        received_values[received.event_id].append(received.value)
+    for received in state.routed:
         head, _, contact = received.value.partition(b',"contact":')
         routing = json.loads(head + b"}")["routing"]
         row = decided.get(received.event_id)
-        same = row and (routing["conversation_id"], routing["sequence"]) == (row.conversation_id, row.sequence)
-        verdict.expect(bool(same), f"I2: {received.event_id} was routed as nobody decided")
+        is_as_decided = row and (routing["conversation_id"], routing["sequence"]) == (row.conversation_id, row.sequence)
+        verdict.expect(bool(is_as_decided), f"I2: {received.event_id} was routed otherwise than decided")
         verdict.expect(
-            received.topic.endswith(f".{routing['department']}"), f"I2: {received.event_id} lies in another queue"
+            received.topic.endswith(f".{routing['department']}"),
+            f"I2: {received.event_id} is on another department's topic",
         )
-        verdict.expect(received.key.decode() == routing["conversation_id"], f"I2: {received.event_id} has another key")
-        # A door that accepts again tells its own part anew; what the router adds is the same every time.
+        verdict.expect(
+            received.key.decode() == routing["conversation_id"],
+            f"I2: {received.event_id} has a key other than its conversation",
+        )
+        # An ingest service that accepts a message twice writes its own part anew; the router's part never differs.
         first = copies.setdefault(received.event_id, head)
-        is_whole = contact[:-1] in came[received.event_id]
+        is_whole = contact[:-1] in received_values[received.event_id]
         verdict.expect(first == head and is_whole, f"I2: {received.event_id} has copies that differ")
-    for conversation, decisions in _by_conversation(world.decisions).items():
+    for conversation, decisions in _by_conversation(state.decisions).items():
         last = max(decisions, key=lambda decision: decision.sequence)
         verdict.expect(
-            world.current.get(conversation) == last.department,
-            f"I2: {conversation} is not where its last decision put it",
+            state.department_of_conversation.get(conversation) == last.department,
+            f"I2: {conversation} is not at the department of its last decision",
         )
-    verdict.figures["doubles on department topics"] = len(world.routed) - len(routed)
-    notices = Counter(reply.event_id for reply in world.replies)
+    verdict.figures["doubles on department topics"] = len(state.routed) - len(routed)
+    notices = Counter(reply.event_id for reply in state.replies)
     verdict.figures["doubles on reply.requested"] = sum(notices.values()) - len(notices)
-    verdict.figures["conversations"] = len(world.current)
-    if transfers := len(world.decisions) - rows:
+    verdict.figures["conversations"] = len(state.department_of_conversation)
+    if transfers := len(state.decisions) - rows:
         verdict.figures["transfers"] = transfers
 
 
-def _in_order(verdict: Verdict, world: World, attempts: Sequence[Attempt]) -> None:
-    """I3: sequences without gap or repeat; per contact point, decided in the order of contact.received."""
-    for conversation, decisions in _by_conversation(world.decisions).items():
+def _check_order(verdict: Verdict, state: SystemState, attempts: Sequence[Attempt]) -> None:
+    """I3: sequences without gap or repeat; contacts of one contact point are decided in the order of contact.received."""
+    for conversation, decisions in _by_conversation(state.decisions).items():
         sequences = sorted(decision.sequence for decision in decisions)
         verdict.expect(
             sequences == list(range(1, len(sequences) + 1)), f"I3: {conversation} has sequences {sequences[:20]}"
         )
-    _as_they_lie(verdict, world)
-    _as_they_were_written(verdict, world, attempts)
+    _check_order_of_offsets(verdict, state)
+    _check_order_of_sending(verdict, state, attempts)
 
 
-def _as_they_lie(verdict: Verdict, world: World) -> None:
-    """Of one partition, in the order of its offsets."""
-    decided = world.of_contacts
-    reached: dict[tuple[int, bytes, str], int] = {}
+def _check_order_of_offsets(verdict: Verdict, state: SystemState) -> None:
+    """Within a partition, a key's contacts are decided in the order of their offsets."""
+    decided = state.contact_decisions
+    last_sequence: dict[tuple[int, bytes, str], int] = {}
     seen: set[str] = set()
-    for received in sorted(world.received, key=lambda r: (r.partition, r.offset)):
+    for received in sorted(state.received, key=lambda r: (r.partition, r.offset)):
         row = decided.get(received.event_id)
         if row is None or received.event_id in seen:
             continue
         seen.add(received.event_id)
-        place = received.partition, received.key, row.conversation_id
-        verdict.expect(row.sequence > reached.get(place, 0), f"I3: {received.event_id} was decided before its elder")
-        reached[place] = row.sequence
+        key = received.partition, received.key, row.conversation_id
+        verdict.expect(
+            row.sequence > last_sequence.get(key, 0),
+            f"I3: {received.event_id} was decided before an earlier record of its key",
+        )
+        last_sequence[key] = row.sequence
 
 
-def _as_they_were_written(verdict: Verdict, world: World, attempts: Sequence[Attempt]) -> None:
-    """Of one sender, in the order in which they wrote and were answered: it holds also where a key changed its partition."""
-    decided, tries = world.of_contacts, Counter(attempt.contact_id for attempt in attempts)
-    reached: dict[tuple[str, str], tuple[int, float]] = {}
-    for attempt in sorted(attempts, key=lambda attempt: attempt.asked_at):
+def _check_order_of_sending(verdict: Verdict, state: SystemState, attempts: Sequence[Attempt]) -> None:
+    """A sender's contacts are decided in the order in which they were sent and answered, also when a key changes its partition."""
+    decided, attempt_count = state.contact_decisions, Counter(attempt.contact_id for attempt in attempts)
+    last_decided: dict[tuple[str, str], tuple[int, float]] = {}
+    for attempt in sorted(attempts, key=lambda attempt: attempt.sent_at):
         row = decided.get(attempt.contact_id)
-        if attempt.outcome != "ok" or tries[attempt.contact_id] > 1 or row is None:
+        if attempt.outcome != "ok" or attempt_count[attempt.contact_id] > 1 or row is None:
             continue
-        place = attempt.sender, row.conversation_id
-        sequence, answered_at = reached.get(place, (0, 0.0))
-        is_after = row.sequence > sequence or attempt.asked_at <= answered_at
-        verdict.expect(is_after, f"I3: {attempt.contact_id} was decided before what its sender wrote earlier")
-        reached[place] = row.sequence, attempt.answered_at
+        key = attempt.sender, row.conversation_id
+        sequence, answered_at = last_decided.get(key, (0, 0.0))
+        is_after = row.sequence > sequence or attempt.sent_at <= answered_at
+        verdict.expect(is_after, f"I3: {attempt.contact_id} was decided before an earlier message of its sender")
+        last_decided[key] = row.sequence, attempt.answered_at
 
 
-def _one_clock(verdict: Verdict, world: World) -> None:
-    """I5: the department sees the received_at of the first record of an id."""
+def _check_received_at(verdict: Verdict, state: SystemState) -> None:
+    """I5: the department sees the received_at of the first record of each id."""
     first: dict[str, str] = {}
-    for received in sorted(world.received, key=lambda r: (r.partition, r.offset)):
-        first.setdefault(received.event_id, _told(received).get("received_at", ""))
-    for received in world.routed:
+    for received in sorted(state.received, key=lambda r: (r.partition, r.offset)):
+        first.setdefault(received.event_id, _decode_value(received).get("received_at", ""))
+    for received in state.routed:
         routing: dict[str, Any] = json.loads(received.value)["routing"]
-        verdict.expect(routing["received_at"] == first[received.event_id], f"I5: {received.event_id} was stamped anew")
+        verdict.expect(
+            routing["received_at"] == first[received.event_id],
+            f"I5: {received.event_id} has another received_at than its first record",
+        )
 
 
-def _place(received: ReceivedRecord) -> tuple[str, int, int]:
+def _position(received: ReceivedRecord) -> tuple[str, int, int]:
     return received.topic, received.partition, received.offset
 
 
-def longest_wait_s(world: World, attempts: Sequence[Attempt]) -> float:
-    """The longest time from the acknowledgement of one of these contacts to its decision."""
-    decided = world.of_contacts
+def longest_wait_s(state: SystemState, attempts: Sequence[Attempt]) -> float:
+    """The longest time from the acknowledgement of one of these contacts to its decision, in seconds."""
+    decided = state.contact_decisions
     waits = [
         row.decided_at.timestamp() - attempt.answered_at
         for attempt in attempts
@@ -301,10 +321,10 @@ def longest_wait_s(world: World, attempts: Sequence[Attempt]) -> float:
     return max(waits, default=0.0)
 
 
-def decided_between(world: World, attempts: Sequence[Attempt], began: float, ended: float) -> int:
-    """How many of these contacts were decided between two instants."""
+def decided_between(state: SystemState, attempts: Sequence[Attempt], began: float, ended: float) -> int:
+    """The number of these contacts that were decided between two instants."""
     mine = {attempt.contact_id for attempt in attempts}
-    rows = (row for row in world.of_contacts.values() if row.id in mine and row.decided_at)
+    rows = (row for row in state.contact_decisions.values() if row.id in mine and row.decided_at)
     return sum(row.decided_at is not None and began <= row.decided_at.timestamp() <= ended for row in rows)
 
 
@@ -312,8 +332,8 @@ def _ids(records: Iterable[ReceivedRecord]) -> set[str]:
     return {received.event_id for received in records}
 
 
-def _told(received: ReceivedRecord) -> dict[str, Any]:
-    """The value, or nothing of a poisonous one."""
+def _decode_value(received: ReceivedRecord) -> dict[str, Any]:
+    """The decoded JSON value; empty if it cannot be decoded."""
     try:
         return json.loads(received.value)
     except (ValueError, RecursionError):
@@ -321,11 +341,11 @@ def _told(received: ReceivedRecord) -> dict[str, Any]:
 
 
 def _channel(received: ReceivedRecord) -> str:
-    return str(_told(received).get("channel"))
+    return str(_decode_value(received).get("channel"))
 
 
 def _by_conversation(decisions: Iterable[Decision]) -> dict[str, list[Decision]]:
-    found: dict[str, list[Decision]] = defaultdict(list)
+    grouped: dict[str, list[Decision]] = defaultdict(list)
     for decision in decisions:
-        found[decision.conversation_id].append(decision)
-    return found
+        grouped[decision.conversation_id].append(decision)
+    return grouped

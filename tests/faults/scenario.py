@@ -1,4 +1,4 @@
-"""What every fault scenario is: a stack, a load, an injection, a heal, a verdict; in two sizes."""
+"""Defines fault scenarios: a town under load, an injected fault, recovery and a verdict, in two sizes."""
 
 import asyncio
 import os
@@ -14,98 +14,98 @@ from typing import Any
 
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
-from tests.faults.load import ClientLog
-from tests.faults.oracle import Verdict, World, judge, look
-from tests.faults.stage import Stage, stage
+from tests.faults.oracle import SystemState, Verdict, check_invariants, read_state
+from tests.faults.router_testbed import RouterTestbed, start_router_testbed
+from tests.faults.sms_load import ClientLog
 from tests.patience import PATIENCE_S
 
 HEAL_S = PATIENCE_S
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a scenario is tried: in a folder, and upon brokers that it shares with others; without any it starts its own."""
+class Workspace:
+    """The folder and the shared brokers of a scenario's run. Without `towns` the scenario starts brokers of its own."""
 
     folder: Path
     towns: Towns | None = None
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """One row of the matrix. `run(place, full)`: the small size takes at most 20 s and is part of `make test`."""
+class OwnTownScenario:
+    """A row of the matrix that runs in a town of its own. `run(workspace, full)`: the small size is part of `make test`."""
 
     name: str
     injection: str
     must_hold: str
-    run: Callable[[Place, bool], Coroutine[Any, Any, Verdict]]
-    missing: Callable[[], str | None] = lambda: None
-    """Why it cannot be tried on this machine."""
-    own_brokers: bool = False
-    """It kills them, or puts their data back: nobody else may be upon them."""
+    run: Callable[[Workspace, bool], Coroutine[Any, Any, Verdict]]
+    missing_requirement: Callable[[], str | None] = lambda: None
+    """The reason why this machine cannot run it; None if it can."""
+    needs_own_brokers: bool = False
+    """It kills brokers or restores their data, so that no other test may use them."""
 
 
 @dataclass(frozen=True)
-class Play:
-    """A row of the matrix that leaves its town well: in the small size those of one `stage` play in the same, one by one."""
+class RouterScenario:
+    """A row of the matrix that runs on three routers. In the small size, rows with the same `testbed` share one, in turn."""
 
     name: str
     injection: str
     must_hold: str
-    play: Callable[[Stage, bool], Coroutine[Any, Any, Verdict]]
-    stage: str
-    missing: Callable[[], str | None] = lambda: None
+    run_on: Callable[[RouterTestbed, bool], Coroutine[Any, Any, Verdict]]
+    testbed: str
+    missing_requirement: Callable[[], str | None] = lambda: None
 
-    async def run(self, place: Place, full: bool) -> Verdict:
-        """In a town of its own."""
-        async with stage(place.folder) as own:
-            return await self.play(own, full)
+    async def run(self, workspace: Workspace, full: bool) -> Verdict:
+        """Run on a testbed of its own."""
+        async with start_router_testbed(workspace.folder) as testbed:
+            return await self.run_on(testbed, full)
 
 
 @contextmanager
-def town(
-    place: Place, services: Sequence[str], *, outside: bool = False, **environment: str
+def start_town(
+    workspace: Workspace, services: Sequence[str], *, outside: bool = False, **environment: str
 ) -> Generator[tuple[Stack, ClientLog]]:
-    """A town of its own, and the senders' log beside it. A killed member is missed after two seconds, not ten."""
+    """Start a town and its senders' log. The session time-out is 2 s instead of 10 s, so that a killed consumer is noticed sooner."""
     quick = {"PARVIS_SESSION_TIMEOUT_S": "2", "PARVIS_LOG_FORMAT": "json"}
-    start = place.towns.start if place.towns else Stack.start
-    place.folder.mkdir(parents=True, exist_ok=True)
-    log = ClientLog(place.folder / "client.jsonl")
+    start = workspace.towns.start if workspace.towns else Stack.start
+    workspace.folder.mkdir(parents=True, exist_ok=True)
+    log = ClientLog(workspace.folder / "client.jsonl")
     try:
-        with start(place.folder, services=services, outside=outside, environment=quick | environment) as stack:
+        with start(workspace.folder, services=services, outside=outside, environment=quick | environment) as stack:
             yield stack, log
     finally:
         log.close()
 
 
-async def healed(stack: Stack, log: ClientLog, verdict: Verdict) -> World:
-    """Wait until everything in Kafka is decided (I7); then give the world as it is."""
+async def settle_and_check(stack: Stack, log: ClientLog, verdict: Verdict) -> SystemState:
+    """Wait until every contact in Kafka is decided (I7), then check the invariants. Gives the state that was checked."""
     began = time.monotonic()
-    world = await look(stack)
-    while not _settled(world) and time.monotonic() - began < HEAL_S:
+    state = await read_state(stack)
+    while not _is_settled(state) and time.monotonic() - began < HEAL_S:
         await asyncio.sleep(0.5)
-        world = await look(stack)
-    verdict.expect(_settled(world), f"I7: not settled {HEAL_S:.0f} s after the fault")
+        state = await read_state(stack)
+    verdict.expect(_is_settled(state), f"I7: contacts are still undecided {HEAL_S:.0f} s after the fault")
     verdict.figures["heal ms"] = int((time.monotonic() - began) * 1000)
-    found = judge(world, log.attempts)
-    verdict.broken += found.broken
-    verdict.figures |= found.figures
-    return world
+    invariants = check_invariants(state, log.attempts)
+    verdict.violations += invariants.violations
+    verdict.figures |= invariants.figures
+    return state
 
 
-def _settled(world: World) -> bool:
-    ended = {r.event_id for r in world.routed} | {r.event_id for r in world.dead}
-    return {r.event_id for r in world.received} <= ended
+def _is_settled(state: SystemState) -> bool:
+    ended = {r.event_id for r in state.routed} | {r.event_id for r in state.dead_letters}
+    return {r.event_id for r in state.received} <= ended
 
 
-def sabotaged(stack: Stack, service: str, how: str, **environment: str) -> subprocess.Popen[bytes]:
-    """Start a service of this stack with a fault built in: see `sabotage.py`."""
-    command = [sys.executable, "-m", "tests.faults.sabotage", service, how]
-    with (stack.plan.var / "log" / f"{service}-{how}.log").open("ab") as log:
+def start_with_fault(stack: Stack, service: str, fault: str, **environment: str) -> subprocess.Popen[bytes]:
+    """Start a service of this stack with an injected fault: see `injected_faults.py`."""
+    command = [sys.executable, "-m", "tests.faults.injected_faults", service, fault]
+    with (stack.plan.var / "log" / f"{service}-{fault}.log").open("ab") as log:
         return subprocess.Popen(command, env=dict(stack.env) | environment, stdout=log, stderr=subprocess.STDOUT)
 
 
-async def until_ended(process: subprocess.Popen[bytes], *, seconds: float) -> bool:
-    """Whether it ended by itself; else it is killed."""
+async def wait_for_exit(process: subprocess.Popen[bytes], *, seconds: float) -> bool:
+    """Wait until the process exits. False if it had to be killed."""
     ends_at = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < ends_at:
         await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""A log event is a constant `noun.past_verb`, its keys are of the fixed list: a rule nobody checks is obeyed half the time."""
+"""Tests that log events are constants `noun.past_verb` with keys of the fixed list."""
 
 import ast
 import re

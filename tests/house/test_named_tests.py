@@ -1,4 +1,4 @@
-"""A page that promises something names the test that holds it: the tests that pages name exist."""
+"""Tests that the tests which the documentation names exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a door remarks, an agent reads in words: every code in the doors' sources has its sentence at the desk."""
+"""Tests that every remark code of the ingest services has its sentence at the desk."""
 
 import re
 
@@ -10,7 +10,7 @@ CODE = re.compile(r'\.(?:add_)?remark\("([a-z-]+)"')
 VERDICTS = re.compile(r'"((?:smime|pgp)-(?:valid|broken|not-verified))"')
 
 
-def test_every_remark_of_a_door_has_its_words():
+def test_every_remark_code_has_its_sentence_in_both_languages():
     doors = [service for service in services() if service.name.startswith("ingest-")]
     sources = "\n".join(file.read_text() for door in doors for file in door.glob("src/**/*.py"))
     codes = set(CODE.findall(sources)) | set(VERDICTS.findall(sources))
@@ -20,5 +20,5 @@ def test_every_remark_of_a_door_has_its_words():
     }
 
     assert len(codes) > 8
-    for language, said in words.items():
-        assert not codes - set(said["remark"]), language
+    for language, translations in words.items():
+        assert not codes - set(translations["remark"]), language

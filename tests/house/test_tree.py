@@ -1,4 +1,4 @@
-"""What the tree looks like: short files, one licence, man pages, no rooms without a name."""
+"""Tests the shape of the tree: short files, one licence, man pages, no vague folder names."""
 
 import re
 import tomllib

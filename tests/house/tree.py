@@ -1,4 +1,4 @@
-"""The repository's own files, for the house rules."""
+"""Lists the repository's own files for the house tests."""
 
 import subprocess
 from functools import cache
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 @cache
 def tracked() -> tuple[Path, ...]:
-    """Files git knows, without those vendored whole."""
+    """The files that git tracks, without vendored ones."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     paths = (ROOT / name for name in listed.split("\0") if name)
     return tuple(path for path in paths if path.is_file() and "tessdata" not in path.parts)

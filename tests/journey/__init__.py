@@ -1,1 +1,1 @@
-"""A package for pytest: what its tests share ends with the last of them."""
+"""Makes the journeys a package, so that pytest ends their shared fixtures with the last of them."""

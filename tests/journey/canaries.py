@@ -1,4 +1,4 @@
-"""Forty strings that stand for what is personal, and how citizens, and those who only pretend, send them through every front door."""
+"""Defines forty canary strings that stand for personal data, and sends them through every channel."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ NIR = "2850578006084{:02d}"
 
 
 def word(number: int) -> str:
-    """A word that nobody writes by chance: a name, a part of an address, of a file's name, of a sentence."""
+    """One canary: a word that occurs nowhere by chance, used in a name, an address, a file name or a sentence."""
     return f"kanari{number:02d}"
 
 
@@ -50,7 +50,7 @@ REFUSED = (*(word(number) for number in range(60, 68)), phone(60)[3:], nir(60))
 
 
 async def send_all(town: Stack, citizens: Citizens, agents: DemoAgents) -> None:
-    """All but the agent's answer."""
+    """All canaries except the one in the agent's answer."""
     await _text(town, citizens)
     await asyncio.to_thread(_mail, town.port("ingest-email.smtp"))
     await _forms(town, citizens)
@@ -180,7 +180,7 @@ async def _visits(town: Stack, agents: DemoAgents) -> None:
 
 
 async def _poison(town: Stack) -> None:
-    """Records that no reader of ours understands; they die with their bytes."""
+    """Poison records, which become dead letters with their bytes."""
     contact = a_contact(text=word(19)).model_dump(mode="json")
     strange = contact | {"personal": contact["personal"] | {"answers": {word(19): 1}}}
     nearly = contact | {"sender": {"level": word(19)}}

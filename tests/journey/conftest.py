@@ -1,4 +1,4 @@
-"""One whole town hall for all journeys: every service, both brokers, the simulated outside world."""
+"""Starts one whole town for all journeys: every service, the brokers and the simulators."""
 
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
@@ -13,7 +13,7 @@ from parvis.local.stack import Stack
 
 @pytest.fixture(scope="package")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
-    """It ends with the last journey: ten processes that nobody asks anything still cost a worker time."""
+    """The town. It ends with the last journey, because ten idle processes still slow the other tests."""
     with Stack.start(tmp_path_factory.mktemp("town"), outside=True) as stack:
         yield stack
 

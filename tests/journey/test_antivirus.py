@@ -1,4 +1,4 @@
-"""The real ClamAV beside the whole town: what is infected is never opened, what could not be scanned waits, nobody is turned away."""
+"""Tests the town with the real ClamAV: infected files stay closed, unscanned files wait, every contact is accepted."""
 
 import asyncio
 import io
@@ -24,7 +24,7 @@ from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.clamav import A_VIRUS, PROGRAM, ClamavDaemon, clamd
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
-from tests.faults.mail import send
+from tests.faults.smtp_client import send_mail
 from tests.patience import PATIENCE_S
 
 pytestmark = [
@@ -59,7 +59,7 @@ def a_photo(behind: bytes = b"") -> bytes:
     return out.getvalue() + behind
 
 
-def a_mail(number: int, file: bytes) -> bytes:
+def build_mail(number: int, file: bytes) -> bytes:
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = "une.personne@citizen.example", TOWN_MAILBOX, f"Un trou, rue {number}"
     mail["Message-ID"] = f"<scan-{number}@citizen.example>"
@@ -69,7 +69,7 @@ def a_mail(number: int, file: bytes) -> bytes:
 
 
 async def arrived(town: Stack, channel: str, count: int) -> list[ContactReceived]:
-    """What came by a channel, in its order, as soon as so much has come."""
+    """Wait for this many contacts of the channel. Gives them in order."""
     topic = CONTACT_RECEIVED.full_name(town.plan.topic_prefix)
     async with asyncio.timeout(PATIENCE_S):
         while True:
@@ -85,7 +85,7 @@ async def arrived(town: Stack, channel: str, count: int) -> list[ContactReceived
 
 @asynccontextmanager
 async def agent_of(town: Stack, contact: ContactReceived) -> AsyncGenerator[httpx.AsyncClient]:
-    """An agent's browser, in the department that has the contact on its desk."""
+    """Open the desk as an agent of the contact's department."""
     departments = load_town_config(Path(town.env["PARVIS_CONFIG_DIR"])).departments
     case = f"/cases/{make_conversation_id(contact.contact_id, contact.received_at)}"
     async with httpx.AsyncClient(base_url=town.url("desk"), timeout=PATIENCE_S) as http, asyncio.timeout(PATIENCE_S):
@@ -106,7 +106,9 @@ def file_of(contact: ContactReceived, which: str = "0") -> str:
 
 async def test_an_infected_file_is_accepted_and_never_opened(town: Stack):
     for number, behind in enumerate((b"", A_VIRUS)):
-        code, said = await asyncio.to_thread(send, town.port("ingest-email.smtp"), a_mail(number, a_photo(behind)))
+        code, said = await asyncio.to_thread(
+            send_mail, town.port("ingest-email.smtp"), build_mail(number, a_photo(behind))
+        )
         assert code == 250, said
     clean, infected = await arrived(town, "email", 2)
 
@@ -150,7 +152,7 @@ async def test_a_scanner_that_is_down_delays_opening_and_not_acceptance(town: St
 
 
 async def test_a_scanned_letter_is_scanned_twice(town: Stack):
-    """By the mail room's machine, and by ours."""
+    """Send the file by post and by web form."""
     async with Citizens(town) as citizens:
         citizens.drop(a_photo(A_VIRUS), "lettre.jpg")
     (letter,) = await arrived(town, "post", 1)

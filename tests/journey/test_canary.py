@@ -1,4 +1,4 @@
-"""What is personal stands in the values of Kafka and nowhere else: not in a log, a metric, a key, a header, a topic's name, a dead letter's reason."""
+"""Tests that personal data is in Kafka's values only: not in logs, metrics, keys, headers, topic names or reasons of dead letters."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ ACCEPTED = 11  # two texts, two mails, two forms, three letters (a text file is 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stack]:
-    """A town of its own, as talkative as it can be: everybody has written, some were refused, the database was away, one was answered."""
+    """A town of its own at log level debug, in which contacts were accepted and refused, PostgreSQL failed, and replies were sent."""
     chatty = {"PARVIS_LOG_LEVEL": "debug"}
     start = Stack.start(tmp_path_factory.mktemp("canaries"), outside=True, environment=chatty)
     stack = await asyncio.to_thread(start.__enter__)
@@ -44,7 +44,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stack
 
 
 async def _without_database(town: Stack, citizens: Citizens) -> None:
-    """PostgreSQL ends while people write: drivers like to put statements and their values into what they raise."""
+    """Stop PostgreSQL while citizens write, because drivers put statements and their values into error messages."""
     form = await citizens.open_form("road-report")
     town.kill("postgres", stays_down=True)
     answers = {"problem": "lamp", "place": f"7 rue {word(10)}", "your-name": word(11), "reply-channel": "none"}
@@ -57,7 +57,7 @@ async def _without_database(town: Stack, citizens: Citizens) -> None:
 
 
 async def _answered(town: Stack, agents: DemoAgents) -> None:
-    """All that can be decided is decided; an agent answers each that can be answered, and the answers arrive."""
+    """Wait until everything is decided, answer each contact that can be answered, and wait for the deliveries."""
     async with JourneyWatch(town.kafka, Path(town.env["PARVIS_CONFIG_DIR"])) as watch:
         await _until(lambda: sum(1 for j in watch.journeys.values() if j.department) >= ACCEPTED)
         answered: list[Journey] = []
@@ -95,7 +95,7 @@ async def _dead_letters(town: Stack) -> list[ReceivedRecord]:
 
 
 def found_in(text: bytes | str) -> set[str]:
-    """The canaries in it, however they are written: in capitals, with spaces or dots between figures."""
+    """The canaries in the text, also in capitals or with spaces or dots between digits."""
     plain = (text if isinstance(text, str) else text.decode("utf-8", "replace")).lower()
     figures = re.sub(r"(?<=\d)[\s.%+-]{1,3}(?=\d)", "", plain)
     return {canary for canary in ALL if canary in plain or canary in figures}
@@ -160,7 +160,7 @@ async def test_no_metric_and_no_health_page_holds_any(town: Stack):
 
 
 async def test_nobody_is_told_by_the_names_of_files_and_processes(town: Stack):
-    """Blobs are named by ids and hashes; nothing personal stands in an argument or a setting of a process."""
+    """Blob names are ids and hashes; no argument or environment variable of a process holds personal data."""
     kept = [path.name for path in (town.plan.var / "blobs").rglob("*")]
     arguments = [Path(f"/proc/{town.pid(name)}/cmdline") for name in town.plan.services]
     told = [path.read_text() for path in arguments if path.exists()]

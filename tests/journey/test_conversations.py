@@ -1,4 +1,4 @@
-"""What belongs together stays together; where only the citizen knows, they are asked."""
+"""Tests that contacts of one matter share a conversation, and that the citizen is asked in doubt."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.demo.agents import DemoAgents
 from parvis.local.demo.watch import JourneyWatch
 from parvis.local.stack import Stack
-from tests.faults.mail import send
+from tests.faults.smtp_client import send_mail
 from tests.journey.until import TOWN_NUMBER, routed, until
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
@@ -36,7 +36,7 @@ async def rows(database: Database, query: str, **values: Any) -> list[Any]:
 
 
 async def seen(database: Database, query: str, **values: Any) -> Any:
-    """The first row of a query, as soon as there is one."""
+    """Wait until the query has a row. Gives the first."""
     async with asyncio.timeout(60):
         while not (found := await rows(database, query, **values)):
             await asyncio.sleep(0.1)
@@ -49,7 +49,7 @@ async def routing_of(database: Database, contact: str) -> dict[str, Any]:
 
 
 async def two_open(citizens: Citizens, agents: DemoAgents, watch: JourneyWatch, number: str) -> tuple[str, str]:
-    """A visit and a text message of one telephone: the conversations."""
+    """Open two conversations of one telephone number, by a visit and by SMS."""
     visit = await agents.receive_at_the_counter("etat-civil", "Un acte de naissance, s’il vous plaît.", phone=number)
     made = str(visit["contact_id"])
     first = await until(lambda: (found := watch.journeys.get(made)) and found.conversation_id)
@@ -109,13 +109,13 @@ async def test_unanswered_goes_to_people_who_see_the_candidates(
 async def test_a_second_participant_answers_by_references(town: Stack, citizens: Citizens, database: Database):
     port, first_id = town.port("ingest-email.smtp"), f"<{uuid4()}@citizen.example>"
 
-    def a_mail(sender: str, *answers: str, message_id: str, said: str) -> bytes:
+    def build_mail(sender: str, *answers: str, message_id: str, said: str) -> bytes:
         lines = [f"From: {sender}", f"To: {TOWN_MAILBOX}", "Subject: Un trou", f"Message-ID: {message_id}"]
         lines += [f"In-Reply-To: {answers[0]}", f"References: {' '.join(answers)}"] if answers else []
         return "\r\n".join([*lines, "", said, ""]).encode()
 
     async def conversation_after(mail: bytes, count: int) -> Any:
-        assert (await asyncio.to_thread(send, port, mail))[0] == 250
+        assert (await asyncio.to_thread(send_mail, port, mail))[0] == 250
         query = """
             select c.id, c.sequence from router.conversation c join router.sender s on s.conversation_id = c.id
             where c.sequence >= :count and exists (select from router.mark m where m.conversation_id = c.id)
@@ -124,13 +124,13 @@ async def test_a_second_participant_answers_by_references(town: Stack, citizens:
         return await seen(database, query, count=count)
 
     one, other = f"un.{uuid4().hex[:8]}@citizen.example", f"deux.{uuid4().hex[:8]}@family.example"
-    await conversation_after(a_mail(one, message_id=first_id, said="Un nid de poule, rue des Lilas."), 1)
+    await conversation_after(build_mail(one, message_id=first_id, said="Un nid de poule, rue des Lilas."), 1)
     async with asyncio.timeout(60):
         while not (ours := await citizens.mails_to(one)):
             await asyncio.sleep(0.1)
-    joining = a_mail(other, ours[0]["message_id"], message_id=f"<{uuid4()}@family.example>", said="Je confirme.")
+    joining = build_mail(other, ours[0]["message_id"], message_id=f"<{uuid4()}@family.example>", said="Je confirme.")
     await conversation_after(joining, 2)
-    answering = a_mail(other, first_id, message_id=f"<{uuid4()}@family.example>", said="Il est profond.")
+    answering = build_mail(other, first_id, message_id=f"<{uuid4()}@family.example>", said="Il est profond.")
     found = await conversation_after(answering, 3)
 
     assert found.sequence == 3

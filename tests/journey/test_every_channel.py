@@ -1,4 +1,4 @@
-"""Each channel reaches its department; each preference is honoured; what arrives says what was meant."""
+"""Tests that each channel reaches its department and that replies honour the citizen's preferences."""
 
 import asyncio
 from pathlib import Path
@@ -11,8 +11,8 @@ from parvis.local.citizen_client import Citizens
 from parvis.local.demo.scenario import ANSWERS, DemoCast, run_demo
 from parvis.local.demo.watch import Journey
 from parvis.local.stack import Stack
-from tests.faults.load import Attempt
-from tests.faults.oracle import judge, look
+from tests.faults.oracle import check_invariants, read_state
+from tests.faults.sms_load import Attempt
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
@@ -29,7 +29,7 @@ ANSWERED_ON = {"sms": "sms", "email": "sms", "web": "email", "post": "post", "co
 
 @pytest.fixture(scope="module")
 def journeys(town: Stack) -> dict[str, Journey]:
-    """Five citizens have written and were answered."""
+    """The journeys of five citizens who wrote and were answered."""
     played = asyncio.run(run_demo(town, lambda _sentence: None, CAST))
     return {journey.channel: journey for journey in played}
 
@@ -79,9 +79,9 @@ async def test_the_letter_can_be_read(citizens: Citizens, journeys: dict[str, Jo
 
 async def test_the_books_balance(town: Stack, journeys: dict[str, Journey]):
     assert journeys
-    world = await look(town)
+    world = await read_state(town)
     everybody = [Attempt(ContactId(r.event_id), "", "ok", 0, 0) for r in world.received]
-    assert judge(world, everybody).broken == []
+    assert check_invariants(world, everybody).violations == []
 
 
 def _text(file: Path) -> str:

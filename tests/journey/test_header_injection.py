@@ -1,4 +1,4 @@
-"""Thirty ways to smuggle a header through a form: not one leaves a trace in what the town sends."""
+"""Tests that thirty attempts to inject a header through a form leave no trace in the mails that the town sends."""
 
 import asyncio
 from email import message_from_bytes, policy
@@ -38,7 +38,7 @@ def address_of(number: int) -> str:
 
 
 async def hand_in(http: httpx.AsyncClient, citizens: Citizens, town: Stack, number: int, payload: str) -> None:
-    """The payload in every place that could become a header: name, subject, file name, and the addresses themselves."""
+    """Send the payload in every field that could become a header: name, subject, file name and addresses."""
     url = f"{town.url('ingest-web')}/demarches/general-question"
     form = await citizens.open_form("general-question")
     typed = form.hidden | {"your-name": payload, "subject": payload, "message": "Bonjour."}
@@ -56,7 +56,7 @@ def multipart(fields: dict[str, str]) -> list[tuple[str, Any]]:
 
 
 async def sent_to(http: httpx.AsyncClient, town: Stack, address: str) -> list[tuple[dict[str, Any], bytes]]:
-    """Envelope and bytes of every mail that reached an address."""
+    """The envelope and content of every mail that reached the address."""
     outside = f"http://127.0.0.1:{town.port('outside.mail-web')}"
     found = (await http.get(f"{outside}/_sim/messages", params={"to": address})).json()["messages"]
     return [(told, (await http.get(f"{outside}/mail/{told['id']}/raw")).content) for told in found]

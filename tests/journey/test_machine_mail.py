@@ -1,4 +1,4 @@
-"""What machines write to the town hall is kept, tied to what it is about, and answered by no machine of ours."""
+"""Tests that automatic mails are kept, linked to their conversation or delivery, and never answered."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from parvis.common.contract.reply_tokens import make_bounce_address, make_messag
 from parvis.common.contract.topics import DELIVERY_REPORTED, DELIVERY_UPDATED
 from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.stack import Stack
-from tests.faults.oracle import World, look
+from tests.faults.oracle import SystemState, read_state
 from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
@@ -28,7 +28,7 @@ _FROM = re.compile(rb"^From: .*?([^\s<>]+@[^\s<>]+?)>?$", re.MULTILINE)
 
 
 def send(port: int, content: bytes, sender: str, recipient: str) -> str:
-    """Hand over one mail. Gives the id that the door made of it."""
+    """Send one mail over SMTP. Gives the contact id from the reply."""
     client = smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         client.ehlo("mx.citizen.example")
@@ -45,12 +45,12 @@ def mail(*lines: str, text: str = "Bonjour.") -> bytes:
     return "\r\n".join((*lines, f"Message-ID: <{uuid.uuid4()}@citizen.example>", "", text, "")).encode()
 
 
-async def settled(town: Stack, *ids: str) -> World:
-    """The world once these contacts are decided."""
+async def settled(town: Stack, *ids: str) -> SystemState:
+    """Wait until these contacts are decided. Gives the state of the topics."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            world = await look(town)
-            if set(ids) <= {routed.event_id for routed in (*world.routed, *world.dead)}:
+            world = await read_state(town)
+            if set(ids) <= {routed.event_id for routed in (*world.routed, *world.dead_letters)}:
                 return world
             await asyncio.sleep(0.2)
 
@@ -137,7 +137,7 @@ async def test_a_bounce_ends_the_delivery_and_is_nobodys_contact(town: Stack, ci
                 break
             await asyncio.sleep(0.2)
     assert (ended[0]["failure_class"], ended[0]["detail"]) == ("permanent", "5.1.1")
-    world = await look(town)
+    world = await read_state(town)
     assert ended[0]["provider_id"] not in {received.event_id for received in world.received}
     assert len([one for one in world.decisions if one.conversation_id == conversation]) == 1
     assert len(await citizens.mails_to(address)) == 1

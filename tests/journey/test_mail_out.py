@@ -1,4 +1,4 @@
-"""A reply through the real Postfix to somebody else's server: accepted, and its signature still believed there."""
+"""Tests a reply through the real Postfix to a foreign server: it is accepted, and its DKIM signature verifies."""
 
 import asyncio
 import subprocess

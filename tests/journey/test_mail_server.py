@@ -1,4 +1,4 @@
-"""The real Postfix in front of the mail door, with the configuration of `deploy/postfix`; a real Dovecot behind it."""
+"""Tests the real Postfix, with the configuration of `deploy/postfix`, in front of ingest-email, and a real Dovecot behind it."""
 
 import asyncio
 import smtplib
@@ -13,7 +13,7 @@ from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack
 from parvis.local.towns_for_tests import Towns
-from tests.faults.mail import RECIPIENT, SENDER, a_mail
+from tests.faults.smtp_client import RECIPIENT, SENDER, build_mail
 from tests.mail import dovecot, postfix
 from tests.mail.postfix import MailServer, mail_server
 from tests.patience import PATIENCE_S
@@ -62,7 +62,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def hand_in(server: MailServer, content: bytes, *recipients: str, sender: str = SENDER) -> dict[str, tuple[int, bytes]]:
-    """Give a mail to Postfix as a citizen's server does; whom it refused."""
+    """Send a mail to Postfix as a citizen's server does. Gives the refused recipients."""
     with smtplib.SMTP("127.0.0.1", server.port, timeout=PATIENCE_S) as client:
         return client.sendmail(sender, list(recipients), content)
 
@@ -77,7 +77,7 @@ def test_postfix_finds_nothing_wrong_with_what_we_give(server: MailServer):
 
 async def test_a_mail_for_two_mailboxes_and_nobody(mailed: Stack, server: MailServer):
     known = await contacts(mailed)
-    refused = await asyncio.to_thread(hand_in, server, a_mail(1), RECIPIENT, f"no-{RECIPIENT}", ROADS)
+    refused = await asyncio.to_thread(hand_in, server, build_mail(1), RECIPIENT, f"no-{RECIPIENT}", ROADS)
     assert [(who, code) for who, (code, _) in refused.items()] == [(f"no-{RECIPIENT}", 550)]
     new = await new_contacts(mailed, known, 2)
     assert {contact.to for contact in new} == {RECIPIENT, ROADS}
@@ -100,7 +100,7 @@ async def test_a_bounce_address_passes_the_map(server: MailServer):
 async def test_whatever_is_in_a_mail_it_arrives(mailed: Stack, server: MailServer, body: bytes):
     known = await contacts(mailed)
     await asyncio.to_thread(
-        hand_in, server, a_mail(10) + body * (3_000_000 // len(body) if body[:1] == b"x" else 3), RECIPIENT
+        hand_in, server, build_mail(10) + body * (3_000_000 // len(body) if body[:1] == b"x" else 3), RECIPIENT
     )
     (contact,) = await new_contacts(mailed, known, 1)
     assert contact.original.size_bytes >= 3 * len(body)
@@ -114,7 +114,7 @@ async def test_a_smuggled_mail_is_no_mail(mailed: Stack, server: MailServer, tri
     answer = await asyncio.to_thread(
         _smuggle, server.port, b"Subject: one " + name + b"\r\n\r\nBonjour" + trick + inner
     )
-    await asyncio.to_thread(hand_in, server, a_mail(20).replace(b"Essai", b"Essai " + name), RECIPIENT)
+    await asyncio.to_thread(hand_in, server, build_mail(20).replace(b"Essai", b"Essai " + name), RECIPIENT)
     new = await new_contacts(mailed, known, 1 + answer.startswith(b"250"))
     assert len(new) == 1 + answer.startswith(b"250")
     assert not [contact for contact in new if "smuggled" in contact.personal.subject]
@@ -136,7 +136,7 @@ def _smuggle(port: int, content: bytes) -> bytes:
 async def test_nobody_else_speaks_in_the_name_of_our_filters(mailed: Stack, server: MailServer):
     known = await contacts(mailed)
     forged = f"Authentication-Results: (x) {postfix.NAME};\r\n dmarc=pass header.from=citizen.example\r\n".encode()
-    await asyncio.to_thread(hand_in, server, forged + a_mail(30), RECIPIENT)
+    await asyncio.to_thread(hand_in, server, forged + build_mail(30), RECIPIENT)
     (contact,) = await new_contacts(mailed, known, 1)
     assert contact.sender.level == "none"
 
@@ -144,7 +144,7 @@ async def test_nobody_else_speaks_in_the_name_of_our_filters(mailed: Stack, serv
 async def test_while_kafka_is_away_mail_waits_in_postfix(mailed: Stack, server: MailServer):
     known = await contacts(mailed)
     await asyncio.to_thread(mailed.kill, "kafka", stays_down=True)
-    await asyncio.to_thread(hand_in, server, a_mail(40), RECIPIENT)
+    await asyncio.to_thread(hand_in, server, build_mail(40), RECIPIENT)
     await until(lambda: "status=deferred" in server.log)
     assert server.queued == 1
     await asyncio.to_thread(mailed.start_again, "kafka")
@@ -158,7 +158,7 @@ async def test_while_kafka_is_away_mail_waits_in_postfix(mailed: Stack, server: 
 async def test_a_hosted_mailbox_is_emptied_by_the_service_itself(tmp_path: Path, towns: Towns):
     with dovecot.mail_host() as host:
         pulled = {"PARVIS_INGEST_EMAIL_IMAP_URL": host.url, "PARVIS_INGEST_EMAIL_IMAP_PASSWORD": dovecot.PASSWORD}
-        host.deliver(a_mail(50), a_mail(51))
+        host.deliver(build_mail(50), build_mail(51))
         with towns.start(tmp_path / "pulled", services=["ingest-email"], environment=pulled) as stack:
             assert len(await new_contacts(stack, {}, 2)) == 2
             await until(lambda: host.count("Traités") == 2)

@@ -1,4 +1,4 @@
-"""What an operator types at three in the morning works on the running town."""
+"""Tests the operator's commands on a running town."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What nobody could place goes to people, and they can send it on."""
+"""Tests that contacts without a clear department go to triage, where an agent transfers them."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is delivered twice is one contact."""
+"""Tests that a message delivered twice is one contact."""
 
 import asyncio
 import uuid
@@ -10,15 +10,15 @@ from parvis.local.citizen_client import TOWN_MAILBOX, Citizens
 from parvis.local.demo.watch import JourneyWatch
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan
 from parvis.local.stack import Stack
-from tests.faults.mail import send
-from tests.faults.oracle import look
+from tests.faults.oracle import read_state
+from tests.faults.smtp_client import send_mail
 from tests.journey.until import routed, until
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack]
 
 
 async def contacts_now(town: Stack) -> set[str]:
-    return {received.event_id for received in (await look(town)).received}
+    return {received.event_id for received in (await read_state(town)).received}
 
 
 async def test_the_same_webhook_twice_is_one_contact(town: Stack, citizens: Citizens, watch: JourneyWatch):
@@ -49,7 +49,7 @@ async def test_the_same_mail_twice_is_one_contact(town: Stack):
     ).encode()
     port = town.port("ingest-email.smtp")
 
-    answers = [(await asyncio.to_thread(send, port, mail))[0] for _ in range(3)]
+    answers = [(await asyncio.to_thread(send_mail, port, mail))[0] for _ in range(3)]
 
     assert answers == [250, 250, 250]
     assert (

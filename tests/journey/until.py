@@ -1,4 +1,4 @@
-"""Waiting for what will happen, with an end to patience."""
+"""Waits for a condition or for a contact's routing, up to a time limit."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ TOWN_NUMBER = "+33536490100"
 
 
 async def until(look: Callable[[], Seen | None], *, seconds: float = PATIENCE_S) -> Seen:
-    """What `look` sees, as soon as it sees something."""
+    """Wait until `look` returns a value that is not empty. Gives that value."""
     async with asyncio.timeout(seconds):
         while not (seen := look()):
             await asyncio.sleep(0.05)
@@ -21,7 +21,7 @@ async def until(look: Callable[[], Seen | None], *, seconds: float = PATIENCE_S)
 
 
 async def routed(watch: JourneyWatch, told: dict[str, Any]) -> Journey:
-    """The journey of one text message, as the outside world told of it, once it lies in a department."""
+    """Wait until one text message is routed. Gives its journey."""
     made = make_contact_id("sms", TOWN_NUMBER, told["sid"])
 
     def look() -> Journey | None:

@@ -1,0 +1,72 @@
+"""Checks fault scenarios in their small size: in a town of their own or on the shared router testbed."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from parvis.local.towns_for_tests import Towns
+from tests.faults.matrix import SCENARIOS
+from tests.faults.router_testbed import RouterTestbed, start_router_testbed
+from tests.faults.scenario import OwnTownScenario, RouterScenario, Workspace
+
+MARKS = [pytest.mark.fault, pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
+NOTIFIER_SCENARIOS = {"F-22", "F-23", "F-24", "F-25", "F-41"}
+
+
+def own_town_scenarios(*, notifier: bool) -> list[OwnTownScenario]:
+    """The scenarios that start a town of their own. Two test files hold them, so that they run in parallel."""
+    own_town = [scenario for scenario in SCENARIOS if isinstance(scenario, OwnTownScenario)]
+    return [scenario for scenario in own_town if (scenario.name in NOTIFIER_SCENARIOS) == notifier]
+
+
+def router_scenarios(name: str) -> list[RouterScenario]:
+    """The scenarios that share the testbed of this name."""
+    return [scenario for scenario in SCENARIOS if isinstance(scenario, RouterScenario) and scenario.testbed == name]
+
+
+class SharedTestbed:
+    """The router testbed that scenarios share: started on first use, replaced after a failure or when another name is requested."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._name = ""
+        self._open = AsyncExitStack()
+        self._testbed: RouterTestbed | None = None
+        self._built = 0
+
+    async def get(self, name: str) -> RouterTestbed:
+        if self._testbed is None or name != self._name:
+            await self.close()
+            self._built += 1
+            self._name = name
+            self._testbed = await self._open.enter_async_context(start_router_testbed(self._folder / str(self._built)))
+        return self._testbed
+
+    async def close(self) -> None:
+        self._testbed = None
+        await self._open.aclose()
+
+
+async def check_own_town_scenario(scenario: OwnTownScenario, folder: Path, towns: Towns) -> None:
+    if reason := scenario.missing_requirement():
+        pytest.skip(reason)
+
+    verdict = await scenario.run(Workspace(folder / "town", None if scenario.needs_own_brokers else towns), False)
+
+    assert not verdict.violations, "; ".join(verdict.violations)
+
+
+async def check_router_scenario(scenario: RouterScenario, shared_testbed: SharedTestbed) -> None:
+    if reason := scenario.missing_requirement():
+        pytest.skip(reason)
+    testbed = await shared_testbed.get(scenario.testbed)
+    has_held = False
+    try:
+        verdict = await scenario.run_on(testbed, False)
+        has_held = not verdict.violations
+    finally:
+        if not has_held:
+            await shared_testbed.close()
+
+    assert not verdict.violations, "; ".join(verdict.violations)
