@@ -54,26 +54,26 @@ def _scans(folder: Path, count: int, first: int) -> Path:
 def _plain(scans: Path) -> list[Measure]:
     command = [sys.executable, "-m", "tests.bench.bare_tesseract", str(TESSDATA), str(scans)]
     environment = {"OMP_THREAD_LIMIT": "1", "PATH": os.defpath}
-    told = json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
-    return _figures("plain-tesseract", told["wall_s"], told["cpu_s"], len(list(scans.iterdir())))
+    result = json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+    return _figures("plain-tesseract", result["wall_s"], result["cpu_s"], len(list(scans.iterdir())))
 
 
 async def _parvis(stack: Stack, scans: Path) -> list[Measure]:
     """All at once into the folder; the last has arrived when Kafka has acknowledged it and its file has moved."""
-    place = stack.plan.var / "scans"
-    count, before = len(list(scans.iterdir())), len(list((place / "done").iterdir()))
-    began, used_s = time.monotonic(), _cpu_s(stack)
+    drop_box = stack.plan.var / "scans"
+    count, done_before = len(list(scans.iterdir())), len(list((drop_box / "done").iterdir()))
+    started_s, used_s = time.monotonic(), _cpu_s(stack)
     for scan in scans.iterdir():
-        shutil.copy(scan, place / "tmp" / scan.name)
-        (place / "tmp" / scan.name).rename(place / "ready" / scan.name)
+        shutil.copy(scan, drop_box / "tmp" / scan.name)
+        (drop_box / "tmp" / scan.name).rename(drop_box / "ready" / scan.name)
     async with asyncio.timeout(1200):
-        while len(list((place / "done").iterdir())) < before + count:
+        while len(list((drop_box / "done").iterdir())) < done_before + count:
             await asyncio.sleep(0.05)
-    wall_s, cpu_s = time.monotonic() - began, _cpu_s(stack) - used_s
+    wall_s, cpu_s = time.monotonic() - started_s, _cpu_s(stack) - used_s
     contacts = {read.event_id async for read in read_all_records(stack.kafka, [CONTACT_RECEIVED.full_name("parvis")])}
     return [
         *_figures("parvis", wall_s, cpu_s, count),
-        Measure("parvis", "contacts on Kafka of files moved", "", len(contacts) / (before + count)),
+        Measure("parvis", "contacts on Kafka of files moved", "", len(contacts) / (done_before + count)),
         Measure("parvis", "memory of the door", "MiB", psutil.Process(stack.pid(NAME)).memory_info().rss / 1024**2),
         Measure("parvis", "memory of its reader", "MiB", sum(p.memory_info().rss for p in _readers(stack)) / 1024**2),
     ]

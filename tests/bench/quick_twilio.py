@@ -24,8 +24,8 @@ class Calls:
 
     def note(self, body: str) -> int:
         self.made += 1
-        if found := _NUMBER.search(body):
-            self.at.setdefault(int(found[1]), []).append(time.time())
+        if match := _NUMBER.search(body):
+            self.at.setdefault(int(match[1]), []).append(time.time())
         return self.made
 
 
@@ -41,9 +41,9 @@ class Api(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        head, found, rest = self._buffer.partition(b"\r\n\r\n")
+        head, separator, rest = self._buffer.partition(b"\r\n\r\n")
         length = int(match[1]) if (match := _LENGTH.search(head)) else 0
-        if not found or len(rest) < length:
+        if not separator or len(rest) < length:
             return
         self._buffer = rest[length:]
         if head.startswith(b"POST"):

@@ -53,11 +53,11 @@ class Webhooks:
         """How long each answer took, and how long all of it."""
         requests = [self._request() for _ in range(most)]
         waits_s: list[float] = []
-        began = time.monotonic()
+        started_s = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for _ in range(CONNECTIONS):
-                group.create_task(self._caller(requests, waits_s, began + seconds))
-        return waits_s, time.monotonic() - began
+                group.create_task(self._caller(requests, waits_s, started_s + seconds))
+        return waits_s, time.monotonic() - started_s
 
     async def _caller(self, requests: list[bytes], waits_s: list[float], ends_at: float) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)

@@ -66,18 +66,18 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
 
 
 def _scores(results: list[_Result]) -> list[Score]:
-    locked = [one for one in results if one.row.get("needs_password")]
-    opened = [one for one in results if one.row.get("opens_without_password")]
-    layered = [one for one in results if one.own_words]
-    died = [one for one in results if "worker" in (one.reading.trouble or "")]
+    locked = [result for result in results if result.row.get("needs_password")]
+    opened = [result for result in results if result.row.get("opens_without_password")]
+    layered = [result for result in results if result.own_words]
+    died = [result for result in results if "worker" in (result.reading.trouble or "")]
     return [
-        Score("locked PDFs that say so", "share", mean(one.reading.trouble == _LOCKED for one in locked) if locked else 1.0, ">= 1"),
-        Score("PDFs locked with an empty password that open", "share", mean(one.reading.trouble is None for one in opened) if opened else 1.0, ">= 1"),
-        Score("words of the file's own text that are found, mean", "share", mean(one.found for one in layered) if layered else 1.0, ">= 0.95"),
-        Score("PDFs without words, pictures and reason", "files", sum(one.is_silent for one in results), "= 0"),
+        Score("locked PDFs that say so", "share", mean(result.reading.trouble == _LOCKED for result in locked) if locked else 1.0, ">= 1"),
+        Score("PDFs locked with an empty password that open", "share", mean(result.reading.trouble is None for result in opened) if opened else 1.0, ">= 1"),
+        Score("words of the file's own text that are found, mean", "share", mean(result.found for result in layered) if layered else 1.0, ">= 0.95"),
+        Score("PDFs without words, pictures and reason", "files", sum(result.is_silent for result in results), "= 0"),
         Score("PDFs that ended the worker", "files", len(died), "= 0"),
-        Score("processor time a page, longest", "s", max(one.used_s / max(one.reading.page_count, 1) for one in results), "<= 10"),
-        Score("seconds a file, longest, on a machine that may be busy", "s", max(one.elapsed_s for one in results)),
+        Score("processor time a page, longest", "s", max(result.used_s / max(result.reading.page_count, 1) for result in results), "<= 10"),
+        Score("seconds a file, longest, on a machine that may be busy", "s", max(result.elapsed_s for result in results)),
     ]  # fmt: skip
 
 

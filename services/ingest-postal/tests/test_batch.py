@@ -72,8 +72,8 @@ def producer() -> FakeProducer:
 
 
 @pytest.fixture
-def scan_intake(a_scan_intake: MakeAcceptance, tmp_path: Path, producer: FakeProducer) -> ScanIntake:
-    return a_scan_intake(tmp_path, producer)
+def scan_intake(make_scan_intake: MakeAcceptance, tmp_path: Path, producer: FakeProducer) -> ScanIntake:
+    return make_scan_intake(tmp_path, producer)
 
 
 async def accepted(
@@ -158,9 +158,9 @@ async def test_sheets_alone_are_no_letter(scan_intake: ScanIntake, content: byte
 
 
 async def test_too_many_letters_go_to_people_as_they_are(
-    a_scan_intake: MakeAcceptance, tmp_path: Path, producer: FakeProducer
+    make_scan_intake: MakeAcceptance, tmp_path: Path, producer: FakeProducer
 ):
-    scan_intake = a_scan_intake(tmp_path, producer, letters=2)
+    scan_intake = make_scan_intake(tmp_path, producer, letters=2)
     (contact,) = await accepted(scan_intake, THREE)
 
     assert contact.unreadable == "more than 2 letters in one file, not separated"

@@ -44,10 +44,10 @@ def test_no_bytes_make_the_verdict_raise(beginning: bytes, rest: bytes):
     check_file_integrity(beginning + rest, size_limit_bytes=LIMIT)
 
 
-@given(kind=st.sampled_from(list(MEDIA_TYPES)), place=st.integers(0, 2000), value=st.integers(0, 255))
-def test_no_wrong_byte_makes_the_verdict_raise(kind: ScanFormat, place: int, value: int):
+@given(kind=st.sampled_from(list(MEDIA_TYPES)), offset=st.integers(0, 2000), value=st.integers(0, 255))
+def test_no_wrong_byte_makes_the_verdict_raise(kind: ScanFormat, offset: int, value: int):
     content = bytearray(SCANS[kind])
-    content[place % len(content)] = value
+    content[offset % len(content)] = value
 
     check_file_integrity(bytes(content), size_limit_bytes=LIMIT)
 

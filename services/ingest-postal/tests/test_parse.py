@@ -65,7 +65,9 @@ def test_the_address_at_the_top_left_is_the_senders():
     assert contact.personal.from_ is not None
     assert contact.personal.from_.value == ADDRESS
     assert contact.personal.display_name == "Mme Céleste EXEMPLE"
-    assert [(wish.channel, wish.address) for wish in contact.personal.reply_channels] == [("post", ADDRESS)]
+    assert [(reply_address.channel, reply_address.address) for reply_address in contact.personal.reply_channels] == [
+        ("post", ADDRESS)
+    ]
 
 
 def test_two_columns_read_as_one_line_are_told_apart():
@@ -228,9 +230,12 @@ def test_blank_pages_are_counted_and_hide_nothing():
 def test_an_answer_asked_for_by_another_road_is_heard(sentence: str, channel: str, address: str):
     reading = a_reading(a_block(SENDER, left=0.1, top=0.08), a_block((sentence,), left=0.1, top=0.5))
 
-    wishes = [(wish.channel, wish.address) for wish in build_contact(reading, FACTS).personal.reply_channels]
+    reply_channels = [
+        (channel_request.channel, channel_request.address)
+        for channel_request in build_contact(reading, FACTS).personal.reply_channels
+    ]
 
-    assert wishes == [(channel, address), ("post", ADDRESS)]
+    assert reply_channels == [(channel, address), ("post", ADDRESS)]
 
 
 @pytest.mark.parametrize(

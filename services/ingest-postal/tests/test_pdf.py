@@ -39,11 +39,11 @@ def a_pdf(*objects: bytes, catalog: bytes = b"", page: bytes = b"") -> bytes:
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]%s>>" % page,
         *objects,
     )
-    content, places = b"%PDF-1.7\n", list[int]()
+    content, offsets = b"%PDF-1.7\n", list[int]()
     for number, body in enumerate(bodies, 1):
-        places.append(len(content))
+        offsets.append(len(content))
         content += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     trailer = b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(bodies) + 1, len(content))
     return content + b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1) + table + trailer
 
@@ -110,10 +110,10 @@ def test_text_that_is_no_language_is_not_believed(engine: TesseractEngine):
 
 
 @pytest.mark.parametrize(
-    "said", ["Belediye bu mektubu ay sonundan önce yanıtlamanızı rica eder lütfen bize yazın", "نرجو منكم الرد على هذه الرسالة قبل نهاية الشهر مع الشكر الجزيل لكم"]
+    "text", ["Belediye bu mektubu ay sonundan önce yanıtlamanızı rica eder lütfen bize yazın", "نرجو منكم الرد على هذه الرسالة قبل نهاية الشهر مع الشكر الجزيل لكم"]
 )  # fmt: skip
-def test_other_languages_are_believed(engine: TesseractEngine, said: str):
-    assert is_plausible(lines(said), engine)
+def test_other_languages_are_believed(engine: TesseractEngine, text: str):
+    assert is_plausible(lines(text), engine)
 
 
 def test_the_better_of_two_readings_is_taken(engine: TesseractEngine):

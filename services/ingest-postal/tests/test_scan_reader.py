@@ -34,9 +34,9 @@ MEDIA_TYPES: dict[ScanFormat, MediaType] = {
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def reader() -> AsyncGenerator[ScanReaderPool]:
-    made = ScanReaderPool(1, ReadingLimits())
-    yield made
-    await made.close()
+    pool = ScanReaderPool(1, ReadingLimits())
+    yield pool
+    await pool.close()
 
 
 def truth(letter: SampleLetter) -> str:
@@ -136,11 +136,11 @@ def a_pdf(trailer: bytes) -> bytes:
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>",
     )
-    content, places = b"%PDF-1.4\n", list[int]()
+    content, offsets = b"%PDF-1.4\n", list[int]()
     for number, body in enumerate(bodies, 1):
-        places.append(len(content))
+        offsets.append(len(content))
         content += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     start = len(content)
     return (
         content

@@ -22,7 +22,7 @@ from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
 from parvis.local.waiting import wait_until
 
 LETTER = write_pdf(BIRTH_CERTIFICATE)
-MakeDoor = Callable[..., IntakeLoop]
+MakeIntakeLoop = Callable[..., IntakeLoop]
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,8 @@ def put(bucket: WatchedBucket, name: str, content: bytes) -> None:
 
 
 def names(bucket: WatchedBucket, folder: str) -> list[str]:
-    found = (meta["path"] for page in obstore.list(store_of(bucket), prefix=f"{folder}/") for meta in page)
-    return sorted(path.removeprefix(f"{folder}/") for path in found)
+    listed = (meta["path"] for page in obstore.list(store_of(bucket), prefix=f"{folder}/") for meta in page)
+    return sorted(path.removeprefix(f"{folder}/") for path in listed)
 
 
 def store_of(bucket: WatchedBucket) -> Any:
@@ -84,18 +84,18 @@ def store_of(bucket: WatchedBucket) -> Any:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_letter_in_a_bucket_becomes_a_contact_and_is_moved_on(
-    bucket: WatchedBucket, a_door: MakeDoor, tmp_path: Path
+    bucket: WatchedBucket, make_intake_loop: MakeIntakeLoop, tmp_path: Path
 ):
     producer = FakeProducer()
-    door = a_door(tmp_path, producer, box=bucket)
+    intake_loop = make_intake_loop(tmp_path, producer, box=bucket)
     put(bucket, "ready/guichet/Scan0001.PDF", LETTER)
     put(bucket, "ready/guichet/Scan0001.PDF.json", json.dumps({"received_at": "2026-02-27"}).encode())
     put(bucket, "ready/upload.pdf.part", LETTER[:100])
 
-    assert await door.poll() == 1
+    assert await intake_loop.poll() == 1
 
     contact = ContactReceived.model_validate_json(producer.sent[0].value)
-    assert await door.scan_intake.blobs.get(contact.original) == LETTER
+    assert await intake_loop.scan_intake.blobs.get(contact.original) == LETTER
     assert contact.received_at.date().isoformat() == "2026-02-27"
     assert names(bucket, "ready") == ["upload.pdf.part"]
     digest = contact.original.sha256[:12]
@@ -103,13 +103,15 @@ async def test_a_letter_in_a_bucket_becomes_a_contact_and_is_moved_on(
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_what_is_no_letter_is_put_aside_with_its_reason(bucket: WatchedBucket, a_door: MakeDoor, tmp_path: Path):
-    door = a_door(tmp_path, FakeProducer(), box=bucket, patience_s=0)
+async def test_what_is_no_letter_is_put_aside_with_its_reason(
+    bucket: WatchedBucket, make_intake_loop: MakeIntakeLoop, tmp_path: Path
+):
+    intake_loop = make_intake_loop(tmp_path, FakeProducer(), box=bucket, patience_s=0)
     put(bucket, "ready/cut.pdf", LETTER[:-20])
     put(bucket, "ready/empty.pdf", b"")
 
     for _ in range(3):
-        await door.poll()
+        await intake_loop.poll()
 
     aside = names(bucket, "quarantine")
     assert [name.partition(".")[0] for name in aside] == ["cut", "cut", "empty", "empty"]
@@ -137,7 +139,7 @@ def test_an_object_that_another_replica_moved_is_not_held(bucket: WatchedBucket)
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_bucket_that_is_away_is_said_and_waited_for(a_door: MakeDoor, tmp_path: Path):
+async def test_a_bucket_that_is_away_is_said_and_waited_for(make_intake_loop: MakeIntakeLoop, tmp_path: Path):
     ports = FreePorts()
     config = {
         "endpoint": f"http://127.0.0.1:{ports.take()}",
@@ -145,12 +147,12 @@ async def test_a_bucket_that_is_away_is_said_and_waited_for(a_door: MakeDoor, tm
         "secret_access_key": "s",
         "region": "r",
     }
-    away = WatchedBucket("s3://scans", config=config)
+    missing = WatchedBucket("s3://scans", config=config)
     ports.release()
-    door = a_door(tmp_path, FakeProducer(), box=away)
+    intake_loop = make_intake_loop(tmp_path, FakeProducer(), box=missing)
 
-    assert await door.poll() == 0
-    assert not door.health.is_ready
+    assert await intake_loop.poll() == 0
+    assert not intake_loop.health.is_ready
 
 
 def test_an_address_that_is_no_store_stops_the_service():

@@ -16,9 +16,9 @@ from parvis.ingest_postal.store.watched_folder import WatchedFolder
 
 @pytest.fixture
 def folder(tmp_path: Path) -> WatchedFolder:
-    made = WatchedFolder(tmp_path / "scans")
-    made.prepare()
-    return made
+    watched = WatchedFolder(tmp_path / "scans")
+    watched.prepare()
+    return watched
 
 
 def test_only_finished_files_wait_the_oldest_first(folder: WatchedFolder):
@@ -67,7 +67,7 @@ def test_a_link_is_not_followed(folder: WatchedFolder, tmp_path: Path):
     (folder.ready_dir / "a.pdf").symlink_to(secret)
     (file,) = folder.list_waiting()
 
-    with pytest.raises(Poison, match="no plain file"):
+    with pytest.raises(Poison, match="not a regular file"):
         folder.lock(file)
 
 
@@ -75,7 +75,7 @@ def test_a_pipe_does_not_stop_the_door(folder: WatchedFolder):
     os.mkfifo(folder.ready_dir / "a.pdf")
     (file,) = folder.list_waiting()
 
-    with pytest.raises(Poison, match="no plain file"):
+    with pytest.raises(Poison, match="not a regular file"):
         folder.lock(file)
 
 
@@ -121,9 +121,9 @@ def as_an_ordinary_user() -> Generator[None]:
 def test_a_scanners_own_folders_are_looked_into_but_not_its_hidden_ones_nor_links(
     folder: WatchedFolder, tmp_path: Path
 ):
-    for place in ("2026-11-23/counter", ".trash", "~temp"):
-        (folder.ready_dir / place).mkdir(parents=True)
-        (folder.ready_dir / place / "Scan0001.PDF").write_bytes(b"x")
+    for subfolder in ("2026-11-23/counter", ".trash", "~temp"):
+        (folder.ready_dir / subfolder).mkdir(parents=True)
+        (folder.ready_dir / subfolder / "Scan0001.PDF").write_bytes(b"x")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "secret.pdf").write_bytes(b"x")
     (folder.ready_dir / "link").symlink_to(tmp_path / "elsewhere")
@@ -165,7 +165,7 @@ def test_a_file_that_may_not_be_read_hides_no_other(tmp_path: Path):
         assert sorted(files) == ["closed folder", "closed.pdf", "open.pdf"]
         with pytest.raises(PermissionError):
             folder.lock(files["closed.pdf"])
-        with pytest.raises(Poison, match="may not be entered"):
+        with pytest.raises(Poison, match="without permission to open it"):
             folder.lock(files["closed folder"])
         held = folder.lock(files["open.pdf"])
         assert held is not None
@@ -186,15 +186,15 @@ def test_a_hostile_name_is_kept_as_a_plain_one(folder: WatchedFolder, name: str)
     (folder.ready_dir / name).write_bytes(b"x")
     (file,) = folder.list_waiting()
     folder.move_to_done(file, "a" * 64)
-    (kept,) = (path.name for path in folder.done_dir.iterdir())
+    (done,) = (path.name for path in folder.done_dir.iterdir())
     (folder.ready_dir / name).write_bytes(b"y")
     folder.quarantine(folder.list_waiting()[0], "no scan")
     aside = {path.name for path in folder.quarantine_dir.iterdir()}
 
-    assert kept.isprintable()
-    assert not kept.startswith(("-", ".", " "))
+    assert done.isprintable()
+    assert not done.startswith(("-", ".", " "))
     assert len(aside) == 2
-    assert all(one.isprintable() and len(one.encode()) <= 255 for one in aside)
+    assert all(name_aside.isprintable() and len(name_aside.encode()) <= 255 for name_aside in aside)
 
 
 def test_two_ways_to_write_one_letter_are_one_name():

@@ -74,7 +74,7 @@ def an_intake(
 
 
 def some_webhooks(intake: MessageIntake, **changes: Any) -> TwilioWebhooks:
-    door = TwilioWebhooks(
+    webhooks = TwilioWebhooks(
         signature_verifier=SignatureVerifier(PUBLIC_URL, {ACCOUNT: [TOKEN, OLD_TOKEN]}),
         accounts=frozenset([ACCOUNT]),
         intake=intake,
@@ -85,7 +85,7 @@ def some_webhooks(intake: MessageIntake, **changes: Any) -> TwilioWebhooks:
         help_texts=HELP,
         max_form_bytes=64 * 1024,
     )
-    return replace(door, **changes)
+    return replace(webhooks, **changes)
 
 
 @dataclass
@@ -140,9 +140,9 @@ def twilio(tmp_path: Path) -> Twilio:
 def make(tmp_path: Path) -> Callable[..., Twilio]:
     """A door with other parts than the usual ones: of its intake (`hosts`, `tokens`, `prefix`, `producer`) and of its own."""
 
-    def made(*, producer: Any = None, **changes: Any) -> Twilio:
+    def build(*, producer: Any = None, **changes: Any) -> Twilio:
         producer = producer or FakeProducer()
         of_intake = {name: changes.pop(name) for name in ("hosts", "tokens", "prefix") if name in changes}
         return Twilio(some_webhooks(an_intake(tmp_path, producer, **of_intake), **changes), producer, tmp_path)
 
-    return made
+    return build

@@ -25,9 +25,9 @@ class Samples(BaseSettings):
     samples: Path | None = None
 
 
-def order(text: str, **more: str) -> str | None:
-    told = find_keyword(InboundMessage("SM" + "0" * 32, {"Body": text, **more}))
-    return told.action if told else None
+def action_of(text: str, **more: str) -> str | None:
+    keyword = find_keyword(InboundMessage("SM" + "0" * 32, {"Body": text, **more}))
+    return keyword.action if keyword else None
 
 
 @pytest.mark.parametrize(
@@ -40,21 +40,21 @@ def order(text: str, **more: str) -> str | None:
     ],
 )  # fmt: skip
 def test_stop_in_the_languages_of_the_town(text: str) -> None:
-    assert order(text) == "stop"
+    assert action_of(text) == "stop"
 
 
 @pytest.mark.parametrize(
     "text", ["START", "Unstop", "début", "Reprendre merci", "INICIAR", "Başla", "ابدأ", "старт", "开始"]
 )
 def test_start_in_the_languages_of_the_town(text: str) -> None:
-    assert order(text) == "start"
+    assert action_of(text) == "start"
 
 
 @pytest.mark.parametrize(
     "text", ["HELP", "aide ?", "INFO", "Ayuda", "Hilfe!", "yardım", "YARDIM", "مساعدة", "Помощь", "帮助"]
 )
 def test_help_in_the_languages_of_the_town(text: str) -> None:
-    assert order(text) == "help"
+    assert action_of(text) == "help"
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_help_in_the_languages_of_the_town(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_says_more_is_read_by_people(text: str) -> None:
-    assert order(text) is None
+    assert action_of(text) is None
 
 
 def test_what_comes_with_a_picture_is_read_by_people() -> None:
-    assert order("STOP", NumMedia="1") is None
-    assert order("STOP", NumMedia="1", MediaUrl0="https://api.twilio.com/x") is None
+    assert action_of("STOP", NumMedia="1") is None
+    assert action_of("STOP", NumMedia="1", MediaUrl0="https://api.twilio.com/x") is None
 
 
 def test_every_word_of_twilios_own_list() -> None:
@@ -87,7 +87,7 @@ def test_every_word_of_twilios_own_list() -> None:
     }
     for group, meaning in wanted.items():
         for word in known[group]:
-            assert {order(text) for text in (word, word.lower(), f" {word}!", f"{word} 🙏")} == {meaning}, word
+            assert {action_of(text) for text in (word, word.lower(), f" {word}!", f"{word} 🙏")} == {meaning}, word
 
 
 def test_no_word_means_two_things() -> None:
@@ -101,12 +101,12 @@ def test_no_word_means_two_things() -> None:
 
 @given(st.text())
 def test_nothing_is_ever_raised(text: str) -> None:
-    order(text)
+    action_of(text)
 
 
 async def test_stop_is_a_preference_and_no_contact(twilio: Twilio) -> None:
-    answer = await twilio.write("Arrêt !")
-    assert (answer.status_code, answer.text.endswith("<Response/>")) == (200, True)
+    response = await twilio.write("Arrêt !")
+    assert (response.status_code, response.text.endswith("<Response/>")) == (200, True)
     assert twilio.contacts() == []
     (preference,) = twilio.preferences()
     point = phone_contact_point("+33639980001")
@@ -146,19 +146,19 @@ async def test_stop_from_a_name_in_letters_is_for_people(twilio: Twilio) -> None
     assert twilio.preferences() == []
 
 
-@pytest.mark.parametrize(("text", "said"), [("AIDE", "Mairie"), ("Help", "Mairie"), ("Ayuda", "Mairie")])
-async def test_help_is_answered_at_once_and_once(twilio: Twilio, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "reply"), [("AIDE", "Mairie"), ("Help", "Mairie"), ("Ayuda", "Mairie")])
+async def test_help_is_answered_at_once_and_once(twilio: Twilio, text: str, reply: str) -> None:
     first, second = await twilio.write(text), await twilio.write(text, "SM" + "1" * 32)
     message = ET.fromstring(first.text).findtext("Message") or ""  # noqa: S314 (our own)
-    assert message.startswith(said)
+    assert message.startswith(reply)
     assert second.text.endswith("<Response/>")
     assert twilio.contacts() == []
     assert [preference.source for preference in twilio.preferences()] == ["sms-help", "sms-help"]
 
 
 async def test_what_twilio_has_answered_is_not_answered_again(twilio: Twilio) -> None:
-    answer = await twilio.write("HELP", OptOutType="HELP")
-    assert answer.text.endswith("<Response/>")
+    response = await twilio.write("HELP", OptOutType="HELP")
+    assert response.text.endswith("<Response/>")
     assert [preference.source for preference in twilio.preferences()] == ["sms-help"]
 
 

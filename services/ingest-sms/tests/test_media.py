@@ -115,9 +115,9 @@ async def test_redirects_without_end_end(twilio: Twilio, provider: Provider) -> 
     assert twilio.contacts()[0].attachments[0].trouble
 
 
-@pytest.mark.parametrize("answer", [Response(status_code=404), Response(b"x" * 11 * 1024 * 1024)])
-async def test_what_can_never_be_had_is_told_at_once(twilio: Twilio, provider: Provider, answer: Response) -> None:
-    provider.answers = [answer]
+@pytest.mark.parametrize("response", [Response(status_code=404), Response(b"x" * 11 * 1024 * 1024)])
+async def test_what_can_never_be_had_is_told_at_once(twilio: Twilio, provider: Provider, response: Response) -> None:
+    provider.answers = [response]
     assert (await twilio.write("", **files(provider))).status_code == 200
     (contact,) = twilio.contacts()
     assert (contact.attachments[0].trouble or "").startswith("not fetched")
@@ -158,5 +158,5 @@ async def test_a_name_that_leads_into_our_own_network_is_not_followed(host: str)
 
 
 async def test_the_operators_own_provider_may_be_anywhere() -> None:
-    (found,) = await PublicAddressResolver("http://127.0.0.1:8190").resolve("127.0.0.1", 8190, socket.AF_INET)
-    assert (found["host"], found["port"]) == ("127.0.0.1", 8190)
+    (resolved,) = await PublicAddressResolver("http://127.0.0.1:8190").resolve("127.0.0.1", 8190, socket.AF_INET)
+    assert (resolved["host"], resolved["port"]) == ("127.0.0.1", 8190)

@@ -11,7 +11,7 @@ from parvis.common.contract.contact import ClaimCheck, ContactReceived, make_con
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import make_reference
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.ingest_sms.parse.contact import build_contact
+from parvis.ingest_sms.parse.contact import MessageFacts, build_contact
 from parvis.ingest_sms.parse.status_callback import parse_status_callback
 from parvis.ingest_sms.parse.webhook_form import InboundMessage, parse_form_fields, parse_inbound_message
 
@@ -27,8 +27,9 @@ def told_by(body: bytes) -> InboundMessage:
 
 def contact_of(body: bytes) -> ContactReceived:
     original = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=len(body), media_type="text/plain")
-    told = told_by(body)
-    return build_contact(told, original=original, received_at=AN_INSTANT, recorded_at=AN_INSTANT, hashing_key=A_KEY)
+    message = told_by(body)
+    facts = MessageFacts(original=original, received_at=AN_INSTANT, recorded_at=AN_INSTANT, hashing_key=A_KEY)
+    return build_contact(message, facts)
 
 
 def sample(name: str) -> bytes:
@@ -65,8 +66,8 @@ def test_a_quoted_reference_is_a_thread_mark() -> None:
 
 
 def test_a_stated_preference_is_kept_with_its_address() -> None:
-    (asked,) = contact_of(sample("wants-mail")).personal.reply_channels
-    assert (asked.channel, asked.address) == ("email", "camille@citizens.example")
+    (channels,) = contact_of(sample("wants-mail")).personal.reply_channels
+    assert (channels.channel, channels.address) == ("email", "camille@citizens.example")
 
 
 def test_whatsapp_is_its_own_channel_from_the_same_number() -> None:
@@ -87,8 +88,8 @@ def test_a_sender_that_is_no_number_is_for_people(name: str, shown: str) -> None
 
 
 def test_a_message_has_its_files_in_order() -> None:
-    told = told_by(sample("mms"))
-    assert [(file.url.rpartition("/")[2], file.declared_type) for file in told.media] == [("ME01", "image/jpeg")]
+    message = told_by(sample("mms"))
+    assert [(file.url.rpartition("/")[2], file.declared_type) for file in message.media] == [("ME01", "image/jpeg")]
     assert contact_of(sample("mms")).personal.text == "Voici le trou dans la chaussée"
 
 
@@ -163,14 +164,14 @@ def test_a_status_is_told_in_our_words(name: str, outcome: str, failure: str | N
 
 @pytest.mark.parametrize(("reply", "status"), [("", "sent"), ("../../etc", "sent"), (REPLY, "received"), (REPLY, "")])
 def test_a_status_of_nothing_is_rejected(reply: str, status: str) -> None:
-    told = told_by(urlencode(A_FORM | {"MessageStatus": status}).encode())
+    callback = told_by(urlencode(A_FORM | {"MessageStatus": status}).encode())
     with pytest.raises(Rejected):
-        parse_status_callback(told, reply_id=reply, reported_at=AN_INSTANT)
+        parse_status_callback(callback, reply_id=reply, reported_at=AN_INSTANT)
 
 
 def test_a_status_in_capitals_is_the_same() -> None:
-    told = told_by(urlencode(A_FORM | {"MessageStatus": "DELIVERED"}).encode())
-    assert parse_status_callback(told, reply_id=REPLY, reported_at=AN_INSTANT).outcome == "delivered"
+    callback = told_by(urlencode(A_FORM | {"MessageStatus": "DELIVERED"}).encode())
+    assert parse_status_callback(callback, reply_id=REPLY, reported_at=AN_INSTANT).outcome == "delivered"
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,12 @@ async def test_many_pages_whatsapp_and_orders(
     await missed(citizens, "Par WhatsApp", **{"from": "whatsapp:+33639980002", "to": f"whatsapp:{TOWN}"})
     await missed(citizens, "STOP")
     assert await reconciling.reconcile() == 7
-    found = contacts(await read(reconciling))
-    assert sorted(contact.personal.text for contact in found) == [*(f"Message {n}" for n in range(5)), "Par WhatsApp"]
-    assert {contact.channel for contact in found} == {"sms", "whatsapp"}
+    published = contacts(await read(reconciling))
+    assert sorted(contact.personal.text for contact in published) == [
+        *(f"Message {n}" for n in range(5)),
+        "Par WhatsApp",
+    ]
+    assert {contact.channel for contact in published} == {"sms", "whatsapp"}
     assert len(await read(reconciling, "preference.changed")) == 1
 
 
@@ -171,7 +174,7 @@ async def test_a_message_that_cannot_be_parsed_holds_nobody_up(
     with capture_logs() as logs:
         assert await reconciling.reconcile() == 2
         assert await reconciling.reconcile() == 0
-    found = {contact.personal.text: contact for contact in contacts(await read(reconciling))}
-    assert set(found) == {"Un arbre est tombé.", "Une photo"}
-    assert found["Une photo"].unreadable == "comes with pictures or files that Twilio gives no address of"
+    published = {contact.personal.text: contact for contact in contacts(await read(reconciling))}
+    assert set(published) == {"Un arbre est tombé.", "Une photo"}
+    assert published["Une photo"].unreadable == "comes with pictures or files that Twilio gives no address of"
     assert [entry["log_level"] for entry in logs if entry["event"] == "message.refused"].count("error") >= 2

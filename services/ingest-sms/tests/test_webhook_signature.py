@@ -120,7 +120,7 @@ def test_twilios_own_pairs_of_urls() -> None:
 def _as_pairs(params: dict[str, Any] | list[list[str]]) -> list[tuple[str, str]]:
     if isinstance(params, list):
         return [(name, value) for name, value in params]
-    return [(name, one) for name, value in params.items() for one in (value if isinstance(value, list) else [value])]
+    return [(name, part) for name, value in params.items() for part in (value if isinstance(value, list) else [value])]
 
 
 def signed_body(body: bytes) -> tuple[str, bytes]:

@@ -30,9 +30,9 @@ def sample(name: str) -> bytes:
 
 
 async def test_a_message_is_on_the_bus_before_yes(twilio: Twilio) -> None:
-    answer = await twilio.post(sample("road-fr"))
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
-    assert answer.text.endswith("<Response/>")
+    response = await twilio.post(sample("road-fr"))
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/xml; charset=utf-8")
+    assert response.text.endswith("<Response/>")
     (record,) = twilio.producer.sent
     contact = ContactReceived.model_validate_json(record.value)
     headers = dict(record.headers)
@@ -74,16 +74,16 @@ async def test_what_twilio_did_not_sign_is_refused_and_not_kept(twilio: Twilio) 
 async def test_what_is_no_form_of_twilios_is_refused(twilio: Twilio, body: bytes) -> None:
     signed = body if len(body) < 1000 else b""
     signature = RequestValidator(TOKEN).compute_signature(f"{PUBLIC_URL}/sms", dict(parse_form_fields(signed)))
-    answer = await twilio.post_unsigned(body, **{"X-Twilio-Signature": signature})
-    assert answer.status_code in (400, 403)
+    response = await twilio.post_unsigned(body, **{"X-Twilio-Signature": signature})
+    assert response.status_code in (400, 403)
     assert twilio.producer.sent == []
 
 
-@pytest.mark.parametrize("away", [Unavailable("no broker"), OutcomeUnknown("no answer")])
-async def test_kafka_away_is_503(twilio: Twilio, away: Unavailable) -> None:
-    twilio.producer.broken = away
-    answer = await twilio.post(sample("road-fr"))
-    assert (answer.status_code, answer.content) == (503, b"")
+@pytest.mark.parametrize("error", [Unavailable("no broker"), OutcomeUnknown("no answer")])
+async def test_kafka_away_is_503(twilio: Twilio, error: Unavailable) -> None:
+    twilio.producer.broken = error
+    response = await twilio.post(sample("road-fr"))
+    assert (response.status_code, response.content) == (503, b"")
     twilio.producer.broken = None
     assert (await twilio.post(sample("road-fr"))).status_code == 200
 
@@ -93,14 +93,14 @@ async def test_blobs_away_is_503_and_nothing_is_on_the_bus(twilio: Twilio, tmp_p
     intake = replace(twilio.webhooks.intake, blobs=BlobStore(f"file://{folder}"))
     folder.rmdir()
     folder.write_text("a file where the folder was")
-    answer = await replace(twilio, webhooks=replace(twilio.webhooks, intake=intake)).post(sample("road-fr"))
-    assert answer.status_code == 503
+    response = await replace(twilio, webhooks=replace(twilio.webhooks, intake=intake)).post(sample("road-fr"))
+    assert response.status_code == 503
     assert twilio.producer.sent == []
 
 
 async def test_a_status_is_a_report_on_its_reply(twilio: Twilio) -> None:
-    answer = await twilio.post(sample("status-undelivered"), path=f"/sms/status?reply={REPLY}")
-    assert answer.status_code == 204
+    response = await twilio.post(sample("status-undelivered"), path=f"/sms/status?reply={REPLY}")
+    assert response.status_code == 204
     (record,) = twilio.producer.sent
     report = DeliveryReported.model_validate_json(record.value)
     assert (record.topic, record.key.decode()) == ("parvis.delivery.reported", REPLY)
@@ -118,8 +118,8 @@ async def test_a_status_for_another_reply_than_signed_is_refused(twilio: Twilio)
     signature = RequestValidator(TOKEN).compute_signature(
         f"{PUBLIC_URL}/sms/status?reply={REPLY}", dict(parse_form_fields(body))
     )
-    answer = await twilio.post_unsigned(body, path="/sms/status?reply=other", **{"X-Twilio-Signature": signature})
-    assert answer.status_code == 403
+    response = await twilio.post_unsigned(body, path="/sms/status?reply=other", **{"X-Twilio-Signature": signature})
+    assert response.status_code == 403
 
 
 async def test_a_status_that_names_no_reply_is_refused(twilio: Twilio) -> None:
@@ -142,8 +142,8 @@ async def test_one_account_may_not_speak_for_another(make: Any) -> None:
 
 async def test_who_floods_us_waits_and_slows_nobody(make: Any) -> None:
     twilio = make(sender_limiter=RateLimiter(1, 2))
-    told = [(await twilio.write("Bonjour", f"SM{number:032x}")).status_code for number in range(4)]
-    assert told == [200, 200, 429, 429]
+    statuses = [(await twilio.write("Bonjour", f"SM{number:032x}")).status_code for number in range(4)]
+    assert statuses == [200, 200, 429, 429]
     assert (await twilio.write("Bonjour", "SM" + "9" * 32, From="+33639980002")).status_code == 200
 
 

@@ -36,10 +36,10 @@ def parse_sheet_code(code: str, key: bytes) -> SheetCode | None:
     text = code.strip()
     if text == SEPARATOR:
         return SheetCode("letter")
-    found = _BATCH.fullmatch(text)
-    if not found:
+    match = _BATCH.fullmatch(text)
+    if not match:
         return None
-    return SheetCode("batch", found[1], bool(found[2]) and is_valid_token(found[1], _PURPOSE, found[2], key))
+    return SheetCode("batch", match[1], bool(match[2]) and is_valid_token(match[1], _PURPOSE, match[2], key))
 
 
 def is_sheet_code(code: str) -> bool:
@@ -57,11 +57,11 @@ def parse_stamp(received: str, *, seen_at: datetime, zone: ZoneInfo) -> datetime
         if len(received) == len("2026-11-23"):
             day = date.fromisoformat(received)
             noon = datetime(day.year, day.month, day.day, _NOON, tzinfo=zone)
-            at = min(noon, seen_at) if day == seen_at.astimezone(zone).date() else noon
+            received_at = min(noon, seen_at) if day == seen_at.astimezone(zone).date() else noon
         else:
-            at = datetime.fromisoformat(received)
+            received_at = datetime.fromisoformat(received)
     except ValueError:
         return None
-    if at.tzinfo is None or not seen_at - _OLDEST <= at <= seen_at:
+    if received_at.tzinfo is None or not seen_at - _OLDEST <= received_at <= seen_at:
         return None
-    return at.astimezone(UTC)
+    return received_at.astimezone(UTC)

@@ -22,7 +22,7 @@ class ReadingLimits:
 
 
 @dataclass(frozen=True)
-class PagePreview:
+class ScannedPagePreview:
     """One page as people look at it: re-encoded, no metadata, of a size for a screen."""
 
     number: int
@@ -35,7 +35,7 @@ class ScanReading:
     """All that came out of one scan: everything, or what there was before `trouble`."""
 
     pages: tuple[ScannedPage, ...] = ()
-    previews: tuple[PagePreview, ...] = ()
+    previews: tuple[ScannedPagePreview, ...] = ()
     page_count: int = 0
     trouble: str | None = None  # why reading ended early, in words for an agent
 

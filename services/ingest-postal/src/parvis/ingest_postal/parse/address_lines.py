@@ -76,11 +76,11 @@ class TownLine:
 def parse_town_line(text: str, own_departments: frozenset[str]) -> TownLine | None:
     """The town that a line ends in; none when it is no such line."""
     line = text[:_LONGEST_LINE].strip(" ,;.")
-    found = _FRENCH_TOWN.match(line)
-    if found:
-        code = found["code"].replace(" ", "")
-        town = f"{code} {found['town'].strip(' ,;.')}{' CEDEX' + found['cedex'].upper().partition('CEDEX')[2] if found['cedex'] else ''}"
-        return TownLine(town, street=found["street"].strip(" ,;–-"), is_plausible=_exists(code, own_departments))
+    match = _FRENCH_TOWN.match(line)
+    if match:
+        code = match["code"].replace(" ", "")
+        town = f"{code} {match['town'].strip(' ,;.')}{' CEDEX' + match['cedex'].upper().partition('CEDEX')[2] if match['cedex'] else ''}"
+        return TownLine(town, street=match["street"].strip(" ,;–-"), is_plausible=_exists(code, own_departments))
     if any(pattern.match(line) for pattern in _FOREIGN_TOWN):
         return TownLine(line, is_foreign=True)
     return None

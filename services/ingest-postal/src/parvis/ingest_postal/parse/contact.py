@@ -98,18 +98,18 @@ def join_text(reading: ScanReading) -> str:
 def _build_personal(
     reading: ScanReading, text: str, sender: SenderAddress | None, facts: LetterFacts
 ) -> PersonalContact:
-    known = sender is not None and sender.confidence >= SURE_OF_SENDER
-    address = sender.address if sender and known else None
-    wishes = find_reply_channels(reading)
+    is_trusted = sender is not None and sender.confidence >= SURE_OF_SENDER
+    address = sender.address if sender and is_trusted else None
+    reply_channels = find_reply_channels(reading)
     if address:
-        wishes = (*wishes, ReplyAddress(channel="post", address=address))
+        reply_channels = (*reply_channels, ReplyAddress(channel="post", address=address))
     values = {
         "from": ContactPoint(kind="post", value=address) if address else None,
-        "display_name": sender.name if sender and known else "",
+        "display_name": sender.name if sender and is_trusted else "",
         "subject": _find_subject(reading),
         "text": truncate_text(text),
         "file_names": tuple(f"page-{picture.number}.jpg" for picture in reading.previews[: len(facts.previews)]),
-        "reply_channels": wishes,
+        "reply_channels": reply_channels,
     }
     return PersonalContact.model_validate(values)
 
@@ -136,21 +136,21 @@ def _find_subject(reading: ScanReading) -> str:
     """The line that says « Objet : … », on the first page."""
     first = next((page for page in reading.pages if not page.is_blank), None)
     for line in first.lines if first else ():
-        found = _SUBJECT.match(_strip_control_characters(line.text))
-        if found:
-            return found.group(1).strip()
+        match = _SUBJECT.match(_strip_control_characters(line.text))
+        if match:
+            return match.group(1).strip()
     return ""
 
 
 def _summarize_ocr(reading: ScanReading, sender: SenderAddress | None) -> OcrResult | None:
     """What was read from pictures was worth; none where the file had its own text, or no word was found."""
-    read = [page for page in reading.pages if page.source == "reading" and page.words]
-    if not read:
+    ocr_pages = [page for page in reading.pages if page.source == "reading" and page.words]
+    if not ocr_pages:
         return None
     return OcrResult(
-        confidence=_mean_confidence(read),
-        pages=len(read),
-        page_confidences=tuple(round(min(page.confidence, 1.0), 4) for page in read),
+        confidence=_mean_confidence(ocr_pages),
+        pages=len(ocr_pages),
+        page_confidences=tuple(round(min(page.confidence, 1.0), 4) for page in ocr_pages),
         low_pages=tuple(page.number for page in reading.pages if _needs_people(page)),
         sender_confidence=round(min(sender.confidence, 1.0), 4) if sender else None,
     )
@@ -174,9 +174,9 @@ def _needs_people(page: ScannedPage) -> bool:
 
 
 def _explain_unreadable(reading: ScanReading) -> str | None:
-    worth = _summarize_ocr(reading, None)
+    ocr = _summarize_ocr(reading, None)
     if reading.trouble:
         return reading.trouble[:200]
     if not any(page.words for page in reading.pages):
         return "no text was found on the paper"
-    return "the text was read with little confidence" if worth and worth.confidence < LOW_CONFIDENCE else None
+    return "the text was read with little confidence" if ocr and ocr.confidence < LOW_CONFIDENCE else None

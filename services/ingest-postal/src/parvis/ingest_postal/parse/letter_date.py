@@ -44,8 +44,10 @@ def find_letter_date(blocks: list[TextBlock], received_on: date) -> date | None:
     Gives: nothing that is in the future, more than a year before the letter came, or read with doubt.
     """
     lines = (piece for block in blocks for piece in block.segments)
-    found = (on for piece in sorted(lines, key=lambda piece: piece.top) for on in _date_on(piece))
-    return next((on for on in found if received_on - _OLDEST <= on <= received_on + _AHEAD), None)
+    dates = (letter_date for piece in sorted(lines, key=lambda piece: piece.top) for letter_date in _date_on(piece))
+    return next(
+        (letter_date for letter_date in dates if received_on - _OLDEST <= letter_date <= received_on + _AHEAD), None
+    )
 
 
 def _date_on(piece: LineSegment) -> Iterator[date]:
@@ -55,9 +57,9 @@ def _date_on(piece: LineSegment) -> Iterator[date]:
             before, behind = line[: match.start()], line[match.end() :]
             if behind.strip() or _OTHERS.search(before) or not _BEFORE.match(before) or not _is_sure(piece):
                 continue
-            on = _as_date(match)
-            if on:
-                yield on
+            letter_date = _as_date(match)
+            if letter_date:
+                yield letter_date
 
 
 def _as_date(match: re.Match[str]) -> date | None:

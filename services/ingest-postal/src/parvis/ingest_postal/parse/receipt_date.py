@@ -33,8 +33,8 @@ def determine_receipt_date(
         stated = (cover_sheet.received or "") if cover_sheet.is_signed else ""
     if stated is None:
         return arrival.first_seen_at, ()
-    at = parse_stamp(stated, seen_at=arrival.first_seen_at, zone=zone)
-    return (at, ()) if at else (arrival.first_seen_at, (_DOUBTFUL,))
+    stamped_at = parse_stamp(stated, seen_at=arrival.first_seen_at, zone=zone)
+    return (stamped_at, ()) if stamped_at else (arrival.first_seen_at, (_DOUBTFUL,))
 
 
 def _read_note(note: bytes) -> str:

@@ -54,8 +54,8 @@ class IntakeLoop:
         """Poll until the service stops; a file in progress then is finished, or stays in ready/."""
         self._stopping = stopping
         while not stopping.is_set():
-            taken = await self.poll()
-            if taken and not self._failures:
+            accepted = await self.poll()
+            if accepted and not self._failures:
                 continue
             await self._pause(min(self.poll_s * 2 ** max(self._failures - 1, 0), _LONGEST_WAIT_S))
 
@@ -94,16 +94,16 @@ class IntakeLoop:
             settled = [settled[self._failures % len(settled)]]
         queue = iter(settled[: _FILES_PER_POLL * self.concurrency])
         async with asyncio.TaskGroup() as group:
-            takers = [group.create_task(self._process_queue(queue)) for _ in range(self.concurrency)]
-        return sum(taker.result() for taker in takers)
+            tasks = [group.create_task(self._process_queue(queue)) for _ in range(self.concurrency)]
+        return sum(task.result() for task in tasks)
 
     async def _process_queue(self, queue: Iterator[WaitingScan]) -> int:
-        taken = 0
+        accepted = 0
         for file in queue:
-            taken += await self._process_safely(file)
+            accepted += await self._process_safely(file)
             if self._failures or self._stopping.is_set():
                 break
-        return taken
+        return accepted
 
     async def _process_safely(self, file: WaitingScan) -> bool:
         try:

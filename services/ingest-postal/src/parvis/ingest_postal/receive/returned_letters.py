@@ -31,14 +31,14 @@ class ReturnedLetters:
     async def report(self, reading: ScanReading, arrival: ScanArrival) -> int:
         """Say of every letter of ours in a scan that it came back; how many there were. None: it is for people to read."""
         codes = [decode_letter_qr(code.text, self.key) for page in reading.pages for code in page.codes]
-        replies = dict.fromkeys(letter.reply_id for letter in codes if letter)
-        for reply in replies:
-            await self._report_reply(reply, arrival)
-        return len(replies)
+        reply_ids = dict.fromkeys(letter.reply_id for letter in codes if letter)
+        for reply_id in reply_ids:
+            await self._report_reply(reply_id, arrival)
+        return len(reply_ids)
 
-    async def _report_reply(self, reply: ReplyId, arrival: ScanArrival) -> None:
-        returned = DeliveryReported(
-            reply_id=reply,
+    async def _report_reply(self, reply_id: ReplyId, arrival: ScanArrival) -> None:
+        report = DeliveryReported(
+            reply_id=reply_id,
             channel="post",
             provider="mail-room",
             outcome="undelivered",
@@ -46,17 +46,17 @@ class ReturnedLetters:
             detail="the letter came back",
             reported_at=arrival.first_seen_at,
         )
-        sent = build_record(
-            returned,
+        record = build_record(
+            report,
             topic=self.topic,
-            key=reply,
-            event_id=f"{reply}.mail-room.undelivered",
+            key=reply_id,
+            event_id=f"{reply_id}.mail-room.undelivered",
             source="ingest-postal",
-            subject=reply,
+            subject=reply_id,
             time=arrival.first_seen_at,
         )
-        await self.producer.send(sent)
-        log.info("delivery.reported", reply_id=reply, channel="post", outcome=returned.outcome, code=returned.detail)
+        await self.producer.send(record)
+        log.info("delivery.reported", reply_id=reply_id, channel="post", outcome=report.outcome, code=report.detail)
 
 
 def is_returned_letter(file: WaitingScan) -> bool:

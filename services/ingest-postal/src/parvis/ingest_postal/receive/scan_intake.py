@@ -81,16 +81,16 @@ class ScanIntake:
         contact_id = make_contact_id("post", self.drop_box, digest)
         original = await self._store(contact_id, content, media_type)
         reading = await self.reader_pool.read(content, media_type)
-        parts = split_at_separators(reading.pages, self.own_addresses.key)
-        if parts is None:
+        page_ranges = split_at_separators(reading.pages, self.own_addresses.key)
+        if page_ranges is None:
             yield await self._send(_ReadLetter(contact_id, original, reading), arrival)
             return
-        if not parts:
+        if not page_ranges:
             raise Poison("the file holds separator sheets and no letter")
-        letters, trouble = await self._split_batch(content, reading, parts)
+        letters, trouble = await self._split_batch(content, reading, page_ranges)
         if trouble:
-            undivided = replace(reading, trouble=trouble)
-            yield await self._send(_ReadLetter(contact_id, original, undivided, parts[0]), arrival)
+            unsplit = replace(reading, trouble=trouble)
+            yield await self._send(_ReadLetter(contact_id, original, unsplit, page_ranges[0]), arrival)
             return
         log.info("batch.divided", contact_id=contact_id, channel="post", count=len(letters), pages=reading.page_count)
         for number, letter in enumerate(letters, 1):

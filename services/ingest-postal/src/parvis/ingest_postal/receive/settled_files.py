@@ -33,15 +33,15 @@ class SettledFiles:
 
     def update(self, files: list[WaitingScan], *, at: datetime, clock_s: float) -> None:
         """Take in what the folder holds now. `clock_s` is monotonic: people set the other one."""
-        before = self._seen
+        previous = self._seen
         self._seen = {}
         for file in files:
-            seen = before.get(file.name)
-            if seen is None or seen.fingerprint.identity != file.fingerprint.identity:
-                seen = _Sighting(file.fingerprint, min(at, file.put_at or at), clock_s)
-            elif seen.fingerprint != file.fingerprint:
-                seen = _Sighting(file.fingerprint, seen.first_at, clock_s)
-            self._seen[file.name] = seen
+            sighting = previous.get(file.name)
+            if sighting is None or sighting.fingerprint.identity != file.fingerprint.identity:
+                sighting = _Sighting(file.fingerprint, min(at, file.put_at or at), clock_s)
+            elif sighting.fingerprint != file.fingerprint:
+                sighting = _Sighting(file.fingerprint, sighting.first_at, clock_s)
+            self._seen[file.name] = sighting
 
     def settled(self, files: list[WaitingScan], *, clock_s: float) -> list[WaitingScan]:
         """Those to be taken now, in the order given."""
@@ -50,9 +50,9 @@ class SettledFiles:
     def overdue(self, files: list[WaitingScan], *, clock_s: float) -> list[tuple[WaitingScan, str]]:
         """Those that nobody will finish any more, with why they cannot be taken."""
         return [
-            (file, seen.fault)
+            (file, sighting.fault)
             for file in files
-            if (seen := self._seen[file.name]).fault and clock_s - _since_s(seen) >= self._patience_s
+            if (sighting := self._seen[file.name]).fault and clock_s - _since_s(sighting) >= self._patience_s
         ]
 
     def first_seen_at(self, file: WaitingScan) -> datetime:
@@ -61,24 +61,24 @@ class SettledFiles:
 
     def oldest_age_s(self, at: datetime) -> float:
         """For how long the oldest file has been waiting."""
-        return max(((at - seen.first_at).total_seconds() for seen in self._seen.values()), default=0.0)
+        return max(((at - sighting.first_at).total_seconds() for sighting in self._seen.values()), default=0.0)
 
     def mark_faulty(self, file: WaitingScan, fault: str) -> None:
         """Until it changes, the file is not looked into again."""
-        seen = self._seen[file.name]
-        seen.fault, seen.unreadable_since_s = fault, None
+        sighting = self._seen[file.name]
+        sighting.fault, sighting.unreadable_since_s = fault, None
 
     def mark_unreadable(self, file: WaitingScan, trouble: str, *, clock_s: float) -> None:
         """The file may be whole; its storage does not give it."""
-        seen = self._seen[file.name]
-        seen.fault, seen.tried_at_s = trouble, clock_s
-        seen.unreadable_since_s = clock_s if seen.unreadable_since_s is None else seen.unreadable_since_s
+        sighting = self._seen[file.name]
+        sighting.fault, sighting.tried_at_s = trouble, clock_s
+        sighting.unreadable_since_s = clock_s if sighting.unreadable_since_s is None else sighting.unreadable_since_s
 
-    def _is_settled(self, seen: _Sighting, clock_s: float) -> bool:
-        if seen.fault is not None:
-            return seen.unreadable_since_s is not None and clock_s - seen.tried_at_s >= _TRIED_AGAIN_S
-        return clock_s - seen.unchanged_since_s >= self._settle_s
+    def _is_settled(self, sighting: _Sighting, clock_s: float) -> bool:
+        if sighting.fault is not None:
+            return sighting.unreadable_since_s is not None and clock_s - sighting.tried_at_s >= _TRIED_AGAIN_S
+        return clock_s - sighting.unchanged_since_s >= self._settle_s
 
 
-def _since_s(seen: _Sighting) -> float:
-    return seen.unchanged_since_s if seen.unreadable_since_s is None else seen.unreadable_since_s
+def _since_s(sighting: _Sighting) -> float:
+    return sighting.unchanged_since_s if sighting.unreadable_since_s is None else sighting.unreadable_since_s

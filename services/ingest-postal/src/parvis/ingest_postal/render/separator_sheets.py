@@ -57,7 +57,7 @@ def render_sheets(kind: SheetKind, *, count: int, received: date | None = None, 
         "qr": _svg(make_batch_code(day, key) if kind == "batch" else SEPARATOR, zxingcpp.BarcodeFormat.QRCode),
         "bars": _svg(SEPARATOR, zxingcpp.BarcodeFormat.Code128),
         "code": SEPARATOR if kind == "letter" else f"PARVIS-BATCH · {day}",
-        "days": [_said(received, "fr"), _said(received, "en")] if received else [],
+        "days": [_format_day(received, "fr"), _format_day(received, "en")] if received else [],
     }
     pdf: Any = typst.compile(
         _LAYOUT, format="pdf", font_paths=_FONTS, sys_inputs={"sheet": json.dumps(values)}, pdf_standards=["ua-1"]
@@ -71,6 +71,6 @@ def _svg(text: str, code_format: zxingcpp.BarcodeFormat) -> str:
     return code.to_svg(add_quiet_zones=False)
 
 
-def _said(day: date, language: str) -> str:
+def _format_day(day: date, language: str) -> str:
     number = "1er" if language == "fr" and day.day == 1 else str(day.day)
     return f"{number} {_MONTHS[language][day.month - 1]} {day.year}"

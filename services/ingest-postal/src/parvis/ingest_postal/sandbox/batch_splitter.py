@@ -42,11 +42,11 @@ class BatchSplitter:
         request = json.dumps([part.pages for part in letters]).encode()
         workers = SandboxPool(_WORKER, task="splitting", count=1, limits=self._limits, max_answers=len(letters))
         async with workers.running():
-            answer = await workers.run_job((BATCH, content), (LETTER_PAGES, request))
-        if answer.trouble:
-            log.warning("batch.undivided", channel="post", reason=answer.trouble)
+            result = await workers.run_job((BATCH, content), (LETTER_PAGES, request))
+        if result.trouble:
+            log.warning("batch.undivided", channel="post", reason=result.trouble)
             return (), NOT_SEPARATED
-        return _match_letters(answer.frames, letters)
+        return _match_letters(result.frames, letters)
 
 
 def _match_letters(frames: Sequence[Frame], parts: Sequence[LetterPages]) -> tuple[tuple[SplitLetter, ...], str | None]:

@@ -10,11 +10,11 @@ from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
 from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.ingest_postal.models.page import ScannedPage
-from parvis.ingest_postal.models.scan import MediaType, PagePreview, ReadingLimits, ScanReading
+from parvis.ingest_postal.models.scan import MediaType, ReadingLimits, ScannedPagePreview, ScanReading
 from parvis.ingest_postal.parse.separator_sheets import has_separator_sheet
 from parvis.ingest_postal.sandbox import pipe_messages
 
-_Numbered = TypeVar("_Numbered", ScannedPage, PagePreview)
+_Numbered = TypeVar("_Numbered", ScannedPage, ScannedPagePreview)
 _ANSWERS_A_PAGE = 4  # as it lies and as it was read: a picture and words each
 _RECYCLED_AFTER = 50  # letters; what the C libraries leak goes with the process
 _NONSENSE = "the reading worker answered nonsense"
@@ -63,10 +63,10 @@ class ScanReaderPool:
             pixels=limits.pixels,
             cpu_s=limits.cpu_s,
         )
-        answer = await self._workers.run_job(
+        result = await self._workers.run_job(
             (pipe_messages.JOB, job.model_dump_json().encode()), (pipe_messages.SCAN, content)
         )
-        return _note_unread_pages(_drop_blank_previews(_assemble_reading(answer)), limits.pages)
+        return _note_unread_pages(_drop_blank_previews(_assemble_reading(result)), limits.pages)
 
     async def close(self) -> None:
         """End the workers, whatever they are doing; nothing stays behind."""
@@ -84,14 +84,14 @@ class ScanReaderPool:
             self._started.set()
 
 
-def _assemble_reading(answer: SandboxResult) -> ScanReading:
+def _assemble_reading(result: SandboxResult) -> ScanReading:
     reading = ScanReading()
     try:
-        for frame in answer.frames:
+        for frame in result.frames:
             reading = _add_frame(reading, frame)
     except (ValidationError, ValueError):
         return replace(reading, trouble=_NONSENSE)
-    return replace(reading, trouble=reading.trouble or answer.trouble)
+    return replace(reading, trouble=reading.trouble or result.trouble)
 
 
 def _add_frame(reading: ScanReading, frame: Frame) -> ScanReading:
@@ -102,7 +102,8 @@ def _add_frame(reading: ScanReading, frame: Frame) -> ScanReading:
     if kind == pipe_messages.PICTURE and payload[pipe_messages.NUMBER.size :].startswith(b"\xff\xd8\xff"):
         (number,) = pipe_messages.NUMBER.unpack_from(payload)
         return replace(
-            reading, previews=_replace_page(reading.previews, PagePreview(number, payload[pipe_messages.NUMBER.size :]))
+            reading,
+            previews=_replace_page(reading.previews, ScannedPagePreview(number, payload[pipe_messages.NUMBER.size :])),
         )
     if kind == pipe_messages.PAGE:
         return replace(reading, pages=_replace_page(reading.pages, ScannedPage.model_validate_json(payload)))
@@ -113,7 +114,7 @@ def _add_frame(reading: ScanReading, frame: Frame) -> ScanReading:
 
 def _replace_page(known: tuple[_Numbered, ...], new: _Numbered) -> tuple[_Numbered, ...]:
     """In the order of the pages; what was known of the same page goes."""
-    return tuple(sorted((*(one for one in known if one.number != new.number), new), key=lambda one: one.number))
+    return tuple(sorted((*(page for page in known if page.number != new.number), new), key=lambda page: page.number))
 
 
 def _drop_blank_previews(reading: ScanReading) -> ScanReading:

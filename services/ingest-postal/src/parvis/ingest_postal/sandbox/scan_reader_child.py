@@ -35,12 +35,12 @@ _LIBRARY_ERRORS = (
 )
 
 
-def read_scan(engine: TesseractEngine, question: list[Frame]) -> Iterator[Frame]:
+def read_scan(engine: TesseractEngine, request: list[Frame]) -> Iterator[Frame]:
     """Everything that can be told of a scan: the number of pages, their pictures, their codes, their words, and what went wrong.
 
     Raises: MemoryError, at the end: the process is worn out, but what could be read was told.
     """
-    parts = dict(question)
+    parts = dict(request)
     job = pipe_messages.Job.model_validate_json(parts[pipe_messages.JOB])
     errors: list[BaseException] = []
     yield from _collect_errors(_read_pages(engine, job, parts[pipe_messages.SCAN], errors), errors)
@@ -92,24 +92,31 @@ def _examine_page(scan: ScanFile, index: int, seen: list[ScannedPage], *, with_p
 def _read_words(engine: TesseractEngine, scan: ScanFile, seen: ScannedPage, budget_s: float) -> Iterator[Frame]:
     """The page's words; and its picture again where it did not lie straight."""
     index = seen.number - 1
-    own, added = scan.text_layer(index), scan.annotations(index)
-    if own and _is_complete(own, scan, index) and is_plausible(own, engine):
-        yield _page_frame(_page_with_text(seen, own, added, confidence=1.0, source="layer"))
+    layer, annotations = scan.text_layer(index), scan.annotations(index)
+    if layer and _is_complete(layer, scan, index) and is_plausible(layer, engine):
+        yield _page_frame(_page_with_text(seen, layer, annotations, confidence=1.0, source="layer"))
         return
     picture = scan.render(index, dpi=READING_DPI)
-    read = recognize_page(engine, picture, budget_s=budget_s)
-    if own and is_better(own, read, engine, is_picture=scan.is_picture(index)):
+    recognized = recognize_page(engine, picture, budget_s=budget_s)
+    if layer and is_better(layer, recognized, engine, is_picture=scan.is_picture(index)):
         # Somebody else's reading of the same picture, most often: people must know that ours was worse.
-        yield _page_frame(_page_with_text(seen, own, added, confidence=read.confidence, source="reading"))
+        yield _page_frame(_page_with_text(seen, layer, annotations, confidence=recognized.confidence, source="reading"))
         return
-    if own and not scan.is_picture(index):
-        added = (*(line.text for line in own), *added)
+    if layer and not scan.is_picture(index):
+        annotations = (*(line.text for line in layer), *annotations)
     yield _page_frame(
-        _page_with_text(seen, read.lines, added, confidence=read.confidence, source="reading", language=read.language)
+        _page_with_text(
+            seen,
+            recognized.lines,
+            annotations,
+            confidence=recognized.confidence,
+            source="reading",
+            language=recognized.language,
+        )
     )
-    if read.quarter or abs(read.angle) >= _MIN_SKEW:
-        mended = deskew(picture, read.quarter, read.angle, least=_MIN_SKEW)
-        yield _preview_frame(seen, mended)
+    if recognized.quarter or abs(recognized.angle) >= _MIN_SKEW:
+        deskewed = deskew(picture, recognized.quarter, recognized.angle, least=_MIN_SKEW)
+        yield _preview_frame(seen, deskewed)
 
 
 def _is_complete(own: Lines, scan: ScanFile, index: int) -> bool:
@@ -117,16 +124,16 @@ def _is_complete(own: Lines, scan: ScanFile, index: int) -> bool:
     return not scan.has_graphics(index) if is_short(own) else not scan.is_picture(index)
 
 
-def _page_with_text(seen: ScannedPage, lines: Lines, added: tuple[str, ...], **found: Any) -> ScannedPage:
+def _page_with_text(seen: ScannedPage, lines: Lines, annotations: tuple[str, ...], **fields: Any) -> ScannedPage:
     """What was added to the page, in a block of its own under the text, where the text does not show it already."""
     known = " ".join(line.text for line in lines)
     block = max((line.block for line in lines), default=0) + 1
     more = [
         TextLine(block=block, words=_unplaced_words(text))
-        for text in dict.fromkeys(added)
+        for text in dict.fromkeys(annotations)
         if " ".join(text.split()) not in known
     ]
-    return seen.model_copy(update={"lines": (*lines, *more), "is_read": True, **found})
+    return seen.model_copy(update={"lines": (*lines, *more), "is_read": True, **fields})
 
 
 def _unplaced_words(text: str) -> tuple[Word, ...]:
@@ -156,7 +163,7 @@ def main() -> None:
     def warm() -> None:
         engines.append(TesseractEngine())
 
-    serve(lambda question: read_scan(engines[0], question), warm=warm)
+    serve(lambda request: read_scan(engines[0], request), warm=warm)
 
 
 if __name__ == "__main__":

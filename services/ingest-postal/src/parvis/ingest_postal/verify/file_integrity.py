@@ -50,27 +50,27 @@ def _fault_of_pdf(content: bytes) -> str | None:
 
 def _fault_of_jpeg(content: bytes) -> str | None:
     """Follow the segments to the picture itself; what stands in them (a small preview, say) has ends of its own."""
-    place = 2
-    while place + 4 <= len(content) and content[place] == 0xFF:
-        marker = content[place + 1]
+    offset = 2
+    while offset + 4 <= len(content) and content[offset] == 0xFF:
+        marker = content[offset + 1]
         if marker == 0xFF:  # fill byte
-            place += 1
+            offset += 1
         elif marker == 0xDA:  # start of scan: from here on FF D9 is the end of the picture and nothing else
-            return None if content.find(b"\xff\xd9", place) > 0 else "the end of the JPEG is missing"
+            return None if content.find(b"\xff\xd9", offset) > 0 else "the end of the JPEG is missing"
         elif marker in (0x01, *range(0xD0, 0xD9)):  # markers without a length
-            place += 2
+            offset += 2
         else:
-            place += 2 + int.from_bytes(content[place + 2 : place + 4])
+            offset += 2 + int.from_bytes(content[offset + 2 : offset + 4])
     return "the JPEG has no picture yet"
 
 
 def _fault_of_png(content: bytes) -> str | None:
-    place = 8
-    while place + 12 <= len(content):
-        length, name = struct.unpack_from(">I4s", content, place)
-        place += 12 + length
+    offset = 8
+    while offset + 12 <= len(content):
+        length, name = struct.unpack_from(">I4s", content, offset)
+        offset += 12 + length
         if name == b"IEND":
-            return None if place <= len(content) else "the end of the PNG is missing"
+            return None if offset <= len(content) else "the end of the PNG is missing"
     return "the end of the PNG is missing"
 
 
@@ -102,25 +102,25 @@ def _end_of_tiff(content: bytes) -> int | None:
     return end
 
 
-def _end_of_directory(content: bytes, order: str, big: bool, places: range) -> int:
+def _end_of_directory(content: bytes, order: str, big: bool, entry_offsets: range) -> int:
     offsets: tuple[int, ...] = ()
     counts: tuple[int, ...] = ()
-    for place in places[:4096]:
-        tag: int = struct.unpack_from(order + "H", content, place)[0]
+    for entry_offset in entry_offsets[:4096]:
+        tag: int = struct.unpack_from(order + "H", content, entry_offset)[0]
         if tag in _OFFSETS:
-            offsets = _numbers(content, order, big, place)
+            offsets = _numbers(content, order, big, entry_offset)
         elif tag in _COUNTS:
-            counts = _numbers(content, order, big, place)
+            counts = _numbers(content, order, big, entry_offset)
     if len(counts) != len(offsets):
         return max(offsets, default=0)
     return max((offset + count for offset, count in zip(offsets, counts, strict=True)), default=0)
 
 
-def _numbers(content: bytes, order: str, big: bool, place: int) -> tuple[int, ...]:
+def _numbers(content: bytes, order: str, big: bool, offset: int) -> tuple[int, ...]:
     """The values of one entry: inside it where they fit, else where it points."""
-    kind, count = struct.unpack_from(order + ("HQ" if big else "HI"), content, place + 2)
+    kind, count = struct.unpack_from(order + ("HQ" if big else "HI"), content, offset + 2)
     letter = _WIDTHS.get(kind, "I")
-    inline, value = (8, place + 12) if big else (4, place + 8)
+    inline, value = (8, offset + 12) if big else (4, offset + 8)
     if struct.calcsize(f"={letter}") * count > inline:
         value = struct.unpack_from(order + ("Q" if big else "I"), content, value)[0]
     if count > len(content):

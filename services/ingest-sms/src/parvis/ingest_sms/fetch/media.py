@@ -121,11 +121,11 @@ class MediaFetcher:
         try:
             async with asyncio.timeout(_ATTEMPT_TIMEOUT_S):
                 for _ in range(_MAX_REDIRECTS + 1):
-                    async with self._request(account, url) as answer:
-                        if answer.status in {301, 302, 303, 307, 308}:
-                            url = urljoin(url, answer.headers.get("Location", ""))
+                    async with self._request(account, url) as response:
+                        if response.status in {301, 302, 303, 307, 308}:
+                            url = urljoin(url, response.headers.get("Location", ""))
                             continue
-                        return await self._read_body(answer), answer.content_type
+                        return await self._read_body(response), response.content_type
                 raise _MediaRefused("not fetched from the provider: it sends us from one address to the next")
         except TimeoutError as error:
             raise _MediaDelayed("no answer in time") from error

@@ -116,8 +116,8 @@ class Lexicon:
 
     def _has(self, word: str) -> bool:
         node, flags = 0, 0
-        for place, character in enumerate(word):
-            if place and not node:  # a leaf: its next node is none, and none is written like the root
+        for index, character in enumerate(word):
+            if index and not node:  # a leaf: its next node is none, and none is written like the root
                 return False
             edge = next(
                 (edge for edge in self._from(node) if edge & self._sign_mask == self._signs.get(character)), None

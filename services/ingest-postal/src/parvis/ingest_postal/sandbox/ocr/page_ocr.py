@@ -49,8 +49,8 @@ def recognize_page(engine: TesseractEngine, picture: Image.Image, *, budget_s: f
     if lines and confidence < _GOOD_CONFIDENCE and budget_s > 0:
         lexicon = engine.lexicon(language)
         readings = [lines]
-        for view in make_variants(grey):
-            readings.append(engine.recognize(view, language, "block"))
+        for variant in make_variants(grey):
+            readings.append(engine.recognize(variant, language, "block"))
             if time.process_time() - started_s > budget_s:
                 break
         lines = correct_punctuation(vote(readings, lexicon.weight), grey)
@@ -75,11 +75,11 @@ def _find_orientation(engine: TesseractEngine, grey: Image.Image, quarter: int, 
     small.thumbnail((_ORIENTATION_SIDE, _ORIENTATION_SIDE), Image.Resampling.BOX)
     tried = [(_legibility(lines, lexicon), quarter)]
     for turn in ((quarter + 180) % 360, (quarter + 90) % 360, (quarter + 270) % 360):
-        found = engine.recognize(deskew(small, turn, angle), "fra", "columns")
-        tried.append((_legibility(found, lexicon), turn))
-        if _is_upright(found):
+        turned_lines = engine.recognize(deskew(small, turn, angle), "fra", "columns")
+        tried.append((_legibility(turned_lines, lexicon), turn))
+        if _is_upright(turned_lines):
             break
-    turn = max(tried, key=lambda one: one[0])[1]
+    turn = max(tried, key=lambda legibility_and_turn: legibility_and_turn[0])[1]
     return (
         (quarter, lines) if turn == quarter else (turn, engine.recognize(deskew(grey, turn, angle), "fra", "columns"))
     )

@@ -25,24 +25,24 @@ def correct_punctuation(lines: tuple[TextLine, ...], grey: Image.Image) -> tuple
 
 
 def _correct_word(word: Word, grey: Image.Image) -> Word:
-    places = [place for place, sign in enumerate(word.text) if sign in ".," and place]
-    if not places or len(word.text) > 60:
+    indexes = [index for index, sign in enumerate(word.text) if sign in ".," and index]
+    if not indexes or len(word.text) > 60:
         return word
     letters = list(word.text)
-    for place in places:
-        ratio = _measure_blot(word, place, grey)
+    for index in indexes:
+        ratio = _measure_blot(word, index, grey)
         if ratio:
-            letters[place] = "." if ratio < _ROUND else "," if ratio > _LONG else letters[place]
+            letters[index] = "." if ratio < _ROUND else "," if ratio > _LONG else letters[index]
     return word.model_copy(update={"text": "".join(letters)})
 
 
-def _measure_blot(word: Word, place: int, grey: Image.Image) -> float | None:
+def _measure_blot(word: Word, index: int, grey: Image.Image) -> float | None:
     """How many times as high as wide the blot is that stands where the sign was read; none where none stands alone."""
     letter = (word.right - word.left) * grey.width / len(word.text)
     height = (word.bottom - word.top) * grey.height
     if letter < _FEWEST_DOTS or height < _FEWEST_DOTS:
         return None
-    middle = word.left * grey.width + (place + 0.5) * letter
+    middle = word.left * grey.width + (index + 0.5) * letter
     top = word.top * grey.height
     box = (
         round(middle - 1.2 * letter),
@@ -51,10 +51,10 @@ def _measure_blot(word: Word, place: int, grey: Image.Image) -> float | None:
         round(top + 1.35 * height),
     )
     ink = _ink(grey, box, _threshold(word, grey))
-    found = [blot for blot in _blots(ink) if _NARROWEST < (blot[1] - blot[0]) / (letter * _ENLARGED) < _WIDEST]
-    if not found:
+    blots = [blot for blot in _blots(ink) if _NARROWEST < (blot[1] - blot[0]) / (letter * _ENLARGED) < _WIDEST]
+    if not blots:
         return None
-    left, right, first, last = min(found, key=lambda blot: abs(blot[0] + blot[1] - ink.shape[1]))
+    left, right, first, last = min(blots, key=lambda blot: abs(blot[0] + blot[1] - ink.shape[1]))
     return (last - first) / (right - left)
 
 

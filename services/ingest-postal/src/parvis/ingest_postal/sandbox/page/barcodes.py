@@ -21,14 +21,14 @@ def find_codes(picture: Image.Image) -> tuple[Barcode, ...]:
     grey = picture.convert("L")
     grey.thumbnail((_SIDE, _SIDE))
     formats = zxingcpp.BarcodeFormats(list(_FORMATS))
-    found = zxingcpp.read_barcodes(grey, formats=formats, text_mode=zxingcpp.TextMode.Plain)
-    codes = [_code(barcode, *grey.size) for barcode in found[:_MOST] if barcode.text]
+    barcodes = zxingcpp.read_barcodes(grey, formats=formats, text_mode=zxingcpp.TextMode.Plain)
+    codes = [_code(barcode, *grey.size) for barcode in barcodes[:_MOST] if barcode.text]
     return tuple(sorted(codes, key=lambda code: (code.top, code.left)))
 
 
 def _code(barcode: Any, width: int, height: int) -> Barcode:
-    place = barcode.position
-    corners = (place.top_left, place.top_right, place.bottom_left, place.bottom_right)
+    position = barcode.position
+    corners = (position.top_left, position.top_right, position.bottom_left, position.bottom_right)
     across, down = [corner.x / width for corner in corners], [corner.y / height for corner in corners]
     return Barcode(
         text=barcode.text[:4000],
