@@ -1,9 +1,12 @@
-"""The door, with a real folder, real blobs and a real reader."""
+"""Facts about the intake loop with a real folder, real blobs and a real reader."""
 
 import asyncio
+import errno
+import hashlib
 import io
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +16,16 @@ import pytest
 import zxingcpp
 from PIL import Image
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from parvis.common.bus.cloudevents import Record
-from parvis.common.contract.contact import ContactReceived, ConversationId
+from parvis.common.contract.contact import ContactReceived, ConversationId, make_contact_id
 from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import OutcomeUnknown, Unavailable
 from parvis.common.contract.letter_qr import encode_letter_qr
 from parvis.common.contract.reply import ReplyId
 from parvis.common.testing import A_KEY, FakeProducer
+from parvis.ingest_postal.ports.drop_box import LockedScan, WaitingScan
 from parvis.ingest_postal.receive.intake_loop import IntakeLoop
 from parvis.ingest_postal.store.watched_folder import WatchedFolder
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
@@ -29,7 +34,24 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)  # as the fixtures have it
 MakeIntakeLoop = Callable[..., IntakeLoop]
 LETTER = write_pdf(BIRTH_CERTIFICATE)
+OTHER_LETTER = LETTER.replace(b"%%EOF", b"%another\n%%EOF")
 CONVERSATION = ConversationId("5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e11")
+
+
+@dataclass
+class RefusingProducer:
+    """Fails for the records of one key."""
+
+    producer: FakeProducer
+    key: bytes
+
+    async def send(self, record: Record, *, deadline_s: float = 8.0) -> None:
+        if record.key == self.key:
+            raise Unavailable("Kafka does not answer")
+        await self.producer.send(record, deadline_s=deadline_s)
+
+    async def check(self) -> None:
+        await self.producer.check()
 
 
 @pytest.fixture
@@ -131,7 +153,7 @@ async def test_while_blobs_are_away_nothing_is_sent(intake_loop: IntakeLoop, pro
     assert not intake_loop.health.is_ready
 
 
-async def test_a_letter_that_cannot_be_moved_is_sent_again_with_the_same_id(
+async def test_a_letter_that_cannot_be_moved_is_moved_later_and_is_one_contact(
     intake_loop: IntakeLoop, producer: FakeProducer
 ):
     drop(intake_loop, LETTER)
@@ -222,6 +244,114 @@ async def test_a_file_that_cannot_be_taken_does_not_stop_the_others(intake_loop:
     assert names(folder_of(intake_loop).ready_dir) == ["a.pdf"]
 
 
+class FaultyFolder(WatchedFolder):
+    """A folder in which one file fails in one operation."""
+
+    def __init__(self, root: Path, name: str, operation: str) -> None:
+        super().__init__(root)
+        self._name, self._operation = name, operation
+
+    def _fail(self, file: WaitingScan, operation: str) -> None:
+        if (file.name, operation) == (self._name, self._operation):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    def lock(self, file: WaitingScan) -> LockedScan | None:
+        self._fail(file, "lock")
+        return super().lock(file)
+
+    def move_to_done(self, file: WaitingScan, digest: str) -> None:
+        self._fail(file, "move_to_done")
+        super().move_to_done(file, digest)
+
+    def quarantine(self, file: WaitingScan, reason: str) -> None:
+        self._fail(file, "quarantine")
+        super().quarantine(file, reason)
+
+
+def events_of(lines: list[EventDict], event: str) -> list[EventDict]:
+    return [line for line in lines if line["event"] == event]
+
+
+async def test_a_file_that_cannot_be_read_is_quarantined_and_logged(
+    make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer
+):
+    box = FaultyFolder(tmp_path / "scans", "a.pdf", "lock")
+    intake_loop = make_intake_loop(tmp_path, producer, patience_s=0, box=box)
+    drop(intake_loop, LETTER, "a.pdf")
+    drop(intake_loop, LETTER, "b.pdf")
+    with capture_logs() as lines:
+        assert sum([await intake_loop.poll() for _ in range(4)]) == 1
+
+    assert names(box.ready_dir) == []
+    assert names(box.quarantine_dir) == ["a.pdf", "a.pdf.reason.txt"]
+    assert [line["reason"] for line in events_of(lines, "file.quarantined")] == [
+        "the file cannot be read: Permission denied"
+    ]
+
+
+async def test_an_accepted_file_that_cannot_be_moved_is_logged_once_and_stops_no_other(
+    make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer
+):
+    box = FaultyFolder(tmp_path / "scans", "a.pdf", "move_to_done")
+    intake_loop = make_intake_loop(tmp_path, producer, box=box)
+    drop(intake_loop, LETTER, "a.pdf")
+    drop(intake_loop, OTHER_LETTER, "b.pdf")
+    with capture_logs() as lines:
+        assert sum([await intake_loop.poll() for _ in range(4)]) == 1
+
+    assert names(box.ready_dir) == ["a.pdf"]
+    assert len(producer.sent) == 2
+    assert len(events_of(lines, "file.stuck")) == 1
+    assert intake_loop.health.is_ready
+
+
+async def test_a_file_that_cannot_be_quarantined_is_logged_once_and_stops_no_other(
+    make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer
+):
+    box = FaultyFolder(tmp_path / "scans", "a.pdf", "quarantine")
+    intake_loop = make_intake_loop(tmp_path, producer, patience_s=0, box=box)
+    drop(intake_loop, LETTER[:-20], "a.pdf")
+    with capture_logs() as lines:
+        assert [await intake_loop.poll() for _ in range(3)] == [0, 0, 0]
+        drop(intake_loop, LETTER, "b.pdf")
+        assert await intake_loop.poll() == 1
+
+    assert names(box.ready_dir) == ["a.pdf"]
+    assert len(events_of(lines, "file.stuck")) == 1
+
+
+async def test_a_letter_that_kafka_never_takes_starves_no_other(intake_loop: IntakeLoop, producer: FakeProducer):
+    drop(intake_loop, LETTER, "a.pdf")
+    producer.broken = Unavailable("Kafka does not answer")
+    for _ in range(12):
+        assert await intake_loop.poll() == 0
+    producer.broken = None
+    poisoned = make_contact_id("post", "mail-room", hashlib.sha256(LETTER).hexdigest())
+    intake_loop.scan_intake.producer = RefusingProducer(producer, poisoned.encode())
+    drop(intake_loop, OTHER_LETTER, "b.pdf")
+    accepted = [await intake_loop.poll() for _ in range(2)]
+
+    assert sum(accepted) == 1
+    assert names(folder_of(intake_loop).ready_dir) == ["a.pdf"]
+
+
+async def test_a_damaged_code_among_returned_letters_is_logged_and_the_others_are_reported(
+    intake_loop: IntakeLoop, producer: FakeProducer
+):
+    (folder_of(intake_loop).ready_dir / "returned").mkdir()
+    damaged = letter_code("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01")[:-1] + "0"
+    whole = letter_code("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c02")
+    for name, codes in (("a.pdf", [damaged]), ("b.pdf", [damaged, whole]), ("c.pdf", [whole])):
+        (folder_of(intake_loop).ready_dir / "returned" / name).write_bytes(scan_of(*codes))
+    with capture_logs() as lines:
+        assert sum([await intake_loop.poll() for _ in range(2)]) == 3
+
+    topics = sorted(record.topic for record in producer.sent)
+    assert topics == ["t.contact.received", "t.delivery.reported", "t.delivery.reported"]
+    assert [line["count"] for line in events_of(lines, "code.rejected")] == [1, 1]
+    assert len(names(folder_of(intake_loop).done_dir)) == 3
+
+
 async def test_run_takes_what_comes_until_it_is_told_to_stop(intake_loop: IntakeLoop, producer: FakeProducer):
     stopping = asyncio.Event()
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
@@ -248,11 +378,19 @@ async def test_no_log_line_names_a_citizen(intake_loop: IntakeLoop, producer: Fa
     assert "exemple" not in str(lines).lower()
 
 
-def returned(*replies: str, **letter: object) -> bytes:
-    """The scan of letters of ours that came back: a picture of each first page."""
+def letter_code(reply: str) -> str:
+    return encode_letter_qr("P-7F3K-2Q9X-M4TC", CONVERSATION, ReplyId(reply), "www.example-town.example", A_KEY)
+
+
+def returned(*replies: str) -> bytes:
+    """The scan of returned letters: a picture of each first page."""
+    return scan_of(*map(letter_code, replies))
+
+
+def scan_of(*codes: str) -> bytes:
+    """A PDF with one page for each code."""
     sheets: list[Image.Image] = []
-    for reply in replies:
-        code = encode_letter_qr("P-7F3K-2Q9X-M4TC", CONVERSATION, ReplyId(reply), "www.example-town.example", A_KEY)
+    for code in codes:
         drawn: Any = zxingcpp.create_barcode(code, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
         sheet = Image.new("L", (1654, 2339), 255)
         sheet.paste(Image.fromarray(np.array(drawn.to_image(scale=4))), (1300, 120))

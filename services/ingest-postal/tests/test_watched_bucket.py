@@ -11,10 +11,12 @@ from typing import Any
 import httpx
 import obstore
 import pytest
+from structlog.testing import capture_logs
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.testing import FakeProducer
+from parvis.ingest_postal.ports.drop_box import LockedScan, WaitingScan
 from parvis.ingest_postal.receive.intake_loop import IntakeLoop
 from parvis.ingest_postal.store.watched_bucket import WatchedBucket
 from parvis.local.free_ports import FreePorts
@@ -79,7 +81,7 @@ def names(bucket: WatchedBucket, folder: str) -> list[str]:
 
 
 def store_of(bucket: WatchedBucket) -> Any:
-    return bucket._store  # pyright: ignore[reportPrivateUsage] (the other end of the drop box, as a scanner has it)
+    return bucket._store  # pyright: ignore[reportPrivateUsage] (the tests write to the store as a scanner does)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -139,6 +141,36 @@ def test_an_object_that_another_replica_moved_is_not_held(bucket: WatchedBucket)
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_an_object_that_vanishes_stops_no_other(
+    bucket: WatchedBucket, make_intake_loop: MakeIntakeLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    producer = FakeProducer()
+    intake_loop = make_intake_loop(tmp_path, producer, box=bucket)
+    for name in ("a.pdf", "b.pdf", "c.pdf"):
+        obstore.put(store_of(bucket), f"ready/{name}", LETTER.replace(b"%%EOF", b"%" + name.encode() + b"\n%%EOF"))
+    lock, move_to_done = bucket.lock, bucket.move_to_done
+
+    def lock_then_lose(file: WaitingScan) -> LockedScan | None:
+        locked = lock(file)
+        if file.name == "a.pdf":
+            obstore.delete(store_of(bucket), "ready/a.pdf")
+        return locked
+
+    def lose_then_move(file: WaitingScan, digest: str) -> None:
+        if file.name == "b.pdf":
+            obstore.delete(store_of(bucket), "ready/b.pdf")
+        move_to_done(file, digest)
+
+    monkeypatch.setattr(bucket, "lock", lock_then_lose)
+    monkeypatch.setattr(bucket, "move_to_done", lose_then_move)
+    with capture_logs() as lines:
+        assert sum([await intake_loop.poll() for _ in range(3)]) == 1
+
+    assert len(producer.sent) == 2
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["file.stuck"]
+    assert intake_loop.health.is_ready
+
+
 async def test_a_bucket_that_is_away_is_said_and_waited_for(make_intake_loop: MakeIntakeLoop, tmp_path: Path):
     ports = FreePorts()
     config = {

@@ -1,11 +1,13 @@
-"""The folder on a real file system."""
+"""Facts about the watched folder on a real file system."""
 
 import contextlib
+import errno
 import os
 import resource
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,6 +175,23 @@ def test_a_file_that_may_not_be_read_hides_no_other(tmp_path: Path):
 
         folder.quarantine(files["closed.pdf"], "the file cannot be read: Permission denied")
         assert (folder.quarantine_dir / "closed.pdf.reason.txt").exists()
+
+
+def test_a_sub_folder_that_cannot_be_listed_hides_no_other_file(folder: WatchedFolder, monkeypatch: pytest.MonkeyPatch):
+    (folder.ready_dir / "damaged").mkdir()
+    (folder.ready_dir / "scan.pdf").write_bytes(b"x")
+    scandir = os.scandir
+
+    def fail_for_damaged(path: Path) -> Any:
+        if Path(path).name == "damaged":
+            raise OSError(errno.EIO, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", fail_for_damaged)
+    files = {file.name: file for file in folder.list_waiting()}
+    assert sorted(files) == ["damaged", "scan.pdf"]
+    with pytest.raises(Poison):
+        folder.lock(files["damaged"])
 
 
 HOSTILE = [

@@ -19,6 +19,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.E
 _OTHER_FILE_SYSTEM = (errno.EXDEV, errno.EPERM)  # some network shares answer EPERM
 _MAX_FILES = 20_000  # files listed at one time; the others follow when these are done
 _MAX_DEPTH = 4  # levels of sub-folders: a scanner may create one for each user and day
+_UNREADABLE = FileFingerprint(0, 0, "unreadable", is_plain_file=False)
 _ADVICE = "Put the repaired file, or a new scan of the paper, into ready/."
 
 
@@ -111,15 +112,20 @@ class WatchedFolder:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # another replica has just moved it
                 continue
+            except OSError:  # a fault of this entry must not hide the others
+                yield WaitingScan(f"{above}{entry.name}", _UNREADABLE)
+                continue
             yield WaitingScan(f"{above}{entry.name}", _fingerprint(status), _put_at(status))
 
     def _scan_subfolder(self, folder: Path, above: str, depth: int) -> Iterator[WaitingScan]:
-        """Scan a sub-folder. One without permission to open it is listed itself, is quarantined later, and does not hide other files."""
+        """Scan a sub-folder. One that cannot be opened is listed itself, is quarantined later, and does not hide other files."""
         if depth <= 0:
             return
         try:
             yield from list(self._scan_folder(folder, above, depth))
-        except PermissionError:
+        except FileNotFoundError:
+            raise
+        except OSError:
             status = folder.stat(follow_symlinks=False)
             yield WaitingScan(above.rstrip("/"), _fingerprint(status), _put_at(status))
 
