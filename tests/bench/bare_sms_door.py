@@ -1,4 +1,4 @@
-"""A bare handler, to hold the SMS door against: the signature check and the produce, and nothing else."""
+"""Runs a bare webhook handler for comparison: signature check and produce only."""
 
 import os
 import sys

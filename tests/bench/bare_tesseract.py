@@ -1,4 +1,4 @@
-"""The peer of the letters' bench: each picture through Tesseract at its defaults, and nothing else. Prints one JSON line."""
+"""Runs Tesseract with its defaults on each picture, for comparison, and prints one JSON line."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""A Messages API that is never the bottleneck: takes every message after the time that Twilio takes, and remembers when it came."""
+"""Serves a fast Messages API that accepts every message after Twilio's latency and records its time."""
 
 import asyncio
 import json
@@ -10,13 +10,13 @@ from urllib.parse import unquote_plus
 
 import uvloop
 
-ANSWERS_AFTER_S = 0.1  # what Twilio's API takes at the least; 200 in flight are then 2,000 a second
+ANSWERS_AFTER_S = 0.1  # the least latency of Twilio's API; 200 in flight give 2,000 a second
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _NUMBER = re.compile(r"no(\d{6})")
 
 
 class Calls:
-    """When each numbered message came."""
+    """The arrival times of each numbered message."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -30,7 +30,7 @@ class Calls:
 
 
 class Api(asyncio.Protocol):
-    """One connection that stays open."""
+    """One persistent connection."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -63,7 +63,7 @@ class Api(asyncio.Protocol):
 
 
 def _created(number: int) -> Mapping[str, object]:
-    """As long as Twilio's own answer: reading it is part of a call's price."""
+    """An answer as long as Twilio's own: parsing it is part of the cost of a call."""
     sid = f"SM{number:032x}"
     nothing = dict.fromkeys(("date_sent", "error_code", "error_message", "messaging_service_sid", "price"))
     return nothing | {

@@ -1,4 +1,4 @@
-"""Small PDFs of every kind: each gets words, or pictures and a reason; in time, and locked ones say that they are locked."""
+"""Measures PDFs of every kind: each gives words, or pictures and a reason, in time; encrypted ones report it."""
 
 import json
 import time
@@ -32,7 +32,7 @@ class _Result:
 
     @property
     def is_silent(self) -> bool:
-        """Neither words, nor a picture of each page, nor a reason."""
+        """Whether the reading has neither words, nor a picture of each page, nor a reason."""
         return not (
             self.reading.trouble
             or any(page.words for page in self.reading.pages)
@@ -82,7 +82,7 @@ def _scores(results: list[_Result]) -> list[Score]:
 
 
 def processor_s(readers: ScanReaderPool) -> float:
-    """What the workers have used so far: a busy machine makes nothing hang."""
+    """The processor time of the workers so far; unlike elapsed time it does not depend on other load."""
     used = 0.0
     for pid in readers.pids:
         with suppress(psutil.NoSuchProcess):
@@ -92,7 +92,7 @@ def processor_s(readers: ScanReaderPool) -> float:
 
 
 def _own_words(content: bytes) -> frozenset[str]:
-    """What PDFium finds in the files that a program wrote: judged by themselves, without our reading of them."""
+    """The words that PDFium itself finds in a text layer; empty for a file without one."""
     try:
         document = pypdfium2.PdfDocument(content)
         text = " ".join(page.get_textpage().get_text_range() for page in document)
@@ -103,4 +103,4 @@ def _own_words(content: bytes) -> frozenset[str]:
     return frozenset(word for word in text.split() if word.isalpha()) if is_text else frozenset()
 
 
-CORPUS = Corpus("pdf", "pdf", "does every PDF give its words, or a reason, in time?", run)
+CORPUS = Corpus("pdf", "pdf", "does every PDF give its words or a reason in time?", run)

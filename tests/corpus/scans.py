@@ -1,4 +1,4 @@
-"""Scanned pages with their true text: how many words are read, whichever way the paper lies, and whether bad pages say so."""
+"""Measures OCR on scanned pages with ground truth: word recall in any orientation, and the confidence of poor pages."""
 
 import io
 import json
@@ -39,7 +39,7 @@ class _Result:
 
 
 async def run(folder: Path, stack: Stack) -> Sequence[Score]:
-    """The reader itself, with the service's own worker: what a door does around it is measured elsewhere."""
+    """Measure the reader with the service's own worker, without the intake loop."""
     del stack
     reader = ScanReaderPool(1, ReadingLimits())
     await reader.open()
@@ -163,6 +163,6 @@ def _png(image: Image.Image) -> bytes:
 CORPUS = Corpus(
     "scans",
     "scans",
-    "are old pages read better than by plain Tesseract, however they lie, and do bad ones say so?",
+    "are old pages read better than by plain Tesseract, in any orientation, and do poor ones have a low confidence?",
     run,
 )

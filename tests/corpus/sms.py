@@ -1,4 +1,4 @@
-"""Text messages: how many segments they take, who can be answered, what is an order; texts unharmed through the door."""
+"""Measures SMS: segment counts, phone numbers, opt-out keywords, and texts that must arrive unchanged."""
 
 import json
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
 def _read(folder: Path, name: str) -> Any:
     file = folder / name
     if not file.exists():
-        print(f"    {name}: not there, skipped")
+        print(f"    {name}: missing, skipped")
         return None
     return json.loads(file.read_text("utf-8"))
 
@@ -75,7 +75,7 @@ def _as_point(number: str) -> str | None:
 
 
 async def _short(stack: Stack, numbers: Sequence[str]) -> list[Score]:
-    """A short number cannot be answered: the contact has no contact point, and is there."""
+    """A short number cannot be answered: the contact arrives without a contact point."""
     forms = [a_form(stack, index, "short", From=number, Body="Votre code") for index, number in enumerate(numbers)]
     statuses = await post_all(stack, forms)
     contacts_by_id = await contacts_in(stack)
@@ -89,7 +89,7 @@ async def _short(stack: Stack, numbers: Sequence[str]) -> list[Score]:
 
 
 async def _keywords(stack: Stack, words: dict[str, str]) -> list[Score]:
-    """Each keyword as it is, in small letters and with marks around it."""
+    """Each keyword unchanged, in lower case and with punctuation."""
     typed = [(text, source) for word, source in words.items() for text in (word, word.lower(), f"« {word} »!")]
     forms = [a_form(stack, number, "order", Body=text) for number, (text, _) in enumerate(typed)]
     statuses = await post_all(stack, forms)
@@ -125,6 +125,4 @@ async def _texts(stack: Stack, texts: Sequence[str], name: str) -> list[Score]:
     ]
 
 
-CORPUS = Corpus(
-    "sms", "sms", "are segments, numbers and orders read as they should be, and texts kept to the letter?", run
-)
+CORPUS = Corpus("sms", "sms", "are segments, numbers and keywords recognised, and texts unchanged?", run)

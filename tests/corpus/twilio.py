@@ -1,4 +1,4 @@
-"""Twilio's own signatures through our own verifier; other people's webhooks through our door."""
+"""Measures Twilio's own signature vectors in our verifier, and webhooks of other projects in our service."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ def _fits(url: str, signature: str, token: str, vector: Mapping[str, Any]) -> bo
 
 
 def _forms(value: Any) -> Iterator[dict[str, str]]:
-    """Every webhook in a file of any shape: a text that is a form, or an object with its fields."""
+    """Every webhook in a JSON file of any shape: a string that is a form, or an object with its fields."""
     if isinstance(value, str) and "MessageSid=" in value:
         yield dict(parse_qsl(value, keep_blank_values=True))
     elif isinstance(value, dict) and "MessageSid" in value:
@@ -66,7 +66,7 @@ def _forms(value: Any) -> Iterator[dict[str, str]]:
 
 
 async def _webhooks(stack: Stack, forms: Sequence[Mapping[str, str]]) -> list[Score]:
-    """As they are, but for account and id, which the door checks, and addresses of files that nobody has any more."""
+    """Post the webhooks with our account and a new MessageSid, which the service checks; their media no longer exist."""
     adapted = [
         {**form, **{k: v for k, v in a_form(stack, number, "webhook").items() if k in {"AccountSid", "MessageSid"}}}
         for number, form in enumerate(forms)
@@ -85,4 +85,4 @@ async def _webhooks(stack: Stack, forms: Sequence[Mapping[str, str]]) -> list[Sc
     ]
 
 
-CORPUS = Corpus("twilio", "twilio", "is everything that Twilio signs believed, and nothing else?", run)
+CORPUS = Corpus("twilio", "twilio", "are exactly the requests accepted that Twilio signed?", run)

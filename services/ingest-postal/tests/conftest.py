@@ -1,4 +1,4 @@
-"""Doors and acceptances to try, on real folders, blobs and readers."""
+"""Builds intake loops and scan intakes on real folders, blobs and readers."""
 
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
@@ -72,7 +72,7 @@ def first_seen() -> datetime:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def readers() -> AsyncGenerator[ScanReaderPool]:
-    """Warm for all tests of a module, as in the service: a worker's start takes longer than to read a short letter."""
+    """One warm pool for a module: the start of a worker takes longer than reading a short letter."""
     pool = ScanReaderPool(1, ReadingLimits())
     yield pool
     await pool.close()
@@ -80,7 +80,7 @@ async def readers() -> AsyncGenerator[ScanReaderPool]:
 
 @pytest.fixture
 def make_intake_loop(readers: ScanReaderPool) -> Callable[..., IntakeLoop]:
-    """As many as a test wants."""
+    """Build an intake loop."""
     return partial(_intake_loop, readers)
 
 

@@ -1,4 +1,4 @@
-"""Pages as the scanner's glass sees them: turned, crooked, spoilt, empty; and what is made of several readings of one."""
+"""Facts about poor pages: turned, crooked, damaged or blank, and the vote of several readings."""
 
 import io
 import random

@@ -3,28 +3,20 @@
 import asyncio
 import errno
 import hashlib
-import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import zxingcpp
-from PIL import Image
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.contact import ContactReceived, ConversationId, make_contact_id
-from parvis.common.contract.delivery import DeliveryReported
 from parvis.common.contract.errors import OutcomeUnknown, Unavailable
-from parvis.common.contract.letter_qr import encode_letter_qr
-from parvis.common.contract.reply import ReplyId
-from parvis.common.testing import A_KEY, FakeProducer
+from parvis.common.testing import FakeProducer
 from parvis.ingest_postal.ports.drop_box import LockedScan, WaitingScan
 from parvis.ingest_postal.receive.intake_loop import IntakeLoop
 from parvis.ingest_postal.store.watched_folder import WatchedFolder
@@ -70,7 +62,7 @@ def folder_of(intake_loop: IntakeLoop) -> WatchedFolder:
 
 
 def drop(intake_loop: IntakeLoop, content: bytes, name: str = "scan.pdf") -> None:
-    """As a good scanner does: beside the folder first, then whole into it."""
+    """Write into tmp/ and move the complete file into ready/, as a good scanner does."""
     (folder_of(intake_loop).tmp_dir / name).write_bytes(content)
     (folder_of(intake_loop).tmp_dir / name).rename(folder_of(intake_loop).ready_dir / name)
 
@@ -114,7 +106,7 @@ async def test_the_same_letter_again_is_the_same_contact(intake_loop: IntakeLoop
 
 
 @pytest.mark.parametrize("error", [Unavailable("Kafka does not answer"), OutcomeUnknown("Kafka has not acknowledged")])
-async def test_while_kafka_is_away_the_folder_is_left_alone(
+async def test_files_stay_while_kafka_is_unavailable(
     intake_loop: IntakeLoop, producer: FakeProducer, error: Unavailable
 ):
     drop(intake_loop, LETTER)
@@ -129,9 +121,7 @@ async def test_while_kafka_is_away_the_folder_is_left_alone(
     assert intake_loop.health.is_ready
 
 
-async def test_a_door_is_ready_again_when_kafka_is_though_no_letter_waits(
-    intake_loop: IntakeLoop, producer: FakeProducer
-):
+async def test_the_service_is_ready_again_without_a_waiting_letter(intake_loop: IntakeLoop, producer: FakeProducer):
     producer.broken = Unavailable("Kafka does not answer")
     await intake_loop.poll()
     assert not intake_loop.health.is_ready
@@ -141,7 +131,9 @@ async def test_a_door_is_ready_again_when_kafka_is_though_no_letter_waits(
     assert intake_loop.health.is_ready
 
 
-async def test_while_blobs_are_away_nothing_is_sent(intake_loop: IntakeLoop, producer: FakeProducer, tmp_path: Path):
+async def test_nothing_is_sent_while_the_blob_store_is_unavailable(
+    intake_loop: IntakeLoop, producer: FakeProducer, tmp_path: Path
+):
     drop(intake_loop, LETTER)
     (tmp_path / "blobs").rmdir()
     (tmp_path / "blobs").write_text("a file where the folder was")
@@ -167,9 +159,7 @@ async def test_a_letter_that_cannot_be_moved_is_moved_later_and_is_one_contact(
     assert names(folder_of(intake_loop).ready_dir) == []
 
 
-async def test_an_encrypted_or_broken_pdf_is_accepted_and_goes_to_people(
-    intake_loop: IntakeLoop, producer: FakeProducer
-):
+async def test_a_damaged_pdf_is_accepted_for_an_agent(intake_loop: IntakeLoop, producer: FakeProducer):
     broken = b"%PDF-1.7\nnothing that PDFium could open\n%%EOF\n"
     drop(intake_loop, broken)
 
@@ -192,7 +182,7 @@ async def test_no_partial_or_foreign_file_is_accepted(intake_loop: IntakeLoop, p
     assert names(folder_of(intake_loop).ready_dir) == ["scan.pdf"]
 
 
-async def test_a_file_that_nobody_finishes_is_put_aside_with_its_reason(
+async def test_an_unfinished_file_is_quarantined_with_its_reason(
     make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer
 ):
     intake_loop = make_intake_loop(tmp_path, producer, patience_s=0)
@@ -222,7 +212,7 @@ async def test_a_slow_scanner_is_waited_for_and_its_letter_accepted_once(
     assert [contact_in(record).original.size_bytes for record in producer.sent] == [len(LETTER)]
 
 
-async def test_two_doors_on_one_folder_take_each_letter_once(
+async def test_two_replicas_on_one_folder_accept_each_letter_once(
     make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer
 ):
     intake_loops = [make_intake_loop(tmp_path, producer) for _ in range(2)]
@@ -236,7 +226,7 @@ async def test_two_doors_on_one_folder_take_each_letter_once(
     assert len({contact_in(record).contact_id for record in producer.sent}) == 6
 
 
-async def test_a_file_that_cannot_be_taken_does_not_stop_the_others(intake_loop: IntakeLoop, producer: FakeProducer):
+async def test_a_pipe_in_the_folder_stops_no_other_file(intake_loop: IntakeLoop, producer: FakeProducer):
     os.mkfifo(folder_of(intake_loop).ready_dir / "a.pdf")
     drop(intake_loop, LETTER, "b.pdf")
 
@@ -335,24 +325,7 @@ async def test_a_letter_that_kafka_never_takes_starves_no_other(intake_loop: Int
     assert names(folder_of(intake_loop).ready_dir) == ["a.pdf"]
 
 
-async def test_a_damaged_code_among_returned_letters_is_logged_and_the_others_are_reported(
-    intake_loop: IntakeLoop, producer: FakeProducer
-):
-    (folder_of(intake_loop).ready_dir / "returned").mkdir()
-    damaged = letter_code("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01")[:-1] + "0"
-    whole = letter_code("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c02")
-    for name, codes in (("a.pdf", [damaged]), ("b.pdf", [damaged, whole]), ("c.pdf", [whole])):
-        (folder_of(intake_loop).ready_dir / "returned" / name).write_bytes(scan_of(*codes))
-    with capture_logs() as lines:
-        assert sum([await intake_loop.poll() for _ in range(2)]) == 3
-
-    topics = sorted(record.topic for record in producer.sent)
-    assert topics == ["t.contact.received", "t.delivery.reported", "t.delivery.reported"]
-    assert [line["count"] for line in events_of(lines, "code.rejected")] == [1, 1]
-    assert len(names(folder_of(intake_loop).done_dir)) == 3
-
-
-async def test_run_takes_what_comes_until_it_is_told_to_stop(intake_loop: IntakeLoop, producer: FakeProducer):
+async def test_the_loop_accepts_files_until_it_is_stopped(intake_loop: IntakeLoop, producer: FakeProducer):
     stopping = asyncio.Event()
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(intake_loop.run(stopping))
@@ -376,57 +349,3 @@ async def test_no_log_line_names_a_citizen(intake_loop: IntakeLoop, producer: Fa
 
     assert [line["event"] for line in lines] == ["contact.received", "contact.postponed"]
     assert "exemple" not in str(lines).lower()
-
-
-def letter_code(reply: str) -> str:
-    return encode_letter_qr("P-7F3K-2Q9X-M4TC", CONVERSATION, ReplyId(reply), "www.example-town.example", A_KEY)
-
-
-def returned(*replies: str) -> bytes:
-    """The scan of returned letters: a picture of each first page."""
-    return scan_of(*map(letter_code, replies))
-
-
-def scan_of(*codes: str) -> bytes:
-    """A PDF with one page for each code."""
-    sheets: list[Image.Image] = []
-    for code in codes:
-        drawn: Any = zxingcpp.create_barcode(code, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
-        sheet = Image.new("L", (1654, 2339), 255)
-        sheet.paste(Image.fromarray(np.array(drawn.to_image(scale=4))), (1300, 120))
-        sheets.append(sheet)
-    scan = io.BytesIO()
-    sheets[0].save(scan, "PDF", resolution=200, save_all=True, append_images=sheets[1:])
-    return scan.getvalue()
-
-
-async def test_letters_that_came_back_are_reported_and_are_no_contacts(intake_loop: IntakeLoop, producer: FakeProducer):
-    (folder_of(intake_loop).ready_dir / "returned").mkdir()
-    replies = ("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01", "0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c02")
-    for name in ("returned/monday.pdf", "returned/again.pdf"):
-        (folder_of(intake_loop).ready_dir / name).write_bytes(returned(*replies))
-        assert await intake_loop.poll() == 1
-
-    reports = [DeliveryReported.model_validate_json(record.value) for record in producer.sent]
-    assert [report.reply_id for report in reports] == [*replies, *replies]
-    assert {(r.channel, r.outcome, r.failure_class) for r in reports} == {("post", "undelivered", "permanent")}
-    assert {record.topic for record in producer.sent} == {"t.delivery.reported"}
-    assert len({dict(record.headers)["ce_id"] for record in producer.sent}) == 2
-    assert len(names(folder_of(intake_loop).done_dir)) == 2
-
-
-async def test_a_returned_letter_without_a_code_is_for_people_to_read(intake_loop: IntakeLoop, producer: FakeProducer):
-    (folder_of(intake_loop).ready_dir / "returned").mkdir()
-    (folder_of(intake_loop).ready_dir / "returned" / "scan.pdf").write_bytes(LETTER)
-    assert await intake_loop.poll() == 1
-
-    assert "returned-letter" in contact_in(producer.sent[0]).remarks
-
-
-async def test_our_letter_with_an_answer_on_it_is_a_contact_where_it_is_not_put_among_the_returned(
-    intake_loop: IntakeLoop, producer: FakeProducer
-):
-    drop(intake_loop, returned("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01"))
-    await intake_loop.poll()
-
-    assert contact_in(producer.sent[0]).thread.conversation_id == CONVERSATION

@@ -1,4 +1,4 @@
-"""Letters as people lay them out: whose address is found, and with what precision. Names and towns are fictional."""
+"""Facts about sender addresses in typical letter layouts, and their precision. Names and towns are fictional."""
 
 import json
 from dataclasses import dataclass

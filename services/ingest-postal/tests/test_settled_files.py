@@ -1,4 +1,4 @@
-"""When is a file settled, and when is it hopeless?"""
+"""Facts about settled and overdue files."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +28,7 @@ def poll(watch: SettledFiles, file: WaitingScan, clock_s: float) -> bool:
     return watch.settled([file], clock_s=clock_s) == [file]
 
 
-def test_a_file_is_settled_when_two_looks_see_the_same():
+def test_a_file_is_settled_when_two_polls_see_the_same():
     watch = a_watch()
 
     assert [poll(watch, a_file(), clock_s) for clock_s in (0, 2, 9.9, 10)] == [False, False, False, True]
@@ -64,7 +64,7 @@ def test_another_file_of_the_same_name_was_received_later():
     assert watch.first_seen_at(a_file()) == AT + timedelta(seconds=6)
 
 
-def test_a_file_with_a_fault_waits_and_is_hopeless_only_when_nobody_writes_any_more():
+def test_a_file_with_a_fault_is_overdue_only_when_it_no_longer_changes():
     watch = a_watch()
     file = a_file()
     poll(watch, file, 0)
@@ -94,7 +94,7 @@ def test_a_file_that_is_gone_is_forgotten():
     assert watch.oldest_age_s(AT + timedelta(hours=1)) == 0
 
 
-def test_a_letter_is_no_younger_than_its_file_when_the_door_starts_again():
+def test_a_restart_does_not_make_a_letter_younger():
     watch = a_watch()
     file = a_file(since=AT - timedelta(hours=2))
     poll(watch, file, 0)
@@ -102,7 +102,7 @@ def test_a_letter_is_no_younger_than_its_file_when_the_door_starts_again():
     assert watch.first_seen_at(file) == AT - timedelta(hours=2)
 
 
-def test_a_clock_of_the_share_that_is_ahead_makes_no_letter_of_tomorrow():
+def test_a_share_with_a_fast_clock_gives_no_future_date():
     watch = a_watch()
     file = a_file(since=AT + timedelta(hours=2))
     poll(watch, file, 0)
@@ -110,7 +110,7 @@ def test_a_clock_of_the_share_that_is_ahead_makes_no_letter_of_tomorrow():
     assert watch.first_seen_at(file) == AT
 
 
-def test_a_file_that_its_share_does_not_give_is_tried_again_and_has_the_whole_patience():
+def test_an_unreadable_file_is_tried_again_for_the_whole_patience():
     watch = a_watch()
     file = a_file()
     poll(watch, file, 0)

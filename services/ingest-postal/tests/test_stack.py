@@ -1,4 +1,4 @@
-"""The door as a process, on the real Kafka: letters in, contacts on the topic, and what breaks in between."""
+"""Facts about the service as a process on the real Kafka, also after failures."""
 
 import hashlib
 import io
@@ -102,7 +102,7 @@ async def test_the_same_letter_twice_is_one_contact(stack: Stack):
     assert len(set(twice)) == 1
 
 
-async def test_a_truncated_file_is_put_aside_and_never_sent(stack: Stack):
+async def test_a_truncated_file_is_quarantined_and_never_sent(stack: Stack):
     before = len(await contacts(stack))
     drop(stack, "cut.pdf", a_letter(2)[:-10])
 
@@ -111,7 +111,7 @@ async def test_a_truncated_file_is_put_aside_and_never_sent(stack: Stack):
     assert len(await contacts(stack)) == before
 
 
-async def test_while_kafka_is_down_letters_stay_and_then_none_is_lost(stack: Stack):
+async def test_letters_stay_while_kafka_is_down_and_none_is_lost(stack: Stack):
     stack.kill("kafka", stays_down=True)
     for number in range(10, 14):
         drop(stack, f"down-{number}.pdf", a_letter(number))
@@ -127,7 +127,7 @@ async def test_while_kafka_is_down_letters_stay_and_then_none_is_lost(stack: Sta
     assert wanted <= {contact.original.sha256 for contact in await contacts(stack)}
 
 
-async def test_a_door_that_is_killed_loses_no_letter_and_leaves_no_reader(stack: Stack):
+async def test_a_killed_service_loses_no_letter_and_leaves_no_reader(stack: Stack):
     service = psutil.Process(stack.pid(NAME))
     until(lambda: len(service.children()) == 2)
     readers = service.children()
@@ -144,7 +144,7 @@ async def test_a_door_that_is_killed_loses_no_letter_and_leaves_no_reader(stack:
     assert wanted <= {contact.original.sha256 for contact in published}
 
 
-async def test_a_batch_whose_door_is_killed_in_its_middle_is_as_many_contacts_as_letters(stack: Stack):
+async def test_a_batch_is_complete_after_the_service_is_killed(stack: Stack):
     separator = render_sheets("letter", count=1)
     batch = joined(*(part for number in range(8) for part in (a_letter(100 + number), separator)))
     digest = hashlib.sha256(batch).hexdigest()
@@ -161,7 +161,7 @@ async def test_a_batch_whose_door_is_killed_in_its_middle_is_as_many_contacts_as
     assert all(len(contact.attachments) == 1 for contact in published)
 
 
-async def test_a_door_that_is_told_to_stop_ends_its_readers(stack: Stack):
+async def test_a_stopped_service_ends_its_readers(stack: Stack):
     stack.wait_ready(NAME)
     readers = psutil.Process(stack.pid(NAME)).children()
 

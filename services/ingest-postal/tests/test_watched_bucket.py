@@ -1,4 +1,4 @@
-"""The drop box in an object store: on a folder, and on the S3 protocol where a server for it is installed."""
+"""Facts about the watched bucket: on a folder, and over the S3 protocol where a server is installed."""
 
 import importlib.util
 import json
@@ -105,7 +105,7 @@ async def test_a_letter_in_a_bucket_becomes_a_contact_and_is_moved_on(
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_what_is_no_letter_is_put_aside_with_its_reason(
+async def test_an_object_that_is_not_a_scan_is_quarantined_with_its_reason(
     bucket: WatchedBucket, make_intake_loop: MakeIntakeLoop, tmp_path: Path
 ):
     intake_loop = make_intake_loop(tmp_path, FakeProducer(), box=bucket, patience_s=0)
@@ -124,7 +124,7 @@ async def test_what_is_no_letter_is_put_aside_with_its_reason(
     assert names(bucket, "ready") == []
 
 
-def test_an_object_that_was_put_again_is_not_held(bucket: WatchedBucket):
+def test_an_overwritten_object_is_not_locked(bucket: WatchedBucket):
     put(bucket, "ready/a.pdf", b"one")
     (file,) = bucket.list_waiting()
     put(bucket, "ready/a.pdf", b"another")
@@ -132,7 +132,7 @@ def test_an_object_that_was_put_again_is_not_held(bucket: WatchedBucket):
     assert bucket.lock(file) is None
 
 
-def test_an_object_that_another_replica_moved_is_not_held(bucket: WatchedBucket):
+def test_an_object_moved_by_another_replica_is_not_locked(bucket: WatchedBucket):
     put(bucket, "ready/a.pdf", b"one")
     (file,) = bucket.list_waiting()
     bucket.move_to_done(file, "a" * 64)
@@ -171,7 +171,7 @@ async def test_an_object_that_vanishes_stops_no_other(
     assert intake_loop.health.is_ready
 
 
-async def test_a_bucket_that_is_away_is_said_and_waited_for(make_intake_loop: MakeIntakeLoop, tmp_path: Path):
+async def test_an_unavailable_bucket_makes_the_service_unready(make_intake_loop: MakeIntakeLoop, tmp_path: Path):
     ports = FreePorts()
     config = {
         "endpoint": f"http://127.0.0.1:{ports.take()}",
@@ -187,6 +187,6 @@ async def test_a_bucket_that_is_away_is_said_and_waited_for(make_intake_loop: Ma
     assert not intake_loop.health.is_ready
 
 
-def test_an_address_that_is_no_store_stops_the_service():
+def test_a_url_of_no_store_stops_the_service():
     with pytest.raises(Misconfigured, match="BUCKET"):
         WatchedBucket("paper://tray")

@@ -32,7 +32,7 @@ def test_only_finished_files_wait_the_oldest_first(folder: WatchedFolder):
     assert [file.name for file in folder.list_waiting()] == ["b.pdf", "a.pdf"]
 
 
-def test_a_file_is_held_by_one_at_a_time(folder: WatchedFolder):
+def test_a_file_has_one_lock_at_a_time(folder: WatchedFolder):
     (folder.ready_dir / "a.pdf").write_bytes(b"x")
     (file,) = folder.list_waiting()
     other = WatchedFolder(folder.root)
@@ -47,7 +47,7 @@ def test_a_file_is_held_by_one_at_a_time(folder: WatchedFolder):
     again.release()
 
 
-def test_a_file_that_somebody_wrote_to_is_not_held(folder: WatchedFolder):
+def test_a_changed_file_is_not_locked(folder: WatchedFolder):
     (folder.ready_dir / "a.pdf").write_bytes(b"x")
     (file,) = folder.list_waiting()
     (folder.ready_dir / "a.pdf").write_bytes(b"longer")
@@ -55,7 +55,7 @@ def test_a_file_that_somebody_wrote_to_is_not_held(folder: WatchedFolder):
     assert folder.lock(file) is None
 
 
-def test_a_file_that_another_replica_moved_is_not_held(folder: WatchedFolder):
+def test_a_file_moved_by_another_replica_is_not_locked(folder: WatchedFolder):
     (folder.ready_dir / "a.pdf").write_bytes(b"x")
     (file,) = folder.list_waiting()
     folder.move_to_done(file, "0" * 64)
@@ -73,7 +73,7 @@ def test_a_link_is_not_followed(folder: WatchedFolder, tmp_path: Path):
         folder.lock(file)
 
 
-def test_a_pipe_does_not_stop_the_door(folder: WatchedFolder):
+def test_a_pipe_does_not_block(folder: WatchedFolder):
     os.mkfifo(folder.ready_dir / "a.pdf")
     (file,) = folder.list_waiting()
 
@@ -81,7 +81,7 @@ def test_a_pipe_does_not_stop_the_door(folder: WatchedFolder):
         folder.lock(file)
 
 
-def test_two_letters_of_one_name_both_stay(folder: WatchedFolder):
+def test_two_letters_of_one_name_are_both_kept(folder: WatchedFolder):
     for digest in ("a" * 64, "b" * 64, "a" * 64):
         (folder.ready_dir / "scan.pdf").write_bytes(digest.encode())
         folder.move_to_done(folder.list_waiting()[0], digest)
@@ -90,7 +90,7 @@ def test_two_letters_of_one_name_both_stay(folder: WatchedFolder):
     assert names == ["scan.aaaaaaaaaaaa-2.pdf", "scan.aaaaaaaaaaaa.pdf", "scan.bbbbbbbbbbbb.pdf"]
 
 
-def test_a_name_as_long_as_can_be_is_moved(folder: WatchedFolder):
+def test_the_longest_possible_name_is_moved(folder: WatchedFolder):
     name = "é" * 125 + ".pdf"  # 254 bytes of the 255 that a name may have
     (folder.ready_dir / name).write_bytes(b"x")
 
@@ -99,7 +99,7 @@ def test_a_name_as_long_as_can_be_is_moved(folder: WatchedFolder):
     assert len(list(folder.done_dir.iterdir())) == 1
 
 
-def test_what_is_put_aside_has_its_reason_beside_it(folder: WatchedFolder):
+def test_a_quarantined_file_has_its_reason_beside_it(folder: WatchedFolder):
     (folder.ready_dir / "a.pdf").write_bytes(b"x")
 
     folder.quarantine(folder.list_waiting()[0], "the end of the PDF is missing")
@@ -120,9 +120,7 @@ def as_an_ordinary_user() -> Generator[None]:
         os.seteuid(before)
 
 
-def test_a_scanners_own_folders_are_looked_into_but_not_its_hidden_ones_nor_links(
-    folder: WatchedFolder, tmp_path: Path
-):
+def test_sub_folders_are_listed_without_hidden_ones_and_links(folder: WatchedFolder, tmp_path: Path):
     for subfolder in ("2026-11-23/counter", ".trash", "~temp"):
         (folder.ready_dir / subfolder).mkdir(parents=True)
         (folder.ready_dir / subfolder / "Scan0001.PDF").write_bytes(b"x")
@@ -141,7 +139,7 @@ def test_a_scanners_own_folders_are_looked_into_but_not_its_hidden_ones_nor_link
     assert [path.name for path in folder.done_dir.iterdir()] == ["2026-11-23_counter_Scan0001.aaaaaaaaaaaa.PDF"]
 
 
-def test_folders_in_folders_without_end_are_not_followed(folder: WatchedFolder):
+def test_folders_below_the_depth_limit_are_ignored(folder: WatchedFolder):
     deep = folder.ready_dir.joinpath(*"abcdefgh")
     deep.mkdir(parents=True)
     (deep / "scan.pdf").write_bytes(b"x")
@@ -149,7 +147,7 @@ def test_folders_in_folders_without_end_are_not_followed(folder: WatchedFolder):
     assert folder.list_waiting() == []
 
 
-def test_a_file_that_may_not_be_read_hides_no_other(tmp_path: Path):
+def test_a_file_without_read_permission_hides_no_other(tmp_path: Path):
     tmp_path.chmod(0o777)
     for above in tmp_path.parents:
         if above == Path(tempfile.gettempdir()):
@@ -201,7 +199,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
-def test_a_hostile_name_is_kept_as_a_plain_one(folder: WatchedFolder, name: str):
+def test_a_hostile_name_is_cleaned(folder: WatchedFolder, name: str):
     (folder.ready_dir / name).write_bytes(b"x")
     (file,) = folder.list_waiting()
     folder.move_to_done(file, "a" * 64)
@@ -216,11 +214,11 @@ def test_a_hostile_name_is_kept_as_a_plain_one(folder: WatchedFolder, name: str)
     assert all(name_aside.isprintable() and len(name_aside.encode()) <= 255 for name_aside in aside)
 
 
-def test_two_ways_to_write_one_letter_are_one_name():
+def test_two_encodings_of_one_letter_give_one_name():
     assert safe_name("e\u0301.pdf") == safe_name("\u00e9.pdf") == "é.pdf"
 
 
-def test_a_note_goes_with_its_scan_and_alone_it_waits(folder: WatchedFolder):
+def test_a_note_moves_with_its_scan_and_waits_alone_without_one(folder: WatchedFolder):
     for name in ("a.pdf", "a.pdf.json", "b.pdf", "b.json", "c.json"):
         (folder.ready_dir / name).write_bytes(name.encode())
 
@@ -237,7 +235,7 @@ def test_a_note_goes_with_its_scan_and_alone_it_waits(folder: WatchedFolder):
 
 
 @pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no second file system on this machine")  # noqa: S108
-def test_a_move_to_another_file_system_is_whole(folder: WatchedFolder):
+def test_a_move_to_another_file_system_is_complete(folder: WatchedFolder):
     elsewhere = Path("/dev/shm") / f"parvis-{os.getpid()}"  # noqa: S108
     elsewhere.mkdir()
     folder.done_dir.rmdir()
@@ -253,7 +251,7 @@ def test_a_move_to_another_file_system_is_whole(folder: WatchedFolder):
         elsewhere.rmdir()
 
 
-def test_when_the_disk_is_full_nothing_half_is_left_and_the_file_stays(folder: WatchedFolder):
+def test_a_full_disk_leaves_no_partial_file_and_the_scan_stays(folder: WatchedFolder):
     (folder.ready_dir / "a.pdf").write_bytes(b"x")
     (file,) = folder.list_waiting()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -268,7 +266,7 @@ def test_when_the_disk_is_full_nothing_half_is_left_and_the_file_stays(folder: W
     assert folder.list_waiting() == [file]
 
 
-def test_many_files_are_known_by_thousands(folder: WatchedFolder):
+def test_the_listing_is_limited(folder: WatchedFolder):
     for number in range(300):
         (folder.ready_dir / f"{number}.pdf").write_bytes(b"x")
         os.utime(folder.ready_dir / f"{number}.pdf", ns=(number, number))

@@ -1,4 +1,4 @@
-"""A door over a folder of blobs and a broker's memory, and Twilio that calls it."""
+"""Builds the webhooks over a folder of blobs and an in-memory producer, and calls them as Twilio does."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -48,7 +48,7 @@ def a_form(body: str, sid: str = "SM" + "0" * 32, **more: str) -> bytes:
 
 @dataclass
 class NoInspection:
-    """A service that is not running its worker, as in these tests."""
+    """An inspector without a worker process."""
 
     async def inspect(self, content: bytes, *, declared: str = "", name: str = "") -> FileInspection:
         raise Unavailable("no worker")
@@ -90,7 +90,7 @@ def some_webhooks(intake: MessageIntake, **changes: Any) -> TwilioWebhooks:
 
 @dataclass
 class Twilio:
-    """Calls the door as Twilio does."""
+    """Calls the webhooks as Twilio does."""
 
     webhooks: TwilioWebhooks
     producer: FakeProducer = field(default_factory=FakeProducer)
@@ -109,7 +109,7 @@ class Twilio:
         return await self.post(a_form(body, sid, **more))
 
     async def send(self, name: str, **more: Any) -> httpx.Response:
-        """One of the samples."""
+        """Send one of the samples."""
         return await self.post(sample(name), **more)
 
     def stored(self) -> list[bytes]:
@@ -138,7 +138,7 @@ def twilio(tmp_path: Path) -> Twilio:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Twilio]:
-    """A door with other parts than the usual ones: of its intake (`hosts`, `tokens`, `prefix`, `producer`) and of its own."""
+    """Build webhooks with other parts, of the intake (`hosts`, `tokens`, `prefix`, `producer`) or of their own."""
 
     def build(*, producer: Any = None, **changes: Any) -> Twilio:
         producer = producer or FakeProducer()

@@ -19,7 +19,7 @@ SheetKind = Literal["letter", "batch"]
 
 @dataclass(frozen=True)
 class SheetCode:
-    """What one code of a sheet says."""
+    """The parsed code of a separator or batch cover sheet."""
 
     kind: SheetKind
     received: str | None = None  # an instant or a day, ISO 8601
@@ -27,12 +27,12 @@ class SheetCode:
 
 
 def make_batch_code(received: str, key: bytes) -> str:
-    """What stands in the QR code of a batch's first sheet; signed, for a date decides whether a letter came in time."""
+    """Make the QR code of a batch cover sheet. It is signed, because the date decides whether a letter arrived in time."""
     return f"PARVIS-BATCH;received={received};sig={sign_token(received, _PURPOSE, key)}"
 
 
 def parse_sheet_code(code: str, key: bytes) -> SheetCode | None:
-    """What the text of a code says to the door; none when it is not one of ours."""
+    """Parse the text of a code. Gives: None when it is not a sheet code."""
     text = code.strip()
     if text == SEPARATOR:
         return SheetCode("letter")
@@ -43,15 +43,15 @@ def parse_sheet_code(code: str, key: bytes) -> SheetCode | None:
 
 
 def is_sheet_code(code: str) -> bool:
-    """Whether a code separates, whoever printed it."""
+    """Whether the code is that of a separator or batch sheet; the signature is not checked."""
     return code.strip() == SEPARATOR or bool(_BATCH.fullmatch(code.strip()))
 
 
 def parse_stamp(received: str, *, seen_at: datetime, zone: ZoneInfo) -> datetime | None:
-    """The instant that a stamp means; none when it cannot be.
+    """Parse the date of receipt.
 
-    Shape:  `2026-11-23`, which is noon in the town, or an instant with its offset.
-    Gives:  never a future one, nor one older than a year: a wrong stamp would make a citizen late, or early.
+    Shape:  `2026-11-23`, which means noon in the town, or an instant with its UTC offset.
+    Gives:  None when it cannot be parsed, is in the future or is more than a year old: a wrong date would change a citizen's deadline.
     """
     try:
         if len(received) == len("2026-11-23"):

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from parvis.ingest_postal.parse.own_addresses import fold
 from parvis.ingest_postal.parse.text_blocks import LineSegment, TextBlock
 
-_SURE = 0.6  # of each word with a digit
+_SURE = 0.6  # least confidence of each word with a digit
 _OLDEST, _AHEAD = timedelta(days=366), timedelta(days=1)
 _FRENCH = "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre"
 _ENGLISH = "january february march april may june july august september october november december"
@@ -29,7 +29,7 @@ _FORMS = (
 _WEEKDAY = (
     r"(?:lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
 )
-# What may stand before the date on its line: a town, « Fait à … », a weekday; nothing else. « Née le … » is another date.
+# Text allowed before the date on its line: a town, « Fait à … », a weekday. « Née le … » is another date.
 _BEFORE = re.compile(
     rf"^(?:fait |signe |ecrit )?(?:a |at )?(?:(?!(?:ne|nee|nes|naissance|born|deces|decede|marie|du|depuis|au)\b)[a-z]+ ){{0,6}}?(?:date )?(?:le |on |ce )?(?:{_WEEKDAY} )?(?:le )?$"
 )
@@ -39,9 +39,9 @@ _OTHERS = re.compile(
 
 
 def find_letter_date(blocks: list[TextBlock], received_on: date) -> date | None:
-    """The date of the letter, on a line of its own or behind the town; the topmost, where there are two.
+    """Find the date of the letter on a line of its own or after the town; the topmost of several.
 
-    Gives: nothing that is in the future, more than a year before the letter came, or read with doubt.
+    Gives: None without a date, and for one in the future, over a year before receipt, or read with low confidence.
     """
     lines = (piece for block in blocks for piece in block.segments)
     dates = (letter_date for piece in sorted(lines, key=lambda piece: piece.top) for letter_date in _date_on(piece))

@@ -14,16 +14,16 @@ class _Sighting:
     first_at: datetime
     unchanged_since_s: float
     fault: str | None = None
-    unreadable_since_s: float | None = None  # the storage's trouble with this file, not the file's own
+    unreadable_since_s: float | None = None  # since when the storage has failed for this file
     tried_at_s: float = 0.0
 
 
 class SettledFiles:
-    """What the door remembers of each file between two looks.
+    """The state of each file between two polls.
 
-    A scanner without manners writes for seconds into the folder itself: a file is settled when two looks at least `settle_s` apart see
-    the same size, time and inode. A settled file with a fault waits for its scanner until `patience_s` after its last change. One that
-    cannot be read for now (rights, a share that hangs) is tried again every half minute, and is hopeless after the same patience.
+    Some scanners write into the folder itself for seconds: a file is settled when two polls at least `settle_s` apart see the same
+    size, time and inode. A settled file with a fault is overdue `patience_s` after its last change, because its scanner may still finish
+    it. A file that cannot be read (permissions, a share that hangs) is tried again every 30 s and is overdue after the same time.
     """
 
     def __init__(self, *, settle_s: float, patience_s: float) -> None:
@@ -32,7 +32,7 @@ class SettledFiles:
         self._seen: dict[str, _Sighting] = {}
 
     def update(self, files: list[WaitingScan], *, at: datetime, clock_s: float) -> None:
-        """Take in what the folder holds now. `clock_s` is monotonic: people set the other one."""
+        """Record the files that the drop box lists now. `clock_s` is monotonic, because the system clock may be set."""
         previous = self._seen
         self._seen = {}
         for file in files:
@@ -44,11 +44,11 @@ class SettledFiles:
             self._seen[file.name] = sighting
 
     def settled(self, files: list[WaitingScan], *, clock_s: float) -> list[WaitingScan]:
-        """Those to be taken now, in the order given."""
+        """The files to process now, in the given order."""
         return [file for file in files if self._is_settled(self._seen[file.name], clock_s)]
 
     def overdue(self, files: list[WaitingScan], *, clock_s: float) -> list[tuple[WaitingScan, str]]:
-        """Those that nobody will finish any more, with why they cannot be taken."""
+        """The files to quarantine, each with its fault."""
         return [
             (file, sighting.fault)
             for file in files
@@ -56,20 +56,20 @@ class SettledFiles:
         ]
 
     def first_seen_at(self, file: WaitingScan) -> datetime:
-        """When the file came: as its storage says, so that a restart of the door does not make the letter younger."""
+        """When the file arrived, by its storage's time where that is earlier, so that a restart does not make a letter younger."""
         return self._seen[file.name].first_at
 
     def oldest_age_s(self, at: datetime) -> float:
-        """For how long the oldest file has been waiting."""
+        """The age of the oldest waiting file in seconds; 0 when none waits."""
         return max(((at - sighting.first_at).total_seconds() for sighting in self._seen.values()), default=0.0)
 
     def mark_faulty(self, file: WaitingScan, fault: str) -> None:
-        """Until it changes, the file is not looked into again."""
+        """Do not open this file again until it changes."""
         sighting = self._seen[file.name]
         sighting.fault, sighting.unreadable_since_s = fault, None
 
     def mark_unreadable(self, file: WaitingScan, trouble: str, *, clock_s: float) -> None:
-        """The file may be whole; its storage does not give it."""
+        """Try this file again later: its storage failed, and the file itself may be complete."""
         sighting = self._seen[file.name]
         sighting.fault, sighting.tried_at_s = trouble, clock_s
         sighting.unreadable_since_s = clock_s if sighting.unreadable_since_s is None else sighting.unreadable_since_s

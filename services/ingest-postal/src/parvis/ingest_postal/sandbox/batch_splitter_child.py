@@ -13,9 +13,9 @@ from parvis.ingest_postal.sandbox.pipe_messages import BATCH, LETTER, LETTER_PAG
 
 
 def split_batch(request: list[Frame]) -> Iterable[Frame]:
-    """Each letter's bytes, in their order.
+    """Yield the file of each letter, in order.
 
-    Shape: LETTER_PAGES is a list of lists of pages, counted from 1, as JSON.
+    Shape: LETTER_PAGES is JSON, for each letter a list of page numbers from 1.
     """
     frames = dict(request)
     letters: list[list[int]] = json.loads(frames[LETTER_PAGES])

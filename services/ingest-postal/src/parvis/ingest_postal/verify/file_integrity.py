@@ -14,17 +14,17 @@ _WIDTHS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}  # TIFF field type: struct 
 
 @dataclass(frozen=True)
 class FileVerdict:
-    """What a file is by its content, and what is missing of it; None when it is whole."""
+    """The media type of a file by its content, and its fault; None when it is complete."""
 
     media_type: MediaType | None
     fault: str | None
 
 
 def check_file_integrity(content: bytes, *, size_limit_bytes: int) -> FileVerdict:
-    """Say whether this is a whole scan.
+    """Check whether the file is a complete scan.
 
-    Gives: a fault for a file that a scanner has not finished (or never will: a power cut), for one that is no scan, and for one that is too
-           large. A whole file that no program can open has no fault here: it is a letter, and people will look at it.
+    Gives: a fault for an unfinished file, for one that is not a scan and for one that is too large. A complete file that no program
+           can open has no fault: it is a letter, and an agent reads it.
     """
     if not content:
         return FileVerdict(None, "the file is empty")
@@ -49,7 +49,7 @@ def _fault_of_pdf(content: bytes) -> str | None:
 
 
 def _fault_of_jpeg(content: bytes) -> str | None:
-    """Follow the segments to the picture itself; what stands in them (a small preview, say) has ends of its own."""
+    """Skip the segments up to the picture itself: a preview in a segment has its own end marker."""
     offset = 2
     while offset + 4 <= len(content) and content[offset] == 0xFF:
         marker = content[offset + 1]
@@ -75,10 +75,10 @@ def _fault_of_png(content: bytes) -> str | None:
 
 
 def _fault_of_tiff(content: bytes) -> str | None:
-    """Every directory and every strip or tile that they name must lie within the file."""
+    """Every directory and every strip or tile that it names must lie within the file."""
     try:
         end = _end_of_tiff(content)
-    except (struct.error, OverflowError):  # it points beyond the file, or beyond what a machine can count
+    except (struct.error, OverflowError):  # an offset points beyond the file, or overflows
         return "a directory of the TIFF is missing"
     if end is None:
         return "the TIFF has no page yet"
@@ -117,7 +117,7 @@ def _end_of_directory(content: bytes, order: str, big: bool, entry_offsets: rang
 
 
 def _numbers(content: bytes, order: str, big: bool, offset: int) -> tuple[int, ...]:
-    """The values of one entry: inside it where they fit, else where it points."""
+    """The values of one entry: inside it when they fit, otherwise at its offset."""
     kind, count = struct.unpack_from(order + ("HQ" if big else "HI"), content, offset + 2)
     letter = _WIDTHS.get(kind, "I")
     inline, value = (8, offset + 12) if big else (4, offset + 8)

@@ -1,7 +1,7 @@
-"""Corrects commas and full stops by the shape of their ink. Pure.
+"""Corrects commas and full stops by the shape of their ink. Pure; no I/O.
 
-Tesseract takes a typewriter's heavy full stop for a comma, and is sure of it; the shape of the blot tells them apart: measured on
-typewritten pages, a stop is 0.75 to 1.16 times as high as wide, a comma 1.29 to 2.1 times.
+Tesseract reads a typewriter's heavy full stop as a comma with high confidence. Measured on typewritten pages, a full stop is 0.75 to
+1.16 times as high as wide, a comma 1.29 to 2.1 times.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from parvis.ingest_postal.models.page import TextLine, Word
 _ROUND, _LONG = 1.2, 1.28
 _NARROWEST, _WIDEST = 0.2, 0.7  # of the width of a letter
 _ENLARGED = 4
-_FEWEST_DOTS = 5  # a letter that is narrower has no shape
+_FEWEST_DOTS = 5  # a narrower letter has no measurable shape
 
 
 def correct_punctuation(lines: tuple[TextLine, ...], grey: Image.Image) -> tuple[TextLine, ...]:
@@ -37,7 +37,7 @@ def _correct_word(word: Word, grey: Image.Image) -> Word:
 
 
 def _measure_blot(word: Word, index: int, grey: Image.Image) -> float | None:
-    """How many times as high as wide the blot is that stands where the sign was read; none where none stands alone."""
+    """Height divided by width of the blot at the character's position. None when no blot stands alone there."""
     letter = (word.right - word.left) * grey.width / len(word.text)
     height = (word.bottom - word.top) * grey.height
     if letter < _FEWEST_DOTS or height < _FEWEST_DOTS:
@@ -59,7 +59,7 @@ def _measure_blot(word: Word, index: int, grey: Image.Image) -> float | None:
 
 
 def _blots(ink: Any) -> Iterator[tuple[int, int, int, int]]:
-    """What stands alone between white columns, and touches neither the letters above nor the next line: left, right, top, bottom."""
+    """Yield (left, right, top, bottom) of blots between white columns that touch neither the top nor the bottom of the cut-out."""
     inked = np.concatenate(([False], ink.any(axis=0), [False]))
     edges = np.flatnonzero(inked[1:] != inked[:-1])
     for left, right in zip(edges[::2], edges[1::2], strict=True):

@@ -1,4 +1,4 @@
-"""Merges several readings of one page by a vote on each word. Pure."""
+"""Merges several readings of one page by a vote on each word. Pure; no I/O."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -11,15 +11,15 @@ Weight = Callable[[str], int]
 Lines = tuple[TextLine, ...]
 
 _SAME_PLACE_ACROSS, _SAME_PLACE_DOWN = 0.5, 0.4  # of the smaller box
-_TALLEST = 2.5  # times the median: a box over several lines is a stain or a drawing, and would tie them together
-_LIKENESS = 0.8  # what a reading that is nearly the same adds to another
-_IS_WORD, _IS_FREQUENT = 0.7, 0.5  # times its support: a speck that is read as « la » once is no word
-_FIRST = 0.05  # the first reading found the blocks of the page; at equal rights it is believed
+_TALLEST = 2.5  # times the median height: a taller box is a stain or a drawing and would join several lines
+_LIKENESS = 0.8  # weight of a similar reading
+_IS_WORD, _IS_FREQUENT = 0.7, 0.5  # times its support: a speck read as « la » once does not win
+_FIRST = 0.05  # the first reading found the blocks of the page and wins a tie
 
 
 @dataclass(frozen=True)
 class _ReadWord:
-    """A word, by whom it was read, and where in that reading it stands."""
+    """A word with its reading, line and block."""
 
     reading: int
     line: int
@@ -32,9 +32,9 @@ class _ReadWord:
 
 
 def vote(readings: Sequence[Lines], weight: Weight) -> Lines:
-    """The first reading's blocks and lines, with the words that all of them agree on best.
+    """Return the first reading's blocks and lines with the words that the readings agree on best.
 
-    Gives: each word's confidence is the share of the readings, by their own confidence, that read it so.
+    Gives: as each word's confidence, the share of the readings, weighted by their confidence, that agree on it.
     """
     chosen = [_elect(group, readings, weight) for group in _group_by_position(_read_words(readings))]
     return _arrange_in_lines(readings[0], [read_word for group in chosen if group for read_word in group])
@@ -50,7 +50,7 @@ def _read_words(readings: Sequence[Lines]) -> list[_ReadWord]:
 
 
 def _group_by_position(read_words: list[_ReadWord]) -> Iterator[list[_ReadWord]]:
-    """Words of several readings that stand in one place; a word that others read as two ties them together."""
+    """Group the words of several readings by position; a word that other readings split joins both parts."""
     tallest = _TALLEST * median([read_word.height for read_word in read_words]) if read_words else 0.0
     order = sorted(read_words, key=lambda read_word: read_word.word.top)
     parents = list(range(len(order)))
@@ -87,7 +87,7 @@ def _overlap(left: Word, right: Word) -> bool:
 
 
 def _elect(group: list[_ReadWord], readings: Sequence[Lines], weight: Weight) -> list[_ReadWord] | None:
-    """The words of one place that are believed; none where only few readings saw anything and the first did not."""
+    """Choose the words of one group. None when the first reading and most of the others have nothing there."""
     by_reading = defaultdict[int, list[_ReadWord]](list)
     for read_word in sorted(group, key=lambda read_word: (read_word.line, read_word.word.left)):
         by_reading[read_word.reading].append(read_word)
@@ -108,7 +108,7 @@ def _elect(group: list[_ReadWord], readings: Sequence[Lines], weight: Weight) ->
     best = max(ballots, key=worth)
     confidence = min(support[best] / len(readings), 1.0)
     words = min(ballots[best], key=lambda words: words[0].reading)
-    position = by_reading.get(0, words)[0]  # the words stand where the first reading has its line
+    position = by_reading.get(0, words)[0]  # the line of the first reading
     return [
         _ReadWord(
             position.reading,
@@ -126,7 +126,7 @@ def _confidence(words: list[_ReadWord]) -> float:
 
 
 def _arrange_in_lines(first: Lines, chosen: list[_ReadWord]) -> Lines:
-    """The words on the first reading's lines; what it did not see goes to the line that it stands on, or makes a new one."""
+    """Put the words on the first reading's lines. A word that it lacks joins the line at its height, or starts a new one."""
     rows = defaultdict[int, list[Word]](list)
     for read_word in chosen:
         if read_word.reading == 0:
@@ -147,7 +147,7 @@ def _arrange_in_lines(first: Lines, chosen: list[_ReadWord]) -> Lines:
 
 
 def _row(word: Word, lines: Lines) -> int | None:
-    """The line on whose height the word stands, the nearest where columns have several."""
+    """The index of the line at the height of the word, the nearest of several. None without one."""
     middle = (word.top + word.bottom) / 2
     level = [
         (max(line.words[0].left - word.right, word.left - line.words[-1].right), row)
@@ -158,13 +158,13 @@ def _row(word: Word, lines: Lines) -> int | None:
 
 
 def _below(line: TextLine, lines: list[TextLine]) -> int:
-    """After the last line that stands higher, so that a page's foot stays at its foot."""
+    """The index after the last higher line, so that a footer stays last."""
     higher = [index for index, other in enumerate(lines) if other.words[0].top < line.words[0].top]
     return higher[-1] + 1 if higher else 0
 
 
 def _likeness(left: str, right: str) -> float:
-    """1 for the same text, 0 for nothing in common."""
+    """The similarity by edit distance: 1 for equal texts, 0 for nothing in common."""
     row = list(range(len(right) + 1))
     for row_number, a in enumerate(left, 1):
         corner, row[0] = row[0], row_number

@@ -7,8 +7,8 @@ from PIL import Image
 
 from parvis.ingest_postal.models.page import Barcode, BarcodeFormat
 
-_SIDE = 2400  # dots; A4 at 200 dpi: its smallest bar is two dots wide, and a larger picture only takes longer
-_MOST = 20  # of one page; ours have one
+_SIDE = 2400  # pixels; A4 at 200 dpi: our smallest bar is two pixels wide, and a larger picture only takes longer
+_MOST = 20  # per page; our letters have one, our sheets eight
 _FORMATS: dict[zxingcpp.BarcodeFormat, BarcodeFormat] = {
     zxingcpp.BarcodeFormat.QRCode: "QRCode",
     zxingcpp.BarcodeFormat.Code128: "Code128",
@@ -17,7 +17,7 @@ _FORMATS: dict[zxingcpp.BarcodeFormat, BarcodeFormat] = {
 
 
 def find_codes(picture: Image.Image) -> tuple[Barcode, ...]:
-    """What is printed for machines, whichever way the page lies; from the top left of the page as it was scanned."""
+    """Find the codes in any orientation, sorted from the top left of the page as scanned."""
     grey = picture.convert("L")
     grey.thumbnail((_SIDE, _SIDE))
     formats = zxingcpp.BarcodeFormats(list(_FORMATS))
