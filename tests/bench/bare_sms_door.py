@@ -1,4 +1,4 @@
-"""Serves the bare SMS handler of the comparison: it checks the signature and produces the form, nothing else."""
+"""Runs a bare webhook handler for comparison: signature check and produce only."""
 
 import os
 import sys

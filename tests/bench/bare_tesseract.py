@@ -1,4 +1,4 @@
-"""Reads each picture with Tesseract at its defaults, as the peer of the letters' benchmark, and prints one JSON line."""
+"""Runs Tesseract with its defaults on each picture, for comparison, and prints one JSON line."""
 
 import io
 import json
@@ -12,11 +12,11 @@ from PIL import Image
 
 def main(tessdata: str, folder: str) -> None:
     with tesserocr.PyTessBaseAPI(path=f"{tessdata}/", lang="fra") as api:
-        began, used, characters = time.monotonic(), time.process_time(), 0
+        started_s, cpu_started_s, characters = time.monotonic(), time.process_time(), 0
         for scan in sorted(Path(folder).iterdir()):
             api.SetImage(Image.open(io.BytesIO(scan.read_bytes())).convert("L"))
             characters += len(api.GetUTF8Text())
-        wall_s, cpu_s = time.monotonic() - began, time.process_time() - used
+        wall_s, cpu_s = time.monotonic() - started_s, time.process_time() - cpu_started_s
     print(json.dumps({"wall_s": wall_s, "cpu_s": cpu_s, "characters": characters}))
 
 

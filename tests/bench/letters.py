@@ -1,4 +1,4 @@
-"""Letters per minute and core: from the scanner's folder to the contact on Kafka; beside it, Tesseract alone on the same pictures."""
+"""Measures letters per minute and core from the folder to Kafka, compared with Tesseract alone on the same pictures."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from parvis.local.stack import Stack
 from tests.bench.measure import Bench, Measure
 
 NAME = "ingest-postal"
-LETTERS = int(os.environ.get("PARVIS_BENCH_LETTERS", "12"))  # noqa: TID251 (a benchmark's own knob)
+LETTERS = int(os.environ.get("PARVIS_BENCH_LETTERS", "12"))  # noqa: TID251 (a setting of this benchmark)
 ROUNDS = 3
 WARM_UP = 2
 PACE = {"SETTLE_S": "0", "POLL_S": "0.05", "READERS": "1"}
@@ -42,7 +42,7 @@ async def run(folder: Path) -> Sequence[Measure]:
 
 
 def _scans(folder: Path, count: int, first: int) -> Path:
-    """Letters of one page, 200 dpi, a little crooked, with the grain of a scanner; no two alike."""
+    """Write different one-page letters at 200 dpi, slightly crooked and with scanner noise."""
     folder.mkdir()
     for number in range(first, first + count):
         letter = replace(BIRTH_CERTIFICATE, subject=f"demande numéro {number} de copie intégrale d’acte de naissance")
@@ -54,27 +54,27 @@ def _scans(folder: Path, count: int, first: int) -> Path:
 def _plain(scans: Path) -> list[Measure]:
     command = [sys.executable, "-m", "tests.bench.bare_tesseract", str(TESSDATA), str(scans)]
     environment = {"OMP_THREAD_LIMIT": "1", "PATH": os.defpath}
-    told = json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
-    return _figures("plain-tesseract", told["wall_s"], told["cpu_s"], len(list(scans.iterdir())))
+    result = json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+    return _figures("plain-tesseract", result["wall_s"], result["cpu_s"], len(list(scans.iterdir())))
 
 
 async def _parvis(stack: Stack, scans: Path) -> list[Measure]:
-    """All at once into the folder; the last has arrived when Kafka has acknowledged it and its file has moved."""
-    place = stack.plan.var / "scans"
-    count, before = len(list(scans.iterdir())), len(list((place / "done").iterdir()))
-    began, used_s = time.monotonic(), _cpu_s(stack)
+    """Put all scans into the folder at once, and wait until the last one is acknowledged and moved."""
+    drop_box = stack.plan.var / "scans"
+    count, done_before = len(list(scans.iterdir())), len(list((drop_box / "done").iterdir()))
+    started_s, used_s = time.monotonic(), _cpu_s(stack)
     for scan in scans.iterdir():
-        shutil.copy(scan, place / "tmp" / scan.name)
-        (place / "tmp" / scan.name).rename(place / "ready" / scan.name)
+        shutil.copy(scan, drop_box / "tmp" / scan.name)
+        (drop_box / "tmp" / scan.name).rename(drop_box / "ready" / scan.name)
     async with asyncio.timeout(1200):
-        while len(list((place / "done").iterdir())) < before + count:
+        while len(list((drop_box / "done").iterdir())) < done_before + count:
             await asyncio.sleep(0.05)
-    wall_s, cpu_s = time.monotonic() - began, _cpu_s(stack) - used_s
+    wall_s, cpu_s = time.monotonic() - started_s, _cpu_s(stack) - used_s
     contacts = {read.event_id async for read in read_all_records(stack.kafka, [CONTACT_RECEIVED.full_name("parvis")])}
     return [
         *_figures("parvis", wall_s, cpu_s, count),
-        Measure("parvis", "contacts on Kafka of files moved", "", len(contacts) / (before + count)),
-        Measure("parvis", "memory of the door", "MiB", psutil.Process(stack.pid(NAME)).memory_info().rss / 1024**2),
+        Measure("parvis", "contacts on Kafka of files moved", "", len(contacts) / (done_before + count)),
+        Measure("parvis", "memory of the service", "MiB", psutil.Process(stack.pid(NAME)).memory_info().rss / 1024**2),
         Measure("parvis", "memory of its reader", "MiB", sum(p.memory_info().rss for p in _readers(stack)) / 1024**2),
     ]
 
@@ -87,7 +87,7 @@ def _figures(contender: str, wall_s: float, cpu_s: float, letters: int) -> list[
 
 
 def _cpu_s(stack: Stack) -> float:
-    """What the door and its readers have used."""
+    """The processor time of the service and its readers."""
     processes = [psutil.Process(stack.pid(NAME)), *_readers(stack)]
     return sum(used.user + used.system for used in (process.cpu_times() for process in processes))
 

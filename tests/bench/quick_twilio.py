@@ -1,4 +1,4 @@
-"""Serves a Messages API that is never the bottleneck: it accepts every message after Twilio's usual delay and records its time."""
+"""Serves a fast Messages API that accepts every message after Twilio's latency and records its time."""
 
 import asyncio
 import json
@@ -10,13 +10,13 @@ from urllib.parse import unquote_plus
 
 import uvloop
 
-ANSWERS_AFTER_S = 0.1  # what Twilio's API takes at the least; 200 in flight are then 2,000 a second
+ANSWERS_AFTER_S = 0.1  # the least latency of Twilio's API; 200 in flight give 2,000 a second
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _NUMBER = re.compile(r"no(\d{6})")
 
 
 class Calls:
-    """The arrival time of each numbered message."""
+    """The arrival times of each numbered message."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -24,13 +24,13 @@ class Calls:
 
     def note(self, body: str) -> int:
         self.made += 1
-        if found := _NUMBER.search(body):
-            self.at.setdefault(int(found[1]), []).append(time.time())
+        if match := _NUMBER.search(body):
+            self.at.setdefault(int(match[1]), []).append(time.time())
         return self.made
 
 
 class Api(asyncio.Protocol):
-    """One connection that stays open."""
+    """One persistent connection."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -41,9 +41,9 @@ class Api(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        head, found, rest = self._buffer.partition(b"\r\n\r\n")
+        head, separator, rest = self._buffer.partition(b"\r\n\r\n")
         length = int(match[1]) if (match := _LENGTH.search(head)) else 0
-        if not found or len(rest) < length:
+        if not separator or len(rest) < length:
             return
         self._buffer = rest[length:]
         if head.startswith(b"POST"):
@@ -63,7 +63,7 @@ class Api(asyncio.Protocol):
 
 
 def _created(number: int) -> Mapping[str, object]:
-    """As long as Twilio's own answer, because reading it is part of a call's cost."""
+    """An answer as long as Twilio's own: parsing it is part of the cost of a call."""
     sid = f"SM{number:032x}"
     nothing = dict.fromkeys(("date_sent", "error_code", "error_message", "messaging_service_sid", "price"))
     return nothing | {

@@ -1,4 +1,4 @@
-"""Twilio's webhook door against a bare handler that checks the signature and produces: requests a second, p99, CPU."""
+"""Compares the SMS webhook with a bare handler that checks the signature and produces: requests per second, p99, CPU."""
 
 import asyncio
 import shutil
@@ -21,12 +21,12 @@ from tests.bench.measure import Bench, Measure, percentile
 
 ROUNDS, SECONDS, WARM_UP_S = 4, 8.0, 3.0
 CONNECTIONS = 48
-_SENDERS = 2000  # each far below what the door lets one sender write
+_SENDERS = 2000  # each far below the rate limit of one sender
 TEXT = "Bonjour, le lampadaire devant le 12 rue des Lilas ne marche plus depuis lundi. Merci d’avance !"
 
 
 class Webhooks:
-    """Signed forms made ahead, posted over connections that stay open, as fast as the answers come."""
+    """Signed forms prepared in advance and posted over persistent connections as fast as the answers arrive."""
 
     def __init__(self, stack: Stack, port: int, name: str) -> None:
         self._port, self._name, self._made = port, name, 0
@@ -50,14 +50,14 @@ class Webhooks:
         return head.encode() + body
 
     async def post(self, seconds: float, *, most: int) -> tuple[list[float], float]:
-        """How long each answer took, and how long all of it."""
+        """Post for some seconds. Gives: the latency of each answer, and the total time."""
         requests = [self._request() for _ in range(most)]
         waits_s: list[float] = []
-        began = time.monotonic()
+        started_s = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for _ in range(CONNECTIONS):
-                group.create_task(self._caller(requests, waits_s, began + seconds))
-        return waits_s, time.monotonic() - began
+                group.create_task(self._caller(requests, waits_s, started_s + seconds))
+        return waits_s, time.monotonic() - started_s
 
     async def _caller(self, requests: list[bytes], waits_s: list[float], ends_at: float) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -65,7 +65,7 @@ class Webhooks:
             writer.write(requests.pop())
             head = await reader.readuntil(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 200"):
-                raise RuntimeError(f"the door answers {head[:40]!r}")
+                raise RuntimeError(f"the webhook answers {head[:40]!r}")
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
             await reader.readexactly(length)
             waits_s.append(time.monotonic() - at)
@@ -117,7 +117,7 @@ async def _measure(name: str, webhooks: Webhooks, process: psutil.Process) -> li
 
 
 def _ratios(measures: Sequence[Measure]) -> list[Measure]:
-    """The door's part of the bare handler's rate, round by round."""
+    """The ratio of our rate to the bare handler's, round by round."""
     rates = {
         name: [m.value for m in measures if (m.contender, m.metric) == (name, "requests")]
         for name in ("parvis", "bare handler")
@@ -127,5 +127,6 @@ def _ratios(measures: Sequence[Measure]) -> list[Measure]:
 
 
 BENCH = Bench(
-    f"the SMS door at {CONNECTIONS} connections, against a bare handler that checks the signature and produces", run
+    f"the SMS webhook at {CONNECTIONS} connections, compared with a bare handler that checks the signature and produces",
+    run,
 )

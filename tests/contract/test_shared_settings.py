@@ -13,7 +13,7 @@ from parvis.common.bus.group_membership import GroupMembership
 from parvis.common.bus.producer import Producer
 from parvis.common.storage.postgres import Database
 
-LIBRARIES = {"common", "web", "local", "simulators"}
+LIBRARIES = {"common", "web", "local", "simulators", "twilio"}
 SERVICES = sorted(module.name for module in pkgutil.iter_modules(parvis.__path__) if module.name not in LIBRARIES)
 CONSUMING = {"router", "notifier", "desk"}
 

@@ -1,4 +1,4 @@
-"""Small PDFs of every kind: each gets words, or pictures and a reason; in time, and locked ones say that they are locked."""
+"""Measures PDFs of every kind: each gives words, or pictures and a reason, in time; encrypted ones report it."""
 
 import json
 import time
@@ -32,7 +32,7 @@ class _Result:
 
     @property
     def is_silent(self) -> bool:
-        """Neither words, nor a picture of each page, nor a reason."""
+        """Whether the reading has neither words, nor a picture of each page, nor a reason."""
         return not (
             self.reading.trouble
             or any(page.words for page in self.reading.pages)
@@ -66,23 +66,23 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
 
 
 def _scores(results: list[_Result]) -> list[Score]:
-    locked = [one for one in results if one.row.get("needs_password")]
-    opened = [one for one in results if one.row.get("opens_without_password")]
-    layered = [one for one in results if one.own_words]
-    died = [one for one in results if "worker" in (one.reading.trouble or "")]
+    locked = [result for result in results if result.row.get("needs_password")]
+    opened = [result for result in results if result.row.get("opens_without_password")]
+    layered = [result for result in results if result.own_words]
+    died = [result for result in results if "worker" in (result.reading.trouble or "")]
     return [
-        Score("locked PDFs that say so", "share", mean(one.reading.trouble == _LOCKED for one in locked) if locked else 1.0, ">= 1"),
-        Score("PDFs locked with an empty password that open", "share", mean(one.reading.trouble is None for one in opened) if opened else 1.0, ">= 1"),
-        Score("words of the file's own text that are found, mean", "share", mean(one.found for one in layered) if layered else 1.0, ">= 0.95"),
-        Score("PDFs without words, pictures and reason", "files", sum(one.is_silent for one in results), "= 0"),
+        Score("locked PDFs that say so", "share", mean(result.reading.trouble == _LOCKED for result in locked) if locked else 1.0, ">= 1"),
+        Score("PDFs locked with an empty password that open", "share", mean(result.reading.trouble is None for result in opened) if opened else 1.0, ">= 1"),
+        Score("words of the file's own text that are found, mean", "share", mean(result.found for result in layered) if layered else 1.0, ">= 0.95"),
+        Score("PDFs without words, pictures and reason", "files", sum(result.is_silent for result in results), "= 0"),
         Score("PDFs that ended the worker", "files", len(died), "= 0"),
-        Score("processor time a page, longest", "s", max(one.used_s / max(one.reading.page_count, 1) for one in results), "<= 10"),
-        Score("seconds a file, longest, on a machine that may be busy", "s", max(one.elapsed_s for one in results)),
+        Score("processor time a page, longest", "s", max(result.used_s / max(result.reading.page_count, 1) for result in results), "<= 10"),
+        Score("seconds a file, longest, on a machine that may be busy", "s", max(result.elapsed_s for result in results)),
     ]  # fmt: skip
 
 
 def processor_s(readers: ScanReaderPool) -> float:
-    """What the workers have used so far: a busy machine makes nothing hang."""
+    """The processor time of the workers so far; unlike elapsed time it does not depend on other load."""
     used = 0.0
     for pid in readers.pids:
         with suppress(psutil.NoSuchProcess):
@@ -92,7 +92,7 @@ def processor_s(readers: ScanReaderPool) -> float:
 
 
 def _own_words(content: bytes) -> frozenset[str]:
-    """What PDFium finds in the files that a program wrote: judged by themselves, without our reading of them."""
+    """The words that PDFium itself finds in a text layer; empty for a file without one."""
     try:
         document = pypdfium2.PdfDocument(content)
         text = " ".join(page.get_textpage().get_text_range() for page in document)
@@ -103,4 +103,4 @@ def _own_words(content: bytes) -> frozenset[str]:
     return frozenset(word for word in text.split() if word.isalpha()) if is_text else frozenset()
 
 
-CORPUS = Corpus("pdf", "pdf", "does every PDF give its words, or a reason, in time?", run)
+CORPUS = Corpus("pdf", "pdf", "does every PDF give its words or a reason in time?", run)

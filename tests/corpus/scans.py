@@ -1,4 +1,4 @@
-"""Scanned pages with their true text: how many words are read, whichever way the paper lies, and whether bad pages say so."""
+"""Measures OCR on scanned pages with ground truth: word recall in any orientation, and the confidence of poor pages."""
 
 import io
 import json
@@ -39,7 +39,7 @@ class _Result:
 
 
 async def run(folder: Path, stack: Stack) -> Sequence[Score]:
-    """The reader itself, with the service's own worker: what a door does around it is measured elsewhere."""
+    """Measure the reader with the service's own worker, without the intake loop."""
     del stack
     reader = ScanReaderPool(1, ReadingLimits())
     await reader.open()
@@ -105,7 +105,10 @@ def _scores(results: list[_Result], errors: list[float]) -> list[Score]:
     return [
         *scores,
         Score(
-            "most that turning a page costs", "share", max(lying[one.name] - one.recall for one in results), "<= 0.02"
+            "most that turning a page costs",
+            "share",
+            max(lying[page_result.name] - page_result.recall for page_result in results),
+            "<= 0.02",
         ),
         Score("pages read below 0.8 that say so", "share", _share(bad), ">= 1"),
         Score("pages read well that doubt themselves", "share", _share(good)),
@@ -123,8 +126,8 @@ def _confidence(reading: ScanReading) -> float:
 
 
 def _recall(truth: str, read: str) -> float:
-    true, found = Counter(_words(re.sub(r"~~~|[_^]", "", truth))), Counter(_words(read))
-    return sum((true & found).values()) / max(sum(true.values()), 1)
+    expected, recognized = Counter(_words(re.sub(r"~~~|[_^]", "", truth))), Counter(_words(read))
+    return sum((expected & recognized).values()) / max(sum(expected.values()), 1)
 
 
 def _words(text: str) -> list[str]:
@@ -144,8 +147,8 @@ async def _character_errors(reader: ScanReaderPool, dpi: int, noise: int) -> flo
 
 def _distance(left: str, right: str) -> int:
     row = list(range(len(right) + 1))
-    for place, a in enumerate(left, 1):
-        corner, row[0] = row[0], place
+    for row_number, a in enumerate(left, 1):
+        corner, row[0] = row[0], row_number
         for column, b in enumerate(right, 1):
             corner, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, corner + (a != b))
     return row[-1]
@@ -160,6 +163,6 @@ def _png(image: Image.Image) -> bytes:
 CORPUS = Corpus(
     "scans",
     "scans",
-    "are old pages read better than by plain Tesseract, however they lie, and do bad ones say so?",
+    "are old pages read better than by plain Tesseract, in any orientation, and do poor ones have a low confidence?",
     run,
 )

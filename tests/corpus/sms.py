@@ -1,4 +1,4 @@
-"""Text messages: how many segments they take, who can be answered, what is an order; texts unharmed through the door."""
+"""Measures SMS: segment counts, phone numbers, opt-out keywords, and texts that must arrive unchanged."""
 
 import json
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     if short := _read(folder, "short_numbers.json"):
         scores += await _short(stack, sorted({row["number"] for row in short}))
     if keywords := _read(folder, "optout_keywords_twilio.json"):
-        scores += await _orders(
+        scores += await _keywords(
             stack, {word: source for group, source in _GROUPS.items() for word in keywords.get(group, ())}
         )
     for file in sorted(folder.glob("*.jsonl")):
@@ -39,7 +39,7 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
 def _read(folder: Path, name: str) -> Any:
     file = folder / name
     if not file.exists():
-        print(f"    {name}: not there, skipped")
+        print(f"    {name}: missing, skipped")
         return None
     return json.loads(file.read_text("utf-8"))
 
@@ -49,11 +49,11 @@ def _share(right: Sequence[bool]) -> float:
 
 
 def _segments(vectors: Sequence[dict[str, Any]]) -> list[Score]:
-    told = [count_segments(vector["body"]) for vector in vectors]
-    counts = [count == vector["segments"] for (_, count), vector in zip(told, vectors, strict=True)]
+    counted = [count_segments(vector["body"]) for vector in vectors]
+    counts = [count == vector["segments"] for (_, count), vector in zip(counted, vectors, strict=True)]
     named = [
         (alphabet, vector["encoding"])
-        for (alphabet, _), vector in zip(told, vectors, strict=True)
+        for (alphabet, _), vector in zip(counted, vectors, strict=True)
         if "encoding" in vector
     ]
     return [
@@ -75,28 +75,30 @@ def _as_point(number: str) -> str | None:
 
 
 async def _short(stack: Stack, numbers: Sequence[str]) -> list[Score]:
-    """A short number cannot be answered: the contact has no contact point, and is there."""
-    forms = [a_form(stack, place, "short", From=number, Body="Votre code") for place, number in enumerate(numbers)]
+    """A short number cannot be answered: the contact arrives without a contact point."""
+    forms = [a_form(stack, index, "short", From=number, Body="Votre code") for index, number in enumerate(numbers)]
     statuses = await post_all(stack, forms)
-    found = await contacts_in(stack)
-    right = [(told := found.get(id_of(form), [])) != [] and told[0].personal.from_ is None for form in forms]
+    contacts_by_id = await contacts_in(stack)
+    right = [
+        (contacts := contacts_by_id.get(id_of(form), [])) != [] and contacts[0].personal.from_ is None for form in forms
+    ]
     return [
         Score(f"short numbers taken and not answerable, of {len(forms)}", "share", _share(right), ">= 1"),
         Score("answers to short numbers other than 200", "", sum(status != 200 for status in statuses), "<= 0"),
     ]
 
 
-async def _orders(stack: Stack, words: dict[str, str]) -> list[Score]:
-    """Each keyword as it is, in small letters and with marks around it."""
+async def _keywords(stack: Stack, words: dict[str, str]) -> list[Score]:
+    """Each keyword unchanged, in lower case and with punctuation."""
     typed = [(text, source) for word, source in words.items() for text in (word, word.lower(), f"« {word} »!")]
-    forms = [a_form(stack, place, "order", Body=text) for place, (text, _) in enumerate(typed)]
+    forms = [a_form(stack, number, "order", Body=text) for number, (text, _) in enumerate(typed)]
     statuses = await post_all(stack, forms)
-    told, found = await preferences_in(stack), await contacts_in(stack)
+    preferences, contacts = await preferences_in(stack), await contacts_in(stack)
     right = [
-        id_of(form) in told and told[id_of(form)].source == source
+        id_of(form) in preferences and preferences[id_of(form)].source == source
         for form, (_, source) in zip(forms, typed, strict=True)
     ]
-    routed = {text for form, (text, _) in zip(forms, typed, strict=True) if id_of(form) in found}
+    routed = {text for form, (text, _) in zip(forms, typed, strict=True) if id_of(form) in contacts}
     return [
         Score(f"opt-out keywords obeyed, of {len(typed)}", "share", _share(right), ">= 1"),
         Score("of them also read by people (YES and CANCEL may be answers)", "", len(routed)),
@@ -105,16 +107,16 @@ async def _orders(stack: Stack, words: dict[str, str]) -> list[Score]:
 
 
 async def _texts(stack: Stack, texts: Sequence[str], name: str) -> list[Score]:
-    forms = [a_form(stack, place, name[-8:], Body=text) for place, text in enumerate(texts)]
+    forms = [a_form(stack, number, name[-8:], Body=text) for number, text in enumerate(texts)]
     statuses = await post_all(stack, forms)
-    found, orders = await contacts_in(stack), await preferences_in(stack)
+    contacts_by_id, preferences = await contacts_in(stack), await preferences_in(stack)
     right = [
         len(
-            {told.personal.text for told in found.get(id_of(form), [])}
-            | ({form["Body"]} if id_of(form) in orders else set())
+            {contact.personal.text for contact in contacts_by_id.get(id_of(form), [])}
+            | ({form["Body"]} if id_of(form) in preferences else set())
         )
         == 1
-        and (id_of(form) in orders or found[id_of(form)][0].personal.text == form["Body"])
+        and (id_of(form) in preferences or contacts_by_id[id_of(form)][0].personal.text == form["Body"])
         for form in forms
     ]
     return [
@@ -123,6 +125,4 @@ async def _texts(stack: Stack, texts: Sequence[str], name: str) -> list[Score]:
     ]
 
 
-CORPUS = Corpus(
-    "sms", "sms", "are segments, numbers and orders read as they should be, and texts kept to the letter?", run
-)
+CORPUS = Corpus("sms", "sms", "are segments, numbers and keywords recognised, and texts unchanged?", run)

@@ -1,4 +1,4 @@
-"""Twilio's own signatures through our own verifier; other people's webhooks through our door."""
+"""Measures Twilio's own signature vectors in our verifier, and webhooks of other projects in our service."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ def _signatures(vectors: Mapping[str, Any]) -> list[Score]:
 def _fits(url: str, signature: str, token: str, vector: Mapping[str, Any]) -> bool:
     parts, params = urlsplit(url), vector.get("params", {})
     pairs = params.items() if isinstance(params, dict) else params
-    form = [(name, one) for name, value in pairs for one in (value if isinstance(value, list) else [value])]
+    form = [(name, part) for name, value in pairs for part in (value if isinstance(value, list) else [value])]
     call = SignedRequest(parts.path.encode(), parts.query.encode(), vector.get("body", "").encode(), form)
     try:
         SignatureVerifier(f"{parts.scheme}://{parts.netloc}", {"AC": [token]}).verify(signature, call, account="AC")
@@ -55,31 +55,34 @@ def _fits(url: str, signature: str, token: str, vector: Mapping[str, Any]) -> bo
 
 
 def _forms(value: Any) -> Iterator[dict[str, str]]:
-    """Every webhook in a file of any shape: a text that is a form, or an object with its fields."""
+    """Every webhook in a JSON file of any shape: a string that is a form, or an object with its fields."""
     if isinstance(value, str) and "MessageSid=" in value:
         yield dict(parse_qsl(value, keep_blank_values=True))
     elif isinstance(value, dict) and "MessageSid" in value:
-        yield {str(name): str(one) for name, one in value.items()}
+        yield {str(name): str(item) for name, item in value.items()}
     elif isinstance(value, dict | list):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _forms(one)
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _forms(item)
 
 
 async def _webhooks(stack: Stack, forms: Sequence[Mapping[str, str]]) -> list[Score]:
-    """As they are, but for account and id, which the door checks, and addresses of files that nobody has any more."""
-    mended = [
-        {**form, **{k: v for k, v in a_form(stack, place, "webhook").items() if k in {"AccountSid", "MessageSid"}}}
-        for place, form in enumerate(forms)
+    """Post the webhooks with our account and a new MessageSid, which the service checks; their media no longer exist."""
+    adapted = [
+        {**form, **{k: v for k, v in a_form(stack, number, "webhook").items() if k in {"AccountSid", "MessageSid"}}}
+        for number, form in enumerate(forms)
     ]
-    messages = [form for form in mended if "MessageStatus" not in form]
-    statuses = [form for form in mended if "MessageStatus" in form]
-    told = [*await post_all(stack, messages), *await post_all(stack, statuses, _REPLY)]
+    messages = [form for form in adapted if "MessageStatus" not in form]
+    statuses = [form for form in adapted if "MessageStatus" in form]
+    answers = [*await post_all(stack, messages), *await post_all(stack, statuses, _REPLY)]
     return [
         Score(
-            f"webhooks of others answered with 5xx, of {len(told)}", "", sum(status >= 500 for status in told), "<= 0"
+            f"webhooks of others answered with 5xx, of {len(answers)}",
+            "",
+            sum(status >= 500 for status in answers),
+            "<= 0",
         ),
-        Score("webhooks of others accepted", "share", sum(status < 300 for status in told) / len(told)),
+        Score("webhooks of others accepted", "share", sum(status < 300 for status in answers) / len(answers)),
     ]
 
 
-CORPUS = Corpus("twilio", "twilio", "is everything that Twilio signs believed, and nothing else?", run)
+CORPUS = Corpus("twilio", "twilio", "are exactly the requests accepted that Twilio signed?", run)

@@ -15,7 +15,7 @@ def test_only_a_wrong_number_is_permanent() -> None:
 
 
 @pytest.mark.parametrize("code", [21612, 21214, 63003, 63024])
-def test_a_route_or_a_channel_that_does_not_lead_there_says_nothing_of_the_number(code: int) -> None:
+def test_an_unreachable_route_or_channel_does_not_mark_the_number_as_wrong(code: int) -> None:
     assert failure_class_of(code) == "unreachable"
 
 

@@ -19,7 +19,7 @@ def test_a_status_is_a_state_of_the_delivery(status: str, state: str | None) -> 
     assert delivery_state(status) == state
 
 
-def test_what_nobody_received_has_failed() -> None:
+def test_an_undelivered_message_has_failed() -> None:
     assert has_failed("undelivered")
     assert has_failed("failed")
     assert not has_failed("accepted")

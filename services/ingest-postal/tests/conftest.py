@@ -1,4 +1,4 @@
-"""Doors and acceptances to try, on real folders, blobs and readers."""
+"""Builds intake loops and scan intakes on real folders, blobs and readers."""
 
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from parvis.ingest_postal.store.watched_folder import WatchedFolder
 FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
-def _door(
+def _intake_loop(
     readers: ScanReaderPool,
     root: Path,
     producer: FakeProducer,
@@ -72,18 +72,18 @@ def first_seen() -> datetime:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def readers() -> AsyncGenerator[ScanReaderPool]:
-    """Warm for all tests of a module, as in the service: a worker's start takes longer than to read a short letter."""
-    made = ScanReaderPool(1, ReadingLimits())
-    yield made
-    await made.close()
+    """One warm pool for a module: the start of a worker takes longer than reading a short letter."""
+    pool = ScanReaderPool(1, ReadingLimits())
+    yield pool
+    await pool.close()
 
 
 @pytest.fixture
-def a_door(readers: ScanReaderPool) -> Callable[..., IntakeLoop]:
-    """As many as a test wants."""
-    return partial(_door, readers)
+def make_intake_loop(readers: ScanReaderPool) -> Callable[..., IntakeLoop]:
+    """Build an intake loop."""
+    return partial(_intake_loop, readers)
 
 
 @pytest.fixture
-def a_scan_intake(readers: ScanReaderPool) -> Callable[..., ScanIntake]:
+def make_scan_intake(readers: ScanReaderPool) -> Callable[..., ScanIntake]:
     return partial(_scan_intake, readers)

@@ -1,4 +1,4 @@
-"""Pages as the scanner's glass sees them: turned, crooked, spoilt, empty; and what is made of several readings of one."""
+"""Facts about poor pages: turned, crooked, damaged or blank, and the vote of several readings."""
 
 import io
 import random
@@ -50,10 +50,10 @@ def test_a_turned_page_reads_like_an_upright_one(engine: TesseractEngine, letter
 
 @pytest.mark.parametrize("angle", [-9.0, -3.0, 1.5, 7.0])
 def test_a_crooked_page_is_set_straight(letter: Image.Image, angle: float):
-    sideways, found = measure_skew(letter.rotate(angle, fillcolor=255))
+    sideways, measured = measure_skew(letter.rotate(angle, fillcolor=255))
 
     assert not sideways
-    assert found == pytest.approx(-angle, abs=0.3)
+    assert measured == pytest.approx(-angle, abs=0.3)
 
 
 def test_what_comes_in_at_the_corners_is_paper():

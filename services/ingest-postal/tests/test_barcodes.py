@@ -1,4 +1,4 @@
-"""What is printed for machines on a letter: read whichever way the paper was fed, and told before any word."""
+"""Facts about barcodes: found in any orientation, and before any word is read."""
 
 from io import BytesIO
 from typing import Literal
@@ -52,7 +52,7 @@ def test_a_letter_without_a_code_has_none():
     assert find_codes(Image.open(BytesIO(make_scan(BIRTH_CERTIFICATE, scan_format="png")))) == ()
 
 
-def test_the_codes_of_all_pages_are_told_before_any_word_is_read():
+def test_the_codes_of_all_pages_are_sent_before_any_word_is_read():
     file = BytesIO()
     sheets = [a_letter(f"PARVIS-{number}", "QRCode", dpi=140) for number in range(3)]
     sheets[0].save(file, "TIFF", save_all=True, append_images=sheets[1:], compression="tiff_lzw")

@@ -1,4 +1,4 @@
-"""Batches: letters between separator sheets, each a contact of its own, whatever happens in between."""
+"""Facts about batches: each letter between separator sheets is a contact of its own."""
 
 import asyncio
 import hashlib
@@ -72,8 +72,8 @@ def producer() -> FakeProducer:
 
 
 @pytest.fixture
-def scan_intake(a_scan_intake: MakeAcceptance, tmp_path: Path, producer: FakeProducer) -> ScanIntake:
-    return a_scan_intake(tmp_path, producer)
+def scan_intake(make_scan_intake: MakeAcceptance, tmp_path: Path, producer: FakeProducer) -> ScanIntake:
+    return make_scan_intake(tmp_path, producer)
 
 
 async def accepted(
@@ -100,9 +100,7 @@ async def test_each_letter_between_sheets_is_a_contact_of_its_own_pages(scan_int
     assert not any("RETIRER" in contact.personal.text for contact in contacts)
 
 
-async def test_the_batch_itself_is_sealed_before_anything_else(
-    scan_intake: ScanIntake, producer: FakeProducer, tmp_path: Path
-):
+async def test_the_batch_itself_is_stored_first(scan_intake: ScanIntake, producer: FakeProducer, tmp_path: Path):
     producer.broken = Unavailable("Kafka does not answer")
     with pytest.raises(Unavailable):
         await accepted(scan_intake, THREE)
@@ -120,9 +118,7 @@ async def test_a_file_without_sheets_is_one_letter_with_the_files_own_id(scan_in
     assert (contact.remarks, len(contact.attachments)) == ((), 2)
 
 
-async def test_what_broke_off_in_the_middle_gives_the_same_letters_again(
-    scan_intake: ScanIntake, producer: FakeProducer
-):
+async def test_an_interrupted_batch_gives_the_same_letters_again(scan_intake: ScanIntake, producer: FakeProducer):
     first = anext(aiter(scan_intake.accept(THREE, "application/pdf", ARRIVAL, digest=sha256_of(THREE))))
     begun = await first
     contacts = await accepted(scan_intake, THREE)
@@ -131,7 +127,7 @@ async def test_what_broke_off_in_the_middle_gives_the_same_letters_again(
     assert len({ContactReceived.model_validate_json(record.value).contact_id for record in producer.sent}) == 3
 
 
-async def test_two_batches_at_once_do_not_mind_each_other(scan_intake: ScanIntake):
+async def test_two_batches_at_once_are_independent(scan_intake: ScanIntake):
     other = joined(SEPARATOR, a_letter("autre"), SEPARATOR, a_letter("encore une"))
 
     both = await asyncio.gather(accepted(scan_intake, THREE), accepted(scan_intake, other))
@@ -140,7 +136,7 @@ async def test_two_batches_at_once_do_not_mind_each_other(scan_intake: ScanIntak
 
 
 @pytest.mark.parametrize(("angle", "turn", "mode"), [(1.5, 0, "L"), (0, 90, "1"), (-1, 180, "L"), (0, 270, "L")])
-async def test_sheets_are_seen_however_they_lie(scan_intake: ScanIntake, angle: float, turn: int, mode: str):
+async def test_sheets_are_recognised_in_any_orientation(scan_intake: ScanIntake, angle: float, turn: int, mode: str):
     batch = scanned(joined(SEPARATOR, a_letter("une"), SEPARATOR, a_letter("deux")), angle=angle, turn=turn, mode=mode)
 
     contacts = await accepted(scan_intake, batch, "image/tiff")
@@ -152,15 +148,15 @@ async def test_sheets_are_seen_however_they_lie(scan_intake: ScanIntake, angle: 
 
 
 @pytest.mark.parametrize("content", [joined(SEPARATOR), joined(SEPARATOR, SEPARATOR), joined(SEPARATOR, BLANK)])
-async def test_sheets_alone_are_no_letter(scan_intake: ScanIntake, content: bytes):
+async def test_sheets_alone_are_not_a_letter(scan_intake: ScanIntake, content: bytes):
     with pytest.raises(Poison, match="no letter"):
         await accepted(scan_intake, content)
 
 
-async def test_too_many_letters_go_to_people_as_they_are(
-    a_scan_intake: MakeAcceptance, tmp_path: Path, producer: FakeProducer
+async def test_too_many_letters_go_to_an_agent_undivided(
+    make_scan_intake: MakeAcceptance, tmp_path: Path, producer: FakeProducer
 ):
-    scan_intake = a_scan_intake(tmp_path, producer, letters=2)
+    scan_intake = make_scan_intake(tmp_path, producer, letters=2)
     (contact,) = await accepted(scan_intake, THREE)
 
     assert contact.unreadable == "more than 2 letters in one file, not separated"
@@ -168,7 +164,7 @@ async def test_too_many_letters_go_to_people_as_they_are(
     assert len(contact.attachments) == 9  # without the blank ones
 
 
-async def test_the_mail_rooms_stamp_is_when_the_letters_behind_it_were_received(scan_intake: ScanIntake):
+async def test_the_cover_sheet_gives_the_receipt_date_of_its_letters(scan_intake: ScanIntake):
     batch = joined(a_letter("avant"), STAMP, a_letter("une"), SEPARATOR, a_letter("deux"))
 
     contacts = await accepted(scan_intake, batch)
@@ -187,7 +183,7 @@ async def test_the_mail_rooms_stamp_is_when_the_letters_behind_it_were_received(
     ],
     ids=["forged", "of tomorrow", "a year old"],
 )
-async def test_a_stamp_that_cannot_be_is_remarked_and_not_believed(scan_intake: ScanIntake, stamp: bytes):
+async def test_an_impossible_stamp_is_remarked_and_not_used(scan_intake: ScanIntake, stamp: bytes):
     (contact,) = await accepted(scan_intake, joined(stamp, a_letter("une")))
 
     assert contact.received_at == FIRST_SEEN

@@ -1,4 +1,4 @@
-"""What is a scan, and is it all there?"""
+"""Facts about the detection and the completeness of scans."""
 
 import pytest
 from hypothesis import given
@@ -44,10 +44,10 @@ def test_no_bytes_make_the_verdict_raise(beginning: bytes, rest: bytes):
     check_file_integrity(beginning + rest, size_limit_bytes=LIMIT)
 
 
-@given(kind=st.sampled_from(list(MEDIA_TYPES)), place=st.integers(0, 2000), value=st.integers(0, 255))
-def test_no_wrong_byte_makes_the_verdict_raise(kind: ScanFormat, place: int, value: int):
+@given(kind=st.sampled_from(list(MEDIA_TYPES)), offset=st.integers(0, 2000), value=st.integers(0, 255))
+def test_no_wrong_byte_makes_the_verdict_raise(kind: ScanFormat, offset: int, value: int):
     content = bytearray(SCANS[kind])
-    content[place % len(content)] = value
+    content[offset % len(content)] = value
 
     check_file_integrity(bytes(content), size_limit_bytes=LIMIT)
 
@@ -61,7 +61,7 @@ def test_no_wrong_byte_makes_the_verdict_raise(kind: ScanFormat, place: int, val
         (b"MM\0*\0\0\0\0", "the TIFF has no page yet"),
     ],
 )
-def test_what_is_no_whole_scan_says_why(content: bytes, fault: str):
+def test_an_incomplete_scan_has_a_fault(content: bytes, fault: str):
     assert check_file_integrity(content, size_limit_bytes=LIMIT).fault == fault
 
 

@@ -1,35 +1,49 @@
-"""The door, with a real folder, real blobs and a real reader."""
+"""Facts about the intake loop with a real folder, real blobs and a real reader."""
 
 import asyncio
-import io
+import errno
+import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import zxingcpp
-from PIL import Image
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from parvis.common.bus.cloudevents import Record
-from parvis.common.contract.contact import ContactReceived, ConversationId
-from parvis.common.contract.delivery import DeliveryReported
+from parvis.common.contract.contact import ContactReceived, ConversationId, make_contact_id
 from parvis.common.contract.errors import OutcomeUnknown, Unavailable
-from parvis.common.contract.letter_qr import encode_letter_qr
-from parvis.common.contract.reply import ReplyId
-from parvis.common.testing import A_KEY, FakeProducer
+from parvis.common.testing import FakeProducer
+from parvis.ingest_postal.ports.drop_box import LockedScan, WaitingScan
 from parvis.ingest_postal.receive.intake_loop import IntakeLoop
 from parvis.ingest_postal.store.watched_folder import WatchedFolder
 from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FIRST_SEEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)  # as the fixtures have it
-MakeDoor = Callable[..., IntakeLoop]
+MakeIntakeLoop = Callable[..., IntakeLoop]
 LETTER = write_pdf(BIRTH_CERTIFICATE)
+OTHER_LETTER = LETTER.replace(b"%%EOF", b"%another\n%%EOF")
 CONVERSATION = ConversationId("5f3f7a0e-5a0c-5c3e-9a53-2f0d9c1b7e11")
+
+
+@dataclass
+class RefusingProducer:
+    """Fails for the records of one key."""
+
+    producer: FakeProducer
+    key: bytes
+
+    async def send(self, record: Record, *, deadline_s: float = 8.0) -> None:
+        if record.key == self.key:
+            raise Unavailable("Kafka does not answer")
+        await self.producer.send(record, deadline_s=deadline_s)
+
+    async def check(self) -> None:
+        await self.producer.check()
 
 
 @pytest.fixture
@@ -38,19 +52,19 @@ def producer() -> FakeProducer:
 
 
 @pytest.fixture
-def door(a_door: MakeDoor, tmp_path: Path, producer: FakeProducer) -> IntakeLoop:
-    return a_door(tmp_path, producer)
+def intake_loop(make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer) -> IntakeLoop:
+    return make_intake_loop(tmp_path, producer)
 
 
-def folder_of(door: IntakeLoop) -> WatchedFolder:
-    assert isinstance(door.drop_box, WatchedFolder)
-    return door.drop_box
+def folder_of(intake_loop: IntakeLoop) -> WatchedFolder:
+    assert isinstance(intake_loop.drop_box, WatchedFolder)
+    return intake_loop.drop_box
 
 
-def drop(door: IntakeLoop, content: bytes, name: str = "scan.pdf") -> None:
-    """As a good scanner does: beside the folder first, then whole into it."""
-    (folder_of(door).tmp_dir / name).write_bytes(content)
-    (folder_of(door).tmp_dir / name).rename(folder_of(door).ready_dir / name)
+def drop(intake_loop: IntakeLoop, content: bytes, name: str = "scan.pdf") -> None:
+    """Write into tmp/ and move the complete file into ready/, as a good scanner does."""
+    (folder_of(intake_loop).tmp_dir / name).write_bytes(content)
+    (folder_of(intake_loop).tmp_dir / name).rename(folder_of(intake_loop).ready_dir / name)
 
 
 def contact_in(record: Record) -> ContactReceived:
@@ -61,10 +75,10 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-async def test_a_letter_becomes_a_contact_and_leaves_the_folder(door: IntakeLoop, producer: FakeProducer):
-    drop(door, LETTER)
+async def test_a_letter_becomes_a_contact_and_leaves_the_folder(intake_loop: IntakeLoop, producer: FakeProducer):
+    drop(intake_loop, LETTER)
 
-    assert await door.poll() == 1
+    assert await intake_loop.poll() == 1
 
     contact = contact_in(producer.sent[0])
     assert (contact.channel, contact.to, contact.received_at) == ("post", "mail-room", FIRST_SEEN)
@@ -72,213 +86,266 @@ async def test_a_letter_becomes_a_contact_and_leaves_the_folder(door: IntakeLoop
     assert contact.personal.from_ is not None
     assert contact.personal.from_.value == "\n".join(BIRTH_CERTIFICATE.sender)
     assert producer.sent[0].key == contact.contact_id.encode()
-    assert await door.scan_intake.blobs.get(contact.original) == LETTER
+    assert await intake_loop.scan_intake.blobs.get(contact.original) == LETTER
     assert [
         (claim.media_type, name) for claim, name in zip(contact.attachments, contact.personal.file_names, strict=True)
     ] == [("image/jpeg", "page-1.jpg")]
-    assert names(folder_of(door).ready_dir) == []
-    assert names(folder_of(door).done_dir) == [f"scan.{contact.original.sha256[:12]}.pdf"]
-    assert door.health.is_ready
+    assert names(folder_of(intake_loop).ready_dir) == []
+    assert names(folder_of(intake_loop).done_dir) == [f"scan.{contact.original.sha256[:12]}.pdf"]
+    assert intake_loop.health.is_ready
 
 
-async def test_the_same_letter_again_is_the_same_contact(door: IntakeLoop, producer: FakeProducer):
+async def test_the_same_letter_again_is_the_same_contact(intake_loop: IntakeLoop, producer: FakeProducer):
     for name in ("scan.pdf", "again.pdf"):
-        drop(door, LETTER, name)
-        await door.poll()
+        drop(intake_loop, LETTER, name)
+        await intake_loop.poll()
 
     first, second = (contact_in(record).contact_id for record in producer.sent)
     assert first == second
-    assert len(names(folder_of(door).done_dir)) == 2
+    assert len(names(folder_of(intake_loop).done_dir)) == 2
 
 
-@pytest.mark.parametrize("away", [Unavailable("Kafka does not answer"), OutcomeUnknown("Kafka has not acknowledged")])
-async def test_while_kafka_is_away_the_folder_is_left_alone(
-    door: IntakeLoop, producer: FakeProducer, away: Unavailable
+@pytest.mark.parametrize("error", [Unavailable("Kafka does not answer"), OutcomeUnknown("Kafka has not acknowledged")])
+async def test_files_stay_while_kafka_is_unavailable(
+    intake_loop: IntakeLoop, producer: FakeProducer, error: Unavailable
 ):
-    drop(door, LETTER)
-    producer.broken = away
+    drop(intake_loop, LETTER)
+    producer.broken = error
 
-    assert await door.poll() == 0
-    assert names(folder_of(door).ready_dir) == ["scan.pdf"]
-    assert not door.health.is_ready
+    assert await intake_loop.poll() == 0
+    assert names(folder_of(intake_loop).ready_dir) == ["scan.pdf"]
+    assert not intake_loop.health.is_ready
 
     producer.broken = None
-    assert await door.poll() == 1
-    assert door.health.is_ready
+    assert await intake_loop.poll() == 1
+    assert intake_loop.health.is_ready
 
 
-async def test_a_door_is_ready_again_when_kafka_is_though_no_letter_waits(door: IntakeLoop, producer: FakeProducer):
+async def test_the_service_is_ready_again_without_a_waiting_letter(intake_loop: IntakeLoop, producer: FakeProducer):
     producer.broken = Unavailable("Kafka does not answer")
-    await door.poll()
-    assert not door.health.is_ready
+    await intake_loop.poll()
+    assert not intake_loop.health.is_ready
 
     producer.broken = None
-    await door.poll()
-    assert door.health.is_ready
+    await intake_loop.poll()
+    assert intake_loop.health.is_ready
 
 
-async def test_while_blobs_are_away_nothing_is_sent(door: IntakeLoop, producer: FakeProducer, tmp_path: Path):
-    drop(door, LETTER)
+async def test_nothing_is_sent_while_the_blob_store_is_unavailable(
+    intake_loop: IntakeLoop, producer: FakeProducer, tmp_path: Path
+):
+    drop(intake_loop, LETTER)
     (tmp_path / "blobs").rmdir()
     (tmp_path / "blobs").write_text("a file where the folder was")
 
-    assert await door.poll() == 0
+    assert await intake_loop.poll() == 0
 
     assert producer.sent == []
-    assert names(folder_of(door).ready_dir) == ["scan.pdf"]
-    assert not door.health.is_ready
+    assert names(folder_of(intake_loop).ready_dir) == ["scan.pdf"]
+    assert not intake_loop.health.is_ready
 
 
-async def test_a_letter_that_cannot_be_moved_is_sent_again_with_the_same_id(door: IntakeLoop, producer: FakeProducer):
-    drop(door, LETTER)
-    folder_of(door).done_dir.rmdir()
+async def test_a_letter_that_cannot_be_moved_is_moved_later_and_is_one_contact(
+    intake_loop: IntakeLoop, producer: FakeProducer
+):
+    drop(intake_loop, LETTER)
+    folder_of(intake_loop).done_dir.rmdir()
 
-    assert await door.poll() == 0
-    folder_of(door).done_dir.mkdir()
-    assert await door.poll() == 1
+    assert await intake_loop.poll() == 0
+    folder_of(intake_loop).done_dir.mkdir()
+    assert await intake_loop.poll() == 1
 
     assert len({contact_in(record).contact_id for record in producer.sent}) == 1
-    assert names(folder_of(door).ready_dir) == []
+    assert names(folder_of(intake_loop).ready_dir) == []
 
 
-async def test_an_encrypted_or_broken_pdf_is_accepted_and_goes_to_people(door: IntakeLoop, producer: FakeProducer):
+async def test_a_damaged_pdf_is_accepted_for_an_agent(intake_loop: IntakeLoop, producer: FakeProducer):
     broken = b"%PDF-1.7\nnothing that PDFium could open\n%%EOF\n"
-    drop(door, broken)
+    drop(intake_loop, broken)
 
-    assert await door.poll() == 1
+    assert await intake_loop.poll() == 1
 
     contact = contact_in(producer.sent[0])
     assert contact.unreadable == "damaged PDF"
     assert contact.attachments == ()
-    assert await door.scan_intake.blobs.get(contact.original) == broken
+    assert await intake_loop.scan_intake.blobs.get(contact.original) == broken
 
 
 @pytest.mark.parametrize(
     "content", [LETTER[:-20], b"", b"Bonjour, je ne suis pas un PDF.", b"%PDF-1.7" + b"x" * 2_000_000]
 )
-async def test_no_partial_or_foreign_file_is_accepted(door: IntakeLoop, producer: FakeProducer, content: bytes):
-    drop(door, content)
+async def test_no_partial_or_foreign_file_is_accepted(intake_loop: IntakeLoop, producer: FakeProducer, content: bytes):
+    drop(intake_loop, content)
 
-    assert [await door.poll() for _ in range(3)] == [0, 0, 0]
+    assert [await intake_loop.poll() for _ in range(3)] == [0, 0, 0]
     assert producer.sent == []
-    assert names(folder_of(door).ready_dir) == ["scan.pdf"]
+    assert names(folder_of(intake_loop).ready_dir) == ["scan.pdf"]
 
 
-async def test_a_file_that_nobody_finishes_is_put_aside_with_its_reason(
-    a_door: MakeDoor, tmp_path: Path, producer: FakeProducer
+async def test_an_unfinished_file_is_quarantined_with_its_reason(
+    make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer
 ):
-    door = a_door(tmp_path, producer, patience_s=0)
-    drop(door, LETTER[:-20])
+    intake_loop = make_intake_loop(tmp_path, producer, patience_s=0)
+    drop(intake_loop, LETTER[:-20])
 
-    await door.poll()
-    await door.poll()
+    await intake_loop.poll()
+    await intake_loop.poll()
 
-    assert names(folder_of(door).quarantine_dir) == ["scan.pdf", "scan.pdf.reason.txt"]
-    assert names(folder_of(door).ready_dir) == []
+    assert names(folder_of(intake_loop).quarantine_dir) == ["scan.pdf", "scan.pdf.reason.txt"]
+    assert names(folder_of(intake_loop).ready_dir) == []
 
 
-async def test_a_slow_scanner_is_waited_for_and_its_letter_accepted_once(door: IntakeLoop, producer: FakeProducer):
-    place = folder_of(door).ready_dir / "scan.pdf"
-    with place.open("wb") as scanner:
+async def test_a_slow_scanner_is_waited_for_and_its_letter_accepted_once(
+    intake_loop: IntakeLoop, producer: FakeProducer
+):
+    path = folder_of(intake_loop).ready_dir / "scan.pdf"
+    with path.open("wb") as scanner:
         for start in range(0, len(LETTER), len(LETTER) // 8):
             scanner.write(LETTER[start : start + len(LETTER) // 8])
             scanner.flush()
             os.fsync(scanner.fileno())
             if scanner.tell() < len(LETTER):
-                assert await door.poll() == 0
-    while not await door.poll():
+                assert await intake_loop.poll() == 0
+    while not await intake_loop.poll():
         pass
 
     assert [contact_in(record).original.size_bytes for record in producer.sent] == [len(LETTER)]
 
 
-async def test_two_doors_on_one_folder_take_each_letter_once(a_door: MakeDoor, tmp_path: Path, producer: FakeProducer):
-    doors = [a_door(tmp_path, producer) for _ in range(2)]
+async def test_two_replicas_on_one_folder_accept_each_letter_once(
+    make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer
+):
+    intake_loops = [make_intake_loop(tmp_path, producer) for _ in range(2)]
     for number in range(6):
-        drop(doors[0], LETTER.replace(b"%%EOF", b"%%%d\n%%%%EOF" % number), f"scan-{number}.pdf")
+        drop(intake_loops[0], LETTER.replace(b"%%EOF", b"%%%d\n%%%%EOF" % number), f"scan-{number}.pdf")
 
-    while names(folder_of(doors[0]).ready_dir):
-        await asyncio.gather(*(door.poll() for door in doors))
+    while names(folder_of(intake_loops[0]).ready_dir):
+        await asyncio.gather(*(intake_loop.poll() for intake_loop in intake_loops))
 
     assert len(producer.sent) == 6
     assert len({contact_in(record).contact_id for record in producer.sent}) == 6
 
 
-async def test_a_file_that_cannot_be_taken_does_not_stop_the_others(door: IntakeLoop, producer: FakeProducer):
-    os.mkfifo(folder_of(door).ready_dir / "a.pdf")
-    drop(door, LETTER, "b.pdf")
+async def test_a_pipe_in_the_folder_stops_no_other_file(intake_loop: IntakeLoop, producer: FakeProducer):
+    os.mkfifo(folder_of(intake_loop).ready_dir / "a.pdf")
+    drop(intake_loop, LETTER, "b.pdf")
 
-    assert await door.poll() == 1
-    assert names(folder_of(door).ready_dir) == ["a.pdf"]
+    assert await intake_loop.poll() == 1
+    assert names(folder_of(intake_loop).ready_dir) == ["a.pdf"]
 
 
-async def test_run_takes_what_comes_until_it_is_told_to_stop(door: IntakeLoop, producer: FakeProducer):
+class FaultyFolder(WatchedFolder):
+    """A folder in which one file fails in one operation."""
+
+    def __init__(self, root: Path, name: str, operation: str) -> None:
+        super().__init__(root)
+        self._name, self._operation = name, operation
+
+    def _fail(self, file: WaitingScan, operation: str) -> None:
+        if (file.name, operation) == (self._name, self._operation):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    def lock(self, file: WaitingScan) -> LockedScan | None:
+        self._fail(file, "lock")
+        return super().lock(file)
+
+    def move_to_done(self, file: WaitingScan, digest: str) -> None:
+        self._fail(file, "move_to_done")
+        super().move_to_done(file, digest)
+
+    def quarantine(self, file: WaitingScan, reason: str) -> None:
+        self._fail(file, "quarantine")
+        super().quarantine(file, reason)
+
+
+def events_of(lines: list[EventDict], event: str) -> list[EventDict]:
+    return [line for line in lines if line["event"] == event]
+
+
+async def test_a_file_that_cannot_be_read_is_quarantined_and_logged(
+    make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer
+):
+    box = FaultyFolder(tmp_path / "scans", "a.pdf", "lock")
+    intake_loop = make_intake_loop(tmp_path, producer, patience_s=0, box=box)
+    drop(intake_loop, LETTER, "a.pdf")
+    drop(intake_loop, LETTER, "b.pdf")
+    with capture_logs() as lines:
+        assert sum([await intake_loop.poll() for _ in range(4)]) == 1
+
+    assert names(box.ready_dir) == []
+    assert names(box.quarantine_dir) == ["a.pdf", "a.pdf.reason.txt"]
+    assert [line["reason"] for line in events_of(lines, "file.quarantined")] == [
+        "the file cannot be read: Permission denied"
+    ]
+
+
+async def test_an_accepted_file_that_cannot_be_moved_is_logged_once_and_stops_no_other(
+    make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer
+):
+    box = FaultyFolder(tmp_path / "scans", "a.pdf", "move_to_done")
+    intake_loop = make_intake_loop(tmp_path, producer, box=box)
+    drop(intake_loop, LETTER, "a.pdf")
+    drop(intake_loop, OTHER_LETTER, "b.pdf")
+    with capture_logs() as lines:
+        assert sum([await intake_loop.poll() for _ in range(4)]) == 1
+
+    assert names(box.ready_dir) == ["a.pdf"]
+    assert len(producer.sent) == 2
+    assert len(events_of(lines, "file.stuck")) == 1
+    assert intake_loop.health.is_ready
+
+
+async def test_a_file_that_cannot_be_quarantined_is_logged_once_and_stops_no_other(
+    make_intake_loop: MakeIntakeLoop, tmp_path: Path, producer: FakeProducer
+):
+    box = FaultyFolder(tmp_path / "scans", "a.pdf", "quarantine")
+    intake_loop = make_intake_loop(tmp_path, producer, patience_s=0, box=box)
+    drop(intake_loop, LETTER[:-20], "a.pdf")
+    with capture_logs() as lines:
+        assert [await intake_loop.poll() for _ in range(3)] == [0, 0, 0]
+        drop(intake_loop, LETTER, "b.pdf")
+        assert await intake_loop.poll() == 1
+
+    assert names(box.ready_dir) == ["a.pdf"]
+    assert len(events_of(lines, "file.stuck")) == 1
+
+
+async def test_a_letter_that_kafka_never_takes_starves_no_other(intake_loop: IntakeLoop, producer: FakeProducer):
+    drop(intake_loop, LETTER, "a.pdf")
+    producer.broken = Unavailable("Kafka does not answer")
+    for _ in range(12):
+        assert await intake_loop.poll() == 0
+    producer.broken = None
+    poisoned = make_contact_id("post", "mail-room", hashlib.sha256(LETTER).hexdigest())
+    intake_loop.scan_intake.producer = RefusingProducer(producer, poisoned.encode())
+    drop(intake_loop, OTHER_LETTER, "b.pdf")
+    accepted = [await intake_loop.poll() for _ in range(2)]
+
+    assert sum(accepted) == 1
+    assert names(folder_of(intake_loop).ready_dir) == ["a.pdf"]
+
+
+async def test_the_loop_accepts_files_until_it_is_stopped(intake_loop: IntakeLoop, producer: FakeProducer):
     stopping = asyncio.Event()
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-        group.create_task(door.run(stopping))
-        drop(door, LETTER)
-        while not names(folder_of(door).done_dir):
+        group.create_task(intake_loop.run(stopping))
+        drop(intake_loop, LETTER)
+        while not names(folder_of(intake_loop).done_dir):
             await asyncio.sleep(0.01)
         stopping.set()
 
     assert len(producer.sent) == 1
 
 
-async def test_no_log_line_names_a_citizen(door: IntakeLoop, producer: FakeProducer):
-    drop(door, LETTER, "Celeste-EXEMPLE.pdf")
-    drop(door, b"", "Hector-EXEMPLE.pdf")
+async def test_no_log_line_names_a_citizen(intake_loop: IntakeLoop, producer: FakeProducer):
+    drop(intake_loop, LETTER, "Celeste-EXEMPLE.pdf")
+    drop(intake_loop, b"", "Hector-EXEMPLE.pdf")
     with capture_logs() as lines:
-        await door.poll()
-        await door.poll()
+        await intake_loop.poll()
+        await intake_loop.poll()
         producer.broken = Unavailable("Kafka does not answer")
-        drop(door, LETTER, "Zoe-EXEMPLE.pdf")
-        await door.poll()
+        drop(intake_loop, LETTER, "Zoe-EXEMPLE.pdf")
+        await intake_loop.poll()
 
     assert [line["event"] for line in lines] == ["contact.received", "contact.postponed"]
     assert "exemple" not in str(lines).lower()
-
-
-def returned(*replies: str, **letter: object) -> bytes:
-    """The scan of letters of ours that came back: a picture of each first page."""
-    sheets: list[Image.Image] = []
-    for reply in replies:
-        code = encode_letter_qr("P-7F3K-2Q9X-M4TC", CONVERSATION, ReplyId(reply), "www.example-town.example", A_KEY)
-        drawn: Any = zxingcpp.create_barcode(code, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
-        sheet = Image.new("L", (1654, 2339), 255)
-        sheet.paste(Image.fromarray(np.array(drawn.to_image(scale=4))), (1300, 120))
-        sheets.append(sheet)
-    scan = io.BytesIO()
-    sheets[0].save(scan, "PDF", resolution=200, save_all=True, append_images=sheets[1:])
-    return scan.getvalue()
-
-
-async def test_letters_that_came_back_are_reported_and_are_no_contacts(door: IntakeLoop, producer: FakeProducer):
-    (folder_of(door).ready_dir / "returned").mkdir()
-    replies = ("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01", "0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c02")
-    for name in ("returned/monday.pdf", "returned/again.pdf"):
-        (folder_of(door).ready_dir / name).write_bytes(returned(*replies))
-        assert await door.poll() == 1
-
-    reports = [DeliveryReported.model_validate_json(record.value) for record in producer.sent]
-    assert [report.reply_id for report in reports] == [*replies, *replies]
-    assert {(r.channel, r.outcome, r.failure_class) for r in reports} == {("post", "undelivered", "permanent")}
-    assert {record.topic for record in producer.sent} == {"t.delivery.reported"}
-    assert len({dict(record.headers)["ce_id"] for record in producer.sent}) == 2
-    assert len(names(folder_of(door).done_dir)) == 2
-
-
-async def test_a_returned_letter_without_a_code_is_for_people_to_read(door: IntakeLoop, producer: FakeProducer):
-    (folder_of(door).ready_dir / "returned").mkdir()
-    (folder_of(door).ready_dir / "returned" / "scan.pdf").write_bytes(LETTER)
-    assert await door.poll() == 1
-
-    assert "returned-letter" in contact_in(producer.sent[0]).remarks
-
-
-async def test_our_letter_with_an_answer_on_it_is_a_contact_where_it_is_not_put_among_the_returned(
-    door: IntakeLoop, producer: FakeProducer
-):
-    drop(door, returned("0b8e1c5a-13d4-5f6a-8f10-6d2f6a7b9c01"))
-    await door.poll()
-
-    assert contact_in(producer.sent[0]).thread.conversation_id == CONVERSATION

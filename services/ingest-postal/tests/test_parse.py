@@ -1,4 +1,4 @@
-"""What a letter says, from what was read of it."""
+"""Facts about contacts built from the reading of a letter."""
 
 from datetime import UTC, datetime
 
@@ -65,10 +65,12 @@ def test_the_address_at_the_top_left_is_the_senders():
     assert contact.personal.from_ is not None
     assert contact.personal.from_.value == ADDRESS
     assert contact.personal.display_name == "Mme Céleste EXEMPLE"
-    assert [(wish.channel, wish.address) for wish in contact.personal.reply_channels] == [("post", ADDRESS)]
+    assert [(reply_address.channel, reply_address.address) for reply_address in contact.personal.reply_channels] == [
+        ("post", ADDRESS)
+    ]
 
 
-def test_two_columns_read_as_one_line_are_told_apart():
+def test_two_columns_read_as_one_line_are_separated():
     both = [
         TextLine(block=0, words=(*left.words, *right.words))
         for left, right in zip(
@@ -82,7 +84,7 @@ def test_two_columns_read_as_one_line_are_told_apart():
     assert sender.value == ADDRESS
 
 
-def test_a_telephone_line_between_is_no_line_of_the_address():
+def test_a_telephone_line_is_not_part_of_the_address():
     lines = (SENDER[0], SENDER[1], "Tél. : 06 39 98 00 01", SENDER[2])
 
     sender = build_contact(a_reading(a_block(lines, left=0.1, top=0.08)), FACTS).personal.from_
@@ -112,7 +114,7 @@ def test_street_and_town_on_one_line_become_two():
         ("badly read", a_block(SENDER, left=0.1, top=0.08, confidence=0.65)),
     ],
 )
-def test_a_doubtful_address_is_nobodys(why: str, block: list[TextLine]):
+def test_a_doubtful_address_is_not_used(why: str, block: list[TextLine]):
     contact = build_contact(a_reading(block), FACTS)
 
     assert contact.personal.from_ is None, why
@@ -143,7 +145,7 @@ def test_the_subject_line_is_the_subject(beginning: str):
     assert build_contact(reading, FACTS).personal.subject == "nid-de-poule rue du Lac"
 
 
-def test_the_text_has_a_line_a_line_and_an_empty_one_between_blocks():
+def test_the_text_has_an_empty_line_between_blocks():
     reading = a_reading(
         a_block(("Madame,", "Monsieur,"), left=0.1, top=0.3, block=1),
         a_block(("Bonjour.",), left=0.1, top=0.5, block=2),
@@ -152,7 +154,7 @@ def test_the_text_has_a_line_a_line_and_an_empty_one_between_blocks():
     assert join_text(reading) == "Madame,\nMonsieur,\n\nBonjour."
 
 
-def test_a_quoted_reference_is_a_thread_mark():
+def test_a_quoted_reference_is_a_thread_reference():
     quoted = make_reference(make_contact_id("post", "mail-room", "1"))
     reading = a_reading(a_block((f"Votre référence : {quoted}",), left=0.1, top=0.3))
 
@@ -187,7 +189,7 @@ def test_an_answer_on_our_own_paper_names_its_conversation():
     ],
     ids=["another key", "forged", "two conversations in one letter"],
 )  # fmt: skip
-def test_a_code_that_is_not_surely_ours_names_none(codes: tuple[str, ...]):
+def test_an_invalid_code_names_no_conversation(codes: tuple[str, ...]):
     assert build_contact(with_codes(*codes), FACTS).thread.conversation_id is None
 
 
@@ -225,12 +227,15 @@ def test_blank_pages_are_counted_and_hide_nothing():
         ("Please answer by text message to 06 39 98 00 01", "sms", "+33639980001"),
     ],
 )
-def test_an_answer_asked_for_by_another_road_is_heard(sentence: str, channel: str, address: str):
+def test_a_requested_reply_channel_is_found(sentence: str, channel: str, address: str):
     reading = a_reading(a_block(SENDER, left=0.1, top=0.08), a_block((sentence,), left=0.1, top=0.5))
 
-    wishes = [(wish.channel, wish.address) for wish in build_contact(reading, FACTS).personal.reply_channels]
+    reply_channels = [
+        (channel_request.channel, channel_request.address)
+        for channel_request in build_contact(reading, FACTS).personal.reply_channels
+    ]
 
-    assert wishes == [(channel, address), ("post", ADDRESS)]
+    assert reply_channels == [(channel, address), ("post", ADDRESS)]
 
 
 @pytest.mark.parametrize(
@@ -242,11 +247,11 @@ def test_an_answer_asked_for_by_another_road_is_heard(sentence: str, channel: st
         "Répondez-moi par SMS. Mon dossier : 0639980001234567",
     ],
 )
-def test_a_number_that_is_no_wish_is_left_alone(sentence: str):
+def test_a_number_without_a_request_is_not_a_reply_channel(sentence: str):
     assert build_contact(a_reading(a_block((sentence,), left=0.1, top=0.5)), FACTS).personal.reply_channels == ()
 
 
-def test_a_number_read_with_doubt_is_left_to_people():
+def test_a_number_read_with_low_confidence_is_not_a_reply_channel():
     sentence = a_block(("Répondez-moi par SMS au 06 39 98 00 01",), left=0.1, top=0.5, confidence=0.7)
 
     assert build_contact(a_reading(sentence), FACTS).personal.reply_channels == ()
@@ -265,11 +270,11 @@ def test_a_number_read_with_doubt_is_left_to_people():
         (a_reading(a_block(("Bonjour madame",), left=0.1, top=0.3)), None),
     ],
 )
-def test_what_no_machine_could_read_goes_to_people_with_the_reason(reading: ScanReading, why: str | None):
+def test_an_unreadable_letter_has_a_reason(reading: ScanReading, why: str | None):
     assert build_contact(reading, FACTS).unreadable == why
 
 
-def test_a_files_own_text_was_not_read_by_machine():
+def test_a_text_layer_has_no_ocr_result():
     page = ScannedPage(number=1, lines=tuple(a_block(("Bonjour",), left=0.1, top=0.1)), confidence=1.0, source="layer")
 
     assert build_contact(ScanReading(pages=(page,), page_count=1), FACTS).ocr is None

@@ -1,4 +1,4 @@
-"""What a PDF holds beside what a printer would print: fields, comments, files, and text that its fonts do not mean."""
+"""Facts about PDFs: form fields, comments, embedded files and implausible text layers."""
 
 import io
 from typing import Any
@@ -39,11 +39,11 @@ def a_pdf(*objects: bytes, catalog: bytes = b"", page: bytes = b"") -> bytes:
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]%s>>" % page,
         *objects,
     )
-    content, places = b"%PDF-1.7\n", list[int]()
+    content, offsets = b"%PDF-1.7\n", list[int]()
     for number, body in enumerate(bodies, 1):
-        places.append(len(content))
+        offsets.append(len(content))
         content += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     trailer = b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(bodies) + 1, len(content))
     return content + b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1) + table + trailer
 
@@ -79,11 +79,11 @@ async def text(content: bytes) -> str:
     [(FORM, "Céleste Exemple\n[x] urgent"), (COMMENTED, "Merci de rappeler"), (ENCLOSING, "\N{PAPERCLIP} facture.txt")],
     ids=["fields", "comment", "file"],
 )
-async def test_what_was_added_to_a_page_is_part_of_its_text(content: bytes, words: str):
+async def test_annotations_are_part_of_the_text(content: bytes, words: str):
     assert (await text(content)).split() == words.split()
 
 
-async def test_a_few_words_that_are_the_whole_page_are_taken_as_they_stand():
+async def test_a_short_text_layer_of_a_whole_page_is_used():
     assert await text(typst.compile(b"#set page(width: 8cm, height: 5cm)\nMerci !", format="pdf")) == "Merci !"
 
 
@@ -104,19 +104,19 @@ async def test_a_picture_with_a_page_number_under_it_is_read():
     assert "copie intégrale" in await text(file.getvalue())
 
 
-def test_text_that_is_no_language_is_not_believed(engine: TesseractEngine):
+def test_an_implausible_text_layer_is_not_used(engine: TesseractEngine):
     assert is_plausible(lines(FRENCH), engine)
     assert not is_plausible(lines(SHIFTED), engine)
 
 
 @pytest.mark.parametrize(
-    "said", ["Belediye bu mektubu ay sonundan önce yanıtlamanızı rica eder lütfen bize yazın", "نرجو منكم الرد على هذه الرسالة قبل نهاية الشهر مع الشكر الجزيل لكم"]
+    "text", ["Belediye bu mektubu ay sonundan önce yanıtlamanızı rica eder lütfen bize yazın", "نرجو منكم الرد على هذه الرسالة قبل نهاية الشهر مع الشكر الجزيل لكم"]
 )  # fmt: skip
-def test_other_languages_are_believed(engine: TesseractEngine, said: str):
-    assert is_plausible(lines(said), engine)
+def test_other_languages_are_plausible(engine: TesseractEngine, text: str):
+    assert is_plausible(lines(text), engine)
 
 
-def test_the_better_of_two_readings_is_taken(engine: TesseractEngine):
+def test_the_better_of_two_readings_is_used(engine: TesseractEngine):
     ours = PageText(lines(FRENCH), 0.9, "fra", 0, 0.0)
     badly_read = PageText(lines("Mndame jo vouz ecriz pnur demnnder nne copie"), 0.4, "fra", 0, 0.0)
 
@@ -125,5 +125,5 @@ def test_the_better_of_two_readings_is_taken(engine: TesseractEngine):
     assert not is_better(lines(FRENCH), ours, engine, is_picture=True)
 
 
-async def test_a_program_wrote_it_and_every_word_is_taken():
+async def test_every_word_of_a_programs_text_layer_is_used():
     assert "caisse de retraite" in await text(write_pdf(BIRTH_CERTIFICATE))

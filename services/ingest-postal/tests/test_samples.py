@@ -1,4 +1,4 @@
-"""Scans and PDFs that nobody in the project made: every one gets an answer. A part of them; `make corpus` takes all."""
+"""Facts about scans and PDFs from elsewhere: each gets an answer. A sample; `make corpus` reads all."""
 
 import os
 from pathlib import Path

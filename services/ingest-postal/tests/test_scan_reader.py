@@ -1,4 +1,4 @@
-"""Reading, with the real Tesseract and PDFium, on letters that were never friendly."""
+"""Facts about reading with the real Tesseract and PDFium, also of hostile files."""
 
 import asyncio
 import os
@@ -34,9 +34,9 @@ MEDIA_TYPES: dict[ScanFormat, MediaType] = {
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def reader() -> AsyncGenerator[ScanReaderPool]:
-    made = ScanReaderPool(1, ReadingLimits())
-    yield made
-    await made.close()
+    pool = ScanReaderPool(1, ReadingLimits())
+    yield pool
+    await pool.close()
 
 
 def truth(letter: SampleLetter) -> str:
@@ -97,7 +97,7 @@ async def test_every_page_has_a_picture_of_a_screens_size_without_metadata(reade
         assert not image.getexif()
 
 
-async def test_a_blank_back_is_told_and_not_shown(reader: ScanReaderPool):
+async def test_a_blank_back_is_reported_without_a_picture(reader: ScanReaderPool):
     front = Image.open(BytesIO(make_scan(SHORT, dpi=150, scan_format="png")))
     file = BytesIO()
     front.save(file, "TIFF", save_all=True, append_images=[Image.new("L", front.size, 250)], compression="tiff_lzw")
@@ -119,7 +119,7 @@ async def test_a_letter_of_blank_pages_is_shown(reader: ScanReaderPool):
     assert len(reading.previews) == 1
 
 
-async def test_english_is_read_where_french_does_badly(reader: ScanReaderPool):
+async def test_english_is_used_when_french_gives_a_poor_result(reader: ScanReaderPool):
     english = SampleLetter(
         (), (), "", "", ("Though the weather threw thick fog, we thought through things thoroughly.",) * 4, ""
     )
@@ -136,11 +136,11 @@ def a_pdf(trailer: bytes) -> bytes:
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>",
     )
-    content, places = b"%PDF-1.4\n", list[int]()
+    content, offsets = b"%PDF-1.4\n", list[int]()
     for number, body in enumerate(bodies, 1):
-        places.append(len(content))
+        offsets.append(len(content))
         content += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     start = len(content)
     return (
         content
@@ -184,7 +184,7 @@ def a_png(width: int, height: int) -> bytes:
     ],
     ids=["encrypted", "no-pdf", "half-a-pdf", "bomb", "broken-png", "broken-jpeg", "empty-tiff", "nothing"],
 )
-async def test_what_does_not_open_says_why_and_the_reader_goes_on(
+async def test_a_file_that_does_not_open_has_a_reason_and_stops_no_other(
     reader: ScanReaderPool, content: bytes, media_type: MediaType, trouble: str
 ):
     reading = await reader.read(content, media_type)
@@ -195,7 +195,7 @@ async def test_what_does_not_open_says_why_and_the_reader_goes_on(
     assert reader.pids == workers
 
 
-async def test_a_page_that_is_damaged_costs_itself_only(reader: ScanReaderPool):
+async def test_a_damaged_page_stops_no_other(reader: ScanReaderPool):
     whole = make_scan(SHORT, dpi=100, scan_format="tiff", pages=2)
     image = Image.open(BytesIO(whole))
     image.seek(1)
@@ -209,7 +209,7 @@ async def test_a_page_that_is_damaged_costs_itself_only(reader: ScanReaderPool):
     assert reading.trouble == "damaged picture: page 2 does not open"
 
 
-async def test_only_so_many_pages_are_read():
+async def test_the_page_limit_applies():
     reader = ScanReaderPool(1, ReadingLimits(pages=2))
     reading = await reader.read(make_scan(SHORT, dpi=60, pages=4), "application/pdf")
     await reader.close()
@@ -219,7 +219,7 @@ async def test_only_so_many_pages_are_read():
     assert reading.trouble == "4 pages: only the first 2 were read"
 
 
-async def test_reading_that_takes_too_long_ends_with_what_there_is():
+async def test_a_reading_over_its_time_limit_keeps_the_pages_read():
     reader = ScanReaderPool(1, ReadingLimits(wall_s=1.5))
     await reader.open()
     reading = await reader.read(make_scan(BIRTH_CERTIFICATE, pages=20), "application/pdf")
@@ -240,7 +240,7 @@ async def test_a_worker_that_is_killed_is_replaced_and_its_letter_read(reader: S
     assert reader.pids != {worker}
 
 
-async def test_a_letter_that_gets_its_worker_killed_is_told_with_what_was_read_and_others_flow():
+async def test_a_letter_that_kills_its_worker_keeps_its_read_pages_and_stops_no_other():
     """As the kernel does to a process that wants more memory than there is."""
     readers = ScanReaderPool(2, ReadingLimits())
     await readers.read(a_pdf(b""), "application/pdf")
@@ -289,7 +289,7 @@ async def test_a_machine_without_room_for_a_worker_is_unavailable():
     await reader.close()
 
 
-async def test_readers_read_at_once_and_all_close():
+async def test_readers_work_concurrently_and_all_close():
     readers = ScanReaderPool(2, ReadingLimits())
     tasks: list[Any] = [readers.read(write_pdf(SHORT), "application/pdf") for _ in range(4)]
 

@@ -1,4 +1,4 @@
-"""Letters as people lay them out: whose address is found, and with what precision. Names and towns are fictional."""
+"""Facts about sender addresses in typical letter layouts, and their precision. Names and towns are fictional."""
 
 import json
 from dataclasses import dataclass
@@ -79,12 +79,12 @@ def below(lines: list[str], top: float = 215) -> Block:
     return (22, top, 90, "left", lines)
 
 
-def french(sender: list[str], when: str = "", **kept: Any) -> list[Block]:
+def french(sender: list[str], when: str = "", **sure: Any) -> list[Block]:
     return [
         left(sender),
-        right(kept.get("to", TOWN_HALL)),
+        right(sure.get("to", TOWN_HALL)),
         *([day(when)] if when else []),
-        body(kept.get("body", BODY)),
+        body(sure.get("body", BODY)),
     ]
 
 
@@ -153,16 +153,16 @@ def reading_of(blocks: list[Block]) -> ScanReading:
 def test_the_sender_and_the_date_of_a_letter(sample: Sample):
     contact = build_contact(reading_of(sample.blocks), FACTS)
 
-    found = contact.personal.from_.value if contact.personal.from_ else None
-    assert (found, contact.dated_on) == (sample.address, sample.dated_on)
+    sender = contact.personal.from_.value if contact.personal.from_ else None
+    assert (sender, contact.dated_on) == (sample.address, sample.dated_on)
 
 
 def test_an_address_that_is_used_is_the_senders():
     """Precision first: a letter that goes to the wrong door shows one citizen's business to another."""
-    found = [(build_contact(reading_of(sample.blocks), FACTS).personal.from_, sample.address) for sample in SAMPLES]
-    used = [(point.value, wanted) for point, wanted in found if point]
+    senders = [(build_contact(reading_of(sample.blocks), FACTS).personal.from_, sample.address) for sample in SAMPLES]
+    used = [(point.value, wanted) for point, wanted in senders if point]
     precision = sum(value == wanted for value, wanted in used) / len(used)
-    recall = sum(value == wanted for value, wanted in used) / sum(1 for _, wanted in found if wanted)
+    recall = sum(value == wanted for value, wanted in used) / sum(1 for _, wanted in senders if wanted)
     print(f"sender, {len(SAMPLES)} letters above {SURE_OF_SENDER}: precision {precision:.3f}, recall {recall:.3f}")  # noqa: T201 (the figures, with -s)
 
     assert precision >= 0.98

@@ -1,4 +1,4 @@
-"""The door as a process, on the real Kafka: letters in, contacts on the topic, and what breaks in between."""
+"""Facts about the service as a process on the real Kafka, also after failures."""
 
 import hashlib
 import io
@@ -29,8 +29,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
     pace = {"SETTLE_S": "0.2", "POLL_S": "0.1", "QUARANTINE_AFTER_S": "1", "READERS": "2"}
     environment = {f"PARVIS_INGEST_POSTAL_{name}": value for name, value in pace.items()}
     folder = tmp_path_factory.mktemp("var")
-    with Stack.start(folder, services=[NAME], environment=environment, prepare=True) as made:
-        yield made
+    with Stack.start(folder, services=[NAME], environment=environment, prepare=True) as started:
+        yield started
 
 
 def scans(stack: Stack) -> Path:
@@ -102,7 +102,7 @@ async def test_the_same_letter_twice_is_one_contact(stack: Stack):
     assert len(set(twice)) == 1
 
 
-async def test_a_truncated_file_is_put_aside_and_never_sent(stack: Stack):
+async def test_a_truncated_file_is_quarantined_and_never_sent(stack: Stack):
     before = len(await contacts(stack))
     drop(stack, "cut.pdf", a_letter(2)[:-10])
 
@@ -111,7 +111,7 @@ async def test_a_truncated_file_is_put_aside_and_never_sent(stack: Stack):
     assert len(await contacts(stack)) == before
 
 
-async def test_while_kafka_is_down_letters_stay_and_then_none_is_lost(stack: Stack):
+async def test_letters_stay_while_kafka_is_down_and_none_is_lost(stack: Stack):
     stack.kill("kafka", stays_down=True)
     for number in range(10, 14):
         drop(stack, f"down-{number}.pdf", a_letter(number))
@@ -127,10 +127,10 @@ async def test_while_kafka_is_down_letters_stay_and_then_none_is_lost(stack: Sta
     assert wanted <= {contact.original.sha256 for contact in await contacts(stack)}
 
 
-async def test_a_door_that_is_killed_loses_no_letter_and_leaves_no_reader(stack: Stack):
-    door = psutil.Process(stack.pid(NAME))
-    until(lambda: len(door.children()) == 2)
-    readers = door.children()
+async def test_a_killed_service_loses_no_letter_and_leaves_no_reader(stack: Stack):
+    service = psutil.Process(stack.pid(NAME))
+    until(lambda: len(service.children()) == 2)
+    readers = service.children()
     for number in range(20, 32):
         drop(stack, f"kill-{number}.pdf", a_letter(number))
     until(lambda: is_done(stack, "kill-20"))
@@ -139,12 +139,12 @@ async def test_a_door_that_is_killed_loses_no_letter_and_leaves_no_reader(stack:
     until(lambda: all(is_done(stack, f"kill-{number}") for number in range(20, 32)), seconds=90)
     until(lambda: not any(reader.is_running() for reader in readers))
 
-    found = await contacts(stack)
+    published = await contacts(stack)
     wanted = {hashlib.sha256(a_letter(number)).hexdigest() for number in range(20, 32)}
-    assert wanted <= {contact.original.sha256 for contact in found}
+    assert wanted <= {contact.original.sha256 for contact in published}
 
 
-async def test_a_batch_whose_door_is_killed_in_its_middle_is_as_many_contacts_as_letters(stack: Stack):
+async def test_a_batch_is_complete_after_the_service_is_killed(stack: Stack):
     separator = render_sheets("letter", count=1)
     batch = joined(*(part for number in range(8) for part in (a_letter(100 + number), separator)))
     digest = hashlib.sha256(batch).hexdigest()
@@ -156,12 +156,12 @@ async def test_a_batch_whose_door_is_killed_in_its_middle_is_as_many_contacts_as
 
     until(lambda: is_done(stack, "batch"), seconds=90)
 
-    found = [contact for contact in await contacts(stack) if contact.contact_id in wanted]
-    assert {contact.contact_id for contact in found} == wanted
-    assert all(len(contact.attachments) == 1 for contact in found)
+    published = [contact for contact in await contacts(stack) if contact.contact_id in wanted]
+    assert {contact.contact_id for contact in published} == wanted
+    assert all(len(contact.attachments) == 1 for contact in published)
 
 
-async def test_a_door_that_is_told_to_stop_ends_its_readers(stack: Stack):
+async def test_a_stopped_service_ends_its_readers(stack: Stack):
     stack.wait_ready(NAME)
     readers = psutil.Process(stack.pid(NAME)).children()
 

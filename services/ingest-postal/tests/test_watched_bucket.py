@@ -1,4 +1,4 @@
-"""The drop box in an object store: on a folder, and on the S3 protocol where a server for it is installed."""
+"""Facts about the watched bucket: on a folder, and over the S3 protocol where a server is installed."""
 
 import importlib.util
 import json
@@ -11,10 +11,12 @@ from typing import Any
 import httpx
 import obstore
 import pytest
+from structlog.testing import capture_logs
 
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Misconfigured
 from parvis.common.testing import FakeProducer
+from parvis.ingest_postal.ports.drop_box import LockedScan, WaitingScan
 from parvis.ingest_postal.receive.intake_loop import IntakeLoop
 from parvis.ingest_postal.store.watched_bucket import WatchedBucket
 from parvis.local.free_ports import FreePorts
@@ -22,7 +24,7 @@ from parvis.local.letter import BIRTH_CERTIFICATE, write_pdf
 from parvis.local.waiting import wait_until
 
 LETTER = write_pdf(BIRTH_CERTIFICATE)
-MakeDoor = Callable[..., IntakeLoop]
+MakeIntakeLoop = Callable[..., IntakeLoop]
 
 
 @pytest.fixture(scope="module")
@@ -74,28 +76,28 @@ def put(bucket: WatchedBucket, name: str, content: bytes) -> None:
 
 
 def names(bucket: WatchedBucket, folder: str) -> list[str]:
-    found = (meta["path"] for page in obstore.list(store_of(bucket), prefix=f"{folder}/") for meta in page)
-    return sorted(path.removeprefix(f"{folder}/") for path in found)
+    listed = (meta["path"] for page in obstore.list(store_of(bucket), prefix=f"{folder}/") for meta in page)
+    return sorted(path.removeprefix(f"{folder}/") for path in listed)
 
 
 def store_of(bucket: WatchedBucket) -> Any:
-    return bucket._store  # pyright: ignore[reportPrivateUsage] (the other end of the drop box, as a scanner has it)
+    return bucket._store  # pyright: ignore[reportPrivateUsage] (the tests write to the store as a scanner does)
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_letter_in_a_bucket_becomes_a_contact_and_is_moved_on(
-    bucket: WatchedBucket, a_door: MakeDoor, tmp_path: Path
+    bucket: WatchedBucket, make_intake_loop: MakeIntakeLoop, tmp_path: Path
 ):
     producer = FakeProducer()
-    door = a_door(tmp_path, producer, box=bucket)
+    intake_loop = make_intake_loop(tmp_path, producer, box=bucket)
     put(bucket, "ready/guichet/Scan0001.PDF", LETTER)
     put(bucket, "ready/guichet/Scan0001.PDF.json", json.dumps({"received_at": "2026-02-27"}).encode())
     put(bucket, "ready/upload.pdf.part", LETTER[:100])
 
-    assert await door.poll() == 1
+    assert await intake_loop.poll() == 1
 
     contact = ContactReceived.model_validate_json(producer.sent[0].value)
-    assert await door.scan_intake.blobs.get(contact.original) == LETTER
+    assert await intake_loop.scan_intake.blobs.get(contact.original) == LETTER
     assert contact.received_at.date().isoformat() == "2026-02-27"
     assert names(bucket, "ready") == ["upload.pdf.part"]
     digest = contact.original.sha256[:12]
@@ -103,13 +105,15 @@ async def test_a_letter_in_a_bucket_becomes_a_contact_and_is_moved_on(
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_what_is_no_letter_is_put_aside_with_its_reason(bucket: WatchedBucket, a_door: MakeDoor, tmp_path: Path):
-    door = a_door(tmp_path, FakeProducer(), box=bucket, patience_s=0)
+async def test_an_object_that_is_not_a_scan_is_quarantined_with_its_reason(
+    bucket: WatchedBucket, make_intake_loop: MakeIntakeLoop, tmp_path: Path
+):
+    intake_loop = make_intake_loop(tmp_path, FakeProducer(), box=bucket, patience_s=0)
     put(bucket, "ready/cut.pdf", LETTER[:-20])
     put(bucket, "ready/empty.pdf", b"")
 
     for _ in range(3):
-        await door.poll()
+        await intake_loop.poll()
 
     aside = names(bucket, "quarantine")
     assert [name.partition(".")[0] for name in aside] == ["cut", "cut", "empty", "empty"]
@@ -120,7 +124,7 @@ async def test_what_is_no_letter_is_put_aside_with_its_reason(bucket: WatchedBuc
     assert names(bucket, "ready") == []
 
 
-def test_an_object_that_was_put_again_is_not_held(bucket: WatchedBucket):
+def test_an_overwritten_object_is_not_locked(bucket: WatchedBucket):
     put(bucket, "ready/a.pdf", b"one")
     (file,) = bucket.list_waiting()
     put(bucket, "ready/a.pdf", b"another")
@@ -128,7 +132,7 @@ def test_an_object_that_was_put_again_is_not_held(bucket: WatchedBucket):
     assert bucket.lock(file) is None
 
 
-def test_an_object_that_another_replica_moved_is_not_held(bucket: WatchedBucket):
+def test_an_object_moved_by_another_replica_is_not_locked(bucket: WatchedBucket):
     put(bucket, "ready/a.pdf", b"one")
     (file,) = bucket.list_waiting()
     bucket.move_to_done(file, "a" * 64)
@@ -137,7 +141,37 @@ def test_an_object_that_another_replica_moved_is_not_held(bucket: WatchedBucket)
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_bucket_that_is_away_is_said_and_waited_for(a_door: MakeDoor, tmp_path: Path):
+async def test_an_object_that_vanishes_stops_no_other(
+    bucket: WatchedBucket, make_intake_loop: MakeIntakeLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    producer = FakeProducer()
+    intake_loop = make_intake_loop(tmp_path, producer, box=bucket)
+    for name in ("a.pdf", "b.pdf", "c.pdf"):
+        obstore.put(store_of(bucket), f"ready/{name}", LETTER.replace(b"%%EOF", b"%" + name.encode() + b"\n%%EOF"))
+    lock, move_to_done = bucket.lock, bucket.move_to_done
+
+    def lock_then_lose(file: WaitingScan) -> LockedScan | None:
+        locked = lock(file)
+        if file.name == "a.pdf":
+            obstore.delete(store_of(bucket), "ready/a.pdf")
+        return locked
+
+    def lose_then_move(file: WaitingScan, digest: str) -> None:
+        if file.name == "b.pdf":
+            obstore.delete(store_of(bucket), "ready/b.pdf")
+        move_to_done(file, digest)
+
+    monkeypatch.setattr(bucket, "lock", lock_then_lose)
+    monkeypatch.setattr(bucket, "move_to_done", lose_then_move)
+    with capture_logs() as lines:
+        assert sum([await intake_loop.poll() for _ in range(3)]) == 1
+
+    assert len(producer.sent) == 2
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["file.stuck"]
+    assert intake_loop.health.is_ready
+
+
+async def test_an_unavailable_bucket_makes_the_service_unready(make_intake_loop: MakeIntakeLoop, tmp_path: Path):
     ports = FreePorts()
     config = {
         "endpoint": f"http://127.0.0.1:{ports.take()}",
@@ -145,14 +179,14 @@ async def test_a_bucket_that_is_away_is_said_and_waited_for(a_door: MakeDoor, tm
         "secret_access_key": "s",
         "region": "r",
     }
-    away = WatchedBucket("s3://scans", config=config)
+    missing = WatchedBucket("s3://scans", config=config)
     ports.release()
-    door = a_door(tmp_path, FakeProducer(), box=away)
+    intake_loop = make_intake_loop(tmp_path, FakeProducer(), box=missing)
 
-    assert await door.poll() == 0
-    assert not door.health.is_ready
+    assert await intake_loop.poll() == 0
+    assert not intake_loop.health.is_ready
 
 
-def test_an_address_that_is_no_store_stops_the_service():
+def test_a_url_of_no_store_stops_the_service():
     with pytest.raises(Misconfigured, match="BUCKET"):
         WatchedBucket("paper://tray")

@@ -1,11 +1,13 @@
-"""The folder on a real file system."""
+"""Facts about the watched folder on a real file system."""
 
 import contextlib
+import errno
 import os
 import resource
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +18,9 @@ from parvis.ingest_postal.store.watched_folder import WatchedFolder
 
 @pytest.fixture
 def folder(tmp_path: Path) -> WatchedFolder:
-    made = WatchedFolder(tmp_path / "scans")
-    made.prepare()
-    return made
+    watched = WatchedFolder(tmp_path / "scans")
+    watched.prepare()
+    return watched
 
 
 def test_only_finished_files_wait_the_oldest_first(folder: WatchedFolder):
@@ -30,7 +32,7 @@ def test_only_finished_files_wait_the_oldest_first(folder: WatchedFolder):
     assert [file.name for file in folder.list_waiting()] == ["b.pdf", "a.pdf"]
 
 
-def test_a_file_is_held_by_one_at_a_time(folder: WatchedFolder):
+def test_a_file_has_one_lock_at_a_time(folder: WatchedFolder):
     (folder.ready_dir / "a.pdf").write_bytes(b"x")
     (file,) = folder.list_waiting()
     other = WatchedFolder(folder.root)
@@ -45,7 +47,7 @@ def test_a_file_is_held_by_one_at_a_time(folder: WatchedFolder):
     again.release()
 
 
-def test_a_file_that_somebody_wrote_to_is_not_held(folder: WatchedFolder):
+def test_a_changed_file_is_not_locked(folder: WatchedFolder):
     (folder.ready_dir / "a.pdf").write_bytes(b"x")
     (file,) = folder.list_waiting()
     (folder.ready_dir / "a.pdf").write_bytes(b"longer")
@@ -53,7 +55,7 @@ def test_a_file_that_somebody_wrote_to_is_not_held(folder: WatchedFolder):
     assert folder.lock(file) is None
 
 
-def test_a_file_that_another_replica_moved_is_not_held(folder: WatchedFolder):
+def test_a_file_moved_by_another_replica_is_not_locked(folder: WatchedFolder):
     (folder.ready_dir / "a.pdf").write_bytes(b"x")
     (file,) = folder.list_waiting()
     folder.move_to_done(file, "0" * 64)
@@ -67,19 +69,19 @@ def test_a_link_is_not_followed(folder: WatchedFolder, tmp_path: Path):
     (folder.ready_dir / "a.pdf").symlink_to(secret)
     (file,) = folder.list_waiting()
 
-    with pytest.raises(Poison, match="no plain file"):
+    with pytest.raises(Poison, match="not a regular file"):
         folder.lock(file)
 
 
-def test_a_pipe_does_not_stop_the_door(folder: WatchedFolder):
+def test_a_pipe_does_not_block(folder: WatchedFolder):
     os.mkfifo(folder.ready_dir / "a.pdf")
     (file,) = folder.list_waiting()
 
-    with pytest.raises(Poison, match="no plain file"):
+    with pytest.raises(Poison, match="not a regular file"):
         folder.lock(file)
 
 
-def test_two_letters_of_one_name_both_stay(folder: WatchedFolder):
+def test_two_letters_of_one_name_are_both_kept(folder: WatchedFolder):
     for digest in ("a" * 64, "b" * 64, "a" * 64):
         (folder.ready_dir / "scan.pdf").write_bytes(digest.encode())
         folder.move_to_done(folder.list_waiting()[0], digest)
@@ -88,7 +90,7 @@ def test_two_letters_of_one_name_both_stay(folder: WatchedFolder):
     assert names == ["scan.aaaaaaaaaaaa-2.pdf", "scan.aaaaaaaaaaaa.pdf", "scan.bbbbbbbbbbbb.pdf"]
 
 
-def test_a_name_as_long_as_can_be_is_moved(folder: WatchedFolder):
+def test_the_longest_possible_name_is_moved(folder: WatchedFolder):
     name = "é" * 125 + ".pdf"  # 254 bytes of the 255 that a name may have
     (folder.ready_dir / name).write_bytes(b"x")
 
@@ -97,7 +99,7 @@ def test_a_name_as_long_as_can_be_is_moved(folder: WatchedFolder):
     assert len(list(folder.done_dir.iterdir())) == 1
 
 
-def test_what_is_put_aside_has_its_reason_beside_it(folder: WatchedFolder):
+def test_a_quarantined_file_has_its_reason_beside_it(folder: WatchedFolder):
     (folder.ready_dir / "a.pdf").write_bytes(b"x")
 
     folder.quarantine(folder.list_waiting()[0], "the end of the PDF is missing")
@@ -118,12 +120,10 @@ def as_an_ordinary_user() -> Generator[None]:
         os.seteuid(before)
 
 
-def test_a_scanners_own_folders_are_looked_into_but_not_its_hidden_ones_nor_links(
-    folder: WatchedFolder, tmp_path: Path
-):
-    for place in ("2026-11-23/counter", ".trash", "~temp"):
-        (folder.ready_dir / place).mkdir(parents=True)
-        (folder.ready_dir / place / "Scan0001.PDF").write_bytes(b"x")
+def test_sub_folders_are_listed_without_hidden_ones_and_links(folder: WatchedFolder, tmp_path: Path):
+    for subfolder in ("2026-11-23/counter", ".trash", "~temp"):
+        (folder.ready_dir / subfolder).mkdir(parents=True)
+        (folder.ready_dir / subfolder / "Scan0001.PDF").write_bytes(b"x")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "secret.pdf").write_bytes(b"x")
     (folder.ready_dir / "link").symlink_to(tmp_path / "elsewhere")
@@ -139,7 +139,7 @@ def test_a_scanners_own_folders_are_looked_into_but_not_its_hidden_ones_nor_link
     assert [path.name for path in folder.done_dir.iterdir()] == ["2026-11-23_counter_Scan0001.aaaaaaaaaaaa.PDF"]
 
 
-def test_folders_in_folders_without_end_are_not_followed(folder: WatchedFolder):
+def test_folders_below_the_depth_limit_are_ignored(folder: WatchedFolder):
     deep = folder.ready_dir.joinpath(*"abcdefgh")
     deep.mkdir(parents=True)
     (deep / "scan.pdf").write_bytes(b"x")
@@ -147,7 +147,7 @@ def test_folders_in_folders_without_end_are_not_followed(folder: WatchedFolder):
     assert folder.list_waiting() == []
 
 
-def test_a_file_that_may_not_be_read_hides_no_other(tmp_path: Path):
+def test_a_file_without_read_permission_hides_no_other(tmp_path: Path):
     tmp_path.chmod(0o777)
     for above in tmp_path.parents:
         if above == Path(tempfile.gettempdir()):
@@ -165,7 +165,7 @@ def test_a_file_that_may_not_be_read_hides_no_other(tmp_path: Path):
         assert sorted(files) == ["closed folder", "closed.pdf", "open.pdf"]
         with pytest.raises(PermissionError):
             folder.lock(files["closed.pdf"])
-        with pytest.raises(Poison, match="may not be entered"):
+        with pytest.raises(Poison, match="without permission to open it"):
             folder.lock(files["closed folder"])
         held = folder.lock(files["open.pdf"])
         assert held is not None
@@ -175,6 +175,23 @@ def test_a_file_that_may_not_be_read_hides_no_other(tmp_path: Path):
         assert (folder.quarantine_dir / "closed.pdf.reason.txt").exists()
 
 
+def test_a_sub_folder_that_cannot_be_listed_hides_no_other_file(folder: WatchedFolder, monkeypatch: pytest.MonkeyPatch):
+    (folder.ready_dir / "damaged").mkdir()
+    (folder.ready_dir / "scan.pdf").write_bytes(b"x")
+    scandir = os.scandir
+
+    def fail_for_damaged(path: Path) -> Any:
+        if Path(path).name == "damaged":
+            raise OSError(errno.EIO, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", fail_for_damaged)
+    files = {file.name: file for file in folder.list_waiting()}
+    assert sorted(files) == ["damaged", "scan.pdf"]
+    with pytest.raises(Poison):
+        folder.lock(files["damaged"])
+
+
 HOSTILE = [
     "-rf.pdf", "--.pdf", "a\nb.pdf", "\u202efdp.exe", "e\u0301.pdf", "\u00e9.pdf", "é" * 125 + ".pdf", "a" * 240 + ".reason.txt",
     os.fsdecode(b"\xff\xfe.pdf"), "…", " .pdf", "CON.pdf", "a\\b.pdf", "$(reboot).pdf", "💌.pdf", "\x1b[31m.pdf", "scan.pdf.reason.txt",
@@ -182,26 +199,26 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
-def test_a_hostile_name_is_kept_as_a_plain_one(folder: WatchedFolder, name: str):
+def test_a_hostile_name_is_cleaned(folder: WatchedFolder, name: str):
     (folder.ready_dir / name).write_bytes(b"x")
     (file,) = folder.list_waiting()
     folder.move_to_done(file, "a" * 64)
-    (kept,) = (path.name for path in folder.done_dir.iterdir())
+    (done,) = (path.name for path in folder.done_dir.iterdir())
     (folder.ready_dir / name).write_bytes(b"y")
     folder.quarantine(folder.list_waiting()[0], "no scan")
     aside = {path.name for path in folder.quarantine_dir.iterdir()}
 
-    assert kept.isprintable()
-    assert not kept.startswith(("-", ".", " "))
+    assert done.isprintable()
+    assert not done.startswith(("-", ".", " "))
     assert len(aside) == 2
-    assert all(one.isprintable() and len(one.encode()) <= 255 for one in aside)
+    assert all(name_aside.isprintable() and len(name_aside.encode()) <= 255 for name_aside in aside)
 
 
-def test_two_ways_to_write_one_letter_are_one_name():
+def test_two_encodings_of_one_letter_give_one_name():
     assert safe_name("e\u0301.pdf") == safe_name("\u00e9.pdf") == "é.pdf"
 
 
-def test_a_note_goes_with_its_scan_and_alone_it_waits(folder: WatchedFolder):
+def test_a_note_moves_with_its_scan_and_waits_alone_without_one(folder: WatchedFolder):
     for name in ("a.pdf", "a.pdf.json", "b.pdf", "b.json", "c.json"):
         (folder.ready_dir / name).write_bytes(name.encode())
 
@@ -218,7 +235,7 @@ def test_a_note_goes_with_its_scan_and_alone_it_waits(folder: WatchedFolder):
 
 
 @pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no second file system on this machine")  # noqa: S108
-def test_a_move_to_another_file_system_is_whole(folder: WatchedFolder):
+def test_a_move_to_another_file_system_is_complete(folder: WatchedFolder):
     elsewhere = Path("/dev/shm") / f"parvis-{os.getpid()}"  # noqa: S108
     elsewhere.mkdir()
     folder.done_dir.rmdir()
@@ -234,7 +251,7 @@ def test_a_move_to_another_file_system_is_whole(folder: WatchedFolder):
         elsewhere.rmdir()
 
 
-def test_when_the_disk_is_full_nothing_half_is_left_and_the_file_stays(folder: WatchedFolder):
+def test_a_full_disk_leaves_no_partial_file_and_the_scan_stays(folder: WatchedFolder):
     (folder.ready_dir / "a.pdf").write_bytes(b"x")
     (file,) = folder.list_waiting()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -249,7 +266,7 @@ def test_when_the_disk_is_full_nothing_half_is_left_and_the_file_stays(folder: W
     assert folder.list_waiting() == [file]
 
 
-def test_many_files_are_known_by_thousands(folder: WatchedFolder):
+def test_the_listing_is_limited(folder: WatchedFolder):
     for number in range(300):
         (folder.ready_dir / f"{number}.pdf").write_bytes(b"x")
         os.utime(folder.ready_dir / f"{number}.pdf", ns=(number, number))

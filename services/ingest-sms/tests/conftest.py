@@ -1,4 +1,4 @@
-"""A door over a folder of blobs and a broker's memory, and Twilio that calls it."""
+"""Builds the webhooks over a folder of blobs and an in-memory producer, and calls them as Twilio does."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -48,7 +48,7 @@ def a_form(body: str, sid: str = "SM" + "0" * 32, **more: str) -> bytes:
 
 @dataclass
 class NoInspection:
-    """A service that is not running its worker, as in these tests."""
+    """An inspector without a worker process."""
 
     async def inspect(self, content: bytes, *, declared: str = "", name: str = "") -> FileInspection:
         raise Unavailable("no worker")
@@ -74,7 +74,7 @@ def an_intake(
 
 
 def some_webhooks(intake: MessageIntake, **changes: Any) -> TwilioWebhooks:
-    door = TwilioWebhooks(
+    webhooks = TwilioWebhooks(
         signature_verifier=SignatureVerifier(PUBLIC_URL, {ACCOUNT: [TOKEN, OLD_TOKEN]}),
         accounts=frozenset([ACCOUNT]),
         intake=intake,
@@ -85,12 +85,12 @@ def some_webhooks(intake: MessageIntake, **changes: Any) -> TwilioWebhooks:
         help_texts=HELP,
         max_form_bytes=64 * 1024,
     )
-    return replace(door, **changes)
+    return replace(webhooks, **changes)
 
 
 @dataclass
 class Twilio:
-    """Calls the door as Twilio does."""
+    """Calls the webhooks as Twilio does."""
 
     webhooks: TwilioWebhooks
     producer: FakeProducer = field(default_factory=FakeProducer)
@@ -109,7 +109,7 @@ class Twilio:
         return await self.post(a_form(body, sid, **more))
 
     async def send(self, name: str, **more: Any) -> httpx.Response:
-        """One of the samples."""
+        """Send one of the samples."""
         return await self.post(sample(name), **more)
 
     def stored(self) -> list[bytes]:
@@ -138,11 +138,11 @@ def twilio(tmp_path: Path) -> Twilio:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Twilio]:
-    """A door with other parts than the usual ones: of its intake (`hosts`, `tokens`, `prefix`, `producer`) and of its own."""
+    """Build webhooks with other parts, of the intake (`hosts`, `tokens`, `prefix`, `producer`) or of their own."""
 
-    def made(*, producer: Any = None, **changes: Any) -> Twilio:
+    def build(*, producer: Any = None, **changes: Any) -> Twilio:
         producer = producer or FakeProducer()
         of_intake = {name: changes.pop(name) for name in ("hosts", "tokens", "prefix") if name in changes}
         return Twilio(some_webhooks(an_intake(tmp_path, producer, **of_intake), **changes), producer, tmp_path)
 
-    return made
+    return build

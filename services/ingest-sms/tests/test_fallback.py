@@ -1,4 +1,4 @@
-"""The fallback: on the disk while the town is away, in the town when it is back, with the first instant."""
+"""Facts about the fallback: messages are spooled during an outage and published afterwards."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ async def drain(twilio: Twilio, until: Any) -> None:
         stopping.set()
 
 
-async def test_the_disk_says_yes_while_kafka_says_nothing(twilio: Twilio, folder: Path) -> None:
+async def test_a_message_is_spooled_while_kafka_is_down(twilio: Twilio, folder: Path) -> None:
     twilio.producer.broken = Unavailable("no broker")
     assert (await twilio.send("road-fr", path="/sms/fallback")).status_code == 200
     (file,) = folder.iterdir()
@@ -58,7 +58,7 @@ async def test_the_disk_says_yes_while_kafka_says_nothing(twilio: Twilio, folder
     assert json.loads(file.read_text())["signature"]
 
 
-async def test_what_waits_comes_into_the_town_with_its_first_instant(twilio: Twilio, folder: Path) -> None:
+async def test_a_spooled_message_is_published_with_the_time_of_its_first_delivery(twilio: Twilio, folder: Path) -> None:
     await twilio.send("road-fr", path="/sms/fallback")
     first = json.loads(next(folder.iterdir()).read_text())["received_at"]
     await twilio.send("road-fr", path="/sms/fallback")
@@ -69,7 +69,7 @@ async def test_what_waits_comes_into_the_town_with_its_first_instant(twilio: Twi
     assert twilio.webhooks.fallback.health.notes["spooled"] == "none"
 
 
-async def test_what_kafka_does_not_take_stays_and_its_age_is_told(twilio: Twilio, folder: Path) -> None:
+async def test_a_message_that_kafka_refuses_stays_and_its_age_is_shown(twilio: Twilio, folder: Path) -> None:
     await twilio.send("road-fr", path="/sms/fallback")
     twilio.producer.broken = Unavailable("no broker")
     health = twilio.webhooks.fallback.health
@@ -78,12 +78,12 @@ async def test_what_kafka_does_not_take_stays_and_its_age_is_told(twilio: Twilio
     assert health.is_ready
 
 
-async def test_what_is_not_signed_is_not_kept(twilio: Twilio, folder: Path) -> None:
+async def test_an_unsigned_message_is_not_spooled(twilio: Twilio, folder: Path) -> None:
     assert (await twilio.send("road-fr", path="/sms/fallback", token="another")).status_code == 403
     assert not folder.exists()
 
 
-async def test_a_broken_file_is_set_aside_and_holds_nobody_up(twilio: Twilio, folder: Path) -> None:
+async def test_a_damaged_file_is_quarantined_and_stops_no_other(twilio: Twilio, folder: Path) -> None:
     folder.mkdir()
     (folder / "SM0.message").write_bytes(b"half of a fi")
     await twilio.send("road-fr", path="/sms/fallback")
@@ -92,12 +92,12 @@ async def test_a_broken_file_is_set_aside_and_holds_nobody_up(twilio: Twilio, fo
     assert len(twilio.contacts()) == 1
 
 
-async def test_a_disk_that_is_gone_is_503(twilio: Twilio, folder: Path) -> None:
+async def test_a_missing_disk_is_503(twilio: Twilio, folder: Path) -> None:
     folder.write_text("a file where the folder was")
     assert (await twilio.send("road-fr", path="/sms/fallback")).status_code == 503
 
 
-def test_the_age_of_the_oldest(folder: Path) -> None:
+def test_the_age_of_the_oldest_message_is_measured(folder: Path) -> None:
     spool = MessageSpool(folder)
     assert spool.oldest_age_s(AN_INSTANT) == 0
     spool.write(SID, b"x", received_at=AN_INSTANT, signature="s", path="/sms/fallback")
@@ -123,7 +123,7 @@ async def test_a_damaged_file_is_logged_and_counted(twilio: Twilio, folder: Path
 
 
 @pytest.mark.parametrize("broken", ["quarantine", "delete"])
-async def test_a_file_that_cannot_be_moved_holds_nobody_up(
+async def test_a_file_that_cannot_be_moved_stops_no_other(
     twilio: Twilio, folder: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     whole = getattr(MessageSpool, broken)

@@ -1,4 +1,4 @@
-"""STOP, START and HELP: what is an order, and what is a contact that happens to have the word."""
+"""Facts about the opt-out keywords STOP, START and HELP."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -25,9 +25,9 @@ class Samples(BaseSettings):
     samples: Path | None = None
 
 
-def order(text: str, **more: str) -> str | None:
-    told = find_keyword(InboundMessage("SM" + "0" * 32, {"Body": text, **more}))
-    return told.action if told else None
+def action_of(text: str, **more: str) -> str | None:
+    keyword = find_keyword(InboundMessage("SM" + "0" * 32, {"Body": text, **more}))
+    return keyword.action if keyword else None
 
 
 @pytest.mark.parametrize(
@@ -40,21 +40,21 @@ def order(text: str, **more: str) -> str | None:
     ],
 )  # fmt: skip
 def test_stop_in_the_languages_of_the_town(text: str) -> None:
-    assert order(text) == "stop"
+    assert action_of(text) == "stop"
 
 
 @pytest.mark.parametrize(
     "text", ["START", "Unstop", "début", "Reprendre merci", "INICIAR", "Başla", "ابدأ", "старт", "开始"]
 )
 def test_start_in_the_languages_of_the_town(text: str) -> None:
-    assert order(text) == "start"
+    assert action_of(text) == "start"
 
 
 @pytest.mark.parametrize(
     "text", ["HELP", "aide ?", "INFO", "Ayuda", "Hilfe!", "yardım", "YARDIM", "مساعدة", "Помощь", "帮助"]
 )
 def test_help_in_the_languages_of_the_town(text: str) -> None:
-    assert order(text) == "help"
+    assert action_of(text) == "help"
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def test_help_in_the_languages_of_the_town(text: str) -> None:
         "Bonjour", "Je voudrais arrêter la cantine", "start of the works?", "info travaux", "STOP " * 60,
     ],
 )  # fmt: skip
-def test_what_says_more_is_read_by_people(text: str) -> None:
-    assert order(text) is None
+def test_a_keyword_with_more_text_is_not_a_keyword(text: str) -> None:
+    assert action_of(text) is None
 
 
-def test_what_comes_with_a_picture_is_read_by_people() -> None:
-    assert order("STOP", NumMedia="1") is None
-    assert order("STOP", NumMedia="1", MediaUrl0="https://api.twilio.com/x") is None
+def test_a_keyword_with_media_is_not_a_keyword() -> None:
+    assert action_of("STOP", NumMedia="1") is None
+    assert action_of("STOP", NumMedia="1", MediaUrl0="https://api.twilio.com/x") is None
 
 
-def test_every_word_of_twilios_own_list() -> None:
+def test_every_keyword_of_twilio_is_found() -> None:
     folder = Samples().samples
     if folder is None:
         pytest.skip("PARVIS_SAMPLES is not set")
@@ -87,10 +87,10 @@ def test_every_word_of_twilios_own_list() -> None:
     }
     for group, meaning in wanted.items():
         for word in known[group]:
-            assert {order(text) for text in (word, word.lower(), f" {word}!", f"{word} 🙏")} == {meaning}, word
+            assert {action_of(text) for text in (word, word.lower(), f" {word}!", f"{word} 🙏")} == {meaning}, word
 
 
-def test_no_word_means_two_things() -> None:
+def test_each_keyword_has_one_action() -> None:
     meanings: dict[str, set[str]] = {}
     for name, languages in KEYWORDS.items():
         for words in languages.values():
@@ -100,13 +100,13 @@ def test_no_word_means_two_things() -> None:
 
 
 @given(st.text())
-def test_nothing_is_ever_raised(text: str) -> None:
-    order(text)
+def test_no_text_makes_the_search_raise(text: str) -> None:
+    action_of(text)
 
 
 async def test_stop_is_a_preference_and_no_contact(twilio: Twilio) -> None:
-    answer = await twilio.write("Arrêt !")
-    assert (answer.status_code, answer.text.endswith("<Response/>")) == (200, True)
+    response = await twilio.write("Arrêt !")
+    assert (response.status_code, response.text.endswith("<Response/>")) == (200, True)
     assert twilio.contacts() == []
     (preference,) = twilio.preferences()
     point = phone_contact_point("+33639980001")
@@ -122,7 +122,7 @@ async def test_stop_is_a_preference_and_no_contact(twilio: Twilio) -> None:
     assert twilio.producer.sent[0].key.decode() == preference.contact_point_hash
 
 
-async def test_start_opens_again(twilio: Twilio) -> None:
+async def test_start_opts_in(twilio: Twilio) -> None:
     await twilio.write("START")
     (preference,) = twilio.preferences()
     assert (preference.opt_outs, preference.source) == ((), "sms-start")
@@ -134,35 +134,35 @@ async def test_stop_with_more_text_is_a_contact(twilio: Twilio) -> None:
     assert twilio.preferences() == []
 
 
-async def test_a_word_that_may_be_an_answer_is_both(twilio: Twilio) -> None:
+async def test_a_keyword_that_may_be_an_answer_is_a_preference_and_a_contact(twilio: Twilio) -> None:
     await twilio.write("Yes")
     assert [contact.personal.text for contact in twilio.contacts()] == ["Yes"]
     assert [preference.source for preference in twilio.preferences()] == ["sms-start"]
 
 
-async def test_stop_from_a_name_in_letters_is_for_people(twilio: Twilio) -> None:
+async def test_stop_from_an_alphanumeric_sender_is_a_contact(twilio: Twilio) -> None:
     await twilio.write("STOP", From="LaPoste")
     assert len(twilio.contacts()) == 1
     assert twilio.preferences() == []
 
 
-@pytest.mark.parametrize(("text", "said"), [("AIDE", "Mairie"), ("Help", "Mairie"), ("Ayuda", "Mairie")])
-async def test_help_is_answered_at_once_and_once(twilio: Twilio, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "reply"), [("AIDE", "Mairie"), ("Help", "Mairie"), ("Ayuda", "Mairie")])
+async def test_help_is_answered_once(twilio: Twilio, text: str, reply: str) -> None:
     first, second = await twilio.write(text), await twilio.write(text, "SM" + "1" * 32)
     message = ET.fromstring(first.text).findtext("Message") or ""  # noqa: S314 (our own)
-    assert message.startswith(said)
+    assert message.startswith(reply)
     assert second.text.endswith("<Response/>")
     assert twilio.contacts() == []
     assert [preference.source for preference in twilio.preferences()] == ["sms-help", "sms-help"]
 
 
-async def test_what_twilio_has_answered_is_not_answered_again(twilio: Twilio) -> None:
-    answer = await twilio.write("HELP", OptOutType="HELP")
-    assert answer.text.endswith("<Response/>")
+async def test_a_keyword_that_twilio_has_answered_is_not_answered_again(twilio: Twilio) -> None:
+    response = await twilio.write("HELP", OptOutType="HELP")
+    assert response.text.endswith("<Response/>")
     assert [preference.source for preference in twilio.preferences()] == ["sms-help"]
 
 
-async def test_what_twilio_took_for_stop_is_one_and_is_read_too(twilio: Twilio) -> None:
+async def test_a_stop_that_only_twilio_recognised_is_a_preference_and_a_contact(twilio: Twilio) -> None:
     await twilio.write("Assez", OptOutType="STOP")
     assert [preference.source for preference in twilio.preferences()] == ["sms-stop"]
     assert len(twilio.contacts()) == 1

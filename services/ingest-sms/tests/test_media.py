@@ -1,4 +1,4 @@
-"""Files that come with a message: fetched from Twilio alone, or their absence told."""
+"""Facts about the files of messages: fetched from Twilio only, or reported as missing."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ TOKEN = "the town's token, for tests only"
 
 @dataclass
 class Provider:
-    """Keeps files as Twilio does; answers what it is told to, then what it has."""
+    """Serves files as Twilio does, after the prepared answers."""
 
     url: str = ""
     answers: list[Response] = field(default_factory=list[Response])
@@ -72,7 +72,7 @@ async def test_files_are_stored_and_named_in_order(twilio: Twilio, provider: Pro
     assert all((login or "").startswith("Basic ") for login in provider.logins)
 
 
-async def test_a_passing_trouble_is_tried_again(twilio: Twilio, provider: Provider) -> None:
+async def test_a_temporary_failure_is_retried(twilio: Twilio, provider: Provider) -> None:
     provider.answers = [Response(status_code=503)]
     assert (await twilio.write("Voici", **files(provider))).status_code == 200
     assert twilio.contacts()[0].attachments[0].size_bytes == len(PNG)
@@ -86,7 +86,7 @@ async def test_a_passing_trouble_is_tried_again(twilio: Twilio, provider: Provid
         "https://twilio.com.evil.example/", "https://eviltwilio.com/", "http://127.0.0.1:1/x",
     ],
 )  # fmt: skip
-async def test_what_is_not_the_providers_is_never_asked(twilio: Twilio, provider: Provider, url: str) -> None:
+async def test_other_hosts_than_the_providers_are_never_called(twilio: Twilio, provider: Provider, url: str) -> None:
     assert (await twilio.write("Voici", NumMedia="1", MediaUrl0=url, MediaContentType0="image/png")).status_code == 200
     (contact,) = twilio.contacts()
     assert contact.attachments[0].trouble == "not fetched: its address is not one of the provider's"
@@ -109,25 +109,25 @@ async def test_a_redirect_to_an_allowed_host_is_followed(twilio: Twilio, provide
     assert twilio.contacts()[0].attachments[0].size_bytes == len(PNG)
 
 
-async def test_redirects_without_end_end(twilio: Twilio, provider: Provider) -> None:
+async def test_endless_redirects_are_refused(twilio: Twilio, provider: Provider) -> None:
     provider.answers = [Response(status_code=307, headers={"Location": "/again"}) for _ in range(9)]
     await twilio.write("Voici", **files(provider))
     assert twilio.contacts()[0].attachments[0].trouble
 
 
-@pytest.mark.parametrize("answer", [Response(status_code=404), Response(b"x" * 11 * 1024 * 1024)])
-async def test_what_can_never_be_had_is_told_at_once(twilio: Twilio, provider: Provider, answer: Response) -> None:
-    provider.answers = [answer]
+@pytest.mark.parametrize("response", [Response(status_code=404), Response(b"x" * 11 * 1024 * 1024)])
+async def test_a_file_that_can_never_be_fetched_is_reported_at_once(
+    twilio: Twilio, provider: Provider, response: Response
+) -> None:
+    provider.answers = [response]
     assert (await twilio.write("", **files(provider))).status_code == 200
     (contact,) = twilio.contacts()
     assert (contact.attachments[0].trouble or "").startswith("not fetched")
     assert contact.unreadable == "comes with nothing but pictures or files, and one could not be had"
 
 
-async def test_a_slow_file_is_503_and_arrives_all_the_same(
-    twilio: Twilio, provider: Provider, monkeypatch: Any
-) -> None:
-    """Nothing is promised before it is there; the next delivery of the same message joins the first."""
+async def test_a_slow_file_is_503_and_arrives_later(twilio: Twilio, provider: Provider, monkeypatch: Any) -> None:
+    """There is no 200 before the file is stored; the next delivery of the same message joins the first."""
     monkeypatch.setattr("parvis.ingest_sms.receive.webhooks.BUDGET_S", 0.3)
     provider.held.clear()
     assert (await twilio.write("Voici", **files(provider))).status_code == 503
@@ -141,7 +141,7 @@ async def test_a_slow_file_is_503_and_arrives_all_the_same(
     assert len(twilio.contacts()) == 1
 
 
-def test_only_the_api_is_told_who_we_are() -> None:
+def test_only_the_api_receives_credentials() -> None:
     hosts = AllowedHosts(("api.twilio.com", "*.twiliocdn.com"))
     assert hosts.allows(urlsplit("https://mms.twiliocdn.com/x"))
     assert not hosts.allows(urlsplit("https://twiliocdn.com/x"))
@@ -152,11 +152,11 @@ def test_only_the_api_is_told_who_we_are() -> None:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "::1", "fe80::1", "100.64.0.1"]
 )
-async def test_a_name_that_leads_into_our_own_network_is_not_followed(host: str) -> None:
+async def test_a_private_address_is_refused(host: str) -> None:
     with pytest.raises(OSError, match="not a public address"):
         await PublicAddressResolver("http://simulator.example:8190").resolve(host, 443, socket.AF_UNSPEC)
 
 
-async def test_the_operators_own_provider_may_be_anywhere() -> None:
-    (found,) = await PublicAddressResolver("http://127.0.0.1:8190").resolve("127.0.0.1", 8190, socket.AF_INET)
-    assert (found["host"], found["port"]) == ("127.0.0.1", 8190)
+async def test_the_configured_base_url_may_be_private() -> None:
+    (resolved,) = await PublicAddressResolver("http://127.0.0.1:8190").resolve("127.0.0.1", 8190, socket.AF_INET)
+    assert (resolved["host"], resolved["port"]) == ("127.0.0.1", 8190)

@@ -1,4 +1,4 @@
-"""The SMS door on the real Kafka: yes means that the record is there."""
+"""Facts about the webhooks on the real Kafka: a 200 means that the record is there."""
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
@@ -50,7 +50,7 @@ async def test_messages_and_statuses_are_in_their_topics(kafka: str, town: Any) 
     assert await event_ids_since(kafka, topics, since + timedelta(hours=1)) == set()
 
 
-async def test_a_kafka_that_is_not_there_is_503(make: Any) -> None:
+async def test_a_missing_kafka_is_503(make: Any) -> None:
     producer = Producer("127.0.0.1:1", service="ingest-sms")
     twilio = make(producer=producer)
     assert (await twilio.send("road-fr")).status_code == 503

@@ -1,4 +1,4 @@
-"""What a form says, in the town's words."""
+"""Facts about webhook forms, contacts and status callbacks."""
 
 from pathlib import Path
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from parvis.common.contract.contact import ClaimCheck, ContactReceived, make_con
 from parvis.common.contract.errors import Rejected
 from parvis.common.contract.references import make_reference
 from parvis.common.testing import A_KEY, AN_INSTANT
-from parvis.ingest_sms.parse.contact import build_contact
+from parvis.ingest_sms.parse.contact import MessageFacts, build_contact
 from parvis.ingest_sms.parse.status_callback import parse_status_callback
 from parvis.ingest_sms.parse.webhook_form import InboundMessage, parse_form_fields, parse_inbound_message
 
@@ -27,8 +27,9 @@ def told_by(body: bytes) -> InboundMessage:
 
 def contact_of(body: bytes) -> ContactReceived:
     original = ClaimCheck(blob="x", sha256="0" * 64, size_bytes=len(body), media_type="text/plain")
-    told = told_by(body)
-    return build_contact(told, original=original, received_at=AN_INSTANT, recorded_at=AN_INSTANT, hashing_key=A_KEY)
+    message = told_by(body)
+    facts = MessageFacts(original=original, received_at=AN_INSTANT, recorded_at=AN_INSTANT, hashing_key=A_KEY)
+    return build_contact(message, facts)
 
 
 def sample(name: str) -> bytes:
@@ -51,22 +52,22 @@ def test_an_sms_is_a_contact_from_a_number() -> None:
     assert contact.contact_id == make_contact_id("sms", "+33536490100", "SM" + "01" * 16)
 
 
-def test_text_is_kept_to_the_letter() -> None:
+def test_the_text_is_unchanged() -> None:
     assert contact_of(sample("emoji-and-spaces")).personal.text == "  Merci 👍🏽  à + demain & bon courage=100%  "
 
 
-def test_english_is_told_from_french() -> None:
+def test_english_is_distinguished_from_french() -> None:
     assert contact_of(sample("road-en")).language == "en"
 
 
-def test_a_quoted_reference_is_a_thread_mark() -> None:
+def test_a_quoted_reference_is_a_thread_reference() -> None:
     quoted = make_reference(make_contact_id("sms", "+33536490100", "SM" + "01" * 16))
     assert contact_of(sample("quotes-reference")).thread.reference == quoted
 
 
 def test_a_stated_preference_is_kept_with_its_address() -> None:
-    (asked,) = contact_of(sample("wants-mail")).personal.reply_channels
-    assert (asked.channel, asked.address) == ("email", "camille@citizens.example")
+    (channels,) = contact_of(sample("wants-mail")).personal.reply_channels
+    assert (channels.channel, channels.address) == ("email", "camille@citizens.example")
 
 
 def test_whatsapp_is_its_own_channel_from_the_same_number() -> None:
@@ -78,7 +79,7 @@ def test_whatsapp_is_its_own_channel_from_the_same_number() -> None:
 
 
 @pytest.mark.parametrize(("name", "shown"), [("short-code", "36105"), ("name-in-letters", "LaPoste")])
-def test_a_sender_that_is_no_number_is_for_people(name: str, shown: str) -> None:
+def test_a_sender_without_a_number_has_no_contact_point(name: str, shown: str) -> None:
     contact = contact_of(sample(name))
     assert contact.personal.from_ is None
     assert contact.contact_point_hash is None
@@ -87,12 +88,12 @@ def test_a_sender_that_is_no_number_is_for_people(name: str, shown: str) -> None
 
 
 def test_a_message_has_its_files_in_order() -> None:
-    told = told_by(sample("mms"))
-    assert [(file.url.rpartition("/")[2], file.declared_type) for file in told.media] == [("ME01", "image/jpeg")]
+    message = told_by(sample("mms"))
+    assert [(file.url.rpartition("/")[2], file.declared_type) for file in message.media] == [("ME01", "image/jpeg")]
     assert contact_of(sample("mms")).personal.text == "Voici le trou dans la chaussée"
 
 
-def test_files_that_are_counted_and_have_no_address_are_for_people() -> None:
+def test_counted_files_without_a_url_make_the_contact_unreadable() -> None:
     form = A_FORM | {"NumMedia": "2", "MediaUrl0": "https://api.twilio.com/x", "Body": "Voici"}
     assert (
         contact_of(urlencode(form).encode()).unreadable
@@ -105,7 +106,7 @@ def test_a_blank_message_is_a_contact() -> None:
 
 
 @pytest.mark.parametrize("missing", ["AccountSid", "MessageSid"])
-def test_a_form_without_its_marks_is_rejected(missing: str) -> None:
+def test_a_form_without_a_required_field_is_rejected(missing: str) -> None:
     form = {name: value for name, value in A_FORM.items() if name != missing}
     with pytest.raises(Rejected):
         told_by(urlencode(form).encode())
@@ -126,13 +127,13 @@ def test_a_form_of_another_shape_is_rejected(form: dict[str, str]) -> None:
         told_by(urlencode(form).encode())
 
 
-def test_a_mark_that_comes_twice_is_rejected() -> None:
+def test_a_required_field_that_occurs_twice_is_rejected() -> None:
     with pytest.raises(Rejected):
         told_by(urlencode(A_FORM).encode() + b"&MessageSid=SM" + b"1" * 32)
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z]{1,12}", fullmatch=True), st.text(), max_size=8), st.text(), st.text())
-def test_a_signed_message_is_a_contact_whatever_it_says(more: dict[str, str], body: str, sender: str) -> None:
+def test_any_signed_message_is_a_contact(more: dict[str, str], body: str, sender: str) -> None:
     form = more | A_FORM | {"Body": body, "From": sender}
     contact = contact_of(urlencode({k: v.encode("utf-8", "replace") for k, v in form.items()}).encode())
     assert contact.contact_id == make_contact_id("sms", A_FORM["To"], A_FORM["MessageSid"])
@@ -156,21 +157,21 @@ def test_any_bytes_are_a_form_or_rejected(body: bytes) -> None:
         ("status-undelivered", "undelivered", "permanent"),
     ],
 )
-def test_a_status_is_told_in_our_words(name: str, outcome: str, failure: str | None) -> None:
+def test_a_status_becomes_a_delivery_outcome(name: str, outcome: str, failure: str | None) -> None:
     report = parse_status_callback(told_by(sample(name)), reply_id=REPLY, reported_at=AN_INSTANT)
     assert (report.outcome, report.failure_class, report.provider_id) == (outcome, failure, "SM" + "0b" * 16)
 
 
 @pytest.mark.parametrize(("reply", "status"), [("", "sent"), ("../../etc", "sent"), (REPLY, "received"), (REPLY, "")])
-def test_a_status_of_nothing_is_rejected(reply: str, status: str) -> None:
-    told = told_by(urlencode(A_FORM | {"MessageStatus": status}).encode())
+def test_a_status_without_a_reply_or_a_known_value_is_rejected(reply: str, status: str) -> None:
+    callback = told_by(urlencode(A_FORM | {"MessageStatus": status}).encode())
     with pytest.raises(Rejected):
-        parse_status_callback(told, reply_id=reply, reported_at=AN_INSTANT)
+        parse_status_callback(callback, reply_id=reply, reported_at=AN_INSTANT)
 
 
 def test_a_status_in_capitals_is_the_same() -> None:
-    told = told_by(urlencode(A_FORM | {"MessageStatus": "DELIVERED"}).encode())
-    assert parse_status_callback(told, reply_id=REPLY, reported_at=AN_INSTANT).outcome == "delivered"
+    callback = told_by(urlencode(A_FORM | {"MessageStatus": "DELIVERED"}).encode())
+    assert parse_status_callback(callback, reply_id=REPLY, reported_at=AN_INSTANT).outcome == "delivered"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_a_status_in_capitals_is_the_same() -> None:
         ("99999", "temporary"),
     ],
 )
-def test_an_error_code_says_who_can_act(code: str, failure: str) -> None:
+def test_an_error_code_has_a_failure_class(code: str, failure: str) -> None:
     form = A_FORM | {"MessageStatus": "undelivered", "ErrorCode": code}
     assert (
         parse_status_callback(told_by(urlencode(form).encode()), reply_id=REPLY, reported_at=AN_INSTANT).failure_class

@@ -1,4 +1,4 @@
-"""What the webhook missed is found in Twilio's list, once, with Twilio's date: on the real Kafka and the simulator."""
+"""Facts about the reconciler, on the real Kafka and the Twilio simulator."""
 
 import base64
 from collections.abc import AsyncGenerator
@@ -93,7 +93,7 @@ async def test_a_message_without_a_webhook_is_a_contact_with_twilios_date(
     assert contact.original.media_type == "application/json"
 
 
-async def test_what_is_there_is_not_brought_again(reconciling: Reconciler, citizens: httpx.AsyncClient) -> None:
+async def test_a_published_message_is_not_recovered(reconciling: Reconciler, citizens: httpx.AsyncClient) -> None:
     for number in range(3):
         await missed(citizens, f"Message {number}")
     assert await reconciling.reconcile() == 3
@@ -103,7 +103,7 @@ async def test_what_is_there_is_not_brought_again(reconciling: Reconciler, citiz
     assert len(await read(reconciling)) == 3
 
 
-async def test_many_pages_whatsapp_and_orders(
+async def test_pages_whatsapp_and_keywords_are_recovered(
     reconciling: Reconciler, citizens: httpx.AsyncClient, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("parvis.ingest_sms.fetch.message_list._PAGE_SIZE", 2)
@@ -112,9 +112,12 @@ async def test_many_pages_whatsapp_and_orders(
     await missed(citizens, "Par WhatsApp", **{"from": "whatsapp:+33639980002", "to": f"whatsapp:{TOWN}"})
     await missed(citizens, "STOP")
     assert await reconciling.reconcile() == 7
-    found = contacts(await read(reconciling))
-    assert sorted(contact.personal.text for contact in found) == [*(f"Message {n}" for n in range(5)), "Par WhatsApp"]
-    assert {contact.channel for contact in found} == {"sms", "whatsapp"}
+    published = contacts(await read(reconciling))
+    assert sorted(contact.personal.text for contact in published) == [
+        *(f"Message {n}" for n in range(5)),
+        "Par WhatsApp",
+    ]
+    assert {contact.channel for contact in published} == {"sms", "whatsapp"}
     assert len(await read(reconciling, "preference.changed")) == 1
 
 
@@ -134,7 +137,7 @@ async def test_a_message_is_left_to_its_webhook_for_a_while(
     assert await reconciling.reconcile() == 0
 
 
-async def test_a_list_that_does_not_answer_is_asked_again(reconciling: Reconciler, citizens: httpx.AsyncClient) -> None:
+async def test_a_failing_list_is_tried_again(reconciling: Reconciler, citizens: httpx.AsyncClient) -> None:
     await missed(citizens, "Un arbre est tombé.")
     await citizens.post("/_sim/faults", json={"lists": "error"})
     with pytest.raises(Unavailable):
@@ -148,7 +151,7 @@ def test_a_resource_without_anything_raises_nothing() -> None:
     assert parse_message_resource({"date_sent": "yesterday", "subresource_uris": None}).message.message_sid == ""
 
 
-async def test_a_message_that_cannot_be_parsed_holds_nobody_up(
+async def test_a_message_that_cannot_be_parsed_stops_no_other(
     reconciling: Reconciler, citizens: httpx.AsyncClient, outside: Simulators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One entry of the list is no object, one has no MessageSid, one has lost its list of media: the fourth is recovered."""
@@ -171,7 +174,7 @@ async def test_a_message_that_cannot_be_parsed_holds_nobody_up(
     with capture_logs() as logs:
         assert await reconciling.reconcile() == 2
         assert await reconciling.reconcile() == 0
-    found = {contact.personal.text: contact for contact in contacts(await read(reconciling))}
-    assert set(found) == {"Un arbre est tombé.", "Une photo"}
-    assert found["Une photo"].unreadable == "comes with pictures or files that Twilio gives no address of"
+    published = {contact.personal.text: contact for contact in contacts(await read(reconciling))}
+    assert set(published) == {"Un arbre est tombé.", "Une photo"}
+    assert published["Une photo"].unreadable == "comes with pictures or files that Twilio gives no address of"
     assert [entry["log_level"] for entry in logs if entry["event"] == "message.refused"].count("error") >= 2

@@ -1,4 +1,4 @@
-"""A wrong setting is named, with what it means."""
+"""Facts about the settings: a wrong one is named."""
 
 import pytest
 
@@ -15,13 +15,13 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN", "a token for tests")
 
 
-def test_two_tokens_while_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_tokens_are_valid_during_a_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings(Settings).tokens[ACCOUNT] == ("a token for tests",)
     monkeypatch.setenv("PARVIS_INGEST_SMS_TWILIO_AUTH_TOKEN_PREVIOUS", "the one before")
     assert load_settings(Settings).tokens[ACCOUNT] == ("a token for tests", "the one before")
 
 
-def test_several_accounts() -> None:
+def test_several_accounts_are_accepted() -> None:
     assert ACCOUNT in load_settings(Settings).accounts
 
 
@@ -49,7 +49,7 @@ def test_a_sub_account_has_its_own_tokens(monkeypatch: pytest.MonkeyPatch) -> No
         ("PUBLIC_URL", "https://town.example/sms?x=1"),
     ],
 )
-def test_a_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(f"PARVIS_INGEST_SMS_{variable}", value)
     with pytest.raises(Misconfigured, match=f"PARVIS_INGEST_SMS_{variable}") as error:
         load_settings(Settings)

@@ -1,4 +1,4 @@
-"""Who may say that they are Twilio."""
+"""Facts about Twilio's webhook signatures."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ def check(
     SignatureVerifier(url, {"AC1": tokens}).verify(signature, SignedRequest(raw_path, form=form, **more), account="AC1")
 
 
-def test_twilios_signature_is_good() -> None:
+def test_twilios_signature_is_valid() -> None:
     check(signed("token"))
 
 
@@ -44,11 +44,11 @@ def test_a_trailing_slash_in_the_setting_changes_nothing() -> None:
     check(signed("token"), url=f"{URL}/")
 
 
-def test_the_token_before_is_good_while_tokens_change() -> None:
+def test_the_previous_token_is_valid_during_a_rotation() -> None:
     check(signed("old"), tokens=["new", "old"])
 
 
-def test_path_and_query_count_as_they_came() -> None:
+def test_the_raw_path_and_query_are_signed() -> None:
     signature = signed("token", f"{URL}/sms/status?reply=a%20b+c&x=%2F")
     check(signature, b"/sms/status", query=b"reply=a%20b+c&x=%2F")
     with pytest.raises(Forged):
@@ -56,7 +56,7 @@ def test_path_and_query_count_as_they_came() -> None:
 
 
 @pytest.mark.parametrize("signature", [None, "", "x", "é", signed("another")])
-def test_anything_else_is_forged(signature: str | None) -> None:
+def test_any_other_signature_is_forged(signature: str | None) -> None:
     with pytest.raises(Forged):
         check(signature)
 
@@ -103,14 +103,14 @@ def _is_good(vector: dict[str, Any], token: str) -> bool:
     return True
 
 
-def test_twilios_own_vectors() -> None:
+def test_twilios_own_vectors_are_judged_alike() -> None:
     vectors = _of_twilio()
     assert len(vectors["vectors"]) >= 17
     for vector in vectors["vectors"]:
         assert _is_good(vector, vectors["token"]) is vector["valid"], vector["url"]
 
 
-def test_twilios_own_pairs_of_urls() -> None:
+def test_twilios_own_pairs_of_urls_are_judged_alike() -> None:
     equivalence = _of_twilio()["url_equivalence"]
     for pair in equivalence["pairs"]:
         signature = RequestValidator(equivalence["token"]).compute_signature(pair["signed"], {})
@@ -120,7 +120,7 @@ def test_twilios_own_pairs_of_urls() -> None:
 def _as_pairs(params: dict[str, Any] | list[list[str]]) -> list[tuple[str, str]]:
     if isinstance(params, list):
         return [(name, value) for name, value in params]
-    return [(name, one) for name, value in params.items() for one in (value if isinstance(value, list) else [value])]
+    return [(name, part) for name, value in params.items() for part in (value if isinstance(value, list) else [value])]
 
 
 def signed_body(body: bytes) -> tuple[str, bytes]:
@@ -128,15 +128,15 @@ def signed_body(body: bytes) -> tuple[str, bytes]:
     return RequestValidator("token").compute_signature(f"{URL}/sms?{query}", {}), query.encode()
 
 
-def test_a_signed_hash_stands_for_the_body() -> None:
+def test_a_signed_hash_covers_the_body() -> None:
     signature, query = signed_body(b'{"a": 1}')
     check(signature, query=query, body=b'{"a": 1}', form=[])
     with pytest.raises(Forged):
         check(signature, query=query, body=b'{"a": 2}', form=[])
 
 
-def test_a_form_is_not_believed_for_the_hash_in_its_url() -> None:
-    """twilio's own validator takes parsed fields with any bodySHA256 in the URL, and does not look at the body."""
+def test_a_form_with_another_hash_in_its_url_is_forged() -> None:
+    """twilio's own validator accepts parsed fields with any bodySHA256 in the URL and does not check the body."""
     query = "bodySHA256=" + "0" * 64
     signature = RequestValidator("token").compute_signature(f"{URL}/sms?{query}", dict(FORM))
     with pytest.raises(Forged):
@@ -153,10 +153,10 @@ def test_each_account_signs_with_its_own_token() -> None:
 
 
 @pytest.mark.parametrize("url", ["https://town.example:443/hooks", "https://town.example/hooks"])
-def test_a_port_that_says_nothing_changes_nothing(url: str) -> None:
+def test_the_default_port_changes_nothing(url: str) -> None:
     check(signed("token", f"{url}/sms"))
 
 
-def test_a_name_that_runs_into_its_value_is_signed_alike_hence_the_strict_shape_behind_it() -> None:
+def test_twilio_signs_names_and_values_without_separators() -> None:
     signature = RequestValidator("token").compute_signature(f"{URL}/sms", {"AB": "C"})
     check(signature, form=[("A", "BC")])

@@ -1,4 +1,4 @@
-"""What Twilio is told, and what is on the bus by then."""
+"""Facts about the HTTP answers of the webhooks and the records that they publish."""
 
 import hashlib
 from dataclasses import replace
@@ -29,10 +29,10 @@ def sample(name: str) -> bytes:
     return (SAMPLES / f"{name}.form").read_bytes()
 
 
-async def test_a_message_is_on_the_bus_before_yes(twilio: Twilio) -> None:
-    answer = await twilio.post(sample("road-fr"))
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
-    assert answer.text.endswith("<Response/>")
+async def test_a_message_is_on_kafka_before_200(twilio: Twilio) -> None:
+    response = await twilio.post(sample("road-fr"))
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/xml; charset=utf-8")
+    assert response.text.endswith("<Response/>")
     (record,) = twilio.producer.sent
     contact = ContactReceived.model_validate_json(record.value)
     headers = dict(record.headers)
@@ -42,7 +42,7 @@ async def test_a_message_is_on_the_bus_before_yes(twilio: Twilio) -> None:
     assert b"+33639980001" not in record.key + b"".join(headers.values())
 
 
-async def test_the_form_is_kept_as_it_came(twilio: Twilio) -> None:
+async def test_the_raw_form_is_stored(twilio: Twilio) -> None:
     await twilio.post(sample("emoji-and-spaces"))
     assert twilio.stored() == [sample("emoji-and-spaces")]
 
@@ -55,11 +55,11 @@ async def test_a_second_delivery_is_the_same_contact(twilio: Twilio) -> None:
     assert len(twilio.stored()) == 1
 
 
-async def test_the_token_before_still_opens(twilio: Twilio) -> None:
+async def test_the_previous_token_is_accepted(twilio: Twilio) -> None:
     assert (await twilio.post(sample("road-fr"), token=OLD_TOKEN)).status_code == 200
 
 
-async def test_what_twilio_did_not_sign_is_refused_and_not_kept(twilio: Twilio) -> None:
+async def test_an_unsigned_request_is_refused_and_not_stored(twilio: Twilio) -> None:
     assert (await twilio.post_unsigned(sample("road-fr"))).status_code == 403
     assert (await twilio.post(sample("road-fr"), token="another token")).status_code == 403
     signed_elsewhere = await twilio.post(
@@ -71,36 +71,36 @@ async def test_what_twilio_did_not_sign_is_refused_and_not_kept(twilio: Twilio) 
 
 
 @pytest.mark.parametrize("body", [b"", b"AccountSid=AC1", b"\xff\xfe=%ff", b"a=1&" * 300, b"Body=" + b"x" * 70_000])
-async def test_what_is_no_form_of_twilios_is_refused(twilio: Twilio, body: bytes) -> None:
+async def test_a_malformed_form_is_refused(twilio: Twilio, body: bytes) -> None:
     signed = body if len(body) < 1000 else b""
     signature = RequestValidator(TOKEN).compute_signature(f"{PUBLIC_URL}/sms", dict(parse_form_fields(signed)))
-    answer = await twilio.post_unsigned(body, **{"X-Twilio-Signature": signature})
-    assert answer.status_code in (400, 403)
+    response = await twilio.post_unsigned(body, **{"X-Twilio-Signature": signature})
+    assert response.status_code in (400, 403)
     assert twilio.producer.sent == []
 
 
-@pytest.mark.parametrize("away", [Unavailable("no broker"), OutcomeUnknown("no answer")])
-async def test_kafka_away_is_503(twilio: Twilio, away: Unavailable) -> None:
-    twilio.producer.broken = away
-    answer = await twilio.post(sample("road-fr"))
-    assert (answer.status_code, answer.content) == (503, b"")
+@pytest.mark.parametrize("error", [Unavailable("no broker"), OutcomeUnknown("no answer")])
+async def test_an_unavailable_kafka_is_503(twilio: Twilio, error: Unavailable) -> None:
+    twilio.producer.broken = error
+    response = await twilio.post(sample("road-fr"))
+    assert (response.status_code, response.content) == (503, b"")
     twilio.producer.broken = None
     assert (await twilio.post(sample("road-fr"))).status_code == 200
 
 
-async def test_blobs_away_is_503_and_nothing_is_on_the_bus(twilio: Twilio, tmp_path: Path) -> None:
+async def test_an_unavailable_blob_store_is_503_and_nothing_is_published(twilio: Twilio, tmp_path: Path) -> None:
     folder = tmp_path / "full"
     intake = replace(twilio.webhooks.intake, blobs=BlobStore(f"file://{folder}"))
     folder.rmdir()
     folder.write_text("a file where the folder was")
-    answer = await replace(twilio, webhooks=replace(twilio.webhooks, intake=intake)).post(sample("road-fr"))
-    assert answer.status_code == 503
+    response = await replace(twilio, webhooks=replace(twilio.webhooks, intake=intake)).post(sample("road-fr"))
+    assert response.status_code == 503
     assert twilio.producer.sent == []
 
 
-async def test_a_status_is_a_report_on_its_reply(twilio: Twilio) -> None:
-    answer = await twilio.post(sample("status-undelivered"), path=f"/sms/status?reply={REPLY}")
-    assert answer.status_code == 204
+async def test_a_status_is_a_delivery_report_for_its_reply(twilio: Twilio) -> None:
+    response = await twilio.post(sample("status-undelivered"), path=f"/sms/status?reply={REPLY}")
+    assert response.status_code == 204
     (record,) = twilio.producer.sent
     report = DeliveryReported.model_validate_json(record.value)
     assert (record.topic, record.key.decode()) == ("parvis.delivery.reported", REPLY)
@@ -118,20 +118,20 @@ async def test_a_status_for_another_reply_than_signed_is_refused(twilio: Twilio)
     signature = RequestValidator(TOKEN).compute_signature(
         f"{PUBLIC_URL}/sms/status?reply={REPLY}", dict(parse_form_fields(body))
     )
-    answer = await twilio.post_unsigned(body, path="/sms/status?reply=other", **{"X-Twilio-Signature": signature})
-    assert answer.status_code == 403
+    response = await twilio.post_unsigned(body, path="/sms/status?reply=other", **{"X-Twilio-Signature": signature})
+    assert response.status_code == 403
 
 
-async def test_a_status_that_names_no_reply_is_refused(twilio: Twilio) -> None:
+async def test_a_status_without_a_reply_id_is_refused(twilio: Twilio) -> None:
     assert (await twilio.post(sample("status-delivered"), path="/sms/status")).status_code == 400
 
 
-async def test_a_status_while_kafka_is_away_is_503(twilio: Twilio) -> None:
+async def test_a_status_during_a_kafka_outage_is_503(twilio: Twilio) -> None:
     twilio.producer.broken = Unavailable("no broker")
     assert (await twilio.post(sample("status-delivered"), path=f"/sms/status?reply={REPLY}")).status_code == 503
 
 
-async def test_one_account_may_not_speak_for_another(make: Any) -> None:
+async def test_an_account_cannot_sign_for_another(make: Any) -> None:
     other = "AC" + "f" * 32
     twilio = make(
         signature_verifier=make().webhooks.signature_verifier,
@@ -140,19 +140,19 @@ async def test_one_account_may_not_speak_for_another(make: Any) -> None:
     assert (await twilio.write("Bonjour", AccountSid=other)).status_code == 403
 
 
-async def test_who_floods_us_waits_and_slows_nobody(make: Any) -> None:
+async def test_a_sender_over_the_limit_gets_429_and_slows_no_other(make: Any) -> None:
     twilio = make(sender_limiter=RateLimiter(1, 2))
-    told = [(await twilio.write("Bonjour", f"SM{number:032x}")).status_code for number in range(4)]
-    assert told == [200, 200, 429, 429]
+    statuses = [(await twilio.write("Bonjour", f"SM{number:032x}")).status_code for number in range(4)]
+    assert statuses == [200, 200, 429, 429]
     assert (await twilio.write("Bonjour", "SM" + "9" * 32, From="+33639980002")).status_code == 200
 
 
-async def test_a_fallback_without_a_spool_is_the_door(twilio: Twilio) -> None:
+async def test_a_fallback_without_a_spool_accepts_as_usual(twilio: Twilio) -> None:
     assert (await twilio.send("road-fr", path="/sms/fallback")).status_code == 200
     assert len(twilio.contacts()) == 1
 
 
-async def test_json_is_no_form_even_when_it_is_signed(twilio: Twilio) -> None:
+async def test_signed_json_is_refused(twilio: Twilio) -> None:
     body = b'{"EventType": "onMessageAdded"}'
     query = f"bodySHA256={hashlib.sha256(body).hexdigest()}"
     signature = RequestValidator(TOKEN).compute_signature(f"{PUBLIC_URL}/sms?{query}", {})
@@ -170,7 +170,7 @@ def refused_callbacks(why: str) -> float:
     return REGISTRY.get_sample_value("parvis_sms_callbacks_refused_total", {"why": why}) or 0
 
 
-async def test_a_refused_callback_is_no_refused_contact(twilio: Twilio) -> None:
+async def test_a_refused_callback_is_not_counted_as_a_contact(twilio: Twilio) -> None:
     contacts, callbacks = refused("sms", "malformed"), refused_callbacks("malformed")
     assert (await twilio.post(sample("status-delivered"), path="/sms/status")).status_code == 400
     assert refused("sms", "malformed") == contacts
@@ -183,7 +183,7 @@ async def test_a_refused_whatsapp_message_counts_for_whatsapp(twilio: Twilio) ->
     assert (refused("sms", "forged"), refused("whatsapp", "forged")) == (sms, whatsapp + 1)
 
 
-async def test_a_status_with_our_own_routing_error_never_kills_a_number(twilio: Twilio) -> None:
+async def test_a_routing_error_never_marks_a_number_as_wrong(twilio: Twilio) -> None:
     form = dict(parse_form_fields(sample("status-undelivered"))) | {"ErrorCode": "21612"}
     await twilio.post(urlencode(form).encode(), path=f"/sms/status?reply={REPLY}")
     report = DeliveryReported.model_validate_json(twilio.producer.sent[0].value)

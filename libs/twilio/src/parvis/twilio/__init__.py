@@ -1,1 +1,1 @@
-"""Shares what the services must agree on about Twilio: message statuses, error codes and one HTTP client."""
+"""Holds Twilio's message statuses, its error codes and an HTTP client, shared by the services."""

@@ -10,9 +10,9 @@ from parvis.common.contract.delivery import FailureClass
 
 @dataclass(frozen=True)
 class ErrorCode:
-    """One error code of Twilio's.
+    """The meaning of a Twilio error code.
 
-    Shape: may_retry, whether the same message may be sent again by the same provider: Twilio has not taken it.
+    Shape: may_retry: Twilio has not accepted the message, so that it may be sent again.
     """
 
     failure_class: FailureClass
@@ -20,7 +20,7 @@ class ErrorCode:
     may_retry: bool = False
 
 
-# The recipient's number is wrong, and no sender could reach it: the notifier gives such a number up.
+# The recipient's number is wrong, whoever sends: the notifier never writes to it again.
 _WRONG_NUMBER: dict[int, ErrorCode] = {
     21211: ErrorCode("permanent", "invalid To number"),
     21614: ErrorCode("permanent", "not a mobile number"),
@@ -29,7 +29,7 @@ _WRONG_NUMBER: dict[int, ErrorCode] = {
     30006: ErrorCode("permanent", "landline or unreachable carrier"),
 }
 
-# Not reached from here, this way or now: the sender, the route or the handset. It says nothing against the number.
+# The sender, the route or the handset failed; the number itself may be right.
 _NOT_REACHED: dict[int, ErrorCode] = {
     21214: ErrorCode("unreachable", "To number cannot be reached"),
     21612: ErrorCode("unreachable", "To and From do not go together"),  # our routing: another sender may reach it
@@ -54,7 +54,7 @@ _OPTED_OUT: dict[int, ErrorCode] = {
 }
 
 _TEMPORARY: dict[int, ErrorCode] = {
-    20003: ErrorCode("temporary", "authenticate", may_retry=True),  # the operator mends the account or its token
+    20003: ErrorCode("temporary", "authenticate", may_retry=True),  # the operator must correct the account or its token
     20429: ErrorCode("temporary", "too many requests", may_retry=True),
     30001: ErrorCode("temporary", "queue overflow"),
     30008: ErrorCode("temporary", "unknown error"),
@@ -75,15 +75,15 @@ ERROR_CODES: dict[int, ErrorCode] = {
 
 
 def find_error_code(code: str | int | None) -> ErrorCode | None:
-    """Gives: None without a code, for what is no code, and for one that the table does not have."""
+    """Gives: None without a code, for a malformed code and for one that is not in the table."""
     text = str(code or "")
     return ERROR_CODES.get(int(text)) if text.isascii() and text.isdigit() and len(text) <= 6 else None
 
 
 def failure_class_of(code: str | int | None) -> FailureClass:
-    """The failure class of a message that Twilio accepted and did not deliver.
+    """Return the failure class of a message that Twilio accepted and did not deliver.
 
-    Gives: `temporary` for an unknown code: nobody loses an address because our table is incomplete.
+    Gives: `temporary` for an unknown code, so that a gap in the table never marks a number as wrong.
     """
     known = find_error_code(code)
     return known.failure_class if known else "temporary"

@@ -9,21 +9,21 @@ import aiohttp
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 
-# Before a byte of the request was written: name not found, connection refused, TLS not agreed.
+# Raised before a byte of the request was written: DNS, connection or TLS failed.
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
 class TwilioHttpClient(AsyncTwilioHttpClient):
-    """The official client's HTTP, with the time-out and the base URL that it has no settings for.
+    """The official client's transport with a time-out and a base URL, for which it has no settings.
 
-    Without retries: its own would send a POST again after any 5xx, and the API has no idempotency key.
+    It does not retry: the official transport would repeat a POST after any 5xx, and the API has no idempotency key.
     """
 
     def __init__(self, *, base_url: str, timeout_s: float, max_connections: int) -> None:
         super().__init__(pool_connections=False)
         self._base = urlsplit(base_url) if base_url else None
         self._timeout_s = timeout_s
-        # A connection that the other side closes after 5 idle seconds must not be taken for a new call.
+        # Shorter than the 5 s after which a server may close an idle connection: a new request must not use a dying one.
         connector = aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=4)
         self.session: Any = aiohttp.ClientSession(connector=connector)
 
@@ -40,7 +40,7 @@ class TwilioHttpClient(AsyncTwilioHttpClient):
     ) -> Response:
         if self._base:
             url = urlunsplit(urlsplit(url)._replace(scheme=self._base.scheme, netloc=self._base.netloc))
-        if auth:  # aiohttp gives its `auth=` up in version 4 and warns of it
+        if auth:  # aiohttp warns about `auth=`: version 4 removes it
             credentials = b64encode(":".join(auth).encode()).decode()
             headers = {**(headers or {}), "Authorization": f"Basic {credentials}"}
         return await super().request(

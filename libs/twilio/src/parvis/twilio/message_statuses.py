@@ -7,8 +7,8 @@ from typing import Literal
 
 MessageState = Literal["accepted", "delivered", "undelivered", "failed"]
 
-# `sent` means that the carrier has the message, not that the citizen has. `canceled` is a scheduled message that was taken back
-# in Twilio's console: nobody received it, so the reply fails and goes on by the citizen's next channel.
+# `sent` means that the carrier has the message, not the citizen. `canceled` is a scheduled message that was cancelled in
+# Twilio's console: it was never delivered, so the reply fails and moves to the citizen's next channel.
 DELIVERY_STATES: dict[str, MessageState] = {
     "accepted": "accepted",
     "scheduled": "accepted",
@@ -24,7 +24,7 @@ DELIVERY_STATES: dict[str, MessageState] = {
 
 
 def delivery_state(status: str) -> MessageState | None:
-    """Gives: None for a status that Twilio does not document."""
+    """Gives: None for an undocumented status."""
     return DELIVERY_STATES.get(status.lower())
 
 

@@ -31,16 +31,16 @@ _MIB = 1024 * 1024
 
 
 async def build() -> Service:
-    """Construct everything the intake_loop needs.
+    """Construct the service with its clients.
 
-    Raises: Misconfigured, when a setting is wrong or the folder cannot be made.
+    Raises: Misconfigured, when a setting is wrong or the folder cannot be created.
     """
     town, settings = load_settings(TownSettings), load_settings(Settings)
     await asyncio.to_thread(load_language_model)
     box = _build_drop_box(town, settings)
-    health = Health(parts={"kafka": "not reached yet", box.kind: "not looked into yet"})
+    health = Health(parts={"kafka": "not connected yet", box.kind: "not polled yet"})
     topic = CONTACT_RECEIVED.full_name(town.topic_prefix)
-    producer = Producer(town.kafka_bootstrap, service=NAME, health=health, metadata_age_s=town.metadata_age_s)
+    producer = Producer.from_settings(town, service=NAME, health=health)
     town_config = load_town_config(town.config_dir)
     limits = reading_limits(settings)
     readers = ScanReaderPool(settings.readers, limits)

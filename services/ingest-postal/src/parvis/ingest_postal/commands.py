@@ -1,4 +1,4 @@
-"""Adds `parvis separators`: prints sheets for the mail room."""
+"""Adds the command `parvis separators`, which prints sheets for the mail room."""
 
 import argparse
 from datetime import date
@@ -13,15 +13,20 @@ _MOST = 1000
 
 
 def register(commands: Commands) -> None:
-    command = commands.add_parser("separators", help="sheets that separate letters in the scanner")
+    command = commands.add_parser("separators", help="separator sheets for the scanner")
     actions = command.add_subparsers(metavar="print", required=True)
-    printing = actions.add_parser("print", help="write a PDF of them, A4")
+    printing = actions.add_parser("print", help="write the sheets as an A4 PDF")
     printing.add_argument(
-        "--kind", choices=("letter", "batch"), default="letter", help="between letters, or before a batch"
+        "--kind",
+        choices=("letter", "batch"),
+        default="letter",
+        help="a separator between letters, or the cover sheet of a batch",
     )
-    printing.add_argument("--count", type=_count, default=1, metavar="N", help="pages; print them on both sides")
     printing.add_argument(
-        "--received", type=date.fromisoformat, metavar="DATE", help="the day that the batch was received: 2026-11-23"
+        "--count", type=_count, default=1, metavar="N", help="number of pages; print on both sides of the paper"
+    )
+    printing.add_argument(
+        "--received", type=date.fromisoformat, metavar="DATE", help="day on which the batch was received: 2026-11-23"
     )
     printing.add_argument("-o", "--output", type=Path, default=Path("sheets.pdf"), metavar="FILE")
     printing.set_defaults(run=_print)

@@ -9,7 +9,7 @@ from parvis.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """The watched folder or bucket, its pace, and the limits of one letter."""
+    """The watched folder or bucket, the polling, and the limits of one letter."""
 
     model_config = SettingsConfigDict(env_prefix="PARVIS_INGEST_POSTAL_", extra="ignore")
 
@@ -19,12 +19,12 @@ class Settings(ServiceSettings):
     )
     bucket: str = Field(
         default="",
-        description="URL of a bucket to watch in place of a folder: s3://bucket/folder, gs://, az:// or file:///folder; scans lie under ready/",
+        description="URL of a bucket to watch instead of a folder: s3://bucket/folder, gs://, az:// or file:///folder; scans lie under ready/",
     )
     drop_box: str = Field(
         default="mail-room",
         pattern=r"^[a-z0-9][a-z0-9-]{0,60}$",
-        description="name of this drop box; part of each contact's id: never change it",
+        description="name of this drop box; part of each contact id: never change it",
     )
     poll_s: float = Field(default=2.0, gt=0, le=300, description="seconds between two polls of the folder")
     settle_s: float = Field(default=10.0, ge=0, le=600, description="seconds without change before a file is opened")
@@ -32,15 +32,18 @@ class Settings(ServiceSettings):
         default=900.0, gt=0, description="seconds without change before an unfinished file is quarantined"
     )
     readers: int = Field(
-        default=1, ge=1, le=64, description="letters read at once; each takes a processor and up to its memory limit"
+        default=1,
+        ge=1,
+        le=64,
+        description="letters read at the same time; each takes one processor and up to the memory limit",
     )
     size_limit_mib: int = Field(default=50, ge=1, le=1024, description="largest file, MiB")
-    pages_limit: int = Field(default=50, ge=1, le=100, description="pages read of one letter; people read the rest")
+    pages_limit: int = Field(default=50, ge=1, le=100, description="pages read of one letter; agents read the rest")
     batch_pages_limit: int = Field(
         default=500, ge=1, le=2000, description="pages of one file that are searched for separator sheets"
     )
     letters_limit: int = Field(
-        default=200, ge=1, le=1000, description="letters in one batch; a longer one goes to people as it is"
+        default=200, ge=1, le=1000, description="letters in one batch; a longer batch goes to an agent undivided"
     )
     megapixels_limit: int = Field(
         default=50, ge=1, le=500, description="largest page in megapixels; A4 at 600 dpi has 35"
@@ -50,7 +53,7 @@ class Settings(ServiceSettings):
 
 
 class SheetSettings(BaseSettings):
-    """The town's setting that `parvis separators` needs to sign a batch cover sheet."""
+    """The setting with which `parvis separators` signs a batch cover sheet."""
 
     model_config = SettingsConfigDict(env_prefix="PARVIS_", extra="ignore")
 

@@ -30,16 +30,16 @@ _HELP_EVERY_MINUTES = 10
 
 
 async def build() -> Service:
-    """Construct everything that ingest-sms needs.
+    """Construct the service with its clients.
 
     Raises: Misconfigured, when a setting or the town's configuration is wrong.
     """
     town, own = load_settings(TownSettings), load_settings(Settings)
     town_config = load_town_config(town.config_dir)
     load_language_model()
-    # A fallback is there for when Kafka is not: that must not make it unready.
+    # A fallback must stay ready while Kafka is down.
     health, kafka = (Health(), Health()) if own.spool else (shared := Health({"kafka": "not connected yet"}), shared)
-    producer = Producer(town.kafka_bootstrap, service="ingest-sms", health=kafka, metadata_age_s=town.metadata_age_s)
+    producer = Producer.from_settings(town, service="ingest-sms", health=kafka)
     inspector, blobs = FileInspector(), BlobStore(town.blobs_url)
     allowed_hosts = AllowedHosts(own.media_host_names, own.twilio_base_url)
     media = MediaFetcher(blobs, AntivirusScanner(town.clamav), inspector, allowed_hosts, own.tokens)

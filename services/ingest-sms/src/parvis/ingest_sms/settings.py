@@ -33,46 +33,46 @@ class Settings(ServiceSettings):
         min_length=8, description="the account's primary auth token, with which Twilio signs"
     )
     twilio_auth_token_previous: SecretStr | None = Field(
-        default=None, description="the previous auth token, accepted as well during a rotation"
+        default=None, description="the previous auth token, also accepted during a rotation"
     )
     twilio_tokens: SecretStr | None = Field(
         default=None,
-        description='JSON: tokens of accounts with one of their own, such as sub-accounts: {"AC…": ["current", "previous"]}',
+        description='JSON: tokens of accounts that sign with their own, such as sub-accounts: {"AC…": ["current", "previous"]}',
     )
     twilio_base_url: str = Field(
         default="",
         pattern=r"^(https?://[^/?#\s]+)?$",
-        description="for tests: base URL of the API and its files in place of Twilio's; may be http and a private address",
+        description="for tests: base URL that replaces Twilio's API and media hosts; http and private addresses are allowed",
     )
     media_hosts: str = Field(
         default="api.twilio.com,*.twilio.com,*.twiliocdn.com,s3-external-1.amazonaws.com",
-        description="hosts from which media is fetched, by https only; *.name stands for all hosts below name",
+        description="hosts from which media is fetched, over https only; *.name allows all sub-domains of name",
     )
     numbers: str = Field(
         default="",
-        description="our numbers in E.164, separated by commas, whose messages the reconciler lists; empty: the town's sms_number",
+        description="our numbers in E.164, separated by commas: the reconciler lists their messages; empty: the town's sms_number",
     )
     reconcile_s: float = Field(
-        default=300, ge=0, description="seconds between two passes over Twilio's message list; 0: never"
+        default=300, ge=0, description="seconds between two passes over Twilio's message list; 0: the reconciler is off"
     )
     reconcile_window_h: float = Field(
-        default=72, gt=0, le=24 * 30, description="how many hours back the first pass after a start goes"
+        default=72, gt=0, le=24 * 30, description="how many hours the first pass after a start looks back"
     )
     reconcile_grace_s: float = Field(
         default=60,
         ge=0,
-        description="age in seconds from which a message is recovered; a younger one is left to its webhook",
+        description="age in seconds from which a message is recovered; a younger one may still arrive by webhook",
     )
     spool: Path | None = Field(
         default=None,
-        description="directory for messages received on /sms/fallback until they are published; empty: this is no fallback",
+        description="directory for messages received on /sms/fallback until they are published; empty: this process is not a fallback",
     )
     sender_per_minute: float = Field(
         default=120,
         gt=0,
-        description="messages a minute from one number; more are answered 429 and recovered from the list",
+        description="messages a minute accepted from one number; more get 429 and are recovered from Twilio's list",
     )
-    sender_burst: int = Field(default=120, ge=1, description="messages that one number may send in a burst")
+    sender_burst: int = Field(default=120, ge=1, description="messages accepted from one number in a burst")
     largest_form_bytes: int = Field(
         default=64 * 1024,
         ge=8 * 1024,
@@ -85,7 +85,7 @@ class Settings(ServiceSettings):
     def _accounts_look_like_accounts(cls, text: str) -> str:
         wrong = [sid for sid in _split_list(text) if not _ACCOUNT.fullmatch(sid)]
         if wrong or not _split_list(text):
-            raise ValueError("an account is AC and 32 characters; several are separated by commas")
+            raise ValueError("an account SID is AC and 32 characters; separate several by commas")
         return text
 
     @field_validator("twilio_tokens")
@@ -99,12 +99,12 @@ class Settings(ServiceSettings):
     @classmethod
     def _numbers_are_numbers(cls, text: str) -> str:
         if not all(re.fullmatch(r"\+[1-9]\d{6,14}", number) for number in _split_list(text)):
-            raise ValueError("a number is + and its digits; several are separated by commas")
+            raise ValueError("a number is + and digits (E.164); separate several by commas")
         return text
 
     @property
     def tokens(self) -> Mapping[str, tuple[str, ...]]:
-        """The tokens of each account: the current one, then the previous one."""
+        """The auth tokens by account SID: the current one, then the previous one."""
         shared = tuple(
             _reveal(token) for token in (self.twilio_auth_token, self.twilio_auth_token_previous) if _reveal(token)
         )
@@ -141,13 +141,13 @@ def _reveal(value: SecretStr | None) -> str:
 
 
 def _parse_tokens(text: str) -> dict[str, tuple[str, ...]]:
-    """Raises: ValueError, which names no token."""
+    """Raises: ValueError, whose message never contains a token."""
     try:
         given: Any = json.loads(text)
     except ValueError:
         raise ValueError("not JSON") from None
     if not isinstance(given, dict):
-        raise ValueError('not of the form {"AC…": ["current", "previous"]}')  # noqa: TRY004 (pydantic tells ValueErrors)
+        raise ValueError('not of the form {"AC…": ["current", "previous"]}')  # noqa: TRY004 (pydantic reports ValueErrors only)
     tokens_by_account: dict[str, tuple[str, ...]] = {}
     for account, value in given.items():
         tokens = [value] if isinstance(value, str) else value

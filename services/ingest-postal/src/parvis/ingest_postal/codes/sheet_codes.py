@@ -19,7 +19,7 @@ SheetKind = Literal["letter", "batch"]
 
 @dataclass(frozen=True)
 class SheetCode:
-    """What one code of a sheet says."""
+    """The parsed code of a separator or batch cover sheet."""
 
     kind: SheetKind
     received: str | None = None  # an instant or a day, ISO 8601
@@ -27,41 +27,41 @@ class SheetCode:
 
 
 def make_batch_code(received: str, key: bytes) -> str:
-    """What stands in the QR code of a batch's first sheet; signed, for a date decides whether a letter came in time."""
+    """Make the QR code of a batch cover sheet. It is signed, because the date decides whether a letter arrived in time."""
     return f"PARVIS-BATCH;received={received};sig={sign_token(received, _PURPOSE, key)}"
 
 
 def parse_sheet_code(code: str, key: bytes) -> SheetCode | None:
-    """What the text of a code says to the door; none when it is not one of ours."""
+    """Parse the text of a code. Gives: None when it is not a sheet code."""
     text = code.strip()
     if text == SEPARATOR:
         return SheetCode("letter")
-    found = _BATCH.fullmatch(text)
-    if not found:
+    match = _BATCH.fullmatch(text)
+    if not match:
         return None
-    return SheetCode("batch", found[1], bool(found[2]) and is_valid_token(found[1], _PURPOSE, found[2], key))
+    return SheetCode("batch", match[1], bool(match[2]) and is_valid_token(match[1], _PURPOSE, match[2], key))
 
 
 def is_sheet_code(code: str) -> bool:
-    """Whether a code separates, whoever printed it."""
+    """Whether the code is that of a separator or batch sheet; the signature is not checked."""
     return code.strip() == SEPARATOR or bool(_BATCH.fullmatch(code.strip()))
 
 
 def parse_stamp(received: str, *, seen_at: datetime, zone: ZoneInfo) -> datetime | None:
-    """The instant that a stamp means; none when it cannot be.
+    """Parse the date of receipt.
 
-    Shape:  `2026-11-23`, which is noon in the town, or an instant with its offset.
-    Gives:  never a future one, nor one older than a year: a wrong stamp would make a citizen late, or early.
+    Shape:  `2026-11-23`, which means noon in the town, or an instant with its UTC offset.
+    Gives:  None when it cannot be parsed, is in the future or is more than a year old: a wrong date would change a citizen's deadline.
     """
     try:
         if len(received) == len("2026-11-23"):
             day = date.fromisoformat(received)
             noon = datetime(day.year, day.month, day.day, _NOON, tzinfo=zone)
-            at = min(noon, seen_at) if day == seen_at.astimezone(zone).date() else noon
+            received_at = min(noon, seen_at) if day == seen_at.astimezone(zone).date() else noon
         else:
-            at = datetime.fromisoformat(received)
+            received_at = datetime.fromisoformat(received)
     except ValueError:
         return None
-    if at.tzinfo is None or not seen_at - _OLDEST <= at <= seen_at:
+    if received_at.tzinfo is None or not seen_at - _OLDEST <= received_at <= seen_at:
         return None
-    return at.astimezone(UTC)
+    return received_at.astimezone(UTC)

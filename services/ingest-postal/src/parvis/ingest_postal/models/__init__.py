@@ -1,1 +1,1 @@
-"""Models scans, their pages and what was read from them."""
+"""Models scans, their pages and the text read from them."""

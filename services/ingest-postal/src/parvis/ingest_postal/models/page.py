@@ -8,13 +8,13 @@ BarcodeFormat = Literal["QRCode", "Code128", "DataMatrix"]
 
 
 class StrictModel(BaseModel):
-    """Frozen and strict: it crosses a process boundary, from the side that hostile bytes may have taken over."""
+    """A frozen and strict model for data from a sandboxed process, which hostile bytes may have taken over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Word(StrictModel):
-    """One word on a page; its box in fractions of the page's width and height, from the top left."""
+    """One word on a page, with its box in fractions of the page's width and height, from the top left."""
 
     text: str = Field(max_length=1000)
     confidence: float = Field(ge=0, le=1)
@@ -25,7 +25,7 @@ class Word(StrictModel):
 
 
 class TextLine(StrictModel):
-    """Words that stand on one line of one block, from left to right."""
+    """The words of one line of a block, from left to right."""
 
     block: int
     words: tuple[Word, ...]
@@ -36,7 +36,7 @@ class TextLine(StrictModel):
 
 
 class Barcode(StrictModel):
-    """What is printed for machines; its box in fractions of the page as it was scanned, from the top left."""
+    """A barcode or QR code, with its box in fractions of the page as scanned, from the top left."""
 
     text: str = Field(max_length=4000)
     format: BarcodeFormat
@@ -47,17 +47,19 @@ class Barcode(StrictModel):
 
 
 class ScannedPage(StrictModel):
-    """What one page says. Its codes are known before any word is read: a batch can be split even where reading fails."""
+    """The codes and the text of one page. Codes are found before any word is read, so that a batch can be split when OCR fails."""
 
     number: int = Field(ge=1, description="from 1")
     lines: tuple[TextLine, ...]
-    confidence: float = Field(ge=0, le=1, description="mean over its words; 0 for a page without any")
-    source: Literal["reading", "layer"] = Field(description="read from the picture, or text that the file itself holds")
-    language: Literal["fra", "eng"] | None = Field(default=None, description="the data that read it best")
+    confidence: float = Field(ge=0, le=1, description="mean confidence of its words; 0 without words")
+    source: Literal["reading", "layer"] = Field(
+        description="reading: recognised in the picture; layer: text of the file itself"
+    )
+    language: Literal["fra", "eng"] | None = Field(default=None, description="language data that gave the best reading")
     codes: tuple[Barcode, ...] = Field(default=(), description="QR, Code128 and DataMatrix, from the top")
-    is_read: bool = Field(default=True, description="false where reading ended before its words")
+    is_read: bool = Field(default=True, description="false when reading ended before its words were read")
     is_blank: bool = Field(
-        default=False, description="nothing is on it; its picture is left out where other pages have some"
+        default=False, description="nothing is written on it; its picture is left out when other pages have text"
     )
 
     @property

@@ -10,11 +10,11 @@ MediaType = Literal["application/pdf", "image/tiff", "image/png", "image/jpeg"]
 
 @dataclass(frozen=True)
 class ReadingLimits:
-    """How much of the machine one letter may take."""
+    """The resource limits for one letter."""
 
     size_bytes: int = 50 * 1024 * 1024
     pages: int = 50
-    batch_pages: int = 500  # looked at for separator sheets
+    batch_pages: int = 500  # pages of a file that are searched for separator sheets
     pixels: int = 50_000_000  # A4 at 600 dpi is 35 million
     wall_s: float = 120.0
     cpu_s: int = 90
@@ -22,8 +22,8 @@ class ReadingLimits:
 
 
 @dataclass(frozen=True)
-class PagePreview:
-    """One page as people look at it: re-encoded, no metadata, of a size for a screen."""
+class ScannedPagePreview:
+    """A page's picture for agents: re-encoded, without metadata, in screen size."""
 
     number: int
     content: bytes
@@ -32,12 +32,12 @@ class PagePreview:
 
 @dataclass(frozen=True)
 class ScanReading:
-    """All that came out of one scan: everything, or what there was before `trouble`."""
+    """The result of reading one scan; partial when `trouble` is set."""
 
     pages: tuple[ScannedPage, ...] = ()
-    previews: tuple[PagePreview, ...] = ()
+    previews: tuple[ScannedPagePreview, ...] = ()
     page_count: int = 0
-    trouble: str | None = None  # why reading ended early, in words for an agent
+    trouble: str | None = None  # why reading ended early; agents see it
 
     @property
     def blank_pages(self) -> tuple[int, ...]:

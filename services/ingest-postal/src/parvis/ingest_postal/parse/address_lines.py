@@ -36,7 +36,7 @@ _NOT_A_NAME = re.compile(
     r"a l attention|attention|bonjour|cher|chere|service|direction|urgent|confidentiel|facture|attestation|demande|certificat)\b"
 )
 
-# The old and the overseas departments; 20 is both halves of Corsica. La Poste's ranges, 2024.
+# Departments of mainland and overseas France; 20 stands for both halves of Corsica. La Poste's ranges, 2024.
 _DEPARTMENTS = frozenset(f"{number:02}" for number in range(1, 96)) | frozenset(("97", "98"))
 _OVERSEAS = frozenset(("971", "972", "973", "974", "975", "976", "977", "978", "984", "986", "987", "988"))
 
@@ -65,22 +65,22 @@ _COUNTRIES = frozenset(
 
 @dataclass(frozen=True)
 class TownLine:
-    """The line of the town, taken apart."""
+    """A parsed town line."""
 
-    line: str  # as it is written on an envelope
-    street: str = ""  # what stood before it on the same line
+    line: str  # as written on an envelope
+    street: str = ""  # the street before it on the same line
     is_foreign: bool = False
     is_plausible: bool = True  # its department exists
 
 
 def parse_town_line(text: str, own_departments: frozenset[str]) -> TownLine | None:
-    """The town that a line ends in; none when it is no such line."""
+    """Parse the line with postcode and town. Gives: None for any other line."""
     line = text[:_LONGEST_LINE].strip(" ,;.")
-    found = _FRENCH_TOWN.match(line)
-    if found:
-        code = found["code"].replace(" ", "")
-        town = f"{code} {found['town'].strip(' ,;.')}{' CEDEX' + found['cedex'].upper().partition('CEDEX')[2] if found['cedex'] else ''}"
-        return TownLine(town, street=found["street"].strip(" ,;–-"), is_plausible=_exists(code, own_departments))
+    match = _FRENCH_TOWN.match(line)
+    if match:
+        code = match["code"].replace(" ", "")
+        town = f"{code} {match['town'].strip(' ,;.')}{' CEDEX' + match['cedex'].upper().partition('CEDEX')[2] if match['cedex'] else ''}"
+        return TownLine(town, street=match["street"].strip(" ,;–-"), is_plausible=_exists(code, own_departments))
     if any(pattern.match(line) for pattern in _FOREIGN_TOWN):
         return TownLine(line, is_foreign=True)
     return None
@@ -91,7 +91,7 @@ def is_country(text: str) -> bool:
 
 
 def is_street(text: str) -> bool:
-    """Whether it says where in the town: way and number, a box, a hamlet."""
+    """Whether the line is a street with or without a number, a PO box or a hamlet."""
     line = fold(text[:_LONGEST_LINE])
     return any(pattern.search(line) for pattern in (_STREET, _STREET_BEHIND, _BOX, _PLACE))
 
@@ -101,7 +101,7 @@ def is_complement(text: str) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Whether it may be whom the postman looks for: a person, with or without title, or a body such as an association."""
+    """Whether the line may be a person's name, with or without a title, or the name of an organisation."""
     plain = fold(text[:_LONGEST_LINE])
     if (
         not plain
@@ -119,6 +119,6 @@ def is_name(text: str) -> bool:
 
 
 def _exists(code: str, own: frozenset[str]) -> bool:
-    if code[:2] in own:  # a town knows its own: the example town's is no real one
+    if code[:2] in own:  # the example town's department does not exist
         return True
     return code[:3] in _OVERSEAS if code.startswith(("97", "98")) else code[:2] in _DEPARTMENTS

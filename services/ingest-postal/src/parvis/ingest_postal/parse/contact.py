@@ -32,16 +32,16 @@ from parvis.ingest_postal.parse.reply_channel import find_reply_channels
 from parvis.ingest_postal.parse.sender_address import SenderAddress, find_sender_address
 from parvis.ingest_postal.parse.text_blocks import find_text_blocks
 
-LOW_CONFIDENCE = 0.6  # below it most words of a page have a mistake: people read it from the picture
+LOW_CONFIDENCE = 0.6  # below it most words have an error: agents read the picture
 LOW_PAGE = 0.8
-SURE_OF_SENDER = 0.8  # a letter that goes to the wrong door shows one citizen's business to another
+SURE_OF_SENDER = 0.8  # a reply to the wrong address would disclose a citizen's case
 
 _SUBJECT = re.compile(r"^\s*(?:objet|obj|concerne|subject|re)\s?[:;.]\s*(\S.{2,300})$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class LetterFacts:
-    """What the door knows of a letter without reading it."""
+    """The facts about a letter that are known without reading it."""
 
     contact_id: ContactId
     drop_box: str
@@ -57,10 +57,10 @@ class LetterFacts:
 def build_contact(reading: ScanReading, facts: LetterFacts) -> ContactReceived:
     """Turn one letter into a contact.
 
-    Shape:  the reading may be empty, partial or full of mistakes.
-    Gives:  a contact, always; `unreadable` where people must read it from the picture. Its key is its own id: what was read by
-            machine decides no partition, so a misread name cannot mix two citizens.
-    Raises: nothing, whatever was read.
+    Shape:  the reading may be empty, partial or full of errors.
+    Gives:  a contact for any reading; `unreadable` gives the reason when an agent must read the picture. The record key is the
+            contact's own id and never text from OCR, so that a misread name cannot mix two citizens.
+    Raises: nothing, for any reading.
     """
     text = join_text(reading)
     first = next((page for page in reading.pages if not page.is_blank), None)
@@ -91,31 +91,31 @@ def build_contact(reading: ScanReading, facts: LetterFacts) -> ContactReceived:
 
 
 def join_text(reading: ScanReading) -> str:
-    """The whole text: a line a line, an empty one between blocks and pages; no control characters."""
+    """Join the text of all pages, with an empty line between blocks and pages and without control characters."""
     return "\n\n".join(paragraph for page in reading.pages for paragraph in _paragraphs(page.lines))
 
 
 def _build_personal(
     reading: ScanReading, text: str, sender: SenderAddress | None, facts: LetterFacts
 ) -> PersonalContact:
-    known = sender is not None and sender.confidence >= SURE_OF_SENDER
-    address = sender.address if sender and known else None
-    wishes = find_reply_channels(reading)
+    is_trusted = sender is not None and sender.confidence >= SURE_OF_SENDER
+    address = sender.address if sender and is_trusted else None
+    reply_channels = find_reply_channels(reading)
     if address:
-        wishes = (*wishes, ReplyAddress(channel="post", address=address))
+        reply_channels = (*reply_channels, ReplyAddress(channel="post", address=address))
     values = {
         "from": ContactPoint(kind="post", value=address) if address else None,
-        "display_name": sender.name if sender and known else "",
+        "display_name": sender.name if sender and is_trusted else "",
         "subject": _find_subject(reading),
         "text": truncate_text(text),
         "file_names": tuple(f"page-{picture.number}.jpg" for picture in reading.previews[: len(facts.previews)]),
-        "reply_channels": wishes,
+        "reply_channels": reply_channels,
     }
     return PersonalContact.model_validate(values)
 
 
 def _find_conversation_id(reading: ScanReading, key: bytes) -> ConversationId | None:
-    """What the code says that we printed on the letter it answers; none when two letters of ours lie in one."""
+    """The conversation named by our letter's code. None without a valid code, or with codes of two conversations."""
     conversation_ids = {
         conversation_id_of_letter_qr(code.text, key) for page in reading.pages for code in page.codes
     } - {None}
@@ -128,29 +128,29 @@ def _paragraphs(lines: tuple[TextLine, ...]) -> Iterator[str]:
 
 
 def _strip_control_characters(text: str) -> str:
-    """Without what no printer prints: control characters, lone surrogates, unassigned code points."""
+    """Remove control characters, lone surrogates and unassigned code points."""
     return "".join(c for c in text if c == "\t" or unicodedata.category(c) not in ("Cc", "Cs", "Cn"))
 
 
 def _find_subject(reading: ScanReading) -> str:
-    """The line that says « Objet : … », on the first page."""
+    """The text of the line « Objet : … » on the first page; empty without one."""
     first = next((page for page in reading.pages if not page.is_blank), None)
     for line in first.lines if first else ():
-        found = _SUBJECT.match(_strip_control_characters(line.text))
-        if found:
-            return found.group(1).strip()
+        match = _SUBJECT.match(_strip_control_characters(line.text))
+        if match:
+            return match.group(1).strip()
     return ""
 
 
 def _summarize_ocr(reading: ScanReading, sender: SenderAddress | None) -> OcrResult | None:
-    """What was read from pictures was worth; none where the file had its own text, or no word was found."""
-    read = [page for page in reading.pages if page.source == "reading" and page.words]
-    if not read:
+    """Summarise the OCR confidence. None when the file had its own text or no word was found."""
+    ocr_pages = [page for page in reading.pages if page.source == "reading" and page.words]
+    if not ocr_pages:
         return None
     return OcrResult(
-        confidence=_mean_confidence(read),
-        pages=len(read),
-        page_confidences=tuple(round(min(page.confidence, 1.0), 4) for page in read),
+        confidence=_mean_confidence(ocr_pages),
+        pages=len(ocr_pages),
+        page_confidences=tuple(round(min(page.confidence, 1.0), 4) for page in ocr_pages),
         low_pages=tuple(page.number for page in reading.pages if _needs_people(page)),
         sender_confidence=round(min(sender.confidence, 1.0), 4) if sender else None,
     )
@@ -167,16 +167,16 @@ def _blank_page_remarks(reading: ScanReading) -> tuple[str, ...]:
 
 
 def _needs_people(page: ScannedPage) -> bool:
-    """Whether people must read this page from its picture."""
+    """Whether an agent must read this page in its picture."""
     if page.source == "layer" or page.is_blank:
         return False
     return not page.is_read or (bool(page.words) and page.confidence < LOW_PAGE)
 
 
 def _explain_unreadable(reading: ScanReading) -> str | None:
-    worth = _summarize_ocr(reading, None)
+    ocr = _summarize_ocr(reading, None)
     if reading.trouble:
         return reading.trouble[:200]
     if not any(page.words for page in reading.pages):
         return "no text was found on the paper"
-    return "the text was read with little confidence" if worth and worth.confidence < LOW_CONFIDENCE else None
+    return "the text was read with little confidence" if ocr and ocr.confidence < LOW_CONFIDENCE else None

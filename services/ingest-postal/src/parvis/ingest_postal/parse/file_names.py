@@ -5,30 +5,30 @@ from pathlib import PurePosixPath
 
 _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".filepart", ".writing", ".lock")
 _JUNK = ("thumbs.db", "desktop.ini", "ehthumbs.db")
-_LONGEST_STEM_BYTES = 120  # of the 255 that a name may have; the digest, a number and .reason.txt go behind it
-_PRINTED = ("L", "M", "N", "P", "S", "Zs")  # no control, no direction mark, no half of a character
+_LONGEST_STEM_BYTES = 120  # a name may have 255; the digest, a number and .reason.txt follow
+_PRINTED = ("L", "M", "N", "P", "S", "Zs")  # no control characters, direction marks or surrogates
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether a name says that nobody is to take the file: yet, or at all."""
+    """Whether the name marks an unfinished, hidden or system file."""
     name = name.lower()
     return name.startswith((".", "~")) or name.endswith(_UNFINISHED) or name in _JUNK
 
 
 def is_note(name: str) -> bool:
-    """Whether it is the mail room's note about the scan of the same name."""
+    """Whether the file is a note of the mail room about the scan of the same name."""
     return name.lower().endswith(".json")
 
 
 def note_names(name: str) -> tuple[str, str]:
-    """What the note about a file may be called: scan.pdf.json or scan.json."""
+    """The possible names of a file's note: scan.pdf.json and scan.json."""
     return f"{name}.json", str(PurePosixPath(name).with_suffix(".json"))
 
 
 def safe_name(name: str, mark: str = "", number: int = 1) -> str:
-    """The name to keep a file by, its folders in front: `2026-11-23_scan.1f3c….pdf`.
+    """Make a safe file name, prefixed with its folders: `2026-11-23_scan.1f3c….pdf`.
 
-    Gives: one form of each letter (NFC), at most 170 bytes, nothing that turns a line, hides, or is taken for an option.
+    Gives: NFC, at most 170 bytes, without control characters, line breaks, and a leading dot or hyphen.
     """
     path = PurePosixPath("_".join(_clean(part) for part in PurePosixPath(name).parts))
     suffix = path.suffix if len(path.suffix.encode()) <= 12 else ""

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from parvis.ingest_postal.parse.own_addresses import fold
 from parvis.ingest_postal.parse.text_blocks import LineSegment, TextBlock
 
-_SURE = 0.6  # of each word with a digit
+_SURE = 0.6  # least confidence of each word with a digit
 _OLDEST, _AHEAD = timedelta(days=366), timedelta(days=1)
 _FRENCH = "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre"
 _ENGLISH = "january february march april may june july august september october november december"
@@ -29,7 +29,7 @@ _FORMS = (
 _WEEKDAY = (
     r"(?:lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
 )
-# What may stand before the date on its line: a town, « Fait à … », a weekday; nothing else. « Née le … » is another date.
+# Text allowed before the date on its line: a town, « Fait à … », a weekday. « Née le … » is another date.
 _BEFORE = re.compile(
     rf"^(?:fait |signe |ecrit )?(?:a |at )?(?:(?!(?:ne|nee|nes|naissance|born|deces|decede|marie|du|depuis|au)\b)[a-z]+ ){{0,6}}?(?:date )?(?:le |on |ce )?(?:{_WEEKDAY} )?(?:le )?$"
 )
@@ -39,13 +39,15 @@ _OTHERS = re.compile(
 
 
 def find_letter_date(blocks: list[TextBlock], received_on: date) -> date | None:
-    """The date of the letter, on a line of its own or behind the town; the topmost, where there are two.
+    """Find the date of the letter on a line of its own or after the town; the topmost of several.
 
-    Gives: nothing that is in the future, more than a year before the letter came, or read with doubt.
+    Gives: None without a date, and for one in the future, over a year before receipt, or read with low confidence.
     """
     lines = (piece for block in blocks for piece in block.segments)
-    found = (on for piece in sorted(lines, key=lambda piece: piece.top) for on in _date_on(piece))
-    return next((on for on in found if received_on - _OLDEST <= on <= received_on + _AHEAD), None)
+    dates = (letter_date for piece in sorted(lines, key=lambda piece: piece.top) for letter_date in _date_on(piece))
+    return next(
+        (letter_date for letter_date in dates if received_on - _OLDEST <= letter_date <= received_on + _AHEAD), None
+    )
 
 
 def _date_on(piece: LineSegment) -> Iterator[date]:
@@ -55,9 +57,9 @@ def _date_on(piece: LineSegment) -> Iterator[date]:
             before, behind = line[: match.start()], line[match.end() :]
             if behind.strip() or _OTHERS.search(before) or not _BEFORE.match(before) or not _is_sure(piece):
                 continue
-            on = _as_date(match)
-            if on:
-                yield on
+            letter_date = _as_date(match)
+            if letter_date:
+                yield letter_date
 
 
 def _as_date(match: re.Match[str]) -> date | None:

@@ -9,7 +9,7 @@ from parvis.common.town.models import TownConfig
 
 @dataclass(frozen=True)
 class OwnAddresses:
-    """The addressee of every letter, so that its own address is never taken for a sender's."""
+    """The town's names and addresses: the addressee of every letter."""
 
     key: bytes
     names: frozenset[str] = frozenset()  # of the town hall and its departments, folded
@@ -34,6 +34,6 @@ class OwnAddresses:
 
 
 def fold(text: str) -> str:
-    """A text as it is compared: without accents, marks and case."""
+    """Fold a text for comparison: without accents, punctuation and case."""
     letters = unicodedata.normalize("NFD", text.replace("œ", "oe").replace("Œ", "OE").casefold())
     return " ".join(re.findall(r"[a-z0-9]+", letters.encode("ascii", "ignore").decode()))

@@ -13,7 +13,7 @@ _DOUBTFUL = "stamp-doubtful"
 
 @dataclass(frozen=True)
 class ScanArrival:
-    """How a file came."""
+    """When a file arrived, and the mail room's note about it."""
 
     first_seen_at: datetime
     note: bytes | None = None
@@ -23,22 +23,22 @@ class ScanArrival:
 def determine_receipt_date(
     arrival: ScanArrival, cover_sheet: SheetCode | None, zone: ZoneInfo
 ) -> tuple[datetime, tuple[str, ...]]:
-    """The mail room's stamp where there is one that can be; else when the file came, with a remark on a stamp that cannot be.
+    """Choose the time of receipt: the mail room's date, or else the time at which the file arrived.
 
-    Gives: the sheet in the pile goes before the note beside the file: it holds for the letters behind it only. A sheet's date counts
-           when we signed it: whoever writes a letter could print one.
+    Gives: the time, and the remark `stamp-doubtful` when a date was given and cannot be used. A batch cover sheet takes precedence
+           over the note, and its date counts only with our signature: a citizen could print such a sheet.
     """
     stated = _read_note(arrival.note) if arrival.note is not None else None
     if cover_sheet is not None:
         stated = (cover_sheet.received or "") if cover_sheet.is_signed else ""
     if stated is None:
         return arrival.first_seen_at, ()
-    at = parse_stamp(stated, seen_at=arrival.first_seen_at, zone=zone)
-    return (at, ()) if at else (arrival.first_seen_at, (_DOUBTFUL,))
+    stamped_at = parse_stamp(stated, seen_at=arrival.first_seen_at, zone=zone)
+    return (stamped_at, ()) if stamped_at else (arrival.first_seen_at, (_DOUBTFUL,))
 
 
 def _read_note(note: bytes) -> str:
-    """What `{"received_at": "2026-11-23"}` says; nothing that can be read is a doubtful stamp too."""
+    """The date in `{"received_at": "2026-11-23"}`; empty when the note cannot be read."""
     try:
         fields = json.loads(note)
     except (ValueError, RecursionError):

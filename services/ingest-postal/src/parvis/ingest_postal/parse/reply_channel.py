@@ -6,12 +6,12 @@ from parvis.common.contract.contact import ReplyAddress
 from parvis.common.text.reply_channels import find_reply_channel_requests, fold_line
 from parvis.ingest_postal.models.scan import ScanReading
 
-_MIN_WORD_CONFIDENCE = 0.85  # for each word of an address: one misread digit is somebody else's telephone
+_MIN_WORD_CONFIDENCE = 0.85  # least confidence of each word of an address: one misread digit is another telephone
 _MAX_WORDS = 4000
 
 
 def find_reply_channels(reading: ScanReading) -> tuple[ReplyAddress, ...]:
-    """The reply channels that the citizen plainly asks for, in the letter's order."""
+    """Find the reply channels that the citizen asks for explicitly, in the order of the letter."""
     words = [word for page in reading.pages for word in page.words][:_MAX_WORDS]
     folded = [fold_line(word.text) for word in words]
     ends = list(accumulate(len(word) + 1 for word in folded))  # words are one space apart

@@ -10,9 +10,9 @@ from parvis.ingest_postal.parse.address_lines import is_complement, is_country, 
 from parvis.ingest_postal.parse.own_addresses import OwnAddresses, fold
 from parvis.ingest_postal.parse.text_blocks import LineSegment, TextBlock
 
-_DIGITS_CONFIDENCE = 0.75  # a wrong digit is another house
+_DIGITS_CONFIDENCE = 0.75  # a wrong digit is another address
 _WORD_CONFIDENCE = 0.5
-_HEAD = 0.45  # of the page: above it a letter says from whom it comes and to whom it goes
+_HEAD = 0.45  # of the page's height: sender and addressee stand above it
 _LEFT, _RIGHT = 0.42, 0.45
 _MOST_LINES = 7
 
@@ -37,7 +37,7 @@ _NO_ADDRESS_LINE = re.compile(
 
 @dataclass(frozen=True)
 class SenderAddress:
-    """Who wrote, as the paper says: name, street, postcode and town. Confidence from 0 to 1, of reading and of layout together."""
+    """The sender's name, street, postcode and town, with a confidence from 0 to 1 for reading and layout together."""
 
     lines: tuple[str, ...]
     confidence: float
@@ -53,14 +53,14 @@ class SenderAddress:
 
 @dataclass(frozen=True)
 class _AddressBlock:
-    """A block that has the grammar of an address."""
+    """A text block with the form of an address."""
 
     lines: tuple[str, ...]
     words_confidence: float
     top: float
     left: float
     right: float
-    label: str  # folded: what stands before it, on its own line or the one above
+    label: str  # folded label before it, on its first line or the line above
     is_to_us: bool
 
     @property
@@ -69,101 +69,107 @@ class _AddressBlock:
 
 
 def find_sender_address(blocks: Sequence[TextBlock], own: OwnAddresses) -> SenderAddress | None:
-    """The address that is the sender's by its place on the page; none where there is none.
+    """Find the sender's address by its position on the page.
 
-    Gives: a low confidence where two could be it, where the letter is written to somebody else, or where a part is missing or doubtful.
+    Gives: None without an address; a low confidence when two addresses qualify, when the letter is addressed to somebody else, or
+           when a part is missing or doubtful.
     """
-    addresses = [address for place in range(len(blocks)) for address in _find_addresses(blocks, place, own)]
+    addresses = [address for index in range(len(blocks)) for address in _find_addresses(blocks, index, own)]
     ours = [address for address in addresses if address.is_to_us]
     others = [address for address in addresses if not address.is_to_us and not _OTHERS_LABEL.match(address.label)]
     candidates = [
-        SenderAddress(one.lines, one.words_confidence * _position_confidence(one, others, bool(ours), blocks))
-        for one in others
+        SenderAddress(
+            candidate.lines, candidate.words_confidence * _position_confidence(candidate, others, bool(ours), blocks)
+        )
+        for candidate in others
     ]
     candidates.sort(key=lambda sender: -sender.confidence)
     if not candidates:
         return None
     rivals = [
-        one
-        for one in candidates[1:]
-        if fold(one.address) != fold(candidates[0].address) and one.confidence > 0.6 * candidates[0].confidence
+        candidate
+        for candidate in candidates[1:]
+        if fold(candidate.address) != fold(candidates[0].address)
+        and candidate.confidence > 0.6 * candidates[0].confidence
     ]
     return SenderAddress(candidates[0].lines, candidates[0].confidence / (2 if rivals else 1))
 
 
 def _position_confidence(
-    one: _AddressBlock, others: Sequence[_AddressBlock], is_to_us: bool, blocks: Sequence[TextBlock]
+    address: _AddressBlock, others: Sequence[_AddressBlock], is_to_us: bool, blocks: Sequence[TextBlock]
 ) -> float:
-    """How surely an address that stands there is the sender's (AFNOR NF Z 11-001: sender left above, addressee right and lower)."""
-    if one.is_labelled:
+    """The confidence that an address at this position is the sender's (AFNOR NF Z 11-001: sender top left, addressee lower right)."""
+    if address.is_labelled:
         return 1.0
-    in_window = [other for other in others if other is not one and other.left >= _RIGHT and 0.08 < other.top < _HEAD]
-    if one.top < _HEAD and one.left < _LEFT:
+    in_window = [
+        other for other in others if other is not address and other.left >= _RIGHT and 0.08 < other.top < _HEAD
+    ]
+    if address.top < _HEAD and address.left < _LEFT:
         return 0.5 if in_window and not is_to_us else 1.0
-    if one.top < _HEAD:
-        # The English way: at the right, above the one it is written to; or around the middle of the sheet's head.
-        is_letterhead = one.top < 0.12 and abs((one.left + one.right) / 2 - 0.5) < 0.04
+    if address.top < _HEAD:
+        # English layout: top right above the addressee, or a centred letterhead.
+        is_letterhead = address.top < 0.12 and abs((address.left + address.right) / 2 - 0.5) < 0.04
         return 0.93 if is_to_us or is_letterhead else 0.5
     closing = [piece.top for block in blocks for piece in block.segments if _CLOSING.search(fold(piece.text))]
-    return 0.93 if closing and one.top > max(closing) else 0.3
+    return 0.93 if closing and address.top > max(closing) else 0.3
 
 
-def _find_addresses(blocks: Sequence[TextBlock], place: int, town: OwnAddresses) -> Iterator[_AddressBlock]:
-    pieces = list(blocks[place].segments)
+def _find_addresses(blocks: Sequence[TextBlock], index: int, town: OwnAddresses) -> Iterator[_AddressBlock]:
+    pieces = list(blocks[index].segments)
     last = next(
         (at for at, piece in enumerate(pieces) if parse_town_line(_without_label(piece.text), town.departments)), None
     )
     if last is None or last + 1 > _MOST_LINES + 4:
         return
-    kept = [piece for piece in pieces[: last + 1] if not _NO_ADDRESS_LINE.search(piece.text)]
-    label = _label(kept, blocks, place)
-    if kept and _LABEL.match(fold(kept[0].text)) and not _without_label(kept[0].text):
-        kept = kept[1:]
+    address_pieces = [piece for piece in pieces[: last + 1] if not _NO_ADDRESS_LINE.search(piece.text)]
+    label = _label(address_pieces, blocks, index)
+    if address_pieces and _LABEL.match(fold(address_pieces[0].text)) and not _without_label(address_pieces[0].text):
+        address_pieces = address_pieces[1:]
     country = pieces[last + 1].text.strip(" .") if last + 1 < len(pieces) and is_country(pieces[last + 1].text) else ""
-    lines = tuple(_address_lines(kept, country, town))
+    lines = tuple(_address_lines(address_pieces, country, town))
     try:
         lines = tuple(postal_contact_point("\n".join(lines)).value.splitlines())
     except Rejected:
         return
-    first = kept[0] if kept else pieces[0]
+    first = address_pieces[0] if address_pieces else pieces[0]
     to_us = any(_TO_US.search(fold(piece.text)) for piece in pieces[: last + 1]) or _is_ours(lines, town)
     yield _AddressBlock(
         lines,
-        _reading_confidence(lines, kept, country, town),
+        _reading_confidence(lines, address_pieces, country, town),
         first.top,
-        blocks[place].left,
-        blocks[place].right,
+        blocks[index].left,
+        blocks[index].right,
         label,
         to_us,
     )
 
 
-def _label(kept: Sequence[LineSegment], blocks: Sequence[TextBlock], place: int) -> str:
-    """What stands on the first line before a colon, or alone on the line above the block."""
-    if kept and (":" in kept[0].text or _LABEL.match(fold(kept[0].text))):
-        return fold(kept[0].text)
-    mine = blocks[place]
+def _label(pieces: Sequence[LineSegment], blocks: Sequence[TextBlock], index: int) -> str:
+    """The label before a colon on the first line, or on the line above the block; empty without one."""
+    if pieces and (":" in pieces[0].text or _LABEL.match(fold(pieces[0].text))):
+        return fold(pieces[0].text)
+    labelled = blocks[index]
     above = [
         piece
         for block in blocks
         for piece in block.segments
-        if block is not mine and 0 < mine.top - piece.bottom < 0.045 and abs(piece.left - mine.left) < 0.06
+        if block is not labelled and 0 < labelled.top - piece.bottom < 0.045 and abs(piece.left - labelled.left) < 0.06
     ]
     return fold(max(above, key=lambda piece: piece.bottom).text) if above else ""
 
 
 def _address_lines(pieces: Sequence[LineSegment], country: str, town: OwnAddresses) -> Iterator[str]:
-    """The lines of the address; « 12 rue du Lac, 00100 Val-Exemple » is two."""
+    """Split the address into lines; « 12 rue du Lac, 00100 Val-Exemple » becomes two."""
     for piece in pieces:
         text = _without_label(piece.text).strip(" ,;•-–—|")
-        found = parse_town_line(text, town.departments)
-        if not found:
+        town_line = parse_town_line(text, town.departments)
+        if not town_line:
             yield text
             continue
-        for part in re.split(r"\s*[,;•|]\s+|\s+[–—-]\s+", found.street):
+        for part in re.split(r"\s*[,;•|]\s+|\s+[–—-]\s+", town_line.street):
             if part:
                 yield part
-        yield found.line
+        yield town_line.line
         if country:
             yield country.upper()
 
@@ -176,7 +182,7 @@ def _without_label(text: str) -> str:
 
 
 def _reading_confidence(lines: Sequence[str], pieces: Sequence[LineSegment], country: str, town: OwnAddresses) -> float:
-    """How well it was read, halved for each part of an address that is missing or doubtful."""
+    """The OCR confidence, halved for each missing or doubtful part of the address."""
     words = [word for piece in pieces for word in piece.words]
     letters = sum(len(word.text) for word in words)
     confidence = sum(word.confidence * len(word.text) for word in words) / max(letters, 1)
@@ -195,12 +201,12 @@ def _reading_confidence(lines: Sequence[str], pieces: Sequence[LineSegment], cou
 
 
 def _belongs(line: str) -> bool:
-    """Whether a line between name and town is part of an address at all."""
+    """Whether a line between name and town can be part of an address."""
     return is_street(line) or is_complement(line) or is_name(line) or len(line.split()) <= 5
 
 
 def _has_mixed_number(line: str) -> bool:
-    """A number with a letter in it that looks like a digit: it was read wrongly."""
+    """Whether a number contains a letter that looks like a digit: it was misread."""
     return bool(re.search(r"\b(?:\d*[OoIlSsBZ]\d+|\d+[OoIlSZ]\d*)\b", line))
 
 

@@ -9,23 +9,23 @@ from parvis.ingest_postal.models.page import ScannedPage
 
 @dataclass(frozen=True)
 class LetterPages:
-    """The pages of one letter of a batch, in their order."""
+    """The pages of one letter of a batch, in order."""
 
     pages: tuple[int, ...]
-    cover_sheet: SheetCode | None = None  # the sheet that said when the mail room received it
+    cover_sheet: SheetCode | None = None  # the cover sheet that gives its date of receipt
 
 
 def has_separator_sheet(pages: Iterable[ScannedPage]) -> bool:
-    """Whether the scan is a batch: each of its letters is then read by itself."""
+    """Whether a page has a separator code: the letters of the scan are then read one by one."""
     return any(is_sheet_code(code.text) for page in pages for code in page.codes)
 
 
 def split_at_separators(pages: Sequence[ScannedPage], key: bytes) -> tuple[LetterPages, ...] | None:
-    """The letters between the sheets; none when there is no sheet: then the file is one letter.
+    """Split the pages into letters. Gives: None without any sheet: the file is then one letter.
 
-    Gives: no sheet in any letter nor a sheet's blank other side, no letter of blank pages alone, each page in one letter at most. A
-           batch's stamp holds until the next one; one that we did not sign separates, and takes no signed one's place: whoever writes
-           a letter could put it between his pages. For the same reason a page with a single code separates, and stays in a letter.
+    Sheets, their blank backs and letters of blank pages alone are left out; each page belongs to one letter at most. A cover sheet
+    applies until the next one. An unsigned cover sheet separates but never replaces a signed one, because a citizen could put one
+    between the pages of a letter. For the same reason a page with a single code separates and stays in its letter.
     """
     if not any(_sheet_code_on(page, key) for page in pages):
         return None
@@ -51,11 +51,11 @@ def _letter_pages(letter: Sequence[ScannedPage], stamp: SheetCode | None) -> Ite
 
 
 def _is_printed_sheet(page: ScannedPage, key: bytes) -> bool:
-    """Ours bear eight codes: where two or more are read it is a sheet, and not a letter that a code was put on."""
+    """Whether the page is a sheet of ours, which has eight codes, and not a letter with a code on it."""
     return sum(parse_sheet_code(code.text, key) is not None for code in page.codes) > 1
 
 
 def _sheet_code_on(page: ScannedPage, key: bytes) -> SheetCode | None:
-    """What the page says as a sheet; a batch's stamp goes before a bare separator, a signed one before any other."""
+    """The sheet code of a page: a signed batch code first, then any batch code, then a separator. None without one."""
     sheets = [sheet for code in page.codes if (sheet := parse_sheet_code(code.text, key))]
     return max(sheets, key=lambda sheet: (sheet.is_signed, sheet.kind == "batch"), default=None)

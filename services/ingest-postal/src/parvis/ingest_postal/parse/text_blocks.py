@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from parvis.ingest_postal.models.page import ScannedPage, Word
 
-_COLUMN_GAP = 0.05  # of the page's width: words further apart stand in two columns that the reading took for one line
+_COLUMN_GAP = 0.05  # of the page's width: words further apart belong to two columns that OCR read as one line
 _SAME_MARGIN = 0.035
-_EMPTY_LINE = 1.25  # of a line's height: more between two lines ends a block
+_EMPTY_LINE = 1.25  # of a line's height: a larger gap ends a block
 
 
 @dataclass(frozen=True)
 class LineSegment:
-    """Words of one line in one column."""
+    """The words of one line in one column."""
 
     words: tuple[Word, ...]
 
@@ -47,7 +47,7 @@ class LineSegment:
 
 @dataclass(frozen=True)
 class TextBlock:
-    """Pieces under each other, at one margin or around one middle, without an empty line between."""
+    """Line segments below each other with a common margin or centre, without an empty line between them."""
 
     segments: tuple[LineSegment, ...]
 
@@ -65,7 +65,7 @@ class TextBlock:
 
 
 def find_text_blocks(page: ScannedPage) -> list[TextBlock]:
-    """From the top; pieces of other columns between two lines do not part them."""
+    """Find the text blocks of a page, from the top. Segments of another column do not divide a block."""
     open_blocks: list[list[LineSegment]] = []
     done: list[list[LineSegment]] = []
     for piece in sorted(

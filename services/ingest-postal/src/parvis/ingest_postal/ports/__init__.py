@@ -1,1 +1,1 @@
-"""Declares what a drop box offers."""
+"""Declares the interface of a drop box."""

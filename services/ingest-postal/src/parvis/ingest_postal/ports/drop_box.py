@@ -1,4 +1,4 @@
-"""Declares what the intake needs of a drop box, be it a folder or a bucket."""
+"""Declares the interface of a drop box: a folder or a bucket."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class FileFingerprint:
-    """What changes when somebody writes to a file, or puts another in its place."""
+    """The properties of a file that change when it is written to or replaced."""
 
     size_bytes: int
     modified_ns: int
@@ -17,15 +17,15 @@ class FileFingerprint:
 
 @dataclass(frozen=True)
 class WaitingScan:
-    """A file that waits. Its name may hold a citizen's name: it is never logged."""
+    """A waiting file. Its name may contain a citizen's name and is never logged."""
 
     name: str
     fingerprint: FileFingerprint
-    put_at: datetime | None = field(default=None, compare=False)  # when it was put there, as its storage says
+    put_at: datetime | None = field(default=None, compare=False)  # when it arrived, by the storage's own time
 
 
 class LockedScan(Protocol):
-    """A file that is ours alone until it is released."""
+    """A file that no other replica processes until it is released."""
 
     def read(self, limit_bytes: int) -> bytes: ...
 
@@ -35,31 +35,31 @@ class LockedScan(Protocol):
 
 
 class DropBox(Protocol):
-    """Where the mail room puts scans.
+    """The folder or bucket into which the mail room puts scans.
 
-    Promises: a file is moved whole or not at all; whatever happens to us, it stands where it stood.
-    Raises:   OSError, whenever the storage does not do as asked; Poison, for what is no file.
+    Promises: a move is complete or has no effect; after a crash the file is still in its old place.
+    Raises:   OSError, when the storage fails; Poison, when an entry is not a regular file.
     """
 
     kind: str
-    needs_settling: bool  # whether a file may be seen while it is still being written
+    needs_settling: bool  # whether a file may be listed while it is still being written
 
     def list_waiting(self) -> list[WaitingScan]:
-        """The oldest first, some thousands at most."""
+        """List the waiting scans, oldest first, at most 20,000."""
         ...
 
     def lock(self, file: WaitingScan) -> LockedScan | None:
-        """None when another replica holds it or it is not the same any more."""
+        """Gives: None when another replica holds the file, or it has changed or gone."""
         ...
 
     def read_note(self, file: WaitingScan, limit_bytes: int) -> bytes | None:
-        """What the mail room wrote about this file into `<name>.json`, if it did."""
+        """Read the mail room's note `<name>.json`. Gives: None without a note."""
         ...
 
     def move_to_done(self, file: WaitingScan, digest: str) -> None:
-        """It is accepted: move it on, its note with it. The digest is in its new name."""
+        """Move an accepted file and its note; the new name contains the digest."""
         ...
 
     def quarantine(self, file: WaitingScan, reason: str) -> None:
-        """It cannot be accepted: move it into quarantine, the reason beside it."""
+        """Move a file that cannot be accepted, and write the reason beside it."""
         ...

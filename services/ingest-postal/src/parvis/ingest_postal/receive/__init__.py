@@ -1,1 +1,1 @@
-"""Receives scans: the loop over the watched folder, and what becomes of each file."""
+"""Receives scans from the drop box and publishes their letters."""

@@ -14,14 +14,15 @@ from parvis.ingest_postal.receive.scan_intake import EventSender
 
 log = logger()
 _FOLDER = "returned/"
+_LETTER_MARK = "/#P-"  # before the reference in the code of a letter
 
 
 @dataclass(frozen=True)
 class ReturnedLetters:
-    """What the mail room puts into `ready/returned/`: the signed code on the first page names the reply.
+    """Reports the letters that the mail room scans into `ready/returned/`; the signed code on the first page names the reply.
 
-    Retry:  the same letter scanned twice is one report, whatever else the scan shows.
-    Raises: Unavailable, while Kafka is away.
+    Retry:  the same letter scanned twice gives the same event id.
+    Raises: Unavailable, when Kafka does not acknowledge.
     """
 
     producer: EventSender
@@ -29,16 +30,22 @@ class ReturnedLetters:
     key: bytes
 
     async def report(self, reading: ScanReading, arrival: ScanArrival) -> int:
-        """Say of every letter of ours in a scan that it came back; how many there were. None: it is for people to read."""
-        codes = [decode_letter_qr(code.text, self.key) for page in reading.pages for code in page.codes]
-        replies = dict.fromkeys(letter.reply_id for letter in codes if letter)
-        for reply in replies:
-            await self._report_reply(reply, arrival)
-        return len(replies)
+        """Report every letter with a valid code on the scan. A damaged code is logged and does not stop the others.
 
-    async def _report_reply(self, reply: ReplyId, arrival: ScanArrival) -> None:
-        returned = DeliveryReported(
-            reply_id=reply,
+        Gives: the number of reported letters; after 0 an agent must read the scan.
+        """
+        texts = [code.text for page in reading.pages for code in page.codes]
+        letters = {text: decode_letter_qr(text, self.key) for text in texts}
+        if damaged := sum(letter is None and _LETTER_MARK in text for text, letter in letters.items()):
+            log.warning("code.rejected", channel="post", count=damaged, reason="damaged, or not signed by this town")
+        reply_ids = dict.fromkeys(letter.reply_id for letter in letters.values() if letter)
+        for reply_id in reply_ids:
+            await self._report_reply(reply_id, arrival)
+        return len(reply_ids)
+
+    async def _report_reply(self, reply_id: ReplyId, arrival: ScanArrival) -> None:
+        report = DeliveryReported(
+            reply_id=reply_id,
             channel="post",
             provider="mail-room",
             outcome="undelivered",
@@ -46,19 +53,19 @@ class ReturnedLetters:
             detail="the letter came back",
             reported_at=arrival.first_seen_at,
         )
-        sent = build_record(
-            returned,
+        record = build_record(
+            report,
             topic=self.topic,
-            key=reply,
-            event_id=f"{reply}.mail-room.undelivered",
+            key=reply_id,
+            event_id=f"{reply_id}.mail-room.undelivered",
             source="ingest-postal",
-            subject=reply,
+            subject=reply_id,
             time=arrival.first_seen_at,
         )
-        await self.producer.send(sent)
-        log.info("delivery.reported", reply_id=reply, channel="post", outcome=returned.outcome, code=returned.detail)
+        await self.producer.send(record)
+        log.info("delivery.reported", reply_id=reply_id, channel="post", outcome=report.outcome, code=report.detail)
 
 
 def is_returned_letter(file: WaitingScan) -> bool:
-    """Whether the mail room says that it is a letter of ours which did not arrive."""
+    """Whether the mail room has put the scan among the returned letters."""
     return file.name.startswith(_FOLDER)

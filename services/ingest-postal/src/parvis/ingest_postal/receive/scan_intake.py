@@ -42,7 +42,7 @@ class EventSender(Protocol):
 
 @dataclass(frozen=True)
 class _ReadLetter:
-    """One letter before it is a contact."""
+    """One letter that was read and is not published yet."""
 
     contact_id: ContactId
     original: ClaimCheck
@@ -59,9 +59,9 @@ def sha256_of(content: bytes) -> str:
 class ScanIntake:
     """Turns a scan into the contacts of its letters.
 
-    Promises: the bytes are stored before any parser sees them; each contact given is acknowledged by Kafka. The same bytes give the same
-              contacts, however often, and wherever it broke off the last time.
-    Raises:   Unavailable, while the world is away; Poison, for a file of separator sheets alone.
+    Promises: the bytes are stored before any parser sees them; each yielded contact is acknowledged by Kafka. The same bytes give the
+              same contact ids, also after an interruption.
+    Raises:   Unavailable, when the blob store, Kafka or a reader does not answer; Poison, for a file with separator sheets only.
     """
 
     reader_pool: ScanReaderPool
@@ -81,16 +81,16 @@ class ScanIntake:
         contact_id = make_contact_id("post", self.drop_box, digest)
         original = await self._store(contact_id, content, media_type)
         reading = await self.reader_pool.read(content, media_type)
-        parts = split_at_separators(reading.pages, self.own_addresses.key)
-        if parts is None:
+        page_ranges = split_at_separators(reading.pages, self.own_addresses.key)
+        if page_ranges is None:
             yield await self._send(_ReadLetter(contact_id, original, reading), arrival)
             return
-        if not parts:
-            raise Poison("the file holds separator sheets and no letter")
-        letters, trouble = await self._split_batch(content, reading, parts)
+        if not page_ranges:
+            raise Poison("the file contains separator sheets and no letter")
+        letters, trouble = await self._split_batch(content, reading, page_ranges)
         if trouble:
-            undivided = replace(reading, trouble=trouble)
-            yield await self._send(_ReadLetter(contact_id, original, undivided, parts[0]), arrival)
+            unsplit = replace(reading, trouble=trouble)
+            yield await self._send(_ReadLetter(contact_id, original, unsplit, page_ranges[0]), arrival)
             return
         log.info("batch.divided", contact_id=contact_id, channel="post", count=len(letters), pages=reading.page_count)
         for number, letter in enumerate(letters, 1):
@@ -103,7 +103,7 @@ class ScanIntake:
     async def _split_batch(
         self, content: bytes, reading: ScanReading, parts: tuple[LetterPages, ...]
     ) -> tuple[tuple[SplitLetter, ...], str | None]:
-        """Split only a batch that was examined to its end: a page that was not seen may be a separator sheet."""
+        """Split a batch only when all its pages were examined: an unexamined page may be a separator sheet."""
         if len(reading.pages) < reading.page_count or reading.trouble:
             return (), NOT_SEPARATED
         return await self.batch_splitter.split(content, parts)
@@ -111,7 +111,7 @@ class ScanIntake:
     async def _read_letter(
         self, digest: str, number: int, letter: SplitLetter, batch: ClaimCheck, media_type: MediaType
     ) -> _ReadLetter:
-        """Read a letter of a batch like one that came alone. Its scan verdict is the batch's, whose part it is."""
+        """Read a letter of a batch like a single one. Its antivirus verdict is that of the whole batch."""
         contact_id = make_contact_id("post", self.drop_box, f"{digest}/{number}")
         original = await self.blobs.put(contact_id, letter.content, media_type)
         reading = await self.reader_pool.read(letter.content, media_type)

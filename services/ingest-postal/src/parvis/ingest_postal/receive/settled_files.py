@@ -14,16 +14,16 @@ class _Sighting:
     first_at: datetime
     unchanged_since_s: float
     fault: str | None = None
-    unreadable_since_s: float | None = None  # the storage's trouble with this file, not the file's own
+    unreadable_since_s: float | None = None  # since when the storage has failed for this file
     tried_at_s: float = 0.0
 
 
 class SettledFiles:
-    """What the door remembers of each file between two looks.
+    """The state of each file between two polls.
 
-    A scanner without manners writes for seconds into the folder itself: a file is settled when two looks at least `settle_s` apart see
-    the same size, time and inode. A settled file with a fault waits for its scanner until `patience_s` after its last change. One that
-    cannot be read for now (rights, a share that hangs) is tried again every half minute, and is hopeless after the same patience.
+    Some scanners write into the folder itself for seconds: a file is settled when two polls at least `settle_s` apart see the same
+    size, time and inode. A settled file with a fault is overdue `patience_s` after its last change, because its scanner may still finish
+    it. A file that cannot be read (permissions, a share that hangs) is tried again every 30 s and is overdue after the same time.
     """
 
     def __init__(self, *, settle_s: float, patience_s: float) -> None:
@@ -32,53 +32,53 @@ class SettledFiles:
         self._seen: dict[str, _Sighting] = {}
 
     def update(self, files: list[WaitingScan], *, at: datetime, clock_s: float) -> None:
-        """Take in what the folder holds now. `clock_s` is monotonic: people set the other one."""
-        before = self._seen
+        """Record the files that the drop box lists now. `clock_s` is monotonic, because the system clock may be set."""
+        previous = self._seen
         self._seen = {}
         for file in files:
-            seen = before.get(file.name)
-            if seen is None or seen.fingerprint.identity != file.fingerprint.identity:
-                seen = _Sighting(file.fingerprint, min(at, file.put_at or at), clock_s)
-            elif seen.fingerprint != file.fingerprint:
-                seen = _Sighting(file.fingerprint, seen.first_at, clock_s)
-            self._seen[file.name] = seen
+            sighting = previous.get(file.name)
+            if sighting is None or sighting.fingerprint.identity != file.fingerprint.identity:
+                sighting = _Sighting(file.fingerprint, min(at, file.put_at or at), clock_s)
+            elif sighting.fingerprint != file.fingerprint:
+                sighting = _Sighting(file.fingerprint, sighting.first_at, clock_s)
+            self._seen[file.name] = sighting
 
     def settled(self, files: list[WaitingScan], *, clock_s: float) -> list[WaitingScan]:
-        """Those to be taken now, in the order given."""
+        """The files to process now, in the given order."""
         return [file for file in files if self._is_settled(self._seen[file.name], clock_s)]
 
     def overdue(self, files: list[WaitingScan], *, clock_s: float) -> list[tuple[WaitingScan, str]]:
-        """Those that nobody will finish any more, with why they cannot be taken."""
+        """The files to quarantine, each with its fault."""
         return [
-            (file, seen.fault)
+            (file, sighting.fault)
             for file in files
-            if (seen := self._seen[file.name]).fault and clock_s - _since_s(seen) >= self._patience_s
+            if (sighting := self._seen[file.name]).fault and clock_s - _since_s(sighting) >= self._patience_s
         ]
 
     def first_seen_at(self, file: WaitingScan) -> datetime:
-        """When the file came: as its storage says, so that a restart of the door does not make the letter younger."""
+        """When the file arrived, by its storage's time where that is earlier, so that a restart does not make a letter younger."""
         return self._seen[file.name].first_at
 
     def oldest_age_s(self, at: datetime) -> float:
-        """For how long the oldest file has been waiting."""
-        return max(((at - seen.first_at).total_seconds() for seen in self._seen.values()), default=0.0)
+        """The age of the oldest waiting file in seconds; 0 when none waits."""
+        return max(((at - sighting.first_at).total_seconds() for sighting in self._seen.values()), default=0.0)
 
     def mark_faulty(self, file: WaitingScan, fault: str) -> None:
-        """Until it changes, the file is not looked into again."""
-        seen = self._seen[file.name]
-        seen.fault, seen.unreadable_since_s = fault, None
+        """Do not open this file again until it changes."""
+        sighting = self._seen[file.name]
+        sighting.fault, sighting.unreadable_since_s = fault, None
 
     def mark_unreadable(self, file: WaitingScan, trouble: str, *, clock_s: float) -> None:
-        """The file may be whole; its storage does not give it."""
-        seen = self._seen[file.name]
-        seen.fault, seen.tried_at_s = trouble, clock_s
-        seen.unreadable_since_s = clock_s if seen.unreadable_since_s is None else seen.unreadable_since_s
+        """Try this file again later: its storage failed, and the file itself may be complete."""
+        sighting = self._seen[file.name]
+        sighting.fault, sighting.tried_at_s = trouble, clock_s
+        sighting.unreadable_since_s = clock_s if sighting.unreadable_since_s is None else sighting.unreadable_since_s
 
-    def _is_settled(self, seen: _Sighting, clock_s: float) -> bool:
-        if seen.fault is not None:
-            return seen.unreadable_since_s is not None and clock_s - seen.tried_at_s >= _TRIED_AGAIN_S
-        return clock_s - seen.unchanged_since_s >= self._settle_s
+    def _is_settled(self, sighting: _Sighting, clock_s: float) -> bool:
+        if sighting.fault is not None:
+            return sighting.unreadable_since_s is not None and clock_s - sighting.tried_at_s >= _TRIED_AGAIN_S
+        return clock_s - sighting.unchanged_since_s >= self._settle_s
 
 
-def _since_s(seen: _Sighting) -> float:
-    return seen.unchanged_since_s if seen.unreadable_since_s is None else seen.unreadable_since_s
+def _since_s(sighting: _Sighting) -> float:
+    return sighting.unchanged_since_s if sighting.unreadable_since_s is None else sighting.unreadable_since_s

@@ -1,4 +1,4 @@
-"""Renders separator and batch cover sheets as PDF. Pure."""
+"""Renders separator and batch cover sheets as PDF. Pure; no I/O."""
 
 import json
 from datetime import date
@@ -10,7 +10,7 @@ import zxingcpp
 
 from parvis.ingest_postal.codes.sheet_codes import SEPARATOR, SheetKind, make_batch_code
 
-# The compiler's own fonts: a sheet looks the same wherever it is made.
+# The compiler's own fonts: a sheet looks the same on every machine.
 _FONTS = typst.Fonts(include_system_fonts=False)
 _LAYOUT = resources.files("parvis.ingest_postal.render").joinpath("sheet.typ").read_bytes()
 _MONTHS = {
@@ -46,9 +46,9 @@ _MONTHS = {
 
 
 def render_sheets(kind: SheetKind, *, count: int, received: date | None = None, key: bytes = b"") -> bytes:
-    """Sheets to print on A4, on one side or both: whichever side the scanner sees says the same.
+    """Render A4 sheets for printing on one side or both; both sides have the same codes.
 
-    Shape:  a batch's sheet has the day that the mail room received the batch, signed with the town's key; a letter's has neither.
+    Shape:  `received` and `key` are for batch cover sheets: the day of receipt, which is signed with the town's key.
     """
     day = received.isoformat() if received else ""
     values = {
@@ -57,7 +57,7 @@ def render_sheets(kind: SheetKind, *, count: int, received: date | None = None, 
         "qr": _svg(make_batch_code(day, key) if kind == "batch" else SEPARATOR, zxingcpp.BarcodeFormat.QRCode),
         "bars": _svg(SEPARATOR, zxingcpp.BarcodeFormat.Code128),
         "code": SEPARATOR if kind == "letter" else f"PARVIS-BATCH · {day}",
-        "days": [_said(received, "fr"), _said(received, "en")] if received else [],
+        "days": [_format_day(received, "fr"), _format_day(received, "en")] if received else [],
     }
     pdf: Any = typst.compile(
         _LAYOUT, format="pdf", font_paths=_FONTS, sys_inputs={"sheet": json.dumps(values)}, pdf_standards=["ua-1"]
@@ -71,6 +71,6 @@ def _svg(text: str, code_format: zxingcpp.BarcodeFormat) -> str:
     return code.to_svg(add_quiet_zones=False)
 
 
-def _said(day: date, language: str) -> str:
+def _format_day(day: date, language: str) -> str:
     number = "1er" if language == "fr" and day.day == 1 else str(day.day)
     return f"{number} {_MONTHS[language][day.month - 1]} {day.year}"

@@ -1,1 +1,1 @@
-"""Reads and splits scans in isolated processes: the only place where libraries meet hostile bytes."""
+"""Reads and splits scans in isolated processes, where alone PDFium, Pillow and Tesseract open hostile bytes."""

@@ -1,4 +1,4 @@
-"""Splits a batch into one file a letter, by way of a sandboxed process."""
+"""Splits a batch into one file per letter in a sandboxed process."""
 
 import json
 from collections.abc import Sequence
@@ -26,10 +26,10 @@ class SplitLetter:
 
 
 class BatchSplitter:
-    """Divides batches; its worker lives only as long as a batch: most files are one letter.
+    """Splits batches. Each batch has its own worker process, because most files are a single letter.
 
-    Gives:  the letters and no trouble, or why the batch cannot be divided.
-    Raises: Unavailable, when no worker starts on this machine now.
+    Gives:  the letters and None, or no letters and the reason.
+    Raises: Unavailable, when no worker can be started now.
     """
 
     def __init__(self, limits: ReadingLimits, *, letters: int) -> None:
@@ -42,15 +42,15 @@ class BatchSplitter:
         request = json.dumps([part.pages for part in letters]).encode()
         workers = SandboxPool(_WORKER, task="splitting", count=1, limits=self._limits, max_answers=len(letters))
         async with workers.running():
-            answer = await workers.run_job((BATCH, content), (LETTER_PAGES, request))
-        if answer.trouble:
-            log.warning("batch.undivided", channel="post", reason=answer.trouble)
+            result = await workers.run_job((BATCH, content), (LETTER_PAGES, request))
+        if result.trouble:
+            log.warning("batch.undivided", channel="post", reason=result.trouble)
             return (), NOT_SEPARATED
-        return _match_letters(answer.frames, letters)
+        return _match_letters(result.frames, letters)
 
 
 def _match_letters(frames: Sequence[Frame], parts: Sequence[LetterPages]) -> tuple[tuple[SplitLetter, ...], str | None]:
-    """Hold the answer against the question: the worker may have been taken over by what it read."""
+    """Check the answer against the request: hostile bytes may have taken over the worker."""
     if [kind for kind, _ in frames] != [LETTER] * len(parts):
         return (), NOT_SEPARATED
     return tuple(SplitLetter(content, part) for (_, content), part in zip(frames, parts, strict=True)), None

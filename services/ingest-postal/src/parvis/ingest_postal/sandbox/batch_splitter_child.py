@@ -12,15 +12,15 @@ from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.ingest_postal.sandbox.pipe_messages import BATCH, LETTER, LETTER_PAGES
 
 
-def split_batch(question: list[Frame]) -> Iterable[Frame]:
-    """Each letter's bytes, in their order.
+def split_batch(request: list[Frame]) -> Iterable[Frame]:
+    """Yield the file of each letter, in order.
 
-    Shape: LETTER_PAGES is a list of lists of pages, counted from 1, as JSON.
+    Shape: LETTER_PAGES is JSON, for each letter a list of page numbers from 1.
     """
-    asked = dict(question)
-    letters: list[list[int]] = json.loads(asked[LETTER_PAGES])
-    is_pdf = b"%PDF-" in asked[BATCH][:1024]
-    for content in _split_pdf(asked[BATCH], letters) if is_pdf else _split_tiff(asked[BATCH], letters):
+    frames = dict(request)
+    letters: list[list[int]] = json.loads(frames[LETTER_PAGES])
+    is_pdf = b"%PDF-" in frames[BATCH][:1024]
+    for content in _split_pdf(frames[BATCH], letters) if is_pdf else _split_tiff(frames[BATCH], letters):
         yield LETTER, content
 
 

@@ -1,4 +1,4 @@
-"""Defines the messages between the service and its sandboxed children: one byte says of which kind each frame is."""
+"""Defines the messages between the service and its sandboxed children; one byte gives the kind of each frame."""
 
 import struct
 
@@ -19,7 +19,7 @@ LETTER = b"L"
 
 
 class Job(StrictModel):
-    """How to read a scan, and how much of the machine that may take."""
+    """How to read a scan, with its resource limits."""
 
     media_type: MediaType
     pages: int

@@ -1,4 +1,4 @@
-"""Opens a scan and renders its pages. Runs in a sandboxed process only: Pillow and PDFium meet hostile bytes here."""
+"""Opens a scan with Pillow or PDFium and renders its pages. Runs in a sandboxed process only."""
 
 import io
 import itertools
@@ -18,16 +18,16 @@ from parvis.ingest_postal.sandbox.pdf import annotations, text_layer
 READING_DPI = 300
 _SCREEN_SIDE = 1754  # A4 at 150 dpi
 _PILLOW_FORMATS = {"image/tiff": "TIFF", "image/png": "PNG", "image/jpeg": "JPEG"}
-_MANY_OUTLINES = 200  # a rule under a heading is one; the letters of a sentence are dozens
+_MANY_OUTLINES = 200  # a line under a heading is one outline; the letters of a sentence are dozens
 _PASSWORD_CODE = 4  # FPDF_ERR_PASSWORD
 
 
 class UnreadableScan(ParvisError):
-    """The letter is accepted, but no machine can read it; the message is for an agent."""
+    """The letter is accepted but cannot be read; the message is for an agent."""
 
 
 class ScanFile(Protocol):
-    """A letter as pages, counted from 0. Every method raises Unreadable, MemoryError, or what its library raises."""
+    """A letter with its pages, counted from 0. Every method raises UnreadableScan, MemoryError or an error of its library."""
 
     page_count: int
 
@@ -45,7 +45,7 @@ class ScanFile(Protocol):
 def open_scan(content: bytes, media_type: MediaType, *, pixels: int) -> ScanFile:
     """Open a letter.
 
-    Raises: Unreadable, when it is encrypted, damaged, or larger than allowed.
+    Raises: UnreadableScan, when it is encrypted, damaged, or larger than allowed.
     """
     if media_type == "application/pdf":
         return _PdfScan(content, pixels)
@@ -58,10 +58,10 @@ class _PdfScan:
         try:
             self._document = pypdfium2.PdfDocument(content)
         except pypdfium2.PdfiumError as error:
-            # PDFium keeps the code of the last file that failed so: the word itself must be there too.
+            # PDFium keeps the error code of an earlier file, so that /Encrypt must occur in this one too.
             encrypted = getattr(error, "err_code", None) == _PASSWORD_CODE and b"/Encrypt" in content
             raise UnreadableScan("encrypted PDF" if encrypted else "damaged PDF") from error
-        self._document.init_forms()  # what was typed into a form's fields is part of the letter
+        self._document.init_forms()  # form field values are part of the letter
         self.page_count = len(self._document)
         if not self.page_count:
             raise UnreadableScan("PDF without pages")
@@ -76,13 +76,13 @@ class _PdfScan:
         return text_layer.extract_text_layer(self._page(index))
 
     def is_picture(self, index: int) -> bool:
-        """Whether a picture fills most of the page: a scan, whatever text was laid under it."""
+        """Whether a picture fills most of the page: then it is a scan, with or without a text layer."""
         page = self._page(index)
         width, height = page.get_size()
         return any(area > 0.5 * width * height for area in _picture_areas(page))
 
     def has_graphics(self, index: int) -> bool:
-        """Whether words may stand on it that are not text: pictures of them, or their outlines."""
+        """Whether the page may show words that are not text but pictures or outlines."""
         page = self._page(index)
         outlines = sum(
             1
@@ -91,7 +91,7 @@ class _PdfScan:
         return outlines == _MANY_OUTLINES or any(_picture_areas(page))
 
     def annotations(self, index: int) -> tuple[str, ...]:
-        """What was typed into the fields of a form, written beside the text, or put into the file."""
+        """Form field values and comments of the page, and on the first page the names of embedded files."""
         page = self._page(index)
         return (
             *annotations.read_annotations(page, self._document),
@@ -116,7 +116,7 @@ class _ImageScan:
             raise UnreadableScan("damaged picture") from error
 
     def render(self, index: int, *, dpi: int) -> Image.Image:
-        """The page as it was scanned: no dpi is asked of a picture that has its own."""
+        """Render the page in its own resolution; `dpi` is ignored."""
         del dpi
         try:
             if self.page_count > 1:
@@ -145,14 +145,14 @@ class _ImageScan:
 
 
 def _picture_areas(page: Any) -> Iterator[float]:
-    """How much of the page each picture covers, in square points."""
+    """The area of each picture on the page, in square points."""
     for picture in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
         left, bottom, right, top = picture.get_bounds()
         yield abs((right - left) * (top - bottom))
 
 
 def encode_preview(picture: Image.Image) -> bytes:
-    """A JPEG for the desk: a screen's size, and nothing of the original's metadata."""
+    """Encode a JPEG in screen size, without the original's metadata."""
     picture.thumbnail((_SCREEN_SIDE, _SCREEN_SIDE), reducing_gap=2.0)
     file = io.BytesIO()
     picture.save(file, format="JPEG", quality=70, optimize=True)
@@ -160,9 +160,7 @@ def encode_preview(picture: Image.Image) -> bytes:
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(
-        ("I", "F")
-    ):  # 16 bits a dot: Pillow's own conversion cuts them off instead of scaling them
+    if image.mode.startswith(("I", "F")):  # 16 bits a pixel: Pillow's own conversion clips instead of scaling
         levels = image.convert("F")
         return levels.point(lambda level: level * (1 / 257)).convert("L")
     if "A" in image.getbands() or "transparency" in image.info:

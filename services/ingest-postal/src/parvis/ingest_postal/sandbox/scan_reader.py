@@ -1,4 +1,4 @@
-"""Reads scans by way of a pool of sandboxed processes, which may die of them."""
+"""Reads scans in a pool of sandboxed processes."""
 
 import asyncio
 from dataclasses import replace
@@ -10,21 +10,21 @@ from parvis.common.runtime.sandbox.pipe_protocol import Frame
 from parvis.common.runtime.sandbox.pool import SandboxPool, SandboxResult
 from parvis.common.runtime.sandbox.resource_limits import ResourceLimits
 from parvis.ingest_postal.models.page import ScannedPage
-from parvis.ingest_postal.models.scan import MediaType, PagePreview, ReadingLimits, ScanReading
+from parvis.ingest_postal.models.scan import MediaType, ReadingLimits, ScannedPagePreview, ScanReading
 from parvis.ingest_postal.parse.separator_sheets import has_separator_sheet
 from parvis.ingest_postal.sandbox import pipe_messages
 
-_Numbered = TypeVar("_Numbered", ScannedPage, PagePreview)
-_ANSWERS_A_PAGE = 4  # as it lies and as it was read: a picture and words each
-_RECYCLED_AFTER = 50  # letters; what the C libraries leak goes with the process
+_Numbered = TypeVar("_Numbered", ScannedPage, ScannedPagePreview)
+_ANSWERS_A_PAGE = 4  # a picture and words, as scanned and again as read
+_RECYCLED_AFTER = 50  # letters; bounds what the C libraries leak
 _NONSENSE = "the reading worker answered nonsense"
 
 
 class ScanReaderPool:
-    """As many worker processes as letters are to be read at once, kept warm from `open` to `close`.
+    """One worker process for each letter read at the same time, kept warm from `open` to `close`.
 
-    Gives:  a Reading, whatever the bytes: a worker that crashes, is killed or takes too long leaves what it had said by then and its trouble.
-    Raises: Unavailable, when no worker starts on this machine now (no memory, no process to be had), or none is free in time.
+    Gives:  a ScanReading for any bytes. When a worker crashes, is killed or exceeds its time, the pages it has sent and the trouble.
+    Raises: Unavailable, when no worker can be started now (no memory, no process), or none is free in time.
     """
 
     def __init__(self, count: int, limits: ReadingLimits) -> None:
@@ -49,7 +49,7 @@ class ScanReaderPool:
         if not self._running or self._running.done():
             self._started.clear()
             self._closing.clear()
-            # A task of its own: the pool must be left by the task that entered it, and a door is closed by another than opened it.
+            # The task that enters the pool must also leave it; `open` and `close` are called from different tasks.
             self._running = asyncio.create_task(self._run())
         await self._started.wait()
 
@@ -63,13 +63,13 @@ class ScanReaderPool:
             pixels=limits.pixels,
             cpu_s=limits.cpu_s,
         )
-        answer = await self._workers.run_job(
+        result = await self._workers.run_job(
             (pipe_messages.JOB, job.model_dump_json().encode()), (pipe_messages.SCAN, content)
         )
-        return _note_unread_pages(_drop_blank_previews(_assemble_reading(answer)), limits.pages)
+        return _note_unread_pages(_drop_blank_previews(_assemble_reading(result)), limits.pages)
 
     async def close(self) -> None:
-        """End the workers, whatever they are doing; nothing stays behind."""
+        """End all workers, also those in use."""
         self._closing.set()
         if self._running:
             await self._running
@@ -84,25 +84,26 @@ class ScanReaderPool:
             self._started.set()
 
 
-def _assemble_reading(answer: SandboxResult) -> ScanReading:
+def _assemble_reading(result: SandboxResult) -> ScanReading:
     reading = ScanReading()
     try:
-        for frame in answer.frames:
+        for frame in result.frames:
             reading = _add_frame(reading, frame)
     except (ValidationError, ValueError):
         return replace(reading, trouble=_NONSENSE)
-    return replace(reading, trouble=reading.trouble or answer.trouble)
+    return replace(reading, trouble=reading.trouble or result.trouble)
 
 
 def _add_frame(reading: ScanReading, frame: Frame) -> ScanReading:
-    """The reading, with one more answer. Raises: ValueError, when no worker of ours says so."""
+    """Add one frame to the reading. Raises: ValueError, for a frame that the worker never sends."""
     kind, payload = frame
     if kind == pipe_messages.COUNT and len(payload) == pipe_messages.NUMBER.size:
         return replace(reading, page_count=pipe_messages.NUMBER.unpack(payload)[0])
     if kind == pipe_messages.PICTURE and payload[pipe_messages.NUMBER.size :].startswith(b"\xff\xd8\xff"):
         (number,) = pipe_messages.NUMBER.unpack_from(payload)
         return replace(
-            reading, previews=_replace_page(reading.previews, PagePreview(number, payload[pipe_messages.NUMBER.size :]))
+            reading,
+            previews=_replace_page(reading.previews, ScannedPagePreview(number, payload[pipe_messages.NUMBER.size :])),
         )
     if kind == pipe_messages.PAGE:
         return replace(reading, pages=_replace_page(reading.pages, ScannedPage.model_validate_json(payload)))
@@ -112,12 +113,12 @@ def _add_frame(reading: ScanReading, frame: Frame) -> ScanReading:
 
 
 def _replace_page(known: tuple[_Numbered, ...], new: _Numbered) -> tuple[_Numbered, ...]:
-    """In the order of the pages; what was known of the same page goes."""
-    return tuple(sorted((*(one for one in known if one.number != new.number), new), key=lambda one: one.number))
+    """Replace the entry of the same page, and keep the order of the pages."""
+    return tuple(sorted((*(page for page in known if page.number != new.number), new), key=lambda page: page.number))
 
 
 def _drop_blank_previews(reading: ScanReading) -> ScanReading:
-    """Nobody needs to look at blank pages; unless there are no others."""
+    """Drop the pictures of blank pages, unless all pages are blank."""
     blank = reading.blank_pages
     if len(blank) == len(reading.pages):
         return reading

@@ -1,4 +1,4 @@
-"""Reads scans in a sandboxed process: limited, without secrets, killed at will."""
+"""Reads scans in a sandboxed process with limited resources and without secrets."""
 
 import time
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ from parvis.ingest_postal.sandbox.page.deskew import deskew
 from parvis.ingest_postal.sandbox.scan_file import READING_DPI, ScanFile, UnreadableScan, encode_preview, open_scan
 
 _PREVIEW_DPI = 200
-_ONE_PASS_S = 1.5  # of processor time, to read a page of A4 once
-_MIN_SKEW = 0.5  # degrees; people see half of that
-# What Pillow, PDFium and Tesseract raise at damaged files; anything else ends this process, and the reader says so.
+_ONE_PASS_S = 1.5  # processor time to read an A4 page once
+_MIN_SKEW = 0.5  # degrees; less is hardly visible
+# Errors of Pillow, PDFium and Tesseract for damaged files. Any other ends this process, and the reading reports it.
 _LIBRARY_ERRORS = (
     ArithmeticError,
     AttributeError,
@@ -35,12 +35,12 @@ _LIBRARY_ERRORS = (
 )
 
 
-def read_scan(engine: TesseractEngine, question: list[Frame]) -> Iterator[Frame]:
-    """Everything that can be told of a scan: the number of pages, their pictures, their codes, their words, and what went wrong.
+def read_scan(engine: TesseractEngine, request: list[Frame]) -> Iterator[Frame]:
+    """Yield the page count, the pictures, codes and words of the pages, and the trouble if there was any.
 
-    Raises: MemoryError, at the end: the process is worn out, but what could be read was told.
+    Raises: MemoryError, at the end, so that the process is replaced; the readable pages are sent before.
     """
-    parts = dict(question)
+    parts = dict(request)
     job = pipe_messages.Job.model_validate_json(parts[pipe_messages.JOB])
     errors: list[BaseException] = []
     yield from _collect_errors(_read_pages(engine, job, parts[pipe_messages.SCAN], errors), errors)
@@ -53,13 +53,13 @@ def read_scan(engine: TesseractEngine, question: list[Frame]) -> Iterator[Frame]
 def _read_pages(
     engine: TesseractEngine, job: pipe_messages.Job, content: bytes, errors: list[BaseException]
 ) -> Iterator[Frame]:
-    """All pictures and codes before any word: should reading fail, people have the pictures, and a batch can be split."""
+    """Yield all pictures and codes before any word: when OCR fails, agents have the pictures, and a batch can be split."""
     scan = open_scan(content, job.media_type, pixels=job.pixels)
     yield pipe_messages.COUNT, pipe_messages.NUMBER.pack(scan.page_count)
     seen: list[ScannedPage] = []
     for index in range(min(scan.page_count, max(job.pages, job.batch_pages))):
         yield from _collect_errors(_examine_page(scan, index, seen, with_picture=index < job.pages), errors)
-    spare_s = job.cpu_s / 4  # for second looks: every page of a long letter is read once before any is read seven times
+    spare_s = job.cpu_s / 4  # for variants: every page of a long letter is read once before any is read seven times
     for page in [] if has_separator_sheet(seen) else seen[: job.pages]:
         if page.is_blank:
             continue
@@ -69,7 +69,7 @@ def _read_pages(
 
 
 def _collect_errors(answers: Iterator[Frame], errors: list[BaseException]) -> Iterator[Frame]:
-    """One page's answers; a page that fails costs itself only."""
+    """Yield the frames of one page and collect its error, so that the other pages are still read."""
     try:
         yield from answers
     except (*_LIBRARY_ERRORS, MemoryError, UnreadableScan) as error:
@@ -90,43 +90,50 @@ def _examine_page(scan: ScanFile, index: int, seen: list[ScannedPage], *, with_p
 
 
 def _read_words(engine: TesseractEngine, scan: ScanFile, seen: ScannedPage, budget_s: float) -> Iterator[Frame]:
-    """The page's words; and its picture again where it did not lie straight."""
+    """Yield the words of a page, and its deskewed picture if it was askew."""
     index = seen.number - 1
-    own, added = scan.text_layer(index), scan.annotations(index)
-    if own and _is_complete(own, scan, index) and is_plausible(own, engine):
-        yield _page_frame(_page_with_text(seen, own, added, confidence=1.0, source="layer"))
+    layer, annotations = scan.text_layer(index), scan.annotations(index)
+    if layer and _is_complete(layer, scan, index) and is_plausible(layer, engine):
+        yield _page_frame(_page_with_text(seen, layer, annotations, confidence=1.0, source="layer"))
         return
     picture = scan.render(index, dpi=READING_DPI)
-    read = recognize_page(engine, picture, budget_s=budget_s)
-    if own and is_better(own, read, engine, is_picture=scan.is_picture(index)):
-        # Somebody else's reading of the same picture, most often: people must know that ours was worse.
-        yield _page_frame(_page_with_text(seen, own, added, confidence=read.confidence, source="reading"))
+    recognized = recognize_page(engine, picture, budget_s=budget_s)
+    if layer and is_better(layer, recognized, engine, is_picture=scan.is_picture(index)):
+        # Most often another program's OCR of the same picture: the low confidence of ours warns the agent.
+        yield _page_frame(_page_with_text(seen, layer, annotations, confidence=recognized.confidence, source="reading"))
         return
-    if own and not scan.is_picture(index):
-        added = (*(line.text for line in own), *added)
+    if layer and not scan.is_picture(index):
+        annotations = (*(line.text for line in layer), *annotations)
     yield _page_frame(
-        _page_with_text(seen, read.lines, added, confidence=read.confidence, source="reading", language=read.language)
+        _page_with_text(
+            seen,
+            recognized.lines,
+            annotations,
+            confidence=recognized.confidence,
+            source="reading",
+            language=recognized.language,
+        )
     )
-    if read.quarter or abs(read.angle) >= _MIN_SKEW:
-        mended = deskew(picture, read.quarter, read.angle, least=_MIN_SKEW)
-        yield _preview_frame(seen, mended)
+    if recognized.quarter or abs(recognized.angle) >= _MIN_SKEW:
+        deskewed = deskew(picture, recognized.quarter, recognized.angle, least=_MIN_SKEW)
+        yield _preview_frame(seen, deskewed)
 
 
 def _is_complete(own: Lines, scan: ScanFile, index: int) -> bool:
-    """Whether the file's own text is all that stands on the page: a program wrote it, and no paper was laid on the glass."""
+    """Whether the text layer is all that the page shows: a program wrote it, and it is not a scan."""
     return not scan.has_graphics(index) if is_short(own) else not scan.is_picture(index)
 
 
-def _page_with_text(seen: ScannedPage, lines: Lines, added: tuple[str, ...], **found: Any) -> ScannedPage:
-    """What was added to the page, in a block of its own under the text, where the text does not show it already."""
+def _page_with_text(seen: ScannedPage, lines: Lines, annotations: tuple[str, ...], **fields: Any) -> ScannedPage:
+    """Add the annotations that the text does not contain as a block below it."""
     known = " ".join(line.text for line in lines)
     block = max((line.block for line in lines), default=0) + 1
     more = [
         TextLine(block=block, words=_unplaced_words(text))
-        for text in dict.fromkeys(added)
+        for text in dict.fromkeys(annotations)
         if " ".join(text.split()) not in known
     ]
-    return seen.model_copy(update={"lines": (*lines, *more), "is_read": True, **found})
+    return seen.model_copy(update={"lines": (*lines, *more), "is_read": True, **fields})
 
 
 def _unplaced_words(text: str) -> tuple[Word, ...]:
@@ -142,7 +149,7 @@ def _preview_frame(page: ScannedPage, picture: Image.Image) -> Frame:
 
 
 def _describe_error(error: BaseException) -> str:
-    """What an agent reads; a library's own sentence may quote the letter and stays here."""
+    """The reason for an agent. A library's own message is left out, because it may quote the letter."""
     if isinstance(error, UnreadableScan):
         return str(error)
     if isinstance(error, MemoryError):
@@ -156,7 +163,7 @@ def main() -> None:
     def warm() -> None:
         engines.append(TesseractEngine())
 
-    serve(lambda question: read_scan(engines[0], question), warm=warm)
+    serve(lambda request: read_scan(engines[0], request), warm=warm)
 
 
 if __name__ == "__main__":

@@ -16,15 +16,15 @@ from parvis.ingest_postal.ports.drop_box import FileFingerprint, LockedScan, Wai
 
 _READY, _PROCESSED, _QUARANTINE = "ready/", "processed/", "quarantine/"
 _MOST = 20_000
-_ADVICE = "Put the mended file, or a new scan of the paper, under ready/."
+_ADVICE = "Put the repaired file, or a new scan of the paper, under ready/."
 _Result = TypeVar("_Result")
 
 
 class WatchedBucket:
-    """Objects under ready/. The listing is the truth: what notifications promise may come twice, late or never.
+    """Objects under ready/. The bucket is listed because notifications may arrive twice, late or never.
 
-    An upload is whole or not there: nothing has to settle. There are no locks: two replicas may read one letter, and it is one contact.
-    Raises: OSError, whenever the store does not do as asked.
+    An upload is atomic, so that nothing has to settle. A bucket has no locks: two replicas may read one letter, and it is still one contact.
+    Raises: OSError, when the store fails.
     Source: Amazon S3, "Amazon S3 data consistency model": a list shows every finished upload, at once.
     """
 
@@ -32,7 +32,7 @@ class WatchedBucket:
     needs_settling = False
 
     def __init__(self, url: str, **config: Any) -> None:
-        opened: Any = from_url  # its types know an overload for each kind of store, and none for any
+        opened: Any = from_url  # typed with one overload per kind of store, and none for a URL of any kind
         retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
         client = {"timeout": "20s", "allow_http": True}
         try:
@@ -68,7 +68,7 @@ class WatchedBucket:
         )
 
     def move_to_done(self, file: WaitingScan, digest: str) -> None:
-        """Copied before it is deleted: a crash between leaves it in ready/, to be sent again with the same id."""
+        """Copy, then delete: after a crash in between the object is still in ready/ and is sent again with the same id."""
         note = self._find_note(file)
         self._move(file.name, _PROCESSED + safe_name(file.name, digest[:12]))
         if note:
@@ -85,7 +85,7 @@ class WatchedBucket:
             self._move(note, f"{target}.json")
 
     def _listed(self) -> list[tuple[str, Any]]:
-        return heapq.nsmallest(_MOST, self._scans(), key=lambda one: (one[1]["last_modified"], one[0]))
+        return heapq.nsmallest(_MOST, self._scans(), key=lambda listed: (listed[1]["last_modified"], listed[0]))
 
     def _scans(self) -> Iterator[tuple[str, Any]]:
         for page in obstore.list(self._store, prefix=_READY):
@@ -109,7 +109,7 @@ class WatchedBucket:
 
 @dataclass(frozen=True)
 class _ListedObject:
-    """An object as it was listed."""
+    """An object as listed. Nothing is locked."""
 
     store: Any
     path: str
@@ -128,23 +128,23 @@ class _ListedObject:
             return False
 
     def release(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no handle is open."""
 
 
 def _fingerprint(meta: Any) -> FileFingerprint:
     changed = meta["last_modified"]
-    # A list may say less of an object than a look at it: the version is not part of every listing.
+    # A listing has fewer fields than HEAD: not every store lists the version.
     return FileFingerprint(meta["size"], round(changed.timestamp()) * 1_000_000_000, str(meta.get("e_tag")))
 
 
-def _bytes_of(answer: Any) -> bytes:
-    return bytes(answer.bytes())
+def _bytes_of(result: Any) -> bytes:
+    return bytes(result.bytes())
 
 
-def _translate_errors(ask: Callable[[], _Result]) -> _Result:
-    """What the store says; its own errors as the system's."""
+def _translate_errors(call: Callable[[], _Result]) -> _Result:
+    """Call the store and raise its errors as OSError."""
     try:
-        return ask()
+        return call()
     except FileNotFoundError:
         raise
     except obstore.exceptions.BaseError as error:

@@ -11,20 +11,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from parvis.common.contract.errors import Poison
+from parvis.common.storage.fsync import fsync_path
 from parvis.ingest_postal.parse.file_names import is_note, is_unfinished, note_names, safe_name
 from parvis.ingest_postal.ports.drop_box import FileFingerprint, LockedScan, WaitingScan
 
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF)
-_OTHER_FILE_SYSTEM = (errno.EXDEV, errno.EPERM)  # some network shares say the second
-_MAX_FILES = 20_000  # files known at one time; the others are seen when these are done
-_MAX_DEPTH = 4  # folders in folders: a scanner may make one a user and a day
-_ADVICE = "Put the mended file, or a new scan of the paper, into ready/."
+_OTHER_FILE_SYSTEM = (errno.EXDEV, errno.EPERM)  # some network shares answer EPERM
+_MAX_FILES = 20_000  # files listed at one time; the others follow when these are done
+_MAX_DEPTH = 4  # levels of sub-folders: a scanner may create one for each user and day
+_UNREADABLE = FileFingerprint(0, 0, "unreadable", is_plain_file=False)
+_ADVICE = "Put the repaired file, or a new scan of the paper, into ready/."
 
 
 class WatchedFolder:
-    """tmp/ ready/ done/ quarantine/ under one root; best on one file system, where a move is a rename, whole or not at all.
+    """The folders tmp/, ready/, done/ and quarantine/ under one root; best on one file system, where a move is an atomic rename.
 
-    Raises: OSError, whenever the file system does not do as asked; Poison, for what is no file.
+    Raises: OSError, when the file system fails; Poison, when an entry is not a regular file.
     """
 
     kind = "folder"
@@ -37,21 +39,21 @@ class WatchedFolder:
         )
 
     def prepare(self) -> None:
-        """Make the folders."""
+        """Create the folders. Raises: OSError, when one cannot be created or written to."""
         for folder in (self.tmp_dir, self.ready_dir, self.done_dir, self.quarantine_dir):
             folder.mkdir(parents=True, exist_ok=True)
             if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
     def list_waiting(self) -> list[WaitingScan]:
-        """What stands in ready/ and its sub-folders, the oldest first; not what a program marks as unfinished."""
-        found = self._scan_folder(self.ready_dir, "", _MAX_DEPTH)
-        return heapq.nsmallest(_MAX_FILES, found, key=lambda file: (file.fingerprint.modified_ns, file.name))
+        """List the scans in ready/ and its sub-folders, oldest first, without unfinished and hidden files."""
+        scans = self._scan_folder(self.ready_dir, "", _MAX_DEPTH)
+        return heapq.nsmallest(_MAX_FILES, scans, key=lambda file: (file.fingerprint.modified_ns, file.name))
 
     def lock(self, file: WaitingScan) -> LockedScan | None:
-        """Open the file. A lock instead of a move: it is gone with the process."""
+        """Open and lock the file. The lock ends with the process, so a crash leaves nothing behind."""
         if not file.fingerprint.is_plain_file:
-            raise Poison("no plain file, or a folder that may not be entered")
+            raise Poison("not a regular file, or a folder without permission to open it")
         try:
             handle = os.open(self.ready_dir / file.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
@@ -74,27 +76,27 @@ class WatchedFolder:
             return opened.read(limit_bytes)
 
     def move_to_done(self, file: WaitingScan, digest: str) -> None:
-        """Move a letter to done/. Its content is in its new name, so that a move can only ever replace the same letter."""
+        """Move a letter to done/ under a name that holds its digest, so that a move can only replace the same letter."""
         note = self._find_note(file)
         self._move(self.ready_dir / file.name, _unused_path(self.done_dir, file.name, digest[:12]))
         if note:
             self._move(note, _unused_path(self.done_dir, str(note.relative_to(self.ready_dir)), digest[:12]))
-        _sync_folder(self.done_dir)
-        _sync_folder((self.ready_dir / file.name).parent)
+        fsync_path(self.done_dir)
+        fsync_path((self.ready_dir / file.name).parent)
 
     def quarantine(self, file: WaitingScan, reason: str) -> None:
-        """The reason is written first: a crash, or a full disk, between leaves the file in ready/."""
+        """Write the reason, then move the file: after a crash or on a full disk the file is still in ready/."""
         note, target = self._find_note(file), _unused_path(self.quarantine_dir, file.name)
-        told = target.with_name(f"{target.name}.reason.txt")
+        reason_file = target.with_name(f"{target.name}.reason.txt")
         try:
-            told.write_text(f"{reason}\n\n{_ADVICE}\n", encoding="utf-8")
+            reason_file.write_text(f"{reason}\n\n{_ADVICE}\n", encoding="utf-8")
             self._move(self.ready_dir / file.name, target)
         except OSError:
-            told.unlink(missing_ok=True)
+            reason_file.unlink(missing_ok=True)
             raise
         if note:
             self._move(note, target.with_name(f"{target.name}.json"))
-        _sync_folder(self.quarantine_dir)
+        fsync_path(self.quarantine_dir)
 
     def _scan_folder(self, folder: Path, above: str, depth: int) -> Iterator[WaitingScan]:
         with os.scandir(folder) as entries:
@@ -110,15 +112,20 @@ class WatchedFolder:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # another replica has just moved it
                 continue
+            except OSError:  # a fault of this entry must not hide the others
+                yield WaitingScan(f"{above}{entry.name}", _UNREADABLE)
+                continue
             yield WaitingScan(f"{above}{entry.name}", _fingerprint(status), _put_at(status))
 
     def _scan_subfolder(self, folder: Path, above: str, depth: int) -> Iterator[WaitingScan]:
-        """A sub-folder that may not be entered hides nothing else: it waits itself, as what is no plain file, and is reported."""
+        """Scan a sub-folder. One that cannot be opened is listed itself, is quarantined later, and does not hide other files."""
         if depth <= 0:
             return
         try:
             yield from list(self._scan_folder(folder, above, depth))
-        except PermissionError:
+        except FileNotFoundError:
+            raise
+        except OSError:
             status = folder.stat(follow_symlinks=False)
             yield WaitingScan(above.rstrip("/"), _fingerprint(status), _put_at(status))
 
@@ -137,7 +144,7 @@ class WatchedFolder:
             _copy_across_file_systems(source, target)
 
     def _is_there(self, handle: int, file: WaitingScan) -> bool:
-        """Whether the name still means what we opened: the replica before us may have moved it while we waited for the lock."""
+        """Whether the name still refers to the opened file: another replica may have moved it before we got the lock."""
         try:
             named = (self.ready_dir / file.name).stat(follow_symlinks=False)
         except FileNotFoundError:
@@ -146,7 +153,7 @@ class WatchedFolder:
 
 
 class _LockedFile:
-    """A file of the folder, open and locked."""
+    """An open and locked file of the folder."""
 
     def __init__(self, handle: int, fingerprint: FileFingerprint) -> None:
         self._handle, self._fingerprint = handle, fingerprint
@@ -170,12 +177,12 @@ def _fingerprint(status: os.stat_result) -> FileFingerprint:
 def _is_plain(path: Path) -> bool:
     try:
         return stat.S_ISREG(path.stat(follow_symlinks=False).st_mode)
-    except OSError:  # not there, or a name that is too long with what we put behind it
+    except OSError:  # it does not exist, or its name is too long with our suffix
         return False
 
 
 def _put_at(status: os.stat_result) -> datetime:
-    """When the entry last changed: its rename into ready/, or its last write. Unlike the other time nobody can set it."""
+    """The ctime: the rename into ready/ or the last write. Unlike the mtime, a program cannot set it."""
     return datetime.fromtimestamp(status.st_ctime, UTC)
 
 
@@ -188,13 +195,13 @@ def _unused_path(folder: Path, name: str, fingerprint: str = "") -> Path:
 
 
 def _copy_across_file_systems(source: Path, target: Path) -> None:
-    """To another file system: whole under its new name before it goes from the old one."""
+    """Copy and fsync the file under its new name before the old one is deleted."""
     part = target.with_name(f".{target.name}.part")
     try:
-        with source.open("rb") as read, part.open("wb") as written:
-            shutil.copyfileobj(read, written, 1024 * 1024)
-            written.flush()
-            os.fsync(written.fileno())
+        with source.open("rb") as source_file, part.open("wb") as target_file:
+            shutil.copyfileobj(source_file, target_file, 1024 * 1024)
+            target_file.flush()
+            os.fsync(target_file.fileno())
         part.replace(target)
     except OSError:
         part.unlink(missing_ok=True)
@@ -208,14 +215,6 @@ def _lock(handle: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        # A share without locks: two replicas may read one letter, and the router then keeps the first of two equal contacts.
+        # On a share without locks two replicas may read one letter; the router keeps the first of two contacts with the same id.
         return error.errno in _NO_LOCKS
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,17 +14,17 @@ _WIDTHS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}  # TIFF field type: struct 
 
 @dataclass(frozen=True)
 class FileVerdict:
-    """What a file is by its content, and what is missing of it; None when it is whole."""
+    """The media type of a file by its content, and its fault; None when it is complete."""
 
     media_type: MediaType | None
     fault: str | None
 
 
 def check_file_integrity(content: bytes, *, size_limit_bytes: int) -> FileVerdict:
-    """Say whether this is a whole scan.
+    """Check whether the file is a complete scan.
 
-    Gives: a fault for a file that a scanner has not finished (or never will: a power cut), for one that is no scan, and for one that is too
-           large. A whole file that no program can open has no fault here: it is a letter, and people will look at it.
+    Gives: a fault for an unfinished file, for one that is not a scan and for one that is too large. A complete file that no program
+           can open has no fault: it is a letter, and an agent reads it.
     """
     if not content:
         return FileVerdict(None, "the file is empty")
@@ -49,36 +49,36 @@ def _fault_of_pdf(content: bytes) -> str | None:
 
 
 def _fault_of_jpeg(content: bytes) -> str | None:
-    """Follow the segments to the picture itself; what stands in them (a small preview, say) has ends of its own."""
-    place = 2
-    while place + 4 <= len(content) and content[place] == 0xFF:
-        marker = content[place + 1]
+    """Skip the segments up to the picture itself: a preview in a segment has its own end marker."""
+    offset = 2
+    while offset + 4 <= len(content) and content[offset] == 0xFF:
+        marker = content[offset + 1]
         if marker == 0xFF:  # fill byte
-            place += 1
+            offset += 1
         elif marker == 0xDA:  # start of scan: from here on FF D9 is the end of the picture and nothing else
-            return None if content.find(b"\xff\xd9", place) > 0 else "the end of the JPEG is missing"
+            return None if content.find(b"\xff\xd9", offset) > 0 else "the end of the JPEG is missing"
         elif marker in (0x01, *range(0xD0, 0xD9)):  # markers without a length
-            place += 2
+            offset += 2
         else:
-            place += 2 + int.from_bytes(content[place + 2 : place + 4])
+            offset += 2 + int.from_bytes(content[offset + 2 : offset + 4])
     return "the JPEG has no picture yet"
 
 
 def _fault_of_png(content: bytes) -> str | None:
-    place = 8
-    while place + 12 <= len(content):
-        length, name = struct.unpack_from(">I4s", content, place)
-        place += 12 + length
+    offset = 8
+    while offset + 12 <= len(content):
+        length, name = struct.unpack_from(">I4s", content, offset)
+        offset += 12 + length
         if name == b"IEND":
-            return None if place <= len(content) else "the end of the PNG is missing"
+            return None if offset <= len(content) else "the end of the PNG is missing"
     return "the end of the PNG is missing"
 
 
 def _fault_of_tiff(content: bytes) -> str | None:
-    """Every directory and every strip or tile that they name must lie within the file."""
+    """Every directory and every strip or tile that it names must lie within the file."""
     try:
         end = _end_of_tiff(content)
-    except (struct.error, OverflowError):  # it points beyond the file, or beyond what a machine can count
+    except (struct.error, OverflowError):  # an offset points beyond the file, or overflows
         return "a directory of the TIFF is missing"
     if end is None:
         return "the TIFF has no page yet"
@@ -102,25 +102,25 @@ def _end_of_tiff(content: bytes) -> int | None:
     return end
 
 
-def _end_of_directory(content: bytes, order: str, big: bool, places: range) -> int:
+def _end_of_directory(content: bytes, order: str, big: bool, entry_offsets: range) -> int:
     offsets: tuple[int, ...] = ()
     counts: tuple[int, ...] = ()
-    for place in places[:4096]:
-        tag: int = struct.unpack_from(order + "H", content, place)[0]
+    for entry_offset in entry_offsets[:4096]:
+        tag: int = struct.unpack_from(order + "H", content, entry_offset)[0]
         if tag in _OFFSETS:
-            offsets = _numbers(content, order, big, place)
+            offsets = _numbers(content, order, big, entry_offset)
         elif tag in _COUNTS:
-            counts = _numbers(content, order, big, place)
+            counts = _numbers(content, order, big, entry_offset)
     if len(counts) != len(offsets):
         return max(offsets, default=0)
     return max((offset + count for offset, count in zip(offsets, counts, strict=True)), default=0)
 
 
-def _numbers(content: bytes, order: str, big: bool, place: int) -> tuple[int, ...]:
-    """The values of one entry: inside it where they fit, else where it points."""
-    kind, count = struct.unpack_from(order + ("HQ" if big else "HI"), content, place + 2)
+def _numbers(content: bytes, order: str, big: bool, offset: int) -> tuple[int, ...]:
+    """The values of one entry: inside it when they fit, otherwise at its offset."""
+    kind, count = struct.unpack_from(order + ("HQ" if big else "HI"), content, offset + 2)
     letter = _WIDTHS.get(kind, "I")
-    inline, value = (8, place + 12) if big else (4, place + 8)
+    inline, value = (8, offset + 12) if big else (4, offset + 8)
     if struct.calcsize(f"={letter}") * count > inline:
         value = struct.unpack_from(order + ("Q" if big else "I"), content, value)[0]
     if count > len(content):

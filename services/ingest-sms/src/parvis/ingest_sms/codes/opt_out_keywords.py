@@ -4,10 +4,10 @@ from typing import Literal
 
 KeywordAction = Literal["stop", "start", "help"]
 
-# A message that consists of nothing but one of these is for us or for the provider, and no contact. By language, as people
-# type them; accents, case and punctuation do not count. Twilio's own and the carriers' are under "".
+# A message that consists of one of these alone is an instruction and not a contact. By language, as people type them;
+# accents, case and punctuation are ignored. The keywords of Twilio and of the carriers are under "".
 # Sources: Twilio docs, "Advanced Opt-Out" and "Opt-out keywords" (Proxy); AF2M's charter for SMS in France (STOP, CONTACT).
-# Left out on purpose: what may as well answer a question of ours, such as « oui », « annuler », „nein“, “no”.
+# Left out on purpose: words that may also answer a question of ours, such as « oui », « annuler », „nein“, “no”.
 KEYWORDS: dict[KeywordAction, dict[str, tuple[str, ...]]] = {
     "stop": {
         "": ("stop", "stopall", "stop all", "unsubscribe", "end", "quit", "revoke", "optout", "opt out", "cancel"),
@@ -72,10 +72,10 @@ KEYWORDS: dict[KeywordAction, dict[str, tuple[str, ...]]] = {
     },
 }  # fmt: skip
 
-# Twilio takes these two for keywords; a citizen may mean them as an answer. They count as both: obeyed, and read by people.
+# Twilio treats these two as keywords; a citizen may mean them as an answer. They count as both: a preference and a contact.
 ALSO_ANSWERS = frozenset({"yes", "cancel"})
 
-# Words that add nothing to STOP or START: « STOP merci », “please stop SMS”. Never to HELP, which may be a cry.
+# Words that add nothing to STOP or START: « STOP merci », “please stop SMS”. HELP must stand alone: with more words it may be a call for help.
 COURTESIES = frozenset(
     [
         "sms",
@@ -157,5 +157,5 @@ COURTESIES = frozenset(
     ]
 )
 
-# The form field OptOutType: what Twilio's Advanced Opt-Out has already done about a message.
+# The form field OptOutType: the keyword that Twilio's Advanced Opt-Out has already handled.
 OPT_OUT_TYPES: dict[str, KeywordAction] = {"STOP": "stop", "START": "start", "HELP": "help"}

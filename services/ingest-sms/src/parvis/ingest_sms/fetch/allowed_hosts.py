@@ -14,8 +14,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 class AllowedHosts:
     """The hosts from which media may be fetched.
 
-    Shape:  `allowed` are names, `*.` before one for all below it; over https and at public addresses only. `base_url` stands
-            for the provider itself, where it is not Twilio: whatever it is, its operator has named it.
+    Shape:  `names` are host names; `*.name` allows all sub-domains. They are used over https and at public addresses only.
+            `base_url` replaces Twilio in tests; it is allowed without these limits, because the operator has set it.
     """
 
     names: Sequence[str]
@@ -33,12 +33,12 @@ class AllowedHosts:
         return bool(self.base_url) and _origin(base) == _origin(url)
 
     def may_receive_credentials(self, url: SplitResult) -> bool:
-        """Whether to send our credentials: to the API alone. Where it redirects to, the address itself is the permission."""
+        """Whether to send our credentials. Only the API gets them; the URLs that it redirects to are signed themselves."""
         return self.is_provider(url) or (url.hostname or "").lower() == "api.twilio.com"
 
 
 class PublicAddressResolver(AbstractResolver):
-    """Resolves names once, to the addresses that are then connected to; refuses private addresses, except for the base URL's host."""
+    """Resolves a name once, for the connection itself, and refuses private addresses, except for the host of the base URL."""
 
     def __init__(self, base_url: str) -> None:
         self._base_host = urlsplit(base_url).hostname if base_url else None

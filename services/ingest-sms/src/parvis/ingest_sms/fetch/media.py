@@ -29,7 +29,7 @@ _FIRST_DELAY_S, _MAX_DELAY_S = 0.5, 10.0
 
 
 class _MediaRefused(Exception):
-    """The file can never be fetched; the text explains to people why."""
+    """The file can never be fetched; the message tells the agent why."""
 
 
 class _MediaDelayed(Exception):
@@ -48,8 +48,8 @@ class FetchedMedia:
 class MediaFetcher:
     """Fetches the media of messages from Twilio, with the account's credentials.
 
-    Gives:  one attachment a file, in order; in place of one that cannot be fetched the raw form, which has its address.
-    Raises: Unavailable, when the blobs do not answer.
+    Gives:  one attachment for each file, in order; the raw form, which has the URL, replaces a file that cannot be fetched.
+    Raises: Unavailable, when the blob store does not answer.
     """
 
     blobs: BlobStore
@@ -64,7 +64,7 @@ class MediaFetcher:
     async def fetch(
         self, message: InboundMessage, original: ClaimCheck, *, patience_s: float
     ) -> tuple[FetchedMedia, ...]:
-        """Fetch all files concurrently, each with retries until `patience_s` is over; one attempt is always made."""
+        """Fetch all files concurrently, each with at least one attempt and with retries for `patience_s`."""
         ends_at = time.monotonic() + patience_s
         fetching = (
             self._fetch_one(message, number, media, original, ends_at) for number, media in enumerate(message.media)
@@ -114,18 +114,18 @@ class MediaFetcher:
         )
 
     async def _download(self, account: str, url: str) -> tuple[bytes, str]:
-        """One try, redirects included.
+        """Make one attempt, redirects included. Gives: the content and its media type.
 
-        Raises: _Refused, for a host that is not allowed, a 4xx, or a file over the limit; _Later, for all else.
+        Raises: _MediaRefused, for a host that is not allowed, for 400, 404 and 410, and for a file over the limit; _MediaDelayed, for any other failure.
         """
         try:
             async with asyncio.timeout(_ATTEMPT_TIMEOUT_S):
                 for _ in range(_MAX_REDIRECTS + 1):
-                    async with self._request(account, url) as answer:
-                        if answer.status in {301, 302, 303, 307, 308}:
-                            url = urljoin(url, answer.headers.get("Location", ""))
+                    async with self._request(account, url) as response:
+                        if response.status in {301, 302, 303, 307, 308}:
+                            url = urljoin(url, response.headers.get("Location", ""))
                             continue
-                        return await self._read_body(answer), answer.content_type
+                        return await self._read_body(response), response.content_type
                 raise _MediaRefused("not fetched from the provider: it sends us from one address to the next")
         except TimeoutError as error:
             raise _MediaDelayed("no answer in time") from error
@@ -179,5 +179,5 @@ def _basic_auth(account: str, token: str) -> str:
 
 
 def _file_name(number: int, media_type: str) -> str:
-    """Telephones send no names: « 1.jpg »."""
+    """Make a name such as `1.jpg`: telephones send none."""
     return f"{number + 1}{mimetypes.guess_extension(media_type.partition(';')[0].strip()) or ''}"

@@ -25,14 +25,14 @@ _GONE = frozenset({400, 404, 410})
 
 
 class _ResourceGone(Unavailable):
-    """Twilio does not have the resource any more."""
+    """Twilio no longer has the resource."""
 
 
 @dataclass
 class MessageList:
-    """The messages that Twilio received for us.
+    """Twilio's list of the messages to our numbers.
 
-    Raises: Unavailable, when Twilio does not answer, or not with a list.
+    Raises: Unavailable, when Twilio does not answer, or its answer is not a list.
     """
 
     tokens: Mapping[str, Sequence[str]]
@@ -40,7 +40,7 @@ class MessageList:
     _http: TwilioHttpClient | None = None
 
     async def list_inbound(self, account: str, *, to: str, since: datetime) -> AsyncGenerator[ListedMessage]:
-        """Every message to one of our numbers since then, newest first, page by page. What is no resource is logged and left out."""
+        """List the messages to one of our numbers since then, newest first. A malformed entry is logged and skipped."""
         query = urlencode({"To": to, "DateSent>": since.strftime("%Y-%m-%dT%H:%M:%SZ"), "PageSize": _PAGE_SIZE})
         uri: str | None = f"/2010-04-01/Accounts/{account}/Messages.json?{query}"
         while uri:
@@ -51,9 +51,9 @@ class MessageList:
             uri = str(page.get("next_page_uri") or "")
 
     async def fetch_media_addresses(self, listed: ListedMessage) -> ListedMessage:
-        """The same message with the addresses of its media, which the list does not have.
+        """Add the media URLs, which the message list does not have.
 
-        Gives: the message as it is, where Twilio has deleted the list of its media: the contact then says that files are missing.
+        Gives: the message unchanged when Twilio has deleted its media list; the contact then reports missing files.
         """
         if not listed.has_media:
             return listed
@@ -81,7 +81,7 @@ class MessageList:
         except (TimeoutError, aiohttp.ClientError, TwilioException, OSError, ValueError) as error:
             raise Unavailable(f"Twilio's list does not answer: {type(error).__name__}") from error
         if not isinstance(page, dict):
-            raise Unavailable("Twilio's list answers with something else than a list")
+            raise Unavailable("Twilio's list is not a JSON object")
         return page
 
     async def close(self) -> None:

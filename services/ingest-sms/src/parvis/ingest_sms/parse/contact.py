@@ -1,6 +1,7 @@
 """Builds the contact.received event of a message. Pure; no I/O."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from parvis.common.contract.contact import (
@@ -19,21 +20,24 @@ from parvis.common.text.reply_channels import find_stated_reply_channels
 from parvis.ingest_sms.parse.webhook_form import WHATSAPP, InboundMessage
 
 
-def build_contact(
-    message: InboundMessage,
-    *,
-    original: ClaimCheck,
-    received_at: datetime,
-    recorded_at: datetime,
-    hashing_key: bytes,
-    attachments: Sequence[Attachment] = (),
-    file_names: Sequence[str] = (),
-    evidence: str = "twilio signature",
-) -> ContactReceived:
+@dataclass(frozen=True)
+class MessageFacts:
+    """The facts about a message that are not in its form."""
+
+    original: ClaimCheck
+    received_at: datetime
+    recorded_at: datetime
+    hashing_key: bytes
+    attachments: Sequence[Attachment] = ()
+    file_names: Sequence[str] = ()
+    evidence: str = "twilio signature"
+
+
+def build_contact(message: InboundMessage, facts: MessageFacts) -> ContactReceived:
     """Turn one message into a contact.
 
-    Shape:  Body up to 1600 characters, already joined by Twilio; From and To in E.164, `whatsapp:` before WhatsApp's.
-    Gives:  a contact, whatever the values: `unreadable` says what cannot be read, and people have the original.
+    Shape:  Body up to 1600 characters, already joined by Twilio; From and To in E.164, with the prefix `whatsapp:` on WhatsApp.
+    Gives:  a contact for any form values; `unreadable` gives the reason when an agent must open the original.
     Retry:  the same MessageSid gives the same contact id.
     Source: Twilio docs, "Twilio's request to your incoming message webhook URL".
     """
@@ -42,16 +46,16 @@ def build_contact(
         contact_id=contact_id,
         reference=make_reference(contact_id),
         channel=message.channel,
-        received_at=received_at,
-        recorded_at=recorded_at,
+        received_at=facts.received_at,
+        recorded_at=facts.recorded_at,
         to=_replace_unprintable(message.value("To").removeprefix(WHATSAPP), 320),
         language=detect_language(text),
-        sender=Verification(level="provider" if sender else "none", evidence=evidence),
+        sender=Verification(level="provider" if sender else "none", evidence=facts.evidence),
         thread=ThreadIdentifiers(reference=next(iter(find_references(text)), None)),
-        original=original,
-        attachments=tuple(attachments),
-        unreadable=_explain_unreadable(message, text, attachments),
-        contact_point_hash=hash_contact_point(sender, hashing_key) if sender else None,
+        original=facts.original,
+        attachments=tuple(facts.attachments),
+        unreadable=_explain_unreadable(message, text, facts.attachments),
+        contact_point_hash=hash_contact_point(sender, facts.hashing_key) if sender else None,
         personal=PersonalContact.model_validate(
             {
                 "from": sender,
@@ -59,7 +63,7 @@ def build_contact(
                     message.value("ProfileName") or ("" if sender else message.value("From")), 400
                 ),
                 "text": text,
-                "file_names": tuple(file_names),
+                "file_names": tuple(facts.file_names),
                 "reply_channels": find_stated_reply_channels(text, sender=sender),
             }
         ),

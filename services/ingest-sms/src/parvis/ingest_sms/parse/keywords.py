@@ -10,16 +10,16 @@ from parvis.common.contract.preference import SMS_HELP, SMS_START, SMS_STOP, Per
 from parvis.ingest_sms.codes.opt_out_keywords import ALSO_ANSWERS, COURTESIES, KEYWORDS, OPT_OUT_TYPES, KeywordAction
 from parvis.ingest_sms.parse.webhook_form import InboundMessage
 
-_MAX_WORDS, _MAX_CHARACTERS = 8, 64  # a keyword is short; people read what is longer, whatever its words
+_MAX_WORDS, _MAX_CHARACTERS = 8, 64  # a longer message is never a keyword
 _INDIVISIBLE_LETTERS = str.maketrans({"ı": "i", "ł": "l", "đ": "d", "ـ": ""})  # NFKD does not decompose these
 _SOURCES = {"stop": SMS_STOP, "start": SMS_START, "help": SMS_HELP}
 
 
 @dataclass(frozen=True)
 class OptOutKeyword:
-    """The keyword that a message consists of.
+    """The opt-out keyword of a message.
 
-    Shape: is_answered_by_twilio, Advanced Opt-Out has sent its own answer; is_contact, people read the message too.
+    Shape: is_answered_by_twilio: Advanced Opt-Out has sent its own reply; is_contact: an agent reads the message too.
     """
 
     action: KeywordAction
@@ -29,9 +29,9 @@ class OptOutKeyword:
 
 
 def normalize(text: str) -> str:
-    """A text as keywords are compared: no accents, case, punctuation or emoji; one space between words.
+    """Normalize a text for comparison: without accents, case, punctuation and emoji; one space between words.
 
-    An apostrophe separates words, as it is typed with and without: « s'il vous plaît », « s il vous plait ».
+    An apostrophe separates words, so that « s'il vous plaît » equals « s il vous plait ».
     """
     decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_INDIVISIBLE_LETTERS))
     letters = (c if c.isalnum() else "" if unicodedata.combining(c) else " " for c in decomposed)
@@ -49,10 +49,10 @@ _COURTESY_WORDS = frozenset(word for courtesy in COURTESIES for word in normaliz
 
 
 def find_keyword(message: InboundMessage) -> OptOutKeyword | None:
-    """The keyword that a message consists of: « STOP », « Arrêt !! », « stop sms svp », “STOP STOP”.
+    """Find the keyword that makes up the whole message: « STOP », « Arrêt !! », « stop sms svp », “STOP STOP”.
 
-    Gives:  None for “stop the noise in my street”, for anything with media, and in doubt: then people read the message.
-            What Twilio itself took for a keyword (OptOutType) is one, and a contact too unless we find the same keyword.
+    Gives:  None for “stop the noise in my street”, for a message with media, and in doubt: an agent then reads the message.
+            A keyword that Twilio recognised (OptOutType) counts; the message is a contact too unless we find the same keyword.
     """
     if message.media or message.media_missing:
         return None
@@ -83,7 +83,7 @@ def _match_keyword(text: str) -> OptOutKeyword | None:
 def build_preference(
     keyword: OptOutKeyword, sender: ContactPoint, *, evidence: ClaimCheck, changed_at: datetime, hashing_key: bytes
 ) -> PreferenceChanged:
-    """The preference that a keyword changes: STOP opts the number out of SMS and WhatsApp, START opts it in, HELP changes nothing."""
+    """Build the event: STOP opts the number out of SMS and WhatsApp, START opts it in, HELP changes nothing."""
     return PreferenceChanged(
         contact_point_hash=hash_contact_point(sender, hashing_key),
         opt_outs=("sms", "whatsapp") if keyword.action == "stop" else (),

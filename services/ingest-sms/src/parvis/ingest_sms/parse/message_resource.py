@@ -17,7 +17,7 @@ _FIELDS = {
 
 @dataclass(frozen=True)
 class ListedMessage:
-    """One inbound message of the list: its form fields, its raw resource, and Twilio's date of it."""
+    """One inbound message of the list: its form fields, its raw resource and Twilio's date."""
 
     message: InboundMessage
     raw_bytes: bytes
@@ -30,9 +30,9 @@ class ListedMessage:
 
 
 def parse_message_resource(resource: Mapping[str, Any]) -> ListedMessage:
-    """Turn one resource of `/Messages.json` into a message. A missing field is empty.
+    """Turn one resource of `/Messages.json` into a message. A missing field becomes empty.
 
-    Raises: nothing, whatever the resource holds.
+    Raises: nothing, for any JSON object.
     """
     values = {name: str(resource[key]) for name, key in _FIELDS.items() if resource.get(key) is not None}
     uris = resource.get("subresource_uris")
@@ -46,7 +46,7 @@ def parse_message_resource(resource: Mapping[str, Any]) -> ListedMessage:
 
 
 def add_media(listed: ListedMessage, resources: Sequence[Mapping[str, Any]], *, base_url: str) -> ListedMessage:
-    """The message with its media as the webhook names them: MediaUrl0… and MediaContentType0…"""
+    """Add the media under the field names of the webhook: MediaUrl0…, MediaContentType0…"""
     values = dict(listed.message.values)
     for number, resource in enumerate(resources[:MAX_MEDIA]):
         values[f"MediaUrl{number}"] = base_url.rstrip("/") + str(resource.get("uri", "")).removesuffix(".json")
@@ -55,7 +55,7 @@ def add_media(listed: ListedMessage, resources: Sequence[Mapping[str, Any]], *, 
 
 
 def _parse_date(value: object) -> datetime | None:
-    """Twilio writes RFC 2822, to the second. Gives: None for anything else."""
+    """Parse an RFC 2822 date. Gives: None for anything else."""
     try:
         instant = parsedate_to_datetime(str(value))
         return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)

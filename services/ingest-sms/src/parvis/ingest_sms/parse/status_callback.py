@@ -19,10 +19,10 @@ def parse_status_callback(callback: WebhookForm, *, reply_id: str, reported_at: 
     Raises: Rejected, for a malformed reply id, or a status that Twilio does not document.
     """
     if not _REPLY_ID.fullmatch(reply_id):
-        raise Rejected("the callback names no reply")
+        raise Rejected("the callback URL has no valid reply id")
     state = delivery_state(callback.value("MessageStatus"))
     if state is None:
-        raise Rejected("MessageStatus is not known")
+        raise Rejected("MessageStatus is unknown")
     code = callback.value("ErrorCode")
     return DeliveryReported(
         reply_id=ReplyId(reply_id),

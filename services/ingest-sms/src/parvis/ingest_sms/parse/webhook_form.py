@@ -23,7 +23,7 @@ FormFields = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class MediaReference:
-    """One file that came with a message: its address at Twilio, and the media type that the form declares."""
+    """One file of a message: its URL at Twilio and the media type that the form declares."""
 
     url: str
     declared_type: str
@@ -31,7 +31,7 @@ class MediaReference:
 
 @dataclass(frozen=True)
 class WebhookForm:
-    """The fields that every webhook form of Twilio's has, checked."""
+    """A checked webhook form."""
 
     message_sid: str
     values: dict[str, str]
@@ -54,12 +54,12 @@ class InboundMessage(WebhookForm):
 
     @cached_property
     def contact_id(self) -> ContactId:
-        """The same on every delivery of the same MessageSid to the same number."""
+        """The contact id, the same for every delivery of one MessageSid to one number."""
         return make_contact_id("sms", self.value("To"), self.message_sid)
 
     @cached_property
     def sender(self) -> ContactPoint | None:
-        """The citizen's number; None for a short code or an alphanumeric sender, which nobody can answer."""
+        """The citizen's number; None for a short code or an alphanumeric sender, which cannot receive a reply."""
         try:
             return phone_contact_point(self.value("From").removeprefix(WHATSAPP))
         except Rejected:
@@ -67,15 +67,15 @@ class InboundMessage(WebhookForm):
 
     @cached_property
     def media(self) -> tuple[MediaReference, ...]:
-        """The files that have an address, in their order, whatever NumMedia says."""
+        """The files that have a URL, in order; NumMedia is not used."""
         if not any(name.startswith("MediaUrl") for name in self.values):
-            return ()  # nearly every message
+            return ()  # the usual case, kept fast
         numbered = ((self.value(f"MediaUrl{n}"), self.value(f"MediaContentType{n}")) for n in range(MAX_MEDIA))
         return tuple(MediaReference(url, declared) for url, declared in numbered if url)
 
     @property
     def media_missing(self) -> int:
-        """How many files NumMedia counts that have no address."""
+        """The number of files that NumMedia counts and that have no URL."""
         counted = self.value("NumMedia")
         if counted in ("", "0"):
             return 0
@@ -83,18 +83,18 @@ class InboundMessage(WebhookForm):
 
 
 def parse_form_fields(body: bytes) -> FormFields:
-    """The fields of a form in their order, with blank values and without any trimming: the signature covers them all.
+    """Parse the fields in order, untrimmed and with blank values: the signature covers them all.
 
     Raises: Rejected, for more fields than Twilio ever sends.
     """
     try:
         return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError as error:
-        raise Rejected("not a form of Twilio's") from error
+        raise Rejected("the form has too many fields") from error
 
 
 def find_account_sid(fields: FormFields) -> str:
-    """The account that a form names, before it is verified: its token must have signed the form."""
+    """The account SID of a form that is not verified yet; it selects the tokens for the verification. Empty without one."""
     return next((value for name, value in fields if name == "AccountSid"), "")
 
 
@@ -105,29 +105,29 @@ def is_whatsapp_form(fields: FormFields) -> bool:
 def parse_webhook_form(fields: FormFields, accounts: frozenset[str]) -> WebhookForm:
     """Check the shape of a signed form.
 
-    A signature covers names and values run together, so that AB=C is signed like A=BC: hence the strict shape.
-    Raises: Rejected, without our AccountSid or a well-formed MessageSid, with one of them twice, or with a malformed field name.
+    Twilio signs names and values without separators, so that AB=C and A=BC have the same signature: hence the strict checks.
+    Raises: Rejected, without our AccountSid or a well-formed MessageSid, with a field twice that must be unique, or with a malformed name.
     """
     names = [name for name, _ in fields]
     for name in ("AccountSid", "MessageSid", "To", "From"):
         if names.count(name) > 1:
-            raise Rejected(f"{name} comes twice")
+            raise Rejected(f"{name} occurs twice")
     if not _FIELD_NAMES.fullmatch("&".join(names)):
-        raise Rejected("a field has a name that is none of Twilio's")
+        raise Rejected("a field name is malformed")
     values = dict(fields)
     if values.get("AccountSid") not in accounts:
-        raise Rejected("AccountSid is not ours")
+        raise Rejected("AccountSid is not one of ours")
     if not _MESSAGE_SID.fullmatch(values.get("MessageSid", "")):
         raise Rejected("MessageSid is missing or malformed")
     return WebhookForm(values["MessageSid"], values)
 
 
 def parse_inbound_message(fields: FormFields, accounts: frozenset[str]) -> InboundMessage:
-    """The message that a signed form brings. Raises: Rejected, as parse_webhook_form."""
+    """Parse the message of a signed form. Raises: Rejected, as parse_webhook_form."""
     form = parse_webhook_form(fields, accounts)
     return InboundMessage(form.message_sid, form.values)
 
 
 def find_reply_id(query: Sequence[tuple[str, str]]) -> str:
-    """The reply that a callback's URL names; the notifier put it there, and the signature covers it."""
+    """The reply id in a callback's query, empty without one. The notifier put it there, and the signature covers it."""
     return next((value for name, value in query if name == "reply"), "")

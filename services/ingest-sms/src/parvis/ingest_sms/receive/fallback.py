@@ -22,10 +22,10 @@ _PATIENCE_S = 20.0
 
 @dataclass(frozen=True)
 class SpoolFallback:
-    """Accepts what Twilio sends to the fallback URL because the webhook did not answer.
+    """Accepts the messages that Twilio sends to the fallback URL when the webhook does not answer.
 
-    Gives:  spool_message() returns when the message is on the disk, with its signature and the time of this first delivery.
-    Raises: Unavailable, when the disk does not take it.
+    Gives:  spool_message() returns once the message is fsynced, with its signature and the time of its first delivery.
+    Raises: Unavailable, when the disk fails.
     """
 
     spool: MessageSpool
@@ -33,7 +33,9 @@ class SpoolFallback:
     accounts: frozenset[str]
     health: Health
     clock: Clock = now
-    _published: set[str] = field(default_factory=set[str])  # files that could not be deleted: not published twice
+    _published: set[str] = field(
+        default_factory=set[str]
+    )  # published files that could not be deleted, so as not to publish them again
 
     async def spool_message(self, received: ReceivedMessage, *, signature: str, path: str) -> None:
         message = received.message
@@ -44,7 +46,7 @@ class SpoolFallback:
         log.info("message.spooled", contact_id=message.contact_id, size_bytes=len(received.raw_bytes))
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Publish what is spooled, oldest first, until the service stops."""
+        """Publish the spooled messages, oldest first, until the service stops."""
         while not stopping.is_set():
             await self._report_backlog()
             try:
@@ -64,7 +66,7 @@ class SpoolFallback:
                 await self._delete(file)
 
     async def _publish(self, file: Path) -> None:
-        """Publish one message, or quarantine its file: a damaged one never holds up the others."""
+        """Publish one message, or quarantine its file: a damaged file never blocks the others."""
         try:
             spooled = await asyncio.to_thread(self.spool.read, file)
             await self.intake.accept(self._parse(spooled), patience_s=_PATIENCE_S, deadline_s=_DEADLINE_S)
@@ -95,7 +97,7 @@ class SpoolFallback:
             self._published.discard(file.name)
 
     async def _report_backlog(self) -> None:
-        """Show on /ready how many messages wait and for how long. A backlog does not make the fallback unready."""
+        """Show the number and age of waiting messages on /ready. A backlog does not make the fallback unready."""
         try:
             waiting = await asyncio.to_thread(self.spool.list_files)
             oldest_s = await asyncio.to_thread(self.spool.oldest_age_s, self.clock())

@@ -9,17 +9,16 @@ from parvis.ingest_sms.parse.keywords import OptOutKeyword
 from parvis.ingest_sms.receive.message_intake import MessageIntake, ReceivedMessage
 
 MEDIA_PATIENCE_S = 90.0
-MAX_CONCURRENT_JOBS = 64  # far more messages with files than ever come at once; the fetcher limits the files in memory
+MAX_CONCURRENT_JOBS = 64  # far above any real peak; the fetcher limits the files in memory
 
 
 @dataclass
 class MediaJobs:
-    """One job a message, however often it is delivered. A job outlives its webhook: Twilio waits 15 s, a file may take a minute.
+    """Runs one job per message, however often it is delivered. A job outlives its webhook: Twilio waits 15 s, a file may take a minute.
 
-    Gives:  accept() as the intake does, when the job ends within the deadline.
-    Raises: Unavailable, when it does not: the job goes on, and the next delivery of the same message joins it. If the process
-            dies meanwhile, the raw form is stored and nothing was promised: Twilio's retry, its fallback or the reconciler
-            bring the message again.
+    Gives:  accept() returns the intake's result when the job ends within the deadline.
+    Raises: Unavailable, when it does not: the job continues, and the next delivery of the same message joins it. If the process
+            dies meanwhile, Twilio has had no 200: its retry, its fallback or the reconciler brings the message again.
     """
 
     intake: MessageIntake
@@ -34,7 +33,7 @@ class MediaJobs:
         outcome = self._pending.get(contact_id)
         if outcome is None:
             if self._group is None or len(self._pending) >= MAX_CONCURRENT_JOBS:
-                raise Unavailable("no room for another message with files")
+                raise Unavailable("too many messages with files are in progress")
             outcome = self._pending[contact_id] = asyncio.get_running_loop().create_future()
             task = self._group.create_task(self._run_job(received, outcome))
             self._tasks.add(task)
@@ -50,13 +49,13 @@ class MediaJobs:
             outcome.set_result(keyword)
         except ParvisError as error:
             outcome.set_exception(error)
-            outcome.exception()  # marks it as retrieved: perhaps nobody waits for it
+            outcome.exception()  # marks it as retrieved: the webhook may have timed out
         finally:
             self._pending.pop(received.message.contact_id, None)
             outcome.cancel()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Keep the jobs until the service stops, then cancel them: nothing was promised about them."""
+        """Own the jobs until the service stops, then cancel them: Twilio has had no 200 for them."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             await stopping.wait()

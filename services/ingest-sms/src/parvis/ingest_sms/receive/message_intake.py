@@ -14,7 +14,7 @@ from parvis.common.runtime.clock import Clock, now
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.ingest_sms.fetch.media import MediaFetcher
-from parvis.ingest_sms.parse.contact import build_contact
+from parvis.ingest_sms.parse.contact import MessageFacts, build_contact
 from parvis.ingest_sms.parse.keywords import OptOutKeyword, build_preference, find_keyword
 from parvis.ingest_sms.parse.webhook_form import InboundMessage
 from parvis.ingest_sms.receive.recent_ids import RecentIds
@@ -25,7 +25,7 @@ FORM_MEDIA_TYPE = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class ReceivedMessage:
-    """A message, its raw bytes, and how it came: by webhook, from the spool, or from Twilio's list."""
+    """A message, its raw bytes, and how it arrived: by webhook, from the spool, or from Twilio's list."""
 
     message: InboundMessage
     raw_bytes: bytes
@@ -37,11 +37,11 @@ class ReceivedMessage:
 
 @dataclass(frozen=True)
 class MessageIntake:
-    """Accepts messages, whichever way they come: webhook, spool or Twilio's list.
+    """Accepts messages from the webhook, the spool and Twilio's list.
 
-    Gives:  accept() returns once the blob is stored and Kafka has acknowledged; the opt-out keyword, if the message is one.
-    Raises: Unavailable, when one of them does not answer.
-    Retry:  the same MessageSid is the same contact id, and the same event id of the preference.
+    Gives:  accept() returns once the blob is stored and Kafka has acknowledged: the opt-out keyword, or None for any other message.
+    Raises: Unavailable, when the blob store or Kafka does not answer.
+    Retry:  the same MessageSid gives the same contact id, and the preference the same event id.
     """
 
     blobs: BlobStore
@@ -55,9 +55,8 @@ class MessageIntake:
     async def accept(self, received: ReceivedMessage, *, patience_s: float, deadline_s: float) -> OptOutKeyword | None:
         message, sender = received.message, received.message.sender
         original = await self.blobs.put(message.contact_id, received.raw_bytes, received.media_type)
-        keyword = (
-            find_keyword(message) if sender else None
-        )  # without a number there is no preference to change: people read it
+        # Without a number there is no preference to change: an agent reads the message.
+        keyword = find_keyword(message) if sender else None
         contact = (
             None if keyword and not keyword.is_contact else await self._build_contact(received, original, patience_s)
         )
@@ -77,11 +76,12 @@ class MessageIntake:
     ) -> ContactReceived:
         message = received.message
         fetched = await self.media.fetch(message, original, patience_s=patience_s) if message.media else ()
-        return build_contact(
-            message, original=original, received_at=received.received_at, recorded_at=self.clock(),
-            hashing_key=self.hashing_key, attachments=[file.attachment for file in fetched],
-            file_names=[file.file_name for file in fetched], evidence=received.evidence,
+        facts = MessageFacts(
+            original=original, received_at=received.received_at, recorded_at=self.clock(), hashing_key=self.hashing_key,
+            attachments=[file.attachment for file in fetched], file_names=[file.file_name for file in fetched],
+            evidence=received.evidence,
         )  # fmt: skip
+        return build_contact(message, facts)
 
     def _contact_record(self, contact: ContactReceived) -> Record:
         return build_record(

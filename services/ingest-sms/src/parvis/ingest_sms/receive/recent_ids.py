@@ -6,7 +6,7 @@ from parvis.common.contract.contact import ContactId
 
 
 class RecentIds:
-    """The last `capacity` contact ids."""
+    """A set of the `capacity` most recently added contact ids."""
 
     def __init__(self, capacity: int = 50_000) -> None:
         self._ids: OrderedDict[ContactId, None] = OrderedDict()

@@ -28,10 +28,10 @@ _PATIENCE_S = 20.0
 
 @dataclass
 class Reconciler:
-    """Lists every few minutes what Twilio received for us, and publishes what Kafka does not have.
+    """Lists the messages that Twilio received for us every few minutes, and publishes those that are not in Kafka.
 
-    Kafka is asked rather than a table: the raw form alone, without its event, is no contact. So any number of processes may
-    reconcile side by side; the recent ids only spare the question.
+    It asks Kafka and keeps no table, because a stored form without its event is not a contact. So any number of processes may
+    reconcile side by side; the recent ids only save a query.
     Gives:  the same contact id as the webhook; `received_at` is Twilio's date of the message.
     """
 
@@ -61,10 +61,10 @@ class Reconciler:
             await sleep_unless_stopped(stopping, wait_s)
 
     async def reconcile(self) -> int:
-        """Recover what is missing: of the whole window at first, afterwards since the last complete pass.
+        """Recover missing messages: first those of the whole window, then those since the last complete pass.
 
-        Gives:  how many messages were recovered.
-        Raises: Unavailable, when Twilio or Kafka does not answer, or the media of a message could not be listed: the others
+        Gives:  the number of recovered messages.
+        Raises: Unavailable, when Twilio or Kafka does not answer, or the media of a message cannot be listed. The other messages
                 are recovered all the same, and the next pass covers the same window.
         """
         started_s, at = time.monotonic(), self.clock()
@@ -86,7 +86,7 @@ class Reconciler:
         return recovered
 
     async def _list_due_messages(self, since: datetime, *, until: datetime) -> list[ListedMessage]:
-        """The messages to our numbers, oldest first, without those that this process has published or a webhook may still bring."""
+        """List the messages to our numbers, oldest first, without those that this process has published or a webhook may still bring."""
         due: list[ListedMessage] = []
         for account in sorted(self.accounts):
             for number in (address for own in self.numbers for address in (own, WHATSAPP + own)):
@@ -110,7 +110,7 @@ class Reconciler:
         return [listed for listed in messages if listed.message.contact_id not in published_ids]
 
     async def _recover(self, listed: ListedMessage) -> bool:
-        """Publish one message. One that can never be published is logged and not tried again by this process."""
+        """Publish one message. A message that can never be published is logged, and this process does not try it again."""
         try:
             message = parse_inbound_message(list(listed.message.values.items()), self.accounts)
             received = ReceivedMessage(

@@ -13,10 +13,10 @@ log = logger()
 
 @dataclass(frozen=True)
 class StatusReports:
-    """Publishes to `delivery.reported`.
+    """Publishes delivery reports to the topic `delivery.reported`.
 
     Raises: Unavailable, when Kafka does not acknowledge in time.
-    Retry:  the same status of the same message has the same event id.
+    Retry:  the same status of the same message gives the same event id.
     """
 
     producer: Producer

@@ -33,23 +33,23 @@ from parvis.ingest_sms.render import twiml
 from parvis.ingest_sms.verify.webhook_signature import Forged, SignatureVerifier, SignedRequest
 
 log = logger()
-BUDGET_S = 5.0  # Twilio waits 15 s; a citizen's message should not wait for us to find out that we are down
+BUDGET_S = 5.0  # Twilio waits 15 s; an early 503 leaves it time for its retry and the fallback
 _REASONS = {403: "forged", 429: "too-many"}
 
 
 class SenderRateExceeded(Rejected):
-    """One sender writes faster than people do."""
+    """The sender exceeds the rate limit."""
 
 
 @dataclass(frozen=True)
 class TwilioWebhooks:
     """The webhooks for messages, for the fallback and for delivery statuses.
 
-    Gives:  200 with TwiML (a message), 204 (a status), after the blob is stored and Kafka has acknowledged; from the
+    Gives:  200 with TwiML for a message and 204 for a status, after the blob is stored and Kafka has acknowledged; 200 from the
             fallback with a spool, after the message is on its disk.
-            403 without a valid signature, 400 for a malformed form, 429 when one sender floods us, 503 when
-            Kafka or the blobs do not answer, or files are still being fetched.
-    Retry:  any number of deliveries of one MessageSid are one contact id; of one status one event id.
+            403 without a valid signature, 400 for a malformed form, 429 when a sender exceeds the rate limit, 503 when
+            Kafka or the blob store does not answer, or files are still being fetched.
+    Retry:  every delivery of one MessageSid gives the same contact id; every delivery of one status the same event id.
     """
 
     signature_verifier: SignatureVerifier
@@ -76,7 +76,7 @@ class TwilioWebhooks:
     async def _answer(
         self, request: Request, work: Callable[[Request], Awaitable[Response]], *, is_callback: bool
     ) -> Response:
-        """Do the work within the budget and answer in HTTP; a refusal tells a caller nothing about us."""
+        """Do the work within the budget and map errors to HTTP statuses; an error response has no body."""
         try:
             async with asyncio.timeout(BUDGET_S):
                 return await work(request)
@@ -102,7 +102,7 @@ class TwilioWebhooks:
         received = await self._read_message(request)
         message = received.message
         if self.sender_limiter.seconds_until_allowed(message.value("From")):
-            raise SenderRateExceeded("one sender writes faster than SENDER_PER_MINUTE allows")
+            raise SenderRateExceeded("the sender exceeds PARVIS_INGEST_SMS_SENDER_PER_MINUTE")
         deadline_s = _remaining_s(received.started_s)
         if message.media:
             keyword = await self.media_jobs.accept(received, deadline_s=deadline_s)
@@ -112,14 +112,14 @@ class TwilioWebhooks:
         return Response(self._render_answer(message, keyword), media_type="text/xml")
 
     def _render_answer(self, message: InboundMessage, keyword: OptOutKeyword | None) -> bytes:
-        """Only HELP is answered, and not again and again: two machines must not talk to each other here."""
+        """Reply to HELP only, and at most once in ten minutes, so that two automatic systems cannot answer each other for ever."""
         asks_for_help = keyword is not None and keyword.action == "help" and not keyword.is_answered_by_twilio
         if not keyword or not asks_for_help or self.help_limiter.seconds_until_allowed(message.value("From")):
             return twiml.EMPTY_RESPONSE
         return twiml.render_help_reply(self.help_texts, keyword.language)
 
     async def _spool_message(self, request: Request) -> Response:
-        """With a spool, the message goes to this machine's disk, whatever Kafka says; without, it is accepted as usual."""
+        """With a spool, write the message to this machine's disk, whatever the state of Kafka; without one, accept it as usual."""
         if self.fallback is None:
             return await self._accept_message(request)
         received = await self._read_message(request)

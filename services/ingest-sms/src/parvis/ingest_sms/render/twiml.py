@@ -6,9 +6,9 @@ from xml.sax.saxutils import escape
 from parvis.common.contract.contact import TRIAGE, Language
 from parvis.common.town.models import TownConfig
 
-EMPTY_RESPONSE = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'  # Twilio sends nothing back
+EMPTY_RESPONSE = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'  # Twilio sends no reply
 
-# Letters of GSM-7 only: the reply takes one or two segments, whatever the telephone.
+# GSM-7 characters only: the reply takes one or two segments on every telephone.
 _HELP = {
     "fr": "{town}. Écrivez-nous votre demande par SMS, un agent vous répondra. Téléphone : {phone} ({hours}). Pour ne plus recevoir de SMS, envoyez STOP.",
     "en": "{town}. Text us your request and a member of staff will reply. Phone: {phone} ({hours}). To stop receiving texts, send STOP.",
@@ -16,7 +16,7 @@ _HELP = {
 
 
 def render_help_texts(town_config: TownConfig) -> dict[str, str]:
-    """The HELP reply by language: who we are, phone and opening hours, how to opt out. The town's first language comes first."""
+    """Render the HELP reply in each language: the town's name, phone and opening hours, and how to opt out. The first language comes first."""
     town, triage = town_config.town, town_config.departments.get(TRIAGE)
     languages = [language for language in town.languages if language in _HELP] or ["fr"]
     return {
@@ -32,6 +32,6 @@ def render_help_texts(town_config: TownConfig) -> dict[str, str]:
 
 
 def render_help_reply(texts: Mapping[str, str], language: Language | None) -> bytes:
-    """The reply in the language of the keyword, else in the town's first language."""
+    """Render the reply in the language of the keyword, or else in the town's first language."""
     text = texts.get(language or "") or next(iter(texts.values()))
     return f'<?xml version="1.0" encoding="UTF-8"?><Response><Message>{escape(text)}</Message></Response>'.encode()

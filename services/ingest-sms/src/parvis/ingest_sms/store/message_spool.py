@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from parvis.common.contract.errors import Poison, Unavailable
+from parvis.common.storage.fsync import fsync_path
 
 _SUFFIX = ".message"
 _QUARANTINED = ".refused"
@@ -16,7 +17,7 @@ _QUARANTINED = ".refused"
 
 @dataclass(frozen=True)
 class SpooledMessage:
-    """One message on disk: its form as it came, and when it came first."""
+    """One message on disk: its raw form, and the time of its first delivery."""
 
     body: bytes
     received_at: datetime
@@ -25,8 +26,8 @@ class SpooledMessage:
 class MessageSpool:
     """A folder of messages, one file each, named by its MessageSid.
 
-    Gives:  write() returns when file and folder are on the disk; a message written before stays as it was.
-    Raises: Unavailable, when the disk does not take it.
+    Gives:  write() returns once the file and its folder are fsynced; it never overwrites a message.
+    Raises: Unavailable, when the disk fails.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,14 +49,14 @@ class MessageSpool:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.rename(target)
-            self._sync_folder()
+            fsync_path(self._folder)
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            raise Unavailable(f"the spool does not take {message_sid}: {error.strerror}") from error
+            raise Unavailable(f"{message_sid} cannot be written to the spool: {error.strerror}") from error
 
     def list_files(self) -> list[Path]:
-        """The messages that wait, oldest first.
+        """List the waiting messages, oldest first.
 
         Raises: Unavailable, when the folder cannot be read.
         """
@@ -66,19 +67,19 @@ class MessageSpool:
             raise Unavailable(f"the spool cannot be read: {error.strerror}") from error
 
     def oldest_age_s(self, now: datetime) -> float:
-        """How long the oldest message has waited, in seconds; 0 when none does."""
+        """The age of the oldest waiting message in seconds; 0 when the spool is empty."""
         try:
             return max((now.timestamp() - file.stat().st_mtime for file in self.list_files()), default=0.0)
         except OSError as error:
             raise Unavailable(f"the spool cannot be read: {error.strerror}") from error
 
     def read(self, file: Path) -> SpooledMessage:
-        """Raises: Poison, for a file that is damaged or cannot be read; FileNotFoundError, when it has gone."""
+        """Raises: Poison, when the file is damaged or cannot be read; FileNotFoundError, when it no longer exists."""
         try:
             entry = json.loads(file.read_bytes())
             received_at = datetime.fromisoformat(entry["received_at"])
             if received_at.tzinfo is None:
-                raise Poison("the spooled file is damaged: its time has no offset")
+                raise Poison("the spooled file is damaged: received_at has no UTC offset")
             return SpooledMessage(base64.b64decode(entry["body"]), received_at)
         except FileNotFoundError:
             raise
@@ -88,17 +89,10 @@ class MessageSpool:
             raise Poison(f"the spooled file is damaged: {type(error).__name__}") from error
 
     def quarantine(self, file: Path) -> None:
-        """Rename a file so that it is not read again; it stays for people. Raises: OSError."""
+        """Rename a file to *.refused: it is not read again, and an operator can inspect it. Raises: OSError."""
         file.rename(file.with_suffix(_QUARANTINED))
 
     def delete(self, file: Path) -> None:
         """Delete the file of a message that is in Kafka. Raises: OSError."""
         file.unlink(missing_ok=True)
-        self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        handle = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        fsync_path(self._folder)

@@ -19,7 +19,7 @@ class Forged(Rejected):
 
 
 class _FormParameters:
-    """The form as twilio's validator takes it: parameters may come twice."""
+    """The form in the interface that twilio's validator expects: a parameter may occur twice."""
 
     def __init__(self, form: FormFields) -> None:
         self._values: dict[str, list[str]] = {}
@@ -35,7 +35,7 @@ class _FormParameters:
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """The parts of a request that a signature covers, as they came over the wire."""
+    """The raw parts of a request that a signature covers."""
 
     raw_path: bytes
     query: bytes = b""
@@ -44,16 +44,16 @@ class SignedRequest:
 
 
 class SignatureVerifier:
-    """Checks `X-Twilio-Signature`.
+    """Verifies `X-Twilio-Signature`.
 
-    Shape:  the URL as Twilio's console has it: our public one, the raw path and the raw query as they came over the wire.
-            Anything rebuilt from Host or X-Forwarded-* is the sender's to choose, and differs behind half the proxies.
-            `tokens` by account: the current one and, while it is changed, the one before. Twilio signs what reaches a
+    Shape:  the URL is the configured public URL with the raw path and query of the request. Host and X-Forwarded-* are not
+            used: the sender chooses them, and many proxies change them.
+            `tokens` by account: the current one and, during a rotation, the previous one. Twilio signs the webhooks of a
             sub-account's number with the sub-account's own token.
-    Raises: Forged, without a signature, of an account we do not know, or with one that none of its tokens makes.
-    Retry:  a signature has no time and no nonce: a replay is the same MessageSid, hence the same contact.
-    Source: Twilio docs, "Webhooks security"; the rule was executed against twilio 9.13's validator, whose traps are passed
-            by: it raises without a header, and takes a form with any bodySHA256 in its URL without looking at the body.
+    Raises: Forged, without a signature, for an unknown account, or when no token of the account gives this signature.
+    Retry:  a signature has no time and no nonce: a replay has the same MessageSid, hence the same contact id.
+    Source: Twilio docs, "Webhooks security". Two faults of twilio 9.13's validator are avoided: it raises without a header,
+            and with bodySHA256 in the URL it accepts any form without checking the body.
     """
 
     def __init__(self, public_url: str, tokens: Mapping[str, Sequence[str]]) -> None:
@@ -65,16 +65,16 @@ class SignatureVerifier:
             raise Forged("no signature")
         validators = self._validators.get(account)
         if not validators:
-            raise Forged("no account of ours")
+            raise Forged("unknown account")
         query = request.query.decode("latin-1")
         url = self._public_url + request.raw_path.decode("latin-1") + (f"?{query}" if query else "")
         expected = next((value for name, value in parse_qsl(query) if name == _BODY_HASH), None) if query else None
         if expected is not None and not _is_hash_of(expected, request.body):
-            raise Forged("the body is not the one that was signed")
-        # With bodySHA256 the fields are no part of what is signed: the hash stands for all of the body.
+            raise Forged("the body does not match bodySHA256")
+        # With bodySHA256 the signature covers the hash of the body instead of the fields.
         parameters = _FormParameters(request.form if expected is None else ())
         if not any(_matches(validator, url, parameters, signature) for validator in validators):
-            raise Forged("signature does not fit")
+            raise Forged("no token of the account gives this signature")
 
 
 def _is_hash_of(expected: str, body: bytes) -> bool:
@@ -82,9 +82,9 @@ def _is_hash_of(expected: str, body: bytes) -> bool:
 
 
 def _matches(validator: RequestValidator, url: str, parameters: _FormParameters, signature: str) -> bool:
-    """Whether the URL as configured was signed, or another spelling of it.
+    """Whether the signature is valid for this URL or for another spelling of it.
 
-    It signs with and without the port, and an apostrophe in a query now bare, now encoded (twilio-node, webhooks.spec.js).
+    Twilio signs with or without the port, and with a bare or an encoded apostrophe in the query (twilio-node, webhooks.spec.js).
     """
     given = signature.encode("utf-8", "replace")
     if hmac.compare_digest(str(validator.compute_signature(url, parameters)).encode(), given):

@@ -1,17 +1,17 @@
-"""Makes variants of a page's picture: words that are misread in one are often read right in another. Pure."""
+"""Makes variants of a page's picture for further OCR readings, which misread different words. Pure; no I/O."""
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-_MOST_DOTS = 20_000_000  # a larger look costs more seconds than it reads words
+_MOST_DOTS = 20_000_000  # a larger picture costs more time than it gains words
 
 ImageFilterFunction = Callable[[Image.Image], Image.Image]
 
 
 def make_variants(grey: Image.Image) -> Iterator[Image.Image]:
-    """The most telling first. Measured on typewritten pages: each misreads other words, and no single one is the best."""
+    """Yield the most useful variants first. Measured on typewritten pages: each misreads other words, and none is always the best."""
     for view in _VARIANTS:
         yield view(grey)
 
@@ -22,7 +22,7 @@ def _resized(grey: Image.Image, factor: float) -> Image.Image:
 
 
 def _on_even_paper(grey: Image.Image) -> Image.Image:
-    """The ink as if the paper were white all over: without its yellow edges, its folds and the shade of the binding."""
+    """Divide by the background: removes yellow edges, folds and the shadow of the binding."""
     small = grey.resize((max(1, grey.width // 8), max(1, grey.height // 8)), Image.Resampling.BOX)
     paper = (
         small.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MedianFilter(5)).filter(ImageFilter.GaussianBlur(8))
@@ -33,12 +33,12 @@ def _on_even_paper(grey: Image.Image) -> Image.Image:
 
 
 def _softer(large: Image.Image, grey: Image.Image) -> Image.Image:
-    """The grain of the paper and of the ribbon smoothed, by three quarters of a dot of the original."""
+    """Smooth the grain of paper and ribbon with a radius of 0.75 original pixels."""
     return large.filter(ImageFilter.GaussianBlur(0.75 * large.width / grey.width))
 
 
 def _darker(grey: Image.Image) -> Image.Image:
-    """Faint strokes filled."""
+    """Darken faint strokes."""
     return _on_even_paper(grey).point([round(255 * (level / 255) ** 2) for level in range(256)])
 
 

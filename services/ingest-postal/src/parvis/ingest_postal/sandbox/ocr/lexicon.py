@@ -1,4 +1,4 @@
-"""Looks words up in the word list inside Tesseract's own data. Pure, once it is loaded."""
+"""Looks words up in the word list of Tesseract's traineddata. Pure once loaded."""
 
 import re
 import struct
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-# What the parts of a traineddata file are is told by their place (tesseract: ccutil/tessdatamanager.h).
+# The index of a part in a traineddata file gives its kind (tesseract: ccutil/tessdatamanager.h).
 _WORDS, _SIGNS = 19, 21
-# An edge of the graph: a sign, three flags, the next node (tesseract: dict/dawg.h, SquishedDawg).
+# An edge of the graph holds a character, three flags and the next node (tesseract: dict/dawg.h, SquishedDawg).
 _LAST, _BACKWARD, _END_OF_WORD = 1, 2, 4
 _EDGE = re.compile(r"""^[("«“*-]+|[)"»”*.,;:!?…-]+$""")
 _ELISION = re.compile(r"^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu)['’](?=\w)", re.IGNORECASE)
-# The most frequent words of French: where two readings are words, it is nearly always these (« des », not « dos »).
+# The most frequent French words: of two readings that are words, they are nearly always right (« des », not « dos »).
 _FREQUENT = frozenset(
     [
         "a",
@@ -105,7 +105,7 @@ class Lexicon:
         self.has = lru_cache(maxsize=10_000)(self._has)
 
     def weight(self, text: str) -> int:
-        """2 for one of the most frequent words, 1 for a word, 0 for none; whatever signs stand around it."""
+        """Return 2 for one of the most frequent words, 1 for another word, 0 for none; surrounding punctuation is ignored."""
         word = _EDGE.sub("", text).replace("’", "'")
         if word.lower() in _FREQUENT:
             return 2
@@ -116,8 +116,8 @@ class Lexicon:
 
     def _has(self, word: str) -> bool:
         node, flags = 0, 0
-        for place, character in enumerate(word):
-            if place and not node:  # a leaf: its next node is none, and none is written like the root
+        for index, character in enumerate(word):
+            if index and not node:  # a leaf: it has no next node, which is encoded like the root
                 return False
             edge = next(
                 (edge for edge in self._from(node) if edge & self._sign_mask == self._signs.get(character)), None

@@ -13,22 +13,22 @@ from parvis.ingest_postal.sandbox.ocr.voting import vote
 from parvis.ingest_postal.sandbox.page.deskew import deskew, measure_skew
 
 _GOOD_CONFIDENCE = (
-    0.915  # measured: a clean letter has 0.92 to 0.95 in its first reading; below, other views of it find more words
+    0.915  # measured: a clean letter has 0.92 to 0.95 in its first reading; below, variants find more words
 )
-_UPRIGHT_CONFIDENCE = 0.6  # a page that lies on its head or on its side has less
+_UPRIGHT_CONFIDENCE = 0.6  # a page that is upside down or on its side has less
 _MIN_WORDS = 4  # a page that is upside down may show fewer
-_FOREIGN_SHARE = 0.5  # the share of words that the lexicon does not need to know in a letter full of names
-_MIN_LETTERS = 3  # shorter words are as often specks
-_MIN_SIGNIFICANT_LETTERS = 4  # letters of a word that says something of the page: rows of ditto marks do not
+_FOREIGN_SHARE = 0.5  # a letter full of names has this share of unknown words
+_MIN_LETTERS = 3  # shorter words are often specks
+_MIN_SIGNIFICANT_LETTERS = 4  # letters of a word that counts for the agreement; rows of ditto marks do not
 _HALF = 0.5
 BUDGET_S = 6.0
-_ORIENTATION_SIDE = 1600  # dots: 140 dpi of A4 tell which way letters stand
-_WEAK = 0.2  # how many of the views must have read a word of the lexicon so
+_ORIENTATION_SIDE = 1600  # pixels: 140 dpi of A4 are enough to find the orientation
+_WEAK = 0.2  # least share of the variants that must agree on a word of the lexicon
 
 
 @dataclass(frozen=True)
 class PageText:
-    """What a page says, how far to trust it, and how its picture is to be turned for people."""
+    """The recognised text of a page, its confidence, and the rotation of the picture for agents."""
 
     lines: Lines
     confidence: float
@@ -38,7 +38,7 @@ class PageText:
 
 
 def recognize_page(engine: TesseractEngine, picture: Image.Image, *, budget_s: float = BUDGET_S) -> PageText:
-    """Shape: budget_s is processor time; after it no further view of a bad page is read, and what was read is put to the vote."""
+    """Recognise a page. Shape: `budget_s` is processor time; after it no further variant is read."""
     started_s = time.process_time()
     grey = picture.convert("L")
     sideways, angle = measure_skew(grey)
@@ -49,8 +49,8 @@ def recognize_page(engine: TesseractEngine, picture: Image.Image, *, budget_s: f
     if lines and confidence < _GOOD_CONFIDENCE and budget_s > 0:
         lexicon = engine.lexicon(language)
         readings = [lines]
-        for view in make_variants(grey):
-            readings.append(engine.recognize(view, language, "block"))
+        for variant in make_variants(grey):
+            readings.append(engine.recognize(variant, language, "block"))
             if time.process_time() - started_s > budget_s:
                 break
         lines = correct_punctuation(vote(readings, lexicon.weight), grey)
@@ -66,7 +66,7 @@ def mean_confidence(lines: Lines) -> float:
 
 
 def _find_orientation(engine: TesseractEngine, grey: Image.Image, quarter: int, angle: float) -> tuple[int, Lines]:
-    """The way to turn the page, and its first reading; the other ways are tried, on a smaller picture, only where this one reads badly."""
+    """Find the rotation and its first reading. Other rotations are tried, on a smaller picture, only when this one reads badly."""
     lines = engine.recognize(deskew(grey, quarter, angle), "fra", "columns")
     if _is_upright(lines):
         return quarter, lines
@@ -75,11 +75,11 @@ def _find_orientation(engine: TesseractEngine, grey: Image.Image, quarter: int, 
     small.thumbnail((_ORIENTATION_SIDE, _ORIENTATION_SIDE), Image.Resampling.BOX)
     tried = [(_legibility(lines, lexicon), quarter)]
     for turn in ((quarter + 180) % 360, (quarter + 90) % 360, (quarter + 270) % 360):
-        found = engine.recognize(deskew(small, turn, angle), "fra", "columns")
-        tried.append((_legibility(found, lexicon), turn))
-        if _is_upright(found):
+        turned_lines = engine.recognize(deskew(small, turn, angle), "fra", "columns")
+        tried.append((_legibility(turned_lines, lexicon), turn))
+        if _is_upright(turned_lines):
             break
-    turn = max(tried, key=lambda one: one[0])[1]
+    turn = max(tried, key=lambda legibility_and_turn: legibility_and_turn[0])[1]
     return (
         (quarter, lines) if turn == quarter else (turn, engine.recognize(deskew(grey, turn, angle), "fra", "columns"))
     )
@@ -92,7 +92,7 @@ def _is_upright(lines: Lines) -> bool:
 
 
 def _legibility(lines: Lines, lexicon: Lexicon) -> float:
-    """How much of a language was read: letters on their head give few words, and little confidence."""
+    """Score how much text was read: upside-down letters give few words and low confidence."""
     return sum(
         len(word.text) * word.confidence * (1 if lexicon.weight(word.text) else 0.3)
         for line in lines
@@ -102,7 +102,7 @@ def _legibility(lines: Lines, lexicon: Lexicon) -> float:
 
 
 def _choose_language(engine: TesseractEngine, grey: Image.Image, lines: Lines) -> tuple[Language, Lines]:
-    """French, or English where the page has few French words, and more English ones."""
+    """Choose French, or English when the page has few French words and more English ones."""
     french = known_word_share(lines, engine.lexicon("fra"))
     if french >= _FOREIGN_SHARE or not lines:
         return "fra", lines
@@ -113,15 +113,15 @@ def _choose_language(engine: TesseractEngine, grey: Image.Image, lines: Lines) -
 
 
 def known_word_share(lines: Lines, lexicon: Lexicon) -> float:
-    """The share of the words, but the shortest, that the lexicon has."""
+    """The share of words that the lexicon contains, without the shortest words."""
     words = [word.text for line in lines for word in line.words if len(word.text) >= _MIN_LETTERS]
     return sum(bool(lexicon.weight(word)) for word in words) / len(words) if words else 0.0
 
 
 def _agreement(lines: Lines, lexicon: Lexicon) -> float:
-    """An estimate of the share of words that were read right, a little low.
+    """Estimate the share of words that were read correctly, a little too low.
 
-    Measured on typewritten and on spoilt pages: where 0.81 or less was read right it is 0.79 at the most, where more was read mostly over 0.8.
+    Measured on typewritten and damaged pages: at most 0.79 when 0.81 or less was read correctly, mostly over 0.8 otherwise.
     """
     words = [
         word for line in lines for word in line.words if sum(map(str.isalnum, word.text)) >= _MIN_SIGNIFICANT_LETTERS

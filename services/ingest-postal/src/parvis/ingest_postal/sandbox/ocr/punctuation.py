@@ -1,7 +1,7 @@
-"""Corrects commas and full stops by the shape of their ink. Pure.
+"""Corrects commas and full stops by the shape of their ink. Pure; no I/O.
 
-Tesseract takes a typewriter's heavy full stop for a comma, and is sure of it; the shape of the blot tells them apart: measured on
-typewritten pages, a stop is 0.75 to 1.16 times as high as wide, a comma 1.29 to 2.1 times.
+Tesseract reads a typewriter's heavy full stop as a comma with high confidence. Measured on typewritten pages, a full stop is 0.75 to
+1.16 times as high as wide, a comma 1.29 to 2.1 times.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from parvis.ingest_postal.models.page import TextLine, Word
 _ROUND, _LONG = 1.2, 1.28
 _NARROWEST, _WIDEST = 0.2, 0.7  # of the width of a letter
 _ENLARGED = 4
-_FEWEST_DOTS = 5  # a letter that is narrower has no shape
+_FEWEST_DOTS = 5  # a narrower letter has no measurable shape
 
 
 def correct_punctuation(lines: tuple[TextLine, ...], grey: Image.Image) -> tuple[TextLine, ...]:
@@ -25,24 +25,24 @@ def correct_punctuation(lines: tuple[TextLine, ...], grey: Image.Image) -> tuple
 
 
 def _correct_word(word: Word, grey: Image.Image) -> Word:
-    places = [place for place, sign in enumerate(word.text) if sign in ".," and place]
-    if not places or len(word.text) > 60:
+    indexes = [index for index, sign in enumerate(word.text) if sign in ".," and index]
+    if not indexes or len(word.text) > 60:
         return word
     letters = list(word.text)
-    for place in places:
-        ratio = _measure_blot(word, place, grey)
+    for index in indexes:
+        ratio = _measure_blot(word, index, grey)
         if ratio:
-            letters[place] = "." if ratio < _ROUND else "," if ratio > _LONG else letters[place]
+            letters[index] = "." if ratio < _ROUND else "," if ratio > _LONG else letters[index]
     return word.model_copy(update={"text": "".join(letters)})
 
 
-def _measure_blot(word: Word, place: int, grey: Image.Image) -> float | None:
-    """How many times as high as wide the blot is that stands where the sign was read; none where none stands alone."""
+def _measure_blot(word: Word, index: int, grey: Image.Image) -> float | None:
+    """Height divided by width of the blot at the character's position. None when no blot stands alone there."""
     letter = (word.right - word.left) * grey.width / len(word.text)
     height = (word.bottom - word.top) * grey.height
     if letter < _FEWEST_DOTS or height < _FEWEST_DOTS:
         return None
-    middle = word.left * grey.width + (place + 0.5) * letter
+    middle = word.left * grey.width + (index + 0.5) * letter
     top = word.top * grey.height
     box = (
         round(middle - 1.2 * letter),
@@ -51,15 +51,15 @@ def _measure_blot(word: Word, place: int, grey: Image.Image) -> float | None:
         round(top + 1.35 * height),
     )
     ink = _ink(grey, box, _threshold(word, grey))
-    found = [blot for blot in _blots(ink) if _NARROWEST < (blot[1] - blot[0]) / (letter * _ENLARGED) < _WIDEST]
-    if not found:
+    blots = [blot for blot in _blots(ink) if _NARROWEST < (blot[1] - blot[0]) / (letter * _ENLARGED) < _WIDEST]
+    if not blots:
         return None
-    left, right, first, last = min(found, key=lambda blot: abs(blot[0] + blot[1] - ink.shape[1]))
+    left, right, first, last = min(blots, key=lambda blot: abs(blot[0] + blot[1] - ink.shape[1]))
     return (last - first) / (right - left)
 
 
 def _blots(ink: Any) -> Iterator[tuple[int, int, int, int]]:
-    """What stands alone between white columns, and touches neither the letters above nor the next line: left, right, top, bottom."""
+    """Yield (left, right, top, bottom) of blots between white columns that touch neither the top nor the bottom of the cut-out."""
     inked = np.concatenate(([False], ink.any(axis=0), [False]))
     edges = np.flatnonzero(inked[1:] != inked[:-1])
     for left, right in zip(edges[::2], edges[1::2], strict=True):

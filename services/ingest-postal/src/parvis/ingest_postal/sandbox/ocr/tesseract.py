@@ -21,14 +21,14 @@ _LAYOUTS = {"columns": tesserocr.PSM.AUTO, "block": tesserocr.PSM.SINGLE_BLOCK}
 
 
 class TesseractEngine:
-    """The languages that we can read, each loaded when it is first asked for."""
+    """Tesseract with its languages, each loaded at its first use."""
 
     def __init__(self) -> None:
         self._apis: dict[Language, Any] = {"fra": _load_language("fra")}
         self._lexicons: dict[Language, Lexicon] = {"fra": _load_lexicon("fra")}
 
     def recognize(self, picture: Image.Image, language: Language, layout: Layout) -> Lines:
-        """What stands on a grey picture. `columns` finds the blocks of the page first; `block` takes lines from edge to edge."""
+        """Recognise a grey picture. `columns` finds the blocks of the page first; `block` reads lines from edge to edge."""
         if language not in self._apis:
             self._apis[language] = _load_language(language)
         api = self._apis[language]
@@ -55,7 +55,7 @@ def _load_lexicon(language: Language) -> Lexicon:
 
 
 def _resolution(picture: Image.Image) -> int:
-    """What the picture's dots measure if it is a page of A4: scanners often say 72 or nothing."""
+    """The resolution of the picture if it is an A4 page: the scanner's own value is often 72 or missing."""
     return min(max(round(max(picture.size) / 11.7), 70), 1200)
 
 

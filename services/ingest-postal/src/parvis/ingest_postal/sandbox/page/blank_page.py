@@ -1,29 +1,27 @@
-"""Detects blank pages; in doubt a page is not blank. Pure."""
+"""Detects blank pages; in doubt a page is not blank. Pure; no I/O."""
 
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-_SIDE = 880  # dots of the reduced picture: A4 at 75 dpi, where the scanner's grain is averaged away and a pen's stroke is still seen
+_SIDE = 880  # pixels of the reduced picture: A4 at 75 dpi averages out the scanner's grain and still shows a pen stroke
 _CELL = 15  # dots: five millimetres
 _RIM = 2  # cells at each edge: shadows of the lid, black borders, staples
-_FEWEST_DOTS = 4  # in a cell: a speck of dust has less
+_FEWEST_DOTS = 4  # in a cell: a speck of dust has fewer
 _INK, _FAINT = (
     0.28,
     0.10,
-)  # darker than the paper around it: a pen; a pencil, a stamp without ink, or what shines through from the back
-_GRAINS = 4.0  # times the grain of the paper: further from it than chance goes
-_SHARP = (
-    0.22  # the share of its contrast that a stroke loses from one dot to the next; what shines through paper is softer
-)
+)  # darker than the paper around it: a pen; a pencil, a faint stamp or the shine-through of the back
+_GRAINS = 4.0  # times the grain of the paper: beyond random noise
+_SHARP = 0.22  # share of contrast that a stroke loses from one pixel to the next; shine-through is softer
 _COLOUR = 40  # levels between red, green and blue: a stamp, a biro
 _BORDER = 110  # of 255: darker than any paper
 _MARGIN = 0.14  # of the page's width: punched holes lie in it
 
 
 def is_blank(picture: Image.Image) -> bool:
-    """Whether only dust, borders, punched holes and the other side's shine are on the page."""
+    """Whether the page has only dust, borders, punched holes and shine-through of the other side."""
     small = picture.convert("RGB")
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=3.0)
     colours = np.asarray(small, dtype=np.int16)
@@ -42,7 +40,7 @@ def is_blank(picture: Image.Image) -> bool:
 
 
 def _contrast(grey: Image.Image) -> Any:
-    """How much darker than the paper around it each dot is: 1 for black."""
+    """How much darker each pixel is than the paper around it: 1 for black."""
     tiny = grey.resize((max(1, grey.width // 8), max(1, grey.height // 8)), Image.Resampling.BOX)
     paper = (
         tiny.filter(ImageFilter.MaxFilter(5))
@@ -54,7 +52,7 @@ def _contrast(grey: Image.Image) -> Any:
 
 
 def _borders(grey: Image.Image) -> Any:
-    """What the scanner saw beside the sheet: dark from one edge of the picture inwards, along most of it."""
+    """Mask the dark borders beside the sheet: rows and columns that are mostly dark, from the edge inwards."""
     dark = np.asarray(grey) < _BORDER
     rows, columns = dark.mean(axis=1) > 0.5, dark.mean(axis=0) > 0.5
     along = np.zeros_like(dark)
@@ -62,7 +60,7 @@ def _borders(grey: Image.Image) -> Any:
     along[np.logical_and.accumulate(rows[::-1])[::-1]] = True
     along[:, np.logical_and.accumulate(columns)] = True
     along[:, np.logical_and.accumulate(columns[::-1])[::-1]] = True
-    for _ in range(2):  # its edge is two dots wide
+    for _ in range(2):  # its edge is two pixels wide
         along[1:] |= along[:-1].copy()
         along[:-1] |= along[1:].copy()
         along[:, 1:] |= along[:, :-1].copy()
@@ -71,17 +69,17 @@ def _borders(grey: Image.Image) -> Any:
 
 
 def _grain(contrast: Any) -> float:
-    """How far the dots of bare paper differ from each other."""
+    """The noise of bare paper, as a robust standard deviation."""
     return float(1.48 * np.median(np.abs(contrast - np.median(contrast))))
 
 
 def _is_dark(grey: Image.Image) -> bool:
-    """A photograph, or a page of which nobody can say what it is."""
+    """Whether the page is mostly dark, such as a photograph."""
     return float(np.median(np.asarray(grey))) < 110
 
 
 def _cells(marked: Any) -> Any:
-    """Which cells of the page, without its rim, hold more marks than dust makes."""
+    """Mask the cells, without those at the rim, that have more marks than dust leaves."""
     down, across = marked.shape[0] // _CELL, marked.shape[1] // _CELL
     beside = np.zeros_like(marked)
     beside[1:] |= marked[:-1]
@@ -95,7 +93,7 @@ def _cells(marked: Any) -> Any:
 
 
 def _holes(contrast: Any, ink: Any) -> Any:
-    """The cells of round dark blots near the edges: solid in their middle, and alone."""
+    """Mask the cells of punched holes: round, solid, isolated dark blots near the edges."""
     holes = np.zeros_like(ink)
     rows, columns = ink.shape
     near = round(columns * _MARGIN)
@@ -120,7 +118,7 @@ def _is_round(part: Any) -> bool:
 
 
 def _shines_through(contrast: Any, faint: Any, least: float) -> bool:
-    """Faint, soft, and over more of the page than a stamp."""
+    """Whether the faint marks are soft and cover more of the page than a stamp."""
     if faint.sum() < 0.05 * faint.size:
         return False
     steps = np.abs(np.diff(contrast, axis=1))[:, :-1]

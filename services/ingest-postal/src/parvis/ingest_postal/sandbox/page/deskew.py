@@ -1,20 +1,20 @@
-"""Measures by how many degrees and quarter turns a page lies askew, and turns it upright. Pure."""
+"""Measures the skew of a page in degrees and quarter turns, and turns it upright. Pure; no I/O."""
 
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-_SIDE = 900  # dots of the reduced picture: lines of text are still apart, and a try costs two milliseconds
-_STEEPEST = 12.0  # degrees; paper that lies worse is put back by hand
-_FEWEST_DEGREES = 2.0  # Tesseract reads less as well or better: turning softens the letters
-_SIDEWAYS = 1.3  # how much clearer the columns must be than the lines: tables have both
+_SIDE = 900  # pixels of the reduced picture: text lines are still separate, and one angle takes 2 ms
+_STEEPEST = 12.0  # degrees; a larger skew is not corrected
+_FEWEST_DEGREES = 2.0  # Tesseract reads a smaller skew equally well or better, because rotation softens the letters
+_SIDEWAYS = 1.3  # required ratio of columns to lines: tables have both
 
 QuarterTurn = int  # 0, 90, 180, 270: counter-clockwise, as Pillow turns
 
 
 def deskew(picture: Image.Image, quarter: QuarterTurn, angle: float, *, least: float = _FEWEST_DEGREES) -> Image.Image:
-    """The page as it should have lain; what comes in at the corners is paper."""
+    """Rotate the page upright and fill the corners with the colour of the paper."""
     turned = picture.transpose(_TURNS[quarter]) if quarter else picture
     if abs(angle) < least:
         return turned
@@ -22,7 +22,7 @@ def deskew(picture: Image.Image, quarter: QuarterTurn, angle: float, *, least: f
 
 
 def measure_skew(grey: Image.Image) -> tuple[bool, float]:
-    """Whether the lines of text run down the page, and the degrees that set them straight."""
+    """Whether the text lines run down the page, and the correcting angle in degrees."""
     ink = _ink(grey)
     lying = ink.transpose(Image.Transpose.ROTATE_90)
     lines, angle = _roughly(ink)
@@ -33,7 +33,7 @@ def measure_skew(grey: Image.Image) -> tuple[bool, float]:
 
 
 def _roughly(ink: Image.Image) -> tuple[float, float]:
-    """The clearest lines that turning by whole degrees gives, and their angle."""
+    """The best contrast between lines at whole degrees, and its angle."""
     small = ink.resize((ink.width // 2, ink.height // 2), Image.Resampling.BOX)
     clearness, _, angle = max(
         (_clearness(small, angle), -abs(angle), angle) for angle in np.arange(-_STEEPEST, _STEEPEST + 0.5, 1.0)
@@ -48,14 +48,14 @@ def _finely(ink: Image.Image, angle: float) -> float:
 
 
 def _clearness(ink: Image.Image, angle: float) -> float:
-    """How sharply rows of dots change from line to gap: highest when the lines lie straight."""
+    """The contrast between rows of text and gaps: highest when the lines are horizontal."""
     turned = ink.rotate(angle, resample=Image.Resampling.BILINEAR) if angle else ink
     rows: Any = np.asarray(turned, dtype=np.float32).sum(axis=1)
     return float(np.square(np.diff(rows)).sum())
 
 
 def _ink(grey: Image.Image) -> Image.Image:
-    """What is darker than the paper around it, without the edges of the sheet: they have a lie of their own."""
+    """Mask the pixels darker than the paper around them, without the edges of the sheet, which have their own skew."""
     small = grey.copy()
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=2.0)
     dots = np.asarray(small, dtype=np.float32)
@@ -70,7 +70,7 @@ def _ink(grey: Image.Image) -> Image.Image:
 
 
 def _paper(picture: Image.Image) -> Any:
-    """The colour of the paper: what most dots have."""
+    """The colour of the paper: the median of the pixels."""
     small = picture.resize((64, 64), Image.Resampling.BOX)
     return (
         tuple(int(np.median(band)) for band in np.asarray(small).reshape(64 * 64, -1).T)

@@ -7,8 +7,8 @@ from typing import Any
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-_MOST = 500  # of one page, and files of one PDF
-_LONGEST = 4000  # characters of one
+_MOST = 500  # annotations of one page, and embedded files of one PDF
+_LONGEST = 4000  # characters of one annotation
 _PAPERCLIP = "\N{PAPERCLIP}"
 _FIELD = pdfium.FPDF_ANNOT_WIDGET
 _WRITTEN = (pdfium.FPDF_FORMFIELD_TEXTFIELD, pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX)
@@ -17,7 +17,7 @@ _COMMENTS = frozenset((pdfium.FPDF_ANNOT_TEXT, pdfium.FPDF_ANNOT_FREETEXT, pdfiu
 
 
 def read_annotations(page: Any, document: pypdfium2.PdfDocument) -> Iterator[str]:
-    """What was typed into the fields, and what the comments say; a file that is pinned to the page by its name."""
+    """Yield the form field values and the comments of a page."""
     for number in range(min(pdfium.FPDFPage_GetAnnotCount(page), _MOST)):
         annotation = pdfium.FPDFPage_GetAnnot(page, number)
         if not annotation:
@@ -31,10 +31,12 @@ def read_annotations(page: Any, document: pypdfium2.PdfDocument) -> Iterator[str
 
 
 def list_embedded_files(document: pypdfium2.PdfDocument) -> Iterator[str]:
-    """The names of the files inside the file."""
+    """Yield the names of the embedded files."""
     for number in range(min(pdfium.FPDFDoc_GetAttachmentCount(document), _MOST)):
-        found = pdfium.FPDFDoc_GetAttachment(document, number)
-        name = _text(lambda buffer, size, found=found: pdfium.FPDFAttachment_GetName(found, buffer, size))
+        attachment = pdfium.FPDFDoc_GetAttachment(document, number)
+        name = _text(
+            lambda buffer, size, attachment=attachment: pdfium.FPDFAttachment_GetName(attachment, buffer, size)
+        )
         if name:
             yield f"{_PAPERCLIP} {name}"
 
@@ -49,7 +51,7 @@ def _annotation_text(annotation: Any, document: pypdfium2.PdfDocument) -> str:
 
 
 def _field_value(annotation: Any, form: Any) -> str:
-    """What was typed or chosen; of a box that was ticked, the name."""
+    """The typed or chosen value; the name of a ticked box."""
     value = _text(lambda buffer, size: pdfium.FPDFAnnot_GetFormFieldValue(form, annotation, buffer, size))
     kind = pdfium.FPDFAnnot_GetFormFieldType(form, annotation)
     if kind in _WRITTEN:
@@ -61,7 +63,7 @@ def _field_value(annotation: Any, form: Any) -> str:
 
 
 def _text(fill: Callable[[Any, int], int]) -> str:
-    """What PDFium writes into a buffer of the size that it asks for: UTF-16, with an end mark."""
+    """Read a zero-terminated UTF-16 string that PDFium writes into a buffer of the size it asks for."""
     size = min(fill(None, 0), 2 * _LONGEST)
     if size <= 2:
         return ""

@@ -10,7 +10,7 @@ from parvis.ingest_postal.models.page import TextLine, Word
 
 _MOST_CHARACTERS = 60_000
 _WORD_CHARACTERS = 200
-_HYPHEN = 0x02  # PDFium's mark for a word divided at the end of a line
+_HYPHEN = 0x02  # PDFium's mark for a word hyphenated at the end of a line
 
 
 _Letter = tuple[str, tuple[float, float, float, float]]
@@ -18,13 +18,13 @@ _Letter = tuple[str, tuple[float, float, float, float]]
 
 @dataclass(frozen=True)
 class _VisibleBox:
-    """What of the page's own space is shown, and how it is turned."""
+    """The visible box of a page in its own coordinates, and its rotation."""
 
     box: tuple[float, float, float, float]
     rotation: int
 
     def to_fractions(self, x: float, y: float) -> tuple[float, float]:
-        """A point in fractions of the page as people see it, from the top left."""
+        """Convert a point to fractions of the visible page, from the top left."""
         left, bottom, right, top = self.box
         across = (x - left) / max(right - left, 1)
         down = (top - y) / max(top - bottom, 1)
@@ -33,7 +33,7 @@ class _VisibleBox:
 
 
 def extract_text_layer(page: Any) -> tuple[TextLine, ...] | None:
-    """The lines of a page that has a text of its own; none when it has not, or when its fonts do not say what they draw."""
+    """Extract the text lines of a page. Gives: None without a text layer, or when its fonts have no usable character map."""
     text_page = page.get_textpage()
     count = min(text_page.count_chars(), _MOST_CHARACTERS)
     codes = [pdfium.FPDFText_GetUnicode(text_page, index) for index in range(count)]
@@ -43,7 +43,7 @@ def extract_text_layer(page: Any) -> tuple[TextLine, ...] | None:
 
 
 def _is_text(codes: list[int]) -> bool:
-    """Mostly letters, and few signs that only a missing character map gives."""
+    """Whether the codes are mostly letters, with few unprintable ones, which a missing character map gives."""
     drawn = [chr(code) for code in codes if code > 32 and not 0xD800 <= code < 0xE000]
     letters = sum(character.isalpha() for character in drawn)
     strange = sum(not character.isprintable() for character in drawn)
