@@ -16,7 +16,7 @@ from parvis.router.consume.waiting_contacts import MAX_ATTEMPTS
 
 from .conftest import Town
 from .makers import a_transfer, kinds, sms
-from .test_waiting import questions, routings, waiting, with_two_open
+from .test_waiting_contacts import questions, routings, waiting, with_two_open
 
 pytestmark = pytest.mark.stack
 
@@ -143,8 +143,8 @@ async def test_an_unreadable_history_refuses_no_other_request(town: Town) -> Non
     first, second = sms(1, "un nid de poule"), sms(2, "un nid de poule", sender="v1.two")
     await town.route(first, second)
     await execute(town, "update router.decision set value = '{' where id = cast(:id as uuid)", id=first.contact_id)
-    damaged = a_transfer(first, "dechets", came_from="voirie")
-    sound = a_transfer(second, "dechets", came_from="voirie", transfer_id="t2")
+    damaged = a_transfer(first, "dechets", from_department="voirie")
+    sound = a_transfer(second, "dechets", from_department="voirie", transfer_id="t2")
     with pytest.raises(Poison):
         await town.router().handle([town.item(damaged)])
     await town.router().handle([town.item(sound)])

@@ -22,7 +22,7 @@ from parvis.router.decide.classification import Prediction
 from parvis.router.decide.classifier.linear_model import LinearModel
 from parvis.router.decide.classifier.model_archive import LoadedModel, serialize_model
 from parvis.router.fetch.active_model import ActiveModelWatcher
-from parvis.router.models.stored_rows import ModelRow
+from parvis.router.models.stored_rows import TrainedModelRow
 from parvis.router.sandbox.classifier import SandboxedClassifier, classify_job
 from parvis.router.sandbox.embeddings import EmbeddingCache, run_embedder
 from parvis.router.sandbox.protocol import PREDICTIONS, UNKNOWN_MODEL, embedder_version, encode_predictions
@@ -190,9 +190,9 @@ async def test_a_model_of_another_town_is_refused(model: LinearModel, labels: tu
     )
     health = Health()
     classifier = SandboxedClassifier(health)
-    row = ModelRow("m-9", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT)
+    row = TrainedModelRow("m-9", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT)
 
-    async def active() -> ModelRow:
+    async def active() -> TrainedModelRow:
         return row
 
     watcher = ActiveModelWatcher(
@@ -256,19 +256,25 @@ async def test_a_model_that_the_worker_cannot_read_leaves_the_one_before(model: 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (ModelRow("m-2", "router-models/x", "no hash", 1, "{}", AN_INSTANT), "its row in router.model is damaged"),
-        (ModelRow("m-2", "router-models/x", "0" * 64, -1, "{}", AN_INSTANT), "its row in router.model is damaged"),
-        (ModelRow("m-2", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT), "not a model"),
+        (
+            TrainedModelRow("m-2", "router-models/x", "no hash", 1, "{}", AN_INSTANT),
+            "its row in router.model is damaged",
+        ),
+        (
+            TrainedModelRow("m-2", "router-models/x", "0" * 64, -1, "{}", AN_INSTANT),
+            "its row in router.model is damaged",
+        ),
+        (TrainedModelRow("m-2", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT), "not a model"),
     ],
 )
 async def test_a_damaged_model_row_is_refused_and_the_model_before_stays(
-    model: LinearModel, row: ModelRow, reason: str
+    model: LinearModel, row: TrainedModelRow, reason: str
 ):
     health, taken = Health(), list[LoadedModel | None]()
-    rows = [ModelRow("m-1", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT)]
+    rows = [TrainedModelRow("m-1", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT)]
     shelf = Shelf(serialize_model(replace(model, embedder=embedder_version())))
 
-    async def active() -> ModelRow:
+    async def active() -> TrainedModelRow:
         return rows[-1]
 
     watcher = ActiveModelWatcher(active, shelf, SUBJECTS, embedder_version(), taken.append, health)  # pyright: ignore[reportArgumentType] (a fake)

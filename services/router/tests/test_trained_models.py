@@ -109,7 +109,7 @@ async def test_what_people_moved_is_learned_while_kafka_holds_it(
     for contact in (moved, stayed):
         await town.producer.send(town.contact_record(contact))
     await town.route(moved, stayed)
-    await town.route(a_transfer(moved, "etat-civil", came_from="triage"))
+    await town.route(a_transfer(moved, "etat-civil", from_department="triage"))
     async with town.database.transaction() as connection:
         found = await trained_models.find_transferred_contacts(connection, AN_INSTANT.replace(year=2000))
     assert {str(key): label for key, label in found.items()} == {moved.contact_id: "etat-civil"}

@@ -21,13 +21,13 @@ pytestmark = pytest.mark.stack
 
 
 def a_split(
-    of: ContactReceived, *moving: ContactReceived, to: str, came_from: str, split_id: str = "s1"
+    of: ContactReceived, *moving: ContactReceived, to: str, from_department: str, split_id: str = "s1"
 ) -> SplitRequested:
     return SplitRequested(
         split_id=split_id,
         conversation_id=make_conversation_id(of.contact_id, of.received_at),
         contact_ids=tuple(contact.contact_id for contact in moving),
-        from_department=came_from,
+        from_department=from_department,
         to_department=to,
         reason="about something else",
         requested_by="agent-7",
@@ -35,12 +35,12 @@ def a_split(
     )
 
 
-def a_link(of: ContactReceived, reference: str, *, came_from: str, **changes: Any) -> LinkRequested:
+def a_link(of: ContactReceived, reference: str, *, from_department: str, **changes: Any) -> LinkRequested:
     values: dict[str, Any] = {
         "link_id": "l1",
         "conversation_id": make_conversation_id(of.contact_id, of.received_at),
         "other_reference": reference,
-        "from_department": came_from,
+        "from_department": from_department,
         "requested_by": "agent-7",
         "requested_at": AN_INSTANT,
     }
@@ -58,7 +58,7 @@ def only(queue: list[ReceivedRecord], kind: str) -> list[dict[str, Any]]:
 async def test_contacts_that_are_about_something_else_get_a_conversation_of_their_own(town: Town) -> None:
     first, second, third = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?"), sms(2, "merci pour le trou")
     await town.route(first, second, third)
-    await town.route(a_split(first, second, to="finances", came_from="voirie"))
+    await town.route(a_split(first, second, to="finances", from_department="voirie"))
 
     [split] = only(await town.queue("voirie"), "conversation.split")
     [opened] = only(await town.queue("finances"), "conversation.opened")
@@ -75,7 +75,7 @@ async def test_contacts_that_are_about_something_else_get_a_conversation_of_thei
 async def test_a_quoted_reference_leads_to_where_the_split_put_it(town: Town) -> None:
     first, second = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?")
     await town.route(first, second)
-    await town.route(a_split(first, second, to="finances", came_from="voirie"))
+    await town.route(a_split(first, second, to="finances", from_department="voirie"))
     [opened] = only(await town.queue("finances"), "conversation.opened")
 
     for number, quoted in enumerate((second.reference, opened["reference"]), start=10):
@@ -92,15 +92,15 @@ async def test_a_split_can_be_split_and_transferred_on(town: Town) -> None:
     contacts = [sms(number, "un nid-de-poule") for number in range(4)]
     first, *others = contacts
     await town.route(*contacts)
-    await town.route(a_split(first, *others, to="finances", came_from="voirie"))
+    await town.route(a_split(first, *others, to="finances", from_department="voirie"))
     [opened] = only(await town.queue("finances"), "conversation.opened")
-    again = a_split(first, others[2], to="urbanisme", came_from="finances", split_id="s2")
+    again = a_split(first, others[2], to="urbanisme", from_department="finances", split_id="s2")
     again = again.model_copy(update={"conversation_id": opened["conversation_id"]})
     await town.route(again)
     [newest] = only(await town.queue("urbanisme"), "conversation.opened")
     assert newest["contact_ids"] == [others[2].contact_id]
 
-    wish = a_transfer(first, "urbanisme", came_from="finances")
+    wish = a_transfer(first, "urbanisme", from_department="finances")
     await town.route(wish.model_copy(update={"conversation_id": opened["conversation_id"]}))
     [arrived] = only(await town.queue("urbanisme"), "conversation.arrived")
     past = await history_of(town, opened)
@@ -110,7 +110,7 @@ async def test_a_split_can_be_split_and_transferred_on(town: Town) -> None:
 
 async def test_a_split_that_comes_again_is_told_again_and_makes_no_second_one(town: Town) -> None:
     first, second = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?")
-    wish = a_split(first, second, to="finances", came_from="voirie")
+    wish = a_split(first, second, to="finances", from_department="voirie")
     await town.route(first, second)
     await town.route(wish, wish)
     await town.route(wish)
@@ -133,7 +133,7 @@ async def test_a_split_that_comes_again_is_told_again_and_makes_no_second_one(to
 async def test_splits_that_cannot_be_are_refused_to_who_asked(town: Town, changes: dict[str, Any], why: str) -> None:
     first, second = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?")
     await town.route(first, second)
-    wish = a_split(first, second, to="urbanisme", came_from="voirie").model_copy(update=changes)
+    wish = a_split(first, second, to="urbanisme", from_department="voirie").model_copy(update=changes)
     await town.route(wish)
     [refused] = only(await town.queue(wish.from_department), "split.refused")
     assert refused["why"] == why
@@ -143,9 +143,9 @@ async def test_splits_that_cannot_be_are_refused_to_who_asked(town: Town, change
 async def test_a_conversation_is_not_emptied_and_a_contact_not_moved_twice(town: Town) -> None:
     first, second = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?")
     await town.route(first, second)
-    await town.route(a_split(first, first, second, to="finances", came_from="voirie"))
-    await town.route(a_split(first, second, to="finances", came_from="voirie", split_id="s2"))
-    await town.route(a_split(first, second, to="finances", came_from="voirie", split_id="s3"))
+    await town.route(a_split(first, first, second, to="finances", from_department="voirie"))
+    await town.route(a_split(first, second, to="finances", from_department="voirie", split_id="s2"))
+    await town.route(a_split(first, second, to="finances", from_department="voirie", split_id="s3"))
     refused = only(await town.queue("voirie"), "split.refused")
     assert [(one["split_id"], one["why"]) for one in refused] == [
         ("s1", "nothing would stay"),
@@ -163,7 +163,7 @@ async def test_a_split_to_another_body_starts_its_clocks_and_tells_the_citizen(t
             }
         )
     )
-    await town.route(a_split(first, second, to="departement-solidarites", came_from="voirie"))
+    await town.route(a_split(first, second, to="departement-solidarites", from_department="voirie"))
     [opened] = only(await town.queue("departement-solidarites"), "conversation.opened")
     assert opened["competent_received_at"] == "2026-03-02T09:30:00Z"
     [notice] = [reply for reply in await town.replies() if reply["kind"] == "transfer"]
@@ -175,7 +175,7 @@ async def test_a_split_to_another_body_starts_its_clocks_and_tells_the_citizen(t
 async def test_a_link_is_told_to_both_and_taken_back(town: Town) -> None:
     one, other = mail(0, "un nid-de-poule"), mail(1, "ma facture")
     await town.route(one, other)
-    await town.route(a_link(one, other.reference, came_from="voirie"))
+    await town.route(a_link(one, other.reference, from_department="voirie"))
     here, there = await town.queue("voirie"), await town.queue("finances")
     assert kinds(here) == kinds(there) == ["contact.routed", "conversation.linked"]
     assert only(here, "conversation.linked")[0]["other_conversation"] == make_conversation_id(
@@ -185,11 +185,11 @@ async def test_a_link_is_told_to_both_and_taken_back(town: Town) -> None:
     assert only(there, "conversation.linked")[0]["sequence"] == 2
 
     # Either side may take it back, and link again.
-    undo = a_link(other, one.reference, came_from="finances", link_id="l2", wanted="unlinked")
-    again = a_link(one, other.reference, came_from="voirie", link_id="l3")
+    undo = a_link(other, one.reference, from_department="finances", link_id="l2", wanted="unlinked")
+    again = a_link(one, other.reference, from_department="voirie", link_id="l3")
     await town.route(undo, again)
     assert kinds(await town.queue("voirie"))[2:] == ["conversation.unlinked", "conversation.linked"]
-    await town.route(a_transfer(one, "urbanisme", came_from="voirie"))
+    await town.route(a_transfer(one, "urbanisme", from_department="voirie"))
     [arrived] = only(await town.queue("urbanisme"), "conversation.arrived")
     past = await history_of(town, arrived)
     assert past.linked == (other.reference,)
@@ -200,12 +200,12 @@ async def test_links_that_cannot_be_are_refused_to_who_asked(town: Town) -> None
     await town.route(one, other)
     nobody = make_reference("nobody")  # pyright: ignore[reportArgumentType]
     await town.route(
-        a_link(one, other.reference, came_from="voirie", link_id="good"),
-        a_link(one, other.reference, came_from="voirie", link_id="twice"),
-        a_link(one, nobody, came_from="voirie", link_id="nobody"),
-        a_link(one, one.reference, came_from="voirie", link_id="self"),
-        a_link(one, other.reference, came_from="finances", link_id="stale"),
-        a_link(one, other.reference, came_from="voirie", link_id="good"),
+        a_link(one, other.reference, from_department="voirie", link_id="good"),
+        a_link(one, other.reference, from_department="voirie", link_id="twice"),
+        a_link(one, nobody, from_department="voirie", link_id="nobody"),
+        a_link(one, one.reference, from_department="voirie", link_id="self"),
+        a_link(one, other.reference, from_department="finances", link_id="stale"),
+        a_link(one, other.reference, from_department="voirie", link_id="good"),
     )
     refused = [
         (told["link_id"], told["why"])
@@ -224,7 +224,7 @@ async def test_links_that_cannot_be_are_refused_to_who_asked(town: Town) -> None
 async def test_two_routers_with_the_same_split_make_one_conversation(town: Town) -> None:
     first, second = sms(0, "un nid-de-poule"), sms(1, "et ma facture ?")
     await town.route(first, second)
-    wish = town.item(a_split(first, second, to="finances", came_from="voirie"))
+    wish = town.item(a_split(first, second, to="finances", from_department="voirie"))
     quiet = [FakeProducer(), FakeProducer()]
     await asyncio.gather(*(town.router(producer).handle([wish]) for producer in quiet))
     assert [(r.topic, r.key, r.value) for r in quiet[0].sent] == [(r.topic, r.key, r.value) for r in quiet[1].sent]

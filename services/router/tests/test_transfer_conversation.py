@@ -33,8 +33,8 @@ async def history_of(town: Town, arrived: ConversationArrived) -> History:
 async def test_what_came_before_a_transfer_arrives_with_it_newest_last(town: Town) -> None:
     first, second = sms(0, "Bonjour, un nid-de-poule"), sms(1, "et un autre")
     await town.route(first, second)
-    await town.route(a_transfer(first, "urbanisme", came_from="voirie"))
-    await town.route(sms(2, "merci"), a_transfer(first, "finances", came_from="urbanisme", transfer_id="t2"))
+    await town.route(a_transfer(first, "urbanisme", from_department="voirie"))
+    await town.route(sms(2, "merci"), a_transfer(first, "finances", from_department="urbanisme", transfer_id="t2"))
 
     [arrived] = await arrivals(town, "finances")
     past = await history_of(town, arrived)
@@ -52,7 +52,7 @@ async def test_what_came_before_a_transfer_arrives_with_it_newest_last(town: Tow
 
 async def test_a_transfer_that_comes_again_is_told_again_byte_for_byte(town: Town) -> None:
     first = sms(0, "un nid-de-poule")
-    wish = a_transfer(first, COUNTY, came_from="voirie")
+    wish = a_transfer(first, COUNTY, from_department="voirie")
     await town.route(first)
     await town.route(wish)
     await town.route(sms(1, "encore"), wish)
@@ -69,7 +69,7 @@ async def test_a_conversation_that_goes_to_and_fro_ends_at_people(town: Town) ->
     await town.route(first)
     path = ["voirie", "finances", "voirie", "finances"]
     for number, (came_from, to) in enumerate(pairwise(path)):
-        await town.route(a_transfer(first, to, came_from=came_from, transfer_id=f"t{number}"))
+        await town.route(a_transfer(first, to, from_department=came_from, transfer_id=f"t{number}"))
 
     [arrived] = await arrivals(town, "triage")
     assert (arrived.from_department, arrived.sequence) == ("voirie", 4)
@@ -80,8 +80,8 @@ async def test_a_conversation_that_goes_to_and_fro_ends_at_people(town: Town) ->
     assert left[-1]["stopped"] == arrived.stopped.model_dump()
 
     # What people decide stands: from the reception it may go to either of them, and the count begins anew.
-    await town.route(a_transfer(first, "finances", came_from="triage", transfer_id="t8"))
-    await town.route(a_transfer(first, "voirie", came_from="finances", transfer_id="t9"))
+    await town.route(a_transfer(first, "finances", from_department="triage", transfer_id="t8"))
+    await town.route(a_transfer(first, "voirie", from_department="finances", transfer_id="t9"))
     assert [one.stopped for one in await arrivals(town, "voirie")] == [None, None]
 
 
@@ -90,14 +90,14 @@ async def test_three_departments_in_a_row_are_no_loop(town: Town) -> None:
     await town.route(first)
     path = ["voirie", "finances", "urbanisme", "voirie", "finances", "urbanisme"]
     for number, (came_from, to) in enumerate(pairwise(path)):
-        await town.route(a_transfer(first, to, came_from=came_from, transfer_id=f"t{number}"))
+        await town.route(a_transfer(first, to, from_department=came_from, transfer_id=f"t{number}"))
     assert await arrivals(town, "triage") == []
 
 
 async def test_another_body_gets_its_own_clocks_and_the_citizen_is_told_who_they_are(town: Town) -> None:
     first = mail(0, "un nid-de-poule", received_at=AN_INSTANT - timedelta(days=20))
     await town.route(first)
-    await town.route(a_transfer(first, COUNTY, came_from="voirie"))
+    await town.route(a_transfer(first, COUNTY, from_department="voirie"))
 
     [arrived] = await arrivals(town, COUNTY)
     assert arrived.competent_received_at == AN_INSTANT
@@ -120,8 +120,8 @@ async def test_another_body_gets_its_own_clocks_and_the_citizen_is_told_who_they
     assert "refusée" in notice["personal"]["variables"]["silence_rule"]
 
     # Within the same body nothing changes; back to the town it is the town's again.
-    await town.route(a_transfer(first, "voirie", came_from=COUNTY, transfer_id="t2"))
-    await town.route(a_transfer(first, "finances", came_from="voirie", transfer_id="t3"))
+    await town.route(a_transfer(first, "voirie", from_department=COUNTY, transfer_id="t2"))
+    await town.route(a_transfer(first, "finances", from_department="voirie", transfer_id="t3"))
     [back] = await arrivals(town, "voirie")
     [within] = await arrivals(town, "finances")
     assert (back.competent_received_at, back.body) == (AN_INSTANT, None)
@@ -134,7 +134,7 @@ async def test_the_notice_of_a_transfer_holds_no_address_of_its_own(town: Town) 
     """To whom it goes only the notifier knows: to nobody, where nobody was written to before."""
     machine = mail(0, "un nid-de-poule", machine=MachineSent(reason="auto-submitted"))
     await town.route(machine)
-    await town.route(a_transfer(machine, COUNTY, came_from="triage"))
+    await town.route(a_transfer(machine, COUNTY, from_department="triage"))
     assert [reply["kind"] for reply in await town.replies()] == ["transfer"]
     [notice] = await town.replies()
     assert notice["personal"]["contact_points"] == notice["personal"]["stated"] == []
@@ -143,7 +143,7 @@ async def test_the_notice_of_a_transfer_holds_no_address_of_its_own(town: Town) 
 async def test_a_refused_transfer_leaves_no_blob_and_no_notice(town: Town, tmp_path: Any) -> None:
     first = sms(0, "un nid-de-poule")
     await town.route(first)
-    await town.route(a_transfer(first, COUNTY, came_from="finances"))
+    await town.route(a_transfer(first, COUNTY, from_department="finances"))
     assert kinds(await town.queue("finances")) == ["transfer.refused"]
-    assert not (tmp_path / str(a_transfer(first, COUNTY, came_from="voirie").conversation_id)).exists()
+    assert not (tmp_path / str(a_transfer(first, COUNTY, from_department="voirie").conversation_id)).exists()
     assert "transfer" not in {reply["kind"] for reply in await town.replies()}

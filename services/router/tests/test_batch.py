@@ -133,8 +133,8 @@ async def test_a_later_reference_names_the_conversation_too(town: Town) -> None:
 async def test_a_transfer_is_told_to_both_and_later_contacts_follow(town: Town) -> None:
     first = sms(1)
     await town.route(first)
-    await town.route(a_transfer(first, "finances", came_from="triage"))
-    await town.route(a_transfer(first, "finances", came_from="triage"))
+    await town.route(a_transfer(first, "finances", from_department="triage"))
+    await town.route(a_transfer(first, "finances", from_department="triage"))
     await town.route(sms(2))
 
     left, arrived = await town.queue("triage"), await town.queue("finances")
@@ -149,11 +149,11 @@ async def test_transfers_that_cannot_be_are_refused_to_who_asked(town: Town) -> 
     first = sms(1)
     await town.route(first)
     await town.route(
-        a_transfer(first, "voirie", came_from="finances", transfer_id="stale"),
-        a_transfer(first, "nowhere", came_from="triage", transfer_id="unknown"),
-        a_transfer(first, "triage", came_from="triage", transfer_id="same"),
-        a_transfer(sms(9), "voirie", came_from="triage", transfer_id="strange"),
-        a_transfer(first, "voirie", came_from="nowhere", transfer_id="no-queue"),
+        a_transfer(first, "voirie", from_department="finances", transfer_id="stale"),
+        a_transfer(first, "nowhere", from_department="triage", transfer_id="unknown"),
+        a_transfer(first, "triage", from_department="triage", transfer_id="same"),
+        a_transfer(sms(9), "voirie", from_department="triage", transfer_id="strange"),
+        a_transfer(first, "voirie", from_department="nowhere", transfer_id="no-queue"),
     )
 
     whys = {json.loads(r.value)["transfer_id"]: json.loads(r.value)["why"] for r in (await town.queue("triage"))[1:]}
@@ -167,9 +167,9 @@ async def test_two_transfers_in_one_batch_are_done_in_their_order(town: Town) ->
     first = sms(1)
     await town.route(first)
     await town.route(
-        a_transfer(first, "voirie", came_from="triage", transfer_id="a"),
-        a_transfer(first, "finances", came_from="triage", transfer_id="b"),
-        a_transfer(first, "finances", came_from="voirie", transfer_id="c"),
+        a_transfer(first, "voirie", from_department="triage", transfer_id="a"),
+        a_transfer(first, "finances", from_department="triage", transfer_id="b"),
+        a_transfer(first, "finances", from_department="voirie", transfer_id="c"),
     )
 
     ((department, sequence),) = await town.rows("select department, sequence from router.conversation")

@@ -58,7 +58,7 @@ async def test_transfers_that_race_with_contacts_leave_no_gap(town: Town) -> Non
     async def transfers() -> None:
         for number in range(20):
             came_from, to = ("triage", "finances") if number % 2 == 0 else ("finances", "triage")
-            wish = a_transfer(first, to, came_from=came_from, transfer_id=str(uuid4()))
+            wish = a_transfer(first, to, from_department=came_from, transfer_id=str(uuid4()))
             await town.router(quiet).handle([town.item(wish)])
 
     async def contacts() -> None:
