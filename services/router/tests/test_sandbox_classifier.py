@@ -246,7 +246,7 @@ async def test_a_model_that_the_worker_cannot_read_leaves_the_one_before(model: 
         await until_awake(classifier)
         classifier.use_model(LoadedModel("m-2", 0.5, b"no model"))
         assert await classifier.classify([POTHOLE]) == [None]
-        assert health.notes["model"] == "m-2 is refused: not a model; m-1 goes on"
+        assert health.notes["model"] == "m-2 is refused: not a model; m-1 stays active"
         outputs = await classifier.classify([POTHOLE])
         assert outputs[0]
         assert outputs[0].model == "m-1"
