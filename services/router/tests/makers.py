@@ -1,4 +1,4 @@
-"""Contacts, transfers and cases as the tests of the router need them."""
+"""Builds contacts, transfer requests and case updates for tests."""
 
 from collections.abc import Sequence
 from datetime import timedelta
