@@ -127,7 +127,7 @@ def test_each_condition_matches_only_where_it_should(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("department: voirie", "department: voiri", "unknown department 'voiri' (did you mean 'voirie'?)"),
         (
