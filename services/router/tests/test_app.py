@@ -149,7 +149,7 @@ async def test_an_invalid_rule_stops_the_process_with_its_line(town: Town, datab
     router = await started(town, database_url, PARVIS_CONFIG_DIR=str(folder))
     _, stderr = await router.process.communicate()
     assert router.process.returncode == 78
-    assert f"{folder}/rules.yaml:4: unknown department 'voiri' (did you mean 'voirie'?)" in stderr.decode()
+    assert f"{folder}/rules.yaml:4: unknown department 'voiri'. Did you mean 'voirie'?" in stderr.decode()
 
 
 async def test_a_wrong_setting_stops_the_process_with_its_name(town: Town, database_url: str) -> None:

@@ -129,19 +129,19 @@ def test_each_condition_matches_only_where_it_should(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("department: voirie", "department: voiri", "unknown department 'voiri' (did you mean 'voirie'?)"),
+        ("department: voirie", "department: voiri", "unknown department 'voiri'. Did you mean 'voirie'?"),
         (
             "procedure: road-report",
             "procedure: road-reports",
-            "unknown procedure 'road-reports' (did you mean 'road-report'?)",
+            "unknown procedure 'road-reports'. Did you mean 'road-report'?",
         ),
         ("id: pothole", "id: street-lamp", "duplicate rule id 'street-lamp', first used at line 1"),
-        ("    hard: true", "    hart: true", "unknown key (did you mean 'hard'?)"),
+        ("    hard: true", "    hart: true", "unknown key. Did you mean 'hard'?"),
         (r"\bchorus\s*pro\b", r"(chorus", "RE2 does not accept the pattern: missing ): "),
         (r"\bchorus\s*pro\b", r"(?<=a)b", "RE2 does not accept the pattern: invalid perl operator: (?<"),
         ("any: [encombrant,", "any: ['?!',", "'?!' contains no letter or digit"),
         ("when: {machine_sent: true}", "when: {}", "a rule needs a condition"),
-        ("none: [perdu", "non: [perdu", "unknown key (did you mean 'none'?)"),
+        ("none: [perdu", "non: [perdu", "unknown key. Did you mean 'none'?"),
         ("urgency: immediate", "urgency: now", "then.urgency"),
     ],
 )
