@@ -158,8 +158,8 @@ def test_counting_half_days_as_whole_never_delays_a_deadline(start: datetime, co
 @pytest.mark.parametrize(
     ("half_days", "fact"),
     [
-        ({"days": ["02-30"]}, "no day"),
-        ({"days": ["2026-13-01"]}, "no day"),
+        ({"days": ["02-30"]}, "is not a day"),
+        ({"days": ["2026-13-01"]}, "is not a day"),
         ({"weekdays": ["monday", "tuesday", "wednesday", "thursday", "friday"], "count_as": "none"}, "no working day"),
     ],
 )

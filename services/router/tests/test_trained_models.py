@@ -134,7 +134,7 @@ def test_too_few_examples_are_refused_in_a_sentence(tmp_path: Path):
 def test_a_department_that_does_not_exist_is_named(tmp_path: Path):
     wrong = tmp_path / "wrong.jsonl"
     wrong.write_text('{"text": "un trou", "label": "voiries"}\n')
-    with pytest.raises(Misconfigured, match=r"wrong.jsonl:1: unknown department 'voiries' .*voirie"):
+    with pytest.raises(Misconfigured, match=r"wrong.jsonl:1: unknown department 'voiries'\. Did you mean 'voirie'"):
         parvis("router", "train", str(EXAMPLE), str(wrong), "--trial")
 
 
