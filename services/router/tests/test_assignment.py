@@ -370,11 +370,9 @@ def test_each_contact_is_assigned_once_or_waits_and_numbers_have_no_gap(
 
 
 def test_the_settings_and_the_channel_table_have_equal_windows() -> None:
-    stated = {
-        row.name: Settings.model_fields[f"{row.name}_window_days"].default
-        for row in channels()
-        if f"{row.name}_window_days" in Settings.model_fields
-    }
+    fields = Settings.model_fields
+    rows = [row for row in channels() if f"{row.name}_window_days" in fields]
+    stated = {row.name: fields[f"{row.name}_window_days"].default for row in rows}
     assert stated == {row.name: row.conversation_window.days for row in channels() if row.name in stated}
     assert len(stated) == 7
 
