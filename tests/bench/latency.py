@@ -37,7 +37,7 @@ async def run(folder: Path) -> Sequence[Measure]:
 def _figures(contender: str, waits_s: Sequence[float]) -> list[Measure]:
     shares = (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
     figures = [
-        Measure(contender, f"yes to department, {name}", "ms", percentile(waits_s, share) * 1000)
+        Measure(contender, f"accepted to department, {name}", "ms", percentile(waits_s, share) * 1000)
         for name, share in shares
     ]
     return [*figures, Measure(contender, "contacts", "", len(waits_s))]

@@ -1,9 +1,8 @@
-"""Texts that people sorted: how much of it can rules, a model, and both, and how right is the model where it is sure?
+"""Compares generated rules, the classifier and both on public texts that people have labelled.
 
-Every text is tried by models that did not know it nor one that is nearly the same (five folds; what was asked in two languages at once
-stays in one fold). Rules alone
-are rules without anybody who writes them: a text that holds a word of a label's own name goes there. The town's own rules do better on
-the town's own messages; other people's labels have no rules.
+Every text is predicted by models that were trained neither on it nor on a near duplicate (five folds; a request in two languages stays
+in one fold). The rules are generated: a text that contains a word of a label's name gets that label. A town's own rules do better on
+its own messages.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ _CACHE = Path("var/corpus/embeddings")
 
 @dataclass(frozen=True)
 class _Set:
-    """Texts of one kind in one language; `groups` says what must not be torn apart."""
+    """Texts of one source in one language; texts of one entry in `groups` stay in one fold."""
 
     name: str
     examples: Sequence[Example]
@@ -53,13 +52,13 @@ class _Set:
 
 async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     scores: list[Score] = []
-    async with run_embedder(max(1, min(4, os.cpu_count() or 1)), _CACHE) as meaning:
-        sets = {one.name: one for file in sorted(folder.glob("*.jsonl")) for one in _sets(file)}
-        for one in sets.values():
-            print(f"      {one.name}: {len(one.examples)} texts", flush=True)
-            scores += _scores(one.name, await _figures(one, one, meaning))
+    async with run_embedder(max(1, min(4, os.cpu_count() or 1)), _CACHE) as embedder:
+        sets = {text_set.name: text_set for file in sorted(folder.glob("*.jsonl")) for text_set in _sets(file)}
+        for text_set in sets.values():
+            print(f"      {text_set.name}: {len(text_set.examples)} texts", flush=True)
+            scores += _scores(text_set.name, await _figures(text_set, text_set, embedder))
         if {"ati_canada fr", "ati_canada en"} <= sets.keys():
-            figures = await _figures(sets["ati_canada fr"], sets["ati_canada en"], meaning, kinds=("joint",))
+            figures = await _figures(sets["ati_canada fr"], sets["ati_canada en"], embedder, kinds=("joint",))
             scores += [
                 Score("ati_canada, trained on French, English tried: macro-F1", "share", figures["joint"].macro_f1),
                 Score("  precision at 50 %", "share", figures["joint"].precision_at_50),
@@ -75,59 +74,61 @@ def _sets(file: Path) -> list[_Set]:
     return [
         _Set(
             f"{file.stem} {language}",
-            [Example(row["text"], row["label"], language) for row in some],
-            tuple(str(row.get("req") or row["text"]) for row in some),
+            [Example(row["text"], row["label"], language) for row in some_rows],
+            tuple(str(row.get("req") or row["text"]) for row in some_rows),
         )
-        for language, some in sorted(rows.items())
-        if len(some) >= _FEWEST
+        for language, some_rows in sorted(rows.items())
+        if len(some_rows) >= _FEWEST
     ]
 
 
 async def _figures(
-    known: _Set, tried: _Set, meaning: TextEmbedder, kinds: Sequence[str] = ()
+    training_set: _Set, test_set: _Set, embedder: TextEmbedder, kinds: Sequence[str] = ()
 ) -> dict[str, ClassificationMetrics]:
-    labels = sorted({example.label for example in (*known.examples, *tried.examples)})
-    rows = [await _rows(meaning, one.examples) for one in (known, tried)]
+    labels = sorted({example.label for example in (*training_set.examples, *test_set.examples)})
+    rows = [await _rows(embedder, text_set.examples) for text_set in (training_set, test_set)]
     hints = [Example(label_to_words(label), label) for label in labels]
-    hint_rows = await _rows(meaning, hints)
-    found = {kind: np.zeros((len(tried.examples), len(labels) + 1), dtype=np.float32) for kind in kinds or BASELINES}
-    for fold, left_out in zip(tried.folds(), known.folds(), strict=True):
-        kept = np.setdiff1d(np.arange(len(known.examples)), left_out)
-        there = sorted({known.examples[number].label for number in kept})
-        here = [number for number, hint in enumerate(hints) if hint.label in there]
+    hint_rows = await _rows(embedder, hints)
+    predictions = {
+        kind: np.zeros((len(test_set.examples), len(labels) + 1), dtype=np.float32) for kind in kinds or BASELINES
+    }
+    for fold, held_out in zip(test_set.folds(), training_set.folds(), strict=True):
+        training = np.setdiff1d(np.arange(len(training_set.examples)), held_out)
+        present = sorted({training_set.examples[number].label for number in training})
+        hint_numbers = [number for number, hint in enumerate(hints) if hint.label in present]
         trial = TrainTestSplit(
-            [known.examples[number] for number in kept],
-            [hints[number] for number in here],
-            rows[0][kept],
-            hint_rows[here],
-            [tried.examples[number].text for number in fold],
+            [training_set.examples[number] for number in training],
+            [hints[number] for number in hint_numbers],
+            rows[0][training],
+            hint_rows[hint_numbers],
+            [test_set.examples[number].text for number in fold],
             rows[1][fold],
         )
-        columns = [labels.index(label) for label in there]
-        for kind, shares in found.items():
-            said = await asyncio.to_thread(BASELINES[kind], trial)
-            shares[np.ix_(fold, columns)] = said[:, : len(columns)]
-            if said.shape[1] > len(columns):
-                shares[fold, -1] = said[:, -1]
-    truth = np.array([labels.index(example.label) for example in tried.examples])
-    return {kind: compute_metrics(shares, truth, class_count=len(labels)) for kind, shares in found.items()}
+        columns = [labels.index(label) for label in present]
+        for kind, shares in predictions.items():
+            predicted = await asyncio.to_thread(BASELINES[kind], trial)
+            shares[np.ix_(fold, columns)] = predicted[:, : len(columns)]
+            if predicted.shape[1] > len(columns):
+                shares[fold, -1] = predicted[:, -1]
+    truth = np.array([labels.index(example.label) for example in test_set.examples])
+    return {kind: compute_metrics(shares, truth, class_count=len(labels)) for kind, shares in predictions.items()}
 
 
-async def _rows(meaning: TextEmbedder, examples: Sequence[Example]) -> Floats:
-    return await meaning.embed([example.text for example in examples])
+async def _rows(embedder: TextEmbedder, examples: Sequence[Example]) -> Floats:
+    return await embedder.embed([example.text for example in examples])
 
 
 def _scores(name: str, figures: dict[str, ClassificationMetrics]) -> list[Score]:
-    words = {"rules": "rules alone", "joint": "model alone", "both": "both"}
+    titles = {"rules": "rules alone", "joint": "model alone", "both": "both"}
     scores: list[Score] = []
-    for kind, one in figures.items():
-        what = f"{name}, {words.get(kind, kind)}"
+    for kind, metrics in figures.items():
+        title = f"{name}, {titles.get(kind, kind)}"
         is_ours = kind == "joint"
         scores += [
-            Score(f"{what}: accuracy", "share", one.accuracy),
-            Score("  macro-F1", "share", one.macro_f1),
-            Score("  precision at 50 %", "share", one.precision_at_50, ">= 0.95" if is_ours else ""),
-            Score("  precision at 80 %", "share", one.precision_at_80),
+            Score(f"{title}: accuracy", "share", metrics.accuracy),
+            Score("  macro-F1", "share", metrics.macro_f1),
+            Score("  precision at 50 %", "share", metrics.precision_at_50, ">= 0.95" if is_ours else ""),
+            Score("  precision at 80 %", "share", metrics.precision_at_80),
         ]
     above = figures["joint"].macro_f1 - figures["naive-bayes"].macro_f1
     return [*scores, Score("  macro-F1 above naive Bayes", "share", above, ">= 0.15")]

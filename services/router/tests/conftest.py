@@ -1,4 +1,4 @@
-"""A router of a town of its own, on the real Kafka and the real PostgreSQL."""
+"""Provides a town with its own topics, tables and router, on the real Kafka and PostgreSQL."""
 
 import itertools
 import json
@@ -43,7 +43,7 @@ _prefixes = itertools.count(1)
 
 @dataclass
 class Town:
-    """One town: its topics, its tables, and a router that is fed by hand."""
+    """A town: its topics, its tables, and a router that is called directly."""
 
     kafka: str
     prefix: str
@@ -76,7 +76,7 @@ class Town:
         )
 
     def item(self, event: Event, value: bytes | None = None) -> DecodedRecord:
-        """The event as the bus hands it over."""
+        """The event as the consumer passes it to the router."""
         made = (
             self.contact_record(event, value)
             if isinstance(event, ContactReceived)
@@ -94,19 +94,19 @@ class Town:
     async def route(self, *events: Event) -> None:
         await self.router().handle([self.item(event) for event in events])
 
-    async def wait(self) -> None:
-        """What the task does with what waits, once."""
+    async def release_waiting(self) -> None:
+        """Process the waiting contacts once."""
         await self.router().waiting.turn()
 
     async def queue(self, department: str) -> list[ReceivedRecord]:
         return await self.records(topics.department_topic(department).full_name(self.prefix))
 
     async def queued(self) -> list[tuple[str, ReceivedRecord]]:
-        return [(slug, found) for slug in self.town_config.departments for found in await self.queue(slug)]
+        return [(slug, record) for slug in self.town_config.departments for record in await self.queue(slug)]
 
     async def replies(self) -> list[dict[str, Any]]:
-        found = await self.records(topics.REPLY_REQUESTED.full_name(self.prefix))
-        return [json.loads(received.value) for received in found]
+        records = await self.records(topics.REPLY_REQUESTED.full_name(self.prefix))
+        return [json.loads(received.value) for received in records]
 
     async def records(self, topic: str) -> list[ReceivedRecord]:
         return [received async for received in read_all_records(self.kafka, [topic])]

@@ -1,4 +1,4 @@
-"""Contacts, transfers and cases as the tests of the router need them."""
+"""Builds contacts, transfer requests and case updates for tests."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,11 +19,13 @@ def mail(number: int, text: str = "bonjour", **changes: Any) -> ContactReceived:
     return sms(number, text, channel="email", **changes)
 
 
-def a_transfer(contact: ContactReceived, to: str, *, came_from: str, transfer_id: str = "t1") -> TransferRequested:
+def a_transfer(
+    contact: ContactReceived, to: str, *, from_department: str, transfer_id: str = "t1"
+) -> TransferRequested:
     return TransferRequested(
         transfer_id=transfer_id,
         conversation_id=make_conversation_id(contact.contact_id, contact.received_at),
-        from_department=came_from,
+        from_department=from_department,
         to_department=to,
         reason="not ours",
         requested_by="agent-7",

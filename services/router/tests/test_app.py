@@ -1,4 +1,4 @@
-"""The router as a process: ready, wrong, killed, more than one."""
+"""Tests the router as a process: readiness, wrong settings, kill, several workers."""
 
 import asyncio
 import json
@@ -140,37 +140,37 @@ async def test_sigterm_drains_and_ends_with_zero(town: Town, database_url: str) 
         assert router.process.returncode == 0
 
 
-async def test_a_wrong_rule_stops_the_process_with_its_line(town: Town, database_url: str, tmp_path: Path) -> None:
+async def test_an_invalid_rule_stops_the_process_with_its_line(town: Town, database_url: str, tmp_path: Path) -> None:
     folder = tmp_path / "town"
     for name in ("procedures", "templates", "town.yaml", "departments.yaml"):
         folder.mkdir(exist_ok=True)
         (folder / name).symlink_to(EXAMPLE / name)
     (folder / "rules.yaml").write_text("rules:\n  - id: one\n    when: {channel: sms}\n    then: {department: voiri}\n")
     router = await started(town, database_url, PARVIS_CONFIG_DIR=str(folder))
-    _, said = await router.process.communicate()
+    _, stderr = await router.process.communicate()
     assert router.process.returncode == 78
-    assert f"{folder}/rules.yaml:4: unknown department 'voiri' (did you mean 'voirie'?)" in said.decode()
+    assert f"{folder}/rules.yaml:4: unknown department 'voiri'. Did you mean 'voirie'?" in stderr.decode()
 
 
 async def test_a_wrong_setting_stops_the_process_with_its_name(town: Town, database_url: str) -> None:
     router = await started(town, database_url, PARVIS_ROUTER_BATCH="many")
-    _, said = await router.process.communicate()
+    _, stderr = await router.process.communicate()
     assert router.process.returncode == os.EX_CONFIG
-    assert "PARVIS_ROUTER_BATCH is wrong" in said.decode()
+    assert "PARVIS_ROUTER_BATCH is wrong" in stderr.decode()
 
 
-async def test_slow_records_stop_the_process_and_say_why(town: Town, database_url: str) -> None:
+async def test_aiokafka_without_c_extensions_stops_the_process_with_the_reason(town: Town, database_url: str) -> None:
     router = await started(town, database_url, AIOKAFKA_NO_EXTENSIONS="1")
-    _, said = await router.process.communicate()
+    _, stderr = await router.process.communicate()
     assert router.process.returncode == os.EX_CONFIG
-    assert "aiokafka works without its C extensions" in said.decode()
+    assert "aiokafka works without its C extensions" in stderr.decode()
 
 
 def children_of(pid: int) -> set[int]:
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
-async def test_workers_share_the_work_and_a_dead_one_comes_back(town: Town, database_url: str) -> None:
+async def test_workers_share_the_partitions_and_a_dead_one_is_restarted(town: Town, database_url: str) -> None:
     """One parent, two processes, one of them killed; all are gone when the parent is told to end."""
     contacts = [a_contact(key=f"W{n}", contact_point_hash=f"v1.{n}") for n in range(40)]
     router = await started(town, database_url, PARVIS_ROUTER_WORKERS="2")

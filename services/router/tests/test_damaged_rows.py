@@ -1,4 +1,4 @@
-"""Facts about damaged rows, on the real Kafka and PostgreSQL: each comes to its end, and the rows after it go on."""
+"""Facts about damaged rows, on the real Kafka and PostgreSQL: each is dead-lettered or sent to triage, and the rows after it go on."""
 
 import asyncio
 from datetime import timedelta
@@ -15,8 +15,8 @@ from parvis.common.testing import AN_INSTANT, FakeProducer
 from parvis.router.consume.waiting_contacts import MAX_ATTEMPTS
 
 from .conftest import Town
-from .makers import a_transfer, kinds, sms
-from .test_waiting import questions, routings, waiting, with_two_open
+from .makers import sms
+from .test_waiting_contacts import questions, routings, waiting, with_two_open
 
 pytestmark = pytest.mark.stack
 
@@ -31,7 +31,7 @@ async def dead_letters(town: Town) -> list[ReceivedRecord]:
 
 
 async def with_two_that_wait(town: Town) -> None:
-    """Two senders with two open conversations each, and a contact of each that waits for an answer."""
+    """Two senders with two open conversations each, and one contact of each that waits for an answer."""
     await with_two_open(town)
     await town.route(
         sms(11, "un acte de naissance", sender="v1.two", channel="counter"), sms(12, "un nid de poule", sender="v1.two")
@@ -46,7 +46,7 @@ async def test_an_unreadable_question_is_a_dead_letter_and_the_next_one_is_asked
     damaged = "'{'::bytea" if column == "value" else "'{'"
     await execute(town, f"update router.waiting set {column} = {damaged} where sender_hash = 'v1.one'")  # noqa: S608
     town.at = AN_INSTANT + timedelta(hours=3)
-    await town.wait()
+    await town.release_waiting()
 
     assert [r["rule"] for r in await routings(town, "triage")] == ["unanswered"]
     assert len(await dead_letters(town)) == 1
@@ -61,7 +61,7 @@ async def test_an_unreadable_decision_is_a_dead_letter_and_the_next_one_is_publi
     await execute(
         town, "update router.decision set value = '{' where id = cast(:id as uuid)", id=sms(3, "et alors ?").contact_id
     )
-    await town.wait()
+    await town.release_waiting()
 
     assert [r["rule"] for r in await routings(town, "triage")] == ["unanswered"]
     (letter,) = await dead_letters(town)
@@ -69,14 +69,14 @@ async def test_an_unreadable_decision_is_a_dead_letter_and_the_next_one_is_publi
     assert await waiting(town) == []
 
 
-async def test_a_contact_behind_an_unreadable_one_becomes_the_head_itself(town: Town) -> None:
+async def test_a_contact_queued_behind_an_unreadable_one_becomes_the_head(town: Town) -> None:
     await with_two_open(town)
     await town.route(sms(3, "et alors ?"), sms(4, "c'est urgent"))
     await execute(town, "update router.waiting set value = '{'::bytea where why = 'question'")
     town.at = AN_INSTANT + timedelta(hours=3)
-    await town.wait()
+    await town.release_waiting()
     assert len(await dead_letters(town)) == 1
-    await town.wait()
+    await town.release_waiting()
 
     assert await waiting(town) == []
     assert [r["sequence"] for r in await routings(town, "voirie")] == [
@@ -85,22 +85,22 @@ async def test_a_contact_behind_an_unreadable_one_becomes_the_head_itself(town: 
     ]  # asked before: it continues the latest one
 
 
-async def test_a_damaged_conversation_goes_to_people_and_the_others_flow(town: Town) -> None:
-    """Its department is none of the town's any more."""
+async def test_a_contact_of_a_damaged_conversation_goes_to_triage_and_the_others_are_routed(town: Town) -> None:
+    """Its department no longer exists in the town."""
     await with_two_that_wait(town)
     await execute(
         town, "update router.conversation set department = 'nowhere' where reference = :r", r=sms(2).reference
     )
     for minutes in range(180, 180 + 11 * (MAX_ATTEMPTS + 2), 11):
         town.at = AN_INSTANT + timedelta(minutes=minutes)
-        await town.wait()
+        await town.release_waiting()
 
     assert len(await routings(town, "triage")) == 2
     assert await waiting(town) == []
 
 
 async def test_nothing_is_sent_while_a_row_is_locked(town: Town) -> None:
-    """Kafka is slow; meanwhile the same citizen's next message finds no lock and queues at once."""
+    """While a slow send is in progress, the same citizen's next message finds no lock."""
     await with_two_open(town)
     await town.route(sms(3, "et alors ?"))
     slow = SlowProducer(town.producer)
@@ -109,27 +109,27 @@ async def test_nothing_is_sent_while_a_row_is_locked(town: Town) -> None:
     async with town.database.transaction() as connection:
         await connection.execute(text("set local lock_timeout = '100ms'"))
         await connection.execute(text("select from router.waiting for update"))
-    await town.wait()  # another router does not send it a second time
+    await town.release_waiting()  # another router does not send it a second time
     slow.may_end.set()
     await publishing
-    await town.wait()
+    await town.release_waiting()
 
     assert len(await questions(town)) == 1
     assert await waiting(town) == ["question"]
 
 
-async def test_a_claim_of_a_router_that_died_expires(town: Town) -> None:
+async def test_the_claim_of_a_dead_router_expires(town: Town) -> None:
     await with_two_open(town)
     await town.route(sms(3, "et alors ?"))
     await execute(town, "update router.waiting set claimed_until = :until", until=AN_INSTANT + timedelta(seconds=30))
-    await town.wait()
+    await town.release_waiting()
     assert await questions(town) == []
     town.at = AN_INSTANT + timedelta(seconds=31)
-    await town.wait()
+    await town.release_waiting()
     assert len(await questions(town)) == 1
 
 
-async def test_a_stored_decision_that_is_unreadable_is_poison_for_its_own_record_only(town: Town) -> None:
+async def test_an_unreadable_decision_is_poison_only_for_its_own_record(town: Town) -> None:
     first, second = town.item(sms(1, "un nid de poule")), town.item(sms(2, "mes encombrants", sender="v1.two"))
     await town.router().handle([first])
     await execute(town, "update router.decision set value = '{'")
@@ -139,20 +139,8 @@ async def test_a_stored_decision_that_is_unreadable_is_poison_for_its_own_record
     assert len(await town.queue("dechets")) == 1
 
 
-async def test_an_unreadable_history_refuses_no_other_request(town: Town) -> None:
-    first, second = sms(1, "un nid de poule"), sms(2, "un nid de poule", sender="v1.two")
-    await town.route(first, second)
-    await execute(town, "update router.decision set value = '{' where id = cast(:id as uuid)", id=first.contact_id)
-    damaged = a_transfer(first, "dechets", came_from="voirie")
-    sound = a_transfer(second, "dechets", came_from="voirie", transfer_id="t2")
-    with pytest.raises(Poison):
-        await town.router().handle([town.item(damaged)])
-    await town.router().handle([town.item(sound)])
-    assert kinds(await town.queue("dechets")) == ["conversation.arrived"]
-
-
 class SlowProducer:
-    """Sends only when it may, as Kafka does while a broker is away."""
+    """A producer that blocks until it is released, like Kafka during a broker outage."""
 
     def __init__(self, producer: Producer) -> None:
         self._producer, self.began, self.may_end = producer, asyncio.Event(), asyncio.Event()

@@ -39,8 +39,8 @@ async def test_the_event_id_of_a_routed_contact_is_the_contact_id(town: Town):
 async def test_the_event_ids_of_a_transfer_are_conversation_number_and_word(town: Town):
     contact = sms(1, "un nid de poule")
     await town.route(contact)
-    await town.route(a_transfer(contact, "dechets", came_from="voirie"))
-    await town.route(a_transfer(contact, "dechets", came_from="voirie", transfer_id="t2"))
+    await town.route(a_transfer(contact, "dechets", from_department="voirie"))
+    await town.route(a_transfer(contact, "dechets", from_department="voirie", transfer_id="t2"))
     _, left, refused = await town.queue("voirie")
     (arrived,) = await town.queue("dechets")
     conversation = json.loads(left.value)["conversation_id"]

@@ -1,4 +1,4 @@
-"""Many phrases: a walk over the words says what their patterns say."""
+"""Tests that the phrase trie finds the same terms as their patterns."""
 
 import re2
 from hypothesis import given
@@ -17,7 +17,7 @@ _BETWEEN = st.sampled_from([" ", "-", "\n", ". ", "é", " ж ", "'", "2", "s", "
     terms=st.lists(st.lists(_WORDS, min_size=1, max_size=3).map(" ".join), min_size=1, max_size=8, unique=True),
     text=st.lists(_WORDS | _BETWEEN, max_size=12).map("".join),
 )
-def test_the_walk_finds_what_the_patterns_find(terms: list[str], text: str) -> None:
+def test_the_trie_finds_the_same_terms_as_the_patterns(terms: list[str], text: str) -> None:
     folded = fold_for_matching(text)
     plain = {term: number for number, term in enumerate(terms) if split_ascii_words(term)}
     by_pattern = {number for term, number in plain.items() if re2.search(compile_term(term), folded)}

@@ -1,4 +1,4 @@
-"""The rules file while the router runs: a change is taken, a bad one refused and said."""
+"""Facts about rules files that change while the router runs: a valid one is loaded, an invalid one refused and reported."""
 
 import shutil
 from pathlib import Path
@@ -24,19 +24,19 @@ def write(folder: Path, rule: str, department: str = "voirie") -> None:
     (folder / "rules.yaml").write_text(_RULE.format(id=rule, department=department))
 
 
-async def test_a_changed_file_decides_once_it_is_settled(folder: Path) -> None:
+async def test_a_changed_file_is_loaded_once_it_stops_changing(folder: Path) -> None:
     health = Health()
     rules = RulesWatcher(folder, load_town_config(folder), health)
     first = rules()
     write(folder, "changed")
     await rules.poll()
-    assert rules() is first  # an editor may be half way through
+    assert rules() is first  # an editor may still be saving
     await rules.poll()
     assert [rule.id for rule in rules().rules] == ["changed"]
     assert health.notes == {}
 
 
-async def test_a_bad_file_is_refused_and_said_until_it_is_mended(folder: Path) -> None:
+async def test_an_invalid_file_is_refused_and_reported_until_it_is_corrected(folder: Path) -> None:
     health = Health()
     rules = RulesWatcher(folder, load_town_config(folder), health)
     first = rules()
@@ -45,7 +45,7 @@ async def test_a_bad_file_is_refused_and_said_until_it_is_mended(folder: Path) -
         await rules.poll()
     assert rules() is first
     assert "nowhere" in health.notes["rules"]
-    assert health.is_ready  # a router with good old rules goes on
+    assert health.is_ready  # the router goes on with the previous rules
     (folder / "rules.yaml").unlink()
     for _ in range(2):
         await rules.poll()
@@ -58,7 +58,7 @@ async def test_a_bad_file_is_refused_and_said_until_it_is_mended(folder: Path) -
     assert health.notes == {}
 
 
-def test_a_router_without_good_rules_does_not_start(folder: Path) -> None:
+def test_a_router_without_valid_rules_does_not_start(folder: Path) -> None:
     write(folder, "changed", department="nowhere")
     with pytest.raises(Misconfigured, match="nowhere"):
         RulesWatcher(folder, load_town_config(folder), Health())
@@ -66,7 +66,9 @@ def test_a_router_without_good_rules_does_not_start(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["rules.yaml", "territory.yaml"])
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"rules: [", b"[" * 20_000, b"- a: !!python/object:x {}", None])
-async def test_an_unreadable_file_leaves_the_rules_before(folder: Path, name: str, content: bytes | None) -> None:
+async def test_an_unreadable_file_leaves_the_previous_rules_active(
+    folder: Path, name: str, content: bytes | None
+) -> None:
     health = Health()
     rules = RulesWatcher(folder, load_town_config(folder), health)
     first = rules()

@@ -1,4 +1,4 @@
-"""The process with the model in it, really: it answers in time, or nothing waits for it."""
+"""Tests the classifier in its real worker process: it answers in time, or nothing waits for it."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ from parvis.router.decide.classification import Prediction
 from parvis.router.decide.classifier.linear_model import LinearModel
 from parvis.router.decide.classifier.model_archive import LoadedModel, serialize_model
 from parvis.router.fetch.active_model import ActiveModelWatcher
-from parvis.router.models.stored_rows import ModelRow
+from parvis.router.models.stored_rows import TrainedModelRow
 from parvis.router.sandbox.classifier import SandboxedClassifier, classify_job
 from parvis.router.sandbox.embeddings import EmbeddingCache, run_embedder
 from parvis.router.sandbox.protocol import PREDICTIONS, UNKNOWN_MODEL, embedder_version, encode_predictions
@@ -34,12 +34,12 @@ POTHOLE = "Un gros trou dans la rue, devant ma porte"
 
 @pytest.fixture(scope="module")
 def model() -> LinearModel:
-    """Trained on what the texts really mean."""
+    """A model trained on the texts' real embeddings."""
 
     async def learned() -> LinearModel:
         some = examples()[::2]
         async with run_embedder(2, None) as meaning:
-            rows = await meaning.embed([one.text for one in some])
+            rows = await meaning.embed([example.text for example in some])
         return train_classifier(some, [], rows, precision=0.9, embedder=embedder_version())[0]
 
     return asyncio.run(learned())
@@ -66,15 +66,15 @@ async def until_awake(classifier: SandboxedClassifier) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_texts_get_guesses(model: LinearModel):
+async def test_texts_get_predictions(model: LinearModel):
     classifier = SandboxedClassifier(Health(), limit_s=60)
     async with running(classifier):
         classifier.use_model(loaded(model))
         await until_awake(classifier)
-        found = await classifier.classify([POTHOLE, "My bill was paid twice", *["bonjour"] * 7, "", "\0\ud800"])
-        assert len(found) == 11
-        assert all(found)
-        first, second = found[:2]
+        outputs = await classifier.classify([POTHOLE, "My bill was paid twice", *["bonjour"] * 7, "", "\0\ud800"])
+        assert len(outputs) == 11
+        assert all(outputs)
+        first, second = outputs[:2]
         assert first
         assert (first.model, first.predictions[0].department) == ("m-1", "voirie")
         assert second
@@ -82,7 +82,7 @@ async def test_texts_get_guesses(model: LinearModel):
         assert {each.department for each in first.predictions} == set(SUBJECTS)
 
 
-async def test_a_new_model_is_asked_without_a_new_process(model: LinearModel):
+async def test_a_new_model_is_used_without_a_new_process(model: LinearModel):
     classifier = SandboxedClassifier(Health(), limit_s=60)
     async with running(classifier):
         classifier.use_model(loaded(model))
@@ -91,13 +91,13 @@ async def test_a_new_model_is_asked_without_a_new_process(model: LinearModel):
         pids = set(classifier.worker_pids)
         other = replace(model, labels=tuple(f"new-{label}" for label in model.labels))
         classifier.use_model(loaded(other, "m-2"))
-        found = await classifier.classify([POTHOLE])
-        assert found[0]
-        assert (found[0].model, found[0].predictions[0].department) == ("m-2", "new-voirie")
+        outputs = await classifier.classify([POTHOLE])
+        assert outputs[0]
+        assert (outputs[0].model, outputs[0].predictions[0].department) == ("m-2", "new-voirie")
         assert classifier.worker_pids == pids
 
 
-async def test_without_a_model_there_is_no_process_and_no_guess(model: LinearModel):
+async def test_without_a_model_there_is_no_process_and_no_prediction(model: LinearModel):
     classifier = SandboxedClassifier(Health(), limit_s=60)
     async with running(classifier):
         assert not classifier.is_available
@@ -119,12 +119,12 @@ async def test_a_process_that_dies_is_replaced(model: LinearModel):
         await until_awake(classifier)
         dead = next(iter(classifier.worker_pids))
         os.kill(dead, signal.SIGKILL)
-        found = await classifier.classify([POTHOLE])
-        assert found[0]
+        outputs = await classifier.classify([POTHOLE])
+        assert outputs[0]
         assert dead not in classifier.worker_pids
 
 
-async def test_nobody_waits_longer_than_the_limit(model: LinearModel):
+async def test_classification_stops_at_the_time_limit(model: LinearModel):
     health, time = Health(), [0.0]
     classifier = SandboxedClassifier(health, limit_s=0.0, clock=lambda: time[0])
     async with running(classifier):
@@ -137,7 +137,7 @@ async def test_nobody_waits_longer_than_the_limit(model: LinearModel):
         assert classifier.is_available
 
 
-async def test_a_process_that_answers_nonsense_gives_no_guess(model: LinearModel):
+async def test_a_worker_with_invalid_answers_gives_no_prediction(model: LinearModel):
     health = Health()
     classifier = SandboxedClassifier(health, limit_s=60)
     async with running(classifier):
@@ -147,7 +147,7 @@ async def test_a_process_that_answers_nonsense_gives_no_guess(model: LinearModel
         assert "m-1 is refused: not a model; no model decides" in health.notes["model"]
 
 
-async def test_what_texts_mean_is_remembered(tmp_path: Path):
+async def test_embeddings_are_cached(tmp_path: Path):
     texts = [POTHOLE, "une facture", POTHOLE]
     async with run_embedder(1, tmp_path) as meaning:
         rows = await meaning.embed(texts)
@@ -163,7 +163,7 @@ async def test_what_texts_mean_is_remembered(tmp_path: Path):
 
 
 class Shelf:
-    """A blob store that holds one thing."""
+    """A blob store with a single blob."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -190,9 +190,9 @@ async def test_a_model_of_another_town_is_refused(model: LinearModel, labels: tu
     )
     health = Health()
     classifier = SandboxedClassifier(health)
-    row = ModelRow("m-9", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT)
+    row = TrainedModelRow("m-9", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT)
 
-    async def active() -> ModelRow:
+    async def active() -> TrainedModelRow:
         return row
 
     watcher = ActiveModelWatcher(
@@ -226,7 +226,7 @@ GOOD = encode_predictions([Prediction("voirie", 0.9)])
     "payload",
     [b"", b"\xff", b"{}x", b'[["voirie", 1' + b"0" * 400 + b"]]", b"[" * 100_000, b'[["voirie", NaN]]', b"[[1, 0.5]]"],
 )
-async def test_garbage_about_a_text_is_no_prediction_and_the_others_stay(payload: bytes):
+async def test_an_invalid_answer_for_one_text_leaves_the_other_predictions(payload: bytes):
     pool = GarbageWorker((PREDICTIONS, GOOD), (PREDICTIONS, payload))
     outputs = await classify_job(pool, LoadedModel("m-1", 0.5, b""), ["a", "b", "c"])  # pyright: ignore[reportArgumentType] (a fake)
     assert [bool(output) for output in outputs] == [True, False, False]
@@ -238,7 +238,7 @@ async def test_a_wrong_number_of_answers_makes_the_worker_unavailable(frames: tu
         await classify_job(GarbageWorker(*frames), LoadedModel("m-1", 0.5, b""), ["a", "b"])  # pyright: ignore[reportArgumentType] (a fake)
 
 
-async def test_a_model_that_the_worker_cannot_read_leaves_the_one_before(model: LinearModel):
+async def test_a_model_that_the_worker_cannot_read_leaves_the_previous_one_active(model: LinearModel):
     health = Health()
     classifier = SandboxedClassifier(health, limit_s=60)
     async with running(classifier):
@@ -246,7 +246,7 @@ async def test_a_model_that_the_worker_cannot_read_leaves_the_one_before(model: 
         await until_awake(classifier)
         classifier.use_model(LoadedModel("m-2", 0.5, b"no model"))
         assert await classifier.classify([POTHOLE]) == [None]
-        assert health.notes["model"] == "m-2 is refused: not a model; m-1 goes on"
+        assert health.notes["model"] == "m-2 is refused: not a model; m-1 stays active"
         outputs = await classifier.classify([POTHOLE])
         assert outputs[0]
         assert outputs[0].model == "m-1"
@@ -256,19 +256,25 @@ async def test_a_model_that_the_worker_cannot_read_leaves_the_one_before(model: 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (ModelRow("m-2", "router-models/x", "no hash", 1, "{}", AN_INSTANT), "its row in router.model is damaged"),
-        (ModelRow("m-2", "router-models/x", "0" * 64, -1, "{}", AN_INSTANT), "its row in router.model is damaged"),
-        (ModelRow("m-2", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT), "not a model"),
+        (
+            TrainedModelRow("m-2", "router-models/x", "no hash", 1, "{}", AN_INSTANT),
+            "its row in router.model is damaged",
+        ),
+        (
+            TrainedModelRow("m-2", "router-models/x", "0" * 64, -1, "{}", AN_INSTANT),
+            "its row in router.model is damaged",
+        ),
+        (TrainedModelRow("m-2", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT), "not a model"),
     ],
 )
-async def test_a_damaged_model_row_is_refused_and_the_model_before_stays(
-    model: LinearModel, row: ModelRow, reason: str
+async def test_a_damaged_model_row_is_refused_and_the_previous_model_stays_active(
+    model: LinearModel, row: TrainedModelRow, reason: str
 ):
     health, taken = Health(), list[LoadedModel | None]()
-    rows = [ModelRow("m-1", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT)]
+    rows = [TrainedModelRow("m-1", "router-models/x", "0" * 64, 1, "{}", AN_INSTANT)]
     shelf = Shelf(serialize_model(replace(model, embedder=embedder_version())))
 
-    async def active() -> ModelRow:
+    async def active() -> TrainedModelRow:
         return rows[-1]
 
     watcher = ActiveModelWatcher(active, shelf, SUBJECTS, embedder_version(), taken.append, health)  # pyright: ignore[reportArgumentType] (a fake)

@@ -1,4 +1,4 @@
-"""Places in texts: which part of the town they lie in, and that nobody guesses."""
+"""Facts about places in texts: the area they lie in; a person decides if it is ambiguous."""
 
 from pathlib import Path
 
@@ -35,14 +35,14 @@ RULES = load_rules(EXAMPLE, TOWN_CONFIG)
         ("geo:999,999 geo:-0,-0", ()),
     ],
 )
-def test_a_text_tells_where_it_is(text: str, areas: tuple[str, ...]) -> None:
+def test_a_street_or_point_in_a_text_gives_its_area(text: str, areas: tuple[str, ...]) -> None:
     assert RULES.service_areas.find_areas(text, fold_for_matching(text)) == areas
 
 
 @given(st.text())
 def test_any_text_lies_somewhere_or_nowhere(text: str) -> None:
-    said = f"{text}\n12 {text} avenue du Stade"
-    assert set(RULES.service_areas.find_areas(said, fold_for_matching(said))) <= {"parc-des-sports", "faubourg"}
+    repeated = f"{text}\n12 {text} avenue du Stade"
+    assert set(RULES.service_areas.find_areas(repeated, fold_for_matching(repeated))) <= {"parc-des-sports", "faubourg"}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_any_text_lies_somewhere_or_nowhere(text: str) -> None:
         ("Lampadaire éteint avenue du Stade", "triage", "place"),
     ],
 )
-def test_the_place_and_the_subject_decide_and_doubt_goes_to_people(text: str, department: str, rule: str) -> None:
+def test_place_and_subject_decide_and_an_ambiguous_place_goes_to_triage(text: str, department: str, rule: str) -> None:
     decision = decide_department(a_contact(text=text), RULES, TOWN_CONFIG)
     assert (decision.department, decision.rule) == (department, rule)
     if rule == "place":

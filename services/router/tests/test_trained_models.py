@@ -1,4 +1,4 @@
-"""From sorted texts to a department's queue: trained by command, kept, activated, taken by a router that runs, undone."""
+"""Tests models from training to routing: trained by command, stored, activated, loaded by a running router, deactivated."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ def parvis(*arguments: str) -> int:
 
 
 def a_file(folder: Path, name: str = "examples.jsonl") -> Path:
-    rows = [{"text": one.text, "label": one.label, "lang": "fr"} for one in examples()]
+    rows = [{"text": example.text, "label": example.label, "lang": "fr"} for example in examples()]
     path = folder / name
     path.write_text("\n".join(json.dumps(row) for row in rows))
     return path
@@ -58,7 +58,7 @@ def environment(town: Town, database_url: str, tmp_path: Path, monkeypatch: pyte
     return tmp_path
 
 
-async def test_a_model_decides_from_its_activation_until_it_is_undone(
+async def test_a_model_decides_from_activation_to_deactivation(
     town: Town, environment: Path, capsys: pytest.CaptureFixture[str]
 ):
     with pytest.raises(Rejected, match="nothing to go back to"):
@@ -102,23 +102,23 @@ async def test_a_model_decides_from_its_activation_until_it_is_undone(
         assert f"{version} decides" in capsys.readouterr().out
 
 
-async def test_what_people_moved_is_learned_while_kafka_holds_it(
+async def test_training_uses_transferred_conversations_that_kafka_still_has(
     town: Town, environment: Path, capsys: pytest.CaptureFixture[str]
 ):
     moved, stayed = mail(1, "Une question sur mon caveau de famille"), sms(2, "autre chose", sender="v1.z")
     for contact in (moved, stayed):
         await town.producer.send(town.contact_record(contact))
     await town.route(moved, stayed)
-    await town.route(a_transfer(moved, "etat-civil", came_from="triage"))
+    await town.route(a_transfer(moved, "etat-civil", from_department="triage"))
     async with town.database.transaction() as connection:
-        found = await trained_models.find_transferred_contacts(connection, AN_INSTANT.replace(year=2000))
-    assert {str(key): label for key, label in found.items()} == {moved.contact_id: "etat-civil"}
+        labels = await trained_models.find_transferred_contacts(connection, AN_INSTANT.replace(year=2000))
+    assert {str(key): label for key, label in labels.items()} == {moved.contact_id: "etat-civil"}
     arguments = (str(a_file(environment)), "--transfers", "--trial", "--days", "36500")
     await asyncio.to_thread(parvis, "router", "train", *arguments)
-    said = capsys.readouterr()
-    assert "1 conversations transferred" in said.err
-    assert re.search(r"etat-civil +1 ", said.out)
-    assert "the model was not stored" in said.out
+    output = capsys.readouterr()
+    assert "1 conversations transferred" in output.err
+    assert re.search(r"etat-civil +1 ", output.out)
+    assert "the model was not stored" in output.out
 
 
 async def test_an_unknown_model_is_not_activated(town: Town, environment: Path):
@@ -134,12 +134,12 @@ def test_too_few_examples_are_refused_in_a_sentence(tmp_path: Path):
 def test_a_department_that_does_not_exist_is_named(tmp_path: Path):
     wrong = tmp_path / "wrong.jsonl"
     wrong.write_text('{"text": "un trou", "label": "voiries"}\n')
-    with pytest.raises(Misconfigured, match=r"wrong.jsonl:1: unknown department 'voiries' .*voirie"):
+    with pytest.raises(Misconfigured, match=r"wrong.jsonl:1: unknown department 'voiries'\. Did you mean 'voirie'"):
         parvis("router", "train", str(EXAMPLE), str(wrong), "--trial")
 
 
 def _folder(tmp_path: Path) -> Path:
-    """The example town, with one example alone."""
+    """The example town with a single training example."""
     folder = tmp_path / "town"
     folder.mkdir()
     for entry in EXAMPLE.iterdir():
@@ -149,7 +149,7 @@ def _folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_bad_line_is_named(tmp_path: Path):
+def test_an_invalid_line_is_named(tmp_path: Path):
     good = a_file(tmp_path)
     for line, words in (
         ("nonsense", "is not JSON"),
@@ -165,9 +165,7 @@ def test_a_bad_line_is_named(tmp_path: Path):
         parvis("router", "evaluate", "--train", str(good), "--test", str(tmp_path / "none.jsonl"), "--json")
 
 
-def test_evaluating_prints_json_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_evaluate_prints_only_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setenv("PARVIS_VAR", str(tmp_path))
     train = a_file(tmp_path, "train.jsonl")
     test = tmp_path / "test.jsonl"

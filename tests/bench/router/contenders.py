@@ -1,4 +1,4 @@
-"""Who takes part, how each is started, and what each must have written at the end. Data, and the commands."""
+"""Lists the contenders: how each is started, and the records and rows that it must produce."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _FACTS = Path(__file__).with_name("route12.json")
 
 @dataclass(frozen=True)
 class Contender:
-    """`part` is the share of the events that a slow one is given. `notices` and `rows`: what must be there afterwards."""
+    """`part` is the share of the events that a slow contender gets. `notices`, `rows`: whether it must produce them."""
 
     name: str
     kind: Literal["parvis", "python", "java"]
@@ -42,9 +42,9 @@ CONTENDERS = (
 
 
 def command(contender: Contender, *, bootstrap: str, prefix: str, group: str, var: Path) -> list[str]:
-    """What to run.
+    """The command line of a contender.
 
-    Raises: Missing, when it cannot take part here.
+    Raises: Missing, when it is not available here.
     """
     arguments = [bootstrap, prefix, group]
     if contender.kind == "parvis":

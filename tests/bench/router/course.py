@@ -1,4 +1,4 @@
-"""The broker's side of a race: the topic that everybody reads, the departments' topics, and how far a group has come."""
+"""Manages the broker's side of a race: the input topic, the departments' topics, the committed offsets."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from tests.bench.router import work
 from tests.bench.router.peers.rules import decide
 
 PARTITIONS = 6
-# A batch counts as one message: everybody's batches of 256 KiB must fit.
+# The limit applies to batches: all contenders' batches of 256 KiB must fit.
 _TOPICS = [
     replace(topic, partitions=PARTITIONS, largest_record_bytes=max(topic.largest_record_bytes, 512 * 1024))
     for topic in all_topics(work.DEPARTMENTS)
@@ -27,7 +27,7 @@ _TOPICS = [
 
 @dataclass
 class Course:
-    """One embedded broker, and for each number of events a set of topics of its own: n200000.contact.received and so on."""
+    """One embedded broker, with a set of topics for each number of events: n200000.contact.received and so on."""
 
     bootstrap: str
     admin: Any
@@ -35,7 +35,7 @@ class Course:
     @classmethod
     @asynccontextmanager
     async def open(cls, bootstrap: str) -> AsyncGenerator["Course"]:
-        # A topic is led a moment after it is made, and groups are kept a moment after the first asks: retried, and not news.
+        # A new topic has no leader and a new group no coordinator for a moment: aiokafka retries, its warnings are noise.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # noqa: TID251 (aiokafka's own)
         admin: Any = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=20_000)
         await admin.start()
@@ -45,7 +45,7 @@ class Course:
             await admin.close()
 
     async def fill(self, prefix: str, events: int, *, seed: int = work.FACTS["seed"]) -> Counter[str]:
-        """Write the contacts that are raced over; gives how many each department must get."""
+        """Produce the input contacts; returns the expected number of records per department."""
         await self.make(prefix)
         producer = AIOKafkaProducer(
             bootstrap_servers=self.bootstrap,
@@ -62,8 +62,10 @@ class Course:
                 contact = sent.contact
                 personal = contact.personal
                 expected[decide(contact.channel, contact.language, personal.subject, personal.text)[0]] += 1
-                one = sent.record(prefix)
-                waiting.append(await producer.send(one.topic, one.value, one.key, headers=list(one.headers)))
+                record = sent.record(prefix)
+                waiting.append(
+                    await producer.send(record.topic, record.value, record.key, headers=list(record.headers))
+                )
                 if len(waiting) == 5000 or number == events:
                     await asyncio.gather(*waiting)
                     waiting.clear()
@@ -75,7 +77,7 @@ class Course:
         await apply_topics(self.bootstrap, _TOPICS, prefix=prefix, replication=1)
 
     async def clear(self, prefix: str) -> None:
-        """Empty every topic but the one that is read."""
+        """Empty every topic except the input topic."""
         written = [topic.full_name(prefix) for topic in _TOPICS if topic.name != CONTACT_RECEIVED.name]
         existing = set(await self.admin.list_topics())
         await self.admin.delete_topics([name for name in written if name in existing])
@@ -85,16 +87,16 @@ class Course:
         await self.make(prefix)
 
     async def committed(self, group: str, prefix: str) -> int:
-        """How many contacts a group is done with."""
+        """The number of contacts that a group has committed."""
         try:
             offsets = await self.admin.list_consumer_group_offsets(group)
-        except KafkaError:  # its coordinator is not there yet
+        except KafkaError:  # it has no coordinator yet
             return 0
         topic = CONTACT_RECEIVED.full_name(prefix)
-        return sum(max(0, found.offset) for tp, found in offsets.items() if tp.topic == topic)
+        return sum(max(0, counts.offset) for tp, counts in offsets.items() if tp.topic == topic)
 
     async def rewind(self, group: str, prefix: str) -> None:
-        """Let a group that nobody is in begin anew."""
+        """Reset the offsets of an inactive group to the beginning."""
         topic = CONTACT_RECEIVED.full_name(prefix)
         consumer: Any = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, group_id=group, enable_auto_commit=False)
         await consumer.start()
@@ -106,7 +108,7 @@ class Course:
             await consumer.stop()
 
     async def written(self, prefix: str) -> Counter[str]:
-        """How many records stand on each department's topic, and on reply.requested."""
+        """The number of records on each department's topic and on reply.requested."""
         names = {f"{prefix}.department.{slug}": slug for slug in work.DEPARTMENTS}
         names[REPLY_REQUESTED.full_name(prefix)] = REPLY_REQUESTED.name
         consumer: Any = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)
@@ -117,7 +119,7 @@ class Course:
             )
         finally:
             await consumer.stop()
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for tp, end in ends.items():
-            found[names[tp.topic]] += end
-        return found
+            counts[names[tp.topic]] += end
+        return counts

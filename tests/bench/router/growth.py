@@ -1,4 +1,4 @@
-"""What a contact costs with more rules and with more stored decisions, and whether memory stays flat over a long run."""
+"""Measures the cost per contact with more rules and more stored decisions, and memory over a long run."""
 
 import os
 from collections.abc import AsyncGenerator, Sequence
@@ -22,12 +22,12 @@ RULES = (10, 100, 1000)
 
 
 async def run(folder: Path) -> Sequence[Measure]:
-    """Raises: Incomplete, when the router broke."""
+    """Run all questions. Raises: Incomplete, when the router failed."""
     growth = Growth(folder)
     try:
-        await growth.with_rules()
-        await growth.with_decisions()
-        await growth.over_time()
+        await growth.measure_rules()
+        await growth.measure_decisions()
+        await growth.measure_memory()
     except (Broken, SQLAlchemyError) as error:
         raise Incomplete(growth.measures, [str(error)]) from error
     return growth.measures
@@ -35,13 +35,13 @@ async def run(folder: Path) -> Sequence[Measure]:
 
 @dataclass
 class Growth:
-    """Each question has a stack of its own, so that none works among the files that another left."""
+    """Runs each question on a stack of its own, so that they do not influence each other."""
 
     folder: Path
     measures: list[Measure] = field(default_factory=list[Measure])
 
-    async def with_rules(self) -> None:
-        found: list[Measure] = []
+    async def measure_rules(self) -> None:
+        results: list[Measure] = []
         async with self._town(f"{RULES} rules") as town:
             await town.track.course.fill("rules", EVENTS)
             towns = {count: work.write_town(self.folder / "config" / f"{count}-rules", rules=count) for count in RULES}
@@ -49,25 +49,25 @@ class Growth:
                 for count in RULES if number % 2 == 0 else RULES[::-1]:
                     database = await town.database("rules")
                     lap = await self._lap(town, database, "rules", EVENTS, config=towns[count])
-                    found += _told(f"parvis, {count} rules", lap)
+                    results += _print_measures(f"parvis, {count} rules", lap)
         few, many = (f"parvis, {count} rules" for count in (RULES[0], RULES[-1]))
-        self.measures += [*found, *_ratios(found, few, many, "target <= 2")]
+        self.measures += [*results, *_ratios(results, few, many, "target <= 2")]
 
-    async def with_decisions(self) -> None:
-        found: list[Measure] = []
+    async def measure_decisions(self) -> None:
+        results: list[Measure] = []
         async with self._town(f"{STORED} stored decisions") as town:
             await town.track.course.fill("first", stored.SEEDED)
             databases = {f"parvis, {count} decisions": await self._stored(town, count) for count in STORED}
             for number in range(ROUNDS):
-                # New contacts each round: those that a database knows already would cost it less.
+                # New contacts each round: known ones would cost the database less.
                 await town.track.course.fill(f"round{number}", EVENTS, seed=50 + number)
                 for name, database in list(databases.items())[:: 1 if number % 2 == 0 else -1]:
                     lap = await self._lap(town, database, f"round{number}", EVENTS)
-                    found += _told(name, lap)
+                    results += _print_measures(name, lap)
             few, *_, many = databases
-        self.measures += [*found, *_ratios(found, few, many, "target <= 1.3")]
+        self.measures += [*results, *_ratios(results, few, many, "target <= 1.3")]
 
-    async def over_time(self) -> None:
+    async def measure_memory(self) -> None:
         if not LONG_RUN:
             return
         async with self._town(f"a long run of {LONG_RUN} contacts") as town:
@@ -75,9 +75,9 @@ class Growth:
             lap = await self._lap(town, await town.database("long"), "long", LONG_RUN)
             name = "parvis, long run"
             self.measures += [
-                *_told(name, lap),
-                Measure(name, "memory after a tenth", "MB", lap.tenth.held_mb, LONG_RUN),
-                Measure(name, "memory at the end", "MB", lap.last.held_mb, LONG_RUN),
+                *_print_measures(name, lap),
+                Measure(name, "memory after a tenth", "MB", lap.tenth.resident_mb, LONG_RUN),
+                Measure(name, "memory at the end", "MB", lap.last.resident_mb, LONG_RUN),
             ]
 
     @asynccontextmanager
@@ -87,7 +87,7 @@ class Growth:
             yield town
 
     async def _stored(self, town: Town, count: int) -> str:
-        """A database with so many decisions: some that the router made, and the same again and again under other ids."""
+        """A database with this many decisions: some made by the router, and copies of them under other ids."""
         database = await town.database(f"stored_{count}")
         await self._lap(town, database, "first", stored.SEEDED)
         await stored.multiply(database, count)
@@ -106,24 +106,27 @@ class Growth:
         return lap
 
 
-def _told(name: str, lap: Lap) -> list[Measure]:
-    found = lap.measures(name, events=lap.last.committed)
-    print(f"  {name}: " + ", ".join(f"{one.metric} {one.value:.2f}" for one in found), flush=True)
-    return found
+def _print_measures(name: str, lap: Lap) -> list[Measure]:
+    results = lap.measures(name, events=lap.last.committed)
+    print(f"  {name}: " + ", ".join(f"{measure.metric} {measure.value:.2f}" for measure in results), flush=True)
+    return results
 
 
 def _ratios(measures: Sequence[Measure], few: str, many: str, aim: str) -> list[Measure]:
-    """What more of it costs, as a multiple, round by round: processor time of router and PostgreSQL, and time."""
-    found: list[Measure] = []
-    for metrics, sign in ((("cpu_s_per_100k", "postgres_cpu_s_per_100k"), 1), (("events_per_s",), -1)):
+    """The ratio of the costs, round by round: processor time of router and PostgreSQL, and elapsed time."""
+    results: list[Measure] = []
+    for metrics, exponent in ((("cpu_s_per_100k", "postgres_cpu_s_per_100k"), 1), (("events_per_s",), -1)):
         pairs = zip(_sums(measures, few, metrics), _sums(measures, many, metrics), strict=True)
-        what = "processor time" if sign > 0 else "time"
-        found += [Measure(f"{many} / {few}", f"{what} a contact, {aim}", "", (b / a) ** sign) for a, b in pairs]
-    return found
+        label = "processor time" if exponent > 0 else "time"
+        results += [Measure(f"{many} / {few}", f"{label} a contact, {aim}", "", (b / a) ** exponent) for a, b in pairs]
+    return results
 
 
 def _sums(measures: Sequence[Measure], name: str, metrics: Sequence[str]) -> list[float]:
-    columns = [[one.value for one in measures if (one.contender, one.metric) == (name, metric)] for metric in metrics]
+    columns = [
+        [measure.value for measure in measures if (measure.contender, measure.metric) == (name, metric)]
+        for metric in metrics
+    ]
     return [sum(values) for values in zip(*columns, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""What the peers need in, programs ready to start out: an environment of their own, jars by the lock, the Java compiled."""
+"""Installs the peers: a Python environment, locked jars, the compiled Java class."""
 
 import hashlib
 import os
@@ -16,11 +16,11 @@ _QUIET = ("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access
 
 
 class Missing(Exception):
-    """A contender that cannot take part here, and why."""
+    """A contender is not available here; the message gives the reason."""
 
 
 def python_of_peers(var: Path) -> Path:
-    """The interpreter of an environment with the peers' packages; made once a lock.
+    """The interpreter of the peers' environment, which is created once per version of the lock file.
 
     Raises: Missing.
     """
@@ -48,7 +48,7 @@ def streams_command(var: Path) -> list[str]:
         if lacking := jars.missing_jars(folder, locked):
             print("  fetching Kafka Streams (once)", flush=True)
             jars.fetch_jars(folder, lacking, tell=lambda sentence: print(f"  {sentence}", flush=True))
-    except Exception as error:  # no network, no room: the others can still run
+    except Exception as error:  # no network or disk space: the other contenders can still run
         raise Missing(str(error)) from error
     class_path = os.pathsep.join(str(folder / jar.file_name) for jar in locked)
     classes = folder / f"classes-{_digest(source)}"
@@ -62,8 +62,8 @@ def streams_command(var: Path) -> list[str]:
 def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise Missing(f"{Path(command[0]).name}: {said[-1] if said else done.returncode}")
+        output = (done.stderr or done.stdout).strip().splitlines()
+        raise Missing(f"{Path(command[0]).name}: {output[-1] if output else done.returncode}")
 
 
 def _digest(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""From the write of contact.received to the department's topic, at 500 contacts a second; beside it, the same without a router."""
+"""Measures the latency from contact.received to the department's topic at 500 contacts per second, with and without the router."""
 
 import asyncio
 import gc
@@ -29,7 +29,7 @@ _ARRIVES_WITHIN_S = 30.0
 
 
 async def run(folder: Path) -> Sequence[Measure]:
-    """Raises: Incomplete, when a contact did not arrive."""
+    """Run all rounds. Raises: Incomplete, when a contact did not arrive."""
     measures: list[Measure] = []
     lost: list[str] = []
     async with Town.start(folder) as town:
@@ -50,8 +50,8 @@ async def run(folder: Path) -> Sequence[Measure]:
                 measures += [*direct.measures("direct"), *routed.measures("parvis")]
                 measures += [Measure("parvis", "processor time a contact", "ms", used_ms)]
                 measures += [Measure("parvis", "memory", "MB", resident_mb(pid))]
-                lost += [f"round {number + 1}: {one.lost} lost" for one in (direct, routed) if one.lost]
-                p99_ms = [percentile(one.waits_s, 0.99) * 1000 for one in (direct, routed)]
+                lost += [f"round {number + 1}: {drive.lost} lost" for drive in (direct, routed) if drive.lost]
+                p99_ms = [percentile(drive.waits_s, 0.99) * 1000 for drive in (direct, routed)]
                 print(f"  round {number + 1}: p99 direct {p99_ms[0]:.1f} ms, parvis {p99_ms[1]:.1f} ms", flush=True)
     if lost:
         raise Incomplete(measures, lost)
@@ -77,7 +77,7 @@ async def _router(town: Town) -> AsyncGenerator[int]:
 
 @dataclass(frozen=True)
 class Drive:
-    """How long each contact was on its way, and how many never came."""
+    """The latency of each contact, and the number of contacts that never arrived."""
 
     waits_s: list[float]
     lost: int
@@ -93,7 +93,7 @@ class Drive:
 
 @dataclass
 class Driver:
-    """Writes contacts at an even pace, and sees them arrive."""
+    """Produces contacts at an even pace and records their arrival."""
 
     bootstrap: str
     producer: AIOKafkaProducer
@@ -119,8 +119,8 @@ class Driver:
         for tp in reader.assignment():
             await reader.position(tp)
         gc.collect()
-        gc.freeze()  # the collector would walk all the records again and again
-        reading = asyncio.create_task(_note(reader, seen))
+        gc.freeze()  # otherwise the collector would visit all records again and again
+        reading = asyncio.create_task(_record_arrivals(reader, seen))
         try:
             await self._write(records, sent)
             ends_at = time.monotonic() + _ARRIVES_WITHIN_S
@@ -144,7 +144,7 @@ class Driver:
         await self.producer.flush()
 
 
-async def _note(reader: Any, seen: dict[bytes, float]) -> None:
+async def _record_arrivals(reader: Any, seen: dict[bytes, float]) -> None:
     while True:
         for records in (await reader.getmany(timeout_ms=500)).values():
             at = time.monotonic()

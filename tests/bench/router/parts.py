@@ -1,7 +1,7 @@
-"""The router with one of its parts taken out, to see what that part costs: `python -m tests.bench.router.parts decisions`.
+"""Runs the router without one of its parts, to measure what it costs: `python -m tests.bench.router.parts decisions`.
 
-The production code has no switch for this. The bench counts notices and rows after each race: a part that is not out
-is found out.
+The production code has no switch for this. The benchmark counts notices and rows after each race, which shows whether the
+part was really removed.
 """
 
 import sys
@@ -16,13 +16,13 @@ from parvis.router.store import conversation_lookup, conversations, decisions, o
 
 
 def without_notices() -> None:
-    """All but the notices to citizens."""
+    """Remove the notices to citizens."""
     setattr(record_factory, "registration_notice", _nothing)  # noqa: B010 (a name of another module)
     setattr(record_factory, "receipt_notice", _nothing)  # noqa: B010
 
 
 def without_rows() -> None:
-    """Rules and records alone: every contact opens a conversation, nothing is stored, nothing locked."""
+    """Keep only rules and records: every contact opens a conversation, nothing is stored or locked."""
     without_notices()
     setattr(open_conversations, "open_conversations", _at_once(set))  # noqa: B010
     setattr(decisions, "find_decisions", _at_once(dict))  # noqa: B010

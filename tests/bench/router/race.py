@@ -1,4 +1,4 @@
-"""One contender in, its figures out: a process watched from outside, by what its group commits and what it has used."""
+"""Measures one contender from outside, by its group's committed offsets and its processor time."""
 
 import asyncio
 import time
@@ -14,17 +14,17 @@ from parvis.local.process_registry import ProcessRegistry
 from tests.bench.measure import Measure
 from tests.bench.router.course import Course
 
-LOOK_EVERY_S = 0.1
-_STANDS_STILL_S = 90.0
+POLL_INTERVAL_S = 0.1
+_STALL_TIMEOUT_S = 90.0
 
 
 class Broken(Exception):
-    """A contender ended or stands still; nothing it did counts."""
+    """A contender exited or stalled; its results do not count."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """How a contender is started, and the group it reads in."""
+    """A contender's command, environment and consumer group."""
 
     name: str
     command: Sequence[str]
@@ -35,25 +35,25 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What had been done and used at one moment."""
+class Sample:
+    """The committed contacts and used resources at one moment."""
 
     at: float
     committed: int
-    own_s: float
+    router_s: float
     kafka_s: float
     postgres_s: float
-    held_mb: float
+    resident_mb: float
 
 
 @dataclass(frozen=True)
 class Lap:
-    """A race from the first commit seen to the last. The events of before the first one do not count, nor does starting up."""
+    """A race from the first observed commit to the last. Start-up and the events before the first commit do not count."""
 
-    first: Mark
-    tenth: Mark
-    half: Mark
-    last: Mark
+    first: Sample
+    tenth: Sample
+    half: Sample
+    last: Sample
     peak_mb: float
     largest_mb: float
 
@@ -65,14 +65,14 @@ class Lap:
         ]
 
     def warm(self, name: str, *, events: int) -> list[Measure]:
-        """The second half alone."""
+        """The measures of the second half."""
         return _between(name, self.half, self.last, events)
 
 
-def _between(name: str, begin: Mark, end: Mark, events: int) -> list[Measure]:
+def _between(name: str, begin: Sample, end: Sample, events: int) -> list[Measure]:
     done = end.committed - begin.committed
     used = [
-        ("cpu_s_per_100k", end.own_s - begin.own_s),
+        ("cpu_s_per_100k", end.router_s - begin.router_s),
         ("kafka_cpu_s_per_100k", end.kafka_s - begin.kafka_s),
         ("postgres_cpu_s_per_100k", end.postgres_s - begin.postgres_s),
     ]
@@ -84,7 +84,7 @@ def _between(name: str, begin: Mark, end: Mark, events: int) -> list[Measure]:
 
 @dataclass(frozen=True)
 class Track:
-    """Where the races are run: the broker's topics, and the processes whose time is looked at too."""
+    """The environment of the races: the broker's topics, and the processes of Kafka and PostgreSQL."""
 
     course: Course
     kafka_pid: int
@@ -113,43 +113,43 @@ class Track:
 
     async def _watch(self, process: ManagedProcess, start: Start) -> Lap:
         first = tenth = half = None
-        moved_at, before, looks = time.monotonic(), 0, 0
-        peak_mb = one_mb = 0.0
+        moved_at, before, polls = time.monotonic(), 0, 0
+        peak_mb = process_mb = 0.0
         while True:
             committed = await self.course.committed(start.group, start.prefix)
             if committed > before:
                 before, moved_at = committed, time.monotonic()
             if committed:
-                first = first or self._mark(process.pid, committed)
+                first = first or self._sample(process.pid, committed)
             if committed >= start.events / 10:
-                tenth = tenth or self._mark(process.pid, committed)
+                tenth = tenth or self._sample(process.pid, committed)
             if committed >= start.events / 2:
-                half = half or self._mark(process.pid, committed)
-            if looks % 5 == 0:
-                peak_mb, one_mb = max(peak_mb, resident_mb(process.pid)), max(one_mb, largest_mb(process.pid))
+                half = half or self._sample(process.pid, committed)
+            if polls % 5 == 0:
+                peak_mb, process_mb = max(peak_mb, resident_mb(process.pid)), max(process_mb, largest_mb(process.pid))
             if first and tenth and half and committed >= start.events:
-                last = self._mark(process.pid, committed)
-                return Lap(first, tenth, half, last, max(peak_mb, last.held_mb), one_mb)
+                last = self._sample(process.pid, committed)
+                return Lap(first, tenth, half, last, max(peak_mb, last.resident_mb), process_mb)
             _check(process, start, committed, still_s=time.monotonic() - moved_at)
-            looks += 1
-            await asyncio.sleep(LOOK_EVERY_S)
+            polls += 1
+            await asyncio.sleep(POLL_INTERVAL_S)
 
-    def _mark(self, pid: int, committed: int) -> Mark:
+    def _sample(self, pid: int, committed: int) -> Sample:
         at = time.monotonic()
         used = (processor_s(pid), processor_s(self.kafka_pid), processor_s(self.postgres_pid))
-        return Mark(at, committed, *used, resident_mb(pid))
+        return Sample(at, committed, *used, resident_mb(pid))
 
 
 def _check(process: ManagedProcess, start: Start, committed: int, *, still_s: float) -> None:
     done = f"{committed} of {start.events}"
     if not process.is_running:
         raise Broken(f"{start.name} ended at {done}: {' / '.join(process.tail()[-3:])}")
-    if still_s > _STANDS_STILL_S:
-        raise Broken(f"{start.name} stands still at {done}")
+    if still_s > _STALL_TIMEOUT_S:
+        raise Broken(f"{start.name} is stalled at {done}")
 
 
 def processor_s(pid: int) -> float:
-    """What a process and all that it started have used, those that are gone too."""
+    """The processor time of a process and all its descendants, including those that have exited."""
     used = 0.0
     with suppress(psutil.Error):
         parent = psutil.Process(pid)
@@ -163,20 +163,20 @@ def processor_s(pid: int) -> float:
 
 
 def resident_mb(pid: int) -> float:
-    """What a process and all that it started hold."""
+    """The resident memory of a process and all its descendants."""
     return sum(_each_resident_mb(pid))
 
 
 def largest_mb(pid: int) -> float:
-    """What the largest of them holds: a worker, where there are several."""
+    """The resident memory of the largest of these processes: with several workers, one worker."""
     return max(_each_resident_mb(pid), default=0.0)
 
 
 def _each_resident_mb(pid: int) -> list[float]:
-    held: list[float] = []
+    sizes: list[float] = []
     with suppress(psutil.Error):
         parent = psutil.Process(pid)
         for process in (parent, *parent.children(recursive=True)):
             with suppress(psutil.Error):
-                held.append(process.memory_info().rss / 1024 / 1024)
-    return held
+                sizes.append(process.memory_info().rss / 1024 / 1024)
+    return sizes

@@ -1,11 +1,11 @@
-"""A database with decisions that the router made in, the same database with millions of them out."""
+"""Multiplies the decisions in a router's database into millions."""
 
 import time
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-SEEDED = 20_000  # that the router decides itself; the rest are these again, under other ids
+SEEDED = 20_000  # decisions made by the router itself; the others are copies under other ids
 _STEP = 500_000
 
 _TABLES = """
@@ -25,9 +25,9 @@ _INDEXES = """
 
 
 async def multiply(database: str, decisions: int) -> None:
-    """Let every table grow as decisions do: a copy's ids follow from the original's, so that they still fit together.
+    """Copy the rows of every table: ids of copies are derived from the originals' ids, so that references stay valid.
 
-    The ids are scattered like real ones. Keys and indexes are taken off first and made again: ten times faster.
+    The ids are scattered like real ones. Keys and indexes are dropped first and created again, which is ten times faster.
     """
     engine = create_async_engine(database, isolation_level="AUTOCOMMIT")
     try:
@@ -35,7 +35,7 @@ async def multiply(database: str, decisions: int) -> None:
             tables = await _tables(connection)
             indexes = (await connection.execute(text(_INDEXES))).all()
             constraints = (await connection.execute(text(_CONSTRAINTS))).all()
-            for table, name, _ in reversed(constraints):  # references before what they refer to
+            for table, name, _ in reversed(constraints):  # foreign keys before the keys that they refer to
                 await connection.execute(text(f"alter table {table} drop constraint {name}"))
             for name, _ in indexes:
                 await connection.execute(text(f"drop index router.{name}"))
@@ -51,10 +51,10 @@ async def multiply(database: str, decisions: int) -> None:
 
 
 async def _tables(connection: AsyncConnection) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
+    tables: dict[str, dict[str, str]] = {}
     for table, column, kind in await connection.execute(text(_TABLES)):
-        found.setdefault(f"router.{table}", {})[column] = kind
-    return found
+        tables.setdefault(f"router.{table}", {})[column] = kind
+    return tables
 
 
 async def _grow(connection: AsyncConnection, table: str, columns: dict[str, str], copies: int) -> None:
@@ -63,7 +63,7 @@ async def _grow(connection: AsyncConnection, table: str, columns: dict[str, str]
         return
     began, at_once = time.monotonic(), max(1, _STEP // rows)
     await connection.execute(text(f"create temporary table original as table {table}"))
-    names, values = ", ".join(columns), ", ".join(_copied(name, kind) for name, kind in columns.items())
+    names, values = ", ".join(columns), ", ".join(_copied_column(name, kind) for name, kind in columns.items())
     for first in range(1, copies + 1, at_once):
         numbers = f"generate_series({first}, {min(first + at_once - 1, copies)}) as number"
         await connection.execute(text(f"insert into {table} ({names}) select {values} from original, {numbers}"))  # noqa: S608
@@ -71,8 +71,8 @@ async def _grow(connection: AsyncConnection, table: str, columns: dict[str, str]
     print(f"  {table}: {rows * (copies + 1)} rows in {time.monotonic() - began:.0f} s", flush=True)
 
 
-def _copied(name: str, kind: str) -> str:
-    """A column of a copy: ids and what must differ follow from the original's; the rest is the same."""
+def _copied_column(name: str, kind: str) -> str:
+    """The expression for a column of a copy: ids and other unique values are derived from the original's, the rest is equal."""
     other = f"md5({name}::text || ':' || number)"
     if kind == "uuid":
         return f"{other}::uuid"

@@ -1,4 +1,4 @@
-"""The piece of work is the same for everybody: what a race compares, compares."""
+"""Tests that the workload is the same for every contender."""
 
 from collections import Counter
 from pathlib import Path
@@ -19,29 +19,29 @@ def test_the_same_seed_gives_the_same_contacts():
     assert next(work.contacts(1, seed=8)) != next(work.contacts(1))
 
 
-def test_every_contact_fits_the_contract_and_is_about_as_large_as_route_12s():
+def test_every_contact_is_valid_and_about_as_large_as_in_route_12():
     values = [encode_event(sent.contact) for sent in work.contacts(200)]
 
     assert all(ContactReceived.model_validate_json(value) for value in values)
     assert 1200 < min(map(len, values)) <= max(map(len, values)) < 2100
 
 
-def test_the_towns_rules_decide_as_the_plain_ones(tmp_path: Path):
+def test_the_towns_rules_decide_like_the_peers_rules(tmp_path: Path):
     town = work.write_town(tmp_path / "town")
     town_config = load_town_config(town)
     rules = load_rules(town, town_config)
-    ours: Counter[str] = Counter()
+    decided: Counter[str] = Counter()
     for contact in (sent.contact for sent in work.contacts(A_FEW)):
         personal = contact.personal
         department, rule = plain.decide(contact.channel, contact.language, personal.subject, personal.text)
         decision = decide_department(contact, rules, town_config)
         assert (decision.department, decision.rule) == (department, rule)
-        ours[department] += 1
+        decided[department] += 1
 
-    assert ours.keys() == set(work.DEPARTMENTS)
+    assert decided.keys() == set(work.DEPARTMENTS)
 
 
-def test_a_town_of_a_thousand_rules_is_one_that_a_router_takes(tmp_path: Path):
+def test_a_router_loads_a_town_with_a_thousand_rules(tmp_path: Path):
     town = work.write_town(tmp_path / "town", rules=1000)
 
     assert len(load_rules(town, load_town_config(town)).rules) == 1000

@@ -1,4 +1,4 @@
-"""route-12: Parvis' router beside a plain loop, FastStream, Quix Streams and Kafka Streams, over the same topic of the same broker."""
+"""Compares the router with a plain loop, FastStream, Quix Streams and Kafka Streams on the workload route-12."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.bench.measure import Bench, Incomplete, Measure
 from tests.bench.router.contenders import CONTENDERS, Contender
 from tests.bench.router.installing import Missing
 from tests.bench.router.race import Broken, Lap
-from tests.bench.router.town import GROUP, Town, ask
+from tests.bench.router.town import GROUP, Town, query_number
 
 EVENTS = int(os.environ.get("PARVIS_BENCH_EVENTS", "200000"))  # noqa: TID251 (a benchmark's own knobs)
 ROUNDS = int(os.environ.get("PARVIS_BENCH_ROUNDS", "3"))  # noqa: TID251
@@ -22,14 +22,14 @@ _ROWS = "select count(*) from router.decision"
 
 async def run(folder: Path) -> Sequence[Measure]:
     async with Town.start(folder) as town:
-        return await Meeting(town, folder / "rounds.jsonl").hold()
+        return await Competition(town, folder / "rounds.jsonl").run()
 
 
 @dataclass
-class Meeting:
-    """All rounds. What each gives is written down at once: a bench that is stopped leaves what it had.
+class Competition:
+    """All rounds. Each round is written to the file at once, so that an interrupted benchmark leaves its results.
 
-    A contender that breaks, or writes anything else than the others, takes no further part, and the bench fails at its end.
+    A contender that fails, or produces other records than expected, is disqualified, and the benchmark fails at its end.
     """
 
     town: Town
@@ -38,10 +38,10 @@ class Meeting:
     measures: list[Measure] = field(default_factory=list[Measure])
     broken: dict[str, str] = field(default_factory=dict[str, str])
 
-    async def hold(self) -> list[Measure]:
-        """Raises: Incomplete, when a contender broke."""
+    async def run(self) -> list[Measure]:
+        """Run all rounds. Raises: Incomplete, when a contender failed."""
         self.file.unlink(missing_ok=True)
-        taking_part = await self._who_can()
+        taking_part = await self._available_contenders()
         for number in range(ROUNDS):
             for contender in taking_part if number % 2 == 0 else taking_part[::-1]:
                 if contender.name in self.broken:
@@ -51,13 +51,13 @@ class Meeting:
                 except Broken as error:
                     print(f"  BROKEN {error}", flush=True)
                     self.broken[contender.name] = str(error)
-        found = [*self.measures, *ratios(self.measures)]
+        measures = [*self.measures, *ratios(self.measures)]
         if self.broken:
-            raise Incomplete(found, list(self.broken.values()))
-        return found
+            raise Incomplete(measures, list(self.broken.values()))
+        return measures
 
-    async def _who_can(self) -> list[Contender]:
-        taking_part: list[Contender] = []
+    async def _available_contenders(self) -> list[Contender]:
+        available: list[Contender] = []
         for contender in CONTENDERS:
             if CHOSEN != [""] and contender.name not in CHOSEN:
                 continue
@@ -69,8 +69,8 @@ class Meeting:
             except Missing as missing:
                 print(f"  SKIPPED {contender.name}: {missing}", flush=True)
             else:
-                taking_part.append(contender)
-        return taking_part
+                available.append(contender)
+        return available
 
     async def _race(self, contender: Contender, number: int) -> None:
         events = max(1000, int(EVENTS * contender.part))
@@ -89,15 +89,17 @@ class Meeting:
             start = self.town.peer(contender, number=number, prefix=prefix, events=events)
         lap = await self.town.track.run(start)
         await self._check(contender, prefix, events, database)
-        found = _measures(contender, lap, events)
-        self.measures += found
+        measures = _measures(contender, lap, events)
+        self.measures += measures
         with self.file.open("a", encoding="utf-8") as rounds:
-            rounds.writelines(json.dumps({"round": number, **asdict(one)}) + "\n" for one in found)
-        told = ", ".join(f"{one.metric} {one.value:.2f}" for one in found if one.contender == contender.name)
-        print(f"  round {number + 1} {contender.name}: {told}", flush=True)
+            rounds.writelines(json.dumps({"round": number, **asdict(measure)}) + "\n" for measure in measures)
+        figures = ", ".join(
+            f"{measure.metric} {measure.value:.2f}" for measure in measures if measure.contender == contender.name
+        )
+        print(f"  round {number + 1} {contender.name}: {figures}", flush=True)
 
     async def _check(self, contender: Contender, prefix: str, events: int, database: str) -> None:
-        """Everybody must have given every department the same number, and Parvis have done all that it says it does.
+        """Check the number of records per department, and for Parvis the notices and rows.
 
         Raises: Broken.
         """
@@ -107,19 +109,19 @@ class Meeting:
         if +written != wanted:
             wrong = {slug: (written[slug], wanted[slug]) for slug in written | wanted if written[slug] != wanted[slug]}
             raise Broken(f"{contender.name}: departments got (not as they must): {wrong}")
-        rows = await ask(database, _ROWS) if database else 0
+        rows = await query_number(database, _ROWS) if database else 0
         if (notices, rows) != (events * contender.notices, events * contender.rows):
             raise Broken(f"{contender.name}: {notices} notices and {rows} rows for {events} events")
 
 
 def _measures(contender: Contender, lap: Lap, events: int) -> list[Measure]:
-    found = lap.measures(contender.name, events=events)
+    measures = lap.measures(contender.name, events=events)
     if contender.kind == "java":
-        found += lap.warm(f"{contender.name}-warm", events=events)
-    return found
+        measures += lap.warm(f"{contender.name}-warm", events=events)
+    return measures
 
 
-# Who is compared with whom, and what is aimed at.
+# Pairs of contenders, and the target for the ratio of their rates.
 _AIMS = (
     ("parvis", "plain", "target >= 1.4"),
     ("parvis-decisions", "plain", "target >= 2"),
@@ -134,15 +136,15 @@ _AIMS = (
 
 def ratios(measures: Sequence[Measure]) -> list[Measure]:
     """The rates of two contenders, one divided by the other, round by round."""
-    found: list[Measure] = []
+    results: list[Measure] = []
     for ours, theirs, aim in _AIMS:
         pairs = zip(_rates(measures, ours), _rates(measures, theirs), strict=False)
-        found += [Measure(f"{ours} / {theirs}", f"events_per_s, {aim}", "", a / b) for a, b in pairs]
-    return found
+        results += [Measure(f"{ours} / {theirs}", f"events_per_s, {aim}", "", a / b) for a, b in pairs]
+    return results
 
 
 def _rates(measures: Sequence[Measure], name: str) -> list[float]:
-    return [one.value for one in measures if (one.contender, one.metric) == (name, "events_per_s")]
+    return [measure.value for measure in measures if (measure.contender, measure.metric) == (name, "events_per_s")]
 
 
 BENCH = Bench(f"contacts routed a second, and what they cost, over {EVENTS} contacts of route-12", run)

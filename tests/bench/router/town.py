@@ -1,4 +1,4 @@
-"""A stack for races: broker, database, a configuration of route-12's departments; and the router's processes in it."""
+"""Starts the stack for the races: broker, database, and a configuration with the departments of route-12."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ _MIGRATIONS = ROOT / "services" / "router" / "migrations"
 
 @dataclass
 class Town:
-    """`folder` holds the stack and is removed afterwards; `var` keeps what was installed."""
+    """The stack of a race. `folder` contains its files and is removed afterwards; `var` contains installed peers."""
 
     stack: Stack
     track: Track
@@ -46,7 +46,7 @@ class Town:
             config = work.write_town(folder / "config")
             ledger = ProcessRegistry(
                 stack.plan.var / "processes.jsonl"
-            )  # the stack's own: its keeper ends what we leave behind
+            )  # the stack's own: its supervisor stops processes that a crash leaves behind
             async with Course.open(stack.kafka) as course:
                 track = Track(course, stack.pid("kafka"), stack.pid("postgres"), ledger, logs)
                 town = cls(stack, track, folder, folder.parent, config)
@@ -84,15 +84,15 @@ class Town:
 
 
 def clean(folder: Path) -> Path:
-    """Leave what a stopped bench left behind, all but its figures."""
-    for old in ("town", "config", "log"):
-        shutil.rmtree(folder / old, ignore_errors=True)
+    """Remove the leftovers of an interrupted benchmark, except its results."""
+    for leftover in ("town", "config", "log"):
+        shutil.rmtree(folder / leftover, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-async def ask(database: str, question: str) -> int:
-    """A number from the database."""
+async def query_number(database: str, question: str) -> int:
+    """Run a query that returns one number."""
     engine = create_async_engine(database)
     try:
         async with engine.connect() as connection:

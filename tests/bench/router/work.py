@@ -1,4 +1,4 @@
-"""route-12, the piece of work: seeded contacts in Parvis's own form, twenty rules, twelve departments. No clock, no chance."""
+"""Generates the workload route-12: seeded contacts in Parvis's own format, twenty rules, twelve departments. Deterministic."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ _TO = {
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One contact, and the key of route-12: 14 bytes, so that a partitioner in Python costs nobody more than it did there."""
+    """One contact with its Kafka key of 14 bytes, as in route-12: the cost of a partitioner in Python depends on the key's length."""
 
     key: str
     contact: ContactReceived
@@ -59,10 +59,10 @@ class Sent:
 def contacts(count: int, *, seed: int = FACTS["seed"]) -> Iterator[Sent]:
     """The contacts of route-12: the same draws from the same seed give the same texts.
 
-    Gives: a sender of its own for each, so that each opens a conversation: the worst case for the router's rows.
-           The numbers repeat, only twenty thousand of them are nobody's; the hash is what the router knows a sender by.
+    Gives: contacts with distinct sender hashes, so that each opens a conversation: the worst case for the router's rows.
+           Telephone numbers repeat, because only twenty thousand are reserved for fiction; the router uses the hash.
     """
-    chance = random.Random(seed)  # noqa: S311 (a seed, so that everybody gets the same)
+    chance = random.Random(seed)  # noqa: S311 (seeded, so that every contender gets the same)
     for number in range(count):
         yield _contact(chance, number)
 
@@ -137,14 +137,14 @@ def _point(channel: str, digits: int) -> ContactPoint:
 
 
 def write_town(folder: Path, *, rules: int = len(FACTS["rules"])) -> Path:
-    """A configuration with these departments and so many rules: route-12's own first, then others that hardly ever match."""
+    """Write a configuration with these departments and `rules` rules: first those of route-12, then some that hardly ever match."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "procedures").mkdir(parents=True)
     (folder / "town.yaml").write_bytes((_TOWN / "town.yaml").read_bytes())
     shutil.copytree(_TOWN / "templates", folder / "templates")
     _write(folder / "departments.yaml", {"departments": [_department(slug) for slug in DEPARTMENTS]})
-    own = [_rule(row) for row in FACTS["rules"]]
-    _write(folder / "rules.yaml", {"rules": (own + _more_rules(max(0, rules - len(own))))[:rules]})
+    route12_rules = [_rule(row) for row in FACTS["rules"]]
+    _write(folder / "rules.yaml", {"rules": (route12_rules + _more_rules(max(0, rules - len(route12_rules))))[:rules]})
     return folder
 
 
@@ -164,13 +164,13 @@ def _department(slug: str) -> dict[str, Any]:
 
 def _rule(row: dict[str, Any]) -> dict[str, Any]:
     stated: dict[str, Any] = {"channel": row.get("channels"), "language": row.get("languages")}
-    said = {"words": {"any": row["contains"]}} if "contains" in row else {"patterns": [row["regex"]]}
-    when = {name: value for name, value in stated.items() if value} | said
+    condition = {"words": {"any": row["contains"]}} if "contains" in row else {"patterns": [row["regex"]]}
+    when = {name: value for name, value in stated.items() if value} | condition
     return {"id": row["id"], "when": when, "then": {"department": row["department"]}}
 
 
 def _more_rules(count: int) -> list[dict[str, Any]]:
-    """Rules as a large town grows them: three phrases each of words that do occur, in an order that hardly ever does."""
+    """Rules as in a large town: three phrases each, of words that occur in the texts but hardly ever in this order."""
     chance, words = random.Random(12), FACTS["words"]  # noqa: S311
     return [
         {

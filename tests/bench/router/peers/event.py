@@ -1,7 +1,7 @@
-"""`contact.received` as a team would model it with pydantic: every member, its type, no patterns; and the answer of the rules."""
+"""Models `contact.received` as a team would with pydantic: every field with its type, no patterns; and the decision of the rules."""
 
 # pyright: basic, reportMissingImports=false
-# Run by an interpreter of the peers' own, in this folder: their packages are not ours.
+# Run in this folder by the peers' own interpreter: their packages are not installed in ours.
 
 from datetime import UTC, datetime
 
@@ -85,7 +85,7 @@ class Contact(BaseModel):
 
 
 def route(contact: Contact) -> str:
-    """Decide, and write the decision into the event; gives the department."""
+    """Decide, and store the decision in the event; returns the department."""
     personal = contact.personal
     department, rule = decide(contact.channel, contact.language, personal.subject, personal.text)
     contact.routing = Routing(department=department, rule=rule, decided_at=datetime.now(UTC))
@@ -93,7 +93,7 @@ def route(contact: Contact) -> str:
 
 
 def routed(value: bytes) -> tuple[str, bytes]:
-    """The event's bytes in; its department, and the bytes with the decision, out."""
+    """The department of an event, and the event's bytes with the decision."""
     contact = Contact.model_validate_json(value)
     department = route(contact)
     return department, contact.model_dump_json(by_alias=True, exclude_none=True).encode()

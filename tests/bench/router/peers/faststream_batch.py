@@ -1,7 +1,7 @@
-"""FastStream in its batch mode: a list of records a call, `publish_batch` in chunks that its buffer takes, a commit a call."""
+"""Runs FastStream in batch mode: a list of records per call, `publish_batch` in chunks that fit its buffer, one commit per call."""
 
 # pyright: basic, reportMissingImports=false
-# Run by an interpreter of the peers' own, in this folder: their packages are not ours.
+# Run in this folder by the peers' own interpreter: their packages are not installed in ours.
 
 import asyncio
 import sys
@@ -26,7 +26,7 @@ broker = KafkaBroker(
     max_records=2000,
     ack_policy=AckPolicy.NACK_ON_ERROR,
 )
-async def take(message: KafkaMessage) -> None:
+async def route_batch(message: KafkaMessage) -> None:
     queues: dict[str, list[bytes]] = defaultdict(list)
     for record in message.raw_message:
         department, value = routed(record.value)

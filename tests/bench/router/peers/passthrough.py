@@ -1,7 +1,7 @@
-"""The floor: aiokafka on uvloop moves each record's bytes to one topic, in batches of its own making; nothing is looked at."""
+"""Copies each record's bytes to one topic with aiokafka on uvloop, in its own batches: the lower bound."""
 
 # pyright: basic, reportMissingImports=false
-# Run by an interpreter of the peers' own, in this folder: their packages are not ours.
+# Run in this folder by the peers' own interpreter: their packages are not installed in ours.
 
 import asyncio
 import sys
@@ -25,9 +25,9 @@ async def main(bootstrap: str, prefix: str, group: str) -> None:
     await producer.start()
     await consumer.start()
     while True:
-        found = await consumer.getmany(timeout_ms=500, max_records=2000)
+        fetched = await consumer.getmany(timeout_ms=500, max_records=2000)
         sent: list[asyncio.Future[object]] = []
-        for partition, records in found.items():
+        for partition, records in fetched.items():
             batch = producer.create_batch()
             for record in records:
                 if batch.append(key=record.key, value=record.value, timestamp=None) is None:

@@ -1,7 +1,7 @@
-"""The plain loop: aiokafka's getmany, pydantic, one expression a rule, send; a commit a getmany."""
+"""Runs the plain loop: aiokafka's getmany, pydantic, one expression per rule, send; one commit per getmany."""
 
 # pyright: basic, reportMissingImports=false
-# Run by an interpreter of the peers' own, in this folder: their packages are not ours.
+# Run in this folder by the peers' own interpreter: their packages are not installed in ours.
 
 import asyncio
 import sys
@@ -24,9 +24,9 @@ async def main(bootstrap: str, prefix: str, group: str) -> None:
     await producer.start()
     await consumer.start()
     while True:
-        found = await consumer.getmany(timeout_ms=500, max_records=2000)
+        fetched = await consumer.getmany(timeout_ms=500, max_records=2000)
         sent: list[asyncio.Future[object]] = []
-        for records in found.values():
+        for records in fetched.values():
             for record in records:
                 department, value = routed(record.value or b"")
                 sent.append(await producer.send(f"{prefix}.department.{department}", value, key=record.key))

@@ -1,7 +1,7 @@
-"""Quix Streams: a dataframe from the topic to the department's, bytes in and out, pydantic and the rules between."""
+"""Runs Quix Streams: a dataframe from the input topic to the departments' topics, with pydantic and the rules in between."""
 
 # pyright: basic, reportMissingImports=false
-# Run by an interpreter of the peers' own, in this folder: their packages are not ours.
+# Run in this folder by the peers' own interpreter: their packages are not installed in ours.
 
 import sys
 from typing import Any
@@ -15,7 +15,7 @@ BOOTSTRAP, PREFIX, GROUP = sys.argv[1:]
 
 
 class Second(Serializer):
-    """Of a pair of department and bytes, the bytes."""
+    """Serializes a pair of department and bytes as the bytes."""
 
     def __call__(self, value: tuple[str, bytes], ctx: Any) -> bytes:
         return value[1]

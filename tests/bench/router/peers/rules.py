@@ -1,4 +1,4 @@
-"""The twenty rules of route-12 as a team would write them: one compiled expression a rule, the first that holds decides."""
+"""Implements the twenty rules of route-12 as a team would: one compiled expression per rule, the first match decides."""
 
 import json
 import re
@@ -37,7 +37,7 @@ RULES = load()
 
 
 def decide(channel: str, language: str | None, subject: str, text: str) -> tuple[str, str]:
-    """The department, and the rule that says so."""
+    """The department, and the rule that decided."""
     words = f"{subject}\n{text}".lower()
     for rule in RULES:
         if rule.channels and channel not in rule.channels:

@@ -44,7 +44,7 @@ from parvis.router.decide.deadlines import TownCalendar
 from parvis.router.decide.known_conversations import ConversationWindows
 from parvis.router.fetch.active_model import ActiveModelWatcher
 from parvis.router.fetch.rules_watcher import POLL_INTERVAL_S, RulesWatcher
-from parvis.router.models.stored_rows import SCHEMA, ModelRow
+from parvis.router.models.stored_rows import SCHEMA, TrainedModelRow
 from parvis.router.rules.rule_set import RuleSet
 from parvis.router.sandbox.classifier import Classifier, SandboxedClassifier
 from parvis.router.sandbox.protocol import embedder_version
@@ -55,15 +55,15 @@ from parvis.router.store.trained_models import find_active_model
 log = logger()
 NAME = "router"
 _CHECK_EVERY_S = 2.0
-# Routers hold a row for milliseconds. Whatever holds one longer is no router, and every contact behind it would wait too.
+# A router holds a row lock for milliseconds. A longer lock is somebody else's, and every contact behind it would wait too.
 _LOCK_MS = "1000"
 
 
 async def build() -> Service:
     """Construct everything the router needs.
 
-    Gives:  the router; or, where several processes shall share the work, the parent that looks after them.
-    Raises: Misconfigured, when a setting, the directory, a rule or a template is wrong, or aiokafka lacks its extensions.
+    Gives:  the router; with PARVIS_ROUTER_WORKERS > 1, the parent process that supervises the workers.
+    Raises: Misconfigured, when a setting, the town's configuration, a rule or a template is wrong, or aiokafka lacks its C extensions.
     """
     check_c_extensions()
     town, own = load_settings(TownSettings), load_settings(Settings)
@@ -71,7 +71,7 @@ async def build() -> Service:
         return WorkerProcesses("parvis.router", own.workers, prefix="PARVIS_ROUTER_").service(NAME, own.host, own.port)
     town_config = load_town_config(town.config_dir)
     templates = load_templates(town.config_dir, town_config)
-    health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not begun yet"})
+    health = Health({"kafka": "not reached yet", "database": "not reached yet", "consumer": "not started yet"})
     rules = RulesWatcher(town.config_dir, town_config, health)
     database = Database(town.database_url.get_secret_value(), service=NAME, server_settings={"lock_timeout": _LOCK_MS})
     producer = Producer.from_settings(town, service=NAME, health=health)
@@ -118,7 +118,7 @@ async def build() -> Service:
 
     async def consume_contacts(stopping: asyncio.Event) -> None:
         if await _until_ready(database, producer, health, stopping):
-            with suppress(Unavailable):  # records that waited for us are not routed without the active model
+            with suppress(Unavailable):  # otherwise the first records would be routed without the active model
                 await model.poll()
             await consumer.run(stopping)
 
@@ -135,7 +135,9 @@ async def build() -> Service:
             consume_contacts,
             consumer.watch,
             release_waiting,
-            run_health_check(health, "kafka", producer.check),  # a consumer that gets nothing cannot tell why
+            run_health_check(
+                health, "kafka", producer.check
+            ),  # a consumer that receives nothing cannot tell an idle topic from an unreachable broker
             run_every(POLL_INTERVAL_S, rules.poll),
             run_every(POLL_INTERVAL_S, model.poll),
             classifier.run,
@@ -147,7 +149,7 @@ async def build() -> Service:
 
 @dataclass(frozen=True, kw_only=True)
 class RouterParts:
-    """The clients and values of which a router is built; a test builds its router in the same way as the service."""
+    """The clients and values that a router is built from; tests build their router the same way as the service."""
 
     database: Database
     producer: Producer
@@ -179,7 +181,7 @@ class RouterParts:
         )
 
 
-async def _read_active_row(database: Database) -> ModelRow | None:
+async def _read_active_row(database: Database) -> TrainedModelRow | None:
     async with database.transaction() as connection:
         return await find_active_model(connection)
 
@@ -196,7 +198,7 @@ def _clarification(own: Settings) -> ClarificationPolicy:
 
 
 async def _until_ready(database: Database, producer: Producer, health: Health, stopping: asyncio.Event) -> bool:
-    """Wait for Kafka, PostgreSQL and our tables; whichever is missing stands on /ready. False when the service stops first."""
+    """Wait for Kafka, PostgreSQL and the tables; /ready names what is missing. False if the service stops first."""
     while not stopping.is_set():
         try:
             await producer.check()

@@ -66,7 +66,7 @@ def print_embedding_progress(done: int, total: int) -> None:
 
 
 def print_progress(line: str) -> None:
-    """Print to standard error: standard output is for the result alone."""
+    """Print to standard error; standard output has only the result."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

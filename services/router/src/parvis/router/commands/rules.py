@@ -107,7 +107,7 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 async def _read_contacts(town: TownSettings, days: int) -> Sequence[ContactReceived]:
-    """The contacts of the last days that Kafka still holds, each once."""
+    """The contacts of the last `days` days that Kafka still holds, each once."""
     since = now() - timedelta(days=days)
     contacts: dict[str, ContactReceived] = {}
     async for received in read_all_records(

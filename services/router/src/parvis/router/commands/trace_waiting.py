@@ -15,7 +15,7 @@ _WHY = {
 
 
 async def list_waiting_contacts(town: TownSettings, ids: frozenset[str]) -> list[str]:
-    """A line for each waiting contact with one of these ids, or that may belong to a conversation with one of them.
+    """One line per waiting contact that has one of these ids, or that may belong to one of these conversations.
 
     Raises: Unavailable.
     """
@@ -30,11 +30,11 @@ async def list_waiting_contacts(town: TownSettings, ids: frozenset[str]) -> list
 
 
 def _line(row: WaitingRow) -> str:
-    place = f"{row.topic}[{row.partition}]@{row.offset}"
+    position = f"{row.topic}[{row.partition}]@{row.offset}"
     if row.placed_at:
-        return f"{format_instant(row.placed_at)}  {'placed':<20} {row.contact_id}  about to be told to its department"
+        return (
+            f"{format_instant(row.placed_at)}  {'placed':<20} {row.contact_id}  about to be published to its department"
+        )
     until = f" until {format_instant(row.due_at)}" if row.due_at else ""
     tried = f", tried {row.attempts} times: {row.reason}" if row.attempts else ""
-    return (
-        f"{format_instant(row.waits_since)}  {'waiting':<20} {row.contact_id}  {place}{until}, {_WHY[row.why]}{tried}"
-    )
+    return f"{format_instant(row.waits_since)}  {'waiting':<20} {row.contact_id}  {position}{until}, {_WHY[row.why]}{tried}"

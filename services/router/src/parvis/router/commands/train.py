@@ -35,7 +35,7 @@ from parvis.router.decide.classification import text_to_classify
 from parvis.router.decide.classifier.linear_model import LinearModel
 from parvis.router.decide.classifier.model_archive import serialize_model
 from parvis.router.fetch.active_model import MEDIA_TYPE
-from parvis.router.models.stored_rows import ModelRow
+from parvis.router.models.stored_rows import TrainedModelRow
 from parvis.router.sandbox.embeddings import TextEmbedder, run_embedder
 from parvis.router.sandbox.protocol import embedder_version
 from parvis.router.settings import LearningSettings
@@ -70,7 +70,7 @@ def train_model(arguments: argparse.Namespace) -> int:
 
 
 def _example_files(sources: Sequence[Path]) -> list[Path]:
-    """A configuration folder need not contain examples: the other files and the transfers may be enough."""
+    """The example files. A configuration folder may have none: other files and transfers may be enough."""
     files = [path / "examples.jsonl" if path.is_dir() else path for path in sources]
     return [file for file, path in zip(files, sources, strict=True) if not path.is_dir() or file.exists()]
 
@@ -102,7 +102,7 @@ async def _read_transferred(town: TownSettings, days: int) -> list[Example]:
 async def _train(
     examples: Sequence[Example], transferred: Sequence[Example], town_config: TownConfig, arguments: argparse.Namespace
 ) -> tuple[LinearModel, TrainingReport]:
-    """Transfers come after the files: agents' latest decision counts."""
+    """Train on files, then transfers: for equal texts the agents' latest decision counts."""
     current = [
         Example(example.text, town_config.current_department(example.label), example.language)
         for example in (*examples, *transferred)
@@ -126,7 +126,7 @@ async def _train(
 
 
 async def _embed(embedder: TextEmbedder, examples: Sequence[Example], private: set[str]) -> np.ndarray:
-    """Embed all; what citizens wrote is never cached on disk, not even as numbers."""
+    """Embed all texts. Embeddings of citizens' messages are never cached on disk."""
     public = [example.text for example in examples if example.text not in private]
     hidden = [example.text for example in examples if example.text in private]
     rows = dict(zip(public, await embedder.embed(public, print_embedding_progress), strict=True))
@@ -145,7 +145,7 @@ def _describe_departments(town_config: TownConfig, labels: set[str]) -> Sequence
 
 
 def format_report(report: TrainingReport) -> Sequence[str]:
-    """The report, for an operator who must judge whether this model may decide."""
+    """Format the report, so that an operator can judge whether to activate the model."""
     row, point = report.metrics.to_row(), report.operating_point
     lines = [
         f"{report.examples} different texts; each was predicted by a model that was not trained on it:",
@@ -171,7 +171,9 @@ async def _store(town: TownSettings, model: LinearModel, report: TrainingReport,
     content = serialize_model(model)
     version = f"m-{hashlib.sha256(content).hexdigest()[:12]}"
     claim = await BlobStore(town.blobs_url).put(_BLOB_FOLDER, content, MEDIA_TYPE)
-    row = ModelRow(version, claim.blob, claim.sha256, claim.size_bytes, json.dumps(summarize_report(report)), now())
+    row = TrainedModelRow(
+        version, claim.blob, claim.sha256, claim.size_bytes, json.dumps(summarize_report(report)), now()
+    )
     database = Database(town.database_url.get_secret_value(), service="router-train")
     try:
         async with database.transaction() as connection:
@@ -184,7 +186,7 @@ async def _store(town: TownSettings, model: LinearModel, report: TrainingReport,
 
 
 def summarize_report(report: TrainingReport) -> dict[str, object]:
-    """What is stored beside the model; without a word of any text."""
+    """The summary stored beside the model; it contains no text."""
     return {
         **report.metrics.to_row(),
         "examples": report.examples,

@@ -13,7 +13,7 @@ from parvis.common.storage.postgres import Database
 from parvis.common.town.loading import load_town_config
 from parvis.router.decide.classifier.model_archive import InvalidModel, read_header
 from parvis.router.fetch.active_model import claim_check_of, find_incompatibility
-from parvis.router.models.stored_rows import ModelRow
+from parvis.router.models.stored_rows import TrainedModelRow
 from parvis.router.sandbox.protocol import embedder_version
 from parvis.router.store import trained_models
 
@@ -32,7 +32,7 @@ def show(_: argparse.Namespace) -> int:
     return 0
 
 
-def _format_report(row: ModelRow) -> str:
+def _format_report(row: TrainedModelRow) -> str:
     try:
         report = json.loads(row.report)
         return (
@@ -51,7 +51,7 @@ def activate(arguments: argparse.Namespace) -> int:
 
 
 def back(_: argparse.Namespace) -> int:
-    """Activate the model that decided before, or none if none did."""
+    """Activate the model that was active before; if none was, deactivate the model."""
     version = asyncio.run(_go_back(load_settings(TownSettings)))
     print(f"{version} decides again" if version else "no model decides any more")
     return 0
@@ -64,7 +64,7 @@ def off(_: argparse.Namespace) -> int:
     return 0
 
 
-async def _read_models(town: TownSettings) -> tuple[Sequence[ModelRow], ModelRow | None]:
+async def _read_models(town: TownSettings) -> tuple[Sequence[TrainedModelRow], TrainedModelRow | None]:
     database = _database(town)
     try:
         async with database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""Routes one batch of records: commits every row first, then gives the records that follow from them."""
+"""Routes one batch of records: commits all rows first, then returns the records to produce."""
 
 import asyncio
 import math
@@ -26,14 +26,14 @@ from parvis.router.store import conversations
 from parvis.router.store.decisions import ConcurrentUpdate
 
 _TRIES = 5
-_ONE_BY_ONE = 16  # so many contacts are tried one by one
+_ONE_BY_ONE = 16  # groups up to this size are retried one contact at a time
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class RoutingBatch:
-    """One batch of records by kind; its contacts are decided as far as the rules can."""
+    """One batch of records, sorted by kind, with the rules already applied to its contacts."""
 
     incoming: Sequence[IncomingContact]
     requests: Sequence[tuple[DecodedRecord, DepartmentRequest]]
@@ -44,13 +44,13 @@ class RoutingBatch:
 class BatchRouter:
     """Routes batches of records.
 
-    Contacts: those that surely open a conversation are stored at once; for the others one transaction locks their
-              conversations, gives numbers and stores a decision each. A record that comes again finds its row and is
-              produced again, byte for byte.
-    Requests: transfers, splits and links: the same locks, one number a step; a stale one is refused.
-    Cases:    closed and reopened conversations are remembered.
-    Trouble:  a contact that takes over `limit_s` is parked and tried again later by `waiting`.
-    Raises:   Unavailable, for the bus to try the batch again; Poison, for a contact whose id is none.
+    Contacts: those certain to open a conversation are stored in one statement; for the others one transaction locks
+              their conversations, assigns numbers and stores the decisions. A redelivered record finds its row and
+              is produced again, byte for byte.
+    Requests: transfers, splits and links take the same locks and one sequence number per step; a stale one is refused.
+    Cases:    the state (open, closed) is stored with the conversation.
+    Slow:     a contact that takes more than `limit_s` is parked; `waiting` retries it later.
+    Raises:   Unavailable: the bus retries the batch; Poison: a contact id is not a UUID.
     """
 
     database: Database
@@ -68,12 +68,12 @@ class BatchRouter:
         await self.producer.send_all(await self.store(self.prepare(items)))
 
     def prepare(self, items: Sequence[DecodedRecord]) -> RoutingBatch:
-        """Sort a batch by kind and apply the rules to its contacts: all that needs no waiting."""
+        """Sort a batch by kind and apply the rules to its contacts. CPU only, no I/O."""
         cases = [item.event for item in items if isinstance(item.event, CaseUpdated)]
         return RoutingBatch(self.reader.read_batch(items), requests_of(items), cases)
 
     async def store(self, batch: RoutingBatch) -> Sequence[Record]:
-        """Store every row of a batch that is not stored yet; gives the records that follow from all of them."""
+        """Store the rows of a batch that are not stored yet; returns the records to produce for all of them."""
         records: list[Record] = []
         if batch.incoming:
             records += await self._store_contacts(batch.incoming)
@@ -90,7 +90,7 @@ class BatchRouter:
         incoming = await classify_contacts(read, self.classifier, self.reader.town_config)
         routings = await self._route_within_limit(incoming)
         if routings.keys() != {contact.key for contact in incoming}:
-            self.waiting.wake()  # a contact waits now, or an answer released those that waited for it
+            self.waiting.wake()  # a contact waits now, or an answer released waiting contacts
         return [
             record
             for contact in incoming
@@ -99,17 +99,17 @@ class BatchRouter:
         ]
 
     async def _route_within_limit(self, incoming: Sequence[IncomingContact]) -> Routings:
-        """The routings of those that can be assigned in time. One that takes too long is parked: the others flow.
+        """The routings of the contacts that were assigned in time. A contact that takes too long is parked; the others go on.
 
-        Whether one contact is in trouble or there is just too much to do shows only in smaller parts. One by one at once
-        would be slower than what was too slow.
+        Only smaller groups show whether one contact is slow or the whole batch is just too large, so the batch is halved;
+        going one by one at once would be slower still.
         """
         try:
             async with asyncio.timeout(self.limit_s):
                 return await self._route(incoming)
-        except (TimeoutError, RowLocked) as trouble:
+        except (TimeoutError, RowLocked) as error:
             if len(incoming) == 1:
-                await self.waiting.park(incoming[0], trouble)
+                await self.waiting.park(incoming[0], error)
                 return {}
         routings = Routings()
         size = math.isqrt(len(incoming)) if len(incoming) > _ONE_BY_ONE else 1
@@ -129,7 +129,7 @@ class BatchRouter:
         return routings
 
     async def _in_transaction(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-        """Do the work in one transaction; again from its beginning, when another router was faster."""
+        """Do the work in one transaction; retry from the start after a ConcurrentUpdate."""
         for attempt in range(1, _TRIES + 1):
             try:
                 async with self.database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""Asks the classifier about those contacts of a batch that no rule decided."""
+"""Asks the classifier about the contacts of a batch that no rule decided."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ from parvis.router.sandbox.classifier import Classifier
 async def classify_contacts(
     incoming: Sequence[IncomingContact], classifier: Classifier | None, town_config: TownConfig
 ) -> Sequence[IncomingContact]:
-    """The contacts, with a prediction applied to each undecided one that got one.
+    """The contacts; where no rule decided and the classifier answered, with its prediction applied.
 
-    Needs: no open transaction: the classifier may take two seconds.
+    Needs: no open transaction, because the classifier may take two seconds.
     """
     if classifier is None or not classifier.is_available:
         return incoming

@@ -34,7 +34,7 @@ log = logger()
 
 
 class StoredRouting(msgspec.Struct, frozen=True, gc=False):
-    """A contact's routing, its bytes as they are stored, and whether the contact opened its conversation."""
+    """A contact's routing, the routing's stored bytes, and whether the contact opened its conversation."""
 
     routing: Routing
     value: bytes
@@ -46,7 +46,7 @@ Routings = dict[str, StoredRouting]
 
 @dataclass
 class AssignmentWork:
-    """One transaction's material: the locked conversations, the contacts by key, the waiting rows that are locked too."""
+    """The state of one transaction: the locked conversations, the contacts by key, the locked waiting rows."""
 
     known: KnownConversations
     incoming: Mapping[str, IncomingContact]
@@ -56,20 +56,20 @@ class AssignmentWork:
 
 @dataclass(frozen=True)
 class ContactAssigner:
-    """Gives each contact its conversation and its number within it, or lets it wait."""
+    """Assigns each contact a conversation and a sequence number in it, or stores it as waiting."""
 
     reader: ContactReader
     context: AssignmentContext
     now: clock.Clock = clock.now
 
     async def open_conversations(self, database: Database, incoming: Sequence[IncomingContact]) -> Routings:
-        """Store the contacts that surely open a conversation, in one round trip.
+        """Store the contacts that are certain to open a conversation, in one round trip.
 
-        Gives:  nothing for those that may continue one, or were decided before.
+        Gives:  routings, without the contacts that may continue a conversation or were decided before.
         Raises: ConcurrentUpdate, when another router stored one of them meanwhile.
         """
         at, opened, rows = self.now(), Routings(), list[open_conversations.NewConversation]()
-        for contact in _surely_new(incoming):
+        for contact in _certain_openings(incoming):
             routing = route_new_conversation(contact.contact, contact.decision, self.context, at=at)
             opened[contact.key] = stored = StoredRouting(routing, encode_json(routing), opens=True)
             rows.append(_new_conversation(contact, stored, self.context.thread_key_secret))
@@ -82,13 +82,13 @@ class ContactAssigner:
         return opened
 
     async def assign(self, connection: AsyncConnection, incoming: Sequence[IncomingContact]) -> Routings:
-        """The routing of every contact, stored before or stored now; none of those that wait.
+        """The routings of all contacts, whether stored before or now; waiting contacts have none.
 
         Raises: Poison, when a stored decision is unreadable; ConcurrentUpdate.
         """
         rows = await decisions.find_decisions(connection, [UUID(contact.key) for contact in incoming])
         stored = {str(id_): decode_routing(row) for id_, row in rows.items()}
-        # The same contact may stand in a batch twice: the first record of an id wins.
+        # A batch may contain the same contact twice: the first record of an id wins.
         fresh = {contact.key: contact for contact in reversed(incoming) if contact.key not in stored}
         if not fresh:
             return stored
@@ -104,7 +104,7 @@ class ContactAssigner:
     ) -> Routings:
         queue = self.reread_queue(locked)
         incoming = {contact.key: contact for contact in (*fresh, *(contact for contact, _ in queue))}
-        # Whoever waits behind a contact in trouble needs nothing that is in trouble: everybody would wait for it again.
+        # A contact queued behind a failing one must not touch the failing one's rows, or it would fail with it.
         stuck = {(row.sender_hash, row.channel) for row in locked if row.why == "trouble"}
         free = [contact.contact for contact in incoming.values() if waiting_key(contact.contact) not in stuck]
         known = await self.lock_candidates(connection, free, locked)
@@ -123,7 +123,7 @@ class ContactAssigner:
     async def lock_candidates(
         self, connection: AsyncConnection, contacts: Sequence[ContactReceived], locked: Sequence[WaitingRow]
     ) -> KnownConversations:
-        """Lock every conversation that the contacts may belong to; read when their senders were last asked which one."""
+        """Lock every conversation that the contacts may belong to; read when their senders were last asked a question."""
         candidates = [id_ for row in locked for id_ in row.candidates]
         keys = lookup_keys(contacts, self.context.windows, self.context.thread_key_secret)
         known = await conversation_lookup.lock_candidates(connection, keys, candidates=candidates)
@@ -137,7 +137,7 @@ class ContactAssigner:
     async def store(
         self, connection: AsyncConnection, assigned: Sequence[AssignedContact], work: AssignmentWork
     ) -> Routings:
-        """Store the assigned contacts' decisions, and the contacts that wait from now on."""
+        """Store the decisions of the assigned contacts, and the contacts that must wait."""
         routings = {
             _key(contact.contact): StoredRouting(contact.routing, encode_json(contact.routing), contact.opens)
             for contact in assigned
@@ -169,18 +169,18 @@ class ContactAssigner:
         changed = [row for row in rows if row.contact_id in before and _differs(row, before[row.contact_id])]
         await waiting_queue.insert_waiting(connection, new)
         await waiting_queue.update_waiting(connection, changed)
-        asked = [
+        question_keys = [
             (row.sender_hash, row.channel) for row in (*new, *changed) if row.why == "question" and row.sender_hash
         ]
-        await waiting_queue.record_questions(connection, asked, work.at)
+        await waiting_queue.record_questions(connection, question_keys, work.at)
         for row in new:
             log.info("contact.held", contact_id=str(row.contact_id), channel=row.channel, reason=row.why)
 
     def reread_queue(self, rows: Sequence[WaitingRow]) -> list[tuple[IncomingContact, WaitingContact]]:
-        """The waiting contacts of these rows, decided again by the rules that are live now; an unreadable one is left out."""
+        """The waiting contacts of these rows, decided again by the current rules; unreadable rows are left out."""
         queue: list[tuple[IncomingContact, WaitingContact]] = []
         for row in rows:
-            with suppress(Poison):  # the task that releases waiting contacts brings it to its end
+            with suppress(Poison):  # WaitingContacts dead-letters it
                 contact = self.reader.read_record(record_of(row))
                 waiting = WaitingContact(contact.contact, contact.decision, row.why, row.due_at, row.candidates)
                 waiting.question = question_of(row)
@@ -189,7 +189,7 @@ class ContactAssigner:
 
 
 def decode_routing(row: DecisionRow) -> StoredRouting:
-    """The routing of a stored decision. Raises: Poison, when the row is unreadable."""
+    """Decode the routing of a stored decision. Raises: Poison, when the row is unreadable."""
     value = row.value.encode()
     try:
         return StoredRouting(json_decoder(Routing)(value), value, row.opens)
@@ -202,7 +202,7 @@ def log_routings(routings: Mapping[str, StoredRouting]) -> None:
     for department, count in Counter(stored.routing.department for stored in routings.values()).items():
         metrics.contacts_routed.labels(department).inc(count)
     log.info("contacts.routed", count=len(routings))
-    if not log.is_enabled_for(logging.DEBUG):  # a line a contact costs more than routing it
+    if not log.is_enabled_for(logging.DEBUG):  # a log line costs more than routing the contact
         return
     for key, stored in routings.items():
         routing = stored.routing
@@ -216,8 +216,8 @@ def log_routings(routings: Mapping[str, StoredRouting]) -> None:
         )
 
 
-def _surely_new(incoming: Sequence[IncomingContact]) -> Iterable[IncomingContact]:
-    """Those that name no conversation, each once; of a sender the first, unless an earlier contact may continue one."""
+def _certain_openings(incoming: Sequence[IncomingContact]) -> Iterable[IncomingContact]:
+    """Contacts that name no conversation, each id once and each sender once, unless an earlier contact may continue one."""
     new: dict[str, IncomingContact] = {}
     senders: set[str | None] = set()
     for contact in incoming:

@@ -1,4 +1,4 @@
-"""Reads contacts from Kafka records and applies the rules to each, before any conversation is looked up."""
+"""Reads contacts from Kafka records and applies the rules to each, before conversations are read from the database."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
 class IncomingContact(msgspec.Struct, frozen=True, gc=False):
-    """A contact, its canonical id, the record that carried it, and the rules' decision about it alone."""
+    """A contact, its UUID, its Kafka record, and the rules' decision, made without its conversation."""
 
     key: str
     contact: ContactReceived
@@ -29,18 +29,18 @@ class IncomingContact(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True)
 class ContactReader:
-    """Applies the rules that are live now to contacts."""
+    """Applies the current rules to contacts."""
 
     rules: Callable[[], RuleSet]
     town_config: TownConfig
 
     def read_batch(self, items: Sequence[DecodedRecord]) -> list[IncomingContact]:
-        """The contacts of a batch, in their order. Raises: Poison, for a contact id that is no UUID."""
+        """The contacts of a batch, in order. Raises: Poison, for a contact id that is not a UUID."""
         rules = self.rules()
         return [self._read(item, rules) for item in items if item.event.TYPE == ContactReceived.TYPE]
 
     def read_record(self, record: ReceivedRecord) -> IncomingContact:
-        """The contact of one stored record. Raises: Poison, when it is no contact any more."""
+        """The contact of one stored record. Raises: Poison, when the record is unreadable."""
         event = record.event((ContactReceived,), fast_models=(ContactReceived,))
         return self._read(DecodedRecord(event, record), self.rules())
 
@@ -55,5 +55,5 @@ class ContactReader:
 def _canonical(contact_id: str) -> str:
     parsed = parse_uuid(contact_id)
     if parsed is None:
-        raise Poison("the contact id is no UUID")
+        raise Poison("the contact id is not a UUID")
     return str(parsed)

@@ -1,4 +1,4 @@
-"""Builds the events that follow from a department's request. No I/O; the same row always gives the same records."""
+"""Builds the events that answer a department's request. No I/O; the same row always gives the same records."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -28,7 +28,7 @@ from parvis.router.models.stored_rows import DecisionRow
 def request_records(
     factory: RecordFactory, request: DepartmentRequest, cause: ReceivedRecord, rows: Mapping[UUID, DecisionRow]
 ) -> list[Record]:
-    """The steps of the conversations for their departments, or the refusal for the department that asked."""
+    """The steps for the departments concerned, or the refusal for the requesting department."""
     row = rows[decision_id(request)]
     if row.kind == "refusal":
         return _refusal_records(factory, request, cause, row)
@@ -44,7 +44,7 @@ def request_records(
 def _transfer_records(
     factory: RecordFactory, request: TransferRequested, cause: ReceivedRecord, row: DecisionRow
 ) -> list[Record]:
-    """`left` and `arrived`; and a notice to the citizen, when another body is competent now."""
+    """`left` and `arrived`, and a notice to the citizen if another public body is competent now."""
     arrived = ConversationArrived.model_validate_json(row.value)
     return [
         _step_record(factory, left_event(arrived), arrived.from_department, cause, row, "left"),
@@ -56,7 +56,7 @@ def _transfer_records(
 def _split_records(
     factory: RecordFactory, request: SplitRequested, cause: ReceivedRecord, rows: tuple[DecisionRow, DecisionRow]
 ) -> list[Record]:
-    """`split` for the department that keeps the rest, `opened` for that of the new conversation; the notice as above."""
+    """`split` for the original conversation's department, `opened` for the new one's; the notice as for a transfer."""
     row, second = rows
     split = ConversationSplit.model_validate_json(row.value)
     opened = ConversationOpened.model_validate_json(second.value)

@@ -37,7 +37,7 @@ Rows = dict[UUID, DecisionRow]
 
 @dataclass
 class _LockedConversations:
-    """The conversations that a batch of requests names, their rows locked; each step replaces those that it changed."""
+    """The locked conversations of a batch of requests; each step replaces the ones it changed."""
 
     by_id: dict[UUID, Conversation]
     by_reference: dict[str, UUID]
@@ -53,17 +53,17 @@ class _LockedConversations:
 
 @dataclass(frozen=True)
 class RequestDecider:
-    """Decides each request once: done under one number a step, or refused."""
+    """Decides each request once: it is carried out, each step with a sequence number, or refused."""
 
     context: AssignmentContext
-    blobs: BlobStore | None  # without it a conversation arrives without its history
+    blobs: BlobStore | None  # None: conversations are transferred without their history
     now: clock.Clock = clock.now
 
     async def decide(self, connection: AsyncConnection, requests: Sequence[DepartmentRequest]) -> Rows:
-        """The rows of every request, stored before or stored now; the second row of a split or link among them.
+        """The rows of all requests, whether stored before or now, with the second rows of splits and links.
 
-        Blobs:  a history is durable before its row is committed; the same past is the same blob.
-        Raises: ConcurrentUpdate, when another router decided one of them first; Unavailable, when the blob store does not answer.
+        Blobs:  a history is durable before its row is committed; equal histories are one blob.
+        Raises: ConcurrentUpdate, when another router decided one of them first; Unavailable, when the blob store fails.
         """
         ids = [id_ for request in requests for id_ in (decision_id(request), second_decision_id(decision_id(request)))]
         rows = await decisions.find_decisions(connection, ids)
@@ -132,7 +132,9 @@ class RequestDecider:
         split = split_conversation(request, conversation, new, past, self.context, history=claim, at=at)
         changed = sorted((split.conversation, split.new), key=lambda conversation: conversation.id)
         await decisions.insert_decisions(connection, split.rows, changed)
-        await history.reassign_references(connection, split, kept=conversation.reference, seed=decision_id(request))
+        await history.reassign_references(
+            connection, split, original_reference=conversation.reference, seed=decision_id(request)
+        )
         return split.rows, changed
 
     def _link(

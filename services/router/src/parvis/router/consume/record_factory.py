@@ -1,4 +1,4 @@
-"""Builds the records that follow from a decision; the same decision always gives the same bytes. No I/O."""
+"""Builds the Kafka records of a decision; the same decision always gives the same bytes. No I/O."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +20,7 @@ _SOURCE = "router"
 
 @dataclass(frozen=True)
 class RecordFactory:
-    """Builds records. Ids, keys, times and values follow from the stored row alone, so that a repetition is recognised."""
+    """Builds records. Ids, keys, times and values depend on the stored row alone, so that duplicates are recognisable."""
 
     prefix: str
     town_config: TownConfig
@@ -28,9 +28,9 @@ class RecordFactory:
     def contact_records(self, incoming: IncomingContact, stored: StoredRouting) -> list[Record]:
         """`contact.routed` for the department and, when the contact opened its conversation, the notices."""
         contact, routing, trace = incoming.contact, stored.routing, incoming.record.header("ce_traceparent")
-        # The contact's bytes as they came: a member that a newer door added is not lost on the way.
+        # The contact's original bytes: fields added by a newer ingest service are not lost.
         value = b'{"routing":' + stored.value + b',"contact":' + incoming.record.value + b"}"
-        # The contact's id stays the event's id on every topic: one name to follow it by.
+        # The event id is the contact id on every topic, so that one id traces it everywhere.
         event_id, queue = contact.contact_id, _department_topic(self.prefix, routing.department)
         records = [_record(ContactRouted.TYPE, value, routing, topic=queue, event_id=event_id, trace=trace)]
         if not stored.opens:
@@ -63,7 +63,7 @@ class RecordFactory:
     def event_record(
         self, event: Event, topic: topics.Topic, row: DecisionRow, cause: ReceivedRecord, *, key: str, event_id: str
     ) -> Record:
-        """The record of one event that follows from a row; it belongs to the trace of what caused it."""
+        """The record of one event; it carries the trace context of the event that caused it."""
         return build_record(
             event,
             topic=topic.full_name(self.prefix),

@@ -1,4 +1,4 @@
-"""Releases waiting contacts: when their question has gone unanswered for too long, or when their own trouble has passed."""
+"""Releases waiting contacts: when their question stays unanswered too long, or when a retry succeeds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -30,21 +30,21 @@ log = logger()
 POLL_S = 1.0
 _COUNT_EVERY_S = 5.0
 _ROWS_AT_ONCE = 100
-MAX_ATTEMPTS = 6  # over a quarter of an hour; then people have it
+MAX_ATTEMPTS = 6  # over a quarter of an hour; then a person reads it
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=10)
 LATE_AFTER = timedelta(minutes=10)
-# What a damaged row of ours raises while its contact is assigned: a department that is gone, a value that is no JSON.
+# Raised when a damaged row is assigned: a department that no longer exists, a value that is not JSON.
 _DAMAGED_ROW = (ValueError, LookupError, TypeError, DBAPIError)
 
 
 @dataclass
 class WaitingContacts:
-    """Looks after the rows of `router.waiting`. Any router of the town takes up any of them.
+    """Processes the rows of `router.waiting`. Any router of the town may process any row.
 
-    Order:   contacts of one sender and channel are assigned in the order in which they came; those of others flow.
-    Trouble: tried again after growing waits; after the last attempt people get it, in a conversation of its own.
-    Poison:  a row that cannot be read goes to the dead letters with its bytes; the rows after it go on.
-    Retry:   a decision is stored and its row marked in one transaction; the row goes when Kafka has acknowledged its records.
+    Order:   contacts of one sender and channel are assigned in order of arrival; other senders are not affected.
+    Backoff: retried with growing delays; after the last attempt it goes to triage in a conversation of its own.
+    Poison:  an unreadable row becomes a dead letter with its bytes; the rows after it go on.
+    Retry:   decision and row are updated in one transaction; the row is deleted when Kafka has acknowledged its records.
     """
 
     database: Database
@@ -56,7 +56,7 @@ class WaitingContacts:
     _due: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
-        """Wake the task: a contact was assigned, or its sender is to be asked."""
+        """Wake the task: a contact was assigned, or a question must be sent."""
         self._due.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -74,7 +74,7 @@ class WaitingContacts:
             self._due.clear()
 
     async def turn(self) -> None:
-        """Assign every contact that is due, then publish all that was assigned or is to be asked."""
+        """Assign every contact that is due, then publish the assigned contacts and the new questions."""
         at = self.now()
         async with self.database.transaction() as connection:
             await waiting_queue.promote_first_in_queue(connection, at)
@@ -84,9 +84,9 @@ class WaitingContacts:
         while await self.publisher.publish():
             pass
 
-    async def park(self, incoming: IncomingContact, trouble: Exception) -> None:
-        """Store a contact that takes too long, to be tried again later; the contacts after it flow."""
-        contact, contact_id, reason = incoming.contact, UUID(incoming.key), self._reason(trouble)
+    async def park(self, incoming: IncomingContact, cause: Exception) -> None:
+        """Store a contact that takes too long, to be retried later."""
+        contact, contact_id, reason = incoming.contact, UUID(incoming.key), self._reason(cause)
         at, key = self.now(), waiting_key(contact)
         async with self.database.transaction() as connection:
             if await decisions.find_decisions(connection, [contact_id]):
@@ -99,7 +99,7 @@ class WaitingContacts:
         log.warning("contact.parked", contact_id=contact.contact_id, reason=reason)
 
     async def count(self) -> None:
-        """Measure how many contacts wait; /ready says when one is late."""
+        """Measure how many contacts wait; /ready notes an overdue one."""
         async with self.database.transaction() as connection:
             counts = await waiting_queue.count_waiting(connection)
         for why in ("question", "trouble", "queued"):
@@ -120,9 +120,9 @@ class WaitingContacts:
             async with asyncio.timeout(self.limit_s), self.database.transaction() as connection:
                 await self._assign_due(connection, contact_id)
         except ConcurrentUpdate:
-            return  # it stays due
-        except (TimeoutError, RowLocked) as trouble:
-            await self._postpone(contact_id, self._reason(trouble))
+            return  # it stays due and is retried at the next turn
+        except (TimeoutError, RowLocked) as cause:
+            await self._postpone(contact_id, self._reason(cause))
         except Poison as error:
             await self._bury(contact_id, str(error))
         except _DAMAGED_ROW as error:
@@ -133,7 +133,7 @@ class WaitingContacts:
         at = self.now()
         head = await waiting_queue.lock_due(connection, contact_id, at)
         if head is None:
-            return  # another router has it
+            return  # another router processes it
         rows = await self._queue_of(connection, head)
         stored = await decisions.find_decisions(connection, [row.contact_id for row in rows])
         await waiting_queue.mark_assigned(connection, stored, at)
@@ -154,7 +154,7 @@ class WaitingContacts:
         return [head, *(row for row in rows if row.contact_id != head.contact_id)]
 
     async def _assign_queue(self, connection: AsyncConnection, rows: Sequence[WaitingRow], at: datetime) -> None:
-        self.assigner.reader.read_record(record_of(rows[0]))  # Poison, when the head itself is unreadable
+        self.assigner.reader.read_record(record_of(rows[0]))  # raises Poison if the head itself is unreadable
         queue, context = self.assigner.reread_queue(rows), self.assigner.context
         incoming = {contact.key: contact for contact, _ in queue}
         known = await self.assigner.lock_candidates(
@@ -173,14 +173,14 @@ class WaitingContacts:
         await self.assigner.store(connection, assigned, AssignmentWork(known, incoming, rows, at))
 
     async def _give_up(self, connection: AsyncConnection, head: WaitingRow, at: datetime) -> None:
-        """Assign the head alone, without its candidates; each contact that queued behind it gets a try of its own."""
+        """Assign the head alone, without its candidates; each contact queued behind it is then tried on its own."""
         incoming, known = self.assigner.reader.read_record(record_of(head)), KnownConversations()
         assigned = assign_given_up(incoming.contact, known, self.assigner.context, at=at)
         log.error("contact.given_up", contact_id=incoming.key, reason=head.reason)
         await self.assigner.store(connection, [assigned], AssignmentWork(known, {}, [head], at))
 
     async def _postpone(self, contact_id: UUID, reason: str) -> None:
-        """Schedule another attempt; after the last one the contact is a dead letter with its bytes."""
+        """Schedule another attempt; after the last one the contact becomes a dead letter with its bytes."""
         at = self.now()
         async with self.database.transaction() as connection:
             head = await waiting_queue.lock_due(connection, contact_id, at)
@@ -208,5 +208,5 @@ class WaitingContacts:
         if head:
             await self.publisher.bury(head, reason)
 
-    def _reason(self, trouble: Exception) -> str:
-        return str(trouble) or f"took over {self.limit_s:g} s"
+    def _reason(self, cause: Exception) -> str:
+        return str(cause) or f"took over {self.limit_s:g} s"

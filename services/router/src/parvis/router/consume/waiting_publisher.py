@@ -20,15 +20,15 @@ from parvis.router.store import decisions, waiting_queue
 from parvis.router.store.waiting_row import question_of, raw_record_of, record_of
 
 log = logger()
-CLAIM = timedelta(seconds=30)  # longer than any send may take
+CLAIM = timedelta(seconds=30)  # longer than the producer's delivery timeout
 _ROWS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
 class WaitingPublisher:
-    """Claims rows, sends without any lock or transaction, then removes the rows that Kafka has acknowledged.
+    """Claims rows, sends their records outside any transaction, then deletes the rows that Kafka has acknowledged.
 
-    Retry: a router that dies between the two leaves its claim to expire: another one sends the same bytes with the same event ids.
+    Retry: if a router dies in between, its claim expires and another one sends the same bytes with the same event ids.
     """
 
     database: Database
@@ -56,17 +56,17 @@ class WaitingPublisher:
         return True
 
     async def bury(self, row: WaitingRow, reason: str) -> None:
-        """Send a contact that nobody can read to the dead letters, then remove its row. A repeat sends the same letter again."""
+        """Send an unreadable contact to the dead-letter topic, then delete its row. A retry sends the same record again."""
         await self.producer.send(self._dead_letter(row, reason))
         async with self.database.transaction() as connection:
             await waiting_queue.delete_waiting(connection, [row.contact_id])
 
     async def _finish(self, rows: Sequence[WaitingRow]) -> None:
-        asked = [row.contact_id for row in rows if not row.placed_at and _has_readable_question(row)]
-        done = [row.contact_id for row in rows if row.contact_id not in asked]
+        question_ids = [row.contact_id for row in rows if not row.placed_at and _has_readable_question(row)]
+        finished_ids = [row.contact_id for row in rows if row.contact_id not in question_ids]
         async with self.database.transaction() as connection:
-            await waiting_queue.delete_waiting(connection, done)
-            await waiting_queue.mark_asked(connection, asked, self.now())
+            await waiting_queue.delete_waiting(connection, finished_ids)
+            await waiting_queue.mark_asked(connection, question_ids, self.now())
 
     def _records_of(self, row: WaitingRow, stored: Mapping[UUID, DecisionRow]) -> Sequence[Record]:
         try:

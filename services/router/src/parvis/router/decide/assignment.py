@@ -1,4 +1,4 @@
-"""Assigns contacts to the locked conversations and numbers them, or lets them wait. No I/O; only `known` remembers."""
+"""Assigns contacts to locked conversations and numbers them, or lets them wait. No I/O; mutates only `known`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ from parvis.router.models.stored_rows import Conversation
 
 @dataclass(frozen=True, slots=True)
 class AssignedContact:
-    """A contact in its conversation, with its number. `opens` when it is the first."""
+    """A contact assigned to a conversation, with its number. `opens`: whether it is the first one."""
 
     contact: ContactReceived
     routing: Routing
@@ -55,11 +55,11 @@ def assign_contact(
     *,
     at: datetime,
 ) -> list[AssignedContact | WaitingContact]:
-    """Assign one contact to its conversation and give it the next number; or say that it waits.
+    """Assign one contact to its conversation under the next number, or let it wait.
 
-    Needs: the rows of `known` locked; contacts come in the order of their records, and `known` remembers each.
-    Gives: nearly always one AssignedContact. An answer to a question brings what waited for it first, in its order, then
-           itself. A WaitingContact, when only the sender knows the conversation, or behind what waits of the same sender.
+    Needs: the rows of `known` locked; contacts in the order of their records. Each is added to `known`.
+    Gives: usually one AssignedContact. An answer to a question gives first the contacts that waited for it, in order, then
+           itself. A WaitingContact if only the sender knows the conversation, or if contacts of the same sender wait.
     """
     return _Assigner(known, context, at).assign(contact, decision)
 
@@ -67,20 +67,20 @@ def assign_contact(
 def assign_unanswered(
     queue: Sequence[WaitingContact], known: KnownConversations, context: AssignmentContext, *, at: datetime
 ) -> list[AssignedContact]:
-    """Assign a queue whose question was not answered: its head to people, with the candidates; the rest goes on with it."""
+    """Assign a queue whose question was not answered: its head to triage, with the candidates; the rest follows it."""
     return _Assigner(known, context, at).assign_unanswered(queue)
 
 
 def assign_given_up(
     contact: ContactReceived, known: KnownConversations, context: AssignmentContext, *, at: datetime
 ) -> AssignedContact:
-    """Assign a contact that failed too often to people, in a conversation of its own and without asking any rule."""
+    """Assign a contact that failed too often to triage, in a conversation of its own, without applying rules."""
     return _Assigner(known, context, at).put(contact, decide_given_up(contact), ConversationMatch())
 
 
 @dataclass(frozen=True)
 class _Assigner:
-    """One transaction's assignments. `known` is its working memory: each contact sees those that were assigned before it."""
+    """The assignments of one transaction. `known` is its working memory: each contact sees the earlier ones."""
 
     known: KnownConversations
     context: AssignmentContext
@@ -118,7 +118,7 @@ class _Assigner:
         keys: ThreadKeys | None = None,
         candidates: Sequence[Conversation] = (),
     ) -> AssignedContact:
-        """Give the contact the next number of the conversation that it continues or opens."""
+        """Give the contact the next number in the conversation that it continues or opens."""
         town_config, before = self.context.town_config, match.continues
         final = decision if before else decide_opening(decision, match, town_config)
         conversation = _with_contact(before or _opened_by(contact, final, match), contact)
@@ -139,7 +139,7 @@ class _Assigner:
         return AssignedContact(contact, routing, opens=before is None, thread_keys=keys)
 
     def _assign_first(self, contact: ContactReceived, decision: Decision) -> AssignedContact | WaitingContact:
-        """Assign a contact that waits behind nothing; ask its sender where only they know the conversation."""
+        """Assign a contact that queues behind no other; ask its sender if only they know the conversation."""
         keys = thread_keys_of(contact, self.context.thread_key_secret)
         match = find_conversation(contact, decision, keys, self.known, self.context.windows)
         key = waiting_key(contact)
@@ -165,7 +165,7 @@ class _Assigner:
         decision: Decision,
         meant: Conversation | Literal["other"],
     ) -> list[AssignedContact]:
-        """Assign what waited where the answer says, in its order, then the answer itself."""
+        """Assign the waiting contacts as the answer says, in order, then the answer itself."""
         contacts = [*((waiting.contact, waiting.decision) for waiting in queue), (answer, decision)]
         if not isinstance(meant, Conversation):
             first = self.put(*contacts[0], ConversationMatch())
@@ -181,7 +181,7 @@ class _Assigner:
         return self.put(contact, decision, ConversationMatch(by="sender", continues=conversation))
 
     def _meant(self, contact: ContactReceived, head: WaitingContact) -> Conversation | Literal["other"] | None:
-        """The conversation that an answer names; `other`; None where it is no answer."""
+        """The conversation that an answer names; `other` for a new one; None if the contact is no answer."""
         if contact.machine or head.why != "question":
             return None
         named = find_by_quoted_reference(contact, self.known)
@@ -198,7 +198,7 @@ def _is_danger(decision: Decision) -> bool:
 
 
 def _with_contact(conversation: Conversation, contact: ContactReceived) -> Conversation:
-    """The conversation after one more contact. An absence notice does not open it again."""
+    """The conversation after one more contact. An out-of-office reply does not reopen it."""
     return replace(
         conversation,
         sequence=conversation.sequence + 1,

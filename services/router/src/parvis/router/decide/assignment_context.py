@@ -1,4 +1,4 @@
-"""Holds what every assignment needs beside the contact: the town, its calendar, its windows. Data only."""
+"""Holds the constants of every assignment: the town, its calendar, its windows. Data only."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from parvis.router.decide.known_conversations import ConversationWindows
 
 @dataclass(frozen=True)
 class AssignmentContext:
-    """The same for every batch. `thread_key_secret` is the key of the hashes that tie mails to their thread."""
+    """Constants that are the same for every batch. `thread_key_secret` keys the hashes that link mails to their thread."""
 
     town_config: TownConfig
     calendar: TownCalendar

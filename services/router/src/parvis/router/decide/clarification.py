@@ -29,7 +29,7 @@ _OTHER_WORDS = frozenset(
         "aucune none neither"
     ).split()
 )
-_NOT_ONE = frozenset("aucun aucune none neither".split())  # noqa: SIM905
+_NONE_WORDS = frozenset("aucun aucune none neither".split())  # noqa: SIM905
 _ALSO_AN_ARTICLE = frozenset("un une one".split())  # noqa: SIM905
 _NUMBERS = {
     word: number
@@ -45,8 +45,8 @@ _NUMBERS = {
     )
     for word in words.split()
 }
-# What people put around a number without meaning anything else by it.
-_AROUND = frozenset(
+# Filler words around a number.
+_FILLER_WORDS = frozenset(
     (  # noqa: SIM905
         "le la les l the numero num no n nr nb number choix choice option reponse answer demande dossier request case c "
         "est it is its s pour for je veux dire i mean oui yes ok okay merci thanks thank you svp stp sil il vous te "
@@ -54,7 +54,7 @@ _AROUND = frozenset(
         "demandes"
     ).split()
 )
-_NEW = (
+_NEW_REQUEST_PREFIXES = (
     "nouvelle demande",
     "autre demande",
     "nouveau sujet",
@@ -67,7 +67,7 @@ _NEW = (
 
 @dataclass(frozen=True)
 class ClarificationPolicy:
-    """How long citizens may take to answer: time runs by day only, in the town's zone."""
+    """How long to wait for an answer. Only daytime in the town's time zone counts."""
 
     answer_within: timedelta = timedelta(hours=2)
     day_begins: time = time(8)
@@ -83,9 +83,9 @@ def ask_which_conversation(
     language: str | None,
     at: datetime,
 ) -> ReplyRequested:
-    """The question to the sender of a text message: its numbers are the places of the candidates, 0 is none of them.
+    """Ask the sender of a text message which conversation they mean: number N is the Nth candidate, 0 is none of them.
 
-    Gives: at most two segments with the town's own template, if that leaves room for the references; no word of the citizen's.
+    Gives: at most two SMS segments with the town's template, if it leaves room for the references; no text of the citizen.
     Retry: the same contact gives the same reply id.
     """
     point, spoken = contact.personal.from_, town_config.town.supported_language(language)
@@ -104,7 +104,7 @@ def ask_which_conversation(
         requested_by="router",
         personal=PersonalReply(
             contact_points=(ContactPoint(kind=point.kind, value=point.value),) if point else (),
-            # On the channel where a number can be sent back at once, whatever the citizen prefers for answers.
+            # On the contact's own channel, where a number can be sent back at once, whatever the stated preference.
             stated=(ReplyAddress(channel=contact.channel, address=point.value),) if point else (),
             text=list_choices(candidates, town_config, templates, spoken),
         ),
@@ -114,96 +114,99 @@ def ask_which_conversation(
 def list_choices(
     candidates: Sequence[Conversation], town_config: TownConfig, templates: TemplateSet, language: str
 ) -> str:
-    """The numbered list, its labels as long as two segments allow."""
-    around = _around(candidates[0], town_config, templates, language)
+    """The numbered list, with labels as long as two segments allow."""
+    template_text = _render_empty_template(candidates[0], town_config, templates, language)
     shown = candidates[:MOST_CHOICES]
-    labels = [conversation_label(one, town_config, language) for one in shown]
+    labels = [conversation_label(conversation, town_config, language) for conversation in shown]
     shorter = [
-        [_clipped(transliterate_to_gsm7(label), length) for label in labels] for length in range(_LONGEST_LABEL, 2, -1)
+        [_clip(transliterate_to_gsm7(label), length) for label in labels] for length in range(_LONGEST_LABEL, 2, -1)
     ]
-    tried = [labels, *shorter, ["" for _ in labels]]
-    lists = [_listed(shown, told, town_config, language) for told in tried]
+    attempts = [labels, *shorter, ["" for _ in labels]]
+    lists = [_format_list(shown, shortened, town_config, language) for shortened in attempts]
     return next(
-        (text for text in lists if count_segments(simplify_typography(around + text))[1] <= MOST_SEGMENTS), lists[-1]
+        (text for text in lists if count_segments(simplify_typography(template_text + text))[1] <= MOST_SEGMENTS),
+        lists[-1],
     )
 
 
 def conversation_label(conversation: Conversation, town_config: TownConfig, language: str) -> str:
-    """What a conversation is called towards its citizen: its procedure, else its department; never what they wrote."""
+    """The conversation's label for its citizen: its procedure, else its department; never their own text."""
     procedure = town_config.procedure(conversation.procedure)
     department = town_config.departments[town_config.current_department(conversation.department)]
     return localized(procedure.title if procedure else department.name, language)
 
 
 def parse_answer(text: str, count: int) -> int | Literal["other"] | None:
-    """Which of `count` choices a text names: its place from 1, `other`, or none where it is no answer at all.
+    """The choice that a text names: 1 to `count`, or `other`; None if it is no answer.
 
-    “2”, “2.”, “le 2”, “n° 2 svp”, “deux”, “the second one”, “autre”, “none of them”. “2 enfants à inscrire” is none, nor is “1 et 2”.
+    “2”, “2.”, “le 2”, “n° 2 svp”, “deux”, “the second one”, “autre”, “none of them”. “2 enfants à inscrire” is no answer, nor is “1 et 2”.
     """
     if len(text) > _LONGEST_ANSWER:
         return None
-    words = [word for word in _plain(text).split() if word not in _AROUND]
-    if _NOT_ONE & set(words):
+    words = [word for word in _normalize(text).split() if word not in _FILLER_WORDS]
+    if _NONE_WORDS & set(words):
         return OTHER
-    said = [word for word in words if word not in _ALSO_AN_ARTICLE] or words  # une autre, the second one
-    told = {_meaning(word) for word in said}
-    if len(told) != 1:
+    significant = [word for word in words if word not in _ALSO_AN_ARTICLE] or words  # une autre, the second one
+    meanings = {_meaning(word) for word in significant}
+    if len(meanings) != 1:
         return None
-    (meant,) = told
-    return meant if meant == OTHER or (isinstance(meant, int) and 1 <= meant <= min(count, MOST_CHOICES)) else None
+    (choice,) = meanings
+    return choice if choice == OTHER or (isinstance(choice, int) and 1 <= choice <= min(count, MOST_CHOICES)) else None
 
 
 def asks_for_new_conversation(text: str) -> bool:
-    """Whether a message says itself that it is about something new: “Nouvelle demande : …”."""
-    return _plain(text[:_LONGEST_ANSWER]).startswith(_NEW)
+    """Whether a message declares itself a new request: “Nouvelle demande : …”."""
+    return _normalize(text[:_LONGEST_ANSWER]).startswith(_NEW_REQUEST_PREFIXES)
 
 
-def answer_deadline(asked_at: datetime, asking: ClarificationPolicy, zone: ZoneInfo) -> datetime:
-    """Until when an answer is waited for. Only the town's daytime counts: who is asked at night answers in the morning."""
-    left, here = asking.answer_within, asked_at.astimezone(zone)
-    if asking.day_begins >= asking.day_ends:
-        return asked_at + left
-    day = here.date()
+def answer_deadline(asked_at: datetime, policy: ClarificationPolicy, zone: ZoneInfo) -> datetime:
+    """The deadline for an answer. Only the town's daytime counts: a citizen asked at night may answer in the morning."""
+    remaining, local = policy.answer_within, asked_at.astimezone(zone)
+    if policy.day_begins >= policy.day_ends:
+        return asked_at + remaining
+    day = local.date()
     while True:
-        opens = datetime.combine(day, asking.day_begins, zone).astimezone(UTC)
-        ends = datetime.combine(day, asking.day_ends, zone).astimezone(UTC)
+        opens = datetime.combine(day, policy.day_begins, zone).astimezone(UTC)
+        ends = datetime.combine(day, policy.day_ends, zone).astimezone(UTC)
         start = max(asked_at, opens)
         if start < ends:
-            if start + left <= ends:
-                return start + left
-            left -= ends - start
+            if start + remaining <= ends:
+                return start + remaining
+            remaining -= ends - start
         day += timedelta(days=1)
 
 
-def _around(conversation: Conversation, town_config: TownConfig, templates: TemplateSet, language: str) -> str:
-    """What the town's template adds to the list."""
+def _render_empty_template(
+    conversation: Conversation, town_config: TownConfig, templates: TemplateSet, language: str
+) -> str:
+    """The template rendered without the list, to measure how much it adds."""
     variables = standard_variables(town_config, department=TRIAGE, language=language, reference=conversation.reference)
     return templates.find(_TEMPLATE, language, "sms").render(variables | {"text": ""}).text
 
 
-def _listed(shown: Sequence[Conversation], labels: Sequence[str], town_config: TownConfig, language: str) -> str:
+def _format_list(shown: Sequence[Conversation], labels: Sequence[str], town_config: TownConfig, language: str) -> str:
     zone = ZoneInfo(town_config.town.time_zone)
     lines = [
-        f"{number}. {label}{', ' if label else ''}{_day(one.opened_at, zone, language)}, {one.reference}"
-        for number, (one, label) in enumerate(zip(shown, labels, strict=True), start=1)
+        f"{number}. {label}{', ' if label else ''}{_format_day(conversation.opened_at, zone, language)}, {conversation.reference}"
+        for number, (conversation, label) in enumerate(zip(shown, labels, strict=True), start=1)
     ]
     return "\n".join([*lines, f"0. {_NONE_OF_THEM.get(language, _NONE_OF_THEM['fr'])}"])
 
 
-def _day(instant: datetime, zone: ZoneInfo, language: str) -> str:
+def _format_day(instant: datetime, zone: ZoneInfo, language: str) -> str:
     local = instant.astimezone(zone)
     return local.strftime("%d %b" if language == "en" else "%d/%m")
 
 
-def _clipped(label: str, length: int) -> str:
+def _clip(label: str, length: int) -> str:
     return label if len(label) <= length else f"{label[: length - 1].rstrip()}."
 
 
-def _plain(text: str) -> str:
-    """Without case, accents, punctuation and emoji; a number from its sign: ② and 2️⃣ are 2."""
+def _normalize(text: str) -> str:
+    """Remove case, accents, punctuation and emoji; turn number symbols into digits: ② and 2️⃣ become 2."""
     decomposed = unicodedata.normalize("NFKD", text.replace("°", " ").replace("º", " ").casefold())
-    kept = (c if c.isalnum() else "" if unicodedata.combining(c) or c == "\ufe0f" else " " for c in decomposed)
-    return " ".join("".join(kept).split())
+    characters = (c if c.isalnum() else "" if unicodedata.combining(c) or c == "\ufe0f" else " " for c in decomposed)
+    return " ".join("".join(characters).split())
 
 
 def _meaning(word: str) -> int | Literal["other"] | None:

@@ -15,7 +15,7 @@ from parvis.router.decide.department import Decision
 UNDECIDED = "default"
 MODEL = "model"
 _MAX_RUNNERS_UP = 3
-_MAX_TEXT_CHARS = 4000  # the model reads less
+_MAX_TEXT_CHARS = 4000  # the model reads even less
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class ClassifierOutput:
-    """A model's predictions for one text, best first. From confidence `threshold` on the first one decides."""
+    """A model's predictions for one text, best first. The first one decides if its confidence reaches `threshold`."""
 
     model: str
     threshold: float

@@ -11,13 +11,13 @@ from parvis.common.contract.routing.split_and_link import ConversationLinked, Co
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.router.models.stored_rows import Conversation, DecisionRow
 
-MOST_CONTACTS = 200  # of a history: about 150 KB
+MOST_CONTACTS = 200  # per history: about 150 KB
 _NOTHING = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class ContactSource:
-    """What a decision's row keeps of its contact beside the routing."""
+    """The facts about a contact that its decision row stores beside the routing."""
 
     channel: str
     sender: str | None
@@ -26,7 +26,7 @@ class ContactSource:
 
 @dataclass(frozen=True)
 class ConversationHistory:
-    """A conversation until now. `left_out` counts the contacts that are older than those here."""
+    """A conversation so far. `left_out` counts the older contacts that are not included."""
 
     contacts: tuple[PastContact, ...] = ()
     senders: frozenset[tuple[ContactId, str, str]] = frozenset()  # contact, hash, channel
@@ -36,17 +36,17 @@ class ConversationHistory:
 
     @property
     def language(self) -> str | None:
-        """In which the citizen last wrote, as far as anybody knows."""
+        """The language of the newest contact that has one."""
         return next((c.language for c in reversed(self.contacts) if c.language), None)
 
     def encode(self, conversation: Conversation, contacts: Sequence[PastContact] | None = None) -> bytes:
-        """The JSON that a claim check points to; the same for the same past. Only of `contacts`, where they are given."""
-        told = self.contacts if contacts is None else tuple(contacts)
+        """Encode the history as JSON, for the blob store; equal histories give equal bytes. With `contacts`, only of these."""
+        included = self.contacts if contacts is None else tuple(contacts)
         history = History(
             conversation_id=ConversationId(str(conversation.id)),
             reference=conversation.reference,
-            contacts=told[-MOST_CONTACTS:],
-            left_out=(self.left_out if contacts is None else 0) + max(0, len(told) - MOST_CONTACTS),
+            contacts=included[-MOST_CONTACTS:],
+            left_out=(self.left_out if contacts is None else 0) + max(0, len(included) - MOST_CONTACTS),
             moves=self.moves if contacts is None else (),
             linked=self.linked if contacts is None else (),
         )
@@ -54,15 +54,15 @@ class ConversationHistory:
 
 
 def encode_source(contact: ContactReceived) -> str:
-    """Channel, sender's pseudonym and original of a contact on one short line: the blob's path follows from its id."""
+    """Encode a contact's channel, sender hash and original on one line; the blob's path can be derived from the contact id."""
     original = contact.original
     sender = contact.contact_point_hash or _NOTHING
     return f"{contact.channel} {sender} {original.size_bytes} {original.sha256} {original.media_type}"
 
 
-def decode_source(contact: str, came: str | None) -> ContactSource | None:
-    """What `came_of` wrote; none when it is not of this form."""
-    parts = (came or "").split(" ", 4)
+def decode_source(contact: str, encoded: str | None) -> ContactSource | None:
+    """Decode the output of `encode_source`; None if it has another form."""
+    parts = (encoded or "").split(" ", 4)
     if len(parts) < 5 or not parts[2].isdecimal():
         return None
     channel, sender, size, sha256, media_type = parts
@@ -73,30 +73,30 @@ def decode_source(contact: str, came: str | None) -> ContactSource | None:
 
 
 def encode_last_source(contacts: Sequence[PastContact]) -> str:
-    """How the newest contact came, for the row of a step that the citizen is told of: the channel, the conversation."""
+    """Encode the newest contact's channel and conversation, for the row of a step that notifies the citizen."""
     newest = contacts[-1] if contacts else None
     return f"{newest.channel or _NOTHING} {newest.conversation_id}" if newest else ""
 
 
-def decode_last_source(came: str | None) -> tuple[str, ConversationId | None]:
-    """What `last_of` wrote. In that conversation the contact's sender was written to first: the notifier knows where."""
-    channel, _, conversation = (came or "").partition(" ")
+def decode_last_source(encoded: str | None) -> tuple[str, ConversationId | None]:
+    """Decode the output of `encode_last_source`. The notifier knows which address was used in that conversation."""
+    channel, _, conversation = (encoded or "").partition(" ")
     return ("" if channel == _NOTHING else channel), ConversationId(conversation) if conversation else None
 
 
 def build_history(
     steps: Iterable[DecisionRow], contacts: Iterable[DecisionRow], moved_in: Iterable[DecisionRow], *, left_out: int
 ) -> ConversationHistory:
-    """Put together what the rows say: the conversation's own contacts, without those that a split took, with those it brought."""
+    """Build the history from rows: the conversation's own contacts, without those split off, with those a split moved in."""
     moves: list[PastTransfer] = []
     linked: dict[Reference, None] = {}
-    gone: set[ContactId] = set()
+    split_off_ids: set[ContactId] = set()
     for row in sorted(steps, key=lambda row: row.sequence or 0):
         match row.kind:
             case "transfer":
                 moves.append(_move(row))
             case "split":
-                gone.update(ConversationSplit.model_validate_json(row.value).contact_ids)
+                split_off_ids.update(ConversationSplit.model_validate_json(row.value).contact_ids)
             case "linked":
                 linked[ConversationLinked.model_validate_json(row.value).other_reference] = None
             case "unlinked":
@@ -104,17 +104,19 @@ def build_history(
             case _:
                 continue
     rows = [*sorted(moved_in, key=lambda row: row.decided_at), *sorted(contacts, key=lambda row: row.sequence or 0)]
-    here = [row for row in rows if str(row.id) not in gone]
+    remaining = [row for row in rows if str(row.id) not in split_off_ids]
     senders = {
-        (ContactId(str(row.id)), came.sender, came.channel)
-        for row in here
-        if (came := decode_source(str(row.id), row.came)) and came.sender
+        (ContactId(str(row.id)), source.sender, source.channel)
+        for row in remaining
+        if (source := decode_source(str(row.id), row.came)) and source.sender
     }
-    return ConversationHistory(tuple(map(_contact, here)), frozenset(senders), left_out, tuple(moves), tuple(linked))
+    return ConversationHistory(
+        tuple(map(_contact, remaining)), frozenset(senders), left_out, tuple(moves), tuple(linked)
+    )
 
 
 def contacts_brought_by_split(steps: Iterable[DecisionRow]) -> list[ContactId]:
-    """The contacts with which a conversation began, when a split made it."""
+    """The contacts that a conversation began with, if a split created it."""
     opened = (ConversationOpened.model_validate_json(row.value) for row in steps if row.kind == "opened")
     return [contact for event in opened for contact in event.contact_ids]
 
@@ -133,13 +135,13 @@ def _move(row: DecisionRow) -> PastTransfer:
 def _contact(row: DecisionRow) -> PastContact:
     routing = Routing.model_validate_json(row.value)
     contact = ContactId(str(row.id))
-    came = decode_source(contact, row.came)
+    source = decode_source(contact, row.came)
     return PastContact(
         contact_id=contact,
         reference=make_reference(contact),
         conversation_id=routing.conversation_id,
         sequence=routing.sequence,
-        channel=came.channel if came else None,
+        channel=source.channel if source else None,
         department=routing.department,
         procedure=routing.procedure,
         rule=routing.rule,
@@ -148,5 +150,5 @@ def _contact(row: DecisionRow) -> PastContact:
         tags=routing.tags,
         language=routing.language,
         received_at=routing.received_at,
-        original=came.original if came else None,
+        original=source.original if source else None,
     )

@@ -13,12 +13,12 @@ from parvis.common.town.models import Town
 
 _LAST_SECOND = time(23, 59, 59)
 _HALVES = {"whole": 2, "half": 1, "none": 0}
-_CACHE_SIZE = 4096  # a day and a procedure's rules each
+_CACHE_SIZE = 4096  # one per day and set of a procedure's rules
 
 
 @dataclass(frozen=True)
 class DeadlineInstants:
-    """The deadlines of one contact; None where the procedure sets none."""
+    """The deadlines of one contact; None for each that the procedure does not set."""
 
     receipt_at: datetime | None
     answer_at: datetime
@@ -27,7 +27,7 @@ class DeadlineInstants:
 
 
 class TownCalendar:
-    """The town's days: its time zone, weekends, public holidays and half days. Remembers what it has computed."""
+    """The town's days: its time zone, weekends, public holidays and half days. Caches its results."""
 
     def __init__(self, town: Town) -> None:
         self._zone = ZoneInfo(town.time_zone)
@@ -43,14 +43,14 @@ class TownCalendar:
     def compute_deadlines(
         self, received_at: datetime, rules: LegalDeadlines, *, competent_at: datetime | None = None
     ) -> DeadlineInstants:
-        """The deadlines of a contact that was received then.
+        """The deadlines of a contact received at `received_at`.
 
-        Between bodies: what is owed runs from the day on which the competent one got it, and so does silence that means
-        acceptance; silence that means rejection runs from the first day (CRPA L114-3).
+        Between public bodies, the deadlines and silence that means acceptance run from the day on which the competent body
+        received it; silence that means rejection runs from the first day (CRPA L114-3).
         """
         first = self.local_day(received_at)
         competent = self.local_day(competent_at) if competent_at else first
-        key = (first, competent, id(rules))  # pydantic's hash goes through every field
+        key = (first, competent, id(rules))  # pydantic's hash visits every field
         cached = self._cache.get(key)
         if cached is None or cached[0] is not rules:
             if len(self._cache) >= _CACHE_SIZE:
@@ -63,16 +63,16 @@ class TownCalendar:
         return self._end_of(self._after(self.local_day(start), period))
 
     def local_day(self, instant: datetime) -> date:
-        """The town's day of an instant."""
+        """The date of an instant in the town's time zone."""
         return instant.astimezone(self._zone).date()
 
     def is_working_day(self, day: date) -> bool:
-        """Whether it counts as a working day, or as a half of one."""
+        """Whether the date counts as a working day or a half one."""
         return self._half_day_count(day) > 0
 
     def _due(self, first: date, competent: date, rules: LegalDeadlines) -> DeadlineInstants:
         answer = self._after(competent, rules.answer_within)
-        # Not before half of the time has gone: what is due tomorrow would be late as soon as it comes.
+        # Not before half of the time has passed: a contact due tomorrow would be late on arrival.
         warning = max(self._before(answer, rules.escalate_before), competent + (answer - competent) // 2)
         runs_from = first if rules.silence_means == "rejection" else competent
         return DeadlineInstants(
@@ -111,7 +111,7 @@ class TownCalendar:
         return day
 
     def _half_day_count(self, day: date) -> int:
-        """How many half days count as working time: two, one or none. Half days may lie on a Saturday."""
+        """The number of working half days on a date: 2, 1 or 0. A Saturday may be a half day."""
         if day in self._holidays:
             return 0
         if self._is_half(day):
@@ -124,7 +124,7 @@ class TownCalendar:
 
 
 def _months_from(day: date, count: int) -> date:
-    """The same day of another month; the month's last, where it has no such day."""
+    """The same day of another month, or that month's last day if it is shorter."""
     month = day.month - 1 + count
     year, month = day.year + month // 12, month % 12 + 1
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))

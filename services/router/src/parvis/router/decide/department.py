@@ -23,7 +23,7 @@ _LANGUAGES = ("fr", "en")
 _POSTCODE = re.compile(r"\b([0-9]{5})[ ]{1,3}[^\W\d_]")  # before the name of a town
 _LONGEST_ADDRESS = 1000
 
-# How sure: what the citizen chose beats what was read in their words, and more words beat fewer. An agent reads this figure.
+# Confidence: a citizen's explicit choice beats words in the text, more words beat fewer. Agents see this figure.
 _CHOSEN = 0.95
 _HARD = 1.0
 _ONE_TERM, _EACH_MORE_TERM, _MOST_BY_TERMS = 0.6, 0.1, 0.9
@@ -31,7 +31,7 @@ _CONTESTED = 0.15
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """What the rules say about one contact, before any conversation is looked at."""
+    """The rules' decision about one contact, without regard to its conversation."""
 
     department: str
     procedure: str | None
@@ -53,8 +53,8 @@ def decide_department(
     """The department that gets this contact, and why.
 
     Order: hard rules, the form's procedure, a department's own mailbox, rules by priority, triage.
-    Gives: always a department that exists and has not retired.
-    Needs: the directory for which the rules were loaded.
+    Gives: always a department that exists and is not retired.
+    Needs: the town configuration that the rules were loaded for.
     """
     facts = facts_of(contact, town_config, rules, language=contact.language or language)
     return rules.decisions.get_or_compute(facts, lambda facts: _decide_uncached(facts, rules, town_config))
@@ -90,7 +90,7 @@ def _decide(facts: Facts, matches: list[RuleMatch], town_config: TownConfig) -> 
 
 
 def facts_of(contact: ContactReceived, town_config: TownConfig, rules: RuleSet, *, language: str | None) -> Facts:
-    """What the rules may know about a contact; of what none of them asks, nothing."""
+    """The facts about a contact. Only facts that at least one rule uses are computed."""
     personal, asks = contact.personal, rules.used_facts
     text = join_text((personal.subject, personal.text, *personal.answers.values()))
     folded = fold_for_matching(text)
@@ -126,7 +126,7 @@ def _postcodes(contact: ContactReceived) -> tuple[str, ...]:
 
 
 def _chosen(facts: Facts, matches: list[RuleMatch], town_config: TownConfig) -> Decision | None:
-    """What the citizen chose: a form of ours, or the mailbox of a department. A machine chooses nothing."""
+    """Decide by the citizen's explicit choice: a form, or a department's mailbox. An automatic message makes none."""
     procedure = town_config.procedure(facts.procedure)
     mailbox = None if facts.machine_sent or procedure else town_config.department_of_mailbox(facts.to)
     if procedure:
@@ -158,7 +158,7 @@ def _most_urgent(matches: list[RuleMatch]) -> Urgency:
 
 
 def _tags(matches: list[RuleMatch]) -> tuple[str, ...]:
-    """The tags of every rule that holds, each once: a label says what a contact is about, whoever gets it."""
+    """The tags of all matching rules, each once: a tag describes the contact, whichever department receives it."""
     return tuple(dict.fromkeys(tag for match in matches for tag in match.rule.then.tags))[:_MOST_TAGS]
 
 
@@ -190,7 +190,7 @@ def _points_to(fr: str, en: str) -> dict[str, str]:
 
 
 def _by_people(matches: list[RuleMatch], language: str | None) -> Decision:
-    """The place may lie in more than one area: nobody guesses."""
+    """The place may lie in more than one area, so a person decides."""
     return Decision(
         department=TRIAGE,
         procedure=None,

@@ -12,26 +12,26 @@ from parvis.router.decide.department import Decision
 from parvis.router.decide.find_conversation import ConversationMatch, MatchedBy, is_clear
 from parvis.router.decide.known_conversations import WaitingContact
 from parvis.router.decide.routing_reasons import (
-    continued_reason,
-    drifted_reason,
-    followed_reason,
+    continuation_reason,
+    drift_reason,
+    follow_up_reason,
     given_up_reason,
     unanswered_reason,
 )
 from parvis.router.models.stored_rows import Conversation
 
 _MOST_RUNNERS_UP = 3
-# Rules that point to no department by themselves: then the department of the closed conversation has the new one.
+# Rules that name no department by themselves: the closed conversation's department then gets the new one.
 _WEAK = frozenset({"default", "model", "place"})
 
 
 def decide_opening(decision: Decision, match: ConversationMatch, town_config: TownConfig) -> Decision:
-    """The rules' decision; where they decide nothing and a closed conversation is followed, its department."""
+    """The rules' decision; if they decide nothing and the contact follows a closed conversation, that one's department."""
     closed = match.follows
     if closed is None:
         return decision
     if decision.rule not in _WEAK:
-        return replace(decision, reason=followed_reason(closed.reference, decision.reason))
+        return replace(decision, reason=follow_up_reason(closed.reference, decision.reason))
     department = town_config.departments[town_config.current_department(closed.department)]
     return replace(
         decision,
@@ -41,14 +41,14 @@ def decide_opening(decision: Decision, match: ConversationMatch, town_config: To
         matched=(match.by,) if match.by else (),
         confidence=1.0,
         runners_up=_others((decision,), department.slug),
-        reason=followed_reason(closed.reference, department=department),
+        reason=follow_up_reason(closed.reference, department=department),
     )
 
 
 def decide_continuing(
     conversation: Conversation, decision: Decision, by: MatchedBy, town_config: TownConfig
 ) -> Decision:
-    """The conversation's department decides; what the words alone point to becomes the runner-up."""
+    """The conversation's department; the department that the words alone suggest becomes the runner-up."""
     department = town_config.departments[conversation.department]
     differs = decision.rule != "default" and decision.department != conversation.department
     return replace(
@@ -59,24 +59,24 @@ def decide_continuing(
         matched=(by,),
         confidence=1.0,
         runners_up=_others((decision,), conversation.department) if differs else (),
-        reason=continued_reason(by, conversation.reference, department),
+        reason=continuation_reason(by, conversation.reference, department),
     )
 
 
 def suggest_split(
     contact: ContactReceived, conversation: Conversation, decision: Decision, town_config: TownConfig
 ) -> Suggestion | None:
-    """Suggest that people split the contact off, where the rules clearly give it to another department."""
+    """Suggest that an agent split the contact off, if the rules clearly name another department."""
     if contact.machine or not is_clear(decision) or decision.department == conversation.department:
         return None
     department = town_config.departments[decision.department]
     return fast_models.Suggestion(
-        department=department.slug, confidence=decision.confidence, why=drifted_reason(department)
+        department=department.slug, confidence=decision.confidence, why=drift_reason(department)
     )
 
 
 def decide_unanswered(head: WaitingContact, candidates: Sequence[Conversation]) -> Decision:
-    """Leave it to people to find out which of the candidates is meant."""
+    """Send the contact to triage: a person finds out which of the candidates is meant."""
     return replace(
         head.decision,
         department=TRIAGE,
@@ -90,7 +90,7 @@ def decide_unanswered(head: WaitingContact, candidates: Sequence[Conversation]) 
 
 
 def decide_given_up(contact: ContactReceived) -> Decision:
-    """Leave to people a contact that failed too often: no rule is asked."""
+    """Send a contact that failed too often to triage, without applying rules."""
     return Decision(
         department=TRIAGE,
         procedure=None,

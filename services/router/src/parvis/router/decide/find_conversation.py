@@ -29,10 +29,10 @@ MatchedBy = Literal["token", "reference", "mail thread", "subject", "sender", "a
 
 @dataclass(frozen=True, slots=True)
 class ConversationMatch:
-    """Where a contact belongs.
+    """The conversation that a contact belongs to.
 
-    `continues`: that conversation, told `by`. Else it opens one, which `follows` a closed one; or, where there are
-    `candidates`, nobody but the sender knows.
+    `continues`: the contact continues this conversation, matched `by`. Otherwise it opens one, which may follow a closed
+    one (`follows`); or only the sender knows which of several is meant (`candidates`).
     """
 
     by: MatchedBy | None = None
@@ -50,13 +50,13 @@ def find_conversation(
 ) -> ConversationMatch:
     """The conversation that the contact continues, or why it opens one.
 
-    Order: our signed token; a quoted reference, then a mail that is answered, of somebody who takes part there; the same sender
-           within the window of the channel, for mails with the same subject. The first that names a conversation decides.
-    Closed: within the grace it goes on, for what names it; after it, and for a mere sender, a new one follows it, or what already does.
-    Doubt: an address that fails DMARC proves nobody. A reference alone proves nothing: it may be read over a shoulder.
+    Order: our signed token; a quoted reference or an answered mail, if the sender participates in that conversation; the same
+           sender within the channel's window (for mails, with the same subject). The first match decides.
+    Closed: a contact that names it within the grace period reopens it; otherwise a new one follows it, or its open follower goes on.
+    Trust: an address that fails DMARC identifies nobody. A reference alone proves nothing: anybody may have seen it.
     """
-    for by, conversation in _named(contact, marks, known):
-        return _named_place(by, conversation, contact.received_at, known, windows)
+    for by, conversation in _named_conversations(contact, marks, known):
+        return _match_named(by, conversation, contact.received_at, known, windows)
     if not _is_credible(contact):
         return ConversationMatch()
     if channel(contact.channel).has_thread_headers:
@@ -65,24 +65,24 @@ def find_conversation(
 
 
 def is_clear(decision: Decision) -> bool:
-    """Whether rules clearly speak for a department, by what the sender says now."""
+    """Whether the rules clearly name a department, by this contact alone."""
     by_words = decision.rule not in _UNCLEAR_RULES and decision.department != TRIAGE
     return by_words and decision.confidence >= CLEAR
 
 
 def quoted_reference(contact: ContactReceived) -> str | None:
-    """The reference that a contact quotes; none when it is no reference at all."""
-    found = find_references(contact.thread.reference or "")
-    return found[0] if found else None
+    """The reference that a contact quotes; None if it is malformed."""
+    references = find_references(contact.thread.reference or "")
+    return references[0] if references else None
 
 
 def find_by_quoted_reference(contact: ContactReceived, known: KnownConversations) -> Conversation | None:
-    """The conversation whose reference is quoted by somebody who takes part there."""
+    """The conversation whose reference is quoted; None unless the sender participates in it."""
     quoted = quoted_reference(contact)
-    return _where_sender_writes(contact, known.by_reference.get(quoted) if quoted else None, known)
+    return _if_sender_participates(contact, known.by_reference.get(quoted) if quoted else None, known)
 
 
-def _named(
+def _named_conversations(
     contact: ContactReceived, marks: ThreadKeys, known: KnownConversations
 ) -> Iterator[tuple[MatchedBy, Conversation]]:
     token = parse_uuid(contact.thread.conversation_id)
@@ -93,12 +93,14 @@ def _named(
         yield "reference", quoted
     for mark in marks.answered_ids:
         for bearing in reversed(known.by_thread_key.get(mark, ())):
-            answered = _where_sender_writes(contact, bearing, known)
+            answered = _if_sender_participates(contact, bearing, known)
             if answered:
                 yield "mail thread", answered
 
 
-def _where_sender_writes(contact: ContactReceived, id_: UUID | None, known: KnownConversations) -> Conversation | None:
+def _if_sender_participates(
+    contact: ContactReceived, id_: UUID | None, known: KnownConversations
+) -> Conversation | None:
     sender = contact.contact_point_hash
     if id_ is None or sender is None or not _is_credible(contact) or (id_, sender) not in known.senders:
         return None
@@ -109,13 +111,13 @@ def _is_credible(contact: ContactReceived) -> bool:
     return contact.contact_point_hash is not None and contact.sender.dmarc != "fail"
 
 
-def _named_place(
+def _match_named(
     by: MatchedBy, named: Conversation, at: datetime, known: KnownConversations, windows: ConversationWindows
 ) -> ConversationMatch:
-    if _takes(named, at, windows.closed_grace):
+    if _can_continue(named, at, windows.closed_grace):
         return ConversationMatch(by=by, continues=named)
     follower = known.conversations.get(known.followers.get(named.id, named.id), named)
-    if _takes(follower, at, windows.closed_grace):
+    if _can_continue(follower, at, windows.closed_grace):
         return ConversationMatch(by=by, continues=follower)
     return ConversationMatch(by=by, follows=follower)
 
@@ -150,42 +152,42 @@ def _by_sender(
         ),
         reverse=True,
     )
-    still_open = [(one, channels) for _, _, one, channels in near if one.closed_at is None]
+    still_open = [(match, channels) for _, _, match, channels in near if match.closed_at is None]
     if decision.urgency == "immediate" and is_clear(decision):
-        # Danger waits for no question, and goes to no other department than the one that the rules name.
-        still_open = [(one, channels) for one, channels in still_open if one.department == decision.department][:1]
+        # An urgent danger is not delayed by a question, and continues only a conversation of the department that the rules name.
+        still_open = [entry for entry in still_open if entry[0].department == decision.department][:1]
     if len(still_open) == 1:
-        return _only(still_open[0][0], contact.channel in still_open[0][1], decision)
+        return _match_only_open(still_open[0][0], contact.channel in still_open[0][1], decision)
     if still_open:
-        return _one_of([one for one, _ in still_open], contact, known, window)
+        return _ask_or_continue_latest([conversation for conversation, _ in still_open], contact, known, window)
     return ConversationMatch(by="sender", follows=near[0][2]) if near and near[0][2].closed_at else ConversationMatch()
 
 
 def _wrote_outside_threads(recent: RecentActivity) -> bool:
-    """A mail belongs to its own thread, and to no other channel's window."""
+    """Mails belong to their threads: they do not count for the window of another channel."""
     return any(not channel(name).has_thread_headers for name in recent.channels)
 
 
-def _only(conversation: Conversation, is_same_channel: bool, decision: Decision) -> ConversationMatch:
-    # What was told on another channel is a weaker tie: words that speak for another department break it.
+def _match_only_open(conversation: Conversation, is_same_channel: bool, decision: Decision) -> ConversationMatch:
+    # A conversation on another channel is a weaker match: a clear rule for another department overrides it.
     if not is_same_channel and is_clear(decision) and decision.department != conversation.department:
         return ConversationMatch()
     return ConversationMatch(by="sender", continues=conversation)
 
 
-def _one_of(
-    found: list[Conversation], contact: ContactReceived, known: KnownConversations, window: timedelta
+def _ask_or_continue_latest(
+    matches: list[Conversation], contact: ContactReceived, known: KnownConversations, window: timedelta
 ) -> ConversationMatch:
-    """Asked once a window; who was asked goes on with what they last wrote in."""
+    """Ask at most once per window; otherwise continue the sender's latest conversation."""
     key = waiting_key(contact)
     asked_at = known.asked_at.get(key) if key else None
     was_asked = asked_at is not None and contact.received_at - asked_at <= window
     may_ask = channel(contact.channel).asks_which_conversation and not contact.machine and contact.personal.from_
     if was_asked or not may_ask:
-        return ConversationMatch(by="sender", continues=found[0])
-    return ConversationMatch(by="sender", candidates=tuple(found))
+        return ConversationMatch(by="sender", continues=matches[0])
+    return ConversationMatch(by="sender", candidates=tuple(matches))
 
 
-def _takes(conversation: Conversation, at: datetime, grace: timedelta) -> bool:
-    """Whether it is open, or closed so recently that the contact opens it again."""
+def _can_continue(conversation: Conversation, at: datetime, grace: timedelta) -> bool:
+    """Whether it is open, or was closed so recently that a contact reopens it."""
     return conversation.closed_at is None or at - conversation.closed_at < grace

@@ -1,4 +1,4 @@
-"""Holds the conversations that a batch may touch: the working memory of one transaction. No I/O."""
+"""Holds the conversations that a batch may change: the working memory of one transaction. No I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ WaitReason = Literal["question", "trouble", "queued"]
 class ConversationWindows:
     """How long a new message of the same sender continues a conversation.
 
-    `same_sender` overrides the windows of the table of channels.
+    `same_sender` overrides the windows in the channel table.
     """
 
     same_sender: Mapping[str, timedelta] = field(default_factory=dict[str, timedelta])
@@ -28,7 +28,7 @@ class ConversationWindows:
 
     @property
     def sender_channels(self) -> tuple[str, ...]:
-        """The channels on which the same sender is enough: those with a window and without threads of their own."""
+        """The channels on which the sender alone identifies a conversation: those with a window and without mail threads."""
         rows = (row for row in channels() if not row.has_thread_headers)
         return tuple(sorted(row.name for row in rows if self.window_of(row.name)))
 
@@ -39,7 +39,7 @@ class ConversationWindows:
 
 @dataclass(slots=True)
 class RecentActivity:
-    """On which channels a sender wrote in a conversation, and when something last happened there."""
+    """The channels on which a sender wrote in a conversation, and the time of its last activity."""
 
     active_at: datetime
     channels: set[str]
@@ -47,7 +47,7 @@ class RecentActivity:
 
 @dataclass(slots=True)
 class WaitingContact:
-    """A contact that waits for the answer to a question, for its own trouble to pass, or behind another contact of its sender."""
+    """A contact that waits for the answer to a question, for a retry, or behind another contact of its sender."""
 
     contact: ContactReceived
     decision: Decision
@@ -59,25 +59,25 @@ class WaitingContact:
 
 @dataclass
 class KnownConversations:
-    """The conversations that a batch may touch; the contacts of the batch itself are added as they are assigned."""
+    """The conversations that a batch may change; its contacts are added as they are assigned."""
 
     conversations: dict[UUID, Conversation] = field(default_factory=dict[UUID, Conversation])
     by_reference: dict[str, UUID] = field(default_factory=dict[str, UUID])
-    # A mail's thread key → the conversations that bear it, the newest last.
+    # A mail's thread key → the conversations that have it, the newest last.
     by_thread_key: dict[bytes, list[UUID]] = field(default_factory=dict[bytes, list[UUID]])
     # A closed conversation → the newest one that follows it.
     followers: dict[UUID, UUID] = field(default_factory=dict[UUID, UUID])
-    # Sender's hash → where they wrote.
+    # Sender's hash → their recent conversations.
     recent: dict[str, dict[UUID, RecentActivity]] = field(default_factory=dict[str, dict[UUID, RecentActivity]])
     senders: set[tuple[UUID, str]] = field(default_factory=set[tuple[UUID, str]])
-    # Sender's hash and channel → when they were asked which conversation they mean, and which of their contacts wait.
+    # Sender's hash and channel → when they were last asked a question, and their waiting contacts.
     asked_at: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
     waiting: dict[tuple[str, str], list[WaitingContact]] = field(
         default_factory=dict[tuple[str, str], list[WaitingContact]]
     )
 
     def add_contact(self, contact: ContactReceived, conversation: Conversation, keys: ThreadKeys | None = None) -> None:
-        """Remember the conversation after this contact, for the later contacts of the batch."""
+        """Record the conversation's new state, for the later contacts of the batch."""
         self.conversations[conversation.id] = conversation
         self.by_reference.setdefault(contact.reference, conversation.id)
         for key in keys.stored if keys else ():
@@ -102,26 +102,26 @@ class KnownConversations:
         self.waiting.setdefault(key, []).append(waiting)
 
     def add_question(self, key: tuple[str, str], waiting: WaitingContact, at: datetime) -> None:
-        """Remember that the sender is asked now; their later contacts queue behind this one."""
+        """Record that the sender is asked now; their later contacts queue behind this one."""
         self.waiting[key] = [waiting]
         self.asked_at[key] = at
 
     def take_queue(self, key: tuple[str, str]) -> list[WaitingContact]:
-        """Remove and give what waits under this key."""
+        """Remove and return the contacts that wait under this key."""
         return self.waiting.pop(key, [])
 
 
 def waiting_key(contact: ContactReceived) -> tuple[str, str] | None:
-    """The queue in which a contact waits: that of its sender and channel; None for an anonymous one.
+    """The key of a contact's queue: its sender and channel; None for an anonymous contact.
 
-    Channels that share a window are one queue: a question on the one may be answered on the other.
+    Channels that share a window share a queue: a question on one may be answered on the other.
     """
     sender = contact.contact_point_hash
     return (sender, channel(contact.channel).window_shared_with or contact.channel) if sender else None
 
 
 def parse_uuid(text: str | None) -> UUID | None:
-    """The UUID that a text states; None when it is not one in its canonical form."""
+    """Parse a UUID; None unless the text is in canonical form."""
     try:
         return UUID(text) if text and len(text) == 36 else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Links two conversations or undoes that, or refuses to. Pure; no I/O."""
+"""Links or unlinks two conversations, or refuses to. Pure; no I/O."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -42,7 +42,7 @@ def link_refusal_reason(
 def refuse_link(
     request: LinkRequested, conversation: Conversation | None, why: LinkRefusalReason, *, at: datetime
 ) -> DecisionRow:
-    """Nothing changes; the department that asked is event."""
+    """The refusal, for the requesting department. No conversation changes."""
     refused = LinkRefused(
         link_id=request.link_id,
         conversation_id=request.conversation_id,
@@ -57,7 +57,7 @@ def refuse_link(
 
 @dataclass(frozen=True)
 class LinkResult:
-    """Two conversations as they stand after they were linked or unlinked, and the row of each."""
+    """The state of both conversations after a link or unlink, and a row for each."""
 
     conversations: tuple[Conversation, Conversation]
     rows: tuple[DecisionRow, DecisionRow]
@@ -66,31 +66,36 @@ class LinkResult:
 def link_conversations(
     request: LinkRequested, conversation: Conversation, other: Conversation, *, at: datetime
 ) -> LinkResult:
-    """Link two conversations, or undo that: a numbered step of each.
+    """Link or unlink two conversations, as a numbered step in each.
 
     Needs: both rows locked, and no reason to refuse.
     """
     key = decision_id(request)
-    here, there = _next(conversation), _next(other)
-    rows = (_side(request, here, there, at, key), _side(request, there, here, at, second_decision_id(key)))
-    return LinkResult((here, there), rows)
+    updated, updated_other = _with_next_sequence(conversation), _with_next_sequence(other)
+    rows = (
+        _link_row(request, updated, updated_other, at, key),
+        _link_row(request, updated_other, updated, at, second_decision_id(key)),
+    )
+    return LinkResult((updated, updated_other), rows)
 
 
-def _next(conversation: Conversation) -> Conversation:
+def _with_next_sequence(conversation: Conversation) -> Conversation:
     return replace(conversation, sequence=conversation.sequence + 1)
 
 
-def _side(request: LinkRequested, here: Conversation, there: Conversation, at: datetime, key: UUID) -> DecisionRow:
+def _link_row(
+    request: LinkRequested, conversation: Conversation, other: Conversation, at: datetime, key: UUID
+) -> DecisionRow:
     kind = ConversationLinked if request.wanted == "linked" else ConversationUnlinked
     event = kind(
-        conversation_id=ConversationId(str(here.id)),
-        sequence=here.sequence,
-        reference=here.reference,
-        department=here.department,
-        other_conversation=ConversationId(str(there.id)),
-        other_reference=there.reference,
-        other_department=there.department,
+        conversation_id=ConversationId(str(conversation.id)),
+        sequence=conversation.sequence,
+        reference=conversation.reference,
+        department=conversation.department,
+        other_conversation=ConversationId(str(other.id)),
+        other_reference=other.reference,
+        other_department=other.department,
         reason=request.reason,
         at=at,
     )
-    return step_row(key, request.wanted, here, event, at)
+    return step_row(key, request.wanted, conversation, event, at)

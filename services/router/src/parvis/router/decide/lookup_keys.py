@@ -1,4 +1,4 @@
-"""Collects what to look up for a batch of contacts: tokens, references, thread keys, and senders within their windows. Pure; no I/O."""
+"""Collects the database keys of a batch of contacts: tokens, references, thread keys, senders. Pure; no I/O."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from parvis.router.decide.thread_keys import thread_keys_of
 
 @dataclass
 class LookupKeys:
-    """What the contacts of a batch name, and since when what their senders wrote counts."""
+    """The keys that the contacts of a batch name, and for each sender the start of the window."""
 
     tokens: set[UUID] = field(default_factory=set[UUID])
     references: set[str] = field(default_factory=set[str])
@@ -27,7 +27,7 @@ class LookupKeys:
         return not (self.tokens or self.references or self.thread_keys or self.since)
 
     def add(self, contact: ContactReceived, windows: ConversationWindows, secret: bytes) -> None:
-        """Add what one contact names. Without a sender, only our own token counts."""
+        """Add the keys of one contact. Without a sender, only our token counts."""
         if token := parse_uuid(contact.thread.conversation_id):
             self.tokens.add(token)
         sender, window = contact.contact_point_hash, windows.window_of(contact.channel)
@@ -48,7 +48,7 @@ class LookupKeys:
 
 
 def lookup_keys(contacts: Iterable[ContactReceived], windows: ConversationWindows, secret: bytes) -> LookupKeys:
-    """What to look up for these contacts."""
+    """Collect the keys of these contacts."""
     keys = LookupKeys()
     for contact in contacts:
         keys.add(contact, windows, secret)

@@ -12,7 +12,7 @@ from parvis.common.town.models import TownConfig, localized
 from parvis.common.town.template_variables import format_day, standard_variables
 from parvis.router.decide import fast_models
 
-# The receipt leaves a day before its deadline: a held letter still reaches the printer in time.
+# The receipt leaves a day before its deadline, so that a letter still reaches the printer in time.
 _BEFORE_DEADLINE = timedelta(days=1)
 
 _SILENCE = {
@@ -33,10 +33,10 @@ def registration_notice(
 ) -> ReplyRequested | None:
     """The registration notice (CRPA L112-11) of a contact that opened a conversation.
 
-    Gives: none for a machine's message, for one in somebody else's name, and where there is nobody to write to.
+    Gives: None for an automatic message, for a forged sender, and without an address to write to.
     Retry: the same contact gives the same reply id.
     """
-    if not _may_be_told(contact):
+    if not _is_notifiable(contact):
         return None
     spoken = town_config.town.supported_language(language)
     variables = _variables(contact, routing, town_config, spoken)
@@ -46,13 +46,13 @@ def registration_notice(
 def receipt_notice(
     contact: ContactReceived, routing: Routing, town_config: TownConfig, *, language: str | None
 ) -> ReplyRequested | None:
-    """The receipt (CRPA R112-11-1), asked for at once and held until a day before it is due.
+    """The receipt (CRPA R112-11-1), requested at once with `send_at` a day before it is due.
 
-    Gives: none where the procedure is not known or promises none: what silence means could not be said.
+    Gives: None if the procedure is unknown or owes no receipt: the effect of silence would be unknown too.
     Retry: the same contact gives the same reply id.
     """
     procedure = town_config.procedure(routing.procedure)
-    if not (procedure and routing.receipt_due_at and routing.answer_due_at and _may_be_told(contact)):
+    if not (procedure and routing.receipt_due_at and routing.answer_due_at and _is_notifiable(contact)):
         return None
     spoken = town_config.town.supported_language(language)
     variables = _variables(contact, routing, town_config, spoken) | {
@@ -65,7 +65,7 @@ def receipt_notice(
 
 
 def transfer_notice(
-    told: ConversationArrived | ConversationOpened,
+    event: ConversationArrived | ConversationOpened,
     department: str,
     town_config: TownConfig,
     *,
@@ -73,30 +73,30 @@ def transfer_notice(
     channel: str,
     addressed_as: ConversationId | None,
 ) -> ReplyRequested | None:
-    """Who holds a request now that another body is competent (CRPA L114-2): with all that its receipt would say.
+    """The notice that another public body is now competent (CRPA L114-2), with all the content of a receipt.
 
-    Needs: `addressed_as`, the conversation in which the citizen was written to before. The router keeps no address; the notifier
-           knows where that went, and that nothing ever went to a machine or to a forged sender.
-    Gives: none when the body is the same one as before.
+    Needs: `addressed_as`, the conversation in which the citizen was written to before. The router stores no address; the notifier
+           knows it, and never wrote to a machine or a forged sender.
+    Gives: None if the body is the same as before.
     Retry: the same cause gives the same reply id.
     """
-    if told.competent_received_at is None or told.received_at is None or addressed_as is None:
+    if event.competent_received_at is None or event.received_at is None or addressed_as is None:
         return None
     town = town_config.town
-    spoken, body = town.supported_language(told.language), town_config.body(told.body) or town
-    variables = standard_variables(town_config, department=department, language=spoken, reference=told.reference) | {
-        "received_on": format_day(told.received_at, town, spoken),
-        "moved_on": format_day(told.competent_received_at, town, spoken),
+    spoken, body = town.supported_language(event.language), town_config.body(event.body) or town
+    variables = standard_variables(town_config, department=department, language=spoken, reference=event.reference) | {
+        "received_on": format_day(event.received_at, town, spoken),
+        "moved_on": format_day(event.competent_received_at, town, spoken),
         "body": localized(body.name, spoken),
         "body_phone": format_phone(body.phone),
         "body_address": ", ".join(body.address),
-        "answer_due_on": format_day(told.answer_due_at, town, spoken) if told.answer_due_at else "",
-        "silence_rule": _silence_rule(told, town_config, spoken),
+        "answer_due_on": format_day(event.answer_due_at, town, spoken) if event.answer_due_at else "",
+        "silence_rule": _silence_rule(event, town_config, spoken),
     }
     return fast_models.ReplyRequested(
         reply_id=make_reply_id("transfer", cause),
-        conversation_id=told.conversation_id,
-        reference=told.reference,
+        conversation_id=event.conversation_id,
+        reference=event.reference,
         kind="transfer",
         department=department,
         channel_of_contact=channel,
@@ -104,15 +104,15 @@ def transfer_notice(
         template="transfer",
         language=spoken,
         legal=True,
-        send_at=told.at,
-        requested_at=told.at,
+        send_at=event.at,
+        requested_at=event.at,
         requested_by="router",
         personal=fast_models.PersonalReply(variables=variables),
     )
 
 
-def _may_be_told(contact: ContactReceived) -> bool:
-    # A sender that fails DMARC is somebody else's address: a notice to it would be a stranger's first word from us.
+def _is_notifiable(contact: ContactReceived) -> bool:
+    # If DMARC fails, the address is probably somebody else's, who must not get a notice.
     personal, is_forged = contact.personal, contact.sender.dmarc == "fail"
     return contact.machine is None and not is_forged and bool(personal.from_ or personal.reply_channels)
 

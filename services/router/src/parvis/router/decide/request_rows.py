@@ -17,7 +17,7 @@ _NAMESPACE = UUID("9b1c3f7e-6f52-5a0e-8f51-3c5f0a7f6d10")
 
 
 def decision_id(request: DepartmentRequest) -> UUID:
-    """The id of a request's decision row: a department's own system may name its requests as it likes."""
+    """The id of a request's decision row. Departments' systems choose request ids freely, so they are hashed."""
     match request:
         case TransferRequested():
             return _key(request.transfer_id)
@@ -28,7 +28,7 @@ def decision_id(request: DepartmentRequest) -> UUID:
 
 
 def second_decision_id(key: UUID) -> UUID:
-    """The id of the second row, when a request is a step of two conversations."""
+    """The id of the second row of a request that is a step in two conversations."""
     return uuid5(key, "other")
 
 
@@ -39,7 +39,7 @@ def _key(name: str) -> UUID:
 def step_row(
     key: UUID, kind: Kind, conversation: Conversation, event: Event, at: datetime, *, came: str | None = None
 ) -> DecisionRow:
-    """The row of one step of a conversation; its number is the conversation's last."""
+    """The row of one step; its number is the conversation's `sequence`."""
     return DecisionRow(
         id=key,
         kind=kind,
@@ -66,7 +66,7 @@ def refusal_row(key: UUID, conversation: Conversation | None, event: Event, at: 
 
 
 def due_dates_after_transfer(
-    came_from: str,
+    from_department: str,
     wanted: str,
     procedure: str | None,
     context: AssignmentContext,
@@ -74,8 +74,8 @@ def due_dates_after_transfer(
     received_at: datetime,
     at: datetime,
 ) -> DueDates | None:
-    """The due dates from when another body became competent; None when the body is the same."""  # fmt: skip
-    if context.town_config.body_of(came_from) == context.town_config.body_of(wanted):
+    """The due dates since another public body became competent; None if the body is the same."""  # fmt: skip
+    if context.town_config.body_of(from_department) == context.town_config.body_of(wanted):
         return None
     return due_dates(procedure, context, received_at=received_at, competent_at=at)
 
@@ -87,7 +87,7 @@ def due_dates(
     received_at: datetime,
     competent_at: datetime | None = None,
 ) -> DueDates:
-    """The due dates of what was received then."""
+    """The due dates by the deadlines that run from the time of receipt."""
     rules = context.town_config.legal_deadlines(procedure)
     due = context.calendar.compute_deadlines(received_at, rules, competent_at=competent_at)
     return DueDates(

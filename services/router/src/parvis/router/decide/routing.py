@@ -1,4 +1,4 @@
-"""Builds the routing of a contact in its conversation: what the rules decided, its number and its due dates. Pure; no I/O."""
+"""Builds a contact's routing: the rules' decision, its number in the conversation, its due dates. Pure; no I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from parvis.router.models.stored_rows import Conversation
 
 @dataclass(frozen=True, slots=True)
 class ConversationStep:
-    """A conversation as it stands once the contact has its number in it."""
+    """The state of a conversation after a contact was added to it."""
 
     conversation_id: ConversationId
     reference: Reference
@@ -25,7 +25,7 @@ class ConversationStep:
 
 
 def may_continue(contact: ContactReceived) -> bool:
-    """Whether a contact names something that it belongs to: then its conversation is looked up, and locked."""
+    """Whether a contact names a conversation, so that conversations must be read and locked first."""
     thread = contact.thread
     return thread.conversation_id is not None or thread.reference is not None or bool(thread.in_reply_to)
 
@@ -33,14 +33,14 @@ def may_continue(contact: ContactReceived) -> bool:
 def route_new_conversation(
     contact: ContactReceived, decision: Decision, context: AssignmentContext, *, at: datetime
 ) -> Routing:
-    """The routing of a contact that opens a conversation: what `assign_contact` gives when nothing is known."""
+    """The routing of a contact that opens a conversation; equal to `assign_contact` with no known conversation."""
     id_ = make_conversation_id(contact.contact_id, contact.received_at)
     department = context.town_config.current_department(decision.department)
     return build_routing(contact, decision, ConversationStep(id_, contact.reference, 1, department), context, at=at)
 
 
 def step_of(conversation: Conversation) -> ConversationStep:
-    """The last step of a conversation."""
+    """The conversation's last step."""
     return ConversationStep(
         ConversationId(str(conversation.id)),
         conversation.reference,

@@ -33,19 +33,19 @@ _CONTINUED: Mapping[MatchedBy, tuple[str, str]] = {
 }
 
 
-def continued_reason(by: MatchedBy, reference: str, department: Department) -> dict[str, str]:
-    """That it goes on with a conversation, and how that is known."""
-    fr, en = (said.format(reference=reference) for said in _CONTINUED[by])
+def continuation_reason(by: MatchedBy, reference: str, department: Department) -> dict[str, str]:
+    """The reason for a contact that continues a conversation: how it was matched."""
+    fr, en = (template.format(reference=reference) for template in _CONTINUED[by])
     return {
         "fr": f"{fr} ; il va au même service : {localized(department.name, 'fr')}.",
         "en": f"{en}; it goes to the same department: {localized(department.name, 'en')}.",
     }
 
 
-def followed_reason(
+def follow_up_reason(
     reference: str, reason: Mapping[str, str] | None = None, *, department: Department | None = None
 ) -> dict[str, str]:
-    """That a new conversation follows a closed one; and why it goes where it goes."""
+    """The reason for a new conversation that follows a closed one, and for its department."""
     fr = f"La demande {reference} est close ; ce message en ouvre une nouvelle, qui lui est liée"
     en = f"The request {reference} is closed; this message opens a new one, which is linked to it"
     if department:
@@ -53,12 +53,12 @@ def followed_reason(
             "fr": f"{fr}, dans le même service : {localized(department.name, 'fr')}.",
             "en": f"{en}, in the same department: {localized(department.name, 'en')}.",
         }
-    told = reason or {}
-    return {"fr": f"{fr} : {told.get('fr', '')}", "en": f"{en}: {told.get('en', '')}"}
+    own_reason = reason or {}
+    return {"fr": f"{fr} : {own_reason.get('fr', '')}", "en": f"{en}: {own_reason.get('en', '')}"}
 
 
-def drifted_reason(department: Department) -> dict[str, str]:
-    """That the words of a message speak for another department than its conversation's."""
+def drift_reason(department: Department) -> dict[str, str]:
+    """The hint that a message's words suggest another department than its conversation's."""
     return {
         "fr": f"Ce message semble parler d'autre chose, du ressort du service : {localized(department.name, 'fr')}.",
         "en": f"This message seems to be about something else, a matter of the department: {localized(department.name, 'en')}.",
@@ -66,7 +66,7 @@ def drifted_reason(department: Department) -> dict[str, str]:
 
 
 def unanswered_reason(references: Sequence[str]) -> dict[str, str]:
-    """That nobody knows which of several conversations is meant."""
+    """The reason for triage when a question was not answered."""
     listed = ", ".join(f"{number}. {reference}" for number, reference in enumerate(references, start=1))
     return {
         "fr": f"Ce message peut concerner plusieurs demandes en cours ({listed}) et notre question est restée sans réponse : "
@@ -76,7 +76,7 @@ def unanswered_reason(references: Sequence[str]) -> dict[str, str]:
 
 
 def given_up_reason() -> dict[str, str]:
-    """That no machine could handle it."""
+    """The reason for triage when a contact failed too often."""
     return {
         "fr": "Ce message n'a pas pu être traité automatiquement : une personne le lit.",
         "en": "This message could not be handled automatically: a person reads it.",

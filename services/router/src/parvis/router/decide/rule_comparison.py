@@ -14,7 +14,7 @@ _MOST_EXAMPLES = 20
 
 @dataclass
 class RuleComparison:
-    """What a changed rule set would have done. `moved` counts contacts by (department now, department then)."""
+    """The effect of a changed rule set. `moved` counts contacts by (current department, new department)."""
 
     contacts: int = 0
     moved: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
@@ -25,7 +25,7 @@ class RuleComparison:
     examples: list[tuple[str, Decision, Decision]] = field(default_factory=list[tuple[str, Decision, Decision]])
 
     def lines(self) -> Iterator[str]:
-        """The report, without a word of any citizen."""
+        """The report; it contains no text of citizens."""
         moved = self.moved.total()
         yield f"{self.contacts} contacts, {moved} would go elsewhere ({moved / max(1, self.contacts):.1%})"
         for (now, then), count in self.moved.most_common():
@@ -45,7 +45,7 @@ class RuleComparison:
 def compare_rules(
     contacts: Iterable[ContactReceived], now: RuleSet, then: RuleSet, town_config: TownConfig
 ) -> RuleComparison:
-    """Decide each contact by both rule sets; conversations are left out: only the rules are on trial."""
+    """Decide each contact by both rule sets. Conversations are ignored: only rules are compared."""
     trial = RuleComparison()
     for contact in contacts:
         before, after = decide_department(contact, now, town_config), decide_department(contact, then, town_config)
@@ -62,7 +62,7 @@ def compare_rules(
 
 
 def explain_decision(decision: Decision, language: str) -> Iterator[str]:
-    """One decision as an operator reads it."""
+    """Format one decision for an operator."""
     yield f"department  {decision.department}"
     yield f"rule        {decision.rule} (rules {decision.rules_version}), confidence {decision.confidence:.2f}"
     if decision.matched:

@@ -29,12 +29,12 @@ SplitRefusalReason = Literal[
 
 @dataclass(frozen=True)
 class ConversationSplitResult:
-    """Both conversations as they stand after a split, what moved into the new one, and the row of each."""
+    """The state of both conversations after a split, the contacts that moved, and a row for each."""
 
     conversation: Conversation
     new: Conversation
     contacts: tuple[PastContact, ...]
-    senders: frozenset[tuple[str, str]]  # hash and channel: who may continue it by quoting its reference
+    senders: frozenset[tuple[str, str]]  # (hash, channel) of the senders who may continue it by quoting its reference
     rows: tuple[DecisionRow, DecisionRow]
 
 
@@ -57,7 +57,7 @@ def split_refusal_reason(
 def refuse_split(
     request: SplitRequested, conversation: Conversation | None, why: SplitRefusalReason, *, at: datetime
 ) -> DecisionRow:
-    """Nothing moves; the department that asked is event."""
+    """The refusal, for the requesting department. No contact moves."""
     refused = SplitRefused(
         split_id=request.split_id,
         conversation_id=request.conversation_id,
@@ -77,7 +77,7 @@ def contacts_to_split(request: SplitRequested, past: ConversationHistory) -> lis
 
 
 def new_conversation(request: SplitRequested, contacts: Sequence[PastContact], town_config: TownConfig) -> Conversation:
-    """The new conversation, before its first number. Its id and reference follow from the split, as others' do from a contact."""
+    """The new conversation, without a step yet. Its id and reference are derived from the request."""
     seed, opened_at = ContactId(str(decision_id(request))), min(contact.received_at for contact in contacts)
     wanted = town_config.current_department(request.to_department)
     return Conversation(
@@ -102,7 +102,7 @@ def split_conversation(
     history: ClaimCheck | None,
     at: datetime,
 ) -> ConversationSplitResult:
-    """Split contacts off: a step of the conversation, and the first of the new one.
+    """Split contacts off: one step in the conversation, and the first step in the new one.
 
     Needs: the conversation's row locked, and no reason to refuse.
     """
@@ -154,6 +154,6 @@ def split_conversation(
 
 
 def _procedure(contacts: Sequence[PastContact], department: str, town_config: TownConfig) -> str | None:
-    """What the contacts were taken for, where the wanted department does that; else nobody knows yet."""
+    """The contacts' latest procedure that belongs to the wanted department; None if there is none."""
     stated = (town_config.procedure(contact.procedure) for contact in reversed(contacts))
-    return next((one.slug for one in stated if one and one.department == department), None)
+    return next((procedure.slug for procedure in stated if procedure and procedure.department == department), None)

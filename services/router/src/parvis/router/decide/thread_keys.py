@@ -11,10 +11,10 @@ from parvis.common.contract.references import find_references
 
 _MOST_IDS = 12
 _LONGEST_SUBJECT = 300
-_BRACKETED = re.compile(r"^\[[^\[\]]{1,40}\]")  # what lists and filters put in front: [EXTERNE], [SPAM?]
+_BRACKETED = re.compile(r"^\[[^\[\]]{1,40}\]")  # prefixes of mailing lists and filters: [EXTERNE], [SPAM?]
 _ANSWER = frozenset("re rép rep réf ref tr fw fwd wg aw sv vs antw rv res enc odp vl".split())  # noqa: SIM905
 _REFERENCE = frozenset("réf ref référence reference".split())  # noqa: SIM905
-# What says nothing of a matter: two mails with such a subject may be about two things.
+# Words that identify no matter: two mails with only such a subject may be unrelated.
 _EMPTY_WORDS = frozenset(
     (  # noqa: SIM905
         "bonjour bonsoir madame monsieur demande renseignement renseignements information informations question "
@@ -27,10 +27,10 @@ _EMPTY_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ThreadKeys:
-    """What ties a mail to its thread. All are hashes under the town's key.
+    """The keyed hashes that link a mail to its thread.
 
-    `named`: its own Message-ID and those that it names: a later mail that answers one of them belongs here. `answers`: those that it
-    names, nearest first. `subject`: of the sender and what they wrote about; none where the subject says nothing.
+    `message_ids`: its Message-ID and those it answers; a later mail that answers one of them belongs to the same thread.
+    `answered_ids`: those it answers, nearest first. `subject`: the hash of sender and subject; None if the subject is not distinctive.
     """
 
     message_ids: tuple[bytes, ...] = ()
@@ -39,7 +39,7 @@ class ThreadKeys:
 
     @property
     def stored(self) -> tuple[bytes, ...]:
-        """What is remembered of a mail."""
+        """The keys to store for a mail."""
         return (*self.message_ids, self.subject) if self.subject else self.message_ids
 
 
@@ -47,21 +47,21 @@ _NONE = ThreadKeys()
 
 
 def thread_keys_of(contact: ContactReceived, key: bytes) -> ThreadKeys:
-    """The marks of a mail; none of anything else."""
+    """The thread keys of a mail; empty for other channels."""
     if not channel(contact.channel).has_thread_headers:
         return _NONE
     thread = contact.thread
-    answers = tuple(_hash("id", one.strip(), key) for one in thread.in_reply_to[:_MOST_IDS])
-    own = (_hash("id", thread.message_id.strip(), key),) if thread.message_id else ()
+    answers = tuple(_hash("id", message_id.strip(), key) for message_id in thread.in_reply_to[:_MOST_IDS])
+    own_ids = (_hash("id", thread.message_id.strip(), key),) if thread.message_id else ()
     about = normalize_subject(contact.personal.subject)
-    # A machine's mails have one subject for everybody and everything.
-    tells = about and contact.contact_point_hash and contact.machine is None
-    subject = _hash("subject", f"{contact.contact_point_hash}\x1f{about}", key) if tells else None
-    return ThreadKeys(tuple(dict.fromkeys((*own, *answers))), answers, subject)
+    # Automatic mails use one subject for every recipient and matter.
+    is_distinctive = about and contact.contact_point_hash and contact.machine is None
+    subject = _hash("subject", f"{contact.contact_point_hash}\x1f{about}", key) if is_distinctive else None
+    return ThreadKeys(tuple(dict.fromkeys((*own_ids, *answers))), answers, subject)
 
 
 def normalize_subject(subject: str) -> str:
-    """What a subject is about: without « Re: », « TR: », brackets, references, case and accents; empty where it says nothing."""
+    """Remove « Re: », « TR: », brackets, references, case and accents; empty if the subject is not distinctive."""
     rest = " ".join(subject[:_LONGEST_SUBJECT].split())
     while (shorter := _without_prefix(rest)) != rest:
         rest = shorter

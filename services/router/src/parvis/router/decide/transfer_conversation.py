@@ -21,7 +21,7 @@ from parvis.router.decide.conversation_history import ConversationHistory, encod
 from parvis.router.decide.request_rows import decision_id, due_dates_after_transfer, refusal_row, step_row
 from parvis.router.models.stored_rows import Conversation, DecisionRow
 
-# A conversation that goes to and fro between two departments belongs to neither of them, or to both: people must say.
+# A conversation that bounces between two departments belongs to neither or to both: a person must decide.
 _MOST_MOVES_OF_TWO = 2
 _NO_DATES = DueDates()
 
@@ -44,7 +44,7 @@ def transfer_refusal_reason(
 def refuse_transfer(
     request: TransferRequested, conversation: Conversation | None, why: TransferRefusalReason, *, at: datetime
 ) -> DecisionRow:
-    """Nothing moves; the department that asked is event where the conversation is."""
+    """The refusal, for the requesting department; it names the conversation's current department."""
     refused = TransferRefused(
         transfer_id=request.transfer_id,
         conversation_id=request.conversation_id,
@@ -66,16 +66,18 @@ def transfer_conversation(
     history: ClaimCheck | None,
     at: datetime,
 ) -> tuple[DecisionRow, Conversation]:
-    """Transfer a conversation; gives the decision and the conversation as it stands then. The step takes one number; `left` and `arrived` both carry it.
+    """Transfer a conversation; returns the decision row and the conversation's new state.
+
+    One sequence number; `conversation.left` and `conversation.arrived` both carry it.
 
     Needs: the conversation's row locked, and no reason to refuse.
-    Loops: the third move between the same two departments ends in triage, with the reason; what triage decides stands.
+    Loops: the third move between the same two departments ends in triage, with the reason; triage's decision is final.
     """
     town_config = context.town_config
     wanted = town_config.current_department(request.to_department)
-    stopped = _stopped(request.from_department, wanted, past, town_config)
+    stopped = _detect_loop(request.from_department, wanted, past, town_config)
     to = TRIAGE if stopped else wanted
-    new = due_dates_after_transfer(
+    new_dates = due_dates_after_transfer(
         request.from_department, to, conversation.procedure, context,
         received_at=conversation.opened_at, at=at,
     )  # fmt: skip
@@ -94,39 +96,39 @@ def transfer_conversation(
         body=town_config.body_of(to),
         received_at=conversation.opened_at,
         at=at,
-        **(new or _NO_DATES).model_dump(),
+        **(new_dates or _NO_DATES).model_dump(),
     )
     return step_row(decision_id(request), "transfer", moved, event, at, came=encode_last_source(past.contacts)), moved
 
 
 def left_event(arrived: ConversationArrived) -> ConversationLeft:
-    """The other half of a transfer, for the department that had the conversation."""
+    """The event for the previous department, with the same content."""
     return ConversationLeft.model_validate(arrived.model_dump())
 
 
-def _stopped(
-    came_from: str, wanted: str, past: ConversationHistory, town_config: TownConfig
+def _detect_loop(
+    from_department: str, wanted: str, past: ConversationHistory, town_config: TownConfig
 ) -> IncompleteTransfer | None:
-    if TRIAGE in (came_from, wanted):
+    if TRIAGE in (from_department, wanted):
         return None
-    pair = {came_from, wanted}
+    pair = {from_department, wanted}
     moves = sum({move.from_department, move.to_department} == pair for move in _since_triage(past.moves))
     if moves < _MOST_MOVES_OF_TWO:
         return None
-    one, other = (town_config.departments[slug].name for slug in (came_from, wanted))
-    return IncompleteTransfer(wanted_department=wanted, why=_to_and_fro(one, other))
+    first, second = (town_config.departments[slug].name for slug in (from_department, wanted))
+    return IncompleteTransfer(wanted_department=wanted, why=_loop_reason(first, second))
 
 
 def _since_triage(moves: Iterable[PastTransfer]) -> list[PastTransfer]:
-    """The moves since triage last had the conversation: what people decided there starts the count again."""
+    """The moves since triage last had the conversation: a decision of triage resets the count."""
     since: list[PastTransfer] = []
     for move in moves:
         since = [] if TRIAGE in (move.from_department, move.to_department) else [*since, move]
     return since
 
 
-def _to_and_fro(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+def _loop_reason(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
     return {
-        "fr": f"Cet échange est allé et venu entre « {localized(one, 'fr')} » et « {localized(other, 'fr')} » : une personne de l'accueil décide.",
-        "en": f"This conversation has gone to and fro between “{localized(one, 'en')}” and “{localized(other, 'en')}”: a person at the reception decides.",
+        "fr": f"Cet échange est allé et venu entre « {localized(first, 'fr')} » et « {localized(second, 'fr')} » : une personne de l'accueil décide.",
+        "en": f"This conversation has gone to and fro between “{localized(first, 'en')}” and “{localized(second, 'en')}”: a person at the reception decides.",
     }

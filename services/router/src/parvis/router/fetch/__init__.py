@@ -1,1 +1,1 @@
-"""Fetches what may change while the router runs: the rules files and the active model."""
+"""Fetches the rules files and the active model, and notices their changes."""

@@ -11,21 +11,21 @@ from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.blobs import BlobStore
 from parvis.router.decide.classifier.model_archive import InvalidModel, LoadedModel, ModelHeader, read_header
-from parvis.router.models.stored_rows import ModelRow
+from parvis.router.models.stored_rows import TrainedModelRow
 
 log = logger()
 MEDIA_TYPE = "application/vnd.parvis.model+zip"
 
 
 class ActiveModelWatcher:
-    """Calls `on_change` with the active model, and with None when there is none any more.
+    """Calls `on_change` with the active model, or with None once no model is active.
 
-    A model that cannot be used here is refused once, on /ready and in the log; the one before stays in use.
+    An unusable model is refused, on /ready and once in the log; the previous model stays in use.
     """
 
     def __init__(
         self,
-        read_active_row: Callable[[], Awaitable[ModelRow | None]],
+        read_active_row: Callable[[], Awaitable[TrainedModelRow | None]],
         blobs: BlobStore,
         departments: Collection[str],
         embedder: str,
@@ -34,10 +34,10 @@ class ActiveModelWatcher:
     ) -> None:
         self._read_active_row, self._blobs, self._departments = read_active_row, blobs, departments
         self._embedder, self._on_change, self._health = embedder, on_change, health
-        self._seen_version: str | None = None  # the last active one, whether it was taken or refused
+        self._seen_version: str | None = None  # the last active version, whether loaded or refused
 
     async def poll(self) -> None:
-        """Fetch the active model if it is another one than at the last poll.
+        """Fetch the active model if it changed since the last poll.
 
         Raises: Unavailable, when PostgreSQL or the blob store does not answer; the next poll tries again.
         """
@@ -74,8 +74,8 @@ class ActiveModelWatcher:
         log.warning("model.refused", version=version, reason=reason)
 
 
-def claim_check_of(row: ModelRow) -> ClaimCheck:
-    """Where the model of a row lies in the blob store.
+def claim_check_of(row: TrainedModelRow) -> ClaimCheck:
+    """The claim check of a model's bytes in the blob store.
 
     Raises: InvalidModel, when the row holds no valid hash or size.
     """
@@ -86,7 +86,7 @@ def claim_check_of(row: ModelRow) -> ClaimCheck:
 
 
 def find_incompatibility(header: ModelHeader, departments: Collection[str], embedder: str) -> str | None:
-    """Why this model cannot be used here; None if it can. Departments are never removed: an unknown one is another town's."""
+    """Why this model cannot be used here; None if it can. Departments are never removed, so an unknown one means another town's model."""
     unknown = sorted(set(header.labels) - set(departments))
     if unknown:
         return f"it knows departments that departments.yaml does not: {', '.join(unknown)[:200]}"

@@ -18,7 +18,7 @@ def load_rules(path: Path, town_config: TownConfig) -> RuleSet:
     """Read, check and compile the rules of the configuration folder `path`.
 
     Raises: Misconfigured, with file, line and correction: a duplicate id, an unknown department, procedure or language, a pattern
-            that RE2 does not accept, a word without a letter.
+            that RE2 does not accept, a word without a letter or digit.
     """
     document = read_document(path / "rules.yaml")
     rules = validate_document(RulesFile, document, context={"languages": town_config.town.languages}).rules
@@ -130,4 +130,6 @@ def _check_terms(document: YamlDocument, index: int, rule: Rule) -> None:
         for position, term in enumerate(terms):
             if not has_words(term):
                 path = ("rules", index, "when", "words", name, position)
-                raise document.error(f"{term!r} contains no letter or digit", *path, mend="use `patterns` for signs")
+                raise document.error(
+                    f"{term!r} contains no letter or digit", *path, mend="use `patterns` for punctuation"
+                )

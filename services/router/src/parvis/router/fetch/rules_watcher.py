@@ -16,11 +16,11 @@ POLL_INTERVAL_S = 5.0
 
 
 class RulesWatcher:
-    """Holds the rule set in force. Call it once a batch, so that a reload never falls in the middle of one.
+    """Holds the active rule set. Call it once per batch, so that a reload never splits a batch.
 
-    A changed file that cannot be loaded is refused, on /ready and in the log; the rules before stay in force.
+    A changed file that cannot be loaded is refused, on /ready and in the log; the previous rules stay active.
 
-    Raises: Misconfigured, when the first files are bad: a router without rules does not start.
+    Raises: Misconfigured, when the files are invalid at the start: a router without rules must not start.
     """
 
     def __init__(self, folder: Path, town_config: TownConfig, health: Health) -> None:
@@ -32,7 +32,7 @@ class RulesWatcher:
         return self._current
 
     async def poll(self) -> None:
-        """Reload changed files once two polls in a row saw the same bytes: an editor may be half way through saving."""
+        """Reload changed files once two polls in a row read the same bytes: an editor may still be saving."""
         version = await asyncio.to_thread(_version_on_disk, self._folder)
         is_settled, self._seen_version = version == self._seen_version, version
         if version == self._current.version:
@@ -61,5 +61,5 @@ class RulesWatcher:
 def _version_on_disk(folder: Path) -> str:
     try:
         return compute_version(folder)
-    except OSError:  # missing while it is replaced, or unreadable: loading it names the reason
+    except OSError:  # missing during a replacement, or unreadable: loading it will report the reason
         return "missing"

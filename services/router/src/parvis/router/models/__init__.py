@@ -1,1 +1,1 @@
-"""Holds the values that pass between the router's rooms. Data only."""
+"""Defines the values that the router's packages share. Data only."""

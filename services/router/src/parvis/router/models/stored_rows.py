@@ -11,7 +11,7 @@ Kind = Literal["contact", "transfer", "split", "opened", "linked", "unlinked", "
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One row of `conversation`. `sequence` is the number of its last step; each step makes a new value."""
+    """One row of `conversation`. `sequence` is the number of its last step."""
 
     id: UUID
     reference: str
@@ -27,10 +27,10 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """One row of `decision`: written once, read again whenever its record comes again.
+    """One row of `decision`: written once, read whenever its record is redelivered.
 
-    `id` is the contact's, or derived from that of the transfer, split or link. `value` is JSON without personal data: the
-    routing, or the event of the step. `came` holds what a routing does not say of its contact (`decide/conversation_history.py`).
+    `id` is the contact id, or derived from the request id. `value` is JSON without personal data: the
+    routing, or the event of the step. `came` stores the contact's channel, sender hash and original (`decide/conversation_history.py`).
     """
 
     id: UUID
@@ -44,8 +44,8 @@ class DecisionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRow:
-    """One row of `model`: where its bytes are, and in JSON what its training reported."""
+class TrainedModelRow:
+    """One row of `model`: the claim check of its bytes, and its training report as JSON."""
 
     version: str
     blob: str
@@ -62,9 +62,9 @@ class ModelRow:
 class WaitingRow:
     """One row of `waiting`: the record of a contact that cannot be assigned yet, and why.
 
-    `number` is the order of arrival. `candidates` and `question` (the JSON of the reply that asks) belong to a question, `attempts`
-    to trouble. Once assigned (`placed_at`), the row stays until Kafka has acknowledged the records that follow from it; `claimed_until`
-    is the time until which one router alone publishes them.
+    `number` is the order of arrival. `candidates` and `question` (the reply as JSON) are set for a question, `attempts`
+    for retries. An assigned row (`placed_at`) stays until Kafka has acknowledged its records; until `claimed_until`
+    only one router publishes them.
     """
 
     contact_id: UUID

@@ -1,4 +1,4 @@
-"""States the facts about a contact that rules may ask for, and checks conditions against them. Pure."""
+"""Defines the facts about a contact that rules may use, and checks conditions against them. Pure."""
 
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -23,19 +23,21 @@ FACT_NAMES = (
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
-    """Everything the rules may know about a contact. Contacts with equal facts get equal decisions."""
+    """All facts that rules may use. Contacts with equal facts get equal decisions."""
 
     channel: str
     to: str
     procedure: str | None
     language: str | None
     machine_sent: bool
-    matched_terms: frozenset[int] = frozenset()  # numbers of the rules' words and patterns that occur in the text
+    matched_terms: frozenset[int] = (
+        frozenset()
+    )  # numbers of the rules' terms (words and patterns) that occur in the text
     day: date = date.min  # of receipt, in the town's time zone
     sender_domain: str = ""
     postcodes: tuple[str, ...] = ()
     attachments: tuple[str, ...] = ()  # media types
-    areas: tuple[str, ...] = ()  # several if the text does not decide between them
+    areas: tuple[str, ...] = ()  # more than one if the text is ambiguous
 
     def is_from(self, domain: str) -> bool:
         return self.sender_domain == domain or self.sender_domain.endswith(f".{domain}")
@@ -49,9 +51,9 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 
 
 class FactsCache:
-    """Remembers what was computed from facts, for one rule set; emptied when it is full.
+    """Caches results by facts, for one rule set; cleared when it is full.
 
-    The only mutable part of a RuleSet. A hit gives what computing again would give: whether it hits changes no decision.
+    The only mutable part of a RuleSet. A cached result equals a computed one, so the cache never changes a decision.
     """
 
     def __init__(self, capacity: int = 4096) -> None:
@@ -73,7 +75,7 @@ def join_text(parts: Iterable[str]) -> str:
 
 
 def list_conditions(rule: Rule) -> dict[str, Any]:
-    """The conditions of a rule other than words and patterns, by the fact that they ask for."""
+    """The conditions of a rule other than words and patterns, by the fact that they use."""
     when = rule.when
     conditions = {
         "day": rule.until,

@@ -12,9 +12,9 @@ from parvis.router.rules.rules_file import Rule
 from parvis.router.rules.service_areas import ServiceAreas
 from parvis.router.rules.term_patterns import compile_term, normalize_pattern, split_ascii_words
 
-# RE2's lazy automaton grows with every new text; when this is full RE2 flushes it and goes on (kManyMatch).
+# RE2's lazy automaton grows with new texts; at this size RE2 flushes it and goes on (kManyMatch).
 _AUTOMATON_BYTES = 64 * 1024 * 1024
-_TRIE_FROM_PHRASES = 300  # from so many phrases on the trie is faster than RE2
+_TRIE_FROM_PHRASES = 300  # with more phrases than this the trie is faster than RE2
 
 
 class PatternError(ValueError):
@@ -64,7 +64,7 @@ def check_pattern(pattern: str) -> None:
 
 
 class _TermTable:
-    """Numbers each different word and pattern; rules share the ones that they have in common."""
+    """Numbers the distinct words and patterns of all rules."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}

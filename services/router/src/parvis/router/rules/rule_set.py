@@ -20,7 +20,7 @@ class RuleMatch(msgspec.Struct, frozen=True, gc=False):
     rule: Rule
     matched: tuple[str, ...]
     terms: int
-    is_doubtful: bool = False  # the place may also lie in an area that the rule does not name
+    is_doubtful: bool = False  # whether the place may also lie in an area that the rule does not name
 
 
 class CompiledRule(msgspec.Struct, frozen=True, gc=False):
@@ -47,13 +47,13 @@ class RuleSet:
     _by_term: tuple[tuple[int, ...], ...] = field(repr=False)
     _always: tuple[int, ...] = field(repr=False)  # ranks of rules without words and patterns
     _set: "re2.Set | None" = field(repr=False)
-    _set_numbers: tuple[int, ...] = field(repr=False)  # of the terms in `_set`, in its order
+    _set_numbers: tuple[int, ...] = field(repr=False)  # term numbers, in the order of `_set`
     _phrases: PhraseTrie | None = field(default=None, repr=False)
     used_facts: frozenset[str] = frozenset()  # names of the facts that at least one rule asks for
     decisions: FactsCache = field(default_factory=FactsCache, repr=False, compare=False)
 
     def match(self, facts: Facts) -> list[RuleMatch]:
-        """Every rule that matches, the deciding one first. Never raises, whatever the text."""
+        """All matching rules, the deciding one first. Never raises, whatever the text."""
         candidates = set(self._always)
         for term in facts.matched_terms:
             candidates.update(self._by_term[term])
@@ -68,14 +68,14 @@ class RuleSet:
         return frozenset(self._phrases.find_phrases(text).union(terms) if self._phrases else terms)
 
     def _match(self, compiled: CompiledRule, facts: Facts) -> RuleMatch | None:
-        found = facts.matched_terms
+        matched = facts.matched_terms
         if compiled.checks and not all(check(facts) for check in compiled.checks):
             return None
-        any_ = [term for term in compiled.any_ if term in found]
-        patterns = [term for term in compiled.patterns if term in found]
+        any_ = [term for term in compiled.any_ if term in matched]
+        patterns = [term for term in compiled.patterns if term in matched]
         if (compiled.any_ and not any_) or (compiled.patterns and not patterns):
             return None
-        if not found.issuperset(compiled.all_) or not found.isdisjoint(compiled.none_):
+        if not matched.issuperset(compiled.all_) or not matched.isdisjoint(compiled.none_):
             return None
         terms = [*any_, *compiled.all_, *patterns]
         matched = (*compiled.stated, *[self._labels[term] for term in terms])[:_MAX_NAMED_CONDITIONS]

@@ -38,7 +38,7 @@ class WordConditions(ConfigModel):
 
 
 class RuleConditions(ConfigModel):
-    """All of the conditions that are stated must hold."""
+    """Conditions; all that are stated must hold."""
 
     channel: Annotated[tuple[ChannelName, ...], BeforeValidator(_as_list)] = ()
     to: Terms = Field(default=(), description="our numbers, mailboxes, forms or scanners")
@@ -49,14 +49,19 @@ class RuleConditions(ConfigModel):
         default=(), description="of the sender's mail address, or a domain above it"
     )
     postcode: Annotated[tuple[Postcode, ...], BeforeValidator(_as_list)] = Field(
-        default=(), description="how the postcode of the sender's or the form's address begins"
+        default=(), description="the beginning of the postcode of the sender's or the form's address"
     )
     attachment: Annotated[tuple[MediaType, ...], BeforeValidator(_as_list)] = Field(
-        default=(), description="the media type of at least one attachment, by content; image/* takes any picture"
+        default=(),
+        description="the media type of at least one attachment, detected from its content; image/* matches any image",
     )
-    area: Terms = Field(default=(), description="where the place lies, by territory.yaml; in doubt people decide")
+    area: Terms = Field(
+        default=(), description="the area of the place, by territory.yaml; if it is ambiguous, a person decides"
+    )
     words: WordConditions | None = None
-    patterns: Terms = Field(default=(), description="RE2; at least one of them; sees small letters without accents")
+    patterns: Terms = Field(
+        default=(), description="RE2; at least one of them; matched against lower case without accents"
+    )
 
     @model_validator(mode="after")
     def _check_not_empty(self) -> "RuleConditions":
@@ -77,14 +82,21 @@ class RuleOutcome(ConfigModel):
 
 
 class Rule(ConfigModel):
-    id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,60}$", description="stands in every decision; keep it when you edit")
+    id: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{1,60}$", description="recorded in every decision; keep it when you edit the rule"
+    )
     priority: int = Field(
-        default=50, ge=0, le=100, description="the highest that matches decides; then the file's order"
+        default=50,
+        ge=0,
+        le=100,
+        description="the matching rule with the highest priority decides; among equals, the first in the file",
     )
     hard: bool = Field(
-        default=False, description="goes before the form's procedure and the mailbox; no machine overrides it"
+        default=False, description="applies before the form's procedure and the mailbox; no model overrides it"
     )
-    until: date | None = Field(default=None, description="the last day on which the rule holds, in the town's time")
+    until: date | None = Field(
+        default=None, description="the last day on which the rule applies, in the town's time zone"
+    )
     when: RuleConditions
     then: RuleOutcome
     reason: LocalText | None = Field(default=None, description="one sentence that a citizen may read")

@@ -14,7 +14,7 @@ from parvis.router.rules.term_patterns import compile_term
 
 AreaId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 _NUMBER = re.compile(r"([0-9]{1,4})(?: ?(?:bis|ter|quater|[a-d]))?[ ,]{0,3}(?:(?:de|dans) (?:la |le |l')?)?$")
-_POINT = re.compile(r"\bgeo:(-?[0-9]{1,3}(?:\.[0-9]{1,9})?),(-?[0-9]{1,3}(?:\.[0-9]{1,9})?)")  # RFC 5870
+_POINT = re.compile(r"\bgeo:(-?[0-9]{1,3}(?:\.[0-9]{1,9})?),(-?[0-9]{1,3}(?:\.[0-9]{1,9})?)")  # geo URI, RFC 5870
 _BEFORE_CHARACTERS = 24
 _MOST_PLACES = 50
 
@@ -24,7 +24,7 @@ class Street(ConfigModel):
 
     street: str = Field(min_length=3, max_length=120)
     numbers: str = Field(
-        default="", pattern=r"^([0-9]{1,4}-[0-9]{1,4})?$", description="such as 1-59; empty: all of it"
+        default="", pattern=r"^([0-9]{1,4}-[0-9]{1,4})?$", description="such as 1-59; empty: the whole street"
     )
     side: Literal["odd", "even", "both"] = "both"
 
@@ -67,22 +67,22 @@ class TerritoryFile(ConfigModel):
 
 @dataclass(frozen=True)
 class ServiceAreas:
-    """The areas of a town; none in a town without `territory.yaml`."""
+    """The areas of a town; empty without `territory.yaml`."""
 
     areas: tuple[ServiceArea, ...] = ()
     _streets: tuple[tuple[str, tuple[tuple[AreaId, Street], ...]], ...] = field(default=(), repr=False)
     _set: "re2.Set | None" = field(default=None, repr=False)
 
     def find_areas(self, text: str, folded: str) -> tuple[AreaId, ...]:
-        """Every area that a place named in the texts may lie in; more than one when they do not say which.
+        """All areas that a place in the text may lie in; more than one if the text is ambiguous.
 
-        A house number decides between the parts of a street; without one each of them is possible.
+        A house number selects the part of a street; without one every part is possible.
         """
         if not self.areas:
             return ()
-        found = {area for areas in self._named(folded) for area in areas}
-        found |= {area.id for area in self.areas if area.outline and any(area.encloses(*at) for at in _points(text))}
-        return tuple(area.id for area in self.areas if area.id in found)
+        area_ids = {area for areas in self._named(folded) for area in areas}
+        area_ids |= {area.id for area in self.areas if area.outline and any(area.encloses(*at) for at in _points(text))}
+        return tuple(area.id for area in self.areas if area.id in area_ids)
 
     def _named(self, folded: str) -> Iterator[set[AreaId]]:
         for hit in (self._set.Match(folded) or ()) if self._set else ():
@@ -107,9 +107,9 @@ def compile_service_areas(areas: Sequence[ServiceArea]) -> ServiceAreas:
 
 
 def _numbers_before(folded: str, source: str) -> Iterator[int | None]:
-    """The house number before each mention of a street; none where there is none."""
-    for found, match in enumerate(re2.finditer(source, folded)):
-        if found == _MOST_PLACES:
+    """The house number before each mention of a street; None for a mention without one."""
+    for index, match in enumerate(re2.finditer(source, folded)):
+        if index == _MOST_PLACES:
             return
         number = _NUMBER.search(folded[max(0, match.start() - _BEFORE_CHARACTERS) : match.start()])
         yield int(number[1]) if number else None

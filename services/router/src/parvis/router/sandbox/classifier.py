@@ -27,16 +27,16 @@ from parvis.router.sandbox.protocol import (
 
 log = logger()
 
-BATCH_LIMIT_S = 2.0  # the contacts of the next batch wait no longer for this one
-_TEXTS_PER_JOB = 4  # about 0.3 s: what was classified before the time is up counts
-_PAUSE_S = 15.0  # after a batch of which no text was classified
+BATCH_LIMIT_S = 2.0  # bounds how long the next batch waits for this one
+_TEXTS_PER_JOB = 4  # about 0.3 s of work: results that arrive before the time limit count
+_PAUSE_S = 15.0  # pause after a batch in which no text was classified
 _LIMITS = ResourceLimits(memory_bytes=1024**3, cpu_s=20, wall_s=20.0)
 _WORKER_MODULE = "parvis.router.sandbox.classifier_worker"
 _NOTE = "classifier"
 
 
 class Classifier(Protocol):
-    """What the consumer asks. `is_available`: whether asking is of any use now."""
+    """The consumer's view of the classifier. `is_available`: whether a call can give predictions now."""
 
     @property
     def is_available(self) -> bool: ...
@@ -45,9 +45,9 @@ class Classifier(Protocol):
 
 
 class SandboxedClassifier:
-    """Owns one worker process while there is a model.
+    """Classifies texts in one worker process, which runs only while a model is active.
 
-    Gives:  an output for each text; None for a text that was not classified in time, or not at all. Troubles stand on /ready.
+    Gives:  an output for each text; None for a text that was not classified, in time or at all. Failures appear on /ready.
     Raises: nothing.
     """
 
@@ -74,14 +74,14 @@ class SandboxedClassifier:
         return self._pool.pids if self._pool else set()
 
     def use_model(self, model: LoadedModel | None) -> None:
-        """Classify with this model from now on; with None, not at all. If the worker cannot read it, the one before stays."""
+        """Classify with this model from now on; None stops classifying. If the worker cannot read it, the previous model stays."""
         self._previous = self._model if model else None
         self._model, self._paused_until = model, 0.0
         self._health.notes.pop(_NOTE, None)
         self._changed.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Keep a worker process while there is a model, and none otherwise."""
+        """Run a worker process while a model is active; stop it when none is."""
         while not stopping.is_set():
             if self._model is None:
                 await self._until_changed(stopping)
@@ -137,16 +137,16 @@ class SandboxedClassifier:
     def _reject(self, model: LoadedModel, reason: str) -> None:
         if self._model is model:
             self.use_model(self._previous)
-        goes_on = f"{self._model.version} goes on" if self._model else "no model decides"
-        self._health.add_note("model", f"{model.version} is refused: {reason}; {goes_on}")
+        decides_now = f"{self._model.version} stays active" if self._model else "no model decides"
+        self._health.add_note("model", f"{model.version} is refused: {reason}; {decides_now}")
         log.warning("model.refused", version=model.version, reason=reason)
 
 
 async def classify_job(pool: SandboxPool, model: LoadedModel, texts: Sequence[str]) -> list[ClassifierOutput | None]:
     """Classify a few texts as one job of the worker.
 
-    Gives:  an output for each text, in order; None for one that the worker left out or answered with garbage.
-    Raises: Unavailable, when no text got an answer or there are more answers than texts; InvalidModel.
+    Gives:  an output for each text, in order; None for one that the worker skipped or answered with invalid bytes.
+    Raises: Unavailable, when no text was answered, or there are more answers than texts; InvalidModel.
     """
     frames = [(TEXT, text.encode("utf-8", "replace")) for text in texts]
     request = (CLASSIFY, model.version.encode())
@@ -161,7 +161,9 @@ def _parse_result(model: LoadedModel, result: SandboxResult, count: int) -> list
         raise InvalidModel(result.frames[0][1].decode(errors="replace"))
     payloads = [payload for kind, payload in result.frames if kind == PREDICTIONS]
     if not 0 < len(payloads) <= count:
-        raise Unavailable(f"the worker gave {len(payloads)} answers for {count} texts: {result.trouble or 'no reason'}")
+        raise Unavailable(
+            f"the worker gave {len(payloads)} answers for {count} texts: {result.trouble or 'no reason given'}"
+        )
     decoded = [decode_predictions(payload) for payload in payloads]
     outputs = [ClassifierOutput(model.version, model.threshold, each) if each is not None else None for each in decoded]
     return [*outputs, *[None] * (count - len(outputs))]

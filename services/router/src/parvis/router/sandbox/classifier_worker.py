@@ -24,7 +24,7 @@ from parvis.router.sandbox.protocol import (
     encode_predictions,
 )
 
-_models: dict[str, LinearModel] = {}  # at most the one that was sent last
+_models: dict[str, LinearModel] = {}  # only the model that was sent last
 
 
 def handle_job(job: list[Frame]) -> Iterable[Frame]:

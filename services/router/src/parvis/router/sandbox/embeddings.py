@@ -22,9 +22,9 @@ LIMITS = ResourceLimits(memory_bytes=2 * 1024**3, cpu_s=120, wall_s=120.0)
 
 
 class TextEmbedder:
-    """Embeds texts, each different one once.
+    """Embeds texts; equal texts only once.
 
-    Gives:  a row of length one for each text, in order: shape (n, 384).
+    Gives:  a row of unit length for each text, in order: shape (n, 384).
     Raises: Unavailable, when no worker process starts on this machine.
     """
 
@@ -34,10 +34,10 @@ class TextEmbedder:
     async def embed(
         self, texts: Sequence[str], on_progress: Progress | None = None, *, use_cache: bool = True
     ) -> Floats:
-        """Embed the texts. Without `use_cache` nothing of them is written to disk."""
+        """Embed the texts. Without `use_cache` nothing is written to disk."""
         inputs = [truncate_for_embedding(text) for text in texts]
         rows = self._cache.find_rows(inputs) if self._cache else {}
-        # Sorted by length: the jobs end at about the same time.
+        # Sorted by length, so that the jobs finish at about the same time.
         missing = sorted({text for text in inputs if text not in rows}, key=lambda text: (-len(text), text))
         done = 0
 
@@ -61,7 +61,9 @@ class TextEmbedder:
             result = await self._pool.run_job(*((EMBED, text.encode()) for text in texts))
         rows = [np.frombuffer(row, dtype=np.float32) for kind, row in result.frames if kind == EMBEDDING]
         if len(rows) != len(texts):
-            raise Unavailable(f"{len(texts) - len(rows)} texts were not embedded: {result.trouble or 'no reason'}")
+            raise Unavailable(
+                f"{len(texts) - len(rows)} texts were not embedded: {result.trouble or 'no reason given'}"
+            )
         return np.stack(rows)
 
 
@@ -74,7 +76,7 @@ async def run_embedder(count: int, cache_folder: Path | None) -> AsyncGenerator[
 
 
 class EmbeddingCache:
-    """Embeddings on disk by the hash of the embedded text; one file for each version of the embedder.
+    """Embeddings on disk, keyed by the hash of the text; one file per version of the embedder.
 
     Shape: records of 16 bytes of SHA-256 and 384 half floats, appended whole. An incomplete record at the end is cut off.
     """
@@ -95,7 +97,7 @@ class EmbeddingCache:
             self._rows[record["text"].tobytes()] = record["row"].astype(np.float32)
 
     def find_rows(self, texts: Sequence[str]) -> dict[str, Floats]:
-        """The embeddings of those texts that are cached, by text."""
+        """The cached embeddings among these texts, by text."""
         return {text: self._rows[key] for text in texts if (key := _cache_key(text)) in self._rows}
 
     def add(self, texts: Sequence[str], rows: Floats) -> None:

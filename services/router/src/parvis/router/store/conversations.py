@@ -14,7 +14,7 @@ from parvis.router.decide.known_conversations import parse_uuid
 from parvis.router.models.stored_rows import Conversation
 from parvis.router.store.decisions import ConcurrentUpdate
 
-# Sorted by id, as every router does: two of them never wait for each other in a circle.
+# Locked in the order of ids, in every router, to prevent deadlocks.
 _LOCK = text("""
     select id, reference, department, sequence, procedure, opened_at, last_contact_at, closed_at, linked_to
     from router.conversation where id = any(cast(:ids as uuid[])) order by id for update
@@ -26,7 +26,7 @@ _NAME = text("""
     on conflict do nothing returning contact_id
 """)
 
-# Of two routers that both number a sender's next conversation one takes the number, and the other begins again.
+# If two routers number a sender's next conversation, one gets the number and the other retries its transaction.
 _WROTE = text("""
     with wrote as (
         select * from unnest(
@@ -68,7 +68,7 @@ async def lock_conversations(connection: AsyncConnection, ids: Sequence[UUID]) -
 
 
 async def record_references(connection: AsyncConnection, placed: Sequence[AssignedContact]) -> list[AssignedContact]:
-    """Store the references and senders of new contacts; gives those whose reference another contact had already."""
+    """Store the references and senders of new contacts; returns those whose reference another contact already has."""
     in_order = sorted(placed, key=lambda p: p.contact.reference)
     conversations = [UUID(p.routing.conversation_id) for p in in_order]
     values = {
@@ -88,9 +88,9 @@ async def record_references(connection: AsyncConnection, placed: Sequence[Assign
 
 
 async def record_senders(connection: AsyncConnection, senders: Mapping[tuple[str, str, UUID], datetime]) -> None:
-    """Remember who wrote where: hash, channel and conversation, and when they last did.
+    """Store who wrote in which conversation (hash, channel) and when they last did.
 
-    Raises: Overtaken, when another router numbered a sender's conversation first.
+    Raises: ConcurrentUpdate, when another router numbered a sender's conversation first.
     """
     if not senders:
         return
@@ -124,8 +124,8 @@ async def _record_marks(connection: AsyncConnection, placed: Sequence[AssignedCo
 
 
 async def record_cases(connection: AsyncConnection, cases: Sequence[CaseUpdated]) -> None:
-    """Remember which conversations their departments have closed or opened again; an older event changes nothing."""
-    # Sorted like every lock of the router; of one conversation the order of the records stays.
+    """Store which conversations were closed or reopened by their departments; an older event changes nothing."""
+    # Sorted to prevent deadlocks; stable, so that records of one conversation stay in order.
     for case in sorted(cases, key=lambda case: case.conversation_id):
         conversation = parse_uuid(case.conversation_id)
         if conversation:

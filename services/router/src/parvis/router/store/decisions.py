@@ -12,7 +12,7 @@ from parvis.router.models.stored_rows import Conversation, DecisionRow
 
 
 class ConcurrentUpdate(Unavailable):
-    """Another router decided one of these meanwhile: begin the transaction again, its rows are visible now."""
+    """Another router committed one of these rows first. Retry the transaction: its rows are visible now."""
 
 
 _IS_MIGRATED = text("select to_regclass('router.decision') is not null")
@@ -58,7 +58,7 @@ async def is_migrated(connection: AsyncConnection) -> bool:
 
 
 async def find_decisions(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, DecisionRow]:
-    """What was decided before about any of these contacts or transfers."""
+    """The stored decisions with these ids."""
     rows = await connection.execute(_DECISIONS, {"ids": list(ids)})
     return {row["id"]: DecisionRow(**row) for row in rows.mappings()}
 
@@ -66,11 +66,11 @@ async def find_decisions(connection: AsyncConnection, ids: Sequence[UUID]) -> di
 async def insert_decisions(
     connection: AsyncConnection, rows: Sequence[DecisionRow], conversations: Sequence[Conversation]
 ) -> None:
-    """Store decisions, and the conversations as they stand after them.
+    """Store decisions, and the new state of their conversations.
 
-    Order:  decisions first, by id: of two routers with the same contacts the slower waits here, before it holds what the other wants.
+    Order:  decisions first, by id: a second router with the same contacts waits here, before it holds any other lock.
 
-    Raises: Overtaken, when another router stored one of them first; nothing of this transaction may stay.
+    Raises: ConcurrentUpdate, when another router stored one of them first; roll the transaction back.
     """
     in_order = sorted(rows, key=lambda row: row.id)
     if (await connection.execute(_DECIDE, _deciding(in_order))).rowcount < len(rows):

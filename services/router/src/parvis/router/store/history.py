@@ -1,4 +1,4 @@
-"""Reads what was decided in a conversation, and moves references to the conversation that a split made. The caller owns the transaction."""
+"""Reads a conversation's decisions, and moves references to the conversation that a split created. The caller owns the transaction."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -49,15 +49,15 @@ _NAME = text("""
     on conflict do nothing
 """)
 
-# The reference of a conversation stays with it, also when its first contact goes.
+# A conversation keeps its own reference even if its first contact is split off.
 _RENAME = text("""
     update router.alias set conversation_id = :conversation
-    where reference = any(cast(:references as text[])) and contact_id = any(cast(:contacts as uuid[])) and reference <> :kept
+    where reference = any(cast(:references as text[])) and contact_id = any(cast(:contacts as uuid[])) and reference <> :original
 """)
 
 
 async def read_history(connection: AsyncConnection, conversation: UUID) -> ConversationHistory:
-    """The conversation until now: its newest contacts, and every step. Raises: Poison, when one of its rows is unreadable."""
+    """The conversation so far: its newest contacts and all its steps. Raises: Poison, when one of its rows is unreadable."""
     steps = await _decisions(connection, _STEPS, {"id": conversation})
     values = {"id": conversation, "most": MOST_CONTACTS}
     contacts = await _decisions(connection, _CONTACTS, values)
@@ -79,14 +79,15 @@ async def find_by_references(connection: AsyncConnection, references: Sequence[s
 
 
 async def reassign_references(
-    connection: AsyncConnection, split: ConversationSplitResult, *, kept: str, seed: UUID
+    connection: AsyncConnection, split: ConversationSplitResult, *, original_reference: str, seed: UUID
 ) -> None:
-    """Let the new conversation be found by its reference, by those of its contacts, and by their senders."""
+    """Point the new conversation's reference, its contacts' references and their senders to it."""
     made, contacts = split.new, [UUID(contact.contact_id) for contact in split.contacts]
     await connection.execute(_NAME, {"reference": made.reference, "conversation": made.id, "contact": seed})
     references = sorted(make_reference(contact.contact_id) for contact in split.contacts)
     await connection.execute(
-        _RENAME, {"conversation": made.id, "references": references, "contacts": contacts, "kept": kept}
+        _RENAME,
+        {"conversation": made.id, "references": references, "contacts": contacts, "original": original_reference},
     )
     await record_senders(
         connection, {(sender, channel, made.id): made.last_contact_at for sender, channel in split.senders}

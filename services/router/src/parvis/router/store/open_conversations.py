@@ -10,7 +10,7 @@ from parvis.router.store.decisions import ConcurrentUpdate
 
 
 class NewConversation(msgspec.Struct, frozen=True, gc=False):
-    """What is stored of a contact that opens a conversation: its own decision, the conversation, its reference and sender."""
+    """The rows of a contact that opens a conversation: its decision, the conversation, its reference and sender."""
 
     id: str
     conversation_id: str
@@ -26,10 +26,10 @@ class NewConversation(msgspec.Struct, frozen=True, gc=False):
     marks: tuple[bytes, ...]
 
 
-# Ids come as text: asyncpg would read each into a UUID first, 2 µs here against 0.2 there.
-# Known are contacts that were decided before, and senders who may go on with something: they take the long way.
+# Ids are passed as text: asyncpg would parse each into a UUID first, 2 µs here instead of 0.2 in PostgreSQL.
+# Known: contacts decided before, and senders who may continue a conversation. They take the general path.
 # The inserts run from the last to the first (ExecPostprocessPlan), so that decisions come first, by id, as everywhere:
-# of two routers with the same contacts the slower waits at the first of them, holding nothing that the other wants.
+# a second router with the same contacts waits at the first of them, before it holds any other lock.
 _OPEN = """
     with came as materialized (
         select *, exists (select from router.decision d where d.id = n.id)
@@ -79,15 +79,15 @@ _OPEN = """
 async def open_conversations(
     connection: asyncpg.Connection, openings: Sequence[NewConversation], windowed: Sequence[str], *, at: datetime
 ) -> set[str]:
-    """Store what opens a conversation; gives the ids of those that are known already, of which nothing is stored.
+    """Store contacts that open a conversation; returns the ids of the known ones, for which nothing is stored.
 
-    Needs:  each id once, each sender once. `windowed`: the channels on which a sender may go on with what they wrote before,
-            on whatever channel that was.
-    Raises: Overtaken, when another router stored one of them meanwhile, or when a reference is another contact's: nothing
-            is stored then.
+    Needs:  each id once, each sender once. `windowed`: the channels on which a sender may continue an earlier conversation,
+            whatever its channel.
+    Raises: ConcurrentUpdate, when another router stored one of them first, or a reference belongs to another contact;
+            nothing is stored then.
     """
-    values = [[getattr(one, name) for one in openings] for name in NewConversation.__struct_fields__[:-1]]
-    marks = [(mark, one.id) for one in openings for mark in dict.fromkeys(one.marks)]
+    values = [[getattr(opening, name) for opening in openings] for name in NewConversation.__struct_fields__[:-1]]
+    marks = [(mark, opening.id) for opening in openings for mark in dict.fromkeys(opening.marks)]
     try:
         rows = await connection.fetch(
             _OPEN, *values, at, windowed, [mark for mark, _ in marks], [id_ for _, id_ in marks]

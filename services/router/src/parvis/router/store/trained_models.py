@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.router.models.stored_rows import ModelRow
+from parvis.router.models.stored_rows import TrainedModelRow
 
 _ADD = text("""
     insert into router.model (version, blob, sha256, size_bytes, report, trained_at)
@@ -32,7 +32,7 @@ _BEFORE = text("""
     where a.version is distinct from latest.version order by a.id desc limit 1
 """)
 
-# Where a transferred conversation ended up is where its first contact belonged.
+# The final department of a transferred conversation is the right label for its first contact.
 _MOVED = text("""
     select d.id, c.department from router.decision d join router.conversation c on c.id = d.conversation_id
     where d.kind = 'contact' and d.opens and d.decided_at >= :since
@@ -40,20 +40,20 @@ _MOVED = text("""
 """)
 
 
-async def insert_model(connection: AsyncConnection, row: ModelRow) -> None:
+async def insert_model(connection: AsyncConnection, row: TrainedModelRow) -> None:
     """Store a model. Idempotent."""
     await connection.execute(_ADD, row.values())
 
 
-async def list_models(connection: AsyncConnection) -> Sequence[ModelRow]:
+async def list_models(connection: AsyncConnection) -> Sequence[TrainedModelRow]:
     """All models, the oldest first."""
-    return [ModelRow(**row) for row in (await connection.execute(_MODELS)).mappings()]
+    return [TrainedModelRow(**row) for row in (await connection.execute(_MODELS)).mappings()]
 
 
-async def find_active_model(connection: AsyncConnection) -> ModelRow | None:
+async def find_active_model(connection: AsyncConnection) -> TrainedModelRow | None:
     """The model activated last; None if none was, or if the last activation was to use no model."""
     row = (await connection.execute(_ACTIVE)).mappings().one_or_none()
-    return ModelRow(**row) if row else None
+    return TrainedModelRow(**row) if row else None
 
 
 async def record_activation(connection: AsyncConnection, version: str | None, at: datetime) -> None:

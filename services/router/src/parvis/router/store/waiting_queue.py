@@ -17,7 +17,7 @@ _COLUMNS = """
     reason, due_at, asked_at, placed_at, claimed_until, number
 """
 
-# Always before any conversation is locked, and in the order of arrival: two routers never wait for each other in a circle.
+# Always locked before any conversation, and in order of arrival, to prevent deadlocks.
 _BEHIND = text(f"""
     select {_COLUMNS} from router.waiting
     where placed_at is null and contact_id = any(array(
@@ -85,7 +85,7 @@ _MARK_ASKED = text("""
     where contact_id = any(cast(:ids as uuid[]))
 """)
 
-# The first of a queue whose head is gone becomes the head, and is due. What another router works on is left to it.
+# The first row of a queue without a head becomes its head, due now. Rows locked by another router are skipped.
 _PROMOTE = text("""
     update router.waiting set why = 'trouble', due_at = cast(:at as timestamptz)
     where contact_id in (
@@ -125,7 +125,7 @@ async def find_due(connection: AsyncConnection, at: datetime, *, most: int) -> l
 
 
 async def lock_due(connection: AsyncConnection, id_: UUID, at: datetime) -> WaitingRow | None:
-    """A head that is due, locked; None when another router has it, or has released it."""
+    """A head that is due, locked; None if another router holds or has released it."""
     row = (await connection.execute(_HEAD, {"id": id_, "at": at})).mappings().first()
     return _waiting(row) if row else None
 
@@ -133,7 +133,7 @@ async def lock_due(connection: AsyncConnection, id_: UUID, at: datetime) -> Wait
 async def insert_waiting(connection: AsyncConnection, rows: Sequence[WaitingRow]) -> None:
     """Store contacts until they can be assigned.
 
-    Raises: Overtaken, when another router holds one of them, or another one of its sender, meanwhile.
+    Raises: ConcurrentUpdate, when another router stored one of them, or another contact of the same sender, first.
     """
     for row in rows:
         if (await connection.execute(_INSERT, _values(row))).rowcount < 1:
@@ -141,7 +141,7 @@ async def insert_waiting(connection: AsyncConnection, rows: Sequence[WaitingRow]
 
 
 async def update_waiting(connection: AsyncConnection, rows: Sequence[WaitingRow]) -> None:
-    """Store why these contacts go on waiting, and until when."""
+    """Store the new reason and due time of these contacts."""
     for row in rows:
         values = _values(row)
         changed = ("why", "candidates", "question", "attempts", "reason", "due_at", "contact_id")
@@ -156,7 +156,7 @@ async def mark_assigned(connection: AsyncConnection, ids: Iterable[UUID], at: da
 
 
 async def record_questions(connection: AsyncConnection, keys: Iterable[tuple[str, str]], at: datetime) -> None:
-    """Remember when these senders were asked, for longer than the question waits."""
+    """Store when these senders were asked; the row outlives the question."""
     pairs = sorted(set(keys))
     if pairs:
         values = {"hashes": [p[0] for p in pairs], "channels": [p[1] for p in pairs], "asked": [at] * len(pairs)}
@@ -166,24 +166,24 @@ async def record_questions(connection: AsyncConnection, keys: Iterable[tuple[str
 async def claim_publishable(
     connection: AsyncConnection, *, at: datetime, until: datetime, most: int
 ) -> list[WaitingRow]:
-    """The oldest assigned contacts and new questions, claimed until then; without those that another router has claimed."""
+    """Claim the oldest assigned contacts and new questions until `until`; those claimed by another router are left out."""
     rows = await connection.execute(_CLAIM, {"at": at, "until": until, "most": most})
     return sorted((_waiting(mapping) for mapping in rows.mappings()), key=lambda row: row.number)
 
 
 async def release_claims(connection: AsyncConnection, ids: Sequence[UUID]) -> None:
-    """Let any router publish these rows: nothing of them was acknowledged."""
+    """Release the claims: nothing was acknowledged, so any router may publish these rows."""
     await connection.execute(_RELEASE, {"ids": list(ids)})
 
 
 async def delete_waiting(connection: AsyncConnection, ids: Sequence[UUID]) -> None:
-    """Remove rows that have come to their end: Kafka has acknowledged all records that follow from them."""
+    """Delete finished rows: Kafka has acknowledged all their records."""
     if ids:
         await connection.execute(_DELETE, {"ids": list(ids)})
 
 
 async def mark_asked(connection: AsyncConnection, ids: Sequence[UUID], at: datetime) -> None:
-    """Remember that Kafka has acknowledged the questions about these contacts."""
+    """Record that Kafka has acknowledged these contacts' questions."""
     if ids:
         await connection.execute(_MARK_ASKED, {"ids": list(ids), "at": at})
 

@@ -14,7 +14,7 @@ from parvis.router.models.stored_rows import WaitingRow
 
 
 def waiting_row_of(waiting: WaitingContact, record: ReceivedRecord, at: datetime) -> WaitingRow:
-    """The row of a contact that waits, with the record that carried it."""
+    """The row of a waiting contact, with its Kafka record."""
     question = waiting.question.model_dump_json(exclude_none=True, by_alias=True) if waiting.question else None
     row = _queued_row(waiting.contact, record, at)
     return replace(row, why=waiting.why, due_at=waiting.due_at, candidates=waiting.candidates, question=question)
@@ -23,7 +23,7 @@ def waiting_row_of(waiting: WaitingContact, record: ReceivedRecord, at: datetime
 def parked_row(
     contact: ContactReceived, record: ReceivedRecord, at: datetime, *, due_at: datetime, reason: str
 ) -> WaitingRow:
-    """The row of a contact that took too long: it is tried again at `due_at`."""
+    """The row of a contact that took too long; it is retried at `due_at`."""
     return replace(_queued_row(contact, record, at), why="trouble", due_at=due_at, attempts=1, reason=reason)
 
 
@@ -37,7 +37,7 @@ def record_of(row: WaitingRow) -> ReceivedRecord:
 
 
 def raw_record_of(row: WaitingRow) -> ReceivedRecord:
-    """The record for a dead letter: without its headers, when they are unreadable."""
+    """The record for a dead letter; without headers if they are unreadable."""
     try:
         return record_of(row)
     except Poison:
@@ -45,7 +45,7 @@ def raw_record_of(row: WaitingRow) -> ReceivedRecord:
 
 
 def question_of(row: WaitingRow) -> ReplyRequested | None:
-    """The question to the sender; None where none is asked. Raises: Poison, when it is unreadable."""
+    """The question to the sender; None if none is asked. Raises: Poison, when it is unreadable."""
     try:
         return ReplyRequested.model_validate_json(row.question) if row.question else None
     except ValueError as error:

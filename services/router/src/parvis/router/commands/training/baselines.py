@@ -64,7 +64,7 @@ def label_to_words(label: str) -> str:
 
 
 def _rules(split: TrainTestSplit) -> Floats:
-    """Rules that nobody wrote: a text with a word of a label's own name gets that label; the last column abstains."""
+    """Generated rules: a text that contains a word of a label's name gets that label; the last column abstains."""
     words = [
         {fold(word) for word in label_to_words(label).split() if len(word) > _MAX_STOP_WORD_CHARS}
         for label in split.labels
@@ -78,7 +78,7 @@ def _rules(split: TrainTestSplit) -> Floats:
 
 
 def _rules_then_joint(split: TrainTestSplit) -> Floats:
-    """As the router runs them: the classifier is asked if no rule matches, or several do."""
+    """Rules first, as in the router: the classifier predicts if no rule or several rules match."""
     by_rules = _rules(split)[:, :-1]
     is_decided = (by_rules.max(axis=1) == 1.0)[:, None]
     return np.where(is_decided, by_rules, split.joint).astype(np.float32)

@@ -9,7 +9,7 @@ from parvis.router.decide.classifier.linear_model import softmax
 from parvis.router.decide.classifier.text_features import Floats, Ints
 
 FOLDS, ROUNDS = 5, 2
-# No temperature below a half: with few examples all may be right by luck, and no model may be twice as sure as it was trained to be.
+# Lower bound for the temperature: with few examples all may be right by luck; confidence may at most double.
 _TEMPERATURES = np.geomspace(0.5, 5, 41)
 
 
@@ -40,7 +40,7 @@ def _folds(classes: Ints, groups: Ints, *, seed: int) -> Iterator[Ints]:
 
 
 def _with_every_class(training_set: TrainingSet, rest: Ints, held_out: Ints) -> Ints:
-    """A class of a single text cannot be held out: that text stays in training, to its advantage."""
+    """A class with a single text cannot be held out: its text stays in training, which favours the class."""
     missing = np.setdiff1d(training_set.classes[held_out], training_set.classes[rest])
     borrowed = [held_out[training_set.classes[held_out] == label][0] for label in missing]
     return np.concatenate([rest, np.array(borrowed, dtype=rest.dtype)])

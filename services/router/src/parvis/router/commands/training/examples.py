@@ -14,7 +14,7 @@ _SHAPE = 'each line is one JSON object: {"text": "...", "label": "...", "lang": 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A labelled text. The label is a department, or in an evaluation whatever the texts are sorted by."""
+    """A labelled text. The label is a department; in an evaluation it may be any category."""
 
     text: str
     label: str
@@ -22,7 +22,7 @@ class Example:
 
 
 def deduplicate(examples: Iterable[Example]) -> list[Example]:
-    """Each different text once, with its last label: a duplicate would be trained and tested on at once."""
+    """Each distinct text once, with its last label: a duplicate would leak from training into test."""
     last = {" ".join(example.text.split()).casefold(): example for example in examples}
     return list(last.values())
 

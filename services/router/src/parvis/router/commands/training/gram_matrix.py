@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from parvis.router.decide.classifier.text_features import Floats, HashedNgrams, Ints
 
-_RARE = 32  # a feature of at most so many texts is cheaper pair by pair than as a dense column
+_RARE = 32  # up to this many texts per feature, pairs are cheaper than a dense column
 _MAX_PAIRS = 2_000_000
 _DENSE_COLUMNS = 2048
 _JITTER = 1e-4  # keeps the matrix positive definite when two texts are equal
@@ -38,7 +38,7 @@ def compute_gram_matrix(texts: Sequence[HashedNgrams]) -> Floats:
 
 
 def _rare_features(start: Ints, size: Ints) -> Iterator[Ints]:
-    """Positions of the entries of rare features, a row a feature, in chunks of equal length that fit into memory."""
+    """Positions of the entries of rare features, one row per feature, in chunks that fit into memory."""
     for texts in range(1, _RARE + 1):
         starts = start[size == texts]
         step = max(1, _MAX_PAIRS // texts**2)

@@ -21,8 +21,8 @@ _INVERSE_REGULARIZATION = 10.0
 _CENTROID_SCALE, _DISCRIMINANT_SCALE = 20.0, 1 / 3
 _SHRINKAGE = 0.2
 _SMOOTHING = 0.03
-_FEW, _ENOUGH = 8, 40  # texts a label
-_DUPLICATE_COSINE = 0.6  # of the n-grams, from which on two texts count as near duplicates
+_FEW, _ENOUGH = 8, 40  # texts per label
+_DUPLICATE_COSINE = 0.6  # similarity of n-grams from which two texts count as near duplicates
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class EnsembleWeights:
 
 
 def choose_weights(examples: int, labels: int) -> EnsembleWeights:
-    """Weights by the mean number of examples a label."""
+    """Weights by the mean number of examples per label."""
     per_label = examples / labels
     centroids = min(0.5, max(0.0, (_ENOUGH - per_label) / 50))
     discriminant = 0.25 * min(1.0, per_label / _ENOUGH)
@@ -46,7 +46,7 @@ def choose_weights(examples: int, labels: int) -> EnsembleWeights:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Weighted texts, centered embeddings (n, D) and classes (n,), with what is computed once: the Gram matrix and its factor (n, n)."""
+    """Weighted texts, centered embeddings (n, D) and classes (n,), with the Gram matrix and its Cholesky factor (n, n)."""
 
     texts: list[HashedNgrams]
     embeddings: Floats
@@ -54,7 +54,7 @@ class TrainingSet:
     class_count: int
     gram: Floats
     factor: Floats
-    groups: Ints  # near duplicates have one number: they must not be trained and tested on at once
+    groups: Ints  # near duplicates share a number: they must not be in training and test at once
 
 
 def build_training_set(texts: list[HashedNgrams], embeddings: Floats, classes: Ints, class_count: int) -> TrainingSet:
@@ -65,7 +65,7 @@ def build_training_set(texts: list[HashedNgrams], embeddings: Floats, classes: I
 
 
 def find_near_duplicates(ngram_gram: Floats) -> Ints:
-    """A group number a text; every text alone if one group would be too large to be held out."""
+    """A group number per text; every text is its own group if one group would be too large to hold out."""
     groups = connected_components(ngram_gram / 2 > _DUPLICATE_COSINE)
     return groups if np.bincount(groups).max() <= max(2, len(groups) // 5) else np.arange(len(groups))
 

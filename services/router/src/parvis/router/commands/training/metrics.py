@@ -37,7 +37,7 @@ def compute_metrics(probability: Floats, truth: Ints, *, class_count: int | None
 
 
 def compute_macro_f1(predicted: Ints, truth: Ints, *, class_count: int | None = None) -> float:
-    """The mean F1 of all classes that were predicted or are true; abstentions are no class."""
+    """The mean F1 of all classes that were predicted or are true; abstentions are not a class."""
     scores: list[float] = []
     for label in np.union1d(predicted[predicted != class_count], truth):
         true_positives = int(((predicted == label) & (truth == label)).sum())
@@ -56,7 +56,7 @@ def _by_confidence(probability: Floats) -> Ints:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The confidence from which on the model decides, the share of texts that reach it, and how many of them were right."""
+    """The confidence threshold of the model, the share of texts that reach it, and their precision."""
 
     threshold: float
     coverage: float
@@ -76,6 +76,6 @@ def find_operating_point(target_precision: float, probability: Floats, truth: In
         return OperatingPoint(UNREACHABLE_THRESHOLD, 0.0, 0.0)
     last = int(reached[-1])
     threshold = float(probability[order[last]].max())
-    if last == len(truth) - 1:  # no text had a lower confidence: nothing is known about what lies below
+    if last == len(truth) - 1:  # no text had a lower confidence, so nothing is known below it
         threshold = min(threshold, target_precision)
     return OperatingPoint(math.floor(threshold * 10_000) / 10_000, (last + 1) / len(truth), float(precision[last]))

@@ -43,7 +43,7 @@ class LabelMetrics:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What cross-validation says of a model: each text was predicted by models that were not trained on it."""
+    """A model's cross-validated metrics: each text was predicted by models that were not trained on it."""
 
     examples: int
     metrics: ClassificationMetrics

@@ -23,7 +23,7 @@ class LinearModel:
 
     Shape: B features of the training texts (`buckets`, ascending; `idf`), L labels, D = 384: `ngram_weights` (B, L),
            `embedding_weights` (D, L), `mean_embedding` (D,), `intercept` (L,). A feature outside `buckets` has no weight, and
-           `unseen_idf` counts for the length of the row. From confidence `threshold` on the model may decide.
+           `unseen_idf` counts for the length of the row. The model decides if its confidence reaches `threshold`.
     """
 
     labels: tuple[str, ...]
@@ -53,7 +53,7 @@ class LinearModel:
 
 
 def center_embeddings(embeddings: Floats, mean: Floats) -> Floats:
-    """Subtract the mean embedding and scale to length one: embeddings of one town's texts all lie in a narrow cone."""
+    """Subtract the mean embedding and scale to length one: the embeddings of one town's texts lie in a narrow cone."""
     centered = embeddings - mean
     return (centered / np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-6)).astype(np.float32)
 

@@ -26,7 +26,7 @@ class InvalidModel(Exception):
 
 @dataclass(frozen=True)
 class ModelHeader:
-    """What must be known before a model is used: its labels, its decision threshold and the embedder it was trained with."""
+    """A model's metadata: its labels, its decision threshold and the embedder it was trained with."""
 
     labels: tuple[str, ...]
     threshold: float
@@ -35,7 +35,7 @@ class ModelHeader:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model's archive, for the worker process, and what the router itself must know of it."""
+    """A model's archive, for the worker process, and the metadata that the router needs."""
 
     version: str
     threshold: float
@@ -63,7 +63,7 @@ def serialize_model(model: LinearModel) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, array in arrays.items():
-            entry = zipfile.ZipInfo(f"{name}.npy")  # its date is always 1980: the bytes do not depend on the clock
+            entry = zipfile.ZipInfo(f"{name}.npy")  # fixed date (1980), so that the bytes do not depend on the clock
             entry.compress_type = zipfile.ZIP_DEFLATED
             content = io.BytesIO()
             np.lib.format.write_array(content, array, allow_pickle=False)
@@ -74,7 +74,7 @@ def serialize_model(model: LinearModel) -> bytes:
 def read_header(content: bytes) -> ModelHeader:
     """Read the header alone; the arrays are not decompressed.
 
-    Raises: InvalidModel, whatever else the bytes are.
+    Raises: InvalidModel, for any other bytes.
     """
     with _open_arrays(content) as arrays:
         return _parse_header(arrays)[0]
@@ -83,7 +83,7 @@ def read_header(content: bytes) -> ModelHeader:
 def deserialize_model(content: bytes) -> LinearModel:
     """Read a whole model.
 
-    Raises: InvalidModel, whatever else the bytes are; also when the shapes of its arrays do not fit together.
+    Raises: InvalidModel, for any other bytes and for arrays whose shapes do not match.
     """
     with _open_arrays(content) as arrays:
         header, unseen_idf = _parse_header(arrays)
@@ -105,7 +105,7 @@ def deserialize_model(content: bytes) -> LinearModel:
 
 
 _Arrays = Mapping[str, NDArray[Any]]
-# What numpy, zipfile and json raise for bytes that are something else.
+# Raised by numpy, zipfile and json for invalid bytes.
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
     *(ArithmeticError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error, struct.error),

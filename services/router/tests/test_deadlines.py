@@ -1,4 +1,4 @@
-"""Ten years of deadlines: holidays, half days, the clocks' change, the ends of months; held against a slow second reckoning."""
+"""Tests ten years of deadlines (holidays, half days, clock changes, month ends) against a slow independent computation."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -30,7 +30,7 @@ PLAIN = TownCalendar(town())
 
 
 def easter(year: int) -> date:
-    """Meeus, Jones and Butcher; another reckoning than that of the library that is tested."""
+    """The algorithm of Meeus, Jones and Butcher, independent of the library that is tested."""
     a, b, c = year % 19, year // 100, year % 100
     d, e = b // 4, b % 4
     g = (8 * b + 13) // 25
@@ -53,7 +53,7 @@ def local(instant: datetime) -> datetime:
     return instant.astimezone(PARIS)
 
 
-def test_every_day_of_ten_years_is_a_working_day_or_not_as_the_law_says() -> None:
+def test_working_days_of_ten_years_follow_the_law() -> None:
     day = FIRST.date()
     while day < LAST.date():
         assert PLAIN.is_working_day(day) == (day.weekday() < 5 and not is_holiday(day)), day
@@ -72,25 +72,25 @@ def test_working_days_are_counted_one_by_one(start: datetime, count: int) -> Non
 
 
 @given(instants, periods)
-def test_a_period_ends_with_the_towns_day_whatever_the_clocks_change(start: datetime, period: Period) -> None:
+def test_a_period_ends_with_the_towns_day_across_clock_changes(start: datetime, period: Period) -> None:
     end = PLAIN.end_of_period(start, period)
     assert local(end).time() == time(23, 59, 59)
     assert end > start
     assert local(end + timedelta(seconds=1)).time() == time(0)
-    # Whoever writes on the same day of the town has the same deadline: an hour more or less in the night changes nothing.
+    # All contacts of one local day have the same deadline, even when a clock change makes the night longer or shorter.
     noon = datetime.combine(local(start).date(), time(12), PARIS)
     assert PLAIN.end_of_period(noon, period) == end
 
 
 @given(instants, st.integers(1, 24))
-def test_months_end_on_the_day_of_the_same_number_or_the_months_last(start: datetime, count: int) -> None:
+def test_months_end_on_the_same_day_or_the_months_last(start: datetime, count: int) -> None:
     first, last = local(start).date(), local(PLAIN.end_of_period(start, Period(count=count, unit="months"))).date()
     assert (last.year * 12 + last.month) - (first.year * 12 + first.month) == count
     assert last.day == first.day or (last.day < first.day and (last + timedelta(days=1)).day == 1)
 
 
 @given(instants, instants, periods)
-def test_who_writes_later_is_never_due_earlier(one: datetime, other: datetime, period: Period) -> None:
+def test_a_later_contact_is_never_due_earlier(one: datetime, other: datetime, period: Period) -> None:
     earlier, later = sorted((one, other))
     assert PLAIN.end_of_period(earlier, period) <= PLAIN.end_of_period(later, period)
 
@@ -107,7 +107,9 @@ def test_the_department_is_warned_between_the_middle_and_the_deadline(
 
 
 @given(instants, st.integers(0, 200), st.sampled_from(["acceptance", "rejection"]))
-def test_another_body_gets_its_time_and_rejection_keeps_the_first_day(start: datetime, days: int, means: Any) -> None:
+def test_another_body_gets_new_due_dates_and_rejection_keeps_the_first_day(
+    start: datetime, days: int, means: Any
+) -> None:
     """CRPA L114-3."""
     silence = Period(count=2, unit="months")
     clocks = LegalDeadlines(
@@ -137,14 +139,14 @@ def test_another_body_gets_its_time_and_rejection_keeps_the_first_day(start: dat
         ({"weekdays": ["wednesday", "thursday"], "count_as": "half"}, "2026-03-03", "2026-03-05"),
     ],
 )
-def test_half_days_count_as_the_town_says(half_days: dict[str, Any], start: str, end: str) -> None:
+def test_half_days_count_as_configured(half_days: dict[str, Any], start: str, end: str) -> None:
     starts_at = datetime.fromisoformat(f"{start}T10:00:00+01:00")
     ends_at = TownCalendar(town(**half_days)).end_of_period(starts_at, Period(count=1, unit="working days"))
     assert local(ends_at).date().isoformat() == end
 
 
 @given(instants, st.integers(1, 40))
-def test_half_days_as_whole_ones_never_make_anything_later(start: datetime, count: int) -> None:
+def test_counting_half_days_as_whole_never_delays_a_deadline(start: datetime, count: int) -> None:
     period = Period(count=count, unit="working days")
     ends = [
         TownCalendar(town(days=["12-24", "12-31"], weekdays=["friday"], count_as=count_as)).end_of_period(start, period)
@@ -156,11 +158,11 @@ def test_half_days_as_whole_ones_never_make_anything_later(start: datetime, coun
 @pytest.mark.parametrize(
     ("half_days", "fact"),
     [
-        ({"days": ["02-30"]}, "no day"),
-        ({"days": ["2026-13-01"]}, "no day"),
+        ({"days": ["02-30"]}, "is not a day"),
+        ({"days": ["2026-13-01"]}, "is not a day"),
         ({"weekdays": ["monday", "tuesday", "wednesday", "thursday", "friday"], "count_as": "none"}, "no working day"),
     ],
 )
-def test_a_calendar_without_sense_is_refused(half_days: dict[str, Any], fact: str) -> None:
+def test_an_inconsistent_calendar_is_refused(half_days: dict[str, Any], fact: str) -> None:
     with pytest.raises(ValueError, match=fact):
         OpeningHalfDays(**half_days)

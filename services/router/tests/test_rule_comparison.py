@@ -1,4 +1,4 @@
-"""A change on trial: facts that are no words, a rule that ends, what would go elsewhere."""
+"""Facts about comparing rule sets, explaining decisions, and conditions other than words."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,13 +51,11 @@ def from_(kind: str, value: str) -> PersonalContact:
         ("until: 2026-11-23, when: {channel: sms}", {"received_at": datetime(2026, 11, 23, 23, tzinfo=UTC)}, "default"),
     ],
 )
-def test_a_rule_sees_more_than_words(
+def test_a_rule_can_use_facts_other_than_words(
     town_config: TownConfig, tmp_path: Path, when: str, changes: dict[str, object], decided: str
 ) -> None:
     contact, rules = a_contact(**changes), only(town_config, tmp_path, when)  # pyright: ignore[reportArgumentType]
-    decide_department(
-        a_contact(channel="phone"), rules, town_config
-    )  # what is remembered of another is not said of this one
+    decide_department(a_contact(channel="phone"), rules, town_config)  # a cached result of other facts must not be used
     assert decide_department(contact, rules, town_config).rule == decided
 
 
@@ -70,7 +68,9 @@ def test_a_postcode_in_a_form_counts_and_other_figures_do_not(town_config: TownC
     assert decide_department(elsewhere, rules, town_config).rule == "default"
 
 
-def test_a_trial_counts_what_would_go_elsewhere(town_config: TownConfig, tmp_path: Path) -> None:
+def test_a_comparison_counts_the_contacts_that_would_be_routed_differently(
+    town_config: TownConfig, tmp_path: Path
+) -> None:
     now = load_rules(EXAMPLE, town_config)
     then = only(town_config, tmp_path, "when: {words: {any: lampadaire}}")
     contacts = [
@@ -87,14 +87,14 @@ def test_a_trial_counts_what_would_go_elsewhere(town_config: TownConfig, tmp_pat
     assert dict(compare_rules(contacts, now, now, town_config).moved) == {}
 
 
-def test_a_decision_explains_itself(town_config: TownConfig) -> None:
+def test_a_decision_is_explained_to_the_operator(town_config: TownConfig) -> None:
     decision = decide_department(
         a_contact(text="Un lampadaire est éteint"), load_rules(EXAMPLE, town_config), town_config
     )
-    told = "\n".join(explain_decision(decision, "fr"))
-    assert "department  voirie" in told
-    assert "word: lampadaire" in told
-    assert "Vous parlez de l'éclairage public." in told
+    lines = "\n".join(explain_decision(decision, "fr"))
+    assert "department  voirie" in lines
+    assert "word: lampadaire" in lines
+    assert "Vous parlez de l'éclairage public." in lines
 
 
 def test_the_command_explains_a_text(capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,12 +106,12 @@ def test_the_command_explains_a_text(capsys: pytest.CaptureFixture[str]) -> None
         ["rules", "explain", str(EXAMPLE), "Une fuite de gaz rue des Lilas", "--language", "en"]
     )
     assert arguments.run(arguments) == 0
-    told = capsys.readouterr().out
-    assert "police-municipale" in told
-    assert "urgency     immediate" in told
+    lines = capsys.readouterr().out
+    assert "police-municipale" in lines
+    assert "urgency     immediate" in lines
 
 
-def test_tags_of_every_rule_that_holds_are_shown_and_tried(town_config: TownConfig, tmp_path: Path) -> None:
+def test_tags_of_all_matching_rules_are_shown_and_compared(town_config: TownConfig, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(
         "rules:\n"
         "  - {id: one, priority: 90, then: {department: voirie, tags: [rue, danger]}, when: {words: {any: [trou]}}}\n"
@@ -122,5 +122,5 @@ def test_tags_of_every_rule_that_holds_are_shown_and_tried(town_config: TownConf
     assert (decision.department, decision.tags) == ("voirie", ("rue", "danger"))
     assert "tags        rue, danger" in explain_decision(decision, "en")
     untagged = only(town_config, tmp_path, "when: {words: {any: [trou]}}")
-    told = list(compare_rules([contact], tagged, untagged, town_config).lines())
-    assert "         tag danger: stands on 1, would stand on 0" in told
+    lines = list(compare_rules([contact], tagged, untagged, town_config).lines())
+    assert "         tag danger: stands on 1, would stand on 0" in lines

@@ -1,4 +1,4 @@
-"""Which conversation a contact continues, opens, follows or waits for; heads only."""
+"""Facts about the conversation that a contact continues, opens, follows or waits for."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -52,7 +52,7 @@ def a_message(
     return a_contact(key=key, **(values | changes))
 
 
-def placed_all(
+def assign_all(
     known: KnownConversations, *contacts: ContactReceived, at: datetime = AN_INSTANT
 ) -> list[AssignedContact | WaitingContact]:
     return [
@@ -62,22 +62,22 @@ def placed_all(
     ]
 
 
-def put(known: KnownConversations, contact: ContactReceived) -> Routing:
-    (outcome,) = placed_all(known, contact)
+def assign(known: KnownConversations, contact: ContactReceived) -> Routing:
+    (outcome,) = assign_all(known, contact)
     assert isinstance(outcome, AssignedContact)
     return outcome.routing
 
 
-def held(known: KnownConversations, contact: ContactReceived) -> WaitingContact:
-    (outcome,) = placed_all(known, contact)
+def assign_waiting(known: KnownConversations, contact: ContactReceived) -> WaitingContact:
+    (outcome,) = assign_all(known, contact)
     assert isinstance(outcome, WaitingContact)
     return outcome
 
 
 def two_open(known: KnownConversations) -> tuple[Routing, Routing]:
-    """A visit about a certificate, and an SMS about a hole, of one telephone."""
-    visit = put(known, a_message("v", "un acte de naissance", channel="counter"))
-    return visit, put(known, a_message("s", "un nid de poule", minutes=1))
+    """Two open conversations of one telephone number: a visit about a certificate and an SMS about a pothole."""
+    visit = assign(known, a_message("v", "un acte de naissance", channel="counter"))
+    return visit, assign(known, a_message("s", "un nid de poule", minutes=1))
 
 
 def close(known: KnownConversations, routing: Routing, *, days: float = 0) -> None:
@@ -85,34 +85,31 @@ def close(known: KnownConversations, routing: Routing, *, days: float = 0) -> No
     known.conversations[id_] = replace(known.conversations[id_], closed_at=AN_INSTANT + timedelta(days=days))
 
 
-# SMS
-
-
-def test_who_has_two_open_conversations_is_asked_and_the_answer_places_both_messages() -> None:
+def test_a_sender_with_two_open_conversations_is_asked_and_the_answer_assigns_both_messages() -> None:
     known = KnownConversations()
     visit, hole = two_open(known)
-    question = held(known, a_message("q", "et alors ?", minutes=2))
+    question = assign_waiting(known, a_message("q", "et alors ?", minutes=2))
     assert question.why == "question"
     assert [str(id_) for id_ in question.candidates] == [hole.conversation_id, visit.conversation_id]
 
-    first, answer = placed_all(known, a_message("a", "2.", minutes=3))
+    first, answer = assign_all(known, a_message("a", "2.", minutes=3))
     assert isinstance(first, AssignedContact)
     assert isinstance(answer, AssignedContact)
-    assert [one.routing.conversation_id for one in (first, answer)] == [visit.conversation_id] * 2
-    assert [one.routing.sequence for one in (first, answer)] == [2, 3]
+    assert [assigned.routing.conversation_id for assigned in (first, answer)] == [visit.conversation_id] * 2
+    assert [assigned.routing.sequence for assigned in (first, answer)] == [2, 3]
     assert first.routing.matched == ("answer",)
     assert visit.reference in first.routing.reason["fr"]
     assert not known.waiting
 
 
-def test_a_reference_answers_too_and_other_opens_a_new_one() -> None:
+def test_a_reference_is_an_answer_and_other_opens_a_new_conversation() -> None:
     for text, expected in (("{}", "hole"), ("c'est pour {} merci", "hole"), ("autre", "new")):
         known = KnownConversations()
         _, hole = two_open(known)
-        held(known, a_message("q", "et alors ?", minutes=2))
-        said = text.format(hole.reference)
+        assign_waiting(known, a_message("q", "et alors ?", minutes=2))
+        answer_text = text.format(hole.reference)
         thread = ThreadIdentifiers(reference=hole.reference if "{}" in text else None)
-        first, answer = placed_all(known, a_message("a", said, minutes=3, thread=thread))
+        first, answer = assign_all(known, a_message("a", answer_text, minutes=3, thread=thread))
         assert isinstance(first, AssignedContact)
         assert isinstance(answer, AssignedContact)
         assert first.routing.conversation_id == answer.routing.conversation_id
@@ -120,135 +117,133 @@ def test_a_reference_answers_too_and_other_opens_a_new_one() -> None:
         assert first.opens == (expected == "new")
 
 
-def test_what_comes_before_the_answer_queues_and_keeps_its_order() -> None:
+def test_contacts_before_the_answer_queue_in_order() -> None:
     known = KnownConversations()
     _, hole = two_open(known)
-    held(known, a_message("q", "et alors ?", minutes=2))
-    assert held(known, a_message("r", "c'est urgent", minutes=3)).why == "queued"
-    outcomes = placed_all(known, a_message("a", "le 1", minutes=4))
+    assign_waiting(known, a_message("q", "et alors ?", minutes=2))
+    assert assign_waiting(known, a_message("r", "c'est urgent", minutes=3)).why == "queued"
+    outcomes = assign_all(known, a_message("a", "le 1", minutes=4))
     assert [(o.routing.conversation_id, o.routing.sequence) for o in outcomes if isinstance(o, AssignedContact)] == [
         (hole.conversation_id, sequence) for sequence in (2, 3, 4)
     ]
 
 
-def test_unanswered_goes_to_people_with_the_candidates_and_nobody_is_asked_twice() -> None:
+def test_an_unanswered_contact_goes_to_triage_with_the_candidates_and_no_second_question_is_asked() -> None:
     known = KnownConversations()
     visit, hole = two_open(known)
-    question = held(known, a_message("q", "et alors ?", minutes=2))
-    later = held(known, a_message("r", "allô", minutes=3))
+    question = assign_waiting(known, a_message("q", "et alors ?", minutes=2))
+    later = assign_waiting(known, a_message("r", "allô", minutes=3))
     first, second = assign_unanswered([question, later], known, PLACING, at=AN_INSTANT)
     routing = first.routing
     assert (routing.department, routing.rule, first.opens) == ("triage", "unanswered", True)
-    assert [one.reference for one in routing.candidates] == [hole.reference, visit.reference]
+    assert [assigned.reference for assigned in routing.candidates] == [hole.reference, visit.reference]
     assert f"1. {hole.reference}, 2. {visit.reference}" in routing.reason["en"]
     assert second.routing.conversation_id == routing.conversation_id
 
-    assert put(known, a_message("t", "2", minutes=4)).conversation_id == routing.conversation_id
+    assert assign(known, a_message("t", "2", minutes=4)).conversation_id == routing.conversation_id
 
 
 def test_a_question_over_whatsapp_may_be_answered_by_sms() -> None:
     known = KnownConversations()
     visit, _ = two_open(known)
-    held(known, a_message("q", "et alors ?", minutes=2, channel="whatsapp"))
-    answered = [one for one in placed_all(known, a_message("a", "2", minutes=3)) if isinstance(one, AssignedContact)]
-    assert [one.routing.conversation_id for one in answered] == [visit.conversation_id] * 2
+    assign_waiting(known, a_message("q", "et alors ?", minutes=2, channel="whatsapp"))
+    answered = [
+        assigned
+        for assigned in assign_all(known, a_message("a", "2", minutes=3))
+        if isinstance(assigned, AssignedContact)
+    ]
+    assert [assigned.routing.conversation_id for assigned in answered] == [visit.conversation_id] * 2
 
 
-def test_something_new_waits_behind_no_question() -> None:
+def test_a_declared_new_request_does_not_queue_behind_a_question() -> None:
     known = KnownConversations()
     two_open(known)
-    held(known, a_message("q", "et alors ?", minutes=2))
-    assert put(known, a_message("n", "Nouvelle demande : mes encombrants", minutes=3)).department == "dechets"
+    assign_waiting(known, a_message("q", "et alors ?", minutes=2))
+    assert assign(known, a_message("n", "Nouvelle demande : mes encombrants", minutes=3)).department == "dechets"
     assert len(known.waiting) == 1
 
 
-def test_danger_waits_for_no_answer() -> None:
+def test_an_urgent_contact_does_not_wait_for_an_answer() -> None:
     known = KnownConversations()
     two_open(known)
-    assert put(known, a_message("d", "odeur de gaz", minutes=2)).department == "police-municipale"
-    held(known, a_message("q", "et alors ?", minutes=3))
-    assert put(known, a_message("e", "une fuite de gaz", minutes=4)).department == "police-municipale"
+    assert assign(known, a_message("d", "odeur de gaz", minutes=2)).department == "police-municipale"
+    assign_waiting(known, a_message("q", "et alors ?", minutes=3))
+    assert assign(known, a_message("e", "une fuite de gaz", minutes=4)).department == "police-municipale"
 
 
-def test_a_machine_and_nobody_in_particular_are_not_asked() -> None:
+def test_automatic_messages_and_anonymous_senders_are_not_asked() -> None:
     known = KnownConversations()
     _, hole = two_open(known)
-    machine = put(known, a_message("m", minutes=2, machine=MachineSent(reason="short-code")))
+    machine = assign(known, a_message("m", minutes=2, machine=MachineSent(reason="short-code")))
     assert machine.conversation_id == hole.conversation_id
 
 
-def test_a_message_that_says_so_opens_a_new_one() -> None:
+def test_a_message_that_declares_itself_new_opens_a_conversation() -> None:
     known = KnownConversations()
-    put(known, a_message("s", "un nid de poule"))
-    assert put(known, a_message("n", "Nouvelle demande : mes encombrants", minutes=1)).department == "dechets"
+    assign(known, a_message("s", "un nid de poule"))
+    assert assign(known, a_message("n", "Nouvelle demande : mes encombrants", minutes=1)).department == "dechets"
 
 
-def test_what_was_told_on_another_channel_goes_on_unless_the_words_speak_for_another_department() -> None:
+def test_a_conversation_on_another_channel_continues_unless_rules_name_another_department() -> None:
     known = KnownConversations()
-    visit = put(known, a_message("v", "un acte de naissance", channel="counter"))
-    assert put(known, a_message("h", "un nid de poule", minutes=1)).department == "voirie"
+    visit = assign(known, a_message("v", "un acte de naissance", channel="counter"))
+    assert assign(known, a_message("h", "un nid de poule", minutes=1)).department == "voirie"
     known = KnownConversations()
-    put(known, a_message("v", "un acte de naissance", channel="counter"))
-    assert put(known, a_message("p", "voici le papier", minutes=1)).conversation_id == visit.conversation_id
+    assign(known, a_message("v", "un acte de naissance", channel="counter"))
+    assert assign(known, a_message("p", "voici le papier", minutes=1)).conversation_id == visit.conversation_id
 
 
-def test_drift_is_a_suggestion_and_no_move() -> None:
+def test_words_of_another_department_give_a_suggestion_and_no_transfer() -> None:
     known = KnownConversations()
-    put(known, a_message("s", "un nid de poule"))
-    routing = put(known, a_message("t", "mes encombrants", minutes=1))
+    assign(known, a_message("s", "un nid de poule"))
+    routing = assign(known, a_message("t", "mes encombrants", minutes=1))
     assert routing.department == "voirie"
     assert routing.suggestion is not None
     assert (routing.suggestion.department, set(routing.suggestion.why)) == ("dechets", {"fr", "en"})
-    assert put(known, a_message("u", "merci", minutes=2)).suggestion is None
+    assert assign(known, a_message("u", "merci", minutes=2)).suggestion is None
 
 
-# Closed ones
-
-
-def test_after_the_grace_a_new_one_follows_and_says_so_and_later_ones_go_on_with_it() -> None:
+def test_after_the_grace_period_a_new_conversation_follows_and_later_contacts_continue_it() -> None:
     known = KnownConversations()
-    first = put(known, a_message("m1", "un nid de poule", channel="email"))
+    first = assign(known, a_message("m1", "un nid de poule", channel="email"))
     close(known, first)
     token = ThreadIdentifiers(conversation_id=first.conversation_id)
     after: dict[str, Any] = {"channel": "email", "thread": token, "received_at": AN_INSTANT + timedelta(days=40)}
-    new = put(known, a_message("m2", "il est revenu", **after))
+    new = assign(known, a_message("m2", "il est revenu", **after))
     assert (new.linked_to, new.department, new.rule) == (first.conversation_id, "voirie", "linked")
     assert first.reference in new.reason["fr"]
     assert first.reference in new.reason["en"]
 
     known.followers[UUID(first.conversation_id)] = UUID(new.conversation_id)
-    assert put(known, a_message("m3", "toujours là", **after)).conversation_id == new.conversation_id
+    assert assign(known, a_message("m3", "toujours là", **after)).conversation_id == new.conversation_id
 
 
-def test_words_decide_over_the_closed_conversations_department() -> None:
+def test_words_override_the_closed_conversations_department() -> None:
     known = KnownConversations()
-    first = put(known, a_message("m1", "un nid de poule", channel="email"))
+    first = assign(known, a_message("m1", "un nid de poule", channel="email"))
     close(known, first)
     token = ThreadIdentifiers(conversation_id=first.conversation_id)
     at = AN_INSTANT + timedelta(days=40)
-    new = put(known, a_message("m2", "mes encombrants", channel="email", thread=token, received_at=at))
+    new = assign(known, a_message("m2", "mes encombrants", channel="email", thread=token, received_at=at))
     assert (new.department, new.linked_to) == ("dechets", first.conversation_id)
     assert new.reason["en"].startswith(f"The request {first.reference} is closed")
 
 
-def test_an_sms_to_a_closed_conversation_opens_one_that_is_linked() -> None:
+def test_an_sms_after_a_closed_conversation_opens_a_linked_one() -> None:
     known = KnownConversations()
-    first = put(known, a_message("s", "un nid de poule"))
+    first = assign(known, a_message("s", "un nid de poule"))
     close(known, first)
-    new = put(known, a_message("t", "merci", minutes=2))
+    new = assign(known, a_message("t", "merci", minutes=2))
     assert (new.linked_to, new.sequence) == (first.conversation_id, 1)
 
 
-def test_an_absence_notice_opens_no_closed_conversation_again() -> None:
+def test_an_out_of_office_reply_does_not_reopen_a_conversation() -> None:
     known = KnownConversations()
-    first = put(known, a_message("m1", channel="email"))
+    first = assign(known, a_message("m1", channel="email"))
     close(known, first)
     token = ThreadIdentifiers(conversation_id=first.conversation_id)
-    put(known, a_message("m2", channel="email", thread=token, machine=MachineSent(reason="auto-submitted")))
+    assign(known, a_message("m2", channel="email", thread=token, machine=MachineSent(reason="auto-submitted")))
     assert known.conversations[UUID(first.conversation_id)].closed_at is not None
-
-
-# Mail
 
 
 def mailed(
@@ -258,45 +253,47 @@ def mailed(
     return a_message(key, channel="email", thread=thread, contact_point_hash=sender, subject=subject, **changes)
 
 
-def test_a_mail_that_answers_one_of_a_conversation_continues_it_for_who_takes_part() -> None:
+def test_a_reply_to_a_mail_continues_its_conversation_for_a_participant() -> None:
     known = KnownConversations()
-    first = put(known, mailed("1", "<one@citizens.example>", "<older@elsewhere.example>"))
+    first = assign(known, mailed("1", "<one@citizens.example>", "<older@elsewhere.example>"))
     joining = mailed("2", "<two@family.example>", sender="v1.b")
     token = joining.thread.model_copy(update={"conversation_id": first.conversation_id})
-    put(known, joining.model_copy(update={"thread": token}))
+    assign(known, joining.model_copy(update={"thread": token}))
 
-    second = put(known, mailed("3", "<three@family.example>", "<one@citizens.example>", sender="v1.b"))
+    second = assign(known, mailed("3", "<three@family.example>", "<one@citizens.example>", sender="v1.b"))
     assert (second.conversation_id, second.matched) == (first.conversation_id, ("mail thread",))
-    ancestor = put(known, mailed("4", "<four@citizens.example>", "<older@elsewhere.example>"))
+    ancestor = assign(known, mailed("4", "<four@citizens.example>", "<older@elsewhere.example>"))
     assert ancestor.conversation_id == first.conversation_id
 
     stranger = mailed("5", "<five@x.example>", "<one@citizens.example>", sender="v1.c")
-    assert put(known, stranger).conversation_id != first.conversation_id
+    assert assign(known, stranger).conversation_id != first.conversation_id
     forged = mailed("6", "<six@x.example>", "<one@citizens.example>")
     forged = forged.model_copy(update={"sender": Verification(level="none", dmarc="fail")})
-    assert put(known, forged).conversation_id != first.conversation_id
+    assert assign(known, forged).conversation_id != first.conversation_id
 
 
 def test_the_same_sender_and_subject_within_the_window_is_one_conversation() -> None:
     known = KnownConversations()
-    first = put(known, mailed("1", "<1@x.example>", subject="Nid de poule rue des Lilas"))
-    assert put(known, mailed("2", "<2@x.example>", subject="RE: nid de poule, rue des lilas")).matched == ("subject",)
+    first = assign(known, mailed("1", "<1@x.example>", subject="Nid de poule rue des Lilas"))
+    assert assign(known, mailed("2", "<2@x.example>", subject="RE: nid de poule, rue des lilas")).matched == (
+        "subject",
+    )
     for changes in (
         {"subject": "Nid de poule rue des Roses"},
         {"subject": "Nid de poule rue des Lilas", "sender": "v1.b"},
         {"subject": "Nid de poule rue des Lilas", "received_at": AN_INSTANT + timedelta(days=15)},
     ):
-        other = put(known, mailed(f"x{changes}", "<x@x.example>", **changes))  # pyright: ignore[reportArgumentType]
+        other = assign(known, mailed(f"x{changes}", "<x@x.example>", **changes))  # pyright: ignore[reportArgumentType]
         assert other.conversation_id != first.conversation_id
 
 
-def test_a_subject_that_says_nothing_ties_nothing() -> None:
+def test_a_subject_without_content_links_no_mails() -> None:
     known = KnownConversations()
-    first = put(known, mailed("1", "<1@x.example>", subject="Bonjour"))
-    assert put(known, mailed("2", "<2@x.example>", subject="Re: bonjour")).conversation_id != first.conversation_id
+    first = assign(known, mailed("1", "<1@x.example>", subject="Bonjour"))
+    assert assign(known, mailed("2", "<2@x.example>", subject="Re: bonjour")).conversation_id != first.conversation_id
 
 
-def test_a_subject_is_told_without_its_wrapping() -> None:
+def test_a_subject_is_normalized_without_prefixes() -> None:
     quoted = make_reference(make_contact_id("sms", "a", "b"))
     assert normalize_subject(f"[EXTERNE] TR: RE[2] : Réf. {quoted} — Fuite d'Eau  ") == normalize_subject("fuite d'eau")
     assert normalize_subject("Demande de renseignements") == ""
@@ -304,12 +301,9 @@ def test_a_subject_is_told_without_its_wrapping() -> None:
 
 
 @given(st.text(max_size=400), st.lists(st.text(max_size=50), max_size=20))
-def test_marks_hold_no_word_and_nothing_makes_them_fail(subject: str, ids: list[str]) -> None:
+def test_thread_keys_contain_no_text_and_never_raise(subject: str, ids: list[str]) -> None:
     mail = mailed("1", "<1@x.example>", *ids, subject=subject)
     assert all(len(mark) == 16 for mark in thread_keys_of(mail, A_KEY).stored)
-
-
-# Whatever comes
 
 
 _WORDS = st.sampled_from(
@@ -319,7 +313,7 @@ _STEPS = st.lists(
     st.tuples(
         st.sampled_from(["sms", "whatsapp", "counter", "email", "web"]),
         _WORDS,
-        st.integers(0, 2),  # whose
+        st.integers(0, 2),  # sender
         st.integers(0, 12000),  # minutes later
         st.sampled_from(["", "token", "reference", "answers", "close", "due"]),
     ),
@@ -329,11 +323,11 @@ _STEPS = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(_STEPS)
-def test_each_contact_is_placed_once_or_waits_and_numbers_have_no_gap(
+def test_each_contact_is_assigned_once_or_waits_and_numbers_have_no_gap(
     steps: list[tuple[str, str, int, int, str]],
 ) -> None:
     known, minutes = KnownConversations(), 0
-    came: list[str] = []
+    received: list[str] = []
     placed: list[AssignedContact] = []
     for number, (channel, text, whose, gap, how) in enumerate(steps):
         minutes += gap
@@ -361,31 +355,29 @@ def test_each_contact_is_placed_once_or_waits_and_numbers_have_no_gap(
             thread=thread,
             subject=text,
         )
-        came.append(contact.contact_id)
-        placed += [one for one in placed_all(known, contact, at=at) if isinstance(one, AssignedContact)]
-    waiting = [one.contact.contact_id for queue in known.waiting.values() for one in queue]
-    assert sorted([one.contact.contact_id for one in placed] + waiting) == sorted(came)
+        received.append(contact.contact_id)
+        placed += [assigned for assigned in assign_all(known, contact, at=at) if isinstance(assigned, AssignedContact)]
+    waiting = [assigned.contact.contact_id for queue in known.waiting.values() for assigned in queue]
+    assert sorted([assigned.contact.contact_id for assigned in placed] + waiting) == sorted(received)
     numbers: dict[str, list[int]] = defaultdict(list)
-    for one in placed:
-        numbers[one.routing.conversation_id].append(one.routing.sequence)
-    for found in numbers.values():
-        assert found == list(range(1, len(found) + 1))
+    for assigned in placed:
+        numbers[assigned.routing.conversation_id].append(assigned.routing.sequence)
+    for sequences in numbers.values():
+        assert sequences == list(range(1, len(sequences) + 1))
     for queue in known.waiting.values():
         assert queue[0].why == "question"
-        assert all(one.why == "queued" for one in queue[1:])
+        assert all(assigned.why == "queued" for assigned in queue[1:])
 
 
-def test_the_settings_and_the_table_of_channels_say_the_same_days() -> None:
-    stated = {
-        row.name: Settings.model_fields[f"{row.name}_window_days"].default
-        for row in channels()
-        if f"{row.name}_window_days" in Settings.model_fields
-    }
+def test_the_settings_and_the_channel_table_have_equal_windows() -> None:
+    fields = Settings.model_fields
+    rows = [row for row in channels() if f"{row.name}_window_days" in fields]
+    stated = {row.name: fields[f"{row.name}_window_days"].default for row in rows}
     assert stated == {row.name: row.conversation_window.days for row in channels() if row.name in stated}
     assert len(stated) == 7
 
 
-def test_a_channel_that_nobody_knew_keeps_conversations_by_its_row_in_the_table() -> None:
+def test_a_new_channel_works_from_its_row_in_the_channel_table() -> None:
     telegram = Channel(
         name="telegram",
         contact_point_kind="phone",
@@ -397,10 +389,10 @@ def test_a_channel_that_nobody_knew_keeps_conversations_by_its_row_in_the_table(
     with temporary_channel(telegram):
         known = KnownConversations()
         _, hole = two_open(known)
-        question = held(known, a_message("q", "et alors ?", minutes=2, channel="telegram"))
+        question = assign_waiting(known, a_message("q", "et alors ?", minutes=2, channel="telegram"))
         assert question.question
         assert question.question.personal.stated[0].channel == "telegram"
-        first, answer = placed_all(known, a_message("a", "1", minutes=3))  # over SMS: they share one window
+        first, answer = assign_all(known, a_message("a", "1", minutes=3))  # by SMS: the channels share a window
         assert isinstance(first, AssignedContact)
         assert isinstance(answer, AssignedContact)
         assert first.routing.conversation_id == hole.conversation_id

@@ -1,4 +1,4 @@
-"""The rules: read, checked, and matched in one pass."""
+"""Facts about rules: reading, checking and matching."""
 
 import shutil
 import unicodedata
@@ -41,20 +41,20 @@ def facts(rules: RuleSet, text: str, **changes: object) -> Facts:
 
 
 def matched(rules: RuleSet, text: str, **changes: object) -> str | None:
-    found = rules.match(facts(rules, text, **changes))
-    return found[0].rule.id if found else None
+    matches = rules.match(facts(rules, text, **changes))
+    return matches[0].rule.id if matches else None
 
 
 def only(town_config: TownConfig, tmp_path: Path, body: str) -> RuleSet:
-    """A rule set of one rule, whose `when` and `then` is `body`."""
+    """A rule set with one rule, whose `when` and `then` are `body`."""
     (tmp_path / "rules.yaml").write_text(f"rules:\n  - id: one\n{body}")
     return load_rules(tmp_path, town_config)
 
 
 def test_the_example_town_has_a_realistic_rule_set(town_config: TownConfig, rules: RuleSet) -> None:
     assert len(rules.rules) >= 25
-    ours = {slug for slug, department in town_config.departments.items() if department.body is None}
-    assert {rule.then.department for rule in rules.rules} == ours
+    town_departments = {slug for slug, department in town_config.departments.items() if department.body is None}
+    assert {rule.then.department for rule in rules.rules} == town_departments
     assert check_rules(EXAMPLE, town_config)[0].startswith(f"{len(rules.rules)} rules, ")
 
 
@@ -82,11 +82,11 @@ def test_the_example_town_has_a_realistic_rule_set(town_config: TownConfig, rule
         ("", None),
     ],
 )
-def test_a_message_in_a_citizens_words_finds_its_rule(rules: RuleSet, text: str, rule: str | None) -> None:
+def test_a_message_in_a_citizens_words_matches_its_rule(rules: RuleSet, text: str, rule: str | None) -> None:
     assert matched(rules, text) == rule
 
 
-def test_a_hard_rule_goes_first_whatever_the_priorities(town_config: TownConfig, tmp_path: Path) -> None:
+def test_a_hard_rule_comes_first_whatever_the_priorities(town_config: TownConfig, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(
         "rules:\n"
         "  - {id: soft, priority: 100, when: {words: {any: chat}}, then: {department: finances}}\n"
@@ -95,8 +95,8 @@ def test_a_hard_rule_goes_first_whatever_the_priorities(town_config: TownConfig,
         "  - {id: second, priority: 1, when: {words: {any: chat}}, then: {department: voirie}}\n"
     )
     rules = load_rules(tmp_path, town_config)
-    found = rules.match(facts(rules, "un chat"))
-    assert [match.rule.id for match in found] == ["hard", "soft", "first", "second"]
+    matches = rules.match(facts(rules, "un chat"))
+    assert [match.rule.id for match in matches] == ["hard", "soft", "first", "second"]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_hard_rule_goes_first_whatever_the_priorities(town_config: TownConfig,
         ("{channel: sms, words: {any: chat}}", {"text": "chat"}, {"text": "chat", "channel": "web"}),
     ],
 )  # fmt: skip
-def test_each_condition_holds_where_it_should_and_not_elsewhere(
+def test_each_condition_matches_only_where_it_should(
     town_config: TownConfig, tmp_path: Path, when: str, yes: dict[str, object], no: dict[str, object]
 ) -> None:
     rules = only(town_config, tmp_path, f"    when: {when}\n    then: {{department: voirie}}\n")
@@ -127,26 +127,26 @@ def test_each_condition_holds_where_it_should_and_not_elsewhere(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
-        ("department: voirie", "department: voiri", "unknown department 'voiri' (did you mean 'voirie'?)"),
+        ("department: voirie", "department: voiri", "unknown department 'voiri'. Did you mean 'voirie'?"),
         (
             "procedure: road-report",
             "procedure: road-reports",
-            "unknown procedure 'road-reports' (did you mean 'road-report'?)",
+            "unknown procedure 'road-reports'. Did you mean 'road-report'?",
         ),
         ("id: pothole", "id: street-lamp", "duplicate rule id 'street-lamp', first used at line 1"),
-        ("    hard: true", "    hart: true", "unknown key (did you mean 'hard'?)"),
+        ("    hard: true", "    hart: true", "unknown key. Did you mean 'hard'?"),
         (r"\bchorus\s*pro\b", r"(chorus", "RE2 does not accept the pattern: missing ): "),
         (r"\bchorus\s*pro\b", r"(?<=a)b", "RE2 does not accept the pattern: invalid perl operator: (?<"),
         ("any: [encombrant,", "any: ['?!',", "'?!' contains no letter or digit"),
         ("when: {machine_sent: true}", "when: {}", "a rule needs a condition"),
-        ("none: [perdu", "non: [perdu", "unknown key (did you mean 'none'?)"),
+        ("none: [perdu", "non: [perdu", "unknown key. Did you mean 'none'?"),
         ("urgency: immediate", "urgency: now", "then.urgency"),
     ],
 )
-def test_a_wrong_rule_is_told_with_file_line_and_mend(
-    town_config: TownConfig, tmp_path: Path, old: str, new: str, said: str
+def test_an_invalid_rule_is_reported_with_file_line_and_correction(
+    town_config: TownConfig, tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     folder = shutil.copytree(EXAMPLE, tmp_path / "town")
     file = folder / "rules.yaml"
@@ -156,8 +156,8 @@ def test_a_wrong_rule_is_told_with_file_line_and_mend(
     with pytest.raises(Misconfigured) as caught:
         load_rules(folder, town_config)
     line = int(str(caught.value).split(":")[1])
-    assert said in str(caught.value)
-    assert abs(line - text[:at].count("\n") - 1) <= 12  # a rule's beginning, where the whole rule is wrong
+    assert message in str(caught.value)
+    assert abs(line - text[:at].count("\n") - 1) <= 12  # the line where the rule begins, if the whole rule is wrong
 
 
 def test_the_version_changes_with_the_file(town_config: TownConfig, rules: RuleSet, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_no_text_makes_the_rules_raise(text: str, channel: str) -> None:
 
 
 @given(st.text(max_size=300))
-def test_folding_is_stable(text: str) -> None:
+def test_folding_is_idempotent(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
@@ -181,7 +181,7 @@ RULES = load_rules(EXAMPLE, load_town_config(EXAMPLE))
 
 
 @given(st.text(st.characters(max_codepoint=0x17F) | st.characters()))
-def test_texts_fold_as_unicode_says_whichever_way_is_faster(text: str) -> None:
+def test_the_fast_path_folds_like_unicode_normalization(text: str) -> None:
     plain = unicodedata.normalize("NFKD", text.casefold()).casefold()
     letters = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "’": "'", "ʼ": "'"})
     assert fold(text) == "".join(c for c in plain.translate(letters) if not unicodedata.combining(c))

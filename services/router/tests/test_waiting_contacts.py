@@ -1,4 +1,4 @@
-"""What waits, on the real Kafka and PostgreSQL: kept with its bytes, released once, in order, by whichever router is there."""
+"""Tests that waiting contacts are stored with their bytes and released once, in order, by any router, on the real Kafka and PostgreSQL."""
 
 import asyncio
 import json
@@ -21,12 +21,12 @@ from .makers import a_case, mail, sms
 pytestmark = pytest.mark.stack
 
 
-def visit(number: int, said: str, **changes: Any) -> ContactReceived:
-    return sms(number, said, channel="counter", **changes)
+def visit(number: int, message: str, **changes: Any) -> ContactReceived:
+    return sms(number, message, channel="counter", **changes)
 
 
 async def with_two_open(town: Town) -> tuple[ContactReceived, ContactReceived]:
-    """A visit and an SMS of one telephone, open both."""
+    """Two open conversations of one telephone number: a visit and an SMS."""
     first, second = visit(1, "un acte de naissance"), sms(2, "un nid de poule")
     await town.route(first, second)
     return first, second
@@ -44,25 +44,25 @@ async def waiting(town: Town) -> list[str]:
     return [row.why for row in await town.rows("select why from router.waiting order by number")]
 
 
-async def test_the_question_is_asked_once_and_its_answer_brings_what_waits(town: Town) -> None:
+async def test_a_question_is_asked_once_and_its_answer_releases_the_waiting_contacts(town: Town) -> None:
     first, second = await with_two_open(town)
     question = sms(3, "et alors ?")
     await town.route(question)
-    await town.route(question)  # comes again before anybody answered
+    await town.route(question)  # redelivered before an answer
     await town.route(sms(4, "c'est urgent"))
     assert await waiting(town) == ["question", "queued"]
-    await town.wait()
-    (asked,) = await questions(town)
-    assert "1. Signaler" in asked["personal"]["text"]
-    assert first.reference in asked["personal"]["text"]
-    await town.wait()
+    await town.release_waiting()
+    (question_reply,) = await questions(town)
+    assert "1. Signaler" in question_reply["personal"]["text"]
+    assert first.reference in question_reply["personal"]["text"]
+    await town.release_waiting()
     assert len(await questions(town)) == 1
 
     await town.route(sms(5, "2."))
-    await town.wait()
+    await town.release_waiting()
     assert await waiting(town) == []
-    told = sorted(await routings(town, "etat-civil"), key=lambda routing: routing["sequence"])
-    assert [(r["sequence"], r["matched"]) for r in told] == [(1, ["word: acte de naissance"])] + [
+    routed_there = sorted(await routings(town, "etat-civil"), key=lambda routing: routing["sequence"])
+    assert [(r["sequence"], r["matched"]) for r in routed_there] == [(1, ["word: acte de naissance"])] + [
         (sequence, ["answer"]) for sequence in (2, 3, 4)
     ]
     routed = {json.loads(r.value)["contact"]["contact_id"]: r for r in await town.queue("etat-civil")}
@@ -71,30 +71,30 @@ async def test_the_question_is_asked_once_and_its_answer_brings_what_waits(town:
     assert second.reference
 
 
-async def test_records_that_come_again_after_the_answer_are_told_again_and_decided_once(town: Town) -> None:
+async def test_records_redelivered_after_the_answer_are_published_again_and_decided_once(town: Town) -> None:
     await with_two_open(town)
     items = [town.item(sms(3, "et alors ?")), town.item(sms(4, "le 1"))]
     await town.router().handle(items[:1])
     await town.router().handle(items)
-    await town.wait()
+    await town.release_waiting()
     await town.router().handle(items)
-    await town.wait()
+    await town.release_waiting()
 
     assert sorted({r["sequence"] for r in await routings(town, "voirie")}) == [1, 2, 3]
     assert len(await town.rows("select * from router.decision")) == 4
     assert await waiting(town) == []
 
 
-async def test_unanswered_goes_to_people_when_its_time_has_come(town: Town) -> None:
+async def test_an_unanswered_question_sends_the_contact_to_triage_when_it_is_due(town: Town) -> None:
     first, second = await with_two_open(town)
     await town.route(sms(3, "et alors ?"))
-    await town.wait()
+    await town.release_waiting()
     town.at = AN_INSTANT + timedelta(minutes=119)
-    await town.wait()
+    await town.release_waiting()
     assert await routings(town, "triage") == []
 
     town.at = AN_INSTANT + timedelta(minutes=121)
-    await asyncio.gather(town.wait(), town.wait())
+    await asyncio.gather(town.release_waiting(), town.release_waiting())
     (routing,) = await routings(town, "triage")
     assert routing["rule"] == "unanswered"
     assert [one["reference"] for one in routing["candidates"]] == [second.reference, first.reference]
@@ -102,7 +102,7 @@ async def test_unanswered_goes_to_people_when_its_time_has_come(town: Town) -> N
     notices = [reply for reply in await town.replies() if reply["reference"] == sms(3).reference]
     assert [notice["kind"] for notice in notices] == ["registration"]
 
-    await town.route(sms(6, "2"))  # too late, and no second question
+    await town.route(sms(6, "2"))  # too late for an answer; no second question is asked
     assert [r["sequence"] for r in await routings(town, "triage")] == [1, 2]
 
 
@@ -114,12 +114,12 @@ async def test_a_crash_after_the_release_loses_nothing(town: Town) -> None:
         await town.router(FakeProducer(broken=OutcomeUnknown("no acknowledgement"))).waiting.turn()
     assert await routings(town, "triage") == []
 
-    await town.wait()
+    await town.release_waiting()
     assert len(await routings(town, "triage")) == 1
     assert await waiting(town) == []
 
 
-async def test_routers_that_release_at_once_place_each_contact_once(town: Town) -> None:
+async def test_concurrent_routers_release_each_waiting_contact_once(town: Town) -> None:
     for number in range(5):
         sender = f"v1.{number}"
         await town.route(
@@ -128,20 +128,20 @@ async def test_routers_that_release_at_once_place_each_contact_once(town: Town) 
         await town.route(*(sms(20 + 10 * step + number, "et alors ?", sender=sender) for step in range(3)))
     town.at = AN_INSTANT + timedelta(hours=3)
     late = [sms(60 + number, "allô", sender=f"v1.{number}") for number in range(5)]
-    await asyncio.gather(town.wait(), town.wait(), town.route(*late), town.wait())
-    await town.wait()
+    await asyncio.gather(town.release_waiting(), town.release_waiting(), town.route(*late), town.release_waiting())
+    await town.release_waiting()
 
     rows = await town.rows("select conversation_id, sequence from router.decision order by 1, 2")
     assert len(rows) == 30
     by_conversation: dict[Any, list[int]] = {}
     for row in rows:
         by_conversation.setdefault(row.conversation_id, []).append(row.sequence)
-    assert all(found == list(range(1, len(found) + 1)) for found in by_conversation.values())
+    assert all(rows == list(range(1, len(rows) + 1)) for rows in by_conversation.values())
     assert await waiting(town) == []
 
 
-async def test_a_contact_that_takes_too_long_is_parked_and_the_others_flow(town: Town) -> None:
-    """F-05: somebody holds the conversation's row, as a statement that never ends would."""
+async def test_a_contact_that_takes_too_long_is_parked_and_the_others_are_routed(town: Town) -> None:
+    """Another transaction holds the conversation's row lock and does not end."""
     first = sms(1, "un nid de poule", sender="v1.slow")
     await town.route(first)
     router = town.router(limit_s=0.5)
@@ -158,13 +158,13 @@ async def test_a_contact_that_takes_too_long_is_parked_and_the_others_flow(town:
         ((attempts,),) = await town.rows("select attempts from router.waiting where why = 'trouble'")
         assert attempts == 2
     town.at = AN_INSTANT + timedelta(minutes=1)
-    await town.router().waiting.turn()  # with a limit that a slow machine keeps
+    await town.router().waiting.turn()  # a limit that is long enough on a slow machine
 
     assert [r["sequence"] for r in await routings(town, "voirie")] == [1, 2, 3]
     assert await waiting(town) == []
 
 
-async def test_what_is_tried_in_vain_too_often_goes_to_people(town: Town) -> None:
+async def test_a_contact_that_failed_too_often_goes_to_triage(town: Town) -> None:
     first = sms(1, "un nid de poule")
     await town.route(first)
     router = town.router(limit_s=0.2)
@@ -175,13 +175,13 @@ async def test_what_is_tried_in_vain_too_often_goes_to_people(town: Town) -> Non
             town.at += timedelta(minutes=11)
             await router.waiting.turn()
         town.at += timedelta(minutes=11)
-        await town.router().waiting.turn()  # with a limit that a slow machine keeps
+        await town.router().waiting.turn()  # a limit that is long enough on a slow machine
         (routing,) = await routings(town, "triage")
     assert routing["rule"] == "trouble"
     assert await waiting(town) == []
 
 
-async def test_what_stands_past_its_time_is_seen(town: Town) -> None:
+async def test_an_overdue_contact_is_reported(town: Town) -> None:
     await with_two_open(town)
     await town.route(sms(3, "et alors ?"), sms(4, "allô"))
     task = town.router().waiting
@@ -205,10 +205,7 @@ def gauge(name: str) -> float | None:
     return REGISTRY.get_sample_value(f"{base}_waiting", {"why": why}) if why else REGISTRY.get_sample_value(name)
 
 
-# What ties mails, kept in the tables
-
-
-async def test_a_second_participant_answers_by_references_and_a_stranger_does_not(town: Town) -> None:
+async def test_a_second_participant_replies_by_message_id_and_a_stranger_cannot(town: Town) -> None:
     first = mail(1, "un nid de poule", thread=ThreadIdentifiers(message_id="<1@citizens.example>"))
     await town.route(first)
     token = ThreadIdentifiers(
@@ -225,18 +222,18 @@ async def test_a_second_participant_answers_by_references_and_a_stranger_does_no
     assert all(len(row.mark) == 16 for row in await town.rows("select mark from router.mark"))
 
 
-async def test_a_subject_ties_the_mails_of_one_sender(town: Town) -> None:
+async def test_mails_of_one_sender_with_one_subject_are_one_conversation(town: Town) -> None:
     def about(number: int, subject: str, **changes: Any) -> ContactReceived:
         return mail(number, personal=PersonalContact(subject=subject, text="bonjour"), **changes)
 
     await town.route(about(1, "Nid de poule"))
     await town.route(about(2, "RE: nid de poule"), about(3, "Nid de poule", sender="v1.two"))
 
-    found = await town.rows("select sequence from router.conversation order by sequence")
-    assert [row.sequence for row in found] == [1, 2]
+    rows = await town.rows("select sequence from router.conversation order by sequence")
+    assert [row.sequence for row in rows] == [1, 2]
 
 
-async def test_what_follows_a_closed_conversation_is_found_by_its_token_later(town: Town) -> None:
+async def test_the_token_of_a_closed_conversation_leads_to_its_follower(town: Town) -> None:
     first = mail(1, "un nid de poule")
     await town.route(first)
     await town.route(a_case(first, "closed", department="voirie"))
@@ -247,8 +244,8 @@ async def test_what_follows_a_closed_conversation_is_found_by_its_token_later(to
     await town.route(mail(2, thread=token, received_at=later))
     await town.route(mail(3, thread=token, received_at=later + timedelta(days=1)))
 
-    told = await routings(town, "voirie")
-    assert [(r["sequence"], r.get("linked_to")) for r in told] == [
+    routed_there = await routings(town, "voirie")
+    assert [(r["sequence"], r.get("linked_to")) for r in routed_there] == [
         (1, None),
         (1, make_conversation_id(first.contact_id, first.received_at)),
         (2, make_conversation_id(first.contact_id, first.received_at)),

@@ -1,4 +1,4 @@
-"""Decisions: what a contact's words, form and mailbox lead to, and when the answer is due."""
+"""Facts about decisions: the department by words, form and mailbox, the conversation, the due dates, the notices."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,44 +42,44 @@ def decided(text: str = "", **changes: Any) -> Decision:
     return decide_department(a_contact(text=text, **changes), RULES, TOWN_CONFIG)
 
 
-def test_words_lead_to_a_department_with_a_reason_in_both_languages() -> None:
+def test_words_give_a_department_with_a_reason_in_both_languages() -> None:
     decision = decided("il y a un nid-de-poule")
     assert (decision.department, decision.rule, decision.procedure) == ("voirie", "pothole", "road-report")
     assert decision.matched == ("word: nid de poule",)
     assert set(decision.reason) == {"fr", "en"}
 
 
-def test_what_nothing_matches_goes_to_people() -> None:
+def test_a_contact_that_matches_nothing_goes_to_triage() -> None:
     decision = decided("bonjour")
     assert (decision.department, decision.rule, decision.confidence) == ("triage", "default", 0.0)
 
 
-def test_the_form_decides_over_words_and_keeps_them_as_runners_up() -> None:
+def test_the_form_overrides_words_which_become_runners_up() -> None:
     decision = decided("fuite d'eau", procedure="birth-certificate", channel="web")
     assert (decision.department, decision.rule) == ("etat-civil", "procedure")
     assert [other.department for other in decision.runners_up] == ["eau-assainissement"]
 
 
-def test_danger_decides_over_the_form() -> None:
+def test_a_hard_rule_overrides_the_form() -> None:
     decision = decided("odeur de gaz", procedure="birth-certificate", channel="web")
     assert (decision.department, decision.urgency, decision.confidence) == ("police-municipale", "immediate", 1.0)
 
 
-def test_an_unknown_procedure_is_no_obstacle() -> None:
+def test_an_unknown_procedure_is_ignored() -> None:
     assert decided("un nid de poule", procedure="no-such-form").department == "voirie"
 
 
-def test_a_departments_own_mailbox_decides_unless_a_machine_wrote() -> None:
+def test_a_departments_mailbox_decides_except_for_automatic_mail() -> None:
     changes: dict[str, Any] = {"channel": "email", "to": "Urbanisme@example-town.example"}
     assert decided("bonjour", **changes).rule == "mailbox"
     machine = decided("facture", machine=MachineSent(reason="auto-submitted"), **changes)
     assert (machine.department, machine.rule) == ("triage", "machine-sent")
 
 
-def test_two_departments_in_one_message_make_the_decision_less_sure() -> None:
-    one, two = decided("un nid de poule"), decided("un nid de poule et mes encombrants")
-    assert two.confidence < one.confidence
-    assert two.runners_up[0].department == "dechets"
+def test_words_of_two_departments_lower_the_confidence() -> None:
+    single, double = decided("un nid de poule"), decided("un nid de poule et mes encombrants")
+    assert double.confidence < single.confidence
+    assert double.runners_up[0].department == "dechets"
 
 
 def test_the_answers_of_a_form_are_read_too() -> None:
@@ -88,14 +88,11 @@ def test_the_answers_of_a_form_are_read_too() -> None:
 
 
 @given(st.text(), st.text(max_size=50), st.text(max_size=50))
-def test_no_text_makes_a_decision_raise_and_each_names_a_department(text: str, subject: str, to: str) -> None:
+def test_deciding_never_raises_and_always_names_a_department(text: str, subject: str, to: str) -> None:
     contact = a_contact(to=to, personal=PersonalContact(text=text, subject=subject, answers={subject: text}))
     decision = decide_department(contact, RULES, TOWN_CONFIG, language=detect_language(text))
     assert decision.department in TOWN_CONFIG.departments
     assert 0 <= decision.confidence <= 1
-
-
-# Clocks
 
 
 def day(text: str, time: str = "10:00") -> datetime:
@@ -126,8 +123,8 @@ def timezone() -> Any:
     return ZoneInfo(TOWN_CONFIG.town.time_zone)
 
 
-def test_a_contact_at_night_counts_from_the_towns_day() -> None:
-    late = day("2026-03-02", "23:30")  # half past midnight on the 3rd in the town
+def test_a_contact_at_night_counts_from_the_towns_local_date() -> None:
+    late = day("2026-03-02", "23:30")  # 00:30 on the 3rd in the town's time zone
     assert TownCalendar(TOWN_CONFIG.town).end_of_period(late, Period.model_validate("1 day")) == datetime(
         2026, 3, 4, 22, 59, 59, tzinfo=UTC
     )
@@ -145,9 +142,6 @@ def test_working_days_end_on_a_working_day_after_the_start(start: datetime, coun
     end = calendar.end_of_period(begun, Period(count=count, unit="working days"))
     assert end > begun
     assert calendar.is_working_day(end.astimezone(timezone()).date())
-
-
-# Conversations
 
 
 def a_conversation(**changes: Any) -> Conversation:
@@ -179,13 +173,13 @@ def test_an_sms_soon_after_another_of_the_same_sender_continues_it() -> None:
     assert resolve(a_contact(key="SM2", contact_point_hash="v1.other"), known, ConversationWindows()) is None
 
 
-def test_a_mail_of_the_same_sender_is_a_new_conversation_without_a_mark() -> None:
+def test_a_mail_of_the_same_sender_without_a_thread_key_opens_a_conversation() -> None:
     known = KnownConversations()
     known.add_contact(a_contact(channel="email"), a_conversation())
     assert resolve(a_contact(key="2", channel="email"), known, ConversationWindows()) is None
 
 
-def test_our_token_names_the_conversation_if_it_exists() -> None:
+def test_our_token_names_an_existing_conversation() -> None:
     known, first = KnownConversations(), a_conversation()
     known.add_contact(a_contact(channel="email"), first)
     reply = a_contact(
@@ -204,7 +198,7 @@ def test_our_token_names_the_conversation_if_it_exists() -> None:
     )
 
 
-def test_a_quoted_reference_counts_only_for_somebody_who_writes_there() -> None:
+def test_a_quoted_reference_counts_only_for_a_participant() -> None:
     known, first = KnownConversations(), a_conversation()
     opening = a_contact(channel="email")
     known.add_contact(opening, first)
@@ -214,16 +208,13 @@ def test_a_quoted_reference_counts_only_for_somebody_who_writes_there() -> None:
     assert resolve(a_contact(**quoting, contact_point_hash=None), known, ConversationWindows()) is None
 
 
-def test_a_closed_conversation_reopens_within_the_grace_and_not_by_mere_sms() -> None:
+def test_a_closed_conversation_reopens_within_the_grace_period_but_not_for_an_sms_alone() -> None:
     known, first = KnownConversations(), a_conversation(closed_at=later(days=1))
     known.add_contact(a_contact(), first)
     token = ThreadIdentifiers(conversation_id=str(first.id))
     assert resolve(a_contact(key="2", received_at=later(days=20), thread=token), known, ConversationWindows()) is first
     assert resolve(a_contact(key="2", received_at=later(days=40), thread=token), known, ConversationWindows()) is None
     assert resolve(a_contact(key="2", received_at=later(days=2)), known, ConversationWindows()) is None
-
-
-# Notices
 
 
 def a_routing(contact: Any, **changes: Any) -> Routing:
@@ -242,7 +233,7 @@ def a_routing(contact: Any, **changes: Any) -> Routing:
     return Routing(**(values | changes))
 
 
-def test_a_registration_says_what_the_law_wants_and_nothing_of_the_message() -> None:
+def test_a_registration_contains_the_legal_content_and_no_text_of_the_message() -> None:
     contact = a_contact(text="mon secret")
     notice = registration_notice(contact, a_routing(contact), TOWN_CONFIG, language="en")
     assert notice is not None
@@ -254,7 +245,7 @@ def test_a_registration_says_what_the_law_wants_and_nothing_of_the_message() -> 
     assert notice.reply_id == registration_notice(contact, a_routing(contact), TOWN_CONFIG, language="en").reply_id  # pyright: ignore[reportOptionalMemberAccess]
 
 
-def test_no_registration_goes_to_a_machine_to_a_forged_address_or_to_nobody() -> None:
+def test_no_registration_goes_to_a_machine_a_forged_address_or_without_a_recipient() -> None:
     for contact in (
         a_contact(machine=MachineSent(reason="auto-submitted")),
         a_contact(sender=Verification(level="none", dmarc="fail")),

@@ -1,4 +1,4 @@
-"""The question “which one?”: what it says, how long it waits, which words answer it."""
+"""Facts about the question “which one?”: its text, its deadline, the answers to it."""
 
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -46,7 +46,7 @@ def conversations(*about: tuple[str, str | None]) -> list[Conversation]:
     ]
 
 
-def said(*about: tuple[str, str | None], language: str = "fr") -> str:
+def choices_text(*about: tuple[str, str | None], language: str = "fr") -> str:
     contact = a_contact(text="un mot secret")
     reply = ask_which_conversation(
         contact, conversations(*about), TOWN_CONFIG, TEMPLATES, language=language, at=AN_INSTANT
@@ -81,7 +81,7 @@ def said(*about: tuple[str, str | None], language: str = "fr") -> str:
         ("aucune des deux", "other"),
     ],
 )
-def test_short_words_say_which_one(text: str, meant: object) -> None:
+def test_a_short_answer_names_a_choice(text: str, meant: object) -> None:
     assert parse_answer(text, 3) == meant
 
 
@@ -103,17 +103,17 @@ def test_short_words_say_which_one(text: str, meant: object) -> None:
         "le lampadaire",
     ],
 )
-def test_what_names_none_or_two_is_no_answer(text: str) -> None:
+def test_a_text_that_names_no_choice_or_two_is_no_answer(text: str) -> None:
     assert parse_answer(text, 3) is None
 
 
 @given(st.text(max_size=120), st.integers(1, 9))
-def test_no_text_makes_the_answer_fail_or_name_what_was_not_offered(text: str, count: int) -> None:
+def test_parsing_an_answer_never_raises_or_names_a_choice_that_was_not_offered(text: str, count: int) -> None:
     meant = parse_answer(text, count)
     assert meant in {None, "other", *range(1, min(count, 5) + 1)}
 
 
-def test_a_message_may_say_itself_that_it_is_new() -> None:
+def test_a_message_can_declare_itself_a_new_request() -> None:
     assert asks_for_new_conversation("Nouvelle demande : un arbre est tombé")
     assert asks_for_new_conversation("New request, the lamp is broken")
     assert not asks_for_new_conversation("Nouveau lampadaire cassé")
@@ -121,30 +121,30 @@ def test_a_message_may_say_itself_that_it_is_new() -> None:
 
 def test_the_list_names_procedure_or_department_day_and_reference() -> None:
     first, second = conversations(("etat-civil", "birth-certificate"), ("voirie", None))
-    assert said(("etat-civil", "birth-certificate"), ("voirie", None)).split("\n") == [
+    assert choices_text(("etat-civil", "birth-certificate"), ("voirie", None)).split("\n") == [
         f"1. Demander un acte de naissance, 02/03, {first.reference}",
         f"2. Voirie et éclairage, 03/03, {second.reference}",
         "0. autre demande",
     ]
-    assert said(("voirie", None), ("triage", None), language="en").endswith("0. another request")
+    assert choices_text(("voirie", None), ("triage", None), language="en").endswith("0. another request")
 
 
-def test_the_question_says_nothing_of_the_message_and_goes_where_it_came_from() -> None:
+def test_the_question_does_not_quote_the_message_and_goes_back_to_its_channel() -> None:
     contact = a_contact(text="un mot secret", channel="whatsapp")
     choices = conversations(("voirie", None), ("triage", None))
     reply = ask_which_conversation(contact, choices, TOWN_CONFIG, TEMPLATES, language="fr", at=AN_INSTANT)
     assert "secret" not in reply.model_dump_json()
-    assert [(one.channel, one.address) for one in reply.personal.stated] == [("whatsapp", "+33639980001")]
+    assert [(stated.channel, stated.address) for stated in reply.personal.stated] == [("whatsapp", "+33639980001")]
     assert (reply.kind, reply.template, reply.legal) == ("question", "question", False)
-    again = ask_which_conversation(contact, choices, TOWN_CONFIG, TEMPLATES, language="fr", at=AN_INSTANT)
-    assert reply.reply_id == again.reply_id
+    repeated = ask_which_conversation(contact, choices, TOWN_CONFIG, TEMPLATES, language="fr", at=AN_INSTANT)
+    assert reply.reply_id == repeated.reply_id
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(DEPARTMENTS), st.sampled_from(PROCEDURES)), min_size=2, max_size=7),
     st.sampled_from(["fr", "en", "tr"]),
 )
-def test_any_question_takes_two_segments_at_most(about: list[tuple[str, str | None]], language: str) -> None:
+def test_every_question_fits_into_two_segments(about: list[tuple[str, str | None]], language: str) -> None:
     contact = a_contact()
     reply = ask_which_conversation(
         contact, conversations(*about), TOWN_CONFIG, TEMPLATES, language=language, at=AN_INSTANT
@@ -155,10 +155,12 @@ def test_any_question_takes_two_segments_at_most(about: list[tuple[str, str | No
     assert reply.personal.text.count("\n") == min(len(about), 5)
 
 
-def test_an_answer_is_waited_for_by_day() -> None:
+def test_only_daytime_counts_towards_the_deadline_for_an_answer() -> None:
     def until(text: str) -> str:
-        asked = datetime.fromisoformat(text).replace(tzinfo=PARIS).astimezone(UTC)
-        return answer_deadline(asked, ClarificationPolicy(), PARIS).astimezone(PARIS).isoformat(timespec="minutes")[:16]
+        asked_at = datetime.fromisoformat(text).replace(tzinfo=PARIS).astimezone(UTC)
+        return (
+            answer_deadline(asked_at, ClarificationPolicy(), PARIS).astimezone(PARIS).isoformat(timespec="minutes")[:16]
+        )
 
     assert until("2026-03-02T10:00") == "2026-03-02T12:00"
     assert until("2026-03-02T19:30") == "2026-03-03T09:30"
@@ -172,7 +174,9 @@ def test_an_answer_is_waited_for_by_day() -> None:
     st.integers(0, 23),
     st.integers(0, 23),
 )
-def test_the_due_time_leaves_at_least_what_was_promised(asked: datetime, minutes: int, begins: int, ends: int) -> None:
-    asked_at = asked.replace(tzinfo=UTC)
+def test_the_deadline_leaves_at_least_the_promised_minutes(
+    local_time: datetime, minutes: int, begins: int, ends: int
+) -> None:
+    asked_at = local_time.replace(tzinfo=UTC)
     asking = ClarificationPolicy(timedelta(minutes=minutes), time(begins), time(ends))
     assert answer_deadline(asked_at, asking, PARIS) - asked_at >= timedelta(minutes=minutes)

@@ -1,4 +1,4 @@
-"""Promise 3 on the real Kafka and PostgreSQL: one decision a contact, one department a conversation, numbers without gap."""
+"""Tests that each contact gets one decision and each conversation gapless numbers, on the real Kafka and PostgreSQL."""
 
 import json
 from datetime import timedelta
@@ -36,7 +36,7 @@ async def test_a_contact_reaches_its_department_with_its_bytes_untouched(town: T
     assert routed.header("ce_type") == "contact.routed"
 
 
-async def test_the_citizen_gets_one_registration_a_conversation(town: Town) -> None:
+async def test_a_citizen_gets_one_registration_per_conversation(town: Town) -> None:
     await town.route(sms(1, "un nid de poule"))
     await town.route(sms(2, "il est profond"))
 
@@ -46,7 +46,7 @@ async def test_the_citizen_gets_one_registration_a_conversation(town: Town) -> N
     assert notice["personal"]["variables"]["department_phone"] == "05 36 49 01 20"
 
 
-async def test_a_procedure_with_a_receipt_has_it_held_until_the_day_before(town: Town) -> None:
+async def test_a_receipt_is_requested_for_the_day_before_it_is_due(town: Town) -> None:
     await town.route(sms(1, "un acte de naissance"))
 
     registration, receipt = await town.replies()
@@ -55,7 +55,7 @@ async def test_a_procedure_with_a_receipt_has_it_held_until_the_day_before(town:
     assert receipt["personal"]["variables"]["procedure"] == "Demander un acte de naissance"
 
 
-async def test_nothing_is_sent_because_of_a_machine_or_to_nobody(town: Town) -> None:
+async def test_no_notice_is_sent_for_automatic_mail_or_without_a_recipient(town: Town) -> None:
     await town.route(
         mail(1, "un acte de naissance", machine=MachineSent(reason="auto-submitted")),
         mail(2, contact_point_hash=None, personal=PersonalContact(text="un acte de naissance")),
@@ -66,7 +66,7 @@ async def test_nothing_is_sent_because_of_a_machine_or_to_nobody(town: Town) -> 
     assert len(await town.queue("etat-civil")) == 1
 
 
-async def test_a_contact_that_comes_again_is_produced_again_byte_for_byte(town: Town) -> None:
+async def test_a_redelivered_contact_is_produced_again_byte_for_byte(town: Town) -> None:
     contact = town.item(sms(1, "un nid de poule"))
     await town.router().handle([contact])
     await town.router().handle([contact, contact])
@@ -130,11 +130,11 @@ async def test_a_later_reference_names_the_conversation_too(town: Town) -> None:
     assert len(await town.queue("voirie")) == 3
 
 
-async def test_a_transfer_is_told_to_both_and_later_contacts_follow(town: Town) -> None:
+async def test_a_transfer_is_published_to_both_departments_and_later_contacts_follow(town: Town) -> None:
     first = sms(1)
     await town.route(first)
-    await town.route(a_transfer(first, "finances", came_from="triage"))
-    await town.route(a_transfer(first, "finances", came_from="triage"))
+    await town.route(a_transfer(first, "finances", from_department="triage"))
+    await town.route(a_transfer(first, "finances", from_department="triage"))
     await town.route(sms(2))
 
     left, arrived = await town.queue("triage"), await town.queue("finances")
@@ -145,15 +145,15 @@ async def test_a_transfer_is_told_to_both_and_later_contacts_follow(town: Town) 
     assert json.loads(arrived[2].value)["routing"]["sequence"] == 3
 
 
-async def test_transfers_that_cannot_be_are_refused_to_who_asked(town: Town) -> None:
+async def test_an_invalid_transfer_is_refused_to_the_requesting_department(town: Town) -> None:
     first = sms(1)
     await town.route(first)
     await town.route(
-        a_transfer(first, "voirie", came_from="finances", transfer_id="stale"),
-        a_transfer(first, "nowhere", came_from="triage", transfer_id="unknown"),
-        a_transfer(first, "triage", came_from="triage", transfer_id="same"),
-        a_transfer(sms(9), "voirie", came_from="triage", transfer_id="strange"),
-        a_transfer(first, "voirie", came_from="nowhere", transfer_id="no-queue"),
+        a_transfer(first, "voirie", from_department="finances", transfer_id="stale"),
+        a_transfer(first, "nowhere", from_department="triage", transfer_id="unknown"),
+        a_transfer(first, "triage", from_department="triage", transfer_id="same"),
+        a_transfer(sms(9), "voirie", from_department="triage", transfer_id="strange"),
+        a_transfer(first, "voirie", from_department="nowhere", transfer_id="no-queue"),
     )
 
     whys = {json.loads(r.value)["transfer_id"]: json.loads(r.value)["why"] for r in (await town.queue("triage"))[1:]}
@@ -163,20 +163,20 @@ async def test_transfers_that_cannot_be_are_refused_to_who_asked(town: Town) -> 
     assert [row.sequence for row in await town.rows("select sequence from router.conversation")] == [1]
 
 
-async def test_two_transfers_in_one_batch_are_done_in_their_order(town: Town) -> None:
+async def test_transfers_in_one_batch_are_carried_out_in_order(town: Town) -> None:
     first = sms(1)
     await town.route(first)
     await town.route(
-        a_transfer(first, "voirie", came_from="triage", transfer_id="a"),
-        a_transfer(first, "finances", came_from="triage", transfer_id="b"),
-        a_transfer(first, "finances", came_from="voirie", transfer_id="c"),
+        a_transfer(first, "voirie", from_department="triage", transfer_id="a"),
+        a_transfer(first, "finances", from_department="triage", transfer_id="b"),
+        a_transfer(first, "finances", from_department="voirie", transfer_id="c"),
     )
 
     ((department, sequence),) = await town.rows("select department, sequence from router.conversation")
     assert (department, sequence) == ("finances", 3)
 
 
-async def test_a_closed_conversation_opens_again_by_its_token_only_in_its_grace(town: Town) -> None:
+async def test_a_token_reopens_a_closed_conversation_only_within_the_grace_period(town: Town) -> None:
     first = mail(1, "un nid de poule")
     await town.route(first)
     await town.route(a_case(first, "closed", department="voirie"))
@@ -194,7 +194,9 @@ async def test_a_closed_conversation_opens_again_by_its_token_only_in_its_grace(
     ]
 
 
-async def test_an_sms_after_the_case_was_closed_is_a_new_one_and_an_old_word_changes_nothing(town: Town) -> None:
+async def test_an_sms_after_the_case_was_closed_opens_a_conversation_and_older_case_updates_are_ignored(
+    town: Town,
+) -> None:
     first = sms(1, "un nid de poule")
     await town.route(first)
     await town.route(a_case(first, "closed", department="voirie", hours=2))
@@ -206,7 +208,7 @@ async def test_an_sms_after_the_case_was_closed_is_a_new_one_and_an_old_word_cha
     assert len(await town.queue("dechets")) == 1
 
 
-async def test_a_reference_that_two_contacts_share_stays_the_firsts(town: Town) -> None:
+async def test_a_reference_shared_by_two_contacts_belongs_to_the_first(town: Town) -> None:
     first = mail(1, "un nid de poule")
     await town.route(first)
     await town.route(mail(2, "mes encombrants", reference=first.reference, sender="v1.two"))
@@ -215,6 +217,6 @@ async def test_a_reference_that_two_contacts_share_stays_the_firsts(town: Town) 
     assert [str(r.contact_id) for r in await town.rows("select contact_id from router.alias")] == [first.contact_id]
 
 
-async def test_a_contact_whose_id_is_none_dies_alone(town: Town) -> None:
+async def test_a_contact_id_that_is_no_uuid_is_poison(town: Town) -> None:
     with pytest.raises(Poison):
         await town.route(sms(1, contact_id="not-an-id"))

@@ -1,4 +1,4 @@
-"""Several routers at once, on the real PostgreSQL: one decision a contact, numbers without gap."""
+"""Tests that concurrent routers store one decision per contact and gapless numbers, on the real PostgreSQL."""
 
 import asyncio
 import json
@@ -18,8 +18,8 @@ from .makers import a_transfer, mail, sms
 pytestmark = pytest.mark.stack
 
 
-async def test_routers_that_race_over_the_same_records_give_one_decision_and_no_gap(town: Town) -> None:
-    """The zombie's case: both have the batch, neither knows of the other."""
+async def test_routers_with_the_same_records_store_one_decision_per_contact_without_gaps(town: Town) -> None:
+    """As after a rebalance with a zombie: several routers have the same records and do not know of each other."""
     contacts = [sms(number, sender=f"v1.{number % 7}") for number in range(60)]
     mails = [
         mail(100 + n, thread=ThreadIdentifiers(reference=contacts[n].reference), sender=f"v1.{n % 7}")
@@ -27,8 +27,8 @@ async def test_routers_that_race_over_the_same_records_give_one_decision_and_no_
     ]
     items = [town.item(contact) for contact in (*contacts, *mails)]
 
-    async def one(start: int) -> None:
-        router = town.router(FakeProducer())
+    async def route_in_batches(start: int) -> None:
+        router = town.router(FakeProducer(), limit_s=120)  # long enough on a slow machine: no contact is parked
         for at in range(start, len(items), 10):
             while True:
                 try:
@@ -37,29 +37,29 @@ async def test_routers_that_race_over_the_same_records_give_one_decision_and_no_
                 except Unavailable:
                     await asyncio.sleep(0.01)
 
-    await asyncio.gather(one(0), one(0), one(5), one(40))
+    await asyncio.gather(route_in_batches(0), route_in_batches(0), route_in_batches(5), route_in_batches(40))
 
     decided = await town.rows("select conversation_id, sequence, id from router.decision order by 1, 2")
     assert len(decided) == len({row.id for row in decided}) == 90
     by_conversation: dict[Any, list[int]] = {}
     for row in decided:
         by_conversation.setdefault(row.conversation_id, []).append(row.sequence)
-    for found in by_conversation.values():
-        assert found == list(range(1, len(found) + 1))
+    for sequences in by_conversation.values():
+        assert sequences == list(range(1, len(sequences) + 1))
     last = {row.id: row.sequence for row in await town.rows("select id, sequence from router.conversation")}
-    assert last == {conversation: len(found) for conversation, found in by_conversation.items()}
+    assert last == {conversation: len(sequences) for conversation, sequences in by_conversation.items()}
 
 
-async def test_transfers_that_race_with_contacts_leave_no_gap(town: Town) -> None:
+async def test_transfers_concurrent_with_contacts_leave_no_gap(town: Town) -> None:
     first = sms(0)
     await town.route(first)
     quiet = FakeProducer()
 
     async def transfers() -> None:
         for number in range(20):
-            came_from, to = ("triage", "finances") if number % 2 == 0 else ("finances", "triage")
-            wish = a_transfer(first, to, came_from=came_from, transfer_id=str(uuid4()))
-            await town.router(quiet).handle([town.item(wish)])
+            from_department, to = ("triage", "finances") if number % 2 == 0 else ("finances", "triage")
+            request = a_transfer(first, to, from_department=from_department, transfer_id=str(uuid4()))
+            await town.router(quiet).handle([town.item(request)])
 
     async def contacts() -> None:
         for number in range(1, 21):
@@ -74,7 +74,7 @@ async def test_transfers_that_race_with_contacts_leave_no_gap(town: Town) -> Non
 
 
 def _check_departments(sent: list[Record]) -> None:
-    """A contact lies in the queue of the department that the highest transfer before it names."""
+    """Each contact must be in the queue of the department named by the latest transfer before it."""
     department, steps = (
         "triage",
         sorted(

@@ -1,4 +1,4 @@
-"""Transfers with their history, between bodies and to and fro, on the real Kafka and PostgreSQL."""
+"""Tests transfers with their history, between public bodies and in loops, on the real Kafka and PostgreSQL."""
 
 import json
 from datetime import timedelta
@@ -21,8 +21,8 @@ COUNTY = "departement-solidarites"
 
 async def arrivals(town: Town, department: str) -> list[ConversationArrived]:
     queue = await town.queue(department)
-    told = [r.value for r in queue if r.header("ce_type") == "conversation.arrived"]
-    return [ConversationArrived.model_validate_json(value) for value in told]
+    values = [r.value for r in queue if r.header("ce_type") == "conversation.arrived"]
+    return [ConversationArrived.model_validate_json(value) for value in values]
 
 
 async def history_of(town: Town, arrived: ConversationArrived) -> History:
@@ -30,11 +30,11 @@ async def history_of(town: Town, arrived: ConversationArrived) -> History:
     return History.model_validate_json(await town.blobs.get(arrived.history))
 
 
-async def test_what_came_before_a_transfer_arrives_with_it_newest_last(town: Town) -> None:
+async def test_a_transfer_carries_the_history_newest_last(town: Town) -> None:
     first, second = sms(0, "Bonjour, un nid-de-poule"), sms(1, "et un autre")
     await town.route(first, second)
-    await town.route(a_transfer(first, "urbanisme", came_from="voirie"))
-    await town.route(sms(2, "merci"), a_transfer(first, "finances", came_from="urbanisme", transfer_id="t2"))
+    await town.route(a_transfer(first, "urbanisme", from_department="voirie"))
+    await town.route(sms(2, "merci"), a_transfer(first, "finances", from_department="urbanisme", transfer_id="t2"))
 
     [arrived] = await arrivals(town, "finances")
     past = await history_of(town, arrived)
@@ -50,26 +50,26 @@ async def test_what_came_before_a_transfer_arrives_with_it_newest_last(town: Tow
     assert arrived.history.blob.startswith(str(arrived.conversation_id))
 
 
-async def test_a_transfer_that_comes_again_is_told_again_byte_for_byte(town: Town) -> None:
+async def test_a_redelivered_transfer_is_published_again_byte_for_byte(town: Town) -> None:
     first = sms(0, "un nid-de-poule")
-    wish = a_transfer(first, COUNTY, came_from="voirie")
+    request = a_transfer(first, COUNTY, from_department="voirie")
     await town.route(first)
-    await town.route(wish)
-    await town.route(sms(1, "encore"), wish)
-    told = [(r.key, r.value, r.headers) for r in await town.queue(COUNTY) if r.header("ce_type") != "contact.routed"]
-    assert len(told) == 2
-    assert told[0][:2] == told[1][:2]
+    await town.route(request)
+    await town.route(sms(1, "encore"), request)
+    values = [(r.key, r.value, r.headers) for r in await town.queue(COUNTY) if r.header("ce_type") != "contact.routed"]
+    assert len(values) == 2
+    assert values[0][:2] == values[1][:2]
     notices = [reply for reply in await town.replies() if reply["kind"] == "transfer"]
     assert len(notices) == 2
     assert notices[0] == notices[1]
 
 
-async def test_a_conversation_that_goes_to_and_fro_ends_at_people(town: Town) -> None:
+async def test_a_transfer_loop_between_two_departments_ends_in_triage(town: Town) -> None:
     first = sms(0, "un nid-de-poule")
     await town.route(first)
     path = ["voirie", "finances", "voirie", "finances"]
-    for number, (came_from, to) in enumerate(pairwise(path)):
-        await town.route(a_transfer(first, to, came_from=came_from, transfer_id=f"t{number}"))
+    for number, (from_department, to) in enumerate(pairwise(path)):
+        await town.route(a_transfer(first, to, from_department=from_department, transfer_id=f"t{number}"))
 
     [arrived] = await arrivals(town, "triage")
     assert (arrived.from_department, arrived.sequence) == ("voirie", 4)
@@ -79,25 +79,25 @@ async def test_a_conversation_that_goes_to_and_fro_ends_at_people(town: Town) ->
     left = [json.loads(r.value) for r in await town.queue("voirie") if r.header("ce_type") == "conversation.left"]
     assert left[-1]["stopped"] == arrived.stopped.model_dump()
 
-    # What people decide stands: from the reception it may go to either of them, and the count begins anew.
-    await town.route(a_transfer(first, "finances", came_from="triage", transfer_id="t8"))
-    await town.route(a_transfer(first, "voirie", came_from="finances", transfer_id="t9"))
-    assert [one.stopped for one in await arrivals(town, "voirie")] == [None, None]
+    # A decision of triage is final: it may transfer to either department, and the count starts again.
+    await town.route(a_transfer(first, "finances", from_department="triage", transfer_id="t8"))
+    await town.route(a_transfer(first, "voirie", from_department="finances", transfer_id="t9"))
+    assert [arrived.stopped for arrived in await arrivals(town, "voirie")] == [None, None]
 
 
-async def test_three_departments_in_a_row_are_no_loop(town: Town) -> None:
+async def test_transfers_among_three_departments_are_no_loop(town: Town) -> None:
     first = sms(0, "un nid-de-poule")
     await town.route(first)
     path = ["voirie", "finances", "urbanisme", "voirie", "finances", "urbanisme"]
-    for number, (came_from, to) in enumerate(pairwise(path)):
-        await town.route(a_transfer(first, to, came_from=came_from, transfer_id=f"t{number}"))
+    for number, (from_department, to) in enumerate(pairwise(path)):
+        await town.route(a_transfer(first, to, from_department=from_department, transfer_id=f"t{number}"))
     assert await arrivals(town, "triage") == []
 
 
-async def test_another_body_gets_its_own_clocks_and_the_citizen_is_told_who_they_are(town: Town) -> None:
+async def test_another_body_gets_its_own_due_dates_and_the_citizen_is_notified(town: Town) -> None:
     first = mail(0, "un nid-de-poule", received_at=AN_INSTANT - timedelta(days=20))
     await town.route(first)
-    await town.route(a_transfer(first, COUNTY, came_from="voirie"))
+    await town.route(a_transfer(first, COUNTY, from_department="voirie"))
 
     [arrived] = await arrivals(town, COUNTY)
     assert arrived.competent_received_at == AN_INSTANT
@@ -105,7 +105,7 @@ async def test_another_body_gets_its_own_clocks_and_the_citizen_is_told_who_they
     assert arrived.body == "departement"
     assert arrived.answer_due_at
     assert arrived.answer_due_at > AN_INSTANT
-    # A road report refuses by silence: that runs from the first day.
+    # Silence means rejection for a road report: that period runs from the first day.
     assert arrived.silence_means == "rejection"
     assert arrived.silence_at
     assert arrived.silence_at < AN_INSTANT + timedelta(days=45)
@@ -119,22 +119,22 @@ async def test_another_body_gets_its_own_clocks_and_the_citizen_is_told_who_they
     assert notice["personal"]["variables"]["department"] == "Solidarités du département"
     assert "refusée" in notice["personal"]["variables"]["silence_rule"]
 
-    # Within the same body nothing changes; back to the town it is the town's again.
-    await town.route(a_transfer(first, "voirie", came_from=COUNTY, transfer_id="t2"))
-    await town.route(a_transfer(first, "finances", came_from="voirie", transfer_id="t3"))
+    # A transfer within one body changes no date; a transfer back makes the town competent again.
+    await town.route(a_transfer(first, "voirie", from_department=COUNTY, transfer_id="t2"))
+    await town.route(a_transfer(first, "finances", from_department="voirie", transfer_id="t3"))
     [back] = await arrivals(town, "voirie")
     [within] = await arrivals(town, "finances")
     assert (back.competent_received_at, back.body) == (AN_INSTANT, None)
     assert (within.competent_received_at, within.answer_due_at) == (None, None)
-    told = [reply["personal"]["variables"]["body"] for reply in await town.replies() if reply["kind"] == "transfer"]
-    assert told == ["Conseil départemental de l'Exemple", "Mairie de Val-Exemple"]
+    values = [reply["personal"]["variables"]["body"] for reply in await town.replies() if reply["kind"] == "transfer"]
+    assert values == ["Conseil départemental de l'Exemple", "Mairie de Val-Exemple"]
 
 
-async def test_the_notice_of_a_transfer_holds_no_address_of_its_own(town: Town) -> None:
-    """To whom it goes only the notifier knows: to nobody, where nobody was written to before."""
+async def test_the_transfer_notice_contains_no_address(town: Town) -> None:
+    """Only the notifier knows the recipient; if nobody was written to before, it sends nothing."""
     machine = mail(0, "un nid-de-poule", machine=MachineSent(reason="auto-submitted"))
     await town.route(machine)
-    await town.route(a_transfer(machine, COUNTY, came_from="triage"))
+    await town.route(a_transfer(machine, COUNTY, from_department="triage"))
     assert [reply["kind"] for reply in await town.replies()] == ["transfer"]
     [notice] = await town.replies()
     assert notice["personal"]["contact_points"] == notice["personal"]["stated"] == []
@@ -143,7 +143,7 @@ async def test_the_notice_of_a_transfer_holds_no_address_of_its_own(town: Town) 
 async def test_a_refused_transfer_leaves_no_blob_and_no_notice(town: Town, tmp_path: Any) -> None:
     first = sms(0, "un nid-de-poule")
     await town.route(first)
-    await town.route(a_transfer(first, COUNTY, came_from="finances"))
+    await town.route(a_transfer(first, COUNTY, from_department="finances"))
     assert kinds(await town.queue("finances")) == ["transfer.refused"]
-    assert not (tmp_path / str(a_transfer(first, COUNTY, came_from="voirie").conversation_id)).exists()
+    assert not (tmp_path / str(a_transfer(first, COUNTY, from_department="voirie").conversation_id)).exists()
     assert "transfer" not in {reply["kind"] for reply in await town.replies()}

@@ -1,4 +1,4 @@
-"""What a conversation's rows say of its past: bounded, in order, without what was moved away."""
+"""Facts about conversation histories: bounded, in order, without contacts that were split off."""
 
 from uuid import UUID, uuid4
 
@@ -29,7 +29,7 @@ def a_past(number: int) -> PastContact:
     )  # fmt: skip
 
 
-def test_what_came_with_a_contact_is_read_as_it_was_written() -> None:
+def test_an_encoded_source_is_decoded_unchanged() -> None:
     contact = a_contact()
     came = decode_source(contact.contact_id, encode_source(contact))
     assert came
@@ -38,11 +38,11 @@ def test_what_came_with_a_contact_is_read_as_it_was_written() -> None:
 
 
 @given(st.text(max_size=60))
-def test_a_line_that_is_none_is_no_trouble(line: str) -> None:
+def test_a_malformed_source_is_decoded_as_none(line: str) -> None:
     decode_source("x", line)
 
 
-def test_a_long_conversation_has_a_history_of_bounded_size_that_says_what_it_leaves_out() -> None:
+def test_the_history_of_a_long_conversation_is_bounded_and_counts_the_contacts_left_out() -> None:
     past = ConversationHistory(tuple(a_past(number) for number in range(MOST_CONTACTS + 50)), left_out=7)
     content = past.encode(CONVERSATION)
     history = History.model_validate_json(content)
@@ -52,20 +52,20 @@ def test_a_long_conversation_has_a_history_of_bounded_size_that_says_what_it_lea
     assert len(content) < 256 * 1024
 
 
-def test_the_same_past_is_the_same_bytes() -> None:
+def test_equal_histories_are_encoded_as_equal_bytes() -> None:
     move = PastTransfer(sequence=2, from_department="voirie", to_department="finances", reason="-", at=AN_INSTANT)
-    one, other = (ConversationHistory((a_past(0),), moves=(move,), linked=("P-0000-0000-0000",)) for _ in range(2))
-    assert one.encode(CONVERSATION) == other.encode(CONVERSATION)
+    first, second = (ConversationHistory((a_past(0),), moves=(move,), linked=("P-0000-0000-0000",)) for _ in range(2))
+    assert first.encode(CONVERSATION) == second.encode(CONVERSATION)
 
 
-def test_contacts_that_a_split_took_are_gone() -> None:
+def test_contacts_that_were_split_off_are_not_in_the_history() -> None:
     contact = a_contact()
-    told = ConversationSplit(
+    split = ConversationSplit(
         conversation_id=ConversationId(str(CONVERSATION.id)), sequence=2, reference="P-0000-0000-0000", department="voirie",
         contact_ids=(contact.contact_id,), into_conversation=ConversationId("x"), into_reference="P-0000-0000-0000",
         into_department="voirie", reason="-", at=AN_INSTANT,
     )  # fmt: skip
-    step = DecisionRow(uuid4(), "split", CONVERSATION.id, 2, False, told.model_dump_json(), AN_INSTANT)
+    step = DecisionRow(uuid4(), "split", CONVERSATION.id, 2, False, split.model_dump_json(), AN_INSTANT)
     row = DecisionRow(
         UUID(contact.contact_id), "contact", CONVERSATION.id, 1, True, "{}", AN_INSTANT, encode_source(contact)
     )
