@@ -1,5 +1,6 @@
 """Converts Outlook's compressed RTF ([MS-OXRTFCP], [MS-OXRTFEX]) to text or HTML. Pure; no I/O."""
 
+import codecs
 import re
 import struct
 from dataclasses import dataclass, field
@@ -124,7 +125,6 @@ def _document_charset(text: str) -> str:
     match = re.search(r"\\ansicpg(\d{3,5})", text[:2000])
     name = f"cp{match[1]}" if match else "cp1252"
     try:
-        b"".decode(name)
+        return codecs.lookup(name).name
     except LookupError:
         return "cp1252"
-    return name

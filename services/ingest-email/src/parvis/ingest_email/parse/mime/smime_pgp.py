@@ -95,8 +95,12 @@ def check_signature(part: MimePart) -> str:
 
 
 def _parse_content_info(content: bytes) -> tuple[bytes, asn1_der.DerElement]:
-    kind, inside = asn1_der.parse_der(content).children()[:2]
-    return kind.content, inside.children()[0]
+    """The content type and the content (RFC 5652 §3).
+
+    Raises: DerError, IndexError or RecursionError for anything else.
+    """
+    children = asn1_der.parse_der(content).children()
+    return children[0].content, children[1].children()[0]
 
 
 def _check_signed_data(signed_data: asn1_der.DerElement, content: bytes) -> str:
