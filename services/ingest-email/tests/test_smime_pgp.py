@@ -94,7 +94,7 @@ def test_an_encrypted_mail_goes_to_people_with_its_envelope() -> None:
 def test_an_envelope_without_content_is_broken_and_the_text_beside_it_stays(content: bytes) -> None:
     head = b"Content-Type: multipart/mixed; boundary=s\n\n--s\n\nBonjour\n--s\n"
     mail, _ = parse_mail(head + enveloped(content, "signed-data") + b"\n--s--\n")
-    assert (mail.text, mail.trouble) == ("Bonjour", "a signed envelope is broken")
+    assert (mail.text, mail.trouble) == ("Bonjour", "the S/MIME envelope is malformed")
 
 
 @given(st.binary(max_size=200))
