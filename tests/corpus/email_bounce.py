@@ -1,4 +1,4 @@
-"""Bounces, complaints and vacation notes of the world in; whether we know them, whom they are about and how hard they are, out."""
+"""Measures how well bounces, complaints and vacation notes of many mail systems are recognized and parsed."""
 
 import asyncio
 import json
@@ -31,15 +31,15 @@ _PATIENCE_S = 60
 
 
 @dataclass
-class Known:
-    """What reading alone, without the envelope, says of one labelled mail."""
+class ParsedRow:
+    """A labelled mail and the result of parsing it without its envelope."""
 
     row: dict[str, Any]
     mail: ParsedMail
 
     @property
     def count(self) -> int:
-        """A vacation note is about the one who is away."""
+        """Return the number of recipients; a vacation note counts as one, its sender."""
         if self.row["kind"] == "vacation":
             return 1 if self.mail.sender and self.mail.report is None else 0
         return len(self.mail.report.recipients) if self.mail.report else 0
@@ -47,12 +47,12 @@ class Known:
     @property
     def is_hard(self) -> bool:
         reported = self.mail.report.recipients if self.mail.report else ()
-        return any(one.failure == "permanent" and one.action == "failed" for one in reported)
+        return any(recipient.failure == "permanent" and recipient.action == "failed" for recipient in reported)
 
 
 @dataclass
-class Answers:
-    """What the door said, and the ids that it gave."""
+class SmtpReplies:
+    """SMTP reply codes and the contact ids in the replies."""
 
     codes: Counter[int] = field(default_factory=Counter[int])
     ids: list[str] = field(default_factory=list[str])
@@ -62,36 +62,46 @@ async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     rows: list[dict[str, Any]] = json.loads((folder / "expected.json").read_text())
     contents = {row["file"]: (folder / row["file"]).read_bytes() for row in rows if (folder / row["file"]).is_file()}
     rows = [row for row in rows if row["file"] in contents]
-    known = [Known(row, parse_mail(contents[row["file"]])[0]) for row in rows]
+    parsed_mails = [ParsedRow(row, parse_mail(contents[row["file"]])[0]) for row in rows]
     return [
-        *_read(known),
-        *_taken_for_machines(folder),
-        *await _through_the_door(stack, contents),
-        *await _as_bounces_of_ours(stack, contents, [row for row in rows if row.get("kind") in _MACHINES]),
+        *_score_parsing(parsed_mails),
+        *_score_ordinary_mails(folder),
+        *await _score_delivery(stack, contents),
+        *await _score_bounce_addresses(stack, contents, [row for row in rows if row.get("kind") in _MACHINES]),
     ]
 
 
-def _read(known: Sequence[Known]) -> list[Score]:
-    machines = [one for one in known if one.row.get("kind") in _MACHINES]
-    labelled = [one for one in known if one.row.get("expected") and one.row.get("kind")]
-    unknown = [one for one in machines if one.mail.machine is None]
-    for one in unknown:
-        print(f"      not taken for a machine: {one.row['file']} ({one.row['kind']})", flush=True)
+def _score_parsing(parsed_mails: Sequence[ParsedRow]) -> list[Score]:
+    machines = [parsed for parsed in parsed_mails if parsed.row.get("kind") in _MACHINES]
+    labelled = [parsed for parsed in parsed_mails if parsed.row.get("expected") and parsed.row.get("kind")]
+    unknown = [parsed for parsed in machines if parsed.mail.machine is None]
+    for parsed in unknown:
+        print(f"      not taken for a machine: {parsed.row['file']} ({parsed.row['kind']})", flush=True)
     return [
-        Score("machine mail known as such, no envelope", "share", 1 - len(unknown) / max(1, len(machines)), ">= 0.985"),
-        Score("recipients right", "share", _share(one.count == one.row["n_recipients"] for one in labelled), ">= 0.95"),
+        Score(
+            "machine mail known as such, no envelope",
+            "share",
+            1 - len(unknown) / max(1, len(machines)),
+            ">= 0.985",
+        ),
+        Score(
+            "recipients right",
+            "share",
+            _share(parsed.count == parsed.row["n_recipients"] for parsed in labelled),
+            ">= 0.95",
+        ),
         Score(
             "hard or soft right",
             "share",
-            _share(one.is_hard == one.row["any_hardbounce"] for one in labelled),
+            _share(parsed.is_hard == parsed.row["any_hardbounce"] for parsed in labelled),
             ">= 0.9",
         ),
         Score("labelled mails", "mails", len(labelled)),
     ]
 
 
-def _taken_for_machines(folder: Path) -> list[Score]:
-    """Mail of people that we would not answer. What says of itself that a machine sent it (RFC 3834) is none."""
+def _score_ordinary_mails(folder: Path) -> list[Score]:
+    """Count ordinary mails taken for machine mail, except those that declare themselves automatic (RFC 3834)."""
     named = [file for file in sorted((folder / "not").rglob("*")) if file.is_file()]
     replies = [file for file in sorted((folder.parent / "email-reply").rglob("*")) if file.suffix in (".eml", ".txt")]
     wrong: list[str] = []
@@ -100,7 +110,7 @@ def _taken_for_machines(folder: Path) -> list[Score]:
         headers = parse_headers(content)
         content = content if headers.has("from") else _ORDINARY + content
         sign = parse_mail(content)[0].machine
-        if sign and _says_so(headers):
+        if sign and _declares_automatic(headers):
             print(f"      sent by a machine, as it says: {file.relative_to(folder.parent)} ({sign})", flush=True)
         elif sign:
             print(f"      wrongly taken for a machine: {file.relative_to(folder.parent)} ({sign})", flush=True)
@@ -118,7 +128,7 @@ def _taken_for_machines(folder: Path) -> list[Score]:
 
 
 def _subjects(folder: Path) -> Iterator[str]:
-    """What the public asked, as somebody would write it above a mail."""
+    """Yield questions of the public, shortened to subjects."""
     for file in sorted(folder.glob("*.jsonl")):
         for line in file.read_text(errors="replace").splitlines():
             yield " ".join(str(json.loads(line).get("text", "")).split())[:150]
@@ -128,17 +138,15 @@ def _with_subject(subject: str) -> bytes:
     return f"From: une.personne@citizen.example\nSubject: {subject}\n\n".encode()
 
 
-def _says_so(headers: Headers) -> bool:
+def _declares_automatic(headers: Headers) -> bool:
     submitted = headers.raw("auto-submitted").strip().lower()
     return submitted not in ("", "no") or headers.raw("return-path").strip() == "<>"
 
 
-async def _through_the_door(stack: Stack, contents: dict[str, bytes]) -> list[Score]:
-    """All of them from the null sender to the town's mailbox: each one contact, none that a machine may answer."""
-    different = {
-        identify_message(content): content for content in contents.values()
-    }  # some lie there under several names
-    answers = await _sent(stack, [(content, RECIPIENT) for content in different.values()])
+async def _score_delivery(stack: Stack, contents: dict[str, bytes]) -> list[Score]:
+    """Send all from the null sender to the town's mailbox: each becomes one contact that gets no automatic reply."""
+    different = {identify_message(content): content for content in contents.values()}  # some occur under several names
+    answers = await _send_all(stack, [(content, RECIPIENT) for content in different.values()])
     prefix = stack.plan.topic_prefix
     written: Counter[str] = Counter()
     answerable = 0
@@ -146,24 +154,29 @@ async def _through_the_door(stack: Stack, contents: dict[str, bytes]) -> list[Sc
         if received.event_id in set(answers.ids):
             written[received.event_id] += 1
             answerable += ContactReceived.model_validate_json(received.value).machine is None
-    asked = [received async for received in read_all_records(stack.kafka, [REPLY_REQUESTED.full_name(prefix)])]
+    requested = [received async for received in read_all_records(stack.kafka, [REPLY_REQUESTED.full_name(prefix)])]
     return [
         Score("refused for good (5xx)", "mails", sum(n for code, n in answers.codes.items() if code >= 500), "= 0"),
         Score("not taken (other than 250)", "mails", sum(n for code, n in answers.codes.items() if code != 250), "= 0"),
         Score(
-            "of those taken, exactly one contact", "share", _share(written[one] == 1 for one in set(answers.ids)), "= 1"
+            "of those taken, exactly one contact",
+            "share",
+            _share(written[contact_id] == 1 for contact_id in set(answers.ids)),
+            "= 1",
         ),
         Score("contacts that a machine may answer", "contacts", answerable, "= 0"),
-        Score("replies asked for", "replies", len(asked), "= 0"),
+        Score("replies asked for", "replies", len(requested), "= 0"),
     ]
 
 
-async def _as_bounces_of_ours(stack: Stack, contents: dict[str, bytes], rows: Sequence[dict[str, Any]]) -> list[Score]:
-    """The same, to the signed bounce address of a reply: bounces and complaints are reports, vacation notes contacts."""
+async def _score_bounce_addresses(
+    stack: Stack, contents: dict[str, bytes], rows: Sequence[dict[str, Any]]
+) -> list[Score]:
+    """Send all to signed bounce addresses: bounces and complaints become reports, vacation notes become contacts."""
     key = stack.env["PARVIS_SECRET_KEY"].encode()
     replies = {make_reply_id("corpus", row["file"]): row for row in rows}
     mails = [(contents[row["file"]], make_bounce_address(reply, _DOMAIN, key)) for reply, row in replies.items()]
-    answers = await _sent(stack, mails)
+    answers = await _send_all(stack, mails)
     prefix = stack.plan.topic_prefix
     reported = Counter[str]()
     async for received in read_all_records(stack.kafka, [DELIVERY_REPORTED.full_name(prefix)]):
@@ -184,42 +197,42 @@ async def _as_bounces_of_ours(stack: Stack, contents: dict[str, bytes], rows: Se
     ]
 
 
-async def _sent(stack: Stack, mails: Sequence[tuple[bytes, str]]) -> Answers:
-    answers, free, port = Answers(), asyncio.Semaphore(_AT_ONCE), stack.port("ingest-email.smtp")
+async def _send_all(stack: Stack, mails: Sequence[tuple[bytes, str]]) -> SmtpReplies:
+    answers, free, port = SmtpReplies(), asyncio.Semaphore(_AT_ONCE), stack.port("ingest-email.smtp")
 
-    async def one(content: bytes, recipient: str) -> None:
+    async def send_one(content: bytes, recipient: str) -> None:
         async with free:
-            code, said = await asyncio.to_thread(_send, port, content, recipient)
+            code, reply = await asyncio.to_thread(_send, port, content, recipient)
         answers.codes[code] += 1
         if code == 250:
-            answers.ids.append(said.split()[-1])
+            answers.ids.append(reply.split()[-1])
 
-    await asyncio.gather(*(one(content, recipient) for content, recipient in mails))
+    await asyncio.gather(*(send_one(content, recipient) for content, recipient in mails))
     return answers
 
 
 def _send(port: int, content: bytes, recipient: str) -> tuple[int, str]:
-    """One mail from the null sender. Gives the reply to its end, or the one that ended it earlier."""
+    """Send one mail from the null sender; return the reply to DATA, or the refusal before it."""
     client = smtplib.SMTP("127.0.0.1", port, timeout=_PATIENCE_S)
     try:
         client.ehlo("mx.citizen.example")
-        for code, said in (client.docmd("MAIL FROM:<> SMTPUTF8"), client.rcpt(recipient)):
+        for code, reply in (client.docmd("MAIL FROM:<> SMTPUTF8"), client.rcpt(recipient)):
             if code != 250:
-                return code, said.decode("utf-8", "replace")
-        code, said = client.data(content)
-        return code, said.decode("utf-8", "replace")
+                return code, reply.decode("utf-8", "replace")
+        code, reply = client.data(content)
+        return code, reply.decode("utf-8", "replace")
     finally:
         client.close()
 
 
 def _share(facts: Any) -> float:
-    told = list(facts)
-    return sum(told) / len(told) if told else 1.0
+    values = list(facts)
+    return sum(values) / len(values) if values else 1.0
 
 
 CORPUS = Corpus(
     name="email_bounce",
     folder="email-bounce",
-    question="Do we know machine mail as such, read whom it is about, and never answer it?",
+    question="Is machine mail recognized, are its recipients found, and is it never answered?",
     run=run,
 )

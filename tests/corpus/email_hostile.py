@@ -1,4 +1,4 @@
-"""Raw mails that torture parsers: is each one contact, and are its parts what another good parser finds?"""
+"""Measures whether hostile mails become one contact each, and compares their parts with those that mime4j finds."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ _NO_MAILS = (".json", ".md", ".list")
 
 async def run(folder: Path, stack: Stack) -> Sequence[Score]:
     mails = [(str(file.relative_to(folder)), _mail(file)) for file in sorted(folder.rglob("*")) if _is_mail(file)]
-    return [*await _through_the_door(stack, mails), *_leaves(folder, dict(mails)), *_read(mails)]
+    return [*await _score_delivery(stack, mails), *_score_parts(folder, dict(mails)), *_score_silent_mails(mails)]
 
 
 def _is_mail(file: Path) -> bool:
@@ -29,7 +29,7 @@ def _is_mail(file: Path) -> bool:
 
 
 def _mail(file: Path) -> bytes:
-    """The file; a bare winmail.dat in the mail that it came in."""
+    """Return the mail; a bare winmail.dat is wrapped in one."""
     content = file.read_bytes()
     if file.suffix != ".tnef":
         return content
@@ -37,22 +37,24 @@ def _mail(file: Path) -> bytes:
     return head + b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(content)
 
 
-async def _through_the_door(stack: Stack, mails: Sequence[tuple[str, bytes]]) -> list[Score]:
-    """Of mails that only took another way to us, one: they are one contact."""
+async def _score_delivery(stack: Stack, mails: Sequence[tuple[str, bytes]]) -> list[Score]:
+    """Send each distinct mail once; copies that differ only in trace fields are the same contact."""
     pid = stack.pid("ingest-email")
     different = {identify_message(content): (name, content) for name, content in mails}
     answers = await deliver(stack, list(different.values()))
     written = await contacts(stack)
-    taken = [answer for answer in answers if answer.code == 250]
+    accepted = [answer for answer in answers if answer.code == 250]
     lost = [answer.name for answer in answers if written.times[answer.contact_id] != 1]
-    unreadable = sum(bool(written.by_id[answer.contact_id].unreadable) for answer in taken if answer.name not in lost)
+    unreadable = sum(
+        bool(written.by_id[answer.contact_id].unreadable) for answer in accepted if answer.name not in lost
+    )
     if lost:
         print(f"      not one contact each: {', '.join(lost)}", flush=True)
     return [
         Score("mails", "mails", len(mails)),
         Score("different mails", "mails", len(answers)),
         Score("refused for good (5xx)", "mails", sum(answer.code >= 500 for answer in answers), "= 0"),
-        Score("not taken (other than 250)", "mails", len(answers) - len(taken), "= 0"),
+        Score("not taken (other than 250)", "mails", len(answers) - len(accepted), "= 0"),
         Score("not exactly one contact", "mails", len(lost), "= 0"),
         Score(f"answered after more than {_HANG_S} s", "mails", sum(a.seconds > _HANG_S for a in answers), "= 0"),
         Score("slowest answer", "s", max((answer.seconds for answer in answers), default=0)),
@@ -62,8 +64,8 @@ async def _through_the_door(stack: Stack, mails: Sequence[tuple[str, bytes]]) ->
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """What of one message is as expected."""
+class _PartResult:
+    """Which parts of one message are as expected."""
 
     leaves: bool
     kinds: bool
@@ -72,31 +74,36 @@ class _Judged:
     attachments: bool
 
 
-def _leaves(folder: Path, mails: dict[str, bytes]) -> list[Score]:
-    """Against mime4j's own expectations. Whole: the number of leaves and all decoded texts of a message are right."""
+def _score_parts(folder: Path, mails: dict[str, bytes]) -> list[Score]:
+    """Compare with the expectations of mime4j's own tests."""
     expected = folder / "expected_mime4j.json"
     rows: list[dict[str, Any]] = json.loads(expected.read_text()) if expected.exists() else []
     judged = {row["file"]: _judge(mails[row["file"]], row) for row in rows if row["file"] in mails}
-    wrong = [name for name, one in judged.items() if not (one.leaves and one.texts)]
+    wrong = [name for name, result in judged.items() if not (result.leaves and result.texts)]
     if wrong:
         print(f"      other leaves or texts than expected: {', '.join(wrong)}", flush=True)
-    ones = list(judged.values())
+    results = list(judged.values())
     return [
-        Score("messages with expected parts", "mails", len(ones)),
-        Score("leaves and texts as expected", "share", _share([one.leaves and one.texts for one in ones]), ">= 0.95"),
-        Score("  number of leaves", "share", _share([one.leaves for one in ones])),
-        Score("  text or file", "share", _share([one.kinds for one in ones])),
-        Score("  decoded texts", "share", _share([one.texts for one in ones])),
-        Score("  decoded files", "share", _share([one.files for one in ones])),
-        Score("  number of attachments", "share", _share([one.attachments for one in ones])),
+        Score("messages with expected parts", "mails", len(results)),
+        Score(
+            "leaves and texts as expected",
+            "share",
+            _share([result.leaves and result.texts for result in results]),
+            ">= 0.95",
+        ),
+        Score("  number of leaves", "share", _share([result.leaves for result in results])),
+        Score("  text or file", "share", _share([result.kinds for result in results])),
+        Score("  decoded texts", "share", _share([result.texts for result in results])),
+        Score("  decoded files", "share", _share([result.files for result in results])),
+        Score("  number of attachments", "share", _share([result.attachments for result in results])),
     ]
 
 
-def _judge(content: bytes, row: dict[str, Any]) -> _Judged:
+def _judge(content: bytes, row: dict[str, Any]) -> _PartResult:
     leaves = list(parse_part_tree(content).root.leaves())
     expected: list[dict[str, Any]] = row["leaves"]
     pairs = list(zip(leaves, expected, strict=False))
-    return _Judged(
+    return _PartResult(
         leaves=len(leaves) == row["n_leaves"],
         kinds=all(_is_text(part) == (leaf["kind"] == "text-body") for part, leaf in pairs),
         texts=all(_is_same(part.decoded.content, leaf) for part, leaf in pairs if leaf["kind"] == "text-body"),
@@ -110,16 +117,18 @@ def _is_text(part: MimePart) -> bool:
 
 
 def _is_same(content: bytes, leaf: dict[str, Any]) -> bool:
-    """The same bytes, whatever their line ends: the expectations were written with the line ends of another system."""
+    """Compare bytes except for line ends, which differ in the expectations."""
     ended = content.replace(b"\r\n", b"\n")
-    if leaf["decoded_sha256"] in {hashlib.sha256(one).hexdigest() for one in (content, ended.replace(b"\n", b"\r\n"))}:
+    if leaf["decoded_sha256"] in {
+        hashlib.sha256(variant).hexdigest() for variant in (content, ended.replace(b"\n", b"\r\n"))
+    }:
         return True
     text = leaf.get("decoded_text")
     return isinstance(text, str) and ended.decode("utf-8", "replace") == text.replace("\r\n", "\n")
 
 
-def _read(mails: Sequence[tuple[str, bytes]]) -> list[Score]:
-    """Mails of which nothing is shown and nothing said, although there is something in them."""
+def _score_silent_mails(mails: Sequence[tuple[str, bytes]]) -> list[Score]:
+    """Count mails with content that show neither text nor files nor a reason."""
     silent: list[str] = []
     for name, content in mails:
         mail, files = parse_mail(content)
@@ -139,6 +148,6 @@ def _share(facts: Sequence[bool]) -> float:
 CORPUS = Corpus(
     name="email_hostile",
     folder="email-hostile",
-    question="Is every mail one contact, and are its parts what they are?",
+    question="Does every mail become one contact with the right parts?",
     run=run,
 )

@@ -1,4 +1,4 @@
-"""Answers with quotes and signatures in them: is the citizen's text whole, and is it theirs alone?"""
+"""Measures whether replies are split into the citizen's own text, quotes and signature without losing text."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ _SETS = ("crisp", "zapier", "talon")
 
 @dataclass(frozen=True)
 class _Case:
-    """One mail, and what others expect of it. `is_first`: the expectation is the beginning of what is theirs."""
+    """One mail and the expected result; `is_first` if only the beginning of the reply is given."""
 
     name: str
     mail: bytes
@@ -36,25 +36,29 @@ class _Case:
 
 
 async def run(folder: Path, stack: Stack) -> Sequence[Score]:
-    cases = [*_of_files(folder), *_of_literals(folder)]
+    cases = [*_cases_from_files(folder), *_cases_from_literals(folder)]
     answers = await deliver(stack, [(case.name, case.mail) for case in cases])
     written = await contacts(stack)
-    said = {one.name: written.by_id[one.contact_id].personal for one in answers if one.contact_id in written.by_id}
+    personal = {
+        answer.name: written.by_id[answer.contact_id].personal
+        for answer in answers
+        if answer.contact_id in written.by_id
+    }
     plain = [case for case in cases if case.reply is not None and not case.is_page]
     pages = [case for case in cases if case.reply is not None and case.is_page]
     return [
         Score("cases", "cases", len(cases)),
-        Score("cases without a contact", "cases", len(cases) - len(said), "= 0"),
-        _count("text lost", cases, lambda case: _is_lost(case, said[case.name]), "= 0"),
-        _share("text exact, plain", plain, lambda case: _is_exact(case, said[case.name]), ">= 0.85"),
-        _share("text exact, pages", pages, lambda case: _is_exact(case, said[case.name])),
-        _share("text exact, all", [*plain, *pages], lambda case: _is_exact(case, said[case.name]), ">= 0.85"),
-        _share("quote left in", plain, lambda case: _is_quoting(case, said[case.name])),
-        _count("what must not be there", cases, lambda case: _has_too_much(case, said[case.name]), "= 0"),
+        Score("cases without a contact", "cases", len(cases) - len(personal), "= 0"),
+        _count("text lost", cases, lambda case: _is_lost(case, personal[case.name]), "= 0"),
+        _share("text exact, plain", plain, lambda case: _is_exact(case, personal[case.name]), ">= 0.85"),
+        _share("text exact, pages", pages, lambda case: _is_exact(case, personal[case.name])),
+        _share("text exact, all", [*plain, *pages], lambda case: _is_exact(case, personal[case.name]), ">= 0.85"),
+        _share("quote left in", plain, lambda case: _is_quoting(case, personal[case.name])),
+        _count("what must not be there", cases, lambda case: _has_too_much(case, personal[case.name]), "= 0"),
     ]
 
 
-def _of_files(folder: Path) -> list[_Case]:
+def _cases_from_files(folder: Path) -> list[_Case]:
     path = folder / "expected.json"
     expected: dict[str, list[dict[str, Any]]] = json.loads(path.read_text()) if path.exists() else {}
     cases: list[_Case] = []
@@ -62,11 +66,11 @@ def _of_files(folder: Path) -> list[_Case]:
         for number, row in enumerate(expected.get(name, [])):
             file = folder / row["file"]
             if file.exists() and "expected_signature" not in row:
-                cases.append(_of_file(f"{row['file']} {row['test']} {number}", file, row))
+                cases.append(_case_from_file(f"{row['file']} {row['test']} {number}", file, row))
     return cases
 
 
-def _of_file(name: str, file: Path, row: dict[str, Any]) -> _Case:
+def _case_from_file(name: str, file: Path, row: dict[str, Any]) -> _Case:
     content = file.read_bytes()
     kind = "text/html" if row.get("is_html") else "text/plain"
     return _Case(
@@ -75,13 +79,15 @@ def _of_file(name: str, file: Path, row: dict[str, Any]) -> _Case:
         reply=row.get("expected_reply_trimmed", row.get("expected_reply")),
         contains=tuple(row.get("must_contain", ())),
         contains_not=tuple(row.get("must_not_contain", ())),
-        matches=tuple(one["regex"] if isinstance(one, dict) else one for one in row.get("first_fragment_matches", ())),
+        matches=tuple(
+            match["regex"] if isinstance(match, dict) else match for match in row.get("first_fragment_matches", ())
+        ),
         is_first="first fragment" in row.get("scope", ""),
         is_page=bool(row.get("is_html")),
     )
 
 
-def _of_literals(folder: Path) -> list[_Case]:
+def _cases_from_literals(folder: Path) -> list[_Case]:
     path = folder / "talon_inline_cases.json"
     written: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     cases: list[_Case] = []
@@ -103,64 +109,64 @@ def _marked(content: bytes, name: str) -> bytes:
     return f"X-Case: {name}\n".encode() + content
 
 
-def _visible(said: PersonalContact) -> str:
-    """Talon takes quotes out and leaves signatures in: to it, both are the reply."""
-    return f"{said.text}\n\n{said.signature}".strip()
+def _visible(personal: PersonalContact) -> str:
+    """Talon removes quotes but keeps signatures: join text and signature."""
+    return f"{personal.text}\n\n{personal.signature}".strip()
 
 
 def _squeezed(text: str) -> str:
-    """Without white space, and without the marks that stand for the indent of a page's quotes."""
+    """Remove white space and the `>` that stand for the indent of quotes in HTML."""
     return _SPACE.sub("", _MARK.sub("", text).replace("&#160;", " ").replace("&lt;", "<").replace("&gt;", ">"))
 
 
-def _is_lost(case: _Case, said: PersonalContact) -> bool:
-    visible = _squeezed(_visible(said))
-    if case.is_page:  # what is left of a page has gaps
+def _is_lost(case: _Case, personal: PersonalContact) -> bool:
+    visible = _squeezed(_visible(personal))
+    if case.is_page:  # the expected text of HTML has gaps
         return any(_squeezed(piece) not in visible for piece in (case.reply or "").split(_GAP))
     if (
         case.reply is not None
         and _squeezed(case.reply) not in visible
-        and _squeezed(case.reply) not in _squeezed(said.text)
+        and _squeezed(case.reply) not in _squeezed(personal.text)
     ):
         return True
-    return any(_squeezed(one) not in visible for one in case.contains) or any(
-        not re.search(one, _visible(said)) for one in case.matches
+    return any(_squeezed(text) not in visible for text in case.contains) or any(
+        not re.search(pattern, _visible(personal)) for pattern in case.matches
     )
 
 
-def _is_exact(case: _Case, said: PersonalContact) -> bool:
-    wanted, made = (case.reply or "").strip(), said.text.strip()
+def _is_exact(case: _Case, personal: PersonalContact) -> bool:
+    expected, actual = (case.reply or "").strip(), personal.text.strip()
     if case.is_page:
-        return _squeezed(wanted) in (_squeezed(made), _squeezed(_visible(said)))
-    return wanted in (made, _visible(said))
+        return _squeezed(expected) in (_squeezed(actual), _squeezed(_visible(personal)))
+    return expected in (actual, _visible(personal))
 
 
-def _is_quoting(case: _Case, said: PersonalContact) -> bool:
-    return bool(_REPLY_LINE.search(said.text)) and not _REPLY_LINE.search(case.reply or "")
+def _is_quoting(case: _Case, personal: PersonalContact) -> bool:
+    return bool(_REPLY_LINE.search(personal.text)) and not _REPLY_LINE.search(case.reply or "")
 
 
-def _has_too_much(case: _Case, said: PersonalContact) -> bool:
-    return any(one in said.text for one in case.contains_not)
+def _has_too_much(case: _Case, personal: PersonalContact) -> bool:
+    return any(text in personal.text for text in case.contains_not)
 
 
 def _count(metric: str, cases: Sequence[_Case], judge: Callable[[_Case], bool], target: str) -> Score:
-    found = [case.name for case in cases if judge(case)]
-    if found:
-        print(f"      {metric}: {', '.join(found)}", flush=True)
-    return Score(metric, "cases", len(found), target)
+    matching = [case.name for case in cases if judge(case)]
+    if matching:
+        print(f"      {metric}: {', '.join(matching)}", flush=True)
+    return Score(metric, "cases", len(matching), target)
 
 
 def _share(metric: str, cases: Sequence[_Case], judge: Callable[[_Case], bool], target: str = "") -> Score:
-    found = [case.name for case in cases if judge(case)]
-    missed = [case.name for case in cases if case.name not in found] if target or "exact" in metric else found
+    matching = [case.name for case in cases if judge(case)]
+    missed = [case.name for case in cases if case.name not in matching] if target or "exact" in metric else matching
     if missed:
         print(f"      {metric}, not so or so: {', '.join(missed)}", flush=True)
-    return Score(metric, "share", len(found) / len(cases) if cases else 1.0, target)
+    return Score(metric, "share", len(matching) / len(cases) if cases else 1.0, target)
 
 
 CORPUS = Corpus(
     name="email_reply",
     folder="email-reply",
-    question="Is what citizens wrote whole, and set apart from what they quote and sign with?",
+    question="Is the citizen's text complete and separated from quotes and signature?",
     run=run,
 )

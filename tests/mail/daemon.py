@@ -1,4 +1,4 @@
-"""What running a mail server by hand takes, whichever it is: a port, and an end."""
+"""Finds a free port for a mail server and stops its processes."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A mail host of our own in, mailboxes by IMAP out: Debian's Dovecot, started by hand, in a folder of its own."""
+"""Runs Debian's Dovecot as an IMAP host in a temporary folder for tests."""
 
 import getpass
 import grp
@@ -27,13 +27,13 @@ MAILBOX = "mairie@example-town.example"
 
 
 def missing() -> str | None:
-    """Why there can be no Dovecot here, in a sentence; none when there can."""
+    """Return why Dovecot cannot run here; None if it can."""
     return None if PROGRAM else "Dovecot is not installed: make system"
 
 
 @dataclass
 class MailHost:
-    """Mailboxes come into being when somebody logs in; one password for all."""
+    """A running Dovecot. A mailbox is created at its first login; all have the same password."""
 
     port: int
     folder: Path
@@ -52,7 +52,7 @@ class MailHost:
             client.logout()
 
     def deliver(self, *mails: bytes, received_at: datetime | None = None) -> None:
-        """Lay mails into the mailbox, as its host would."""
+        """Append mails to the inbox."""
         with self.client() as client:
             for mail in mails:
                 client.append("INBOX", mail, msg_time=received_at)
@@ -61,10 +61,12 @@ class MailHost:
         with self.client() as client:
             return int(client.folder_status(folder, ["MESSAGES"])[b"MESSAGES"]) if client.folder_exists(folder) else 0
 
-    def make_anew(self) -> None:
-        """Lose the index of the inbox, as a host does that restores a backup: the same mails, another UIDVALIDITY."""
+    def reset_uidvalidity(self) -> None:
+        """Delete the index of the inbox, so that the same mails get a new UIDVALIDITY, as after a restored backup."""
         before, ends_at = self._uidvalidity(), time.monotonic() + 10
-        while self._uidvalidity() == before and time.monotonic() < ends_at:  # it is made of the clock's seconds
+        while (
+            self._uidvalidity() == before and time.monotonic() < ends_at
+        ):  # UIDVALIDITY is derived from the time in seconds
             for file in (self.folder / "mail" / MAILBOX).glob("dovecot*"):
                 file.unlink(missing_ok=True)
             time.sleep(0.2)
@@ -74,12 +76,12 @@ class MailHost:
             return int(client.folder_status("INBOX", ["UIDVALIDITY"])[b"UIDVALIDITY"])
 
     def drop_connections(self) -> int:
-        """End every session, as a host does that falls: no BYE, no answer. Gives how many there were."""
+        """Kill every session without BYE and return their number."""
         master = self.pid_of_master()
         children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
         ended = 0
         for pid in children:
-            with suppress(FileNotFoundError, ProcessLookupError):  # a session may end by itself meanwhile
+            with suppress(FileNotFoundError, ProcessLookupError):  # the session may have ended meanwhile
                 if Path(f"/proc/{pid}/comm").read_text().strip() == "imap":
                     os.kill(int(pid), signal.SIGKILL)
                     ended += 1
@@ -91,24 +93,26 @@ class MailHost:
 
 @contextmanager
 def mail_host(*, without: str = "", port: int | None = None) -> Generator[MailHost]:
-    """Start it, give it, end it.
+    """Run Dovecot for the duration of the block.
 
-    Shape: without: a capability that it shall not offer, such as IDLE or MOVE.
+    Shape: without: a capability that it does not offer, such as IDLE or MOVE.
     """
-    folder = Path(tempfile.mkdtemp(prefix="parvis-mail-host-"))  # not below a folder that only root may enter
+    folder = Path(
+        tempfile.mkdtemp(prefix="parvis-mail-host-")
+    )  # readable by the unprivileged user that Dovecot runs as
     try:
         folder.chmod(0o755)
-        made = MailHost(port or free_port(), folder)
-        _write(made, without)
+        host = MailHost(port or free_port(), folder)
+        _write(host, without)
         started = subprocess.run(
             [str(PROGRAM), "-c", str(folder / "dovecot.conf")],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
         )  # fmt: skip
-        _until_listening(made, started.returncode)
+        _until_listening(host, started.returncode)
         try:
-            yield made
+            yield host
         finally:
-            end(int(made.pid_of_master()))
+            end(int(host.pid_of_master()))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -103,7 +103,7 @@ def test_a_page_is_read_as_its_reader_sees_it() -> None:
 def test_an_image_inside_a_page_is_inline_and_a_file_that_says_two_things_is_not_opened() -> None:
     assert [(one.inline, one.trouble) for one in read("html-beside").attachments] == [(True, None)]
     assert files(read("two-types")) == [
-        ("photo.png", "image/png", "the mail says in two ways what this is", False),
+        ("photo.png", "image/png", "the mail declares two different types for this part", False),
     ]
 
 
@@ -122,8 +122,8 @@ def test_a_file_in_the_text_is_a_file() -> None:
 
 def test_what_is_not_there_is_named_and_never_fetched() -> None:
     (file,) = read("external-body").attachments
-    assert file.trouble == "only named in the mail, not in it"
-    assert read("partial").trouble == "a piece of a mail"
+    assert file.trouble == "the mail refers to this file but does not contain it"
+    assert read("partial").trouble == "one fragment of a mail that was sent in several (message/partial)"
 
 
 def test_an_encrypted_mail_goes_to_people() -> None:
@@ -153,7 +153,7 @@ def test_soft_line_ends_are_undone() -> None:
 
 def test_a_file_that_says_it_is_text_is_a_file() -> None:
     mail, _ = parse_mail(b"From: a@b.example\n\n" + b"\x00\x01\x02" * 100)
-    assert (mail.text, mail.attachments[0].trouble) == ("", "says it is text, and is none")
+    assert (mail.text, mail.attachments[0].trouble) == ("", "declared as text but contains binary data")
 
 
 def test_a_telephone_may_send_its_message_as_a_named_text() -> None:

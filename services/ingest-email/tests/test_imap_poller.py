@@ -11,6 +11,7 @@ import pytest
 from imapclient.exceptions import IMAPClientError
 from sqlalchemy import delete, func, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import UUID
+from structlog.testing import capture_logs
 
 from parvis.common.bus.cloudevents import Record
 from parvis.common.contract.contact import ContactReceived
@@ -57,23 +58,23 @@ def a_mail(number: int, *, head: str = "Return-Path: <camille@citizens.example>"
 
 @pytest.fixture(scope="module")
 def host() -> Generator[MailHost]:
-    with mail_host() as made:
-        yield made
+    with mail_host() as host:
+        yield host
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncGenerator[Database]:
     await migrate(database_url, "ingest_email", HERE.parents[1] / "migrations")
-    made = Database(database_url, service="test")
-    async with made.transaction() as connection:
+    database = Database(database_url, service="test")
+    async with database.transaction() as connection:
         await connection.execute(delete(imap_tables.position))
         await connection.execute(delete(imap_tables.pulled))
-    yield made
-    await made.close()
+    yield database
+    await database.close()
 
 
-class Emptied:
-    """A mailbox that is being pulled."""
+class PolledMailbox:
+    """A poller with its dependencies."""
 
     def __init__(
         self, host: MailHost, database: Database, folder: Path, producer: FakeProducer, done_folder: str
@@ -88,29 +89,31 @@ class Emptied:
             blobs, cast("Any", producer), self.readers, keys, "parvis", authserv_id="", scanner=AntivirusScanner("")
         )
         (account,) = parse_imap_urls(host.url, may_be_plain=False)
-        # Dovecot looks by itself every 30 s: a mail that comes while IDLE begins, it may tell of only then.
-        habits = PullSettings(done_folder, "Trop volumineux", LIMIT_BYTES, poll_s=0.2, idle_s=10)
+        # Dovecot checks its folders every 30 s and may announce a mail that arrives while IDLE starts only then.
+        pull_settings = PullSettings(done_folder, "Trop volumineux", LIMIT_BYTES, poll_s=0.2, idle_s=10)
         access = ImapCredentials(dovecot.PASSWORD)
-        self.pull = ImapPoller(account, access, habits, acceptance, mailboxes, database, self.health, "mailbox")
+        self.poller = ImapPoller(
+            account, access, pull_settings, acceptance, mailboxes, database, self.health, "mailbox"
+        )
 
     def contacts(self) -> list[ContactReceived]:
         return [ContactReceived.model_validate_json(record.value) for record in self.producer.sent]
 
 
 @asynccontextmanager
-async def emptied(
+async def polled_mailbox(
     host: MailHost,
     database: Database,
     folder: Path,
     producer: FakeProducer | None = None,
     *,
     done_folder: str = "Traités",
-) -> AsyncGenerator[Emptied]:
-    made, stopping = Emptied(host, database, folder, producer or FakeProducer(), done_folder), asyncio.Event()
-    async with made.readers.running(), asyncio.TaskGroup() as group:
-        group.create_task(made.pull.run(stopping))
+) -> AsyncGenerator[PolledMailbox]:
+    polled, stopping = PolledMailbox(host, database, folder, producer or FakeProducer(), done_folder), asyncio.Event()
+    async with polled.readers.running(), asyncio.TaskGroup() as group:
+        group.create_task(polled.poller.run(stopping))
         try:
-            yield made
+            yield polled
         finally:
             stopping.set()
 
@@ -131,38 +134,40 @@ def an_empty_mailbox(host: MailHost) -> None:
                 client.expunge()
 
 
-async def test_what_lies_there_and_what_comes_becomes_contacts(host: MailHost, database: Database, tmp_path: Path):
+async def test_present_and_new_mails_become_contacts(host: MailHost, database: Database, tmp_path: Path):
     host.deliver(a_mail(1), a_mail(2), received_at=NOON)
-    async with emptied(host, database, tmp_path) as made:
+    async with polled_mailbox(host, database, tmp_path) as polled:
         await until(lambda: host.count("Traités") == 2)
         host.deliver(a_mail(3))  # heard by IDLE
         await until(lambda: host.count("Traités") == 3)
-        assert made.health.is_ready
-    contacts = made.contacts()
+        assert polled.health.is_ready
+    contacts = polled.contacts()
     assert len({contact.contact_id for contact in contacts}) == len(contacts) == 3
     assert [contact.received_at for contact in contacts[:2]] == [NOON, NOON]
     assert {contact.to for contact in contacts} == {TOWN}
     assert host.count() == 0
 
 
-async def test_the_envelope_is_what_the_host_wrote_down(host: MailHost, database: Database, tmp_path: Path):
+async def test_the_envelope_comes_from_the_headers_of_the_host(host: MailHost, database: Database, tmp_path: Path):
     host.deliver(
         a_mail(1, head=f"Delivered-To: {ROADS}"),
         a_mail(2, head="Return-Path: <>"),
         a_mail(3, head="Return-Path:"),
         a_mail(4, head="Delivered-To: somebody@elsewhere.example"),
     )
-    async with emptied(host, database, tmp_path) as made:
-        await until(lambda: len(made.producer.sent) == 4)
-    assert [contact.to for contact in made.contacts()] == [ROADS, TOWN, TOWN, TOWN]
-    assert [bool(contact.machine) for contact in made.contacts()] == [False, True, False, False]
+    async with polled_mailbox(host, database, tmp_path) as polled:
+        await until(lambda: len(polled.producer.sent) == 4)
+    assert [contact.to for contact in polled.contacts()] == [ROADS, TOWN, TOWN, TOWN]
+    assert [bool(contact.machine) for contact in polled.contacts()] == [False, True, False, False]
 
 
-async def test_a_mail_that_is_too_large_stays_with_its_host(host: MailHost, database: Database, tmp_path: Path):
+async def test_of_a_mail_that_is_too_large_only_the_header_becomes_a_contact(
+    host: MailHost, database: Database, tmp_path: Path
+):
     host.deliver(a_mail(1, body="x" * 70 + ("\r\n" + "x" * 70) * 2000), a_mail(2))
-    async with emptied(host, database, tmp_path) as made:
+    async with polled_mailbox(host, database, tmp_path) as polled:
         await until(lambda: host.count("Traités") == 1)
-    large, small = made.contacts()
+    large, small = polled.contacts()
     assert host.count("Trop volumineux") == 1
     assert "mail-too-large" in large.remarks
     assert large.unreadable == "a mail of 0 MB, of which only the head was taken"
@@ -170,33 +175,33 @@ async def test_a_mail_that_is_too_large_stays_with_its_host(host: MailHost, data
     assert not small.unreadable
 
 
-async def test_another_uidvalidity_makes_no_second_contact(database: Database, tmp_path: Path):
-    with mail_host(without="MOVE") as host:  # everything stays where it lies
+async def test_a_new_uidvalidity_makes_no_second_contact(database: Database, tmp_path: Path):
+    with mail_host(without="MOVE") as host:  # taken mails are flagged and stay in the inbox
         host.deliver(a_mail(1), a_mail(2))
-        async with emptied(host, database, tmp_path) as made:
-            await until(lambda: _marked(host) == 2)
-        await asyncio.to_thread(host.make_anew)
+        async with polled_mailbox(host, database, tmp_path) as polled:
+            await until(lambda: _count_flagged(host) == 2)
+        await asyncio.to_thread(host.reset_uidvalidity)
         host.deliver(a_mail(3))
-        async with emptied(host, database, tmp_path) as again:
-            await until(lambda: _marked(host) == 3)
-    assert len(made.contacts()) == 2
+        async with polled_mailbox(host, database, tmp_path) as again:
+            await until(lambda: _count_flagged(host) == 3)
+    assert len(polled.contacts()) == 2
     assert len(again.contacts()) == 1
 
 
-async def test_while_kafka_is_away_the_mail_waits_with_its_host(host: MailHost, database: Database, tmp_path: Path):
+async def test_while_kafka_is_unavailable_mail_stays_in_the_inbox(host: MailHost, database: Database, tmp_path: Path):
     host.deliver(a_mail(1))
     producer = FakeProducer()
     producer.broken = Unavailable("Kafka does not answer")
-    async with emptied(host, database, tmp_path, producer) as made:
-        await until(lambda: not made.health.is_ready)
+    async with polled_mailbox(host, database, tmp_path, producer) as polled:
+        await until(lambda: not polled.health.is_ready)
         assert host.count() == 1
         producer.broken = None
         await until(lambda: host.count("Traités") == 1)
-    assert len(made.producer.sent) == 1
+    assert len(polled.producer.sent) == 1
 
 
-class Stumbling(FakeProducer):
-    """Makes a mistake at its first record."""
+class FailingOnceProducer(FakeProducer):
+    """Raises a programming error at its first record."""
 
     async def send_all(self, records: list[Record], *, deadline_s: float = 8.0) -> None:
         await super().send_all(records, deadline_s=deadline_s)
@@ -204,11 +209,11 @@ class Stumbling(FakeProducer):
             raise ZeroDivisionError
 
 
-async def test_a_mail_that_we_stumble_over_is_put_aside_and_stops_no_other(
+async def test_a_mail_that_causes_a_programming_error_is_rejected_and_stops_no_other(
     host: MailHost, database: Database, tmp_path: Path
 ):
     host.deliver(a_mail(1), a_mail(2))
-    async with emptied(host, database, tmp_path, Stumbling()):
+    async with polled_mailbox(host, database, tmp_path, FailingOnceProducer()):
         await until(lambda: host.count("Traités") == 1)
     assert host.count("Trop volumineux") == 1
 
@@ -216,44 +221,47 @@ async def test_a_mail_that_we_stumble_over_is_put_aside_and_stops_no_other(
 async def test_two_replicas_take_each_mail_once(host: MailHost, database: Database, tmp_path: Path):
     host.deliver(*map(a_mail, range(8)))
     producer = FakeProducer()
-    async with emptied(host, database, tmp_path, producer), emptied(host, database, tmp_path, producer) as made:
+    async with (
+        polled_mailbox(host, database, tmp_path, producer),
+        polled_mailbox(host, database, tmp_path, producer) as polled,
+    ):
         await until(lambda: host.count("Traités") == 8)
-    assert len(made.contacts()) == 8
+    assert len(polled.contacts()) == 8
 
 
-async def test_a_dropped_idle_is_begun_anew(host: MailHost, database: Database, tmp_path: Path):
-    async with emptied(host, database, tmp_path) as made:
+async def test_a_dropped_idle_connection_is_reopened(host: MailHost, database: Database, tmp_path: Path):
+    async with polled_mailbox(host, database, tmp_path) as polled:
         host.deliver(a_mail(1))
         await until(lambda: host.count("Traités") == 1)
         await until(lambda: host.drop_connections() > 0)
         host.deliver(a_mail(2))
         await until(lambda: host.count("Traités") == 2)
-    assert len(made.contacts()) == 2
+    assert len(polled.contacts()) == 2
 
 
-async def test_what_was_announced_in_another_answer_is_not_waited_for(host: MailHost, database: Database):
+async def test_a_mail_announced_in_another_answer_is_listed_at_once(host: MailHost, database: Database):
     (account,) = parse_imap_urls(host.url, may_be_plain=False)
     async with open_mailbox(account, ImapCredentials(dovecot.PASSWORD)) as mailbox, asyncio.timeout(20):
         assert await mailbox.list_after(0, limit=9) == []
         host.deliver(a_mail(1))
-        await mailbox._call(mailbox._client.noop)  # pyright: ignore[reportPrivateUsage]  # in its answer the host says so, and says it once
+        await mailbox._call(mailbox._client.noop)  # pyright: ignore[reportPrivateUsage]  # the host announces the mail in the answer to NOOP, once
         await mailbox.wait_for_mail(asyncio.Event(), poll_s=60, idle_s=60)
         assert len(await mailbox.list_after(0, limit=9)) == 1
 
 
 @pytest.mark.parametrize("capability", ["IDLE", "MOVE"])
-async def test_hosts_that_can_less_are_emptied_too(capability: str, database: Database, tmp_path: Path):
+async def test_hosts_without_a_capability_are_polled_too(capability: str, database: Database, tmp_path: Path):
     with mail_host(without=capability) as host:
         host.deliver(a_mail(1))
-        async with emptied(host, database, tmp_path) as made:
-            await until(lambda: len(made.producer.sent) == 1)
+        async with polled_mailbox(host, database, tmp_path) as polled:
+            await until(lambda: len(polled.producer.sent) == 1)
             host.deliver(a_mail(2))
-            await until(lambda: len(made.producer.sent) == 2)
-            await until(lambda: host.count("Traités") == 2 or _marked(host) == 2)
-    assert len(made.contacts()) == 2
+            await until(lambda: len(polled.producer.sent) == 2)
+            await until(lambda: host.count("Traités") == 2 or _count_flagged(host) == 2)
+    assert len(polled.contacts()) == 2
 
 
-def _marked(host: MailHost) -> int:
+def _count_flagged(host: MailHost) -> int:
     with host.client() as client:
         client.select_folder("INBOX", readonly=True)
         return len(client.search(["KEYWORD", "$Parvis"]))
@@ -277,37 +285,64 @@ class TransactionWatch(FakeProducer):
         await super().send_all(records, deadline_s=deadline_s)
 
 
-async def test_no_transaction_is_open_while_kafka_is_waited_for(
+async def test_no_transaction_is_open_while_publishing(
     host: MailHost, database: Database, database_url: str, tmp_path: Path
 ):
     host.deliver(a_mail(1), a_mail(2))
     producer = TransactionWatch(database_url)
-    async with emptied(host, database, tmp_path, producer):
+    async with polled_mailbox(host, database, tmp_path, producer):
         await until(lambda: host.count("Traités") == 2)
     await producer.observer.close()
     assert producer.open_transactions == [0, 0]
 
 
-async def test_a_mail_that_the_host_cannot_hand_over_stops_no_other(
+async def test_a_mail_that_the_host_cannot_deliver_is_skipped(
     host: MailHost, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     fetch = ImapMailbox._fetch  # pyright: ignore[reportPrivateUsage]
     refused: list[int] = []
 
-    def refuse_first(self: ImapMailbox, uid: int, what: str) -> bytes | None:
+    def refuse_first(self: ImapMailbox, uid: int, section: str) -> bytes | None:
         if not refused or uid == refused[0]:
             refused.append(uid)
             raise IMAPClientError("NO [SERVERBUG] Internal error occurred")
-        return fetch(self, uid, what)
+        return fetch(self, uid, section)
 
     monkeypatch.setattr(ImapMailbox, "_fetch", refuse_first)
     monkeypatch.setattr(imap_poller, "_LONGEST_PAUSE_S", 0.05)
     host.deliver(a_mail(1), a_mail(2))
-    async with emptied(host, database, tmp_path) as made:
+    async with polled_mailbox(host, database, tmp_path) as polled:
         await until(lambda: host.count("Traités") == 1)
     assert len(refused) == 5
-    assert len(made.contacts()) == 1
-    assert host.count() == 1  # it stays where it is, for people
+    assert len(polled.contacts()) == 1
+    assert host.count() == 1  # the mail stays in the inbox for people
+
+
+async def test_a_mail_that_the_host_cannot_move_is_one_contact_and_stops_no_other(
+    host: MailHost, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    move_or_flag = ImapMailbox._move_or_flag  # pyright: ignore[reportPrivateUsage]
+    refused: list[int] = []
+
+    def disconnect_at_first(self: ImapMailbox, uid: int, folder: str) -> None:
+        if not refused or uid == refused[0]:
+            refused.append(uid)
+            raise ConnectionResetError
+        move_or_flag(self, uid, folder)
+
+    monkeypatch.setattr(ImapMailbox, "_move_or_flag", disconnect_at_first)
+    monkeypatch.setattr(imap_poller, "_LONGEST_PAUSE_S", 0.05)
+    host.deliver(a_mail(1), a_mail(2))
+    with capture_logs() as logs:
+        async with polled_mailbox(host, database, tmp_path) as polled:
+            await until(lambda: host.count("Traités") == 1)
+    assert len(refused) == 5
+    assert len(polled.contacts()) == 2
+    assert host.count() == 1
+    assert [(log["log_level"], log["attempt"]) for log in logs if log["event"] == "mail.left_unmoved"] == [("error", 5)]
+    async with database.transaction() as connection:
+        query = select(func.count()).where(imap_tables.pulled.c.put_away_at.is_(None))
+        assert await connection.scalar(query) == 0
 
 
 @pytest.mark.parametrize("last_uid", [10**12, 4_000_000_000, -4])
@@ -315,21 +350,21 @@ async def test_a_stored_position_that_is_not_in_the_folder_is_corrected(
     last_uid: int, host: MailHost, database: Database, tmp_path: Path
 ):
     host.deliver(a_mail(1), a_mail(2))
-    async with emptied(host, database, tmp_path):
+    async with polled_mailbox(host, database, tmp_path):
         await until(lambda: host.count("Traités") == 2)
     async with database.transaction() as connection:
         await connection.execute(update(imap_tables.position).values(last_uid=last_uid))
     host.deliver(a_mail(3))
-    async with emptied(host, database, tmp_path) as again:
+    async with polled_mailbox(host, database, tmp_path) as again:
         await until(lambda: host.count("Traités") == 3)
     assert len(again.contacts()) == 1
 
 
-async def test_a_stored_row_that_names_no_mail_and_no_folder_is_ended_and_stops_no_other(
+async def test_stored_rows_with_an_impossible_uid_or_folder_stop_no_mail(
     host: MailHost, database: Database, tmp_path: Path
 ):
     host.deliver(a_mail(1))
-    async with emptied(host, database, tmp_path):
+    async with polled_mailbox(host, database, tmp_path):
         await until(lambda: host.count("Traités") == 1)
     async with database.transaction() as connection:
         for uid, target in ((-7, "Traités"), (0, ""), (10**12, "a\r\nb"), (99_999, "//")):
@@ -350,15 +385,15 @@ async def test_a_stored_row_that_names_no_mail_and_no_folder_is_ended_and_stops_
             )  # fmt: skip
             await connection.execute(row)
     host.deliver(a_mail(2))
-    async with emptied(host, database, tmp_path):
+    async with polled_mailbox(host, database, tmp_path):
         await until(lambda: host.count("Traités") == 2)
     async with database.transaction() as connection:
         query = select(func.count()).where(imap_tables.pulled.c.put_away_at.is_(None))
         assert await connection.scalar(query) == 0
 
 
-async def test_a_folder_that_mails_cannot_be_moved_to_stops_nothing(host: MailHost, database: Database, tmp_path: Path):
+async def test_with_an_impossible_target_folder_mails_are_flagged(host: MailHost, database: Database, tmp_path: Path):
     host.deliver(a_mail(1), a_mail(2))
-    async with emptied(host, database, tmp_path, done_folder="no//such/../folder") as made:
-        await until(lambda: _marked(host) == 2)
-    assert len(made.contacts()) == 2
+    async with polled_mailbox(host, database, tmp_path, done_folder="no//such/../folder") as polled:
+        await until(lambda: _count_flagged(host) == 2)
+    assert len(polled.contacts()) == 2

@@ -70,7 +70,7 @@ async def test_a_mail_that_takes_too_long_keeps_its_head_and_says_so() -> None:
         await made.parse(A_MAIL)
         os.kill(await the_pid(made), signal.SIGSTOP)
         reading = await made.parse(A_MAIL)
-        assert reading.mail.trouble == "reading took longer than 1 s"
+        assert reading.mail.trouble == "mail parsing took longer than 1 s"
         assert (reading.mail.sender, reading.mail.machine) == ("camille@citizens.example", "auto-replied")
         assert (await made.parse(A_MAIL)).mail.trouble is None
 
@@ -79,7 +79,7 @@ async def test_a_mail_that_needs_more_memory_than_there_is_keeps_its_head() -> N
     content = A_MAIL + b"x" * 90_000_000
     async with readers(ResourceLimits(256 * 1024 * 1024, 10, 30)) as made:
         reading = await made.parse(content)
-        assert reading.mail.trouble == "reading needs more memory than allowed"
+        assert reading.mail.trouble == "mail parsing needs more memory than allowed"
         assert reading.mail.sender == "camille@citizens.example"
         assert (await made.parse(A_MAIL)).mail.trouble is None
 
@@ -90,7 +90,7 @@ async def test_a_mail_that_needs_too_much_processor_time_keeps_its_head() -> Non
     content = A_MAIL.replace(b"\r\n\r\n", b"\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n") + part * 490
     async with readers(ResourceLimits(4 * 1024 * 1024 * 1024, 1, 60)) as made:
         reading: ParsedFiles = await made.parse(content)
-        assert reading.mail.trouble == "reading needs more than 1 s of processor time"
+        assert reading.mail.trouble == "mail parsing needs more than 1 s of processor time"
 
 
 async def test_one_who_goes_away_disturbs_no_other() -> None:

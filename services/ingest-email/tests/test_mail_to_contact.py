@@ -178,7 +178,7 @@ def test_quotes_and_signature_are_apart_and_a_reference_in_a_quote_is_a_mark() -
 
 def test_what_a_file_and_a_mail_are_remarked_for_is_in_the_contact() -> None:
     made = contact(mail_of("two-types"), attachments=(CLAIM,))
-    assert made.attachments[0].trouble == "the mail says in two ways what this is"
+    assert made.attachments[0].trouble == "the mail declares two different types for this part"
     assert made.remarks == ("ambiguous-mime",)
 
 

@@ -90,6 +90,13 @@ def test_an_encrypted_mail_goes_to_people_with_its_envelope() -> None:
     assert (mail.text, len(contents)) == ("", 1)
 
 
+@pytest.mark.parametrize("content", [b"\x30\x00", b"\x30\x02\x06\x00"])
+def test_an_envelope_without_content_is_broken_and_the_text_beside_it_stays(content: bytes) -> None:
+    head = b"Content-Type: multipart/mixed; boundary=s\n\n--s\n\nBonjour\n--s\n"
+    mail, _ = parse_mail(head + enveloped(content, "signed-data") + b"\n--s--\n")
+    assert (mail.text, mail.trouble) == ("Bonjour", "the S/MIME envelope is malformed")
+
+
 @given(st.binary(max_size=200))
 def test_no_envelope_is_too_strange(content: bytes) -> None:
     parse_mail(enveloped(content, "signed-data"))
@@ -159,6 +166,10 @@ def test_a_page_wrapped_in_rtf_is_a_page() -> None:
     rtf = rb"{\rtf1\ansi\fromhtml1 {\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 Bonjour{\*\htmltag72 </p>}\htmlrtf }\htmlrtf0}"
     shown = rtf_to_text(rtf)
     assert (shown.text, shown.is_html) == ("<p>Bonjour</p>", True)
+
+
+def test_rtf_of_an_unknown_code_page_is_western() -> None:
+    assert rtf_to_text(rb"{\rtf1\ansi\ansicpg9999 D\'e9chets}").text == "Déchets"
 
 
 def test_an_envelope_that_is_cut_short_gives_what_it_has() -> None:

@@ -11,7 +11,7 @@ from parvis.ingest_email.parse.mime.collected_parts import ParsedBody
 from parvis.ingest_email.parse.mime.headers import Headers, list_thread_ids, parse_headers
 from parvis.ingest_email.parse.quoting.split_reply import SIGNATURE_CHARACTERS, SplitReply, split_reply
 
-# What the libraries below raise at bytes that nobody thought of; the mail is then read by its head alone.
+# Raised by parsers for unforeseen bytes; then only the header is used.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _ANSWER = re.compile(
     r"(?:re|aw|sv|vs|antw|odp|r[ée]f?|r|ynt|atb|回复|答复|回覆|отв)(?:\[\d+\])?\s?[:\uff1a]", re.IGNORECASE
@@ -23,10 +23,10 @@ _SENT_ON = re.compile(
 
 
 def parse_mail(content: bytes) -> tuple[ParsedMail, list[bytes]]:
-    """A mail and the bytes of its attachments, in the same order.
+    """Parse a mail; return it with the bytes of its attachments, in the same order.
 
-    Raises: never, for whatever bytes; a body that cannot be read is said in `trouble`. It may run out of memory,
-            of processor time or of stack: hence the reading process.
+    Raises: nothing; `trouble` says if the body cannot be parsed. It may run out of memory,
+            processor time or stack: call it in the sandbox only.
     """
     head = parse_head(content)
     try:
@@ -53,7 +53,7 @@ def _body_fields(body: ParsedBody, parts: Sequence[SplitReply]) -> dict[str, obj
     if any(part.is_forward for part in parts) and "mail-forwarded" not in body.remarks:
         body.add_remark("mail-forwarded")
     text, quoted = _join([part.text for part in parts]), _join([*(part.quoted for part in parts), *body.quoted])
-    if not text and body.quoted:  # a mail that only sends another one on: what it says is that one
+    if not text and body.quoted:  # a mail without text of its own: the forwarded mail is its text
         text, quoted = _join(body.quoted), ""
     return {
         "text": text,
@@ -74,7 +74,7 @@ def _reason_of_report(report: MailReport | None) -> str | None:
 
 
 def parse_head(content: bytes, *, trouble: str | None = None) -> ParsedMail:
-    """What the head alone says, by a reader that is safe anywhere: for a mail whose body ended the reading process."""
+    """Parse the header alone, which is safe outside the sandbox: for a mail whose body crashed the parser process."""
     headers = parse_headers(content)
     sender, sender_name = headers.address("from")
     return ParsedMail(

@@ -34,7 +34,7 @@ _CLAIM_BYTES = 500  # room for the claim check of a text that does not fit
 
 @dataclass(frozen=True)
 class MailKeys:
-    """What makes a mail ours: the domain and key of our tokens, our own addresses, the key of the pseudonyms."""
+    """The domain and key of our tokens, our own addresses, and the key of the sender hashes."""
 
     mail_domain: str
     signing_key: bytes
@@ -44,7 +44,7 @@ class MailKeys:
 
 @dataclass(frozen=True)
 class MailDelivery:
-    """How one copy of a mail came to one of our mailboxes."""
+    """The delivery of a mail to one of our mailboxes."""
 
     contact_id: ContactId
     mailbox: str
@@ -108,7 +108,7 @@ def build_contact(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> Co
 
 
 def truncate_to_json_bytes(text: str, room_bytes: int) -> str:
-    """The beginning of a text that takes no more room than that in JSON, where a quote or a line feed takes two bytes."""
+    """Cut a text to a size in JSON, where a quote or a line feed takes two bytes."""
     truncated = truncate_text(text)
     while truncated and (size := _json_bytes(truncated)) > room_bytes:
         truncated = truncated[: min(len(truncated) - 1, max(0, len(truncated) * room_bytes // size))]
@@ -120,7 +120,7 @@ def _json_bytes(text: str) -> int:
 
 
 def _sender_point(mail: ParsedMail, arrival: MailDelivery) -> ContactPoint | None:
-    """From, as people see it; else who the envelope says."""
+    """Return the From address, else the envelope sender."""
     for address in (mail.sender, arrival.envelope_sender):
         try:
             return email_contact_point(address)
@@ -130,7 +130,7 @@ def _sender_point(mail: ParsedMail, arrival: MailDelivery) -> ContactPoint | Non
 
 
 def _machine_sent(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> MachineSent | None:
-    """Why nothing may be sent because of this mail; our own mail coming back is the shortest loop of all."""
+    """Return why no automatic reply may be sent; replying to our own mail would be the shortest loop."""
     if conversation_id_of_message_id(mail.message_id, keys.mail_domain, keys.signing_key):
         return MachineSent(reason="own-mail")
     if any(_is_own_address(address, keys) for address in (mail.sender, arrival.envelope_sender)):
@@ -142,19 +142,19 @@ def _machine_sent(mail: ParsedMail, arrival: MailDelivery, keys: MailKeys) -> Ma
 
 
 def _is_own_address(address: str, keys: MailKeys) -> bool:
-    """Whether we write under that address ourselves, with or without a +tag; a bounce address is one."""
+    """Whether this is one of our own addresses, with or without a +tag; bounce addresses are."""
     local, _, domain = address.lower().rpartition("@")
     base = local.partition("+")[0]
     return f"{base}@{domain}" in keys.own_addresses or (base == "bounce" and domain == keys.mail_domain.lower())
 
 
 def _remarks(mail: ParsedMail, arrival: MailDelivery) -> tuple[str, ...]:
-    """What an agent should know: of the mail, and of a sender who is not who it says."""
+    """Collect the remarks for agents, including a failed authentication of the sender."""
     return (*mail.remarks, "dmarc-failed") if arrival.sender.dmarc == "fail" else mail.remarks
 
 
 def _thread(mail: ParsedMail, keys: MailKeys) -> ThreadIdentifiers:
-    """Our signed token names the conversation; a reference that is quoted proves nothing, and is a mark all the same."""
+    """Find the conversation by our signed token; quoted references are passed on but prove nothing."""
     conversations = (
         conversation_id_of_message_id(conversation_id, keys.mail_domain, keys.signing_key)
         for conversation_id in mail.in_reply_to
@@ -169,7 +169,7 @@ def _thread(mail: ParsedMail, keys: MailKeys) -> ThreadIdentifiers:
 
 
 def _reply_channels(mail: ParsedMail, sender: ContactPoint | None) -> tuple[ReplyAddress, ...]:
-    """What the text asks for, else Reply-To where it is another address."""
+    """Return the channel that the text asks for, else Reply-To if it differs from the sender."""
     if stated := find_stated_reply_channels(mail.text, sender=sender):
         return stated
     try:
@@ -180,6 +180,6 @@ def _reply_channels(mail: ParsedMail, sender: ContactPoint | None) -> tuple[Repl
 
 
 def _file_names(mail: ParsedMail, count: int) -> Sequence[str]:
-    """The names, shortened alike where they are many: they share the event with the text."""
+    """Return the file names, shortened equally if there are many: they share the size of the event with the text."""
     longest = max(12, _FILE_NAMES_CHARACTERS // max(1, count))
     return tuple(attachment.name[-longest:] for attachment in mail.attachments[:count])

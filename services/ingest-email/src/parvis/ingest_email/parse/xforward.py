@@ -24,7 +24,7 @@ def parse_attributes(argument: str) -> dict[str, str] | None:
     return attributes
 
 
-def client_address(given: dict[str, str]) -> str:
+def client_address(attributes: dict[str, str]) -> str:
     """The client's IP address; empty when it is not told."""
-    address = given.get("ADDR", "")
+    address = attributes.get("ADDR", "")
     return address[5:] if address.upper().startswith("IPV6:") else address

@@ -20,7 +20,7 @@ from parvis.ingest_email.parse.imap_url import ImapAccount
 Answer = TypeVar("Answer")
 KEYWORD = b"$Parvis"
 _CONNECT_S, _READ_S, _CALL_S = 10.0, 60.0, 300.0
-_SLICE_S = 1.0  # of waiting in IDLE: how long a stop may have to wait for the thread
+_SLICE_S = 1.0  # longest wait in IDLE before the thread checks for a stop
 _MAX_UID = 2**32 - 1  # RFC 9051 §2.3.1.1
 _HEAD_BYTES = 256 * 1024
 
@@ -61,27 +61,27 @@ class ImapMailbox:
         self._ready: set[str] = set()
 
     async def list_after(self, uid: int, *, limit: int) -> list[MailSummary]:
-        """The next mails, in the order of their UIDs. `n:*` always gives the last one, also when it is older."""
+        """List the next mails in the order of their UIDs. `n:*` always includes the last mail, even below n."""
         return await self._call(self._list_after, uid, limit)
 
     async def has_uid(self, uid: int) -> bool:
-        """Whether a mail has this UID, or a higher one: UIDs above the `uidnext` of the beginning are given while we are connected."""
+        """Whether a mail with this UID or a higher one exists: new mails get UIDs above the `uidnext` of the login."""
         return await self._call(self._has_uid, uid)
 
     async def fetch_mail(self, uid: int) -> bytes | None:
-        """The whole mail, not marked as seen; None when it has been removed."""
+        """Fetch a mail without marking it as seen; None if it has been removed."""
         return await self._call(self._fetch, uid, "BODY.PEEK[]")
 
     async def fetch_head(self, uid: int) -> bytes | None:
-        """The header of the mail alone; None when it has been removed."""
+        """Fetch the header of a mail; None if the mail has been removed."""
         return await self._call(self._fetch, uid, f"BODY.PEEK[HEADER]<0.{_HEAD_BYTES}>")
 
     async def move_or_flag(self, uid: int, folder: str) -> None:
-        """Move a mail to this folder; flag it where the host refuses; leave it where it refuses both: the database knows it."""
+        """Move a mail to a folder; flag it if the host refuses; leave it if the host refuses both, as the database records it."""
         await self._call(self._move_or_flag, uid, folder)
 
     async def wait_for_mail(self, stopping: asyncio.Event, *, poll_s: float, idle_s: float) -> None:
-        """Return when there may be something new: at once where the host offers IDLE, else after `poll_s`."""
+        """Wait until there may be new mail: by IDLE if the host offers it, else for `poll_s`."""
         if not await self._call(self._client.has_capability, "IDLE"):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), poll_s)
@@ -94,7 +94,7 @@ class ImapMailbox:
             is_new = await self._call(self._has_idle_response)
         await self._call(self._client.idle_done)
 
-    # in the thread
+    # the methods below run in the thread
 
     def open(self) -> None:
         if self._access.token_file:
@@ -107,7 +107,7 @@ class ImapMailbox:
         self.uidnext = int(selected.get(b"UIDNEXT", 1))
 
     def _list_after(self, uid: int, most: int) -> list[MailSummary]:
-        self._has_pending_exists()  # what was announced until now is listed now
+        self._has_pending_exists()  # mails announced until now are listed now
         later_uids = sorted(mail_uid for mail_uid in self._client.search(["UID", f"{uid + 1}:*"]) if mail_uid > uid)[
             :most
         ]
@@ -149,7 +149,7 @@ class ImapMailbox:
                 raise
 
     def _ensure_folder(self, folder: str) -> str:
-        """The folder, made where it is missing; some hosts keep all folders below INBOX."""
+        """Return the name of the folder, created if missing; some hosts have all folders below INBOX."""
         prefix = ""
         if self._client.has_capability("NAMESPACE") and (personal := self._client.namespace().personal):
             prefix = personal[0][0]
@@ -168,7 +168,7 @@ class ImapMailbox:
         return counts != [None]
 
     def _has_idle_response(self) -> bool:
-        """Whether the host said that the folder changed, or went away: imapclient hears that as nothing, at once."""
+        """Whether IDLE announced a change, or returned at once without any, as imapclient does for a closed connection."""
         began = time.monotonic()
         responses: Sequence[tuple[Any, ...]] = self._client.idle_check(timeout=_SLICE_S)
         if any(answer[0] == b"BYE" for answer in responses):

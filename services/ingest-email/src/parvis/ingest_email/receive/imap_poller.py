@@ -54,8 +54,8 @@ class ImapPoller:
     Order:  a mail is stored, published and acknowledged by Kafka; then the position advances; then the mail is moved. After a crash
             between two of these the next run does the rest; what is done twice has the same contact id. No database transaction is
             open while Kafka is waited for: an advisory lock of the session keeps other replicas away.
-    Retry:  Unavailable ends the connection, and the mails wait where they are. A mail that the host cannot hand over is tried
-            `_MAX_ATTEMPTS` times, then left in the mailbox and logged, so that the mails behind it are taken.
+    Retry:  Unavailable ends the connection, and the mails wait where they are. A mail that the host fails to deliver is tried
+            `_MAX_ATTEMPTS` times, then left in the mailbox and logged, so that the following mails are taken.
     """
 
     account: ImapAccount
@@ -67,7 +67,7 @@ class ImapPoller:
     health: Health
     health_part: str
     failed_attempts: Counter[int] = field(default_factory=Counter[int])
-    """How often the host has failed to hand over or to move the mail with this UID."""
+    """Failed attempts to fetch or move the mail with this UID."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Poll until the service stops."""
@@ -133,12 +133,12 @@ class ImapPoller:
                 "mail.skipped", channel="email", host=self.account.host, reason=str(error), attempt=_MAX_ATTEMPTS
             )
             await self._skip(folder, summary.uid)
-            raise  # this connection is of no more use; the next one begins behind the mail
+            raise  # the connection is broken; the next one starts after this mail
         async with imap_position.folder_lock(self.database, folder) as is_locked:
             if not is_locked:
                 return False
             if await self._is_taken(folder, summary.uid):
-                return True  # by another replica, meanwhile
+                return True  # another replica has taken it meanwhile
             target = await self._publish_and_record(folder, summary, content, is_large=is_large)
         if target is not None:
             await self._move(mailbox, folder, summary.uid, target)
@@ -162,16 +162,16 @@ class ImapPoller:
     async def _publish_and_record(
         self, folder: imap_position.FolderState, summary: MailSummary, content: bytes | None, *, is_large: bool
     ) -> str | None:
-        """Publish the mail, then record it. Gives the folder to move it to; None when somebody has removed the mail by hand."""
-        taken = await self._publish(summary, content, is_large=is_large) if content is not None else None
+        """Publish the mail, then record it. Gives the target folder; None if somebody has removed the mail meanwhile."""
+        published = await self._publish(summary, content, is_large=is_large) if content is not None else None
         async with self.database.transaction() as connection:
-            if taken:
-                await imap_position.record_taken(connection, folder, summary.uid, taken[0], target=taken[1])
+            if published:
+                await imap_position.record_taken(connection, folder, summary.uid, published[0], target=published[1])
             await imap_position.advance_position(connection, folder, summary.uid)
-        return taken[1] if taken else None
+        return published[1] if published else None
 
     async def _publish(self, summary: MailSummary, content: bytes, *, is_large: bool) -> tuple[ContactId, str]:
-        """The contact, and the folder for the mail; a mail that cannot become a contact goes to the rejected folder, for people."""
+        """Publish the contact and return its id and the target folder; a mail that cannot become a contact goes to the rejected folder."""
         envelope, identity = read_envelope(content), identify_message(content)
         recipient = self._find_recipient(envelope.recipients)
         contact_id = identity.contact_id(recipient.address)
@@ -179,7 +179,7 @@ class ImapPoller:
         target = rejected if is_large else self.pull_settings.done_folder
         async with self.database.transaction() as connection:
             if await imap_position.was_taken(connection, contact_id):
-                return contact_id, target  # before the folder had another UIDVALIDITY
+                return contact_id, target  # taken under an earlier UIDVALIDITY
         head_only = HeadOnly(summary.size_bytes) if is_large else None
         try:
             await self.acceptance.accept_from_mailbox(
@@ -188,13 +188,13 @@ class ImapPoller:
         except Poison as error:
             log.warning("contact.refused", contact_id=contact_id, channel="email", reason=str(error))
             return contact_id, rejected
-        except _PROGRAMMING_ERRORS as error:  # else the service would end at this mail again and again
+        except _PROGRAMMING_ERRORS as error:  # otherwise this mail would stop the service at every start
             log.exception("contact.refused", contact_id=contact_id, channel="email", reason=type(error).__name__)
             return contact_id, rejected
         return contact_id, target
 
     def _find_recipient(self, addresses: tuple[str, ...]) -> TownRecipient:
-        """The first of our mailboxes that the mail was delivered or addressed to; else the mailbox it was in."""
+        """Return the first of our mailboxes among the recipients, else the polled mailbox."""
         for address in (*addresses, self.account.user):
             if recipient := self.mailboxes.find_recipient(address):
                 return recipient
@@ -210,7 +210,7 @@ class ImapPoller:
                 "mail.left_unmoved", channel="email", host=self.account.host, reason=str(error), attempt=_MAX_ATTEMPTS
             )
             await self._record_moved(folder, uid)
-            raise  # this connection is of no more use
+            raise  # the connection is broken
         await self._record_moved(folder, uid)
 
     async def _record_moved(self, folder: imap_position.FolderState, uid: int) -> None:
@@ -219,7 +219,7 @@ class ImapPoller:
             await imap_position.record_moved(connection, folder, uid)
 
     async def _move_leftovers(self, mailbox: ImapMailbox, folder: imap_position.FolderState) -> None:
-        """Move the mails that were taken before a crash and not moved."""
+        """Move mails that a crash left taken but not moved."""
         async with imap_position.folder_lock(self.database, folder) as is_locked:
             if not is_locked:
                 return

@@ -33,11 +33,11 @@ class MemoryBudget:
 
     async def reserve(self, size_bytes: int, *, wait_s: float) -> bool:
         """Reserve this much, first come, first served; False when it is not free in time."""
-        wanted = min(size_bytes, self._total)
+        requested_bytes = min(size_bytes, self._total)
         try:
             async with asyncio.timeout(wait_s), self._changed:
-                await self._changed.wait_for(lambda: self._free >= wanted)
-                self._free -= wanted
+                await self._changed.wait_for(lambda: self._free >= requested_bytes)
+                self._free -= requested_bytes
                 return True
         except TimeoutError:
             return False

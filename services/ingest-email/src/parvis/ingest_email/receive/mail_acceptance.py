@@ -26,19 +26,19 @@ from parvis.ingest_email.verify.authentication_results import verify_sender
 
 log = logger()
 DEADLINE_S = 8.0
-_LARGE_BYTES = 512 * 1024  # hashing more than that would hold up the other connections
-_BYTES_PER_S = 4 * 1024 * 1024  # a large mail may take longer: a slow disk, a scanner
+_LARGE_BYTES = 512 * 1024  # hashing more in the event loop would delay the other connections
+_BYTES_PER_S = 4 * 1024 * 1024  # large mails may take longer on a slow disk or scanner
 TEMPORARY_FAILURE = "451 4.3.0 Temporary failure, try again later"
 
 
 @dataclass(frozen=True)
 class HeadOnly:
-    """A mail of which only the head was fetched: it is larger than we take, and stays in its mailbox."""
+    """Marks a mail over the size limit: only its header was fetched, and it stays in its mailbox."""
 
     size_bytes: int
 
     def mark_contact(self, contact: ContactReceived) -> ContactReceived:
-        """The contact, saying so: people must open the mailbox."""
+        """Mark the contact as unreadable, so that people open the mailbox."""
         megabytes = self.size_bytes / (1024 * 1024)
         trouble = f"a mail of {megabytes:.0f} MB, of which only the head was taken"
         return contact.model_copy(update={"unreadable": trouble, "remarks": (*contact.remarks, "mail-too-large")})
@@ -46,7 +46,7 @@ class HeadOnly:
 
 @dataclass(frozen=True)
 class MailAcceptance:
-    """What accepting a mail stands on."""
+    """Stores, parses and publishes mails."""
 
     blobs: BlobStore
     producer: Producer
@@ -57,7 +57,7 @@ class MailAcceptance:
     scanner: AntivirusScanner
     clock: Clock = now
     large_mail_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
-    """Of large mails: a small one waits for one of them at most, and the memory for their copies is taken once."""
+    """Admits one large mail at a time: small ones wait for at most one, and the memory for copies is used once."""
 
     async def accept(
         self, content: bytes, sender: str, recipients: Sequence[TownRecipient], *, is_from_own_server: bool = False
@@ -176,7 +176,7 @@ class MailAcceptance:
     def _build_report(
         self, reading: ParsedFiles, recipient: TownRecipient, made: ContactId, sender: str
     ) -> DeliveryReported | None:
-        """What the mail says of one of our replies, when it names one: by its bounce address, or by what it returns."""
+        """Build the delivery report if the mail names one of our replies, by bounce address or returned mail; else None."""
         reply = recipient.reply or find_reported_reply(reading.mail, self.keys.mail_domain, self.keys.signing_key)
         if not reply:
             return None
@@ -190,11 +190,11 @@ class MailAcceptance:
         return claim.model_copy(update={"scan": await mail.scan(claim.sha256, content)})
 
     async def _store_overflow(self, contact: ContactReceived, text: str) -> ContactReceived:
-        """The contact, with the whole text beside it where the event has only its beginning."""
+        """Build the contact; if the text does not fit into the event, store it as a blob."""
         if contact.personal.text == text:
             return contact
-        whole = await self.blobs.put(contact.contact_id, text.encode("utf-8", "replace"), "text/plain")
-        return contact.model_copy(update={"text_overflow": whole})
+        full_text = await self.blobs.put(contact.contact_id, text.encode("utf-8", "replace"), "text/plain")
+        return contact.model_copy(update={"text_overflow": full_text})
 
     async def _produce(self, made: Record) -> None:
         await self.producer.send(made, deadline_s=DEADLINE_S)
@@ -213,7 +213,7 @@ class MailAcceptance:
 
 
 class _IncomingMail:
-    """One mail for all its recipients: stored once for each, read once."""
+    """One mail for all its recipients: parsed and scanned once, stored for each."""
 
     def __init__(
         self,
@@ -247,7 +247,7 @@ class _IncomingMail:
         return original.model_copy(update={"scan": await self.scan(original.sha256, self.content)})
 
     async def scan(self, sha256: str, content: bytes) -> ScanVerdict:
-        """The scanner's verdict, asked for once however many mailboxes the mail is for."""
+        """Return the scanner's verdict; the mail is scanned once for all recipients."""
         async with self._lock:
             if sha256 not in self._scans:
                 self._scans[sha256] = await self._acceptance.scanner.scan(content)

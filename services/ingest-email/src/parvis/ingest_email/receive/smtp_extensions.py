@@ -43,24 +43,24 @@ class SmtpExtensions(SMTP):
 
     async def smtp_XFORWARD(self, arg: str | None) -> None:  # noqa: N802
         """The town's mail server says who its own client is."""
-        given = parse_attributes(arg or "")
+        attributes = parse_attributes(arg or "")
         if not self.is_trusted:
             await self.push(_NOT_TRUSTED)
-        elif given is None or not arg:
+        elif attributes is None or not arg:
             await self.push("501 5.5.4 Syntax: XFORWARD attribute=value")
         else:
-            self.client = client_address(given) or self.client
+            self.client = client_address(attributes) or self.client
             await self.push("250 2.0.0 OK")
 
     async def smtp_XCLIENT(self, arg: str | None) -> None:  # noqa: N802
         """The same, and the session begins anew."""
-        given = parse_attributes(arg or "")
+        attributes = parse_attributes(arg or "")
         if not self.is_trusted:
             await self.push(_NOT_TRUSTED)
-        elif not given:
+        elif not attributes:
             await self.push("501 5.5.4 Syntax: XCLIENT attribute=value")
         else:
-            self.client = client_address(given) or self.client
+            self.client = client_address(attributes) or self.client
             self._set_rset_state()
             if self.session:
                 self.session.host_name = None

@@ -27,13 +27,13 @@ _BUSY = "421 4.7.0 Too many connections, try again later"
 _NO_ROOM = "452 4.3.1 Insufficient memory for large messages, try again later"
 _SIZE = re.compile(r"\bSIZE=([0-9]{1,20})(?=\s|$)", re.IGNORECASE)
 _WAIT_FOR_ROOM_S = 30.0  # RFC 5321 §4.5.3.2.4: two minutes for the answer to DATA
-_LONGEST_DATA_S = 1200.0  # 40 MB over a poor line; the room it takes is not for ever
+_LONGEST_DATA_S = 1200.0  # 40 MB over a slow line; then the reserved memory is released
 _LONGEST_COMMAND_BYTES = 2048  # addresses in other scripts, SIZE, XFORWARD
 
 
 @dataclass(frozen=True)
 class SharedResources:
-    """What all connections share."""
+    """Objects that all connections share."""
 
     memory: MemoryBudget
     tls: ssl.SSLContext | None = None
@@ -41,7 +41,7 @@ class SharedResources:
 
 
 class ConnectionRegistry(Protocol):
-    """The listener, as one connection sees it."""
+    """The open connections of a listener."""
 
     stopping: bool
 
@@ -53,11 +53,11 @@ class ConnectionRegistry(Protocol):
 class SmtpServer(SmtpExtensions):
     """One connection.
 
-    aiosmtpd 1.4.6 answers an exception with `500` and its text, refuses lines over 1001 bytes, and answers DATA once however many
-    recipients an LMTP client waits for (aio-libs/aiosmtpd#517); a 500 is a mail lost while Kafka is away.
+    aiosmtpd 1.4.6 answers an exception with `500` and its text, refuses lines over 1001 bytes, and sends LMTP clients one answer to DATA
+    instead of one for each recipient (aio-libs/aiosmtpd#517). A 500 while Kafka is unavailable would lose the mail.
     """
 
-    line_length_limit = 64 * 1024  # of what is read at once; a line of a mail may be as long as the mail
+    line_length_limit = 64 * 1024  # size of one read; a line of a mail may be as long as the mail
     answers_per_recipient = False
 
     def __init__(
@@ -65,19 +65,17 @@ class SmtpServer(SmtpExtensions):
         hooks: SmtpHooks,
         acceptance: MailAcceptance,
         connections: ConnectionRegistry,
-        surroundings: SharedResources,
+        shared: SharedResources,
         **named: Any,
     ) -> None:
-        super().__init__(
-            hooks, enable_SMTPUTF8=True, loop=asyncio.get_running_loop(), tls_context=surroundings.tls, **named
-        )
-        self.tls_required = surroundings.tls_required
-        # aiosmtpd keeps one for all connections, and empties it whenever one more comes.
+        super().__init__(hooks, enable_SMTPUTF8=True, loop=asyncio.get_running_loop(), tls_context=shared.tls, **named)
+        self.tls_required = shared.tls_required
+        # aiosmtpd shares one dictionary between all connections and clears it for each new one.
         self.command_size_limits = defaultdict(lambda: _LONGEST_COMMAND_BYTES)
         self._hooks = hooks
         self._acceptance = acceptance
         self._connections = connections
-        self._surroundings = surroundings
+        self._shared = shared
         self._in_data = False
         self._declared_bytes = 0
         self._peer = ""
@@ -103,11 +101,11 @@ class SmtpServer(SmtpExtensions):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a mail is being taken: it gets its answer before the connection ends."""
+        """Whether a mail is being received: it is answered before the connection is closed."""
         return self._in_data
 
     def hang_up(self) -> None:
-        """End the connection with a word, so that the sender tries again elsewhere or later."""
+        """Send 421 and close the connection, so that the sender tries again later."""
         if isinstance(self.transport, asyncio.Transport) and not self.transport.is_closing():
             self.transport.write(f"{_CLOSING}\r\n".encode())
             self.transport.close()
@@ -140,8 +138,8 @@ class SmtpServer(SmtpExtensions):
             await self.push("501 5.5.4 Syntax: DATA")
             return
         self._in_data = True
-        async with self._surroundings.memory.open_share() as share:
-            # A sixteenth more: senders count line ends and doubled dots in their own ways.
+        async with self._shared.memory.open_share() as share:
+            # A sixteenth more: senders count line ends and stuffed dots differently.
             declared = min(self._declared_bytes * 17 // 16, self.data_size_limit or 0)
             if not await share.grow_to(declared, wait_s=_WAIT_FOR_ROOM_S):
                 self._in_data = False
@@ -151,7 +149,7 @@ class SmtpServer(SmtpExtensions):
             await self._push_answers(await self._receive_and_accept(share))
 
     async def _receive_and_accept(self, share: MemoryShare) -> Sequence[str]:
-        """The answers to the lone dot."""
+        """Read the mail and return the answers to the end of data."""
         try:
             async with asyncio.timeout(_LONGEST_DATA_S):
                 content = await self._read_data(share)
@@ -159,8 +157,8 @@ class SmtpServer(SmtpExtensions):
             self.hang_up()
             raise asyncio.CancelledError from None
         if isinstance(content, str):
-            why = "too-large" if content == _TOO_LARGE else "no-room"
-            metrics.contacts_refused.labels("email", why).inc()
+            reason = "too-large" if content == _TOO_LARGE else "no-room"
+            metrics.contacts_refused.labels("email", reason).inc()
             log.warning("contact.refused", channel="email", code=content[4:9])
             return [content for _ in self.recipients]
         sender = (self.envelope.mail_from or "") if self.envelope else ""
@@ -169,7 +167,7 @@ class SmtpServer(SmtpExtensions):
         )
 
     async def handle_exception(self, error: Exception) -> str:
-        """Our failure is never the sender's: 451, once for each recipient that an LMTP client counts, and no word of what it was."""
+        """Answer 451 without details, so that the sender retries; over LMTP once for each recipient."""
         log.error("connection.failed", channel="email", error=type(error).__name__)
         waiting = len(self.recipients) if self._in_data and self.answers_per_recipient else 1
         self._in_data = False
@@ -177,7 +175,7 @@ class SmtpServer(SmtpExtensions):
         return "\r\n".join([TEMPORARY_FAILURE] * max(1, waiting))
 
     async def _push_answers(self, answers: Sequence[str]) -> None:
-        """One answer each, or one for all: yes when all are, else the first that is not; those who have it already know it again."""
+        """Send one answer for each recipient over LMTP; over SMTP one for all: the first refusal, else 250. A retry is recognized as a duplicate."""
         refused = [answer for answer in answers if not answer.startswith("250")]
         combined = refused[0] if refused else answers[0]
         self._set_post_data_state()
@@ -187,9 +185,9 @@ class SmtpServer(SmtpExtensions):
             self.hang_up()
 
     async def _read_data(self, share: MemoryShare) -> bytes | str:
-        """The mail up to its lone dot, dots unstuffed; or why it is not taken (it is read to its end all the same).
+        """Read the mail up to CRLF `.` CRLF and remove the dot stuffing. Gives the refusal as text if the mail is too large; it is read to its end all the same.
 
-        Only CRLF `.` CRLF ends it: bare line ends inside stay content (CVE-2024-27305).
+        Bare line ends never end the data: they are content (CVE-2024-27305).
         """
         limit = self.data_size_limit or 0
         content, refused = bytearray(), ""
@@ -218,6 +216,6 @@ class SmtpServer(SmtpExtensions):
 
 
 class LmtpServer(SmtpServer, LMTP):
-    """The same over LMTP (RFC 2033): LHLO, and one answer for each recipient."""
+    """One LMTP connection (RFC 2033): LHLO, and one answer for each recipient."""
 
     answers_per_recipient = True

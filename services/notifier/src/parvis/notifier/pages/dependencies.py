@@ -42,7 +42,9 @@ class PageDependencies:
     def render_page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A page in the reader's language, which no search engine keeps."""
         language = negotiate_language(request, self.pages.town)
-        html = self.pages.render(template, language, language_switch_url=language_switch_url(request, self.pages), **values)
+        html = self.pages.render(
+            template, language, language_switch_url=language_switch_url(request, self.pages), **values
+        )
         response = HTMLResponse(html, status_code=status, headers={"x-robots-tag": "noindex"})
         remember_language(request, response, self.pages.town)
         return response

@@ -13,15 +13,15 @@ _OUTCOMES: dict[str, DeliveryState] = {
     "bounce": "undelivered",
     "delayed": "accepted",
     "delivered": "delivered",
-    "complaint": "delivered",  # who complains of a mail has got it
+    "complaint": "delivered",  # a complaint proves that the mail arrived
     "disposition": "delivered",
 }
-_NO_COMPLAINT = ("not-spam", "auth-failure")  # RFC 5965 §7.3, RFC 6591: said by machines, or in our favour
+_NO_COMPLAINT = ("not-spam", "auth-failure")  # RFC 5965 §7.3, RFC 6591: sent by machines, or in our favour
 _OF_MAIL_SYSTEMS = ("null-sender", "wording", "robot-address", "automatic-header", "report")
 
 
 def find_reported_reply(mail: ParsedMail, domain: str, key: bytes) -> ReplyId | None:
-    """The reply whose mail a report is about, by its signed Message-ID; for servers that lose the bounce address."""
+    """Find the reply by the signed Message-ID of the returned mail, for servers that lose the bounce address."""
     if not (mail.report and conversation_id_of_message_id(mail.report.message_id, domain, key)):
         return None
     return ReplyId(mail.report.message_id.strip("<>").partition(".")[0])
@@ -30,7 +30,7 @@ def find_reported_reply(mail: ParsedMail, domain: str, key: bytes) -> ReplyId | 
 def build_delivery_report(
     mail: ParsedMail, reply: ReplyId, bounce: ContactId, *, null_sender: bool, reported_at: datetime
 ) -> DeliveryReported | None:
-    """What a mail about a reply of ours says of it; none when it is no report but somebody's, or a robot's, answer.
+    """Build the delivery event for one of our replies; None if the mail is an answer instead of a report.
 
     Gives:  what the fields made for it say; mere words only from a null sender or a mail system.
     Retry:  the same bounce gives the same provider id.
@@ -40,7 +40,7 @@ def build_delivery_report(
         return None
     outcome = _OUTCOMES[report.kind]
     if report.kind == "delivered" and {recipient.action for recipient in report.recipients} <= {"relayed", "expanded"}:
-        outcome = "accepted"  # handed on to somebody who will not say more (RFC 3464 §2.3.3)
+        outcome = "accepted"  # relayed to a system that sends no reports (RFC 3464 §2.3.3)
     return DeliveryReported(
         reply_id=reply,
         channel="email",
@@ -61,7 +61,7 @@ def _failure_class(report: MailReport) -> FailureClass | None:
 
 
 def _detail(report: MailReport) -> str:
-    """The provider's code: none of these can hold what somebody wrote."""
+    """Return the provider's code, which never contains text of a person."""
     if report.kind in ("complaint", "disposition"):
         return f"{report.kind} {report.detail}".strip()[:200]
     recipients = _failed_recipients(report.recipients) or list(report.recipients)

@@ -22,13 +22,13 @@ _NO_DETAIL = re.compile(r"[245]\.(?:0\.\d{1,3}|[1245]\.0)$")
 
 
 def find_status(text: str) -> str:
-    """The first enhanced status code; one that says something, where there is one."""
+    """Return the first specific enhanced status code, else the first one."""
     codes = _STATUS.findall(text[:_READ_CHARACTERS])
     return next((code for code in codes if not is_vague(code)), codes[0] if codes else "")
 
 
 def is_vague(status: str) -> bool:
-    """Whether a status says no more than that it failed."""
+    """Whether a status code gives no cause, such as 5.0.0."""
     return not status or bool(_NO_DETAIL.match(status))
 
 
@@ -38,10 +38,10 @@ def find_reply_code(text: str) -> str:
 
 
 def classify_failure(diagnosis: str, status: str, reply_code: str, *, explanation: str = "") -> FailureClass:
-    """Whose fault it is: by what the other server said, then by its numbers, then by the words around.
+    """Classify a failure by the remote server's text, then by its codes, then by the surrounding text.
 
-    Shape: `diagnosis`, the answer of the server that refused; `said`, what was written for people.
-    Gives: `permanent` only when something says that the address is dead; an unexplained refusal is `refused`.
+    Shape: `diagnosis` is the answer of the refusing server; `explanation` is text for people.
+    Gives: `permanent` only if the address is stated not to exist; an unexplained refusal is `refused`.
     """
     if certain := _provider_cause(diagnosis):
         return FAILURE_OF_CAUSE[certain]
@@ -50,7 +50,7 @@ def classify_failure(diagnosis: str, status: str, reply_code: str, *, explanatio
     if cause is None and by_status is None:
         cause = _worded_cause(explanation)
     if by_status and (cause == "at-recipient" or (cause, by_status) == ("unwanted", "permanent")):
-        cause = None  # `5.1.1 rejected`: the number says more than the word
+        cause = None  # `5.1.1 rejected`: the code is more specific than the word
     failure = FAILURE_OF_CAUSE[cause] if cause else by_status
     if failure == "permanent" and not _is_about_recipient(cause, status, reply_code, f"{diagnosis}\n{explanation}"):
         return "temporary" if status.startswith("4") else "refused"
@@ -58,7 +58,7 @@ def classify_failure(diagnosis: str, status: str, reply_code: str, *, explanatio
 
 
 def _is_about_recipient(cause: str | None, status: str, reply_code: str, text: str) -> bool:
-    """Whether a dead address is meant: a passing trouble, or an answer to MAIL FROM, is not one.
+    """Whether the address does not exist; temporary failures and refusals of MAIL FROM do not prove that.
 
     Filters say `user unknown` of contents too, behind DATA, without a status of their own.
     """
@@ -71,7 +71,7 @@ def _is_about_recipient(cause: str | None, status: str, reply_code: str, text: s
 
 
 def _provider_cause(text: str) -> str | None:
-    """What a large provider's own number or wording says."""
+    """Classify by the specific codes and phrases of large providers."""
     plain = _normalize(text)
     coded = CERTAIN_OF.search(plain)
     if not coded:

@@ -30,7 +30,7 @@ _READ_CHARACTERS = 32 * 1024
 
 
 def parse_report(content: bytes, headers: Headers, *, machine_reason: str | None) -> MailReport | None:
-    """Parse the report that a mail makes on another one.
+    """Parse a mail that reports on another mail.
 
     Shape:  `machine_reason`, why its header shows that a machine wrote it.
     Gives:  None for a mail that is no report, such as a vacation note.
@@ -85,7 +85,7 @@ def _structured_report(
 def _provider_notice(
     explanation: str, returned: Headers, headers: Headers, machine_reason: str | None
 ) -> MailReport | None:
-    """Complaints and notices in formats of single providers."""
+    """Parse complaints and notices in provider-specific formats."""
     if not machine_reason:
         return None
     if report_text.is_complaint(headers.text("subject", 400)):
@@ -95,12 +95,12 @@ def _provider_notice(
 
 
 def _is_of_a_mail_system(machine_reason: str | None, headers: Headers) -> bool:
-    """Whether a mail that came back within this one was returned, not quoted in an answer."""
+    """Whether the attached mail was returned by a mail system and not quoted in an answer."""
     return bool(machine_reason) and (machine_reason != AUTO_REPLIED or is_machine_address(headers.address("from")[0]))
 
 
 def _may_be_report(content: bytes, headers: Headers) -> bool:
-    """Whether anything in it looks like a report: most mails are none, and are read once."""
+    """Whether a mail can be a report: most are not, and are parsed only once."""
     if report_text.says_undelivered(headers.text("subject", 400)):
         return True
     beginning = content[:READ_BYTES].lower()
@@ -111,7 +111,7 @@ def _may_be_report(content: bytes, headers: Headers) -> bool:
 
 
 def _split_returned(sections: Sequence[ReportSection]) -> tuple[str, Headers]:
-    """The explanation, and the header of the mail that was returned with it."""
+    """Return the explanation and the header of the returned mail."""
     texts: list[str] = []
     for section in sections:
         if section.is_returned or section.media_type in _RETURNED:
@@ -125,7 +125,7 @@ def _split_returned(sections: Sequence[ReportSection]) -> tuple[str, Headers]:
 
 
 def _reported_message_id(returned: Headers, headers: Headers) -> str:
-    """The Message-ID of the mail that came back; else of the one that this answers."""
+    """Return the Message-ID of the returned mail, else the one in In-Reply-To."""
     named = [
         *returned.ids("message-id"),
         *headers.ids("x-original-message-id"),
@@ -147,7 +147,7 @@ def _build_complaint(text: str, returned: Headers) -> MailReport:
 def _free_text_report(
     own: Sequence[ReportSection], explanation: str, returned: Headers, headers: Headers, machine_reason: str | None
 ) -> MailReport | None:
-    """The report in text that is written for people only."""
+    """Parse a report that consists of text for people only."""
     is_report = any(section.media_type in _STATUS for section in own)
     came_back = bool(returned.fields) and _is_of_a_mail_system(machine_reason, headers)
     failed = _field_addresses(headers, "x-failed-recipients")

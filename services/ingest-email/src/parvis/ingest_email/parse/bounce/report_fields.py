@@ -42,20 +42,20 @@ def has_delivery_status(text: str) -> bool:
 
 
 def parse_complaint(text: str) -> tuple[str, list[ReportedRecipient]]:
-    """The kind of a complaint (RFC 5965 §3) and whose mail it is about, as far as it says."""
+    """Return the type of a complaint (RFC 5965 §3) and the recipients that it names."""
     fields = [field for block in _field_groups(text) for field in block.fields]
-    whole = Headers(tuple(fields))
-    named = [*whole.all_raw("original-rcpt-to"), *whole.all_raw("removal-recipient")]
+    all_fields = Headers(tuple(fields))
+    named = [*all_fields.all_raw("original-rcpt-to"), *all_fields.all_raw("removal-recipient")]
     addresses = dict.fromkeys(filter(None, (_parse_typed_address(value) for value in named)))
-    return _known_word(whole.raw("feedback-type")), [
+    return _registered_keyword(all_fields.raw("feedback-type")), [
         ReportedRecipient(address=address, action="delivered") for address in addresses
     ]
 
 
 def parse_disposition(text: str) -> tuple[str, str, list[ReportedRecipient]]:
-    """The disposition, the Message-ID and the recipient of a note that a mail was read (RFC 8098 §3.2)."""
+    """Return disposition, Message-ID and recipient of a read receipt (RFC 8098 §3.2)."""
     fields = Headers(tuple(field for block in _field_groups(text) for field in block.fields))
-    disposition = _known_word(fields.raw("disposition").rpartition(";")[2].partition("/")[0])
+    disposition = _registered_keyword(fields.raw("disposition").rpartition(";")[2].partition("/")[0])
     address = _parse_typed_address(fields.raw("final-recipient")) or _parse_typed_address(
         fields.raw("original-recipient")
     )
@@ -64,7 +64,7 @@ def parse_disposition(text: str) -> tuple[str, str, list[ReportedRecipient]]:
 
 
 def parse_provider_notice(text: str) -> list[ReportedRecipient]:
-    """The recipients of a notice that is written for programs (Amazon SES over SNS): JSON, its own words for the same."""
+    """Return the recipients of an Amazon SES notification in JSON."""
     notice = _decode_json(text)
     inner = _member(notice, "Message")
     notice = _decode_json(inner) if isinstance(inner, str) else notice
@@ -90,7 +90,7 @@ def _field_groups(text: str) -> Sequence[Headers]:
 
 
 def _decode_json(text: str) -> object:
-    """What a JSON text says; sendmail breaks long lines with `!`, line feed and space."""
+    """Parse JSON; sendmail breaks long lines with `!`, line feed and space."""
     start = text.lstrip()[:_LONGEST_NOTICE].replace("!\n ", "")
     try:
         return json.JSONDecoder(strict=False).raw_decode(start)[0] if start.startswith("{") else None
@@ -121,8 +121,8 @@ def _parse_typed_address(value: str) -> str:
     return first_address(address)[0] or address.strip("<>\"' ")[:320]
 
 
-def _known_word(text: str) -> str:
-    """One of the words that the RFC knows, or might one day."""
+def _registered_keyword(text: str) -> str:
+    """Return a keyword of the form that RFCs register, else an empty string."""
     match = _WORD.fullmatch(text.strip().lower())
     return match[0] if match else ""
 

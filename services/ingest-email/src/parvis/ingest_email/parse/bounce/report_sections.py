@@ -22,7 +22,7 @@ _LONGEST_BOUNDARY = 200
 
 @dataclass(frozen=True)
 class ReportSection:
-    """One part. `is_returned`: it belongs to the mail that came back, not to what was written about it."""
+    """One part; `is_returned` if it belongs to the returned mail and not to the report."""
 
     media_type: str
     text: str

@@ -30,7 +30,7 @@ _ROBOTS = ("mailer-daemon@", "postmaster@")
 
 
 def split_returned_mail(text: str) -> tuple[str, str]:
-    """What is said, and the mail that came back behind it, if it did."""
+    """Split a text into the report and the returned mail after it, if any."""
     rows = text.split("\n")
     for number, row in enumerate(rows[:MOST_LINES]):
         plain = row[:200].strip(_DASHES).lower()
@@ -41,7 +41,7 @@ def split_returned_mail(text: str) -> tuple[str, str]:
 
 
 def says_undelivered(text: str) -> bool:
-    """Whether a text says, in any language or in a server's numbers, that a mail did not arrive."""
+    """Whether a text states, in any known language or by a status code, that a mail did not arrive."""
     return bool(_contains_any(text[:4000], GIVEN_UP) or _ANSWER.search(text[:4000]))
 
 
@@ -56,7 +56,7 @@ def is_delay(text: str) -> bool:
 def find_recipients(
     text: str, *, others: Iterable[str], returned_to: Sequence[str], failed: Sequence[str]
 ) -> list[ReportedRecipient]:
-    """Whom a report in words is about, and what it says of each.
+    """Extract the recipients of a report in prose and the diagnosis of each.
 
     Shape:  `others`, who is certainly not meant: the writer of the report and of the mail; `returned_to`, whom the returned
             mail was for; `failed`, what a header names.
@@ -89,7 +89,7 @@ def _rank_addresses(rows: Sequence[str], others: frozenset[str]) -> list[tuple[s
 def _choose_addresses(
     ranked: Sequence[tuple[str, int, int]], failed: Sequence[str], returned_to: Sequence[str]
 ) -> list[str]:
-    """The addresses that are meant: those that a header names; else the best that the text has; else whom the mail was for."""
+    """Choose the failed addresses: those of a header, else the best-ranked in the text, else the recipients of the returned mail."""
     if failed:
         return list(dict.fromkeys(address.lower() for address in failed))
     to = frozenset(address.lower() for address in returned_to)
@@ -112,7 +112,7 @@ def _build_recipient(address: str, action: str, diagnosis: str, text: str) -> Re
 
 
 def text_about(address: str, text: str) -> str:
-    """What a text says of one recipient; all of it where it does not name that one."""
+    """Return the part of a text about one recipient; the complete text if it does not name the recipient."""
     rows = _text_lines(text)
     row_numbers = [number for number, row in enumerate(rows) if address and address.lower() in row.lower()][:20]
     return "\n".join(_lines_about(address, rows, row_numbers)) if row_numbers else text
@@ -123,7 +123,7 @@ def _text_lines(text: str) -> list[str]:
 
 
 def _lines_about(address: str, rows: Sequence[str], row_numbers: Sequence[int]) -> list[str]:
-    """The lines that name an address, and those behind each up to another's."""
+    """Return the lines that name an address, each with the following lines up to the next address."""
     lines: list[str] = []
     for row_number in row_numbers:
         lines.append(rows[row_number])

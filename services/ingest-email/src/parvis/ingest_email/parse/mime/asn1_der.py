@@ -8,37 +8,37 @@ _MOST = 20_000
 
 
 class DerError(Exception):
-    """Not what it announces."""
+    """The bytes are not well-formed BER or DER."""
 
 
 @dataclass(frozen=True)
 class DerElement:
-    """One element: its tag, its content, and all of it as it was written."""
+    """One element: tag, content octets, and the complete encoding."""
 
     tag: int
     content: bytes
-    whole: bytes
+    encoded: bytes
 
     @property
     def is_constructed(self) -> bool:
         return bool(self.tag & 0x20)
 
     def children(self) -> list["DerElement"]:
-        """The elements inside.
+        """Parse the elements inside.
 
-        Raises: Damaged.
+        Raises: DerError.
         """
         return list(_parse_elements(self.content, 0))
 
     def octets(self) -> bytes:
-        """The content of a string, which may be written in pieces."""
+        """Return the octets of a string, joined if the encoding is constructed."""
         return b"".join(child.octets() for child in self.children()) if self.is_constructed else self.content
 
 
 def parse_der(content: bytes) -> DerElement:
-    """The first element.
+    """Parse the first element.
 
-    Raises: Damaged.
+    Raises: DerError.
     """
     element = next(_parse_elements(content, 0), None)
     if element is None:
@@ -56,7 +56,7 @@ def _parse_elements(content: bytes, depth: int) -> Iterator[DerElement]:
 
 
 def _parse_element(content: bytes, at: int, depth: int) -> tuple[DerElement, int]:
-    begin = at
+    start = at
     if depth > _DEEPEST or at + 2 > len(content) or content[at] & 0x1F == 0x1F:
         raise DerError
     tag, length, at = content[at], content[at + 1], at + 2
@@ -64,7 +64,7 @@ def _parse_element(content: bytes, at: int, depth: int) -> tuple[DerElement, int
         stop = at
         while content[stop : stop + 2] != b"\x00\x00":
             _, stop = _parse_element(content, stop, depth + 1)
-        return DerElement(tag, content[at:stop], content[begin : stop + 2]), stop + 2
+        return DerElement(tag, content[at:stop], content[start : stop + 2]), stop + 2
     if length & 0x80:
         width = length & 0x7F
         if width > 8 or at + width > len(content):
@@ -72,4 +72,4 @@ def _parse_element(content: bytes, at: int, depth: int) -> tuple[DerElement, int
         length, at = int.from_bytes(content[at : at + width], "big"), at + width
     if at + length > len(content):
         raise DerError
-    return DerElement(tag, content[at : at + length], content[begin : at + length]), at + length
+    return DerElement(tag, content[at : at + length], content[start : at + length]), at + length

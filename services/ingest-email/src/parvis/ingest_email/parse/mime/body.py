@@ -27,7 +27,7 @@ _QUOTED_CHARACTERS = 200_000
 
 
 def parse_body(content: bytes) -> ParsedBody:
-    """Words, files and remarks of a mail; what could not be read is said in `troubles`."""
+    """Collect the texts, files and remarks of a mail; `troubles` explains what could not be read."""
     tree = parse_part_tree(content)
     body = ParsedBody()
     _collect(tree.root, body)
@@ -42,7 +42,7 @@ def _collect(part: MimePart, body: ParsedBody, within: str = "") -> None:
     if any(len(set(part.headers.all_raw(name))) > 1 for name in _ONLY_HERE):
         body.add_remark("ambiguous-mime")
         if not (part.is_multipart or part.is_message):
-            _collect_file(part, body, trouble="the mail says in two ways what this is")
+            _collect_file(part, body, trouble="the mail declares two different types for this part")
             if part.media_type not in ("text/plain", "text/html"):
                 return
     if part.media_type == "multipart/alternative" and part.children:
@@ -71,37 +71,39 @@ def _collect_multipart(part: MimePart, body: ParsedBody) -> None:
 
 
 def _choose_alternative(children: Sequence[MimePart], body: ParsedBody) -> None:
-    """Of several ways to say the same, plain text where it says something; the files and invitations of all."""
-    ways: list[ParsedBody] = []
+    """Take the plain text of a multipart/alternative unless it is empty or a placeholder; keep files and invitations of all children."""
+    alternatives: list[ParsedBody] = []
     best: ParsedBody | None = None
     for child in children:
-        way = ParsedBody(skips_text=body.skips_text or best is not None)  # a page beside a plain text need not be read
-        _collect(child, way, "multipart/alternative")
-        ways.append(way)
-        if best is None and _is_good_plain_text(way):
-            best = way
+        alternative = ParsedBody(
+            skips_text=body.skips_text or best is not None
+        )  # HTML next to a usable plain text is not converted
+        _collect(child, alternative, "multipart/alternative")
+        alternatives.append(alternative)
+        if best is None and _is_good_plain_text(alternative):
+            best = alternative
     if best is None:
-        ways_with_text = [way for way in ways if way.has_text]
+        with_text = [way for way in alternatives if way.has_text]
         best = max(
-            (way for way in ways_with_text if not way.texts[0].is_plain),
+            (way for way in with_text if not way.texts[0].is_plain),
             key=_text_length,
-            default=ways_with_text[0] if ways_with_text else None,
+            default=with_text[0] if with_text else None,
         )
-    for way in ways:
-        body.merge(way, with_words=way is best or "calendar" in way.remarks)
+    for alternative in alternatives:
+        body.merge(alternative, with_words=alternative is best or "calendar" in alternative.remarks)
 
 
-def _is_good_plain_text(way: ParsedBody) -> bool:
+def _is_good_plain_text(alternative: ParsedBody) -> bool:
     return (
-        way.has_text
-        and way.texts[0].is_plain
-        and "damaged-parts" not in way.remarks
-        and not is_html_placeholder(way.texts[0].text)
+        alternative.has_text
+        and alternative.texts[0].is_plain
+        and "damaged-parts" not in alternative.remarks
+        and not is_html_placeholder(alternative.texts[0].text)
     )
 
 
-def _text_length(way: ParsedBody) -> int:
-    return sum(len(text_part.text) for text_part in way.texts)
+def _text_length(alternative: ParsedBody) -> int:
+    return sum(len(text_part.text) for text_part in alternative.texts)
 
 
 def _collect_leaf(part: MimePart, body: ParsedBody, within: str) -> None:
@@ -110,11 +112,11 @@ def _collect_leaf(part: MimePart, body: ParsedBody, within: str) -> None:
         _collect(parse_part_tree(inner).root, body)
     elif part.media_type == "message/partial":
         body.add_remark("partial-message")
-        body.add_trouble("a piece of a mail")
-        _collect_file(part, body, trouble="a piece of a mail")
+        body.add_trouble("one fragment of a mail that was sent in several (message/partial)")
+        _collect_file(part, body, trouble="one fragment of a mail that was sent in several (message/partial)")
     elif part.media_type == "message/external-body":
         body.add_remark("external-body")
-        _collect_file(part, body, trouble="only named in the mail, not in it")
+        _collect_file(part, body, trouble="the mail refers to this file but does not contain it")
     elif is_tnef(part.decoded.content):
         _collect_tnef(part, body)
     elif part.media_type == "text/calendar":
@@ -137,7 +139,7 @@ def _collect_leaf(part: MimePart, body: ParsedBody, within: str) -> None:
 
 
 def _collect_text(part: MimePart, body: ParsedBody) -> None:
-    """A text part: its words; the files that are written into plain text, beside it."""
+    """Add a text part; uuencoded files in plain text become attachments."""
     if body.skips_text:
         return
     content = part.decoded.content
@@ -148,7 +150,7 @@ def _collect_text(part: MimePart, body: ParsedBody) -> None:
             body.add_file(clean_line(decode_text(file.name, "utf-8"), 200), "application/octet-stream", file.content)
             content = content[: file.start] + content[file.end :]
     if is_binary(content, part.content_type):
-        _collect_file(part, body, name="file", trouble="says it is text, and is none")
+        _collect_file(part, body, name="file", trouble="declared as text but contains binary data")
         return
     text_part = decode_text_part(content, part.media_type, part.content_type)
     if stray := _text_in_head(part):
@@ -164,7 +166,7 @@ def _collect_text(part: MimePart, body: ParsedBody) -> None:
 def _collect_file(
     part: MimePart, body: ParsedBody, *, name: str = "", trouble: str | None = None, inline: bool = False
 ) -> None:
-    content = part.whole if part.media_type.startswith("message/") or part.children else part.decoded.content
+    content = part.raw if part.media_type.startswith("message/") or part.children else part.decoded.content
     name = part.name or name or {"text/rfc822-headers": "headers.txt"}.get(part.media_type, "")
     if not content and not part.name:
         return
@@ -180,9 +182,9 @@ def _collect_file(
 
 
 def _collect_message(part: MimePart, body: ParsedBody, within: str) -> None:
-    """A forwarded or returned mail: one file, its words among what is quoted, never the sender's own."""
+    """Add a forwarded or returned mail as one file; its text goes to the quoted text, never to the sender's."""
     child = part.children[0] if part.children else None
-    content = child.whole if child else part.decoded.content
+    content = child.raw if child else part.decoded.content
     body.add_file(part.name or "message.eml", "message/rfc822", content)
     if not child or within == "multipart/report" or sum(map(len, body.quoted)) > _QUOTED_CHARACTERS:
         return
@@ -199,7 +201,7 @@ def _collect_message(part: MimePart, body: ParsedBody, within: str) -> None:
 
 
 def _collect_tnef(part: MimePart, body: ParsedBody) -> None:
-    """Outlook's own envelope: what is in it, and the envelope as well."""
+    """Add the contents of a winmail.dat and the file itself."""
     content = part.decoded.content
     body.add_file(part.name or "winmail.dat", "application/ms-tnef", content)
     unpacked = parse_tnef(content)
@@ -214,7 +216,7 @@ def _collect_tnef(part: MimePart, body: ParsedBody) -> None:
 
 
 def _is_inline(part: MimePart, within: str) -> bool:
-    """Whether the sender shows it inside the message: an image that the page names, or that says so."""
+    """Whether an image is displayed inside the message: Content-Disposition inline, or a Content-ID in a multipart/related."""
     if part.disposition.word == "attachment":
         return False
     return part.media_type.startswith("image/") and (
@@ -223,7 +225,7 @@ def _is_inline(part: MimePart, within: str) -> bool:
 
 
 def _use_named_text(root: MimePart, body: ParsedBody) -> None:
-    """Some telephones send the message itself as a named text."""
+    """Use a named text part as the message text: some phones give the message itself a file name."""
     for part in root.leaves():
         if part.media_type in ("text/plain", "text/html") and part.disposition.word != "attachment" and part.name:
             body.add_text(decode_text_part(part.decoded.content, part.media_type, part.content_type))
@@ -231,7 +233,7 @@ def _use_named_text(root: MimePart, body: ParsedBody) -> None:
 
 
 def _text_in_head(part: MimePart) -> str:
-    """Words that stand in the head, after its last field: mails whose author forgot the empty line."""
+    """Return the text between the last known header field and the body, for mails without an empty line after the header."""
     source = part.source
     head = source.content[source.head : min(source.start, source.head + MAX_HEADERS_BYTES)]
     rows = head.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n").split(b"\n")

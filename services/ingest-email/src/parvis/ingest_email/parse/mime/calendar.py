@@ -23,7 +23,7 @@ def summarize_events(text: str) -> str:
         if name == "BEGIN" and value.upper() in ("VEVENT", "VTODO"):
             event, nested = {}, 0
         elif name == "BEGIN" and event is not None:
-            nested += 1  # an alarm has a summary of its own
+            nested += 1  # an alarm has its own SUMMARY
         elif name == "END" and event is not None and nested:
             nested -= 1
         elif name == "END" and event is not None:
@@ -35,7 +35,7 @@ def summarize_events(text: str) -> str:
 
 
 def _parse_property(line: str) -> tuple[str, str, str]:
-    """Its name, parameters and value; a colon between quotes is none that parts them."""
+    """Split a content line into name, parameters and value; a colon between quotes does not separate them."""
     match = _NAME.match(line)
     if not match:
         return "", "", ""

@@ -60,13 +60,13 @@ def _decode_strictly(content: bytes, charset: str) -> str | None:
         return None
 
 
-def _repair_double_encoding(read: DecodedText) -> DecodedText:
+def _repair_double_encoding(decoded: DecodedText) -> DecodedText:
     """`dÃ©chets` is UTF-8 that somebody took for Windows-1252 and encoded again. One such pair alone may be meant."""
-    pairs = [pair for pair in _MIXED.finditer(read.text) if _repair_pair(pair).isalpha()]
+    pairs = [pair for pair in _MIXED.finditer(decoded.text) if _repair_pair(pair).isalpha()]
     if len(pairs) < _MIXED_PAIRS:
-        return read
+        return decoded
     return DecodedText(
-        _MIXED.sub(_repair_pair, read.text).replace("Ã ", "à "), is_guess=True
+        _MIXED.sub(_repair_pair, decoded.text).replace("Ã ", "à "), is_guess=True
     )  # its second half is a space
 
 

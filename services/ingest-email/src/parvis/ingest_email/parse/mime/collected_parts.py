@@ -10,7 +10,7 @@ from parvis.ingest_email.models.parsed_mail import MAX_ATTACHMENTS, MAX_TEXT_CHA
 
 @dataclass(frozen=True)
 class TextPart:
-    """A part that is text: its words, and whether they were written as plain text."""
+    """A decoded text part."""
 
     text: str
     is_plain: bool = True
@@ -21,14 +21,14 @@ class TextPart:
 
 @dataclass
 class ParsedBody:
-    """Gathered in the order of the mail."""
+    """The contents of a mail in their order."""
 
     texts: list[TextPart] = field(default_factory=list[TextPart])
     quoted: list[str] = field(default_factory=list[str])
     attachments: list[tuple[ParsedAttachment, bytes]] = field(default_factory=list[tuple[ParsedAttachment, bytes]])
     remarks: dict[str, int] = field(default_factory=dict[str, int])
     troubles: list[str] = field(default_factory=list[str])
-    skips_text: bool = False  # the words are known already: only files are wanted
+    skips_text: bool = False  # the text is already known: collect files only
 
     @property
     def has_text(self) -> bool:
@@ -36,7 +36,7 @@ class ParsedBody:
 
     @property
     def remark_codes(self) -> tuple[str, ...]:
-        """The remarks as the event has them: `remote-images:3`; those that are not counted without a number."""
+        """Return the remarks as in the event: `remote-images:3`, or without a number if not counted."""
         return tuple(f"{code}:{min(count, 999_999)}" if count else code for code, count in self.remarks.items())
 
     def add_remark(self, code: str, count: int = 0) -> None:
@@ -61,7 +61,7 @@ class ParsedBody:
     def add_file(
         self, name: str, media_type: str, content: bytes, *, trouble: str | None = None, inline: bool = False
     ) -> None:
-        """A file. Its type is what its bytes say; `trouble` says why nobody should open it."""
+        """Add a file with the type that its bytes show; `trouble` is the reason not to open it."""
         if len(self.attachments) >= MAX_ATTACHMENTS:
             self.add_trouble(f"over {MAX_ATTACHMENTS} attachments: the others are in the original only")
             return
@@ -76,7 +76,7 @@ class ParsedBody:
         self.attachments.append((shape, content))
 
     def merge(self, other: "ParsedBody", *, with_words: bool) -> None:
-        """Take over what another tree held; its words only where they say something new."""
+        """Add the contents of another body; its texts only if `with_words`."""
         if with_words:
             self.texts += other.texts
         self.quoted += other.quoted

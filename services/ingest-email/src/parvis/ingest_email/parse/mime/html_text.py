@@ -63,7 +63,7 @@ _WORDLESS = re.compile(r"[\W_]+")
 
 @dataclass(frozen=True)
 class HtmlText:
-    """The words, and how many images it would have fetched from elsewhere. They are not fetched."""
+    """The text, and the number of remote images, which are never fetched."""
 
     text: str
     remote_images: int = 0
@@ -71,15 +71,15 @@ class HtmlText:
 
 
 def html_to_text(html: str) -> str:
-    """The words of a page with their line breaks, links with their target; nothing of what runs or hides."""
+    """Convert HTML to text with line breaks and link targets; scripts and hidden elements are left out."""
     return parse_html(html).text
 
 
 def parse_html(html: str) -> HtmlText:
-    """Read a page.
+    """Convert HTML to text and count its remote images.
 
-    nh3 first: it reads the odd HTML of mail programs as browsers do, and what it writes is well-formed. It takes quadratic time for tags
-    that are nested thousands deep, as no mail's are: of those, the bare words.
+    nh3 first parses malformed HTML as browsers do and writes well-formed HTML. It takes quadratic time for tags nested thousands deep;
+    for these only the tags are removed.
     """
     html = _PICTURE.sub("data:", html)
     is_cut, html = len(html) > _LONGEST_CHARACTERS, html[:_LONGEST_CHARACTERS]
@@ -118,16 +118,16 @@ class _HtmlReader(HTMLParser):
         self.remote_images = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag == "img" and given.get("src", "").startswith(("http:", "https:", "//")):
+        attributes = {name: value or "" for name, value in attrs}
+        if tag == "img" and attributes.get("src", "").startswith(("http:", "https:", "//")):
             self.remote_images += 1
-        if self._hidden or "hidden" in given or _HIDDEN.search(given.get("style", "")):
+        if self._hidden or "hidden" in attributes or _HIDDEN.search(attributes.get("style", "")):
             self._hidden += tag not in _VOID
             return
         self._words.append("\n" if tag == "br" else _break_mark(tag))
-        self._open(tag, given)
+        self._open(tag, attributes)
 
-    def _open(self, tag: str, given: dict[str, str]) -> None:
+    def _open(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == "li":
             self._words.append(self._bullet())
         elif tag in ("ul", "ol"):
@@ -136,10 +136,10 @@ class _HtmlReader(HTMLParser):
             self._words.append(_CELL)
         elif tag == "blockquote":
             self._words.append(_OPEN)
-        elif tag == "img" and given.get("alt", "").strip():
-            self._words.append(f"[{given['alt'].strip()}]")
+        elif tag == "img" and attributes.get("alt", "").strip():
+            self._words.append(f"[{attributes['alt'].strip()}]")
         elif tag == "a":
-            self._link = given.get("href", "").strip(), len(self._words)
+            self._link = attributes.get("href", "").strip(), len(self._words)
         self._in_pre += tag == "pre"
 
     def _bullet(self) -> str:
@@ -162,7 +162,7 @@ class _HtmlReader(HTMLParser):
         self._in_pre -= tag == "pre"
 
     def _close_link(self) -> None:
-        """A link's address beside its words, where they do not say it already."""
+        """Append the target of a link unless its text already contains it."""
         target, since = self._link
         address = (
             target.removeprefix("mailto:").removeprefix("tel:").partition("?")[0]
@@ -187,7 +187,7 @@ class _HtmlReader(HTMLParser):
         return "\n".join(self._lines()).strip()
 
     def _lines(self) -> Iterator[str]:
-        """The lines, those of quotes marked as in plain text, the cells of a row apart."""
+        """Yield the lines, with `>` for each quote level and ` | ` between cells."""
         depth = 0
         for written in _BREAKS.sub(_line_breaks, "".join(self._words)).split("\n"):
             depth += written.count(_OPEN)

@@ -1,6 +1,6 @@
 """Splits a raw mail into its tree of MIME parts, leniently and within limits. Pure; no I/O.
 
-The library's parser loses its way at doubled and folded boundaries, and takes more than linear time for nested ones.
+The parser of the standard library fails at repeated and folded boundaries and takes more than linear time for nested parts.
 """
 
 import re
@@ -17,13 +17,13 @@ MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 _UNDECLARED = re.compile(rb"^--(\S{1,200})[ \t]*\r?\nContent-[A-Za-z-]{1,40}[ \t]*:", re.MULTILINE | re.IGNORECASE)
 _WINDOW_BYTES = 64 * 1024
 _PART_HEADERS_BYTES = 32 * 1024
-_MOST_CANDIDATES = 100_000  # lines that only begin as the delimiter does
+_MOST_CANDIDATES = 100_000  # lines that only begin like the delimiter
 _BLANK = (0x20, 0x09, 0x0D, 0x0A)
 
 
 @dataclass(frozen=True)
 class PartSource:
-    """Where a part stands: `content[start:end]` is its body as it was sent; `head` is where its header fields begin."""
+    """The position of a part: `content[start:end]` is its encoded body; `head` is the offset of its header."""
 
     content: bytes
     head: int
@@ -33,7 +33,7 @@ class PartSource:
 
 @dataclass
 class MimePart:
-    """One entity of the tree. A multipart in which no delimiter was found has no children, and all of it as its preamble."""
+    """One MIME entity. A multipart without any delimiter has no children; its complete body is the preamble."""
 
     headers: Headers
     source: PartSource
@@ -56,8 +56,8 @@ class MimePart:
         return decode_transfer(self.encoded, parse_field(self.headers.raw("content-transfer-encoding")).word)
 
     @property
-    def whole(self) -> bytes:
-        """The part with its header fields, as it was sent."""
+    def raw(self) -> bytes:
+        """The part as sent, header included."""
         return self.source.content[self.source.head : self.source.end]
 
     @property
@@ -73,7 +73,7 @@ class MimePart:
         return self.media_type in MESSAGES
 
     def leaves(self) -> Iterator["MimePart"]:
-        """The parts that hold content, in their order; those of messages within the message too."""
+        """Yield the parts without children in order, including those of attached messages."""
         if self.children:
             for child in self.children:
                 yield from child.leaves()
@@ -89,35 +89,35 @@ class _PartLimits:
 
 @dataclass(frozen=True)
 class PartTree:
-    """The root, and which bound ended the splitting, in words."""
+    """The root part; `trouble` names the limit that stopped the parser, empty if none did."""
 
     root: MimePart
     trouble: str = ""
 
 
 def parse_part_tree(content: bytes) -> PartTree:
-    """The tree of a mail. Never raises; linear in its size for each level, and there are at most `DEEPEST`."""
-    bounds = _PartLimits()
+    """Parse a mail into its parts. Never raises; takes linear time for each of at most MAX_DEPTH levels."""
+    limits = _PartLimits()
     lead = 0
     while lead < len(content) and content[lead] in (0x0D, 0x0A):
         lead += 1
-    root = _parse_entity(content, lead, len(content), bounds, 0, "text/plain")
-    return PartTree(root, bounds.exceeded)
+    root = _parse_entity(content, lead, len(content), limits, 0, "text/plain")
+    return PartTree(root, limits.exceeded)
 
 
-def _parse_entity(content: bytes, head: int, end: int, bounds: _PartLimits, depth: int, default: str) -> MimePart:
-    bounds.parts += 1
+def _parse_entity(content: bytes, head: int, end: int, limits: _PartLimits, depth: int, default: str) -> MimePart:
+    limits.parts += 1
     headers, start = _split_head(content, head, end)
     content_type = parse_field(headers.raw("content-type"))
     part = MimePart(
         headers, PartSource(content, head, start, end), _media_type(content_type.word, default), content_type
     )
     if depth >= MAX_DEPTH:
-        bounds.exceeded = bounds.exceeded or f"nested deeper than {MAX_DEPTH}"
+        limits.exceeded = limits.exceeded or f"nested deeper than {MAX_DEPTH}"
     elif part.is_multipart:
-        _split_multipart(part, bounds, depth)
+        _split_multipart(part, limits, depth)
     elif part.is_message:
-        _parse_message(part, bounds, depth)
+        _parse_message(part, limits, depth)
     return part
 
 
@@ -129,7 +129,7 @@ def _media_type(word: str, default: str) -> str:
 
 
 def _split_head(content: bytes, head: int, end: int) -> tuple[Headers, int]:
-    """The header fields and where the body begins. Where not one field stands, all of it is body."""
+    """Return the header and the offset of the body. Without any header field, everything is body."""
     for ending in (b"\r\n", b"\n", b"\r"):
         if content.startswith(ending, head, end):
             return Headers(()), head + len(ending)
@@ -140,7 +140,7 @@ def _split_head(content: bytes, head: int, end: int) -> tuple[Headers, int]:
 
 
 def _find_empty_line(content: bytes, head: int, end: int) -> tuple[int, int]:
-    """Where the first empty line begins, and where the line after it does."""
+    """Return the offset of the first empty line and the offset of the line after it."""
     for window in (min(end, head + _WINDOW_BYTES), end):
         lf = content.find(b"\n\n", head, window)
         crlf = content.find(b"\n\r\n", head, window if lf < 0 else lf)
@@ -153,22 +153,22 @@ def _find_empty_line(content: bytes, head: int, end: int) -> tuple[int, int]:
     return end, end
 
 
-def _parse_message(part: MimePart, bounds: _PartLimits, depth: int) -> None:
-    """A message within the message; also one that was encoded, which RFC 2046 forbids and programs do."""
+def _parse_message(part: MimePart, limits: _PartLimits, depth: int) -> None:
+    """Parse an attached message, also a base64 or quoted-printable one, which RFC 2046 forbids but programs send."""
     source = part.source
     if parse_field(part.headers.raw("content-transfer-encoding")).word in ("base64", "quoted-printable"):
         content = part.decoded.content
-        part.children.append(_parse_entity(content, 0, len(content), bounds, depth + 1, "text/plain"))
+        part.children.append(_parse_entity(content, 0, len(content), limits, depth + 1, "text/plain"))
     elif source.start < source.end:
-        part.children.append(_parse_entity(source.content, source.start, source.end, bounds, depth + 1, "text/plain"))
+        part.children.append(_parse_entity(source.content, source.start, source.end, limits, depth + 1, "text/plain"))
 
 
-def _split_multipart(part: MimePart, bounds: _PartLimits, depth: int) -> None:
+def _split_multipart(part: MimePart, limits: _PartLimits, depth: int) -> None:
     source = part.source
     default = "message/rfc822" if part.media_type == "multipart/digest" else "text/plain"
-    marks = _find_delimiters(part, bounds)
+    marks = _find_delimiters(part, limits)
     if not (marks or part.content_type.get("boundary")):
-        part.media_type = "text/plain"  # without a boundary nothing parts it (RFC 2046 §5.1.1)
+        part.media_type = "text/plain"  # no boundary, no parts (RFC 2046 §5.1.1)
         return
     first = marks[0][0] if marks else source.end
     part.preamble = source.content[source.start : first]
@@ -177,23 +177,23 @@ def _split_multipart(part: MimePart, bounds: _PartLimits, depth: int) -> None:
             part.epilogue = source.content[start : source.end]
             return
         end = marks[number + 1][0] if number + 1 < len(marks) else source.end
-        if bounds.parts >= MAX_PARTS:
-            bounds.exceeded = bounds.exceeded or f"over {MAX_PARTS} parts"
+        if limits.parts >= MAX_PARTS:
+            limits.exceeded = limits.exceeded or f"over {MAX_PARTS} parts"
             return
-        part.children.append(_parse_entity(source.content, min(start, end), end, bounds, depth + 1, default))
+        part.children.append(_parse_entity(source.content, min(start, end), end, limits, depth + 1, default))
 
 
-def _find_delimiters(part: MimePart, bounds: _PartLimits) -> list[tuple[int, int, bool]]:
-    """The delimiter lines: where the line end before each begins, where the line after it begins, whether it is the last."""
+def _find_delimiters(part: MimePart, limits: _PartLimits) -> list[tuple[int, int, bool]]:
+    """Return for each delimiter line: the offset of the line end before it, the offset after it, whether it is the closing one."""
     boundary = part.content_type.get("boundary").encode("utf-8", "replace")
-    for wanted in dict.fromkeys((boundary, boundary.strip())):
-        if wanted.strip() and (
-            delimiters := _delimiter_lines(part.source, b"--" + wanted, MAX_PARTS + 1 - bounds.parts)
+    for candidate in dict.fromkeys((boundary, boundary.strip())):
+        if candidate.strip() and (
+            delimiters := _delimiter_lines(part.source, b"--" + candidate, MAX_PARTS + 1 - limits.parts)
         ):
             return delimiters
-    # A delimiter that nobody declared, or another one than was declared: what a Content- field follows is one.
+    # The boundary is missing or wrong: accept a line of dashes that a Content- field follows.
     guessed = _UNDECLARED.search(part.source.content, part.source.start, part.source.end)
-    return _delimiter_lines(part.source, b"--" + guessed[1], MAX_PARTS + 1 - bounds.parts) if guessed else []
+    return _delimiter_lines(part.source, b"--" + guessed[1], MAX_PARTS + 1 - limits.parts) if guessed else []
 
 
 def _delimiter_lines(source: PartSource, delimiter: bytes, most: int) -> list[tuple[int, int, bool]]:
@@ -204,9 +204,9 @@ def _delimiter_lines(source: PartSource, delimiter: bytes, most: int) -> list[tu
         if content.startswith(delimiter, source.start, end)
         else _next_delimiter(content, delimiter, source.start, end)
     )
-    looked_at = 0
-    while at >= 0 and len(delimiters) <= max(most, 0) and looked_at < _MOST_CANDIDATES:
-        looked_at += 1
+    candidates = 0
+    while at >= 0 and len(delimiters) <= max(most, 0) and candidates < _MOST_CANDIDATES:
+        candidates += 1
         after = at + len(delimiter)
         is_last = content.startswith(b"--", after, end)
         if is_last or after >= end or content[after] in _BLANK:
@@ -221,13 +221,13 @@ def _delimiter_lines(source: PartSource, delimiter: bytes, most: int) -> list[tu
 
 
 def _next_delimiter(content: bytes, delimiter: bytes, start: int, end: int) -> int:
-    """Where the next line that begins so begins; the line end before it may be the last byte that was read."""
+    """Return the offset of the next line that begins with the delimiter; -1 if there is none."""
     line_end = content.find(b"\n" + delimiter, max(0, start - 1), end)
     return line_end + 1 if line_end >= 0 else -1
 
 
 def _before_line_end(content: bytes, at: int, least: int) -> int:
-    """The line end before a delimiter belongs to the delimiter (RFC 2046 §5.1.1)."""
+    """Return the offset before the line end, which belongs to the delimiter (RFC 2046 §5.1.1)."""
     if at > least and content[at - 1] == 0x0A:
         at -= 1
         if at > least and content[at - 1] == 0x0D:

@@ -1,5 +1,6 @@
 """Converts Outlook's compressed RTF ([MS-OXRTFCP], [MS-OXRTFEX]) to text or HTML. Pure; no I/O."""
 
+import codecs
 import re
 import struct
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ class RtfText:
 
 
 def decompress_rtf(content: bytes) -> bytes | None:
-    """The RTF; none when it is not what it says it is. At most 2 MiB."""
+    """Decompress to RTF, at most 2 MiB; None if the header is not one of compressed RTF."""
     if len(content) < _HEAD_BYTES:
         return None
     raw_size, kind = struct.unpack_from("<I4s", content, 4)
@@ -37,28 +38,28 @@ def decompress_rtf(content: bytes) -> bytes | None:
 
 
 def _decompress_lzfu(packed: bytes) -> bytes:
-    """Bytes, and references into the last 4,096 of them; a reference to the next byte is the end."""
-    made = bytearray(_START)
+    """Expand literals and references into a window of 4,096 bytes; a reference to the write position ends the data."""
+    output = bytearray(_START)
     at = 0
-    while at < len(packed) and len(made) < _LARGEST_BYTES:
+    while at < len(packed) and len(output) < _LARGEST_BYTES:
         flags, at = packed[at], at + 1
         for bit in range(8):
             if not flags >> bit & 1:
-                made += packed[at : at + 1]
+                output += packed[at : at + 1]
                 at += 1
                 continue
             pointer = int.from_bytes(packed[at : at + 2], "big")
             at += 2
-            back = (len(made) - (pointer >> 4)) % _WINDOW
+            back = (len(output) - (pointer >> 4)) % _WINDOW
             if at > len(packed) or not back:
-                return bytes(made[len(_START) :])
-            for _ in range((pointer & 15) + 2):  # it may read what it has just written
-                made.append(made[-back] if back <= len(made) else 0)
-    return bytes(made[len(_START) :])
+                return bytes(output[len(_START) :])
+            for _ in range((pointer & 15) + 2):  # a reference may overlap its own output
+                output.append(output[-back] if back <= len(output) else 0)
+    return bytes(output[len(_START) :])
 
 
 def rtf_to_text(rtf: bytes) -> RtfText:
-    """The words of an RTF text; where it was made from HTML, that page. Cannot raise."""
+    """Convert RTF to text, or to the HTML that it encapsulates. Never raises."""
     text = rtf.decode("latin-1")
     reader = _RtfReader(_document_charset(text), is_html="\\fromhtml" in text[:1000])
     for token in _TOKEN.finditer(text):
@@ -68,11 +69,11 @@ def rtf_to_text(rtf: bytes) -> RtfText:
 
 @dataclass
 class _RtfReader:
-    """What was shown so far. `octets` are in the charset of the document until something else comes."""
+    """The state of the conversion; `octets` waits to be decoded with the charset of the document."""
 
     charset: str
     is_html: bool
-    shown: list[str] = field(default_factory=list[str])
+    pieces: list[str] = field(default_factory=list[str])
     octets: bytearray = field(default_factory=bytearray)
     groups: list[tuple[bool, bool]] = field(default_factory=list[tuple[bool, bool]])
     skips: bool = False
@@ -100,31 +101,30 @@ class _RtfReader:
     def _show(self, token: re.Match[str]) -> None:
         word = token["word"]
         if word == "u" and token["number"]:
-            self._say(chr(int(token["number"]) % 65536))
-            self.after_unicode = 1  # what follows stands for it where Unicode is not known
+            self._append(chr(int(token["number"]) % 65536))
+            self.after_unicode = 1  # the next character is the fallback for readers without Unicode
         elif word in _BREAKS and not (self.in_tag and word == "par"):
-            self._say(_BREAKS[word])
+            self._append(_BREAKS[word])
         elif token["symbol"] and token["symbol"] in "\\{}~_":
-            self._say({"~": "\u00a0", "_": "-"}.get(token["symbol"], token["symbol"]))
+            self._append({"~": "\u00a0", "_": "-"}.get(token["symbol"], token["symbol"]))
         elif token["hex"] or token["text"]:
             octets = bytes((int(token["hex"], 16),)) if token["hex"] else token["text"].encode("latin-1")
             self.octets += octets[self.after_unicode :]
             self.after_unicode = 0
 
-    def _say(self, text: str) -> None:
-        self.shown += [self.octets.decode(self.charset, "replace"), text]
+    def _append(self, text: str) -> None:
+        self.pieces += [self.octets.decode(self.charset, "replace"), text]
         self.octets.clear()
 
     def text(self) -> str:
-        self._say("")
-        return "".join(self.shown).encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
+        self._append("")
+        return "".join(self.pieces).encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
 
 
 def _document_charset(text: str) -> str:
     match = re.search(r"\\ansicpg(\d{3,5})", text[:2000])
     name = f"cp{match[1]}" if match else "cp1252"
     try:
-        b"".decode(name)
+        return codecs.lookup(name).name
     except LookupError:
         return "cp1252"
-    return name

@@ -16,7 +16,7 @@ from parvis.ingest_email.parse.mime.part_tree import MimePart
 
 ENVELOPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 ARMOUR = "-----BEGIN PGP "
-ENCRYPTED = "the mail is encrypted: people must ask for it again, or open it with its key"
+ENCRYPTED = "the mail is encrypted: ask the sender to send it unencrypted, or open it with the key"
 _SIGNED, _COMPRESSED, _ZLIB_LIMIT = (
     bytes.fromhex("2a864886f70d010702"),
     bytes.fromhex("2a864886f70d0109100109"),
@@ -45,22 +45,22 @@ def mark_encrypted(body: ParsedBody) -> None:
 
 
 def remove_pgp_armour(text: str, body: ParsedBody) -> str:
-    """A text without the armour of PGP, which nobody can check here; an encrypted one stays as it is."""
+    """Remove the PGP armour around signed text, which is not verified; leave encrypted text as it is."""
     if "-----BEGIN PGP MESSAGE-----" in text:
         mark_encrypted(body)
-    clear: list[str] = []
+    pieces: list[str] = []
     at = 0
-    while (begin := text.find(_BEGIN, at)) >= 0 and (signature := text.find(_SIGNATURE, begin)) >= 0:
-        _, _, words = text[begin:signature].partition("\n\n")  # past the names of the hashes
-        clear += [text[at:begin], _DASHED.sub("", words)]
+    while (start := text.find(_BEGIN, at)) >= 0 and (signature := text.find(_SIGNATURE, start)) >= 0:
+        _, _, words = text[start:signature].partition("\n\n")  # after the Hash headers
+        pieces += [text[at:start], _DASHED.sub("", words)]
         end = text.find(_END, signature)
         at = end + len(_END) if end >= 0 else len(text)
         body.add_remark(PGP_UNKNOWN)
-    return "".join([*clear, text[at:]])
+    return "".join([*pieces, text[at:]])
 
 
 def open_envelope(part: MimePart, body: ParsedBody) -> bytes | None:
-    """The mail in an S/MIME envelope that is signed or compressed; none when it is encrypted or broken."""
+    """Return the mail inside a signed or compressed S/MIME envelope; None if it is encrypted or malformed."""
     try:
         kind, inside = _parse_content_info(part.decoded.content)
         if kind == _COMPRESSED:
@@ -75,18 +75,18 @@ def open_envelope(part: MimePart, body: ParsedBody) -> bytes | None:
         if part.content_type.get("smime-type") in ("enveloped-data", "authenveloped-data", ""):
             mark_encrypted(body)
         else:
-            body.add_trouble("a signed envelope is broken")
+            body.add_trouble("the S/MIME envelope is malformed")
         return None
     body.add_remark(_check_signed_data(inside, content))
     return content
 
 
 def check_signature(part: MimePart) -> str:
-    """What the signature of a multipart/signed is worth: whether the certificate in it made it. Whose it is, is not checked."""
+    """Verify a multipart/signed against the certificate it contains. The owner of the certificate is not checked."""
     signature = part.children[1]
     if "pkcs7" not in signature.media_type:
         return PGP_UNKNOWN if "pgp" in signature.media_type else UNKNOWN
-    signed = part.children[0].whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    signed = part.children[0].raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     try:
         kind, inside = _parse_content_info(signature.decoded.content)
     except (asn1_der.DerError, IndexError, RecursionError):
@@ -95,15 +95,19 @@ def check_signature(part: MimePart) -> str:
 
 
 def _parse_content_info(content: bytes) -> tuple[bytes, asn1_der.DerElement]:
-    kind, inside = asn1_der.parse_der(content).children()[:2]
-    return kind.content, inside.children()[0]
+    """The content type and the content (RFC 5652 §3).
+
+    Raises: DerError, IndexError or RecursionError for anything else.
+    """
+    children = asn1_der.parse_der(content).children()
+    return children[0].content, children[1].children()[0]
 
 
 def _check_signed_data(signed_data: asn1_der.DerElement, content: bytes) -> str:
     try:
         parts = signed_data.children()
         certificates = [
-            x509.load_der_x509_certificate(element.whole)
+            x509.load_der_x509_certificate(element.encoded)
             for part in parts
             if part.tag == 0xA0
             for element in part.children()
@@ -119,7 +123,7 @@ def _check_signed_data(signed_data: asn1_der.DerElement, content: bytes) -> str:
 def _check_signer(
     signer: Sequence[asn1_der.DerElement], certificates: Sequence[x509.Certificate], content: bytes
 ) -> bool | None:
-    """Whether the signature is the certificate's; none when its certificate is not in the mail."""
+    """Verify one SignerInfo (RFC 5652 §5.3); None if the mail does not contain its certificate."""
     serial = int.from_bytes(signer[1].children()[1].content, "big") if signer[1].tag == 0x30 else None
     certificate = next((candidate for candidate in certificates if serial in (None, candidate.serial_number)), None)
     if certificate is None:
@@ -134,7 +138,7 @@ def _check_signer(
         )
         if declared_digest != hashlib.new(digest.name, content).digest():
             return False
-        signed, rest = b"\x31" + rest[0].whole[1:], rest[1:]
+        signed, rest = b"\x31" + rest[0].encoded[1:], rest[1:]
     return _verify_signature(certificate, signed, rest[1].content, digest, is_pss=rest[0].children()[0].content == _PSS)
 
 

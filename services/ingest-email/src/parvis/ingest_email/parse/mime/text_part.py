@@ -19,25 +19,25 @@ DISPLAYED_TYPES = frozenset({"text/plain", "text/html", "text/enriched", "text/r
 
 
 def decode_text_part(content: bytes, kind: str, declared: MimeField) -> TextPart:
-    """The words of a text part. Cannot raise."""
-    read = decode_with_guess(
+    """Decode a text part. Never raises."""
+    decoded = decode_with_guess(
         content, declared.get("charset") or (_html_charset(content) if kind == "text/html" else "")
     )
     if kind == "text/html":
-        page = parse_html(read.text)
+        page = parse_html(decoded.text)
         return TextPart(
             clean_text(page.text),
             is_plain=False,
             remote_images=page.remote_images,
-            is_guess=read.is_guess,
+            is_guess=decoded.is_guess,
             is_cut=page.is_cut,
         )
-    is_cut, text = len(read.text) > MAX_TEXT_CHARACTERS, clean_text(read.text[:MAX_TEXT_CHARACTERS])
+    is_cut, text = len(decoded.text) > MAX_TEXT_CHARACTERS, clean_text(decoded.text[:MAX_TEXT_CHARACTERS])
     if kind in ("text/enriched", "text/richtext"):
-        return TextPart(_strip_enriched(text), is_plain=False, is_guess=read.is_guess)
+        return TextPart(_strip_enriched(text), is_plain=False, is_guess=decoded.is_guess)
     if kind == "text/calendar":
-        return TextPart(summarize_events(text), is_plain=False, is_guess=read.is_guess)
-    return TextPart(_unflow(text, declared), is_guess=read.is_guess, is_cut=is_cut)
+        return TextPart(summarize_events(text), is_plain=False, is_guess=decoded.is_guess)
+    return TextPart(_unflow(text, declared), is_guess=decoded.is_guess, is_cut=is_cut)
 
 
 def _html_charset(content: bytes) -> str:
@@ -46,13 +46,13 @@ def _html_charset(content: bytes) -> str:
 
 
 def is_html_placeholder(text: str) -> bool:
-    """Whether a plain part only says that the page beside it is to be read."""
+    """Whether a plain text only refers to the HTML alternative."""
     words = text.strip().lower()
     return len(words) <= _FEW_CHARACTERS and any(phrase in words for phrase in SEE_HTML)
 
 
 def is_binary(content: bytes, declared: MimeField) -> bool:
-    """Whether it is a file that only says it is text. ISO 2022 has escapes, UTF-16 has zeros."""
+    """Whether a part declared as text is binary. ISO 2022 contains escapes, UTF-16 contains zeros."""
     if declared.get("charset").lower().startswith(("utf-16", "utf-32", "ucs", "unicode", "iso-10646")):
         return False
     sample = content[:_JUDGED_BYTES]
@@ -60,34 +60,34 @@ def is_binary(content: bytes, declared: MimeField) -> bool:
 
 
 def _unflow(text: str, declared: MimeField) -> str:
-    """Undo the soft line ends of format=flowed (RFC 3676); quoted lines stay as they are, `-- ` too."""
+    """Join the soft line breaks of format=flowed (RFC 3676), except in quoted lines and `-- `."""
     if declared.get("format").lower() != "flowed":
         return text
     drops_space = declared.get("delsp").lower() == "yes"
-    whole: list[list[str]] = []
+    paragraphs: list[list[str]] = []
     is_open = False
     for line in text.split("\n"):
         plain = line.removeprefix(" ")
         if not is_open or plain.startswith(">") or plain == "-- ":
-            whole.append([])
+            paragraphs.append([])
         is_open = plain.endswith(" ") and plain != "-- " and not plain.startswith(">")
-        whole[-1].append(plain[:-1] if is_open and drops_space else plain)
-    return "\n".join(map("".join, whole))
+        paragraphs[-1].append(plain[:-1] if is_open and drops_space else plain)
+    return "\n".join(map("".join, paragraphs))
 
 
 def _strip_enriched(text: str) -> str:
-    """RFC 1896: `<<` is a bracket, one line feed a space, several one less; parameters are not shown."""
-    shown: list[str] = []
+    """Convert enriched text (RFC 1896): `<<` is `<`, a line feed is a space, n of them are n-1; parameters are dropped."""
+    pieces: list[str] = []
     hidden = at = 0
     text = text.replace("<<", "\x02")
     for command in _COMMAND.finditer(text):
         if not hidden:
-            shown.append(text[at : command.start()])
+            pieces.append(text[at : command.start()])
         at = command.end()
         if command[2].lower() == "param":
             hidden = 0 if command[1] else hidden + 1
         elif command[2].lower() in ("nl", "paragraph"):
-            shown.append("\n\n")
-    shown.append("" if hidden else text[at:])
-    joined = re.sub(r"\n+", lambda ends: " " if len(ends[0]) == 1 else ends[0][1:], "".join(shown))
+            pieces.append("\n\n")
+    pieces.append("" if hidden else text[at:])
+    joined = re.sub(r"\n+", lambda ends: " " if len(ends[0]) == 1 else ends[0][1:], "".join(pieces))
     return joined.replace("\x02", "<")

@@ -21,7 +21,7 @@ _OBJECT_ID_BYTES = 16  # an embedded object begins with the id of its interface
 
 @dataclass
 class TnefFile:
-    """A file in the envelope."""
+    """A file in a winmail.dat."""
 
     name: str = ""
     media_type: str = "application/octet-stream"
@@ -30,7 +30,7 @@ class TnefFile:
 
 @dataclass
 class TnefContent:
-    """What the envelope holds. `body` is text in UTF-8, or a page where `is_html`."""
+    """The contents of a winmail.dat. `body` is UTF-8 text, or HTML if `is_html`."""
 
     files: list[TnefFile] = field(default_factory=list[TnefFile])
     body: bytes = b""
@@ -39,7 +39,7 @@ class TnefContent:
 
 
 class _TnefTruncated(Exception):
-    """Fewer bytes than were announced."""
+    """The content is shorter than a length field declares."""
 
 
 def is_tnef(content: bytes) -> bool:
@@ -47,16 +47,16 @@ def is_tnef(content: bytes) -> bool:
 
 
 def parse_tnef(content: bytes) -> TnefContent:
-    """Read an envelope as far as it goes. Cannot raise; linear."""
-    made = TnefContent()
+    """Parse a winmail.dat up to the first malformed attribute. Never raises; linear."""
+    tnef = TnefContent()
     bodies: dict[int, bytes] = {}
     codepage = "cp1252"
     file: TnefFile | None = None
     try:
         for name, value in _parse_attributes(content):
-            if name == _NEW_FILE and len(made.files) < MAX_ATTACHMENTS:
+            if name == _NEW_FILE and len(tnef.files) < MAX_ATTACHMENTS:
                 file = TnefFile()
-                made.files.append(file)
+                tnef.files.append(file)
             elif name == _CODEPAGE and len(value) >= 4:
                 codepage = f"cp{struct.unpack_from('<I', value)[0]}"
             elif name == _BODY:
@@ -66,14 +66,14 @@ def parse_tnef(content: bytes) -> TnefContent:
             elif file:
                 _set_file_attribute(file, name, value, codepage)
     except _TnefTruncated:
-        made.trouble = "winmail.dat is cut short"
-    _choose_body(made, bodies)
-    return made
+        tnef.trouble = "winmail.dat is cut short"
+    _choose_body(tnef, bodies)
+    return tnef
 
 
 def _parse_attributes(content: bytes) -> Iterator[tuple[int, bytes]]:
     at = 6
-    while at + 9 <= len(content) and content[at] in (1, 2):  # what follows the last one is garbage
+    while at + 9 <= len(content) and content[at] in (1, 2):  # bytes after the last attribute are ignored
         name, length = struct.unpack_from("<II", content, at + 1)
         if at + 9 + length > len(content):
             raise _TnefTruncated
@@ -108,22 +108,22 @@ def _find_bodies(value: bytes, codepage: str) -> dict[int, bytes]:
     return bodies
 
 
-def _choose_body(made: TnefContent, bodies: dict[int, bytes]) -> None:
+def _choose_body(tnef: TnefContent, bodies: dict[int, bytes]) -> None:
     if bodies.get(_TEXT, b"").strip():
-        made.body = bodies[_TEXT]
+        tnef.body = bodies[_TEXT]
     elif bodies.get(_HTML, b"").strip():
-        made.body, made.is_html = bodies[_HTML], True
+        tnef.body, tnef.is_html = bodies[_HTML], True
     elif bodies.get(_RTF):
         rtf = decompress_rtf(bodies[_RTF])
         if rtf is None:
-            made.trouble = made.trouble or "the text in winmail.dat is damaged"
+            tnef.trouble = tnef.trouble or "the text in winmail.dat is damaged"
             return
-        shown = rtf_to_text(rtf)
-        made.body, made.is_html = shown.text.encode("utf-8", "replace"), shown.is_html
+        converted = rtf_to_text(rtf)
+        tnef.body, tnef.is_html = converted.text.encode("utf-8", "replace"), converted.is_html
 
 
 def _parse_properties(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """`(type, id, value)` of each; of several values the first."""
+    """Yield `(type, id, value)` of each property; of a multi-value property only the first value."""
     (count,) = _unpack("<I", content, 0)
     at = 4
     for _ in range(min(count, _MOST)):
@@ -154,7 +154,7 @@ def _parse_value(content: bytes, at: int, width: int | None) -> tuple[bytes, int
 
 
 def _skip_property_name(content: bytes, at: int) -> int:
-    """A named property: its set, and its number or its own name."""
+    """Return the offset after the GUID and the number or name of a named property."""
     (is_text,) = _unpack("<I", content, at + 16)
     if not is_text:
         return at + 24

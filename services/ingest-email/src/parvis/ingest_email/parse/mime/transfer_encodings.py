@@ -29,8 +29,8 @@ def decode_transfer(encoded: bytes, encoding: str) -> DecodedContent:
     if encoding == "quoted-printable":
         return DecodedContent(binascii.a2b_qp(encoded))
     if encoding in ("x-uuencode", "uuencode", "x-uue", "uue"):
-        begin = _BEGIN.search(encoded)
-        return decode_uuencoded(encoded[begin.end() :] if begin else encoded)
+        start = _BEGIN.search(encoded)
+        return decode_uuencoded(encoded[start.end() :] if start else encoded)
     return DecodedContent(encoded)
 
 
@@ -104,20 +104,20 @@ def find_uuencoded_files(text: bytes, most: int) -> list[UuencodedFile]:
     files: list[UuencodedFile] = []
     at = tries = 0
     end: re.Match[bytes] | None = None
-    while len(files) < most and tries < _MOST_TRIES and (begin := _BEGIN.search(text, at)):
-        if end is None or end.start() < begin.end():
-            end = _END.search(text, begin.end())
+    while len(files) < most and tries < _MOST_TRIES and (start := _BEGIN.search(text, at)):
+        if end is None or end.start() < start.end():
+            end = _END.search(text, start.end())
         if end is None:
             break
-        body = text[begin.end() : end.start()]
-        if begin[0].startswith(b"begin-base64"):
+        body = text[start.end() : end.start()]
+        if start[0].startswith(b"begin-base64"):
             made = _decode_base64(body)
         elif _looks_uuencoded(body):
             made = decode_uuencoded(body)
         else:
-            at, tries = begin.end(), tries + 1
+            at, tries = start.end(), tries + 1
             continue
-        files.append(UuencodedFile(begin[1], made.content, begin.start(), end.end()))
+        files.append(UuencodedFile(start[1], made.content, start.start(), end.end()))
         at = end.end()
     return files
 

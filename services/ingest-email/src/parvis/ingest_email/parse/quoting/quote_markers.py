@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from parvis.ingest_email.codes import quote_phrases
 
-LONGEST_LINE = 1000  # no mark is longer
+LONGEST_LINE = 1000  # no attribution line is longer
 _HEADER_LINES = 6
 _HEADER_CHARACTERS = 500
 _BLOCK_LINES = 9
@@ -16,7 +16,7 @@ _ORIGINAL_CHARACTERS = 60
 
 
 def alternatives(table: Sequence[str]) -> str:
-    """Words as alternatives of a pattern, the longest first."""
+    """Join words to the alternatives of a regular expression, longest first."""
     return "|".join(re.escape(word) for word in sorted(set(table), key=len, reverse=True))
 
 
@@ -44,7 +44,7 @@ _LABEL_FIRST = re.compile(
 
 @dataclass(frozen=True)
 class QuoteMarker:
-    """How many lines say that a quote begins, none when none does; whether all that follows is quoted."""
+    """The number of lines that introduce a quote, 0 if none; `is_rest` if everything after them is quoted."""
 
     lines: int = 0
     is_rest: bool = False
@@ -58,9 +58,9 @@ def is_forward(line: str) -> bool:
 
 
 def find_marker(lines: Sequence[str], at: int, *, is_reply: bool) -> QuoteMarker:
-    """What stands above a quote: a line between dashes, the head of a mail, or who wrote it and when.
+    """Find the introduction of a quote at this line: a separator with dashes, a header block or an attribution line.
 
-    Where no marked line follows, prose may look like it: then it must name an address, or a time of the clock in what is an answer.
+    If no quoted line follows, ordinary prose can look the same: then it must contain an address or, in a reply, a time of day.
     """
     line = lines[at]
     if not line.strip() or QUOTE.match(line):
@@ -78,7 +78,7 @@ def find_marker(lines: Sequence[str], at: int, *, is_reply: bool) -> QuoteMarker
 
 
 def is_quoted_header(lines: Sequence[str], at: int) -> bool:
-    """The same within marked lines, as programs write it that quote their own head too."""
+    """Whether the introduction of a quote is itself quoted, as some mail programs write it."""
     rows = [
         QUOTE.sub("", line).strip()
         for line in lines[at : at + _HEADER_LINES + 4]
@@ -88,7 +88,7 @@ def is_quoted_header(lines: Sequence[str], at: int) -> bool:
 
 
 def find_marker_in_line(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
-    """Where in a line, behind words and dashes, the line above a quote begins; 0 when it does not."""
+    """Return the column at which an attribution begins after text and dashes on the same line; 0 if there is none."""
     line = lines[at]
     dashes = line.find("---", 1)
     rest = line[dashes:].lstrip("- ")
@@ -100,10 +100,10 @@ def find_marker_in_line(lines: Sequence[str], at: int, *, is_reply: bool) -> int
 
 
 def _strip_dashes(line: str) -> tuple[int, str, int]:
-    """How many dashes stand before the words of a line, the words, how many dashes after them."""
-    shown = line.strip(" \t\r*#")
-    words = shown.lstrip("-_=\u2014")
-    before = len(shown) - len(words)
+    """Return the number of dashes before the text of a line, the text, and the number of dashes after it."""
+    stripped_line = line.strip(" \t\r*#")
+    words = stripped_line.lstrip("-_=\u2014")
+    before = len(stripped_line) - len(words)
     stripped = words.rstrip("-_=\u2014")
     return before, stripped.strip(), len(words) - len(stripped)
 
@@ -113,7 +113,7 @@ def _build_marker(lines: Sequence[str], at: int, size: int) -> QuoteMarker:
 
 
 def _find_attribution(lines: Sequence[str], at: int, *, is_reply: bool) -> QuoteMarker:
-    """`On <date>, <somebody> wrote:`, over as many lines as mail programs fold it into."""
+    """Find `On <date>, <name> wrote:`, also when wrapped over several lines."""
     if not _may_start_attribution(lines[at].strip(" \t*_-"), lines[at + 1 : at + 2]):
         return QuoteMarker()
     joined, was_empty = "", False
@@ -133,7 +133,7 @@ def _find_attribution(lines: Sequence[str], at: int, *, is_reply: bool) -> Quote
 
 
 def _starts_later(lines: Sequence[str], at: int, stop: int) -> bool:
-    """Whether the line above the quote begins only here: what stands before it is the end of a signature, or a telephone number."""
+    """Whether the attribution begins at this later line; the lines before it end a signature or are a telephone number."""
     first = lines[at].strip(" \t*_-")
     joined = " ".join(line.strip() for line in lines[at:stop])
     is_dated = _YEAR.search(first) or _TIME.search(first)
@@ -144,7 +144,7 @@ _DIGIT_OR_AT = re.compile(r"[@\d]")
 
 
 def _may_start_attribution(first: str, then: Sequence[str]) -> bool:
-    """A date or an address is in the first line, or the name alone, and its address below it."""
+    """Whether a first line has a date or an address, or is a name with an address on the next line."""
     if _DIGIT_OR_AT.search(first):
         return bool(
             first.endswith(_HEADER_ENDS)
@@ -173,9 +173,9 @@ def quote_follows(lines: Sequence[str], at: int) -> bool:
 
 
 def _header_block_size(lines: Sequence[str], at: int, *, is_reply: bool) -> int:
-    """How many lines the head of a quoted mail takes here (From, Sent, To, Subject in any language); none when it is none.
+    """Count the lines of a quoted header block (From, Sent, To, Subject in any language); 0 if there is none.
 
-    Forms that programs send by mail begin with some of these lines as well, and are no answers: there all four must stand.
+    Web forms sent as mail begin with some of these labels but are no replies: outside a reply all four labels are required.
     """
     if at >= len(lines) or not _LABEL_FIRST.match(lines[at].lstrip(" \t|*")):
         return 0

@@ -1,6 +1,6 @@
 """Splits a text into the sender's own words, the quoted mail and the signature. Pure; no I/O.
 
-Losing a citizen's words is the worst error: where the marks are in doubt the text keeps all.
+When in doubt a line stays in the sender's text: losing a citizen's words is worse than showing a quote.
 """
 
 import re
@@ -38,7 +38,7 @@ _REFERS = re.compile(r"https?://|@")
 
 @dataclass(frozen=True)
 class SplitReply:
-    """The three together are all that was written, each in its order."""
+    """The parts of a text; together they contain every line, each part in the original order."""
 
     text: str
     quoted: str = ""
@@ -48,71 +48,75 @@ class SplitReply:
 
 @dataclass
 class _SortedLines:
-    """What was sorted so far; `answers` are the sender's own paragraphs below a quote."""
+    """The lines assigned so far; `answers` counts the sender's own paragraphs below a quote."""
 
     own: list[str] = field(default_factory=list[str])
     quoted: list[str] = field(default_factory=list[str])
-    blocks: int = 0
+    quote_blocks: int = 0
     answers: int = 0
     is_forward: bool = False
 
 
 def split_reply(text: str, *, is_reply: bool = False, is_sent_on: bool = False) -> SplitReply:
-    """Sort the lines of a text. Cannot raise; linear in the text.
+    """Assign each line of a text to the reply, the quote or the signature. Never raises; linear in the length of the text.
 
-    Gives: everything in `text`, when nothing else would be left in it. Where answers stand between quoted lines, `quoted` is the whole
-           as it was written, so that people see what was answered.
+    Gives: the complete text in `text` if no line of the sender's own would remain. If answers are interleaved with quoted lines,
+           `quoted` is the complete text, so that the reader sees which question each answer belongs to.
     """
     lines = text.split("\n")
     if len(lines) > _READ_LINES:
         return SplitReply(text)
-    pile = _sort_lines(list(lines), is_reply=is_reply, is_sent_on=is_sent_on)
-    if not pile.quoted and is_reply:
-        _take_trailing_quote(pile)
-    own, signature = _split_signature(pile.own)
+    sorted_lines = _sort_lines(list(lines), is_reply=is_reply, is_sent_on=is_sent_on)
+    if not sorted_lines.quoted and is_reply:
+        _take_trailing_quote(sorted_lines)
+    own, signature = _split_signature(sorted_lines.own)
     words = "\n".join(own).strip("\n")
     if not words.strip():
-        return SplitReply(text.strip("\n"), is_forward=pile.is_forward)
-    is_woven = pile.blocks > 1 and pile.answers > 1
-    quoted = "\n".join(lines if is_woven else pile.quoted).strip("\n")
-    return SplitReply(words.rstrip(), quoted, "\n".join(signature).strip(), pile.is_forward)
+        return SplitReply(text.strip("\n"), is_forward=sorted_lines.is_forward)
+    is_interleaved = sorted_lines.quote_blocks > 1 and sorted_lines.answers > 1
+    quoted = "\n".join(lines if is_interleaved else sorted_lines.quoted).strip("\n")
+    return SplitReply(words.rstrip(), quoted, "\n".join(signature).strip(), sorted_lines.is_forward)
 
 
 def _sort_lines(lines: list[str], *, is_reply: bool, is_sent_on: bool) -> _SortedLines:
-    pile = _SortedLines()
+    sorted_lines = _SortedLines()
     at = 0
     while at < len(lines):
         if len(lines[at]) > LONGEST_LINE:
-            pile.own.append(lines[at])
+            sorted_lines.own.append(lines[at])
             at += 1
             continue
         if cut := find_marker_in_line(lines, at, is_reply=is_reply):
-            pile.own.append(lines[at][:cut])
+            sorted_lines.own.append(lines[at][:cut])
             lines[at] = lines[at][cut:].lstrip("- ")
         mark = find_marker(lines, at, is_reply=is_reply)
-        if not pile.quoted and (is_forward(lines[at]) or (is_sent_on and mark.is_rest)):
-            # What somebody sends on is what they want to say: it stays with their own words, and is told apart by the remark.
-            pile.own += lines[at:]
-            pile.is_forward = True
+        if not sorted_lines.quoted and (is_forward(lines[at]) or (is_sent_on and mark.is_rest)):
+            # A forwarded mail is the content of the message: it stays in the sender's text and gets the remark mail-forwarded.
+            sorted_lines.own += lines[at:]
+            sorted_lines.is_forward = True
             break
-        if mark.lines or (QUOTE.match(lines[at]) and (pile.quoted or is_quoted_header(lines, at))):
-            while not pile.quoted and pile.own and QUOTE.match(pile.own[-1]):  # of the same block
-                pile.own.pop()
+        if mark.lines or (QUOTE.match(lines[at]) and (sorted_lines.quoted or is_quoted_header(lines, at))):
+            while (
+                not sorted_lines.quoted and sorted_lines.own and QUOTE.match(sorted_lines.own[-1])
+            ):  # quoted lines directly above belong to the same quote
+                sorted_lines.own.pop()
                 at -= 1
             stop = len(lines) if mark.is_rest else _end_of_quote(lines, at + mark.lines)
-            pile.quoted += lines[at:stop]
-            pile.blocks += 1
+            sorted_lines.quoted += lines[at:stop]
+            sorted_lines.quote_blocks += 1
             at = stop
             continue
-        if pile.quoted and lines[at].strip():
-            pile.answers += not pile.own or not pile.own[-1].strip() or QUOTE.match(lines[at - 1]) is not None
-        pile.own.append(lines[at])
+        if sorted_lines.quoted and lines[at].strip():
+            sorted_lines.answers += (
+                not sorted_lines.own or not sorted_lines.own[-1].strip() or QUOTE.match(lines[at - 1]) is not None
+            )
+        sorted_lines.own.append(lines[at])
         at += 1
-    return pile
+    return sorted_lines
 
 
 def _end_of_quote(lines: Sequence[str], at: int) -> int:
-    """The first line after a marked quote: past its empty lines, and past a line that was broken in two on the way."""
+    """Return the index of the first line after a quote, skipping empty lines and the wrapped ends of quoted lines."""
     stop = at
     while stop < len(lines) and (QUOTE.match(lines[stop]) or not lines[stop].strip() or _is_folded_rest(lines, stop)):
         stop += 1
@@ -120,7 +124,7 @@ def _end_of_quote(lines: Sequence[str], at: int) -> int:
 
 
 def _is_folded_rest(lines: Sequence[str], at: int) -> bool:
-    """The rest of a quoted line, which the next program folded without its mark."""
+    """Whether a line without a quote mark is the wrapped end of the quoted line above it."""
     if not (0 < at < len(lines) - 1 and QUOTE.match(lines[at - 1]) and QUOTE.match(lines[at + 1])):
         return False
     before, line = lines[at - 1].rstrip(), lines[at].strip()
@@ -134,9 +138,9 @@ def _is_folded_rest(lines: Sequence[str], at: int) -> bool:
     )
 
 
-def _take_trailing_quote(pile: _SortedLines) -> None:
-    """Marked lines that end an answer without a line above them that says whose they are."""
-    own = pile.own
+def _take_trailing_quote(sorted_lines: _SortedLines) -> None:
+    """Move quoted lines at the end of a reply to the quote, although no attribution line introduces them."""
+    own = sorted_lines.own
     stop = len(own)
     while stop and not own[stop - 1].strip():
         stop -= 1
@@ -150,20 +154,20 @@ def _take_trailing_quote(pile: _SortedLines) -> None:
     if sum(QUOTE.match(line) is not None for line in own[start:stop]) >= _FEWEST_MARKED and any(
         line.strip() for line in own[:start]
     ):
-        pile.quoted = own[start:stop]
-        pile.blocks = 1
+        sorted_lines.quoted = own[start:stop]
+        sorted_lines.quote_blocks = 1
         del own[start:]
 
 
 def _split_signature(own: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words without what they are signed with: after `-- `, or the line of a telephone at their end."""
+    """Split off the signature: the lines after `-- `, or the last line if a phone added it."""
     remaining = list(own)
     signature: list[str] = []
     bare = sum(line.rstrip() == "--" and line != "-- " for line in remaining)
     for number in range(len(remaining) - 1, max(-1, len(remaining) - _SIGNATURE_LINES - 2), -1):
         after = remaining[number + 1 :]
         is_footer = _FOOTER.match(remaining[number]) and len(after) <= _FOOTER_LINES and any(map(_REFERS.search, after))
-        # Dashes without their blank part lists as well; then there are more of them.
+        # Two dashes without the blank also separate the items of lists; then they occur more than once.
         if is_footer or remaining[number] == "-- " or (_DELIMITER.match(remaining[number]) and bare < _FEWEST_MARKED):
             remaining, signature = remaining[:number], remaining[number:]
             break
