@@ -1,6 +1,6 @@
 """F-24: callbacks three times each, the last state first, before the API has answered, and forged: the final state is right."""
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.topics import DELIVERY_REPORTED
 from parvis.simulators.twilio.faults import CallbackFaults, TwilioFaults
 from tests.faults.oracle import Verdict

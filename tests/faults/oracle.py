@@ -15,9 +15,9 @@ from typing import Any
 
 from sqlalchemy import text
 
-from parvis.common.bus.admin import consumer_lag, read_all_records
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.dead_letter_replay import REPLAYED_AT_HEADER
+from parvis.common.bus.topic_reader import consumer_lag, read_all_records
 from parvis.common.contract.topics import (
     CASE_UPDATED,
     CONTACT_RECEIVED,

@@ -12,7 +12,7 @@ import psutil
 import pypdfium2
 import pytest
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.ingest_postal.render.separator_sheets import render_sheets

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from services.notifier.tests.parts import AskFor
 
-from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.contract.preference import PersonalPreference, PreferenceChanged

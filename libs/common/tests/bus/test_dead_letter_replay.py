@@ -10,11 +10,12 @@ import pytest_asyncio
 from libs.common.tests.tables import create_halt_table_sql
 from sqlalchemy import text
 
-from parvis.common.bus.admin import apply_topics, read_all_records
+from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record
 from parvis.common.bus.dead_letter_replay import DeadLetter, DeadLetterFilter, read_dead_letters, replay_dead_letters
 from parvis.common.bus.dead_letters import ConsumerHalt, build_dead_letter
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.cli import main
 from parvis.common.contract import topics
 from parvis.common.runtime import logs

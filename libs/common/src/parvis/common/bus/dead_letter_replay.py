@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import ReceivedRecord, Record
 from parvis.common.bus.dead_letters import HEADER_PREFIX
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.errors import Poison
 from parvis.common.contract.event import format_instant
 from parvis.common.runtime.clock import now

@@ -5,8 +5,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from importlib.metadata import entry_points
 
-from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.cli.subparsers import Commands
 from parvis.common.cli.topics import town_topics
 from parvis.common.contract.errors import Unavailable

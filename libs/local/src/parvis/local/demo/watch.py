@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from parvis.common.bus.admin import follow_topics
 from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.topic_reader import follow_topics
 from parvis.common.contract import topics
 from parvis.common.town.loading import load_town_config
 
