@@ -158,14 +158,14 @@ async def troubled(stack: Stack) -> int:
         await database.close()
 
 
-async def lag(stack: Stack, *, group: str = "parvis-router") -> int:
+async def lag(stack: Stack) -> int:
     """How many records of the router's topics its group has not finished.
 
     Raises: Unavailable.
     """
     prefix = stack.plan.topic_prefix
     names = [topic.full_name(prefix) for topic in (CONTACT_RECEIVED, TRANSFER_REQUESTED, CASE_UPDATED)]
-    return await consumer_lag(stack.kafka, group, names)
+    return await consumer_lag(stack.kafka, f"{prefix}-router", names)
 
 
 def judge(world: World, attempts: Sequence[Attempt]) -> Verdict:

@@ -76,6 +76,7 @@ class Bench:
     def subscription(self, *, batch_size: int = 50) -> Subscription:
         return Subscription(
             bootstrap=self.kafka,
+            topic_prefix=PREFIX,
             service=self.service,
             topics=(self.topic,),
             types=(ContactReceived,),
@@ -312,5 +313,5 @@ async def test_what_was_fetched_before_partitions_were_dealt_anew_sets_nobody_ba
     )  # as far as another member came
     await first.commit(fetched)
 
-    assert await consumer_lag(bench.kafka, f"parvis-{bench.service}", [bench.topic]) == 0
+    assert await consumer_lag(bench.kafka, bench.subscription().group, [bench.topic]) == 0
     await first.leave()

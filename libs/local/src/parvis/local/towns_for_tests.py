@@ -20,10 +20,10 @@ from parvis.local.stack import Stack
 
 
 class Towns:
-    """Town halls upon the same Kafka and PostgreSQL: brokers of its own cost a town more processor time than all its services.
+    """Starts towns on shared brokers: brokers of its own cost a town more processor time than all its services.
 
-    One at a time: services join the group of their name, whatever their town's prefix is. A town that kills, pauses or
-    changes a broker needs its own: `Stack.start`.
+    One at a time, so that towns do not compete for the processor. A town that kills, pauses or changes a broker needs
+    brokers of its own: `Stack.start`.
     """
 
     def __init__(self, brokers: Stack) -> None:

@@ -195,6 +195,8 @@ class GroupMembership(ConsumerRebalanceListener):
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride] (aiokafka awaits it)
         self, assigned: set[TopicPartition]
     ) -> None:
+        if self._consumer is None:  # a rebalance that `leave` overtook
+            return
         self.assignment_generation += 1
         barrier = self._barrier
         self._consumer.pause(*(tp for tp in assigned if self._is_held or (barrier and barrier.holds(tp))))

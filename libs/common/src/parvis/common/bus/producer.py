@@ -71,9 +71,11 @@ class Producer:
         health: Health | None = None,
         linger_ms: int = 2,
         metadata_age_s: float = 30.0,
+        client_id_prefix: str = "parvis",
     ) -> None:
         self._bootstrap = bootstrap
         self._service = service
+        self._client_id = f"{client_id_prefix}-{service}"
         self._health = health
         self._linger_ms = linger_ms
         self._metadata_age_s = metadata_age_s
@@ -85,13 +87,14 @@ class Producer:
     def from_settings(
         cls, town: TownSettings, *, service: str, health: Health | None = None, linger_ms: int = 2
     ) -> "Producer":
-        """Take the brokers and the metadata age from the settings that all services share."""
+        """Take the brokers, the prefix and the metadata age from the settings that all services share."""
         return cls(
             town.kafka_bootstrap,
             service=service,
             health=health,
             linger_ms=linger_ms,
             metadata_age_s=town.metadata_age_s,
+            client_id_prefix=town.topic_prefix,
         )
 
     async def send(self, record: Record, *, deadline_s: float = DEADLINE_S) -> None:
@@ -209,7 +212,7 @@ class Producer:
     def _build_client(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
-            client_id=f"parvis-{self._service}",
+            client_id=self._client_id,
             enable_idempotence=True,
             acks="all",
             linger_ms=self._linger_ms,

@@ -16,6 +16,7 @@ class Subscription:
     """
 
     bootstrap: str
+    topic_prefix: str
     service: str
     topics: tuple[str, ...]
     """Full names, with the town's prefix."""
@@ -29,8 +30,8 @@ class Subscription:
 
     @property
     def group(self) -> str:
-        """The id of the consumer group, which is the client id as well."""
-        return f"parvis-{self.service}"
+        """The id of the consumer group and of the client: towns that share brokers differ in the prefix."""
+        return f"{self.topic_prefix}-{self.service}"
 
     @classmethod
     def from_settings(
@@ -46,6 +47,7 @@ class Subscription:
         """Take the brokers, the prefix, the session timeout and the metadata age from the settings that all services share."""
         return cls(
             bootstrap=town.kafka_bootstrap,
+            topic_prefix=town.topic_prefix,
             service=service,
             topics=tuple(topic.full_name(town.topic_prefix) for topic in topics),
             types=types,
