@@ -91,7 +91,7 @@ async def _write(
 async def _stops_in_time(stack: Stack, verdict: Verdict, *, full: bool) -> None:
     """SIGTERM while Kafka is away: aiokafka's own stop() would wait for ever (#1101)."""
     began = time.monotonic()
-    await asyncio.to_thread(stack.stop_one, "ingest-sms")
+    await asyncio.to_thread(stack.stop_process, "ingest-sms")
     took_s = time.monotonic() - began
     verdict.figures["stop ms"] = int(took_s * 1000)
     verdict.expect_within(took_s, 10, "the SMS door took to stop", full=full)

@@ -22,7 +22,7 @@ async def run(place: Place, full: bool) -> Verdict:
     rounds = 3 if full else 1
     with mail_host() as host, town(place, ["ingest-email"], outside=False, **_settings(host)) as (stack, _log):
         for _ in range(rounds):
-            await asyncio.to_thread(stack.stop_one, "ingest-email")
+            await asyncio.to_thread(stack.stop_process, "ingest-email")
             for point in POINTS:
                 await asyncio.to_thread(host.deliver, *mails.more(each))
                 process = sabotaged(stack, "ingest-email", f"die-after-{point}")

@@ -34,7 +34,7 @@ def test_jars_that_are_still_to_be_fetched_prevent_nothing(tmp_path: Path):
 def test_brokers_of_ones_own_are_named_without_their_password(tmp_path: Path):
     given = {"PARVIS_VAR": str(tmp_path), "PARVIS_KAFKA_BOOTSTRAP": "kafka.example:9092"}
     checks = diagnose({**given, "PARVIS_DATABASE_URL": "postgresql+asyncpg://town:hush@db.example/town"})
-    assert found("Kafka", checks).fact == "yours, at kafka.example:9092"
+    assert found("Kafka", checks).fact == "external, at kafka.example:9092"
     assert "hush" not in " ".join(map(render_line, checks))
 
 
@@ -44,7 +44,7 @@ def test_a_taken_port_is_named_with_its_owner(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(doctor.stack_plan, "FIXED", {"kafka": port})
         check = found("port", diagnose({"PARVIS_VAR": str(tmp_path)}))
     assert check.is_fatal
-    assert f"{port} (kafka) is taken by" in check.fact
+    assert f"{port} (kafka) is in use by" in check.fact
     assert f"pid {os.getpid()}" in check.fact
 
 

@@ -165,6 +165,6 @@ async def test_a_door_that_is_told_to_stop_ends_its_readers(stack: Stack):
     stack.wait_ready(NAME)
     readers = psutil.Process(stack.pid(NAME)).children()
 
-    stack.stop_one(NAME)
+    stack.stop_process(NAME)
 
     until(lambda: not any(reader.is_running() for reader in readers), seconds=5)

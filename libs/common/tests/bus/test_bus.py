@@ -249,7 +249,7 @@ async def test_a_log_that_lost_its_beginning_is_not_skipped(bench: Bench):
     await bench.producer.send_all([bench.record(number) for number in range(10)])
     await _delete_before(bench, 5)
 
-    with pytest.raises(Misconfigured, match="0 to 4 would be skipped"):
+    with pytest.raises(Misconfigured, match="0 to 4 would be lost"):
         await asyncio.wait_for(bench.consumer().run(asyncio.Event()), 30)
 
 

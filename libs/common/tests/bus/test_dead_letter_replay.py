@@ -133,13 +133,13 @@ async def test_nothing_is_replayed_to_a_consumer_that_stands_still(
     _settings(monkeypatch, post.kafka, database_url)
 
     assert await _parvis(monkeypatch, "replay", "router", "held") == 1
-    assert "stands still: too many dead letters" in capsys.readouterr().err
+    assert "is halted: too many dead letters" in capsys.readouterr().err
     assert await _parvis(monkeypatch, "resume", "router") == 0
     assert await _parvis(monkeypatch, "replay", "router", "held", "--dry-run") == 0
     assert f"would write held to {SOURCE}" in capsys.readouterr().out
     assert await _parvis(monkeypatch, "replay", "router", "held") == 0
     assert await _parvis(monkeypatch, "replay", "router", "held") == 1
-    assert "`--again` takes those, too" in capsys.readouterr().err
+    assert "`--again` includes them" in capsys.readouterr().err
 
 
 def _settings(monkeypatch: pytest.MonkeyPatch, kafka: str, database_url: str) -> None:

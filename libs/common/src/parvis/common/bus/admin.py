@@ -60,19 +60,19 @@ async def apply_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str, 
 
 
 async def remove_topics(bootstrap: str, topics: Sequence[Topic], *, prefix: str) -> None:
-    """Delete topics and all their records, for towns that tests and demos made. No command of ours does it."""
+    """Delete topics with all their records, in tests. No command does this."""
     async with AdminClient(bootstrap) as admin:
         await admin.delete_topics([topic.full_name(prefix) for topic in topics], timeout_ms=20_000)
 
 
 async def partition_count(bootstrap: str, topic: str) -> int:
-    """Count the partitions that a topic has now."""
+    """Count the partitions of a topic."""
     async with AdminClient(bootstrap) as admin:
         return len((await admin.describe_topics([topic]))[0]["partitions"])
 
 
 async def _wait_until_known(admin: Any, names: Sequence[str]) -> None:
-    """Wait until new topics are in the brokers' metadata, which lags behind their creation."""
+    """Wait until the brokers' metadata contain new topics."""
     for _ in range(150):
         if not names or all(t["error_code"] == 0 for t in await admin.describe_topics(list(names))):
             return
@@ -90,24 +90,24 @@ async def _compare_with_cluster(
     admin: Any, topics: Sequence[Topic], prefix: str, replication: int
 ) -> tuple[list[TopicChange], _PlannedWork]:
     existing = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics() if not t["error_code"]}
-    known = [topic for topic in topics if topic.full_name(prefix) in existing]
-    settings = await _read_configurations(admin, [topic.full_name(prefix) for topic in known])
+    existing_topics = [topic for topic in topics if topic.full_name(prefix) in existing]
+    settings = await _read_configurations(admin, [topic.full_name(prefix) for topic in existing_topics])
     changes: list[TopicChange] = []
     work = _PlannedWork([], {}, [])
     for topic in topics:
         name = topic.full_name(prefix)
-        wanted = topic_configuration(topic, replication=replication)
+        configuration = topic_configuration(topic, replication=replication)
         if name not in existing:
             changes.append(TopicChange(name, f"create with {topic.partitions} partitions"))
-            work.create.append(NewTopic(name, topic.partitions, replication, topic_configs=wanted))
+            work.create.append(NewTopic(name, topic.partitions, replication, topic_configs=configuration))
             continue
         if existing[name] < topic.partitions:
             changes.append(TopicChange(name, f"grow from {existing[name]} to {topic.partitions} partitions"))
             work.grow[name] = NewPartitions(total_count=topic.partitions)
-        wrong = {key: value for key, value in wanted.items() if settings[name].get(key) != value}
+        wrong = {key: value for key, value in configuration.items() if settings[name].get(key) != value}
         if wrong:
             changes.append(TopicChange(name, ", ".join(f"{key}={value}" for key, value in wrong.items())))
-            work.configure.append(ConfigResource(ConfigResourceType.TOPIC, name, wanted))
+            work.configure.append(ConfigResource(ConfigResourceType.TOPIC, name, configuration))
     return changes, work
 
 

@@ -1,4 +1,4 @@
-"""Describes what a service reads from Kafka and as which consumer group."""
+"""Describes the topics that a service reads, and its consumer group."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from parvis.common.runtime.settings import TownSettings
 class Subscription:
     """A service's topics, event types and consumer group.
 
-    Services build it by `from_settings`. What the town sets has no default here, so that no service can forget it.
+    Services build it with `from_settings`. The town's settings have no defaults here, so that none can be forgotten.
     """
 
     bootstrap: str
@@ -25,12 +25,12 @@ class Subscription:
     session_timeout_s: float
     metadata_age_s: float
     fast_models: tuple[type[Event], ...] = ()
-    """The types that are decoded by msgspec instead of pydantic."""
+    """Types decoded by msgspec instead of pydantic."""
     batch_size: int = 500
 
     @property
     def group(self) -> str:
-        """The id of the consumer group and of the client: towns that share brokers differ in the prefix."""
+        """The id of the consumer group and of the client; the prefix tells towns on one cluster apart."""
         return f"{self.topic_prefix}-{self.service}"
 
     @classmethod

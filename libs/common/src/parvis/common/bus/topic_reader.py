@@ -15,7 +15,7 @@ from parvis.common.contract.errors import Unavailable
 
 
 async def read_all_records(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[ReceivedRecord]:
-    """Read every record from the first to the last that was there at the start; no group, no commits."""
+    """Read every record up to the end offsets at the start of the call."""
     async with _connected_reader(bootstrap) as consumer:
         ends, starts = await _end_offsets(consumer, topics), await _first_offsets(consumer, topics)
         begin = {tp: starts[tp] for tp, end in ends.items() if starts[tp] < end}
@@ -33,12 +33,12 @@ async def consumer_lag(bootstrap: str, group: str, topics: Sequence[str]) -> int
 
 
 async def event_ids_since(bootstrap: str, topics: Sequence[str], since: datetime) -> set[str]:
-    """Read the ids of the events that were written since then."""
+    """Read the ids of the events written since an instant."""
     return {received.event_id async for received in read_records_since(bootstrap, topics, since)}
 
 
 async def read_records_since(bootstrap: str, topics: Sequence[str], since: datetime) -> AsyncGenerator[ReceivedRecord]:
-    """Read every record written since then, to the last that was there at the start; no group, no commits."""
+    """Read every record written since an instant, up to the end offsets at the start of the call."""
     async with _connected_reader(bootstrap) as consumer:
         ends = await _end_offsets(consumer, topics)
         starts = await consumer.offsets_for_times(dict.fromkeys(ends, int(since.timestamp() * 1000))) if ends else {}
@@ -59,11 +59,11 @@ async def last_record_of_each_partition(bootstrap: str, topics: Sequence[str]) -
 async def _read_between(
     consumer: Any, begin: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
 ) -> AsyncGenerator[ReceivedRecord]:
-    left = set(begin)
-    consumer.assign(list(left))
+    unread = set(begin)
+    consumer.assign(list(unread))
     for tp, offset in begin.items():
         consumer.seek(tp, offset)
-    while left := {tp for tp in left if await consumer.position(tp) < ends[tp]}:
+    while unread := {tp for tp in unread if await consumer.position(tp) < ends[tp]}:
         for tp, records in (await consumer.getmany(timeout_ms=1000, max_records=5000)).items():
             for record in records:
                 if record.offset < ends[tp]:
@@ -71,7 +71,7 @@ async def _read_between(
 
 
 async def follow_topics(bootstrap: str, topics: Sequence[str]) -> AsyncGenerator[ReceivedRecord]:
-    """Read every record from the first on, and then new ones as they come, until the caller stops."""
+    """Read every record from the first, then new ones as they arrive, until the caller stops."""
     async with _connected_reader(bootstrap) as consumer:
         consumer.assign(list(await _end_offsets(consumer, topics)))
         while True:
@@ -113,6 +113,6 @@ async def _partitions_of(consumer: Any, topics: Sequence[str]) -> list[TopicPart
     existing = await consumer.topics()
     for topic in topics:
         if topic in existing:
-            await consumer._client._wait_on_metadata(topic)  # partitions of a topic nobody subscribed to
+            await consumer._client._wait_on_metadata(topic)  # loads the partitions of a topic without a subscription
             partitions += [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
     return partitions
