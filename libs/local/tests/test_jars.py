@@ -35,7 +35,7 @@ def test_a_jar_is_fetched_and_checked(repository: MavenRepository, tmp_path: Pat
     told: list[str] = []
     jars.fetch_jars(tmp_path / "jars", [JAR], report=told.append)
     assert (tmp_path / "jars" / JAR.file_name).read_bytes() == CONTENT
-    assert told == ["fetching Kafka: 1 of 1 files, 0 MB"]
+    assert told == ["downloading Kafka: 1 of 1 files, 0 MB"]
     assert [file.name for file in (tmp_path / "jars").iterdir()] == [JAR.file_name]
 
 
@@ -49,7 +49,7 @@ def test_a_half_downloaded_jar_is_seen_and_fetched_again(repository: MavenReposi
 
 def test_a_file_that_is_not_the_one_of_the_lock_is_refused(repository: MavenRepository, tmp_path: Path):
     repository.files[PATH] = b"<html>Please log in to the hotel's network</html>"
-    with pytest.raises(Misconfigured, match=r"thing-1\.0\.jar as fetched is not the file"):
+    with pytest.raises(Misconfigured, match=r"downloaded thing-1\.0\.jar has another checksum"):
         jars.fetch_jars(tmp_path, [JAR], report=lambda _: None)
     assert not (tmp_path / JAR.file_name).exists()
 

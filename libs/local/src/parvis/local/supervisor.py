@@ -145,7 +145,7 @@ class Supervisor:
         watched.due_at_s = time.monotonic() + delay_s
         self._report(f"{watched.name} ended ({_describe_exit_code(code)}); restarting in {delay_s:g} s")
 
-    def _start_again(self, watched: SupervisedProcess) -> None:
+    def _restart(self, watched: SupervisedProcess) -> None:
         watched.due_at_s = None
         watched.started_at_s = time.monotonic()
         try:
