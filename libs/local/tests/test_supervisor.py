@@ -89,4 +89,4 @@ def test_a_start_that_fails_is_tried_again(supervisor: Supervisor, told: list[st
     supervisor.start("fake")
     supervisor.kill("fake")
     assert wait_until(lambda: len(tries) >= 3 and process.is_running, seconds=PATIENCE_S)
-    assert "fake could not be started again: [Errno 28] No space left on device" in told
+    assert "fake could not be restarted: [Errno 28] No space left on device" in told
