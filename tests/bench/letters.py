@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.ingest_postal.sandbox.ocr.tesseract import TESSDATA
 from parvis.local.letter import BIRTH_CERTIFICATE, make_scan

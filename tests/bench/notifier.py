@@ -129,7 +129,7 @@ async def _rounds(world: World, port: int) -> list[Measure]:
 
 async def _parvis(world: World) -> list[Measure]:
     """As many as were written while it was away."""
-    await asyncio.to_thread(world.stack.stop_one, "notifier")
+    await asyncio.to_thread(world.stack.stop_process, "notifier")
     numbers = await world.ask(REPLIES)
     await asyncio.to_thread(world.stack.start_again, "notifier")
     process = psutil.Process(world.stack.pid("notifier"))
@@ -145,7 +145,7 @@ async def _parvis(world: World) -> list[Measure]:
 
 async def _bare(world: World, port: int) -> list[Measure]:
     """The same to a topic of its own."""
-    await asyncio.to_thread(world.stack.stop_one, "notifier")
+    await asyncio.to_thread(world.stack.stop_process, "notifier")
     numbers = await world.ask(REPLIES, topic=THEIRS)
     command = [sys.executable, "-m", "tests.bench.bare_notifier", f"http://127.0.0.1:{port}", str(IN_FLIGHT), THEIRS]
     bare = subprocess.Popen(command, env=dict(world.stack.env))  # noqa: ASYNC220 (it starts at once)

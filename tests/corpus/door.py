@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import aiohttp
 from twilio.request_validator import RequestValidator
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED

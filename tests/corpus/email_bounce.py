@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.reply import make_reply_id
 from parvis.common.contract.reply_tokens import make_bounce_address

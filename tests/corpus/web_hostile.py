@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract import topics
 from parvis.common.contract.contact import make_contact_id
 from parvis.local.stack import Stack

@@ -91,7 +91,7 @@ async def _send_rounds(
 async def _check_stop(stack: Stack, verdict: Verdict, *, full: bool) -> None:
     """SIGTERM while Kafka is away: aiokafka's own stop() would never return (#1101)."""
     began = time.monotonic()
-    await asyncio.to_thread(stack.stop_one, "ingest-sms")
+    await asyncio.to_thread(stack.stop_process, "ingest-sms")
     took_s = time.monotonic() - began
     verdict.figures["stop ms"] = int(took_s * 1000)
     verdict.expect_within(took_s, 10, "ingest-sms needed to stop", full=full)

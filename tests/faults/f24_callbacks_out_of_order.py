@@ -1,6 +1,6 @@
 """F-24: status callbacks are repeated, reversed, early and forged."""
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.topics import DELIVERY_REPORTED
 from parvis.simulators.twilio.faults import CallbackFaults, TwilioFaults
 from tests.faults.oracle import Verdict

@@ -25,14 +25,14 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
         start_town(workspace, ["ingest-email"], outside=False, **_settings(host)) as (stack, _log),
     ):
         for _ in range(rounds):
-            await asyncio.to_thread(stack.stop_one, "ingest-email")
+            await asyncio.to_thread(stack.stop_process, "ingest-email")
             for point in POINTS:
                 await asyncio.to_thread(host.deliver, *mails.deliver_more(each))
                 process = start_with_fault(stack, "ingest-email", f"die-after-{point}")
                 verdict.expect(
                     await wait_for_exit(process, seconds=PATIENCE_S), f"the process was not killed after {point}"
                 )
-            await asyncio.to_thread(host.make_anew)  # it holds one mail that is already a contact
+            await asyncio.to_thread(host.reset_uidvalidity)  # it holds one mail that is already a contact
             await asyncio.to_thread(stack.start_again, "ingest-email")
             await _wait_until(lambda: host.count() == 0)
             verdict.expect(host.drop_connections() > 0, "there was no connection to drop")

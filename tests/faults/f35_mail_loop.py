@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_UPDATED
 from parvis.local.citizen_client import Citizens
 from parvis.local.stack import Stack

@@ -45,7 +45,7 @@ async def run(workspace: Workspace, full: bool) -> Verdict:
 
 
 def _back_up(stack: Stack) -> None:
-    stack.stop_one("notifier")
+    stack.stop_process("notifier")
     stack.new_database("backup", copy_of="parvis")
     stack.start_again("notifier")
 

@@ -11,8 +11,6 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from parvis.local.stack import Stack
 
-GROUP = "parvis-router"
-
 
 @asynccontextmanager
 async def _admin(stack: Stack) -> AsyncGenerator[AIOKafkaAdminClient]:
@@ -38,18 +36,23 @@ async def delete_records(stack: Stack, before: Mapping[tuple[str, int], int]) ->
         await admin.delete_records(wanted, timeout_ms=10_000)
 
 
+def _router_group(stack: Stack) -> str:
+    return f"{stack.plan.topic_prefix}-router"
+
+
 async def delete_group(stack: Stack) -> None:
     """Delete the consumer group and its offsets, as their expiry would."""
+    group = _router_group(stack)
     async with _admin(stack) as admin:
-        coordinator = await admin.find_coordinator(GROUP)
-        answer: Any = await admin._send_request(DeleteGroupsRequest([GROUP]), coordinator)  # pyright: ignore[reportPrivateUsage] (no public way)
+        coordinator = await admin.find_coordinator(group)
+        answer: Any = await admin._send_request(DeleteGroupsRequest([group]), coordinator)  # pyright: ignore[reportPrivateUsage] (no public way)
         assert all(code == 0 for _, code in answer.results), answer
 
 
 async def commit_offsets(stack: Stack, offsets: Mapping[tuple[str, int], int]) -> None:
     """Commit offsets for the group, as an operator does who accepts a loss or has restored the lost records."""
     places = {TopicPartition(*place): offset for place, offset in offsets.items()}
-    consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka, group_id=GROUP, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka, group_id=_router_group(stack), enable_auto_commit=False)
     await consumer.start()
     try:
         consumer.assign(list(places))

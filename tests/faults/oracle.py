@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import text
 
-from parvis.common.bus.admin import consumer_lag, read_all_records
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.dead_letter_replay import REPLAYED_AT_HEADER
+from parvis.common.bus.topic_reader import consumer_lag, read_all_records
 from parvis.common.contract.topics import (
     CASE_UPDATED,
     CONTACT_RECEIVED,
@@ -161,14 +161,14 @@ async def count_troubled(stack: Stack) -> int:
         await database.close()
 
 
-async def read_lag(stack: Stack, *, group: str = "parvis-router") -> int:
+async def read_lag(stack: Stack) -> int:
     """The number of records of the router's topics that its group has not finished.
 
     Raises: Unavailable.
     """
     prefix = stack.plan.topic_prefix
     names = [topic.full_name(prefix) for topic in (CONTACT_RECEIVED, TRANSFER_REQUESTED, CASE_UPDATED)]
-    return await consumer_lag(stack.kafka, group, names)
+    return await consumer_lag(stack.kafka, f"{prefix}-router", names)
 
 
 def check_invariants(state: SystemState, attempts: Sequence[Attempt]) -> Verdict:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactPoint, ConversationId, make_contact_id
 from parvis.common.contract.references import make_reference
 from parvis.common.contract.reply import PersonalReply, ReplyRequested, make_reply_id

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 
-from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.errors import Unavailable
 from parvis.local.citizen_client import Citizens
 from parvis.local.demo.agents import DemoAgents

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ConversationId, make_contact_id
 from parvis.common.contract.reply import make_reply_id
 from parvis.common.contract.reply_tokens import make_bounce_address, make_message_id

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.local.stack import Stack

@@ -57,7 +57,7 @@ async def test_a_dead_letter_is_listed_shown_and_replayed(town: Stack):
 
 
 def test_a_consumer_that_runs_needs_no_resume(town: Stack):
-    assert "was not stopped" in town.run_parvis("dead-letters", "resume", "router").stdout
+    assert "was not halted" in town.run_parvis("dead-letters", "resume", "router").stdout
 
 
 def test_the_topics_are_as_the_map_says(town: Stack):

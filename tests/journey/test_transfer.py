@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.routing.history import History
 from parvis.common.contract.routing.transfer import ConversationArrived
 from parvis.common.storage.blobs import BlobStore

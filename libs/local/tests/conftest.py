@@ -36,7 +36,9 @@ def open_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def installation() -> KafkaInstallation:
     """This machine's Kafka, fetched if it is not there yet."""
-    return ensure_installed(stack_environment.cache_folder(stack_environment.current_environment()), tell=quiet_console)
+    return ensure_installed(
+        stack_environment.cache_folder(stack_environment.current_environment()), report=quiet_console
+    )
 
 
 @pytest.fixture

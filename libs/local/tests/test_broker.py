@@ -43,13 +43,13 @@ async def test_records_survive_a_kill_and_a_start_on_the_same_port(
     installation: KafkaInstallation, tmp_path: Path, ledger: ProcessRegistry, ports: FreePorts
 ):
     broker = a_broker(tmp_path, ledger, ports)
-    broker.start(tell=quiet_console)
+    broker.start(report=quiet_console)
     topic = f"kept-{uuid.uuid4().hex[:8]}"
     await _create(broker.bootstrap, topic)
     await _produce(broker.bootstrap, topic, b"before")
     broker.process.kill()
     assert not is_answering(broker.port)
-    broker.start(tell=quiet_console)
+    broker.start(report=quiet_console)
     await _produce(broker.bootstrap, topic, b"after")
     assert await _read(broker.bootstrap, topic, 2) == [b"before", b"after"]
     broker.process.stop(10)
@@ -64,7 +64,7 @@ def test_it_listens_on_the_loopback_alone_and_makes_no_topic_by_itself(
     installation: KafkaInstallation, tmp_path: Path, ledger: ProcessRegistry, ports: FreePorts
 ):
     broker = a_broker(tmp_path, ledger, ports)
-    broker.start(tell=quiet_console)
+    broker.start(report=quiet_console)
     settings = (tmp_path / "kafka" / "server.properties").read_text()
     assert "listeners=PLAINTEXT://127.0.0.1:" in settings
     assert "auto.create.topics.enable=false" in settings
@@ -79,7 +79,7 @@ def test_a_taken_port_is_a_sentence(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         broker = a_broker(tmp_path, ledger, ports, port=taken.getsockname()[1])
         with pytest.raises(Unavailable, match=r"Kafka did not start: its port is taken\. .*PARVIS_PORTS=free"):
-            broker.start(tell=quiet_console)
+            broker.start(report=quiet_console)
     assert not broker.process.is_running
 
 
@@ -100,7 +100,7 @@ def test_a_snapshot_that_java_cannot_use_costs_only_time(
         ledger=ledger,
         log=tmp_path / "kafka.log",
     )
-    broker.start(tell=quiet_console)
+    broker.start(report=quiet_console)
     assert is_answering(broker.port)
     broker.process.stop(10)
 

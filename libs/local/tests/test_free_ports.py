@@ -15,7 +15,7 @@ def test_a_taken_port_is_named_with_its_owner_and_the_way_out():
         port = taken.getsockname()[1]
         assert not is_free(port)
         with pytest.raises(
-            Misconfigured, match=rf"port {port} \(router\) is taken by .*pid {os.getpid()}.*PARVIS_PORTS=free"
+            Misconfigured, match=rf"port {port} \(router\) is in use by .*pid {os.getpid()}.*PARVIS_PORTS=free"
         ):
             check_free({"router": port})
 

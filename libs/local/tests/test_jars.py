@@ -33,9 +33,9 @@ def test_the_lock_has_the_broker_its_client_and_the_binding_of_its_log():
 def test_a_jar_is_fetched_and_checked(repository: MavenRepository, tmp_path: Path):
     repository.files[PATH] = CONTENT
     told: list[str] = []
-    jars.fetch_jars(tmp_path / "jars", [JAR], tell=told.append)
+    jars.fetch_jars(tmp_path / "jars", [JAR], report=told.append)
     assert (tmp_path / "jars" / JAR.file_name).read_bytes() == CONTENT
-    assert told == ["fetching Kafka: 1 of 1 files, 0 MB"]
+    assert told == ["downloading Kafka: 1 of 1 files, 0 MB"]
     assert [file.name for file in (tmp_path / "jars").iterdir()] == [JAR.file_name]
 
 
@@ -43,26 +43,26 @@ def test_a_half_downloaded_jar_is_seen_and_fetched_again(repository: MavenReposi
     repository.files[PATH] = CONTENT
     (tmp_path / JAR.file_name).write_bytes(CONTENT[:5000])
     assert jars.missing_jars(tmp_path, [JAR]) == [JAR]
-    jars.fetch_jars(tmp_path, [JAR], tell=lambda _: None)
+    jars.fetch_jars(tmp_path, [JAR], report=lambda _: None)
     assert jars.missing_jars(tmp_path, [JAR]) == []
 
 
 def test_a_file_that_is_not_the_one_of_the_lock_is_refused(repository: MavenRepository, tmp_path: Path):
     repository.files[PATH] = b"<html>Please log in to the hotel's network</html>"
-    with pytest.raises(Misconfigured, match=r"thing-1\.0\.jar as fetched is not the file"):
-        jars.fetch_jars(tmp_path, [JAR], tell=lambda _: None)
+    with pytest.raises(Misconfigured, match=r"downloaded thing-1\.0\.jar has another checksum"):
+        jars.fetch_jars(tmp_path, [JAR], report=lambda _: None)
     assert not (tmp_path / JAR.file_name).exists()
 
 
 def test_a_repository_without_the_file_is_a_sentence(repository: MavenRepository, tmp_path: Path):
     with pytest.raises(Unavailable, match="refused it"):
-        jars.fetch_jars(tmp_path, [JAR], tell=lambda _: None)
+        jars.fetch_jars(tmp_path, [JAR], report=lambda _: None)
 
 
 def test_no_network_is_a_sentence_with_the_way_out(use_repository: Callable[[str], None], tmp_path: Path):
     use_repository("http://127.0.0.1:1/maven")
     with pytest.raises(Unavailable, match=r"does not answer.*proxy.*PARVIS_KAFKA_BOOTSTRAP"):
-        jars.fetch_jars(tmp_path, [JAR], tell=lambda _: None)
+        jars.fetch_jars(tmp_path, [JAR], report=lambda _: None)
 
 
 def test_a_dead_proxy_is_the_same_sentence(
@@ -71,4 +71,4 @@ def test_a_dead_proxy_is_the_same_sentence(
     use_repository("http://repository.example/maven")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with pytest.raises(Unavailable, match="does not answer"):
-        jars.fetch_jars(tmp_path, [JAR], tell=lambda _: None, stopping=NEVER)
+        jars.fetch_jars(tmp_path, [JAR], report=lambda _: None, stopping=NEVER)

@@ -26,7 +26,7 @@ START_AND_ASK = (
     "from parvis.local.process_registry import Ledger; from parvis.local.postgres.server import Server;"
     "folder = Path(sys.argv[1]);"
     "server = Server(folder=folder / 'postgres', port=int(sys.argv[2]), password='x1', ledger=Ledger(folder / 'l'), log=folder / 'log');"
-    "server.start(tell=silent); print(server.run_sql('select 41 + 1')); print(server._place().programs);"
+    "server.start(report=silent); print(server.run_sql('select 41 + 1')); print(server._locate().programs);"
     "server.process.stop(5); server.forget()"
 )
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another user")
@@ -52,13 +52,13 @@ def a_server(folder: Path, ledger: ProcessRegistry, port: int, *, password: str 
 
 def test_rows_survive_a_kill_and_a_start_on_the_same_port(open_folder: Path, ledger: ProcessRegistry, port: int):
     server = a_server(open_folder, ledger, port)
-    server.start(tell=quiet_console)
+    server.start(report=quiet_console)
     server.run_sql("create table kept (line text)")
     server.run_sql("insert into kept values ('yes')")
     backends = psutil.Process(server.process.pid).children(recursive=True)
     server.process.kill()
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in backends)
-    server.start(tell=quiet_console)
+    server.start(report=quiet_console)
     assert server.run_sql("select line from kept") == "yes"
     server.process.stop(5)
     assert server.process.exit_code == 0
@@ -66,7 +66,7 @@ def test_rows_survive_a_kill_and_a_start_on_the_same_port(open_folder: Path, led
 
 def test_the_town_is_no_superuser_and_unicode_is_unicode(open_folder: Path, ledger: ProcessRegistry, port: int):
     server = a_server(open_folder, ledger, port)
-    server.start(tell=quiet_console)
+    server.start(report=quiet_console)
     assert server.run_sql("select rolsuper from pg_roles where rolname = current_user") == "f"
     assert server.run_sql("select upper('œuvre à l’été')") == "ŒUVRE À L’ÉTÉ"
     assert server.run_sql("show listen_addresses") == "127.0.0.1"
@@ -77,20 +77,20 @@ def test_the_town_is_no_superuser_and_unicode_is_unicode(open_folder: Path, ledg
 
 def test_another_password_is_refused_and_named(open_folder: Path, ledger: ProcessRegistry, port: int):
     first = a_server(open_folder, ledger, port)
-    first.start(tell=quiet_console)
+    first.start(report=quiet_console)
     first.process.stop(5)
     second = a_server(open_folder, ledger, port, password="another")
     with pytest.raises(Misconfigured, match=r"secrets\.json"):
-        second.start(tell=quiet_console)
+        second.start(report=quiet_console)
     assert not second.process.is_running
 
 
 def test_a_taken_port_is_a_sentence(open_folder: Path, ledger: ProcessRegistry, port: int):
     first = a_server(open_folder / "one", ledger, port)
     second = a_server(open_folder / "two", ledger, port)
-    first.start(tell=quiet_console)
+    first.start(report=quiet_console)
     with pytest.raises(Unavailable, match=r"PostgreSQL did not start: its port is taken\. .*PARVIS_PORTS=free"):
-        second.start(tell=quiet_console)
+        second.start(report=quiet_console)
     first.process.stop(5)
 
 
@@ -100,7 +100,7 @@ def test_where_its_user_may_not_go_it_gets_a_private_room_that_can_be_removed(
 ):
     tmp_path.chmod(0o700)
     server = a_server(tmp_path, ledger, port)
-    server.start(tell=quiet_console)
+    server.start(report=quiet_console)
     place = server_location.prepare_location(tmp_path / "postgres")
     assert place.private
     assert place.private.stat().st_uid == 0
@@ -190,7 +190,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, ledger: ProcessRegistry, port
         pytest.skip("no tiny file system may be mounted here")
     try:
         with pytest.raises(Unavailable, match=r"the disk is full\. Make room"):
-            a_server(tiny, ledger, port).start(tell=quiet_console)
+            a_server(tiny, ledger, port).start(report=quiet_console)
     finally:
         subprocess.run(["umount", str(tiny)], check=True)
         tiny.rmdir()

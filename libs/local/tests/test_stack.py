@@ -59,7 +59,7 @@ def test_what_is_killed_comes_back_with_another_pid(stack: Stack):
 
 def test_what_is_to_stay_down_stays_down_until_it_is_started_again(stack: Stack):
     stack.kill("fake-one", stays_down=True)
-    stack.stop_one("fake-two")
+    stack.stop_process("fake-two")
     assert not wait_until(lambda: is_ready(stack.port("fake-one")), seconds=1.2)
     assert "fake-two drained" in stack.log("fake-two").read_text()
     stack.start_again("fake-one")

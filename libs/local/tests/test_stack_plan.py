@@ -20,7 +20,7 @@ def a_plan(
     return stack_plan.plan_stack(
         var=VAR,
         services=services,
-        given=given or {},
+        given_environment=given or {},
         secrets=SECRETS,
         free_port=itertools.count(20000).__next__ if free else None,
         outside=outside,

@@ -24,7 +24,7 @@ def told() -> list[str]:
 
 @pytest.fixture
 def supervisor(told: list[str]) -> Iterator[Supervisor]:
-    made = Supervisor(tell=told.append, changed=lambda: None, failed=threading.Event())
+    made = Supervisor(report=told.append, changed=lambda: None, failed=threading.Event())
     yield made
     made.stop_all(made.names(), until_s=0)
     made.close()
@@ -49,7 +49,7 @@ def test_what_dies_is_started_again_and_the_delay_doubles(supervisor: Supervisor
     supervisor.add(make("raise SystemExit(3)"))
     supervisor.start("fake")
     assert wait_until(lambda: len(told) >= 3, seconds=PATIENCE_S)
-    assert told[:3] == [f"fake ended (exit code 3); starting it again in {delay} s" for delay in ("0.5", "1", "2")]
+    assert told[:3] == [f"fake ended (exit code 3); restarting in {delay} s" for delay in ("0.5", "1", "2")]
 
 
 def test_a_signal_is_named(supervisor: Supervisor, told: list[str], make: Make):
@@ -89,4 +89,4 @@ def test_a_start_that_fails_is_tried_again(supervisor: Supervisor, told: list[st
     supervisor.start("fake")
     supervisor.kill("fake")
     assert wait_until(lambda: len(tries) >= 3 and process.is_running, seconds=PATIENCE_S)
-    assert "fake could not be started again: [Errno 28] No space left on device" in told
+    assert "fake could not be restarted: [Errno 28] No space left on device" in told

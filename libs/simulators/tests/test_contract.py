@@ -2,7 +2,6 @@
 
 import json
 import os
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from parvis.simulators.twilio.messages import TwilioMessage
 
 from .conftest import ACCOUNT_SID, CITIZEN, TOWN_NUMBER
 
-README = (files("parvis.simulators") / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SAMPLES = os.environ.get("PARVIS_SAMPLES")  # noqa: TID251 (where the samples are is the tester's to say)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from parvis.common.bus.admin import apply_topics, read_all_records
+from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.common.files.antivirus import AntivirusScanner

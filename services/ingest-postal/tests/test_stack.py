@@ -12,7 +12,7 @@ import psutil
 import pypdfium2
 import pytest
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.topics import CONTACT_RECEIVED
 from parvis.ingest_postal.render.separator_sheets import render_sheets
@@ -165,6 +165,6 @@ async def test_a_stopped_service_ends_its_readers(stack: Stack):
     stack.wait_ready(NAME)
     readers = psutil.Process(stack.pid(NAME)).children()
 
-    stack.stop_one(NAME)
+    stack.stop_process(NAME)
 
     until(lambda: not any(reader.is_running() for reader in readers), seconds=5)

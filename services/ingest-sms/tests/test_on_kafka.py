@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from parvis.common.bus.admin import apply_topics, event_ids_since, read_all_records
+from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import event_ids_since, read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.topics import CONTACT_RECEIVED, DELIVERY_REPORTED, PREFERENCE_CHANGED
 

@@ -12,9 +12,10 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from parvis.common.bus.admin import apply_topics, read_all_records
+from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import ReceivedRecord
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactReceived, make_contact_id
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED

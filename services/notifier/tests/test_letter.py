@@ -14,7 +14,7 @@ from services.notifier.tests.parts import AskFor, Notifier
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.errors import Rejected
-from parvis.common.contract.letter_qr import PrintedLetter, conversation_id_of_letter_qr, decode_letter_qr
+from parvis.common.contract.letter_qr import LetterQrContent, conversation_id_of_letter_qr, decode_letter_qr
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.notifier.decide.channel_choice import ChannelChooser
@@ -170,7 +170,7 @@ def test_the_code_on_a_letter_names_its_conversation_when_it_comes_back(ask_for:
     read: Any = zxingcpp.read_barcodes(image)
     assert [conversation_id_of_letter_qr(code.text, A_KEY) for code in read] == [reply.conversation_id]
     assert [decode_letter_qr(code.text, A_KEY) for code in read] == [
-        PrintedLetter(reply.conversation_id, reply.reply_id)
+        LetterQrContent(reply.conversation_id, reply.reply_id)
     ]
     assert reply.reference in read[0].text
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from services.notifier.tests.parts import AskFor
 
-from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import build_record
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.contract.preference import PersonalPreference, PreferenceChanged
@@ -138,7 +138,7 @@ async def test_preferences_are_read_before_anything_is_sent(
         personal=PersonalPreference(contact_point=mobile),
     )
     reply = ask_for("after stop", points=(mobile,), legal=False)
-    await asyncio.to_thread(stack.stop_one, "notifier")
+    await asyncio.to_thread(stack.stop_process, "notifier")
     await ask(stack, producer, reply)
     topic = name_of(stack, PREFERENCE_CHANGED)
     await producer.send(build_record(stop, topic=topic, key=pseudonym, event_id="a stop", source="test"), deadline_s=20)

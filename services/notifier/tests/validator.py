@@ -23,7 +23,7 @@ def ensure() -> Path:
     folder = cache_folder(os.environ) / "verapdf"  # noqa: TID251 (as the broker finds its own)
     lacking = jars.missing_jars(folder, [jar])
     if lacking:
-        jars.fetch_jars(folder, lacking, tell=lambda _: None)
+        jars.fetch_jars(folder, lacking, report=lambda _: None)
     return folder / jar.file_name
 
 

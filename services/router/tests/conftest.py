@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from parvis.common.bus.admin import apply_topics, read_all_records
+from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import DecodedRecord, ReceivedRecord, Record, build_record
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract import topics
 from parvis.common.contract.contact import ContactReceived, kafka_key
 from parvis.common.contract.event import Event

@@ -12,7 +12,7 @@ from tests.bench.measure import Bench, Incomplete, Measure
 from tests.bench.router import stored, work
 from tests.bench.router.contenders import CONTENDERS
 from tests.bench.router.race import Broken, Lap
-from tests.bench.router.town import GROUP, Town
+from tests.bench.router.town import Town, router_group
 
 EVENTS = int(os.environ.get("PARVIS_BENCH_EVENTS", "100000"))  # noqa: TID251 (a benchmark's own knobs)
 ROUNDS = int(os.environ.get("PARVIS_BENCH_ROUNDS", "3"))  # noqa: TID251
@@ -97,7 +97,7 @@ class Growth:
         """Raises: Broken."""
         course = town.track.course
         await course.clear(prefix)
-        await course.rewind(GROUP, prefix)
+        await course.rewind(router_group(prefix), prefix)
         start = town.router(CONTENDERS[0], database=database, prefix=prefix, events=events, config=config)
         lap = await town.track.run(start)
         written = await course.written(prefix)

@@ -47,7 +47,7 @@ def streams_command(var: Path) -> list[str]:
         locked = jars.read_lock_file(lock)
         if lacking := jars.missing_jars(folder, locked):
             print("  fetching Kafka Streams (once)", flush=True)
-            jars.fetch_jars(folder, lacking, tell=lambda sentence: print(f"  {sentence}", flush=True))
+            jars.fetch_jars(folder, lacking, report=lambda sentence: print(f"  {sentence}", flush=True))
     except Exception as error:  # no network or disk space: the other contenders can still run
         raise Missing(str(error)) from error
     class_path = os.pathsep.join(str(folder / jar.file_name) for jar in locked)

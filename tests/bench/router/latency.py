@@ -18,7 +18,7 @@ from tests.bench.measure import Bench, Incomplete, Measure, percentile
 from tests.bench.router import work
 from tests.bench.router.contenders import CONTENDERS
 from tests.bench.router.race import processor_s, resident_mb
-from tests.bench.router.town import GROUP, Town
+from tests.bench.router.town import Town, router_group
 
 PER_SECOND = float(os.environ.get("PARVIS_BENCH_RATE", "500"))  # noqa: TID251 (a benchmark's own knobs)
 SECONDS = float(os.environ.get("PARVIS_BENCH_SECONDS", "60"))  # noqa: TID251
@@ -36,7 +36,7 @@ async def run(folder: Path) -> Sequence[Measure]:
         course = town.track.course
         for prefix in (_DIRECT, _ROUTED):
             await course.make(prefix)
-        await course.rewind(GROUP, _ROUTED)
+        await course.rewind(router_group(_ROUTED), _ROUTED)
         queues = [f"{_ROUTED}.department.{slug}" for slug in work.DEPARTMENTS]
         async with _router(town) as pid, Driver.open(town.stack.kafka) as driver:
             await driver.drive(_contacts(_ROUTED, WARM_UP_S, seed=1), queues)

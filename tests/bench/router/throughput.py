@@ -12,7 +12,7 @@ from tests.bench.measure import Bench, Incomplete, Measure
 from tests.bench.router.contenders import CONTENDERS, Contender
 from tests.bench.router.installing import Missing
 from tests.bench.router.race import Broken, Lap
-from tests.bench.router.town import GROUP, Town, query_number
+from tests.bench.router.town import Town, query_number, router_group
 
 EVENTS = int(os.environ.get("PARVIS_BENCH_EVENTS", "200000"))  # noqa: TID251 (a benchmark's own knobs)
 ROUNDS = int(os.environ.get("PARVIS_BENCH_ROUNDS", "3"))  # noqa: TID251
@@ -83,7 +83,7 @@ class Competition:
         database = ""
         if contender.kind == "parvis":
             database = await self.town.database("race")
-            await course.rewind(GROUP, prefix)
+            await course.rewind(router_group(prefix), prefix)
             start = self.town.router(contender, database=database, prefix=prefix, events=events)
         else:
             start = self.town.peer(contender, number=number, prefix=prefix, events=events)

@@ -19,8 +19,12 @@ from tests.bench.router.contenders import ROOT, Contender
 from tests.bench.router.course import Course
 from tests.bench.router.race import Start, Track
 
-GROUP = "parvis-router"
 _MIGRATIONS = ROOT / "services" / "router" / "migrations"
+
+
+def router_group(prefix: str) -> str:
+    """The consumer group of the routers whose topics have this prefix."""
+    return f"{prefix}-router"
 
 
 @dataclass
@@ -72,8 +76,9 @@ class Town:
             "PARVIS_ROUTER_PORT": str(self._ports.take()),
             "PARVIS_ROUTER_WORKERS": str(contender.workers),
         }
-        program = contenders.command(contender, bootstrap="", prefix=prefix, group=GROUP, var=self.var)
-        return Start(contender.name, program, environment, GROUP, prefix, events)
+        group = router_group(prefix)
+        program = contenders.command(contender, bootstrap="", prefix=prefix, group=group, var=self.var)
+        return Start(contender.name, program, environment, group, prefix, events)
 
     def peer(self, contender: Contender, *, number: int, prefix: str, events: int) -> Start:
         """Raises: Missing."""

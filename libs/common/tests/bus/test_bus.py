@@ -12,13 +12,14 @@ from aiokafka.structs import TopicPartition
 from libs.common.tests.tables import create_halt_table_sql
 from sqlalchemy import text
 
-from parvis.common.bus.admin import apply_topics, consumer_lag, plan_topics, read_all_records
+from parvis.common.bus.admin import apply_topics, plan_topics
 from parvis.common.bus.cloudevents import DecodedRecord, Record, build_record
 from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.group_membership import FetchedBatch, GroupMembership
 from parvis.common.bus.producer import Producer
 from parvis.common.bus.subscription import Subscription
+from parvis.common.bus.topic_reader import consumer_lag, read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Misconfigured, Poison, Unavailable
 from parvis.common.contract.topics import Topic
@@ -75,6 +76,7 @@ class Bench:
     def subscription(self, *, batch_size: int = 50) -> Subscription:
         return Subscription(
             bootstrap=self.kafka,
+            topic_prefix=PREFIX,
             service=self.service,
             topics=(self.topic,),
             types=(ContactReceived,),
@@ -247,7 +249,7 @@ async def test_a_log_that_lost_its_beginning_is_not_skipped(bench: Bench):
     await bench.producer.send_all([bench.record(number) for number in range(10)])
     await _delete_before(bench, 5)
 
-    with pytest.raises(Misconfigured, match="0 to 4 would be skipped"):
+    with pytest.raises(Misconfigured, match="0 to 4 would be lost"):
         await asyncio.wait_for(bench.consumer().run(asyncio.Event()), 30)
 
 
@@ -311,5 +313,5 @@ async def test_what_was_fetched_before_partitions_were_dealt_anew_sets_nobody_ba
     )  # as far as another member came
     await first.commit(fetched)
 
-    assert await consumer_lag(bench.kafka, f"parvis-{bench.service}", [bench.topic]) == 0
+    assert await consumer_lag(bench.kafka, bench.subscription().group, [bench.topic]) == 0
     await first.leave()

@@ -10,11 +10,12 @@ import pytest_asyncio
 from libs.common.tests.tables import create_halt_table_sql
 from sqlalchemy import text
 
-from parvis.common.bus.admin import apply_topics, read_all_records
+from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import ReceivedRecord, Record, build_record
 from parvis.common.bus.dead_letter_replay import DeadLetter, DeadLetterFilter, read_dead_letters, replay_dead_letters
 from parvis.common.bus.dead_letters import ConsumerHalt, build_dead_letter
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.cli import main
 from parvis.common.contract import topics
 from parvis.common.runtime import logs
@@ -132,13 +133,13 @@ async def test_nothing_is_replayed_to_a_consumer_that_stands_still(
     _settings(monkeypatch, post.kafka, database_url)
 
     assert await _parvis(monkeypatch, "replay", "router", "held") == 1
-    assert "stands still: too many dead letters" in capsys.readouterr().err
+    assert "is halted: too many dead letters" in capsys.readouterr().err
     assert await _parvis(monkeypatch, "resume", "router") == 0
     assert await _parvis(monkeypatch, "replay", "router", "held", "--dry-run") == 0
     assert f"would write held to {SOURCE}" in capsys.readouterr().out
     assert await _parvis(monkeypatch, "replay", "router", "held") == 0
     assert await _parvis(monkeypatch, "replay", "router", "held") == 1
-    assert "`--again` takes those, too" in capsys.readouterr().err
+    assert "`--again` includes them" in capsys.readouterr().err
 
 
 def _settings(monkeypatch: pytest.MonkeyPatch, kafka: str, database_url: str) -> None:

@@ -77,10 +77,10 @@ def test_the_map_grows_by_a_wish():
 @pytest.mark.parametrize(
     ("name", "count", "words"),
     [
-        ("contact.recieved", 24, "there is no topic contact.recieved"),
-        ("contact.received", 6, "would be less"),
-        ("case.updated", 24, "cannot grow while it is used"),
-        ("preference.changed", 24, "cannot grow while it is used"),
+        ("contact.recieved", 24, "unknown topic contact.recieved"),
+        ("contact.received", 6, "cannot have only 6"),
+        ("case.updated", 24, "cannot get more partitions while it is in use"),
+        ("preference.changed", 24, "cannot get more partitions while it is in use"),
     ],
 )
 def test_what_would_do_harm_is_refused(name: str, count: int, words: str):

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import DecodedRecord, Record
 from parvis.common.bus.consumer import Consumer
 from parvis.common.bus.dead_letters import ConsumerHalt
 from parvis.common.bus.pipeline import PipelineStages
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.contact import ContactReceived
 from parvis.common.contract.errors import Unavailable
 from parvis.common.storage.postgres import Database

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from parvis.common.contract.contact import ConversationId
 from parvis.common.contract.letter_qr import (
-    PrintedLetter,
+    LetterQrContent,
     conversation_id_of_letter_qr,
     decode_letter_qr,
     encode_letter_qr,
@@ -21,7 +21,7 @@ CODE = encode_letter_qr("P-7F3K-2Q9X-M4TC", CONVERSATION, REPLY, "www.example-to
 
 def test_our_code_names_its_conversation_and_its_reply_and_opens_the_towns_page():
     assert conversation_id_of_letter_qr(CODE, KEY) == CONVERSATION
-    assert decode_letter_qr(CODE, KEY) == PrintedLetter(CONVERSATION, REPLY)
+    assert decode_letter_qr(CODE, KEY) == LetterQrContent(CONVERSATION, REPLY)
     assert CODE.startswith("https://www.example-town.example/#P-7F3K-2Q9X-M4TC/")
     assert len(CODE) <= 122  # what a QR code of 45 squares a side holds at level M
 

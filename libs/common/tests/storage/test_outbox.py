@@ -9,9 +9,10 @@ import pytest
 from libs.common.tests.tables import create_outbox_table_sql
 from sqlalchemy import select, text
 
-from parvis.common.bus.admin import apply_topics, read_all_records
+from parvis.common.bus.admin import apply_topics
 from parvis.common.bus.cloudevents import Record
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.errors import Unavailable
 from parvis.common.contract.topics import Topic
 from parvis.common.runtime.health import Health

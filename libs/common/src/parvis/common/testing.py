@@ -23,17 +23,17 @@ A_KEY = b"a key for tests only, not for use"
 
 def a_contact(*, key: str = "SM1", text: str = "Bonjour", channel: str = "sms", **changes: Any) -> ContactReceived:
     """A contact as a door would make it; any member can be changed by name."""
-    made = make_contact_id(channel, "+33536490100", key)
+    contact = make_contact_id(channel, "+33536490100", key)
     point = ContactPoint(kind="phone", value="+33639980001")
     values: dict[str, Any] = {
-        "contact_id": made,
-        "reference": make_reference(made),
+        "contact_id": contact,
+        "reference": make_reference(contact),
         "channel": channel,
         "received_at": AN_INSTANT,
         "recorded_at": AN_INSTANT,
         "to": "+33536490100",
         "sender": Verification(level="provider"),
-        "original": ClaimCheck(blob=f"{made}/{'0' * 64}", sha256="0" * 64, size_bytes=1, media_type="text/plain"),
+        "original": ClaimCheck(blob=f"{contact}/{'0' * 64}", sha256="0" * 64, size_bytes=1, media_type="text/plain"),
         "contact_point_hash": hash_contact_point(point, A_KEY),
         "personal": PersonalContact.model_validate({"from": point, "text": text}),
     }

@@ -15,7 +15,7 @@ TOWN_MAILBOX = "mairie@example-town.example"
 
 
 class Citizens:
-    """People outside, with a telephone, a mailbox, a browser, a stamp. `async with Citizens(stack) as citizens`."""
+    """Citizens with a telephone, a mailbox, a browser and the post. `async with Citizens(stack) as citizens`."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -29,16 +29,16 @@ class Citizens:
 
     async def text(self, sender: str, body: str, *, repeat: int = 1, sid: str | None = None) -> dict[str, Any]:
         """Send a text message; Twilio announces it `repeat` times, under one sid."""
-        told = {"from": sender, "body": body, "repeat": repeat, "sid": sid}
+        message = {"from": sender, "body": body, "repeat": repeat, "sid": sid}
         return await self._post(
             f"http://127.0.0.1:{self._stack.port('outside.twilio')}/_sim/inbound",
-            {name: value for name, value in told.items() if value is not None},
+            {name: value for name, value in message.items() if value is not None},
         )
 
     async def mail(self, sender: str, subject: str, text: str, *, message_id: str) -> dict[str, Any]:
         """Send a mail to the town's general mailbox."""
-        told = {"from": sender, "subject": subject, "text": text, "message_id": message_id}
-        return await self._post(f"http://127.0.0.1:{self._stack.port('outside.mail-web')}/_sim/send", told)
+        message = {"from": sender, "subject": subject, "text": text, "message_id": message_id}
+        return await self._post(f"http://127.0.0.1:{self._stack.port('outside.mail-web')}/_sim/send", message)
 
     async def open_form(self, procedure: str, *, language: str = "fr") -> "WebForm":
         """Open a procedure's page; each opened form may be sent once, or by twenty clicks."""
@@ -48,7 +48,7 @@ class Citizens:
         return WebForm(self._http, url, page.text)
 
     def drop(self, content: bytes, name: str) -> None:
-        """Put a file into the scanner's folder whole: written beside it, then moved in."""
+        """Put a file into the scanner's folder atomically: write it beside the folder, then move it in."""
         folder = Path(self._stack.env["PARVIS_INGEST_POSTAL_FOLDER"])
         part = folder / "tmp" / name
         part.parent.mkdir(parents=True, exist_ok=True)
@@ -59,29 +59,29 @@ class Citizens:
         part.rename(folder / "ready" / name)
 
     async def messages_to(self, number: str) -> list[dict[str, Any]]:
-        """What arrived on a telephone."""
+        """Read the messages that arrived on a telephone."""
         url = f"http://127.0.0.1:{self._stack.port('outside.twilio')}/_sim/messages"
         answer = await self._http.get(url, params={"to": number, "direction": "outbound-api"})
         return answer.json()["messages"]
 
     async def mails_to(self, address: str) -> list[dict[str, Any]]:
-        """What arrived in a mailbox."""
+        """Read the mails that arrived in a mailbox."""
         url = f"http://127.0.0.1:{self._stack.port('outside.mail-web')}/_sim/messages"
         return (await self._http.get(url, params={"to": address})).json()["messages"]
 
     def letters(self) -> list[Path]:
-        """What the print shop was given."""
+        """List the letters in the print shop's folder."""
         return sorted(Path(self._stack.env["PARVIS_NOTIFIER_LETTERS_DIR"]).glob("*.pdf"))
 
-    async def _post(self, url: str, told: Mapping[str, Any]) -> dict[str, Any]:
-        answer = await self._http.post(url, json=told)
+    async def _post(self, url: str, message: Mapping[str, Any]) -> dict[str, Any]:
+        answer = await self._http.post(url, json=message)
         if answer.status_code != 200:
-            raise Unavailable(f"the outside world refused: {answer.status_code} {answer.text[:200]}")
+            raise Unavailable(f"the simulator refused the message: {answer.status_code} {answer.text[:200]}")
         return answer.json()
 
 
 class WebForm:
-    """A form in a browser's window, with its hidden one-time token."""
+    """An open form in a browser, with its hidden one-time token."""
 
     def __init__(self, http: httpx.AsyncClient, url: str, html: str) -> None:
         self._http = http
@@ -91,7 +91,7 @@ class WebForm:
         self.hidden = reader.hidden
 
     async def send(self, answers: Mapping[str, str]) -> httpx.Response:
-        """Press the button. The same form sent again carries the same token."""
+        """Submit the form. Submitted again, it carries the same token."""
         fields = {name: (None, value) for name, value in (self.hidden | dict(answers)).items()}
         return await self._http.post(self._url, files=fields, headers={"Origin": self._url.partition("/demarches")[0]})
 
@@ -102,6 +102,6 @@ class _Inputs(HTMLParser):
         self.hidden: dict[str, str] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "input" and given.get("type") == "hidden" and given.get("name"):
-            self.hidden[str(given["name"])] = given.get("value") or ""
+        attributes = dict(attrs)
+        if tag == "input" and attributes.get("type") == "hidden" and attributes.get("name"):
+            self.hidden[str(attributes["name"])] = attributes.get("value") or ""

@@ -15,13 +15,13 @@ from parvis.local.waiting import wait_until
 
 PROGRAM = shutil.which("clamd") or shutil.which("clamd", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
 
-# What the database knows as a virus; harmless, and no other scanner minds it.
+# The signature in the database; harmless, and unknown to any other scanner.
 A_VIRUS = b"This is what the test database of Parvis takes for a virus."
 
 
 @dataclass
 class ClamavDaemon:
-    """clamd on a port of its own; `stop` and `start` at will."""
+    """A clamd process with its own port; it can be stopped and started again."""
 
     folder: Path
     port: int
@@ -37,7 +37,7 @@ class ClamavDaemon:
         return str(self.folder / "clamd.sock")
 
     def start(self) -> None:
-        assert PROGRAM  # noqa: S101 (who asks has looked)
+        assert PROGRAM  # noqa: S101 (callers check PROGRAM first)
         database = self.folder / "database"
         database.mkdir(exist_ok=True)
         (database / "test.ndb").write_text(f"Test-Signature:0:*:{A_VIRUS.hex()}\n", encoding="ascii")
@@ -53,7 +53,7 @@ class ClamavDaemon:
             self._child = subprocess.Popen(
                 [PROGRAM, "--config-file", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        if not wait_until(self._answers, seconds=60):
+        if not wait_until(self._is_answering, seconds=60):
             raise TimeoutError("ClamAV's daemon does not answer")
 
     def stop(self) -> None:
@@ -62,16 +62,16 @@ class ClamavDaemon:
             self._child.wait()
             self._child = None
 
-    def _answers(self) -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as there:
-            there.sendall(b"zPING\0")
-            return there.recv(10) == b"PONG\0"
+    def _is_answering(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            connection.sendall(b"zPING\0")
+            return connection.recv(10) == b"PONG\0"
         return False
 
 
 @contextmanager
 def clamd(*, largest_bytes: int = 5_000_000) -> Generator[ClamavDaemon]:
-    """A daemon that answers, until the block ends."""
+    """Run a daemon until the block ends; it answers at once."""
     ports = FreePorts()
     with tempfile.TemporaryDirectory(prefix="parvis-clamd-", ignore_cleanup_errors=True) as folder:
         port = ports.take()

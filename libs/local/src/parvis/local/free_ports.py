@@ -9,50 +9,52 @@ import psutil
 
 from parvis.common.contract.errors import Misconfigured
 
-# Below the range from which Linux (32768) and macOS (49152) take ports for outgoing connections: a port in it can
-# be lost between two starts of a broker. Above what distributions' services listen on.
+# Above the ports of common services, and below the range of outgoing connections (Linux from 32768, macOS from
+# 49152): a port in that range may be taken by another program between two starts of a broker.
 _LOWEST, _HIGHEST = 20000, 32000
 HOST = "127.0.0.1"
 
 
 class FreePorts:
-    """Ports nobody listens on, kept by a socket each until `release`.
+    """Chooses free ports and reserves each with a socket until `release`.
 
-    On Linux a bound socket that does not listen and allows reuse keeps others from being given the port,
-    and still lets a server (which sets SO_REUSEADDR) listen on it. Elsewhere the port is only looked up.
+    On Linux a bound socket that does not listen and allows reuse keeps the system from assigning the port to others,
+    while a server (which sets SO_REUSEADDR) can still listen on it. On other systems the port is not reserved.
     """
 
     def __init__(self) -> None:
-        self._keepers: list[socket.socket] = []
+        self._sockets: list[socket.socket] = []
 
     def take(self) -> int:
         for _ in range(1000):
             port = random.randint(_LOWEST, _HIGHEST)  # noqa: S311 (no secret)
-            if self._hold(port):
+            if self._reserve(port):
                 return port
-        raise Misconfigured(f"no free port between {_LOWEST} and {_HIGHEST}", mend="stop what listens there")
+        raise Misconfigured(
+            f"no free port between {_LOWEST} and {_HIGHEST}", mend="stop the programs that listen there"
+        )
 
-    def _hold(self, port: int) -> bool:
-        keeper = socket.socket()
+    def _reserve(self, port: int) -> bool:
+        reservation = socket.socket()
         try:
-            keeper.bind((HOST, port))
+            reservation.bind((HOST, port))
         except OSError:
-            keeper.close()
+            reservation.close()
             return False
         if sys.platform == "linux":
-            keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._keepers.append(keeper)
+            reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._sockets.append(reservation)
         else:
-            keeper.close()
+            reservation.close()
         return True
 
     def release(self) -> None:
-        while self._keepers:
-            self._keepers.pop().close()
+        while self._sockets:
+            self._sockets.pop().close()
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on this port of the loopback now."""
+    """Whether a server could listen on this loopback port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -64,7 +66,7 @@ def is_free(port: int) -> bool:
 
 
 def owner_of(port: int) -> str:
-    """Name the process that listens on a port, as far as this user may know it: "java (pid 123)"."""
+    """Name the process that listens on a port, such as "java (pid 123)", if this user may see it."""
     with suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
@@ -73,10 +75,12 @@ def owner_of(port: int) -> str:
 
 
 def check_free(ports: dict[str, int]) -> None:
-    """Make sure that each of these ports can be listened on.
+    """Check that all of these ports are free.
 
-    Raises: Misconfigured, naming every one that is taken, by whom, and the way out.
+    Raises: Misconfigured, naming each port in use, the process that uses it, and what to do.
     """
-    taken = [f"port {port} ({name}) is taken by {owner_of(port)}" for name, port in ports.items() if not is_free(port)]
-    if taken:
-        raise Misconfigured("; ".join(taken), mend="stop it, or start with PARVIS_PORTS=free")
+    in_use = [
+        f"port {port} ({name}) is in use by {owner_of(port)}" for name, port in ports.items() if not is_free(port)
+    ]
+    if in_use:
+        raise Misconfigured("; ".join(in_use), mend="stop that program, or set PARVIS_PORTS=free")

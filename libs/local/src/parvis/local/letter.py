@@ -12,7 +12,7 @@ from PIL import Image, ImageChops
 
 ScanFormat = Literal["pdf", "tiff", "png", "jpeg"]
 
-# Typst carries its fonts in the wheel (Libertinus Serif by default): the machine's own fonts play no part.
+# Typst's wheel contains its fonts (Libertinus Serif by default), so the machine's fonts make no difference.
 _LAYOUT = """
 #let letter = json(bytes(sys.inputs.letter))
 #set document(title: letter.subject, date: none)
@@ -35,7 +35,7 @@ _LAYOUT = """
 
 @dataclass(frozen=True)
 class SampleLetter:
-    """A French letter as people lay it out: sender top left, addressee right, subject, body, signature."""
+    """A French letter in the usual layout: sender top left, addressee right, subject, body, signature."""
 
     sender: tuple[str, ...]
     addressee: tuple[str, ...]
@@ -66,7 +66,7 @@ BIRTH_CERTIFICATE = SampleLetter(
 
 
 def write_pdf(letter: SampleLetter) -> bytes:
-    """The letter as a word processor would export it: a PDF with its text."""
+    """Write the letter as a word processor would export it: a PDF with text."""
     return typst.compile(_LAYOUT.encode(), format="pdf", sys_inputs={"letter": json.dumps(asdict(letter))})
 
 
@@ -81,10 +81,10 @@ def make_scan(
     pages: int = 1,
     seed: int = 1,
 ) -> bytes:
-    """The letter printed, laid on the glass and scanned: images only, no text in the file.
+    """Make a scan of the printed letter: images only, without text.
 
-    Shape:  angle in degrees, as paper lies; turn by whole quarters, as a tired hand feeds it; noise 0 to 128, grey
-            levels of grain; pages repeats the sheet. The same arguments give the same picture.
+    Shape:  `angle` in degrees, a skewed sheet; `turn` by quarters, a sheet fed the wrong way; `noise` 0 to 128, grey
+            levels of grain; `pages` repeats the sheet. The same arguments give the same image.
     """
     sheet = _rasterise(letter, dpi=dpi)
     sheets = [
@@ -98,7 +98,7 @@ def make_scan(
 
 
 def _rasterise(letter: SampleLetter, *, dpi: int) -> Image.Image:
-    document: Any = pypdfium2.PdfDocument(write_pdf(letter))  # its types say that a scale is whole
+    document: Any = pypdfium2.PdfDocument(write_pdf(letter))  # its type hints require an integer scale
     try:
         return document[0].render(scale=dpi / 72, grayscale=True).to_pil().convert("L")
     finally:

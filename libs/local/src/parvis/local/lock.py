@@ -11,16 +11,16 @@ from parvis.common.contract.errors import Misconfigured, Unavailable
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Generator[None]:
-    """Hold the folder until the block ends, or until we die.
+    """Lock the folder until the block, or this process, ends.
 
-    Raises: Misconfigured, naming the process that has it; Unavailable, when the folder cannot be used.
+    Raises: Misconfigured, naming the process that holds it; Unavailable, when the folder cannot be used.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "up.lock").open("a+")
     except OSError as error:
         raise Unavailable(
-            f"{folder} cannot be used: {error.strerror}. Make room, give it to yourself, or name another in PARVIS_VAR"
+            f"{folder} cannot be used: {error.strerror}. Free disk space, change its owner, or set PARVIS_VAR to another folder"
         ) from error
     with file:
         try:
@@ -28,8 +28,8 @@ def lock_folder(folder: Path) -> Generator[None]:
         except BlockingIOError:
             file.seek(0)
             raise Misconfigured(
-                f"Parvis runs in {folder} already (pid {file.read().strip() or 'unknown'})",
-                mend="stop that one, or name another folder in PARVIS_VAR",
+                f"Parvis is already running in {folder} (pid {file.read().strip() or 'unknown'})",
+                mend="stop that process, or set PARVIS_VAR to another folder",
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))

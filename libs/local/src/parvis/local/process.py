@@ -1,4 +1,4 @@
-"""Runs one program in a process group of its own, registered, with its output captured."""
+"""Runs one program in its own process group, registers it and captures its output."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from parvis.local.waiting import wait_until
 
 @dataclass(frozen=True)
 class UnixUser:
-    """Whom a process runs as, where that is not ourselves."""
+    """The user that a process runs as, if it is not the current user."""
 
     uid: int
     gid: int
@@ -27,9 +27,9 @@ class UnixUser:
 
 @dataclass
 class ManagedProcess:
-    """A child that takes its whole group with it.
+    """A child process with its own process group; killing it kills the group.
 
-    `show` is given each line of output; without it the output goes to `log` directly, which costs us nothing.
+    `show` gets each line of output; without it the output goes directly to `log`, which costs no thread.
     """
 
     name: str
@@ -65,8 +65,8 @@ class ManagedProcess:
             )
         self.ledger.add(self.name, self._child.pid)
         if self.show and self._child.stdout:
-            road = (self._child.stdout, self.show)
-            self._reader = threading.Thread(target=self._read, args=road, name=f"log-{self.name}", daemon=True)
+            arguments = (self._child.stdout, self.show)
+            self._reader = threading.Thread(target=self._read, args=arguments, name=f"log-{self.name}", daemon=True)
             self._reader.start()
 
     @property
@@ -77,7 +77,7 @@ class ManagedProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs, and before it was started."""
+        """The exit code; None while the process runs and before it is started."""
         return self._child.poll() if self._child else None
 
     @property
@@ -91,15 +91,15 @@ class ManagedProcess:
                 os.killpg(self._child.pid, number)
 
     def ask_to_stop(self) -> None:
-        """Send the polite signal to the process alone: its workers are its own affair, PostgreSQL's above all."""
+        """Send the stop signal to the process only: it stops its own workers, as PostgreSQL must."""
         if self.is_running:
             self.signal(signal.SIGCONT)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, self.stop_signal)
 
     def kill(self) -> None:
-        """End it as a power cut would, with all it started; nothing is left when this returns."""
-        # PostgreSQL's backends are sessions of their own: the group does not reach them.
+        """Kill the process and all its descendants; none is left when this returns."""
+        # PostgreSQL's backends have their own sessions, so the group does not include them.
         descendants = self._descendants()
         self.signal(signal.SIGKILL)
         for process in descendants:
@@ -109,7 +109,7 @@ class ManagedProcess:
         self.wait(None)
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Wait until it has ended, and clear away its group."""
+        """Wait until the process has ended, then kill what is left of its group. Gives whether it ended in time."""
         if not self._child:
             return True
         try:
@@ -128,7 +128,7 @@ class ManagedProcess:
             self.kill()
 
     def tail(self) -> list[str]:
-        """Its last words."""
+        """Give the last lines of its output."""
         if self.show:
             return list(self.last_lines)
         if not self.log.exists():

@@ -11,13 +11,13 @@ import psutil
 
 from parvis.local.waiting import wait_until
 
-MARK = "PARVIS_LEDGER"  # in the environment of each child and of its own children: names the ledger they belong to
+MARK = "PARVIS_LEDGER"  # environment variable of every child and its descendants: the ledger file that they belong to
 _CLOCK_SLACK_S = 3  # psutil derives start times from the wall clock, which NTP may move
 
 
 @dataclass(frozen=True)
 class RegisteredProcess:
-    """One process: a pid alone may have been given to somebody else since."""
+    """One process. The start time tells it from a later process with the same pid."""
 
     name: str
     pid: int
@@ -25,7 +25,7 @@ class RegisteredProcess:
 
 
 class ProcessRegistry:
-    """A file with one line a process: written when it starts, emptied when all have been ended in order."""
+    """A file with one line per process, written when it starts; removed when all have been stopped."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -40,17 +40,17 @@ class ProcessRegistry:
     def entries(self) -> list[RegisteredProcess]:
         if not self.file.exists():
             return []
-        found: list[RegisteredProcess] = []
+        entries: list[RegisteredProcess] = []
         for line in self.file.read_text(encoding="utf-8").splitlines():
             with contextlib.suppress(ValueError, TypeError):  # a line cut by a crash
-                found.append(RegisteredProcess(**json.loads(line)))
-        return found
+                entries.append(RegisteredProcess(**json.loads(line)))
+        return entries
 
     def clear(self) -> None:
         self.file.unlink(missing_ok=True)
 
     def leftover_processes(self) -> list[psutil.Process]:
-        """The processes of this ledger that still run, and what they started."""
+        """Find the processes of this ledger that still run, and their descendants."""
         alive = {process.pid: process for entry in self.entries() if (process := _matches(entry))}
         groups = set(alive)
         for process in psutil.process_iter():
@@ -61,7 +61,7 @@ class ProcessRegistry:
         return list(alive.values())
 
     def end_leftovers(self, *, patience_s: float = 5) -> list[str]:
-        """End what is left over, gently and then by force; give the names."""
+        """Terminate the leftover processes, then kill those that remain. Gives their names."""
         processes = self.leftover_processes()
         names = {entry.pid: entry.name for entry in self.entries()}
         ended = sorted({names[process.pid] for process in processes if process.pid in names})
@@ -71,11 +71,11 @@ class ProcessRegistry:
 
 
 def end_processes(processes: list[psutil.Process], *, patience_s: float) -> None:
-    """SIGTERM, then SIGKILL. PostgreSQL takes SIGTERM as "wait until all have gone": it is sent SIGINT."""
+    """Send SIGTERM, then SIGKILL. PostgreSQL gets SIGINT: on SIGTERM it would wait for its clients to disconnect."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.send_signal(signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
-            process.send_signal(signal.SIGCONT)  # a paused one hears nothing else
+            process.send_signal(signal.SIGCONT)  # a stopped process handles SIGTERM only after SIGCONT
     wait_until(lambda: not any(map(is_running, processes)), seconds=patience_s)
     for process in filter(is_running, processes):
         with contextlib.suppress(psutil.Error):
@@ -84,7 +84,7 @@ def end_processes(processes: list[psutil.Process], *, patience_s: float) -> None
 
 
 def is_running(process: psutil.Process) -> bool:
-    """Tell whether it still does something: an orphan may stay a zombie until the system's first process looks."""
+    """Whether the process runs. A zombie does not count: an orphan stays one until init reaps it."""
     with contextlib.suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False

@@ -19,7 +19,7 @@ KAFKA, POSTGRES = "kafka", "postgres"
 
 @dataclass
 class StackProcesses:
-    """What the parts of one stack share."""
+    """Builds the processes of one stack from what they share."""
 
     plan: StackPlan
     ledger: ProcessRegistry
@@ -54,7 +54,7 @@ class StackProcesses:
         return self.program(name, stack_environment.module_command(module))
 
     def program(self, name: str, command: Sequence[str]) -> ManagedProcess:
-        """Anything of ours that speaks into the common stream, or into a file of its own."""
+        """Build a process whose output goes to the console, or to a file if there is none."""
         return ManagedProcess(
             name=name,
             command=command,

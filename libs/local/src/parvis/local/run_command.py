@@ -12,7 +12,7 @@ _WITHIN_S = 300
 def run_parvis_command(process: ManagedProcess, stopping: Event) -> None:
     """Run a command to its end.
 
-    Raises: Misconfigured or Unavailable, with the last line that it said; Stopped.
+    Raises: Misconfigured or Unavailable, with the last line of its output; StackStopped.
     """
     process.start()
     try:
@@ -21,6 +21,6 @@ def run_parvis_command(process: ManagedProcess, stopping: Event) -> None:
         if not process.wait(0):
             process.kill()
     if process.exit_code:
-        said = next((line for line in reversed(process.tail()) if line.strip()), "it gave no reason")
-        kind = Misconfigured if process.exit_code == EXIT_MISCONFIGURED else Unavailable
-        raise kind(f"{process.name}: {said.removeprefix('parvis: ').removeprefix('misconfigured: ')}")
+        last_line = next((line for line in reversed(process.tail()) if line.strip()), "no error message")
+        error_type = Misconfigured if process.exit_code == EXIT_MISCONFIGURED else Unavailable
+        raise error_type(f"{process.name}: {last_line.removeprefix('parvis: ').removeprefix('misconfigured: ')}")

@@ -1,4 +1,4 @@
-"""Generates this machine's secrets once and keeps them in a file that its owner alone can read."""
+"""Generates this machine's secrets once and stores them in a file that only its owner can read."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ from parvis.local.private_file import write_private
 
 @dataclass(frozen=True)
 class LocalSecrets:
-    """What the town, its database and the simulated outside world know, and nobody else."""
+    """The secrets that the services, the database and the simulators share."""
 
     secret_key: str
     contact_point_key: str
@@ -40,13 +40,13 @@ def generate_secrets() -> dict[str, str]:
 
 
 def load_secrets(file: Path) -> LocalSecrets:
-    """Read the secrets, or make them. A name that an older version did not know is added.
+    """Read the secrets, or generate them. A secret that an older version did not have is added.
 
-    Raises: Misconfigured, when the file is none of ours; Unavailable, when it cannot be written.
+    Raises: Misconfigured, when the file cannot be parsed; Unavailable, when it cannot be written.
     """
-    known = _read(file)
-    values = generate_secrets() | known
-    if values != known:
+    stored = _read(file)
+    values = generate_secrets() | stored
+    if values != stored:
         _write(file, values)
     return LocalSecrets(**{name: values[name] for name in LocalSecrets.__dataclass_fields__})
 
@@ -55,14 +55,14 @@ def _read(file: Path) -> dict[str, str]:
     if not file.exists():
         return {}
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Misconfigured(
             "cannot be read",
             file=file,
-            mend="put it back from a copy, or remove it with the database's folder beside it",
+            mend="restore it from a copy, or delete it together with the folder `postgres` beside it",
         ) from error
-    return {name: str(value) for name, value in found.items()}
+    return {name: str(value) for name, value in values.items()}
 
 
 def _write(file: Path, values: dict[str, str]) -> None:
@@ -70,5 +70,5 @@ def _write(file: Path, values: dict[str, str]) -> None:
         write_private(file, json.dumps(values, indent=2))
     except OSError as error:
         raise Unavailable(
-            f"{file} cannot be written: {error.strerror}. Make room, or give the folder to yourself"
+            f"{file} cannot be written: {error.strerror}. Free disk space, or change the owner of the folder"
         ) from error

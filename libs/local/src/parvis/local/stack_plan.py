@@ -10,7 +10,7 @@ from parvis.local.secrets import LocalSecrets
 
 HOST = "127.0.0.1"
 
-# As agreed in the design, for people and scripts: name → port on a laptop. "<service>.<what>" is a second port of a service.
+# The fixed ports by name. "<service>.<name>" is a second port of a service.
 FIXED: Mapping[str, int] = MappingProxyType(
     {
         "ingest-sms": 8101,
@@ -39,7 +39,7 @@ _SECOND_PORTS = {"ingest-email": ("ingest-email.smtp", "ingest-email.lmtp")}
 
 @dataclass(frozen=True)
 class StackPlan:
-    """What will be started, where, and what it is told."""
+    """The services, ports and environment of a stack."""
 
     var: Path
     services: tuple[str, ...]
@@ -53,7 +53,7 @@ class StackPlan:
         return f"http://{HOST}:{self.ports[service]}"
 
     def ports_of(self, service: str) -> dict[str, int]:
-        """As `up.json` has them: {"port": 8102, "smtp_port": 2525}."""
+        """Give a service's ports as in `up.json`: {"port": 8102, "smtp_port": 2525}."""
         second = {
             f"{name.partition('.')[2].replace('-', '_')}_port": port
             for name, port in self.ports.items()
@@ -63,15 +63,15 @@ class StackPlan:
 
     @property
     def topic_prefix(self) -> str:
-        """What the names of the town's topics begin with."""
+        """The prefix of the town's topics and consumer groups."""
         return self.environment.get("PARVIS_TOPIC_PREFIX", "parvis")
 
     def address_of_database(self) -> str:
-        """host:port, without what else the URL holds."""
+        """Give host:port of the database, without user and password."""
         return self.environment["PARVIS_DATABASE_URL"].rpartition("@")[2].partition("/")[0]
 
-    def described(self, pids: Mapping[str, int]) -> dict[str, object]:
-        """As `up.json` has it: where everything is, for programs."""
+    def describe(self, pids: Mapping[str, int]) -> dict[str, object]:
+        """Give the contents of `up.json`: where other programs find each part."""
         names = [*self.services, *(["outside"] if self.outside else [])]
         parts = {name: {"pid": pids[name], **self.ports_of(name)} for name in names}
         kafka, database = self.environment["PARVIS_KAFKA_BOOTSTRAP"], self.environment["PARVIS_DATABASE_URL"]
@@ -80,73 +80,78 @@ class StackPlan:
 
     @property
     def ports_to_open(self) -> dict[str, int]:
-        """Those that something of ours will listen on."""
-        left_out = ({"kafka"} if not self.embeds_kafka else set[str]()) | (
+        """The ports that processes of this stack will listen on."""
+        external = ({"kafka"} if not self.embeds_kafka else set[str]()) | (
             {"postgres"} if not self.embeds_postgres else set[str]()
         )
-        left_out |= set() if self.outside else set(_OUTSIDE)
-        return {name: port for name, port in self.ports.items() if name not in left_out}
+        external |= set() if self.outside else set(_OUTSIDE)
+        return {name: port for name, port in self.ports.items() if name not in external}
 
 
-def service_variable(service: str, what: str) -> str:
+def service_variable(service: str, setting: str) -> str:
     """("ingest-email", "smtp-port") → PARVIS_INGEST_EMAIL_SMTP_PORT."""
-    return f"PARVIS_{service}_{what}".replace("-", "_").upper()
+    return f"PARVIS_{service}_{setting}".replace("-", "_").upper()
 
 
 def plan_stack(
     *,
     var: Path,
     services: Sequence[str],
-    given: Mapping[str, str],
+    given_environment: Mapping[str, str],
     secrets: LocalSecrets,
     free_port: Callable[[], int] | None,
     outside: bool,
     config_dir: Path,
 ) -> StackPlan:
-    """Settle everything before anything is started.
+    """Plan the stack before anything is started.
 
-    Shape:  `given` is the environment of the user: what is set there is honoured, the rest is embedded or made.
-    Gives:  with `free_port` None the fixed ports, else free ones.
-    Raises: Misconfigured, naming a variable that is no port.
+    Shape:  `given_environment` overrides the defaults. `free_port` chooses a port; if it is None, ports are fixed.
+    Raises: Misconfigured, naming a variable that is not a port.
     """
-    ports = _ports(services, given, free_port)
-    made = _environment(var=var, services=services, ports=ports, secrets=secrets, config_dir=config_dir)
+    ports = _ports(services, given_environment, free_port)
+    defaults = _environment(var=var, services=services, ports=ports, secrets=secrets, config_dir=config_dir)
     return StackPlan(
         var=var,
         services=tuple(services),
         ports=ports,
-        environment={**made, **{name: value for name, value in given.items() if value}, "PARVIS_VAR": str(var)},
-        embeds_kafka=not given.get("PARVIS_KAFKA_BOOTSTRAP"),
-        embeds_postgres=not given.get("PARVIS_DATABASE_URL"),
+        environment={
+            **defaults,
+            **{name: value for name, value in given_environment.items() if value},
+            "PARVIS_VAR": str(var),
+        },
+        embeds_kafka=not given_environment.get("PARVIS_KAFKA_BOOTSTRAP"),
+        embeds_postgres=not given_environment.get("PARVIS_DATABASE_URL"),
         outside=outside,
     )
 
 
-def _ports(services: Sequence[str], given: Mapping[str, str], free_port: Callable[[], int] | None) -> dict[str, int]:
+def _ports(
+    services: Sequence[str], given_environment: Mapping[str, str], free_port: Callable[[], int] | None
+) -> dict[str, int]:
     names = [*_EMBEDDED, *_OUTSIDE]
     for service in services:
         names += [service, *_SECOND_PORTS.get(service, ())]
-    return {name: _port(name, given, free_port) for name in names}
+    return {name: _port(name, given_environment, free_port) for name in names}
 
 
-def _port(name: str, given: Mapping[str, str], free_port: Callable[[], int] | None) -> int:
-    wanted = given.get(_port_variable(name), "")
-    if wanted:
-        if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
+def _port(name: str, given_environment: Mapping[str, str], free_port: Callable[[], int] | None) -> int:
+    port = given_environment.get(_port_variable(name), "")
+    if port:
+        if not port.isdecimal() or not 0 < int(port) < 65536:
             raise Misconfigured(
-                f"{_port_variable(name)} is {wanted!r}, which is no port", mend="a number from 1 to 65535"
+                f"{_port_variable(name)} must be a port, got {port!r}", mend="set it to a number from 1 to 65535"
             )
-        return int(wanted)
+        return int(port)
     if free_port:
         return free_port()
     if name not in FIXED:
-        raise Misconfigured(f"no port is agreed for the service {name}", mend=f"set {_port_variable(name)}")
+        raise Misconfigured(f"the service {name} has no fixed port", mend=f"set {_port_variable(name)}")
     return FIXED[name]
 
 
 def _port_variable(name: str) -> str:
-    service, _, what = name.partition(".")
-    return service_variable(service, f"{what}-port" if what else "port")
+    service, _, port_name = name.partition(".")
+    return service_variable(service, f"{port_name}-port" if port_name else "port")
 
 
 def _environment(
@@ -184,37 +189,37 @@ def _environment(
         "PARVIS_NOTIFIER_SMTP_PASSWORD": secrets.relay_password,
         "PARVIS_NOTIFIER_SMTP_CA_FILE": str(var / "outside" / "relay.pem"),
     }
-    paper = {
+    post = {
         "PARVIS_INGEST_POSTAL_FOLDER": str(var / "scans"),
-        # The service's own patience is for scanners that write over a network; here files are moved in whole.
+        # The service's default wait is for scanners that write over a network; here files are moved in atomically.
         "PARVIS_INGEST_POSTAL_POLL_S": "0.5",
         "PARVIS_INGEST_POSTAL_SETTLE_S": "1",
         "PARVIS_NOTIFIER_LETTERS_DIR": str(var / "letters"),
     }
     desk = {"PARVIS_DESK_API_TOKEN": secrets.desk_api_token}
-    # Rehearsals fill in a form in no time at all; nobody is asked whether they are a machine.
+    # Tests and the demo submit forms at once, which the service would otherwise take for a bot.
     web = {"PARVIS_INGEST_WEB_QUICKEST_S": "0"}
     return {
         **shared,
         **listening,
         **twilio,
         **mail,
-        **paper,
+        **post,
         **desk,
         **web,
         **_simulator_environment(var, ports, secrets, url("ingest-sms")),
     }
 
 
-def _simulator_environment(var: Path, ports: Mapping[str, int], secrets: LocalSecrets, sms_door: str) -> dict[str, str]:
-    """What the simulated Twilio, mail provider and print shop are told."""
+def _simulator_environment(var: Path, ports: Mapping[str, int], secrets: LocalSecrets, sms_url: str) -> dict[str, str]:
+    """Build the settings of the simulated Twilio, mail provider and print shop."""
     return {
         "PARVIS_OUTSIDE_TWILIO_PORT": str(ports["outside.twilio"]),
         "PARVIS_OUTSIDE_MAIL_SMTP_PORT": str(ports["outside.mail-smtp"]),
         "PARVIS_OUTSIDE_MAIL_WEB_PORT": str(ports["outside.mail-web"]),
         "PARVIS_OUTSIDE_TWILIO_ACCOUNT_SID": secrets.twilio_account_sid,
         "PARVIS_OUTSIDE_TWILIO_AUTH_TOKEN": secrets.twilio_auth_token,
-        "PARVIS_OUTSIDE_SMS_WEBHOOK_URL": f"{sms_door}/sms",
+        "PARVIS_OUTSIDE_SMS_WEBHOOK_URL": f"{sms_url}/sms",
         "PARVIS_OUTSIDE_MAIL_USERNAME": secrets.relay_username,
         "PARVIS_OUTSIDE_MAIL_PASSWORD": secrets.relay_password,
         "PARVIS_OUTSIDE_MAIL_CERTIFICATE": str(var / "outside" / "relay.pem"),

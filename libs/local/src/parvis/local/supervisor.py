@@ -11,38 +11,38 @@ from parvis.local.process import ManagedProcess
 from parvis.local.waiting import StackStopped
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 10.0
-_CALM_AFTER_S = 20.0  # a process that lived so long was well: its next death starts from the first delay again
-_LOOK_EVERY_S = 0.05
-_HOPELESS_AFTER_DEATHS = 5  # some 15 s
+_STABLE_AFTER_S = 20.0  # after this uptime the next restart has the first delay again
+_CHECK_INTERVAL_S = 0.05
+_CRASHING_AFTER_EXITS = 5  # some 15 s
 
 
 @dataclass
 class SupervisedProcess:
-    """One process and what it has been through."""
+    """One process and its restarts."""
 
     name: str
     process: ManagedProcess
     start: Callable[[], None]
     is_wanted: bool = False
-    deaths_in_a_row: int = 0
+    exits_in_a_row: int = 0
     started_at_s: float = 0.0
-    due_at_s: float | None = None  # when it is to be started again
+    due_at_s: float | None = None  # instant of the next start
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 @dataclass(frozen=True)
 class SupervisionFailure:
-    """Why the whole stack has to end."""
+    """Why the stack has to stop."""
 
     name: str
     sentence: str
 
 
 class Supervisor:
-    """Starts, watches, restarts and stops; safe to call from several threads."""
+    """Starts, watches, restarts and stops processes. Thread-safe."""
 
-    def __init__(self, *, tell: Callable[[str], None], changed: Callable[[], None], failed: threading.Event) -> None:
-        self._tell = tell
+    def __init__(self, *, report: Callable[[str], None], changed: Callable[[], None], failed: threading.Event) -> None:
+        self._report = report
         self._changed = changed
         self.failed = failed
         self.failure: SupervisionFailure | None = None
@@ -52,16 +52,20 @@ class Supervisor:
         self._thread.start()
 
     def add(self, process: ManagedProcess, *, start: Callable[[], None] | None = None) -> None:
-        """Take a process into care; `start` where there is more to it than starting the process."""
+        """Supervise a process. `start` replaces `process.start` if starting takes more steps."""
         self._watched[process.name] = SupervisedProcess(process.name, process, start or process.start)
 
     def names(self) -> list[str]:
         return list(self._watched)
 
     def crashing_process(self) -> str | None:
-        """Name a process that ends as often as it is started: waiting for it is in vain."""
-        hopeless = (one.name for one in self._watched.values() if one.deaths_in_a_row >= _HOPELESS_AFTER_DEATHS)
-        return next(hopeless, None)
+        """Name a process that has ended after each of several starts; None if there is none."""
+        crashing = (
+            supervised.name
+            for supervised in self._watched.values()
+            if supervised.exits_in_a_row >= _CRASHING_AFTER_EXITS
+        )
+        return next(crashing, None)
 
     def process(self, name: str) -> ManagedProcess:
         return self._watched[name].process
@@ -75,44 +79,44 @@ class Supervisor:
         self._changed()
 
     def kill(self, name: str, *, stays_down: bool = False) -> None:
-        """End it as a power cut would; unless it is to stay down, it is started again after the first delay."""
+        """Kill a process; unless it stays down, it is started again after the first delay."""
         watched = self._watched[name]
         with watched.lock:
             watched.is_wanted = watched.is_wanted and not stays_down
-            watched.deaths_in_a_row = 0
+            watched.exits_in_a_row = 0
             watched.process.kill()
 
     def stop(self, name: str, *, patience_s: float = 10) -> None:
-        """End it politely; it stays down until `start`."""
+        """Stop a process; it stays down until `start`."""
         watched = self._watched[name]
         with watched.lock:
             watched.is_wanted = False
             watched.process.ask_to_stop()
             if not watched.process.wait(patience_s):
-                self._tell(f"{name} did not end within {patience_s:.0f} s: killed")
+                self._report(f"{name} did not stop within {patience_s:.0f} s and was killed")
                 watched.process.kill()
 
     def stop_all(self, names: Sequence[str], *, until_s: float) -> None:
-        """Ask all at once, wait until the instant of the monotonic clock, kill the rest."""
+        """Stop all at once; kill those that still run at `until_s` of the monotonic clock."""
         watched = [self._watched[name] for name in names if name in self._watched]
-        for one in watched:
-            with one.lock:
-                one.is_wanted = False
-                one.process.ask_to_stop()
-        for one in watched:
-            if not one.process.wait(max(0.0, until_s - time.monotonic())):
-                self._tell(f"{one.name} did not end in time: killed")
-                one.process.kill()
+        for supervised in watched:
+            with supervised.lock:
+                supervised.is_wanted = False
+                supervised.process.ask_to_stop()
+        for supervised in watched:
+            if not supervised.process.wait(max(0.0, until_s - time.monotonic())):
+                self._report(f"{supervised.name} did not stop in time and was killed")
+                supervised.process.kill()
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         for watched in self._watched.values():
             watched.is_wanted = False
         self._ending.set()
         self._thread.join(timeout=5)
 
     def _watch(self) -> None:
-        while not self._ending.wait(_LOOK_EVERY_S):
+        while not self._ending.wait(_CHECK_INTERVAL_S):
             for watched in list(self._watched.values()):
                 if watched.lock.acquire(blocking=False):
                     try:
@@ -124,24 +128,24 @@ class Supervisor:
         if not watched.is_wanted or watched.process.is_running or self.failure:
             return
         if watched.due_at_s is None:
-            self._note_death(watched)
+            self._schedule_restart(watched)
         elif time.monotonic() >= watched.due_at_s:
-            self._start_again(watched)
+            self._restart(watched)
 
-    def _note_death(self, watched: SupervisedProcess) -> None:
+    def _schedule_restart(self, watched: SupervisedProcess) -> None:
         watched.process.wait(0)
         code = watched.process.exit_code
         if code == EXIT_MISCONFIGURED:
-            self._fail(watched, f"{watched.name} is misconfigured: {_last_words(watched.process.tail())}")
+            self._fail(watched, f"{watched.name} is misconfigured: {_misconfiguration_message(watched.process.tail())}")
             return
-        if time.monotonic() - watched.started_at_s > _CALM_AFTER_S:
-            watched.deaths_in_a_row = 0
-        delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**watched.deaths_in_a_row)
-        watched.deaths_in_a_row += 1
+        if time.monotonic() - watched.started_at_s > _STABLE_AFTER_S:
+            watched.exits_in_a_row = 0
+        delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**watched.exits_in_a_row)
+        watched.exits_in_a_row += 1
         watched.due_at_s = time.monotonic() + delay_s
-        self._tell(f"{watched.name} ended ({_describe_exit_code(code)}); starting it again in {delay_s:g} s")
+        self._report(f"{watched.name} ended ({_describe_exit_code(code)}); restarting in {delay_s:g} s")
 
-    def _start_again(self, watched: SupervisedProcess) -> None:
+    def _restart(self, watched: SupervisedProcess) -> None:
         watched.due_at_s = None
         watched.started_at_s = time.monotonic()
         try:
@@ -149,7 +153,7 @@ class Supervisor:
         except StackStopped:
             return
         except (ParvisError, OSError) as error:
-            self._tell(f"{watched.name} could not be started again: {error}")
+            self._report(f"{watched.name} could not be restarted: {error}")
             return
         self._changed()
 
@@ -165,9 +169,9 @@ def _describe_exit_code(code: int | None) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _last_words(lines: list[str]) -> str:
-    """The line that says what is wrong; services write it last, as `name: misconfigured: …`."""
+def _misconfiguration_message(lines: list[str]) -> str:
+    """Find the line `name: misconfigured: …`, else the last one."""
     with contextlib.suppress(IndexError):
-        said = [line for line in lines if "misconfigured:" in line] or [line for line in lines if line.strip()]
-        return said[-1].partition("misconfigured: ")[2] or said[-1]
-    return "it gave no reason"
+        messages = [line for line in lines if "misconfigured:" in line] or [line for line in lines if line.strip()]
+        return messages[-1].partition("misconfigured: ")[2] or messages[-1]
+    return "no error message"

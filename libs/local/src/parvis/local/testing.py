@@ -27,7 +27,7 @@ FAKE = """
 
 @dataclass
 class FakeServices:
-    """A folder of services that do nothing but say that they are ready."""
+    """A folder of services that only answer /ready."""
 
     folder: Path
     names: list[str] = field(default_factory=list[str])
@@ -48,36 +48,36 @@ class FakeServices:
 
 @dataclass
 class MavenRepository:
-    """What a Maven repository answers: a path's bytes, or 404."""
+    """A Maven repository that serves the bytes of each path, or 404."""
 
     url: str
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    asked: list[str] = field(default_factory=list[str])
+    requested_paths: list[str] = field(default_factory=list[str])
 
 
 @contextmanager
 def serving_repository() -> Generator[MavenRepository]:
-    """Answer what is in `files` until the block ends."""
-    made = MavenRepository("")
+    """Serve `files` until the block ends."""
+    repository = MavenRepository("")
 
     class Pages(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            made.asked.append(self.path)
-            body = made.files.get(self.path)
+            repository.requested_paths.append(self.path)
+            body = repository.files.get(self.path)
             self.send_response(404 if body is None else 200)
             self.send_header("Content-Length", str(len(body or b"")))
             self.end_headers()
             self.wfile.write(body or b"")
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name there)
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
+    repository.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        yield made
+        yield repository
     finally:
         server.shutdown()
         thread.join()

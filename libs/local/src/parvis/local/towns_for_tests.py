@@ -20,10 +20,10 @@ from parvis.local.stack import Stack
 
 
 class Towns:
-    """Town halls upon the same Kafka and PostgreSQL: brokers of its own cost a town more processor time than all its services.
+    """Starts towns on shared brokers: brokers of its own cost a town more processor time than all its services.
 
-    One at a time: services join the group of their name, whatever their town's prefix is. A town that kills, pauses or
-    changes a broker needs its own: `Stack.start`.
+    One at a time, so that towns do not compete for the processor. A town that kills, pauses or changes a broker needs
+    brokers of its own: `Stack.start`.
     """
 
     def __init__(self, brokers: Stack) -> None:
@@ -40,33 +40,35 @@ class Towns:
         outside: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> Generator[Stack]:
-        """As `Stack.start`, for the example town and with a Kafka and a PostgreSQL that are not its own.
+        """Start the example town on the shared Kafka and PostgreSQL; otherwise as `Stack.start`.
 
-        Raises: Misconfigured, when another town is open; else as `Stack.start`.
+        Raises: Misconfigured, when another town runs; else as `Stack.start`.
         """
         if self._is_open:
-            raise Misconfigured("two towns upon the same brokers", mend="give one of them brokers of its own")
+            raise Misconfigured(
+                "another town runs on these brokers", mend="stop it first, or start this one with `Stack.start`"
+            )
         self._is_open, name = True, f"town-{next(self._numbers)}"
         try:
-            shared = self._settle(name)
+            shared = self._create_topics_and_database(name)
             with Stack.start(
                 var, services=services, outside=outside, prepare=False, environment={**(environment or {}), **shared}
             ) as stack:
                 yield stack
         finally:
-            self._clear(name)
+            self._remove_topics_and_database(name)
             self._is_open = False
 
-    def _settle(self, name: str) -> dict[str, str]:
-        """Make a town's topics and tables; give what tells its services where they are."""
+    def _create_topics_and_database(self, name: str) -> dict[str, str]:
+        """Create a town's topics and tables. Gives the settings that point its services to them."""
         _run_in_thread(admin.apply_topics(self._brokers.kafka, self._topics, prefix=name, replication=1))
         return {
             "PARVIS_KAFKA_BOOTSTRAP": self._brokers.kafka,
             "PARVIS_TOPIC_PREFIX": name,
-            "PARVIS_DATABASE_URL": self._brokers.new_database(name, copy_of=self._empty_town),
+            "PARVIS_DATABASE_URL": self._brokers.new_database(name, copy_of=self._template_database),
         }
 
-    def _clear(self, name: str) -> None:
+    def _remove_topics_and_database(self, name: str) -> None:
         _run_in_thread(admin.remove_topics(self._brokers.kafka, self._topics, prefix=name))
         self._brokers.drop_database(name)
 
@@ -75,8 +77,8 @@ class Towns:
         return all_topics(list(load_town_config(stack_environment.config_dir()).departments))
 
     @cached_property
-    def _empty_town(self) -> str:
-        """A database with everybody's tables, migrated once: a copy takes a fifth of a second, migrations take two."""
+    def _template_database(self) -> str:
+        """A migrated database to copy: a copy takes 0.2 s, the migrations take 2 s."""
         name = "empty-town"
         url = self._brokers.new_database(name)
         for schema, folder in services_with_migrations().items():
@@ -85,6 +87,6 @@ class Towns:
 
 
 def _run_in_thread(work: Coroutine[Any, Any, object]) -> None:
-    """In a loop of its own, and so in a thread: whoever starts a town may stand in a loop that runs."""
+    """Run a coroutine in a thread with its own event loop, because the caller's loop may be running."""
     with ThreadPoolExecutor(1, thread_name_prefix="towns") as thread:
         thread.submit(asyncio.run, work).result()

@@ -1,4 +1,4 @@
-"""Polls a condition until it holds, a deadline passes, or the stack is told to stop."""
+"""Polls a condition until it holds, a deadline passes, or the stack is stopped."""
 
 import time
 from collections.abc import Callable
@@ -6,19 +6,19 @@ from threading import Event
 
 
 class StackStopped(Exception):
-    """SIGINT or SIGTERM came while something was being started."""
+    """SIGINT or SIGTERM arrived during the start."""
 
 
-NEVER = Event()  # for those whom nobody can stop: tests, `doctor`
+NEVER = Event()  # for callers that cannot be stopped: tests, `doctor`
 
 
 def wait_until(
     condition: Callable[[], bool], *, seconds: float, stopping: Event = NEVER, every_s: float = 0.02
 ) -> bool:
-    """Ask until the answer is yes.
+    """Poll until the condition holds.
 
-    Gives:  True, or False when the time is over.
-    Raises: Stopped, as soon as `stopping` is set.
+    Gives:  whether it held in time.
+    Raises: StackStopped, as soon as `stopping` is set.
     """
     deadline = time.monotonic() + seconds
     while not condition():
@@ -26,6 +26,6 @@ def wait_until(
             raise StackStopped
         if time.monotonic() >= deadline:
             return False
-        # Event.wait returns at once when it is set: a stop never waits for the next question.
+        # Event.wait returns as soon as the event is set, so that stopping does not wait for the next poll.
         (time.sleep if stopping is NEVER else stopping.wait)(every_s)
     return True

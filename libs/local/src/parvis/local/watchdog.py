@@ -9,10 +9,10 @@ from parvis.local.process_registry import ProcessRegistry
 
 
 class Watchdog:
-    """A process of its own session that outlives `kill -9` of the supervisor by the seconds it needs.
+    """A process in its own session that stops the others after `kill -9` of the supervisor.
 
-    PR_SET_PDEATHSIG would be Linux only, fires when the *thread* that started a child ends, and is cleared when a
-    child changes its user, as PostgreSQL does under root: a pipe has none of these traps.
+    It notices the end of the supervisor by a closed pipe. PR_SET_PDEATHSIG exists only on Linux, fires when the
+    *thread* that started a child ends, and is cleared when a child changes its user, as PostgreSQL does under root.
     """
 
     def __init__(self, ledger: ProcessRegistry) -> None:
@@ -25,7 +25,7 @@ class Watchdog:
         )
 
     def dismiss(self) -> None:
-        """Everything was ended in order: let it go."""
+        """End the watchdog, when every process has been stopped."""
         if self._process.stdin:
             self._process.stdin.close()
         try:

@@ -21,11 +21,11 @@ from parvis.simulators.twilio.app import build as build_twilio
 
 
 class Simulators:
-    """The outside world, from `async with` to its end.
+    """All simulators, running while the `async with` block lasts.
 
-    Gives: `twilio_url`, `mail_web_url`, `mail_smtp_port`, `settings.mail_certificate`; and in-process `twilio` (account,
-           carrier with its faults), `gateway` (a second SMS provider, under `/gateway` of Twilio's port) and `mail` (box, postman, relay with its faults).
-    Raises: OSError, a port is taken; the sentence names it.
+    Gives:  `twilio_url`, `mail_web_url`, `mail_smtp_port`, `settings.mail_certificate`; for tests in the same process also
+            `twilio` (account, carrier), `gateway` (the second SMS provider) and `mail` (box, postman, relay).
+    Raises: OSError, naming a port that is in use.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -74,12 +74,12 @@ class Simulators:
         )
         stack.callback(relay.close)
         await stack.enter_async_context(serve_application((self.twilio.app, twilio), (self.mail.app, web)))
-        # Last in, first out: what waits is let go before its listener is asked to stop.
+        # The stack is unwound in reverse: waiting requests end before their listener stops.
         stack.push_async_callback(self.background.stop)
 
 
 async def run(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT, also where SIGINT was inherited as ignored."""
+    """Run until SIGTERM or SIGINT, even if SIGINT was inherited as ignored."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -93,8 +93,8 @@ async def run(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Give the exit code: 0, or 78 with a sentence that names the wrong setting."""
-    smtp_log.setLevel("ERROR")  # aiosmtpd warns of its own deprecated session field at each login
+    """Run the simulators. Gives the exit code: 0, or 78 after an error message that names the wrong setting."""
+    smtp_log.setLevel("ERROR")  # aiosmtpd warns about its own deprecated session attribute at each login
     try:
         settings = load_settings(Settings)
     except Misconfigured as error:
@@ -103,6 +103,8 @@ def main() -> int:
     try:
         asyncio.run(run(settings))
     except OSError as error:
-        print(f"{error.strerror} (set another PARVIS_OUTSIDE_*_PORT, or stop what uses it)", file=sys.stderr)
+        print(
+            f"{error.strerror} (stop the program that uses it, or set another PARVIS_OUTSIDE_*_PORT)", file=sys.stderr
+        )
         return EXIT_MISCONFIGURED
     return 0

@@ -5,10 +5,10 @@ from collections.abc import Coroutine
 
 
 class BackgroundTasks:
-    """The tasks of the outside world.
+    """Background tasks of the simulators.
 
-    A TaskGroup would cancel the task that opened it, and in tests that is a fixture's, long gone: the tasks are held
-    here instead, and what failed is raised by `stop`.
+    A TaskGroup would cancel the task that opened it, which in tests is that of a finished fixture. Here `stop` raises
+    the errors of the tasks instead.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class BackgroundTasks:
             self._failures.append(failure)
 
     async def silence(self, longest_s: float) -> None:
-        """Say nothing for so long, or until the outside world ends."""
+        """Wait this long, or until the simulators stop."""
         self.waiting += 1
         try:
             async with asyncio.timeout(longest_s):
@@ -40,7 +40,7 @@ class BackgroundTasks:
             self.waiting -= 1
 
     async def stop(self) -> None:
-        """Cancel all; raise what failed meanwhile."""
+        """Cancel all tasks; raise the errors of those that failed."""
         self._ending.set()
         tasks = list(self._tasks)
         for task in tasks:

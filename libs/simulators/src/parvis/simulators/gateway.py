@@ -11,13 +11,13 @@ from pydantic import BaseModel, Field
 from parvis.simulators.settings import Settings
 from parvis.simulators.twilio.magic_numbers import behaviour_of
 
-# Our own magic numbers' behaviours, in this provider's words.
+# The behaviours of the magic numbers as this provider's errors.
 _REFUSED = {21211: "invalid-number", 21610: "opted-out", 21617: "too-long"}
 _UNDELIVERED = {30003: "absent-subscriber", 30005: "unknown-subscriber", 30008: "expired"}
 
 
 class GatewayMessage(BaseModel):
-    """One message as the town hands it over."""
+    """One message as the town sends it."""
 
     id: str = Field(min_length=1, max_length=80)
     to: str
@@ -27,7 +27,7 @@ class GatewayMessage(BaseModel):
 
 @dataclass
 class Gateway:
-    """The messages it has, by the town's id; `answer`, when set, is the HTTP status that it gives to everything."""
+    """The accepted messages by the town's id. `answer`, if set, is the HTTP status of every response."""
 
     settings: Settings
     answer: int | None = None

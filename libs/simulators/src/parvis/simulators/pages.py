@@ -12,12 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from parvis.simulators.texts import Language, words
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# No script at all, and nothing fetched from elsewhere: what citizens and towns write is shown here.
+# No scripts and no external requests: the pages show text from citizens and towns.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-src 'self'; form-action 'self'"
 
 
 def group_digits(number: str) -> str:
-    """Give a number as people write it: "+33 6 39 98 01 02"."""
+    """Format a number for people: "+33 6 39 98 01 02"."""
     prefix, _, digits = number.rpartition(":")
     try:
         parsed = phonenumbers.parse(digits)
@@ -28,7 +28,7 @@ def group_digits(number: str) -> str:
 
 
 def format_time(instant: datetime) -> str:
-    """Give the local time; with its date unless that is today."""
+    """Format the local time, with the date unless it is today."""
     local = instant.astimezone()
     today = local.date() == datetime.now(UTC).astimezone().date()
     return local.strftime("%H:%M:%S" if today else "%d/%m/%Y %H:%M:%S")
@@ -50,12 +50,12 @@ _CSS = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
 
 
 def language_of(request: Request) -> Language:
-    """French, unless `?lang=en` asks for English."""
+    """Give the page's language: French, or English with `?lang=en`."""
     return "en" if request.query_params.get("lang") == "en" else "fr"
 
 
 def _neighbour(request: Request) -> str | None:
-    """Give the address of the other web page, under the name by which the visitor reached this one."""
+    """Give the URL of the other page on the host name of this request."""
     port: int | None = getattr(request.app.state, "neighbour_port", None)
     return None if port is None else f"{request.url.scheme}://{request.url.hostname}:{port}/"
 

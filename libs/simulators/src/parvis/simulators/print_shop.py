@@ -1,4 +1,4 @@
-"""Lists the letters that landed in the print shop's tray, newest first."""
+"""Lists the letters in the print shop's folder, newest first."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,14 +24,14 @@ class PrintedPdf:
 
 
 def list_letters(folder: Path) -> list[PrintedPdf]:
-    """List the letters, newest first; what is still being written has a name that begins with a dot or ends otherwise."""
+    """List the letters, newest first, without unfinished files (names with a leading dot or another extension)."""
     letters: list[PrintedPdf] = []
     for path in folder.rglob("*.pdf"):
         if path.name.startswith("."):
             continue
         try:
             status = path.stat()
-        except FileNotFoundError:  # taken out of the tray meanwhile
+        except FileNotFoundError:  # removed meanwhile
             continue
         landed_at = datetime.fromtimestamp(status.st_mtime, UTC)
         letters.append(PrintedPdf(path, path.relative_to(folder).as_posix(), status.st_size, landed_at))
@@ -39,7 +39,7 @@ def list_letters(folder: Path) -> list[PrintedPdf]:
 
 
 def letter_routes(folder: Path) -> APIRouter:
-    """Give the routes of the tray. They are plain functions: they read the disk, so they run in threads."""
+    """Build the routes. They are not coroutines, because they read the disk: FastAPI runs them in threads."""
     router = APIRouter()
 
     @router.get("/letters", response_class=HTMLResponse)
@@ -49,17 +49,24 @@ def letter_routes(folder: Path) -> APIRouter:
     @router.get("/_sim/letters")
     def listing() -> JSONResponse:
         shown = [
-            {"name": one.name, "size_bytes": one.size_bytes, "landed_at": one.landed_at.isoformat(), "url": one.url}
-            for one in list_letters(folder)
+            {
+                "name": letter.name,
+                "size_bytes": letter.size_bytes,
+                "landed_at": letter.landed_at.isoformat(),
+                "url": letter.url,
+            }
+            for letter in list_letters(folder)
         ]
         return JSONResponse({"letters": shown})
 
     @router.get("/letters/{name:path}")
     def letter(name: str) -> Response:
-        # Looked up among what is there, never joined to a path: no way out of the folder.
-        for one in list_letters(folder):
-            if one.name == name:
-                return FileResponse(one.path, media_type="application/pdf", headers={"Content-Disposition": "inline"})
+        # Looked up in the listing and not joined to a path, so that no name leads out of the folder.
+        for candidate in list_letters(folder):
+            if candidate.name == name:
+                return FileResponse(
+                    candidate.path, media_type="application/pdf", headers={"Content-Disposition": "inline"}
+                )
         raise HTTPException(404, "no such letter")
 
     return router

@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, told to stop by an event: its own loop looks ten times a second."""
+    """uvicorn's server with an event that stops it at once; its own loop checks ten times per second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -19,7 +19,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leave the signals to the one who started us: uvicorn's own would stop only one of the servers."""
+        """Leave signals to the caller: uvicorn's handlers would stop only one of the servers."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -39,7 +39,7 @@ class _Server(uvicorn.Server):
 def bind(host: str, port: int, purpose: str) -> socket.socket:
     """Bind a listening socket.
 
-    Raises: OSError with a sentence that names the port and its purpose.
+    Raises: OSError, naming the port and its purpose.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -59,7 +59,7 @@ def port_of(listener: socket.socket) -> int:
 
 @contextlib.asynccontextmanager
 async def serve_application(*pairs: tuple[FastAPI, socket.socket]) -> AsyncGenerator[None]:
-    """Serve each application on its socket until the block ends; connections that are still open then have one second."""
+    """Serve each application on its socket until the block ends. Open connections then have one second to finish."""
     servers: list[tuple[_Server, asyncio.Task[None]]] = []
     for app, listener in pairs:
         config = uvicorn.Config(
@@ -77,7 +77,7 @@ async def serve_application(*pairs: tuple[FastAPI, socket.socket]) -> AsyncGener
 
 
 def probes() -> APIRouter:
-    """Give `/live` and `/ready`: what listens here is ready as soon as it answers."""
+    """Build `/live` and `/ready`: a simulator is ready as soon as it answers."""
     router = APIRouter()
 
     async def answer() -> dict[str, str]:

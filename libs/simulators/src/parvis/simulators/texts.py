@@ -1,4 +1,4 @@
-"""Holds the words of the simulators' pages in French and English."""
+"""Contains the texts of the simulators' pages in French and English."""
 
 from typing import Literal
 
@@ -83,5 +83,5 @@ TEXTS: dict[str, tuple[str, str]] = {
 
 
 def words(language: Language) -> dict[str, str]:
-    """All texts in one language."""
+    """Give all texts in one language."""
     return {name: pair[0 if language == "fr" else 1] for name, pair in TEXTS.items()}

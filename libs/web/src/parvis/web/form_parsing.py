@@ -169,9 +169,9 @@ def _normalize_line_ends(text: str) -> str:
 
 
 async def _limit_stream(request: Request, max_bytes: int) -> AsyncGenerator[bytes]:
-    taken = 0
+    size_bytes = 0
     async for part in request.stream():
-        taken += len(part)
-        if taken > max_bytes:
+        size_bytes += len(part)
+        if size_bytes > max_bytes:
             raise HTTPException(413)
         yield part

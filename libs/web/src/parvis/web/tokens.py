@@ -58,9 +58,9 @@ def is_valid_csrf_token(text: str, binding: str, key: bytes, now: datetime, *, l
     issued, _, mac = text.partition(".")
     if not issued.isascii() or not issued.isdigit() or len(issued) > 12:
         return False
-    ours = hmac.compare_digest(_mac("csrf", binding, issued, key).encode(), mac.encode("utf-8", "replace"))
+    is_signed = hmac.compare_digest(_mac("csrf", binding, issued, key).encode(), mac.encode("utf-8", "replace"))
     # Only after the check of the signature: an instant that we did not write may be out of range.
-    return ours and now - datetime.fromtimestamp(int(issued), UTC) <= lasts
+    return is_signed and now - datetime.fromtimestamp(int(issued), UTC) <= lasts
 
 
 def sign_values(values: dict[str, Any], purpose: str, key: bytes) -> str:

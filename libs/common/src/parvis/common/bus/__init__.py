@@ -1,1 +1,1 @@
-"""Reads from and writes to Kafka, with deadlines and nothing skipped; the only package that imports aiokafka."""
+"""Reads and writes Kafka with deadlines and without losing records; the only package that imports aiokafka."""

@@ -23,7 +23,7 @@ _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.25, 10.0
 HandleBatch = Callable[[Sequence[DecodedRecord]], Awaitable[None]]
 
 
-@dataclass(repr=False, eq=False)  # its repr would be that of all it is made of, in every stack of a failed record
+@dataclass(repr=False, eq=False)  # a generated repr would put all its parts into the log of a failed record
 class BatchProcessor:
     """Decodes and handles batches, with retries, dead letters and the consumer's halt.
 
@@ -45,7 +45,7 @@ class BatchProcessor:
         return DecodedRecord(event, received)
 
     async def process(self, records: Sequence[ReceivedRecord], stopping: asyncio.Event) -> bool:
-        """Handle or dead-letter every record. Gives False when the service stops before that is done."""
+        """Handle or dead-letter every record. Gives False if the service stops first."""
         items: list[DecodedRecord] = []
         for received in records:
             try:
@@ -59,7 +59,7 @@ class BatchProcessor:
         return True
 
     def count_handled(self, records: Sequence[ReceivedRecord]) -> None:
-        """Count records that were handled without `process`."""
+        """Count records that the pipeline handled."""
         self._count_by_topic(records)
         self._limit.count_handled(len(records))
 
@@ -71,13 +71,13 @@ class BatchProcessor:
         try:
             if not await self.retry_while_unavailable(lambda: self.handle(items), stopping):
                 return False
-        except Exception as error:  # noqa: BLE001 (a defect of ours must not stop the partition; the dead letter says what it was)
+        except Exception as error:  # noqa: BLE001 (a bug must not stop the partition; the dead letter names it)
             return await self._isolate_failure(items, error, stopping)
         self._limit.count_handled(len(items))
         return True
 
     async def _isolate_failure(self, items: Sequence[DecodedRecord], error: Exception, stopping: asyncio.Event) -> bool:
-        """Halve the batch until the record that fails is alone; then dead-letter it."""
+        """Halve the batch until the failing record is alone, then dead-letter it."""
         if len(items) > 1:
             middle = len(items) // 2
             return await self._handle_all(items[:middle], stopping) and await self._handle_all(items[middle:], stopping)
@@ -102,13 +102,13 @@ class BatchProcessor:
         if not self._limit.is_reached:
             return True
         self._limit = DeadLetterLimit()
-        reason = f"too many dead letters, the last: {reason}"
+        reason = f"too many dead letters; the last one: {reason}"
         return await self.retry_while_unavailable(lambda: self.halt.halt(reason), stopping)
 
     async def retry_while_unavailable(self, step: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> bool:
-        """Run a step until Kafka and PostgreSQL let it succeed, with partitions paused between attempts.
+        """Retry a step while Kafka or PostgreSQL is unavailable, with partitions paused between attempts.
 
-        Gives: False when the service stops first.
+        Gives: False if the service stops first.
         """
         backoff = Backoff(_FIRST_RETRY_S, _LONGEST_RETRY_S)
         try:

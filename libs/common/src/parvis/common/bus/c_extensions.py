@@ -6,7 +6,7 @@ from parvis.common.contract.errors import Misconfigured
 
 
 def check_c_extensions() -> None:
-    """Raise Misconfigured when aiokafka reads and writes records in Python: 26.7 CPU seconds for 100,000 contacts instead of 1.7."""
+    """Raise Misconfigured if aiokafka encodes records in Python: 26.7 s of CPU for 100,000 contacts instead of 1.7 s."""
     used = (
         default_records.DefaultRecordBatch,
         default_records.DefaultRecordBatchBuilder,
@@ -14,6 +14,6 @@ def check_c_extensions() -> None:
     )
     if any(not kind.__module__.startswith("aiokafka.record._crecords") for kind in used):
         raise Misconfigured(
-            "aiokafka works without its C extensions, sixteen times slower",
-            mend="unset AIOKAFKA_NO_EXTENSIONS, and install aiokafka from a wheel for this platform, or with a C compiler at hand",
+            "aiokafka has no C extensions, which makes it sixteen times slower",
+            mend="unset AIOKAFKA_NO_EXTENSIONS, and install aiokafka from a wheel for this platform or with a C compiler",
         )

@@ -1,4 +1,4 @@
-"""Consumes a service's topics: fetches batches, has each brought to an end, commits; nothing is skipped."""
+"""Consumes a service's topics: fetches batches, has every record handled or dead-lettered, commits."""
 
 import asyncio
 import time
@@ -26,18 +26,18 @@ _FIRST_JOIN_RETRY_S, _LONGEST_JOIN_RETRY_S = 0.5, 5.0
 class Consumer:
     """One member of a service's consumer group.
 
-    The handler gets a batch in the order of each partition, from several partitions at once. It must be idempotent:
-    returning normally lets the offsets be committed, and a crash before that brings the batch again.
+    The handler gets a batch from several partitions, in the order of each. It must be idempotent: offsets are committed
+    after it returns, and after a crash before that it gets the batch again.
 
-    Handler raises: Unavailable: all partitions are paused, polling goes on, the batch is tried again with back-off.
-                    Poison or anything unexpected: the batch is halved until the record at fault is alone; that record
-                    goes to the dead letters with its original bytes. Past the limit the consumer halts, and stays
-                    halted after a restart, until `parvis dead-letters resume`.
-    Order:          within a partition; a record is never begun before the one before it is finished.
-    Stages:         with them, up to three batches overlap (see BatchPipeline); the handler takes over in trouble.
-    Start:          a partition without a committed offset begins at 0; if its log no longer starts at 0, or the
-                    committed offset is gone, the process stops and says what is missing (auto.offset.reset=none).
-    Growth:         with a barrier, a topic may get more partitions while records flow: a key's order is kept.
+    Handler raises: Unavailable: partitions are paused, polling continues, and the batch is retried with back-off.
+                    Poison or anything else: the batch is halved until the failing record is alone, and that record
+                    is dead-lettered with its original bytes. Past the limit the consumer halts, also after a
+                    restart, until `parvis dead-letters resume`.
+    Order:          within a partition, a record begins after the previous one has finished.
+    Stages:         with stages, up to three batches overlap (see BatchPipeline); after a failure the handler is used.
+    Start:          a partition without a committed offset begins at 0. If its log no longer starts at 0, or the
+                    committed offset is gone, the process stops and names the lost offsets (auto.offset.reset=none).
+    Growth:         with a barrier, keys stay in order when a topic gets more partitions.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Consumer:
         self._halt_checked_at = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Consume until the service stops; batches under way are finished."""
+        """Consume until the service stops; started batches are finished."""
         try:
             await self._join(stopping)
             while not stopping.is_set():
@@ -73,7 +73,7 @@ class Consumer:
             await self._group.leave()
 
     async def watch(self, stopping: asyncio.Event) -> None:
-        """End the process when the consumer is alive but no longer fetches (aio-libs/aiokafka#1154, #847)."""
+        """End the process if the consumer no longer fetches (aio-libs/aiokafka#1154, #847)."""
         while not await sleep_unless_stopped(stopping, _STALL_CHECK_INTERVAL_S):
             progressed_at = self._group.progressed_at
             stalled_s = time.monotonic() - progressed_at if progressed_at else 0.0
@@ -119,13 +119,13 @@ class Consumer:
             self._group.idle.set()
 
     async def _wait_while_halted(self, stopping: asyncio.Event) -> None:
-        """While an operator has to act: paused, still polling, visible on /ready."""
+        """Pause while the consumer is halted; it keeps polling, and /ready shows the reason."""
         if time.monotonic() - self._halt_checked_at < _HALT_CHECK_INTERVAL_S:
             return
         try:
             while not stopping.is_set() and (reason := await self._halt_reason(stopping)):
                 self._health.mark_failing(
-                    "dead-letters", f"stopped: {reason}; release with `parvis dead-letters resume`"
+                    "dead-letters", f"halted: {reason}; after fixing the cause, run `parvis dead-letters resume`"
                 )
                 await self._processor.pause(_HALT_CHECK_INTERVAL_S)
             self._health.mark_ok("dead-letters")
@@ -133,7 +133,7 @@ class Consumer:
             self._processor.resume()
 
     async def _halt_reason(self, stopping: asyncio.Event) -> str | None:
-        """Why the consumer is halted; None when it may go on, or when the service stops before PostgreSQL answers."""
+        """Read why the consumer is halted; None if it is not, or if the service stops before PostgreSQL answers."""
         reason: str | None = None
 
         async def read_reason() -> None:

@@ -1,27 +1,29 @@
-"""Reads dead letters in the order of their original records, and writes those records to their topics again, once."""
+"""Reads dead letters in the order of their original records, and writes each record to its topic again, once."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from parvis.common.bus.admin import read_all_records
 from parvis.common.bus.cloudevents import ReceivedRecord, Record
 from parvis.common.bus.dead_letters import HEADER_PREFIX
 from parvis.common.bus.producer import Producer
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.errors import Poison
 from parvis.common.contract.event import format_instant
 from parvis.common.runtime.clock import now
 from parvis.common.runtime.logs import logger
 
 log = logger()
-_CHUNK_LETTERS = 100  # letters between two marks: a crash between them repeats so many at most, under their own ids
+_CHUNK_LETTERS = (
+    100  # letters between two marks; after a crash at most this many are written twice, with the same event ids
+)
 REPLAYED_AT_HEADER = f"{HEADER_PREFIX}replayed_at"
 _POSITION_HEADERS = ("topic", "partition", "offset")
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record that no handler could take, and when it was replayed."""
+    """A dead-lettered record, and when it was replayed."""
 
     received: ReceivedRecord
     topic: str
@@ -37,19 +39,19 @@ class DeadLetter:
 
     @property
     def position(self) -> tuple[str, int, int]:
-        """Where the record was. This, not the event id, identifies a letter: a record that is replayed may die again."""
+        """The position of the original record. It identifies a letter; the event id does not, as a replayed record may be dead-lettered again."""
         return self.topic, self.partition, self.offset
 
     @property
     def original(self) -> Record:
-        """The record as it was before it died."""
+        """The original record."""
         headers = tuple(header for header in self.received.headers if not header[0].startswith(HEADER_PREFIX))
         return Record(self.topic, self.received.key, self.received.value, headers)
 
 
 @dataclass(frozen=True)
 class DeadLetterFilter:
-    """Selects letters; with nothing set, all that were not replayed."""
+    """Selects letters; by default all that were not replayed."""
 
     event_id: str | None = None
     reason: str | None = None
@@ -76,10 +78,10 @@ class _TopicContents:
 
 
 async def read_dead_letters(bootstrap: str, topic: str) -> list[DeadLetter]:
-    """Read all dead letters, in the order of topic, partition and offset of the records: that of each key.
+    """Read all dead letters, sorted by topic, partition and offset of the original records, which is the order of each key.
 
-    A record that died twice, because its consumer ended before it committed, is one letter. A record that is no dead
-    letter of ours is logged and left out.
+    A record that was dead-lettered twice, because its consumer crashed before the commit, gives one letter. Anything
+    else in the topic is logged and skipped.
     """
     contents = _TopicContents()
     async for received in read_all_records(bootstrap, [topic]):
@@ -91,7 +93,7 @@ async def read_dead_letters(bootstrap: str, topic: str) -> list[DeadLetter]:
                 topic=received.topic,
                 partition=received.partition,
                 offset=received.offset,
-                reason="its headers are not those of a dead letter",
+                reason="not a dead letter: its headers are invalid",
             )
     replayed_at = contents.replayed_at
     letters = [replace(letter, replayed_at=replayed_at.get(letter.position)) for letter in contents.letters.values()]
@@ -99,7 +101,7 @@ async def read_dead_letters(bootstrap: str, topic: str) -> list[DeadLetter]:
 
 
 def _add_record(contents: _TopicContents, received: ReceivedRecord) -> None:
-    """Raises: ValueError, for headers that are not those of a dead letter or a replay mark."""
+    """Add a dead letter or a replay mark. Raises: ValueError, for invalid headers."""
     headers = {name: received.header(f"{HEADER_PREFIX}{name}") or "" for name in (*_POSITION_HEADERS, "reason", "at")}
     position = headers["topic"], int(headers["partition"]), int(headers["offset"])
     if replayed_at := received.header(REPLAYED_AT_HEADER):
@@ -112,7 +114,7 @@ def _add_record(contents: _TopicContents, received: ReceivedRecord) -> None:
 
 @dataclass(frozen=True)
 class ReplayProgress:
-    """How many letters are done, and which of them Kafka did not take."""
+    """How many letters are done, and which of them Kafka refused."""
 
     done: int
     refused: tuple[DeadLetter, ...] = ()
@@ -123,9 +125,8 @@ async def replay_dead_letters(
 ) -> AsyncGenerator[ReplayProgress]:
     """Write the records to their topics again, in this order, and mark each as replayed.
 
-    Gives:  the progress after each chunk. A letter whose record Kafka can never take is refused, logged and not marked;
-            the others are replayed.
-    Raises: Unavailable or OutcomeUnknown: what was not marked is replayed the next time.
+    Gives:  the progress after each chunk. A letter that Kafka refuses is logged and not marked; the others are replayed.
+    Raises: Unavailable or OutcomeUnknown; unmarked letters are replayed the next time.
     """
     refused: tuple[DeadLetter, ...] = ()
     for start in range(0, len(letters), _CHUNK_LETTERS):
@@ -137,7 +138,7 @@ async def replay_dead_letters(
 
 
 async def _send_originals(letters: Sequence[DeadLetter], producer: Producer) -> tuple[DeadLetter, ...]:
-    """Send the records of letters; one by one when Kafka refuses one of them. Gives the refused ones."""
+    """Send the original records; one by one if Kafka refuses any. Gives the refused letters."""
     try:
         await producer.send_all([letter.original for letter in letters])
     except Poison:
@@ -149,7 +150,7 @@ async def _send_original(letter: DeadLetter, producer: Producer) -> bool:
     try:
         await producer.send(letter.original)
     except Poison as poison:
-        log.error(  # noqa: TRY400 (no defect of ours)
+        log.error(  # noqa: TRY400 (expected; no stack)
             "dead-letter.refused",
             topic=letter.topic,
             partition=letter.partition,
@@ -161,8 +162,8 @@ async def _send_original(letter: DeadLetter, producer: Producer) -> bool:
 
 
 def _build_replay_mark(letter: DeadLetter, topic: str) -> Record:
-    """Build the mark that is written beside the letters: it has no value, and names the position of the replayed record."""
-    place = tuple(
+    """Build the mark for the dead-letter topic. It has no value; its headers name the replayed record's position."""
+    position_headers = tuple(
         (f"{HEADER_PREFIX}{name}", str(part).encode())
         for name, part in zip(_POSITION_HEADERS, letter.position, strict=True)
     )
@@ -172,4 +173,4 @@ def _build_replay_mark(letter: DeadLetter, topic: str) -> Record:
         "ce_type": "dead-letter.replayed", "ce_time": at, REPLAYED_AT_HEADER: at,
     }  # fmt: skip
     headers = tuple((name, text.encode()) for name, text in event.items())
-    return Record(topic, letter.received.key, b"", headers + place)
+    return Record(topic, letter.received.key, b"", headers + position_headers)

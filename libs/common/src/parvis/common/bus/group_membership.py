@@ -1,4 +1,4 @@
-"""Holds a membership in a consumer group: fetches records, commits offsets, pauses; begins at 0 or says what is missing."""
+"""Joins a consumer group, fetches records, commits offsets and pauses; begins at 0, or fails with the lost offsets."""
 
 import asyncio
 import time
@@ -29,40 +29,40 @@ BARRIER_CHECK_INTERVAL_S = 1.0
 
 @dataclass(frozen=True)
 class FetchedBatch:
-    """Records of one fetch, in the order of each partition, with the offsets to commit when they are finished."""
+    """Records of one fetch, in the order of each partition, with the offsets to commit when they are handled."""
 
     records: list[ReceivedRecord]
     offsets: dict[TopicPartition, int]
     assignment_generation: int
-    """How often partitions had been assigned to us when it was fetched."""
+    """How often partitions had been assigned before this fetch."""
 
 
 class GroupMembership(ConsumerRebalanceListener):
-    """One aiokafka consumer, with its traps closed.
+    """One aiokafka consumer without its known pitfalls.
 
-    Order:  `idle` is cleared by the caller while a batch is in hand; partitions move only when it is set again
-            (or after five seconds), so that the next owner does not repeat finished work.
-    Raises: Misconfigured, when records are gone before they were read, or one is too large to be read: going on
-            would skip them. Unavailable, when Kafka does not answer.
-    Growth: with a barrier, partitions that a topic got later give no records until it opens.
+    Order:  the caller clears `idle` while it handles a batch; partitions are revoked only when it is set again, or
+            after five seconds, so that the next owner does not repeat finished work.
+    Raises: Misconfigured, when records expired before they were read, or one is too large to be read: continuing
+            would lose them. Unavailable, when Kafka does not answer.
+    Growth: with a barrier, new partitions of a topic give no records until the barrier opens.
     """
 
     def __init__(self, subscription: Subscription, *, barrier: PartitionGrowthBarrier | None = None) -> None:
         self.idle = asyncio.Event()
         self.idle.set()
-        self.assignment_generation = 0  # how often partitions were assigned to us
+        self.assignment_generation = 0  # how often partitions were assigned
         self.progressed_at: float | None = None  # when it last joined, fetched or was resumed; on the monotonic clock
         self._subscription = subscription
         self._barrier = barrier
         self._partition_counts: dict[str, int] = {}
         self._next_barrier_check_at = 0.0
-        self._is_held = False
+        self._is_paused = False
         self._consumer: Any = None  # AIOKafkaConsumer ships no types
 
     @property
     def is_paused(self) -> bool:
         """Whether partitions are paused, on purpose."""
-        return self._is_held
+        return self._is_paused
 
     async def join(self) -> None:
         self._consumer = self._build_client()
@@ -81,7 +81,7 @@ class GroupMembership(ConsumerRebalanceListener):
             raise
 
     async def leave(self) -> None:
-        """Leave the group within three seconds, so that others take over at once; then give up."""
+        """Leave the group, so that other members take over at once; give up after three seconds."""
         consumer, self._consumer = self._consumer, None
         if consumer:
             with suppress(Exception):
@@ -91,7 +91,7 @@ class GroupMembership(ConsumerRebalanceListener):
     async def fetch(self, *, max_records: int) -> FetchedBatch:
         """Fetch the next records; an empty batch after half a second without any."""
         if self._barrier and time.monotonic() >= self._next_barrier_check_at:
-            with suppress(Unavailable, KafkaError, OSError):  # what is held back stays so
+            with suppress(Unavailable, KafkaError, OSError):  # new partitions stay held back
                 await self._check_barrier()
         try:
             fetched = await self._consumer.getmany(timeout_ms=500, max_records=max_records)
@@ -101,20 +101,22 @@ class GroupMembership(ConsumerRebalanceListener):
         except OffsetOutOfRangeError as error:
             raise _records_lost(error) from error
         except RecordTooLargeError as error:
-            # aiokafka has already stepped over it: going on would lose it.
-            raise Misconfigured("a record is larger than the consumer takes", mend="raise its limit") from error
+            # aiokafka's position is already behind it: continuing would lose it.
+            raise Misconfigured("a record is larger than max_partition_fetch_bytes", mend="raise that limit") from error
         except (KafkaError, OSError) as error:
             raise Unavailable(f"Kafka: {type(error).__name__}") from error
         self.progressed_at = time.monotonic()
-        taken = {tp: records for tp, records in fetched.items() if not self._return_if_held(tp, records)}
+        records_by_partition = {
+            tp: records for tp, records in fetched.items() if not self._seek_back_if_held(tp, records)
+        }
         return FetchedBatch(
-            [received_record(record) for records in taken.values() for record in records],
-            {tp: records[-1].offset + 1 for tp, records in taken.items()},
+            [received_record(record) for records in records_by_partition.values() for record in records],
+            {tp: records[-1].offset + 1 for tp, records in records_by_partition.items()},
             self.assignment_generation,
         )
 
-    def _return_if_held(self, tp: TopicPartition, records: list[Any]) -> bool:
-        """Seek back over records whose partition must not be read yet. Gives whether it was so."""
+    def _seek_back_if_held(self, tp: TopicPartition, records: list[Any]) -> bool:
+        """Seek back if the partition is held back. Gives whether it is."""
         if not (self._barrier and self._barrier.is_closed and self._barrier.holds(tp)):
             return False
         with suppress(IllegalStateError):
@@ -123,18 +125,18 @@ class GroupMembership(ConsumerRebalanceListener):
         return True
 
     async def _check_barrier(self) -> None:
-        """Find out whether a topic grew, or whether what grew may be read; no query while nothing changes."""
+        """Check whether a topic has grown, and whether new partitions may be read; no query while nothing changes."""
         if not self._barrier:
             return
         self._next_barrier_check_at = time.monotonic() + BARRIER_CHECK_INTERVAL_S
         counts = {topic: len(self._consumer.partitions_for_topic(topic) or ()) for topic in self._subscription.topics}
         if counts != self._partition_counts or self._barrier.is_closed:
-            known = {topic: count for topic, count in counts.items() if count}
+            known_counts = {topic: count for topic, count in counts.items() if count}
             await self._barrier.update(
-                known, lambda tps: self._consumer.end_offsets(list(tps)), self._consumer.committed
+                known_counts, lambda tps: self._consumer.end_offsets(list(tps)), self._consumer.committed
             )
             self._partition_counts = counts
-            if not self._is_held:
+            if not self._is_paused:
                 self._resume_partitions()
 
     def _resume_partitions(self) -> None:
@@ -144,44 +146,44 @@ class GroupMembership(ConsumerRebalanceListener):
             )
 
     async def commit(self, finished: FetchedBatch) -> None:
-        """Commit what is finished; what fails is covered by a later commit.
+        """Commit the offsets of a handled batch; a failed commit is made up by a later one.
 
-        Nothing of an older assignment is committed, even where the partition has come back: another member may have gone
-        further meanwhile, and would be set back. Its records come again.
+        A batch of an older assignment is not committed, even if the partition has come back: another member may have
+        committed a later offset meanwhile. Its records are fetched again.
         """
         if finished.assignment_generation != self.assignment_generation:
-            log.warning("commit.refused", reason="partitions were assigned anew since it was fetched")
+            log.warning("commit.refused", reason="partitions were reassigned after the fetch")
             return
         try:
             async with asyncio.timeout(10):
                 await self._consumer.commit(finished.offsets)
         except (CommitFailedError, IllegalStateError) as error:
-            log.warning("commit.refused", reason=type(error).__name__)  # another member has the partition: its work now
+            log.warning("commit.refused", reason=type(error).__name__)  # another member owns the partition now
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("commit.delayed", reason=type(error).__name__)
 
     async def pause(self, seconds: float) -> None:
-        """Take no records for a while and stay in the group: polling goes on, paused partitions give none."""
-        self._is_held = True
+        """Pause all partitions for a while, and keep polling to stay in the group."""
+        self._is_paused = True
         self._consumer.pause(*self._consumer.assignment())
         ends_at = time.monotonic() + seconds
         while (left_s := ends_at - time.monotonic()) > 0:
             try:
-                strays = await self._consumer.getmany(timeout_ms=int(min(left_s, 1) * 1000))
+                unexpected = await self._consumer.getmany(timeout_ms=int(min(left_s, 1) * 1000))
             except NoOffsetForPartitionError:
-                strays = {}
+                unexpected = {}
                 await self._seek_to_zero()
             except (KafkaError, OSError):
-                strays = {}
+                unexpected = {}
                 await asyncio.sleep(min(left_s, 0.5))
-            for tp, records in strays.items():  # assigned while we waited: given back, and paused as well
+            for tp, records in unexpected.items():  # assigned during the pause: seek back and pause them too
                 self._consumer.seek(tp, records[0].offset)
                 self._consumer.pause(tp)
 
     def resume(self) -> None:
-        """Take records again."""
-        if self._is_held:
-            self._is_held = False
+        """Resume the paused partitions."""
+        if self._is_paused:
+            self._is_paused = False
             self.progressed_at = time.monotonic()
             self._resume_partitions()
 
@@ -195,9 +197,11 @@ class GroupMembership(ConsumerRebalanceListener):
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride] (aiokafka awaits it)
         self, assigned: set[TopicPartition]
     ) -> None:
+        if self._consumer is None:  # the rebalance ended after `leave`
+            return
         self.assignment_generation += 1
         barrier = self._barrier
-        self._consumer.pause(*(tp for tp in assigned if self._is_held or (barrier and barrier.holds(tp))))
+        self._consumer.pause(*(tp for tp in assigned if self._is_paused or (barrier and barrier.holds(tp))))
         log.info("partitions.assigned", count=len(assigned))
 
     async def _seek_to_zero(self) -> None:
@@ -209,14 +213,14 @@ class GroupMembership(ConsumerRebalanceListener):
         for tp, start in starts.items():
             if start != 0:
                 raise Misconfigured(
-                    f"{tp.topic}[{tp.partition}] starts at {start} and the group has no offset: 0 to {start - 1} would be skipped",
-                    mend="restore them, or commit an offset for the group by hand to accept the loss",
+                    f"{tp.topic}[{tp.partition}] starts at {start} and the group has no offset: 0 to {start - 1} would be lost",
+                    mend="restore the records, or commit an offset for the group to accept the loss",
                 )
             with suppress(IllegalStateError):  # revoked meanwhile
                 self._consumer.seek(tp, 0)
 
     def _build_client(self) -> Any:
-        # A killed member's partitions stand still until its session ends: short, for the citizens who wait behind it.
+        # Short, because nobody reads a killed member's partitions until its session ends.
         session_timeout_ms = int(self._subscription.session_timeout_s * 1000)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._subscription.bootstrap,
@@ -231,7 +235,7 @@ class GroupMembership(ConsumerRebalanceListener):
             max_poll_interval_ms=300_000,
             fetch_max_wait_ms=500,
             max_partition_fetch_bytes=3 * 1024 * 1024,
-            # What is held ready beside the batch in hand; of the default, 50 MiB, aiokafka makes four copies.
+            # Prefetched beside the current batch; aiokafka makes four copies of it, and the default is 50 MiB.
             fetch_max_bytes=2 * 1024 * 1024,
             metadata_max_age_ms=int(self._subscription.metadata_age_s * 1000),
             request_timeout_ms=15_000,
@@ -241,7 +245,7 @@ class GroupMembership(ConsumerRebalanceListener):
 
 
 def received_record(record: Any) -> ReceivedRecord:
-    """Convert aiokafka's record into ours."""
+    """Convert aiokafka's record into a ReceivedRecord."""
     headers = record.headers
     for _, value in headers:
         if value is None:
@@ -253,8 +257,8 @@ def received_record(record: Any) -> ReceivedRecord:
 
 
 def _records_lost(error: OffsetOutOfRangeError) -> Misconfigured:
-    gone = ", ".join(f"{tp.topic}[{tp.partition}] from {offset}" for tp, offset in (error.args[0] or {}).items())
+    lost = ", ".join(f"{tp.topic}[{tp.partition}] from {offset}" for tp, offset in (error.args[0] or {}).items())
     return Misconfigured(
-        f"records are gone before they were read: {gone}",
-        mend="raise the retention, restore the records from the blob store, or commit an offset by hand to accept the loss",
+        f"records expired before they were read: {lost}",
+        mend="raise the retention, restore the records from the blob store, or commit an offset for the group to accept the loss",
     )

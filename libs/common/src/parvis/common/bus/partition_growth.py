@@ -19,28 +19,28 @@ CommittedOffset = Callable[[TopicPartition], Awaitable[int | None]]
 
 @dataclass(frozen=True)
 class PartitionGrowth:
-    """One row: how many partitions of a topic may be read, and up to where they must be drained before more are."""
+    """One row: the number of partitions that may be read, and the offsets to reach before new ones are read."""
 
     known: int
     grown_to: int | None = None
     is_known_to_producers: bool = False
-    """Whether every producer knows of the growth by now."""
+    """Whether every producer's metadata contain the new partitions."""
     drain_to: Mapping[int, int] | None = None
-    """Partition → the offset that the group has to reach."""
+    """The offset that the group has to reach, by partition."""
 
 
 @dataclass
 class PartitionGrowthBarrier:
-    """Keeps the order of a key whose partition changed, when a topic got more partitions; the same for all members of a group.
+    """Keeps records of a key in order when its topic gets more partitions. All members of a group share its state.
 
-    A key's records before the growth lie in one partition, those after it perhaps in another, which another member may read
-    first. So the new partitions are held back until (a) every producer has learned of them, which takes as long as its metadata
-    may be old, and then (b) the group has committed all that stood in the old ones by that time. What is known is a row in
-    the service's schema: a restart, or another member, goes on from there.
+    Records of a key before the growth are in one partition, later ones perhaps in another, which another member might read
+    first. So new partitions are held back until (a) every producer's metadata contain them, which takes the maximum age of
+    metadata, and (b) the group has committed the end offsets that the old partitions had at that time. The state is a row in
+    the service's schema, so that a restarted or another member continues from it.
 
-    Needs:  producers whose metadata is no older than `metadata_age_s`; one growth at a time.
-    Keeps:  the order of what one producer wrote. Of two that learned of the growth at different instants, what they wrote
-            under one key between these may change places: Kafka itself has no order between partitions.
+    Needs:  producers whose metadata are at most `metadata_age_s` old; one growth at a time.
+    Order:  guaranteed for one producer. Records of one key from two producers may be read in another order if they were
+            written while only one of them knew of the growth, because Kafka has no order between partitions.
     """
 
     database: Database
@@ -50,7 +50,7 @@ class PartitionGrowthBarrier:
 
     @property
     def wait_s(self) -> float:
-        """How long after a growth producers may use the old count: the age of their metadata, and a third for records on their way."""
+        """How long producers may use the old count: the maximum age of their metadata, plus a third for records in flight."""
         return self.metadata_age_s * 4 / 3
 
     @property
@@ -59,12 +59,12 @@ class PartitionGrowthBarrier:
         return any(growth.grown_to for growth in self._growths.values())
 
     def holds(self, partition: TopicPartition) -> bool:
-        """Whether a partition must not be read yet. So it is with all partitions of a topic that `update` has not seen."""
+        """Whether a partition must not be read yet, as all partitions of a topic before its first `update`."""
         growth = self._growths.get(partition.topic)
         return growth is None or partition.partition >= growth.known
 
     async def update(self, counts: Mapping[str, int], ends: EndOffsets, committed: CommittedOffset) -> bool:
-        """Compare the known counts with the partitions there are now, and take the next step where it is due.
+        """Compare the stored counts with the current ones, and take the next step of a growth if it is due.
 
         Gives:  True when partitions were opened.
         Raises: Unavailable.
@@ -77,12 +77,12 @@ class PartitionGrowthBarrier:
         return any(growth.known > before.get(topic, growth.known) for topic, growth in self._growths.items())
 
     async def _record_count(self, topic: str, count: int) -> PartitionGrowth:
-        """Record a topic's partitions: insert its row at first sight, note a growth when there are more than the row says."""
+        """Insert a topic's row, or record a growth if there are more partitions than in the row."""
         async with self.database.transaction() as connection:
             values = {"topic": topic, "count": count, "wait_s": self.wait_s}
             await connection.execute(text(_INSERT_COUNT.format(schema=self.schema)), values)
-            noticed = await connection.execute(text(_RECORD_GROWTH.format(schema=self.schema)), values)
-            if noticed.rowcount:
+            grown = await connection.execute(text(_RECORD_GROWTH.format(schema=self.schema)), values)
+            if grown.rowcount:
                 log.info("partitions.grown", topic=topic, count=count, wait_s=round(self.wait_s, 1))
             return await self._read_row(connection, topic)
 
@@ -99,19 +99,19 @@ class PartitionGrowthBarrier:
     ) -> None:
         old = [TopicPartition(topic, number) for number in range(growth.known)]
         if growth.drain_to is None:
-            reached = {tp.partition: end for tp, end in (await ends(old)).items()}
-            growth = await self._update_row(topic, _SET_DRAIN_OFFSETS, drain_to=json.dumps(reached))
-        to = growth.drain_to or {}
-        if growth.grown_to and await self._are_drained(old, to, committed):
+            end_offsets = {tp.partition: end for tp, end in (await ends(old)).items()}
+            growth = await self._update_row(topic, _SET_DRAIN_OFFSETS, drain_to=json.dumps(end_offsets))
+        drain_to = growth.drain_to or {}
+        if growth.grown_to and await self._are_drained(old, drain_to, committed):
             self._growths[topic] = await self._update_row(topic, _OPEN_PARTITIONS, known=growth.known)
             log.info("partitions.opened", topic=topic, count=self._growths[topic].known)
 
     async def _are_drained(
-        self, old: Iterable[TopicPartition], to: Mapping[int, int], committed: CommittedOffset
+        self, old: Iterable[TopicPartition], drain_to: Mapping[int, int], committed: CommittedOffset
     ) -> bool:
         for partition in old:
-            wanted = to.get(partition.partition, 0)
-            if wanted and (await committed(partition) or 0) < wanted:
+            drain_offset = drain_to.get(partition.partition, 0)
+            if drain_offset and (await committed(partition) or 0) < drain_offset:
                 return False
         return True
 
@@ -128,7 +128,7 @@ _RECORD_GROWTH = """
     update {schema}.partition_count set grown_to = :count, noticed_at = now(), drain_to = null
     where topic = :topic and known < :count and grown_to is null
 """
-# The database's clock: members that differ in theirs agree on when everybody knows.
+# The database's clock, so that members agree although their own clocks differ.
 _SELECT_GROWTH = """
     select known, grown_to, drain_to, noticed_at + make_interval(secs => :wait_s) <= now() as is_settled
     from {schema}.partition_count where topic = :topic

@@ -1,4 +1,4 @@
-"""Computes Kafka's murmur2 hashes of many keys at a time, for the partitions a Java producer would choose. Pure; no I/O."""
+"""Computes Kafka's murmur2 hashes of many keys at once, for the same partitions as a Java producer. Pure; no I/O."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ _SEED, _MULTIPLIER, _SHIFT = np.uint32(0x9747B28C), np.uint32(0x5BD1E995), np.ui
 
 
 def murmur2_hashes(keys: Sequence[bytes]) -> list[int]:
-    """Compute the positive murmur2 of each key, as Kafka's DefaultPartitioner does; modulo the count it is the partition.
+    """Compute the positive murmur2 of each key, as Kafka's DefaultPartitioner does. Modulo the count it is the partition.
 
-    aiokafka computes it in Python, key by key: 7 µs for a conversation's id. Of 2,000 keys of one length at once each takes 0.1 µs.
+    aiokafka computes it key by key in Python: 7 µs for a conversation id. Here 2,000 keys of one length take 0.1 µs each.
     """
     by_length: defaultdict[int, list[int]] = defaultdict(list)
     for position, key in enumerate(keys):
         by_length[len(key)].append(position)
     hashes = [0] * len(keys)
     for length, positions in by_length.items():
-        hashed = _murmur2(b"".join([keys[place] for place in positions]), len(positions), length)
+        hashed = _murmur2(b"".join([keys[position] for position in positions]), len(positions), length)
         for position, value in zip(positions, hashed, strict=True):
             hashes[position] = value
     return hashes
@@ -32,8 +32,8 @@ def _murmur2(joined: bytes, count: int, length: int) -> list[int]:
         word = words[:, column] * _MULTIPLIER
         state = state * _MULTIPLIER ^ (word ^ word >> _SHIFT) * _MULTIPLIER
     if length & 3:
-        for place in range(length & 3):
-            state ^= table[:, (length & ~3) + place].astype(np.uint32) << np.uint32(8 * place)
+        for offset in range(length & 3):
+            state ^= table[:, (length & ~3) + offset].astype(np.uint32) << np.uint32(8 * offset)
         state *= _MULTIPLIER
     state ^= state >> np.uint32(13)
     state *= _MULTIPLIER

@@ -1,4 +1,4 @@
-"""Overlaps batches: while one is decided, the rows and records of those before it are on their way."""
+"""Overlaps batches: while one is prepared, the rows and records of earlier ones are being written."""
 
 import asyncio
 import itertools
@@ -15,17 +15,17 @@ from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.logs import logger
 
 log = logger()
-MAX_BATCHES = 3  # one at the rows, one at the records, one decided
+MAX_BATCHES = 3  # one being prepared, one writing rows, one sending records
 
 PreparedBatch = TypeVar("PreparedBatch")
 
 
 @dataclass(frozen=True)
 class PipelineStages(Generic[PreparedBatch]):
-    """What a service does with a batch; the bus decodes before, and sends and commits after.
+    """A service's part in handling a batch; the bus decodes before, and sends and commits after.
 
-    prepare: all that needs no waiting. store: the rows, then the records that follow from them; idempotent.
-    Raise:   what a consumer's handler may raise; the batch then goes through the handler, which does the same.
+    Shape:  `prepare` does everything without I/O; `store` writes rows and gives the records to send. Idempotent.
+    Raises: as a consumer's handler; the batch then goes through the handler, which must have the same effect.
     """
 
     prepare: Callable[[Sequence[DecodedRecord]], PreparedBatch]
@@ -47,18 +47,18 @@ class _BatchInFlight:
 
 
 class _EarlierBatchFailed(Exception):
-    """A batch before this one failed: this one waits until that is processed again."""
+    """An earlier batch failed; this one waits until that is processed again."""
 
 
 class BatchPipeline:
     """Lets up to three batches of a consumer overlap.
 
-    Order:   a batch's rows are begun when those of the one before it are stored, its records when those are
-             acknowledged and committed.
-    Trouble: after any failure the batches under way come to rest. Then each that is not done, from the first on, goes
-             through the BatchProcessor: paused, backing off, record by record, dead letters, halt.
-    Latency: a batch is what there is: with little to do it is small, and leaves at once.
-    Tasks:   one a batch, owned here: each is awaited by `submit` and `drain`, or cancelled and awaited by `cancel`.
+    Order:   a batch writes its rows after the previous batch has written its own, and sends its records after the
+             previous batch is acknowledged and committed.
+    Failure: all started batches end first. Then the unfinished ones go through the BatchProcessor in order, with pauses,
+             back-off, halving, dead letters and halt.
+    Latency: a batch contains the records that are there; under low load it is small and starts at once.
+    Tasks:   one per batch, awaited by `submit` and `drain`, or cancelled and awaited by `cancel`.
     """
 
     def __init__(self, stages: AnyStages, processor: BatchProcessor) -> None:
@@ -71,7 +71,7 @@ class BatchPipeline:
         self._first_failed: float = math.inf  # the number of a batch
 
     async def submit(self, fetched: FetchedBatch, stopping: asyncio.Event) -> None:
-        """Start a batch, and wait while there is no room for another."""
+        """Start a batch, then wait until another one may start."""
         if fetched.records:
             batch = _BatchInFlight(next(self._numbers), fetched)
             batch.task = asyncio.create_task(self._run(batch), name=f"batch {batch.number}")
@@ -80,11 +80,11 @@ class BatchPipeline:
         await self._remove_done(stopping, max_left=MAX_BATCHES - 1)
 
     async def drain(self, stopping: asyncio.Event) -> None:
-        """Wait until no batch is under way."""
+        """Wait until all batches are finished."""
         await self._remove_done(stopping, max_left=0)
 
     async def cancel(self) -> None:
-        """Cancel what is still under way, and wait for its end; its records come again."""
+        """Cancel the unfinished batches and wait for their end; their records are fetched again."""
         for batch in self._in_flight:
             batch.task.cancel()
         await asyncio.gather(*(batch.task for batch in self._in_flight), return_exceptions=True)
@@ -105,7 +105,7 @@ class BatchPipeline:
                 async with self._storing:
                     self._raise_if_earlier_failed(batch)
                     records = await self._stages.store(prepared)
-                del prepared  # while the records travel to Kafka, the decisions need no memory
+                del prepared  # frees the memory while the records are sent
                 async with self._sending:
                     self._raise_if_earlier_failed(batch)
                     await self._processor.producer.send_all(records)
@@ -120,7 +120,7 @@ class BatchPipeline:
             raise _EarlierBatchFailed
 
     async def _process_in_turn(self, stopping: asyncio.Event) -> None:
-        """Bring the batches under way to their end one after the other, without overlap."""
+        """Process the unfinished batches one after the other."""
         await asyncio.wait([batch.task for batch in self._in_flight])
         error = self._in_flight[0].task.exception()
         log.warning("batch.failed", reason=str(error) if isinstance(error, Unavailable) else type(error).__name__)
@@ -135,6 +135,6 @@ class BatchPipeline:
         self._group.idle.set()
 
     def _mark_idle_if_all_done(self, _: object) -> None:
-        """Partitions may move when every batch is done; after a failure they may not, for its batch is not over."""
+        """Allow revocation when every batch is done; a failed batch is not done."""
         if all(batch.is_done for batch in self._in_flight):
             self._group.idle.set()

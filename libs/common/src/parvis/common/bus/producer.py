@@ -1,4 +1,4 @@
-"""Writes records to Kafka and waits for their acknowledgement, always with a deadline; replaces its client after a fatal error."""
+"""Writes records to Kafka and waits for the acknowledgement, with a deadline; replaces its client after a failed batch."""
 
 import asyncio
 import time
@@ -33,14 +33,14 @@ DEADLINE_S = 8.0
 _CLOSE_TIMEOUT_S = 5.0
 _STOP_WAIT_S = 2.0
 MAX_RECORD_BYTES = 2 * 1024 * 1024
-MAX_BATCH_BYTES = 128 * 1024  # every topic takes it; the broker judges a batch, not its records
+MAX_BATCH_BYTES = 128 * 1024  # the limit of a topic applies to a batch; every topic allows this size
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _FATAL = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoch, InvalidProducerIdMapping, ProducerFenced)
 
 
 class _PendingAck(NamedTuple):
-    """Records that aiokafka holds for us, and the future of their acknowledgement."""
+    """Records handed to aiokafka, and the future of their acknowledgement."""
 
     topic: str
     records: int
@@ -49,18 +49,18 @@ class _PendingAck(NamedTuple):
 
 
 class Producer:
-    """The one way to write to Kafka.
+    """Writes records to Kafka; every service writes through it.
 
-    Gives:  send() returns after acks=all; every event has an id, so that writing it twice is harmless.
-    Raises: Unavailable, when the record surely did not leave (no broker, no metadata, no room before the deadline);
-            OutcomeUnknown, when it left and no answer came: it may be there, or may come later;
-            Poison, when it is larger than its topic takes.
-    Retry:  by the caller, with the same event id. Never from here: aiokafka itself resends what it holds.
-    Order:  per partition, within the life of one producer; a replaced one may interleave, so order rests on sequence.
+    Gives:  send() returns after acks=all. Every event has an id, so that writing it twice has no effect on readers.
+    Raises: Unavailable, when the record was not sent (no broker, no metadata, no buffer before the deadline);
+            OutcomeUnknown, when it was sent and not acknowledged: it may be written, now or later;
+            Poison, when it is larger than its topic allows.
+    Retry:  by the caller, with the same event id. aiokafka itself resends unacknowledged batches.
+    Order:  per partition, for one client. A replaced client may interleave, so readers order by `sequence`.
 
-    aiokafka 0.14, with idempotence, never lets a batch expire (aio-libs/aiokafka#1101) and leaves a gap in the
-    sequence after a batch failed for good, which fails every later one of that partition (#1017). Hence the
-    deadline here, and a new producer (a new producer id) after any failure of a batch.
+    aiokafka 0.14 with idempotence never lets a batch expire (aio-libs/aiokafka#1101), and after a failed batch leaves a
+    gap in the sequence numbers that fails every later batch of that partition (#1017). Hence the deadline here, and a new
+    client (with a new producer id) after any failed batch.
     """
 
     def __init__(
@@ -71,37 +71,40 @@ class Producer:
         health: Health | None = None,
         linger_ms: int = 2,
         metadata_age_s: float = 30.0,
+        client_id_prefix: str = "parvis",
     ) -> None:
         self._bootstrap = bootstrap
         self._service = service
+        self._client_id = f"{client_id_prefix}-{service}"
         self._health = health
         self._linger_ms = linger_ms
         self._metadata_age_s = metadata_age_s
         self._kafka: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
-        self._closing_tasks: set[asyncio.Task[None]] = set()  # of replaced clients; `stop` ends and awaits them
+        self._closing_tasks: set[asyncio.Task[None]] = set()  # of replaced clients; `stop` awaits them
 
     @classmethod
     def from_settings(
         cls, town: TownSettings, *, service: str, health: Health | None = None, linger_ms: int = 2
     ) -> "Producer":
-        """Take the brokers and the metadata age from the settings that all services share."""
+        """Take the brokers, the prefix and the metadata age from the settings that all services share."""
         return cls(
             town.kafka_bootstrap,
             service=service,
             health=health,
             linger_ms=linger_ms,
             metadata_age_s=town.metadata_age_s,
+            client_id_prefix=town.topic_prefix,
         )
 
     async def send(self, record: Record, *, deadline_s: float = DEADLINE_S) -> None:
-        """Write one record and wait for its acknowledgement; it travels with those that others send meanwhile."""
+        """Write one record and wait for its acknowledgement; concurrent calls share a batch."""
         await self._send_within_deadline([record], deadline_s, self._send_singly)
 
     async def send_all(self, records: Sequence[Record], *, deadline_s: float = DEADLINE_S) -> None:
-        """Write records in order and wait for all acknowledgements. They leave at once, in batches of their own for each partition.
+        """Write records in order and wait for all acknowledgements. They are sent at once, in batches per partition.
 
-        Raises: Poison, when Kafka refused any of them, whatever became of the others: the caller sends them one by one.
+        Raises: Poison, when Kafka refused any of them; others may be written. The caller then sends them one by one.
         """
         await self._send_within_deadline(records, deadline_s, self._send_batches)
 
@@ -145,52 +148,52 @@ class Producer:
                     future = await kafka.send_batch(batch.builder, batch.topic, partition=batch.partition)
                     sent.append(_PendingAck(batch.topic, batch.count, batch.size_bytes, future))
         except Unavailable:
-            if sent:  # some left, some did not: the caller sends all of them again
+            if sent:  # some were sent, some were not: the caller sends all again
                 await self._await_acknowledgements(kafka, sent, ends_at)
             raise
         await self._await_acknowledgements(kafka, sent, ends_at)
 
     @asynccontextmanager
-    async def _handover(self, kafka: AIOKafkaProducer, what: str, ends_at: float) -> AsyncGenerator[None]:
-        """Hand something to aiokafka. What is cancelled before it returns was not taken (its send docstring)."""
+    async def _handover(self, kafka: AIOKafkaProducer, target: str, ends_at: float) -> AsyncGenerator[None]:
+        """Hand records to aiokafka. If its send is cancelled before it returns, it has not accepted them (its docstring)."""
         try:
             async with asyncio.timeout(ends_at - time.monotonic()):
                 yield
         except TimeoutError as error:
-            raise Unavailable(f"{what} took no record in time") from error
+            raise Unavailable(f"{target} accepted no record in time") from error
         except KafkaError as error:
             self._replace(kafka, error)
-            raise Unavailable(f"{what} takes no record: {type(error).__name__}") from error
+            raise Unavailable(f"{target} accepts no record: {type(error).__name__}") from error
 
     async def _await_acknowledgements(
-        self, kafka: AIOKafkaProducer, sent: Sequence[_PendingAck], ends_at: float
+        self, kafka: AIOKafkaProducer, pending_acks: Sequence[_PendingAck], ends_at: float
     ) -> None:
-        problems: list[ParvisError] = []
+        errors: list[ParvisError] = []
         acknowledged = Counter[str]()
-        for one in sent:
-            if not one.future.done():
-                await asyncio.wait([one.future], timeout=max(0.0, ends_at - time.monotonic()))
-            problem = self._problem_of(kafka, one)
-            if problem:
-                problems.append(problem)
+        for pending in pending_acks:
+            if not pending.future.done():
+                await asyncio.wait([pending.future], timeout=max(0.0, ends_at - time.monotonic()))
+            error = self._error_of(kafka, pending)
+            if error:
+                errors.append(error)
             else:
-                acknowledged[one.topic] += one.records
+                acknowledged[pending.topic] += pending.records
         for topic, count in acknowledged.items():
             metrics.records_sent.labels(topic).inc(count)
-        if problems:
-            # Poison first: the batches behind a refused one fail with it, and no retry of the same records would ever succeed.
-            raise next((p for p in problems if isinstance(p, Poison)), problems[0])
+        if errors:
+            # Poison first: batches behind a refused one fail too, and retrying the same records can never succeed.
+            raise next((p for p in errors if isinstance(p, Poison)), errors[0])
 
-    def _problem_of(self, kafka: AIOKafkaProducer, sent: _PendingAck) -> ParvisError | None:
+    def _error_of(self, kafka: AIOKafkaProducer, sent: _PendingAck) -> ParvisError | None:
         if not sent.future.done():
-            sent.future.cancel()  # nobody waits any more; the batch itself stays aiokafka's and may still be written
+            sent.future.cancel()  # aiokafka keeps the batch and may still write it
             metrics.records_unknown.labels(sent.topic).inc(sent.records)
             return OutcomeUnknown(f"{sent.topic} has not acknowledged")
         error = sent.future.exception()
         if error is None or isinstance(error, DuplicateSequenceNumber):
             return None
         self._replace(kafka, error)
-        if isinstance(error, _TOO_LARGE):  # of several records no batch of ours is too large
+        if isinstance(error, _TOO_LARGE):  # a batch of several records is never too large
             return Poison(f"{sent.topic} refused a record of {sent.size_bytes} bytes")
         metrics.records_unknown.labels(sent.topic).inc(sent.records)
         return OutcomeUnknown(f"{sent.topic} answered {type(error).__name__}")
@@ -209,7 +212,7 @@ class Producer:
     def _build_client(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
-            client_id=f"parvis-{self._service}",
+            client_id=self._client_id,
             enable_idempotence=True,
             acks="all",
             linger_ms=self._linger_ms,
@@ -231,7 +234,7 @@ class Producer:
         return kafka
 
     def _replace(self, kafka: AIOKafkaProducer, error: BaseException) -> None:
-        """Throw a producer away whose sequence may have a gap; the next send makes a new one."""
+        """Discard a client whose sequence numbers may have a gap; the next send creates a new one."""
         if self._kafka is not kafka:
             return
         self._kafka = None
@@ -242,7 +245,7 @@ class Producer:
         task.add_done_callback(self._closing_tasks.discard)
 
     async def check(self) -> None:
-        """Raise Unavailable when no broker answers now; an open connection from before proves nothing."""
+        """Raise Unavailable if no broker answers now; an existing connection is no proof."""
         ends_at = time.monotonic() + 5
         kafka = await self._connected_client(ends_at)
         with suppress(TimeoutError):
@@ -252,31 +255,31 @@ class Producer:
         raise Unavailable(f"Kafka at {self._bootstrap} does not answer")
 
     async def stop(self, *, deadline_s: float = 5.0) -> None:
-        """Let what is on its way arrive, at most `deadline_s`, then close whatever Kafka says."""
+        """Wait at most `deadline_s` for unacknowledged records, then close the client."""
         kafka, self._kafka = self._kafka, None
         if kafka:
             await _close(kafka, deadline_s=deadline_s)
         closing = list(self._closing_tasks)
         if closing:
-            await asyncio.wait(closing, timeout=_STOP_WAIT_S)  # what is cancelled before it began would close nothing
+            await asyncio.wait(closing, timeout=_STOP_WAIT_S)  # a task cancelled before it starts would close nothing
         for task in closing:
             task.cancel()
         await asyncio.gather(*closing, return_exceptions=True)
 
 
 def _check_size(record: Record) -> None:
-    """What no topic takes is refused here: a batch that the broker refuses costs the producer."""
+    """Refuse a record that every topic refuses: after a refused batch the client has to be replaced."""
     if record.size_bytes > MAX_RECORD_BYTES:
         raise Poison(f"record of {record.size_bytes} bytes for {record.topic}")
 
 
 async def _close(kafka: AIOKafkaProducer, *, deadline_s: float) -> None:
-    """Stop within the deadline: aiokafka's own stop() waits for ever while Kafka is away (#1101)."""
+    """Stop within the deadline; aiokafka's own stop() waits forever while Kafka is down (#1101)."""
     with suppress(Exception):
         async with asyncio.timeout(deadline_s):
             await kafka.stop()
             return
-    sender: Any = kafka._sender  # pyright: ignore[reportPrivateUsage] (no public way to end it)
+    sender: Any = kafka._sender  # pyright: ignore[reportPrivateUsage] (there is no public API)
     if sender.sender_task and not sender.sender_task.done():
         sender.sender_task.cancel()
     with suppress(Exception):

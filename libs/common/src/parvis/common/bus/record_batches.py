@@ -1,4 +1,4 @@
-"""Builds aiokafka's batches from records, one or a few for each partition. No I/O."""
+"""Builds aiokafka's batches from records, grouped by partition. Pure; no I/O."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from parvis.common.bus.partitioner import murmur2_hashes
 
 
 class RecordBatch(msgspec.Struct):
-    """A batch for one partition: aiokafka's builder, closed, and how many records are in it."""
+    """A batch for one partition: aiokafka's closed builder, and the number of its records."""
 
     topic: str
     partition: int
@@ -22,9 +22,9 @@ class RecordBatch(msgspec.Struct):
 def build_record_batches(
     records: Sequence[Record], partitions: Mapping[str, int], create: Callable[[], Any], *, at_ms: int
 ) -> list[RecordBatch]:
-    """Put records into batches: those of one key into one partition, in their order.
+    """Group records into batches by the partition of their key, in order.
 
-    Why:  `send()` costs 20 µs a record, a batch of our own 6 (a future, a task switch and a hash in Python for each).
+    Building batches takes 6 µs per record, `send()` 20 µs (a future, a task switch and a hash in Python for each).
     """
     open_batches: dict[tuple[str, int], RecordBatch] = {}
     batches: list[RecordBatch] = []
@@ -34,15 +34,15 @@ def build_record_batches(
         if batch is None or not _append(batch, record, at_ms):
             batch = open_batches[partition] = RecordBatch(*partition, create(), 0, 0)
             batches.append(batch)
-            _append(batch, record, at_ms)  # the first one always fits
+            _append(batch, record, at_ms)  # the first record always fits
     for batch in batches:
-        batch.builder.close()  # nothing lingers, nothing joins
+        batch.builder.close()  # send without linger; no other record joins
     return batches
 
 
 def _append(batch: RecordBatch, record: Record, at_ms: int) -> bool:
     done = batch.builder.append(timestamp=at_ms, key=record.key, value=record.value, headers=list(record.headers))
-    if done is None:  # it is full
+    if done is None:  # the batch is full
         return False
     batch.count += 1
     batch.size_bytes += len(record.value)

@@ -1,4 +1,4 @@
-"""Describes what a service reads from Kafka and as which consumer group."""
+"""Describes the topics that a service reads, and its consumer group."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ from parvis.common.runtime.settings import TownSettings
 class Subscription:
     """A service's topics, event types and consumer group.
 
-    Services build it by `from_settings`. What the town sets has no default here, so that no service can forget it.
+    Services build it with `from_settings`. The town's settings have no defaults here, so that none can be forgotten.
     """
 
     bootstrap: str
+    topic_prefix: str
     service: str
     topics: tuple[str, ...]
     """Full names, with the town's prefix."""
@@ -24,13 +25,13 @@ class Subscription:
     session_timeout_s: float
     metadata_age_s: float
     fast_models: tuple[type[Event], ...] = ()
-    """The types that are decoded by msgspec instead of pydantic."""
+    """Types decoded by msgspec instead of pydantic."""
     batch_size: int = 500
 
     @property
     def group(self) -> str:
-        """The id of the consumer group, which is the client id as well."""
-        return f"parvis-{self.service}"
+        """The id of the consumer group and of the client; the prefix tells towns on one cluster apart."""
+        return f"{self.topic_prefix}-{self.service}"
 
     @classmethod
     def from_settings(
@@ -46,6 +47,7 @@ class Subscription:
         """Take the brokers, the prefix, the session timeout and the metadata age from the settings that all services share."""
         return cls(
             bootstrap=town.kafka_bootstrap,
+            topic_prefix=town.topic_prefix,
             service=service,
             topics=tuple(topic.full_name(town.topic_prefix) for topic in topics),
             types=types,

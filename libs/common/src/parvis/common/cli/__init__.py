@@ -12,7 +12,7 @@ from parvis.common.runtime import logs
 
 Register = Callable[[Commands], None]
 
-# Our own commands, and the module of each here.
+# The commands of this package, by module.
 _COMMAND_MODULES = {
     "migrate": "migrations", "topics": "topics", "trace": "trace", "dead-letters": "dead_letters", "config": "config",
     "settings": "config", "reference": "reference",
@@ -20,7 +20,7 @@ _COMMAND_MODULES = {
 
 
 def main() -> None:
-    """Parse, run, and turn our errors into one sentence and an exit code: 78 misconfigured, 1 anything else."""
+    """Run a command. Our errors become one line on stderr and an exit code: 78 for Misconfigured, 1 for the others."""
     arguments = parser(sys.argv[1] if len(sys.argv) > 1 else "").parse_args()
     logs.configure("parvis", level="warning", format="console")
     try:

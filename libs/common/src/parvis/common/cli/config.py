@@ -18,12 +18,12 @@ Check = Callable[[Path, TownConfig], list[str]]
 def register(commands: Commands) -> None:
     command = commands.add_parser("config", help="check a town's configuration")
     check = command.add_subparsers(metavar="check", required=True).add_parser(
-        "check", help="read it all; exit 78 names file, line and mend"
+        "check", help="check all files; exit 78 after an error with file, line and fix"
     )
     check.add_argument("folder", type=Path, metavar="DIR")
     check.set_defaults(run=_check)
-    settings = commands.add_parser("settings", help="the environment variables of a service")
-    settings.add_argument("service", help="such as router, or common for those that all share")
+    settings = commands.add_parser("settings", help="list the environment variables of a service")
+    settings.add_argument("service", help="such as router, or common for those of all services")
     settings.set_defaults(run=_settings)
 
 
@@ -34,18 +34,18 @@ def _check(arguments: argparse.Namespace) -> int:
         check: Check = point.load()
         for line in check(arguments.folder, town_config):
             print(line)
-    print(f"{arguments.folder}: fine")
+    print(f"{arguments.folder}: no errors")
     return 0
 
 
 def settings_class(service: str) -> type[TownSettings] | type[ServiceSettings]:
-    """The settings class of a service. Raises: Rejected, when there is no such service."""
+    """Find the settings class of a service. Raises: Rejected, for an unknown service."""
     if service == "common":
         return TownSettings
     try:
         return importlib.import_module(f"parvis.{service.replace('-', '_')}.settings").Settings
     except (ModuleNotFoundError, AttributeError) as error:
-        raise Rejected(f"no settings for {service}") from error
+        raise Rejected(f"unknown service: {service}") from error
 
 
 def _settings(arguments: argparse.Namespace) -> int:

@@ -29,13 +29,13 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def register(commands: Commands) -> None:
-    command = commands.add_parser("dead-letters", help="look at, replay and resume after records nobody could handle")
+    command = commands.add_parser("dead-letters", help="list, show and replay records that a consumer could not handle")
     actions = command.add_subparsers(metavar="list|show|replay|resume", required=True)
     for name, run, meaning in (
-        ("list", _list, "one line a dead letter, then how many died of what; no personal data"),
-        ("show", _show, "the original bytes of one; personal data: mind who looks"),
-        ("replay", _replay, "write them to their topics again, in their order, each once"),
-        ("resume", _resume, "let a consumer that stopped at its limit go on"),
+        ("list", _list, "list dead letters, then count them by reason; no personal data"),
+        ("show", _show, "print the original bytes of a dead letter; contains personal data"),
+        ("replay", _replay, "write records to their original topics again, in their original order"),
+        ("resume", _resume, "resume a consumer that halted at too many dead letters"),
     ):
         action = actions.add_parser(name, help=meaning)
         action.add_argument("service", choices=topics.CONSUMERS)
@@ -44,19 +44,23 @@ def register(commands: Commands) -> None:
         if name in ("list", "replay"):
             _add_filter_arguments(action)
         if name == "replay":
-            action.add_argument("--again", action="store_true", help="also those that were replayed before")
-            action.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
+            action.add_argument("--again", action="store_true", help="include those that were replayed before")
+            action.add_argument(
+                "--dry-run", action="store_true", help="print what would be written, without writing it"
+            )
         action.set_defaults(run=run)
 
 
 def _add_filter_arguments(action: argparse.ArgumentParser) -> None:
-    action.add_argument("id", nargs="?", help="event id; all without one")
-    action.add_argument("--reason", help="only those whose reason holds these words")
-    action.add_argument("--topic", help="only those of this topic, such as contact.received")
+    action.add_argument("id", nargs="?", help="event id; by default all")
+    action.add_argument("--reason", help="only those whose reason contains this text")
+    action.add_argument("--topic", help="only those from this topic, such as contact.received")
     action.add_argument(
-        "--since", type=_parse_instant, help="only those that died since: 2026-11-23T03:00 (UTC), or 90m, 2h, 3d ago"
+        "--since",
+        type=_parse_instant,
+        help="only those dead-lettered since: 2026-11-23T03:00 (UTC), or 90m, 2h, 3d ago",
     )
-    action.add_argument("--until", type=_parse_instant, help="only those that died before")
+    action.add_argument("--until", type=_parse_instant, help="only those dead-lettered before")
 
 
 def _parse_instant(text: str) -> datetime:
@@ -67,7 +71,7 @@ def _parse_instant(text: str) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no instant such as 2026-11-23T03:00, and not 90m, 2h or 3d"
+            f"{text!r} is neither an instant such as 2026-11-23T03:00 nor a duration such as 90m, 2h or 3d"
         ) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
@@ -79,28 +83,28 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 async def _print_letters(town: TownSettings, service: str, choice: DeadLetterFilter) -> int:
-    found = [
+    letters = [
         letter
         for letter in await read_dead_letters(town.kafka_bootstrap, _topic(town, service))
         if choice.matches(letter)
     ]
-    for letter in found:
-        again = f"replayed {format_instant(letter.replayed_at)}" if letter.replayed_at else "open"
-        place = f"{letter.topic}  {letter.partition}  {letter.offset}"
-        print("  ".join([letter.event_id or "(no id)", format_instant(letter.died_at), place, again, letter.reason]))
-    _print_reasons([letter for letter in found if not letter.replayed_at])
-    left = sum(not letter.replayed_at for letter in found)
-    print(f"{len(found)} dead letters of {service}, {left} of them open")
+    for letter in letters:
+        state = f"replayed {format_instant(letter.replayed_at)}" if letter.replayed_at else "not replayed"
+        position = f"{letter.topic}  {letter.partition}  {letter.offset}"
+        print("  ".join([letter.event_id or "(no id)", format_instant(letter.died_at), position, state, letter.reason]))
+    _print_reasons([letter for letter in letters if not letter.replayed_at])
+    open_count = sum(not letter.replayed_at for letter in letters)
+    print(f"{len(letters)} dead letters of {service}, {open_count} not replayed")
     try:
-        if why := await _halt_reason(town, service):
-            print(f"{service} stands still: {why}")
-    except Unavailable as error:  # at such an hour the letters are worth seeing nevertheless
-        print(f"whether {service} stands still is not known: {error}")
+        if reason := await _halt_reason(town, service):
+            print(f"{service} is halted: {reason}")
+    except Unavailable as error:  # the list is useful even if PostgreSQL is down
+        print(f"cannot tell whether {service} is halted: {error}")
     return 0
 
 
 def _print_reasons(letters: Sequence[DeadLetter]) -> None:
-    """How many died of what, and when: at the end, where whoever is woken up by it looks first."""
+    """Print the number and the period of dead letters by reason, last, where an operator looks first."""
     reasons: dict[str, list[datetime]] = defaultdict(list)
     for letter in letters:
         reasons[letter.reason].append(letter.died_at)
@@ -129,15 +133,17 @@ async def _replay_matching(town: TownSettings, service: str, choice: DeadLetterF
     chosen = [letter for letter in everything if choice.matches(letter)]
     if not chosen:
         raise Rejected(_describe_no_match(everything, service, choice))
-    if why := await _halt_reason(town, service):
-        # They would stand behind whatever stopped it; and whoever resumes first sees whether the cause is gone.
-        raise Rejected(f"{service} stands still: {why}. Mend that, `parvis dead-letters resume {service}`, then replay")
+    if reason := await _halt_reason(town, service):
+        # Replayed records would wait behind the cause of the halt; resuming first shows whether the cause is gone.
+        raise Rejected(
+            f"{service} is halted: {reason}. Fix the cause, run `parvis dead-letters resume {service}`, then replay"
+        )
     if dry_run:
         for letter in chosen:
             print(
-                f"would write {letter.event_id or '(no id)'} to {letter.topic}, where it stood at {letter.partition}@{letter.offset}"
+                f"would write {letter.event_id or '(no id)'} to {letter.topic}; its position there was {letter.partition}@{letter.offset}"
             )
-        print(f"{len(chosen)} dead letters of {service} would be written; nothing was")
+        print(f"{len(chosen)} dead letters of {service} would be written")
         return 0
     producer = Producer.from_settings(town, service="dead-letters")
     progress = ReplayProgress(0)
@@ -148,7 +154,7 @@ async def _replay_matching(town: TownSettings, service: str, choice: DeadLetterF
         await producer.stop()
     written = len(chosen) - len(progress.refused)
     print(
-        f"{written} dead letters of {service} written to their topics again; readers recognise by its id what they had"
+        f"{written} dead letters of {service} written to their topics; readers ignore event ids that they have already handled"
     )
     for letter in progress.refused:
         print(f"{letter.event_id or '(no id)'} was refused by {letter.topic} and stays a dead letter")
@@ -158,11 +164,9 @@ async def _replay_matching(town: TownSettings, service: str, choice: DeadLetterF
 def _describe_no_match(everything: Sequence[DeadLetter], service: str, choice: DeadLetterFilter) -> str:
     replayed = sum(letter.replayed_at is not None for letter in everything)
     before = (
-        f"; {replayed} were replayed before: `--again` takes those, too"
-        if replayed and not choice.also_replayed
-        else ""
+        f"; {replayed} were replayed before; `--again` includes them" if replayed and not choice.also_replayed else ""
     )
-    return f"no such dead letter of {service}: it has {len(everything)}{before}"
+    return f"none of the {len(everything)} dead letters of {service} matches{before}"
 
 
 def _build_filter(arguments: argparse.Namespace, *, also_replayed: bool) -> DeadLetterFilter:
@@ -181,8 +185,8 @@ def _topic(town: TownSettings, service: str) -> str:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    why = asyncio.run(_resume_consumer(load_settings(TownSettings), arguments.service))
-    print(f"{arguments.service} goes on; it stood still: {why}" if why else f"{arguments.service} was not stopped")
+    reason = asyncio.run(_resume_consumer(load_settings(TownSettings), arguments.service))
+    print(f"{arguments.service} resumes; it was halted: {reason}" if reason else f"{arguments.service} was not halted")
     return 0
 
 
@@ -190,9 +194,9 @@ async def _resume_consumer(town: TownSettings, service: str) -> str | None:
     database = Database(town.database_url.get_secret_value(), service="dead-letters")
     try:
         halt = ConsumerHalt(database, service)
-        why = await halt.reason()
+        reason = await halt.reason()
         await halt.resume()
-        return why
+        return reason
     finally:
         await database.close()
 

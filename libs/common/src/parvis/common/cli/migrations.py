@@ -13,18 +13,18 @@ from parvis.common.storage.postgres import migrate, migrations_folder
 
 
 def register(commands: Commands) -> None:
-    command = commands.add_parser("migrate", help="bring the database to its newest form")
+    command = commands.add_parser("migrate", help="migrate the database to the newest schemas")
     command.set_defaults(run=_migrate)
 
 
 def services_with_migrations() -> dict[str, Path]:
-    """Schema and folder of each installed service that has tables."""
-    found: dict[str, Path] = {}
+    """Find the migrations folder of each installed service that has tables, by schema."""
+    migrations: dict[str, Path] = {}
     for module in pkgutil.iter_modules(parvis.__path__):
         folder = migrations_folder(importlib.import_module(f"parvis.{module.name}"))
         if folder:
-            found[module.name] = folder
-    return found
+            migrations[module.name] = folder
+    return migrations
 
 
 def _migrate(_: argparse.Namespace) -> int:

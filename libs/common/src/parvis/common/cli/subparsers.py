@@ -1,4 +1,4 @@
-"""Names the type of what `register(commands)` gets; argparse has no public name for it."""
+"""Defines the type of the argument of `register(commands)`; argparse has no public name for it."""
 
 import argparse
 from typing import TypeAlias

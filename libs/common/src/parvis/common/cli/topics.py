@@ -16,16 +16,16 @@ _MAX_PARTITIONS = 1000
 
 
 def register(commands: Commands) -> None:
-    command = commands.add_parser("topics", help="compare the topics with the map, or create and mend them")
+    command = commands.add_parser("topics", help="compare the cluster with the topic map, or create and change topics")
     actions = command.add_subparsers(metavar="plan|apply", required=True)
     for name, run, meaning in (
-        ("plan", _plan, "say what would change"),
-        ("apply", _apply, "create and mend; never deletes, never takes partitions away"),
+        ("plan", _plan, "list the changes that apply would make"),
+        ("apply", _apply, "create and change topics; never deletes topics or removes partitions"),
     ):
         action = actions.add_parser(name, help=meaning)
         action.add_argument(
             "--partitions", action="append", default=[], type=_parse_partition_count, metavar="TOPIC=COUNT",
-            help="more than the map says, such as contact.received=24; may be given again. The routers keep the order",
+            help="more partitions than in the topic map, such as contact.received=24; repeatable. Routers keep the order of keys",
         )  # fmt: skip
         action.set_defaults(run=run)
 
@@ -41,26 +41,31 @@ def town_topics(town: TownSettings) -> list[topics.Topic]:
     return topics.all_topics(list(load_town_config(town.config_dir).departments))
 
 
-def with_more_partitions(rows: Sequence[topics.Topic], wishes: Mapping[str, int]) -> list[topics.Topic]:
-    """The map with more partitions.
+def with_more_partitions(rows: Sequence[topics.Topic], partition_counts: Mapping[str, int]) -> list[topics.Topic]:
+    """Raise the numbers of partitions in the topic map.
 
-    Raises: Rejected, for a topic there is none of, for less than the map says, and where a key in two partitions does harm:
-            compacted topics would keep both, and only the router waits until the old partitions are drained.
+    Raises: Rejected, for an unknown topic, for fewer partitions than in the map, and for a topic whose keys must stay in
+            one partition: a compacted one, or one whose readers do not wait until the old partitions are drained.
     """
-    known = {row.name: row for row in rows}
-    for name, count in wishes.items():
-        row = known.get(name)
+    topics_by_name = {row.name: row for row in rows}
+    for name, count in partition_counts.items():
+        row = topics_by_name.get(name)
         if row is None:
-            raise Rejected(f"there is no topic {name}; `parvis topics plan` works on {', '.join(sorted(known))}")
+            raise Rejected(f"unknown topic {name}; known are {', '.join(sorted(topics_by_name))}")
         if count < row.partitions:
-            raise Rejected(f"{name} has {row.partitions} partitions by the map, and {count} would be less")
+            raise Rejected(f"{name} has {row.partitions} partitions in the topic map; it cannot have only {count}")
         if name not in _GROWING and not name.startswith(_DEPARTMENTS):
-            raise Rejected(f"{name} cannot grow while it is used: its readers rely on a key's one partition")
-    return [replace(row, partitions=wishes.get(row.name, row.partitions)) for row in rows]
+            raise Rejected(
+                f"{name} cannot get more partitions while it is in use: its readers need each key in one partition"
+            )
+    return [replace(row, partitions=partition_counts.get(row.name, row.partitions)) for row in rows]
 
 
-_GROWING = (topics.CONTACT_RECEIVED.name, topics.TRANSFER_REQUESTED.name)  # the router's, which has a barrier
-_DEPARTMENTS = topics.department_topic("").name  # whoever reads them goes by `sequence`
+_GROWING = (
+    topics.CONTACT_RECEIVED.name,
+    topics.TRANSFER_REQUESTED.name,
+)  # read by the router, which has a growth barrier
+_DEPARTMENTS = topics.department_topic("").name  # readers order by `sequence`
 
 
 def _plan(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ _CODE = re.compile(r"[^\s#]{0,300}#P(?:-[0-9A-HJKMNP-TV-Z]{4}){3}/([A-Za-z0-9_-]
 
 
 @dataclass(frozen=True)
-class PrintedLetter:
+class LetterQrContent:
     """A letter of ours whose QR code was read on a scan: answered on the same paper, or returned."""
 
     conversation_id: ConversationId
@@ -31,14 +31,14 @@ def encode_letter_qr(reference: str, conversation: ConversationId, reply: ReplyI
     return f"https://{web_name}/#{reference}/{name}.{sign_token(name, _PURPOSE, key)}"
 
 
-def decode_letter_qr(text: str, key: bytes) -> PrintedLetter | None:
+def decode_letter_qr(text: str, key: bytes) -> LetterQrContent | None:
     """The letter that a code names; None if we did not sign the code."""
     match = _CODE.fullmatch(text.strip())
     if not match or not is_valid_token(match[1], _PURPOSE, match[2], key):
         return None
     both = base64.urlsafe_b64decode(f"{match[1]}=")
     conversation, reply = (str(uuid.UUID(bytes=part)) for part in (both[:16], both[16:]))
-    return PrintedLetter(ConversationId(conversation), ReplyId(reply))
+    return LetterQrContent(ConversationId(conversation), ReplyId(reply))
 
 
 def conversation_id_of_letter_qr(text: str, key: bytes) -> ConversationId | None:

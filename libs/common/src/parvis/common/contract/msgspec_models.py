@@ -72,9 +72,9 @@ def _struct_field(name: str, hint: Any, field: FieldInfo) -> tuple[str, Any, Any
         return name, kind, msgspec.NODEFAULT
     if field.default is None:
         return name, kind, None
-    made: Callable[[], Any] = field.default_factory or partial(_to_struct, field.default)  # pyright: ignore[reportAssignmentType]
+    default_factory: Callable[[], Any] = field.default_factory or partial(_to_struct, field.default)  # pyright: ignore[reportAssignmentType]
     # A factory and not a plain default: msgspec leaves out members that equal their default, and only None may be left out.
-    return name, kind, msgspec.field(default_factory=partial(made))
+    return name, kind, msgspec.field(default_factory=partial(default_factory))
 
 
 def _to_struct(value: Any) -> Any:

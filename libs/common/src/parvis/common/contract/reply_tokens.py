@@ -44,8 +44,8 @@ def make_bounce_address(reply: ReplyId, domain: str, key: bytes) -> str:
 def reply_id_of_bounce_address(address: str, key: bytes) -> ReplyId | None:
     """The reply that a bounce address names; None if we did not sign it."""
     local, _, _ = address.strip("<>").rpartition("@")
-    prefix, _, rest = local.partition("+")
-    subject, _, token = rest.rpartition(".")
+    prefix, _, token = local.partition("+")
+    subject, _, token = token.rpartition(".")
     if prefix.lower() != "bounce" or not subject or not is_valid_token(subject.lower(), "bounce", token, key):
         return None
     return ReplyId(subject.lower())

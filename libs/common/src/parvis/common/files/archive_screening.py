@@ -85,15 +85,15 @@ def _member_bytes(
     content: bytes, listed: list[zip_directory.ZipEntry]
 ) -> list[tuple[zip_directory.ZipEntry, memoryview]]:
     """Find each member's own bytes, in the order in which they lie."""
-    found: list[tuple[zip_directory.ZipEntry, memoryview]] = []
+    members: list[tuple[zip_directory.ZipEntry, memoryview]] = []
     last = 0
-    for entry in sorted(listed, key=lambda entry: entry.place):
+    for entry in sorted(listed, key=lambda entry: entry.header_offset):
         room, end = zip_directory.compressed_bytes(content, entry)
-        if entry.place < last:
+        if entry.header_offset < last:
             raise _Unsafe("archive whose files overlap")
         last = end
-        found.append((entry, room))
-    return found
+        members.append((entry, room))
+    return members
 
 
 def _check_entry(entry: zip_directory.ZipEntry) -> None:
@@ -122,10 +122,10 @@ def _inflate(
 ) -> Iterator[memoryview | bytes]:
     """Inflate chunk by chunk: the sizes in the directory are not trusted."""
     unpacker, most = zlib.decompressobj(window), max(_HARMLESS_BYTES, MAX_COMPRESSION_RATIO * packed_bytes)
-    unpacked_bytes, rest = 0, memoryview(packed)
-    while not unpacker.eof and (rest or unpacker.unconsumed_tail):
-        piece = unpacker.unconsumed_tail or rest[:_CHUNK_BYTES]
-        rest = rest if unpacker.unconsumed_tail else rest[_CHUNK_BYTES:]
+    unpacked_bytes, unread = 0, memoryview(packed)
+    while not unpacker.eof and (unread or unpacker.unconsumed_tail):
+        piece = unpacker.unconsumed_tail or unread[:_CHUNK_BYTES]
+        unread = unread if unpacker.unconsumed_tail else unread[_CHUNK_BYTES:]
         chunk = unpacker.decompress(piece, _CHUNK_BYTES)
         unpacked_bytes += len(chunk)
         budget.take(len(chunk))

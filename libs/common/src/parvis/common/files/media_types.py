@@ -110,10 +110,10 @@ def _by_markup(start: bytes) -> str | None:
 def _without_prologue(text: bytes) -> bytes:
     """From the first element on."""
     while end_mark := next((end for begin, end in _PROLOGUE if text[:9].lower().startswith(begin)), None):
-        _, mark, rest = text.partition(end_mark)
+        _, mark, remainder = text.partition(end_mark)
         if not mark:
             break
-        text = rest.lstrip()
+        text = remainder.lstrip()
     return text
 
 

@@ -29,7 +29,7 @@ class ZipEntry:
     method: int
     packed_bytes: int
     size_bytes: int
-    place: int  # of its local header
+    header_offset: int  # of its local header
     unix_mode: int = 0
 
     @property
@@ -62,10 +62,10 @@ def compressed_bytes(content: bytes, entry: ZipEntry) -> tuple[memoryview, int]:
     Raises: Damaged, when the file does not hold them, or calls them by another name.
     """
     try:
-        mark, _, name_bytes, extra_bytes = _LOCAL.unpack_from(content, entry.place)
+        mark, _, name_bytes, extra_bytes = _LOCAL.unpack_from(content, entry.header_offset)
     except struct.error as error:
         raise DamagedZip from error
-    name_at = entry.place + _LOCAL.size
+    name_at = entry.header_offset + _LOCAL.size
     start = name_at + name_bytes + extra_bytes
     end = start + entry.packed_bytes
     if mark != b"PK\x03\x04" or end > len(content) or content[name_at : name_at + name_bytes] != entry.raw_name:
@@ -74,22 +74,22 @@ def compressed_bytes(content: bytes, entry: ZipEntry) -> tuple[memoryview, int]:
 
 
 def _entries(content: bytes) -> Iterator[ZipEntry]:
-    place, end, shift = _list_of(content)
-    while place < end:
+    header_offset, end, shift = _locate_directory(content)
+    while header_offset < end:
         mark, system, flags, method, small, size, names, extras, comments, attributes, local = _ENTRY.unpack_from(
-            content, place
+            content, header_offset
         )
         if mark != b"PK\x01\x02":
             raise DamagedZip
-        name_at = place + _ENTRY.size
+        name_at = header_offset + _ENTRY.size
         extra = content[name_at + names : name_at + names + extras]
-        size, small, local = _widened(extra, size, small, local)
+        size, small, local = zip64_numbers(extra, size, small, local)
         mode = attributes >> 16 if system == _UNIX else 0
         yield ZipEntry(content[name_at : name_at + names], flags, method, small, size, local + shift, mode)
-        place = name_at + names + extras + comments
+        header_offset = name_at + names + extras + comments
 
 
-def _list_of(content: bytes) -> tuple[int, int, int]:
+def _locate_directory(content: bytes) -> tuple[int, int, int]:
     """Where the list begins and ends, and how many bytes stand before the zip, as in one that unpacks itself."""
     at = content.rfind(b"PK\x05\x06", max(0, len(content) - _LONGEST_COMMENT - _END.size))
     if at < 0:
@@ -107,7 +107,7 @@ def _list_of(content: bytes) -> tuple[int, int, int]:
     return start, end, start - offset
 
 
-def _widened(extra: bytes, *numbers: int) -> list[int]:
+def zip64_numbers(extra: bytes, *numbers: int) -> list[int]:
     """The numbers that were too large for their fields, from the extra field of ZIP64 (4.5.3)."""
     wide = _field(extra, 1) if _NOT_HERE in numbers else b""
     found: list[int] = []
@@ -120,10 +120,10 @@ def _widened(extra: bytes, *numbers: int) -> list[int]:
     return found
 
 
-def _field(extra: bytes, wanted: int) -> bytes:
+def _field(extra: bytes, field_id: int) -> bytes:
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
-        if kind == wanted:
+        if kind == field_id:
             return extra[4 : 4 + length]
         extra = extra[4 + length :]
     return b""

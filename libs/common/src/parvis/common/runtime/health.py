@@ -22,8 +22,8 @@ class Health:
     def mark_ok(self, part: str) -> None:
         self.parts[part] = None
 
-    def mark_failing(self, part: str, why: str) -> None:
-        self.parts[part] = why
+    def mark_failing(self, part: str, reason: str) -> None:
+        self.parts[part] = reason
 
     def add_note(self, name: str, fact: str) -> None:
         """Show a fact on /ready that does not decide whether the service is ready."""

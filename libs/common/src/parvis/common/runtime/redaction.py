@@ -84,8 +84,8 @@ def drop_unknown_keys(_logger: Any, _method: str, entry: MutableMapping[str, Any
 
 def format_exception(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Format an exception as its type and stack, without its message and source lines: a library may quote the citizen there."""
-    given = entry.pop("exc_info", None)
-    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    exc_info = entry.pop("exc_info", None)
+    error = sys.exc_info()[1] if exc_info is True else exc_info[1] if isinstance(exc_info, tuple) else exc_info
     if isinstance(error, BaseException):
         entry["exception"] = "\n".join(line for leaf in flatten_exception_group(error) for line in _describe(leaf))
     return entry

@@ -69,7 +69,7 @@ class WorkerProcesses:
         workers = [_WorkerProcess(number, folder / f"{number}.sock") for number in range(1, self.count + 1)]
         for worker in workers:
             self.health.mark_failing(worker.name, "not started yet")
-        made = Service(name, host, port, self.health, tasks=[self._supervise(worker) for worker in workers])
+        service = Service(name, host, port, self.health, tasks=[self._supervise(worker) for worker in workers])
 
         async def clear() -> None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -77,9 +77,9 @@ class WorkerProcesses:
         async def metrics(_: Request) -> Response:
             return Response(generate_latest(_MergedMetrics(workers)), media_type=CONTENT_TYPE_LATEST)  # pyright: ignore[reportArgumentType]
 
-        made.app.router.routes.append(Route("/metrics", metrics))  # before the service's own
-        made.closing.append(clear)
-        return made
+        service.app.router.routes.append(Route("/metrics", metrics))  # before the service's own
+        service.closing.append(clear)
+        return service
 
     def _supervise(self, worker: _WorkerProcess) -> Task:
         async def supervise(stopping: asyncio.Event) -> None:

@@ -6,9 +6,9 @@ import os
 
 def write_all(handle: int, content: bytes) -> None:
     """Write all bytes, however many calls that takes."""
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
+    unwritten = memoryview(content)
+    while unwritten:
+        unwritten = unwritten[os.write(handle, unwritten) :]
 
 
 def fsync_path(path: str | os.PathLike[str]) -> None:

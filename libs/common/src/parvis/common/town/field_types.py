@@ -18,10 +18,10 @@ class ConfigModel(BaseModel):
 
 
 def _check_languages(text: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-    wanted: tuple[str, ...] = (info.context or {}).get("languages", ())
-    missing = [language for language in wanted if not text.get(language, "").strip()]
+    languages: tuple[str, ...] = (info.context or {}).get("languages", ())
+    missing = [language for language in languages if not text.get(language, "").strip()]
     if missing:
-        raise ValueError(f"no text in {', '.join(missing)}; town.yaml lists the languages {', '.join(wanted)}")
+        raise ValueError(f"no text in {', '.join(missing)}; town.yaml lists the languages {', '.join(languages)}")
     return text
 
 

@@ -181,11 +181,11 @@ def _check_line(path: Path, number: int, line: str, name: str) -> None:
 
 def _check_required(path: Path, text: str, name: str) -> None:
     used = set(_PLACEHOLDER.findall(text))
-    wanted, why = _REQUIRED.get(name, ((), ""))
-    for alternatives in wanted:
+    required, purpose = _REQUIRED.get(name, ((), ""))
+    for alternatives in required:
         if not used & set(alternatives):
             variables = " or ".join(f"{{{variable}}}" for variable in sorted(alternatives))
-            raise Misconfigured(f"{variables} is missing: {why}", file=path, mend="Add it.")
+            raise Misconfigured(f"{variables} is missing: {purpose}", file=path, mend="Add it.")
 
 
 def _fill(text: str, variables: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ NAME = "Camille Exemple"
 
 
 class DemoAgents:
-    """The people behind the desks. `async with Agents(stack) as agents`."""
+    """Agents of all departments. `async with DemoAgents(stack) as agents`."""
 
     def __init__(self, stack: Stack) -> None:
         token = stack.env["PARVIS_DESK_API_TOKEN"]
@@ -30,17 +30,17 @@ class DemoAgents:
         await self._http.aclose()
 
     async def case(self, conversation_id: str, department: str) -> dict[str, Any]:
-        """The case, as soon as it lies on that department's desk."""
+        """Wait for the case in that department's queue."""
         ends_at = time.monotonic() + PATIENCE_S
         while time.monotonic() < ends_at:
             answer = await self._http.get(f"/cases/{conversation_id}", params={"department": department})
             if answer.status_code == 200:
                 return answer.json()
             await asyncio.sleep(0.1)
-        raise Unavailable(f"{conversation_id} is not on the desk of {department} after {PATIENCE_S:.0f} s")
+        raise Unavailable(f"{conversation_id} is not in the queue of {department} after {PATIENCE_S:.0f} s")
 
     async def cases(self, department: str, *, state: str = "open") -> list[dict[str, Any]]:
-        """A department's queue."""
+        """List a department's cases."""
         answer = await self._http.get("/cases", params={"department": department, "state": state, "limit": 200})
         answer.raise_for_status()
         return answer.json()["cases"]
@@ -55,25 +55,25 @@ class DemoAgents:
         return await self._do(conversation_id, "transfer", department, to_department=to, reason=reason)
 
     async def split(self, conversation_id: str, department: str, contacts: Sequence[str], to: str) -> dict[str, Any]:
-        """Ask for a case of their own for some messages."""
+        """Request that some contacts be split off into a case of their own."""
         body: dict[str, Any] = {"contact_ids": list(contacts), "to_department": to, "reason": "Autre chose."}
         return await self._do(conversation_id, "split", department, **body)
 
     async def link(self, conversation_id: str, department: str, reference: str, **more: str) -> dict[str, Any]:
-        """Ask to link the case with that of a reference; `wanted="unlinked"` undoes it."""
+        """Request a link to the case of a reference; `wanted="unlinked"` undoes it."""
         return await self._do(conversation_id, "link", department, reference=reference, **more)
 
     async def receive_at_the_counter(self, department: str, text: str, **visit: Any) -> dict[str, Any]:
-        """Write down what a visitor asks for."""
+        """Enter a visitor's request."""
         body = {"agent": NAME, "department": department, "channel": "counter", "text": text} | visit
         return self._checked(await self._http.post("/contacts", json=body))
 
-    async def _do(self, conversation_id: str, what: str, department: str, **more: Any) -> dict[str, Any]:
+    async def _do(self, conversation_id: str, action: str, department: str, **more: Any) -> dict[str, Any]:
         body = {"agent": NAME, "department": department} | more
-        return self._checked(await self._http.post(f"/cases/{conversation_id}/{what}", json=body))
+        return self._checked(await self._http.post(f"/cases/{conversation_id}/{action}", json=body))
 
     @staticmethod
     def _checked(answer: httpx.Response) -> dict[str, Any]:
         if answer.status_code >= 400:
-            raise Unavailable(f"the desk refused: {answer.status_code} {answer.text[:200]}")
+            raise Unavailable(f"the desk refused the request: {answer.status_code} {answer.text[:200]}")
         return answer.json()

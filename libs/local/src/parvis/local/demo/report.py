@@ -20,7 +20,7 @@ _DOORS = {
 
 
 def render_table(rows: Sequence[dict[str, Any]]) -> str:
-    """One line a contact."""
+    """Render one line per contact."""
     lines = [_HEADINGS, *(_line(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
     shown = ["  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -28,17 +28,17 @@ def render_table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def render_addresses(stack: Stack) -> str:
-    """Where to look, while the town hall stays up."""
+    """List the pages and folders of the running stack."""
     pages = (
         (stack.url("desk"), "the desk: choose a name and a department"),
         (stack.url("ingest-web"), "the town's forms"),
-        (f"http://{HOST}:{stack.port('outside.twilio')}", "the citizens' telephones; write an SMS yourself"),
-        (f"http://{HOST}:{stack.port('outside.mail-web')}", "their mailboxes; write a mail yourself"),
-        (f"http://{HOST}:{stack.port('outside.mail-web')}/letters", "the tray where letters land"),
-        (stack.env["PARVIS_INGEST_POSTAL_FOLDER"] + "/ready", "drop a scan here: PDF, TIFF, PNG, JPEG"),
+        (f"http://{HOST}:{stack.port('outside.twilio')}", "the citizens' telephones; send an SMS to the town"),
+        (f"http://{HOST}:{stack.port('outside.mail-web')}", "their mailboxes; send a mail to the town"),
+        (f"http://{HOST}:{stack.port('outside.mail-web')}/letters", "the letters at the print shop"),
+        (stack.env["PARVIS_INGEST_POSTAL_FOLDER"] + "/ready", "folder for scans: PDF, TIFF, PNG, JPEG"),
     )
-    lines = [f"  {place:<34} {what}" for place, what in pages]
-    return "\n".join(["The town hall stays up. Ctrl-C stops it.", "", *lines, ""])
+    lines = [f"  {address:<34} {description}" for address, description in pages]
+    return "\n".join(["The stack stays up. Ctrl-C stops it.", "", *lines, ""])
 
 
 def write_journeys(rows: Sequence[dict[str, Any]], file: Path) -> None:

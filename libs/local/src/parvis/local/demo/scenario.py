@@ -29,9 +29,9 @@ ANSWERS = {
 
 @dataclass(frozen=True)
 class DemoCast:
-    """Who writes this time. Others each time: the notifier's budget per address and day counts earlier demos too.
+    """The citizens of one demo. They differ each time, because the notifier limits messages per address and day.
 
-    Numbers are of the block kept for fiction, domains end in .example, the town does not exist.
+    Telephone numbers are from the block reserved for fiction, and domains end in .example.
     """
 
     run: int = field(default_factory=time.time_ns)
@@ -92,7 +92,7 @@ class DemoCast:
 
 @dataclass
 class DemoScene:
-    """Who is there while the play lasts."""
+    """The clients that a demo uses."""
 
     stack: Stack
     citizens: Citizens
@@ -103,7 +103,7 @@ class DemoScene:
 
 
 async def run_until_stopped(stopping: threading.Event, stack: Stack, tell: Tell, cast: DemoCast) -> list[Journey]:
-    """Play, and leave the stage at once when somebody stops the town. Raises: Stopped."""
+    """Run the demo; stop at once when the stack is stopped. Raises: StackStopped."""
     playing = asyncio.create_task(run_demo(stack, tell, cast))
     while not playing.done():
         if stopping.is_set():
@@ -115,11 +115,11 @@ async def run_until_stopped(stopping: threading.Event, stack: Stack, tell: Tell,
 
 
 async def run_demo(stack: Stack, tell: Tell, cast: DemoCast) -> list[Journey]:
-    """Send one contact through every front door, answer each, and wait until every notice has reached its end."""
+    """Send one contact through every channel, answer each, and wait until every reply has a final state."""
     config = Path(stack.env["PARVIS_CONFIG_DIR"])
     async with Citizens(stack) as citizens, DemoAgents(stack) as agents, JourneyWatch(stack.kafka, config) as watch:
         scene = DemoScene(stack, citizens, agents, watch, cast, tell)
-        known = await _known_journeys(watch)
+        known = await _earlier_journeys(watch)
         await _write_on_every_channel(scene)
         journeys = await _new_journeys(watch, known)
         await asyncio.gather(*(_answer_as_agent(scene, journey) for journey in journeys))
@@ -127,8 +127,8 @@ async def run_demo(stack: Stack, tell: Tell, cast: DemoCast) -> list[Journey]:
         return journeys
 
 
-async def _known_journeys(watch: JourneyWatch) -> set[str]:
-    """Contacts of earlier demos in the same folder: the watch reads the topics from their beginning."""
+async def _earlier_journeys(watch: JourneyWatch) -> set[str]:
+    """Find the contacts of earlier demos in the same folder, because the watch reads the topics from their beginning."""
     count = -1
     while count != len(watch.journeys):
         count = len(watch.journeys)
@@ -147,7 +147,7 @@ async def _write_on_every_channel(scene: DemoScene) -> None:
     scene.tell("A web form, without JavaScript: a pothole; the answer is wanted by email.")
     form = await citizens.open_form("road-report")
     if (answer := await form.send(cast.form)).status_code != 303:
-        raise Unavailable(f"the form was answered with {answer.status_code}")
+        raise Unavailable(f"the form was refused with status {answer.status_code}")
     scene.tell("A letter, scanned askew in the mail room: a birth certificate, from somebody without internet.")
     scan = await asyncio.to_thread(make_scan, cast.letter, angle=0.7, noise=12, seed=cast.house)
     citizens.drop(scan, f"lettre-{cast.run:x}.pdf")
@@ -157,7 +157,7 @@ async def _write_on_every_channel(scene: DemoScene) -> None:
 
 
 async def _new_journeys(watch: JourneyWatch, known: set[str]) -> list[Journey]:
-    """The five contacts of this play, each in its department's queue."""
+    """Wait for the five contacts of this demo in their departments' queues."""
 
     def routed() -> list[Journey]:
         return [j for j in watch.journeys.values() if j.contact_id not in known and j.department]
@@ -176,5 +176,5 @@ async def _until(seen: Callable[[], bool], otherwise: str) -> None:
     ends_at = time.monotonic() + PATIENCE_S
     while not seen():
         if time.monotonic() > ends_at:
-            raise Unavailable(f"{otherwise} within {PATIENCE_S:.0f} s; the services' logs are under var/log")
+            raise Unavailable(f"{otherwise} within {PATIENCE_S:.0f} s; see the services' logs in var/log")
         await asyncio.sleep(0.05)

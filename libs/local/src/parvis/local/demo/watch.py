@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from parvis.common.bus.admin import follow_topics
 from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.topic_reader import follow_topics
 from parvis.common.contract import topics
 from parvis.common.town.loading import load_town_config
 
@@ -18,7 +18,7 @@ FINAL = ("delivered", "undelivered", "failed")
 
 @dataclass
 class Journey:
-    """What is known of one contact so far. Times are those of the events."""
+    """The events of one contact so far. Times are those of the events."""
 
     contact_id: str
     channel: str
@@ -32,18 +32,18 @@ class Journey:
 
     @property
     def answer(self) -> tuple[str, str, datetime] | None:
-        """Channel, state and time of what became of the agent's answer."""
-        wanted = [reply for reply, kind in self.replies.items() if kind == "answer"]
-        return next((self.deliveries[reply] for reply in wanted if reply in self.deliveries), None)
+        """Channel, state and time of the delivery of the agent's answer."""
+        answer_ids = [reply for reply, kind in self.replies.items() if kind == "answer"]
+        return next((self.deliveries[reply] for reply in answer_ids if reply in self.deliveries), None)
 
     @property
     def is_answered(self) -> bool:
-        """Whether the registration notice and the answer have both reached an end."""
+        """Whether the registration notice and the answer both have a final state."""
         kinds = {self.replies.get(reply) for reply, (_, state, _) in self.deliveries.items() if state in FINAL}
         return {"registration", "answer"} <= kinds
 
     def row(self) -> dict[str, Any]:
-        """As `journey.json` has it."""
+        """Give the row of `journey.json`."""
         channel, state, answered_at = self.answer or (None, "not answered", None)
         bad = [s for _, s, _ in self.deliveries.values() if s in FINAL and s != "delivered"]
         return {
@@ -59,7 +59,7 @@ class Journey:
 
 
 class JourneyWatch:
-    """Follows every contact that is written while it runs. `async with Watch(...) as watch`."""
+    """Follows every contact that is written while it runs. `async with JourneyWatch(...) as watch`."""
 
     def __init__(self, kafka: str, config_dir: Path, *, prefix: str = "parvis") -> None:
         departments = list(load_town_config(config_dir).departments)
@@ -87,7 +87,7 @@ class JourneyWatch:
         try:
             value, at = json.loads(received.value), datetime.fromisoformat(received.header("ce_time") or "")
         except ValueError:
-            return  # a poisonous record is the router's affair
+            return  # the router dead-letters such a record
         match received.header("ce_type"):
             case "contact.received":
                 recorded_at = datetime.fromisoformat(value["recorded_at"])
@@ -109,12 +109,12 @@ class JourneyWatch:
         contact, routing = value["contact"], value["routing"]
         recorded_at = datetime.fromisoformat(contact["recorded_at"])
         fresh = Journey(contact["contact_id"], contact["channel"], recorded_at)
-        journey = self.journeys.setdefault(contact["contact_id"], fresh)  # partitions are read in no order
+        journey = self.journeys.setdefault(contact["contact_id"], fresh)  # partitions are read in any order
         journey.conversation_id, journey.routed_at = routing["conversation_id"], at
         journey.department, journey.rule = routing["department"], routing["rule"]
 
     def _note_reply(self, kind: str, value: Mapping[str, Any], at: datetime) -> bool:
-        """False when its conversation is not known yet: topics are read in no order among themselves."""
+        """Record a reply. Gives False if its conversation is not known yet, because topics are read in any order."""
         journey = self._journey(value["conversation_id"])
         if journey is None:
             return False
@@ -122,7 +122,7 @@ class JourneyWatch:
         if kind == "delivery.updated":
             known = journey.deliveries.get(value["reply_id"])
             if known is None or known[1] not in FINAL:
-                # What did not arrive here and goes on elsewhere has not come to its end.
+                # An undelivered reply that goes on by another channel has no final state yet.
                 state = "moved" if value.get("moves_to") else value["state"]
                 journey.deliveries[value["reply_id"]] = value["channel"], state, at
         return True

@@ -31,20 +31,20 @@ class KafkaBroker:
         self._controller_port = ports.take()
         self.process = ManagedProcess(name="kafka", command=[], ledger=ledger, log=log.with_name("kafka.out"))
 
-    def start(self, *, tell: Callable[[str], None], stopping: Event = NEVER) -> None:
-        """Start on the data that is there, or on none.
+    def start(self, *, report: Callable[[str], None], stopping: Event = NEVER) -> None:
+        """Start on the existing data folder, or on a new one.
 
-        Raises: Unavailable, with the reason and the way out; Stopped.
+        Raises: Unavailable, with the reason and what to do; StackStopped.
         """
-        installation = ensure_installed(self._cache, tell=tell, stopping=stopping)
+        installation = ensure_installed(self._cache, report=report, stopping=stopping)
         self._write_settings(installation)
-        self._launch(installation, quick=True)
+        self._launch(installation, use_snapshot=True)
         if self._wait_until_ready(stopping):
             return
         if installation.snapshot.exists() and not self.process.is_running and self._failure_reason() is None:
-            # A snapshot that another Java or processor wrote may end the start: it is only a help, do without.
+            # A snapshot of another Java or processor may prevent the start. It only saves time: start without it.
             installation.snapshot.unlink(missing_ok=True)
-            self._launch(installation, quick=False)
+            self._launch(installation, use_snapshot=False)
             if self._wait_until_ready(stopping):
                 return
         self.process.kill()
@@ -58,11 +58,13 @@ class KafkaBroker:
         (self.folder / "server.properties").write_text(settings, encoding="utf-8")
         (self.folder / "log4j2.properties").write_text(log_properties(self.log), encoding="utf-8")
 
-    def _launch(self, installation: KafkaInstallation, *, quick: bool) -> None:
+    def _launch(self, installation: KafkaInstallation, *, use_snapshot: bool) -> None:
         logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
         settings = str(self.folder / "server.properties")
-        self.process.command = installation.command("kafka.Kafka", [settings], options=[logging], quick=quick)
-        self._said_before = self.log.stat().st_size if self.log.exists() else 0
+        self.process.command = installation.command(
+            "kafka.Kafka", [settings], options=[logging], use_snapshot=use_snapshot
+        )
+        self._log_start_bytes = self.log.stat().st_size if self.log.exists() else 0
         self.process.log.unlink(missing_ok=True)
         self.process.start()
 
@@ -73,14 +75,14 @@ class KafkaBroker:
         return self.process.is_running and self._is_answering()
 
     def _is_answering(self) -> bool:
-        """Not just somebody: a broker of this very storage."""
-        said = (self.folder / "data" / "meta.properties").read_text(encoding="utf-8")
-        return f"cluster.id={fetch_cluster_id(self.port)}" in said.splitlines()
+        """Whether the broker of this data folder answers, and not another one on the same port."""
+        properties = (self.folder / "data" / "meta.properties").read_text(encoding="utf-8")
+        return f"cluster.id={fetch_cluster_id(self.port)}" in properties.splitlines()
 
     def _failure_reason(self) -> str | None:
-        said = "\n".join(self.process.tail())
+        output = "\n".join(self.process.tail())
         if self.log.exists():
             with self.log.open("rb") as log:
-                log.seek(self._said_before)
-                said += log.read().decode("utf-8", "replace")
-        return failure_reason(said)
+                log.seek(self._log_start_bytes)
+                output += log.read().decode("utf-8", "replace")
+        return failure_reason(output)

@@ -1,4 +1,4 @@
-"""Asks a broker for its metadata by a hand-made request, which takes a millisecond and needs no client library."""
+"""Asks a broker for its metadata by a hand-written request: it takes a millisecond and needs no client library."""
 
 import contextlib
 import socket
@@ -9,7 +9,7 @@ _NO_TOPICS = 0
 
 
 def fetch_cluster_id(port: int, *, timeout_s: float = 1.0) -> str | None:
-    """Give the cluster whose broker serves requests here; None when there is none.
+    """Give the id of the cluster whose broker answers on this port; None if none answers.
 
     Source: Kafka protocol guide, "Metadata Request (Version: 2)". A KRaft broker answers nothing before it is unfenced.
     """
@@ -28,11 +28,11 @@ def fetch_cluster_id(port: int, *, timeout_s: float = 1.0) -> str | None:
         (size,) = struct.unpack(">i", _read(connection, 4))
         answer = _read(connection, size)
         correlation, brokers = struct.unpack_from(">ii", answer)
-        place = 8
+        offset = 8
         for _ in range(brokers if correlation == _CORRELATION else 0):
-            _, place = _string(answer, place + 4)  # after the node id: the host
-            _, place = _string(answer, place + 4)  # after the port: the rack
-        return _string(answer, place)[0] if brokers > 0 else None
+            _, offset = _string(answer, offset + 4)  # after the node id: the host
+            _, offset = _string(answer, offset + 4)  # after the port: the rack
+        return _string(answer, offset)[0] if brokers > 0 else None
     return None
 
 
@@ -40,10 +40,10 @@ def is_answering(port: int) -> bool:
     return fetch_cluster_id(port) is not None
 
 
-def _string(answer: bytes, place: int) -> tuple[str | None, int]:
-    (size,) = struct.unpack_from(">h", answer, place)
-    end = place + 2 + max(size, 0)
-    return (answer[place + 2 : end].decode() if size >= 0 else None), end
+def _string(answer: bytes, offset: int) -> tuple[str | None, int]:
+    (size,) = struct.unpack_from(">h", answer, offset)
+    end = offset + 2 + max(size, 0)
+    return (answer[offset + 2 : end].decode() if size >= 0 else None), end
 
 
 def _read(connection: socket.socket, size: int) -> bytes:

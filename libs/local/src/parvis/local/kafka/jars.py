@@ -18,14 +18,14 @@ from parvis.local.waiting import NEVER, StackStopped
 LOCK = Path(__file__).parent / "jgo.lock.toml"
 _AT_ONCE = 4
 _WAY_OUT = (
-    "Check the network, or the proxy (HTTPS_PROXY), and start again: what came already is kept. "
-    "Or name a Kafka of your own in PARVIS_KAFKA_BOOTSTRAP"
+    "Check the network, or the proxy (HTTPS_PROXY), and start again: finished files are not fetched twice. "
+    "Or set PARVIS_KAFKA_BOOTSTRAP to your own Kafka"
 )
 
 
 @dataclass(frozen=True)
 class Jar:
-    """One file that the lock names."""
+    """One file in the lock file."""
 
     group: str
     artifact: str
@@ -48,35 +48,35 @@ def read_lock_file(lock: Path = LOCK) -> list[Jar]:
 
 
 def missing_jars(folder: Path, jars: Sequence[Jar]) -> list[Jar]:
-    """Those that are not there, or only half there."""
+    """List the jars that are missing, or whose checksum is wrong."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         whole = list(pool.map(functools.partial(Jar.is_whole, folder=folder), jars))
     return [jar for jar, is_whole in zip(jars, whole, strict=True) if not is_whole]
 
 
-def fetch_jars(folder: Path, jars: Sequence[Jar], *, tell: Callable[[str], None], stopping: Event = NEVER) -> None:
-    """Bring jars into the folder; each appears there whole and checked, or not at all.
+def fetch_jars(folder: Path, jars: Sequence[Jar], *, report: Callable[[str], None], stopping: Event = NEVER) -> None:
+    """Download jars into the folder; each appears there atomically, after its checksum is checked.
 
-    Raises: Unavailable, when the repository cannot be reached or the disk is full; Stopped.
+    Raises: Unavailable, when the repository cannot be reached or the disk is full; StackStopped.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    progress = _Progress(len(jars), tell, stopping)
+    progress = _Progress(len(jars), report, stopping)
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder) as incoming, ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
-            bring = functools.partial(_fetch_one, folder=folder, incoming=Path(incoming), progress=progress)
+            bring = functools.partial(_fetch_jar, folder=folder, incoming=Path(incoming), progress=progress)
             for _ in pool.map(bring, jars):
-                progress.one_more()
+                progress.count_jar()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _fetch_one(jar: Jar, folder: Path, incoming: Path, progress: "_Progress") -> None:
-    # jgo brings `requests` and `rich`: 0.3 s that a warm start does without.
+def _fetch_jar(jar: Jar, folder: Path, incoming: Path, progress: "_Progress") -> None:
+    # jgo imports `requests` and `rich`, which takes 0.3 s; only the first start needs it.
     import requests
     from jgo.config import GlobalSettings
     from jgo.maven import MavenContext, PythonResolver
 
-    mirrors = GlobalSettings.load().repositories or None  # jgo's own way to name a town's mirror
+    mirrors = GlobalSettings.load().repositories or None  # jgo's setting for a mirror
     resolver = PythonResolver(progress_callback=progress.of_file)
     context = MavenContext(resolver=resolver, repo_cache=incoming, local_repos=[], remote_repos=mirrors)
     artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact("", "jar")
@@ -84,30 +84,30 @@ def _fetch_one(jar: Jar, folder: Path, incoming: Path, progress: "_Progress") ->
         fetched = resolver.download(artifact)
     except requests.RequestException as error:
         raise Unavailable(
-            f"{jar.file_name} could not be fetched: the Maven repository does not answer. {_WAY_OUT}"
+            f"{jar.file_name} could not be downloaded: the Maven repository does not answer. {_WAY_OUT}"
         ) from error
     except RuntimeError as error:
         raise Unavailable(
-            f"{jar.file_name} could not be fetched: the Maven repository refused it. {_WAY_OUT}"
+            f"{jar.file_name} could not be downloaded: the Maven repository refused it. {_WAY_OUT}"
         ) from error
     except OSError as error:
         raise Unavailable(
-            f"{jar.file_name} could not be written to {folder}: {error.strerror}. Make room there"
+            f"{jar.file_name} could not be written to {folder}: {error.strerror}. Free disk space"
         ) from error
     if not fetched or hashlib.sha256(fetched.read_bytes()).hexdigest() != jar.sha256:
         raise Misconfigured(
-            f"{jar.file_name} as fetched is not the file that the lock names",
+            f"the downloaded {jar.file_name} has another checksum than the lock file",
             file=LOCK,
-            mend="something between here and the repository changes files: try another network or mirror",
+            mend="a proxy or mirror may change files: try another network or mirror",
         )
     fetched.replace(folder / jar.file_name)
 
 
 class _Progress:
-    """One line now and then: a log that is read later needs no bar."""
+    """Reports every tenth file, which suits a log file better than a progress bar."""
 
-    def __init__(self, files: int, tell: Callable[[str], None], stopping: Event) -> None:
-        self._files, self._tell, self._stopping = files, tell, stopping
+    def __init__(self, files: int, report: Callable[[str], None], stopping: Event) -> None:
+        self._files, self._report, self._stopping = files, report, stopping
         self._done = 0
         self._bytes = 0
         self._lock = threading.Lock()
@@ -122,7 +122,7 @@ class _Progress:
         with self._lock:
             self._bytes += count
 
-    def one_more(self) -> None:
+    def count_jar(self) -> None:
         self._done += 1
         if self._done % 10 == 0 or self._done == self._files:
-            self._tell(f"fetching Kafka: {self._done} of {self._files} files, {self._bytes / 1e6:.0f} MB")
+            self._report(f"downloading Kafka: {self._done} of {self._files} files, {self._bytes / 1e6:.0f} MB")

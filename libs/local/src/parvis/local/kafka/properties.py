@@ -4,9 +4,9 @@ from pathlib import Path
 
 
 def server_properties(*, port: int, controller_port: int, folder: Path) -> str:
-    """One node that is broker and controller, on the loopback only.
+    """Configure one node as broker and controller, on the loopback only.
 
-    What a topic needs of its own (partitions, retention, largest record) is set by `parvis topics apply`.
+    `parvis topics apply` sets the partitions, retention and largest record of each topic.
     """
     settings = {
         "process.roles": "broker,controller",
@@ -26,23 +26,23 @@ def server_properties(*, port: int, controller_port: int, folder: Path) -> str:
         "transaction.state.log.min.isr": "1",
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
-        # Kafka's 50 each would be most of the files of a laptop's broker.
+        # Kafka's default of 50 partitions each would be most of the broker's files.
         "offsets.topic.num.partitions": "4",
         "transaction.state.log.num.partitions": "2",
         "share.coordinator.state.topic.num.partitions": "2",
-        # Offsets of a demo left alone over the holidays are still there: as long as the records.
+        # Offsets are kept as long as the records, so that a stack unused for weeks continues where it stopped.
         "offsets.retention.minutes": str(30 * 24 * 60),
         "log.retention.hours": str(7 * 24),
         # The broker's own limit: dead letters may have 2 MiB and their headers.
         "message.max.bytes": str(3 * 1024 * 1024),
         "replica.fetch.max.bytes": str(4 * 1024 * 1024),
-        # Twelve partitions a topic, two indexes a partition: 10 MB each would be mapped for nothing.
+        # Twelve partitions per topic, two indexes per partition: the default would map 10 MB for each.
         "log.index.size.max.bytes": str(1024 * 1024),
         "group.initial.rebalance.delay.ms": "0",
-        # Fault scenarios kill consumers a hundred times: each is missed after two seconds, not Kafka's least six.
+        # Fault scenarios kill many consumers: sessions may be two seconds, less than Kafka's minimum of six.
         "group.min.session.timeout.ms": "1000",
-        # A killed broker's registration must run out before its next life is let in: Kafka's 9 s would be most of a
-        # restart (measured: 10.7 s). Missing it does no harm here, where broker and controller are one process.
+        # The registration of a killed broker must expire before it can register again: Kafka's 9 s would be most of a
+        # restart (measured: 10.7 s). A short time is safe here, because broker and controller are one process.
         "broker.session.timeout.ms": "2500",
         "broker.heartbeat.interval.ms": "500",
         "num.network.threads": "2",
@@ -54,7 +54,7 @@ def server_properties(*, port: int, controller_port: int, folder: Path) -> str:
 
 
 def log_properties(log: Path) -> str:
-    """Log4j's configuration: one file of our own, rolled before it grows."""
+    """Configure Log4j to write one file with a limited size."""
     settings = {
         "status": "error",
         "appender.file.type": "RollingFile",
@@ -70,7 +70,7 @@ def log_properties(log: Path) -> str:
         "appender.file.strategy.max": "2",
         "rootLogger.level": "info",
         "rootLogger.appenderRef.file.ref": "file",
-        # Each partition says a dozen things at each start.
+        # Each partition logs a dozen lines at each start.
         "logger.logs.name": "org.apache.kafka.storage",
         "logger.logs.level": "warn",
         "logger.log.name": "kafka.log",

@@ -1,1 +1,1 @@
-"""Embeds PostgreSQL: the wheel's binaries, run under an unprivileged user where we are root."""
+"""Embeds PostgreSQL: the wheel's binaries, run as an unprivileged user if Parvis runs as root."""

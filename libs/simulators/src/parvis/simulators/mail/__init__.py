@@ -1,1 +1,1 @@
-"""Simulates the citizens' mail provider: the relay that takes the town's mail, the mailboxes, and mails to the town."""
+"""Simulates the citizens' mail provider: the relay for the town's mail, the mailboxes, and the client that sends mails to the town."""

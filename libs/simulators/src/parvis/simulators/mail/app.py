@@ -10,7 +10,7 @@ from parvis.simulators.mail.certificate import tls_context
 from parvis.simulators.mail.control import MailControl
 from parvis.simulators.mail.mailbox_page import MailboxPages
 from parvis.simulators.mail.mailboxes import Mailboxes
-from parvis.simulators.mail.relay import MailRelay
+from parvis.simulators.mail.relay import SimulatedMailRelay
 from parvis.simulators.mail.smtp_client import CitizenSmtpClient
 from parvis.simulators.print_shop import letter_routes
 from parvis.simulators.serve import probes
@@ -22,14 +22,14 @@ class MailProvider:
     app: FastAPI
     box: Mailboxes
     postman: CitizenSmtpClient
-    relay: MailRelay
+    relay: SimulatedMailRelay
     context: ssl.SSLContext
 
 
 def build(settings: Settings, background: BackgroundTasks) -> MailProvider:
     box = Mailboxes(settings.mail_dir)
     postman = CitizenSmtpClient(settings, background)
-    relay = MailRelay(settings, box, postman, background)
+    relay = SimulatedMailRelay(settings, box, postman, background)
     app = FastAPI(title="Mail and letters, simulated", docs_url=None, redoc_url=None)
     app.include_router(MailControl(box, relay, postman, town_mailbox=settings.town_mailbox).routes())
     app.include_router(MailboxPages(settings, box, postman).routes())

@@ -12,9 +12,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 def tls_context(certificate: Path, host: str) -> ssl.SSLContext:
-    """Give the server's context; the certificate is made when it is missing or nearly over.
+    """Give the server's TLS context; create the certificate if it is missing or about to expire.
 
-    A client trusts the file at `certificate`. It is kept across starts, so that a relay that comes back is still trusted.
+    Clients trust the file at `certificate`, which is used again after a restart.
     """
     key = certificate.with_suffix(".key")
     if not (_is_good(certificate) and key.exists()):
@@ -26,10 +26,10 @@ def tls_context(certificate: Path, host: str) -> ssl.SSLContext:
 
 def _is_good(certificate: Path) -> bool:
     try:
-        known = x509.load_pem_x509_certificate(certificate.read_bytes())
+        parsed = x509.load_pem_x509_certificate(certificate.read_bytes())
     except (OSError, ValueError):
         return False
-    return known.not_valid_after_utc > datetime.now(UTC) + timedelta(days=2)
+    return parsed.not_valid_after_utc > datetime.now(UTC) + timedelta(days=2)
 
 
 def _make(certificate: Path, key: Path, host: str) -> None:
@@ -48,7 +48,7 @@ def _make(certificate: Path, key: Path, host: str) -> None:
         ),
         False,
     )
-    # OpenSSL's strict mode, the default of Python 3.13, wants all four extensions of one that signs itself.
+    # OpenSSL's strict mode, the default since Python 3.13, requires these four extensions in a self-signed certificate.
     signed = (
         x509.CertificateBuilder(
             name, name, private.public_key(), x509.random_serial_number(), now, now + timedelta(days=365)

@@ -12,12 +12,12 @@ from parvis.simulators.mail.mail_composer import OutgoingMail, compose_mail
 from parvis.simulators.mail.mail_reader import read_mail
 from parvis.simulators.mail.mail_reader import shown as shown_reading
 from parvis.simulators.mail.mailboxes import Mailboxes, StoredMail
-from parvis.simulators.mail.relay import MailFaults, MailRelay
+from parvis.simulators.mail.relay import MailFaults, SimulatedMailRelay
 from parvis.simulators.mail.smtp_client import CitizenSmtpClient, SentMail
 
 
 def mail_as_json(mail: StoredMail) -> dict[str, object]:
-    """Give the envelope and what the message says."""
+    """Describe the envelope and the content of a mail."""
     return {
         "id": mail.id,
         "received_at": mail.received_at.isoformat(),
@@ -37,9 +37,9 @@ def mail_as_json(mail: StoredMail) -> dict[str, object]:
 
 
 async def send(outgoing: OutgoingMail, postman: CitizenSmtpClient, town_mailbox: str) -> SentMail:
-    """Write and send a citizen's mail.
+    """Compose and send a citizen's mail.
 
-    Raises: ValueError, it cannot be written.
+    Raises: ValueError, when it cannot be composed.
     """
     content = compose_mail(outgoing, town_mailbox, datetime.now(UTC))
     return await postman.send(outgoing.envelope_sender(), outgoing.recipients(town_mailbox), content)
@@ -48,7 +48,9 @@ async def send(outgoing: OutgoingMail, postman: CitizenSmtpClient, town_mailbox:
 class MailControl:
     """The routes under `/_sim`."""
 
-    def __init__(self, box: Mailboxes, relay: MailRelay, postman: CitizenSmtpClient, *, town_mailbox: str) -> None:
+    def __init__(
+        self, box: Mailboxes, relay: SimulatedMailRelay, postman: CitizenSmtpClient, *, town_mailbox: str
+    ) -> None:
         self._box = box
         self._relay = relay
         self._postman = postman
@@ -65,8 +67,10 @@ class MailControl:
         return router
 
     async def messages(self, to: str | None = None) -> JSONResponse:
-        found = [mail for mail in self._box.mails if to is None or to in {one.address for one in mail.recipients}]
-        return JSONResponse({"messages": [mail_as_json(mail) for mail in found]})
+        mails = [
+            mail for mail in self._box.mails if to is None or to in {recipient.address for recipient in mail.recipients}
+        ]
+        return JSONResponse({"messages": [mail_as_json(mail) for mail in mails]})
 
     async def forget(self) -> JSONResponse:
         self._box.forget()
@@ -74,7 +78,7 @@ class MailControl:
         return JSONResponse({"messages": []})
 
     async def sent(self) -> JSONResponse:
-        return JSONResponse({"sent": [one.shown() for one in self._postman.sent]})
+        return JSONResponse({"sent": [mail.shown() for mail in self._postman.sent]})
 
     async def send(self, request: Request, sender: str | None = None, to: str | None = None) -> JSONResponse:
         content = await request.body()
@@ -91,7 +95,7 @@ class MailControl:
             raise HTTPException(422, str(error)) from error
 
     async def _send_raw(self, content: bytes, sender: str | None, to: str | None) -> SentMail:
-        """Send bytes as they are; the envelope is the query's, else From and the town's mailbox."""
+        """Send bytes unchanged. The envelope is that of the query, else From and the town's mailbox."""
         header = str(message_from_bytes(content, policy=policy.compat32).get("From", ""))
         mail_from = parseaddr(header)[1] if sender is None else sender
         return await self._postman.send(mail_from, [to or self._town_mailbox], content)

@@ -1,6 +1,6 @@
 """Composes delivery status notifications (RFC 3464) for the recipients of a mail. Pure; no I/O.
 
-Source: RFC 3461 (what was asked), RFC 3464 (the report), RFC 3834 §2 (the automatic answer of one who is away).
+Source: RFC 3461 (requested notifications), RFC 3464 (the report), RFC 3834 §2 (out-of-office replies).
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ RELAY = "mx.citizens.example"
 
 @dataclass(frozen=True, slots=True)
 class RecipientOutcome:
-    """What became of one recipient."""
+    """The outcome for one recipient."""
 
     recipient: EnvelopeRecipient
     action: str
@@ -33,12 +33,12 @@ def compose_failure_report(recipient: EnvelopeRecipient) -> RecipientOutcome:
 
 
 def compose_report(mail: StoredMail, fates: Sequence[RecipientOutcome]) -> bytes:
-    """Write the notification for the sender of `mail`.
+    """Compose the notification for the sender of `mail`.
 
-    Shape:  multipart/report of three parts: a text, message/delivery-status, the original's headers (the whole original
-            when `RET=FULL` was given and something failed: RFC 3461 §4.3). Written as bytes: the original is kept as it
-            came (RFC 2046 §5.2.1 forbids to encode it), which Python's generator cannot do for 8-bit text.
-    Retry:  the same mail and fates give the same Message-ID.
+    Gives:  multipart/report of three parts: a text, message/delivery-status, and the headers of the original (all of it
+            with `RET=FULL` and a failure: RFC 3461 §4.3). Composed as bytes: RFC 2046 §5.2.1 forbids to encode the
+            original, and Python's generator would encode 8-bit text.
+    Retry:  the same mail and outcomes give the same Message-ID.
     """
     failed = any(fate.action == "failed" for fate in fates)
     boundary = f"=_report_{mail.id}"
@@ -98,7 +98,7 @@ def _status(mail: StoredMail, fates: Sequence[RecipientOutcome]) -> bytes:
 
 
 def compose_absence_reply(mail: StoredMail, recipient: EnvelopeRecipient, *, reply_to_id: str) -> bytes:
-    """Write the automatic answer of a citizen who is away: null sender, `Auto-Submitted: auto-replied`."""
+    """Compose an out-of-office reply: null sender, `Auto-Submitted: auto-replied`."""
     answer = MIMEText("Je suis absent jusqu’à lundi. / I am away until Monday.\n", "plain", "utf-8", policy=SMTP)
     answer["From"] = recipient.address
     answer["To"] = mail.mail_from

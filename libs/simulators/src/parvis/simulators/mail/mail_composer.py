@@ -1,4 +1,4 @@
-"""Composes an RFC 5322 message from what a citizen wrote. Pure; no I/O."""
+"""Composes an RFC 5322 message from a citizen's input. Pure; no I/O."""
 
 from email.errors import MessageError
 from email.message import EmailMessage
@@ -26,37 +26,39 @@ class OutgoingMail(BaseModel):
         validation_alias="from", description="The From header, such as `A. Citizen <a@citizens.example>`."
     )
     to: str | list[str] | None = Field(
-        default=None, description="Recipients, also of the envelope; the town's mailbox if not given."
+        default=None, description="Recipients, also of the envelope; by default the town's mailbox."
     )
     envelope_from: str | None = Field(
-        default=None, description="Sender of the envelope if not the one of `from`; an empty text is the null sender."
+        default=None, description="Sender of the envelope, by default that of `from`; an empty text is the null sender."
     )
     subject: str = ""
     text: str = ""
     html: str | None = None
-    message_id: str | None = Field(default=None, description="With its angle brackets; a new one if not given.")
+    message_id: str | None = Field(default=None, description="Message-ID with angle brackets; by default a new one.")
     in_reply_to: str | None = None
     date: AwareDatetime | None = None
-    headers: dict[str, str] = Field(default_factory=dict, description="Added as they are, or in the place of ours.")
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="Headers to add, or to replace ours with, unchanged."
+    )
     attachments: list[OutgoingAttachment] = Field(default_factory=list[OutgoingAttachment])
 
     def recipients(self, town_mailbox: str) -> list[str]:
-        given = [self.to] if isinstance(self.to, str) else self.to or [town_mailbox]
-        return [parseaddr(address)[1] or address for address in given]
+        addresses = [self.to] if isinstance(self.to, str) else self.to or [town_mailbox]
+        return [parseaddr(address)[1] or address for address in addresses]
 
     def envelope_sender(self) -> str:
         return parseaddr(self.sender)[1] if self.envelope_from is None else self.envelope_from
 
 
 def compose_mail(outgoing: OutgoingMail, town_mailbox: str, now: AwareDatetime) -> bytes:
-    """Write the message.
+    """Compose the message.
 
-    Raises: ValueError, a header that cannot be written.
+    Raises: ValueError, for an invalid header.
     """
     try:
         return _compose(outgoing, town_mailbox, now).as_bytes()
     except (MessageError, LookupError, AttributeError, TypeError) as error:
-        raise ValueError(f"the message cannot be written: {error}") from error
+        raise ValueError(f"the message cannot be composed: {error}") from error
 
 
 def _compose(outgoing: OutgoingMail, town_mailbox: str, now: AwareDatetime) -> EmailMessage:

@@ -1,4 +1,4 @@
-"""Extracts from a mail's bytes what its page shows. Pure; no I/O."""
+"""Extracts the contents of a mail for its page. Pure; no I/O."""
 
 import email
 import email.policy
@@ -29,12 +29,12 @@ class ReadMail:
     is_readable: bool = True
 
 
-@lru_cache(maxsize=2000)  # the inbox shows the same mails every few seconds
+@lru_cache(maxsize=2000)  # the inbox page reads the same mails every few seconds
 def read_mail(content: bytes) -> ReadMail:
     """Read a mail; one that Python's parser trips over gives a Reading that says so."""
     try:
         return _read(email.message_from_bytes(content, _class=EmailMessage, policy=email.policy.default))
-    except (ValueError, LookupError, AttributeError, TypeError):  # all four seen from the parser on hostile mail
+    except (ValueError, LookupError, AttributeError, TypeError):  # the parser has raised each of these on hostile mail
         return ReadMail(is_readable=False)
 
 
@@ -59,7 +59,7 @@ def _body(message: EmailMessage, kind: str) -> str | None:
 
 
 def _parts(message: EmailMessage) -> list[EmailMessage]:
-    """List what is neither a body nor a container; a delivery report has its parts here too."""
+    """List the parts that are neither a body nor a container, including those of a delivery report."""
     bodies = [message.get_body((kind,)) for kind in ("plain", "html")]
     parts = [part for part in message.walk() if part not in bodies]
     return [part for part in parts if part.get_content_maintype() != "multipart" and part is not message]
@@ -69,7 +69,7 @@ def _attachment(part: EmailMessage) -> ReadAttachment:
     content_type = part.get_content_type()
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
-        # A message/* part is a list of messages to Python.
+        # Python represents a message/* part as a list of messages.
         content = b"\r\n".join(bytes(inner) for inner in cast(list[EmailMessage], part.get_payload()))
     return ReadAttachment(part.get_filename() or content_type.replace("/", "."), content_type, content)
 

@@ -14,13 +14,13 @@ from parvis.simulators.mail.smtp_client import CitizenSmtpClient
 from parvis.simulators.pages import render_page
 from parvis.simulators.settings import Settings
 
-SHOWN = 200  # mails in the list; a test with thousands would make it useless
-# What a browser shows by itself and cannot run anything; the rest is downloaded.
+SHOWN = 200  # mails in the list; a load test sends thousands
+# Types that a browser shows without running anything; others are downloaded.
 _INLINE = frozenset({"application/pdf", "image/png", "image/jpeg", "image/gif"})
 
 
 class MailboxPages:
-    """The routes of the pages and of the probes."""
+    """Routes of the mail pages, /live and /ready."""
 
     def __init__(self, settings: Settings, box: Mailboxes, postman: CitizenSmtpClient) -> None:
         self._town_mailbox = settings.town_mailbox
@@ -46,11 +46,11 @@ class MailboxPages:
         return mail
 
     async def inbox(self, request: Request) -> HTMLResponse:
-        wanted = request.query_params.get("to")
-        mails = [mail for mail in reversed(self._box.mails) if wanted in (None, *_addresses(mail))][:SHOWN]
+        recipient = request.query_params.get("to")
+        mails = [mail for mail in reversed(self._box.mails) if recipient in (None, *_addresses(mail))][:SHOWN]
         rows = [{"mail": mail, "addresses": _addresses(mail), "reading": read_mail(mail.content)} for mail in mails]
-        sent = [one.shown() | {"created": one.created_at} for one in list(reversed(self._postman.sent))[:20]]
-        return render_page(request, "inbox.html", {"rows": rows, "wanted": wanted, "sent": sent}, refresh=True)
+        sent = [mail.shown() | {"created": mail.created_at} for mail in list(reversed(self._postman.sent))[:20]]
+        return render_page(request, "inbox.html", {"rows": rows, "recipient": recipient, "sent": sent}, refresh=True)
 
     async def mail(self, request: Request, mail_id: str) -> HTMLResponse:
         mail = self._find(mail_id)
@@ -63,7 +63,7 @@ class MailboxPages:
         return Response(self._find(mail_id).content, media_type="message/rfc822", headers=named)
 
     async def html(self, mail_id: str) -> Response:
-        # Shown in a sandboxed frame; nothing runs and nothing is fetched even when it is opened by itself.
+        # Shown in a sandboxed frame. If it is opened directly, the policy also prevents scripts and requests.
         policy = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
         return HTMLResponse(
             read_mail(self._find(mail_id).content).html or "", headers={"Content-Security-Policy": policy}
@@ -83,12 +83,12 @@ class MailboxPages:
         return Response(part.content, media_type=shown_as, headers=headers)
 
     async def write(self, request: Request) -> HTMLResponse:
-        asked = request.query_params
+        query = request.query_params
         values = {
-            "citizen": asked.get("from", "camille@citizens.example"),
-            "to": asked.get("to", self._town_mailbox),
-            "subject": asked.get("subject", ""),
-            "in_reply_to": asked.get("in_reply_to", ""),
+            "citizen": query.get("from", "camille@citizens.example"),
+            "to": query.get("to", self._town_mailbox),
+            "subject": query.get("subject", ""),
+            "in_reply_to": query.get("in_reply_to", ""),
         }
         return render_page(request, "write_mail.html", values)
 

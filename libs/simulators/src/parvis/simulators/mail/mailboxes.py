@@ -1,4 +1,4 @@
-"""Stores each mail that the relay has taken, in memory and as a file."""
+"""Stores each mail that the relay has accepted, in memory and as a file."""
 
 import asyncio
 import itertools
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-KEPT_BYTES = 256 * 1024 * 1024  # in memory; 50 000 mails of a notifier under load
+KEPT_BYTES = 256 * 1024 * 1024  # enough for a load test of the notifier (50,000 mails)
 
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeRecipient:
-    """One recipient, and what its RCPT said about delivery reports (RFC 3461)."""
+    """One recipient, with the DSN parameters of its RCPT command (RFC 3461)."""
 
     address: str
     notify: frozenset[str] = frozenset()
@@ -40,9 +40,9 @@ class StoredMail:
 
 
 class Mailboxes:
-    """What was delivered, oldest first.
+    """The delivered mails, oldest first.
 
-    The folder gets one `.eml` a mail, the bytes as they came; a restart begins with an empty memory and leaves the files.
+    Each mail is also an unchanged `.eml` file. After a restart the memory is empty, and the files remain.
     """
 
     def __init__(self, folder: Path) -> None:

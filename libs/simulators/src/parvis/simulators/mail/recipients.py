@@ -32,12 +32,12 @@ REFUSALS: dict[str, str] = {
 
 
 def local_part(address: str) -> str:
-    """Give the part that decides: lower case, without `+tag`."""
+    """Give the local part in lower case, without `+tag`."""
     return address.rpartition("@")[0].partition("+")[0].lower()
 
 
 def refusal_of(address: str) -> str | None:
-    """Give the reply with which this recipient is refused, if it is."""
+    """Give the SMTP reply that refuses this recipient; None if it is accepted."""
     row = REFUSALS.get(local_part(address))
     return None if row is None else row.format(address=address)
 

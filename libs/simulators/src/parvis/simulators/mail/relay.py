@@ -21,7 +21,7 @@ _NOTIFY = frozenset({"NEVER", "SUCCESS", "FAILURE", "DELAY"})
 
 
 class MailFaults(BaseModel):
-    """The faults in force; a POST replaces them all, so `{}` heals."""
+    """The active faults. A POST replaces them all, so `{}` clears them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -29,14 +29,18 @@ class MailFaults(BaseModel):
         default=None, pattern=r"^[245]\d\d .+", description="Reply to RCPT, such as `451 4.3.0 later`."
     )
     data: str | None = Field(
-        default=None, pattern=r"^[245]\d\d .+", description="Reply to the final dot; the mail is not kept."
+        default=None, pattern=r"^[245]\d\d .+", description="Reply to the final dot; the mail is not stored."
     )
-    silent: bool = Field(default=False, description="The mail is kept, but the reply to the final dot never comes.")
-    drop_reports: bool = Field(default=False, description="No DSN and no automatic answer is sent.")
-    times: int | None = Field(default=None, ge=1, description="For so many replies; none means until healed.")
+    silent: bool = Field(default=False, description="The mail is stored, but the final dot gets no reply.")
+    drop_reports: bool = Field(default=False, description="No DSN and no out-of-office reply is sent.")
+    times: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of replies that the faults apply to; without it, until they are cleared.",
+    )
 
     def spend(self) -> None:
-        """Count one reply that a fault has changed."""
+        """Count one reply changed by a fault, and clear the faults after the last."""
         if self.times is not None:
             self.times -= 1
             if self.times == 0:
@@ -44,50 +48,50 @@ class MailFaults(BaseModel):
 
 
 class RelayServer(SMTP):
-    """aiosmtpd's protocol, with the parameters of RFC 3461 that it refuses by itself."""
+    """aiosmtpd's SMTP protocol with the DSN parameters of RFC 3461, which it does not support."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self.mail_dsn: dict[str, str] = {}
         self.rcpt_dsn: dict[str, str] = {}
         self.recipients: list[EnvelopeRecipient] = []
 
     @smtp_syntax("MAIL FROM: <address>", extended=" [SP <mail-parameters>]")
-    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd finds it by this name)
-        self.mail_dsn, rest = _take(arg, {"RET", "ENVID"})
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd's name)
+        self.mail_dsn, remaining_argument = _extract_parameters(arg, {"RET", "ENVID"})
         if self.mail_dsn.get("RET", "FULL").upper() not in {"FULL", "HDRS"}:
             await self.push("501 5.5.4 RET can only be FULL or HDRS")
             return
         self.recipients = []
-        await super().smtp_MAIL(rest)
+        await super().smtp_MAIL(remaining_argument)
 
     @smtp_syntax("RCPT TO: <address>", extended=" [SP <mail-parameters>]")
-    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd finds it by this name)
-        self.rcpt_dsn, rest = _take(arg, {"NOTIFY", "ORCPT"})
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 (aiosmtpd's name)
+        self.rcpt_dsn, remaining_argument = _extract_parameters(arg, {"NOTIFY", "ORCPT"})
         wishes = set(self.rcpt_dsn.get("NOTIFY", "FAILURE").upper().split(","))
         if not wishes <= _NOTIFY or ("NEVER" in wishes and len(wishes) > 1):
             await self.push("501 5.5.4 NOTIFY can only be NEVER, or a list of SUCCESS, FAILURE and DELAY")
             return
-        await super().smtp_RCPT(rest)
+        await super().smtp_RCPT(remaining_argument)
 
 
-def _take(arg: str | None, names: set[str]) -> tuple[dict[str, str], str | None]:
-    """Take these parameters out of a command's argument."""
+def _extract_parameters(arg: str | None, names: set[str]) -> tuple[dict[str, str], str | None]:
+    """Split a command's argument into these parameters and the other words."""
     if arg is None:
         return {}, None
-    taken: dict[str, str] = {}
-    left: list[str] = []
+    parameters: dict[str, str] = {}
+    other_words: list[str] = []
     for word in arg.split(" "):
         name, equals, value = word.partition("=")
         if equals and value and name.upper() in names:
-            taken[name.upper()] = value
+            parameters[name.upper()] = value
         else:
-            left.append(word)
-    return taken, " ".join(left)
+            other_words.append(word)
+    return parameters, " ".join(other_words)
 
 
-class MailRelay:
-    """aiosmtpd's hooks: who may send, which recipients exist, what becomes of a mail."""
+class SimulatedMailRelay:
+    """aiosmtpd's hooks: login, recipients and delivery."""
 
     def __init__(
         self, settings: Settings, box: Mailboxes, postman: CitizenSmtpClient, background: BackgroundTasks
@@ -99,22 +103,22 @@ class MailRelay:
         self.faults = MailFaults()
 
     def authenticate(
-        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: Any
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, login: Any
     ) -> AuthResult:
         expected = (self._settings.mail_username, self._settings.mail_password.get_secret_value())
-        fits = isinstance(given, LoginPassword) and all(
-            hmac.compare_digest(one, other.encode())
-            for one, other in zip((given.login, given.password), expected, strict=True)
+        fits = isinstance(login, LoginPassword) and all(
+            hmac.compare_digest(actual, other.encode())
+            for actual, other in zip((login.login, login.password), expected, strict=True)
         )
         return AuthResult(
             success=fits, handled=False, message=None if fits else "535 5.7.8 Authentication credentials invalid"
         )
 
-    async def handle_EHLO(  # noqa: N802 (aiosmtpd finds the hooks by these names)
+    async def handle_EHLO(  # noqa: N802 (aiosmtpd's name)
         self, server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
-        # RFC 3461 §4: room for the new parameters.
+        # RFC 3461 §4: longer commands, for the DSN parameters.
         server.command_size_limits["RCPT"] = server.command_size_limit + 500
         server.command_size_limits["MAIL"] = server.command_size_limit + 200
         return [*responses[:-1], "250-ENHANCEDSTATUSCODES", "250-DSN", responses[-1]]
@@ -160,7 +164,7 @@ class MailRelay:
         )
 
     async def _hang_up(self, server: SMTP) -> None:
-        """Say nothing, then cut the line: `connection_lost` cancels us before aiosmtpd could reply."""
+        """Wait, then close the connection; `connection_lost` cancels this task before aiosmtpd can reply."""
         await self._background.silence(self._settings.silence_s)
         if isinstance(server.transport, asyncio.Transport):
             server.transport.abort()
@@ -176,12 +180,12 @@ def _recipient(address: str, dsn: Mapping[str, str]) -> EnvelopeRecipient:
 
 
 def _decoded(xtext: str | None) -> str | None:
-    """Undo RFC 3461's xtext, in which `+2B` is a `+`; control characters stay encoded, they would break the report."""
+    """Decode RFC 3461's xtext, in which `+2B` is `+`. Control characters stay encoded, because they would break the report."""
     return None if xtext is None else re.sub(r"\+([2-7][0-9A-F])", lambda code: chr(int(code[1], 16)), xtext)
 
 
-def protocol(relay: MailRelay, context: ssl.SSLContext) -> RelayServer:
-    """Give the protocol of one connection."""
+def protocol(relay: SimulatedMailRelay, context: ssl.SSLContext) -> RelayServer:
+    """Build the protocol of one connection."""
     return RelayServer(
         relay,
         hostname="relay.citizens.example",

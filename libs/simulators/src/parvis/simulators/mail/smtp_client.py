@@ -16,35 +16,35 @@ from parvis.simulators.mail.mailboxes import StoredMail
 from parvis.simulators.mail.recipients import bounces_later, is_away
 from parvis.simulators.settings import Settings
 
-# A real provider tries for days; the demo's visitor and the tests wait for seconds. In all about two minutes.
+# A real provider retries for days; the demo and the tests need seconds. All retries take about two minutes.
 _PAUSES_S = (0.5, 1, 2, 4, 8, 15, 30, 60)
 
 
 @dataclass(slots=True)
 class SentMail:
-    """One mail to the town, and what the town said each time."""
+    """One mail to the town, with the town's replies."""
 
     id: str
     mail_from: str
     recipients: tuple[str, ...]
     content: bytes
-    left: tuple[str, ...]
+    pending_recipients: tuple[str, ...]
     subject: str
     message_id: str
-    taken: bool = False
+    is_accepted: bool = False
     state: str = "waiting"
     replies: list[str] = field(default_factory=list[str])
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def settle(self, refused: Mapping[str, tuple[int, str]]) -> None:
-        """Note one round: who is left is who was told "later" (a 4xx)."""
+    def record_refusals(self, refused: Mapping[str, tuple[int, str]]) -> None:
+        """Record the result of one try: recipients refused with a 4xx are pending."""
         self.replies += [f"{code} {message}" for code, message in refused.values()]
-        self.left = tuple(address for address, (code, _) in refused.items() if code < 500)
-        if not self.left:
-            self.end("accepted" if self.taken else "refused")
+        self.pending_recipients = tuple(address for address, (code, _) in refused.items() if code < 500)
+        if not self.pending_recipients:
+            self.end("accepted" if self.is_accepted else "refused")
 
     def end(self, state: str) -> None:
-        self.state, self.content = state, b""  # a load test sends many: only what is said of them is kept
+        self.state, self.content = state, b""  # a load test sends many mails: drop the content
 
     def shown(self) -> dict[str, object]:
         return {
@@ -61,7 +61,7 @@ class SentMail:
 
 
 class CitizenSmtpClient:
-    """Delivers to the town's ingest-email."""
+    """Delivers mails to the town's ingest-email."""
 
     def __init__(self, settings: Settings, background: BackgroundTasks) -> None:
         self._settings = settings
@@ -70,7 +70,7 @@ class CitizenSmtpClient:
         self.sent: deque[SentMail] = deque(maxlen=settings.kept)
 
     async def send(self, mail_from: str, recipients: Sequence[str], content: bytes) -> SentMail:
-        """Try once and give the result; further tries, when the town said "later", go on in the background."""
+        """Try once and give the result. After a 4xx, further tries follow in the background."""
         reading, to = read_mail(content), tuple(recipients)
         sent = SentMail(
             f"out-{next(self._numbers):06d}", mail_from, to, content, to, reading.subject, reading.message_id
@@ -82,7 +82,7 @@ class CitizenSmtpClient:
         return sent
 
     def report_on(self, mail: StoredMail) -> None:
-        """Send the reports and automatic answers that this mail causes; none ever answers a null sender."""
+        """Send the DSNs and out-of-office replies that this mail causes; a mail with a null sender causes none."""
         if mail.mail_from:
             self._background.spawn(self._report(mail))
 
@@ -113,8 +113,8 @@ class CitizenSmtpClient:
         sent.end("given-up")
 
     async def _try(self, sent: SentMail) -> None:
-        """Offer the mail to those who have not answered for good; what stays open is in `sent.left`."""
-        # As between mail providers: STARTTLS when offered, whoever signed the certificate.
+        """Send the mail to `sent.pending_recipients`; afterwards these are the recipients refused with a 4xx."""
+        # As between mail providers: STARTTLS when offered, without checking the certificate.
         client = aiosmtplib.SMTP(
             hostname=self._settings.town_smtp_host,
             port=self._settings.town_smtp_port,
@@ -125,22 +125,27 @@ class CitizenSmtpClient:
         try:
             async with client:
                 refused, reply = await client.sendmail(
-                    sent.mail_from, sent.left, sent.content, mail_options=_options(client, sent)
+                    sent.mail_from, sent.pending_recipients, sent.content, mail_options=_options(client, sent)
                 )
             sent.replies.append(f"250 {reply}")
-            sent.taken = True
-            sent.settle({address: (answer.code, answer.message) for address, answer in refused.items()})
+            sent.is_accepted = True
+            sent.record_refusals({address: (answer.code, answer.message) for address, answer in refused.items()})
         except aiosmtplib.SMTPRecipientsRefused as error:
-            sent.settle({one.recipient: (one.code, one.message) for one in error.recipients})
+            sent.record_refusals(
+                {
+                    recipient_error.recipient: (recipient_error.code, recipient_error.message)
+                    for recipient_error in error.recipients
+                }
+            )
         except aiosmtplib.SMTPResponseException as error:
-            sent.settle(dict.fromkeys(sent.left, (error.code, error.message)))
-        except ValueError:  # an address that SMTP cannot carry
-            sent.settle(dict.fromkeys(sent.left, (553, "5.1.3 malformed address")))
+            sent.record_refusals(dict.fromkeys(sent.pending_recipients, (error.code, error.message)))
+        except ValueError:  # an address that SMTP cannot encode
+            sent.record_refusals(dict.fromkeys(sent.pending_recipients, (553, "5.1.3 malformed address")))
         except (aiosmtplib.SMTPException, OSError) as error:
             sent.replies.append(f"no connection: {type(error).__name__}")
 
 
 def _options(client: aiosmtplib.SMTP, sent: SentMail) -> list[str]:
     eight_bit = not sent.content.isascii() and client.supports_extension("8bitmime")
-    unicode_address = not "".join([sent.mail_from, *sent.left]).isascii()
+    unicode_address = not "".join([sent.mail_from, *sent.pending_recipients]).isascii()
     return ["BODY=8BITMIME"] * eight_bit + ["SMTPUTF8"] * unicode_address

@@ -1,4 +1,4 @@
-"""Wires the simulated Twilio: account, carrier, API, control and the page of the phones."""
+"""Wires the simulated Twilio: account, carrier, API, control and the phones page."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class SimulatedTwilio:
 
 
 def build(settings: Settings, background: BackgroundTasks) -> SimulatedTwilio:
-    account = Account(settings.twilio_account_sid, kept=settings.kept)
+    account = Account(settings.twilio_account_sid, max_messages=settings.kept)
     courier = WebhookSender(settings.twilio_auth_token.get_secret_value(), settings.town_proxies)
     carrier = Carrier(settings, courier, background)
     app = FastAPI(title="Twilio, simulated", docs_url=None, redoc_url=None)

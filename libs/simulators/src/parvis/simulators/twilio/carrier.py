@@ -1,4 +1,4 @@
-"""Carries messages: those to citizens come back as status callbacks, those from citizens are announced by webhook."""
+"""Delivers messages: posts status callbacks for those to citizens, and webhooks for those from citizens."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from parvis.simulators.twilio.webhook_sender import WebhookSender, is_delivered
 
 
 class Carrier:
-    """The network behind the account."""
+    """The telephone network behind the account."""
 
     def __init__(self, settings: Settings, courier: WebhookSender, background: BackgroundTasks) -> None:
         self._settings = settings
@@ -26,7 +26,7 @@ class Carrier:
     # to a citizen
 
     async def send(self, message: TwilioMessage, behaviour: Behaviour) -> None:
-        """Let the message pass through its states, calling the town back at each; in the background, unless a fault says first."""
+        """Move the message through its states with a callback for each; in the background, unless a fault is `before_answer`."""
         if self.faults.callbacks.before_answer:
             await self._travel(message, behaviour)
         else:
@@ -37,7 +37,9 @@ class Carrier:
         forms = [await self._report_status(message)]
         for status in behaviour.then:
             await asyncio.sleep(step_ms / 1000)
-            message.sender = message.sender or self._settings.town_number  # a messaging service picks one when it sends
+            message.sender = (
+                message.sender or self._settings.town_number
+            )  # a messaging service chooses the sender when it sends
             message.becomes(status, behaviour.error_code if status in {"undelivered", "failed"} else None)
             forms.append(await self._report_status(message))
         if self.faults.callbacks.reverse:
@@ -45,7 +47,7 @@ class Carrier:
                 await self._post_callback(message, form)
 
     async def _report_status(self, message: TwilioMessage) -> dict[str, str]:
-        """Call the town back with the message's state; it travels on whether or not the town listens."""
+        """Post the message's state to the town. Delivery continues even if the town does not answer."""
         form = self._callback(message)
         if self.faults.callbacks.before_answer and not self.faults.callbacks.reverse:
             await self._post_callback(message, form)
@@ -82,7 +84,7 @@ class Carrier:
     # from a citizen
 
     def obey_twiml(self, sender: str, order: str) -> None:
-        """What Twilio does by itself where opting out is switched on: after STOP nothing leaves for this number (21610)."""
+        """Apply Advanced Opt-Out: after STOP, messages to this number are refused with 21610."""
         if order == "STOP":
             self.opted_out.add(sender)
         elif order == "START":
@@ -91,7 +93,7 @@ class Carrier:
     async def announce(
         self, message: TwilioMessage, extra: Mapping[str, str], *, media_base: str, forge: bool = False
     ) -> list[WebhookAttempt]:
-        """Tell the town of a message: its webhook, then the fallback, then nothing more.
+        """Post a message to the webhook, then to the fallback URL if the webhook failed.
 
         Gives: every attempt; `message.outcome` is `accepted`, `fallback` or `dropped`.
         """
@@ -145,5 +147,5 @@ class Carrier:
 
 
 def _error_code(attempts: list[WebhookAttempt]) -> str:
-    """Twilio's own: 11205 for a connection that failed, 11200 for an answer that is not a 2xx."""
+    """Give Twilio's error code: 11205 for a failed connection, 11200 for a status other than 2xx."""
     return "11200" if attempts and attempts[-1].status is not None else "11205"

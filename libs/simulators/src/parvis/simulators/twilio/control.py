@@ -29,26 +29,28 @@ class InboundSms(BaseModel):
     sender: str = Field(
         validation_alias="from", description="The citizen's number, E.164; `whatsapp:` in front for WhatsApp."
     )
-    to: str | None = Field(default=None, description="The town's number; the one of the settings if not given.")
+    to: str | None = Field(default=None, description="The town's number; by default the one in the settings.")
     body: str = ""
     media: list[InboundMedia] = Field(default_factory=list[InboundMedia])
     sid: str | None = Field(
-        default=None, pattern="^(SM|MM)[0-9a-f]{32}$", description="To announce a message again, under its SID."
+        default=None, pattern="^(SM|MM)[0-9a-f]{32}$", description="SID of a message to announce again."
     )
-    repeat: int = Field(default=1, ge=1, le=100, description="Announce it so many times, one after the other.")
-    forge: bool = Field(default=False, description="Sign it with a signature that does not fit.")
+    repeat: int = Field(
+        default=1, ge=1, le=100, description="Number of times that it is announced, one after the other."
+    )
+    forge: bool = Field(default=False, description="Send a wrong signature.")
     announce: bool = Field(
-        default=True, description="False keeps the message without any webhook, as when Twilio gave up."
+        default=True, description="False stores the message without a webhook, as after Twilio gave up."
     )
     messaging_service_sid: str | None = None
     opt_out_type: Literal["STOP", "START", "HELP"] | None = Field(
         default=None,
-        description="Twilio has taken the text for this order, has acted on it, and says so in the webhook.",
+        description="Keyword that Twilio recognised and acted on, reported in the webhook.",
     )
-    profile_name: str | None = Field(default=None, description="WhatsApp's display name.")
+    profile_name: str | None = Field(default=None, description="Display name in WhatsApp.")
 
     def extra(self) -> dict[str, str]:
-        """Give the parameters that only some webhooks have: WhatsApp's, and those of Advanced Opt-Out."""
+        """Give the optional parameters of a webhook: WhatsApp's, and those of Advanced Opt-Out."""
         order = {"OptOutType": self.opt_out_type} if self.opt_out_type else {}
         if not self.sender.startswith("whatsapp:"):
             return order
@@ -58,9 +60,9 @@ class InboundSms(BaseModel):
 async def receive(
     inbound: InboundSms, account: Account, carrier: Carrier, *, town_number: str, base_url: str
 ) -> dict[str, object]:
-    """Keep a citizen's message and announce it to the town.
+    """Store a citizen's message and announce it to the town.
 
-    Gives: the SID, the outcome (`accepted`, `fallback`, `dropped`, or none when not announced) and every attempt.
+    Gives: the SID, the outcome (`accepted`, `fallback`, `dropped`, or None if not announced) and every attempt.
     """
     media = [MessageMedia(part.content_type, bytes(part.base64)) for part in inbound.media]
     sid = inbound.sid or new_sid("MM" if media else "SM")
@@ -69,7 +71,7 @@ async def receive(
         sid, "inbound", inbound.sender, to, inbound.body, "received", inbound.messaging_service_sid, media=media
     )
     message.sent_at = message.created_at
-    message = account.keep(message)
+    message = account.store_message(message)
     if inbound.opt_out_type:
         carrier.obey_twiml(inbound.sender, inbound.opt_out_type)
     attempts: list[WebhookAttempt] = []
@@ -83,20 +85,20 @@ async def receive(
 async def _obey_twiml(
     attempts: list[WebhookAttempt], message: TwilioMessage, account: Account, carrier: Carrier
 ) -> None:
-    """Send what the town's TwiML says, to who wrote; as Twilio, no more than the first answer that it took."""
+    """Send the `<Message>` of the town's TwiML to the sender; as Twilio does, only that of the first accepted answer."""
     if not is_delivered(attempts):
         return
     try:
-        texts = [verb.text or "" for verb in ET.fromstring(attempts[-1].body).iter("Message")]  # noqa: S314 (the town's own)
+        texts = [verb.text or "" for verb in ET.fromstring(attempts[-1].body).iter("Message")]  # noqa: S314 (written by the town)
     except ET.ParseError:
         return
     for text in texts:
         answer = TwilioMessage(new_sid("SM"), "outbound-reply", message.recipient, message.sender or "", text, "queued")
-        await carrier.send(account.keep(answer), DELIVERED)
+        await carrier.send(account.store_message(answer), DELIVERED)
 
 
 def message_as_json(message: TwilioMessage, account: Account) -> dict[str, object]:
-    """Give the API's resource and what only the simulator knows."""
+    """Give the API's resource and the simulator's own fields."""
     return message.resource(account.sid) | {
         "outcome": message.outcome,
         "status_callback": message.status_callback,
@@ -106,7 +108,7 @@ def message_as_json(message: TwilioMessage, account: Account) -> dict[str, objec
 
 
 def control_routes(account: Account, carrier: Carrier, *, town_number: str) -> APIRouter:
-    """Give the routes under `/_sim`."""
+    """Build the routes under `/_sim`."""
     router = APIRouter(prefix="/_sim")
 
     @router.post("/inbound")
@@ -116,14 +118,14 @@ def control_routes(account: Account, carrier: Carrier, *, town_number: str) -> A
 
     @router.get("/messages")
     async def messages(to: str | None = None, sender: str | None = None, direction: str | None = None) -> JSONResponse:
-        found = [
+        messages = [
             message_as_json(message, account)
             for message in account.messages.values()
             if to in (None, message.recipient)
             and sender in (None, message.sender)
             and direction in (None, message.direction)
         ]
-        return JSONResponse({"messages": found})
+        return JSONResponse({"messages": messages})
 
     @router.delete("/messages")
     async def forget() -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Defines the faults that a test can ask for, on top of the magic numbers."""
+"""Defines the faults that a test can inject, in addition to the magic numbers."""
 
 from typing import Literal
 
@@ -8,40 +8,46 @@ from parvis.simulators.twilio.magic_numbers import BEHAVIOURS, Behaviour, behavi
 
 
 class CallbackFaults(BaseModel):
-    """What goes wrong with the status callbacks."""
+    """Faults of the status callbacks."""
 
     model_config = ConfigDict(extra="forbid")
 
-    drop: bool = Field(default=False, description="None is sent.")
-    repeat: int = Field(default=1, ge=1, le=20, description="Each is sent so many times.")
+    drop: bool = Field(default=False, description="No callback is sent.")
+    repeat: int = Field(default=1, ge=1, le=20, description="Number of times that each is sent.")
     reverse: bool = Field(default=False, description="All are sent at the end, the last state first.")
-    forge: bool = Field(default=False, description="Each has a signature that does not fit.")
-    before_answer: bool = Field(default=False, description="All are sent before the API answers the town.")
+    forge: bool = Field(default=False, description="Each has a wrong signature.")
+    before_answer: bool = Field(default=False, description="All are sent before the API answers.")
 
 
 class WebhookFaults(BaseModel):
-    """What goes wrong with the webhooks that tell the town of a citizen's message."""
+    """Faults of the webhooks for citizens' messages."""
 
     model_config = ConfigDict(extra="forbid")
 
-    drop: bool = Field(default=False, description="None is sent, nor the fallback: the message is in the lists alone.")
+    drop: bool = Field(
+        default=False, description="Neither webhook nor fallback is sent; only the list contains the message."
+    )
 
 
 class TwilioFaults(BaseModel):
-    """The faults in force; a POST replaces them all, so `{}` heals."""
+    """The active faults. A POST replaces them all, so `{}` clears them."""
 
     model_config = ConfigDict(extra="forbid")
 
-    behaviour: str | None = Field(default=None, description="A behaviour of the table, for any recipient.")
-    times: int | None = Field(default=None, ge=1, description="For so many messages; none means until healed.")
-    numbers: dict[str, str] = Field(default_factory=dict, description="Recipient to behaviour, until healed.")
+    behaviour: str | None = Field(
+        default=None, description="Behaviour for every recipient, by its name in the table of magic numbers."
+    )
+    times: int | None = Field(
+        default=None, ge=1, description="Number of messages that `behaviour` applies to; without it, until cleared."
+    )
+    numbers: dict[str, str] = Field(default_factory=dict, description="Behaviour by recipient, until cleared.")
     callbacks: CallbackFaults = Field(default_factory=CallbackFaults)
     webhooks: WebhookFaults = Field(default_factory=WebhookFaults)
     media: Literal["error", "hang", "lost"] | None = Field(
-        default=None, description="GET of a message's file fails like this (500, no answer, 404), until healed."
+        default=None, description="Failure of GET for a media file (500, no answer, 404), until cleared."
     )
     lists: Literal["error", "hang"] | None = Field(
-        default=None, description="GET of messages fails like this, until healed."
+        default=None, description="Failure of GET for the list of messages, until cleared."
     )
 
     @field_validator("behaviour")
@@ -59,14 +65,14 @@ class TwilioFaults(BaseModel):
         return numbers
 
     def next_behaviour(self, recipient: str) -> Behaviour:
-        """Give what happens to the next message to this recipient, and count it."""
+        """Give the behaviour for the next message to this recipient, and count the message."""
         if self.behaviour is not None:
-            wanted = BEHAVIOURS[self.behaviour]
+            behaviour = BEHAVIOURS[self.behaviour]
             if self.times is not None:
                 self.times -= 1
                 if self.times == 0:
                     self.behaviour, self.times = None, None
-            return wanted
+            return behaviour
         if recipient in self.numbers:
             return BEHAVIOURS[self.numbers[recipient]]
         return behaviour_of(recipient)

@@ -12,26 +12,26 @@ _FILTERS = ("To", "From", "DateSent", "DateSent<", "DateSent>")
 
 
 def list_messages(account: Account, path: str, query: QueryParams) -> dict[str, object]:
-    """Give one page.
+    """Give one page of messages.
 
-    A page token names the last message of the page before, so that messages that arrive meanwhile move nothing.
+    A page token names the last message of the previous page, so that new messages do not shift the pages.
     """
     size = _between(query.get("PageSize", ""), 50, 1, 1000)
     number = _between(query.get("Page", ""), 0, 0, 1_000_000)
-    found = [message for message in account.newest_first() if all(keeps(message) for keeps in _filters(query))]
-    start = _start(found, query.get("PageToken"), number * size)
-    shown = found[start : start + size]
-    asked = [(name, query[name]) for name in _FILTERS if name in query] + [("PageSize", str(size))]
+    messages = [message for message in account.newest_first() if all(keeps(message) for keeps in _filters(query))]
+    start = _start(messages, query.get("PageToken"), number * size)
+    shown = messages[start : start + size]
+    query_items = [(name, query[name]) for name in _FILTERS if name in query] + [("PageSize", str(size))]
 
     def uri(page: int, after: TwilioMessage | None = None) -> str:
         token = [("PageToken", f"PA{after.sid}")] if after else []
-        return f"{path}?{urlencode([*asked, ('Page', str(page)), *token])}"
+        return f"{path}?{urlencode([*query_items, ('Page', str(page)), *token])}"
 
     return {
         "end": start + max(len(shown) - 1, 0),
         "first_page_uri": uri(0),
         "messages": [message.resource(account.sid) for message in shown],
-        "next_page_uri": uri(number + 1, shown[-1]) if start + size < len(found) else None,
+        "next_page_uri": uri(number + 1, shown[-1]) if start + size < len(messages) else None,
         "page": number,
         "page_size": size,
         "previous_page_uri": uri(number - 1) if number else None,
@@ -40,9 +40,9 @@ def list_messages(account: Account, path: str, query: QueryParams) -> dict[str, 
     }
 
 
-def _start(found: list[TwilioMessage], token: str | None, otherwise: int) -> int:
+def _start(messages: list[TwilioMessage], token: str | None, otherwise: int) -> int:
     if token:
-        for index, message in enumerate(found):
+        for index, message in enumerate(messages):
             if token == f"PA{message.sid}":
                 return index + 1
     return otherwise
@@ -64,7 +64,7 @@ def _filters(query: QueryParams) -> list[Callable[[TwilioMessage], bool]]:
 
 
 def _instants(text: str | None) -> tuple[datetime, datetime] | None:
-    """Read `2026-11-23` as that day in UTC, `2026-11-23T10:00:00Z` as that second; what is neither filters nothing."""
+    """Parse `2026-11-23` as that day in UTC and `2026-11-23T10:00:00Z` as that second; other values do not filter."""
     if not text:
         return None
     try:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from parvis.simulators.twilio.messages import Status
 
-BLOCK = "+336399899"  # +33 6 39 98 is kept for fiction; its last hundred numbers are ours
+BLOCK = "+336399899"  # +33 6 39 98 is reserved for fiction; the last hundred numbers are the magic ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +48,21 @@ def api_error(code: int, value: str = "") -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What becomes of a message that the town asks us to send."""
+    """What happens to a message from the town."""
 
     name: str
     number_ending: str
     french: str
     english: str
     refused_with: int | None = None
-    kept: bool = True
+    is_stored: bool = True
     answer: Literal["created", "error", "never"] = "created"
     then: tuple[Status, ...] = ("sent", "delivered")
     error_code: int | None = None
     slow: bool = False
 
 
-NEVER_ANNOUNCED = BLOCK + "40"  # what this phone writes is in Twilio's lists, and no webhook tells of it
+NEVER_ANNOUNCED = BLOCK + "40"  # messages from this number are in Twilio's list, but cause no webhook
 
 DELIVERED = Behaviour("delivered", "", "accepté et remis", "accepted and delivered")
 
@@ -73,7 +73,7 @@ MAGIC: tuple[Behaviour, ...] = (
     Behaviour("error", "50", "erreur 500, rien n’est envoyé", "error 500, nothing is sent", refused_with=20500),
     Behaviour("error-after", "51", "erreur 500, mais envoyé", "error 500, yet it is sent", answer="error"),
     Behaviour("hang", "60", "aucune réponse, mais envoyé", "no answer, yet it is sent", answer="never"),
-    Behaviour("hang-lost", "61", "aucune réponse, rien n’est envoyé", "no answer, nothing is sent", kept=False, answer="never"),
+    Behaviour("hang-lost", "61", "aucune réponse, rien n’est envoyé", "no answer, nothing is sent", is_stored=False, answer="never"),
     Behaviour(
         "unreachable", "03", "accepté, non remis (30003)", "accepted, undelivered (30003)",
         then=("sent", "undelivered"), error_code=30003,
@@ -92,5 +92,5 @@ _BY_NUMBER = {BLOCK + behaviour.number_ending: behaviour for behaviour in MAGIC}
 
 
 def behaviour_of(recipient: str) -> Behaviour:
-    """Give what happens to a message to this number; `whatsapp:` in front changes nothing."""
+    """Give the behaviour of a number, with or without `whatsapp:` in front."""
     return _BY_NUMBER.get(recipient.rpartition(":")[2], DELIVERED)

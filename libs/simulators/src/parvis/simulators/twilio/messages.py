@@ -1,4 +1,4 @@
-"""Holds the account's messages and renders them as the Messages API does."""
+"""Stores the account's messages and renders them as resources of the Messages API."""
 
 import secrets
 from collections import deque
@@ -40,7 +40,7 @@ class MessageMedia:
 
 @dataclass(slots=True, frozen=True)
 class WebhookAttempt:
-    """One POST of ours to the town, and what came back."""
+    """One POST to the town, and the response."""
 
     at: datetime
     url: str
@@ -92,7 +92,7 @@ class TwilioMessage:
             self.sent_at = self.updated_at
 
     def resource(self, account_sid: str) -> dict[str, object]:
-        """Give the resource as the API writes it: every value is text but the error code; instants are RFC 2822."""
+        """Render the API's resource: every value but the error code is text; instants are in RFC 2822 format."""
         uri = f"{API}/Accounts/{account_sid}/Messages/{self.sid}"
         return {
             "account_sid": account_sid,
@@ -123,19 +123,19 @@ def _rfc2822(instant: datetime | None) -> str | None:
 
 
 class Account:
-    """What Twilio keeps for the town: the messages of both directions, and a log of the calls of its API."""
+    """The town's Twilio account: messages of both directions, and a log of API calls."""
 
-    def __init__(self, sid: str, *, kept: int) -> None:
+    def __init__(self, sid: str, *, max_messages: int) -> None:
         self.sid = sid
         self.messages: dict[str, TwilioMessage] = {}
-        self.calls: deque[dict[str, object]] = deque(maxlen=kept)
-        self.list_requests = 0  # of the messages, answered or not
-        self._kept = kept
+        self.calls: deque[dict[str, object]] = deque(maxlen=max_messages)
+        self.list_requests = 0  # GETs of the list, answered or not
+        self._max_messages = max_messages
 
-    def keep(self, message: TwilioMessage) -> TwilioMessage:
-        """Keep a message; one that is kept already, by its SID, wins."""
+    def store_message(self, message: TwilioMessage) -> TwilioMessage:
+        """Store a message. Gives the stored one if its SID is known."""
         first = self.messages.setdefault(message.sid, message)
-        if len(self.messages) > self._kept:
+        if len(self.messages) > self._max_messages:
             del self.messages[next(iter(self.messages))]
         return first
 
@@ -143,14 +143,14 @@ class Account:
         return reversed(list(self.messages.values()))
 
     def conversations(self) -> dict[str, list[TwilioMessage]]:
-        """Group the messages by the citizen's number, the one that spoke last first."""
-        found: dict[str, list[TwilioMessage]] = {}
+        """Group the messages by the citizen's number, the latest conversation first."""
+        conversations: dict[str, list[TwilioMessage]] = {}
         for message in self.newest_first():
-            found.setdefault(message.citizen, []).insert(0, message)
-        return found
+            conversations.setdefault(message.citizen, []).insert(0, message)
+        return conversations
 
     def log_call(self, outcome: int | str) -> None:
-        """Note one request to send: the SID when the message was kept, the code when it was refused."""
+        """Log one request to send, with the message's SID or the error code."""
         self.calls.append({"at": datetime.now(UTC).isoformat(), "outcome": outcome})
 
     def forget(self) -> None:

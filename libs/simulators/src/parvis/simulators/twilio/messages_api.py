@@ -25,11 +25,11 @@ _SENDER_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 
 
 class ApiRefusal(Exception):
-    """The API does not take the request; carries what it answers."""
+    """The API refuses the request; contains its answer."""
 
-    def __init__(self, why: ApiError) -> None:
-        super().__init__(why.message)
-        self.why = why
+    def __init__(self, message: ApiError) -> None:
+        super().__init__(message.message)
+        self.why = message
 
 
 async def answer_refusal(_: Request, refused: Exception) -> JSONResponse:
@@ -40,7 +40,7 @@ async def answer_refusal(_: Request, refused: Exception) -> JSONResponse:
 
 
 class BasicAuthentication:
-    """Basic authentication with the account's SID and token."""
+    """HTTP Basic authentication with the account's SID and token."""
 
     def __init__(self, settings: Settings) -> None:
         self._expected = f"{settings.twilio_account_sid}:{settings.twilio_auth_token.get_secret_value()}".encode()
@@ -49,10 +49,10 @@ class BasicAuthentication:
     def check(self, request: Request, account_sid: str) -> None:
         scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
         try:
-            given = b64decode(encoded, validate=True)
+            credentials = b64decode(encoded, validate=True)
         except (Base64Error, ValueError):
-            given = b""
-        opens = scheme.lower() == "basic" and secrets.compare_digest(given, self._expected)
+            credentials = b""
+        opens = scheme.lower() == "basic" and secrets.compare_digest(credentials, self._expected)
         if not opens or account_sid != self._account_sid:
             raise ApiRefusal(api_error(20003))
 
@@ -89,10 +89,10 @@ class MessagesApi:
         except ApiRefusal as refused:
             self._account.log_call(refused.why.code)
             raise
-        self._account.log_call(message.sid if behaviour.kept else behaviour.name)
+        self._account.log_call(message.sid if behaviour.is_stored else behaviour.name)
         created = message.resource(account_sid)
-        if behaviour.kept:
-            self._account.keep(message)
+        if behaviour.is_stored:
+            self._account.store_message(message)
             await self._carrier.send(message, behaviour)
         if behaviour.answer == "never":
             await self._background.silence(self._silence_s)
@@ -130,16 +130,16 @@ class MessagesApi:
         return JSONResponse({"media_list": shown, "start": 0, "end": max(len(shown) - 1, 0), "page_size": 50, **page})
 
     async def fetch_media(self, request: Request, account_sid: str, sid: str, media_sid: str) -> Response:
-        found = self._find(request, account_sid, sid).media
+        files = self._find(request, account_sid, sid).media
         if self._carrier.faults.media == "hang":
             await self._background.silence(self._silence_s)
         if self._carrier.faults.media:
             raise ApiRefusal(api_error(20404 if self._carrier.faults.media == "lost" else 20500, request.url.path))
-        for media in found:
-            if media_sid == media.sid:
-                return Response(media.content, media_type=media.content_type)
-            if media_sid == f"{media.sid}.json":
-                return JSONResponse(media.resource(account_sid, sid))
+        for file in files:
+            if media_sid == file.sid:
+                return Response(file.content, media_type=file.content_type)
+            if media_sid == f"{file.sid}.json":
+                return JSONResponse(file.resource(account_sid, sid))
         raise ApiRefusal(api_error(20404, request.url.path))
 
     async def delete_media(self, request: Request, account_sid: str, sid: str, media_sid: str) -> Response:
@@ -155,9 +155,9 @@ class MessagesApi:
 
 
 def _read(form: FormData, carrier: Carrier) -> tuple[TwilioMessage, Behaviour]:
-    """Check one request to send, in Twilio's order.
+    """Check a request to send, in Twilio's order.
 
-    Raises: Refused.
+    Raises: ApiRefusal.
     """
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
     to, sender, service = (

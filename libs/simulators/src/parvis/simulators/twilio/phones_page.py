@@ -12,11 +12,11 @@ from parvis.simulators.twilio.control import InboundSms, receive
 from parvis.simulators.twilio.magic_numbers import BLOCK, MAGIC
 from parvis.simulators.twilio.messages import Account
 
-SHOWN = 60  # phones on the page; a test with thousands would make it useless
+SHOWN = 60  # phones on the page; a load test has thousands
 
 
 def pages(settings: Settings, account: Account, carrier: Carrier) -> APIRouter:
-    """Give the routes of the pages."""
+    """Build the routes of the pages."""
     router = APIRouter()
 
     @router.get("/", response_class=HTMLResponse)

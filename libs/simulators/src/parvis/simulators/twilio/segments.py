@@ -11,7 +11,7 @@ _TWO_UNITS = frozenset("^{}\\[~]|€\f")
 
 
 def count_sms_segments(text: str) -> int:
-    """Count the parts in which the text is charged; an empty text is one."""
+    """Count the billed segments of a text; an empty text is one."""
     if all(letter in _ONE_UNIT or letter in _TWO_UNITS for letter in text):
         units, alone, parted = sum(2 if letter in _TWO_UNITS else 1 for letter in text), 160, 153
     else:

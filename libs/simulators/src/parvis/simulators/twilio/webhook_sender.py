@@ -29,11 +29,11 @@ class ConnectionOverrides:
 
     @classmethod
     def of(cls, url: str) -> "ConnectionOverrides":
-        """Read the overrides behind the URL; what is not a number, or outside Twilio's range, is as if not there."""
-        given = dict(parse_qsl(urldefrag(url).fragment))
+        """Parse the overrides in the URL's fragment; a value out of Twilio's range is ignored."""
+        parameters = dict(parse_qsl(urldefrag(url).fragment))
 
         def number(name: str, default: int, least: int, most: int) -> int:
-            text = given.get(name, "")
+            text = parameters.get(name, "")
             return int(text) if text.isascii() and text.isdigit() and least <= int(text) <= most else default
 
         return cls(
@@ -41,7 +41,7 @@ class ConnectionOverrides:
             read_s=number("rt", 15_000, 100, 15_000) / 1000,
             total_s=number("tt", 15_000, 100, 15_000) / 1000,
             retries=number("rc", 1, 0, 5),
-            policy=frozenset(given.get("rp", "ct").split(",")),
+            policy=frozenset(parameters.get("rp", "ct").split(",")),
         )
 
     def allow_retry_after(self, attempt: WebhookAttempt) -> bool:
@@ -53,18 +53,18 @@ class ConnectionOverrides:
 
 
 def is_delivered(attempts: list[WebhookAttempt]) -> bool:
-    """Say whether the town took it: its last answer was a 2xx."""
+    """Whether the last response was a 2xx."""
     return bool(attempts) and attempts[-1].status is not None and 200 <= attempts[-1].status < 300
 
 
 class WebhookSender:
-    """Posts Twilio's forms to the town."""
+    """Posts Twilio's webhook forms to the town."""
 
     def __init__(self, token: str, proxies: Mapping[str, str]) -> None:
         self._validator = RequestValidator(token)
         self._proxies = proxies
-        self.ended_attempts = 0  # answered, refused or timed out, of all messages
-        # No kept-alive connection: one that the town has closed meanwhile would look like a failure of the town.
+        self.ended_attempts = 0  # finished attempts of all messages
+        # Without keep-alive: a connection that the town has closed meanwhile would look like a failure of the town.
         self._client = httpx.AsyncClient(
             trust_env=False,
             limits=httpx.Limits(max_keepalive_connections=0, max_connections=500),
@@ -75,9 +75,9 @@ class WebhookSender:
         await self._client.aclose()
 
     async def post(self, url: str, form: Mapping[str, str], *, forge: bool = False) -> list[WebhookAttempt]:
-        """Post until it is taken or the retries are used up.
+        """Post until the town answers with 2xx or the retries are used up.
 
-        Gives: every attempt, the last one decides; never raises because of the town.
+        Gives: every attempt; the last one decides. Failures of the town raise nothing.
         """
         overrides, signed = ConnectionOverrides.of(url), urldefrag(url).url
         headers = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from parvis.common.bus.admin import event_ids_since
+from parvis.common.bus.topic_reader import event_ids_since
 from parvis.common.contract.errors import Poison, Rejected, Unavailable
 from parvis.common.contract.topics import CONTACT_RECEIVED, PREFERENCE_CHANGED
 from parvis.common.runtime import metrics

@@ -9,8 +9,8 @@ from typing import TypeVar
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parvis.common.bus.admin import last_record_of_each_partition, read_all_records, read_records_since
 from parvis.common.bus.cloudevents import ReceivedRecord
+from parvis.common.bus.topic_reader import last_record_of_each_partition, read_all_records, read_records_since
 from parvis.common.contract.delivery import DeliveryReported, DeliveryUpdated
 from parvis.common.contract.errors import Poison
 from parvis.common.contract.event import Event

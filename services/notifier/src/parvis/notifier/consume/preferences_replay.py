@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract.errors import Poison, Unavailable
 from parvis.common.contract.preference import PreferenceChanged
 from parvis.common.runtime.backoff import Backoff

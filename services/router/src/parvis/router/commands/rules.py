@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.cli.subparsers import Commands
 from parvis.common.contract import topics
 from parvis.common.contract.contact import (

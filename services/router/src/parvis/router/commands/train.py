@@ -11,7 +11,7 @@ from uuid import UUID
 
 import numpy as np
 
-from parvis.common.bus.admin import read_all_records
+from parvis.common.bus.topic_reader import read_all_records
 from parvis.common.contract import topics
 from parvis.common.contract.contact import TRIAGE, ContactId, ContactReceived
 from parvis.common.contract.errors import Misconfigured, Rejected

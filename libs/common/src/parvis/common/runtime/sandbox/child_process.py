@@ -116,8 +116,8 @@ async def start_child(
 async def _await_hello(worker: ChildProcess, task: str) -> None:
     try:
         async with asyncio.timeout(_START_S):
-            kind, why = await worker.read_frame(1000)
+            kind, reason = await worker.read_frame(1000)
     except (TimeoutError, ChildExited, ProtocolViolation) as error:
         raise Unavailable(f"the {task} worker does not start") from error
     if kind != HELLO:
-        raise Unavailable(f"the {task} worker does not start ({why.decode(errors='replace')})")
+        raise Unavailable(f"the {task} worker does not start ({reason.decode(errors='replace')})")

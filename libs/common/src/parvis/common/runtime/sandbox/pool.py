@@ -182,9 +182,9 @@ class SandboxPool:
                 raise ProtocolViolation
             frames.append((kind, payload))
 
-    def _fail_waiting_jobs(self, why: str) -> None:
+    def _fail_waiting_jobs(self, reason: str) -> None:
         for job in self._open_jobs:
-            job.give(Unavailable(why))
+            job.give(Unavailable(reason))
 
     def _describe_exit(self, code: int) -> str:
         if code == -signal.SIGXCPU:

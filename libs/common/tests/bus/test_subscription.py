@@ -1,0 +1,28 @@
+"""Facts about the consumer group that a service joins."""
+
+from pydantic import SecretStr
+
+from parvis.common.bus.subscription import Subscription
+from parvis.common.contract.contact import ContactReceived
+from parvis.common.contract.topics import CONTACT_RECEIVED
+from parvis.common.runtime.settings import TownSettings
+
+
+def subscription_of(**settings: str) -> Subscription:
+    return Subscription.from_settings(
+        town_settings(**settings), service="router", topics=[CONTACT_RECEIVED], types=(ContactReceived,)
+    )
+
+
+def town_settings(**settings: str) -> TownSettings:
+    secrets = dict.fromkeys(("database_url", "secret_key", "contact_point_key"), SecretStr("s" * 32))
+    return TownSettings.model_validate({**secrets, **settings})
+
+
+def test_group_has_the_default_prefix_and_the_service():
+    assert subscription_of().group == "parvis-router"
+
+
+def test_towns_with_different_topic_prefixes_join_different_groups():
+    first, second = subscription_of(topic_prefix="springfield"), subscription_of(topic_prefix="shelbyville")
+    assert (first.group, second.group) == ("springfield-router", "shelbyville-router")
