@@ -26,11 +26,11 @@ from parvis.notifier import schema
 from parvis.notifier.app.parts import Clients, NotifierParts, TownContext
 from parvis.notifier.app.sender_registry import build_senders, limits_of
 from parvis.notifier.decide.channel_choice import ChannelChooser, own_addresses
-from parvis.notifier.models.letter import PrintedLetter
+from parvis.notifier.models.letter import PrintShopLetter
 from parvis.notifier.models.sender_ports import ChannelSender
 from parvis.notifier.render.message_renderer import MessageRenderer
 from parvis.notifier.send import SenderSetup
-from parvis.notifier.send.email import MailRelay, create_sender
+from parvis.notifier.send.email import SmtpSender, create_sender
 from parvis.notifier.settings import Settings
 from parvis.notifier.store.letters import StoredLetterRegister
 from parvis.simulators.app import Simulators
@@ -199,7 +199,7 @@ async def impatient(a_notifier: Callable[..., Notifier]) -> Notifier:
     return a_notifier(provider_timeout_s=1)
 
 
-def relay_of(outside: Simulators, town_config: TownConfig, folder: Path, **changes: Any) -> MailRelay:
+def relay_of(outside: Simulators, town_config: TownConfig, folder: Path, **changes: Any) -> SmtpSender:
     settings = settings_of(outside, folder, **changes)
     return create_sender(SenderSetup(settings, town_config.town, A_KEY, NoLetters(), {}))
 
@@ -210,7 +210,7 @@ class NoLetters:
     async def find_file_name(self, delivery_id: str) -> str | None:
         return None
 
-    async def record(self, letter: PrintedLetter) -> None: ...
+    async def record(self, letter: PrintShopLetter) -> None: ...
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ SECOND = timedelta(seconds=1)
 
 def fail(balance: ProviderBalance, name: str, times: int, at: int = 0) -> None:
     for _ in range(times):
-        balance.note(name, well=False, took=SECOND, now=AN_INSTANT + at * SECOND)
+        balance.record_call(name, well=False, took=SECOND, now=AN_INSTANT + at * SECOND)
 
 
 def test_five_failures_in_a_row_and_a_provider_rests_then_one_call_tries() -> None:
@@ -33,7 +33,7 @@ def test_five_failures_in_a_row_and_a_provider_rests_then_one_call_tries() -> No
     later = AN_INSTANT + 11 * SECOND
     assert balance.pick(later, 0.5) == "a"
     assert balance.pick(later, 0.5) == "b"  # only one tries
-    balance.note("a", well=True, took=SECOND, now=later)
+    balance.record_call("a", well=True, took=SECOND, now=later)
     assert balance.pick(later, 0.5) == "a"
 
 
@@ -60,12 +60,12 @@ def test_slowness_moves_ten_points_at_most_every_five_minutes_and_they_come_back
     balance = ProviderBalance({"a": 50, "b": 50})
     for second in range(0, 400, 2):
         at = AN_INSTANT + second * SECOND
-        balance.note("a", well=True, took=6 * SECOND if second % 4 else SECOND, now=at)
-        balance.note("b", well=True, took=SECOND, now=at)
+        balance.record_call("a", well=True, took=6 * SECOND if second % 4 else SECOND, now=at)
+        balance.record_call("b", well=True, took=SECOND, now=at)
     assert balance.points == {"a": 30, "b": 70}
     for minute in range(20, 70):
         for name in ("a", "b"):
-            balance.note(name, well=True, took=SECOND, now=AN_INSTANT + minute * 60 * SECOND)
+            balance.record_call(name, well=True, took=SECOND, now=AN_INSTANT + minute * 60 * SECOND)
     assert balance.points == {"a": 50, "b": 50}
 
 
@@ -73,7 +73,7 @@ def test_when_both_are_slow_nothing_moves() -> None:
     balance = ProviderBalance({"a": 50, "b": 50})
     for second in range(600):
         for name in ("a", "b"):
-            balance.note(name, well=True, took=6 * SECOND, now=AN_INSTANT + second * SECOND)
+            balance.record_call(name, well=True, took=6 * SECOND, now=AN_INSTANT + second * SECOND)
     assert balance.points["a"] in {40, 50, 60}  # the first to have twenty calls may lose once; never a race to nothing
 
 
@@ -86,7 +86,7 @@ def test_shares_always_add_up_and_somebody_is_picked_or_all_rest(
     balance, at = ProviderBalance({"a": 50, "b": 50}), AN_INSTANT
     for name, well, after in calls:
         at += after * SECOND
-        balance.note(name, well=well, took=SECOND, now=at)
+        balance.record_call(name, well=well, took=SECOND, now=at)
     assert sum(balance.points.values()) == 100
     assert min(balance.points.values()) >= 0
     assert (balance.pick(at, chance) is None) == balance.is_paused(at) or not balance.is_paused(at)

@@ -14,7 +14,7 @@ from parvis.common.contract.preference import SMS_HELP, PersonalPreference, Pref
 from parvis.common.contract.reply import ReplyRequested
 from parvis.common.testing import AN_INSTANT
 from parvis.common.town.models import TownConfig
-from parvis.notifier.decide.channel_choice import ChannelChooser, is_own
+from parvis.notifier.decide.channel_choice import ChannelChooser, is_own_address
 from parvis.notifier.decide.delivery_states import (
     FIRST_WAIT,
     LONGEST_BEHIND_A_BREAKER,
@@ -160,7 +160,7 @@ def test_nothing_is_sent_to_ourselves(addressing: ChannelChooser, town_config: T
     town = town_config.town
     for value in (town.mailbox, f"bounce+x.y@{town.mail_domain}", next(iter(town_config.departments.values())).email):
         point = ContactPoint(kind="email", value=value)
-        assert is_own(point, addressing.own)
+        assert is_own_address(point, addressing.own)
         assert chosen(addressing, ask_for(channel="email", points=(point,))) == ("phone", "no-address")
     ours = ContactPoint(kind="phone", value=town.sms_number)
     assert chosen(addressing, ask_for(points=(ours,))) == ("phone", "no-address")

@@ -20,10 +20,10 @@ from services.notifier.tests.parts import AskFor, Notifier
 from parvis.common.contract.contact import ContactPoint
 from parvis.notifier.consume.print_batches import PrintBatches
 from parvis.notifier.decide.print_batch import build_manifest, country_of, is_batch_due
-from parvis.notifier.models.letter import PrintedLetter, UnbatchedLetters
+from parvis.notifier.models.letter import PrintShopLetter, UnbatchedLetters
 from parvis.notifier.render.letter import count_pages
 from parvis.notifier.send import post
-from parvis.notifier.send.post import gather, publish
+from parvis.notifier.send.post import gather_batch, publish_batch
 
 PARIS = ZoneInfo("Europe/Paris")
 CUT = time(17, 30)
@@ -77,12 +77,12 @@ def test_the_country_is_read_from_the_last_line(address: str, country: str) -> N
     assert country_of(address) == country
 
 
-def a_letter(number: int, **changes: Any) -> PrintedLetter:
+def a_letter(number: int, **changes: Any) -> PrintShopLetter:
     values: dict[str, Any] = {
         "delivery_id": f"d{number}", "file_name": f"{number}.pdf", "sha256": hashlib.sha256(f"{number}".encode()).hexdigest(),
         "size_bytes": 1, "pages": 2, "country": "FR", "reference": "P-7F3K-2Q9X-M4TC", "written_at": MORNING,
     }  # fmt: skip
-    return PrintedLetter(**(values | changes))
+    return PrintShopLetter(**(values | changes))
 
 
 @given(st.text(max_size=30))
@@ -98,7 +98,7 @@ def test_a_manifest_says_the_same_to_both_kinds_of_machines_and_is_no_formula(co
 # --- the folder alone, and where it breaks off
 
 
-def write(folder: Path, *numbers: int) -> list[PrintedLetter]:
+def write(folder: Path, *numbers: int) -> list[PrintShopLetter]:
     for number in numbers:
         (folder / f"{number}.pdf").write_bytes(f"{number}".encode())
     return [a_letter(number) for number in numbers]
@@ -123,8 +123,8 @@ def test_wherever_it_breaks_off_each_letter_leaves_once(
         return replace(path, target)
 
     def make() -> None:
-        if gather(tmp_path, "b", letters) is not None:
-            publish(tmp_path, "b", {"manifest.json": b"{}", "manifest.csv": b"x"})
+        if gather_batch(tmp_path, "b", letters) is not None:
+            publish_batch(tmp_path, "b", {"manifest.json": b"{}", "manifest.csv": b"x"})
 
     monkeypatch.setattr(Path, "replace", breaking)
     if breaks_at == "after it appeared":
@@ -207,7 +207,7 @@ async def test_a_batch_that_broke_off_is_finished_by_the_next_round(
 ) -> None:
     printing = a_printing()
     await written(notifier, ask_for, 2)
-    publishing = post.publish
+    publishing = post.publish_batch
     monkeypatch.setattr("parvis.notifier.consume.print_batches.publish", _fail)
     with pytest.raises(Exception, match="folder of letters"):
         await printing.make_due_batches(at_once=True)

@@ -19,7 +19,7 @@ from parvis.common.testing import A_KEY, AN_INSTANT
 from parvis.common.text.sms_encoding import count_segments, simplify_typography
 from parvis.notifier.decide.channel_choice import ChannelChooser
 from parvis.notifier.render.message_renderer import MessageRenderer
-from parvis.notifier.render.reply_text import one_line, tidy, visible
+from parvis.notifier.render.reply_text import remove_invisible, tidy, to_one_line
 
 MAIL = ContactPoint(kind="email", value="celeste@citizens.example")
 NOTICE = {"variables": {"received_on": "2 mars 2026"}}
@@ -194,7 +194,7 @@ def test_a_reply_without_a_template_of_its_kind_is_wrapped_in_the_answer(ask_for
 
 @given(text=st.text(max_size=300))
 def test_cleaned_text_is_stable_and_holds_nothing_invisible(text: str) -> None:
-    for clean in (visible(text), one_line(text), tidy(text)):
-        assert visible(clean) == clean
+    for clean in (remove_invisible(text), to_one_line(text), tidy(text)):
+        assert remove_invisible(clean) == clean
         assert not any(ord(character) < 32 and character != "\n" for character in clean)
         clean.encode()

@@ -122,8 +122,8 @@ class ChannelFallback:
         await self.ledger.write(connection, changes, at)
 
 
-def _why(ended: Delivery, more: str) -> str:
-    return f"{ended.channel}: {ended.failure_class or ended.state} {ended.detail}; {more}".strip(" ;")[:200]
+def _why(ended: Delivery, reason: str) -> str:
+    return f"{ended.channel}: {ended.failure_class or ended.state} {ended.detail}; {reason}".strip(" ;")[:200]
 
 
 def _log_move(ended: Delivery, following: Delivery) -> None:

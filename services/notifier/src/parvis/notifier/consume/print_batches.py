@@ -13,8 +13,8 @@ from parvis.common.runtime.health import Health
 from parvis.common.runtime.logs import logger
 from parvis.common.storage.postgres import Database
 from parvis.notifier.decide.print_batch import batch_day, batch_name, build_manifest, is_batch_due, is_batch_name
-from parvis.notifier.models.letter import PrintedLetter
-from parvis.notifier.send.post import gather, publish
+from parvis.notifier.models.letter import PrintShopLetter
+from parvis.notifier.send.post import gather_batch, publish_batch
 from parvis.notifier.store import letters as store
 
 log = logger()
@@ -91,32 +91,32 @@ class PrintBatches:
             raise Unavailable(f"the folder of letters: {type(failed).__name__}") from failed
         return made
 
-    async def _finish(self, name: str, made_at: datetime, letters: list[PrintedLetter]) -> bool:
+    async def _finish(self, name: str, made_at: datetime, letters: list[PrintShopLetter]) -> bool:
         """Gives whether its folder is there now and was not before."""
         if not is_batch_name(name):
             async with self.database.transaction() as connection:
                 await store.dissolve_batch(connection, name, self.clock())
             log.error("batch.dissolved", file=name, count=len(letters), reason="no folder can have its name")
             return False
-        found = await asyncio.to_thread(self._publish, name, made_at, letters)
+        moved = await asyncio.to_thread(self._publish, name, made_at, letters)
         async with self.database.transaction() as connection:
             await store.close_batch(connection, name, self.clock())
-        _log_batch(name, letters, found)
-        return found is not None
+        _log_batch(name, letters, moved)
+        return moved is not None
 
-    def _publish(self, name: str, made_at: datetime, letters: list[PrintedLetter]) -> list[PrintedLetter] | None:
-        found = gather(self.folder, name, letters)
-        if found is not None:
-            publish(self.folder, name, build_manifest(name, made_at, found))
-        return found
+    def _publish(self, name: str, made_at: datetime, letters: list[PrintShopLetter]) -> list[PrintShopLetter] | None:
+        moved = gather_batch(self.folder, name, letters)
+        if moved is not None:
+            publish_batch(self.folder, name, build_manifest(name, made_at, moved))
+        return moved
 
 
-def _log_batch(name: str, letters: list[PrintedLetter], found: list[PrintedLetter] | None) -> None:
-    if found is None:
+def _log_batch(name: str, letters: list[PrintShopLetter], moved: list[PrintShopLetter] | None) -> None:
+    if moved is None:
         log.warning(
             "batch.gone", file=name, count=len(letters), reason="we stopped while it left, or its letters are lost"
         )
         return
-    log.info("batch.closed", file=name, count=len(found), pages=sum(letter.pages for letter in found))
-    if len(found) < len(letters):
-        log.error("letters.missing", file=name, count=len(letters) - len(found), channel="post")
+    log.info("batch.closed", file=name, count=len(moved), pages=sum(letter.pages for letter in moved))
+    if len(moved) < len(letters):
+        log.error("letters.missing", file=name, count=len(letters) - len(moved), channel="post")

@@ -80,10 +80,10 @@ class Reconciliation:
 
     async def _resend_unknown(self) -> int:
         at = self.clock()
-        again = Transition("planned", detail=_SENT_AGAIN)
+        resend = Transition("planned", detail=_SENT_AGAIN)
         async with self.database.transaction() as connection:
             old = await unresolved_deliveries.lock_unknown_since(connection, at - self.limits.unknown_after, RESENT)
-            changes = [(d, apply_transition(d, again, at, resent_at=at)) for d in old if may_resend(d)]
+            changes = [(d, apply_transition(d, resend, at, resent_at=at)) for d in old if may_resend(d)]
             await self.fallback.write(connection, changes, at)
         for delivery, _ in changes:
             log_resend(delivery, "unknown for too long")

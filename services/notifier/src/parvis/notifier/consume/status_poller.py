@@ -40,7 +40,7 @@ class StatusPoller:
         for channel, sender in self.senders.items():
             if isinstance(sender, StatusQueryable):
                 for delivery, reply in await self._take(channel, sender):
-                    moved += await self._poll_one(sender, delivery, reply)
+                    moved += await self._poll_delivery(sender, delivery, reply)
         return moved
 
     async def _take(self, channel: str, sender: StatusQueryable) -> list[tuple[Delivery, ReplyRequested | None]]:
@@ -50,7 +50,7 @@ class StatusPoller:
             replies = await replies_of(connection, [delivery.reply_id for delivery in taken]) if taken else {}
         return [(delivery, replies.get(delivery.reply_id)) for delivery in taken]
 
-    async def _poll_one(self, sender: StatusQueryable, delivery: Delivery, reply: ReplyRequested | None) -> bool:
+    async def _poll_delivery(self, sender: StatusQueryable, delivery: Delivery, reply: ReplyRequested | None) -> bool:
         try:
             text = await asyncio.to_thread(self._text_of, delivery, reply)
             messages = await sender.find(delivery, text)
@@ -84,8 +84,8 @@ class StatusPoller:
         self, current: Delivery, messages: Sequence[ProviderMessage], taken: set[str], at: datetime
     ) -> Delivery:
         """Shape: taken, the provider's ids that belong to a delivery already."""
-        own = (m for m in messages if m.provider_id == current.provider_id or m.provider_id not in taken)
-        message = next(own, None)
+        candidates = (m for m in messages if m.provider_id == current.provider_id or m.provider_id not in taken)
+        message = next(candidates, None)
         if message:
             to = transition_from_lookup(message)
             return apply_transition(current, to, at, provider=message.provider, provider_id=message.provider_id)

@@ -73,7 +73,7 @@ class ChannelChooser:
             if to.channel == "phone":
                 return ChannelChoice("phone", to.address, "no-address", "the citizen asks to be called", _why(passed))
             point, channel = contact_point_of(to), reply_channel_of(to.channel)
-            if point is None or channel is None or channel in tried or is_own(point, self.own):
+            if point is None or channel is None or channel in tried or is_own_address(point, self.own):
                 continue
             if _is_unwanted(reply, passed) and not candidate.is_named:
                 continue
@@ -143,11 +143,11 @@ def _is_unwanted(reply: ReplyRequested, passed: Collection[FailureClass]) -> boo
 
 
 def _why(passed: Collection[FailureClass]) -> str:
-    words = {
+    explanations = {
         "opted-out": "the citizen left the channel before it",
         "permanent": "nothing arrives at the address before it",
     }
-    return "; ".join(words[failure] for failure in dict.fromkeys(passed))
+    return "; ".join(explanations[failure] for failure in dict.fromkeys(passed))
 
 
 def copy_recipient(reply: ReplyRequested, before: ReplyRequested) -> ReplyRequested:
@@ -203,6 +203,6 @@ def own_addresses(town_config: TownConfig, *senders: str) -> frozenset[str]:
     return frozenset({town.mailbox, town.sms_number, town.phone, *senders} | of_departments | machines)
 
 
-def is_own(point: ContactPoint, own: frozenset[str]) -> bool:
+def is_own_address(point: ContactPoint, own: frozenset[str]) -> bool:
     local, at, domain = point.value.partition("@")
     return point.value in own or f"{local.partition('+')[0]}{at}{domain}" in own

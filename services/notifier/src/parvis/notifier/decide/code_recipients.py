@@ -2,7 +2,7 @@
 
 from parvis.common.contract.contact import ContactPoint
 from parvis.common.contract.reply import ReplyRequested
-from parvis.notifier.decide.channel_choice import ChannelChooser, contact_points_of, is_own
+from parvis.notifier.decide.channel_choice import ChannelChooser, contact_points_of, is_own_address
 from parvis.notifier.decide.preferences import EffectivePreference, EffectivePreferences
 from parvis.notifier.decide.reply_channels import default_channel_of
 
@@ -21,7 +21,12 @@ def code_recipients(
         channel = default_channel_of(point.kind)
         preference = preferences.get(chooser.hash_of(point), _NO_PREFERENCE)
         has_stopped = point.kind == "phone" and channel in preference.opt_outs
-        if point.kind != "post" and not preference.is_dead and not has_stopped and not is_own(point, chooser.own):
+        if (
+            point.kind != "post"
+            and not preference.is_dead
+            and not has_stopped
+            and not is_own_address(point, chooser.own)
+        ):
             recipients.append((channel, point))
     return recipients
 

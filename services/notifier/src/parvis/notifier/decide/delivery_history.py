@@ -9,7 +9,7 @@ from parvis.common.contract.reply import ReplyRequested
 from parvis.notifier.decide.channel_choice import ChannelChoice, ChannelChooser
 from parvis.notifier.models.delivery import Delivery
 
-_DIED = "reserved after the backup: nobody knows whether it left"
+_RESERVED_AFTER_BACKUP = "reserved after the backup: nobody knows whether it left"
 # Within one attempt; `planned` ends an attempt that the provider did not take, a later callback knows better.
 _ORDER = {
     "reserved": 1,
@@ -60,7 +60,7 @@ def group_by_delivery(events: Iterable[DeliveryUpdated]) -> dict[str, DeliveryHi
     updates: dict[str, list[DeliveryUpdated]] = {}
     for event in events:
         updates.setdefault(event.delivery_id, []).append(event)
-    return {delivery_id: build_history(own) for delivery_id, own in updates.items()}
+    return {delivery_id: build_history(of_delivery) for delivery_id, of_delivery in updates.items()}
 
 
 def build_history(updates: Sequence[DeliveryUpdated]) -> DeliveryHistory:
@@ -81,36 +81,36 @@ def _counts_more(new: DeliveryUpdated, old: DeliveryUpdated) -> bool:
     return outranks(new.state, old.state, came_back=is_late_bounce(failed.channel, failed.failure_class))
 
 
-def is_behind(row: Delivery | None, told: DeliveryUpdated) -> bool:
+def is_behind(row: Delivery | None, published: DeliveryUpdated) -> bool:
     """Whether the ledger knows less than the topic. It never does, unless the database was put back to an earlier day.
 
     A row is written before it is told: it may know more, and a later state that outranks it may not be told yet.
     """
     if row is None:
         return True
-    if row.state == "planned" and told.state == "cancelled":
+    if row.state == "planned" and published.state == "cancelled":
         return False  # it was called off, and taken up again
     # What failed before any attempt is told as the first.
     attempt = row.attempt if row.state == "planned" else max(1, row.attempt)
-    return (attempt, _ORDER[row.state]) < (told.attempt, _ORDER[told.state])
+    return (attempt, _ORDER[row.state]) < (published.attempt, _ORDER[published.state])
 
 
 def rebuild_delivery(
-    history: DeliveryHistory, reply: ReplyRequested, addressing: ChannelChooser, known: Delivery | None
+    history: DeliveryHistory, reply: ReplyRequested, chooser: ChannelChooser, known: Delivery | None
 ) -> Delivery:
     """One delivery as it must stand.
 
     Gives:  where the topic says no more than `reserved`: unknown, for it may have left. That is no reason to send it again.
     """
     last = history.last
-    base = known or addressing.plan(reply, _choice(reply, addressing, last), step=last.step)
+    base = known or chooser.plan(reply, _choice(reply, chooser, last), step=last.step)
     is_open = last.state == "reserved"
     return replace(
         base,
         state="unknown" if is_open else last.state,
         attempt=max(history.attempt, base.attempt),
         failure_class=last.failure_class,
-        detail=_DIED if is_open else last.detail,
+        detail=_RESERVED_AFTER_BACKUP if is_open else last.detail,
         provider=last.provider or base.provider,
         provider_id=last.provider_id or base.provider_id,
         evidence=last.evidence or base.evidence,
@@ -124,9 +124,9 @@ def rebuild_delivery(
     )
 
 
-def _choice(reply: ReplyRequested, addressing: ChannelChooser, last: DeliveryUpdated) -> ChannelChoice:
+def _choice(reply: ReplyRequested, chooser: ChannelChooser, last: DeliveryUpdated) -> ChannelChoice:
     """The address that the reply would take on that channel: the topic has none. None where its citizen has none there now."""
     tried: set[str] = set()
-    while (choice := addressing.choose(reply, {}, tried)).channel not in {last.channel, "phone"}:
+    while (choice := chooser.choose(reply, {}, tried)).channel not in {last.channel, "phone"}:
         tried.add(choice.channel)
     return choice if choice.channel == last.channel else ChannelChoice(last.channel, why=last.why)

@@ -48,24 +48,24 @@ def transition_after_attempt(
     Shape:  stands, its row now: a callback, or a second attempt of another process, may have been faster than the answer.
             chance, between 0 and 1, spreads those that wait together. is_pausable: a circuit breaker spares the provider.
     """
-    as_it_is = Transition(current.state, current.failure_class, current.detail)
+    unchanged = Transition(current.state, current.failure_class, current.detail)
     if current.attempt != attempt and outcome.state not in {"accepted", "delivered"}:
-        return as_it_is  # what a later attempt brings counts
+        return unchanged  # what a later attempt brings counts
     if outcome.state != "retry":
         better = outranks(outcome.state, current.state)
         refused = outcome.state == "failed"
         return (
             Transition(outcome.state, outcome.failure_class, outcome.detail, was_not_taken=refused)
             if better
-            else as_it_is
+            else unchanged
         )
     if current.state not in {"reserved", "unknown"}:
-        return as_it_is
-    why, words = outcome.failure_class or "temporary", outcome.detail
+        return unchanged
+    failure_class, detail = outcome.failure_class or "temporary", outcome.detail
     if current.first_reserved_at and now - current.first_reserved_at >= limits.retry_for:
-        return Transition("failed", why, words, was_not_taken=True)
+        return Transition("failed", failure_class, detail, was_not_taken=True)
     longest = LONGEST_BEHIND_A_BREAKER if is_pausable else LONGEST_WAIT
-    return Transition("planned", why, words, retry_delay(attempt, chance, longest), was_not_taken=True)
+    return Transition("planned", failure_class, detail, retry_delay(attempt, chance, longest), was_not_taken=True)
 
 
 def apply_transition(
@@ -127,9 +127,9 @@ def state_after_lapsed_lease(delivery: Delivery) -> DeliveryState:
     return "planned" if channel(delivery.channel).is_resent_safely else "unknown"
 
 
-def transition_from_lookup(found: ProviderMessage) -> Transition:
+def transition_from_lookup(message: ProviderMessage) -> Transition:
     """What a provider's own record says."""
-    return Transition(found.state, found.failure_class, found.detail)
+    return Transition(message.state, message.failure_class, message.detail)
 
 
 def transition_when_absent(delivery: Delivery) -> Transition:

@@ -15,11 +15,11 @@ _SCAN_LIMIT_S = 20.0  # a reply waits for this one file; a door would have let i
 _MOST_REMEMBERED = 10_000
 
 
-class InfectedFile(Rejected):
+class InfectedAttachment(Rejected):
     """The scanner found malware in a file."""
 
 
-class UnscannedFile(Unavailable):
+class UnscannedAttachment(Unavailable):
     """The scanner has not seen a file yet, and does not answer now."""
 
 
@@ -38,7 +38,7 @@ class Attachments:
     async def fetch_for(self, reply: ReplyRequested, delivery: Delivery, *, largest_bytes: int) -> list[AttachedFile]:
         """The files that a mail carries; none on other channels, and none where they are too large for a mail: then it has a link."""
         if any(self.verdict(claim) == "infected" for claim in reply.attachments):
-            raise InfectedFile("a file of this reply holds malware")
+            raise InfectedAttachment("a file of this reply holds malware")
         # In base64 a mail is a third larger than its files; relays count what arrives.
         is_too_large = sum(claim.size_bytes for claim in reply.attachments) > largest_bytes
         if channel(delivery.channel).template_medium != "email" or is_too_large:
@@ -55,7 +55,7 @@ class Attachments:
 
     async def open(self, claim: ClaimCheck) -> bytes:
         if self.verdict(claim) == "infected":
-            raise InfectedFile("a file of this reply holds malware")
+            raise InfectedAttachment("a file of this reply holds malware")
         content = await self._blobs.get(claim)
         if self.verdict(claim) == "pending":
             await self._scan(claim, content)
@@ -64,9 +64,9 @@ class Attachments:
     async def _scan(self, claim: ClaimCheck, content: bytes) -> None:
         verdict = await self._scanner.scan(content, limit_s=_SCAN_LIMIT_S)
         if verdict not in ("clean", "infected"):
-            raise UnscannedFile("a file of this reply is not scanned yet")
+            raise UnscannedAttachment("a file of this reply is not scanned yet")
         self._verdicts[claim.sha256] = verdict
         if len(self._verdicts) > _MOST_REMEMBERED:
             self._verdicts.popitem(last=False)
         if verdict == "infected":
-            raise InfectedFile("a file of this reply holds malware")
+            raise InfectedAttachment("a file of this reply holds malware")

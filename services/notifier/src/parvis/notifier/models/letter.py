@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class PrintedLetter:
+class PrintShopLetter:
     """A letter as the print shop is told of it: nothing personal."""
 
     delivery_id: str

@@ -18,7 +18,7 @@ _SIGNED = (
 _RELAXED = (b"relaxed", b"relaxed")  # relays fold header fields anew and cut spaces at line ends
 _PEM = re.compile(rb"-----BEGIN [A-Z ]+-----(.*?)-----END [A-Z ]+-----", re.DOTALL)
 _ED25519 = bytes.fromhex("06032b6570")  # its object identifier in a PKCS#8 file
-_TRY = b"From: a@b.example\r\n\r\n"
+_TEST_MAIL = b"From: a@b.example\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def read_key(selector: str, text: bytes) -> DkimKey:
     else:
         key = DkimKey(selector, text, b"rsa-sha256")
     try:
-        DkimSigner("b.example", (key,)).sign(_TRY)
+        DkimSigner("b.example", (key,)).sign(_TEST_MAIL)
     except (Rejected, ValueError) as error:
         raise Misconfigured(
             f"the DKIM key of the selector {selector} is no private RSA or Ed25519 key in PEM"
@@ -78,5 +78,5 @@ def read_key(selector: str, text: bytes) -> DkimKey:
 
 def _over_signed(content: bytes) -> list[bytes]:
     head = content.partition(b"\r\n\r\n")[0].lower()
-    there = [line.partition(b":")[0] for line in re.split(rb"\r\n(?![ \t])", head)]
-    return [name for field in _SIGNED for name in [field] * (there.count(field) + 1)]
+    present = [line.partition(b":")[0] for line in re.split(rb"\r\n(?![ \t])", head)]
+    return [name for field in _SIGNED for name in [field] * (present.count(field) + 1)]

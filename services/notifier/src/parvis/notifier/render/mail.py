@@ -18,7 +18,7 @@ from parvis.common.town.models import localized
 from parvis.notifier.models.delivery import Delivery
 from parvis.notifier.models.message import AttachedFile
 from parvis.notifier.render.mail_html import MailPage, render_mail_html
-from parvis.notifier.render.reply_text import ReplyText, one_line
+from parvis.notifier.render.reply_text import ReplyText, to_one_line
 from parvis.notifier.render.signed_links import SignedLinks
 
 _UTF_8 = Charset("utf-8")
@@ -36,7 +36,7 @@ _FICTIONAL = {
 
 
 def render_mail(
-    words: ReplyText,
+    reply_text: ReplyText,
     delivery: Delivery,
     at: datetime,
     *,
@@ -50,34 +50,36 @@ def render_mail(
             token of the conversation.
     Source: RFC 3834 §5 (Auto-Submitted), RFC 8058 (List-Unsubscribe-Post).
     """
-    town, department, reply = words.town_config.town, words.department, words.reply
-    said = words.render("email")
+    town, department, reply = reply_text.town_config.town, reply_text.department, reply_text.reply
+    rendered = reply_text.render("email")
     message = MIMEMultipart("mixed" if files else "alternative", policy=_AS_GIVEN)
-    sender = f"{localized(department.name, words.language)}, {localized(town.name, words.language)}"
+    sender = f"{localized(department.name, reply_text.language)}, {localized(town.name, reply_text.language)}"
     headers = {
-        "From": f"{_encoded(sender)} <{department.email}>",
-        "To": f"<{_as_written(ascii_domain(delivery.address))}>",
-        "Subject": _encoded(said.subject),
+        "From": f"{_encode_header(sender)} <{department.email}>",
+        "To": f"<{_header_address(ascii_domain(delivery.address))}>",
+        "Subject": _encode_header(rendered.subject),
         "Date": format_datetime(at),
         "Message-ID": make_message_id(reply.reply_id, reply.conversation_id, town.mail_domain, key),
-        "Content-Language": words.language,
+        "Content-Language": reply_text.language,
         "X-Parvis-Reference": reply.reference,
-        **_thread(reply.personal.in_reply_to),
-        **_machine_marks(delivery),
-        **_way_out(words, delivery, links),
+        **_thread_headers(reply.personal.in_reply_to),
+        **_automatic_headers(delivery),
+        **_unsubscribe_headers(reply_text, delivery, links),
     }
     for name, value in headers.items():
         message[name] = value
-    twins = MIMEMultipart("alternative", policy=_AS_GIVEN) if files else message
-    foot = localized(_FICTIONAL, words.language) if town.fictional else ""
-    twins.attach(_part("plain", said.text + (f"\n\n{foot}\n" if foot else "\n")))
-    twins.attach(_part("html", render_mail_html(_sheet(words, said.subject, said.text, foot, links))))
+    alternatives = MIMEMultipart("alternative", policy=_AS_GIVEN) if files else message
+    footer = localized(_FICTIONAL, reply_text.language) if town.fictional else ""
+    alternatives.attach(_text_part("plain", rendered.text + (f"\n\n{footer}\n" if footer else "\n")))
+    alternatives.attach(
+        _text_part("html", render_mail_html(_mail_page(reply_text, rendered.subject, rendered.text, footer, links)))
+    )
     if files:
-        message.attach(twins)
+        message.attach(alternatives)
         for number, file in enumerate(files, 1):
             message.attach(_attachment(file, number))
     content = message.as_bytes(policy=_AS_GIVEN)
-    _check(content, headers)
+    _check_header_names(content, headers)
     return content
 
 
@@ -92,47 +94,47 @@ def ascii_domain(address: str) -> str:
         raise Rejected("the domain of the address cannot be written in ASCII") from error
 
 
-def _as_written(address: str) -> str:
+def _header_address(address: str) -> str:
     """An address for a header field: raw UTF-8 (RFC 6532), which the old policy writes as it is, given as stray bytes."""
     if set(address) & set("<>,\r\n\0 "):
         raise Rejected("the mail address has a sign that no address has")
     return address.encode().decode("ascii", "surrogateescape")
 
 
-def _sheet(words: ReplyText, title: str, text: str, foot: str, links: SignedLinks) -> MailPage:
-    town = words.town_config.town
+def _mail_page(reply_text: ReplyText, title: str, text: str, footer: str, links: SignedLinks) -> MailPage:
+    town = reply_text.town_config.town
     return MailPage(
-        language=words.language,
-        town=localized(town.name, words.language),
+        language=reply_text.language,
+        town=localized(town.name, reply_text.language),
         title=title,
         text=text,
-        reference=words.reply.reference,
-        foot=foot,
+        reference=reply_text.reply.reference,
+        footer=footer,
         web=(f"https://{town.web_name}", links.public_url),
-        mailboxes=(words.department.email, town.mailbox),
+        mailboxes=(reply_text.department.email, town.mailbox),
     )
 
 
-def _thread(in_reply_to: str | None) -> dict[str, str]:
+def _thread_headers(in_reply_to: str | None) -> dict[str, str]:
     """The mail that is answered, where its Message-ID is one: it came from outside."""
     match = _MESSAGE_ID.fullmatch((in_reply_to or "").strip())
     return {"In-Reply-To": match[0], "References": match[0]} if match else {}
 
 
-def _machine_marks(delivery: Delivery) -> dict[str, str]:
+def _automatic_headers(delivery: Delivery) -> dict[str, str]:
     """What keeps other machines from answering ours; an agent's answer has none."""
     if not delivery.is_automatic:
         return {}
-    sort = "auto-generated" if delivery.kind == "status" else "auto-replied"
-    return {"Auto-Submitted": sort, "X-Auto-Response-Suppress": "All"}
+    submission = "auto-generated" if delivery.kind == "status" else "auto-replied"
+    return {"Auto-Submitted": submission, "X-Auto-Response-Suppress": "All"}
 
 
-def _way_out(words: ReplyText, delivery: Delivery, links: SignedLinks) -> dict[str, str]:
+def _unsubscribe_headers(reply_text: ReplyText, delivery: Delivery, links: SignedLinks) -> dict[str, str]:
     """One click to get no more of these (RFC 8058): on information that goes out by itself, never on what the law owes.
 
     Never on a person's answer either: help desks, ours as well, take any List-* field for a machine's mark.
     """
-    if words.reply.legal or delivery.kind != "status":
+    if reply_text.reply.legal or delivery.kind != "status":
         return {}
     return {
         "List-Unsubscribe": f"<{links.unsubscribe(delivery.delivery_id)}>",
@@ -140,15 +142,15 @@ def _way_out(words: ReplyText, delivery: Delivery, links: SignedLinks) -> dict[s
     }
 
 
-def _encoded(text: str) -> str:
+def _encode_header(text: str) -> str:
     """A header's words. Whatever is not plain ASCII, or looks encoded already, is encoded as a whole."""
-    words = one_line(text)
-    if len(words) < 200 and words.isascii() and "=?" not in words and not set(words) & set('",<>@()[]:;\\'):
-        return words
-    return Header(words, "utf-8").encode(linesep="\r\n")
+    line = to_one_line(text)
+    if len(line) < 200 and line.isascii() and "=?" not in line and not set(line) & set('",<>@()[]:;\\'):
+        return line
+    return Header(line, "utf-8").encode(linesep="\r\n")
 
 
-def _part(subtype: str, text: str) -> MIMENonMultipart:
+def _text_part(subtype: str, text: str) -> MIMENonMultipart:
     part = MIMENonMultipart("text", subtype, policy=_AS_GIVEN)
     part.set_payload(text.replace("\n", "\r\n"), _UTF_8)
     return part
@@ -167,10 +169,10 @@ def _attachment(file: AttachedFile, number: int) -> Message:
     return part
 
 
-def _check(content: bytes, headers: dict[str, str]) -> None:
+def _check_header_names(content: bytes, headers: dict[str, str]) -> None:
     """Refuse a message whose head has another line than those that were meant: the last door against injection."""
     head = content.partition(b"\r\n\r\n")[0]
     written = [line.partition(b":")[0].decode("ascii", "replace") for line in re.split(rb"\r\n(?![ \t])", head)]
-    wanted = {"Content-Type", "MIME-Version", *headers}
-    if sorted(written) != sorted(wanted) or re.search(rb"(?<!\r)\n|\r(?!\n)", content):
+    expected = {"Content-Type", "MIME-Version", *headers}
+    if sorted(written) != sorted(expected) or re.search(rb"(?<!\r)\n|\r(?!\n)", content):
         raise Rejected("the head of the mail has a line that was not meant")

@@ -18,7 +18,7 @@ from parvis.notifier.render.reply_text import ReplyText
 from parvis.notifier.render.signed_links import SignedLinks
 from parvis.notifier.render.sms import render_sms
 
-_LOCAL = "http://127.0.0.1:8120"
+_LOCAL_URL = "http://127.0.0.1:8120"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class MessageRenderer:
     town_config: TownConfig
     templates: TemplateSet
     key: bytes
-    public_url: str = _LOCAL
+    public_url: str = _LOCAL_URL
     signer: DkimSigner = field(default_factory=lambda: DkimSigner(""))
     inbox_lifetime: timedelta = timedelta(days=90)
 
@@ -84,10 +84,10 @@ class MessageRenderer:
         self, reply: ReplyRequested, delivery: Delivery, template: str, variables: dict[str, str], at: datetime
     ) -> RenderedMessage:
         """A short message about a reply, with an id of its own: a provider's report on it says nothing about the reply itself."""
-        own = make_reply_id(template, reply.reply_id, *variables.values())
+        notice_id = make_reply_id(template, reply.reply_id, *variables.values())
         personal = PersonalReply(variables=variables)
-        about = {
-            "reply_id": own,
+        changes = {
+            "reply_id": notice_id,
             "kind": "status",
             "template": template,
             "legal": True,
@@ -95,6 +95,6 @@ class MessageRenderer:
             "attachments": (),
         }
         sent_on = "sms" if delivery.channel == "inbox" else delivery.channel
-        to = replace(delivery, reply_id=own, kind="status", channel=sent_on)
-        message = self.render(reply.model_copy(update=about), to, at)
+        to = replace(delivery, reply_id=notice_id, kind="status", channel=sent_on)
+        message = self.render(reply.model_copy(update=changes), to, at)
         return replace(message, department=reply.department)

@@ -15,9 +15,9 @@ _SILENT = {
 
 @dataclass(frozen=True)
 class _Measure:
-    start: float
-    a_sentence: float
-    a_word: float
+    base: float
+    per_sentence: float
+    per_word: float
 
 
 _MEASURES: Mapping[str, _Measure] = {
@@ -33,13 +33,13 @@ def reading_ease(text: str, language: str) -> int | None:
     Shape: lists of facts (`Téléphone : …`) are left out: they are no sentences.
     """
     measure = _MEASURES.get(language)
-    told = "\n".join(line for line in text.split("\n") if line.rstrip().endswith((".", "!", "?", "…")))
-    words = _WORD.findall(told)
+    sentences_only = "\n".join(line for line in text.split("\n") if line.rstrip().endswith((".", "!", "?", "…")))
+    words = _WORD.findall(sentences_only)
     if measure is None or not words:
         return None
-    sentences = max(1, sum(bool(_WORD.search(part)) for part in _SENTENCE_END.split(told)))
+    sentences = max(1, sum(bool(_WORD.search(part)) for part in _SENTENCE_END.split(sentences_only)))
     syllables = sum(_syllables(word, language) for word in words)
-    ease = measure.start - measure.a_sentence * len(words) / sentences - measure.a_word * syllables / len(words)
+    ease = measure.base - measure.per_sentence * len(words) / sentences - measure.per_word * syllables / len(words)
     return round(ease)
 
 

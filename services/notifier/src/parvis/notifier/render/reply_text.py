@@ -52,37 +52,37 @@ class ReplyText:
             procedure=self.reply.procedure,
         )
         rendered = template.render(self._values())
-        files = f"\n\n{self._files(medium)}" if self.reply.attachments and self.files_url else ""
-        return RenderedTemplate(subject=one_line(rendered.subject), text=tidy(rendered.text + files))
+        files = f"\n\n{self._files_sentence(medium)}" if self.reply.attachments and self.files_url else ""
+        return RenderedTemplate(subject=to_one_line(rendered.subject), text=tidy(rendered.text + files))
 
-    def _files(self, medium: str) -> str:
+    def _files_sentence(self, medium: str) -> str:
         """Where the files are that do not go with it: nobody types such a link from paper."""
-        said = _FILES_BY_PHONE if medium == "letter" else _FILES
+        texts = _FILES_BY_PHONE if medium == "letter" else _FILES
         phone = format_phone(self.department.phone)
-        return localized(said, self.language).format(link=self.files_url, phone=phone)
+        return localized(texts, self.language).format(link=self.files_url, phone=phone)
 
     def _values(self) -> Mapping[str, str]:
         """The asker's variables; the town's own facts win over them, so that nobody writes another number into a notice.
 
         An acknowledgement never repeats a citizen's text, which may be spam or abuse: its templates know none of the citizen's variables.
         """
-        given = {name: one_line(value) for name, value in self.reply.personal.variables.items()}
+        requested = {name: to_one_line(value) for name, value in self.reply.personal.variables.items()}
         facts = standard_variables(
             self.town_config, department=self.department.slug, language=self.language, reference=self.reply.reference
         )
-        return given | facts | {"text": visible(self.reply.personal.text).strip()}
+        return requested | facts | {"text": remove_invisible(self.reply.personal.text).strip()}
 
 
-def visible(text: str) -> str:
+def remove_invisible(text: str) -> str:
     """A text with line feeds only, and nothing that does not show."""
     return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text).replace("\t", " "))
 
 
-def one_line(text: str) -> str:
-    return " ".join(visible(text).split())
+def to_one_line(text: str) -> str:
+    return " ".join(remove_invisible(text).split())
 
 
 def tidy(text: str) -> str:
     """No spaces at the end of a line, never more than one empty line."""
-    lines = [line.rstrip() for line in visible(text).strip().split("\n")]
+    lines = [line.rstrip() for line in remove_invisible(text).strip().split("\n")]
     return re.sub("\n{3,}", "\n\n", "\n".join(lines))

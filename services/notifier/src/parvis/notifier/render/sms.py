@@ -5,12 +5,12 @@ from parvis.notifier.models.message import TooLong
 from parvis.notifier.render.reply_text import ReplyText
 
 
-def render_sms(words: ReplyText, *_: object) -> bytes:
+def render_sms(reply_text: ReplyText, *_: object) -> bytes:
     """The text of an SMS.
 
     Raises: TooLong, over 1600 characters.
     """
-    text = simplify_typography(words.render("sms").text)
+    text = simplify_typography(reply_text.render("sms").text)
     if len(text) > MAX_SMS_CHARACTERS:
         raise TooLong(f"{len(text)} characters, an SMS takes {MAX_SMS_CHARACTERS}")
     return text.encode()

@@ -12,7 +12,7 @@ from parvis.common.contract.errors import Unavailable
 from parvis.common.runtime.clock import Clock, now
 from parvis.notifier.decide.print_batch import country_of
 from parvis.notifier.models.delivery import SendOutcome
-from parvis.notifier.models.letter import PrintedLetter
+from parvis.notifier.models.letter import PrintShopLetter
 from parvis.notifier.models.message import RenderedMessage
 from parvis.notifier.models.sender_ports import LetterRegister
 from parvis.notifier.render.letter import count_pages
@@ -39,7 +39,7 @@ class PrintShopFolder:
             if written:
                 return SendOutcome("delivered", written)
             name = self._file_name(message)
-            await asyncio.to_thread(_write, self.folder, name, message.content)
+            await asyncio.to_thread(_write_file, self.folder, name, message.content)
             await self.register.record(self._letter(message, name))
         except OSError as error:
             return SendOutcome("retry", None, "temporary", f"folder of letters: {type(error).__name__}")
@@ -56,8 +56,8 @@ class PrintShopFolder:
         day = (delivery.first_reserved_at or delivery.send_at).astimezone(self.time_zone).date()
         return f"{day.isoformat()}-{delivery.reference}-{delivery.delivery_id}.pdf"
 
-    def _letter(self, message: RenderedMessage, file_name: str) -> PrintedLetter:
-        return PrintedLetter(
+    def _letter(self, message: RenderedMessage, file_name: str) -> PrintShopLetter:
+        return PrintShopLetter(
             delivery_id=message.delivery.delivery_id,
             file_name=file_name,
             sha256=hashlib.sha256(message.content).hexdigest(),
@@ -73,48 +73,48 @@ def create_sender(setup: SenderSetup) -> PrintShopFolder:
     return PrintShopFolder(setup.settings.letters_dir, ZoneInfo(setup.town.time_zone), setup.letters)
 
 
-def gather(folder: Path, name: str, letters: Sequence[PrintedLetter]) -> list[PrintedLetter] | None:
+def gather_batch(folder: Path, name: str, letters: Sequence[PrintShopLetter]) -> list[PrintShopLetter] | None:
     """Move the letters of a batch beside each other, where the print shop does not look yet.
 
     Gives:  those that were found; none at all when the batch has left already: its folder is there, or the print shop took it.
     Crash:  a move is a rename, so a letter is in one place at any time, and a second call goes on with what the first began.
     """
-    part = _part(folder, name)
+    part = _hidden_folder(folder, name)
     if (folder / name).exists():
         return None
     part.mkdir(exist_ok=True)
-    found = list(_moved(folder, part, letters))
-    if letters and not found:
+    moved = list(_move_letters(folder, part, letters))
+    if letters and not moved:
         part.rmdir()
         return None
-    return found
+    return moved
 
 
-def publish(folder: Path, name: str, manifest: Mapping[str, bytes]) -> None:
+def publish_batch(folder: Path, name: str, manifest: Mapping[str, bytes]) -> None:
     """Write what lies beside the letters, and let the whole batch appear under its name."""
-    part = _part(folder, name)
+    part = _hidden_folder(folder, name)
     for file, content in manifest.items():
-        _write(part, file, content)
+        _write_file(part, file, content)
     part.replace(folder / name)
     _sync(folder)
 
 
-def _part(folder: Path, name: str) -> Path:
+def _hidden_folder(folder: Path, name: str) -> Path:
     return folder / f".{name}.part"
 
 
-def _moved(folder: Path, part: Path, letters: Sequence[PrintedLetter]) -> Iterator[PrintedLetter]:
+def _move_letters(folder: Path, part: Path, letters: Sequence[PrintShopLetter]) -> Iterator[PrintShopLetter]:
     for letter in letters:
         if Path(letter.file_name).name != letter.file_name:
             continue  # no letter of ours has such a name: it is missing
-        waiting, there = folder / letter.file_name, part / letter.file_name
+        waiting, target = folder / letter.file_name, part / letter.file_name
         if waiting.exists():
-            waiting.replace(there)
-        if there.exists():
+            waiting.replace(target)
+        if target.exists():
             yield letter
 
 
-def _write(folder: Path, name: str, content: bytes) -> None:
+def _write_file(folder: Path, name: str, content: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{name}.tmp"
     with part.open("wb") as file:

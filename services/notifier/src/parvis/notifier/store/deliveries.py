@@ -82,8 +82,8 @@ async def readdress(connection: AsyncConnection, delivery: Delivery, now: dateti
 async def hold_deliveries(connection: AsyncConnection, ids: Collection[str], until: datetime) -> None:
     """Let planned deliveries wait."""
     if ids:
-        held = update(schema.delivery).where(_d.delivery_id.in_(ids), _d.state == "planned")
-        await connection.execute(held.values(send_at=until))
+        statement = update(schema.delivery).where(_d.delivery_id.in_(ids), _d.state == "planned")
+        await connection.execute(statement.values(send_at=until))
 
 
 async def lock_deliveries(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Delivery]:
@@ -96,9 +96,9 @@ async def lock_deliveries(connection: AsyncConnection, ids: Collection[str]) -> 
 
 async def deliveries_of_replies(connection: AsyncConnection, ids: Collection[str]) -> dict[str, list[Delivery]]:
     """All steps of some replies, first to last."""
-    found = select(schema.delivery).where(_d.reply_id.in_(ids)).order_by(_d.step, _d.id)
+    statement = select(schema.delivery).where(_d.reply_id.in_(ids)).order_by(_d.step, _d.id)
     steps: dict[str, list[Delivery]] = {}
-    for delivery in read_deliveries((await connection.execute(found)).all()):
+    for delivery in read_deliveries((await connection.execute(statement)).all()):
         steps.setdefault(delivery.reply_id, []).append(delivery)
     return steps
 

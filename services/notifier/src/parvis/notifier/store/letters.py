@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parvis.common.storage.postgres import Database
 from parvis.notifier import schema
-from parvis.notifier.models.letter import PrintedLetter, UnbatchedLetters
+from parvis.notifier.models.letter import PrintShopLetter, UnbatchedLetters
 
 _l, _b = schema.letter.c, schema.batch.c
 _LOCK = 7_201_944_318  # one process makes batches at a time
@@ -26,7 +26,7 @@ async def written_file_name(connection: AsyncConnection, delivery_id: str) -> st
     return await connection.scalar(select(_l.file_name).where(_l.delivery_id == delivery_id))
 
 
-async def record_letter(connection: AsyncConnection, letter: PrintedLetter) -> None:
+async def record_letter(connection: AsyncConnection, letter: PrintShopLetter) -> None:
     """Remember a letter for good. Idempotent."""
     await connection.execute(insert(schema.letter).values(asdict(letter)).on_conflict_do_nothing())
 
@@ -46,14 +46,14 @@ async def make_batch(connection: AsyncConnection, name: str, now: datetime, most
 
 async def open_batches(connection: AsyncConnection) -> list[tuple[str, datetime]]:
     """Batches whose folder is not known to be there, oldest first."""
-    found = select(_b.name, _b.made_at).where(_b.closed_at.is_(None)).order_by(_b.made_at, _b.name)
-    return [(row.name, row.made_at) for row in (await connection.execute(found)).all()]
+    statement = select(_b.name, _b.made_at).where(_b.closed_at.is_(None)).order_by(_b.made_at, _b.name)
+    return [(row.name, row.made_at) for row in (await connection.execute(statement)).all()]
 
 
-async def letters_of(connection: AsyncConnection, batch: str) -> list[PrintedLetter]:
+async def letters_of(connection: AsyncConnection, batch: str) -> list[PrintShopLetter]:
     columns = [column for column in _l if column.name != "batch"]
-    found = select(*columns).where(_l.batch == batch).order_by(_l.written_at, _l.delivery_id)
-    return [PrintedLetter(**row) for row in (await connection.execute(found)).mappings()]
+    statement = select(*columns).where(_l.batch == batch).order_by(_l.written_at, _l.delivery_id)
+    return [PrintShopLetter(**row) for row in (await connection.execute(statement)).mappings()]
 
 
 async def close_batch(connection: AsyncConnection, name: str, now: datetime) -> None:
@@ -81,6 +81,6 @@ class StoredLetterRegister:
         async with self.database.transaction() as connection:
             return await written_file_name(connection, delivery_id)
 
-    async def record(self, letter: PrintedLetter) -> None:
+    async def record(self, letter: PrintShopLetter) -> None:
         async with self.database.transaction() as connection:
             await record_letter(connection, letter)

@@ -45,11 +45,11 @@ async def effective_preferences_of(
 async def _histories(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, list[PreferenceChanged]]:
     if not hashes:
         return {}
-    said = select(_p.event_id, _p.contact_point_hash, _p.event).where(
+    statement = select(_p.event_id, _p.contact_point_hash, _p.event).where(
         _p.contact_point_hash == func.any(cast(list(hashes), ARRAY(Text)))
     )
     histories: dict[str, list[PreferenceChanged]] = {}
-    for row in (await connection.execute(said.order_by(_p.changed_at, _p.event_id))).all():
+    for row in (await connection.execute(statement.order_by(_p.changed_at, _p.event_id))).all():
         try:
             change = PreferenceChanged.model_validate(row.event)
         except ValueError:

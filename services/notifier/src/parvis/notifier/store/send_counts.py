@@ -31,7 +31,7 @@ _SENT_TO = text(
     group by address_hash
     """
 )
-_GOT = text(
+_SENT_IN = text(
     """
     select conversation_id, kind, reply_id, state, reserved_at from notifier.delivery
     where conversation_id = any(:conversations) and (state = any(:arrives) or reserved_at > :since)
@@ -71,13 +71,13 @@ async def count_by_conversation(
 ) -> ConversationCounts:
     """What conversations got until now."""
     values = {"conversations": list(conversations), "arrives": list(_ARRIVES), "since": now - _DAY}
-    got = ConversationCounts()
-    for row in (await connection.execute(_GOT, values)).all():
+    counts = ConversationCounts()
+    for row in (await connection.execute(_SENT_IN, values)).all():
         if (kind := _COUNTS_AS.get(row.kind)) and row.state in _ARRIVES:
-            got.notices.add((row.conversation_id, kind, row.reply_id))
+            counts.notices.add((row.conversation_id, kind, row.reply_id))
         if row.reserved_at and row.reserved_at > now - _DAY:
-            got.of_today[row.conversation_id] += 1
-    return got
+            counts.of_today[row.conversation_id] += 1
+    return counts
 
 
 async def automatic_in_last_hour(connection: AsyncConnection, now: datetime) -> int:

@@ -52,11 +52,11 @@ async def take_for_polling(
         .order_by(_d.asked_at.asc().nulls_first(), _d.changed_at)
         .limit(limit)
     )
-    found = await _locked(connection, waiting)
-    ids = [delivery.delivery_id for delivery in found]
+    taken = await _locked(connection, waiting)
+    ids = [delivery.delivery_id for delivery in taken]
     if ids:
         await connection.execute(update(schema.delivery).where(_d.delivery_id.in_(ids)).values(asked_at=now))
-    return found
+    return taken
 
 
 async def count_unknown(connection: AsyncConnection, instant: datetime) -> int:

@@ -100,13 +100,13 @@ class SmsSender:
     async def _call(self, provider: SmsProvider, message: RenderedMessage, sender: str) -> SendOutcome:
         began = self._clock()
         before = self.points
-        well = False
+        is_well = False
         try:
             outcome = await provider.send(message.delivery, message.content.decode(), sender)
-            well = outcome.state not in {"retry", "unknown"}
+            is_well = outcome.state not in {"retry", "unknown"}
         finally:
             ended = self._clock()
-            self._balance.note(provider.name, well=well, took=ended - began, now=ended, chance=self._chance())
+            self._balance.record_call(provider.name, well=is_well, took=ended - began, now=ended, chance=self._chance())
         if self.points != before:
             log.warning("provider.shifted", provider=provider.name, count=self.points[provider.name])
         return SendOutcome(outcome.state, outcome.provider_id, outcome.failure_class, outcome.detail, provider.name)
@@ -117,17 +117,17 @@ class SmsSender:
         Raises: Unavailable, when one of them cannot be asked and no other has it: it may.
         """
         has_it = delivery.state == "accepted" and delivery.provider in self._providers
-        asked = [self._providers[delivery.provider or ""]] if has_it else list(self._providers.values())
-        trouble: Unavailable | None = None
-        found: list[ProviderMessage] = []
-        for provider in asked:
+        queried = [self._providers[delivery.provider or ""]] if has_it else list(self._providers.values())
+        failure: Unavailable | None = None
+        messages: list[ProviderMessage] = []
+        for provider in queried:
             try:
-                found += await provider.find(delivery, text)
+                messages += await provider.find(delivery, text)
             except Unavailable as error:
-                trouble = error
-        if trouble and not found:
-            raise trouble
-        return found
+                failure = error
+        if failure and not messages:
+            raise failure
+        return messages
 
     async def close(self) -> None:
         for provider in self._providers.values():

@@ -46,7 +46,7 @@ class HttpGateway:
         message = {"id": delivery.delivery_id, "to": delivery.address, "from": sender, "text": text}
         try:
             async with self._session.post(f"{self._url}/messages", json=message, allow_redirects=False) as answer:
-                return outcome_of(answer.status, await _word(answer), delivery.delivery_id)
+                return outcome_of(answer.status, await _error_word(answer), delivery.delivery_id)
         except _NEVER_LEFT as error:
             return SendOutcome("retry", None, "temporary", type(error).__name__)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
@@ -60,11 +60,11 @@ class HttpGateway:
                     return []
                 if answer.status != 200:
                     raise Unavailable(f"the gateway answers {answer.status}")
-                told: Any = await answer.json()
+                body: Any = await answer.json()
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise Unavailable(f"the gateway does not answer: {type(error).__name__}") from error
-        state = STATUS.get(str(told.get("status")), "accepted")
-        word = str(told.get("error") or "")
+        state = STATUS.get(str(body.get("status")), "accepted")
+        word = str(body.get("error") or "")
         failure_class = ERRORS.get(word, "refused") if state in {"undelivered", "failed"} else None
         return [ProviderMessage(state, self.name, delivery.delivery_id, failure_class, word[:40])]
 
@@ -85,9 +85,9 @@ def outcome_of(status: int, word: str, message_id: str) -> SendOutcome:
     return SendOutcome("failed", None, ERRORS.get(word, "refused"), f"{word[:40]} HTTP {status}".strip())
 
 
-async def _word(answer: aiohttp.ClientResponse) -> str:
+async def _error_word(answer: aiohttp.ClientResponse) -> str:
     try:
-        told: Any = await answer.json(content_type=None)
+        body: Any = await answer.json(content_type=None)
     except ValueError:
         return ""
-    return str(told.get("error") or "") if isinstance(told, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    return str(body.get("error") or "") if isinstance(body, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]

@@ -90,7 +90,7 @@ class ProviderBalance:
         self._shares[name].breaker.begin()
         return name
 
-    def note(self, name: str, *, well: bool, took: timedelta, now: datetime, chance: float = 0.0) -> None:
+    def record_call(self, name: str, *, well: bool, took: timedelta, now: datetime, chance: float = 0.0) -> None:
         """Remember how a call went."""
         share = self._shares[name]
         share.breaker.end(well=well, now=now, chance=chance)

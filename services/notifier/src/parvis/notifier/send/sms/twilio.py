@@ -62,13 +62,13 @@ class Twilio:
             raise Unavailable(f"Twilio's list does not answer: {type(error).__name__}") from error
         to_them = [m for m in listed if str(m.direction).startswith("outbound")]
         ours = [m for m in to_them if m.body == text] or [m for m in to_them if delivery.reference in (m.body or "")]
-        return [_found(message) for message in ours]
+        return [_provider_message(message) for message in ours]
 
     async def close(self) -> None:
         await self._http.close()
 
 
-def _found(message: Any) -> ProviderMessage:
+def _provider_message(message: Any) -> ProviderMessage:
     state = delivery_state(str(message.status)) or "accepted"
     code = str(message.error_code or "") if has_failed(state) else ""
     return ProviderMessage(state, Twilio.name, str(message.sid), failure_class_of(code) if code else None, code)
